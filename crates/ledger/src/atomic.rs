@@ -1,0 +1,179 @@
+//! Files that are visible under their name only when they are whole and on disk.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::{IoContext, Result};
+
+/// Marks the name of a file that is still being written; such files are ignored and swept.
+pub const PARTIAL_MARK: &str = ".partial-";
+
+/// A file under a temporary name beside its final one, which [`AtomicFile::commit`] moves into place.
+///
+/// The checksum is taken of the bytes as they pass, so a committed file is never read again for it.
+/// Dropped without a commit, the temporary file is removed.
+pub struct AtomicFile {
+    path: PathBuf,
+    partial: PathBuf,
+    file: Option<BufWriter<File>>,
+    hasher: Box<Xxh3>,
+    len_bytes: u64,
+}
+
+/// What a committed file holds, for the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Length in bytes.
+    pub len_bytes: u64,
+    /// XXH3-64 of the bytes.
+    pub checksum: u64,
+}
+
+impl AtomicFile {
+    /// Creates the temporary file, and the folder that it lies in if there is none.
+    pub fn create(path: &Path) -> Result<AtomicFile> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).at("create the folder", folder)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let partial = folder.join(format!(".{name}{PARTIAL_MARK}{}", std::process::id()));
+        let file = File::create(&partial).at("create", &partial)?;
+        Ok(AtomicFile {
+            path: path.to_path_buf(),
+            partial,
+            file: Some(BufWriter::with_capacity(1 << 16, file)),
+            hasher: Box::new(Xxh3::new()),
+            len_bytes: 0,
+        })
+    }
+
+    /// The final name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes written so far.
+    pub fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// Flushes, syncs to disk and renames into place.
+    pub fn commit(mut self) -> Result<Written> {
+        let writer = self.file.take().expect("open until committed");
+        let file = writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .at("write", &self.partial)?;
+        file.sync_all().at("sync", &self.partial)?;
+        drop(file);
+        fs::rename(&self.partial, &self.path).at("rename into place", &self.path)?;
+        sync_folder(&self.path)?;
+        Ok(Written { len_bytes: self.len_bytes, checksum: self.hasher.digest() })
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.file.as_mut().expect("open until committed").write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        self.len_bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().expect("open until committed").flush()
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if let Some(writer) = self.file.take() {
+            drop(writer.into_parts());
+            // Nothing to tell: the sweep at the next start finds what could not be removed now.
+            let _ = fs::remove_file(&self.partial);
+        }
+    }
+}
+
+/// Makes a rename durable: the folder's entry reaches the disk, too.
+fn sync_folder(path: &Path) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder).and_then(|folder| folder.sync_all()).at("sync the folder", folder)
+}
+
+/// Writes a small file in one go.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<Written> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).at("write", path)?;
+    file.commit()
+}
+
+/// Removes temporary files that a killed process left below `folder`. Call it only under a lock.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.at("list", &folder)?,
+        };
+        for entry in entries {
+            let entry = entry.at("list", &folder)?;
+            let path = entry.path();
+            if entry.file_type().at("look at", &path)?.is_dir() {
+                folders.push(path);
+            } else if entry.file_name().to_string_lossy().contains(PARTIAL_MARK) {
+                fs::remove_file(&path).at("remove", &path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads back the position of a plain file while it is patched; unused bytes are cut.
+pub fn truncate(path: &Path, len_bytes: u64) -> Result<File> {
+    let mut file = File::options().read(true).write(true).open(path).at("open", path)?;
+    file.set_len(len_bytes).at("truncate", path)?;
+    file.seek(io::SeekFrom::End(0)).at("seek in", path)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visible_only_after_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/file.bin");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"abc").unwrap();
+        assert!(!path.exists());
+        let written = file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        assert_eq!((written.len_bytes, written.checksum), crate::checksum_file(&path).unwrap());
+    }
+
+    #[test]
+    fn dropped_file_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(AtomicFile::create(&folder.path().join("file")).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn sweep_removes_what_a_kill_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = AtomicFile::create(&folder.path().join("sub/file")).unwrap();
+        file.write_all(b"half").unwrap();
+        std::mem::forget(file); // as kill -9 does
+        write(&folder.path().join("sub/whole"), b"x").unwrap();
+        sweep(folder.path()).unwrap();
+        let left: Vec<_> = fs::read_dir(folder.path().join("sub")).unwrap().collect();
+        assert_eq!(left.len(), 1);
+    }
+}

@@ -1,0 +1,217 @@
+//! The HTTP message inside a record: head, transfer coding, content coding.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+/// An HTTP response's head, and where its body begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// Status code.
+    pub status: u16,
+    /// Header fields in their order.
+    pub headers: Vec<(String, String)>,
+    /// Offset of the body in the message.
+    pub body_start: usize,
+}
+
+/// A body could not be decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The decoded body passed the limit.
+    #[error("the body is larger than {limit_bytes} bytes when decoded")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The coding is one that is not known.
+    #[error("the content coding {coding:?} is not known")]
+    UnknownCoding {
+        /// Its name in the header.
+        coding: String,
+    },
+    /// The coded bytes are damaged and nothing could be decoded.
+    #[error("the body is not {coding} as its header says")]
+    Damaged {
+        /// The name of the coding.
+        coding: String,
+        /// The decoder's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Response {
+    /// Reads the head of a response; `None` when the bytes are not one.
+    ///
+    /// ```
+    /// let message = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>";
+    /// let response = warc::http::Response::parse(message).unwrap();
+    /// assert_eq!((response.status, response.header("content-type")), (200, Some("text/html")));
+    /// assert_eq!(&message[response.body_start..], b"<p>");
+    /// ```
+    pub fn parse(message: &[u8]) -> Option<Response> {
+        let (line, mut at) = next_line(message, 0)?;
+        let line = String::from_utf8_lossy(line);
+        let mut words = line.split_ascii_whitespace();
+        if !words.next()?.starts_with("HTTP/") {
+            return None;
+        }
+        let status = words.next()?.parse().ok()?;
+        let mut headers: Vec<(String, String)> = Vec::new();
+        // A head that the end cuts off still tells status and type.
+        while let Some((line, next)) = next_line(message, at) {
+            at = next;
+            if line.is_empty() {
+                break;
+            }
+            let line = String::from_utf8_lossy(line);
+            if line.starts_with([' ', '\t'])
+                && let Some((_, value)) = headers.last_mut()
+            {
+                value.push(' ');
+                value.push_str(line.trim());
+            } else if let Some((name, value)) = line.split_once(':') {
+                headers.push((name.trim().to_owned(), value.trim().to_owned()));
+            }
+        }
+        Some(Response { status, headers, body_start: at })
+    }
+
+    /// The first header of this name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The body of `message` without transfer and content coding, at most `limit_bytes` long.
+    ///
+    /// A body that breaks off in its coding gives what could be decoded of it.
+    pub fn body<'a>(&self, message: &'a [u8], limit_bytes: u64) -> Result<Cow<'a, [u8]>, BodyError> {
+        let mut body = Cow::Borrowed(&message[self.body_start.min(message.len())..]);
+        let chunked = self.header("Transfer-Encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked"));
+        if chunked && let Some(plain) = dechunk(&body) {
+            body = Cow::Owned(plain);
+        }
+        if let Some(codings) = self.header("Content-Encoding") {
+            // Codings are listed in the order in which they were applied.
+            for coding in codings.rsplit(',') {
+                if let Some(plain) = decode(&body, coding.trim(), limit_bytes)? {
+                    body = Cow::Owned(plain);
+                }
+            }
+        }
+        if body.len() as u64 > limit_bytes {
+            return Err(BodyError::TooLarge { limit_bytes });
+        }
+        Ok(body)
+    }
+}
+
+/// Removes a content coding under a cap; `None` when the bytes are plain already.
+///
+/// Archives often hold decoded bodies under the header of the coded one, so the bytes decide first.
+pub fn decode(bytes: &[u8], coding: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
+    let coding = coding.to_ascii_lowercase();
+    let reader: Box<dyn Read> = match (coding.as_str(), bytes) {
+        ("" | "identity" | "none", _) | (_, []) => return Ok(None),
+        ("gzip" | "x-gzip", [0x1f, 0x8b, ..]) => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
+        ("zstd", [0x28, 0xb5, 0x2f, 0xfd, ..]) => {
+            let decoder = zstd::Decoder::with_buffer(bytes);
+            Box::new(decoder.map_err(|source| BodyError::Damaged { coding: coding.clone(), source })?)
+        }
+        ("gzip" | "x-gzip" | "zstd", _) => return Ok(None),
+        ("deflate", [head, ..]) if head & 0x0f == 8 => Box::new(flate2::bufread::ZlibDecoder::new(bytes)),
+        ("deflate", [b'<', ..]) => return Ok(None),
+        ("deflate", _) => Box::new(flate2::bufread::DeflateDecoder::new(bytes)),
+        ("br", _) if looks_like_text(bytes) => return Ok(None),
+        ("br", _) => Box::new(brotli_decompressor::Decompressor::new(bytes, 1 << 14)),
+        _ if looks_like_text(bytes) => return Ok(None),
+        _ => return Err(BodyError::UnknownCoding { coding }),
+    };
+    let mut plain = Vec::new();
+    let result = reader.take(limit_bytes + 1).read_to_end(&mut plain);
+    if plain.len() as u64 > limit_bytes {
+        return Err(BodyError::TooLarge { limit_bytes });
+    }
+    match result {
+        Err(source) if plain.is_empty() => Err(BodyError::Damaged { coding, source }),
+        _ => Ok(Some(plain)),
+    }
+}
+
+fn looks_like_text(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(64)];
+    head.iter().all(|&b| b >= 0x20 || matches!(b, b'\t' | b'\r' | b'\n')) && head.is_ascii()
+}
+
+/// Removes chunked framing; `None` when the bytes have none (many archives store bodies de-chunked).
+fn dechunk(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some((line, next)) = next_line(bytes, at) {
+        let size = String::from_utf8_lossy(line.split(|&b| b == b';').next()?).trim().to_owned();
+        let Ok(size) = usize::from_str_radix(&size, 16) else {
+            return if at == 0 { None } else { Some(plain) };
+        };
+        if size == 0 {
+            return Some(plain);
+        }
+        let end = next.saturating_add(size).min(bytes.len());
+        plain.extend_from_slice(&bytes[next..end]);
+        at = (end + 2).min(bytes.len());
+    }
+    if at == 0 { None } else { Some(plain) }
+}
+
+/// The line at `at` without its end, and where the next begins.
+fn next_line(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let rest = bytes.get(at..)?;
+    let end = memchr::memchr(b'\n', rest)?;
+    let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+    Some((line, at + end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(head: &str, body: &[u8], expected: &[u8]) {
+        let message = [format!("HTTP/1.1 200 OK\r\n{head}\r\n").as_bytes(), body].concat();
+        let response = Response::parse(&message).unwrap();
+        assert_eq!(response.body(&message, 1 << 20).unwrap(), expected, "{head}");
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::read::GzEncoder::new(bytes, flate2::Compression::fast());
+        let mut coded = Vec::new();
+        encoder.read_to_end(&mut coded).unwrap();
+        coded
+    }
+
+    #[test]
+    fn bodies() {
+        check("", b"plain", b"plain");
+        check("Content-Encoding: gzip\r\n", &gzip(b"coded"), b"coded");
+        check("Content-Encoding: gzip\r\n", b"decoded by the archiver", b"decoded by the archiver");
+        check("Transfer-Encoding: chunked\r\n", b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", b"abcde");
+        check("Transfer-Encoding: chunked\r\n", b"<p>de-chunked", b"<p>de-chunked");
+        check("Transfer-Encoding: chunked\r\n", b"ffff\r\nbroken off", b"broken off");
+        check("Content-Encoding: br\r\n", &[0x0b, 0x02, 0x80, b'a', b'b', b'c', b'd', b'e', 0x03], b"abcde");
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let message = [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n".as_slice(), &gzip(&[0; 1 << 20])].concat();
+        let response = Response::parse(&message).unwrap();
+        assert!(matches!(response.body(&message, 1000), Err(BodyError::TooLarge { limit_bytes: 1000 })));
+    }
+
+    #[test]
+    fn heads() {
+        assert!(Response::parse(b"").is_none());
+        assert!(Response::parse(b"SSH-2.0\r\n").is_none());
+        assert_eq!(Response::parse(b"HTTP/1.0 404\n").unwrap().status, 404);
+        let folded = Response::parse(b"HTTP/1.1 200 OK\nA: b\n c\n\n").unwrap();
+        assert_eq!(folded.header("a"), Some("b c"));
+    }
+}
