@@ -1,0 +1,46 @@
+//! `bpe decode`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use bpe::{TokenId, formats, tokens};
+
+/// Flags of `bpe decode`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// nanoGPT or llm.c file (.bin), or text with ids between spaces and a document a line.
+    input: PathBuf,
+    /// File for the bytes; default: standard output.
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// `gpt2`, or a tokenizer's folder or file.
+    #[arg(long, default_value = "gpt2", value_name = "NAME|DIR|FILE")]
+    tokenizer: String,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let tokenizer = formats::load(&arguments.tokenizer)?;
+    let path = &arguments.input;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let decoded = if path.extension().is_some_and(|extension| extension == "bin") {
+        if bytes.len() % 2 == 1 {
+            bail!("{} has an odd number of bytes: it is cut off, or its ids are not 16 bits wide", path.display());
+        }
+        tokenizer.decode(&tokens::parse_binary(&bytes))?
+    } else {
+        let mut decoded = Vec::new();
+        for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+            let ids: Result<Vec<TokenId>, _> = line.split_whitespace().map(|id| id.parse().map(TokenId)).collect();
+            let ids = ids.with_context(|| format!("{}, line {}: not a token id", path.display(), number + 1))?;
+            let document = tokenizer.decode(&ids);
+            decoded.extend(document.with_context(|| format!("{}, line {}", path.display(), number + 1))?);
+            decoded.push(b'\n');
+        }
+        decoded
+    };
+    match &arguments.output {
+        Some(path) => std::fs::write(path, decoded).with_context(|| format!("cannot write {}", path.display())),
+        None => std::io::stdout().write_all(&decoded).context("cannot write to standard output"),
+    }
+}

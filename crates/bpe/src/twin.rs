@@ -1,0 +1,72 @@
+//! The readable twin: GPT-2's tokenizer as its paper and code state it, with no thought of speed.
+//!
+//! Every fast path of this crate is held against these functions, in tests and in fuzzing.
+
+use std::collections::HashMap;
+
+use fancy_regex::Regex;
+
+use crate::{TokenId, Tokenizer};
+
+/// GPT-2's pattern as OpenAI published it.
+pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+/// Pretokens by the regular expression.
+pub fn pretokens(text: &str) -> Vec<&str> {
+    let pattern = Regex::new(PATTERN).expect("a constant pattern");
+    pattern.find_iter(text).map(|found| found.expect("no backtracking limit is reached").as_str()).collect()
+}
+
+/// Ids by the textbook: merge the pair of lowest rank, leftmost first, until there is none.
+pub fn encode(tokenizer: &Tokenizer, text: &str) -> Vec<TokenId> {
+    let ranks: HashMap<(TokenId, TokenId), usize> =
+        tokenizer.merges().enumerate().map(|(rank, (left, right, _))| ((left, right), rank)).collect();
+    let merged: HashMap<(TokenId, TokenId), TokenId> =
+        tokenizer.merges().map(|(left, right, id)| ((left, right), id)).collect();
+    let mut ids = Vec::new();
+    for pretoken in pretokens(text) {
+        let mut word: Vec<TokenId> = pretoken.bytes().map(|byte| tokenizer.id_of_byte(byte)).collect();
+        loop {
+            let pairs = word.windows(2).enumerate();
+            let best = pairs.filter_map(|(at, pair)| Some((ranks.get(&(pair[0], pair[1]))?, at))).min();
+            let Some((_, at)) = best else { break };
+            word[at] = merged[&(word[at], word[at + 1])];
+            word.remove(at + 1);
+        }
+        ids.extend(word);
+    }
+    ids
+}
+
+/// Merges by recounting everything after each one. The order of ties is Hugging Face's.
+pub fn train(words: &[(Vec<u8>, u64)], vocab_size: usize, min_frequency: u64) -> Vec<(TokenId, TokenId)> {
+    let byte_ids = Tokenizer::bytes_only();
+    let mut words: Vec<(Vec<TokenId>, u64)> = words
+        .iter()
+        .map(|(word, count)| (word.iter().map(|&byte| byte_ids.id_of_byte(byte)).collect(), *count))
+        .collect();
+    let mut merges = Vec::new();
+    while 256 + merges.len() < vocab_size {
+        let mut counts: HashMap<(TokenId, TokenId), u64> = HashMap::new();
+        for (word, count) in &words {
+            for pair in word.windows(2) {
+                *counts.entry((pair[0], pair[1])).or_default() += count;
+            }
+        }
+        let best = counts.into_iter().max_by_key(|&(pair, count)| (count, std::cmp::Reverse(pair)));
+        let Some((pair, _)) = best.filter(|&(_, count)| count >= min_frequency.max(1)) else { break };
+        let id = TokenId(256 + merges.len() as u32);
+        merges.push(pair);
+        for (word, _) in &mut words {
+            let mut at = 0;
+            while at + 1 < word.len() {
+                if (word[at], word[at + 1]) == pair {
+                    word[at] = id;
+                    word.remove(at + 1);
+                }
+                at += 1;
+            }
+        }
+    }
+    merges
+}

@@ -1,0 +1,124 @@
+//! Normalised words, and the sets of shingles that are made of them.
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// Calls `each` with every word of a text: maximal runs of letters and digits, lower-cased.
+fn for_each_word(text: &str, mut each: impl FnMut(&[u8])) {
+    let mut word = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        // ASCII words, the common case, need no case tables.
+        let bytes = rest.as_bytes();
+        let ascii = bytes.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+        word.extend(rest[..ascii].bytes().map(|b| b.to_ascii_lowercase() as char));
+        rest = &rest[ascii..];
+        let Some(next) = rest.chars().next() else { break };
+        rest = &rest[next.len_utf8()..];
+        if next.is_alphanumeric() {
+            word.extend(next.to_lowercase());
+        } else if !word.is_empty() {
+            each(word.as_bytes());
+            word.clear();
+        }
+    }
+    if !word.is_empty() {
+        each(word.as_bytes());
+    }
+}
+
+/// XXH3-64 of the words of a text joined by single spaces: equal for exact duplicates.
+///
+/// ```
+/// assert_eq!(dedup::text_hash("The tide, at noon."), dedup::text_hash("the tide at NOON"));
+/// assert_ne!(dedup::text_hash("the tide"), dedup::text_hash("thetide"));
+/// ```
+pub fn text_hash(text: &str) -> u64 {
+    let mut hasher = Xxh3::new();
+    let mut first = true;
+    for_each_word(text, |word| {
+        if !first {
+            hasher.update(b" ");
+        }
+        first = false;
+        hasher.update(word);
+    });
+    hasher.digest()
+}
+
+/// The set of hashes of `n` words in a row, sorted. A text of fewer words has one shingle: all of them.
+///
+/// A text without words has none. Time O(words · log words); memory 8 bytes a word.
+///
+/// # Panics
+/// If `n` is 0.
+pub fn shingles(text: &str, n: usize) -> Vec<u64> {
+    assert!(n > 0, "a shingle has at least one word");
+    let mut words = Vec::with_capacity(text.len() / 6);
+    for_each_word(text, |word| words.push(xxh3_64(word)));
+    if words.is_empty() {
+        return Vec::new();
+    }
+    let mut shingles: Vec<u64> = words.windows(n.min(words.len())).map(hash_of_words).collect();
+    shingles.sort_unstable();
+    shingles.dedup();
+    shingles
+}
+
+/// Mixes the hashes of the words in their order.
+fn hash_of_words(words: &[u64]) -> u64 {
+    let mixed = words.iter().fold(0u64, |hash, word| {
+        (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    });
+    mixed ^ (mixed >> 31)
+}
+
+/// Jaccard similarity of two sorted sets: the size of what they share over the size of both.
+///
+/// Two empty sets are not similar: nothing speaks for them being copies.
+pub fn jaccard(a: &[u64], b: &[u64]) -> f32 {
+    let (mut i, mut j, mut shared) = (0, 0, 0usize);
+    while i < a.len() && j < b.len() {
+        let (x, y) = (a[i], b[j]);
+        shared += usize::from(x == y);
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
+    }
+    let both = a.len() + b.len() - shared;
+    if both == 0 { 0.0 } else { shared as f32 / both as f32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The readable twin: words by splitting, shingles as strings.
+    fn twin(text: &str, n: usize) -> BTreeSet<String> {
+        let lower: String = text.chars().flat_map(|c| if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec!['\0'] }).collect();
+        let words: Vec<&str> = lower.split('\0').filter(|w| !w.is_empty()).collect();
+        if words.is_empty() {
+            return BTreeSet::new();
+        }
+        words.windows(n.min(words.len())).map(|w| w.join(" ")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn shingles_are_those_of_the_twin(a in "[a-cA-C éİ.,\n]{0,60}", b in "[a-c éß]{0,60}", n in 1usize..4) {
+            let (x, y) = (twin(&a, n), twin(&b, n));
+            prop_assert_eq!(shingles(&a, n).len(), x.len());
+            let union = x.union(&y).count();
+            let expected = if union == 0 { 0.0 } else { x.intersection(&y).count() as f32 / union as f32 };
+            prop_assert_eq!(jaccard(&shingles(&a, n), &shingles(&b, n)), expected);
+        }
+
+        #[test]
+        fn equal_hashes_mean_equal_words(a in "[aB .]{0,8}", b in "[Ab .]{0,8}") {
+            let joined = |text: &str| twin(text, usize::MAX).into_iter().next();
+            prop_assert_eq!(text_hash(&a) == text_hash(&b), joined(&a) == joined(&b));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Shapes of models and settings of a training.
+
+use serde::{Deserialize, Serialize};
+
+/// The shape of a GPT-2. The letters are those of the paper's code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Blocks.
+    pub layers: usize,
+    /// Attention heads; they divide the channels.
+    pub heads: usize,
+    /// Width (C).
+    pub channels: usize,
+    /// Longest sequence (T).
+    pub context: usize,
+    /// Ids (V).
+    pub vocab_size: usize,
+}
+
+/// How a model is trained. No setting has a hidden default: all of them shape the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Updates of the weights.
+    pub steps: u64,
+    /// Sequences a step (B).
+    pub batch: usize,
+    /// Highest learning rate.
+    pub learning_rate: f32,
+    /// Steps over which the rate rises from 0.
+    pub warmup_steps: u64,
+    /// Decoupled weight decay, on matrices only.
+    pub weight_decay: f32,
+    /// The gradient's norm is cut to this.
+    pub clip_norm: f32,
+    /// Seed of weights and batches.
+    pub seed: u64,
+    /// Steps between validations, and between checkpoints.
+    pub evaluate_every: u64,
+    /// Batches of a validation; they are the same each time.
+    pub evaluate_batches: u64,
+}
+
+impl ModelConfig {
+    /// Checks that the shape is one.
+    ///
+    /// # Errors
+    /// A sentence that names the fault.
+    pub fn check(&self) -> Result<(), String> {
+        let sizes = [self.layers, self.heads, self.channels, self.context, self.vocab_size];
+        if sizes.contains(&0) {
+            return Err("layers, heads, channels, context and vocab_size are at least 1".into());
+        }
+        if !self.channels.is_multiple_of(self.heads) {
+            return Err(format!("{} channels cannot be divided among {} heads", self.channels, self.heads));
+        }
+        Ok(())
+    }
+
+    /// Channels of one head.
+    pub fn head_size(&self) -> usize {
+        self.channels / self.heads
+    }
+}
+
+impl TrainConfig {
+    /// The learning rate at a step: a linear rise, then a cosine down to a tenth.
+    ///
+    /// ```
+    /// # let config = gpt2::TrainConfig { steps: 100, batch: 1, learning_rate: 1.0, warmup_steps: 10,
+    /// #     weight_decay: 0.1, clip_norm: 1.0, seed: 1, evaluate_every: 10, evaluate_batches: 1 };
+    /// assert_eq!(config.rate_at(4), 0.5);
+    /// assert_eq!(config.rate_at(100), 0.1);
+    /// ```
+    pub fn rate_at(&self, step: u64) -> f32 {
+        if step < self.warmup_steps {
+            return self.learning_rate * (step + 1) as f32 / self.warmup_steps as f32;
+        }
+        let length = self.steps.saturating_sub(self.warmup_steps).max(1) as f32;
+        let part = ((step - self.warmup_steps) as f32 / length).min(1.0);
+        let floor = 0.1 * self.learning_rate;
+        floor + 0.5 * (1.0 + (std::f32::consts::PI * part).cos()) * (self.learning_rate - floor)
+    }
+}

@@ -1,0 +1,30 @@
+//! A small GPT-2 on a CPU: train on token shards, save what Hugging Face loads, sample.
+//!
+//! The model is that of the paper: pre-norm blocks, a final norm, learned positions, tied embeddings,
+//! GELU (tanh form), residual projections initialised smaller by 1/√(2·layers). Forward and backward
+//! passes are written by hand over a matrix product; every tensor carries its shape in a comment with
+//! the paper's letters: **B** batch, **T** positions, **C** channels, **H** heads, **V** vocabulary,
+//! **R** = B·T rows.
+//!
+//! The same settings and data give the same weights to the bit for any number of threads on one machine,
+//! and after any kill and resume: a batch is a function of (seed, step), sums have a fixed order, and a
+//! checkpoint holds everything that a step reads.
+//!
+//! Left out: dropout, mixed precision, a key/value cache, several machines.
+
+mod checkpoint;
+mod config;
+mod data;
+mod matmul;
+mod model;
+mod ops;
+mod random;
+mod sample;
+mod train;
+
+pub use checkpoint::{CheckpointError, load_model, save_model};
+pub use config::{ModelConfig, TrainConfig};
+pub use data::{DataError, TokenFile};
+pub use model::{Gradients, Model};
+pub use sample::{SampleOptions, sample};
+pub use train::{LossRow, Progress, TrainError, Trained, train};

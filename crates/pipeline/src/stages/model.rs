@@ -1,0 +1,85 @@
+//! `model.train`: one task. It goes on from its own checkpoint after a kill.
+
+use std::ops::ControlFlow;
+
+use anyhow::Context;
+use bpe::{Encoder, formats};
+use gpt2::{ModelConfig, SampleOptions, TokenFile, TrainError, sample, save_model, train};
+use ledger::IoContext;
+use ledger::manifest::FileRecord;
+use serde_json::json;
+
+use crate::engine::{Interrupted, Run, Stage, Task, TaskPlan};
+use crate::recipe::Model;
+use crate::stages::tokenizer;
+
+/// Tokens of the sample that ends a run.
+const SAMPLE_TOKENS: usize = 80;
+
+pub(crate) struct Train;
+
+impl Stage for Train {
+    fn name(&self) -> &'static str {
+        "model.train"
+    }
+
+    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
+        let model = run.recipe().model.clone().context("the recipe has no [model]")?;
+        let bins = run.outputs("tokens.join", "tokens/")?.into_iter().filter(|file| file.path.ends_with(".bin"));
+        let tokenizer = run.outputs("tokenizer.make", "tokenizer/")?;
+        let inputs: Vec<FileRecord> = bins.chain(tokenizer).collect();
+        let settings = json!({"model": model});
+        Ok(vec![TaskPlan { inputs, settings, work: Box::new(move |task| train_model(task, &model)) }])
+    }
+}
+
+fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
+    let tokenizer = tokenizer::load(task.run())?;
+    let config = ModelConfig {
+        layers: recipe.layers,
+        heads: recipe.heads,
+        channels: recipe.channels,
+        context: recipe.context,
+        vocab_size: tokenizer.vocab_size(),
+    };
+    let tokens = TokenFile::open(&task.path("tokens/train.bin"), config.context)?;
+    let validation = TokenFile::open(&task.path("tokens/val.bin"), config.context)
+        .context("the validation split is too small for the model's context; raise [shards] validation")?;
+    let folder = task.scratch()?;
+    let run = task.run();
+    let steps = recipe.train.steps;
+    let trained = train(&folder, &config, &recipe.train, &tokens, &validation, |progress| {
+        run.progress().message(format!("step {}/{steps}, loss {:.3}", progress.step, progress.loss));
+        if let Some(row) = progress.validated {
+            run.progress().line(&format!("    step {:5}  loss {:.3}  validation {:.3}", row.step, row.train_loss, row.validation_loss));
+        }
+        // A checkpoint was just written, so stopping here loses nothing.
+        if progress.validated.is_some() && run.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let trained = match trained {
+        Err(TrainError::Stopped { .. }) => return Err(Interrupted.into()),
+        other => other?,
+    };
+    let last = trained.curve.last().context("a training has at least one step")?;
+    task.figure("parameters", trained.model.parameters() as f64);
+    task.figure("train_loss", f64::from(last.train_loss));
+    task.figure("validation_loss", f64::from(last.validation_loss));
+
+    let built = folder.join("model");
+    save_model(&built, &trained.model, tokenizer.end_of_text().map(|id| id.0))?;
+    for name in ["config.json", "model.safetensors"] {
+        let path = built.join(name);
+        task.write(&format!("model/{name}"), &std::fs::read(&path).at("read", &path)?)?;
+    }
+    for (name, content) in formats::files(&tokenizer) {
+        task.write(&format!("model/{name}"), content.as_bytes())?;
+    }
+    let curve: String = trained.curve.iter().map(|row| format!("{}\n", json!(row))).collect();
+    task.write("model/loss.jsonl", curve.as_bytes())?;
+    let mut text = recipe.sample_prompt.clone().into_bytes();
+    let prompt = Encoder::new(&tokenizer).encode(&recipe.sample_prompt);
+    let options = SampleOptions { tokens: SAMPLE_TOKENS, temperature: 0.8, top_k: 40, seed: recipe.train.seed };
+    sample(&trained.model, &tokenizer, &prompt, &options, |id| text.extend_from_slice(tokenizer.token(id)));
+    text.push(b'\n');
+    task.write("model/sample.txt", String::from_utf8_lossy(&text).as_bytes())
+}

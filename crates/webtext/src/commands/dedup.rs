@@ -1,0 +1,117 @@
+//! `webtext dedup`: JSON Lines without their duplicates.
+//!
+//! Signatures are held in memory (about 500 bytes a document) and the texts are read twice; for sets
+//! beyond that, `webtext build` does the same in buckets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use dedup::{Edge, MinHash, clusters, jaccard, shingles, text_hash};
+use ledger::{Counts, Reason};
+use serde_json::json;
+
+use super::{JsonLines, for_each_row};
+use crate::Ending;
+
+/// Flags of `webtext dedup`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// JSON Lines with a `text` field; also .zst and .gz. Of duplicates, the first in the input stays.
+    #[arg(required = true, value_name = "IN")]
+    inputs: Vec<PathBuf>,
+    /// Kept rows; .jsonl or .jsonl.zst.
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Dropped rows, each with the number of the row that represents it.
+    #[arg(long, value_name = "OUT")]
+    dropped: Option<PathBuf>,
+    /// Words of a shingle.
+    #[arg(long, default_value_t = 5)]
+    shingle_words: usize,
+    /// Bands of a signature.
+    #[arg(long, default_value_t = 14)]
+    bands: usize,
+    /// Rows of a band.
+    #[arg(long, default_value_t = 8)]
+    rows: usize,
+    /// Similarity from which documents are near-duplicates.
+    #[arg(long, default_value_t = 0.7)]
+    jaccard: f32,
+    /// Print the counts as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let family = MinHash::new(arguments.bands.max(1), arguments.rows.max(1));
+    let words = arguments.shingle_words.max(1);
+    let mut by_text: HashMap<u64, u64> = HashMap::new();
+    let mut by_band: HashMap<u64, Vec<u64>> = HashMap::new();
+    let mut edges: Vec<Edge<u64>> = Vec::new();
+    let mut rows = 0u64;
+    let all_readable = for_each_row(&arguments.inputs, |_, text| {
+        let number = rows;
+        rows += 1;
+        let first = *by_text.entry(text_hash(text)).or_insert(number);
+        if first != number {
+            edges.push(Edge { a: first, b: number, jaccard: 1.0, exact: true });
+            return Ok(());
+        }
+        for band in family.bands(&family.signature(&shingles(text, words))) {
+            by_band.entry(band).or_default().push(number);
+        }
+        Ok(())
+    })?;
+    // Only the shingles of documents that are in a candidate pair are ever held.
+    let mut wanted: HashMap<u64, Vec<u64>> = HashMap::new();
+    by_band.retain(|_, members| members.len() > 1);
+    by_band.values().flatten().for_each(|&number| drop(wanted.insert(number, Vec::new())));
+    let mut number = 0;
+    for_each_row(&arguments.inputs, |_, text| {
+        if let Some(held) = wanted.get_mut(&number) {
+            *held = shingles(text, words);
+        }
+        number += 1;
+        Ok(())
+    })?;
+    for members in by_band.values() {
+        for (i, b) in members.iter().enumerate() {
+            for a in &members[..i] {
+                let similarity = jaccard(&wanted[a], &wanted[b]);
+                if similarity >= arguments.jaccard {
+                    edges.push(Edge { a: *a, b: *b, jaccard: similarity, exact: false });
+                }
+            }
+        }
+    }
+    let members: BTreeMap<u64, dedup::Member<u64>> = clusters(edges).into_iter().map(|m| (m.document, m)).collect();
+    let mut kept = JsonLines::create(&arguments.output)?;
+    let mut dropped = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
+    let mut counts = Counts::default();
+    let mut number = 0;
+    for_each_row(&arguments.inputs, |mut row, _| {
+        let member = members.get(&number);
+        number += 1;
+        let Some(member) = member else {
+            counts.keep();
+            return kept.push(&row);
+        };
+        let reason = if member.exact { Reason::ExactDuplicate } else { Reason::NearDuplicate };
+        counts.drop(reason);
+        row["verdict"] = json!(reason);
+        row["representative_row"] = json!(member.representative);
+        row["jaccard"] = json!(member.jaccard);
+        dropped.as_mut().map_or(Ok(()), |dropped| dropped.push(&row))
+    })?;
+    kept.finish()?;
+    dropped.map(JsonLines::finish).transpose()?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&counts)?);
+    } else {
+        eprintln!("{} read, {} kept", counts.read, counts.kept);
+        for (reason, n) in &counts.dropped {
+            eprintln!("  {n:>9} {reason}");
+        }
+    }
+    Ok(if all_readable { Ending::Complete } else { Ending::SomeUnreadable })
+}

@@ -1,0 +1,102 @@
+//! One file a subcommand.
+
+pub mod build;
+pub mod dedup;
+pub mod explain;
+pub mod extract;
+pub mod fetch;
+pub mod filter;
+pub mod links;
+pub mod report;
+pub mod status;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use ledger::AtomicFile;
+use serde_json::Value;
+
+/// The command was called with something that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Becomes true at the first Ctrl-C; the second ends the process at once.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Lets Ctrl-C end a run between tasks.
+fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after what is under way; press Ctrl-C again to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(&STOP)
+}
+
+/// A JSON Lines file to write, compressed when its name ends in `.zst`; it appears when it is whole.
+enum JsonLines {
+    Plain(AtomicFile),
+    Zstd(Box<zstd::Encoder<'static, AtomicFile>>),
+}
+
+impl JsonLines {
+    fn create(path: &Path) -> anyhow::Result<JsonLines> {
+        let file = AtomicFile::create(path)?;
+        if path.extension().is_some_and(|extension| extension == "zst") {
+            return Ok(JsonLines::Zstd(Box::new(zstd::Encoder::new(file, 3)?)));
+        }
+        Ok(JsonLines::Plain(file))
+    }
+
+    fn push(&mut self, row: &Value) -> anyhow::Result<()> {
+        let line = format!("{row}\n");
+        match self {
+            JsonLines::Plain(file) => file.write_all(line.as_bytes()),
+            JsonLines::Zstd(encoder) => encoder.write_all(line.as_bytes()),
+        }
+        .context("cannot write the output")
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            JsonLines::Plain(file) => file.commit()?,
+            JsonLines::Zstd(encoder) => encoder.finish().context("cannot write the output")?.commit()?,
+        };
+        Ok(())
+    }
+}
+
+/// Calls `each` with every line of JSON Lines files that holds an object with a `text`, and its place.
+/// Lines that do not are named, and make the result false.
+fn for_each_row(paths: &[PathBuf], mut each: impl FnMut(Value, &str) -> anyhow::Result<()>) -> anyhow::Result<bool> {
+    let mut all_readable = true;
+    for path in paths {
+        let reader = bpe::input::open_plain(path).with_context(|| format!("cannot open {}", path.display()))?;
+        for (number, line) in std::io::BufRead::lines(reader).enumerate() {
+            let row = line.map_err(anyhow::Error::from).and_then(|line| Ok(serde_json::from_str::<Value>(&line)?));
+            match row {
+                Ok(row) if row["text"].is_string() => {
+                    let text = row["text"].as_str().unwrap_or_default().to_owned();
+                    each(row, &text)?;
+                }
+                Ok(_) => {
+                    eprintln!("unreadable: {}, line {}: no field \"text\"", path.display(), number + 1);
+                    all_readable = false;
+                }
+                Err(error) => {
+                    eprintln!("unreadable: {}, line {}: {error:#}", path.display(), number + 1);
+                    all_readable = false;
+                    if error.is::<std::io::Error>() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    Ok(all_readable)
+}

@@ -1,0 +1,78 @@
+//! `webtext`: one command from a dump of links to a trained model, and one for each step between.
+
+mod commands;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// From a dump of links to filtered English text, tokens and a small GPT-2.
+///
+/// Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 finished with some inputs unreadable, 130 stopped.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a recipe, doing only what is missing or changed.
+    Build(commands::build::Arguments),
+    /// What stands where in a run.
+    Status(commands::status::Arguments),
+    /// The fate of one URL or document, from its submission to its tokens.
+    Explain(commands::explain::Arguments),
+    /// Write a run's report.html again.
+    Report(commands::report::Arguments),
+    /// Dumps to a table of links, one row each with its fate.
+    Links(commands::links::Arguments),
+    /// Links to WARC files, politely.
+    Fetch(commands::fetch::Arguments),
+    /// HTML to its main text.
+    Extract(commands::extract::Arguments),
+    /// Texts to those that pass the rules, each drop with its reason.
+    Filter(commands::filter::Arguments),
+    /// Texts to those that are no duplicates.
+    Dedup(commands::dedup::Arguments),
+}
+
+/// How a command ended, if it did not fail.
+enum Ending {
+    Complete,
+    SomeUnreadable,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Build(arguments) => commands::build::run(&arguments),
+        Command::Status(arguments) => commands::status::run(&arguments),
+        Command::Explain(arguments) => commands::explain::run(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
+        Command::Links(arguments) => commands::links::run(&arguments),
+        Command::Fetch(arguments) => commands::fetch::run(&arguments),
+        Command::Extract(arguments) => commands::extract::run(&arguments),
+        Command::Filter(arguments) => commands::filter::run(&arguments),
+        Command::Dedup(arguments) => commands::dedup::run(&arguments),
+    };
+    match result {
+        Ok(Ending::Complete) => ExitCode::SUCCESS,
+        Ok(Ending::SomeUnreadable) => {
+            eprintln!("note: some inputs could not be read to their end; they are named above");
+            ExitCode::from(3)
+        }
+        Err(error) if error.is::<pipeline::Interrupted>() => {
+            eprintln!("{error}");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<ledger::Error>()?.hint()) {
+                eprintln!("\nhint: {hint}");
+            }
+            ExitCode::from(if error.is::<commands::Usage>() { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! A run as one self-contained page: what went in, what came out, what was dropped and why.
+//!
+//! No script, no font, no picture from elsewhere; charts are inline SVG. The page is a function of the
+//! run's files, so it is the same for the same run.
+
+mod figures;
+mod page;
+mod svg;
+
+use std::path::PathBuf;
+
+use ledger::atomic;
+use pipeline::Run;
+
+/// Writes `report.html` into the run's folder and returns its path.
+pub fn write(run: &Run) -> anyhow::Result<PathBuf> {
+    let figures = figures::Figures::gather(run)?;
+    let path = run.folder().join("report.html");
+    atomic::write(&path, page::render(run, &figures)?.as_bytes())?;
+    Ok(path)
+}
