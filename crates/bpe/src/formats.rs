@@ -44,7 +44,7 @@ pub enum FormatError {
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
     /// No known file lies there.
-    #[error("no tokenizer at {}: looked for tokenizer.json, merges.txt, vocab.bpe and *.tiktoken", .0.display())]
+    #[error("no tokenizer at {}: looked for tokenizer.json, merges.txt, vocab.bpe and tokenizer.tiktoken", .0.display())]
     NotFound(PathBuf),
 }
 
@@ -55,19 +55,12 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
 
 /// Loads a tokenizer by name (`gpt2`), from a file of any known format, or from a folder that holds one.
 pub fn load(name: &str) -> Result<Tokenizer, FormatError> {
-    if name == "gpt2" {
-        return Ok(Tokenizer::gpt2());
-    }
-    let path = Path::new(name);
-    let file = if path.is_dir() {
-        let known = ["tokenizer.json", "merges.txt", "vocab.bpe", "tokenizer.tiktoken"];
-        let found = known.iter().map(|file| path.join(file)).find(|file| file.is_file());
-        found.ok_or_else(|| FormatError::NotFound(path.to_path_buf()))?
-    } else {
-        path.to_path_buf()
-    };
-    let text = std::fs::read_to_string(&file)
-        .map_err(|source| FormatError::Io { action: "read", path: file.clone(), source })?;
+    let Some(file) = file_of(name)? else { return Ok(Tokenizer::gpt2()) };
+    let text = std::fs::read_to_string(&file).map_err(|source| FormatError::Io {
+        action: "read",
+        path: file.clone(),
+        source,
+    })?;
     match file.extension().and_then(|e| e.to_str()) {
         Some("json") => tokenizer_json::parse(&text),
         Some("tiktoken") => tiktoken::parse(&text),
@@ -77,6 +70,20 @@ pub fn load(name: &str) -> Result<Tokenizer, FormatError> {
             Ok(tokenizer)
         }
     }
+}
+
+/// The file that [`load`] reads for a name; none for `gpt2`, which is compiled in.
+pub fn file_of(name: &str) -> Result<Option<PathBuf>, FormatError> {
+    let path = Path::new(name);
+    if name == "gpt2" {
+        return Ok(None);
+    }
+    if !path.is_dir() {
+        return Ok(Some(path.to_path_buf()));
+    }
+    let known = ["tokenizer.json", "merges.txt", "vocab.bpe", "tokenizer.tiktoken"];
+    let found = known.iter().map(|file| path.join(file)).find(|file| file.is_file());
+    found.map(Some).ok_or_else(|| FormatError::NotFound(path.to_path_buf()))
 }
 
 /// The files of a tokenizer's folder, by name: `merges.txt`, `vocab.json`, `tokenizer.json`, `tokenizer.tiktoken`.
@@ -103,7 +110,8 @@ pub mod merges {
             if line.is_empty() {
                 continue;
             }
-            let (left, right) = line.split_once(' ').ok_or_else(|| fault(number, "not two tokens with a space between"))?;
+            let (left, right) =
+                line.split_once(' ').ok_or_else(|| fault(number, "not two tokens with a space between"))?;
             let bytes = |part| from_visible(part).ok_or_else(|| fault(number, "a character that stands for no byte"));
             pairs.push((bytes(left)?, bytes(right)?));
         }
@@ -199,6 +207,9 @@ pub mod tiktoken {
             let fault = |what: &str| FormatError::Line { line: number + 1, what: what.into() };
             let (token, rank) = line.split_once(' ').ok_or_else(|| fault("not a token and a rank"))?;
             let token = BASE64.decode(token.as_bytes()).map_err(|_| fault("the token is not base64"))?;
+            if token.is_empty() {
+                return Err(fault("the token is empty"));
+            }
             if rank.trim().parse() != Ok(number as u32) {
                 return Err(fault("ranks must count up from 0"));
             }
@@ -259,7 +270,8 @@ pub mod tokenizer_json {
                        "rstrip": false, "normalized": false, "special": true})
             })
             .collect();
-        let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        let byte_level =
+            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
         // The vocabulary goes in as text: its order is that of the ids, which a JSON map would not keep.
         format!(
             "{{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":{},\"normalizer\":null,\
@@ -292,7 +304,8 @@ pub mod tokenizer_json {
                 _ => None,
             };
             let (left, right) = pair.ok_or_else(|| fault("a merge is not a pair"))?;
-            let bytes = |part| from_visible(part).ok_or_else(|| fault("a merge holds a character that stands for no byte"));
+            let bytes =
+                |part| from_visible(part).ok_or_else(|| fault("a merge holds a character that stands for no byte"));
             pairs.push((bytes(left)?, bytes(right)?));
         }
         let mut tokenizer = from_pairs(&pairs)?;
@@ -302,6 +315,12 @@ pub mod tokenizer_json {
             .filter_map(|token| Some((token["id"].as_u64()?, token["content"].as_str()?.to_owned())))
             .collect();
         specials.sort();
+        let ordinary = tokenizer.vocab_size() as u64;
+        if specials.iter().enumerate().any(|(place, (id, _))| *id != ordinary + place as u64) {
+            return Err(FormatError::Json(format!(
+                "added tokens must have the ids from {ordinary} on, behind all others"
+            )));
+        }
         tokenizer.set_specials(specials.into_iter().map(|(_, text)| text).collect());
         check_ids(&tokenizer, &model["vocab"])?;
         Ok(tokenizer)

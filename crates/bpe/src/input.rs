@@ -44,14 +44,18 @@ pub struct Documents {
 
 enum Kind {
     Lines { reader: Box<dyn BufRead + Send>, line: u64, lossy: bool },
-    Parts { reader: Box<dyn BufRead + Send>, options: Options, offset: u64, held: Vec<u8>, ended: bool },
+    Parts { reader: Box<dyn BufRead + Send>, options: Options, offset: u64, held: Vec<u8>, at: usize, ended: bool },
     Parquet { batches: ParquetRecordBatchReader, rows: std::vec::IntoIter<String> },
 }
 
 impl Documents {
     /// Opens a file; its kind is told by its name, its compression by its first bytes.
     pub fn open(path: &Path, options: &Options) -> Result<Documents, InputError> {
-        let fault = |source: Box<dyn std::error::Error + Send + Sync>| InputError { path: path.to_path_buf(), place: None, source };
+        let fault = |source: Box<dyn std::error::Error + Send + Sync>| InputError {
+            path: path.to_path_buf(),
+            place: None,
+            source,
+        };
         let name = path.to_string_lossy();
         let name = name.trim_end_matches(".zst").trim_end_matches(".gz");
         let kind = if name.ends_with(".parquet") {
@@ -62,7 +66,7 @@ impl Documents {
             if name.ends_with(".jsonl") || name.ends_with(".json") || name.ends_with(".ndjson") {
                 Kind::Lines { reader, line: 0, lossy: options.lossy }
             } else {
-                Kind::Parts { reader, options: options.clone(), offset: 0, held: Vec::new(), ended: false }
+                Kind::Parts { reader, options: options.clone(), offset: 0, held: Vec::new(), at: 0, ended: false }
             }
         };
         Ok(Documents { path: path.to_path_buf(), kind })
@@ -108,20 +112,23 @@ impl Documents {
     }
 
     fn next_part(&mut self) -> Result<Option<String>, InputError> {
-        let Kind::Parts { reader, options, offset, held, ended } = &mut self.kind else {
+        let Kind::Parts { reader, options, offset, held, at, ended } = &mut self.kind else {
             unreachable!("called for parts")
         };
         let separator = options.separator.as_deref().unwrap_or("").as_bytes();
-        let mut searched = 0;
+        let mut searched = *at;
         let part = loop {
             if !separator.is_empty()
-                && let Some(at) = memchr::memmem::find(&held[searched..], separator)
+                && let Some(found) = memchr::memmem::find(&held[searched..], separator)
             {
-                let at = searched + at;
-                let part = held[..at].to_vec();
-                held.drain(..at + separator.len());
-                break Some((part, at + separator.len()));
+                let end = searched + found;
+                let part = held[*at..end].to_vec();
+                let consumed = end + separator.len() - *at;
+                *at = end + separator.len();
+                break Some((part, consumed));
             }
+            // What was given out is let go once a chunk, not once a document.
+            held.drain(..std::mem::take(at));
             searched = (held.len() + 1).saturating_sub(separator.len().max(1));
             let mut chunk = Vec::new();
             let read = if *ended { Ok(0) } else { reader.take(1 << 20).read_to_end(&mut chunk) };
@@ -167,9 +174,9 @@ impl Documents {
                 Ok(batch) => {
                     let column = batch.column(0);
                     let texts: Vec<String> = if let Some(texts) = column.as_string_opt::<i32>() {
-                        texts.iter().flatten().map(str::to_owned).collect()
+                        texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
                     } else if let Some(texts) = column.as_string_opt::<i64>() {
-                        texts.iter().flatten().map(str::to_owned).collect()
+                        texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
                     } else {
                         return Err(self.fault("column text".into(), "the column does not hold strings"));
                     };
@@ -239,8 +246,18 @@ mod tests {
     #[test]
     fn faults_name_their_place() {
         let plain = Options::default();
-        check("a.txt", b"caf\xe9", &plain, &["cannot read FILE at byte 3: invalid UTF-8; --lossy replaces it by U+FFFD"]);
+        check(
+            "a.txt",
+            b"caf\xe9",
+            &plain,
+            &["cannot read FILE at byte 3: invalid UTF-8; --lossy replaces it by U+FFFD"],
+        );
         check("a.txt", b"caf\xe9", &Options { lossy: true, ..plain.clone() }, &["caf\u{fffd}"]);
-        check("a.jsonl", b"{\"text\":\"one\"}\n{\"txt\":1}", &plain, &["cannot read FILE at line 2: missing field `text` at line 1 column 9"]);
+        check(
+            "a.jsonl",
+            b"{\"text\":\"one\"}\n{\"txt\":1}",
+            &plain,
+            &["cannot read FILE at line 2: missing field `text` at line 1 column 9"],
+        );
     }
 }

@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn headers_and_indexes() {
         let header = llmc_header(7);
-        assert_eq!(header[..12], [0x88, 0xe9, 0x34, 0x01, 1, 0, 0, 0, 7, 0, 0, 0]);
+        assert_eq!(header[..12], [0x88, 0xd8, 0x34, 0x01, 1, 0, 0, 0, 7, 0, 0, 0]);
         let mut index = Vec::new();
         write_megatron_index(&[3, 2], &mut index).unwrap();
         assert_eq!(index.len(), 9 + 8 + 1 + 8 + 8 + 2 * 4 + 2 * 8 + 3 * 8);

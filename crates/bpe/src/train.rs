@@ -225,7 +225,8 @@ impl Trainer {
             });
             self.words[number as usize] = word;
         }
-        let candidates = grown.into_iter().filter_map(|pair| Some(Candidate { count: self.pairs.get(&pair)?.count, pair }));
+        let candidates =
+            grown.into_iter().filter_map(|pair| Some(Candidate { count: self.pairs.get(&pair)?.count, pair }));
         self.heap.extend(candidates);
     }
 }

@@ -66,9 +66,7 @@ pub fn shingles(text: &str, n: usize) -> Vec<u64> {
 
 /// Mixes the hashes of the words in their order.
 fn hash_of_words(words: &[u64]) -> u64 {
-    let mixed = words.iter().fold(0u64, |hash, word| {
-        (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    });
+    let mixed = words.iter().fold(0u64, |hash, word| (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed ^ (mixed >> 31)
 }
 
@@ -97,7 +95,10 @@ mod tests {
 
     /// The readable twin: words by splitting, shingles as strings.
     fn twin(text: &str, n: usize) -> BTreeSet<String> {
-        let lower: String = text.chars().flat_map(|c| if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec!['\0'] }).collect();
+        let lower: String = text
+            .chars()
+            .flat_map(|c| if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec!['\0'] })
+            .collect();
         let words: Vec<&str> = lower.split('\0').filter(|w| !w.is_empty()).collect();
         if words.is_empty() {
             return BTreeSet::new();

@@ -40,7 +40,10 @@ impl Block {
     pub(crate) fn weight(&self) -> f32 {
         let words = self.words as f32;
         let density = self.link_density();
-        let sentence = self.text.trim_end_matches(['"', '”', '’', ')', '»', '\'']).ends_with(['.', '!', '?', '…', '。', '！', '？', ':']);
+        let sentence = self
+            .text
+            .trim_end_matches(['"', '”', '’', ')', '»', '\''])
+            .ends_with(['.', '!', '?', '…', '。', '！', '？', ':']);
         let share = match self.kind {
             _ if density > 0.5 => 0.0,
             Kind::Heading => 0.1,
@@ -61,10 +64,25 @@ pub(crate) fn is_invisible(tree: &Tree, id: NodeId) -> bool {
         return true; // svg and math hold labels and formulas that do not read as text
     }
     match element.local {
-        name!("script") | name!("style") | name!("noscript") | name!("template") | name!("head")
-        | name!("iframe") | name!("object") | name!("embed") | name!("canvas") | name!("audio")
-        | name!("video") | name!("map") | name!("select") | name!("textarea") | name!("button")
-        | name!("input") | name!("dialog") | name!("noframes") | name!("datalist") => true,
+        name!("script")
+        | name!("style")
+        | name!("noscript")
+        | name!("template")
+        | name!("head")
+        | name!("iframe")
+        | name!("object")
+        | name!("embed")
+        | name!("canvas")
+        | name!("audio")
+        | name!("video")
+        | name!("map")
+        | name!("select")
+        | name!("textarea")
+        | name!("button")
+        | name!("input")
+        | name!("dialog")
+        | name!("noframes")
+        | name!("datalist") => true,
         _ => is_hidden(tree, id),
     }
 }
@@ -89,21 +107,70 @@ fn is_hidden(tree: &Tree, id: NodeId) -> bool {
 fn is_block_level(tree: &Tree, id: NodeId) -> bool {
     matches!(
         tree.name(id),
-        name!("address") | name!("article") | name!("aside") | name!("blockquote") | name!("body")
-            | name!("caption") | name!("center") | name!("dd") | name!("details") | name!("dir") | name!("div")
-            | name!("dl") | name!("dt") | name!("fieldset") | name!("figcaption") | name!("figure")
-            | name!("footer") | name!("form") | name!("h1") | name!("h2") | name!("h3") | name!("h4")
-            | name!("h5") | name!("h6") | name!("header") | name!("hgroup") | name!("hr") | name!("html")
-            | name!("legend") | name!("li") | name!("main") | name!("menu") | name!("nav") | name!("ol")
-            | name!("p") | name!("pre") | name!("section") | name!("summary") | name!("table")
-            | name!("tbody") | name!("td") | name!("tfoot") | name!("th") | name!("thead") | name!("tr")
-            | name!("ul") | name!("listing") | name!("xmp") | name!("plaintext") | name!("search")
+        name!("address")
+            | name!("article")
+            | name!("aside")
+            | name!("blockquote")
+            | name!("body")
+            | name!("caption")
+            | name!("center")
+            | name!("dd")
+            | name!("details")
+            | name!("dir")
+            | name!("div")
+            | name!("dl")
+            | name!("dt")
+            | name!("fieldset")
+            | name!("figcaption")
+            | name!("figure")
+            | name!("footer")
+            | name!("form")
+            | name!("h1")
+            | name!("h2")
+            | name!("h3")
+            | name!("h4")
+            | name!("h5")
+            | name!("h6")
+            | name!("header")
+            | name!("hgroup")
+            | name!("hr")
+            | name!("html")
+            | name!("legend")
+            | name!("li")
+            | name!("main")
+            | name!("menu")
+            | name!("nav")
+            | name!("ol")
+            | name!("p")
+            | name!("pre")
+            | name!("section")
+            | name!("summary")
+            | name!("table")
+            | name!("tbody")
+            | name!("td")
+            | name!("tfoot")
+            | name!("th")
+            | name!("thead")
+            | name!("tr")
+            | name!("ul")
+            | name!("listing")
+            | name!("xmp")
+            | name!("plaintext")
+            | name!("search")
     )
 }
 
 /// Cuts a page into its blocks, in document order. One pass over the tree, no recursion.
 pub(crate) fn blocks(tree: &Tree) -> Vec<Block> {
-    let mut cutter = Cutter { tree, blocks: Vec::new(), stack: vec![ROOT], text: String::new(), link_bytes: 0, links: 0, preformatted: 0 };
+    let mut cutter = Cutter {
+        tree,
+        blocks: Vec::new(),
+        stack: vec![ROOT],
+        text: String::new(),
+        link_bytes: 0,
+        links: 0,
+        preformatted: 0,
+    };
     let mut at = ROOT;
     loop {
         let entered = cutter.enter(at);
@@ -223,7 +290,9 @@ impl Cutter<'_> {
     fn kind(&self) -> Kind {
         for (distance, &id) in self.stack.iter().rev().take(3).enumerate() {
             match self.tree.name(id) {
-                name!("h1") | name!("h2") | name!("h3") | name!("h4") | name!("h5") | name!("h6") => return Kind::Heading,
+                name!("h1") | name!("h2") | name!("h3") | name!("h4") | name!("h5") | name!("h6") => {
+                    return Kind::Heading;
+                }
                 name!("li") | name!("dd") => return Kind::ListItem,
                 name!("td") | name!("th") if distance == 0 => return Kind::Cell(self.tree.node(id).parent),
                 _ => {}
@@ -294,13 +363,17 @@ mod tests {
 
     #[test]
     fn what_no_reader_sees() {
-        check("<p>a<script>'</p>'</script><span hidden>b</span><span style='DISPLAY: none'>c</span><p aria-hidden=true>d<p>e", &["a", "e"]);
+        check(
+            "<p>a<script>'</p>'</script><span hidden>b</span><span style='DISPLAY: none'>c</span><p aria-hidden=true>d<p>e",
+            &["a", "e"],
+        );
         check("<svg><text>a</text></svg><noscript>b</noscript><template>c</template>d", &["d"]);
     }
 
     #[test]
     fn kinds_and_links() {
-        let tree = Tree::parse("<h2>h</h2><li><p>i<table><tr><td>c<td><a href=x>d</a></table>", &Options::default()).unwrap();
+        let tree =
+            Tree::parse("<h2>h</h2><li><p>i<table><tr><td>c<td><a href=x>d</a></table>", &Options::default()).unwrap();
         let blocks = blocks(&tree);
         assert_eq!(blocks[0].kind, Kind::Heading);
         assert_eq!(blocks[1].kind, Kind::ListItem);

@@ -83,6 +83,9 @@ fn not_utf16(encoding: &'static Encoding) -> Option<&'static Encoding> {
 }
 
 fn mostly_utf8(bytes: &[u8]) -> bool {
+    if std::str::from_utf8(bytes).is_ok() {
+        return true;
+    }
     let mut faults = 0;
     let mut multibyte = 0;
     for chunk in bytes.utf8_chunks() {
@@ -98,7 +101,8 @@ fn guess(html: &[u8]) -> &'static Encoding {
     }
     let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
     detector.feed(html, true);
-    detector.guess(None, if mostly_utf8(html) { chardetng::Utf8Detection::Allow } else { chardetng::Utf8Detection::Deny })
+    detector
+        .guess(None, if mostly_utf8(html) { chardetng::Utf8Detection::Allow } else { chardetng::Utf8Detection::Deny })
 }
 
 #[cfg(test)]
@@ -114,7 +118,12 @@ mod tests {
     fn in_the_order_of_browsers() {
         check(b"\xef\xbb\xbf\xc3\xa9", Some("text/html; charset=koi8-r"), "é", "UTF-8");
         check(b"\xff\xfe\xe9\x00", None, "é", "UTF-16LE");
-        check(b"\xe9<meta charset=utf-8>", Some("text/html; charset=\"latin1\""), "é<meta charset=utf-8>", "windows-1252");
+        check(
+            b"\xe9<meta charset=utf-8>",
+            Some("text/html; charset=\"latin1\""),
+            "é<meta charset=utf-8>",
+            "windows-1252",
+        );
         check(b"<meta charset='shift_jis'>\x83\x65", None, "<meta charset='shift_jis'>テ", "Shift_JIS");
         let meta = b"<META http-equiv=Content-Type content='text/html; charset=windows-1251'>\xcf";
         check(meta, None, "<META http-equiv=Content-Type content='text/html; charset=windows-1251'>П", "windows-1251");
@@ -125,8 +134,18 @@ mod tests {
     fn what_the_bytes_disprove() {
         check("naïve".as_bytes(), Some("text/html; charset=iso-8859-1"), "naïve", "UTF-8");
         check(b"<meta charset=utf-16>abc", None, "<meta charset=utf-16>abc", "UTF-8");
-        check(b"un caf\xe9 tr\xe8s noir, s'il vous pla\xeet", Some("text/html; charset=utf-8"), "un café très noir, s'il vous plaît", "windows-1252");
-        check("ééééééé\u{fffd}".as_bytes().split_last().unwrap().1, Some("a; charset=utf-8"), "ééééééé\u{fffd}", "UTF-8");
+        check(
+            b"un caf\xe9 tr\xe8s noir, s'il vous pla\xeet",
+            Some("text/html; charset=utf-8"),
+            "un café très noir, s'il vous plaît",
+            "windows-1252",
+        );
+        check(
+            "ééééééé\u{fffd}".as_bytes().split_last().unwrap().1,
+            Some("a; charset=utf-8"),
+            "ééééééé\u{fffd}",
+            "UTF-8",
+        );
     }
 
     proptest::proptest! {

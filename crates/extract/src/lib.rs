@@ -61,6 +61,9 @@ pub enum ExtractError {
     /// The tree has more nodes than the limit.
     #[error("the page has more than {0} nodes")]
     TooManyNodes(usize),
+    /// A tag has more attributes than any page needs.
+    #[error("a tag has more than {0} attributes")]
+    TooManyAttributes(usize),
 }
 
 /// Extracts the main text of a page.

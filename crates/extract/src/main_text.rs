@@ -20,21 +20,92 @@ const FORUM_SHARE: f32 = 0.4;
 
 /// Words in class and id attributes by which elements say that they are not content.
 const BOILERPLATE: &[&str] = &[
-    "ad", "ads", "advert", "advertisement", "advertising", "adsbygoogle", "banner", "breadcrumb", "breadcrumbs",
-    "byline", "carousel", "consent", "cookie", "cookies", "copyright", "disclaimer", "footer", "gdpr", "hidden",
-    "login", "masthead", "menu", "modal", "nav", "navbar", "navigation", "navbox", "newsletter", "outbrain",
-    "overlay", "pager", "paging", "pagination", "popular", "popup", "print", "promo", "promotion", "recirc",
-    "recommended", "recommendations", "related", "rss", "search", "share", "sharing", "sharebar", "sidebar",
-    "signin", "signup", "skip", "social", "sponsor", "sponsored", "subscribe", "subscription", "taboola", "tags",
-    "tagcloud", "teaser", "teasers", "toc", "toolbar", "tooltip", "trending", "upsell", "widget", "widgets",
+    "ad",
+    "ads",
+    "advert",
+    "advertisement",
+    "advertising",
+    "adsbygoogle",
+    "banner",
+    "breadcrumb",
+    "breadcrumbs",
+    "byline",
+    "carousel",
+    "consent",
+    "cookie",
+    "cookies",
+    "copyright",
+    "disclaimer",
+    "footer",
+    "gdpr",
+    "hidden",
+    "login",
+    "masthead",
+    "menu",
+    "modal",
+    "nav",
+    "navbar",
+    "navigation",
+    "navbox",
+    "newsletter",
+    "outbrain",
+    "overlay",
+    "pager",
+    "paging",
+    "pagination",
+    "popular",
+    "popup",
+    "print",
+    "promo",
+    "promotion",
+    "recirc",
+    "recommended",
+    "recommendations",
+    "related",
+    "rss",
+    "search",
+    "share",
+    "sharing",
+    "sharebar",
+    "sidebar",
+    "signin",
+    "signup",
+    "skip",
+    "social",
+    "sponsor",
+    "sponsored",
+    "subscribe",
+    "subscription",
+    "taboola",
+    "tags",
+    "tagcloud",
+    "teaser",
+    "teasers",
+    "toc",
+    "toolbar",
+    "tooltip",
+    "trending",
+    "upsell",
+    "widget",
+    "widgets",
 ];
 
 /// Words by which elements say that they hold readers' comments.
 const COMMENTS: &[&str] = &["comment", "comments", "commentlist", "disqus", "respond", "replies"];
 
 /// Roles of ARIA that are not content.
-const ROLES: &[&str] =
-    &["navigation", "banner", "complementary", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar", "toolbar"];
+const ROLES: &[&str] = &[
+    "navigation",
+    "banner",
+    "complementary",
+    "contentinfo",
+    "search",
+    "dialog",
+    "alertdialog",
+    "menu",
+    "menubar",
+    "toolbar",
+];
 
 /// What a page's head says.
 pub(crate) fn head(tree: &Tree) -> Page {
@@ -125,6 +196,7 @@ fn prune(tree: &Tree, order: &[NodeId], weights: &[f32], words: &[&str], already
     let mut pruned = already.to_vec();
     let heavy = TOO_HEAVY_TO_PRUNE * weights[ROOT as usize];
     let mut articles = vec![false; tree.nodes.len()];
+    let with_title = with_title(tree, order);
     for &id in order {
         let parent = tree.node(id).parent;
         if parent != NONE {
@@ -134,17 +206,19 @@ fn prune(tree: &Tree, order: &[NodeId], weights: &[f32], words: &[&str], already
         if pruned[id as usize] || !matches!(tree.node(id).data, Data::Element(..)) {
             continue;
         }
-        if weights[id as usize] <= heavy && says_boilerplate(tree, id, articles[id as usize], words) {
+        if weights[id as usize] <= heavy
+            && says_boilerplate(tree, id, articles[id as usize] || with_title[id as usize], words)
+        {
             pruned[id as usize] = true;
         }
     }
     pruned
 }
 
-fn says_boilerplate(tree: &Tree, id: NodeId, in_article: bool, words: &[&str]) -> bool {
+fn says_boilerplate(tree: &Tree, id: NodeId, has_title: bool, words: &[&str]) -> bool {
     match tree.name(id) {
         name!("nav") | name!("aside") | name!("footer") | name!("menu") | name!("search") => return true,
-        name!("header") if !in_article => return !has_heading(tree, id),
+        name!("header") if !has_title => return true,
         name!("body") | name!("html") | name!("main") | name!("article") | name!("h1") | name!("p") => return false,
         name!("") => return false,
         _ => {}
@@ -153,8 +227,16 @@ fn says_boilerplate(tree: &Tree, id: NodeId, in_article: bool, words: &[&str]) -
     ROLES.iter().any(|r| r.eq_ignore_ascii_case(role)) || has_word(tree, id, words)
 }
 
-fn has_heading(tree: &Tree, id: NodeId) -> bool {
-    tree.preorder(id).iter().any(|&below| tree.name(below) == name!("h1"))
+/// Marks the elements with an `<h1>` below them: a header that holds one is the article's, not the site's.
+fn with_title(tree: &Tree, order: &[NodeId]) -> Vec<bool> {
+    let mut marked = vec![false; tree.nodes.len()];
+    for &id in order.iter().rev() {
+        let parent = tree.node(id).parent;
+        if parent != NONE && (marked[id as usize] || tree.name(id) == name!("h1")) {
+            marked[parent as usize] = true;
+        }
+    }
+    marked
 }
 
 fn prune_comments(tree: &Tree, order: &[NodeId], already: &[bool]) -> Vec<bool> {
@@ -163,7 +245,8 @@ fn prune_comments(tree: &Tree, order: &[NodeId], already: &[bool]) -> Vec<bool> 
         let parent = tree.node(id).parent;
         if parent != NONE && pruned[parent as usize] {
             pruned[id as usize] = true;
-        } else if !matches!(tree.name(id), name!("") | name!("body") | name!("html") | name!("article") | name!("main")) {
+        } else if !matches!(tree.name(id), name!("") | name!("body") | name!("html") | name!("article") | name!("main"))
+        {
             pruned[id as usize] |= has_word(tree, id, COMMENTS);
         }
     }
@@ -174,7 +257,9 @@ fn prune_comments(tree: &Tree, order: &[NodeId], already: &[bool]) -> Vec<bool> 
 fn has_word(tree: &Tree, id: NodeId, words: &[&str]) -> bool {
     let Data::Element(_, attributes) = &tree.node(id).data else { return false };
     let labels = attributes.iter().filter(|a| matches!(&*a.name.local, "class" | "id"));
-    labels.into_iter().any(|label| words_of(&label.value).any(|word| words.iter().any(|w| word.eq_ignore_ascii_case(w))))
+    labels
+        .into_iter()
+        .any(|label| words_of(&label.value).any(|word| words.iter().any(|w| word.eq_ignore_ascii_case(w))))
 }
 
 /// The words of a class or id, cut at anything but letters and at capitals after small letters.
@@ -203,14 +288,15 @@ fn descend(tree: &Tree, weights: &[f32]) -> NodeId {
             Some(child)
                 if weights[child as usize] > 0.0
                     && weights[child as usize] >= DESCEND_SHARE * weights[at as usize]
-                    && !matches!(tree.name(child), name!("p") | name!("li") | name!("tr") | name!("td") | name!("ul") | name!("pre")) =>
+                    && !matches!(
+                        tree.name(child),
+                        name!("p") | name!("li") | name!("tr") | name!("td") | name!("ul") | name!("pre")
+                    ) =>
             {
                 at = child;
             }
             // A cell of a layout table holds the page; one of a data table is a part of it.
-            Some(child)
-                if tree.name(child) == name!("tr") || tree.name(child) == name!("td") =>
-            {
+            Some(child) if tree.name(child) == name!("tr") || tree.name(child) == name!("td") => {
                 if weights[child as usize] < DESCEND_SHARE * weights[at as usize] || weights[child as usize] <= 0.0 {
                     return at;
                 }
@@ -309,7 +395,8 @@ mod tests {
 
     #[test]
     fn a_forum_keeps_its_posts() {
-        let html = with_sentences("<div id=comments><div class=comment><p>§</p></div><div class=comment><p>§</p></div></div>");
+        let html =
+            with_sentences("<div id=comments><div class=comment><p>§</p></div><div class=comment><p>§</p></div></div>");
         check(&html, "§\n\n§");
     }
 
@@ -323,7 +410,9 @@ mod tests {
 
     #[test]
     fn lists_and_tables_are_lines() {
-        let html = with_sentences("<main><p>§<ul><li>one<li>two</ul><table><tr><td>a<td>b<tr><td>c<td>d</table><pre>x\n  y</pre><p>§</main>");
+        let html = with_sentences(
+            "<main><p>§<ul><li>one<li>two</ul><table><tr><td>a<td>b<tr><td>c<td>d</table><pre>x\n  y</pre><p>§</main>",
+        );
         check(&html, "§\n\n- one\n- two\n\na | b\nc | d\n\nx\n  y\n\n§");
     }
 

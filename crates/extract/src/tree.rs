@@ -18,6 +18,10 @@ pub(crate) type NodeId = u32;
 pub(crate) const NONE: NodeId = u32::MAX;
 /// The document, whose child is `<html>`.
 pub(crate) const ROOT: NodeId = 0;
+/// Attributes of a second `<html>` or `<body>` that are looked at.
+const ATTRIBUTES_MERGED_MAX: usize = 256;
+/// Attributes of one tag; html5ever compares each with all before it.
+const ATTRIBUTES_MAX: usize = 10_000;
 /// Limits are looked at after each of these, so that a hostile page costs at most one more.
 const CHUNK_BYTES: usize = 16 << 10;
 
@@ -50,6 +54,9 @@ pub(crate) struct Tree {
 impl Tree {
     /// Parses a page within the limits of nodes and depth.
     pub(crate) fn parse(html: &str, options: &Options) -> Result<Tree, ExtractError> {
+        if has_attribute_bomb(html) {
+            return Err(ExtractError::TooManyAttributes(ATTRIBUTES_MAX));
+        }
         let mut parse_options = ParseOpts::default();
         parse_options.tree_builder.scripting_enabled = true;
         let mut parser = parse_document(Sink::new(), parse_options);
@@ -122,6 +129,42 @@ impl Tree {
     }
 }
 
+/// Whether a tag has more attributes than [`ATTRIBUTES_MAX`]: counts the words outside quotes in what
+/// begins like a tag. The contents of scripts and styles, which may look like tags, are passed over.
+fn has_attribute_bomb(html: &str) -> bool {
+    let bytes = html.as_bytes();
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'<', &bytes[at..]) {
+        at += found + 1;
+        if !bytes.get(at).is_some_and(u8::is_ascii_alphabetic) {
+            continue;
+        }
+        let starts =
+            |name: &str| bytes.get(at..at + name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()));
+        let is_raw = starts("script") || starts("style");
+        let (mut attributes, mut quote, mut blank) = (0, None, false);
+        while let Some(&byte) = bytes.get(at) {
+            at += 1;
+            let separates = matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' | b'/' | b'"' | b'\'');
+            match quote {
+                Some(open) if byte == open => quote = None,
+                Some(_) => continue,
+                None if byte == b'>' => break,
+                None if bytes[at - 2] == b'=' && matches!(byte, b'"' | b'\'') => quote = Some(byte),
+                None => attributes += usize::from(blank && !separates),
+            }
+            blank = separates && quote.is_none();
+            if attributes > ATTRIBUTES_MAX {
+                return true;
+            }
+        }
+        if is_raw {
+            at += memchr::memmem::find(&bytes[at..], b"</").unwrap_or(bytes.len() - at);
+        }
+    }
+    false
+}
+
 struct Sink {
     nodes: RefCell<Vec<Node>>,
     depth: Cell<u32>,
@@ -158,8 +201,7 @@ impl Sink {
     fn link(&self, parent: NodeId, child: NodeId, before: NodeId) {
         self.unlink(child);
         let mut nodes = self.nodes.borrow_mut();
-        let previous =
-            if before == NONE { nodes[parent as usize].last_child } else { nodes[before as usize].previous };
+        let previous = if before == NONE { nodes[parent as usize].last_child } else { nodes[before as usize].previous };
         let depth = nodes[parent as usize].depth + 1;
         let node = &mut nodes[child as usize];
         (node.parent, node.previous, node.next, node.depth) = (parent, previous, before, depth);
@@ -276,7 +318,7 @@ impl TreeSink for Sink {
         let mut nodes = self.nodes.borrow_mut();
         if let Data::Element(_, existing) = &mut nodes[*target as usize].data {
             for attribute in attributes {
-                if existing.iter().all(|a| a.name != attribute.name) {
+                if existing.len() < ATTRIBUTES_MERGED_MAX && existing.iter().all(|a| a.name != attribute.name) {
                     existing.push(attribute);
                 }
             }
@@ -324,6 +366,8 @@ mod tests {
         let options = Options::default();
         let deep = "<div>".repeat(100_000);
         assert_eq!(Tree::parse(&deep, &options).err(), Some(ExtractError::TooDeep(2048)));
+        let attributes: String = (0..1_000_000).map(|i| format!(" a{i}")).collect();
+        assert!(matches!(Tree::parse(&format!("<p{attributes}>"), &options), Err(ExtractError::TooManyAttributes(_))));
         let wide = "<p>".repeat(1_100_000);
         assert_eq!(Tree::parse(&wide, &options).err(), Some(ExtractError::TooManyNodes(1_000_000)));
     }

@@ -1,7 +1,7 @@
 //! The fetcher: links of a task in, a WARC file and outcomes out.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use ledger::{Link, Outcome, Reason};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 use robotxt::Robots;
 use url::{Host, Url};
@@ -50,8 +50,14 @@ pub enum FetchError {
 /// Fetches for any number of tasks; what is known of hosts is shared among them.
 pub struct Fetcher {
     settings: Settings,
-    client: Client,
     hosts: Hosts,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Page,
+    Robots,
 }
 
 /// Why there is no page.
@@ -85,22 +91,28 @@ impl Fetcher {
     pub fn new(settings: Settings) -> Result<Fetcher, FetchError> {
         let contact = settings.contact.trim();
         if !(contact.contains('@') || contact.starts_with("https://") || contact.starts_with("http://")) {
-            let what = format!("the contact {contact:?} is neither a mail address nor a page; hosts must know whom to write to");
+            let what = format!(
+                "the contact {contact:?} is neither a mail address nor a page; hosts must know whom to write to"
+            );
             return Err(FetchError::Settings(what));
         }
         // A second fetcher in the process finds the provider installed; that is what it wants.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(settings.user_agent())
+        Ok(Fetcher { settings, hosts: Hosts::default() })
+    }
+
+    /// A client for one task: its connections live on that task's runtime and end with it.
+    fn client(&self) -> Result<Client, FetchError> {
+        Client::builder()
+            .user_agent(self.settings.user_agent())
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
             .dns_resolver(Arc::new(PublicResolver))
-            .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
+            .connect_timeout(Duration::from_millis(self.settings.connect_timeout_ms))
             .pool_max_idle_per_host(1)
             .build()
-            .map_err(FetchError::Client)?;
-        Ok(Fetcher { settings, client, hosts: Hosts::default() })
+            .map_err(FetchError::Client)
     }
 
     /// Fetches links into a WARC file, going on where an earlier try with the same files ended.
@@ -115,14 +127,17 @@ impl Fetcher {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<Outcome>, FetchError> {
         let io = |source| FetchError::Io { path: warc_path.to_path_buf(), source };
-        let journal = Journal::open(journal_path, warc_path).map_err(io)?;
+        let settings = serde_json::to_string(&self.settings).map_err(|error| io(error.into()))?;
+        let journal = Journal::open(journal_path, warc_path, &settings).map_err(io)?;
+        let client = self.client()?;
         let done: HashSet<String> = journal.done.iter().map(|outcome| outcome.key.clone()).collect();
-        let mut by_host: HashMap<String, Vec<Link>> = HashMap::new();
+        let mut by_host: BTreeMap<String, Vec<Link>> = BTreeMap::new();
         for link in links.into_iter().filter(|link| !done.contains(&link.key)) {
-            let host = Url::parse(&link.url).ok().map(|url| url[..url::Position::BeforePath].to_owned()).unwrap_or_default();
+            let host = Url::parse(&link.url).map(|url| host::name_of(&url)).unwrap_or_default();
             by_host.entry(host).or_default().push(link);
         }
-        let archive = RefCell::new(Archive { journal, warc_name: warc_name.to_owned(), user_agent: self.settings.user_agent() });
+        let archive =
+            RefCell::new(Archive { journal, warc_name: warc_name.to_owned(), user_agent: self.settings.user_agent() });
         archive.borrow_mut().start().map_err(io)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io)?;
         let failed = RefCell::new(None);
@@ -138,7 +153,7 @@ impl Fetcher {
                         if stopped.load(Ordering::Relaxed) || failed.borrow().is_some() {
                             return;
                         }
-                        let result = self.page(&link).await;
+                        let result = self.page(&client, &link).await;
                         if let Err(error) = archive.borrow_mut().note(&link, result) {
                             failed.borrow_mut().get_or_insert(error);
                         }
@@ -158,19 +173,21 @@ impl Fetcher {
     }
 
     /// One link: redirects followed by hand, each hop through its own host's rules.
-    async fn page(&self, link: &Link) -> Result<Page, Refusal> {
+    async fn page(&self, client: &Client, link: &Link) -> Result<Page, Refusal> {
         let mut url = Url::parse(&link.url).map_err(|error| Refusal::new(Reason::MalformedUrl, error.to_string()))?;
         let mut seen = HashSet::new();
         for _ in 0..=self.settings.redirects_max {
             if !seen.insert(url.clone()) {
-                return Err(Refusal { url: Some(url), ..Refusal::new(Reason::TooManyRedirects, "the redirects go in a circle") });
+                return Err(Refusal {
+                    url: Some(url),
+                    ..Refusal::new(Reason::TooManyRedirects, "the redirects go in a circle")
+                });
             }
-            let page = self.hop(&url).await.map_err(|refusal| Refusal { url: Some(url.clone()), ..refusal })?;
+            let page = self.hop(client, &url).await.map_err(|refusal| Refusal { url: Some(url.clone()), ..refusal })?;
             if !page.status.is_redirection() {
                 return self.accepted(page);
             }
-            let target = page.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
-            url = page.url.join(target).map_err(|_| Refusal {
+            url = target(&page).ok_or_else(|| Refusal {
                 status: Some(page.status.as_u16()),
                 url: Some(page.url.clone()),
                 ..Refusal::new(Reason::HttpStatus, "a redirect to nowhere")
@@ -183,7 +200,11 @@ impl Fetcher {
     /// The policy on what arrived: status, type, opt-out, size.
     fn accepted(&self, page: Page) -> Result<Page, Refusal> {
         let refuse = |reason, detail: String| {
-            Err(Refusal { status: Some(page.status.as_u16()), url: Some(page.url.clone()), ..Refusal::new(reason, detail) })
+            Err(Refusal {
+                status: Some(page.status.as_u16()),
+                url: Some(page.url.clone()),
+                ..Refusal::new(reason, detail)
+            })
         };
         if page.status != StatusCode::OK {
             return refuse(Reason::HttpStatus, format!("status {}", page.status.as_u16()));
@@ -198,28 +219,35 @@ impl Fetcher {
     }
 
     /// One request, when robots.txt and the host's pace allow it.
-    async fn hop(&self, url: &Url) -> Result<Page, Refusal> {
+    async fn hop(&self, client: &Client, url: &Url) -> Result<Page, Refusal> {
         check_url(url)?;
         let host = self.hosts.of(url);
         let mut host = host.lock().await;
         if host.faults_in_a_row >= self.settings.faults_in_a_row_max {
             return Err(Refusal::new(Reason::HostGivenUp, format!("{} faults in a row", host.faults_in_a_row)));
         }
-        if host.robots.is_none() {
-            host.robots = Some(self.robots(url, &mut host).await);
+        let origin = url[..url::Position::BeforePath].to_owned();
+        if !host.robots.contains_key(&origin) {
+            let rule = self.robots(client, url, &mut host).await;
+            if let RobotsRule::Rules(robots) = &rule {
+                host.rest(
+                    robots.crawl_delay().unwrap_or_default().min(Duration::from_millis(self.settings.delay_max_ms)),
+                );
+            }
+            host.robots.insert(origin.clone(), rule);
         }
-        let rule = host.robots.as_ref().expect("was just asked for");
-        if let Some(refusal) = rule.refusal(url) {
+        if let Some(refusal) = host.robots.get(&origin).and_then(|rule| rule.refusal(url)) {
             return Err(Refusal::new(Reason::RobotsDisallowed, refusal));
         }
         host.wait().await;
         let started = Instant::now();
         let limit = Duration::from_millis(self.settings.page_timeout_ms);
-        let result = match tokio::time::timeout(limit, self.request(url, self.settings.body_max_bytes)).await {
-            Ok(result) => result,
-            Err(_) => Err(Refusal::new(Reason::TimedOut, format!("no whole page in {} ms", limit.as_millis()))),
-        };
-        let delay = self.delay(&host, started.elapsed(), result.as_ref().ok());
+        let result =
+            match tokio::time::timeout(limit, request(client, url, Wanted::Page, self.settings.body_max_bytes)).await {
+                Ok(result) => result,
+                Err(_) => Err(Refusal::new(Reason::TimedOut, format!("no whole page in {} ms", limit.as_millis()))),
+            };
+        let delay = self.delay(host.robots.get(&origin), started.elapsed(), result.as_ref().ok());
         host.rest(delay);
         match &result {
             Ok(page) if !page.status.is_server_error() => host.faults_in_a_row = 0,
@@ -230,9 +258,9 @@ impl Fetcher {
 
     /// How long the host is left in peace: the setting, five times its answer's time, its Crawl-delay, or
     /// the Retry-After of a host that is busy; whichever is longest, up to the limit.
-    fn delay(&self, host: &host::Host, took: Duration, page: Option<&Page>) -> Duration {
+    fn delay(&self, robots: Option<&RobotsRule>, took: Duration, page: Option<&Page>) -> Duration {
         let longest = Duration::from_millis(self.settings.delay_max_ms);
-        let crawl_delay = match &host.robots {
+        let crawl_delay = match robots {
             Some(RobotsRule::Rules(robots)) => robots.crawl_delay().unwrap_or_default(),
             _ => Duration::ZERO,
         };
@@ -243,69 +271,107 @@ impl Fetcher {
         settled.max((5 * took).min(10 * settled)).max(crawl_delay).max(retry_after).min(longest)
     }
 
-    async fn robots(&self, url: &Url, host: &mut host::Host) -> RobotsRule {
+    async fn robots(&self, client: &Client, url: &Url, host: &mut host::Host) -> RobotsRule {
         let limit = Duration::from_millis(self.settings.page_timeout_ms);
+        let started = Instant::now();
         let Ok(mut at) = url.join("/robots.txt") else { return RobotsRule::AllowAll };
         // RFC 9309 asks for at least five redirects, which may lead to other hosts.
         for _ in 0..=5 {
             if let Err(refusal) = check_url(&at) {
                 return RobotsRule::DisallowAll(refusal.detail);
             }
-            host.wait().await;
-            let result = tokio::time::timeout(limit, self.request(&at, ROBOTS_MAX_BYTES)).await;
-            host.rest(Duration::from_millis(self.settings.delay_ms));
+            // A redirect to another host waits for that host. It is only tried: to wait for its lock while
+            // this one is held could be waiting for each other.
+            let delay = Duration::from_millis(self.settings.delay_ms);
+            let other = (host::name_of(&at) != host::name_of(url)).then(|| self.hosts.of(&at));
+            let mut held = match &other {
+                None => None,
+                Some(other) => Some(loop {
+                    match other.try_lock() {
+                        Ok(held) => break held,
+                        Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    }
+                    if started.elapsed() > limit {
+                        return RobotsRule::DisallowAll("the host it redirects to is busy".into());
+                    }
+                }),
+            };
+            let asked = held.as_deref_mut().unwrap_or(&mut *host);
+            asked.wait().await;
+            let result = tokio::time::timeout(limit, request(client, &at, Wanted::Robots, ROBOTS_MAX_BYTES)).await;
+            asked.rest(delay);
             let page = match result {
                 Err(_) => return RobotsRule::DisallowAll("no answer in time".into()),
                 Ok(Err(refusal)) => return RobotsRule::DisallowAll(refusal.detail),
                 Ok(Ok(page)) => page,
             };
             match page.status.as_u16() {
-                200..=299 => return RobotsRule::Rules(Robots::parse(&page.body, "webtext")),
+                200..=299 => {
+                    // Asked for as it is; some servers compress all the same.
+                    let coding = page.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
+                    return match warc::http::decode(&page.body, coding, ROBOTS_MAX_BYTES) {
+                        Ok(plain) => {
+                            RobotsRule::Rules(Robots::parse(plain.as_deref().unwrap_or(&page.body), "webtext"))
+                        }
+                        Err(error) => RobotsRule::DisallowAll(error.to_string()),
+                    };
+                }
                 429 | 500.. => return RobotsRule::DisallowAll(format!("status {}", page.status.as_u16())),
                 300..=399 => {}
                 _ => return RobotsRule::AllowAll,
             }
-            let target = page.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-            match target.and_then(|target| at.join(target).ok()) {
+            match target(&page) {
                 Some(next) => at = next,
                 None => return RobotsRule::AllowAll,
             }
         }
         RobotsRule::AllowAll
     }
+}
 
-    /// Sends one request and reads at most `limit_bytes` of the answer's body.
-    async fn request(&self, url: &Url, limit_bytes: u64) -> Result<Page, Refusal> {
-        let request = self.client.get(url.clone());
-        let request = request.header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1").header(ACCEPT_ENCODING, "gzip");
-        let mut response = request.send().await.map_err(|error| refusal_of(&error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut page = Page { url: url.clone(), status, headers, body: Vec::new(), cut: false };
-        // What is not going to be kept is not read, but for robots.txt, whose type is anybody's guess.
-        let wanted = url.path() == "/robots.txt" || (is_html(&page.headers) && status == StatusCode::OK);
-        while wanted {
-            let chunk = match response.chunk().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                // A body that breaks off is kept as far as it came, and marked.
-                Err(_) if !page.body.is_empty() => {
-                    page.cut = true;
-                    break;
-                }
-                Err(error) => return Err(refusal_of(&error)),
-            };
-            page.body.extend_from_slice(&chunk);
-            if page.body.len() as u64 > limit_bytes {
-                if url.path() == "/robots.txt" {
-                    page.body.truncate(limit_bytes as usize);
-                    break;
-                }
-                let detail = format!("the body is larger than {limit_bytes} bytes");
-                return Err(Refusal { status: Some(status.as_u16()), ..Refusal::new(Reason::PageTooLarge, detail) });
+/// Where a redirect leads. Raw UTF-8 in the header is read as browsers do.
+fn target(page: &Page) -> Option<Url> {
+    let location = std::str::from_utf8(page.headers.get(LOCATION)?.as_bytes()).ok()?;
+    page.url.join(location).ok()
+}
+
+/// Sends one request and reads at most `limit_bytes` of the answer's body.
+async fn request(client: &Client, url: &Url, wanted: Wanted, limit_bytes: u64) -> Result<Page, Refusal> {
+    let (accept, coding) = match wanted {
+        Wanted::Page => ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.1", "gzip"),
+        Wanted::Robots => ("text/plain,*/*;q=0.1", "identity"),
+    };
+    let request = client.get(url.clone()).header(ACCEPT, accept).header(ACCEPT_ENCODING, coding);
+    let mut response = request.send().await.map_err(|error| refusal_of(&error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut page = Page { url: url.clone(), status, headers, body: Vec::new(), cut: false };
+    // What is not going to be kept is not read; the type of a robots.txt is anybody's guess.
+    let reads_body = match wanted {
+        Wanted::Page => status == StatusCode::OK && is_html(&page.headers),
+        Wanted::Robots => status.is_success(),
+    };
+    while reads_body {
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            // A body that breaks off is kept as far as it came, and marked.
+            Err(_) if !page.body.is_empty() => {
+                page.cut = true;
+                break;
             }
+            Err(error) => return Err(refusal_of(&error)),
+        };
+        page.body.extend_from_slice(&chunk);
+        if page.body.len() as u64 > limit_bytes {
+            if wanted == Wanted::Robots {
+                page.body.truncate(limit_bytes as usize);
+                break;
+            }
+            let detail = format!("the body is larger than {limit_bytes} bytes");
+            return Err(Refusal { status: Some(status.as_u16()), ..Refusal::new(Reason::PageTooLarge, detail) });
         }
-        Ok(page)
     }
+    Ok(page)
 }
 
 /// Only http and https, only names: an address in a URL was never meant for the public.
@@ -372,8 +438,13 @@ impl Archive {
         }
         let info = format!("software: {}\r\nformat: WARC File Format 1.1\r\nrobots: obey\r\n", self.user_agent);
         self.write(&[NewRecord {
-            kind: "warcinfo", target: None, date: &now(), content_type: "application/warc-fields", headers: &[],
-            block: info.as_bytes(), payload_start: None,
+            kind: "warcinfo",
+            target: None,
+            date: &now(),
+            content_type: "application/warc-fields",
+            headers: &[],
+            block: info.as_bytes(),
+            payload_start: None,
         }])?;
         Ok(())
     }
@@ -393,8 +464,17 @@ impl Archive {
     /// Stores a page, if there is one, and notes the link's outcome.
     fn note(&mut self, link: &Link, result: Result<Page, Refusal>) -> std::io::Result<()> {
         let mut outcome = Outcome {
-            domain: link.domain.clone(), key: link.key.clone(), url: link.url.clone(), final_url: None, status: None,
-            content_type: None, captured: None, warc: None, offset: None, detail: None, verdict: None,
+            domain: link.domain.clone(),
+            key: link.key.clone(),
+            url: link.url.clone(),
+            final_url: None,
+            status: None,
+            content_type: None,
+            captured: None,
+            warc: None,
+            offset: None,
+            detail: None,
+            verdict: None,
         };
         let len_bytes = match result {
             Err(refusal) => {
@@ -408,7 +488,8 @@ impl Archive {
                 let date = now();
                 let (offset, end) = self.store(&page, &date)?;
                 outcome.status = Some(page.status.as_u16());
-                outcome.content_type = page.headers.get(CONTENT_TYPE).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+                outcome.content_type =
+                    page.headers.get(CONTENT_TYPE).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
                 outcome.final_url = Some(page.url.into());
                 outcome.captured = Some(date.0);
                 outcome.warc = Some(self.warc_name.clone());
@@ -438,17 +519,30 @@ impl Archive {
         let target = page.url.as_str();
         let truncated: &[(&str, &str)] = if page.cut { &[("WARC-Truncated", "disconnect")] } else { &[] };
         let response = NewRecord {
-            kind: "response", target: Some(target), date, content_type: "application/http;msgtype=response", headers: truncated,
-            block: &block, payload_start: Some(payload_start),
+            kind: "response",
+            target: Some(target),
+            date,
+            content_type: "application/http;msgtype=response",
+            headers: truncated,
+            block: &block,
+            payload_start: Some(payload_start),
         };
         let id = warc::record_id(&response);
         let path = &page.url[url::Position::BeforePath..url::Position::AfterQuery];
         let host = &page.url[url::Position::BeforeHost..url::Position::AfterPort];
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {}\r\nAccept-Encoding: gzip\r\n\r\n", self.user_agent);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {}\r\nAccept-Encoding: gzip\r\n\r\n",
+            self.user_agent
+        );
         let headers = [("WARC-Concurrent-To", id.as_str())];
         let request = NewRecord {
-            kind: "request", target: Some(target), date, content_type: "application/http;msgtype=request", headers: &headers,
-            block: request.as_bytes(), payload_start: None,
+            kind: "request",
+            target: Some(target),
+            date,
+            content_type: "application/http;msgtype=request",
+            headers: &headers,
+            block: request.as_bytes(),
+            payload_start: None,
         };
         self.write(&[response, request])
     }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use robotxt::Robots;
 
-/// One host: scheme, name and port.
+/// One host by its name, whatever scheme, port or user a URL gives with it.
 pub(crate) struct Host {
-    /// Its rules; none until they were asked for.
-    pub(crate) robots: Option<RobotsRule>,
+    /// The rules of each scheme and port that was asked.
+    pub(crate) robots: HashMap<String, RobotsRule>,
     /// Before this moment it is left in peace.
     pub(crate) next_allowed: Instant,
     /// Faults since the last good answer.
@@ -40,6 +40,11 @@ impl RobotsRule {
     }
 }
 
+/// The name by which a host is left in peace: without a dot at the end.
+pub(crate) fn name_of(url: &url::Url) -> String {
+    url.host_str().unwrap_or("").trim_end_matches('.').to_owned()
+}
+
 /// All hosts that were met. A host's lock is held while it is asked, so requests to it never overlap.
 #[derive(Default)]
 pub(crate) struct Hosts {
@@ -49,9 +54,9 @@ pub(crate) struct Hosts {
 impl Hosts {
     /// The host of a URL.
     pub(crate) fn of(&self, url: &url::Url) -> Arc<tokio::sync::Mutex<Host>> {
-        let name = url[..url::Position::BeforePath].to_owned();
+        let name = name_of(url);
         let mut hosts = self.hosts.lock().expect("no thread panics with it");
-        let new = || Host { robots: None, next_allowed: Instant::now(), faults_in_a_row: 0 };
+        let new = || Host { robots: HashMap::new(), next_allowed: Instant::now(), faults_in_a_row: 0 };
         hosts.entry(name).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(new()))).clone()
     }
 }

@@ -27,12 +27,23 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Opens both, cutting off whatever a kill left behind the last whole line.
-    pub(crate) fn open(journal_path: &Path, warc_path: &Path) -> io::Result<Journal> {
+    ///
+    /// The journal's first line is `settings`; one made under other settings, or whose WARC file is gone
+    /// or shorter than it says, is begun anew.
+    pub(crate) fn open(journal_path: &Path, warc_path: &Path, settings: &str) -> io::Result<Journal> {
         let mut done = Vec::new();
         let (mut journal_len, mut warc_len_bytes) = (0, 0);
+        let head = format!("{settings}\n");
         if let Ok(file) = File::open(journal_path) {
             let mut reader = BufReader::new(file);
             let mut line = Vec::new();
+            reader.read_until(b'\n', &mut line)?;
+            let is_same = line == head.as_bytes();
+            journal_len = if is_same { line.len() as u64 } else { 0 };
+            line.clear();
+            if !is_same {
+                reader = BufReader::new(File::open("/dev/null")?);
+            }
             while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
                 let Ok(parsed) = serde_json::from_slice::<Line>(&line) else { break };
                 journal_len += line.len() as u64;
@@ -46,14 +57,20 @@ impl Journal {
                 fs::create_dir_all(folder)?;
             }
             let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-            if file.metadata()?.len() < len {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the WARC file is shorter than its journal says"));
-            }
             file.set_len(len)?;
             file.seek(SeekFrom::End(0))?;
             Ok(file)
         };
-        Ok(Journal { journal: open(journal_path, journal_len)?, warc: open(warc_path, warc_len_bytes)?, warc_len_bytes, done })
+        let have_bytes = fs::metadata(warc_path).map_or(0, |found| found.len());
+        if have_bytes < warc_len_bytes {
+            (journal_len, warc_len_bytes) = (0, 0);
+            done.clear();
+        }
+        let mut journal = open(journal_path, journal_len)?;
+        if journal_len == 0 {
+            journal.write_all(head.as_bytes())?;
+        }
+        Ok(Journal { journal, warc: open(warc_path, warc_len_bytes)?, warc_len_bytes, done })
     }
 
     /// Notes an outcome whose record ends at `warc_len_bytes`.

@@ -95,6 +95,15 @@ pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
     let path = folder.join("model.safetensors");
     let bytes = fs::read(&path).map_err(|source| CheckpointError::Io { action: "read", path: path.clone(), source })?;
     let tensors = parse(&path, &bytes)?;
+    // The shape is what a file claims; believe it only as far as the weights that are there.
+    let embeddings = config.vocab_size.checked_mul(config.channels).and_then(|n| n.checked_mul(4));
+    let blocks =
+        config.channels.checked_mul(config.channels).and_then(|n| n.checked_mul(48)?.checked_mul(config.layers));
+    if [embeddings, blocks].iter().any(|claimed| claimed.is_none_or(|claimed| claimed > bytes.len()))
+        || config.context > bytes.len()
+    {
+        return Err(CheckpointError::Malformed { path, what: "it is smaller than its config.json claims".into() });
+    }
     let mut model = Model::zeros(&config);
     model.weights = read_tensors(&path, &tensors, "", &model)?;
     Ok(model)
@@ -134,13 +143,12 @@ fn serialise<'a>(
     model: &Model,
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>, CheckpointError> {
-    let malformed = |error: safetensors::SafeTensorError| {
-        CheckpointError::Malformed { path: path.to_path_buf(), what: error.to_string() }
+    let malformed = |error: safetensors::SafeTensorError| CheckpointError::Malformed {
+        path: path.to_path_buf(),
+        what: error.to_string(),
     };
-    let bytes: Vec<(&str, Vec<u8>)> = parts
-        .into_iter()
-        .map(|(prefix, flat)| (prefix, flat.iter().flat_map(|x| x.to_le_bytes()).collect()))
-        .collect();
+    let bytes: Vec<(&str, Vec<u8>)> =
+        parts.into_iter().map(|(prefix, flat)| (prefix, flat.iter().flat_map(|x| x.to_le_bytes()).collect())).collect();
     let mut views = Vec::new();
     for (prefix, bytes) in &bytes {
         for tensor in model.tensors() {
@@ -158,7 +166,12 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, Checkpoint
 }
 
 /// The flat buffer of all tensors whose names begin with `prefix`, or with `transformer.` before it.
-fn read_tensors(path: &Path, tensors: &SafeTensors<'_>, prefix: &str, model: &Model) -> Result<Vec<f32>, CheckpointError> {
+fn read_tensors(
+    path: &Path,
+    tensors: &SafeTensors<'_>,
+    prefix: &str,
+    model: &Model,
+) -> Result<Vec<f32>, CheckpointError> {
     let malformed = |what: String| CheckpointError::Malformed { path: path.to_path_buf(), what };
     let mut flat = vec![0.0; model.parameters()];
     for tensor in model.tensors() {

@@ -85,6 +85,22 @@ impl TokenFile {
         self.tokens
     }
 
+    /// XXH3-64 of the whole file; a training is bound to its data by it.
+    pub(crate) fn checksum(&self) -> Result<u64, DataError> {
+        let io = |source| DataError::Io { path: self.path.clone(), source };
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        let mut buffer = vec![0; 1 << 20];
+        let mut at = 0;
+        loop {
+            let n = self.file.read_at(&mut buffer, at).map_err(io)?;
+            if n == 0 {
+                return Ok(hasher.digest());
+            }
+            hasher.update(&buffer[..n]);
+            at += n as u64;
+        }
+    }
+
     /// `t + 1` tokens from `place` on, appended as inputs and as targets one further.
     fn sequence(&self, place: u64, t: usize, vocab_size: usize, batch: &mut Batch) -> Result<(), DataError> {
         let mut bytes = vec![0; 2 * (t + 1)];
@@ -101,7 +117,14 @@ impl TokenFile {
     }
 
     /// The batch of a training step: sequences at places that depend on (seed, step) alone.
-    pub(crate) fn batch(&self, seed: u64, step: u64, b: usize, t: usize, vocab_size: usize) -> Result<Batch, DataError> {
+    pub(crate) fn batch(
+        &self,
+        seed: u64,
+        step: u64,
+        b: usize,
+        t: usize,
+        vocab_size: usize,
+    ) -> Result<Batch, DataError> {
         let mut batch = Batch::default();
         for i in 0..b as u64 {
             let random = bits(seed, Stream::Batches, step * b as u64 + i);
@@ -112,7 +135,14 @@ impl TokenFile {
     }
 
     /// Batch `number` of `count` that are spread evenly over the file; the same for every validation.
-    pub(crate) fn spread(&self, number: u64, count: u64, b: usize, t: usize, vocab_size: usize) -> Result<Batch, DataError> {
+    pub(crate) fn spread(
+        &self,
+        number: u64,
+        count: u64,
+        b: usize,
+        t: usize,
+        vocab_size: usize,
+    ) -> Result<Batch, DataError> {
         let mut batch = Batch::default();
         let sequences = count * b as u64;
         for i in 0..b as u64 {

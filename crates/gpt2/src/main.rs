@@ -104,7 +104,9 @@ fn run_train(path: &Path, overrides: &[String], json: bool, quiet: bool) -> anyh
     let tokenizer = formats::load(&settings.data.tokenizer)?;
     ensure!(
         tokenizer.vocab_size() <= settings.model.vocab_size,
-        "the tokenizer has {} tokens, the model only {}", tokenizer.vocab_size(), settings.model.vocab_size
+        "the tokenizer has {} tokens, the model only {}",
+        tokenizer.vocab_size(),
+        settings.model.vocab_size
     );
     let tokens = TokenFile::open(&settings.data.train, settings.model.context)?;
     let validation = TokenFile::open(&settings.data.validation, settings.model.context)?;
@@ -147,7 +149,9 @@ fn run_sample(folder: &Path, prompt: &str, options: &SampleOptions) -> anyhow::R
     let tokenizer = formats::load(&folder.to_string_lossy())?;
     ensure!(
         tokenizer.vocab_size() <= model.config().vocab_size,
-        "the tokenizer has {} tokens, the model only {}", tokenizer.vocab_size(), model.config().vocab_size
+        "the tokenizer has {} tokens, the model only {}",
+        tokenizer.vocab_size(),
+        model.config().vocab_size
     );
     let ids: Vec<TokenId> = Encoder::new(&tokenizer).encode(prompt);
     let mut stdout = std::io::stdout();

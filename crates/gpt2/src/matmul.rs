@@ -20,7 +20,10 @@ pub(crate) struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// A row-major matrix whose rows begin every `stride` elements.
     pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Matrix<'a> {
-        assert!(columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= data.len()), "a matrix lies in its slice");
+        assert!(
+            columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= data.len()),
+            "a matrix lies in its slice"
+        );
         Matrix { data, rows, columns, row_stride: stride, column_stride: 1 }
     }
 
@@ -47,7 +50,10 @@ pub(crate) struct MatrixMut<'a> {
 impl<'a> MatrixMut<'a> {
     /// A row-major matrix whose rows begin every `stride` elements.
     pub(crate) fn new(data: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> MatrixMut<'a> {
-        assert!(columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= data.len()), "a matrix lies in its slice");
+        assert!(
+            columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= data.len()),
+            "a matrix lies in its slice"
+        );
         MatrixMut { data, rows, columns, stride }
     }
 }
@@ -63,7 +69,14 @@ pub(crate) enum Threads {
 ///
 /// Each element is summed in the same order for any number of threads: gemm cuts the work by rows and
 /// columns of the result, never along the sum.
-pub(crate) fn multiply(to: MatrixMut<'_>, accumulate: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Threads) {
+pub(crate) fn multiply(
+    to: MatrixMut<'_>,
+    accumulate: bool,
+    scale: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    threads: Threads,
+) {
     assert!(a.columns == b.rows && a.rows == to.rows && b.columns == to.columns, "shapes fit");
     if to.rows == 0 || to.columns == 0 {
         return;

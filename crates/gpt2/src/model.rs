@@ -190,7 +190,14 @@ impl Model {
         let last = &out.y[(inputs.len() - 1) * c..];
         let mut logits = vec![0.0; v];
         let wte = Matrix::new(self.of(&self.wte()), v, c, c);
-        multiply(MatrixMut::new(&mut logits, 1, v, v), false, 1.0, Matrix::new(last, 1, c, c), wte.transposed(), Threads::All);
+        multiply(
+            MatrixMut::new(&mut logits, 1, v, v),
+            false,
+            1.0,
+            Matrix::new(last, 1, c, c),
+            wte.transposed(),
+            Threads::All,
+        );
         logits
     }
 
@@ -265,7 +272,9 @@ impl Model {
                 .zip(&targets[start..start + n])
                 .map(|(row, &target)| {
                     ops::softmax(row);
-                    let loss = -row[target as usize].max(f32::MIN_POSITIVE).ln();
+                    let probability = row[target as usize];
+                    // Not `max`, which would hide the NaN of a training that has diverged.
+                    let loss = -if probability < f32::MIN_POSITIVE { f32::MIN_POSITIVE } else { probability }.ln();
                     row[target as usize] -= 1.0;
                     loss
                 })
@@ -281,7 +290,15 @@ impl Model {
         ((loss / rows as f64) as f32, dy)
     }
 
-    fn backward(&self, inputs: &[u32], t: usize, blocks: &[Activations], out: &Final, dy: &[f32], gradients: &mut Gradients) {
+    fn backward(
+        &self,
+        inputs: &[u32],
+        t: usize,
+        blocks: &[Activations],
+        out: &Final,
+        dy: &[f32],
+        gradients: &mut Gradients,
+    ) {
         let c = self.config.channels;
         let mut dx = vec![0.0; out.x.len()]; // (R, C)
         let ln_f = self.ln_f();
@@ -308,7 +325,12 @@ impl Model {
             ops::linear_backward(x, self.of(&ranges[0]), dy, &mut dx, dweight, dbias);
             dx
         };
-        let norm_backward = |x: &[f32], norm: &Norm, ranges: &[Range<usize>; 2], dy: &[f32], dx: &mut [f32], gradients: &mut Gradients| {
+        let norm_backward = |x: &[f32],
+                             norm: &Norm,
+                             ranges: &[Range<usize>; 2],
+                             dy: &[f32],
+                             dx: &mut [f32],
+                             gradients: &mut Gradients| {
             let input = ops::LayerNormInput { x, weight: self.of(&ranges[0]), mean: &norm.mean, rstd: &norm.rstd };
             let [dweight, dbias] = two(&mut gradients.0, ranges);
             ops::layer_norm_backward(&input, dy, dx, dweight, dbias);

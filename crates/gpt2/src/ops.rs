@@ -85,7 +85,13 @@ pub(crate) struct LayerNormInput<'a> {
 }
 
 /// Adds layer norm's gradients: to `dx` (R, C), `dweight` (C), `dbias` (C), from `dy` (R, C).
-pub(crate) fn layer_norm_backward(input: &LayerNormInput<'_>, dy: &[f32], dx: &mut [f32], dweight: &mut [f32], dbias: &mut [f32]) {
+pub(crate) fn layer_norm_backward(
+    input: &LayerNormInput<'_>,
+    dy: &[f32],
+    dx: &mut [f32],
+    dweight: &mut [f32],
+    dbias: &mut [f32],
+) {
     let c = input.weight.len();
     let partial: Vec<Vec<f32>> = dx
         .par_chunks_mut(CHUNK_ROWS * c)
@@ -132,7 +138,14 @@ pub(crate) fn linear(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
 }
 
 /// The gradients of [`linear`]: sets `dx` (R, I), adds to `dweight` (I, O) and `dbias` (O), from `dy` (R, O).
-pub(crate) fn linear_backward(x: &[f32], weight: &[f32], dy: &[f32], dx: &mut [f32], dweight: &mut [f32], dbias: &mut [f32]) {
+pub(crate) fn linear_backward(
+    x: &[f32],
+    weight: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+    dweight: &mut [f32],
+    dbias: &mut [f32],
+) {
     let outputs = dbias.len();
     let inputs = weight.len() / outputs;
     let rows = dy.len() / outputs;
@@ -200,7 +213,15 @@ pub(crate) fn softmax(x: &mut [f32]) {
 }
 
 /// The gradient of [`attention`]: sets `dqkv` (B, T, 3C) from `dy` (B, T, C).
-pub(crate) fn attention_backward(qkv: &[f32], weights: &[f32], dy: &[f32], dqkv: &mut [f32], heads: usize, t: usize, c: usize) {
+pub(crate) fn attention_backward(
+    qkv: &[f32],
+    weights: &[f32],
+    dy: &[f32],
+    dqkv: &mut [f32],
+    heads: usize,
+    t: usize,
+    c: usize,
+) {
     let size = c / heads;
     let scale = 1.0 / (size as f32).sqrt();
     let gradients: Vec<[Vec<f32>; 3]> = weights

@@ -24,7 +24,13 @@ pub struct SampleOptions {
 ///
 /// # Panics
 /// If an id of the prompt, or the tokenizer's end-of-text, is not in the model's vocabulary.
-pub fn sample(model: &Model, tokenizer: &Tokenizer, prompt: &[TokenId], options: &SampleOptions, mut each: impl FnMut(TokenId)) {
+pub fn sample(
+    model: &Model,
+    tokenizer: &Tokenizer,
+    prompt: &[TokenId],
+    options: &SampleOptions,
+    mut each: impl FnMut(TokenId),
+) {
     let end_of_text = tokenizer.end_of_text().map(|id| id.0);
     let mut ids: Vec<u32> = prompt.iter().map(|id| id.0).collect();
     if ids.is_empty() {

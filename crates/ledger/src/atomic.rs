@@ -1,7 +1,7 @@
 //! Files that are visible under their name only when they are whole and on disk.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -38,7 +38,7 @@ impl AtomicFile {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).at("create the folder", folder)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let partial = folder.join(format!(".{name}{PARTIAL_MARK}{}", std::process::id()));
+        let partial = folder.join(format!(".{name}{PARTIAL_MARK}{}", unique()));
         let file = File::create(&partial).at("create", &partial)?;
         Ok(AtomicFile {
             path: path.to_path_buf(),
@@ -62,10 +62,7 @@ impl AtomicFile {
     /// Flushes, syncs to disk and renames into place.
     pub fn commit(mut self) -> Result<Written> {
         let writer = self.file.take().expect("open until committed");
-        let file = writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .at("write", &self.partial)?;
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error).at("write", &self.partial)?;
         file.sync_all().at("sync", &self.partial)?;
         drop(file);
         fs::rename(&self.partial, &self.path).at("rename into place", &self.path)?;
@@ -95,6 +92,14 @@ impl Drop for AtomicFile {
             let _ = fs::remove_file(&self.partial);
         }
     }
+}
+
+/// A name that no other process uses, on this machine or another that shares the folder. The clock is
+/// no part of any result: temporary names never outlive their file.
+fn unique() -> String {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    format!("{}-{now}", std::process::id())
 }
 
 /// Makes a rename durable: the folder's entry reaches the disk, too.
@@ -132,14 +137,6 @@ pub fn sweep(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Reads back the position of a plain file while it is patched; unused bytes are cut.
-pub fn truncate(path: &Path, len_bytes: u64) -> Result<File> {
-    let mut file = File::options().read(true).write(true).open(path).at("open", path)?;
-    file.set_len(len_bytes).at("truncate", path)?;
-    file.seek(io::SeekFrom::End(0)).at("seek in", path)?;
-    Ok(file)
 }
 
 #[cfg(test)]

@@ -74,10 +74,8 @@ impl<T: Serialize> BucketWriter<T> {
         let (bytes, rows) = &mut self.held[bucket as usize];
         let start = bytes.len();
         bytes.extend_from_slice(&[0; 4]);
-        *bytes = postcard::to_extend(row, std::mem::take(bytes)).map_err(|source| Error::Row {
-            path: self.file.path().to_path_buf(),
-            source: Box::new(source),
-        })?;
+        *bytes = postcard::to_extend(row, std::mem::take(bytes))
+            .map_err(|source| Error::Row { path: self.file.path().to_path_buf(), source: Box::new(source) })?;
         let row_bytes = bytes.len() - start;
         let len = (row_bytes - 4) as u32;
         bytes[start..start + 4].copy_from_slice(&len.to_le_bytes());
@@ -111,6 +109,7 @@ impl<T: Serialize> BucketWriter<T> {
         });
         self.held_bytes -= bytes.len();
         bytes.clear();
+        bytes.shrink_to(2 * FRAME_BYTES); // one long row must not be held for ever
         *rows = 0;
         let path = self.file.path().to_path_buf();
         self.file.write_all(&stored).at("write", &path)
@@ -174,8 +173,7 @@ impl<T: DeserializeOwned> BucketReader<T> {
         if xxh3_64(&stored) != frame.checksum {
             return Err(self.damaged(frame.offset, "a frame's checksum differs"));
         }
-        self.plain = zstd::bulk::decompress(&stored, frame.plain_bytes as usize)
-            .at("decompress", &self.path)?;
+        self.plain = zstd::bulk::decompress(&stored, frame.plain_bytes as usize).at("decompress", &self.path)?;
         self.at = 0;
         Ok(true)
     }

@@ -59,14 +59,10 @@ impl Error {
                 std::io::ErrorKind::StorageFull => {
                     Some("free some space and run the same command again; finished tasks are kept")
                 }
-                std::io::ErrorKind::PermissionDenied => {
-                    Some("choose a folder that you may write to with --out")
-                }
+                std::io::ErrorKind::PermissionDenied => Some("choose a folder that you may write to with --out"),
                 _ => None,
             },
-            Error::Damaged { .. } => {
-                Some("delete this file and run the same command again; its task will be redone")
-            }
+            Error::Damaged { .. } => Some("delete this file and run the same command again; its task will be redone"),
             _ => None,
         }
     }

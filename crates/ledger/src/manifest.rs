@@ -79,9 +79,8 @@ impl Manifest {
 
     /// Writes the manifest in place, as the last act of a task.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut json = serde_json::to_vec_pretty(self)
-            .map_err(std::io::Error::other)
-            .at("serialise the manifest", path)?;
+        let mut json =
+            serde_json::to_vec_pretty(self).map_err(std::io::Error::other).at("serialise the manifest", path)?;
         json.push(b'\n');
         atomic::write(path, &json)?;
         Ok(())

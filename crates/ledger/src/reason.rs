@@ -58,7 +58,7 @@ reasons! {
     NotCaptured = "not_captured", "No archive holds a page for the link.";
     AddressRefused = "address_refused", "The host resolves to an address that is not public, or is an address itself.";
     RobotsDisallowed = "robots_disallowed", "robots.txt forbids the fetch, or could not be read.";
-    OptedOut = "opted_out", "The response carries a signal against use for training.";
+    OptedOut = "opted_out", "The response or the page carries a signal against use for training.";
     ConnectFailed = "connect_failed", "No connection: name not found, refused, or a TLS fault.";
     TimedOut = "timed_out", "The host did not answer within the limits.";
     TooManyRedirects = "too_many_redirects", "The redirects loop, or are more than the limit.";

@@ -60,10 +60,7 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorter<T> {
             encoder.write_all(&bytes).at("write", &self.folder)?;
         }
         let writer = encoder.finish().at("write", &self.folder)?;
-        let mut file = writer
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .at("write", &self.folder)?;
+        let mut file = writer.into_inner().map_err(std::io::IntoInnerError::into_error).at("write", &self.folder)?;
         file.rewind().at("rewind", &self.folder)?;
         self.runs.push(file);
         self.rows_bytes = 0;
@@ -137,12 +134,8 @@ fn unnamed_file(folder: &Path) -> Result<File> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     std::fs::create_dir_all(folder).at("create the folder", folder)?;
-    let name = format!(
-        ".run{}{}-{}",
-        crate::atomic::PARTIAL_MARK,
-        std::process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    );
+    let name =
+        format!(".run{}{}-{}", crate::atomic::PARTIAL_MARK, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let path = folder.join(name);
     let file = File::options().read(true).write(true).create_new(true).open(&path).at("create", &path)?;
     std::fs::remove_file(&path).at("unlink", &path)?;

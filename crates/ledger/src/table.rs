@@ -78,16 +78,8 @@ impl<T: Row> TableWriter<T> {
             .set_max_row_group_row_count(None)
             .set_created_by(format!("webtext {}", env!("CARGO_PKG_VERSION")))
             .build();
-        let writer = ArrowWriter::try_new(file, schema, Some(properties))
-            .map_err(|e| table_error("start", path, e))?;
-        Ok(TableWriter {
-            path: path.to_path_buf(),
-            fields,
-            writer,
-            rows: Vec::new(),
-            rows_bytes: 0,
-            group_bytes: 0,
-        })
+        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(|e| table_error("start", path, e))?;
+        Ok(TableWriter { path: path.to_path_buf(), fields, writer, rows: Vec::new(), rows_bytes: 0, group_bytes: 0 })
     }
 
     /// Appends a row.
@@ -104,8 +96,8 @@ impl<T: Row> TableWriter<T> {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let batch = serde_arrow::to_record_batch(&self.fields, &self.rows)
-            .map_err(|e| table_error("fill", &self.path, e))?;
+        let batch =
+            serde_arrow::to_record_batch(&self.fields, &self.rows).map_err(|e| table_error("fill", &self.path, e))?;
         self.writer.write(&batch).map_err(|e| table_error("write", &self.path, e))?;
         self.group_bytes += self.rows_bytes;
         self.rows.clear();

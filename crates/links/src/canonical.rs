@@ -9,8 +9,8 @@ use url::{Host, Url};
 
 /// Query parameters that say where a reader came from, not what he reads.
 const TRACKING: &[&str] = &[
-    "fbclid", "gclid", "gclsrc", "dclid", "msclkid", "mc_cid", "mc_eid", "igshid", "yclid", "_ga", "ncid",
-    "cmpid", "ocid", "smid",
+    "fbclid", "gclid", "gclsrc", "dclid", "msclkid", "mc_cid", "mc_eid", "igshid", "yclid", "_ga", "ncid", "cmpid",
+    "ocid", "smid",
 ];
 
 /// Query parameters that name a visit.
@@ -122,11 +122,11 @@ fn key_of(url: &Url, host: &str) -> String {
     key
 }
 
-/// Strips `www.`, `www2.` and so on, unless that would leave a bare suffix.
+/// Strips `www.`, `www2.` and so on, unless that would leave a public suffix, which is another domain.
 fn without_www(host: &str) -> &str {
     let Some((first, rest)) = host.split_once('.') else { return host };
     let numbered = first.strip_prefix("www").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    if numbered && rest.contains('.') { rest } else { host }
+    if numbered && psl::domain_str(rest).is_some() { rest } else { host }
 }
 
 /// Cuts `;jsessionid=…` off a path.
@@ -197,6 +197,7 @@ mod tests {
         check("http://example.com/?b=2&a=1&b=1", "com,example)/?a=1&b=1&b=2");
         check("http://example.com/#!/route", "com,example)/#!/route");
         check("http://www.com/", "com,www)/");
+        check("http://www.blogspot.com/", "com,blogspot,www)/");
         check("http://93.184.216.34/x", "93.184.216.34)/x");
         check("http://[2606:2800::1]/x", "[2606:2800::1])/x");
         check("http://bücher.example/", "example,xn--bcher-kva)/");

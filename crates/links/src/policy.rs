@@ -224,8 +224,7 @@ mod tests {
 
     fn row(policy: &Policy, url: &str, score: i64, over_18: bool, year: &str) -> Row {
         let created_utc = Policy::date(year);
-        let submission =
-            Submission { url: url.into(), score, over_18, created_utc, ..Submission::default() };
+        let submission = Submission { url: url.into(), score, over_18, created_utc, ..Submission::default() };
         policy.submission(&submission, 0, score as u64).unwrap()
     }
 
@@ -283,8 +282,7 @@ mod tests {
     #[test]
     fn the_order_of_submissions_does_not_matter() {
         let policy = policy(KarmaOf::SumOfSubmissions);
-        let mut rows: Vec<Row> =
-            (1..6).map(|s| row(&policy, "http://a.example/", s % 3, s == 2, "2016")).collect();
+        let mut rows: Vec<Row> = (1..6).map(|s| row(&policy, "http://a.example/", s % 3, s == 2, "2016")).collect();
         let forward = policy.merge(&rows, &["d".into()]);
         rows.reverse();
         assert_eq!(policy.merge(&rows, &["d".into()]), forward);

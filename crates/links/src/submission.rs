@@ -30,7 +30,7 @@ pub struct Submission<'a> {
 /// Why a line is not a submission.
 #[derive(Debug, thiserror::Error)]
 #[error("the line is not a submission")]
-pub struct Malformed(#[source] serde_json::Error);
+pub struct Malformed(#[source] sonic_rs::Error);
 
 impl<'a> Submission<'a> {
     /// Reads one line of a dump. Unknown fields are ignored.
@@ -45,7 +45,7 @@ impl<'a> Submission<'a> {
     /// # Errors
     /// When the line is not a JSON object, or a field that is used has none of its known shapes.
     pub fn parse(line: &'a [u8]) -> Result<Submission<'a>, Malformed> {
-        serde_json::from_slice(line).map_err(Malformed)
+        sonic_rs::from_slice(line).map_err(Malformed)
     }
 }
 
@@ -239,14 +239,16 @@ fn first_of_month(month: &str) -> Option<i64> {
 
 /// Seconds since 1970 of a day of the Gregorian calendar, at midnight UTC.
 pub(crate) fn seconds_of_date(year: i64, month: i64, day: i64) -> Option<i64> {
-    let in_range = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !((1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)) {
+        return None;
+    }
     // Days from civil, Howard Hinnant's algorithm: years begin in March, so leap days come last.
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    in_range.then_some((era * 146_097 + day_of_era - 719_468) * 86_400)
+    Some((era * 146_097 + day_of_era - 719_468) * 86_400)
 }
 
 #[cfg(test)]
@@ -315,5 +317,6 @@ mod tests {
         assert_eq!(seconds_of_date(2000, 2, 29), Some(951_782_400));
         assert_eq!(seconds_of_date(2017, 12, 31), Some(1_514_678_400));
         assert_eq!(seconds_of_date(2017, 13, 1), None);
+        assert_eq!(first_of_month("99999999999999999-01"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Stages of tasks, and the run that does what is missing of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -132,6 +132,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[error("stopped; run the same command again to go on")]
 pub struct Interrupted;
 
+/// The recipe has no such stage.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownStage(String);
+
 /// Which tasks to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
@@ -206,7 +211,8 @@ impl Run {
     pub fn open(folder: &Path) -> anyhow::Result<Run> {
         static NEVER: AtomicBool = AtomicBool::new(false);
         let path = folder.join("recipe.toml");
-        let text = fs::read_to_string(&path).with_context(|| format!("{} is not the folder of a run", folder.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("{} is not the folder of a run", folder.display()))?;
         let recipe = Recipe::parse(&text, &[]).with_context(|| format!("in {}", path.display()))?;
         Ok(Run::new(folder.to_path_buf(), recipe, 1, Progress::new(true), &NEVER))
     }
@@ -232,15 +238,18 @@ impl Run {
 
     /// Does what is missing of the selected stages.
     pub fn build(&self, selection: &Selection) -> anyhow::Result<Summary> {
+        let stages = stages::of(&self.recipe);
+        if let Some(name) = &selection.stage
+            && !stages.iter().any(|stage| stage.name() == name)
+        {
+            return Err(UnknownStage(unknown_stage(name, &stages)).into());
+        }
         fs::create_dir_all(&self.folder).at("create the folder", &self.folder)?;
         let lock = self.lock(selection.task.is_none())?;
         self.keep_recipe()?;
         if selection.task.is_none() {
             atomic::sweep(&self.folder)?;
-        }
-        let stages = stages::of(&self.recipe);
-        if let Some(name) = &selection.stage {
-            ensure!(stages.iter().any(|stage| stage.name() == name), unknown_stage(name, &stages));
+            self.remove_stale_stages(&stages)?;
         }
         let mut summary = Summary::default();
         for stage in &stages {
@@ -248,8 +257,13 @@ impl Run {
                 Some(name) if name != stage.name() => self.require_done(&**stage)?,
                 _ => summary.tasks_run += self.build_stage(&**stage, selection.task)?,
             }
-            if selection.task.is_none() || selection.stage.as_deref() != Some(stage.name()) {
-                summary.stages.push(self.totals(stage.name())?);
+            // A single task answers for itself alone: its exit code is not that of earlier stages.
+            match (selection.task, &selection.stage) {
+                (Some((number, _)), Some(name)) if name == stage.name() => {
+                    summary.stages.push(self.totals_of(stage.name(), Some(number))?)
+                }
+                (Some(_), _) => {}
+                (None, _) => summary.stages.push(self.totals(stage.name())?),
             }
             if selection.stage.as_deref() == Some(stage.name()) {
                 break;
@@ -268,13 +282,19 @@ impl Run {
         let path = self.folder.join("lock");
         let file = File::create(&path).at("create", &path)?;
         let locked = if exclusive { file.try_lock() } else { file.try_lock_shared() };
-        locked.map_err(|_| anyhow::anyhow!("another webtext works in {}; wait for it or choose another --out", self.folder.display()))?;
+        locked.map_err(|_| {
+            anyhow::anyhow!("another webtext works in {}; wait for it or choose another --out", self.folder.display())
+        })?;
         Ok(file)
     }
 
     fn keep_recipe(&self) -> anyhow::Result<()> {
         let path = self.folder.join("recipe.toml");
-        let text = format!("# webtext {}: the recipe of this run with every default spelled out.\n{}", env!("CARGO_PKG_VERSION"), self.recipe.to_toml()?);
+        let text = format!(
+            "# webtext {}: the recipe of this run with every default spelled out.\n{}",
+            env!("CARGO_PKG_VERSION"),
+            self.recipe.to_toml()?
+        );
         if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
             atomic::write(&path, text.as_bytes())?;
         }
@@ -300,8 +320,9 @@ impl Run {
                 StageState::Waiting
             } else {
                 let plan = stage.plan(self)?;
-                let missing: Vec<u32> =
-                    (0..plan.len() as u32).filter(|&i| !self.is_done(stage.name(), i, plan.len(), &plan[i as usize])).collect();
+                let missing: Vec<u32> = (0..plan.len() as u32)
+                    .filter(|&i| !self.is_done(stage.name(), i, plan.len(), &plan[i as usize]))
+                    .collect();
                 if missing.is_empty() { StageState::Done } else { StageState::Missing(missing) }
             };
             waiting |= state != StageState::Done;
@@ -331,9 +352,14 @@ impl Run {
             self.remove_stale(stage.name(), plan.len())?;
         }
         let numbers = (0..plan.len() as u32).filter(|&i| only.is_none_or(|(number, _)| number == i));
-        let missing: Vec<u32> = numbers.filter(|&i| !self.is_done(stage.name(), i, plan.len(), &plan[i as usize])).collect();
+        let missing: Vec<u32> =
+            numbers.filter(|&i| !self.is_done(stage.name(), i, plan.len(), &plan[i as usize])).collect();
         let bytes = missing.iter().flat_map(|&i| &plan[i as usize].inputs).map(|input| input.len_bytes).sum();
         self.progress.stage(stage.name(), missing.len(), bytes);
+        // All at once and before any task runs: another task may be about to write the same name.
+        for &number in &missing {
+            self.remove_task(&self.manifest_path(stage.name(), number))?;
+        }
         self.run_tasks(stage.name(), &plan, &missing)?;
         if only.is_none() {
             self.reconcile(stage.name())?;
@@ -346,15 +372,21 @@ impl Run {
     fn run_tasks(&self, stage: &'static str, plan: &[TaskPlan], missing: &[u32]) -> anyhow::Result<()> {
         let next = AtomicUsize::new(0);
         let fault = Mutex::new(None);
+        let was_skipped = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..self.threads.min(missing.len()) {
                 scope.spawn(|| {
                     while let Some(&number) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let has_fault = || fault.lock().expect("no thread panics with it").is_some();
                         if self.is_stopping() || has_fault() {
+                            was_skipped.store(true, Ordering::Relaxed);
                             return;
                         }
                         if let Err(error) = self.run_task(stage, number, plan) {
+                            if error.is::<Interrupted>() {
+                                was_skipped.store(true, Ordering::Relaxed);
+                                return;
+                            }
                             let error = error.context(format!("stage {stage}, task {number}/{}", plan.len()));
                             fault.lock().expect("no thread panics with it").get_or_insert(error);
                             return;
@@ -365,19 +397,13 @@ impl Run {
         });
         match fault.into_inner().expect("no thread panics with it") {
             Some(error) => Err(error),
-            None if self.is_stopping() && missing.len() > next.load(Ordering::Relaxed) => Err(Interrupted.into()),
+            None if was_skipped.into_inner() => Err(Interrupted.into()),
             None => Ok(()),
         }
     }
 
     fn run_task(&self, stage: &'static str, number: u32, plan: &[TaskPlan]) -> anyhow::Result<()> {
         let TaskPlan { inputs, settings, work } = &plan[number as usize];
-        let path = self.manifest_path(stage, number);
-        let before = Manifest::read(&path);
-        if before.is_some() {
-            // Its outputs are about to change; from here on they are not vouched for.
-            fs::remove_file(&path).at("remove", &path)?;
-        }
         let mut task = Task {
             run: self,
             stage,
@@ -392,12 +418,6 @@ impl Run {
         };
         work(&mut task)?;
         ensure!(task.counts.reconcile(), "the counts do not reconcile: {:?}", task.counts);
-        let outputs: BTreeSet<&str> = task.outputs.iter().map(|file| file.path.as_str()).collect();
-        for old in before.iter().flat_map(|manifest| &manifest.outputs) {
-            if !outputs.contains(old.path.as_str()) {
-                remove_if_there(&self.folder.join(&old.path))?;
-            }
-        }
         let manifest = Manifest {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stage: stage.to_owned(),
@@ -412,7 +432,7 @@ impl Run {
             unreadable: task.unreadable,
             samples: task.samples,
         };
-        manifest.write(&path)?;
+        manifest.write(&self.manifest_path(stage, number))?;
         self.progress.advance(inputs.iter().map(|input| input.len_bytes).sum());
         Ok(())
     }
@@ -445,18 +465,45 @@ impl Run {
             if number.is_none_or(|number| number < tasks) {
                 continue;
             }
-            for output in Manifest::read(&path).iter().flat_map(|manifest| &manifest.outputs) {
-                remove_if_there(&self.folder.join(&output.path))?;
+            self.remove_task(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the outputs that a manifest names, then the manifest: a kill in between is noticed.
+    fn remove_task(&self, manifest: &Path) -> anyhow::Result<()> {
+        let Some(Manifest { stage, outputs, .. }) = Manifest::read(manifest) else {
+            return remove_if_there(manifest);
+        };
+        // What was fetched is never fetched again: its task takes the archive back and goes on with it.
+        for output in outputs.iter().filter(|_| stage != "pages.fetch") {
+            remove_if_there(&self.folder.join(&output.path))?;
+        }
+        remove_if_there(manifest)
+    }
+
+    /// Removes the tasks of stages that the recipe no longer has, so that nothing reads their outputs.
+    fn remove_stale_stages(&self, stages: &[Box<dyn Stage>]) -> anyhow::Result<()> {
+        let folder = self.folder.join("tasks");
+        let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
+        for entry in entries {
+            let path = entry.at("list", &folder)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !stages.iter().any(|stage| stage.name() == name) {
+                self.remove_stale(&name, 0)?;
             }
-            fs::remove_file(&path).at("remove", &path)?;
         }
         Ok(())
     }
 
     /// The manifests of a stage, in the order of its tasks.
     pub fn manifests(&self, stage: &str) -> anyhow::Result<Vec<Manifest>> {
-        let mut manifests = Vec::new();
+        let mut manifests: Vec<Manifest> = Vec::new();
         while let Some(manifest) = Manifest::read(&self.manifest_path(stage, manifests.len() as u32)) {
+            // Tasks of a longer array that went before are no part of this one.
+            if manifests.first().is_some_and(|first| first.of != manifest.of) {
+                break;
+            }
             manifests.push(manifest);
         }
         Ok(manifests)
@@ -470,8 +517,16 @@ impl Run {
 
     /// What a stage did, over all its tasks.
     pub fn totals(&self, stage: &str) -> anyhow::Result<Totals> {
+        self.totals_of(stage, None)
+    }
+
+    fn totals_of(&self, stage: &str, only: Option<u32>) -> anyhow::Result<Totals> {
         let mut totals = Totals { stage: stage.to_owned(), ..Totals::default() };
-        for manifest in self.manifests(stage)? {
+        let manifests = match only {
+            Some(number) => Manifest::read(&self.manifest_path(stage, number)).into_iter().collect(),
+            None => self.manifests(stage)?,
+        };
+        for manifest in manifests {
             totals.tasks += 1;
             totals.counts.add(&manifest.counts);
             for (name, value) in manifest.figures {
@@ -492,7 +547,10 @@ impl Run {
         }
         for (from, records) in received {
             let kept = self.totals(&from)?.counts.kept;
-            ensure!(kept == records, "stage {stage} received {records} records from {from}, which kept {kept}; please report this");
+            ensure!(
+                kept == records,
+                "stage {stage} received {records} records from {from}, which kept {kept}; please report this"
+            );
         }
         Ok(())
     }
@@ -522,7 +580,8 @@ impl Run {
     /// and time tell whether it must be read again.
     pub(crate) fn external(&self, path: &Path) -> anyhow::Result<FileRecord> {
         let metadata = fs::metadata(path).at("look at", path)?;
-        let modified = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |t| t.as_nanos());
+        let modified =
+            metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |t| t.as_nanos());
         let shown = path.to_string_lossy().into_owned();
         if let Some(record) = self.fingerprints.lock().expect("no thread panics with it").get(path) {
             return Ok(record.clone());
@@ -559,6 +618,6 @@ fn remove_if_there(path: &Path) -> anyhow::Result<()> {
 fn unknown_stage(name: &str, stages: &[Box<dyn Stage>]) -> String {
     let names: Vec<&str> = stages.iter().map(|stage| stage.name()).collect();
     let nearest = names.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
-    let nearest = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
-    format!("there is no stage {name}{nearest} The stages are: {}", names.join(", "))
+    let nearest = nearest.map(|nearest| format!(" (did you mean {nearest}?)")).unwrap_or_default();
+    format!("there is no stage {name}{nearest}. The stages are: {}", names.join(", "))
 }

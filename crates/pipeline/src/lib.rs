@@ -13,6 +13,6 @@ mod progress;
 pub mod recipe;
 pub mod stages;
 
-pub use engine::{Interrupted, Run, Selection, StageState, Summary, Totals};
+pub use engine::{Interrupted, Run, Selection, StageState, Summary, Totals, UnknownStage};
 pub use progress::Progress;
 pub use recipe::Recipe;

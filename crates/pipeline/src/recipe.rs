@@ -255,7 +255,11 @@ impl Links {
             from: date(&self.from, false)?,
             before: date(&self.until, true)?,
             drop_domains: self.drop_domains.iter().map(|d| d.to_ascii_lowercase()).collect(),
-            drop_extensions: self.drop_extensions.iter().map(|e| e.trim_start_matches('.').to_ascii_lowercase()).collect(),
+            drop_extensions: self
+                .drop_extensions
+                .iter()
+                .map(|e| e.trim_start_matches('.').to_ascii_lowercase())
+                .collect(),
             url_len_max_bytes: self.url_len_max_bytes,
         })
     }
@@ -301,14 +305,17 @@ impl Documents {
 impl Recipe {
     /// Reads a recipe and applies `section.key=value` settings to it.
     ///
-    /// Relative paths and patterns become relative to the recipe's folder.
+    /// Relative paths and patterns are taken from the recipe's folder and become absolute.
     ///
     /// # Errors
     /// A sentence that names the key, the line, and for an unknown key the nearest known one.
     pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Recipe> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
-        let mut recipe = Recipe::parse(&text, overrides).with_context(|| format!("in the recipe {}", path.display()))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        let mut recipe =
+            Recipe::parse(&text, overrides).with_context(|| format!("in the recipe {}", path.display()))?;
+        // Absolute, so that `status` and `report` find the inputs from any folder.
+        let folder = std::path::absolute(path)?.parent().unwrap_or(Path::new("/")).to_path_buf();
         let resolve = |path: &mut String| *path = folder.join(&*path).to_string_lossy().into_owned();
         recipe.pages.paths.iter_mut().for_each(resolve);
         if let Some(links) = &mut recipe.links {
@@ -344,7 +351,10 @@ impl Recipe {
         if let Some(links) = &self.links {
             links.policy().context("in [links]")?;
         }
-        ensure!(self.links.is_some() || !self.pages.only_links, "[pages] only_links needs [links]; say only_links = false");
+        ensure!(
+            self.links.is_some() || !self.pages.only_links,
+            "[pages] only_links needs [links]; say only_links = false"
+        );
         match self.pages.from {
             PageSource::Fetch => {
                 ensure!(self.links.is_some(), "[pages] from = \"fetch\" needs [links]");
@@ -353,22 +363,35 @@ impl Recipe {
             _ => ensure!(!self.pages.paths.is_empty(), "[pages] paths is empty"),
         }
         if let Some(language) = &self.documents.language {
-            ensure!(filter::is_known_language(&language.keep), "[documents] language: {:?} is not known", language.keep);
+            ensure!(
+                filter::is_known_language(&language.keep),
+                "[documents] language: {:?} is not known",
+                language.keep
+            );
         }
         if let Some(near) = &self.dedup.near {
             let sizes = [near.shingle_words, near.bands, near.rows];
             ensure!(!sizes.contains(&0), "[dedup] near: shingle_words, bands and rows are at least 1");
-            ensure!((0.0..=1.0).contains(&near.jaccard_at_least), "[dedup] near: jaccard_at_least lies between 0 and 1");
+            ensure!(
+                (0.0..=1.0).contains(&near.jaccard_at_least),
+                "[dedup] near: jaccard_at_least lies between 0 and 1"
+            );
         }
         ensure!((0.0..1.0).contains(&self.shards.validation), "[shards] validation lies between 0 and 1");
         ensure!(self.shards.count > 0 && self.limits.buckets > 0, "[shards] count and [limits] buckets are at least 1");
         let tokenizers = [self.tokenizer.existing.is_some(), self.tokenizer.train.is_some()];
         ensure!(tokenizers[0] != tokenizers[1], "[tokenizer] has either use or train");
         if let Some(train) = &self.tokenizer.train {
-            ensure!((257..=65_536).contains(&train.vocab_size), "[tokenizer] train: vocab_size lies between 257 and 65536");
+            ensure!(
+                (257..=65_536).contains(&train.vocab_size),
+                "[tokenizer] train: vocab_size lies between 257 and 65536"
+            );
         }
         if self.model.is_some() {
-            ensure!(self.shards.tokens.contains(&TokenForm::Nanogpt), "[model] is trained on the nanogpt tokens; add them to [shards] tokens");
+            ensure!(
+                self.shards.tokens.contains(&TokenForm::Nanogpt),
+                "[model] is trained on the nanogpt tokens; add them to [shards] tokens"
+            );
         }
         Ok(())
     }
@@ -449,7 +472,10 @@ mod tests {
     fn an_unknown_key_gets_the_nearest_known() {
         let text = QUICKSTART.replace("drop_domains", "drop_domain");
         let message = fault(&text, &[]);
-        assert!(message.contains("unknown field `drop_domain`") && message.contains("did you mean `drop_domains`?"), "{message}");
+        assert!(
+            message.contains("unknown field `drop_domain`") && message.contains("did you mean `drop_domains`?"),
+            "{message}"
+        );
         assert!(message.contains("line"), "{message}");
         assert!(fault(QUICKSTART, &["shards.seeds=1"]).contains("did you mean `seed`?"));
     }
@@ -472,7 +498,13 @@ mod tests {
 
     #[test]
     fn until_includes_what_it_names() {
-        for (until, next) in [("2016", "2017"), ("2016-12", "2017-01"), ("2016-02-28", "2016-2-29"), ("2016-02-29", "2016-3"), ("2017-12-31", "2018-01")] {
+        for (until, next) in [
+            ("2016", "2017"),
+            ("2016-12", "2017-01"),
+            ("2016-02-28", "2016-2-29"),
+            ("2016-02-29", "2016-3"),
+            ("2017-12-31", "2018-01"),
+        ] {
             assert_eq!(next_period(until).unwrap(), next);
         }
     }

@@ -122,7 +122,13 @@ mod tests {
     #[test]
     fn rows_come_back() {
         let row = ShardRow {
-            text: "a\nb".into(), id: "0".into(), url: "u".into(), domain: "d".into(), title: None, karma: Some(3), subreddit: None,
+            text: "a\nb".into(),
+            id: "0".into(),
+            url: "u".into(),
+            domain: "d".into(),
+            title: None,
+            karma: Some(3),
+            subreddit: None,
         };
         let mut writer = TextShardWriter::new(Vec::new()).unwrap();
         writer.push(&row).unwrap();

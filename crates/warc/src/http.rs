@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 
+/// Content codings of one body that are undone; nobody stacks more in earnest.
+const CODINGS_MAX: usize = 4;
+
 /// An HTTP response's head, and where its body begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
@@ -94,7 +97,7 @@ impl Response {
         }
         if let Some(codings) = self.header("Content-Encoding") {
             // Codings are listed in the order in which they were applied.
-            for coding in codings.rsplit(',') {
+            for coding in codings.rsplit(',').take(CODINGS_MAX) {
                 if let Some(plain) = decode(&body, coding.trim(), limit_bytes)? {
                     body = Cow::Owned(plain);
                 }

@@ -13,5 +13,5 @@ mod members;
 mod reader;
 mod writer;
 
-pub use reader::{Event, Kind, Location, Reader, Record, WarcError};
+pub use reader::{BREAKS_OFF, Event, Kind, Location, Reader, Record, WarcError};
 pub use writer::{Date, NewRecord, Writer, record_id};

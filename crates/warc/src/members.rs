@@ -5,6 +5,9 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
+/// Longest file name or comment in a gzip header that is believed.
+const NAME_MAX_BYTES: usize = 4096;
+
 /// A file that knows how far it was read.
 pub(crate) struct Raw {
     reader: BufReader<File>,
@@ -268,7 +271,13 @@ fn read_gzip_header(raw: &mut Raw) -> io::Result<()> {
     }
     for text in [8, 16] {
         if flags & text != 0 {
-            while raw.read_byte()? != 0 {}
+            let mut len = 0;
+            while raw.read_byte()? != 0 {
+                len += 1;
+                if len > NAME_MAX_BYTES {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "a gzip member's name has no end"));
+                }
+            }
         }
     }
     if flags & 2 != 0 {

@@ -9,6 +9,8 @@ use crate::members::Members;
 /// The longest header line, and the most header lines, that are believed.
 const HEADER_LINE_MAX_BYTES: usize = 64 << 10;
 const HEADER_LINES_MAX: usize = 256;
+/// What [`Event::Malformed`] says of an archive that was cut off.
+pub const BREAKS_OFF: &str = "the file ends in the middle of a record";
 
 /// The archive could not be opened or read; malformed content is an [`Event`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +119,7 @@ enum Fault {
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Fault {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => Fault::Malformed("the file ends in the middle of a record".into()),
+            io::ErrorKind::UnexpectedEof => Fault::Malformed(BREAKS_OFF.into()),
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Fault::Malformed(error.to_string()),
             // zstd reports damage as an error without a kind of its own.
             io::ErrorKind::Other if error.raw_os_error().is_none() => Fault::Malformed(error.to_string()),
@@ -129,9 +131,11 @@ impl From<io::Error> for Fault {
 impl Reader {
     /// Opens an archive; blocks are held up to `limit_bytes` and cut there.
     pub fn open(path: &Path, limit_bytes: u64) -> Result<Reader, WarcError> {
-        let members = File::open(path)
-            .and_then(Members::open)
-            .map_err(|source| WarcError { path: path.to_path_buf(), offset: 0, source })?;
+        let members = File::open(path).and_then(Members::open).map_err(|source| WarcError {
+            path: path.to_path_buf(),
+            offset: 0,
+            source,
+        })?;
         Ok(Reader { path: path.to_path_buf(), members, limit_bytes, open: false, line: Vec::new() })
     }
 
@@ -205,21 +209,19 @@ impl Reader {
 
     fn read_record(&mut self, location: Location) -> Result<Record, Fault> {
         self.read_line()?;
-        if self.line.starts_with(b"WARC/") {
-            self.read_warc(location)
-        } else {
-            self.read_arc(location)
-        }
+        if self.line.starts_with(b"WARC/") { self.read_warc(location) } else { self.read_arc(location) }
     }
 
     fn read_warc(&mut self, location: Location) -> Result<Record, Fault> {
         let mut headers: Vec<(String, String)> = Vec::with_capacity(12);
+        let mut lines = 0;
         loop {
             self.read_line()?;
             if self.line.is_empty() {
                 break;
             }
-            if headers.len() == HEADER_LINES_MAX {
+            lines += 1; // folded lines, too: they lengthen a value
+            if lines > HEADER_LINES_MAX {
                 return Err(Fault::Malformed("more header lines than any writer has".into()));
             }
             let line = String::from_utf8_lossy(&self.line);
@@ -322,26 +324,54 @@ impl Reader {
             Fault::Io(source) => return Err(self.error(source)),
             Fault::Malformed(what) => what,
         };
-        let result = if self.members.is_plain() {
-            self.skip_to_warc_line()
-        } else {
-            self.members.resynchronise(location.offset).map(|_| self.open = false)
-        };
-        result.map_err(|source| self.error(source))?;
+        self.find_next_record(location).map_err(|source| self.error(source))?;
         Ok(Event::Malformed { location, what })
     }
 
-    fn skip_to_warc_line(&mut self) -> io::Result<()> {
+    /// Goes to the next line `WARC/` behind the damaged record's first line: first inside its member, then
+    /// to the next member. Damage of the compression itself ends the member.
+    fn find_next_record(&mut self, location: Location) -> io::Result<()> {
+        let start = if self.members.is_plain() { location.within } else { location.offset };
+        let sought = self.try_seek(start, location.within).and_then(|()| self.skip_to_warc_line());
+        match sought {
+            Ok(true) => Ok(()),
+            Err(error) if error.raw_os_error().is_some() => Err(error),
+            // In a plain file the search has seen the rest of it.
+            Ok(false) | Err(_) if self.members.is_plain() => Ok(()),
+            Ok(false) | Err(_) => self.members.resynchronise(location.offset).map(|_| self.open = false),
+        }
+    }
+
+    /// Skips the current line and all up to the next that begins with `WARC/`; `false` at the member's end.
+    fn skip_to_warc_line(&mut self) -> io::Result<bool> {
+        const MAGIC: &[u8] = b"WARC/";
+        // How much of the magic the line's beginning has matched; none in the middle of a line.
+        let mut matched: Option<usize> = None;
         loop {
             let bytes = self.members.fill_buf()?;
             if bytes.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
-            if bytes.starts_with(b"WARC/") {
-                return Ok(());
+            let mut n = 0;
+            for &byte in bytes {
+                n += 1;
+                matched = match (byte, matched) {
+                    (b'\n', _) => Some(0),
+                    (_, Some(have)) if byte == MAGIC[have] => Some(have + 1),
+                    _ => None,
+                };
+                if matched == Some(MAGIC.len()) {
+                    break;
+                }
             }
-            let n = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
             self.members.consume(n);
+            if matched == Some(MAGIC.len()) {
+                // Back to the line's first byte, which may lie in the buffer before this one.
+                let within = self.members.within - MAGIC.len() as u64;
+                let offset = if self.members.is_plain() { within } else { self.members.offset };
+                self.try_seek(offset, within)?;
+                return Ok(true);
+            }
         }
     }
 

@@ -229,6 +229,27 @@ mod tests {
     }
 
     #[test]
+    fn records_behind_a_malformed_one_are_read() {
+        let (bytes, _) = archive(&["one", "two", "three"]);
+        let mut plain = Vec::new();
+        io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut plain).unwrap();
+        let text = String::from_utf8(plain).unwrap();
+        // The second record claims more than the file holds, or no length at all.
+        for broken in [
+            text.replacen("Content-Length: 3\r\n\r\ntwo", "Content-Length: 9999999\r\n\r\ntwo", 1),
+            text.replacen("Content-Length: 3\r\n\r\ntwo", "\r\n\r\ntwo", 1),
+        ] {
+            let mut whole = GzBuilder::new().write(Vec::new(), Compression::fast());
+            whole.write_all(broken.as_bytes()).unwrap();
+            for bytes in [broken.clone().into_bytes(), whole.finish().unwrap()] {
+                let seen = bodies(&read_all(&bytes));
+                assert_eq!((seen[0].as_str(), seen.last().unwrap().as_str()), ("one", "three"), "{seen:?}");
+                assert_eq!(seen.len(), 3, "{seen:?}");
+            }
+        }
+    }
+
+    #[test]
     fn any_location_can_be_sought() {
         let (bytes, _) = archive(&["one", "two", "three"]);
         let mut plain = Vec::new();

@@ -7,6 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// From a dump of links to filtered English text, tokens and a small GPT-2.
 ///
 /// Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 finished with some inputs unreadable, 130 stopped.
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
             if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<ledger::Error>()?.hint()) {
                 eprintln!("\nhint: {hint}");
             }
-            ExitCode::from(if error.is::<commands::Usage>() { 2 } else { 1 })
+            ExitCode::from(if error.is::<commands::Usage>() || error.is::<pipeline::UnknownStage>() { 2 } else { 1 })
         }
     }
 }

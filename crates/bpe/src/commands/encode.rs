@@ -92,7 +92,15 @@ impl Sink {
             writer.seek(SeekFrom::Start(0)).with_context(failed)?;
             writer.write_all(&llmc_header(self.lengths.iter().sum())).with_context(failed)?;
         }
-        writer.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|f| f.sync_all()).with_context(failed)?;
+        writer
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)
+            .and_then(|f| f.sync_all())
+            .with_context(failed)?;
+        // An older file must not stand beside newer offsets, whenever this process ends.
+        if self.path.exists() {
+            std::fs::remove_file(&self.path).with_context(failed)?;
+        }
         if self.format != TokenFormat::Ids {
             let mut offset = 0u64;
             let starts = self.lengths.iter().map(|length| {

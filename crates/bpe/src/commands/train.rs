@@ -61,7 +61,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.json {
         println!("{}", serde_json::json!({"documents": documents, "distinct_words": distinct, "vocab_size": size}));
     } else {
-        eprintln!("{documents} documents, {distinct} distinct words, vocabulary of {size} in {}", arguments.output.display());
+        eprintln!(
+            "{documents} documents, {distinct} distinct words, vocabulary of {size} in {}",
+            arguments.output.display()
+        );
     }
     if size < arguments.vocab_size {
         eprintln!("note: the texts have no more pairs that occur {} times", arguments.min_frequency);

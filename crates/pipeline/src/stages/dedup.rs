@@ -168,7 +168,8 @@ impl Stage for Shingles {
     }
 
     fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let pairs: Vec<FileRecord> = run.outputs("dedup.pairs", "work/")?.into_iter().filter(|f| f.path.ends_with(".pairs")).collect();
+        let pairs: Vec<FileRecord> =
+            run.outputs("dedup.pairs", "work/")?.into_iter().filter(|f| f.path.ends_with(".pairs")).collect();
         let documents = document_files(run)?;
         let words = near(run)?.shingle_words;
         let files = documents.len() as u32;
@@ -184,7 +185,14 @@ impl Stage for Shingles {
     }
 }
 
-fn send_shingles(task: &mut Task<'_>, table: &FileRecord, pairs: &[FileRecord], number: u32, words: usize, files: u32) -> anyhow::Result<()> {
+fn send_shingles(
+    task: &mut Task<'_>,
+    table: &FileRecord,
+    pairs: &[FileRecord],
+    number: u32,
+    words: usize,
+    files: u32,
+) -> anyhow::Result<()> {
     let mut sorter = Sorter::<Pair>::new(task.scratch()?, sort_memory(task.run()));
     for path in paths(task.run(), pairs) {
         for pair in BucketReader::open(&path, number)? {
@@ -259,7 +267,13 @@ impl Stage for Verify {
     }
 }
 
-fn verify(task: &mut Task<'_>, table: &FileRecord, candidates: &[FileRecord], number: u32, near: &Near) -> anyhow::Result<()> {
+fn verify(
+    task: &mut Task<'_>,
+    table: &FileRecord,
+    candidates: &[FileRecord],
+    number: u32,
+    near: &Near,
+) -> anyhow::Result<()> {
     let mut sorter = Sorter::<Candidate>::new(task.scratch()?, sort_memory(task.run()));
     for path in paths(task.run(), candidates) {
         for candidate in BucketReader::open(&path, number)? {
@@ -292,7 +306,8 @@ impl Stage for Cluster {
     }
 
     fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let mut edges: Vec<FileRecord> = run.outputs("dedup.pairs", "work/")?.into_iter().filter(|f| f.path.ends_with(".edges")).collect();
+        let mut edges: Vec<FileRecord> =
+            run.outputs("dedup.pairs", "work/")?.into_iter().filter(|f| f.path.ends_with(".edges")).collect();
         if run.recipe().dedup.near.is_some() {
             edges.extend(run.outputs("dedup.verify", "work/")?);
         }

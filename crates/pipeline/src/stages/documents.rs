@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use dedup::{MinHash, shingles, text_hash};
-use extract::ExtractError;
 use filter::{Judgement, Rules, Source};
 use ledger::buckets::{BucketReader, BucketWriter};
 use ledger::sort::Sorter;
@@ -103,7 +102,13 @@ impl Stage for Documents {
 }
 
 /// Reads the selected records of an archive in the order of their places.
-fn read_archive(task: &mut Task<'_>, path: &Path, pages: &PageReader, selected: Sorter<Selected>, mut sink: Sink) -> anyhow::Result<()> {
+fn read_archive(
+    task: &mut Task<'_>,
+    path: &Path,
+    pages: &PageReader,
+    selected: Sorter<Selected>,
+    mut sink: Sink,
+) -> anyhow::Result<()> {
     let mut reader = Reader::open(path, pages.limit_bytes)?;
     for selected in selected.finish()? {
         let selected = selected?;
@@ -139,15 +144,21 @@ impl PageReader {
             content_type = response.header("Content-Type").map(str::to_owned);
             match response.body(&record.body, self.limit_bytes) {
                 Ok(body) => body,
-                Err(error @ BodyError::TooLarge { .. }) => return self.dropped(selected, Reason::PageTooLarge, error.to_string()),
+                Err(error @ BodyError::TooLarge { .. }) => {
+                    return self.dropped(selected, Reason::PageTooLarge, error.to_string());
+                }
                 Err(error) => return self.dropped(selected, Reason::HttpFault, error.to_string()),
             }
         } else {
             record.body.as_slice().into()
         };
         match extract::extract(&html, content_type.as_deref(), &self.options) {
+            Ok(page) if page.opted_out => {
+                let document = self.dropped(selected, Reason::OptedOut, "the page's robots meta tag says noai".into());
+                Document { title: page.title, html_bytes: html.len() as u64, ..document }
+            }
             Ok(page) => self.judged(selected, page, html.len() as u64),
-            Err(error @ (ExtractError::TooDeep(_) | ExtractError::TooManyNodes(_))) => {
+            Err(error) => {
                 let document = self.dropped(selected, Reason::PageTooComplex, error.to_string());
                 Document { html_bytes: html.len() as u64, ..document }
             }
@@ -246,8 +257,12 @@ impl Sink {
                 file: task.number(),
                 row: self.rows,
             };
-            let text_hash = text_hash(&document.text);
-            self.exact.push(bucket_of(&text_hash.to_le_bytes(), self.buckets), &ExactRow { text_hash, member: member.clone() })?;
+            // The table has it in hexadecimal already; a kept document always has one.
+            let text_hash = u64::from_str_radix(&document.text_hash, 16)?;
+            self.exact.push(
+                bucket_of(&text_hash.to_le_bytes(), self.buckets),
+                &ExactRow { text_hash, member: member.clone() },
+            )?;
             if let Some((near, family)) = &self.near {
                 let signature = family.signature(&shingles(&document.text, near.shingle_words));
                 for band in family.bands(&signature) {

@@ -38,7 +38,13 @@ impl Stage for Fetch {
     }
 }
 
-fn fetch_links(task: &mut Task<'_>, fetcher: &Fetcher, table: &FileRecord, number: u32, archives: u32) -> anyhow::Result<()> {
+fn fetch_links(
+    task: &mut Task<'_>,
+    fetcher: &Fetcher,
+    table: &FileRecord,
+    number: u32,
+    archives: u32,
+) -> anyhow::Result<()> {
     let mut links = Vec::new();
     for link in TableReader::<Link>::open(&task.path(&table.path))? {
         let link = link?;
@@ -47,7 +53,8 @@ fn fetch_links(task: &mut Task<'_>, fetcher: &Fetcher, table: &FileRecord, numbe
         }
     }
     task.receive("links.merge", links.len() as u64);
-    let by_key: std::collections::HashMap<String, Link> = links.iter().map(|link| (link.key.clone(), link.clone())).collect();
+    let by_key: std::collections::HashMap<String, Link> =
+        links.iter().map(|link| (link.key.clone(), link.clone())).collect();
     let warc_name = format!("pages/{number:05}.warc.gz");
     let (open, journal) = (task.scratch()?.join("pages.warc.gz.open"), task.scratch()?.join("journal.jsonl"));
     let warc_path = task.path(&warc_name);

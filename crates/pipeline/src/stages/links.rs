@@ -49,7 +49,14 @@ impl Stage for Read {
     }
 }
 
-fn read(task: &mut Task<'_>, dump: &std::path::Path, number: u32, policy: &Policy, limit_bytes: usize, buckets: u32) -> anyhow::Result<()> {
+fn read(
+    task: &mut Task<'_>,
+    dump: &std::path::Path,
+    number: u32,
+    policy: &Policy,
+    limit_bytes: usize,
+    buckets: u32,
+) -> anyhow::Result<()> {
     let name = format!("work/links.read/{number:05}.buckets");
     let mut writer = BucketWriter::create(&task.path(&name), buckets)?;
     let shown = dump.to_string_lossy();
@@ -80,7 +87,9 @@ fn read(task: &mut Task<'_>, dump: &std::path::Path, number: u32, policy: &Polic
                 }
                 Ok(submission) => {
                     scores = scores.saturating_add(submission.score);
-                    policy.submission(&submission, number, 0).map_err(|reason| (reason, submission.title.as_deref().unwrap_or("").to_owned()))
+                    policy
+                        .submission(&submission, number, 0)
+                        .map_err(|reason| (reason, submission.title.as_deref().unwrap_or("").to_owned()))
                 }
             },
         };
@@ -102,7 +111,9 @@ fn read(task: &mut Task<'_>, dump: &std::path::Path, number: u32, policy: &Polic
     task.wrote(&name, written);
     let mean = scores as f64 / task.counts.read.max(1) as f64;
     if task.counts.read >= 1000 && mean < 1.5 {
-        task.run().progress().line(&format!("    note: the mean score of {shown} is {mean:.2}; its scores may be immature, and karma keeps little"));
+        task.run().progress().line(&format!(
+            "    note: the mean score of {shown} is {mean:.2}; its scores may be immature, and karma keeps little"
+        ));
     }
     Ok(())
 }
@@ -144,7 +155,13 @@ impl Stage for Merge {
     }
 }
 
-fn merge(task: &mut Task<'_>, sorter: Sorter<Row>, policy: &Policy, dumps: &[String], bucket: u32) -> anyhow::Result<()> {
+fn merge(
+    task: &mut Task<'_>,
+    sorter: Sorter<Row>,
+    policy: &Policy,
+    dumps: &[String],
+    bucket: u32,
+) -> anyhow::Result<()> {
     let name = format!("links/{bucket:05}.parquet");
     let mut table = TableWriter::create(&task.path(&name))?;
     let mut same: Vec<Row> = Vec::new();

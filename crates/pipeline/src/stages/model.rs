@@ -51,10 +51,17 @@ fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
     let trained = train(&folder, &config, &recipe.train, &tokens, &validation, |progress| {
         run.progress().message(format!("step {}/{steps}, loss {:.3}", progress.step, progress.loss));
         if let Some(row) = progress.validated {
-            run.progress().line(&format!("    step {:5}  loss {:.3}  validation {:.3}", row.step, row.train_loss, row.validation_loss));
+            run.progress().line(&format!(
+                "    step {:5}  loss {:.3}  validation {:.3}",
+                row.step, row.train_loss, row.validation_loss
+            ));
         }
         // A checkpoint was just written, so stopping here loses nothing.
-        if progress.validated.is_some() && run.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if progress.validated.is_some() && run.is_stopping() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     let trained = match trained {
         Err(TrainError::Stopped { .. }) => return Err(Interrupted.into()),

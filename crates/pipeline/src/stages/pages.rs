@@ -61,7 +61,11 @@ impl Stage for Pack {
         for folder in Recipe::expand(&run.recipe().pages.paths)? {
             files.extend(html_files(&folder)?);
         }
-        anyhow::ensure!(!files.is_empty(), "there is no .html or .htm file below {}", run.recipe().pages.paths.join(", "));
+        anyhow::ensure!(
+            !files.is_empty(),
+            "there is no .html or .htm file below {}",
+            run.recipe().pages.paths.join(", ")
+        );
         let limit_bytes = run.recipe().pages.page_len_max_bytes;
         let mut plan = Vec::new();
         for (number, chunk) in files.chunks(FILES_A_TASK).enumerate() {
@@ -69,7 +73,11 @@ impl Stage for Pack {
             let urls: Vec<&str> = chunk.iter().map(|(_, url)| url.as_str()).collect();
             let settings = json!({"urls": urls, "page_len_max_bytes": limit_bytes});
             let chunk = chunk.to_vec();
-            plan.push(TaskPlan { inputs, settings, work: Box::new(move |task| pack(task, &chunk, number, limit_bytes)) });
+            plan.push(TaskPlan {
+                inputs,
+                settings,
+                work: Box::new(move |task| pack(task, &chunk, number, limit_bytes)),
+            });
         }
         Ok(plan)
     }
@@ -91,7 +99,8 @@ fn html_files(folder: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
                 folders.push(path);
             } else if extension == "html" || extension == "htm" {
                 let relative = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
-                let url = urls.get(relative.as_str()).map_or_else(|| format!("file:///{relative}"), |url| (*url).to_owned());
+                let url =
+                    urls.get(relative.as_str()).map_or_else(|| format!("file:///{relative}"), |url| (*url).to_owned());
                 files.push((path, url));
             }
         }
@@ -121,7 +130,13 @@ fn pack(task: &mut Task<'_>, files: &[(PathBuf, String)], number: usize, limit_b
             continue;
         }
         let record = NewRecord {
-            kind: "resource", target: Some(url), date: &date, content_type: "text/html", headers: &[], block: &html, payload_start: None,
+            kind: "resource",
+            target: Some(url),
+            date: &date,
+            content_type: "text/html",
+            headers: &[],
+            block: &html,
+            payload_start: None,
         };
         writer.write(&record).at("write", &path)?;
         task.counts.keep();
@@ -134,7 +149,9 @@ fn pack(task: &mut Task<'_>, files: &[(PathBuf, String)], number: usize, limit_b
 /// The archives of a run, as manifests name them, and where they lie.
 pub(crate) fn archives(run: &Run) -> anyhow::Result<Vec<(FileRecord, PathBuf)>> {
     let own = match run.recipe().pages.from {
-        PageSource::Fetch => run.outputs("pages.fetch", "pages/")?.into_iter().filter(|f| f.path.ends_with(".warc.gz")).collect(),
+        PageSource::Fetch => {
+            run.outputs("pages.fetch", "pages/")?.into_iter().filter(|f| f.path.ends_with(".warc.gz")).collect()
+        }
         PageSource::Html => run.outputs("pages.pack", "pages/")?,
         PageSource::Warc => {
             let files = Recipe::expand(&run.recipe().pages.paths)?;
@@ -194,6 +211,13 @@ fn index(task: &mut Task<'_>, path: &Path, number: u32, limit_bytes: u64, bucket
         };
         match event {
             Event::Malformed { location, what } => {
+                if what.contains(warc::BREAKS_OFF) {
+                    let error = std::io::Error::new(
+                        std::io::ErrorKind::UnexpectedEof,
+                        format!("{what}, which begins at byte {}", location.offset),
+                    );
+                    task.unreadable(&shown, &error);
+                }
                 task.counts.drop(Reason::MalformedPage);
                 task.sample(Reason::MalformedPage, format!("{shown} at byte {}", location.offset), &what);
             }
@@ -207,7 +231,8 @@ fn index(task: &mut Task<'_>, path: &Path, number: u32, limit_bytes: u64, bucket
             },
         }
     }
-    if task.counts.read == task.counts.dropped.get(&Reason::MalformedPage).copied().unwrap_or(0) && task.counts.read > 0 {
+    if task.counts.read == task.counts.dropped.get(&Reason::MalformedPage).copied().unwrap_or(0) && task.counts.read > 0
+    {
         let nothing = std::io::Error::new(std::io::ErrorKind::InvalidData, "no record in it can be read");
         task.unreadable(&shown, &nothing);
     }
@@ -270,7 +295,7 @@ impl Stage for Match {
 
     fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
         let captures = run.outputs("pages.index", "work/")?;
-        let links = run.outputs("links.merge", "links/")?;
+        let links = if run.recipe().links.is_some() { run.outputs("links.merge", "links/")? } else { Vec::new() };
         let names: Vec<String> = archives(run)?.into_iter().map(|(file, _)| file.path).collect();
         let only_links = run.recipe().pages.only_links;
         let tasks = (0..run.recipe().limits.buckets).map(|bucket| {
@@ -290,8 +315,10 @@ impl Stage for Match {
                     if link.is_some() {
                         task.receive("links.merge", 0);
                     }
-                    let links = link.as_ref().map(|file| TableReader::<Link>::open(&task.path(&file.path))).transpose()?;
-                    let links = links.into_iter().flatten().filter(|link| link.as_ref().map_or(true, |l| l.verdict.is_none()));
+                    let links =
+                        link.as_ref().map(|file| TableReader::<Link>::open(&task.path(&file.path))).transpose()?;
+                    let links =
+                        links.into_iter().flatten().filter(|link| link.as_ref().map_or(true, |l| l.verdict.is_none()));
                     Matcher::start(task, &names, only_links, bucket)?.join(links, sorter.finish()?)
                 }),
             }
@@ -312,7 +339,12 @@ struct Matcher<'t, 'r> {
 }
 
 impl<'t, 'r> Matcher<'t, 'r> {
-    fn start(task: &'t mut Task<'r>, names: &'t [String], only_links: bool, bucket: u32) -> anyhow::Result<Matcher<'t, 'r>> {
+    fn start(
+        task: &'t mut Task<'r>,
+        names: &'t [String],
+        only_links: bool,
+        bucket: u32,
+    ) -> anyhow::Result<Matcher<'t, 'r>> {
         let table_name = format!("pages/outcomes-{bucket:05}.parquet");
         let selected_name = format!("work/pages.match/{bucket:05}.buckets");
         let table = TableWriter::create(&task.path(&table_name))?;
@@ -354,7 +386,14 @@ impl<'t, 'r> Matcher<'t, 'r> {
             let link = link.expect("there is a link or a capture");
             self.task.counts.drop(Reason::NotCaptured);
             let verdict = Some(Reason::NotCaptured);
-            return Ok(self.table.push(outcome(link.domain.clone(), link.key.clone(), link.url.clone(), None, self.names, verdict))?);
+            return Ok(self.table.push(outcome(
+                link.domain.clone(),
+                link.key.clone(),
+                link.url.clone(),
+                None,
+                self.names,
+                verdict,
+            ))?);
         };
         let verdict = match link {
             None if self.only_links => Some(Reason::NotInLinks),
@@ -378,7 +417,8 @@ impl<'t, 'r> Matcher<'t, 'r> {
         for other in captures {
             let verdict = Some(Reason::SupersededCapture);
             self.task.counts.record(verdict);
-            let row = outcome(other.domain.clone(), other.key.clone(), other.url.clone(), Some(&other), self.names, verdict);
+            let row =
+                outcome(other.domain.clone(), other.key.clone(), other.url.clone(), Some(&other), self.names, verdict);
             self.table.push(row)?;
         }
         Ok(())
@@ -407,7 +447,14 @@ fn next_group(
     }
 }
 
-fn outcome(domain: String, key: String, url: String, capture: Option<&Capture>, names: &[String], verdict: Option<Reason>) -> Outcome {
+fn outcome(
+    domain: String,
+    key: String,
+    url: String,
+    capture: Option<&Capture>,
+    names: &[String],
+    verdict: Option<Reason>,
+) -> Outcome {
     Outcome {
         domain,
         key,

@@ -70,7 +70,13 @@ impl Stage for Scatter {
     }
 }
 
-fn scatter(task: &mut Task<'_>, table: &FileRecord, dropped: &[FileRecord], number: u32, shards: &Shards) -> anyhow::Result<()> {
+fn scatter(
+    task: &mut Task<'_>,
+    table: &FileRecord,
+    dropped: &[FileRecord],
+    number: u32,
+    shards: &Shards,
+) -> anyhow::Result<()> {
     let mut duplicates: BTreeMap<u64, Reason> = BTreeMap::new();
     for path in paths(task.run(), dropped) {
         for row in BucketReader::<DroppedRow>::open(&path, number)? {
@@ -98,7 +104,8 @@ fn scatter(task: &mut Task<'_>, table: &FileRecord, dropped: &[FileRecord], numb
             Split::Val => shards.count,
         };
         let Document { id, text, url, domain, title, karma, subreddit, .. } = document;
-        writer.push(bucket, &Placed { order: place, row: ShardRow { text, id, url, domain, title, karma, subreddit } })?;
+        writer
+            .push(bucket, &Placed { order: place, row: ShardRow { text, id, url, domain, title, karma, subreddit } })?;
     }
     let written = writer.finish()?;
     task.wrote(&name, written);

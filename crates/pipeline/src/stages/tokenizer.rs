@@ -50,7 +50,10 @@ impl Stage for Make {
 
     fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
         let recipe = run.recipe().tokenizer.clone();
-        let inputs = if recipe.train.is_some() { run.outputs("tokenizer.count", "work/")? } else { Vec::new() };
+        let inputs = match &recipe.existing {
+            None => run.outputs("tokenizer.count", "work/")?,
+            Some(name) => formats::file_of(name)?.map(|file| run.external(&file)).transpose()?.into_iter().collect(),
+        };
         let counts = inputs.clone();
         let settings = json!({"tokenizer": recipe});
         let work = Box::new(move |task: &mut crate::engine::Task<'_>| {
@@ -58,7 +61,14 @@ impl Stage for Make {
                 (Some(options), _) => {
                     let words = words(task.run(), &counts)?;
                     let specials = vec![END_OF_TEXT.to_owned()];
-                    train::train(&words, &train::Options { vocab_size: options.vocab_size, min_frequency: options.min_frequency, specials })
+                    train::train(
+                        &words,
+                        &train::Options {
+                            vocab_size: options.vocab_size,
+                            min_frequency: options.min_frequency,
+                            specials,
+                        },
+                    )
                 }
                 (None, Some(name)) => formats::load(name)?,
                 (None, None) => anyhow::bail!("[tokenizer] has neither use nor train"),
@@ -87,5 +97,6 @@ fn words(run: &Run, counts: &[FileRecord]) -> anyhow::Result<Vec<(Vec<u8>, u64)>
 /// The run's tokenizer.
 pub(crate) fn load(run: &Run) -> anyhow::Result<Tokenizer> {
     let folder = run.folder().join("tokenizer");
-    formats::load(&folder.to_string_lossy()).with_context(|| format!("cannot load the tokenizer in {}", folder.display()))
+    formats::load(&folder.to_string_lossy())
+        .with_context(|| format!("cannot load the tokenizer in {}", folder.display()))
 }

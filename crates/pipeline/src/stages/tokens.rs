@@ -40,8 +40,11 @@ impl Stage for Encode {
     }
 
     fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let tokenizer: Vec<FileRecord> =
-            run.outputs("tokenizer.make", "tokenizer/")?.into_iter().filter(|f| f.path.ends_with("tokenizer.json")).collect();
+        let tokenizer: Vec<FileRecord> = run
+            .outputs("tokenizer.make", "tokenizer/")?
+            .into_iter()
+            .filter(|f| f.path.ends_with("tokenizer.json"))
+            .collect();
         let shards = run.outputs("shards.write", "shards/")?;
         let llmc = run.recipe().shards.tokens.contains(&TokenForm::Llmc);
         let tasks = shards.into_iter().zip(shards::names(&run.recipe().shards)).map(|(shard, name)| TaskPlan {
@@ -133,7 +136,13 @@ impl Stage for Join {
         let work = Box::new(move |task: &mut Task<'_>| {
             for split in ["train", "val"] {
                 let of_split = |files: &[FileRecord]| -> Vec<FileRecord> {
-                    files.iter().filter(|file| file.path.contains(&format!("/{split}-")) || file.path.contains(&format!("-{split}-"))).cloned().collect()
+                    files
+                        .iter()
+                        .filter(|file| {
+                            file.path.contains(&format!("/{split}-")) || file.path.contains(&format!("-{split}-"))
+                        })
+                        .cloned()
+                        .collect()
                 };
                 join(task, split, &of_split(&pieces), &of_split(&tables), nanogpt)?;
             }
@@ -143,7 +152,13 @@ impl Stage for Join {
     }
 }
 
-fn join(task: &mut Task<'_>, split: &str, pieces: &[FileRecord], tables: &[FileRecord], nanogpt: bool) -> anyhow::Result<()> {
+fn join(
+    task: &mut Task<'_>,
+    split: &str,
+    pieces: &[FileRecord],
+    tables: &[FileRecord],
+    nanogpt: bool,
+) -> anyhow::Result<()> {
     if nanogpt {
         let name = format!("tokens/{split}.bin");
         let mut file = AtomicFile::create(&task.path(&name))?;

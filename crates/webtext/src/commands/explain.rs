@@ -50,7 +50,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if arguments.json {
         println!("{}", fate.to_json(&key, &id));
     } else if fate.link.is_none() && fate.outcome.is_none() && fate.document.is_none() {
-        println!("{target}\n  key         {key}\n  This run has no record of it: no dump links to it, and no archive holds it.");
+        println!(
+            "{target}\n  key         {key}\n  This run has no record of it: no dump links to it, and no archive holds it."
+        );
     } else {
         fate.print(&run, &key, &id);
     }
@@ -68,7 +70,8 @@ struct Fate {
 
 impl Fate {
     fn of(run: &Run, key: &str, id: &str) -> anyhow::Result<Fate> {
-        let pages = if run.manifests("pages.fetch")?.is_empty() { "pages.match" } else { "pages.fetch" };
+        let from_web = run.recipe().pages.from == pipeline::recipe::PageSource::Fetch;
+        let pages = if from_web { "pages.fetch" } else { "pages.match" };
         let superseded = Some(Reason::SupersededCapture);
         let is_outcome = |row: &Outcome| row.key == key && row.verdict != superseded;
         Ok(Fate {
@@ -113,7 +116,10 @@ impl Fate {
                 line("final url", url.clone());
             }
             if let (Some(warc), Some(offset)) = (&outcome.warc, outcome.offset) {
-                line("archived", format!("{warc} at byte {offset}, {}", outcome.captured.as_deref().unwrap_or("no date")));
+                line(
+                    "archived",
+                    format!("{warc} at byte {offset}, {}", outcome.captured.as_deref().unwrap_or("no date")),
+                );
             }
             if let Some(status) = outcome.status {
                 line("answer", format!("{status}, {}", outcome.content_type.as_deref().unwrap_or("no content type")));
@@ -155,7 +161,12 @@ fn shard_of(table: &str) -> &str {
 }
 
 /// The first row of a stage's tables that is wanted, and the table it stands in.
-fn find<T: Row>(run: &Run, stage: &str, prefix: &str, wanted: impl Fn(&T) -> bool) -> anyhow::Result<Option<(String, T)>> {
+fn find<T: Row>(
+    run: &Run,
+    stage: &str,
+    prefix: &str,
+    wanted: impl Fn(&T) -> bool,
+) -> anyhow::Result<Option<(String, T)>> {
     for table in run.outputs(stage, prefix)? {
         if !table.path.ends_with(".parquet") {
             continue;

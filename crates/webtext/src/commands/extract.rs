@@ -1,5 +1,6 @@
 //! `webtext extract`: HTML files, folders of them and WARC files to main text.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let options = extract::Options { keep_comments: arguments.comments, ..extract::Options::default() };
-    let mut sink = Sink { folder: arguments.output.as_deref(), faults: 0 };
+    let mut sink = Sink { folder: arguments.output.as_deref(), faults: 0, names: HashMap::new() };
     for input in &arguments.inputs {
         let name = input.to_string_lossy();
         if name == "-" {
@@ -52,6 +53,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 struct Sink<'a> {
     folder: Option<&'a Path>,
     faults: usize,
+    names: HashMap<String, usize>,
 }
 
 impl Sink<'_> {
@@ -64,17 +66,29 @@ impl Sink<'_> {
         self.page(&stem, &html, None, options)
     }
 
-    fn page(&mut self, stem: &str, html: &[u8], content_type: Option<&str>, options: &extract::Options) -> anyhow::Result<()> {
+    fn page(
+        &mut self,
+        stem: &str,
+        html: &[u8],
+        content_type: Option<&str>,
+        options: &extract::Options,
+    ) -> anyhow::Result<()> {
         let page = match extract::extract(html, content_type, options) {
             Ok(page) => page,
             Err(error) => return self.fault(stem, &error),
         };
         match self.folder {
             Some(folder) => {
-                atomic::write(&folder.join(format!("{stem}.txt")), format!("{}\n", page.text).as_bytes())?;
+                // Two files of one name get numbers rather than one file.
+                let times = self.names.entry(stem.to_owned()).or_insert(0);
+                *times += 1;
+                let name = if *times == 1 { format!("{stem}.txt") } else { format!("{stem}-{times}.txt") };
+                atomic::write(&folder.join(name), format!("{}\n", page.text).as_bytes())?;
             }
             None => match writeln!(std::io::stdout(), "{}", page.text) {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => bail!("cannot write to standard output: {error}"),
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    bail!("cannot write to standard output: {error}")
+                }
                 _ => {}
             },
         }
@@ -82,7 +96,10 @@ impl Sink<'_> {
     }
 
     fn archive(&mut self, path: &Path, options: &extract::Options) -> anyhow::Result<()> {
-        let mut reader = Reader::open(path, PAGE_MAX_BYTES)?;
+        let mut reader = match Reader::open(path, PAGE_MAX_BYTES) {
+            Ok(reader) => reader,
+            Err(error) => return self.fault(&path.to_string_lossy(), &error),
+        };
         let stem = path.file_name().unwrap_or_default().to_string_lossy();
         let mut number = 0;
         while let Some(event) = reader.next()? {
@@ -94,6 +111,10 @@ impl Sink<'_> {
                     continue;
                 }
             };
+            if record.kind == Kind::Resource && record.header("Content-Type") == Some("text/html") {
+                number += 1;
+                self.page(&format!("{stem}-{number:06}"), &record.body, None, options)?;
+            }
             if record.kind != Kind::Response {
                 continue;
             }
@@ -126,7 +147,8 @@ fn html_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("html") || e.eq_ignore_ascii_case("htm")) {
+            } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("html") || e.eq_ignore_ascii_case("htm"))
+            {
                 files.push(path);
             }
         }

@@ -42,7 +42,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let language = (arguments.language != "any").then(|| LanguageRule { keep: arguments.language.clone(), at_least: arguments.confidence });
+    let language = (arguments.language != "any")
+        .then(|| LanguageRule { keep: arguments.language.clone(), at_least: arguments.confidence });
     if let Some(rule) = &language
         && !filter::is_known_language(&rule.keep)
     {

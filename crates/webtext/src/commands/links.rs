@@ -70,13 +70,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             }
         }
     }
-    let names: Vec<String> = arguments.dumps.iter().map(|d| d.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    let names: Vec<String> =
+        arguments.dumps.iter().map(|d| d.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
     let mut table = TableWriter::create(&arguments.output)?;
     let mut same: Vec<Row> = Vec::new();
     let mut rows = sorter.finish()?;
     loop {
         let row = rows.next().transpose()?;
-        let ends = row.as_ref().is_none_or(|row| same.first().is_some_and(|first| (&first.domain, &first.key) != (&row.domain, &row.key)));
+        let ends = row
+            .as_ref()
+            .is_none_or(|row| same.first().is_some_and(|first| (&first.domain, &first.key) != (&row.domain, &row.key)));
         if ends && !same.is_empty() {
             let link = policy.merge(&same, &names);
             (1..same.len()).for_each(|_| counts.drop(Reason::SameLink));
@@ -102,7 +105,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 }
 
 /// Reads one dump; records that are no links are counted here, links when they are merged.
-fn read(dump: &std::path::Path, number: u32, policy: &Policy, sorter: &mut Sorter<Row>, counts: &mut Counts) -> anyhow::Result<()> {
+fn read(
+    dump: &std::path::Path,
+    number: u32,
+    policy: &Policy,
+    sorter: &mut Sorter<Row>,
+    counts: &mut Counts,
+) -> anyhow::Result<()> {
     let mut lines = Lines::open(dump, LINE_MAX_BYTES)?;
     while let Some(line) = lines.next()? {
         let row = match line {

@@ -21,7 +21,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let mut rows = Vec::new();
     for (name, state) in run.states()? {
         let totals = run.totals(name)?;
-        rows.push(serde_json::json!({"stage": name, "state": state, "tasks_done": totals.tasks, "counts": totals.counts}));
+        rows.push(
+            serde_json::json!({"stage": name, "state": state, "tasks_done": totals.tasks, "counts": totals.counts}),
+        );
         if arguments.json {
             continue;
         }
@@ -30,7 +32,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             StageState::Waiting => "waiting".to_owned(),
             StageState::Missing(tasks) => format!("{} tasks missing: {}", tasks.len(), ranges(&tasks)),
         };
-        println!("{name:17} {state:28} {:>9} read {:>9} kept {:>9} dropped", totals.counts.read, totals.counts.kept, totals.counts.dropped_total());
+        println!(
+            "{name:17} {state:28} {:>9} read {:>9} kept {:>9} dropped",
+            totals.counts.read,
+            totals.counts.kept,
+            totals.counts.dropped_total()
+        );
         for unreadable in totals.unreadable {
             println!("    unreadable: {}: {}", unreadable.path, unreadable.error);
         }
@@ -44,7 +51,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 /// `[1, 2, 3, 7]` as `1-3,7`, as array jobs of cluster schedulers take it.
 fn ranges(numbers: &[u32]) -> String {
     let runs = numbers.chunk_by(|a, b| a + 1 == *b);
-    let text = runs.map(|run| if run.len() == 1 { run[0].to_string() } else { format!("{}-{}", run[0], run[run.len() - 1]) });
+    let text =
+        runs.map(|run| if run.len() == 1 { run[0].to_string() } else { format!("{}-{}", run[0], run[run.len() - 1]) });
     text.collect::<Vec<_>>().join(",")
 }
 

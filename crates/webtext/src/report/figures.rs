@@ -78,8 +78,10 @@ impl Figures {
             }
         }
         figures.kept_samples = kept.into_values().collect();
-        figures.dropped_samples = dropped.into_iter().map(|(reason, samples)| (reason, samples.into_values().collect())).collect();
-        figures.near_duplicates = duplicates.into_values().filter(|d| d.verdict == Reason::NearDuplicate).take(20).collect();
+        figures.dropped_samples =
+            dropped.into_iter().map(|(reason, samples)| (reason, samples.into_values().collect())).collect();
+        figures.near_duplicates =
+            duplicates.into_values().filter(|d| d.verdict == Reason::NearDuplicate).take(20).collect();
         let model = run.folder().join("model");
         let curve = std::fs::read_to_string(model.join("loss.jsonl")).unwrap_or_default();
         figures.curve = curve.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();

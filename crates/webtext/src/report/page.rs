@@ -41,7 +41,10 @@ pub fn render(run: &Run, figures: &Figures) -> anyhow::Result<String> {
     section(&mut html, "stages", "Stages", &stages(figures));
     section(&mut html, "recipe", "Recipe", &format!("<pre>{}</pre>", escape(&run.recipe().to_toml()?)));
     let version = env!("CARGO_PKG_VERSION");
-    let _ = write!(html, "</main><footer>webtext {version}. Every number here is in manifest.json and the Parquet tables beside this page.</footer>");
+    let _ = write!(
+        html,
+        "</main><footer>webtext {version}. Every number here is in manifest.json and the Parquet tables beside this page.</footer>"
+    );
     Ok(html)
 }
 
@@ -56,13 +59,21 @@ fn lead(figures: &Figures) -> String {
     let Amount { documents, bytes } = figures.kept;
     let tokens = figures.stage("tokens.encode").and_then(|stage| stage.figures.get("tokens")).copied().unwrap_or(0.0);
     let per_token = if tokens > 0.0 { format!(" ({:.2} bytes a token)", bytes as f64 / tokens) } else { String::new() };
-    format!("<b>{}</b> documents, <b>{}</b> of text, <b>{}</b> tokens{per_token}", grouped(documents), human_bytes(bytes), grouped(tokens as u64))
+    format!(
+        "<b>{}</b> documents, <b>{}</b> of text, <b>{}</b> tokens{per_token}",
+        grouped(documents),
+        human_bytes(bytes),
+        grouped(tokens as u64)
+    )
 }
 
 /// The steps of the path with what is left after each.
 fn funnel(figures: &Figures) -> String {
-    let count = |stage: &str, read: bool| figures.stage(stage).map(|s| if read { s.counts.read } else { s.counts.kept });
-    let merged = figures.stage("links.merge").map(|s| s.counts.read - s.counts.dropped.get(&Reason::SameLink).copied().unwrap_or(0));
+    let count =
+        |stage: &str, read: bool| figures.stage(stage).map(|s| if read { s.counts.read } else { s.counts.kept });
+    let merged = figures
+        .stage("links.merge")
+        .map(|s| s.counts.read - s.counts.dropped.get(&Reason::SameLink).copied().unwrap_or(0));
     let pages = count("pages.match", false).or(count("pages.fetch", false));
     let steps = [
         ("Records in dumps", count("links.read", true)),
@@ -77,7 +88,8 @@ fn funnel(figures: &Figures) -> String {
     let mut html = String::from("<table class=funnel>");
     let mut before = None;
     for (label, n) in steps {
-        let share = before.map(|before: u64| format!("{:.1}%", 100.0 * n as f64 / before.max(1) as f64)).unwrap_or_default();
+        let share =
+            before.map(|before: u64| format!("{:.1}%", 100.0 * n as f64 / before.max(1) as f64)).unwrap_or_default();
         let width = 100.0 * n as f64 / most as f64;
         let _ = write!(
             html,
@@ -89,7 +101,13 @@ fn funnel(figures: &Figures) -> String {
     html += "</table><p class=note>The percentage is of the line above.</p>";
     for stage in &figures.stages {
         for unreadable in &stage.unreadable {
-            let _ = write!(html, "<p class=fault>Unreadable in {}: {}: {}</p>", stage.stage, escape(&unreadable.path), escape(&unreadable.error));
+            let _ = write!(
+                html,
+                "<p class=fault>Unreadable in {}: {}: {}</p>",
+                stage.stage,
+                escape(&unreadable.path),
+                escape(&unreadable.error)
+            );
         }
     }
     html
@@ -98,7 +116,8 @@ fn funnel(figures: &Figures) -> String {
 fn drops(figures: &Figures) -> String {
     let all = figures.all_drops();
     let most = all.dropped.values().copied().max().unwrap_or(1).max(1);
-    let mut html = String::from("<table><thead><tr><th>Stage<th>Reason<th class=number>Dropped<th class=wide><th>Meaning<tbody>");
+    let mut html =
+        String::from("<table><thead><tr><th>Stage<th>Reason<th class=number>Dropped<th class=wide><th>Meaning<tbody>");
     for stage in &figures.stages {
         let mut rows: Vec<_> = stage.counts.dropped.iter().collect();
         rows.sort_by_key(|&(reason, n)| (std::cmp::Reverse(*n), *reason));
@@ -124,7 +143,9 @@ fn texts(figures: &Figures) -> String {
     };
     let columns: Vec<(String, u64)> = range
         .iter()
-        .map(|&power| (format!("{}–{}", 1u64 << power, (2u64 << power) - 1), figures.lengths.get(&power).copied().unwrap_or(0)))
+        .map(|&power| {
+            (format!("{}–{}", 1u64 << power, (2u64 << power) - 1), figures.lengths.get(&power).copied().unwrap_or(0))
+        })
         .collect();
     html += &svg::columns("Kept documents by words", &columns);
     html += "</div><div><h3>Languages</h3><table><thead><tr><th>Language<th class=number>Found<th class=number>Kept<th class=number>Kept bytes<tbody>";
@@ -134,7 +155,10 @@ fn texts(figures: &Figures) -> String {
         let _ = write!(
             html,
             "<tr><th>{}<td class=number>{}<td class=number>{}<td class=number>{}",
-            escape(language), grouped(all.documents), grouped(kept.documents), human_bytes(kept.bytes)
+            escape(language),
+            grouped(all.documents),
+            grouped(kept.documents),
+            human_bytes(kept.bytes)
         );
     }
     html += "</table></div><div><h3>Top domains</h3><table><thead><tr><th>Domain<th class=number>Documents<th class=number>Text<th class=number>Share<tbody>";
@@ -146,7 +170,9 @@ fn texts(figures: &Figures) -> String {
         let _ = write!(
             html,
             "<tr><th>{}<td class=number>{}<td class=number>{}<td class=number>{share:.1}%",
-            escape(name), grouped(amount.documents), human_bytes(amount.bytes)
+            escape(name),
+            grouped(amount.documents),
+            human_bytes(amount.bytes)
         );
     }
     html + "</table></div></div>"
@@ -186,7 +212,10 @@ fn samples(samples: &[Sample], open_first: bool) -> String {
         let _ = write!(
             html,
             "<details{open}><summary><b>{}</b> <span class=note>{} words{karma}{detail}</span></summary><p class=url>{}</p><div class=text>{}",
-            escape(title), grouped(sample.words), escape(&sample.url), escape(excerpt)
+            escape(title),
+            grouped(sample.words),
+            escape(&sample.url),
+            escape(excerpt)
         );
         if !rest.is_empty() {
             let _ = write!(html, "<details class=more><summary>more</summary>{}</details>", escape(rest));
@@ -204,12 +233,23 @@ fn split_at_char(text: &str, chars: usize) -> (&str, &str) {
 fn dropped_samples(figures: &Figures) -> String {
     let mut html = String::new();
     for (reason, dropped) in &figures.dropped_samples {
-        let _ = write!(html, "<h3><code>{reason}</code> <span class=note>{}</span></h3>{}", escape(reason.explanation()), samples(dropped, false));
+        let _ = write!(
+            html,
+            "<h3><code>{reason}</code> <span class=note>{}</span></h3>{}",
+            escape(reason.explanation()),
+            samples(dropped, false)
+        );
     }
     if !figures.near_duplicates.is_empty() {
         html += "<h3>Near-duplicates</h3><table><thead><tr><th>Dropped<th>Kept<th class=number>Jaccard<tbody>";
         for duplicate in &figures.near_duplicates {
-            let _ = write!(html, "<tr><td>{}<td>{}<td class=number>{:.3}", escape(&duplicate.key), escape(&duplicate.representative_key), duplicate.jaccard);
+            let _ = write!(
+                html,
+                "<tr><td>{}<td>{}<td class=number>{:.3}",
+                escape(&duplicate.key),
+                escape(&duplicate.representative_key),
+                duplicate.jaccard
+            );
         }
         html += "</table>";
     }
@@ -217,13 +257,24 @@ fn dropped_samples(figures: &Figures) -> String {
 }
 
 fn stages(figures: &Figures) -> String {
-    let mut html = String::from("<table><thead><tr><th>Stage<th class=number>Tasks<th class=number>Read<th class=number>Kept<th class=number>Dropped<th>Figures<tbody>");
+    let mut html = String::from(
+        "<table><thead><tr><th>Stage<th class=number>Tasks<th class=number>Read<th class=number>Kept<th class=number>Dropped<th>Figures<tbody>",
+    );
     for stage in &figures.stages {
-        let more: Vec<String> = stage.figures.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), figure(*value))).collect();
+        let more: Vec<String> = stage
+            .figures
+            .iter()
+            .map(|(name, value)| format!("{} {}", name.replace('_', " "), figure(*value)))
+            .collect();
         let _ = write!(
             html,
             "<tr><th>{}<td class=number>{}<td class=number>{}<td class=number>{}<td class=number>{}<td class=note>{}",
-            stage.stage, stage.tasks, grouped(stage.counts.read), grouped(stage.counts.kept), grouped(stage.counts.dropped_total()), more.join(", ")
+            stage.stage,
+            stage.tasks,
+            grouped(stage.counts.read),
+            grouped(stage.counts.kept),
+            grouped(stage.counts.dropped_total()),
+            more.join(", ")
         );
     }
     html + "</table>"

@@ -59,14 +59,27 @@ pub fn loss_curve(rows: &[LossRow]) -> String {
     }
     for row in [rows.first(), rows.get(rows.len() / 2), rows.last()].into_iter().flatten() {
         let anchor = if row.step as f64 >= last { "end" } else { "middle" };
-        let _ = write!(svg, "<text class=label x={:.1} y={:.1} text-anchor={anchor}>{}</text>", x(row.step), HEIGHT - 12.0, row.step);
+        let _ = write!(
+            svg,
+            "<text class=label x={:.1} y={:.1} text-anchor={anchor}>{}</text>",
+            x(row.step),
+            HEIGHT - 12.0,
+            row.step
+        );
     }
-    for (class, loss) in [("train", (|row| row.train_loss) as fn(&LossRow) -> f32), ("validation", |row| row.validation_loss)] {
+    for (class, loss) in
+        [("train", (|row| row.train_loss) as fn(&LossRow) -> f32), ("validation", |row| row.validation_loss)]
+    {
         let points: Vec<String> = rows.iter().map(|row| format!("{:.1},{:.1}", x(row.step), y(loss(row)))).collect();
         let _ = write!(svg, "<polyline class=\"curve {class}\" points=\"{}\" />", points.join(" "));
         for row in rows {
             let what = format!("step {}: {class} loss {:.3}", row.step, loss(row));
-            let _ = write!(svg, "<circle class=\"dot {class}\" cx={:.1} cy={:.1} r=3><title>{what}</title></circle>", x(row.step), y(loss(row)));
+            let _ = write!(
+                svg,
+                "<circle class=\"dot {class}\" cx={:.1} cy={:.1} r=3><title>{what}</title></circle>",
+                x(row.step),
+                y(loss(row))
+            );
         }
     }
     svg + "</svg>"

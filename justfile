@@ -1,0 +1,34 @@
+# Format and lints, warnings denied.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# All tests, examples in the documentation included.
+test:
+    cargo test --workspace
+
+# Speed beside peers: just bench DATA [encode] [links] [documents]; without DATA, how.
+bench *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if [ -z "{{ arguments }}" ]; then
+        echo "just bench DATA [encode] [links] [documents]     (what DATA holds: benches/README.md)"
+    else
+        benches/run.sh {{ arguments }}
+    fi
+
+# Each fuzz target for a minute; needs a nightly toolchain and cargo-fuzz.
+fuzz seconds="60":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    for target in fuzz/fuzz_targets/*.rs; do
+        cargo +nightly fuzz run "$(basename "$target" .rs)" -- -max_total_time={{ seconds }} -timeout=20
+    done
+
+# The whole path on the pages in fixtures/.
+demo:
+    cargo run --release --bin webtext -- build pipelines/quickstart.toml
+
+# Makes the files in fixtures/ again.
+fixtures:
+    python3 fixtures/make.py

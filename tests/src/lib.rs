@@ -1,0 +1,93 @@
+//! What the end-to-end tests share: the binary, recipes on fixtures, folders compared byte by byte.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// The real data beside the checkout; prints why a test is skipped when there is none.
+pub fn real_data(test: &str) -> Option<PathBuf> {
+    let data = root().parent().unwrap().join("shared/data");
+    if data.is_dir() {
+        return Some(data);
+    }
+    eprintln!("skipped: {test}: there is no {}", data.display());
+    None
+}
+
+/// A binary of the workspace, built as the tests are.
+pub fn binary(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--workspace", "--bins"])
+            .current_dir(root())
+            .status()
+            .unwrap();
+        assert!(built.success(), "the binaries do not build");
+        // Tests lie in target/<profile>/deps.
+        let test = std::env::current_exe().unwrap();
+        test.parent().unwrap().parent().unwrap().to_path_buf()
+    });
+    folder.join(name)
+}
+
+/// `webtext build pipelines/quickstart.toml --out OUT`, with a model of a few steps and further flags.
+pub fn quickstart(out: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(binary("webtext"));
+    command.arg("build").arg(root().join("pipelines/quickstart.toml")).arg("--out").arg(out);
+    command.args(["--set", "model.train.steps=6", "--set", "model.train.evaluate_every=3"]).args(flags);
+    command
+}
+
+/// Runs a command to its end and checks its exit code; returns what it printed.
+pub fn check(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{command:?}\n{out}\n{err}");
+    output
+}
+
+/// Standard error as text.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Every file of a run by its relative name, but for the lock and this machine's cache of input times.
+pub fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![run.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(run).unwrap().to_string_lossy().into_owned();
+            if name == "lock" || name.starts_with("work/fingerprints") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// Checks that two runs hold the same files with the same bytes.
+pub fn assert_same(a: &Path, b: &Path) {
+    let (a, b) = (files(a), files(b));
+    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&a), names(&b));
+    let different: Vec<&String> = a.iter().filter(|(name, bytes)| b[*name] != **bytes).map(|(name, _)| name).collect();
+    assert!(different.is_empty(), "these differ: {different:?}");
+}

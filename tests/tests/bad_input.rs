@@ -1,0 +1,236 @@
+//! What is broken gets a name and an exit code; what is not broken beside it is kept.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use webtext_tests::{binary, check, root, stderr};
+
+/// A run over a dump and an archive or folder of pages, without a model.
+struct Case {
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new() -> Case {
+        Case { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Builds without a model; pages are an archive or a folder.
+    fn build(&self, dump: &Path, from: &str, pages: &Path, out: &Path) -> Command {
+        let text = fs::read_to_string(root().join("pipelines/quickstart.toml")).unwrap();
+        let text = text.split("[model]").next().unwrap();
+        let recipe = self.write("recipe.toml", text.as_bytes());
+        let mut command = Command::new(binary("webtext"));
+        let set = |key: &str, value: &Path| format!("{key}=[{:?}]", value.to_string_lossy());
+        command.arg("build").arg(recipe).arg("--out").arg(out).args(["-q", "--json"]);
+        command.args([
+            "--set",
+            &set("links.dumps", dump),
+            "--set",
+            &set("pages.paths", pages),
+            "--set",
+            &format!("pages.from={from}"),
+        ]);
+        command.args(["--set", "pages.only_links=false", "--set", "documents.words_at_least=5"]);
+        command
+    }
+
+    fn counts(&self, output: &std::process::Output, stage: &str) -> Value {
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let stages = summary["stages"].as_array().unwrap().clone();
+        stages.into_iter().find(|s| s["stage"] == stage).unwrap()
+    }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    root().join("fixtures").join(name)
+}
+
+const PAGE: &str =
+    "<title>t</title><p>The ferry leaves at noon and comes back before dark, as it has done for years.</p>";
+
+#[test]
+fn a_truncated_dump_keeps_its_beginning_and_ends_with_3() {
+    let case = Case::new();
+    let mut text = String::new();
+    for i in 0..20_000 {
+        text += &format!("{{\"url\":\"http://a{i}.example/{i}\",\"score\":5,\"created_utc\":1400000000}}\n");
+    }
+    let mut bytes = zstd::encode_all(text.as_bytes(), 3).unwrap();
+    bytes.truncate(bytes.len() * 9 / 10);
+    let dump = case.write("RS_cut.zst", &bytes);
+    let output = check(&mut case.build(&dump, "warc", &fixture("pages.warc.gz"), &case.path("run")), 3);
+    let read = case.counts(&output, "links.read");
+    assert!(read["counts"]["read"].as_u64().unwrap() > 5_000, "{read}");
+    let error = read["unreadable"][0]["error"].as_str().unwrap();
+    assert!(error.contains("RS_cut.zst") && error.contains("cannot be read past line"), "{error}");
+}
+
+#[test]
+fn a_damaged_archive_keeps_its_other_records() {
+    let case = Case::new();
+    let mut bytes = fs::read(fixture("pages.warc.gz")).unwrap();
+    let whole =
+        check(&mut case.build(&fixture("links/RS_*"), "warc", &fixture("pages.warc.gz"), &case.path("whole")), 0);
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8].fill(0x55);
+    let damaged = case.write("damaged.warc.gz", &bytes);
+    let output = check(&mut case.build(&fixture("links/RS_*"), "warc", &damaged, &case.path("run")), 0);
+    let count = |output: &std::process::Output, name: &str| {
+        case.counts(output, "pages.index")["counts"][name].as_u64().unwrap()
+    };
+    assert!(count(&output, "kept") + 2 >= count(&whole, "kept"), "more than two records were lost");
+    assert!(case.counts(&output, "pages.index")["counts"]["dropped"]["malformed_page"].as_u64() >= Some(1));
+
+    bytes.truncate(middle + 3000);
+    let torn = case.write("torn.warc.gz", &bytes[..]);
+    let output = check(&mut case.build(&fixture("links/RS_*"), "warc", &torn, &case.path("torn")), 3);
+    assert!(count(&output, "kept") > 30);
+}
+
+#[test]
+fn hostile_pages_are_counted_drops() {
+    let case = Case::new();
+    let pages = case.path("pages");
+    case.write("pages/deep.html", "<div>".repeat(100_000).as_bytes());
+    case.write("pages/wide.html", "<b>".repeat(1_200_000).as_bytes());
+    case.write("pages/attributes.html", format!("<p {}>", "a=1 b=2 ".repeat(100_000)).as_bytes());
+    case.write("pages/large.html", &vec![b'x'; 21 << 20]);
+    case.write("pages/empty.html", b"");
+    case.write("pages/good.html", PAGE.as_bytes());
+    case.write("pages/bytes.html", &(0..=255u8).cycle().take(100_000).collect::<Vec<_>>());
+    case.write("pages/utf8.html", &[PAGE.as_bytes(), b" caf\xe9 \xff\xfe"].concat());
+    let dump = case.write("empty.jsonl", b"");
+    let output = check(&mut case.build(&dump, "html", &pages, &case.path("run")), 0);
+    assert_eq!(case.counts(&output, "pages.pack")["counts"]["dropped"]["page_too_large"], 1);
+    let documents = case.counts(&output, "documents");
+    assert_eq!(documents["counts"]["dropped"]["page_too_complex"], 3, "{documents}");
+    assert_eq!(documents["counts"]["read"], 7);
+    assert!(documents["counts"]["kept"].as_u64() >= Some(1), "{documents}");
+}
+
+#[test]
+fn a_record_of_100_mb_and_one_that_is_no_json() {
+    let case = Case::new();
+    let mut lines = b"{\"url\":\"http://a.example/\",\"score\":5,\"created_utc\":1,\"selftext\":\"".to_vec();
+    lines.extend(std::iter::repeat_n(b'x', 100 << 20));
+    lines
+        .extend_from_slice(b"\"}\nnot json\n\xff\xfe\n{\"url\":\"http://b.example/\",\"score\":5,\"created_utc\":1}\n");
+    let dump = case.write("long.zst", &zstd::encode_all(&lines[..], 1).unwrap());
+    let output = check(&mut case.build(&dump, "warc", &fixture("pages.warc.gz"), &case.path("run")), 0);
+    let counts = case.counts(&output, "links.read")["counts"].clone();
+    assert_eq!(
+        (&counts["kept"], &counts["dropped"]["record_too_long"], &counts["dropped"]["malformed_record"]),
+        (&1.into(), &1.into(), &2.into())
+    );
+}
+
+#[test]
+fn empty_and_foreign_inputs() {
+    let case = Case::new();
+    let empty = case.write("empty.zst", &zstd::encode_all(&b""[..], 1).unwrap());
+    let archive = case.write("empty.warc.gz", b"");
+    check(&mut case.build(&empty, "warc", &archive, &case.path("run")), 0);
+    let foreign = case.write("foreign.warc.gz", b"this is no archive at all\nand never was\n");
+    let output = check(&mut case.build(&empty, "warc", &foreign, &case.path("foreign")), 3);
+    assert!(case.counts(&output, "pages.index")["unreadable"][0]["error"].as_str().unwrap().contains("no record"));
+    let output = check(&mut case.build(&case.path("absent.zst"), "warc", &archive, &case.path("absent")), 1);
+    assert!(
+        stderr(&output).contains("there is no file") && stderr(&output).contains("absent.zst"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn faulty_recipes_and_flags_end_with_2() {
+    let case = Case::new();
+    let good = fs::read_to_string(root().join("pipelines/quickstart.toml")).unwrap();
+    let build = |text: &str, flags: &[&str]| {
+        let recipe = case.write("faulty.toml", text.as_bytes());
+        let mut command = Command::new(binary("webtext"));
+        stderr(&check(command.arg("build").arg(recipe).arg("--out").arg(case.path("run")).args(flags), 2))
+    };
+    assert!(build(&good.replace("karma =", "carma ="), &[]).contains("did you mean `karma`?"));
+    assert!(build("[links", &[]).contains("line 1"));
+    assert!(build(&good, &["--set", "shards.validation=7"]).contains("between 0 and 1"));
+    assert!(build(&good, &["--stage", "documnets"]).contains("did you mean documents?"));
+    assert!(build(&good, &["--task", "1/2"]).contains("--stage"));
+    assert!(!case.path("run").exists(), "a faulty call leaves nothing behind");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written() {
+    let case = Case::new();
+    let blocked = case.write("blocked", b"a file where a folder is wanted");
+    let output =
+        check(&mut case.build(&fixture("links/RS_*"), "warc", &fixture("pages.warc.gz"), &blocked.join("run")), 1);
+    assert!(stderr(&output).contains("cannot create the folder"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_full_disk_is_named_and_the_run_goes_on_when_there_is_room() {
+    let case = Case::new();
+    let disk = case.path("disk");
+    fs::create_dir_all(&disk).unwrap();
+    let mount = |options: &str| Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&disk).output();
+    if !mount("size=200k").is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: a_full_disk: no tmpfs can be mounted here");
+        return;
+    }
+    let run = disk.join("run");
+    let output = case.build(&fixture("links/RS_*"), "warc", &fixture("pages.warc.gz"), &run).output().unwrap();
+    let remounted = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().unwrap();
+    let again = case.build(&fixture("links/RS_*"), "warc", &fixture("pages.warc.gz"), &run).output().unwrap();
+    let undisturbed =
+        check(&mut case.build(&fixture("links/RS_*"), "warc", &fixture("pages.warc.gz"), &case.path("other/run")), 0);
+    let same = std::panic::catch_unwind(|| webtext_tests::assert_same(&run, &case.path("other/run")));
+    Command::new("umount").arg(&disk).status().unwrap();
+    assert!(remounted.success());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("No space left on device") && stderr(&output).contains("hint: free some space"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    assert!(!undisturbed.stdout.is_empty());
+    same.unwrap();
+}
+
+#[test]
+fn bpe_names_the_byte_that_is_no_utf8() {
+    let case = Case::new();
+    let text = case.write("text.txt", b"good so far \xff bad");
+    let encode = |flags: &[&str]| {
+        let mut command = Command::new(binary("bpe"));
+        command
+            .arg("encode")
+            .arg(&text)
+            .arg("-o")
+            .arg(case.path("ids.txt"))
+            .args(["--format", "ids", "-q"])
+            .args(flags);
+        command
+    };
+    let output = check(&mut encode(&[]), 1);
+    assert!(stderr(&output).contains("at byte 12: invalid UTF-8"), "{}", stderr(&output));
+    assert!(!case.path("ids.txt").exists());
+    check(&mut encode(&["--lossy"]), 0);
+    let mut stdout = std::io::stdout();
+    stdout.flush().unwrap();
+}

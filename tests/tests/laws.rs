@@ -1,0 +1,128 @@
+//! The laws that hold for every run: the same bytes for any threads, order and kill; nothing lost.
+//!
+//! Runs are compared file by file, intermediate ones included. Kills are `kill -9` at moments spread
+//! over a run by a fixed sequence; whatever they hit, the next run must end as an undisturbed one.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use webtext_tests::{assert_same, check, files, quickstart};
+
+/// The same folder name below different parents: the report shows it.
+fn run_folder(parent: &Path) -> std::path::PathBuf {
+    parent.join("run")
+}
+
+fn summary(output: &std::process::Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn same_bytes_for_any_number_of_threads() {
+    let (one, many) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    check(&mut quickstart(&run_folder(one.path()), &["--threads", "1", "-q"]), 0);
+    check(&mut quickstart(&run_folder(many.path()), &["--threads", "7", "-q"]), 0);
+    assert_same(&run_folder(one.path()), &run_folder(many.path()));
+}
+
+#[test]
+fn same_bytes_for_tasks_done_one_by_one_in_any_order() {
+    let (whole, single) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    check(&mut quickstart(&run_folder(whole.path()), &["-q"]), 0);
+    let run = run_folder(single.path());
+    let recipe = pipeline::Recipe::load(&webtext_tests::root().join("pipelines/quickstart.toml"), &[]).unwrap();
+    let stop: &'static std::sync::atomic::AtomicBool = Box::leak(Box::default());
+    let plan = pipeline::Run::new(run_folder(whole.path()), recipe, 1, pipeline::Progress::new(true), stop);
+    for (stage, _) in plan.states().unwrap() {
+        let tasks = plan.totals(stage).unwrap().tasks;
+        // From the last to the first.
+        for number in (0..tasks).rev() {
+            check(&mut quickstart(&run, &["-q", "--stage", stage, "--task", &format!("{number}/{tasks}")]), 0);
+        }
+    }
+    // What is left is the summary and the report.
+    let output = check(&mut quickstart(&run, &["--json", "-q"]), 0);
+    assert_eq!(summary(&output)["tasks_run"], 0);
+    assert_same(&run_folder(whole.path()), &run);
+}
+
+#[test]
+fn same_bytes_after_any_kill() {
+    let (undisturbed, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let started = Instant::now();
+    check(&mut quickstart(&run_folder(undisturbed.path()), &["-q"]), 0);
+    let length = started.elapsed();
+    let run = run_folder(killed.path());
+    for round in 0u32..14 {
+        let mut child = quickstart(&run, &["-q"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // The golden ratio spreads the moments evenly over the run's length.
+        std::thread::sleep(length.mul_f64(f64::from(round) * 0.618_034 % 1.0) + Duration::from_millis(5));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Start over now and then, so that early stages are hit as often as late ones.
+        if round % 5 == 4 {
+            std::fs::remove_dir_all(run.join("tasks")).ok();
+        }
+    }
+    check(&mut quickstart(&run, &["-q"]), 0);
+    assert_same(&run_folder(undisturbed.path()), &run);
+}
+
+#[test]
+fn a_second_build_does_only_what_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_folder(folder.path());
+    check(&mut quickstart(&run, &["-q"]), 0);
+    let before = files(&run);
+    let output = check(&mut quickstart(&run, &["-q", "--json"]), 0);
+    assert_eq!(summary(&output)["tasks_run"], 0);
+    assert_eq!(files(&run), before);
+
+    // Another seed of the shuffle: nothing before the shards is done again.
+    let time = |name: &str| std::fs::metadata(run.join("tasks").join(name)).unwrap().modified().unwrap();
+    let documents = time("documents/00000.json");
+    check(&mut quickstart(&run, &["-q", "--set", "shards.seed=1"]), 0);
+    assert_eq!(time("documents/00000.json"), documents);
+    assert_ne!(files(&run)["shards/train-00000.jsonl.zst"], before["shards/train-00000.jsonl.zst"]);
+
+    // Fewer shards: those that are no longer made are gone; back again: as if nothing had been.
+    check(&mut quickstart(&run, &["-q", "--set", "shards.count=1"]), 0);
+    assert!(!run.join("shards/train-00001.jsonl.zst").exists() && !run.join("tokens/llmc/train_00001.bin").exists());
+    std::fs::remove_file(run.join("tokenizer/vocab.json")).unwrap();
+    check(&mut quickstart(&run, &["-q"]), 0);
+    assert_eq!(files(&run).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    let differ: Vec<&String> =
+        before.iter().filter(|(name, bytes)| files(&run)[*name] != **bytes).map(|(name, _)| name).collect();
+    assert!(differ.is_empty(), "{differ:?}");
+}
+
+#[test]
+fn counts_reconcile_in_every_stage() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_folder(folder.path());
+    let output = check(&mut quickstart(&run, &["-q", "--json"]), 0);
+    let summary = summary(&output);
+    let mut kept = std::collections::BTreeMap::new();
+    for stage in summary["stages"].as_array().unwrap() {
+        let counts = &stage["counts"];
+        let number = |name: &str| counts[name].as_u64().unwrap();
+        let dropped: u64 = counts["dropped"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        assert_eq!(number("read"), number("kept") + dropped, "{stage}");
+        kept.insert(stage["stage"].as_str().unwrap().to_owned(), number("kept"));
+    }
+    let mut received = std::collections::BTreeMap::<(String, String), u64>::new();
+    for (name, bytes) in files(&run).iter().filter(|(name, _)| name.starts_with("tasks/")) {
+        let manifest: Value = serde_json::from_slice(bytes).unwrap();
+        for (from, n) in manifest["received"].as_object().unwrap() {
+            let stage = manifest["stage"].as_str().unwrap().to_owned();
+            *received.entry((stage, from.clone())).or_default() += n.as_u64().unwrap();
+        }
+        assert!(!name.is_empty());
+    }
+    assert!(received.len() >= 9, "{received:?}");
+    for ((stage, from), n) in received {
+        assert_eq!(kept[&from], n, "{stage} from {from}");
+    }
+}

@@ -1,0 +1,191 @@
+//! What other tools make of the same input: tiktoken and Hugging Face for ids, warcio and FastWARC for archives.
+//!
+//! Needs a Python that has them: `WEBTEXT_PEERS` names it (`.ci/run` makes one). Skips with a printed
+//! reason without it.
+
+use std::path::Path;
+use std::process::Command;
+
+use webtext_tests::{binary, check, real_data, root};
+
+fn python(test: &str) -> Option<Command> {
+    match std::env::var_os("WEBTEXT_PEERS") {
+        Some(python) => Some(Command::new(python)),
+        None => {
+            eprintln!("skipped: {test}: WEBTEXT_PEERS names no Python with tiktoken, tokenizers, warcio and fastwarc");
+            None
+        }
+    }
+}
+
+fn encode(input: &Path, tokenizer: &str, output: &Path) {
+    let mut command = Command::new(binary("bpe"));
+    check(
+        command.arg("encode").arg(input).arg("-o").arg(output).args([
+            "--tokenizer",
+            tokenizer,
+            "--format",
+            "ids",
+            "-q",
+        ]),
+        0,
+    );
+}
+
+/// Encodes each document of a JSON Lines file with tiktoken and compares with the lines of ids.
+const TIKTOKEN: &str = r#"
+import sys, json, base64, tiktoken
+def bytes_of():
+    printable = list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))
+    table = {chr(b): b for b in printable}
+    table.update({chr(256 + i): b for i, b in enumerate(b for b in range(256) if b not in printable)})
+    return table
+table = bytes_of(); ranks = {}
+order = [b for b in range(256) if b in set(range(33, 127)) | set(range(161, 173)) | set(range(174, 256))]
+order += [b for b in range(256) if b not in set(order)]
+for i, b in enumerate(order): ranks[bytes([b])] = i
+for line in open(sys.argv[1], encoding='utf-8').read().split('\n')[1:-1]:
+    ranks[b''.join(bytes([table[c]]) for part in line.split(' ') for c in part)] = len(ranks)
+pattern = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+gpt2 = tiktoken.Encoding('gpt2', pat_str=pattern, mergeable_ranks=ranks, special_tokens={'<|endoftext|>': 50256})
+n = 0
+for text, ids in zip(open(sys.argv[2], encoding='utf-8'), open(sys.argv[3])):
+    want = gpt2.encode_ordinary(json.loads(text)['text']); got = [int(i) for i in ids.split()]
+    assert want == got, (n, [x for x in zip(want, got) if x[0] != x[1]][:3], json.loads(text)['text'][:200])
+    n += 1
+print(n, 'documents')
+"#;
+
+#[test]
+fn ids_are_those_of_tiktoken() {
+    let Some(mut python) = python("ids_are_those_of_tiktoken") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("texts.jsonl");
+    let mut lines = String::new();
+    let mut push = |text: &str| lines.push_str(&format!("{}\n", serde_json::json!({ "text": text })));
+    for entry in std::fs::read_dir(root().join("fixtures/texts")).unwrap() {
+        push(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    // Every code point, each between letters and after a space; then in neighbourhoods of other classes.
+    let chars: Vec<char> = (1..0x11_0000u32).filter_map(char::from_u32).collect();
+    for chunk in chars.chunks(4096) {
+        push(&chunk.iter().flat_map(|&c| ['a', c, ' ', c, '1', c]).collect::<String>());
+        push(&chunk.iter().collect::<String>());
+    }
+    let mut state = 1u64;
+    for _ in 0..300 {
+        let random: String = (0..400)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let pick = (state >> 33) as usize;
+                if pick % 3 == 0 {
+                    [' ', '\n', '\'', 's', '\u{a0}', '1', 'é', '!'][pick / 3 % 8]
+                } else {
+                    chars[pick % chars.len()]
+                }
+            })
+            .collect();
+        push(&random);
+    }
+    if let Some(data) = real_data("the real half of ids_are_those_of_tiktoken") {
+        let naughty = std::fs::read(data.join("unicode/blns.txt")).unwrap();
+        push(&String::from_utf8_lossy(&naughty));
+        push(&std::fs::read_to_string(data.join("text/tinyshakespeare.txt")).unwrap());
+        let gold = zstd::decode_all(&std::fs::read(data.join("text/web-gold.jsonl.zst")).unwrap()[..]).unwrap();
+        for line in String::from_utf8(gold).unwrap().lines() {
+            push(serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap());
+        }
+    }
+    std::fs::write(&path, lines).unwrap();
+    let ids = folder.path().join("ids.txt");
+    encode(&path, "gpt2", &ids);
+    let output = check(
+        python.args(["-c", TIKTOKEN]).arg(root().join("crates/bpe/assets/gpt2/vocab.bpe")).arg(&path).arg(&ids),
+        0,
+    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("documents"));
+}
+
+/// Trains with Hugging Face's trainer on the same files, compares merges, and loads what `bpe train` wrote.
+const HUGGING_FACE: &str = r#"
+import sys, json, glob
+from tokenizers import Tokenizer, models, trainers, pre_tokenizers
+ours, size = sys.argv[1], int(sys.argv[2]); files = sys.argv[3:]
+theirs = Tokenizer(models.BPE()); theirs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+trainer = trainers.BpeTrainer(vocab_size=size - 1, min_frequency=2, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+theirs.train_from_iterator((open(f, encoding='utf-8').read() for f in files), trainer)
+want = json.loads(theirs.to_str())['model']['merges']
+got = [line.split(' ') for line in open(ours + '/merges.txt', encoding='utf-8').read().split('\n')[1:-1]]
+assert [list(m) for m in want] == got, next((i, w, g) for i, (w, g) in enumerate(zip(want, got)) if list(w) != g)
+loaded = Tokenizer.from_file(ours + '/tokenizer.json')
+for f in files:
+    text = open(f, encoding='utf-8').read()
+    print(*loaded.encode(text).ids)
+"#;
+
+#[test]
+fn training_and_files_are_those_of_hugging_face() {
+    let Some(mut python) = python("training_and_files_are_those_of_hugging_face") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut texts: Vec<_> =
+        std::fs::read_dir(root().join("fixtures/texts")).unwrap().map(|e| e.unwrap().path()).collect();
+    texts.sort();
+    let tokenizer = folder.path().join("tokenizer");
+    check(
+        Command::new(binary("bpe"))
+            .arg("train")
+            .args(&texts)
+            .args(["--vocab-size", "3000", "-q", "-o"])
+            .arg(&tokenizer),
+        0,
+    );
+    let output = check(python.args(["-c", HUGGING_FACE]).arg(&tokenizer).arg("3000").args(&texts), 0);
+    let ids = folder.path().join("ids.txt");
+    check(
+        Command::new(binary("bpe"))
+            .arg("encode")
+            .args(&texts)
+            .args(["--format", "ids", "-q", "--tokenizer"])
+            .arg(&tokenizer)
+            .arg("-o")
+            .arg(&ids),
+        0,
+    );
+    assert!(String::from_utf8_lossy(&output.stdout) == std::fs::read_to_string(ids).unwrap());
+}
+
+#[test]
+fn archives_pass_other_validators() {
+    let Some(mut python) = python("archives_pass_other_validators") else { return };
+    // What pages.pack writes goes through the same writer as what is fetched.
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("pages");
+    std::fs::create_dir(&pages).unwrap();
+    std::fs::write(pages.join("a.html"), "<p>The ferry leaves at noon and comes back before dark.").unwrap();
+    let text = std::fs::read_to_string(root().join("pipelines/quickstart.toml")).unwrap();
+    let recipe = folder.path().join("recipe.toml");
+    std::fs::write(
+        &recipe,
+        format!("[pages]{}", text.split("[model]").next().unwrap().split("[pages]").nth(1).unwrap()),
+    )
+    .unwrap();
+    let set = [
+        format!("pages.paths=[{:?}]", pages.to_str().unwrap()),
+        "pages.from=html".into(),
+        "pages.only_links=false".into(),
+    ];
+    let flags = set.iter().flat_map(|s| ["--set", s.as_str()]);
+    check(
+        Command::new(binary("webtext"))
+            .arg("build")
+            .arg(&recipe)
+            .args(flags)
+            .args(["-q", "--out"])
+            .arg(folder.path().join("run")),
+        0,
+    );
+    let archive = folder.path().join("run/pages/html-00000.warc.gz");
+    let code = "import sys\nfrom warcio.cli import main\nmain(['check', sys.argv[1]])\n\
+        from fastwarc.warc import ArchiveIterator\nrecords = list(ArchiveIterator(open(sys.argv[1], 'rb')))\nassert len(records) == 1, records\n";
+    check(python.args(["-c", code]).arg(&archive), 0);
+}

@@ -1,0 +1,165 @@
+//! The quickstart against the truth table of its fixtures.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ledger::table::TableReader;
+use ledger::{Document, Duplicate, Link, Reason};
+use links::Canonical;
+use serde_json::Value;
+use webtext_tests::{binary, check, quickstart, root};
+
+fn truth() -> Vec<Value> {
+    let text = std::fs::read_to_string(root().join("fixtures/expected.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn tables<T: ledger::table::Row>(run: &Path, folder: &str) -> Vec<T> {
+    let mut paths: Vec<_> = std::fs::read_dir(run.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().flat_map(|path| TableReader::<T>::open(path).unwrap()).map(|row| row.unwrap()).collect()
+}
+
+fn key(url: &str) -> String {
+    Canonical::parse(url).map_or_else(|_| url.to_owned(), |canonical| canonical.key)
+}
+
+/// The share of the words of `wanted` that stand in `text`, in shingles of four.
+fn share(wanted: &str, text: &str) -> f32 {
+    let shingles = |text: &str| -> std::collections::BTreeSet<String> {
+        let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+        words.windows(4).map(|w| w.join(" ")).collect()
+    };
+    let (wanted, text) = (shingles(wanted), shingles(text));
+    wanted.intersection(&text).count() as f32 / wanted.len().max(1) as f32
+}
+
+#[test]
+fn every_link_has_the_fate_that_the_truth_table_says() {
+    let folder = tempfile::tempdir().unwrap();
+    check(&mut quickstart(folder.path(), &["-q"]), 0);
+    let links: BTreeMap<String, Link> =
+        tables::<Link>(folder.path(), "links").into_iter().map(|l| (l.key.clone(), l)).collect();
+    let documents: BTreeMap<String, Document> =
+        tables::<Document>(folder.path(), "documents").into_iter().map(|d| (d.key.clone(), d)).collect();
+    let duplicates: BTreeMap<String, Duplicate> =
+        tables::<Duplicate>(folder.path(), "duplicates").into_iter().map(|d| (d.key.clone(), d)).collect();
+
+    let (mut pages, mut found, mut whole) = (0, 0, 0);
+    for row in truth() {
+        let url = row["url"].as_str().unwrap();
+        if url.is_empty() || url.len() > 2048 {
+            continue; // no URL has no row; too long a one has the beginning of itself as its key
+        }
+        let link = links.get(&key(url));
+        assert_eq!(row["linked"].as_bool().unwrap(), link.is_some(), "{url}");
+        let Some(link) = link else { continue };
+        if let Some(score) = row["max_score"].as_i64() {
+            assert_eq!(link.karma, score, "{url}");
+        }
+        let is_page = row["page"] == "html" && link.verdict.is_none();
+        assert_eq!(documents.contains_key(&link.key), is_page, "{url}: {:?}", link.verdict);
+        let Some(text) = row["text"].as_str().filter(|_| is_page) else { continue };
+        let document = &documents[&link.key];
+        let kind = text.as_bytes()[0];
+        let expected = match kind {
+            _ if row["layout"] == "teaser" || row["layout"] == "frameset" => continue,
+            b'c' => Some(Reason::OtherLanguage),
+            b'd' => Some(Reason::TooFewWords),
+            b'w' => Some(Reason::Wikipedia),
+            _ => None,
+        };
+        assert_eq!(document.verdict, expected, "{url}: {}", document.text);
+        pages += 1;
+        if kind == b'a' || kind == b'b' {
+            let paragraphs = match row["paragraphs"].as_array() {
+                Some(paragraphs) => paragraphs.iter().map(|p| p.as_str().unwrap_or("")).collect::<Vec<_>>().join("\n"),
+                None => std::fs::read_to_string(root().join(format!("fixtures/texts/{text}.txt"))).unwrap(),
+            };
+            found += 1;
+            whole += usize::from(share(&paragraphs, &document.text) > 0.85);
+        }
+    }
+    assert!(pages > 100, "{pages}");
+    assert!(whole * 100 >= found * 93, "only {whole} of {found} texts were found whole");
+
+    // Pairs at 0.9 and above are candidates with a probability of 0.9998; those below 0.6 must never be.
+    for row in truth() {
+        let (Some(jaccard), Some(url)) = (row["jaccard"].as_f64(), row["url"].as_str()) else { continue };
+        let Some(other) = row["near_duplicate_of"].as_str().or(row["copy_of"].as_str()) else { continue };
+        let together = duplicates.get(&key(url)).map(|d| &d.representative_key).is_some_and(|k| *k == key(other))
+            || duplicates.get(&key(other)).is_some_and(|d| d.representative_key == key(url))
+            || matches!((duplicates.get(&key(url)), duplicates.get(&key(other))), (Some(a), Some(b)) if a.representative_key == b.representative_key);
+        if jaccard >= 0.9 {
+            assert!(together, "{url} and {other} at {jaccard}");
+        }
+        if jaccard <= 0.55 {
+            assert!(!together, "{url} and {other} at {jaccard}");
+        }
+    }
+}
+
+#[test]
+fn explain_tells_a_fate_from_submission_to_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path();
+    check(&mut quickstart(run, &["-q"]), 0);
+    let explain = |url: &str| {
+        let output = check(std::process::Command::new(binary("webtext")).arg("explain").arg(run).arg(url), 0);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let kept =
+        tables::<Document>(run, "documents").into_iter().find(|d| d.verdict.is_none() && d.karma > Some(3)).unwrap();
+    let text = explain(&kept.url);
+    for part in ["link", "karma", "page", "document", "key"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    assert!(text.contains("text shard") || text.contains("duplicate"), "{text}");
+    assert_eq!(explain(&kept.id).contains(&kept.key), text.contains(&kept.key));
+    assert!(explain("https://en.wikipedia.org/wiki/Moss").contains("no record of it"));
+    let wikipedia = truth().into_iter().find(|row| row["url"].as_str().unwrap().contains("wikipedia.org/")).unwrap();
+    assert!(explain(wikipedia["url"].as_str().unwrap()).contains("dropped: blocked_domain"));
+}
+
+#[test]
+fn shards_hold_the_same_documents_in_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path();
+    check(&mut quickstart(run, &["-q"]), 0);
+    for split in ["train", "val"] {
+        let bin = std::fs::read(run.join(format!("tokens/{split}.bin"))).unwrap();
+        let ids: Vec<u16> = bin.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect();
+        let offsets = std::fs::read(run.join(format!("tokens/{split}.offsets"))).unwrap();
+        let offsets: Vec<u64> =
+            offsets.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().unwrap())).collect();
+        assert_eq!(*offsets.last().unwrap(), ids.len() as u64);
+        let end_of_text = 2047;
+        assert!(offsets[1..].iter().all(|&end| ids[end as usize - 1] == end_of_text));
+        assert_eq!(ids.iter().filter(|&&id| id == end_of_text).count(), offsets.len() - 1);
+
+        let decoded = check(
+            std::process::Command::new(binary("bpe"))
+                .arg("decode")
+                .arg(run.join(format!("tokens/{split}.bin")))
+                .arg("--tokenizer")
+                .arg(run.join("tokenizer")),
+            0,
+        );
+        let mut texts = String::new();
+        let shards = if split == "train" { 2 } else { 1 };
+        for number in 0..shards {
+            let bytes = std::fs::read(run.join(format!("shards/{split}-{number:05}.jsonl.zst"))).unwrap();
+            for line in String::from_utf8(zstd::decode_all(&bytes[..]).unwrap()).unwrap().lines() {
+                let row: Value = serde_json::from_str(line).unwrap();
+                texts.push_str(row["text"].as_str().unwrap());
+                texts.push_str("<|endoftext|>");
+            }
+            // llm.c's form: a header, and end-of-text before each document.
+            let llmc = std::fs::read(run.join(format!("tokens/llmc/{split}_{number:05}.bin"))).unwrap();
+            let count = i32::from_le_bytes(llmc[8..12].try_into().unwrap()) as usize;
+            assert_eq!((llmc.len() - 1024) / 2, count);
+            assert_eq!(llmc[1024..1026], 2047u16.to_le_bytes());
+        }
+        assert!(String::from_utf8(decoded.stdout).unwrap() == texts, "{split} does not decode to its shards");
+    }
+}

@@ -1,0 +1,107 @@
+//! The same path on real input: dumps, pages and archives of many tools, malformed files among them.
+//!
+//! Needs the data folder beside the checkout, and the `zstd` and `tar` commands to unpack it; skips with
+//! a printed reason without them.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use webtext_tests::{binary, check, real_data};
+
+const RECIPE: &str = r#"
+[documents]
+language = { keep = "en", at_least = 0.5 }
+drop_wikipedia = true
+words_at_least = 50
+words_at_most = 100_000
+comments = "drop"
+[dedup]
+exact = true
+near = { shingle_words = 5, bands = 14, rows = 8, jaccard_at_least = 0.7 }
+[shards]
+seed = 2357
+validation = 0.02
+count = 2
+tokens = ["nanogpt", "llmc"]
+[tokenizer]
+use = "gpt2"
+"#;
+
+fn unpack(archive: &Path, to: &Path) -> bool {
+    std::fs::create_dir_all(to).unwrap();
+    let command = format!("zstd -dcq --long=27 '{}' | tar x -C '{}'", archive.display(), to.display());
+    Command::new("sh").args(["-c", &command]).status().is_ok_and(|status| status.success())
+}
+
+/// Runs a recipe and returns its summary by stage.
+fn build(folder: &Path, head: &str, code: i32) -> impl Fn(&str) -> Value + use<> {
+    let recipe = folder.join("recipe.toml");
+    std::fs::write(&recipe, format!("{head}\n{RECIPE}")).unwrap();
+    let output = check(
+        Command::new(binary("webtext"))
+            .arg("build")
+            .arg(&recipe)
+            .arg("--out")
+            .arg(folder.join("run"))
+            .args(["-q", "--json"]),
+        code,
+    );
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    move |stage| summary["stages"].as_array().unwrap().iter().find(|s| s["stage"] == stage).unwrap().clone()
+}
+
+#[test]
+fn real_dumps_and_real_pages() {
+    let Some(data) = real_data("real_dumps_and_real_pages") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for set in ["dragnet", "wcxb-dev"] {
+        if !unpack(&data.join(format!("extract/{set}.tar.zst")), folder.path()) {
+            eprintln!("skipped: real_dumps_and_real_pages: {set} cannot be unpacked");
+            return;
+        }
+        let meta: Value =
+            serde_json::from_slice(&std::fs::read(folder.path().join(set).join("meta.json")).unwrap()).unwrap();
+        let urls = meta["pages"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter_map(|(id, page)| Some(format!("{id}.html\t{}\n", page["url"].as_str()?)));
+        std::fs::write(folder.path().join(set).join("html/urls.tsv"), urls.collect::<String>()).unwrap();
+    }
+    let head = format!(
+        "[links]\ndumps = [\"{}/links/*.zst\"]\nkarma = {{ at_least = 3, of = \"any submission\" }}\nover_18 = \"drop\"\n\
+         drop_domains = [\"wikipedia.org\", \"reddit.com\", \"redd.it\", \"imgur.com\"]\ndrop_extensions = [\"jpg\", \"png\", \"gif\", \"pdf\"]\n\
+         [pages]\nfrom = \"html\"\npaths = [\"dragnet/html\", \"wcxb-dev/html\"]\nonly_links = false\n",
+        data.display()
+    );
+    let stage = build(folder.path(), &head, 0);
+    assert_eq!(stage("links.read")["counts"]["read"], 1_252_221);
+    assert_eq!(stage("pages.pack")["counts"]["read"], 2_878);
+    let documents = stage("documents");
+    let kept = documents["counts"]["kept"].as_u64().unwrap();
+    assert!((2_500..2_800).contains(&kept), "{documents}");
+    assert!(stage("tokens.join")["figures"]["train_tokens"].as_f64().unwrap() > 1e6);
+}
+
+#[test]
+fn archives_of_many_tools() {
+    let Some(data) = real_data("archives_of_many_tools") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    if !unpack(&data.join("warc/samples.tar.zst"), &folder.path().join("samples")) {
+        eprintln!("skipped: archives_of_many_tools: the samples cannot be unpacked");
+        return;
+    }
+    let head = "[pages]\nfrom = \"warc\"\npaths = [\"samples/**/*arc*\"]\nonly_links = false\n";
+    let stage = build(folder.path(), head, 3);
+    let index = stage("pages.index");
+    assert!(index["counts"]["kept"].as_u64().unwrap() > 2_000, "{index}");
+    // Each file that could not be read to its end is named, with the reason.
+    for unreadable in index["unreadable"].as_array().unwrap() {
+        assert!(
+            unreadable["path"].as_str().unwrap().contains("samples/")
+                && !unreadable["error"].as_str().unwrap().is_empty()
+        );
+    }
+    assert!(stage("documents")["counts"]["kept"].as_u64().unwrap() > 100);
+}
