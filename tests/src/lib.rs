@@ -1,7 +1,5 @@
 //! What the end-to-end tests share: the binary, recipes on fixtures, folders compared byte by byte.
 
-#![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

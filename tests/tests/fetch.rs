@@ -136,10 +136,10 @@ const EXPECTED: &[(&str, Option<Reason>)] = &[
     ("http://redirects.example/circle", Some(Reason::TooManyRedirects)),
     ("http://redirects.example/inward", Some(Reason::AddressRefused)),
     ("http://redirects.example/literal", Some(Reason::AddressRefused)),
-    ("http://inward.example/", Some(Reason::RobotsDisallowed)),
-    ("http://private.example/", Some(Reason::RobotsDisallowed)),
+    ("http://inward.example/", Some(Reason::AddressRefused)),
+    ("http://private.example/", Some(Reason::AddressRefused)),
     ("http://127.0.0.1/", Some(Reason::AddressRefused)),
-    ("http://nowhere.example/", Some(Reason::RobotsDisallowed)),
+    ("http://nowhere.example/", Some(Reason::ConnectFailed)),
 ];
 
 fn write_links(path: &Path) {

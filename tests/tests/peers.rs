@@ -78,7 +78,7 @@ fn ids_are_those_of_tiktoken() {
             .map(|_| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let pick = (state >> 33) as usize;
-                if pick % 3 == 0 {
+                if pick.is_multiple_of(3) {
                     [' ', '\n', '\'', 's', '\u{a0}', '1', 'é', '!'][pick / 3 % 8]
                 } else {
                     chars[pick % chars.len()]

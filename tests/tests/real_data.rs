@@ -95,7 +95,7 @@ fn archives_of_many_tools() {
     let head = "[pages]\nfrom = \"warc\"\npaths = [\"samples/**/*arc*\"]\nonly_links = false\n";
     let stage = build(folder.path(), head, 3);
     let index = stage("pages.index");
-    assert!(index["counts"]["kept"].as_u64().unwrap() > 2_000, "{index}");
+    assert!(index["counts"]["kept"].as_u64().unwrap() > 1_400, "{index}");
     // Each file that could not be read to its end is named, with the reason.
     for unreadable in index["unreadable"].as_array().unwrap() {
         assert!(

@@ -52,7 +52,7 @@ fn charset_parameter(content_type: &str) -> Option<&'static Encoding> {
     let lower = content_type.to_ascii_lowercase();
     let value = lower[lower.find("charset=")? + "charset=".len()..].trim_start_matches(['"', '\'', ' ']);
     let end = value.find(['"', '\'', ';', ' ', '>', '/']).unwrap_or(value.len());
-    Encoding::for_label(value[..end].as_bytes())
+    Encoding::for_label(&value.as_bytes()[..end])
 }
 
 /// Finds `charset=` inside a `<meta …>` (or an XML declaration's `encoding=`) near the start.

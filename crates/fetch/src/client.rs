@@ -237,7 +237,8 @@ impl Fetcher {
             host.robots.insert(origin.clone(), rule);
         }
         if let Some(refusal) = host.robots.get(&origin).and_then(|rule| rule.refusal(url)) {
-            return Err(Refusal::new(Reason::RobotsDisallowed, refusal));
+            let (reason, detail) = refusal;
+            return Err(Refusal::new(reason, detail));
         }
         host.wait().await;
         let started = Instant::now();
@@ -278,7 +279,7 @@ impl Fetcher {
         // RFC 9309 asks for at least five redirects, which may lead to other hosts.
         for _ in 0..=5 {
             if let Err(refusal) = check_url(&at) {
-                return RobotsRule::DisallowAll(refusal.detail);
+                return RobotsRule::DisallowAll(refusal.reason, refusal.detail);
             }
             // A redirect to another host waits for that host. It is only tried: to wait for its lock while
             // this one is held could be waiting for each other.
@@ -292,7 +293,7 @@ impl Fetcher {
                         Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                     }
                     if started.elapsed() > limit {
-                        return RobotsRule::DisallowAll("the host it redirects to is busy".into());
+                        return RobotsRule::DisallowAll(Reason::TimedOut, "the host it redirects to is busy".into());
                     }
                 }),
             };
@@ -301,8 +302,8 @@ impl Fetcher {
             let result = tokio::time::timeout(limit, request(client, &at, Wanted::Robots, ROBOTS_MAX_BYTES)).await;
             asked.rest(delay);
             let page = match result {
-                Err(_) => return RobotsRule::DisallowAll("no answer in time".into()),
-                Ok(Err(refusal)) => return RobotsRule::DisallowAll(refusal.detail),
+                Err(_) => return RobotsRule::DisallowAll(Reason::TimedOut, "no answer in time".into()),
+                Ok(Err(refusal)) => return RobotsRule::DisallowAll(refusal.reason, refusal.detail),
                 Ok(Ok(page)) => page,
             };
             match page.status.as_u16() {
@@ -313,10 +314,15 @@ impl Fetcher {
                         Ok(plain) => {
                             RobotsRule::Rules(Robots::parse(plain.as_deref().unwrap_or(&page.body), "webtext"))
                         }
-                        Err(error) => RobotsRule::DisallowAll(error.to_string()),
+                        Err(error) => RobotsRule::DisallowAll(Reason::RobotsDisallowed, error.to_string()),
                     };
                 }
-                429 | 500.. => return RobotsRule::DisallowAll(format!("status {}", page.status.as_u16())),
+                429 | 500.. => {
+                    return RobotsRule::DisallowAll(
+                        Reason::RobotsDisallowed,
+                        format!("status {}", page.status.as_u16()),
+                    );
+                }
                 300..=399 => {}
                 _ => return RobotsRule::AllowAll,
             }
@@ -350,7 +356,10 @@ async fn request(client: &Client, url: &Url, wanted: Wanted, limit_bytes: u64) -
         Wanted::Page => status == StatusCode::OK && is_html(&page.headers),
         Wanted::Robots => status.is_success(),
     };
-    while reads_body {
+    if !reads_body {
+        return Ok(page);
+    }
+    loop {
         let chunk = match response.chunk().await {
             Ok(Some(chunk)) => chunk,
             Ok(None) => break,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ledger::Reason;
 use robotxt::Robots;
 
 /// One host by its name, whatever scheme, port or user a URL gives with it.
@@ -22,19 +23,20 @@ pub(crate) enum RobotsRule {
     Rules(Robots),
     /// There is none: a status of the 400s.
     AllowAll,
-    /// It could not be read: a status of the 500s, or no answer.
-    DisallowAll(String),
+    /// It could not be read: a status of the 500s, or no answer. The reason is that of the host's pages.
+    DisallowAll(Reason, String),
 }
 
 impl RobotsRule {
     /// Why a URL may not be fetched, if it may not.
-    pub(crate) fn refusal(&self, url: &url::Url) -> Option<String> {
+    pub(crate) fn refusal(&self, url: &url::Url) -> Option<(Reason, String)> {
         match self {
             RobotsRule::AllowAll => None,
-            RobotsRule::DisallowAll(why) => Some(format!("robots.txt could not be read: {why}")),
+            RobotsRule::DisallowAll(reason, why) => Some((*reason, format!("robots.txt could not be read: {why}"))),
             RobotsRule::Rules(robots) => {
                 let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
-                (!robots.is_allowed(path)).then(|| format!("robots.txt disallows {path}"))
+                let refusal = || (Reason::RobotsDisallowed, format!("robots.txt disallows {path}"));
+                (!robots.is_allowed(path)).then(refusal)
             }
         }
     }

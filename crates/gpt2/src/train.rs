@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -212,7 +212,7 @@ fn update(at: &mut Checkpoint, gradients: &Gradients, settings: &TrainConfig, le
     }
 }
 
-fn write_curve(path: &PathBuf, curve: &[LossRow]) -> Result<(), CheckpointError> {
+fn write_curve(path: &Path, curve: &[LossRow]) -> Result<(), CheckpointError> {
     let lines = curve.iter().map(|row| serde_json::to_string(row).expect("plain values") + "\n");
     write_whole(path, lines.collect::<String>().as_bytes())
 }

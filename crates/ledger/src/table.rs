@@ -189,11 +189,11 @@ mod tests {
             url: format!("https://example.com/{i}"),
             karma: i64::from(i) - 3,
             submissions: 1,
-            subreddit: (i % 2 == 0).then(|| "test".into()),
+            subreddit: i.is_multiple_of(2).then(|| "test".into()),
             title: None,
-            created_utc: (i % 3 == 0).then_some(1_400_000_000),
+            created_utc: i.is_multiple_of(3).then_some(1_400_000_000),
             source: "dump:1".into(),
-            verdict: (i % 5 == 0).then_some(Reason::LowKarma),
+            verdict: i.is_multiple_of(5).then_some(Reason::LowKarma),
         }
     }
 
