@@ -48,8 +48,9 @@ fn every_link_has_the_fate_that_the_truth_table_says() {
     let (mut pages, mut found, mut whole) = (0, 0, 0);
     for row in truth() {
         let url = row["url"].as_str().unwrap();
-        if url.is_empty() || url.len() > 2048 {
-            continue; // no URL has no row; too long a one has the beginning of itself as its key
+        if url.is_empty() || url.len() > 2048 || row["link"] == "self post" {
+            // No URL and text posts have no row; too long a one has the beginning of itself as its key.
+            continue;
         }
         let link = links.get(&key(url));
         assert_eq!(row["linked"].as_bool().unwrap(), link.is_some(), "{url}");
