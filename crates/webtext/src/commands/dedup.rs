@@ -105,13 +105,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     })?;
     kept.finish()?;
     dropped.map(JsonLines::finish).transpose()?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&counts)?);
-    } else {
-        eprintln!("{} read, {} kept", counts.read, counts.kept);
-        for (reason, n) in &counts.dropped {
-            eprintln!("  {n:>9} {reason}");
-        }
-    }
+    super::print_counts(&counts, arguments.json)?;
     Ok(if all_readable { Ending::Complete } else { Ending::SomeUnreadable })
 }

@@ -53,13 +53,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         table.push(outcome)?;
     }
     table.finish()?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&counts)?);
-    } else {
-        eprintln!("{} links, {} pages", counts.read, counts.kept);
-        for (reason, n) in &counts.dropped {
-            eprintln!("  {n:>9} {reason}");
-        }
-    }
+    super::print_counts(&counts, arguments.json)?;
     Ok(Ending::Complete)
 }

@@ -93,14 +93,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         }
     }
     table.finish()?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&counts)?);
-    } else {
-        eprintln!("{} records, {} links kept", counts.read, counts.kept);
-        for (reason, n) in &counts.dropped {
-            eprintln!("  {n:>9} {reason}");
-        }
-    }
+    super::print_counts(&counts, arguments.json)?;
     Ok(ending)
 }
 

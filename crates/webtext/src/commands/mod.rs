@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use ledger::AtomicFile;
+use ledger::{AtomicFile, Counts};
 use serde_json::Value;
 
 /// The command was called with something that cannot be meant.
@@ -36,6 +36,19 @@ fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(&STOP)
+}
+
+/// Tells what became of the records: as JSON on standard output, or for people on standard error.
+fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(counts)?);
+        return Ok(());
+    }
+    eprintln!("{} read, {} kept", counts.read, counts.kept);
+    for (reason, n) in &counts.dropped {
+        eprintln!("  {n:>9} {reason}");
+    }
+    Ok(())
 }
 
 /// A JSON Lines file to write, compressed when its name ends in `.zst`; it appears when it is whole.

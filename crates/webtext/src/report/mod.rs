@@ -19,3 +19,8 @@ pub fn write(run: &Run) -> anyhow::Result<PathBuf> {
     atomic::write(&path, page::render(run, &figures)?.as_bytes())?;
     Ok(path)
 }
+
+/// Makes text safe between tags and in quoted attributes.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -6,7 +6,7 @@ use ledger::Reason;
 use pipeline::Run;
 
 use super::figures::{Amount, Figures, Sample};
-use super::svg;
+use super::{escape, svg};
 
 /// Characters of a sample that are shown at once; the rest is behind a fold.
 const EXCERPT_CHARS: usize = 600;
@@ -14,11 +14,6 @@ const EXCERPT_CHARS: usize = 600;
 const SAMPLE_CHARS: usize = 4000;
 
 const STYLE: &str = include_str!("report.css");
-
-/// Makes text safe between tags and in quoted attributes.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
 
 /// The whole page.
 pub fn render(run: &Run, figures: &Figures) -> anyhow::Result<String> {

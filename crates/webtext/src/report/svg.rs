@@ -30,7 +30,7 @@ pub fn columns(title: &str, columns: &[(String, u64)]) -> String {
             step * 0.76,
             y - 5.0,
             bottom + 18.0,
-            super::page::escape(label)
+            super::escape(label)
         );
     }
     svg + "</svg>"
