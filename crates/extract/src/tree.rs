@@ -139,9 +139,7 @@ fn has_attribute_bomb(html: &str) -> bool {
         if !bytes.get(at).is_some_and(u8::is_ascii_alphabetic) {
             continue;
         }
-        let starts =
-            |name: &str| bytes.get(at..at + name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()));
-        let is_raw = starts("script") || starts("style");
+        let raw = ["script", "style"].into_iter().find(|name| begins_with(&bytes[at..], name));
         let (mut attributes, mut quote, mut blank) = (0, None, false);
         while let Some(&byte) = bytes.get(at) {
             at += 1;
@@ -158,11 +156,19 @@ fn has_attribute_bomb(html: &str) -> bool {
                 return true;
             }
         }
-        if is_raw {
-            at += memchr::memmem::find(&bytes[at..], b"</").unwrap_or(bytes.len() - at);
+        while let Some(name) = raw {
+            let Some(found) = memchr::memmem::find(&bytes[at..], b"</") else { return false };
+            at += found + 2;
+            if begins_with(&bytes[at..], name) {
+                break;
+            }
         }
     }
     false
+}
+
+fn begins_with(bytes: &[u8], name: &str) -> bool {
+    bytes.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 struct Sink {
@@ -368,6 +374,8 @@ mod tests {
         assert_eq!(Tree::parse(&deep, &options).err(), Some(ExtractError::TooDeep(2048)));
         let attributes: String = (0..1_000_000).map(|i| format!(" a{i}")).collect();
         assert!(matches!(Tree::parse(&format!("<p{attributes}>"), &options), Err(ExtractError::TooManyAttributes(_))));
+        let script = format!("<script>s='</p>';if(a<b){{{}}}</script>", "x = y ; ".repeat(100_000));
+        assert!(Tree::parse(&script, &options).is_ok());
         let wide = "<p>".repeat(1_100_000);
         assert_eq!(Tree::parse(&wide, &options).err(), Some(ExtractError::TooManyNodes(1_000_000)));
     }
