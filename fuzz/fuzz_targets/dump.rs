@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("room for the input");
     let Ok(mut lines) = Lines::open(file.path(), 1 << 16) else { return };
-    while let Ok(Some(line)) = lines.next() {
+    while let Ok(Some((_, line))) = lines.next() {
         match line {
             Line::Whole(line) => {
                 assert!(line.len() <= 1 << 16, "a line over the limit");

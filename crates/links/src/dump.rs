@@ -52,16 +52,11 @@ impl Lines {
         Ok(Lines { path: path.to_path_buf(), reader, buffer: Vec::new(), limit_bytes, number: 0 })
     }
 
-    /// The number of the line given last, from 1.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The next line that is not empty; `None` at the end.
+    /// The next line that is not empty, and its number from 1; `None` at the end.
     ///
     /// A last line without a line end is a line. After an error there are no more lines.
     #[expect(clippy::should_implement_trait, reason = "lends its buffer, which Iterator cannot")]
-    pub fn next(&mut self) -> Result<Option<Line<'_>>, DumpError> {
+    pub fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, DumpError> {
         loop {
             let len_bytes = self.fill_line()?;
             if len_bytes == 0 {
@@ -69,10 +64,10 @@ impl Lines {
             }
             self.number += 1;
             if len_bytes > self.limit_bytes as u64 {
-                return Ok(Some(Line::TooLong(len_bytes)));
+                return Ok(Some((self.number, Line::TooLong(len_bytes))));
             }
             if !self.buffer.trim_ascii().is_empty() {
-                return Ok(Some(Line::Whole(self.buffer.trim_ascii())));
+                return Ok(Some((self.number, Line::Whole(self.buffer.trim_ascii()))));
             }
         }
     }
@@ -147,14 +142,13 @@ mod tests {
         file.write_all(bytes).unwrap();
         let mut lines = Lines::open(file.path(), 10).unwrap();
         let mut seen = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some((number, line)) = lines.next().unwrap() {
             seen.push(match line {
-                Line::Whole(line) => String::from_utf8_lossy(line).into_owned(),
-                Line::TooLong(len) => format!("<{len}>"),
+                Line::Whole(line) => format!("{number} {}", String::from_utf8_lossy(line)),
+                Line::TooLong(len) => format!("{number} <{len}>"),
             });
         }
-        assert_eq!(seen, ["one", "two", "<16>", "last"]);
-        assert_eq!(lines.number(), 5);
+        assert_eq!(seen, ["1 one", "3 two", "4 <16>", "5 last"]);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use ledger::{Link, Reason};
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::{Canonical, Fault};
-use crate::submission::{Submission, seconds_of_date};
+use crate::submission::{Submission, days_of_month, seconds_of_date};
 
 /// How the scores of several submissions become one karma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,13 +76,26 @@ pub struct Row {
 }
 
 impl Policy {
-    /// Reads `YYYY-MM-DD`, or a part of it from the left, as the first second of that day, month or year.
-    pub fn date(text: &str) -> Option<i64> {
-        let mut parts = text.split('-');
-        let year = parts.next()?.parse().ok()?;
-        let month = parts.next().map_or(Some(1), |m| m.parse().ok())?;
-        let day = parts.next().map_or(Some(1), |d| d.parse().ok())?;
-        if parts.next().is_some() { None } else { seconds_of_date(year, month, day) }
+    /// Reads `YYYY-MM-DD`, or a part of it from the left, as the seconds of that day, month or year: from
+    /// its first, up to the first that no longer belongs to it.
+    ///
+    /// ```
+    /// let leap_day = links::Policy::period("2016-02-29").unwrap();
+    /// assert_eq!(leap_day, 1456704000..1456790400);
+    /// assert_eq!(links::Policy::period("2016-02").unwrap().end, leap_day.end);
+    /// assert_eq!(links::Policy::period("2017-02-29"), None);
+    /// ```
+    pub fn period(text: &str) -> Option<Range<i64>> {
+        const DAY_SECONDS: i64 = 86_400;
+        let parts: Vec<i64> = text.split('-').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let (first, last) = match *parts.as_slice() {
+            [year] => ((year, 1, 1), (year, 12, 31)),
+            [year, month] => ((year, month, 1), (year, month, days_of_month(year, month))),
+            [year, month, day] => ((year, month, day), (year, month, day)),
+            _ => return None,
+        };
+        let seconds = |(year, month, day)| seconds_of_date(year, month, day);
+        Some(seconds(first)?..seconds(last)? + DAY_SECONDS)
     }
 
     /// Gives one submission its key and its own verdict.
@@ -214,8 +228,8 @@ mod tests {
         Policy {
             karma: Karma { at_least: 3, of },
             drop_over_18: true,
-            from: Policy::date("2005"),
-            before: Policy::date("2018-01-01"),
+            from: Policy::period("2005").map(|years| years.start),
+            before: Policy::period("2017").map(|years| years.end),
             drop_domains: ["wikipedia.org".to_owned()].into(),
             drop_extensions: ["jpg".to_owned()].into(),
             url_len_max_bytes: 2048,
@@ -223,7 +237,7 @@ mod tests {
     }
 
     fn row(policy: &Policy, url: &str, score: i64, over_18: bool, year: &str) -> Row {
-        let created_utc = Policy::date(year);
+        let created_utc = Policy::period(year).map(|year| year.start);
         let submission = Submission { url: url.into(), score, over_18, created_utc, ..Submission::default() };
         policy.submission(&submission, 0, score as u64).unwrap()
     }

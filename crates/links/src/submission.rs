@@ -237,9 +237,20 @@ fn first_of_month(month: &str) -> Option<i64> {
     seconds_of_date(year.parse().ok()?, month.parse().ok()?, 1)
 }
 
+/// Days of a month, 1 to 12, of the Gregorian calendar.
+pub(crate) fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
 /// Seconds since 1970 of a day of the Gregorian calendar, at midnight UTC.
 pub(crate) fn seconds_of_date(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !((1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)) {
+    if !((1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=days_of_month(year, month)).contains(&day))
+    {
         return None;
     }
     // Days from civil, Howard Hinnant's algorithm: years begin in March, so leap days come last.
@@ -317,6 +328,7 @@ mod tests {
         assert_eq!(seconds_of_date(2000, 2, 29), Some(951_782_400));
         assert_eq!(seconds_of_date(2017, 12, 31), Some(1_514_678_400));
         assert_eq!(seconds_of_date(2017, 13, 1), None);
+        assert_eq!((seconds_of_date(2017, 2, 29), seconds_of_date(2017, 1, 45)), (None, None));
         assert_eq!(first_of_month("99999999999999999-01"), None);
     }
 }

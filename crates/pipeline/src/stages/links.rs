@@ -1,12 +1,12 @@
 //! `links.read`: one task a dump; `links.merge`: one task a bucket of registrable domains.
 
 use anyhow::Context;
+use ledger::bucket_of;
 use ledger::buckets::{BucketReader, BucketWriter};
 use ledger::sort::Sorter;
 use ledger::table::TableWriter;
-use ledger::{Reason, bucket_of};
-use links::dump::{Line, Lines};
-use links::{Policy, Row, Submission};
+use links::dump::DumpError;
+use links::{Dropped, Policy, Row, merge_rows, read_dump};
 use serde_json::json;
 
 use crate::engine::{Run, Stage, Task, TaskPlan};
@@ -60,62 +60,39 @@ fn read(
     let name = format!("work/links.read/{number:05}.buckets");
     let mut writer = BucketWriter::create(&task.path(&name), buckets)?;
     let shown = dump.to_string_lossy();
-    let mut scores = 0i64;
-    let mut lines = match Lines::open(dump, limit_bytes) {
-        Ok(lines) => Some(lines),
-        Err(error) => {
-            task.unreadable(&shown, &error);
-            None
-        }
-    };
-    while let Some(reader) = &mut lines {
-        let line = match reader.next() {
-            Ok(None) => break,
-            Ok(Some(line)) => line,
-            Err(error) => {
-                task.unreadable(&shown, &error);
-                break;
-            }
-        };
-        // The line's number is read after the line is done with, since the line borrows the reader.
-        let row = match line {
-            Line::TooLong(len) => Err((Reason::RecordTooLong, format!("{len} bytes"))),
-            Line::Whole(bytes) => match Submission::parse(bytes) {
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    Err((Reason::MalformedRecord, format!("{cause}: {}", String::from_utf8_lossy(bytes))))
-                }
-                Ok(submission) => {
-                    scores = scores.saturating_add(submission.score);
-                    policy
-                        .submission(&submission, number, 0)
-                        .map_err(|reason| (reason, submission.title.as_deref().unwrap_or("").to_owned()))
-                }
-            },
-        };
-        let line_number = reader.number();
-        match row {
+    let scores = read_dump(dump, number, policy, limit_bytes, |line| -> anyhow::Result<()> {
+        match line {
             Ok(row) => {
-                let row = Row { line: line_number, ..row };
                 let domain = if row.domain.is_empty() { &row.key } else { &row.domain };
                 writer.push(bucket_of(domain.as_bytes(), buckets), &row)?;
                 task.counts.keep();
             }
-            Err((reason, text)) => {
+            Err(Dropped { reason, line, text }) => {
                 task.counts.drop(reason);
-                task.sample(reason, format!("{shown}:{line_number}"), &text);
+                task.sample(reason, || format!("{shown}:{line}"), &text);
             }
         }
+        Ok(())
+    });
+    match scores.map_err(|error| error.downcast::<DumpError>()) {
+        Ok(scores) => tell_scores(task, &shown, scores),
+        Err(Ok(error)) => task.unreadable(&shown, &error),
+        Err(Err(error)) => return Err(error),
     }
     let written = writer.finish()?;
     task.wrote(&name, written);
+    Ok(())
+}
+
+/// Scores are taken some time after a submission; a dump that was made too early says so by their mean.
+fn tell_scores(task: &mut Task<'_>, dump: &str, scores: i64) {
+    task.figure("score_sum", scores as f64);
     let mean = scores as f64 / task.counts.read.max(1) as f64;
     if task.counts.read >= 1000 && mean < 1.5 {
         task.run().progress().line(&format!(
-            "    note: the mean score of {shown} is {mean:.2}; its scores may be immature, and karma keeps little"
+            "    note: the mean score of {dump} is {mean:.2}; its scores may be immature, and karma keeps little"
         ));
     }
-    Ok(())
 }
 
 pub(crate) struct Merge;
@@ -164,25 +141,7 @@ fn merge(
 ) -> anyhow::Result<()> {
     let name = format!("links/{bucket:05}.parquet");
     let mut table = TableWriter::create(&task.path(&name))?;
-    let mut same: Vec<Row> = Vec::new();
-    let mut finish_group = |task: &mut Task<'_>, same: &mut Vec<Row>| -> anyhow::Result<()> {
-        if !same.is_empty() {
-            let link = policy.merge(same, dumps);
-            (1..same.len()).for_each(|_| task.counts.drop(Reason::SameLink));
-            task.counts.record(link.verdict);
-            table.push(link)?;
-            same.clear();
-        }
-        Ok(())
-    };
-    for row in sorter.finish()? {
-        let row = row?;
-        if same.first().is_some_and(|first| (&first.domain, &first.key) != (&row.domain, &row.key)) {
-            finish_group(task, &mut same)?;
-        }
-        same.push(row);
-    }
-    finish_group(task, &mut same)?;
+    merge_rows(sorter.finish()?, policy, dumps, &mut task.counts, |link| table.push(link))?;
     let written = table.finish()?;
     task.wrote(&name, written);
     Ok(())

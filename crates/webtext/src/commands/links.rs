@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use ledger::Counts;
 use ledger::sort::Sorter;
 use ledger::table::TableWriter;
-use ledger::{Counts, Reason};
-use links::dump::{Line, Lines};
-use links::{Karma, KarmaOf, Policy, Row, Submission};
+use links::dump::DumpError;
+use links::{Karma, KarmaOf, Policy, Row, merge_rows, read_dump};
 
 use crate::Ending;
 
@@ -60,64 +60,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let mut counts = Counts::default();
     let mut ending = Ending::Complete;
     for (number, dump) in arguments.dumps.iter().enumerate() {
-        if let Err(error) = read(dump, number as u32, &policy, &mut sorter, &mut counts) {
-            match error.downcast::<links::dump::DumpError>() {
-                Ok(error) => {
-                    eprintln!("unreadable: {:#}", anyhow::Error::from(error));
-                    ending = Ending::SomeUnreadable;
-                }
-                Err(error) => return Err(error),
+        // Records that are no links are counted here, links when they are merged.
+        let read = read_dump(dump, number as u32, &policy, LINE_MAX_BYTES, |line| -> anyhow::Result<()> {
+            match line {
+                Ok(row) => sorter.push(row)?,
+                Err(dropped) => counts.drop(dropped.reason),
             }
+            Ok(())
+        });
+        if let Err(error) = read {
+            let error = error.downcast::<DumpError>()?;
+            eprintln!("unreadable: {:#}", anyhow::Error::from(error));
+            ending = Ending::SomeUnreadable;
         }
     }
     let names: Vec<String> =
         arguments.dumps.iter().map(|d| d.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
     let mut table = TableWriter::create(&arguments.output)?;
-    let mut same: Vec<Row> = Vec::new();
-    let mut rows = sorter.finish()?;
-    loop {
-        let row = rows.next().transpose()?;
-        let ends = row
-            .as_ref()
-            .is_none_or(|row| same.first().is_some_and(|first| (&first.domain, &first.key) != (&row.domain, &row.key)));
-        if ends && !same.is_empty() {
-            let link = policy.merge(&same, &names);
-            (1..same.len()).for_each(|_| counts.drop(Reason::SameLink));
-            counts.record(link.verdict);
-            table.push(link)?;
-            same.clear();
-        }
-        match row {
-            Some(row) => same.push(row),
-            None => break,
-        }
-    }
+    merge_rows(sorter.finish()?, &policy, &names, &mut counts, |link| table.push(link))?;
     table.finish()?;
     super::print_counts(&counts, arguments.json)?;
     Ok(ending)
-}
-
-/// Reads one dump; records that are no links are counted here, links when they are merged.
-fn read(
-    dump: &std::path::Path,
-    number: u32,
-    policy: &Policy,
-    sorter: &mut Sorter<Row>,
-    counts: &mut Counts,
-) -> anyhow::Result<()> {
-    let mut lines = Lines::open(dump, LINE_MAX_BYTES)?;
-    while let Some(line) = lines.next()? {
-        let row = match line {
-            Line::TooLong(_) => Err(Reason::RecordTooLong),
-            Line::Whole(bytes) => match Submission::parse(bytes) {
-                Err(_) => Err(Reason::MalformedRecord),
-                Ok(submission) => policy.submission(&submission, number, 0),
-            },
-        };
-        match row {
-            Ok(row) => sorter.push(Row { line: lines.number(), ..row })?,
-            Err(reason) => counts.drop(reason),
-        }
-    }
-    Ok(())
 }
