@@ -33,6 +33,21 @@ pub struct Edge<K> {
     pub exact: bool,
 }
 
+/// In a larger group not all pairs are compared.
+const ALL_PAIRS_MAX: usize = 32;
+
+/// The pairs of a group of `len` documents that share a band, as places `(a, b)` with `a < b`.
+///
+/// All pairs of up to 32 documents; of more, each with the first and with the one before it: groups of
+/// that size are copies of each other, and these pairs join them without a quadratic number.
+pub fn candidate_pairs(len: usize) -> impl Iterator<Item = (usize, usize)> {
+    (1..len).flat_map(move |b| {
+        let near = if len <= ALL_PAIRS_MAX { 0..b } else { b - 1..b };
+        let first = (len > ALL_PAIRS_MAX && b > 1).then_some(0);
+        first.into_iter().chain(near).map(move |a| (a, b))
+    })
+}
+
 /// A document that another one represents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member<K> {
@@ -125,6 +140,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn pairs_of_a_group() {
+        assert_eq!(candidate_pairs(0).count() + candidate_pairs(1).count(), 0);
+        assert_eq!(candidate_pairs(3).collect::<Vec<_>>(), [(0, 1), (0, 2), (1, 2)]);
+        assert_eq!(candidate_pairs(33).take(4).collect::<Vec<_>>(), [(0, 1), (0, 2), (1, 2), (0, 3)]);
+        assert_eq!(candidate_pairs(33).count(), 63);
+    }
 
     proptest! {
         #[test]

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use dedup::{Edge, clusters, jaccard, shingles};
+use dedup::{Edge, candidate_pairs, clusters, jaccard, shingles};
 use ledger::buckets::{BucketReader, BucketWriter};
 use ledger::manifest::FileRecord;
 use ledger::sort::Sorter;
@@ -18,9 +18,6 @@ use crate::engine::{Run, Stage, Task, TaskPlan};
 use crate::recipe::Near;
 use crate::stages::documents::{BandRow, ExactRow, Member};
 use crate::stages::{paths, sort_memory};
-
-/// In a group of more documents, not all pairs are compared but each with the first and with the one before.
-const ALL_PAIRS_MAX: usize = 32;
 
 /// A pair of documents that share a band; `a` comes first in the order of members.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -140,18 +137,9 @@ fn pairs(task: &mut Task<'_>, rows: &[FileRecord], bucket: u32, files: u32, keep
 fn push_pairs(group: &mut Vec<BandRow>, pairs: &mut BucketWriter<Pair>) -> anyhow::Result<()> {
     let mut members: Vec<Member> = group.drain(..).map(|row| row.member).collect();
     members.sort_unstable();
-    let mut push = |a: &Member, b: &Member| pairs.push(a.file, &Pair { a_row: a.row, a: a.clone(), b: b.clone() });
-    for (i, b) in members.iter().enumerate().skip(1) {
-        if members.len() <= ALL_PAIRS_MAX {
-            for a in &members[..i] {
-                push(a, b)?;
-            }
-        } else {
-            push(&members[0], b)?;
-            if i > 1 {
-                push(&members[i - 1], b)?;
-            }
-        }
+    for (a, b) in candidate_pairs(members.len()) {
+        let (a, b) = (members[a].clone(), members[b].clone());
+        pairs.push(a.file, &Pair { a_row: a.row, a, b })?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use dedup::{Edge, MinHash, clusters, jaccard, shingles, text_hash};
+use dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
 use ledger::{Counts, Reason};
 use serde_json::json;
 
@@ -75,12 +75,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         Ok(())
     })?;
     for members in by_band.values() {
-        for (i, b) in members.iter().enumerate() {
-            for a in &members[..i] {
-                let similarity = jaccard(&wanted[a], &wanted[b]);
-                if similarity >= arguments.jaccard {
-                    edges.push(Edge { a: *a, b: *b, jaccard: similarity, exact: false });
-                }
+        for (a, b) in candidate_pairs(members.len()) {
+            let (a, b) = (members[a], members[b]);
+            let similarity = jaccard(&wanted[&a], &wanted[&b]);
+            if similarity >= arguments.jaccard {
+                edges.push(Edge { a, b, jaccard: similarity, exact: false });
             }
         }
     }
