@@ -142,24 +142,25 @@ pub fn is_known_language(code: &str) -> bool {
     Lang::from_code(iso_639_3(code)).is_some()
 }
 
-/// The three-letter code of the languages that people write with two.
+/// ISO 639-1 codes of the languages that can be told, with those of ISO 639-3.
+#[rustfmt::skip]
+const TWO_LETTERS: &[(&str, &str)] = &[
+    ("af", "afr"), ("ak", "aka"), ("am", "amh"), ("ar", "ara"), ("az", "aze"), ("be", "bel"), ("bg", "bul"),
+    ("bn", "ben"), ("ca", "cat"), ("cs", "ces"), ("cy", "cym"), ("da", "dan"), ("de", "deu"), ("el", "ell"),
+    ("en", "eng"), ("eo", "epo"), ("es", "spa"), ("et", "est"), ("fa", "pes"), ("fi", "fin"), ("fr", "fra"),
+    ("gu", "guj"), ("he", "heb"), ("hi", "hin"), ("hr", "hrv"), ("hu", "hun"), ("hy", "hye"), ("id", "ind"),
+    ("it", "ita"), ("ja", "jpn"), ("jv", "jav"), ("ka", "kat"), ("km", "khm"), ("kn", "kan"), ("ko", "kor"),
+    ("la", "lat"), ("lt", "lit"), ("lv", "lav"), ("mk", "mkd"), ("ml", "mal"), ("mr", "mar"), ("my", "mya"),
+    ("nb", "nob"), ("ne", "nep"), ("nl", "nld"), ("no", "nob"), ("or", "ori"), ("pa", "pan"), ("pl", "pol"),
+    ("pt", "por"), ("ro", "ron"), ("ru", "rus"), ("si", "sin"), ("sk", "slk"), ("sl", "slv"), ("sn", "sna"),
+    ("sr", "srp"), ("sv", "swe"), ("ta", "tam"), ("te", "tel"), ("th", "tha"), ("tk", "tuk"), ("tl", "tgl"),
+    ("tr", "tur"), ("uk", "ukr"), ("ur", "urd"), ("uz", "uzb"), ("vi", "vie"), ("yi", "yid"), ("zh", "cmn"),
+    ("zu", "zul"),
+];
+
+/// The three-letter code of a language that may be written with two.
 fn iso_639_3(code: &str) -> &str {
-    match code {
-        "en" => "eng",
-        "de" => "deu",
-        "fr" => "fra",
-        "es" => "spa",
-        "pt" => "por",
-        "it" => "ita",
-        "nl" => "nld",
-        "ru" => "rus",
-        "pl" => "pol",
-        "sv" => "swe",
-        "da" => "dan",
-        "ja" => "jpn",
-        "zh" => "cmn",
-        other => other,
-    }
+    TWO_LETTERS.binary_search_by_key(&code, |(two, _)| two).map_or(code, |at| TWO_LETTERS[at].1)
 }
 
 /// The first KiB, and one from the middle: a menu at the top does not decide alone.
@@ -199,6 +200,19 @@ mod tests {
         let language = Some(LanguageRule { keep: "en".into(), at_least: 0.5 });
         let rules = Rules { language, drop_wikipedia: true, words_at_least: 10, words_at_most: 1000 };
         assert_eq!(rules.judge(text, source).drop.map(|(reason, _)| reason), expected, "{text}");
+    }
+
+    #[test]
+    fn two_letter_codes_name_languages_that_can_be_told() {
+        assert!(TWO_LETTERS.is_sorted());
+        for (two, three) in TWO_LETTERS {
+            assert!(is_known_language(two), "{two}");
+            assert_eq!(Lang::from_code(*three).map(|lang| lang.code()), Some(*three));
+        }
+        for lang in Lang::all() {
+            assert!(TWO_LETTERS.iter().any(|(_, three)| *three == lang.code()), "{} has no two letters", lang.code());
+        }
+        assert!(!is_known_language("xx"));
     }
 
     #[test]

@@ -173,7 +173,15 @@ impl<T: DeserializeOwned> BucketReader<T> {
         if xxh3_64(&stored) != frame.checksum {
             return Err(self.damaged(frame.offset, "a frame's checksum differs"));
         }
-        self.plain = zstd::bulk::decompress(&stored, frame.plain_bytes as usize).at("decompress", &self.path)?;
+        // Grows with what is there: the length that the index claims is only a limit.
+        let limit_bytes = u64::from(frame.plain_bytes) + 1;
+        self.plain.clear();
+        zstd::Decoder::with_buffer(stored.as_slice())
+            .and_then(|decoder| decoder.take(limit_bytes).read_to_end(&mut self.plain))
+            .at("decompress", &self.path)?;
+        if self.plain.len() as u64 + 1 != limit_bytes {
+            return Err(self.damaged(frame.offset, "a frame's length differs"));
+        }
         self.at = 0;
         Ok(true)
     }
@@ -217,7 +225,7 @@ fn read_index(file: &mut File, path: &Path) -> Result<Vec<Frame>> {
     file.read_exact(&mut footer).at("read", path)?;
     let index_offset = read_u64(&footer, 0);
     let frames = read_u64(&footer, 8);
-    let index_bytes = len_bytes.checked_sub(FOOTER_BYTES + index_offset);
+    let index_bytes = (len_bytes - FOOTER_BYTES).checked_sub(index_offset);
     if &footer[16..] != TAIL || index_bytes != frames.checked_mul(INDEX_ROW_BYTES as u64) {
         return Err(damaged("its footer is not one"));
     }
@@ -232,7 +240,10 @@ fn read_index(file: &mut File, path: &Path) -> Result<Vec<Frame>> {
         plain_bytes: read_u32(row, 20),
         checksum: read_u64(row, 24),
     };
-    Ok(index.chunks_exact(INDEX_ROW_BYTES).map(frame).collect())
+    let frames: Vec<Frame> = index.chunks_exact(INDEX_ROW_BYTES).map(frame).collect();
+    let lies_inside =
+        |frame: &Frame| frame.offset.checked_add(u64::from(frame.stored_bytes)).is_some_and(|end| end <= index_offset);
+    if frames.iter().all(lies_inside) { Ok(frames) } else { Err(damaged("a frame lies outside the file")) }
 }
 
 fn read_u32(bytes: &[u8], at: usize) -> u32 {

@@ -42,8 +42,8 @@ reasons! {
     MalformedUrl = "malformed_url", "The URL cannot be parsed, or has no host.";
     UrlTooLong = "url_too_long", "The URL is longer than the recipe allows.";
     UnsupportedScheme = "unsupported_scheme", "The URL is neither http nor https.";
-    AdultOnly = "adult_only", "Every submission of the link is marked over 18.";
-    OutsideDates = "outside_dates", "No submission of the link lies within the recipe's dates.";
+    AdultOnly = "adult_only", "The submission that decides is marked over 18, and no other is without fault.";
+    OutsideDates = "outside_dates", "The submission that decides lies outside the recipe's dates, and no other is without fault.";
     BlockedDomain = "blocked_domain", "The recipe blocks the link's domain.";
     BlockedExtension = "blocked_extension", "The path ends like a file that is not a page.";
     LowKarma = "low_karma", "The karma is below the recipe's threshold.";

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Field, FieldRef, Schema};
+use arrow_schema::{FieldRef, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
@@ -62,9 +62,7 @@ fn fields_of<T: Row>() -> Result<Vec<FieldRef>, serde_arrow::Error> {
         .enums_without_data_as_strings(true)
         .strings_as_large_utf8(false)
         .allow_null_fields(true);
-    let fields = Vec::<FieldRef>::from_type::<T>(options)?;
-    // The tracer knows nothing of Option; columns stay as it finds them.
-    Ok(fields.into_iter().map(|field| Arc::new(Field::clone(&field))).collect())
+    Vec::<FieldRef>::from_type::<T>(options)
 }
 
 impl<T: Row> TableWriter<T> {
