@@ -13,7 +13,7 @@ use ledger::{Counts, IoContext, Reason, atomic, checksum_file, checksum_hex};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Progress, Recipe, stages};
+use crate::{Progress, Recipe};
 
 /// Samples of dropped records that one manifest keeps for each reason.
 const SAMPLES_A_REASON: usize = 5;
@@ -21,7 +21,7 @@ const SAMPLES_A_REASON: usize = 5;
 const SAMPLE_CHARS: usize = 300;
 
 /// A step of a recipe: an array of tasks that can be planned once all earlier stages are done.
-pub(crate) trait Stage: Sync {
+pub(crate) trait Stage: Send + Sync {
     /// The name, as `--stage` takes it.
     fn name(&self) -> &'static str;
     /// The tasks, in the order of their numbers.
@@ -107,11 +107,11 @@ impl Task<'_> {
     }
 
     /// Keeps the beginning of a dropped record that has no row anywhere.
-    pub(crate) fn sample(&mut self, reason: Reason, place: String, text: &str) {
+    pub(crate) fn sample(&mut self, reason: Reason, place: impl FnOnce() -> String, text: &str) {
         let kept = self.samples_kept.entry(reason).or_default();
         if *kept < SAMPLES_A_REASON {
             *kept += 1;
-            self.samples.push(Sample { reason, place, text: text.chars().take(SAMPLE_CHARS).collect() });
+            self.samples.push(Sample { reason, place: place(), text: text.chars().take(SAMPLE_CHARS).collect() });
         }
     }
 }
@@ -150,6 +150,7 @@ pub struct Selection {
 pub struct Run {
     folder: PathBuf,
     recipe: Recipe,
+    stages: Vec<Box<dyn Stage>>,
     threads: usize,
     progress: Progress,
     stop: &'static AtomicBool,
@@ -183,6 +184,17 @@ pub enum StageState {
     Waiting,
 }
 
+/// Where a stage stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The stage.
+    pub stage: &'static str,
+    /// What stands of it.
+    pub state: StageState,
+    /// Its tasks; none as long as they are not known.
+    pub tasks: Option<u32>,
+}
+
 /// The outcome of a build.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
@@ -200,21 +212,16 @@ impl Summary {
 }
 
 impl Run {
-    /// A run in `folder`; nothing is written yet.
-    ///
-    /// `stop` ends the run between tasks when it becomes true.
-    pub fn new(folder: PathBuf, recipe: Recipe, threads: usize, progress: Progress, stop: &'static AtomicBool) -> Run {
-        Run { folder, recipe, threads: threads.max(1), progress, stop, fingerprints: Mutex::default() }
-    }
-
-    /// Opens a run that was begun, by the recipe in its folder.
-    pub fn open(folder: &Path) -> anyhow::Result<Run> {
-        static NEVER: AtomicBool = AtomicBool::new(false);
-        let path = folder.join("recipe.toml");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("{} is not the folder of a run", folder.display()))?;
-        let recipe = Recipe::parse(&text, &[]).with_context(|| format!("in {}", path.display()))?;
-        Ok(Run::new(folder.to_path_buf(), recipe, 1, Progress::new(true), &NEVER))
+    /// A run of these stages in `folder`; nothing is written yet.
+    pub(crate) fn of_stages(
+        folder: PathBuf,
+        recipe: Recipe,
+        stages: Vec<Box<dyn Stage>>,
+        threads: usize,
+        progress: Progress,
+        stop: &'static AtomicBool,
+    ) -> Run {
+        Run { folder, recipe, stages, threads: threads.max(1), progress, stop, fingerprints: Mutex::default() }
     }
 
     /// The run's folder.
@@ -238,21 +245,21 @@ impl Run {
 
     /// Does what is missing of the selected stages.
     pub fn build(&self, selection: &Selection) -> anyhow::Result<Summary> {
-        let stages = stages::of(&self.recipe);
+        let stages = &self.stages;
         if let Some(name) = &selection.stage
             && !stages.iter().any(|stage| stage.name() == name)
         {
-            return Err(UnknownStage(unknown_stage(name, &stages)).into());
+            return Err(UnknownStage(unknown_stage(name, stages)).into());
         }
         fs::create_dir_all(&self.folder).at("create the folder", &self.folder)?;
         let lock = self.lock(selection.task.is_none())?;
         self.keep_recipe()?;
         if selection.task.is_none() {
             atomic::sweep(&self.folder)?;
-            self.remove_stale_stages(&stages)?;
+            self.remove_stale_stages()?;
         }
         let mut summary = Summary::default();
-        for stage in &stages {
+        for stage in stages {
             match &selection.stage {
                 Some(name) if name != stage.name() => self.require_done(&**stage)?,
                 _ => summary.tasks_run += self.build_stage(&**stage, selection.task)?,
@@ -312,23 +319,24 @@ impl Run {
     }
 
     /// What stands of each stage, in order. Plans nothing behind the first stage that is not done.
-    pub fn states(&self) -> anyhow::Result<Vec<(&'static str, StageState)>> {
-        let mut states = Vec::new();
+    pub fn standings(&self) -> anyhow::Result<Vec<Standing>> {
+        let mut standings = Vec::new();
         let mut waiting = false;
-        for stage in stages::of(&self.recipe) {
-            let state = if waiting {
-                StageState::Waiting
+        for stage in &self.stages {
+            let (state, tasks) = if waiting {
+                (StageState::Waiting, None)
             } else {
                 let plan = stage.plan(self)?;
                 let missing: Vec<u32> = (0..plan.len() as u32)
                     .filter(|&i| !self.is_done(stage.name(), i, plan.len(), &plan[i as usize]))
                     .collect();
-                if missing.is_empty() { StageState::Done } else { StageState::Missing(missing) }
+                let state = if missing.is_empty() { StageState::Done } else { StageState::Missing(missing) };
+                (state, Some(plan.len() as u32))
             };
             waiting |= state != StageState::Done;
-            states.push((stage.name(), state));
+            standings.push(Standing { stage: stage.name(), state, tasks });
         }
-        Ok(states)
+        Ok(standings)
     }
 
     fn require_done(&self, stage: &dyn Stage) -> anyhow::Result<()> {
@@ -483,13 +491,13 @@ impl Run {
     }
 
     /// Removes the tasks of stages that the recipe no longer has, so that nothing reads their outputs.
-    fn remove_stale_stages(&self, stages: &[Box<dyn Stage>]) -> anyhow::Result<()> {
+    fn remove_stale_stages(&self) -> anyhow::Result<()> {
         let folder = self.folder.join("tasks");
         let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
         for entry in entries {
             let path = entry.at("list", &folder)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if !stages.iter().any(|stage| stage.name() == name) {
+            if !self.stages.iter().any(|stage| stage.name() == name) {
                 self.remove_stale(&name, 0)?;
             }
         }

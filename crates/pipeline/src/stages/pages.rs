@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use ledger::buckets::{BucketReader, BucketWriter};
 use ledger::manifest::FileRecord;
 use ledger::sort::Sorter;
@@ -88,7 +89,14 @@ impl Stage for Pack {
 fn html_files(folder: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let list = folder.join("urls.tsv");
     let urls = if list.is_file() { std::fs::read_to_string(&list).at("read", &list)? } else { String::new() };
-    let urls: BTreeMap<&str, &str> = urls.lines().filter_map(|line| line.split_once('\t')).collect();
+    let urls: BTreeMap<&str, &str> = urls
+        .lines()
+        .enumerate()
+        .map(|(number, line)| {
+            let fault = || format!("{}, line {}: not a path, a tab and a URL", list.display(), number + 1);
+            line.split_once('\t').with_context(fault)
+        })
+        .collect::<anyhow::Result<_>>()?;
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(at) = folders.pop() {
@@ -126,7 +134,7 @@ fn pack(task: &mut Task<'_>, files: &[(PathBuf, String)], number: usize, limit_b
         };
         if html.len() as u64 > limit_bytes {
             task.counts.drop(Reason::PageTooLarge);
-            task.sample(Reason::PageTooLarge, shown.into_owned(), &format!("{} bytes", html.len()));
+            task.sample(Reason::PageTooLarge, || shown.into_owned(), &format!("{} bytes", html.len()));
             continue;
         }
         let record = NewRecord {
@@ -219,7 +227,7 @@ fn index(task: &mut Task<'_>, path: &Path, number: u32, limit_bytes: u64, bucket
                     task.unreadable(&shown, &error);
                 }
                 task.counts.drop(Reason::MalformedPage);
-                task.sample(Reason::MalformedPage, format!("{shown} at byte {}", location.offset), &what);
+                task.sample(Reason::MalformedPage, || format!("{shown} at byte {}", location.offset), &what);
             }
             Event::Record(record) => match capture(&record, number) {
                 Err(reason) => task.counts.drop(reason),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pipeline::{Run, StageState};
+use pipeline::{Run, StageState, Standing};
 
 use crate::Ending;
 
@@ -19,21 +19,24 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let run = Run::open(&arguments.run)?;
     let mut rows = Vec::new();
-    for (name, state) in run.states()? {
-        let totals = run.totals(name)?;
-        rows.push(
-            serde_json::json!({"stage": name, "state": state, "tasks_done": totals.tasks, "counts": totals.counts}),
-        );
+    for standing in run.standings()? {
+        let Standing { stage, state, tasks } = standing;
+        let totals = run.totals(stage)?;
         if arguments.json {
+            rows.push(serde_json::json!({
+                "stage": stage, "state": state, "tasks": tasks, "tasks_done": totals.tasks, "counts": totals.counts,
+            }));
             continue;
         }
         let state = match state {
             StageState::Done => "done".to_owned(),
             StageState::Waiting => "waiting".to_owned(),
-            StageState::Missing(tasks) => format!("{} tasks missing: {}", tasks.len(), ranges(&tasks)),
+            StageState::Missing(missing) => {
+                format!("{} of {} tasks missing: {}", missing.len(), tasks.unwrap_or_default(), ranges(&missing))
+            }
         };
         println!(
-            "{name:17} {state:28} {:>9} read {:>9} kept {:>9} dropped",
+            "{stage:17} {state:28} {:>9} read {:>9} kept {:>9} dropped",
             totals.counts.read,
             totals.counts.kept,
             totals.counts.dropped_total()

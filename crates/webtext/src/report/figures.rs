@@ -51,8 +51,8 @@ pub struct Figures {
 impl Figures {
     pub fn gather(run: &Run) -> anyhow::Result<Figures> {
         let mut figures = Figures::default();
-        for (stage, _) in run.states()? {
-            figures.stages.push(run.totals(stage)?);
+        for standing in run.standings()? {
+            figures.stages.push(run.totals(standing.stage)?);
         }
         let mut duplicates = BTreeMap::new();
         for table in run.outputs("dedup.cluster", "duplicates/")? {
