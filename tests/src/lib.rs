@@ -22,12 +22,16 @@ pub fn real_data(test: &str) -> Option<PathBuf> {
 }
 
 /// A binary of the workspace, built as the tests are.
+///
+/// The command is that of the tests without running them: dependencies get the same features, so after
+/// `cargo test --workspace` nothing is compiled again. Cargo builds the binaries with the tests because each
+/// of their packages has a test of its command line.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--quiet", "--workspace", "--bins"])
+            .args(["test", "--quiet", "--workspace", "--no-run"])
             .current_dir(root())
             .status()
             .unwrap();

@@ -1,7 +1,6 @@
 //! What is broken gets a name and an exit code; what is not broken beside it is kept.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -231,6 +230,4 @@ fn bpe_names_the_byte_that_is_no_utf8() {
     assert!(stderr(&output).contains("at byte 12: invalid UTF-8"), "{}", stderr(&output));
     assert!(!case.path("ids.txt").exists());
     check(&mut encode(&["--lossy"]), 0);
-    let mut stdout = std::io::stdout();
-    stdout.flush().unwrap();
 }
