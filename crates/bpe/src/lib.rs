@@ -21,12 +21,15 @@ mod classes;
 mod encode;
 pub mod formats;
 pub mod input;
+mod merges;
 pub mod pretokenize;
+mod simd;
 mod tokenizer;
 pub mod tokens;
 pub mod train;
 #[cfg(feature = "twin")]
 pub mod twin;
+mod words;
 
 pub use encode::Encoder;
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};

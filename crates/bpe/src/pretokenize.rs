@@ -8,8 +8,12 @@
 //!
 //! What follows from it: contractions are lower-case with an ASCII apostrophe; only U+0020 is taken as a
 //! prefix; a run of white space before something else leaves its last character to what follows.
+//!
+//! There are two scanners of the same places: [`pretokens`] goes from one pretoken to the next;
+//! [`visit`] finds all borders in 64 bytes of ASCII at once, and asks the first one for the rest.
 
 use crate::classes::{ASCII, CharClass, class_of};
+use crate::simd::{Kernel, Masks};
 
 /// The pretokens of a text, in order; joined they are the text.
 ///
@@ -42,6 +46,79 @@ impl<'a> Iterator for Pretokens<'a> {
         self.at = end_of_pretoken(self.text, start);
         Some(&self.text[start..self.at])
     }
+}
+
+/// Bytes that a block of a text has: 64 whose borders are found, and what a border or a load may look at behind.
+pub(crate) const BLOCK_BYTES: usize = 80;
+
+/// What is done with the pretokens of a text.
+pub(crate) trait Visitor {
+    /// Takes the pretokens that lie whole in a block, the first of which begins at byte `at` of the text and
+    /// at the first of the block; each bit is the end of one.
+    fn block(&mut self, at: usize, block: &[u8; BLOCK_BYTES], ends: u64);
+    /// Takes a single pretoken that begins at byte `at` of the text.
+    fn single(&mut self, at: usize, pretoken: &[u8]);
+}
+
+/// Shows the pretokens of a text to a visitor, in order. To be inlined where a kernel is known.
+#[inline(always)]
+pub(crate) fn visit<K: Kernel>(text: &str, visitor: &mut impl Visitor) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(block) = bytes[at..].first_chunk::<BLOCK_BYTES>() {
+        let ends = ends_in_block::<K>(block);
+        if ends == 0 {
+            // Longer than a block, or with a character beyond ASCII.
+            let end = end_of_pretoken(text, at);
+            visitor.single(at, &bytes[at..end]);
+            at = end;
+        } else {
+            visitor.block(at, block, ends);
+            at += 63 - ends.leading_zeros() as usize;
+        }
+    }
+    while at < bytes.len() {
+        let end = end_of_pretoken(text, at);
+        visitor.single(at, &bytes[at..end]);
+        at = end;
+    }
+}
+
+/// The ends of the pretokens that lie whole within the first 63 bytes of a block that begins with one.
+///
+/// A border is found from the classes of its two sides and of one character behind it, so none is
+/// found behind the last byte but one, nor from one byte before a character beyond ASCII.
+#[inline(always)]
+fn ends_in_block<K: Kernel>(block: &[u8; BLOCK_BYTES]) -> u64 {
+    let (head, _) = block.split_first_chunk::<64>().expect("a block is longer");
+    let Masks { letters, numbers, spaces, blanks, apostrophes, wide } = K::masks(head);
+    let others = !(letters | numbers | spaces);
+    // Where a run of a class begins. A blank before it begins it instead.
+    let begins = |class: u64| class & !(class << 1);
+    let others_begin = begins(others) & !(blanks << 1);
+    let words = (begins(letters) | begins(numbers)) & !(blanks << 1) | others_begin;
+    // White space: the run, and its last character, which is left to what follows.
+    let last_of_run = spaces & !(spaces >> 1);
+    let mut borders = words | begins(spaces) | last_of_run;
+    let mut known = (1u64 << 63) - 1;
+    if wide != 0 {
+        known = ((1u64 << wide.trailing_zeros()) - 1) >> 1;
+    }
+    let mut contractions = others_begin & apostrophes & known;
+    while contractions != 0 {
+        let place = contractions.trailing_zeros() as usize;
+        contractions &= contractions - 1;
+        if let Some(len) = contraction(&block[place + 1..]) {
+            let end = place + 1 + len;
+            if end >= 63 || known >> end & 1 == 0 {
+                // Its end is not within what is known: it is left to the next block.
+                known &= (2 << place) - 1;
+                break;
+            }
+            borders = borders & !(2 << place) | 1 << end;
+        }
+    }
+    borders & known & !1
 }
 
 /// Where the pretoken that begins at `start` ends. `start` is a character boundary inside the text.

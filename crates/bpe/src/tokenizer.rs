@@ -8,8 +8,11 @@ use crate::byte_order::{BYTE_OF_ID, ID_OF_BYTE};
 use crate::{END_OF_TEXT, formats};
 
 /// The number of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, bytemuck::Pod, bytemuck::Zeroable,
+)]
 #[serde(transparent)]
+#[repr(transparent)]
 pub struct TokenId(pub u32);
 
 /// A vocabulary that cannot be used, or ids that cannot be decoded.

@@ -3,6 +3,7 @@
 //! Every fast path of this crate is held against these functions, in tests and in fuzzing.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 
@@ -13,29 +14,40 @@ pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L
 
 /// Pretokens by the regular expression.
 pub fn pretokens(text: &str) -> Vec<&str> {
-    let pattern = Regex::new(PATTERN).expect("a constant pattern");
-    pattern.find_iter(text).map(|found| found.expect("no backtracking limit is reached").as_str()).collect()
+    static REGEX: LazyLock<Regex> = LazyLock::new(|| Regex::new(PATTERN).expect("a constant pattern"));
+    REGEX.find_iter(text).map(|found| found.expect("no backtracking limit is reached").as_str()).collect()
 }
 
-/// Ids by the textbook: merge the pair of lowest rank, leftmost first, until there is none.
-pub fn encode(tokenizer: &Tokenizer, text: &str) -> Vec<TokenId> {
-    let ranks: HashMap<(TokenId, TokenId), usize> =
-        tokenizer.merges().enumerate().map(|(rank, (left, right, _))| ((left, right), rank)).collect();
-    let merged: HashMap<(TokenId, TokenId), TokenId> =
-        tokenizer.merges().map(|(left, right, id)| ((left, right), id)).collect();
-    let mut ids = Vec::new();
-    for pretoken in pretokens(text) {
-        let mut word: Vec<TokenId> = pretoken.bytes().map(|byte| tokenizer.id_of_byte(byte)).collect();
+/// Encodes by the textbook.
+pub struct Twin {
+    /// Pair to rank.
+    ranks: HashMap<(TokenId, TokenId), u32>,
+    bytes: [TokenId; 256],
+}
+
+impl Twin {
+    /// The twin of a tokenizer.
+    pub fn new(tokenizer: &Tokenizer) -> Twin {
+        let ranks = tokenizer.merges().enumerate().map(|(rank, (left, right, _))| ((left, right), rank as u32));
+        Twin { ranks: ranks.collect(), bytes: std::array::from_fn(|byte| tokenizer.id_of_byte(byte as u8)) }
+    }
+
+    /// Ids of a text.
+    pub fn encode(&self, text: &str) -> Vec<TokenId> {
+        pretokens(text).into_iter().flat_map(|pretoken| self.merge(pretoken.as_bytes())).collect()
+    }
+
+    /// Ids of one pretoken: merge the pair of lowest rank, leftmost first, until there is none.
+    pub fn merge(&self, pretoken: &[u8]) -> Vec<TokenId> {
+        let mut word: Vec<TokenId> = pretoken.iter().map(|&byte| self.bytes[byte as usize]).collect();
         loop {
             let pairs = word.windows(2).enumerate();
-            let best = pairs.filter_map(|(at, pair)| Some((ranks.get(&(pair[0], pair[1]))?, at))).min();
-            let Some((_, at)) = best else { break };
-            word[at] = merged[&(word[at], word[at + 1])];
+            let best = pairs.filter_map(|(at, pair)| Some((*self.ranks.get(&(pair[0], pair[1]))?, at))).min();
+            let Some((rank, at)) = best else { return word };
+            word[at] = TokenId(256 + rank);
             word.remove(at + 1);
         }
-        ids.extend(word);
     }
-    ids
 }
 
 /// Merges by recounting everything after each one. The order of ties is Hugging Face's.
