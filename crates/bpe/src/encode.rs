@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::merges::Merges;
-use crate::pretokenize::{BLOCK_BYTES, Visitor, visit};
+use crate::pretokenize::{BLOCK_BYTES, Visitor, last_border, visit};
 use crate::simd::{Kernel, WithKernel, with_kernel};
 use crate::words::{Key, Lines, WORD_MAX_BYTES, WORD_MAX_IDS, Words};
 use crate::{TokenId, Tokenizer};
@@ -30,7 +30,7 @@ impl Clone for Encoder<'_> {
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder for `tokenizer`. Time and memory linear in its merges (some 4 ms for GPT-2's), and 16 MiB.
+    /// An encoder for `tokenizer`. Time and memory linear in its merges (some 4 ms for GPT-2's), and 4 to 16 MiB.
     pub fn new(tokenizer: &'a Tokenizer) -> Encoder<'a> {
         let merges = Merges::new(tokenizer);
         let mut words = Words::new();
@@ -55,8 +55,7 @@ impl<'a> Encoder<'a> {
     ///
     /// Time linear in the text for ordinary text, O(n log n) in the longest pretoken at worst.
     pub fn encode_into(&mut self, text: &str, ids: &mut Vec<TokenId>) {
-        let Encoder { merges, words, chunk, .. } = self;
-        with_kernel(EncodeText { merges, words: words.lines(), chunk, text, sink: ids });
+        self.encode_to(text, ids);
     }
 }
 
@@ -72,8 +71,9 @@ fn remember_tokens(tokenizer: &Tokenizer, merges: &Merges, words: &mut Lines<'_>
                 let mut from = [0; 16];
                 from[..bytes.len()].copy_from_slice(bytes);
                 let key = Key::of(from, bytes.len());
-                words.ask_for(key.line());
-                keys.push((key, key.line(), id));
+                let line = words.line_of(key);
+                words.ask_for(line);
+                keys.push((key, line, id));
             }
         }
         for (key, line, id) in keys.drain(..) {
@@ -105,6 +105,9 @@ struct Chunk {
     made: Vec<u32>,
 }
 
+/// Bytes of a text that are encoded before the memory of words may grow.
+const PART_BYTES: usize = 4 << 20;
+
 /// The line of a pretoken that is too long to be remembered.
 const LONG: u32 = u32::MAX;
 
@@ -130,6 +133,141 @@ impl Chunk {
             unknown: Vec::new(),
             made: Vec::new(),
         })
+    }
+}
+
+/// What becomes of special tokens that stand in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Specials {
+    /// They are ordinary text.
+    Ordinary,
+    /// They are their ids. Only for texts that may speak to the model.
+    Allowed,
+    /// They are an error.
+    Refused,
+}
+
+/// A text holds a special token that it must not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text holds the special token {special:?} at byte {at}")]
+pub struct SpecialInText {
+    /// The token.
+    pub special: String,
+    /// Its first byte.
+    pub at: usize,
+}
+
+impl Encoder<'_> {
+    /// Number of ids of a text, without making them.
+    ///
+    /// ```
+    /// let gpt2 = bpe::Tokenizer::gpt2();
+    /// assert_eq!(bpe::Encoder::new(&gpt2).count("Hello world"), 2);
+    /// ```
+    pub fn count(&mut self, text: &str) -> u64 {
+        let mut count = Count(0);
+        self.encode_to(text, &mut count);
+        count.0
+    }
+
+    /// The ids of a text that may hold special tokens. Of two that begin at one place, the longer counts.
+    ///
+    /// ```
+    /// use bpe::{Encoder, Specials, TokenId, Tokenizer};
+    /// let gpt2 = Tokenizer::gpt2();
+    /// let mut encoder = Encoder::new(&gpt2);
+    /// let ids = encoder.encode_with("Hello<|endoftext|>", Specials::Allowed)?;
+    /// assert_eq!(ids, [TokenId(15496), TokenId(50256)]);
+    /// assert!(encoder.encode_with("Hello<|endoftext|>", Specials::Refused).is_err());
+    /// # Ok::<(), bpe::SpecialInText>(())
+    /// ```
+    ///
+    /// # Errors
+    /// With [`Specials::Refused`], when the text holds one.
+    pub fn encode_with(&mut self, text: &str, specials: Specials) -> Result<Vec<TokenId>, SpecialInText> {
+        let mut ids = Vec::new();
+        let mut at = 0;
+        while specials != Specials::Ordinary
+            && let Some((place, special)) = self.next_special(&text[at..])
+        {
+            if specials == Specials::Refused {
+                return Err(SpecialInText { special: special.to_owned(), at: at + place });
+            }
+            let (id, len) = (self.tokenizer.special(special), special.len());
+            self.encode_into(&text[at..at + place], &mut ids);
+            ids.extend(id);
+            at += place + len;
+        }
+        self.encode_into(&text[at..], &mut ids);
+        Ok(ids)
+    }
+
+    fn next_special(&self, text: &str) -> Option<(usize, &str)> {
+        let found = self.tokenizer.specials().iter().filter(|special| !special.is_empty());
+        let found = found.filter_map(|special| Some((text.find(special.as_str())?, special.as_str())));
+        found.min_by_key(|(place, special)| (*place, std::cmp::Reverse(special.len())))
+    }
+}
+
+/// The ids of a text that grows, each given out as soon as nothing that follows can change it.
+///
+/// ```
+/// use bpe::{Encoder, GrowingText, Tokenizer};
+/// let gpt2 = Tokenizer::gpt2();
+/// let mut text = GrowingText::new(Encoder::new(&gpt2));
+/// let mut ids = Vec::new();
+/// for part in ["The ti", "de came", " in"] {
+///     text.push(part, &mut ids);
+/// }
+/// text.finish(&mut ids);
+/// assert_eq!(ids, Encoder::new(&gpt2).encode("The tide came in"));
+/// ```
+pub struct GrowingText<'a> {
+    encoder: Encoder<'a>,
+    /// What stands behind the last border: its ids may still change.
+    rest: String,
+}
+
+impl<'a> GrowingText<'a> {
+    /// No text yet.
+    pub fn new(encoder: Encoder<'a>) -> GrowingText<'a> {
+        GrowingText { encoder, rest: String::new() }
+    }
+
+    /// Adds to the text and appends the ids that are certain now. Time linear in what is added, as long as
+    /// there is white space in it.
+    pub fn push(&mut self, text: &str, ids: &mut Vec<TokenId>) {
+        self.rest.push_str(text);
+        if let Some(border) = last_border(self.rest.as_bytes()) {
+            self.encoder.encode_into(&self.rest[..border], ids);
+            self.rest.drain(..border);
+        }
+    }
+
+    /// The ids of what is not certain yet, if the text ended here.
+    pub fn uncertain(&mut self) -> Vec<TokenId> {
+        self.encoder.encode(&self.rest)
+    }
+
+    /// Ends the text and appends the last ids. Another text can be begun.
+    pub fn finish(&mut self, ids: &mut Vec<TokenId>) {
+        self.encoder.encode_into(&self.rest, ids);
+        self.rest.clear();
+    }
+}
+
+impl Encoder<'_> {
+    fn encode_to(&mut self, text: &str, sink: &mut impl Sink) {
+        let Encoder { merges, words, chunk, .. } = self;
+        let mut rest = text;
+        while !rest.is_empty() {
+            // In parts, so that the memory of words can grow in between.
+            let end = if rest.len() <= PART_BYTES { None } else { last_border(&rest.as_bytes()[..PART_BYTES]) };
+            let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            with_kernel(EncodeText { merges, words: words.lines(), chunk, text: part, sink });
+            words.grow_if_crowded();
+            rest = behind;
+        }
     }
 }
 
@@ -187,7 +325,7 @@ impl<S: Sink> Visitor for EncodeText<'_, S> {
 impl<S: Sink> EncodeText<'_, S> {
     #[inline(always)]
     fn push(&mut self, key: Key) {
-        let line = key.line();
+        let line = self.words.line_of(key);
         self.words.ask_for(line);
         let place = self.chunk.len % CHUNK_WORDS;
         self.chunk.keys[place] = key;
@@ -215,8 +353,8 @@ impl<S: Sink> EncodeText<'_, S> {
         let mut ids = 0;
         for (&key, &line) in keys.iter().zip(&*lines).take(*len) {
             let to = found[ids..].first_chunk_mut().expect("room for four ids a pretoken");
-            // A long pretoken's line is no line; whatever is found there is not it.
-            match self.words.find(key, line).filter(|_| line != LONG) {
+            let known = if line == LONG { None } else { self.words.find(key, line) };
+            match known {
                 Some((four, count)) => {
                     // All four are copied: their number cannot be foreseen.
                     *to = *four;
@@ -284,7 +422,7 @@ impl WithKernel for MergeUnknown<'_, '_> {
             done.push((number, start..made.len()));
             if count <= WORD_MAX_IDS {
                 let ids = *ids.first_chunk().expect("sixteen are more than four");
-                self.words.remember(key, key.line(), ids, count);
+                self.words.remember(key, self.words.line_of(key), ids, count);
             }
         });
         for (number, ids) in done {
@@ -297,6 +435,15 @@ impl WithKernel for MergeUnknown<'_, '_> {
 trait Sink {
     /// Takes the next ids of the text.
     fn take(&mut self, ids: &[u32]);
+}
+
+struct Count(u64);
+
+impl Sink for Count {
+    #[inline(always)]
+    fn take(&mut self, ids: &[u32]) {
+        self.0 += ids.len() as u64;
+    }
 }
 
 impl Sink for Vec<TokenId> {
@@ -392,8 +539,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn special_tokens() {
+        let tokenizer = Tokenizer::from_merges(&[], &["<|a|>", "<|a|>b", "end"]).unwrap();
+        let mut encoder = Encoder::new(&tokenizer);
+        let mut ids =
+            |text| encoder.encode_with(text, Specials::Allowed).unwrap().iter().map(|id| id.0).collect::<Vec<_>>();
+        assert_eq!(ids("<|a|>b<|a|>end"), [257, 256, 258]);
+        assert_eq!(ids("x"), [87]);
+        let refused = encoder.encode_with("x end", Specials::Refused).unwrap_err();
+        assert_eq!((refused.special.as_str(), refused.at), ("end", 2));
+        assert_eq!(encoder.encode_with("end", Specials::Ordinary).unwrap().len(), 3);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_text_may_grow_by_any_parts(parts in proptest::collection::vec("[ a'slé\n1.]{0,12}", 0..12)) {
+            let mut growing = GrowingText::new(ENCODER.with_borrow(Encoder::clone));
+            let (mut ids, mut text) = (Vec::new(), String::new());
+            for part in parts {
+                growing.push(&part, &mut ids);
+                text.push_str(&part);
+                let so_far: Vec<TokenId> = ids.iter().copied().chain(growing.uncertain()).collect();
+                prop_assert_eq!(so_far, TWIN.encode(&text));
+            }
+            growing.finish(&mut ids);
+            prop_assert_eq!(ids, TWIN.encode(&text));
+            let count = ENCODER.with_borrow_mut(|encoder| encoder.count(&text));
+            prop_assert_eq!(count as usize, TWIN.encode(&text).len());
+        }
 
         #[test]
         fn any_text_is_encoded_as_the_twin_does(text: String) {

@@ -1,20 +1,32 @@
-//! Documents out of files: plain text, JSON Lines or Parquet; plain, `.gz` or `.zst`.
+//! Texts out of files: plain text, JSON Lines or Parquet; plain, `.gz` or `.zst`.
 //!
 //! | name ends in | documents |
 //! | --- | --- |
-//! | `.jsonl`, `.json` (also `.zst`, `.gz`) | the `text` field of each line |
+//! | `.jsonl`, `.json`, `.ndjson` (also `.zst`, `.gz`) | the `text` field of each line |
 //! | `.parquet` | the `text` column |
 //! | anything else (also `.zst`, `.gz`) | the file, or its parts between a separator |
+//!
+//! [`Batches`] reads and decompresses; a [`Batch`] is taken apart elsewhere, so that threads can share the
+//! rest of the work. A document of any length comes in pieces that can be encoded one by one.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-/// A document could not be read.
+use crate::pretokenize::last_border;
+
+/// Bytes of a batch, about: enough that threads need not meet often.
+const BATCH_BYTES: usize = 2 << 20;
+/// Rows of a Parquet file that are one batch.
+const BATCH_ROWS: usize = 256;
+
+/// A text could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}{}", path.display(), place.as_deref().map(|p| format!(" at {p}")).unwrap_or_default())]
 pub struct InputError {
@@ -28,29 +40,204 @@ pub struct InputError {
 }
 
 /// How files are read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Cuts plain text into documents; the separator belongs to none.
     pub separator: Option<String>,
     /// Replace invalid UTF-8 by U+FFFD instead of failing with the byte's offset.
     pub lossy: bool,
+    /// Longest line of JSON Lines. Default: 128 MiB.
+    pub line_max_bytes: usize,
 }
 
-/// The documents of one file, in order. Memory: one document, or one batch of a Parquet file.
-pub struct Documents {
-    path: PathBuf,
-    kind: Kind,
+impl Default for Options {
+    fn default() -> Options {
+        Options { separator: None, lossy: false, line_max_bytes: 128 << 20 }
+    }
 }
 
-enum Kind {
-    Lines { reader: Box<dyn BufRead + Send>, line: u64, lossy: bool },
-    Parts { reader: Box<dyn BufRead + Send>, options: Options, offset: u64, held: Vec<u8>, at: usize, ended: bool },
-    Parquet { batches: ParquetRecordBatchReader, rows: std::vec::IntoIter<String> },
+/// A part of a file, of about 2 MiB, that can be taken apart without the others.
+#[derive(Debug)]
+pub struct Batch {
+    path: Arc<PathBuf>,
+    options: Arc<Options>,
+    /// What tells the batch's first document from all others of the file.
+    place: u64,
+    content: Content,
 }
 
-impl Documents {
+#[derive(Debug)]
+enum Content {
+    /// Whole lines, the first of which has this number.
+    Lines { bytes: Vec<u8>, first: u64 },
+    /// Plain text from this byte on. `open`: its first piece goes on with a document; `ends`: the file ends here.
+    Text { bytes: Vec<u8>, offset: u64, open: bool, ends: bool },
+    /// Rows of a Parquet file.
+    Rows(Vec<String>),
+}
+
+impl Batch {
+    /// Calls `each` with the pieces in order, and whether a piece is the last of its document.
+    ///
+    /// Pieces of a document are cut where no pretoken lies across: encoded one by one they give the ids of
+    /// the whole.
+    ///
+    /// # Errors
+    /// [`InputError`] with the line or byte; or what `each` returns.
+    pub fn for_each_piece<E: From<InputError>>(
+        &self,
+        mut each: impl FnMut(&str, bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &self.content {
+            Content::Rows(rows) => rows.iter().try_for_each(|text| each(text, true)),
+            Content::Lines { bytes, first } => {
+                for (number, line) in (*first..).zip(bytes.split(|&byte| byte == b'\n')) {
+                    if !line.trim_ascii().is_empty() {
+                        let text =
+                            self.text_of_line(line).map_err(|source| self.fault(format!("line {number}"), source))?;
+                        each(&text, true)?;
+                    }
+                }
+                Ok(())
+            }
+            Content::Text { bytes, offset, open, ends } => self.pieces_of_text(bytes, *offset, *open, *ends, each),
+        }
+    }
+
+    /// Whether the first piece goes on with the document that the batch before ended in.
+    pub fn is_open(&self) -> bool {
+        matches!(self.content, Content::Text { open: true, .. })
+    }
+
+    /// Bytes of the batch before it is taken apart.
+    pub fn len_bytes(&self) -> usize {
+        match &self.content {
+            Content::Lines { bytes, .. } | Content::Text { bytes, .. } => bytes.len(),
+            Content::Rows(rows) => rows.iter().map(String::len).sum(),
+        }
+    }
+
+    /// The same for a share of the documents, 0 to 1, chosen by a hash of the file's name and their place in it:
+    /// the line, the row of a batch, or the first byte.
+    ///
+    /// # Errors
+    /// As [`Batch::for_each_piece`].
+    pub fn for_each_sampled_piece<E: From<InputError>>(
+        &self,
+        share: f64,
+        mut each: impl FnMut(&str, bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if share >= 1.0 {
+            return self.for_each_piece(each);
+        }
+        let name = self.path.file_name().unwrap_or_default().as_encoded_bytes();
+        let seed = xxhash_rust::xxh3::xxh3_64(name);
+        let is_chosen = |place: u64| {
+            let hash = xxhash_rust::xxh3::xxh3_64_with_seed(&place.to_le_bytes(), seed);
+            (hash as f64) < share * u64::MAX as f64
+        };
+        let mut place = self.place;
+        let mut taken = is_chosen(place);
+        self.for_each_piece(|piece, ends| {
+            if taken {
+                each(piece, ends)?;
+            }
+            if ends {
+                place += 1;
+                taken = is_chosen(place);
+            }
+            Ok(())
+        })
+    }
+
+    fn text_of_line<'l>(&self, line: &'l [u8]) -> Result<Cow<'l, str>, serde_json::Error> {
+        #[derive(serde::Deserialize)]
+        struct Row<'a> {
+            #[serde(borrow)]
+            text: Cow<'a, str>,
+        }
+        if self.options.lossy && std::str::from_utf8(line).is_err() {
+            let line = String::from_utf8_lossy(line);
+            return serde_json::from_str::<Row<'_>>(&line).map(|row| Cow::Owned(row.text.into_owned()));
+        }
+        serde_json::from_slice::<Row<'l>>(line).map(|row| row.text)
+    }
+
+    fn pieces_of_text<E: From<InputError>>(
+        &self,
+        bytes: &[u8],
+        offset: u64,
+        mut open: bool,
+        ends: bool,
+        mut each: impl FnMut(&str, bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let separator = self.options.separator.as_deref().unwrap_or("").as_bytes();
+        let mut at = 0;
+        if !separator.is_empty() {
+            for found in memchr::memmem::find_iter(bytes, separator) {
+                each(&self.text(&bytes[at..found], offset + at as u64)?, true)?;
+                at = found + separator.len();
+                open = false;
+            }
+        }
+        let rest = &bytes[at..];
+        if !rest.is_empty() || (ends && open) {
+            each(&self.text(rest, offset + at as u64)?, ends)?;
+        }
+        Ok(())
+    }
+
+    fn text<'b>(&self, bytes: &'b [u8], offset: u64) -> Result<Cow<'b, str>, InputError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Borrowed(text)),
+            Err(_) if self.options.lossy => Ok(String::from_utf8_lossy(bytes)),
+            Err(error) => {
+                let place = format!("byte {}", offset + error.valid_up_to() as u64);
+                Err(self.fault(place, "invalid UTF-8; --lossy replaces it by U+FFFD"))
+            }
+        }
+    }
+
+    fn fault(&self, place: String, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InputError {
+        InputError { path: self.path.to_path_buf(), place: Some(place), source: source.into() }
+    }
+}
+
+/// The batches of one file, in order. Memory: two batches, or two of the longest line.
+pub struct Batches {
+    path: Arc<PathBuf>,
+    options: Arc<Options>,
+    source: Source,
+}
+
+enum Source {
+    Lines {
+        reader: Box<dyn BufRead + Send>,
+        held: Vec<u8>,
+        line: u64,
+        ended: bool,
+    },
+    /// `begun` is the first byte of the document that is open.
+    Text {
+        reader: Box<dyn BufRead + Send>,
+        held: Vec<u8>,
+        offset: u64,
+        open: bool,
+        begun: u64,
+        ended: bool,
+    },
+    Parquet {
+        batches: ParquetRecordBatchReader,
+        row: u64,
+    },
+}
+
+impl Batches {
     /// Opens a file; its kind is told by its name, its compression by its first bytes.
-    pub fn open(path: &Path, options: &Options) -> Result<Documents, InputError> {
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no Parquet file with a column `text`.
+    pub fn open(path: &Path, options: &Arc<Options>) -> Result<Batches, InputError> {
         let fault = |source: Box<dyn std::error::Error + Send + Sync>| InputError {
             path: path.to_path_buf(),
             place: None,
@@ -58,140 +245,200 @@ impl Documents {
         };
         let name = path.to_string_lossy();
         let name = name.trim_end_matches(".zst").trim_end_matches(".gz");
-        let kind = if name.ends_with(".parquet") {
+        let source = if name.ends_with(".parquet") {
             let file = File::open(path).map_err(|e| fault(e.into()))?;
-            Kind::Parquet { batches: text_column(file).map_err(fault)?, rows: Vec::new().into_iter() }
+            Source::Parquet { batches: text_column(file).map_err(fault)?, row: 0 }
         } else {
             let reader = open_plain(path).map_err(|e| fault(e.into()))?;
-            if name.ends_with(".jsonl") || name.ends_with(".json") || name.ends_with(".ndjson") {
-                Kind::Lines { reader, line: 0, lossy: options.lossy }
+            if [".jsonl", ".json", ".ndjson"].iter().any(|ending| name.ends_with(ending)) {
+                Source::Lines { reader, held: Vec::new(), line: 1, ended: false }
             } else {
-                Kind::Parts { reader, options: options.clone(), offset: 0, held: Vec::new(), at: 0, ended: false }
+                Source::Text { reader, held: Vec::new(), offset: 0, open: false, begun: 0, ended: false }
             }
         };
-        Ok(Documents { path: path.to_path_buf(), kind })
+        Ok(Batches { path: Arc::new(path.to_path_buf()), options: options.clone(), source })
     }
 
-    fn fault(&self, place: String, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InputError {
-        InputError { path: self.path.clone(), place: Some(place), source: source.into() }
+    fn fault(&self, place: Option<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InputError {
+        InputError { path: self.path.to_path_buf(), place, source: source.into() }
     }
 
-    fn next_document(&mut self) -> Result<Option<String>, InputError> {
-        match &mut self.kind {
-            Kind::Lines { .. } => self.next_line(),
-            Kind::Parts { .. } => self.next_part(),
-            Kind::Parquet { .. } => self.next_row(),
+    fn batch(&self, place: u64, content: Content) -> Option<Batch> {
+        Some(Batch { path: self.path.clone(), options: self.options.clone(), place, content })
+    }
+
+    fn next_batch(&mut self) -> Result<Option<Batch>, InputError> {
+        match self.source {
+            Source::Lines { .. } => self.next_lines(),
+            Source::Text { .. } => self.next_text(),
+            Source::Parquet { .. } => self.next_rows(),
         }
     }
 
-    fn next_line(&mut self) -> Result<Option<String>, InputError> {
-        #[derive(serde::Deserialize)]
-        struct Row {
-            text: String,
-        }
-        let Kind::Lines { reader, line, lossy } = &mut self.kind else { unreachable!("called for lines") };
-        let mut bytes = Vec::new();
+    fn next_lines(&mut self) -> Result<Option<Batch>, InputError> {
+        let Source::Lines { reader, held, line, ended } = &mut self.source else { unreachable!("called for lines") };
+        let first = *line;
+        let mut searched = 0;
         loop {
-            bytes.clear();
-            let read = reader.read_until(b'\n', &mut bytes);
-            *line += 1;
-            let place = format!("line {line}");
-            match read {
-                Err(error) => return Err(self.fault(place, error)),
-                Ok(0) => return Ok(None),
-                Ok(_) if bytes.trim_ascii().is_empty() => continue,
-                Ok(_) => {}
-            }
-            let row = if *lossy {
-                serde_json::from_str::<Row>(&String::from_utf8_lossy(&bytes))
+            let end = if *ended {
+                Some(held.len())
             } else {
-                serde_json::from_slice::<Row>(&bytes)
+                memchr::memrchr(b'\n', &held[searched..]).map(|at| searched + at + 1)
             };
-            return row.map(|row| Some(row.text)).map_err(|error| self.fault(place, error));
+            if let Some(end) = end.filter(|&end| *ended || (end > 0 && held.len() >= BATCH_BYTES)) {
+                if end == 0 {
+                    return Ok(None);
+                }
+                let rest = held.split_off(end);
+                let bytes = std::mem::replace(held, rest);
+                *line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+                return Ok(self.batch(first, Content::Lines { bytes, first }));
+            }
+            // Only a line that has no end yet is searched further.
+            searched = if end.is_none() { held.len() } else { 0 };
+            if held.len() > self.options.line_max_bytes && end.is_none() {
+                let what = format!("a line of more than {} bytes", self.options.line_max_bytes);
+                return Err(self.fault(Some(format!("line {first}")), what));
+            }
+            match read_more(reader, held) {
+                Ok(0) => *ended = true,
+                Ok(_) => {}
+                Err(error) => {
+                    let line = first + memchr::memchr_iter(b'\n', held).count() as u64;
+                    return Err(self.fault(Some(format!("line {line}")), error));
+                }
+            }
         }
     }
 
-    fn next_part(&mut self) -> Result<Option<String>, InputError> {
-        let Kind::Parts { reader, options, offset, held, at, ended } = &mut self.kind else {
-            unreachable!("called for parts")
+    fn next_text(&mut self) -> Result<Option<Batch>, InputError> {
+        let separator = self.options.separator.clone().unwrap_or_default();
+        let Source::Text { reader, held, offset, open, begun, ended } = &mut self.source else {
+            unreachable!("called for text")
         };
-        let separator = options.separator.as_deref().unwrap_or("").as_bytes();
-        let mut searched = *at;
-        let part = loop {
-            if !separator.is_empty()
-                && let Some(found) = memchr::memmem::find(&held[searched..], separator)
-            {
-                let end = searched + found;
-                let part = held[*at..end].to_vec();
-                let consumed = end + separator.len() - *at;
-                *at = end + separator.len();
-                break Some((part, consumed));
+        loop {
+            if *ended {
+                let (bytes, was_open) = (std::mem::take(held), std::mem::take(open));
+                if bytes.is_empty() && !was_open {
+                    return Ok(None);
+                }
+                let (at, place) = (*offset, if was_open { *begun } else { *offset });
+                *offset += bytes.len() as u64;
+                return Ok(self.batch(place, Content::Text { bytes, offset: at, open: was_open, ends: true }));
             }
-            // What was given out is let go once a chunk, not once a document.
-            held.drain(..std::mem::take(at));
-            searched = (held.len() + 1).saturating_sub(separator.len().max(1));
-            let mut chunk = Vec::new();
-            let read = if *ended { Ok(0) } else { reader.take(1 << 20).read_to_end(&mut chunk) };
-            match read {
+            if held.len() >= BATCH_BYTES
+                && let Some((end, in_document)) = end_of_batch(held, separator.as_bytes())
+            {
+                let rest = held.split_off(end);
+                let bytes = std::mem::replace(held, rest);
+                let (at, was_open) = (*offset, std::mem::replace(open, in_document));
+                // A batch that ends inside a document holds no other.
+                let place = if was_open { *begun } else { at };
+                *begun = place;
+                *offset += bytes.len() as u64;
+                return Ok(self.batch(place, Content::Text { bytes, offset: at, open: was_open, ends: false }));
+            }
+            match read_more(reader, held) {
+                Ok(0) => *ended = true,
+                Ok(_) => {}
                 Err(error) => {
                     let place = format!("byte {}", *offset + held.len() as u64);
-                    return Err(self.fault(place, error));
+                    return Err(self.fault(Some(place), error));
                 }
-                Ok(0) => {
-                    *ended = true;
-                    let part = std::mem::take(held);
-                    let len = part.len();
-                    break (!part.is_empty()).then_some((part, len));
-                }
-                Ok(_) => held.append(&mut chunk),
-            }
-        };
-        let Some((bytes, consumed)) = part else { return Ok(None) };
-        let start = *offset;
-        *offset += consumed as u64;
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if options.lossy => Ok(Some(String::from_utf8_lossy(error.as_bytes()).into_owned())),
-            Err(error) => {
-                let place = format!("byte {}", start + error.utf8_error().valid_up_to() as u64);
-                Err(self.fault(place, "invalid UTF-8; --lossy replaces it by U+FFFD"))
             }
         }
     }
 
-    fn next_row(&mut self) -> Result<Option<String>, InputError> {
-        let Kind::Parquet { batches, rows } = &mut self.kind else { unreachable!("called for Parquet") };
-        loop {
-            if let Some(text) = rows.next() {
-                return Ok(Some(text));
-            }
-            let batch = match batches.next() {
-                None => return Ok(None),
-                Some(batch) => batch,
-            };
-            match batch {
-                Err(error) => return Err(InputError { path: self.path.clone(), place: None, source: error.into() }),
-                Ok(batch) => {
-                    let column = batch.column(0);
-                    let texts: Vec<String> = if let Some(texts) = column.as_string_opt::<i32>() {
-                        texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
-                    } else if let Some(texts) = column.as_string_opt::<i64>() {
-                        texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
-                    } else {
-                        return Err(self.fault("column text".into(), "the column does not hold strings"));
-                    };
-                    *rows = texts.into_iter();
-                }
-            }
-        }
+    fn next_rows(&mut self) -> Result<Option<Batch>, InputError> {
+        let Source::Parquet { batches, row } = &mut self.source else { unreachable!("called for Parquet") };
+        let batch = match batches.next() {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(self.fault(None, error)),
+            Some(Ok(batch)) => batch,
+        };
+        let first = *row;
+        *row += batch.num_rows() as u64;
+        let column = batch.column(0);
+        let rows: Vec<String> = if let Some(texts) = column.as_string_opt::<i32>() {
+            texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
+        } else if let Some(texts) = column.as_string_opt::<i64>() {
+            texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
+        } else if let Some(texts) = column.as_string_view_opt() {
+            texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
+        } else {
+            return Err(self.fault(Some("column text".into()), "the column does not hold strings"));
+        };
+        Ok(self.batch(first, Content::Rows(rows)))
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch, InputError>;
+
+    fn next(&mut self) -> Option<Result<Batch, InputError>> {
+        self.next_batch().transpose()
+    }
+}
+
+/// Where a batch of text can end, and whether that is inside a document: behind the last separator, or else
+/// at the last border that lies before anything that may become a separator.
+fn end_of_batch(held: &[u8], separator: &[u8]) -> Option<(usize, bool)> {
+    if !separator.is_empty()
+        && let Some(found) = memchr::memmem::rfind(held, separator)
+    {
+        return Some((found + separator.len(), false));
+    }
+    last_border(&held[..held.len().saturating_sub(separator.len())]).map(|end| (end, true))
+}
+
+/// Appends what the reader has at hand, up to about a quarter of a batch; returns how much that was.
+fn read_more(reader: &mut Box<dyn BufRead + Send>, held: &mut Vec<u8>) -> io::Result<usize> {
+    reader.take(BATCH_BYTES as u64 / 4).read_to_end(held)
+}
+
+/// The documents of one file, in order, each whole. Memory: one document and one batch.
+pub struct Documents {
+    batches: Batches,
+    ready: std::vec::IntoIter<String>,
+    open: String,
+}
+
+impl Documents {
+    /// Opens a file as [`Batches::open`] does.
+    ///
+    /// # Errors
+    /// As [`Batches::open`].
+    pub fn open(path: &Path, options: &Options) -> Result<Documents, InputError> {
+        let batches = Batches::open(path, &Arc::new(options.clone()))?;
+        Ok(Documents { batches, ready: Vec::new().into_iter(), open: String::new() })
     }
 }
 
 impl Iterator for Documents {
     type Item = Result<String, InputError>;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_document().transpose()
+    fn next(&mut self) -> Option<Result<String, InputError>> {
+        loop {
+            if let Some(document) = self.ready.next() {
+                return Some(Ok(document));
+            }
+            let batch = match self.batches.next()? {
+                Ok(batch) => batch,
+                Err(error) => return Some(Err(error)),
+            };
+            let mut ready = Vec::new();
+            let taken = batch.for_each_piece(|piece, ends| -> Result<(), InputError> {
+                self.open.push_str(piece);
+                if ends {
+                    ready.push(std::mem::take(&mut self.open));
+                }
+                Ok(())
+            });
+            if let Err(error) = taken {
+                return Some(Err(error));
+            }
+            self.ready = ready.into_iter();
+        }
     }
 }
 
@@ -201,10 +448,13 @@ fn text_column(file: File) -> Result<ParquetRecordBatchReader, Box<dyn std::erro
     let column = schema.columns().iter().position(|column| column.path().string() == "text");
     let column = column.ok_or("there is no column named text")?;
     let mask = ProjectionMask::leaves(schema, [column]);
-    Ok(builder.with_projection(mask).with_batch_size(256).build()?)
+    Ok(builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()?)
 }
 
 /// Opens a file, decompressing gzip and zstd.
+///
+/// # Errors
+/// When it cannot be opened or its first bytes cannot be read.
 pub fn open_plain(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
     Ok(match file.fill_buf()? {
@@ -238,7 +488,8 @@ mod tests {
         check("a.txt", b"one\ntwo", &plain, &["one\ntwo"]);
         check("a.txt", b"", &plain, &[]);
         check("a.jsonl", b"{\"text\":\"one\",\"x\":1}\n\n{\"text\":\"\"}", &plain, &["one", ""]);
-        check("a.jsonl.zst", &zstd::encode_all(&b"{\"text\":\"one\"}\n"[..], 1).unwrap(), &plain, &["one"]);
+        check("a.jsonl", b"", &plain, &[]);
+        check("a.jsonl.zst", &zstd::encode_all(&b"{\"text\":\"o\\\"ne\"}\n"[..], 1).unwrap(), &plain, &["o\"ne"]);
         let parts = Options { separator: Some("<|end|>".into()), ..Options::default() };
         check("a.txt", b"one<|end|>two<|e<|end|><|end|>", &parts, &["one", "two<|e", ""]);
     }
@@ -259,5 +510,52 @@ mod tests {
             &plain,
             &["cannot read FILE at line 2: missing field `text` at line 1 column 9"],
         );
+        let short = Options { line_max_bytes: 100, ..plain };
+        let long = format!("{{\"text\":\"{}\"}}", "x".repeat(BATCH_BYTES));
+        check("a.jsonl", long.as_bytes(), &short, &["cannot read FILE at line 1: a line of more than 100 bytes"]);
+    }
+
+    /// Texts over many batches, in every form, come back whole.
+    #[test]
+    fn long_documents_come_in_pieces_and_are_put_together() {
+        let long: String = (0..900_000).map(|i| format!("{i:x}é ")).collect();
+        let documents = ["first", &long, "", "in between", &long[..BATCH_BYTES], "last"];
+        let options = Options { separator: Some("<|end|>".into()), ..Options::default() };
+        let joined: String = documents.iter().map(|d| format!("{d}<|end|>")).collect();
+        check("a.txt", joined.as_bytes(), &options, &documents);
+        check("a.txt.gz", &gzip(long.as_bytes()), &Options::default(), &[&long]);
+        let lines: String = documents.iter().map(|d| format!("{{\"text\":\"{d}\"}}\n")).collect();
+        check("a.jsonl", lines.as_bytes(), &Options::default(), &documents);
+    }
+
+    #[test]
+    fn a_sample_is_of_whole_documents() {
+        let folder = tempfile::tempdir().unwrap();
+        let long: String = (0..900_000).map(|i| format!("{i:x} ")).collect();
+        let documents: Vec<String> =
+            (0..40).map(|i| if i % 20 == 7 { long.clone() } else { format!("short {i}") }).collect();
+        let path = folder.path().join("a.txt");
+        std::fs::write(&path, documents.iter().map(|d| format!("{d}#")).collect::<String>()).unwrap();
+        let options = Arc::new(Options { separator: Some("#".into()), ..Options::default() });
+        let mut sample = vec![String::new()];
+        for batch in Batches::open(&path, &options).unwrap() {
+            let taken = batch.unwrap().for_each_sampled_piece(0.5, |piece, ends| -> Result<(), InputError> {
+                sample.last_mut().unwrap().push_str(piece);
+                if ends {
+                    sample.push(String::new());
+                }
+                Ok(())
+            });
+            taken.unwrap();
+        }
+        assert_eq!(sample.pop().unwrap(), "");
+        assert!((8..32).contains(&sample.len()) && sample.iter().all(|document| documents.contains(document)));
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::read::GzEncoder::new(bytes, flate2::Compression::fast());
+        let mut coded = Vec::new();
+        encoder.read_to_end(&mut coded).unwrap();
+        coded
     }
 }

@@ -11,17 +11,20 @@
 //! - [`Encoder`]: the merges with a bounded memory of words; [`twin`] is the readable equivalent.
 //! - [`train`]: merges out of word counts, merge for merge those of Hugging Face's `BpeTrainer`.
 //! - [`formats`]: `vocab.bpe`, `encoder.json`, `vocab.json` + `merges.txt`, `.tiktoken`, `tokenizer.json`.
-//! - [`input`]: documents out of text, JSON Lines and Parquet, plain or compressed.
+//! - [`input`]: documents out of text, JSON Lines and Parquet, plain or compressed; [`parallel`]: work on
+//!   them at once, with results in order.
 //! - [`tokens`]: the files of ids that trainers read.
 //!
 //! Left out: other pre-tokenizers than GPT-2's, normalisation, and templates around a text.
 
 mod byte_order;
 mod classes;
+pub mod counts;
 mod encode;
 pub mod formats;
 pub mod input;
 mod merges;
+pub mod parallel;
 pub mod pretokenize;
 mod simd;
 mod tokenizer;
@@ -31,7 +34,7 @@ pub mod train;
 pub mod twin;
 mod words;
 
-pub use encode::Encoder;
+pub use encode::{Encoder, GrowingText, SpecialInText, Specials};
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};
 
 /// The Unicode version whose letters, numbers and white space the pre-tokenizer knows: that of tiktoken.

@@ -1,4 +1,4 @@
-//! `bpe`: train, encode, decode, count and bench.
+//! `bpe`: train, encode, decode, count; show, compare, info; bench.
 
 mod commands;
 
@@ -22,6 +22,12 @@ enum Command {
     Decode(commands::decode::Arguments),
     /// Number of tokens, without keeping them.
     Count(commands::count::Arguments),
+    /// A text with its tokens, in colour or as a page.
+    Show(commands::show::Arguments),
+    /// Two tokenizers on the same texts.
+    Compare(commands::compare::Arguments),
+    /// What a tokenizer consists of.
+    Info(commands::info::Arguments),
     /// Encode files once, cold and in memory, and print the rate.
     Bench(commands::bench::Arguments),
 }
@@ -33,6 +39,9 @@ fn main() -> std::process::ExitCode {
         Command::Encode(arguments) => commands::encode::run(&arguments),
         Command::Decode(arguments) => commands::decode::run(&arguments),
         Command::Count(arguments) => commands::count::run(&arguments),
+        Command::Show(arguments) => commands::show::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
+        Command::Info(arguments) => commands::info::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match result {

@@ -121,6 +121,27 @@ fn ends_in_block<K: Kernel>(block: &[u8; BLOCK_BYTES]) -> u64 {
     borders & known & !1
 }
 
+/// The last place in a text, not its beginning, where no pretoken lies across, whatever follows: before an
+/// ASCII white space that another character than white space goes before.
+///
+/// The bytes may break off inside a character. `None` when there is no such place.
+pub(crate) fn last_border(bytes: &[u8]) -> Option<usize> {
+    (1..bytes.len()).rev().find(|&at| is_ascii_space(bytes[at]) && !is_space_before(&bytes[..at]))
+}
+
+fn is_ascii_space(byte: u8) -> bool {
+    byte < 128 && ASCII[byte as usize] == CharClass::Space
+}
+
+/// Whether bytes end in white space; when they end in none of UTF-8's characters, they may.
+fn is_space_before(bytes: &[u8]) -> bool {
+    let start = bytes.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
+    match std::str::from_utf8(&bytes[start..]).ok().and_then(|char| char.chars().next()) {
+        Some(char) => class_of(char) == CharClass::Space,
+        None => true,
+    }
+}
+
 /// Where the pretoken that begins at `start` ends. `start` is a character boundary inside the text.
 #[inline]
 fn end_of_pretoken(text: &str, start: usize) -> usize {
@@ -201,4 +222,23 @@ fn end_of_spaces(text: &str, start: usize, at: usize) -> usize {
     }
     let last = text[start..end].chars().next_back().expect("the run is not empty");
     end - last.len_utf8()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pieces_cut_at_a_border_have_the_pretokens_of_the_whole(text in "[ a'sé1.\n\u{a0}]{0,40}", more in "[ a's\n]{0,4}") {
+            let whole = format!("{text}{more}");
+            if let Some(cut) = last_border(text.as_bytes()) {
+                let (left, right) = whole.split_at(cut);
+                let pieces: Vec<&str> = pretokens(left).chain(pretokens(right)).collect();
+                prop_assert_eq!(pieces, pretokens(&whole).collect::<Vec<_>>());
+            }
+        }
+    }
 }

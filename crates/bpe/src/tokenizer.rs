@@ -165,6 +165,24 @@ impl Tokenizer {
         }
     }
 
+    /// The bytes of the text that each id stands for, in order: where the tokens of an encoded text lie in it.
+    ///
+    /// ```
+    /// let gpt2 = bpe::Tokenizer::gpt2();
+    /// let ids = bpe::Encoder::new(&gpt2).encode("Hello world");
+    /// assert_eq!(gpt2.offsets(&ids).collect::<Vec<_>>(), [0..5, 5..11]);
+    /// ```
+    ///
+    /// # Panics
+    /// If an id is not below [`Tokenizer::vocab_size`].
+    pub fn offsets<'t>(&'t self, ids: &'t [TokenId]) -> impl Iterator<Item = std::ops::Range<usize>> + 't {
+        ids.iter().scan(0, |end, &id| {
+            let start = *end;
+            *end += self.token(id).len();
+            Some(start..*end)
+        })
+    }
+
     /// The bytes that a sequence of ids stands for. They need not be UTF-8.
     ///
     /// # Errors

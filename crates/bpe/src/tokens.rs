@@ -43,32 +43,61 @@ impl TokenFormat {
     }
 
     /// Appends one document to `bytes` and returns the number of tokens written, end-of-text included.
+    ///
+    /// # Errors
+    /// When an id does not fit.
     pub fn append(self, ids: &[TokenId], end_of_text: TokenId, bytes: &mut Vec<u8>) -> Result<u64, TooWide> {
-        if self == TokenFormat::Ids {
-            let text: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
-            bytes.extend_from_slice(text.join(" ").as_bytes());
-            bytes.push(b'\n');
-            return Ok(ids.len() as u64);
-        }
-        bytes.reserve(2 * ids.len() + 2);
-        if self == TokenFormat::Llmc {
-            push_u16(end_of_text, bytes)?;
-        }
-        for &id in ids {
-            push_u16(id, bytes)?;
-        }
-        if self != TokenFormat::Llmc {
-            push_u16(end_of_text, bytes)?;
-        }
-        Ok(ids.len() as u64 + 1)
+        let ends = self.begin_document(end_of_text, bytes)?;
+        self.append_ids(ids, false, bytes)?;
+        Ok(ends + ids.len() as u64 + self.end_document(end_of_text, bytes)?)
     }
-}
 
-#[inline]
-fn push_u16(id: TokenId, bytes: &mut Vec<u8>) -> Result<(), TooWide> {
-    let narrow = u16::try_from(id.0).map_err(|_| TooWide(id.0))?;
-    bytes.extend_from_slice(&narrow.to_le_bytes());
-    Ok(())
+    /// Appends what goes before a document; returns how many tokens that is.
+    ///
+    /// # Errors
+    /// When the id does not fit.
+    pub fn begin_document(self, end_of_text: TokenId, bytes: &mut Vec<u8>) -> Result<u64, TooWide> {
+        if self != TokenFormat::Llmc {
+            return Ok(0);
+        }
+        self.append_ids(&[end_of_text], false, bytes).map(|()| 1)
+    }
+
+    /// Appends what goes behind a document; returns how many tokens that is.
+    ///
+    /// # Errors
+    /// When the id does not fit.
+    pub fn end_document(self, end_of_text: TokenId, bytes: &mut Vec<u8>) -> Result<u64, TooWide> {
+        match self {
+            TokenFormat::Llmc => Ok(0),
+            TokenFormat::Nanogpt | TokenFormat::Megatron => self.append_ids(&[end_of_text], false, bytes).map(|()| 1),
+            TokenFormat::Ids => {
+                bytes.push(b'\n');
+                Ok(0)
+            }
+        }
+    }
+
+    /// Appends ids of a document; `goes_on` when others of it stand before them.
+    ///
+    /// # Errors
+    /// When an id does not fit.
+    pub fn append_ids(self, ids: &[TokenId], goes_on: bool, bytes: &mut Vec<u8>) -> Result<(), TooWide> {
+        if self == TokenFormat::Ids {
+            for (place, id) in ids.iter().enumerate() {
+                if goes_on || place > 0 {
+                    bytes.push(b' ');
+                }
+                write!(bytes, "{}", id.0).expect("a vector takes all");
+            }
+            return Ok(());
+        }
+        if let Some(wide) = ids.iter().find(|id| id.0 > u32::from(u16::MAX)) {
+            return Err(TooWide(wide.0));
+        }
+        bytes.extend(ids.iter().flat_map(|id| (id.0 as u16).to_le_bytes()));
+        Ok(())
+    }
 }
 
 /// llm.c's header for a file of so many tokens.

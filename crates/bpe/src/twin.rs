@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 
+use crate::train::Ties;
 use crate::{TokenId, Tokenizer};
 
 /// GPT-2's pattern as OpenAI published it.
@@ -50,8 +51,8 @@ impl Twin {
     }
 }
 
-/// Merges by recounting everything after each one. The order of ties is Hugging Face's.
-pub fn train(words: &[(Vec<u8>, u64)], vocab_size: usize, min_frequency: u64) -> Vec<(TokenId, TokenId)> {
+/// Merges by recounting everything after each one.
+pub fn train(words: &[(Vec<u8>, u64)], vocab_size: usize, min_frequency: u64, ties: Ties) -> Vec<(TokenId, TokenId)> {
     let byte_ids = Tokenizer::bytes_only();
     let mut words: Vec<(Vec<TokenId>, u64)> = words
         .iter()
@@ -65,7 +66,13 @@ pub fn train(words: &[(Vec<u8>, u64)], vocab_size: usize, min_frequency: u64) ->
                 *counts.entry((pair[0], pair[1])).or_default() += count;
             }
         }
-        let best = counts.into_iter().max_by_key(|&(pair, count)| (count, std::cmp::Reverse(pair)));
+        let order = |id: TokenId| match ties {
+            Ties::RawBytes if id.0 < 256 => u32::from(byte_ids.token(id)[0]),
+            _ => id.0,
+        };
+        let best = counts
+            .into_iter()
+            .max_by_key(|&((left, right), count)| (count, std::cmp::Reverse((order(left), order(right)))));
         let Some((pair, _)) = best.filter(|&(_, count)| count >= min_frequency.max(1)) else { break };
         let id = TokenId(256 + merges.len() as u32);
         merges.push(pair);

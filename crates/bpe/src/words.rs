@@ -12,8 +12,11 @@ use crate::simd::prefetch;
 pub(crate) const WORD_MAX_BYTES: usize = 15;
 /// Most ids of a word that is remembered.
 pub(crate) const WORD_MAX_IDS: usize = 4;
-/// Lines of two words: 2¹⁸ × 64 bytes = 16 MiB.
-const LINES: usize = 1 << 18;
+/// Lines of two words to begin with: 2¹⁶ × 64 bytes = 4 MiB. Memory that is not needed costs the time in which
+/// the system clears it.
+const LINES_AT_FIRST: usize = 1 << 16;
+/// Lines at most: 2¹⁸ × 64 bytes = 16 MiB.
+const LINES_AT_MOST: usize = 1 << 18;
 /// Where a key holds the word's length: the low half of its last byte.
 const LEN_SHIFT: u32 = 56;
 /// Where a remembered word's key holds the number of its ids: the high half of its last byte.
@@ -43,32 +46,65 @@ struct Line([Word; 2]);
 /// The memory of one encoder.
 pub(crate) struct Words {
     memory: memmap2::MmapMut,
+    /// Words that were remembered since the memory had this size.
+    remembered: usize,
 }
 
 /// The same, to be looked up in for the length of a text.
-pub(crate) struct Lines<'w>(&'w mut [Line; LINES]);
+pub(crate) struct Lines<'w> {
+    lines: &'w mut [Line],
+    shift: u32,
+    remembered: &'w mut usize,
+}
 
 impl Words {
-    /// No words yet. The memory is asked for in huge pages, where the system has them.
+    /// No words yet.
     pub(crate) fn new() -> Words {
-        let memory = memmap2::MmapMut::map_anon(LINES * size_of::<Line>()).expect("room for 16 MiB");
+        Words::of_lines(LINES_AT_FIRST)
+    }
+
+    /// The memory is asked for in huge pages, where the system has them.
+    fn of_lines(lines: usize) -> Words {
+        let memory = memmap2::MmapMut::map_anon(lines * size_of::<Line>()).expect("room for 16 MiB");
         #[cfg(target_os = "linux")]
         // Refused where the kernel has none: the small ones do.
         let _ = memory.advise(memmap2::Advice::HugePage);
-        Words { memory }
+        Words { memory, remembered: 0 }
     }
 
     /// A copy, with all words that are remembered.
     pub(crate) fn copy(&self) -> Words {
-        let mut words = Words::new();
+        let mut words = Words::of_lines(self.memory.len() / size_of::<Line>());
         words.memory.copy_from_slice(&self.memory);
+        words.remembered = self.remembered;
         words
+    }
+
+    /// Takes four times the memory, up to the most, when more words were new than it can hold.
+    pub(crate) fn grow_if_crowded(&mut self) {
+        let lines = self.memory.len() / size_of::<Line>();
+        if lines == LINES_AT_MOST || self.remembered < 2 * lines {
+            return;
+        }
+        let mut larger = Words::of_lines(4 * lines);
+        let mut to = larger.lines();
+        for Line([first, second]) in self.lines().lines {
+            for Word { key, ids } in [first, second] {
+                let (key, count) = key.without_count();
+                if count > 0 {
+                    to.remember(key, to.line_of(key), *ids, count);
+                }
+            }
+        }
+        larger.remembered = 0;
+        *self = larger;
     }
 
     #[inline]
     pub(crate) fn lines(&mut self) -> Lines<'_> {
         let lines: &mut [Line] = bytemuck::cast_slice_mut(&mut self.memory);
-        Lines(lines.try_into().expect("it was made so long"))
+        let shift = 64 - lines.len().trailing_zeros();
+        Lines { lines, shift, remembered: &mut self.remembered }
     }
 }
 
@@ -97,26 +133,37 @@ impl Key {
         (bytes, (self.high >> LEN_SHIFT) as usize & WORD_MAX_BYTES)
     }
 
-    /// The number of the word's line. (Two odd multipliers: multilinear hashing, of which the top bits are even.)
+    /// A hash whose top bits are even: multilinear, with two odd multipliers.
     #[inline(always)]
-    pub(crate) fn line(self) -> u32 {
-        let hash =
-            self.low.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.high.wrapping_mul(0xc2b2_ae3d_27d4_eb4f));
-        (hash >> (64 - LINES.trailing_zeros())) as u32
+    pub(crate) fn hash(self) -> u64 {
+        let low = self.low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        low.wrapping_add(self.high.wrapping_mul(0xc2b2_ae3d_27d4_eb4f))
+    }
+
+    /// The key as texts have it, and the number of ids that a remembered word has.
+    fn without_count(self) -> (Key, usize) {
+        let count = self.high >> COUNT_SHIFT;
+        (Key { high: self.high & !(!0 << COUNT_SHIFT), ..self }, count as usize)
     }
 }
 
 impl Lines<'_> {
+    /// The number of a word's line.
+    #[inline(always)]
+    pub(crate) fn line_of(&self, key: Key) -> u32 {
+        (key.hash() >> self.shift) as u32
+    }
+
     /// Asks for a line, to be looked up soon.
     #[inline(always)]
     pub(crate) fn ask_for(&self, line: u32) {
-        prefetch(&self.0[line as usize % LINES]);
+        prefetch(&self.lines[line as usize]);
     }
 
     /// The ids of a word and their number, if it is remembered in its line; ids behind that number are any.
     #[inline(always)]
     pub(crate) fn find(&mut self, key: Key, line: u32) -> Option<(&[u32; WORD_MAX_IDS], usize)> {
-        let Line([first, second]) = &mut self.0[line as usize % LINES];
+        let Line([first, second]) = &mut self.lines[line as usize];
         if !first.has(key) {
             if !second.has(key) {
                 return None;
@@ -129,9 +176,10 @@ impl Lines<'_> {
     /// Remembers a word in its line, in the second place unless the first is free.
     #[inline(always)]
     pub(crate) fn remember(&mut self, key: Key, line: u32, ids: [u32; WORD_MAX_IDS], count: usize) {
-        let Line([first, second]) = &mut self.0[line as usize % LINES];
+        let Line([first, second]) = &mut self.lines[line as usize];
         let key = Key { high: key.high | (count as u64) << COUNT_SHIFT, ..key };
         *if first.key == Key::NONE { first } else { second } = Word { key, ids };
+        *self.remembered += 1;
     }
 }
 
@@ -172,6 +220,32 @@ mod tests {
             assert_eq!(&bytes[..len], word.as_bytes());
         }
         assert_ne!(key("a"), key("a\0"));
+    }
+
+    #[test]
+    fn a_crowded_memory_grows_and_keeps_its_words() {
+        let mut words = Words::new();
+        for i in 0..2 * LINES_AT_FIRST as u32 {
+            let mut lines = words.lines();
+            let key = key(&format!("w{i}"));
+            lines.remember(key, lines.line_of(key), [i; 4], 3);
+        }
+        let before = words.memory.len();
+        let held = |words: &mut Words| {
+            let mut lines = words.lines();
+            (0..2 * LINES_AT_FIRST as u32)
+                .filter(|i| {
+                    let key = key(&format!("w{i}"));
+                    let line = lines.line_of(key);
+                    lines.find(key, line).is_some_and(|found| found == (&[*i; 4], 3))
+                })
+                .count()
+        };
+        let kept = held(&mut words);
+        words.grow_if_crowded();
+        assert_eq!((words.memory.len(), held(&mut words)), (4 * before, kept));
+        words.grow_if_crowded();
+        assert_eq!(words.memory.len(), 4 * before);
     }
 
     #[test]

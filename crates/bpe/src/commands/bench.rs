@@ -1,9 +1,11 @@
 //! `bpe bench`: the figure to hold against other encoders.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use bpe::{Encoder, formats};
-use rayon::prelude::*;
+use bpe::input::{Batches, InputError};
+use bpe::parallel::map_ordered;
+use bpe::{Encoder, TokenId, formats};
 
 /// Flags of `bpe bench`.
 #[derive(clap::Args)]
@@ -19,48 +21,50 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    arguments.inputs.start_threads()?;
-    let mut documents = Vec::new();
-    arguments.inputs.for_each_batch(|batch| {
-        documents.extend(batch);
-        Ok(())
-    })?;
-    let bytes: usize = documents.iter().map(String::len).sum();
+    let options = Arc::new(arguments.inputs.reading.options()?);
+    let mut pieces: Vec<String> = Vec::new();
+    let mut open = false;
+    for path in &arguments.inputs.paths {
+        for batch in Batches::open(path, &options)? {
+            batch?.for_each_piece(|piece, ends| -> Result<(), InputError> {
+                match pieces.last_mut() {
+                    // With one thread a document is encoded whole, as others do; with more, its pieces are shared.
+                    Some(last) if open && arguments.inputs.reading.threads() == 1 => last.push_str(piece),
+                    _ => pieces.push(piece.to_owned()),
+                }
+                open = !ends;
+                Ok(())
+            })?;
+        }
+    }
+    let bytes: usize = pieces.iter().map(String::len).sum();
     let tokenizer = formats::load(&arguments.tokenizer)?;
-    let threads = rayon::current_num_threads();
-    // Cold: the encoder's tables are made inside the measured time.
+    let threads = arguments.inputs.reading.threads();
+    // Cold: the encoder's tables are made inside the measured time. The ids of all texts are held at its end.
     let start = Instant::now();
-    let encoder = Encoder::new(&tokenizer);
-    let tokens: usize = if threads == 1 {
-        let mut encoder = encoder;
-        documents.iter().map(|document| encoder.encode(document).len()).sum()
+    let mut encoder = Encoder::new(&tokenizer);
+    let ids: Vec<Vec<TokenId>> = if threads == 1 {
+        pieces.iter().map(|piece| encoder.encode(piece)).collect()
     } else {
-        let parts: Vec<&str> = documents.iter().flat_map(|document| parts(document)).collect();
-        parts.par_iter().map_init(|| encoder.clone(), |encoder, part| encoder.encode(part).len()).sum()
+        let mut ids = Vec::with_capacity(pieces.len());
+        // Short texts go together, so that threads need not meet for each.
+        let groups = pieces.chunks(pieces.len().div_ceil(threads * 32).max(1)).map(Ok);
+        let worker = || {
+            let mut encoder = encoder.clone();
+            move |group: &[String]| Ok(group.iter().map(|piece| encoder.encode(piece)).collect::<Vec<_>>())
+        };
+        map_ordered(groups, threads, worker, |group: Vec<Vec<TokenId>>| -> anyhow::Result<()> {
+            ids.extend(group);
+            Ok(())
+        })?;
+        ids
     };
     let mb_per_s = bytes as f64 / 1e6 / start.elapsed().as_secs_f64();
+    let tokens: usize = ids.iter().map(Vec::len).sum();
     if arguments.json {
         println!("{}", serde_json::json!({"mb_per_s": mb_per_s, "bytes": bytes, "tokens": tokens, "threads": threads}));
     } else {
         println!("{mb_per_s:.1} MB/s, {bytes} bytes, {tokens} tokens, {threads} threads");
     }
     Ok(())
-}
-
-/// Cuts a text into pieces of about 1 MiB, so that all threads have work, where no pretoken can lie
-/// across: behind a single newline, before a letter. (Behind two, the run of white space would change.)
-fn parts(text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while rest.len() > 1 << 20 {
-        let bytes = rest.as_bytes();
-        let cut = (1 << 20..bytes.len())
-            .find(|&i| bytes[i].is_ascii_alphabetic() && bytes[i - 1] == b'\n' && bytes[i - 2].is_ascii_graphic());
-        let Some(cut) = cut else { break };
-        let (part, tail) = rest.split_at(cut);
-        parts.push(part);
-        rest = tail;
-    }
-    parts.push(rest);
-    parts
 }

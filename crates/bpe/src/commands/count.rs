@@ -1,5 +1,6 @@
 //! `bpe count`.
 
+use bpe::input::Batch;
 use bpe::{Encoder, formats};
 
 /// Flags of `bpe count`.
@@ -16,14 +17,24 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    arguments.inputs.start_threads()?;
     let tokenizer = formats::load(&arguments.tokenizer)?;
     let encoder = Encoder::new(&tokenizer);
     let (mut documents, mut bytes, mut tokens) = (0u64, 0u64, 0u64);
-    arguments.inputs.for_each_batch(|batch| {
-        documents += batch.len() as u64;
-        bytes += batch.iter().map(|document| document.len() as u64).sum::<u64>();
-        tokens += super::encode_batch(&encoder, &batch).iter().map(|ids| ids.len() as u64).sum::<u64>();
+    let worker = || {
+        let mut encoder = encoder.clone();
+        move |batch: Batch| {
+            let mut sums = (0u64, 0u64, 0u64);
+            batch.for_each_piece(|piece, ends| -> anyhow::Result<()> {
+                sums.0 += u64::from(ends);
+                sums.1 += piece.len() as u64;
+                sums.2 += encoder.count(piece);
+                Ok(())
+            })?;
+            Ok(sums)
+        }
+    };
+    arguments.inputs.map(worker, |sums: (u64, u64, u64)| {
+        (documents, bytes, tokens) = (documents + sums.0, bytes + sums.1, tokens + sums.2);
         Ok(())
     })?;
     if arguments.json {

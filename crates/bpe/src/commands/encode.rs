@@ -1,12 +1,14 @@
 //! `bpe encode`.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use bpe::input::Batch;
 use bpe::tokens::{TokenFormat, llmc_header, write_megatron_index};
-use bpe::{Encoder, formats};
+use bpe::{Encoder, TokenId, formats};
+
+use super::{Partial, beside};
 
 /// Flags of `bpe encode`.
 #[derive(clap::Args)]
@@ -28,22 +30,17 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    arguments.inputs.start_threads()?;
     let tokenizer = formats::load(&arguments.tokenizer)?;
     let end_of_text = tokenizer.end_of_text().context("the tokenizer has no <|endoftext|> to put between documents")?;
     let encoder = Encoder::new(&tokenizer);
     let mut sink = Sink::create(&arguments.output, arguments.format)?;
-    let mut text_bytes = 0;
-    arguments.inputs.for_each_batch(|batch| {
-        text_bytes += batch.iter().map(|document| document.len() as u64).sum::<u64>();
-        let mut bytes = Vec::new();
-        for ids in super::encode_batch(&encoder, &batch) {
-            let tokens = arguments.format.append(&ids, end_of_text, &mut bytes)?;
-            sink.lengths.push(tokens);
-        }
-        sink.write(&bytes)
-    })?;
-    let documents = sink.lengths.len();
+    let worker = || {
+        let mut encoder = encoder.clone();
+        let mut ids = Vec::new();
+        move |batch: Batch| encode_batch(&mut encoder, &batch, arguments.format, end_of_text, &mut ids)
+    };
+    arguments.inputs.map(worker, |encoded| sink.take(&encoded))?;
+    let (documents, text_bytes) = (sink.lengths.len(), sink.text_bytes);
     let tokens: u64 = sink.lengths.iter().sum();
     sink.finish()?;
     if arguments.json {
@@ -54,12 +51,55 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A batch in the form of the output.
+struct Encoded {
+    bytes: Vec<u8>,
+    /// Tokens of each document, or of the part of it that the batch holds.
+    lengths: Vec<u64>,
+    /// The first length is of a document that an earlier batch began.
+    goes_on: bool,
+    text_bytes: u64,
+}
+
+fn encode_batch(
+    encoder: &mut Encoder<'_>,
+    batch: &Batch,
+    format: TokenFormat,
+    end_of_text: TokenId,
+    ids: &mut Vec<TokenId>,
+) -> anyhow::Result<Encoded> {
+    let goes_on = batch.is_open();
+    let bytes = Vec::with_capacity(batch.len_bytes() / 2);
+    let mut encoded = Encoded { bytes, lengths: Vec::new(), goes_on, text_bytes: 0 };
+    let mut in_document = false;
+    batch.for_each_piece(|piece, ends| -> anyhow::Result<()> {
+        let Encoded { bytes, lengths, text_bytes, .. } = &mut encoded;
+        let goes_on = in_document || (goes_on && lengths.is_empty());
+        if !in_document {
+            lengths.push(if goes_on { 0 } else { format.begin_document(end_of_text, bytes)? });
+        }
+        ids.clear();
+        encoder.encode_into(piece, ids);
+        format.append_ids(ids, goes_on, bytes)?;
+        let length = lengths.last_mut().expect("one was pushed for the document");
+        *length += ids.len() as u64;
+        if ends {
+            *length += format.end_document(end_of_text, bytes)?;
+        }
+        *text_bytes += piece.len() as u64;
+        in_document = !ends;
+        Ok(())
+    })?;
+    Ok(encoded)
+}
+
 /// The file of ids under a temporary name, and the lengths of its documents.
 struct Sink {
     path: PathBuf,
     format: TokenFormat,
-    file: Option<BufWriter<File>>,
+    file: Option<Partial>,
     lengths: Vec<u64>,
+    text_bytes: u64,
 }
 
 impl Sink {
@@ -68,67 +108,61 @@ impl Sink {
             anyhow::ensure!(format == TokenFormat::Ids, "standard output takes --format ids only");
             None
         } else {
-            let partial = partial(path);
-            let file = File::create(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
-            Some(BufWriter::with_capacity(1 << 20, file))
+            Some(Partial::create(path)?)
         };
-        let mut sink = Sink { path: path.to_path_buf(), format, file, lengths: Vec::new() };
+        let mut sink = Sink { path: path.to_path_buf(), format, file, lengths: Vec::new(), text_bytes: 0 };
         sink.write(&vec![0; format.header_bytes()])?;
         Ok(sink)
     }
 
+    fn take(&mut self, encoded: &Encoded) -> anyhow::Result<()> {
+        let mut lengths = encoded.lengths.as_slice();
+        if encoded.goes_on
+            && let (Some((first, rest)), Some(last)) = (lengths.split_first(), self.lengths.last_mut())
+        {
+            *last += first;
+            lengths = rest;
+        }
+        self.lengths.extend_from_slice(lengths);
+        self.text_bytes += encoded.text_bytes;
+        self.write(&encoded.bytes)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let result = match &mut self.file {
-            Some(file) => file.write_all(bytes),
+            Some(partial) => partial.file.write_all(bytes),
             None => std::io::stdout().write_all(bytes),
         };
         result.with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     fn finish(self) -> anyhow::Result<()> {
-        let Some(mut writer) = self.file else { return Ok(()) };
+        let Some(mut ids) = self.file else { return Ok(()) };
         let failed = || format!("cannot write {}", self.path.display());
         if self.format == TokenFormat::Llmc {
-            writer.seek(SeekFrom::Start(0)).with_context(failed)?;
-            writer.write_all(&llmc_header(self.lengths.iter().sum())).with_context(failed)?;
+            ids.file.seek(SeekFrom::Start(0)).with_context(failed)?;
+            ids.file.write_all(&llmc_header(self.lengths.iter().sum())).with_context(failed)?;
         }
-        writer
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .and_then(|f| f.sync_all())
-            .with_context(failed)?;
+        let mut others = Vec::new();
+        if self.format != TokenFormat::Ids {
+            let mut offsets = Partial::create(&beside(&self.path, ".offsets"))?;
+            let mut offset = 0u64;
+            for length in [0].iter().chain(&self.lengths) {
+                offset += length;
+                offsets.file.write_all(&offset.to_le_bytes()).with_context(failed)?;
+            }
+            others.push(offsets);
+        }
+        if self.format == TokenFormat::Megatron {
+            let mut index = Partial::create(&self.path.with_extension("idx"))?;
+            write_megatron_index(&self.lengths, &mut index.file).with_context(failed)?;
+            others.push(index);
+        }
         // An older file must not stand beside newer offsets, whenever this process ends.
         if self.path.exists() {
             std::fs::remove_file(&self.path).with_context(failed)?;
         }
-        if self.format != TokenFormat::Ids {
-            let mut offset = 0u64;
-            let starts = self.lengths.iter().map(|length| {
-                offset += length;
-                offset.to_le_bytes()
-            });
-            let offsets: Vec<u8> = std::iter::once([0; 8]).chain(starts).flatten().collect();
-            write_beside(&self.path, "offsets", &offsets)?;
-        }
-        if self.format == TokenFormat::Megatron {
-            let mut index = Vec::new();
-            write_megatron_index(&self.lengths, &mut index)?;
-            let path = self.path.with_extension("idx");
-            std::fs::write(&path, index).with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        std::fs::rename(partial(&self.path), &self.path).with_context(failed)
+        others.into_iter().try_for_each(Partial::finish)?;
+        ids.finish()
     }
-}
-
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    PathBuf::from(name)
-}
-
-fn write_beside(path: &Path, extension: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(extension);
-    std::fs::write(&name, bytes).with_context(|| format!("cannot write {}", Path::new(&name).display()))
 }

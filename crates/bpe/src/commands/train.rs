@@ -1,24 +1,51 @@
 //! `bpe train`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use bpe::train::{Options, WordCounts, train};
+use bpe::counts::{SpillingCounts, read_words, write_words};
+use bpe::input::Batch;
+use bpe::train::{Options, Ties, Training};
 use bpe::{END_OF_TEXT, formats};
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Partial, write_whole};
+
+/// Time between two checkpoints.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
 
 /// Flags of `bpe train`.
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// Text, JSON Lines with a `text` field, or Parquet with a `text` column; also .zst and .gz.
+    #[arg(required_unless_present = "counts", value_name = "IN")]
+    paths: Vec<PathBuf>,
     #[command(flatten)]
-    inputs: super::Inputs,
-    /// Size of the vocabulary, with the 256 bytes and <|endoftext|>.
-    #[arg(long, value_name = "N")]
-    vocab_size: usize,
+    reading: super::Reading,
+    /// Size of the vocabulary, with the 256 bytes and <|endoftext|>. Several sizes give a folder each.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', required = true)]
+    vocab_size: Vec<usize>,
     /// Pairs that occur less often are not merged.
     #[arg(long, value_name = "N", default_value_t = 2)]
     min_frequency: u64,
-    /// Folder for merges.txt, vocab.json, tokenizer.json and tokenizer.tiktoken.
+    /// Which of two pairs with the same count goes first: as in Hugging Face's trainer, or as in rustbpe.
+    #[arg(long, value_enum, default_value = "gpt2-bytes")]
+    ties: Ties,
+    /// Share of documents to count, 0 to 1, chosen by a hash of their beginning.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    sample: f64,
+    /// Train on word counts from --save-counts instead of texts.
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    counts: Option<PathBuf>,
+    /// Write the word counts, too.
+    #[arg(long, value_name = "FILE")]
+    save_counts: Option<PathBuf>,
+    /// Folder for merges.txt, vocab.json, tokenizer.json, tokenizer.tiktoken and training.json.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// Print a summary as JSON.
@@ -27,47 +54,176 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    ensure!(arguments.vocab_size >= 257, "a vocabulary has at least the 256 bytes and {END_OF_TEXT}");
-    arguments.inputs.start_threads()?;
-    let mut words = WordCounts::new();
-    let mut documents = 0;
-    arguments.inputs.for_each_batch(|batch| {
-        documents += batch.len();
-        let count = |mut words: WordCounts, text: &String| {
-            words.add_text(text);
-            words
-        };
-        let sum = |mut a: WordCounts, b: WordCounts| {
-            a.merge(b);
-            a
-        };
-        words.merge(batch.par_iter().fold(WordCounts::new, count).reduce(WordCounts::new, sum));
-        Ok(())
-    })?;
-    let distinct = words.len();
-    let options = Options {
-        vocab_size: arguments.vocab_size,
-        min_frequency: arguments.min_frequency,
-        specials: vec![END_OF_TEXT.to_owned()],
-    };
-    let tokenizer = train(&words.into_sorted(), &options);
+    let mut sizes = arguments.vocab_size.clone();
+    sizes.sort_unstable();
+    sizes.dedup();
+    ensure!(sizes[0] >= 257, "a vocabulary has at least the 256 bytes and {END_OF_TEXT}");
+    ensure!(arguments.sample > 0.0 && arguments.sample <= 1.0, "--sample lies above 0 and up to 1");
     std::fs::create_dir_all(&arguments.output)
         .with_context(|| format!("cannot create {}", arguments.output.display()))?;
-    for (name, content) in formats::files(&tokenizer) {
-        let path = arguments.output.join(name);
-        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+    let Counted { words, documents } = count(arguments)?;
+    if let Some(path) = &arguments.save_counts {
+        let mut file = Partial::create(path)?;
+        write_words(words.iter().map(|(word, count)| (word.as_slice(), *count)), &mut file.file)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        file.finish()?;
     }
-    let size = tokenizer.vocab_size();
-    if arguments.json {
-        println!("{}", serde_json::json!({"documents": documents, "distinct_words": distinct, "vocab_size": size}));
-    } else {
-        eprintln!(
-            "{documents} documents, {distinct} distinct words, vocabulary of {size} in {}",
-            arguments.output.display()
-        );
+    let options = Options {
+        vocab_size: sizes[sizes.len() - 1],
+        min_frequency: arguments.min_frequency,
+        specials: vec![END_OF_TEXT.to_owned()],
+        ties: arguments.ties,
+    };
+    let training = train(&words, &options, &arguments.output)?;
+    let mut ladder = Vec::new();
+    for &size in &sizes {
+        let folder = if sizes.len() == 1 { arguments.output.clone() } else { arguments.output.join(size.to_string()) };
+        ladder.push(write_size(&training, size, &folder, arguments, documents, words.len())?);
     }
-    if size < arguments.vocab_size {
-        eprintln!("note: the texts have no more pairs that occur {} times", arguments.min_frequency);
-    }
+    // The tokenizers are written: the merges need not be kept for another try.
+    let _ = std::fs::remove_file(checkpoint_path(&arguments.output));
+    tell(arguments, documents, words.len(), &ladder);
     Ok(())
+}
+
+struct Counted {
+    words: Vec<(Vec<u8>, u64)>,
+    documents: u64,
+}
+
+/// Counts words in the given memory, or takes the counts of an earlier training.
+fn count(arguments: &Arguments) -> anyhow::Result<Counted> {
+    if let Some(path) = &arguments.counts {
+        let failed = || format!("cannot read the word counts {}", path.display());
+        let file = File::open(path).with_context(failed)?;
+        let words = read_words(BufReader::with_capacity(1 << 18, file)).with_context(failed)?.into_sorted();
+        return Ok(Counted { words, documents: 0 });
+    }
+    let inputs = super::Inputs { paths: arguments.paths.clone(), reading: arguments.reading.clone() };
+    let memory_bytes = inputs.reading.memory_bytes() / 2 / inputs.reading.threads();
+    // A worker's counts are kept here when it ends.
+    let sets: Mutex<Vec<SpillingCounts>> = Mutex::new(Vec::new());
+    struct Worker<'s> {
+        counts: Option<SpillingCounts>,
+        sets: &'s Mutex<Vec<SpillingCounts>>,
+    }
+    impl Drop for Worker<'_> {
+        fn drop(&mut self) {
+            self.sets.lock().expect("no worker panics with it").extend(self.counts.take());
+        }
+    }
+    let mut documents = 0;
+    let worker = || {
+        let mut worker = Worker { counts: Some(SpillingCounts::new(memory_bytes)), sets: &sets };
+        move |batch: Batch| -> anyhow::Result<u64> {
+            let counts = worker.counts.as_mut().expect("taken when the worker ends");
+            let mut documents = 0;
+            batch.for_each_sampled_piece(arguments.sample, |piece, ends| -> anyhow::Result<()> {
+                documents += u64::from(ends);
+                counts.add_text(piece).context("cannot write word counts to the folder for temporary files")
+            })?;
+            Ok(documents)
+        }
+    };
+    inputs.map(worker, |n: u64| {
+        documents += n;
+        Ok(())
+    })?;
+    let sets = sets.into_inner().expect("no worker panics with it");
+    let words = SpillingCounts::into_sorted(sets).context("cannot read word counts back")?;
+    Ok(Counted { words, documents })
+}
+
+/// What a training that was broken off goes on with.
+#[derive(Serialize, Deserialize)]
+struct Checkpoint {
+    /// Of the words and the options: merges of other ones are of no use.
+    fingerprint: String,
+    merges: Vec<(u32, u32)>,
+}
+
+fn checkpoint_path(output: &Path) -> PathBuf {
+    output.join("merges.checkpoint.json")
+}
+
+fn train(words: &[(Vec<u8>, u64)], options: &Options, output: &Path) -> anyhow::Result<Training> {
+    let fingerprint = fingerprint(words, options);
+    let path = checkpoint_path(output);
+    let mut training = Training::new(words, options);
+    let held = std::fs::read(&path).ok().and_then(|json| serde_json::from_slice::<Checkpoint>(&json).ok());
+    if let Some(held) = held.filter(|held| held.fingerprint == fingerprint)
+        && !training.replay(&held.merges)
+    {
+        training = Training::new(words, options);
+    }
+    let mut last = Instant::now();
+    while training.merge_next() {
+        if training.merges().len().is_multiple_of(256) && last.elapsed() > CHECKPOINT_EVERY {
+            let checkpoint = Checkpoint { fingerprint: fingerprint.clone(), merges: training.merges().to_vec() };
+            write_whole(&path, &serde_json::to_vec(&checkpoint)?)?;
+            last = Instant::now();
+        }
+    }
+    Ok(training)
+}
+
+fn fingerprint(words: &[(Vec<u8>, u64)], options: &Options) -> String {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for (word, count) in words {
+        hasher.update(&(word.len() as u64).to_le_bytes());
+        hasher.update(word);
+        hasher.update(&count.to_le_bytes());
+    }
+    // The size is left out: a larger vocabulary begins with the merges of a smaller one.
+    hasher.update(json!([options.min_frequency, options.ties, bpe::UNICODE_VERSION]).to_string().as_bytes());
+    format!("{:016x}", hasher.digest())
+}
+
+/// Writes the tokenizer of one size, and how it was made.
+fn write_size(
+    training: &Training,
+    size: usize,
+    folder: &Path,
+    arguments: &Arguments,
+    documents: u64,
+    words: usize,
+) -> anyhow::Result<Value> {
+    let tokenizer = training.tokenizer(Some(size));
+    let merges = tokenizer.merges().len();
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    for (name, content) in formats::files(&tokenizer) {
+        write_whole(&folder.join(name), content.as_bytes())?;
+    }
+    let (bytes, tokens) = (training.tokens(0), training.tokens(merges));
+    let row = json!({
+        "version": env!("CARGO_PKG_VERSION"), "vocab_size": tokenizer.vocab_size(), "min_frequency": arguments.min_frequency,
+        "ties": arguments.ties, "sample": arguments.sample, "unicode": bpe::UNICODE_VERSION, "documents": documents,
+        "distinct_words": words, "bytes": bytes, "tokens": tokens, "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
+    });
+    write_whole(&folder.join("training.json"), format!("{row:#}\n").as_bytes())?;
+    Ok(row)
+}
+
+fn tell(arguments: &Arguments, documents: u64, words: usize, ladder: &[Value]) {
+    if arguments.json {
+        let sizes: Vec<Value> = ladder
+            .iter()
+            .map(|row| json!({"vocab_size": row["vocab_size"], "tokens": row["tokens"], "bytes_per_token": row["bytes_per_token"]}))
+            .collect();
+        println!(
+            "{}",
+            json!({"documents": documents, "distinct_words": words, "vocab_size": ladder[ladder.len() - 1]["vocab_size"], "sizes": sizes})
+        );
+        return;
+    }
+    let mut out = std::io::stderr().lock();
+    let _ = writeln!(out, "{documents} documents, {words} distinct words, into {}", arguments.output.display());
+    for row in ladder {
+        let per_token = row["bytes_per_token"].as_f64().unwrap_or(0.0);
+        let _ = writeln!(out, "  vocabulary {:>7}  {per_token:.3} bytes a token", row["vocab_size"].to_string());
+    }
+    let (asked, last) = (arguments.vocab_size.iter().max(), ladder[ladder.len() - 1]["vocab_size"].as_u64());
+    if asked.is_some_and(|&asked| last < Some(asked as u64)) {
+        let _ = writeln!(out, "note: the texts have no more pairs that occur {} times", arguments.min_frequency);
+    }
 }

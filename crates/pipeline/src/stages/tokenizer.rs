@@ -67,6 +67,7 @@ impl Stage for Make {
                             vocab_size: options.vocab_size,
                             min_frequency: options.min_frequency,
                             specials,
+                            ties: train::Ties::Gpt2Bytes,
                         },
                     )
                 }

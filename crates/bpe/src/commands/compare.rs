@@ -1,0 +1,213 @@
+//! `bpe compare`: two tokenizers on the same texts.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use bpe::input::{Documents, Options, open_plain};
+use bpe::{Encoder, TokenId, Tokenizer, formats};
+use serde_json::{Value, json};
+
+/// Documents that are listed, those where the two differ most.
+const DOCUMENTS_SHOWN: usize = 10;
+/// Documents of fewer bytes are not listed: a word decides about them.
+const SHORT_BYTES: usize = 200;
+
+/// Flags of `bpe compare`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// `gpt2`, or a tokenizer's folder or file.
+    #[arg(value_name = "A")]
+    a: String,
+    /// The other one.
+    #[arg(value_name = "B")]
+    b: String,
+    /// Texts to compare on: text, JSON Lines, Parquet; also .zst and .gz.
+    #[arg(long, required = true, num_args = 1.., value_name = "IN")]
+    corpus: Vec<PathBuf>,
+    /// Field of JSON Lines by which the texts are grouped: `language`, `source`. Without it, the first of
+    /// these two that a line has.
+    #[arg(long, value_name = "FIELD")]
+    by: Option<String>,
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a tokenizer makes of some texts.
+#[derive(Default, Clone)]
+struct Sums {
+    documents: u64,
+    bytes: u64,
+    words: u64,
+    tokens: u64,
+    single_bytes: u64,
+}
+
+/// A document and how many tokens each makes of it.
+struct Difference {
+    place: String,
+    begins: String,
+    tokens: [u64; 2],
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let tokenizers = [formats::load(&arguments.a)?, formats::load(&arguments.b)?];
+    let mut comparison = Comparison::new(&tokenizers);
+    for path in &arguments.corpus {
+        for_each_document(path, arguments.by.as_deref(), |place, group, text| comparison.add(place, group, text))?;
+    }
+    if arguments.json {
+        println!("{}", comparison.as_json());
+    } else {
+        comparison.print([&arguments.a, &arguments.b]);
+    }
+    Ok(())
+}
+
+/// Calls `each` with every document, where it stands, and its group.
+fn for_each_document(path: &Path, by: Option<&str>, mut each: impl FnMut(String, &str, &str)) -> anyhow::Result<()> {
+    let name = path.to_string_lossy();
+    if !name.trim_end_matches(".zst").trim_end_matches(".gz").ends_with(".jsonl") {
+        for (number, document) in (1..).zip(Documents::open(path, &Options::default())?) {
+            each(format!("{name}, document {number}"), "", &document?);
+        }
+        return Ok(());
+    }
+    let lines = open_plain(path).with_context(|| format!("cannot open {name}"))?.lines();
+    for (number, line) in (1..).zip(lines) {
+        let place = format!("{name}, line {number}");
+        let row: Value = serde_json::from_str(&line.with_context(|| place.clone())?).with_context(|| place.clone())?;
+        let text = row["text"].as_str().with_context(|| format!("{place}: no field text"))?;
+        let fields = by.map_or(vec!["language", "source"], |field| vec![field]);
+        let group = fields.iter().find_map(|field| row[*field].as_str()).unwrap_or("");
+        each(place, group, text);
+    }
+    Ok(())
+}
+
+struct Comparison<'t> {
+    encoders: [Encoder<'t>; 2],
+    /// How often each id occurs.
+    uses: [Vec<u64>; 2],
+    groups: BTreeMap<String, [Sums; 2]>,
+    differences: Vec<Difference>,
+}
+
+impl<'t> Comparison<'t> {
+    fn new(tokenizers: &'t [Tokenizer; 2]) -> Comparison<'t> {
+        Comparison {
+            encoders: tokenizers.each_ref().map(Encoder::new),
+            uses: tokenizers.each_ref().map(|tokenizer| vec![0; tokenizer.vocab_size()]),
+            groups: BTreeMap::new(),
+            differences: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, place: String, group: &str, text: &str) {
+        let words = text.split_whitespace().count() as u64;
+        let mut tokens = [0; 2];
+        for (which, encoder) in self.encoders.iter_mut().enumerate() {
+            let ids = encoder.encode(text);
+            tokens[which] = ids.len() as u64;
+            let sums = &mut self.groups.entry(group.to_owned()).or_default()[which];
+            sums.documents += 1;
+            sums.bytes += text.len() as u64;
+            sums.words += words;
+            sums.tokens += ids.len() as u64;
+            sums.single_bytes += ids.iter().filter(|id| id.0 < 256).count() as u64;
+            ids.iter().for_each(|&TokenId(id)| self.uses[which][id as usize] += 1);
+        }
+        if text.len() >= SHORT_BYTES {
+            let begins = text.chars().take(60).map(|char| if char.is_control() { ' ' } else { char }).collect();
+            self.differences.push(Difference { place, begins, tokens });
+            if self.differences.len() > 100 * DOCUMENTS_SHOWN {
+                self.keep_largest();
+            }
+        }
+    }
+
+    fn keep_largest(&mut self) {
+        let ratio = |d: &Difference| (d.tokens[0].max(1) as f64 / d.tokens[1].max(1) as f64).ln().abs();
+        self.differences.sort_by(|x, y| ratio(y).total_cmp(&ratio(x)));
+        self.differences.truncate(DOCUMENTS_SHOWN);
+    }
+
+    fn total(&self) -> [Sums; 2] {
+        let mut total = [Sums::default(), Sums::default()];
+        for group in self.groups.values() {
+            for (sum, part) in total.iter_mut().zip(group) {
+                sum.documents += part.documents;
+                sum.bytes += part.bytes;
+                sum.words += part.words;
+                sum.tokens += part.tokens;
+                sum.single_bytes += part.single_bytes;
+            }
+        }
+        total
+    }
+
+    fn unused(&self) -> [usize; 2] {
+        self.uses.each_ref().map(|uses| uses.iter().filter(|&&n| n == 0).count())
+    }
+
+    fn as_json(&mut self) -> Value {
+        self.keep_largest();
+        let of = |sums: &Sums| {
+            json!({
+                "documents": sums.documents, "bytes": sums.bytes, "tokens": sums.tokens,
+                "bytes_per_token": per(sums.bytes, sums.tokens), "tokens_per_word": per(sums.tokens, sums.words),
+                "single_bytes": per(sums.single_bytes, sums.tokens),
+            })
+        };
+        let both = |sums: &[Sums; 2]| json!({"a": of(&sums[0]), "b": of(&sums[1])});
+        let groups: BTreeMap<&str, Value> =
+            self.groups.iter().map(|(name, sums)| (name.as_str(), both(sums))).collect();
+        let differences: Vec<Value> =
+            self.differences.iter().map(|d| json!({"place": d.place, "a": d.tokens[0], "b": d.tokens[1]})).collect();
+        let [a, b] = self.unused();
+        json!({"total": both(&self.total()), "groups": groups, "unused": {"a": a, "b": b}, "differences": differences})
+    }
+
+    fn print(mut self, names: [&str; 2]) {
+        self.keep_largest();
+        println!("A  {}\nB  {}\n", names[0], names[1]);
+        println!(
+            "{:14} {:>9} {:>12}  {:>15}  {:>15}  {:>17}",
+            "", "documents", "bytes", "bytes a token", "tokens a word", "single bytes"
+        );
+        println!("{:37}  {:>7} {:>7}  {:>7} {:>7}  {:>8} {:>8}", "", "A", "B", "A", "B", "A", "B");
+        let total = self.total();
+        let named = self
+            .groups
+            .iter()
+            .filter(|_| self.groups.len() > 1)
+            .map(|(name, sums)| (if name.is_empty() { "(none)" } else { name.as_str() }, sums));
+        for (name, [a, b]) in named.chain([("all", &total)]) {
+            let percent = |sums: &Sums| 100.0 * per(sums.single_bytes, sums.tokens);
+            println!(
+                "{name:14} {:>9} {:>12}  {:>7.3} {:>7.3}  {:>7.3} {:>7.3}  {:>7.2}% {:>7.2}%",
+                a.documents,
+                a.bytes,
+                per(a.bytes, a.tokens),
+                per(b.bytes, b.tokens),
+                per(a.tokens, a.words),
+                per(b.tokens, b.words),
+                percent(a),
+                percent(b)
+            );
+        }
+        let [a, b] = self.unused();
+        let sizes = self.uses.each_ref().map(Vec::len);
+        println!("\nunused: {a} of {} ids of A, {b} of {} of B", sizes[0], sizes[1]);
+        println!("\nwhere they differ most (tokens of A, of B):");
+        for Difference { place, begins, tokens: [a, b] } in &self.differences {
+            println!("  {a:>8} {b:>8}  {place}: {begins}");
+        }
+    }
+}
+
+fn per(n: u64, of: u64) -> f64 {
+    n as f64 / of.max(1) as f64
+}
