@@ -7,12 +7,12 @@ check:
 test:
     cargo test --workspace
 
-# Speed beside peers: just bench DATA [encode] [links] [documents]; without DATA, how.
+# Speed beside peers: just bench DATA [encode] [shards] [train] [links] [documents]; without DATA, how.
 bench *arguments:
     #!/usr/bin/env bash
     set -euo pipefail
     if [ -z "{{ arguments }}" ]; then
-        echo "just bench DATA [encode] [links] [documents]     (what DATA holds: benches/README.md)"
+        echo "just bench DATA [encode] [shards] [train] [links] [documents]     (what DATA holds: benches/README.md)"
     else
         benches/run.sh {{ arguments }}
     fi

@@ -7,6 +7,7 @@ Left out: plots, statistics beyond median and range, and any figure without a pe
 """
 
 import argparse
+import filecmp
 import html
 import json
 import os
@@ -50,14 +51,14 @@ use = "gpt2"
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("measurements", nargs="+", choices=["encode", "links", "documents"])
+    parser.add_argument("measurements", nargs="+", choices=list(MEASUREMENTS))
     for name in ["repository", "data", "scratch", "bin"]:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     print(machine())
     for name in options.measurements:
-        {"encode": measure_encode, "links": measure_links, "documents": measure_documents}[name](options)
+        MEASUREMENTS[name](options)
 
 
 # -- (a) text to ids
@@ -72,6 +73,7 @@ def measure_encode(options):
         subprocess.run(["zstd", "-dcq", "--long=31", texts], stdout=file, check=True)
     contestants = {
         "bpe": lambda: summary_of(run([options.bin / "bpe", "bench", plain, "--threads", "1", "--json", "--quiet"])),
+        "gigatoken": lambda: summary_of(run_peer("gigatoken", tokenizer_json(options), plain)),
         "tiktoken": lambda: summary_of(run_peer("tiktoken", vocab, plain)),
         "tokenizers": lambda: summary_of(run_peer("tokenizers", vocab, plain)),
     }
@@ -82,6 +84,34 @@ def measure_encode(options):
     first = results["bpe"][0]
     title = f"encode: {first['bytes']} bytes of text, {first['tokens']} tokens in each, one thread"
     print_table(title, "MB/s", results, lambda result: result["mb_per_s"])
+
+
+def tokenizer_json(options):
+    """GPT-2's vocabulary as a tokenizer.json, which `bpe train` of nothing does not make: by the tokenizers library."""
+    path = options.scratch / "tokenizer.json"
+    if not path.exists():
+        run([sys.executable, __file__, "peer", "write_tokenizer_json", options.repository / "crates/bpe/assets/gpt2/vocab.bpe", path])
+    return path
+
+
+def peer_write_tokenizer_json(vocab, path):
+    gpt2_by_tokenizers(vocab).save(path)
+    return {}
+
+
+def peer_gigatoken(tokenizer, texts):
+    os.environ["RAYON_NUM_THREADS"] = "1"
+    import awkward
+    import gigatoken
+
+    documents = texts_of(texts)
+    tokenizer = gigatoken.Tokenizer(tokenizer)
+    size = sum(len(document.encode()) for document in documents)
+    start = time.perf_counter()
+    ids = tokenizer.encode_batch(documents, parallel=False)
+    # Counting the ids of its result is slow, and not what is measured.
+    mb_per_s = size / 1e6 / (time.perf_counter() - start)
+    return {"mb_per_s": mb_per_s, "bytes": size, "tokens": int(awkward.sum(awkward.num(ids)))}
 
 
 def peer_tiktoken(vocab, texts):
@@ -95,19 +125,26 @@ def peer_tiktoken(vocab, texts):
 
 def peer_tokenizers(vocab, texts):
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    visible = visible_bytes()
-    tokens = ["".join(visible[byte] for byte in token) for token in gpt2_tokens(vocab)]
-    merges = [tuple(line.split(" ")) for line in merge_lines(vocab)]
-    tokenizer = Tokenizer(models.BPE({token: id for id, token in enumerate(tokens)}, merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = gpt2_by_tokenizers(vocab)
     documents = texts_of(texts)
     # In slices, because an Encoding holds some hundred bytes a token.
     slices = [documents[at : at + 100] for at in range(0, len(documents), 100)]
     return timed_encode(
         documents, lambda: sum(len(encoding) for part in slices for encoding in tokenizer.encode_batch_fast(part))
     )
+
+
+def gpt2_by_tokenizers(vocab):
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    visible = visible_bytes()
+    tokens = ["".join(visible[byte] for byte in token) for token in gpt2_tokens(vocab)]
+    merges = [tuple(line.split(" ")) for line in merge_lines(vocab)]
+    tokenizer = Tokenizer(models.BPE({token: id for id, token in enumerate(tokens)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(END_OF_TEXT, special=True)])
+    return tokenizer
 
 
 def timed_encode(documents, count_tokens):
@@ -143,7 +180,114 @@ def visible_bytes():
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + n) for n, byte in enumerate(others)}
 
 
-# -- (b) dumps to submissions
+# -- (b) JSON Lines to shards
+
+
+def measure_shards(options):
+    """MB/s of text from JSON Lines to nanoGPT's form, wall time of whole processes, all cores."""
+    lines = options.scratch / "lines.jsonl"
+    with open(lines, "wb") as file:
+        for _ in range(2):
+            subprocess.run(["zstd", "-dcq", "--long=31", options.data / "text/web-gold.jsonl.zst"], stdout=file, check=True)
+    size = summary_of(run_peer("text_bytes", lines))["bytes"]
+    ours, theirs = options.scratch / "ours.bin", options.scratch / "gigatoken.bin"
+    contestants = {
+        "bpe": lambda: run([options.bin / "bpe", "encode", lines, "-o", ours, "--quiet"]),
+        "gigatoken": lambda: run_peer("gigatoken_shards", tokenizer_json(options), lines, theirs),
+        "datatrove": lambda: run_peer("datatrove", tokenizer_json(options), lines, options.scratch / "datatrove"),
+    }
+    results = interleave(contestants, options.runs)
+    if not filecmp.cmp(ours, theirs, shallow=False):
+        sys.exit("error: the shards of bpe and gigatoken differ")
+    print_table(f"shards: {size} bytes of text in JSON Lines to u16, all cores", "MB/s", results, lambda result: size / 1e6 / result["wall_s"])
+
+
+def peer_text_bytes(lines):
+    return {"bytes": sum(len(document.encode()) for document in texts_of(lines))}
+
+
+def peer_gigatoken_shards(tokenizer, lines, shard):
+    import awkward
+    import gigatoken
+    import numpy
+
+    ids = gigatoken.Tokenizer(tokenizer).encode_files(gigatoken.JsonlFileSource([lines]))
+    ends = awkward.Array(numpy.full((len(ids), 1), 50256, dtype=numpy.uint32))
+    flat = awkward.to_numpy(awkward.flatten(awkward.concatenate([ids, ends], axis=1)))
+    flat.astype(numpy.uint16).tofile(shard)
+    return {}
+
+
+def peer_datatrove(tokenizer, lines, folder):
+    sys.stderr = open(os.devnull, "w")  # It logs at length.
+    from datatrove.executor import LocalPipelineExecutor
+    from datatrove.pipeline.readers import JsonlReader
+    from datatrove.pipeline.tokens import DocumentTokenizer
+
+    shutil.rmtree(folder, ignore_errors=True)
+    pipeline = [
+        JsonlReader(str(Path(lines).parent), glob_pattern=Path(lines).name),
+        DocumentTokenizer(f"{folder}/out", tokenizer_name_or_path=tokenizer, eos_token=END_OF_TEXT, shuffle_documents=False),
+    ]
+    LocalPipelineExecutor(pipeline, tasks=1, workers=1, logging_dir=f"{folder}/logs").run()
+    return {}
+
+
+# -- (c) texts to merges
+
+
+def measure_train(options):
+    """Wall seconds to a vocabulary of 50,257, all cores; ours are of the whole process."""
+    web, mix = options.scratch / "web.txt", options.scratch / "novels-and-web.txt"
+    run_peer("write_texts", options.data, options.scratch, web, mix)
+    for text in [web, mix]:
+        folder = options.scratch / "trained"
+        contestants = {
+            "bpe": lambda: run([options.bin / "bpe", "train", text, "--vocab-size", "50257", "-o", folder, "--quiet"]),
+            "gigabpe": lambda: timed_by_itself(run_peer("gigabpe", text, options.scratch / "gigabpe.json")),
+            "rustbpe": lambda: timed_by_itself(run_peer("rustbpe", text)),
+        }
+        results = interleave(contestants, options.runs)
+        title = f"train: {text.stat().st_size} bytes of {text.stem}, vocabulary of 50257, all cores"
+        print_table(title, "trainings/min", results, lambda result: 60 / result["wall_s"])
+
+
+def peer_write_texts(data, scratch, web, mix):
+    """In a process of its own: what this driver has held would be a peak of all that it starts."""
+    lines = subprocess.run(["zstd", "-dcq", "--long=31", f"{data}/text/web-gold.jsonl.zst"], stdout=subprocess.PIPE, check=True)
+    texts = [json.loads(line)["text"] for line in lines.stdout.decode().strip().split("\n")]
+    Path(web).write_text("\n\n".join(texts), encoding="utf-8")
+    novels = Path(scratch) / "novels"
+    novels.mkdir()
+    subprocess.run(f"zstd -dcq '{data}/text/english-novels.tar.zst' | tar -x -C '{novels}'", shell=True, check=True)
+    parts = [path.read_bytes() for path in sorted(novels.rglob("*.txt"))] + [Path(web).read_bytes()]
+    Path(mix).write_bytes(b"\n\n".join(parts))
+    return {}
+
+
+def timed_by_itself(result):
+    return result | {"wall_s": json.loads(result["output"])["wall_s"]}
+
+
+def peer_gigabpe(text, output):
+    import gigabpe
+
+    start = time.perf_counter()
+    gigabpe.train_tokenizer([text], 50257, output, special_tokens=[END_OF_TEXT], min_frequency=2)
+    return {"wall_s": time.perf_counter() - start}
+
+
+def peer_rustbpe(text):
+    import rustbpe
+
+    start = time.perf_counter()
+    content = Path(text).read_text(encoding="utf-8")
+    pieces = (content[at : at + 1_000_000] for at in range(0, len(content), 1_000_000))
+    rustbpe.Tokenizer().train_from_iterator(pieces, 50256, pattern=PATTERN)
+    return {"wall_s": time.perf_counter() - start}
+
+
+# -- (d) dumps to submissions
 
 
 def measure_links(options):
@@ -193,7 +337,7 @@ def peer_links(dump):
     return {"records": records, "cpu_s": time.process_time() - cpu}
 
 
-# -- (c) pages to documents
+# -- (e) pages to documents
 
 
 def measure_documents(options):
@@ -257,14 +401,16 @@ def run_peer(name, *arguments):
 
 
 def run(command, allowed=(0,)):
-    """Runs a command; its output, CPU seconds (user and system) and peak memory in MiB."""
+    """Runs a command; its output, wall and CPU seconds (user and system) and peak memory in MiB."""
+    start = time.perf_counter()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE)
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in allowed:
         sys.exit(f"error: exit code {process.returncode}: {' '.join(map(str, command))}")
-    return {"output": output, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_mib": usage.ru_maxrss / 1024}
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return {"output": output, "wall_s": time.perf_counter() - start, "cpu_s": cpu_s, "peak_mib": usage.ru_maxrss / 1024}
 
 
 def summary_of(result):
@@ -296,7 +442,7 @@ def print_table(title, unit, results, rate):
 def machine():
     models = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
     versions = []
-    for name in ["tiktoken", "tokenizers", "resiliparse"]:
+    for name in ["gigatoken", "gigabpe", "tiktoken", "tokenizers", "rustbpe", "datatrove", "resiliparse"]:
         try:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
@@ -305,9 +451,17 @@ def machine():
     return f"{cpu}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; Python {platform.python_version()}, {', '.join(versions)}"
 
 
+MEASUREMENTS = {
+    "encode": measure_encode,
+    "shards": measure_shards,
+    "train": measure_train,
+    "links": measure_links,
+    "documents": measure_documents,
+}
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["peer"]:
-        peer = {"tiktoken": peer_tiktoken, "tokenizers": peer_tokenizers, "links": peer_links, "resiliparse": peer_resiliparse}
+        peer = {name.removeprefix("peer_"): peer for name, peer in globals().items() if name.startswith("peer_")}
         print(json.dumps(peer[sys.argv[2]](*sys.argv[3:])))
     else:
         main()

@@ -12,7 +12,9 @@ fn python(test: &str) -> Option<Command> {
     match std::env::var_os("WEBTEXT_PEERS") {
         Some(python) => Some(Command::new(python)),
         None => {
-            eprintln!("skipped: {test}: WEBTEXT_PEERS names no Python with tiktoken, tokenizers, warcio and fastwarc");
+            eprintln!(
+                "skipped: {test}: WEBTEXT_PEERS names no Python with tiktoken, tokenizers, rustbpe, warcio and fastwarc"
+            );
             None
         }
     }
@@ -95,6 +97,17 @@ fn ids_are_those_of_tiktoken() {
         for line in String::from_utf8(gold).unwrap().lines() {
             push(serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap());
         }
+        // Pages as they are, tags and scripts included: long words, odd characters, no prose.
+        for set in ["cleaneval-dev", "cleanportaleval", "newspaper4k"] {
+            let archive = data.join(format!("extract/{set}.tar.zst"));
+            let command = format!(
+                "zstd -dcq --long=27 '{}' | tar xO --wildcards '*/html/*' | head -c 30000000",
+                archive.display()
+            );
+            let pages = Command::new("sh").args(["-c", &command]).output().unwrap();
+            // In parts of a megabyte, since the archive's pages come without a border.
+            pages.stdout.chunks(1 << 20).for_each(|part| push(&String::from_utf8_lossy(part)));
+        }
     }
     std::fs::write(&path, lines).unwrap();
     let ids = folder.path().join("ids.txt");
@@ -152,6 +165,38 @@ fn training_and_files_are_those_of_hugging_face() {
         0,
     );
     assert!(String::from_utf8_lossy(&output.stdout) == std::fs::read_to_string(ids).unwrap());
+}
+
+/// Trains with rustbpe on GPT-2's pattern and compares the tokens in their order.
+const RUSTBPE: &str = r#"
+import sys, base64, rustbpe
+ours, size = sys.argv[1], int(sys.argv[2])
+theirs = rustbpe.Tokenizer()
+pattern = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+theirs.train_from_iterator((open(f, encoding='utf-8').read() for f in sys.argv[3:]), size - 1, pattern=pattern)
+want = [bytes(token) for token, rank in sorted(theirs.get_mergeable_ranks(), key=lambda entry: entry[1])][256:]
+got = [base64.b64decode(line.split(' ')[0]) for line in open(ours + '/tokenizer.tiktoken')][256:]
+assert want == got, next((i, w, g) for i, (w, g) in enumerate(zip(want, got)) if w != g)
+print(len(got), 'merges')
+"#;
+
+#[test]
+fn training_with_its_order_of_ties_is_that_of_rustbpe() {
+    let Some(mut python) = python("training_with_its_order_of_ties_is_that_of_rustbpe") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut texts: Vec<_> =
+        std::fs::read_dir(root().join("fixtures/texts")).unwrap().map(|e| e.unwrap().path()).collect();
+    texts.sort();
+    if let Some(data) = real_data("the real half of training_with_its_order_of_ties_is_that_of_rustbpe") {
+        texts.push(data.join("text/tinyshakespeare.txt"));
+    }
+    let mut train = Command::new(binary("bpe"));
+    train.arg("train").args(&texts).args(["--vocab-size", "4000", "--ties", "raw-bytes", "-q", "-o"]);
+    check(train.arg(folder.path()), 0);
+    let training: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("training.json")).unwrap()).unwrap();
+    assert_eq!(training["ties"], "raw_bytes");
+    check(python.args(["-c", RUSTBPE]).arg(folder.path()).arg("4000").args(&texts), 0);
 }
 
 #[test]

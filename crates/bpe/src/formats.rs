@@ -221,6 +221,10 @@ pub mod tiktoken {
             }
             tokens.push(token);
         }
+        if tokens.len() < 256 {
+            let what = "the file breaks off before all 256 bytes have a token".into();
+            return Err(FormatError::Line { line: tokens.len() + 1, what });
+        }
         let mut pairs = Vec::new();
         for (id, token) in tokens.iter().enumerate().skip(256) {
             let mut parts = split_by_lower_ranks(token, &ranks, id as u32);
@@ -292,6 +296,7 @@ pub mod tokenizer_json {
         if model["type"].as_str() != Some("BPE") {
             return Err(fault("the model is not BPE"));
         }
+        check_rest(&json)?;
         let merges = model["merges"].as_array().ok_or_else(|| fault("the model has no merges"))?;
         let mut pairs = Vec::with_capacity(merges.len());
         for merge in merges {
@@ -321,9 +326,35 @@ pub mod tokenizer_json {
                 "added tokens must have the ids from {ordinary} on, behind all others"
             )));
         }
-        tokenizer.set_specials(specials.into_iter().map(|(_, text)| text).collect());
         check_ids(&tokenizer, &model["vocab"])?;
+        let mut contents: Vec<&[u8]> = specials.iter().map(|(_, text)| text.as_bytes()).collect();
+        contents.extend((0..ordinary as u32).map(|id| tokenizer.token(crate::TokenId(id))));
+        contents.sort_unstable();
+        if let Some(twice) = contents.windows(2).find(|two| two[0] == two[1]) {
+            return Err(FormatError::Json(format!("two tokens are {:?}", String::from_utf8_lossy(twice[0]))));
+        }
+        tokenizer.set_specials(specials.into_iter().map(|(_, text)| text).collect());
         Ok(tokenizer)
+    }
+
+    /// Everything beside the merges that changes ids must be as GPT-2 has it; to read past it would be wrong.
+    fn check_rest(json: &Value) -> Result<(), FormatError> {
+        let refused = |what: &str| Err(FormatError::Json(format!("{what}; only GPT-2's way is known")));
+        if !json["normalizer"].is_null() {
+            return refused("it has a normalizer");
+        }
+        let splits = &json["pre_tokenizer"];
+        if splits["type"] != "ByteLevel" || splits["add_prefix_space"] == true || splits["use_regex"] == false {
+            return refused("its pre-tokenizer is not ByteLevel without a prefix space");
+        }
+        let model = &json["model"];
+        for key in ["dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"] {
+            let value = &model[key];
+            if !(value.is_null() || *value == "" || *value == false || *value == 0.0) {
+                return refused(&format!("the model's {key} is {value}"));
+            }
+        }
+        Ok(())
     }
 
     fn check_ids(tokenizer: &Tokenizer, vocab: &Value) -> Result<(), FormatError> {
@@ -392,6 +423,27 @@ mod tests {
         check(merges::parse("#version: 0.2\nab\n"), "line 2: not two tokens with a space between");
         check(merges::parse("a b\na b\n"), "merge 1 makes \"ab\", which is in the vocabulary already");
         check(merges::parse("a bc\n"), "merge 0 joins \"bc\", which no earlier merge makes");
+        let bytes = tiktoken::write(&Tokenizer::bytes_only());
+        let half: String = bytes.lines().take(128).map(|line| format!("{line}\n")).collect();
+        check(tiktoken::parse(&half), "line 129: the file breaks off before all 256 bytes have a token");
+        let json = tokenizer_json::write(&small());
+        let with = |from: &str, to: &str| tokenizer_json::parse(&json.replacen(from, to, 1));
+        check(
+            with("\"ignore_merges\":false", "\"ignore_merges\":true"),
+            "not a byte-level BPE tokenizer.json: the model's ignore_merges is true; only GPT-2's way is known",
+        );
+        check(
+            with("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\"}"),
+            "not a byte-level BPE tokenizer.json: it has a normalizer; only GPT-2's way is known",
+        );
+        check(
+            with("\"use_regex\":true", "\"use_regex\":false"),
+            "not a byte-level BPE tokenizer.json: its pre-tokenizer is not ByteLevel without a prefix space; only GPT-2's way is known",
+        );
+        check(
+            with("\"content\":\"<|endoftext|>\"", "\"content\":\"a\""),
+            "not a byte-level BPE tokenizer.json: two tokens are \"a\"",
+        );
         let unreachable = format!("{}YWJj 256\n", tiktoken::write(&Tokenizer::bytes_only()));
         check(tiktoken::parse(&unreachable), "token 256 (\"abc\") cannot be reached by merges of lower rank");
     }
