@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::long_words::{LONG_MAX_BYTES, LongWords};
 use crate::merges::Merges;
 use crate::pretokenize::{BLOCK_BYTES, Visitor, last_border, visit};
 use crate::simd::{Kernel, WithKernel, with_kernel};
@@ -15,6 +16,7 @@ pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     merges: Arc<Merges>,
     words: Words,
+    long_words: LongWords,
     chunk: Box<Chunk>,
 }
 
@@ -24,6 +26,7 @@ impl Clone for Encoder<'_> {
             tokenizer: self.tokenizer,
             merges: self.merges.clone(),
             words: self.words.copy(),
+            long_words: self.long_words.clone(),
             chunk: Chunk::new(),
         }
     }
@@ -35,7 +38,7 @@ impl<'a> Encoder<'a> {
         let merges = Merges::new(tokenizer);
         let mut words = Words::new();
         remember_tokens(tokenizer, &merges, &mut words.lines());
-        Encoder { tokenizer, merges: Arc::new(merges), words, chunk: Chunk::new() }
+        Encoder { tokenizer, merges: Arc::new(merges), words, long_words: LongWords::default(), chunk: Chunk::new() }
     }
 
     /// The ids of a text. Special tokens in it are ordinary text.
@@ -61,7 +64,7 @@ impl<'a> Encoder<'a> {
 
 /// A third of the words that a text will bring are tokens; they need no merges.
 fn remember_tokens(tokenizer: &Tokenizer, merges: &Merges, words: &mut Lines<'_>) {
-    let alone = merges.stands_alone(tokenizer);
+    let alone = merges.stands_alone();
     let mut keys: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_WORDS);
     let mut tokens = (0u32..).zip(&alone).peekable();
     while tokens.peek().is_some() {
@@ -258,13 +261,13 @@ impl<'a> GrowingText<'a> {
 
 impl Encoder<'_> {
     fn encode_to(&mut self, text: &str, sink: &mut impl Sink) {
-        let Encoder { merges, words, chunk, .. } = self;
+        let Encoder { merges, words, long_words, chunk, .. } = self;
         let mut rest = text;
         while !rest.is_empty() {
             // In parts, so that the memory of words can grow in between.
             let end = if rest.len() <= PART_BYTES { None } else { last_border(&rest.as_bytes()[..PART_BYTES]) };
             let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            with_kernel(EncodeText { merges, words: words.lines(), chunk, text: part, sink });
+            with_kernel(EncodeText { merges, words: words.lines(), long_words, chunk, text: part, sink });
             words.grow_if_crowded();
             rest = behind;
         }
@@ -274,6 +277,7 @@ impl Encoder<'_> {
 struct EncodeText<'e, S> {
     merges: &'e Merges,
     words: Lines<'e>,
+    long_words: &'e mut LongWords,
     chunk: &'e mut Chunk,
     text: &'e str,
     sink: &'e mut S,
@@ -383,8 +387,8 @@ impl<S: Sink> EncodeText<'_, S> {
     #[cold]
     #[inline(never)]
     fn merge_unknown(&mut self) {
-        let EncodeText { merges, words, chunk, text, .. } = self;
-        with_kernel(MergeUnknown { merges, words, chunk, text: text.as_bytes() });
+        let EncodeText { merges, words, long_words, chunk, text, .. } = self;
+        with_kernel(MergeUnknown { merges, words, long_words, chunk, text: text.as_bytes() });
     }
 }
 
@@ -392,6 +396,7 @@ impl<S: Sink> EncodeText<'_, S> {
 struct MergeUnknown<'e, 'w> {
     merges: &'e Merges,
     words: &'e mut Lines<'w>,
+    long_words: &'e mut LongWords,
     chunk: &'e mut Chunk,
     text: &'e [u8],
 }
@@ -403,17 +408,28 @@ impl WithKernel for MergeUnknown<'_, '_> {
     fn run<K: Kernel>(self) {
         let Chunk { long, unknown, made, .. } = self.chunk;
         let mut long = long.iter();
-        for unknown in unknown.iter_mut().filter(|unknown| unknown.line == LONG) {
-            let bytes = long.next().expect("one was pushed with the line").clone();
+        let mut merge_alone = Vec::with_capacity(unknown.len());
+        for (number, unknown) in unknown.iter_mut().enumerate() {
+            let (bytes, len) = unknown.key.bytes();
+            let word = match unknown.line {
+                LONG => &self.text[long.next().expect("one was pushed with the line").clone()],
+                _ => &bytes[..len],
+            };
             let start = made.len();
-            self.merges.encode(&self.text[bytes], made);
+            if let Some(ids) = self.long_words.find(word) {
+                made.extend_from_slice(ids);
+            } else if unknown.line != LONG {
+                merge_alone.push((number, unknown.key));
+                continue;
+            } else {
+                self.merges.encode(word, made);
+                if word.len() <= LONG_MAX_BYTES {
+                    self.long_words.remember(word, &made[start..]);
+                }
+            }
             unknown.ids = start..made.len();
         }
-        let mut next = 0;
-        let words = std::iter::from_fn(|| {
-            next += unknown[next..].iter().position(|unknown| unknown.line != LONG)? + 1;
-            Some((next - 1, unknown[next - 1].key))
-        });
+        let words = merge_alone.into_iter();
         // A word's ids are known by its number, since words are done in any order.
         let mut done: Vec<(usize, Range<usize>)> = Vec::with_capacity(unknown.len());
         self.merges.encode_short(words, |number, key, ids, count| {
@@ -423,6 +439,10 @@ impl WithKernel for MergeUnknown<'_, '_> {
             if count <= WORD_MAX_IDS {
                 let ids = *ids.first_chunk().expect("sixteen are more than four");
                 self.words.remember(key, self.words.line_of(key), ids, count);
+            } else if let (bytes, len) = key.bytes()
+                && self.long_words.find(&bytes[..len]).is_none()
+            {
+                self.long_words.remember(&bytes[..len], &ids[..count]);
             }
         });
         for (number, ids) in done {

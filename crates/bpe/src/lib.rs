@@ -8,8 +8,9 @@
 //! Any bytes can be encoded, and [decoding](Tokenizer::decode) gives back exactly those bytes.
 //!
 //! - [`pretokenize`]: the pattern as a hand-written scanner over Unicode 16's classes.
-//! - [`Encoder`]: the merges with a bounded memory of words; [`twin`] is the readable equivalent.
-//! - [`train`]: merges out of word counts, merge for merge those of Hugging Face's `BpeTrainer`.
+//! - [`Encoder`]: the merges with a bounded memory of words; [`GrowingText`] for text that arrives in parts;
+//!   [`twin`] is the readable equivalent.
+//! - [`counts`] and [`train`]: words to counts, and counts to merges, merge for merge those of Hugging Face's `BpeTrainer`.
 //! - [`formats`]: `vocab.bpe`, `encoder.json`, `vocab.json` + `merges.txt`, `.tiktoken`, `tokenizer.json`.
 //! - [`input`]: documents out of text, JSON Lines and Parquet, plain or compressed; [`parallel`]: work on
 //!   them at once, with results in order.
@@ -23,6 +24,7 @@ pub mod counts;
 mod encode;
 pub mod formats;
 pub mod input;
+mod long_words;
 mod merges;
 pub mod parallel;
 pub mod pretokenize;
