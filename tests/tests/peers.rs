@@ -131,9 +131,17 @@ want = json.loads(theirs.to_str())['model']['merges']
 got = [line.split(' ') for line in open(ours + '/merges.txt', encoding='utf-8').read().split('\n')[1:-1]]
 assert [list(m) for m in want] == got, next((i, w, g) for i, (w, g) in enumerate(zip(want, got)) if list(w) != g)
 loaded = Tokenizer.from_file(ours + '/tokenizer.json')
+pair = Tokenizer(models.BPE.from_file(ours + '/vocab.json', ours + '/merges.txt'))
+pair.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+import base64, tiktoken
+ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in open(ours + '/tokenizer.tiktoken'))}
+pattern = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+third = tiktoken.Encoding('ours', pat_str=pattern, mergeable_ranks=ranks, special_tokens={'<|endoftext|>': size - 1})
 for f in files:
     text = open(f, encoding='utf-8').read()
-    print(*loaded.encode(text).ids)
+    ids = loaded.encode(text).ids
+    assert ids == pair.encode(text).ids == third.encode_ordinary(text), f
+    print(*ids)
 "#;
 
 #[test]

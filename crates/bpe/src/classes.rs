@@ -34,9 +34,16 @@ pub(crate) const ASCII: [CharClass; 128] = {
 static TABLE: OnceLock<Vec<CharClass>> = OnceLock::new();
 
 pub(crate) fn class_of(char: char) -> CharClass {
-    table()[char as usize]
+    class_of_code(char.into())
 }
 
+/// The class of a code point; of what is none, any.
+#[inline]
+pub(crate) fn class_of_code(code: u32) -> CharClass {
+    table().get(code as usize).copied().unwrap_or(CharClass::Other)
+}
+
+#[inline]
 pub(crate) fn table() -> &'static [CharClass] {
     TABLE.get_or_init(|| {
         let mut table = vec![CharClass::Other; 0x11_0000];

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::long_words::{LONG_MAX_BYTES, LongWords};
-use crate::merges::Merges;
+use crate::merges::{Merges, SHORT_LANES, SHORT_MAX_BYTES};
 use crate::pretokenize::{BLOCK_BYTES, Visitor, last_border, visit};
 use crate::simd::{Kernel, WithKernel, with_kernel};
 use crate::words::{Key, Lines, WORD_MAX_BYTES, WORD_MAX_IDS, Words};
@@ -408,7 +408,8 @@ impl WithKernel for MergeUnknown<'_, '_> {
     fn run<K: Kernel>(self) {
         let Chunk { long, unknown, made, .. } = self.chunk;
         let mut long = long.iter();
-        let mut merge_alone = Vec::with_capacity(unknown.len());
+        // Words to be merged side by side, and the number of each among the unknown.
+        let (mut side_by_side, mut numbers) = (Vec::with_capacity(unknown.len()), Vec::with_capacity(unknown.len()));
         for (number, unknown) in unknown.iter_mut().enumerate() {
             let (bytes, len) = unknown.key.bytes();
             let word = match unknown.line {
@@ -418,8 +419,11 @@ impl WithKernel for MergeUnknown<'_, '_> {
             let start = made.len();
             if let Some(ids) = self.long_words.find(word) {
                 made.extend_from_slice(ids);
-            } else if unknown.line != LONG {
-                merge_alone.push((number, unknown.key));
+            } else if word.len() <= SHORT_MAX_BYTES {
+                let mut bytes = [0; SHORT_LANES];
+                bytes[..word.len()].copy_from_slice(word);
+                side_by_side.push((bytes, word.len()));
+                numbers.push(number);
                 continue;
             } else {
                 self.merges.encode(word, made);
@@ -429,20 +433,18 @@ impl WithKernel for MergeUnknown<'_, '_> {
             }
             unknown.ids = start..made.len();
         }
-        let words = merge_alone.into_iter();
         // A word's ids are known by its number, since words are done in any order.
-        let mut done: Vec<(usize, Range<usize>)> = Vec::with_capacity(unknown.len());
-        self.merges.encode_short(words, |number, key, ids, count| {
+        let mut done: Vec<(usize, Range<usize>)> = Vec::with_capacity(numbers.len());
+        self.merges.encode_short(&side_by_side, |place, ids, count| {
             let start = made.len();
             made.extend_from_slice(&ids[..count]);
-            done.push((number, start..made.len()));
-            if count <= WORD_MAX_IDS {
-                let ids = *ids.first_chunk().expect("sixteen are more than four");
-                self.words.remember(key, self.words.line_of(key), ids, count);
-            } else if let (bytes, len) = key.bytes()
-                && self.long_words.find(&bytes[..len]).is_none()
-            {
-                self.long_words.remember(&bytes[..len], &ids[..count]);
+            done.push((numbers[place], start..made.len()));
+            let (Unknown { key, line, .. }, (bytes, len)) = (&unknown[numbers[place]], &side_by_side[place]);
+            if *line != LONG && count <= WORD_MAX_IDS {
+                let ids = *ids.first_chunk().expect("there are more lanes than four");
+                self.words.remember(*key, *line, ids, count);
+            } else if self.long_words.find(&bytes[..*len]).is_none() {
+                self.long_words.remember(&bytes[..*len], &ids[..count]);
             }
         });
         for (number, ids) in done {

@@ -4,13 +4,16 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::simd::prefetch;
-use crate::words::Key;
 use crate::{TokenId, Tokenizer};
 
 /// No merge.
 const NONE: u32 = u32::MAX;
-/// Lanes of a word that is merged beside others: one more than a key's bytes.
-const SHORT_MAX_BYTES: usize = 16;
+/// Lanes of a word that is merged beside others.
+pub(crate) const SHORT_LANES: usize = 32;
+/// Longest word that is: one byte less, so that the place behind its end has a lane.
+pub(crate) const SHORT_MAX_BYTES: usize = SHORT_LANES - 1;
+/// Bits that tell one of them from the others.
+const SHORT_LANE_BITS: u32 = SHORT_LANES.trailing_zeros();
 /// Words that are merged side by side.
 const SIDE_BY_SIDE: usize = 8;
 /// Longest pretoken that is merged by looking for the least rank among all pairs.
@@ -132,6 +135,8 @@ impl Merges {
     }
 
     /// Appends the ids of a pretoken. Time linear in its bytes, O(n log n) for the most hostile.
+    // Inlined, as what it calls but for the heap: so it is compiled for the caller's kernel.
+    #[inline(always)]
     pub(crate) fn encode(&self, word: &[u8], ids: &mut Vec<u32>) {
         if word.len() <= LANES { self.encode_by_lanes(word, ids) } else { self.encode_by_pieces(word, ids) }
     }
@@ -139,6 +144,7 @@ impl Merges {
     /// Pieces of a long word are encoded one by one and put together: a sequence of tokens is the encoding of
     /// its bytes if each stands alone and nothing is merged across a border of two. Where something would be,
     /// the piece is encoded anew with the tokens before it.
+    #[inline(always)]
     fn encode_by_pieces(&self, word: &[u8], ids: &mut Vec<u32>) {
         let begin = ids.len();
         // Where each token that is done begins in the word.
@@ -186,17 +192,18 @@ impl Merges {
         self.lens[id as usize] as usize
     }
 
-    /// Merges words side by side. `each` gets a word's number and key, its ids and how many they are, as
-    /// words are done.
+    /// Merges words of at most [`SHORT_MAX_BYTES`] side by side. `each` gets a word's number, its ids and how
+    /// many they are, as words are done.
     ///
     /// A merge needs what its new pairs make, and the table of pairs is too large for the nearest caches. So
     /// the entries are asked for, and until they have come the other words have their turn.
     #[inline(always)]
     pub(crate) fn encode_short(
         &self,
-        mut words: impl Iterator<Item = (usize, Key)>,
-        mut each: impl FnMut(usize, Key, &[u32; SHORT_MAX_BYTES], usize),
+        words: &[([u8; SHORT_LANES], usize)],
+        mut each: impl FnMut(usize, &[u32; SHORT_LANES], usize),
     ) {
+        let mut words = words.iter().enumerate();
         let mut at_work = [const { ShortWord::NONE }; SIDE_BY_SIDE];
         let mut live = 0;
         for word in &mut at_work {
@@ -209,7 +216,7 @@ impl Merges {
             for word in at_work.iter_mut().filter(|word| word.len > 0) {
                 if !word.merge(self) {
                     let (ids, count) = word.ids();
-                    each(word.number, word.key, &ids, count);
+                    each(word.number, &ids, count);
                     live -= usize::from(!word.begin(self, words.next()));
                 }
             }
@@ -217,6 +224,7 @@ impl Merges {
     }
 
     /// Up to 64 bytes: as [`ShortWord`], alone and with more lanes.
+    #[inline(always)]
     fn encode_by_lanes(&self, word: &[u8], ids: &mut Vec<u32>) {
         let len = word.len();
         let mut parts = [0u32; LANES + 1];
@@ -257,6 +265,8 @@ impl Merges {
     }
 
     /// The same with a heap of pairs and a linked list of parts: O(n log n) for words of any length.
+    #[cold]
+    #[inline(never)]
     fn encode_by_heap(&self, word: &[u8], ids: &mut Vec<u32>) {
         const GONE: u32 = u32::MAX;
         let len = word.len();
@@ -306,47 +316,54 @@ fn key_of(left: u32, right: u32) -> u64 {
 /// make, with the lane's number below it, so that the least lane is the leftmost of the least rank.
 struct ShortWord {
     number: usize,
-    key: Key,
     /// Bytes of the word; 0 when there is none.
     len: usize,
-    parts: [u32; SHORT_MAX_BYTES + 1],
-    lanes: [u32; SHORT_MAX_BYTES],
-    next: [u8; SHORT_MAX_BYTES + 1],
-    previous: [u8; SHORT_MAX_BYTES + 2],
+    parts: [u32; SHORT_LANES],
+    lanes: [u32; SHORT_LANES],
+    next: [u8; SHORT_LANES],
+    previous: [u8; SHORT_LANES],
     /// Lanes whose pairs are asked for: of the part that was made last, and of the one before it.
     waiting: Option<(u8, u8)>,
 }
 
 /// The links of a word of which nothing is merged yet.
-const NEXT: [u8; SHORT_MAX_BYTES + 1] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0];
-const PREVIOUS: [u8; SHORT_MAX_BYTES + 2] = [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0];
+const NEXT: [u8; SHORT_LANES] = links(1);
+const PREVIOUS: [u8; SHORT_LANES] = links(-1);
+
+const fn links(by: i32) -> [u8; SHORT_LANES] {
+    let mut links = [0; SHORT_LANES];
+    let mut place = 0;
+    while place < SHORT_LANES {
+        links[place] = ((place as i32 + by) as u8) % SHORT_LANES as u8;
+        place += 1;
+    }
+    links
+}
 
 impl ShortWord {
     const NONE: ShortWord = ShortWord {
         number: 0,
-        key: Key::NONE,
         len: 0,
-        parts: [0; SHORT_MAX_BYTES + 1],
-        lanes: [NONE; SHORT_MAX_BYTES],
-        next: [0; SHORT_MAX_BYTES + 1],
-        previous: [0; SHORT_MAX_BYTES + 2],
+        parts: [0; SHORT_LANES],
+        lanes: [NONE; SHORT_LANES],
+        next: NEXT,
+        previous: PREVIOUS,
         waiting: None,
     };
 
     /// Takes the next word, if there is one.
     #[inline(always)]
-    fn begin(&mut self, merges: &Merges, next: Option<(usize, Key)>) -> bool {
+    fn begin(&mut self, merges: &Merges, next: Option<(usize, &([u8; SHORT_LANES], usize))>) -> bool {
         (self.waiting, self.len) = (None, 0);
-        let Some((number, key)) = next else { return false };
-        let (bytes, len) = key.bytes();
-        (self.number, self.key, self.len) = (number, key, len);
-        self.lanes = [NONE; SHORT_MAX_BYTES];
+        let Some((number, (bytes, len))) = next else { return false };
+        (self.number, self.len) = (number, *len);
+        self.lanes = [NONE; SHORT_LANES];
         (self.next, self.previous) = (NEXT, PREVIOUS);
-        for place in 0..len % SHORT_MAX_BYTES {
+        for place in 0..len % SHORT_LANES {
             self.parts[place] = merges.id_of_byte[bytes[place] as usize];
-            if place + 1 < len {
-                let made = merges.of_bytes[usize::from(bytes[place]) << 8 | usize::from(bytes[(place + 1) % 16])];
-                self.lanes[place] = lane(made, place);
+            if place + 1 < *len {
+                let pair = usize::from(bytes[place]) << 8 | usize::from(bytes[(place + 1) % SHORT_LANES]);
+                self.lanes[place] = lane(merges.of_bytes[pair], place);
             }
         }
         true
@@ -373,30 +390,30 @@ impl ShortWord {
         if least == NONE {
             return false;
         }
-        let place = (least & 15) as usize;
-        let gone = usize::from(self.next[place]) % SHORT_MAX_BYTES;
-        let after = usize::from(self.next[gone]);
+        let place = least as usize % SHORT_LANES;
+        let gone = usize::from(self.next[place]) % SHORT_LANES;
+        let after = usize::from(self.next[gone]) % SHORT_LANES;
         let before = usize::from(self.previous[place]);
-        self.parts[place] = least >> 4;
+        self.parts[place] = least >> SHORT_LANE_BITS;
         self.next[place] = after as u8;
         self.previous[after] = place as u8;
         self.lanes[gone] = NONE;
         self.lanes[place] = NONE;
         merges.ask_for(self.parts[place], self.parts[after]);
-        merges.ask_for(self.parts[before % SHORT_MAX_BYTES], self.parts[place]);
+        merges.ask_for(self.parts[before % SHORT_LANES], self.parts[place]);
         self.waiting = Some((place as u8, if place > 0 { before as u8 } else { u8::MAX }));
         true
     }
 
     /// The ids of a word without further merges, and how many they are.
     #[inline(always)]
-    fn ids(&self) -> ([u32; SHORT_MAX_BYTES], usize) {
-        let mut ids = [u32::MAX; SHORT_MAX_BYTES];
+    fn ids(&self) -> ([u32; SHORT_LANES], usize) {
+        let mut ids = [u32::MAX; SHORT_LANES];
         let (mut place, mut count) = (0, 0);
         while place < self.len {
-            ids[count % SHORT_MAX_BYTES] = self.parts[place];
+            ids[count % SHORT_LANES] = self.parts[place % SHORT_LANES];
             count += 1;
-            place = usize::from(self.next[place]);
+            place = usize::from(self.next[place % SHORT_LANES]);
         }
         (ids, count)
     }
@@ -404,7 +421,7 @@ impl ShortWord {
 
 #[inline(always)]
 fn lane(made: u32, place: usize) -> u32 {
-    if made == NONE { NONE } else { made << 4 | place as u32 }
+    if made == NONE { NONE } else { made << SHORT_LANE_BITS | place as u32 }
 }
 
 #[cfg(test)]
@@ -466,12 +483,19 @@ mod tests {
                 prop_assert_eq!(&scan, expected);
                 prop_assert_eq!(&heap, expected);
             }
-            let short = words.iter().enumerate().filter(|(_, word)| word.len() <= 15).map(|(number, word)| {
-                let mut from = [0; 16];
-                from[..word.len()].copy_from_slice(word.as_bytes());
-                (number, Key::of(from, word.len()))
+            let short: Vec<&String> = words.iter().filter(|word| word.len() <= SHORT_MAX_BYTES).collect();
+            let bytes: Vec<([u8; SHORT_LANES], usize)> = short
+                .iter()
+                .map(|word| {
+                    let mut bytes = [0; SHORT_LANES];
+                    bytes[..word.len()].copy_from_slice(word.as_bytes());
+                    (bytes, word.len())
+                })
+                .collect();
+            merges.encode_short(&bytes, |number, ids, count| {
+                let expected: Vec<u32> = twin.merge(short[number].as_bytes()).iter().map(|id| id.0).collect();
+                assert_eq!(&ids[..count], expected);
             });
-            merges.encode_short(short, |number, _, ids, count| assert_eq!(&ids[..count], expected[number]));
         }
     }
 }

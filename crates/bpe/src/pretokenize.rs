@@ -12,7 +12,7 @@
 //! There are two scanners of the same places: [`pretokens`] goes from one pretoken to the next;
 //! [`visit`] finds all borders in 64 bytes of ASCII at once, and asks the first one for the rest.
 
-use crate::classes::{ASCII, CharClass, class_of};
+use crate::classes::{ASCII, CharClass, class_of, class_of_code};
 use crate::simd::{Kernel, Masks};
 
 /// The pretokens of a text, in order; joined they are the text.
@@ -185,10 +185,17 @@ fn class_at(text: &str, at: usize) -> (CharClass, usize) {
     class_of_wide(text, at)
 }
 
-#[inline(never)]
+/// The same for a character beyond ASCII. A text is valid UTF-8, so its first byte tells its length.
+#[inline]
 fn class_of_wide(text: &str, at: usize) -> (CharClass, usize) {
-    let char = text[at..].chars().next().expect("a character begins here");
-    (class_of(char), char.len_utf8())
+    let bytes = &text.as_bytes()[at..];
+    let low = |place: usize| u32::from(bytes[place] & 0x3f);
+    let (code, len) = match bytes[0] {
+        first @ ..0xe0 => (u32::from(first & 0x1f) << 6 | low(1), 2),
+        first @ 0xe0..0xf0 => (u32::from(first & 0x0f) << 12 | low(1) << 6 | low(2), 3),
+        first => (u32::from(first & 0x07) << 18 | low(1) << 12 | low(2) << 6 | low(3), 4),
+    };
+    (class_of_code(code), len)
 }
 
 /// Where the run of one class ends that goes on at `at`.

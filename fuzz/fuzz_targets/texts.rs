@@ -1,0 +1,32 @@
+//! Any bytes as a file of texts of each kind: documents or an error, the same whether whole or in pieces, and
+//! any bytes as a file of word counts.
+#![no_main]
+
+use bpe::counts::read_words;
+use bpe::input::{Documents, Options};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["a.jsonl", "a.txt", "a.parquet"] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("room for the input");
+        for lossy in [false, true] {
+            let options = Options { separator: Some("|".into()), lossy, line_max_bytes: 1 << 16 };
+            let Ok(documents) = Documents::open(&path, &options) else { continue };
+            let documents: Result<Vec<String>, _> = documents.take(10_000).collect();
+            let is_packed = matches!(bytes, [0x1f, 0x8b, ..] | [0x28, 0xb5, ..] | [0x50..=0x5f, 0x2a, ..]);
+            if let (true, Ok(documents)) = (name == "a.txt" && !lossy && !is_packed, documents) {
+                let text = std::str::from_utf8(bytes).expect("invalid UTF-8 is an error");
+                let mut expected: Vec<&str> = text.split('|').collect();
+                if expected.last() == Some(&"") {
+                    expected.pop();
+                }
+                assert!(documents == expected || documents.len() == 10_000, "documents are lost or made up");
+            }
+        }
+    }
+    if let Ok(words) = read_words(bytes) {
+        assert!(words.into_sorted().iter().all(|(word, count)| !word.is_empty() && *count > 0));
+    }
+});
