@@ -154,6 +154,10 @@ fn faults_are_named() {
     let fault = |arguments: &[&str]| stderr(&check(bpe(folder.path()).args(arguments), 1));
     assert!(fault(&["encode", "a.jsonl", "-o", "x", "-q"]).contains("a.jsonl at line 2"));
     assert!(!folder.path().join("x").exists());
+    fs::write(folder.path().join("b.txt"), "one two three ".repeat(1 << 17)).unwrap();
+    assert!(fault(&["encode", "b.txt", "-o", "/dev/full", "-q"]).contains("No space left on device"));
+    check(bpe(folder.path()).args(["encode", "b.txt", "-o", "/dev/null", "-q"]), 0);
+    assert!(["/dev/full", "/dev/null"].iter().all(|device| !fs::metadata(device).unwrap().is_file()));
     assert!(fault(&["encode", "absent.txt", "-o", "x", "-q"]).contains("cannot read absent.txt"));
     assert!(fault(&["train", "--counts", "words", "--vocab-size", "300", "-o", "t", "-q"]).contains("word counts"));
     assert!(fault(&["count", "a.jsonl", "--memory-mib", "1", "-q"]).contains("at least 64"));

@@ -14,10 +14,12 @@ pub const PARTIAL_MARK: &str = ".partial-";
 /// A file under a temporary name beside its final one, which [`AtomicFile::commit`] moves into place.
 ///
 /// The checksum is taken of the bytes as they pass, so a committed file is never read again for it.
-/// Dropped without a commit, the temporary file is removed.
+/// Dropped without a commit, the temporary file is removed. What is no regular file (`/dev/null`, a pipe)
+/// must not be replaced: it is written to as it is.
 pub struct AtomicFile {
     path: PathBuf,
-    partial: PathBuf,
+    /// The temporary file; none where the path is no regular file.
+    partial: Option<PathBuf>,
     file: Option<BufWriter<File>>,
     hasher: Box<Xxh3>,
     len_bytes: u64,
@@ -38,8 +40,12 @@ impl AtomicFile {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).at("create the folder", folder)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let partial = folder.join(format!(".{name}{PARTIAL_MARK}{}", unique()));
-        let file = File::create(&partial).at("create", &partial)?;
+        let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let partial = (!is_special).then(|| folder.join(format!(".{name}{PARTIAL_MARK}{}", unique())));
+        let file = match &partial {
+            Some(partial) => File::create(partial).at("create", partial)?,
+            None => File::options().write(true).open(path).at("open", path)?,
+        };
         Ok(AtomicFile {
             path: path.to_path_buf(),
             partial,
@@ -62,11 +68,14 @@ impl AtomicFile {
     /// Flushes, syncs to disk and renames into place.
     pub fn commit(mut self) -> Result<Written> {
         let writer = self.file.take().expect("open until committed");
-        let file = writer.into_inner().map_err(io::IntoInnerError::into_error).at("write", &self.partial)?;
-        file.sync_all().at("sync", &self.partial)?;
-        drop(file);
-        fs::rename(&self.partial, &self.path).at("rename into place", &self.path)?;
-        sync_folder(&self.path)?;
+        let shown = self.partial.as_ref().unwrap_or(&self.path);
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error).at("write", shown)?;
+        if let Some(partial) = &self.partial {
+            file.sync_all().at("sync", partial)?;
+            drop(file);
+            fs::rename(partial, &self.path).at("rename into place", &self.path)?;
+            sync_folder(&self.path)?;
+        }
         Ok(Written { len_bytes: self.len_bytes, checksum: self.hasher.digest() })
     }
 }
@@ -89,7 +98,7 @@ impl Drop for AtomicFile {
         if let Some(writer) = self.file.take() {
             drop(writer.into_parts());
             // Nothing to tell: the sweep at the next start finds what could not be removed now.
-            let _ = fs::remove_file(&self.partial);
+            let _ = self.partial.as_ref().map(fs::remove_file);
         }
     }
 }
@@ -153,6 +162,18 @@ mod tests {
         let written = file.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"abc");
         assert_eq!((written.len_bytes, written.checksum), crate::checksum_file(&path).unwrap());
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_never_replaced() {
+        for commit in [true, false] {
+            let mut file = AtomicFile::create(Path::new("/dev/null")).unwrap();
+            file.write_all(b"abc").unwrap();
+            if commit {
+                file.commit().unwrap();
+            }
+            assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        }
     }
 
     #[test]

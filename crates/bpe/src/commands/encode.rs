@@ -8,7 +8,7 @@ use bpe::input::Batch;
 use bpe::tokens::{TokenFormat, llmc_header, write_megatron_index};
 use bpe::{Encoder, TokenId, formats};
 
-use super::{Partial, beside};
+use super::{Partial, beside, is_special};
 
 /// Flags of `bpe encode`.
 #[derive(clap::Args)]
@@ -139,6 +139,14 @@ impl Sink {
     fn finish(self) -> anyhow::Result<()> {
         let Some(mut ids) = self.file else { return Ok(()) };
         let failed = || format!("cannot write {}", self.path.display());
+        if is_special(&self.path) {
+            // Nothing can stand beside it, and nothing in it be gone back to.
+            anyhow::ensure!(
+                self.format != TokenFormat::Llmc,
+                "llm.c's header is written last: the output must be a file"
+            );
+            return ids.finish();
+        }
         if self.format == TokenFormat::Llmc {
             ids.file.seek(SeekFrom::Start(0)).with_context(failed)?;
             ids.file.write_all(&llmc_header(self.lengths.iter().sum())).with_context(failed)?;

@@ -125,26 +125,37 @@ impl Inputs {
     }
 }
 
-/// A file under a temporary name beside its own, which [`Partial::finish`] moves into place.
+/// A file under a temporary name beside its own, which [`Partial::finish`] moves into place. What is no regular
+/// file (`/dev/null`, a pipe) must not be replaced: it is written to as it is.
 pub struct Partial {
     path: PathBuf,
-    partial: PathBuf,
+    partial: Option<PathBuf>,
     pub file: std::io::BufWriter<std::fs::File>,
 }
 
 impl Partial {
     pub fn create(path: &Path) -> anyhow::Result<Partial> {
-        let partial = beside(path, ".partial");
-        let file = std::fs::File::create(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
+        let partial = (!is_special(path)).then(|| beside(path, ".partial"));
+        let file = match &partial {
+            Some(partial) => std::fs::File::create(partial),
+            None => std::fs::File::options().write(true).open(path),
+        };
+        let file = file.with_context(|| format!("cannot create {}", partial.as_deref().unwrap_or(path).display()))?;
         Ok(Partial { path: path.to_path_buf(), partial, file: std::io::BufWriter::with_capacity(1 << 20, file) })
     }
 
     pub fn finish(self) -> anyhow::Result<()> {
         let failed = || format!("cannot write {}", self.path.display());
         let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(failed)?;
+        let Some(partial) = &self.partial else { return Ok(()) };
         file.sync_all().with_context(failed)?;
-        std::fs::rename(&self.partial, &self.path).with_context(failed)
+        std::fs::rename(partial, &self.path).with_context(failed)
     }
+}
+
+/// Whether something stands at a path that is neither a regular file nor a folder.
+pub fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// A path with an ending behind its whole name.
