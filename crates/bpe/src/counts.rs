@@ -56,7 +56,7 @@ impl WordCounts {
             return;
         }
         if word.len() <= WORD_MAX_BYTES {
-            return self.add_key(key_of(word), count);
+            return self.add_key(Key::of_word(word), count);
         }
         match self.long.get_mut(word) {
             Some(held) => *held += count,
@@ -140,12 +140,6 @@ impl WordCounts {
     }
 }
 
-fn key_of(word: &[u8]) -> Key {
-    let mut from = [0; 16];
-    from[..word.len()].copy_from_slice(word);
-    Key::of(from, word.len())
-}
-
 struct CountText<'c> {
     counts: &'c mut WordCounts,
     text: &'c str,
@@ -183,7 +177,7 @@ impl Visitor for CountText<'_> {
     #[inline(never)]
     fn single(&mut self, at: usize, pretoken: &[u8]) {
         if pretoken.len() <= WORD_MAX_BYTES {
-            self.push(key_of(pretoken));
+            self.push(Key::of_word(pretoken));
         } else {
             self.count_long(at..at + pretoken.len());
         }

@@ -71,9 +71,7 @@ fn remember_tokens(tokenizer: &Tokenizer, merges: &Merges, words: &mut Lines<'_>
         for (id, &alone) in tokens.by_ref().take(CHUNK_WORDS) {
             let bytes = tokenizer.token(TokenId(id));
             if alone && bytes.len() <= WORD_MAX_BYTES {
-                let mut from = [0; 16];
-                from[..bytes.len()].copy_from_slice(bytes);
-                let key = Key::of(from, bytes.len());
+                let key = Key::of_word(bytes);
                 let line = words.line_of(key);
                 words.ask_for(line);
                 keys.push((key, line, id));
@@ -316,9 +314,7 @@ impl<S: Sink> Visitor for EncodeText<'_, S> {
     #[inline(never)]
     fn single(&mut self, at: usize, pretoken: &[u8]) {
         if pretoken.len() <= WORD_MAX_BYTES {
-            let mut from = [0; 16];
-            from[..pretoken.len()].copy_from_slice(pretoken);
-            self.push(Key::of(from, pretoken.len()));
+            self.push(Key::of_word(pretoken));
         } else {
             self.push_long(at..at + pretoken.len());
         }

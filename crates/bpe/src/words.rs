@@ -1,4 +1,4 @@
-//! The memory of words: pretokens that were met, with their ids. Its size is fixed.
+//! The memory of words: pretokens that were met, with their ids. It grows to 16 MiB at most.
 //!
 //! Nine in ten pretokens of a text are among the few thousand that occur again and again. A word of at
 //! most 15 bytes has its place in one cache line of two, by its hash; a newcomer takes the second place,
@@ -122,6 +122,16 @@ impl Key {
             low: u64::from_le_bytes([a, b, c, d, e, f, g, h]) & low,
             high: u64::from_le_bytes([i, j, k, l, m, n, o, p]) & high | (len as u64) << LEN_SHIFT,
         }
+    }
+
+    /// The key of a word of at most 15 bytes, wherever it stands.
+    ///
+    /// # Panics
+    /// When the word is longer than 16 bytes.
+    pub(crate) fn of_word(word: &[u8]) -> Key {
+        let mut from = [0; 16];
+        from[..word.len()].copy_from_slice(word);
+        Key::of(from, word.len())
     }
 
     /// The word's bytes in the first of 16, and their number.
