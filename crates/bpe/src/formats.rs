@@ -133,6 +133,7 @@ pub mod merges {
 
 /// A tokenizer from merges given as bytes.
 fn from_pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Result<Tokenizer, FormatError> {
+    Tokenizer::check_number(pairs.len())?;
     let mut tokenizer = Tokenizer::bytes_only();
     let mut ids: HashMap<Vec<u8>, u32> =
         (0..256).map(|id| (tokenizer.token(crate::TokenId(id)).to_vec(), id)).collect();

@@ -26,6 +26,7 @@ const PIECE_BYTES: usize = 48;
 const AGAIN_MAX_BYTES: usize = 4096;
 /// Bits of an id in a slot of the table of pairs: two ids and what they make fill 64.
 const ID_BITS: u32 = 21;
+const _: () = assert!(256 + Tokenizer::MERGES_MAX <= 1 << ID_BITS, "every id fits into its bits");
 /// A slot that holds no pair.
 const EMPTY: u64 = u64::MAX;
 

@@ -42,6 +42,12 @@ pub enum TokenizerError {
         /// The token, as the file writes it.
         token: String,
     },
+    /// More merges than [`Tokenizer::MERGES_MAX`].
+    #[error("{merges} merges are more than the {} that an id has room for", Tokenizer::MERGES_MAX)]
+    TooManyMerges {
+        /// Their number.
+        merges: usize,
+    },
     /// An id outside the vocabulary.
     #[error("id {id} at place {place} is not in the vocabulary of {vocab_size}")]
     UnknownId {
@@ -67,6 +73,9 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
+    /// Most merges: what 256 bytes leave of the 2²¹ ids that the encoder's table of pairs has room for.
+    pub const MERGES_MAX: usize = (1 << 21) - 256;
+
     /// GPT-2's own tokenizer, 50257 tokens.
     ///
     /// ```
@@ -89,8 +98,10 @@ impl Tokenizer {
     /// The tokenizer with these merges, each a pair of ids, and special tokens after them.
     ///
     /// # Errors
-    /// When a merge names an id that is not there yet, or makes a token that is.
+    /// When a merge names an id that is not there yet, or makes a token that is, or there are more than
+    /// [`Tokenizer::MERGES_MAX`].
     pub fn from_merges(merges: &[(TokenId, TokenId)], specials: &[&str]) -> Result<Tokenizer, TokenizerError> {
+        Tokenizer::check_number(merges.len())?;
         let mut tokenizer = Tokenizer::bytes_only();
         let mut known: HashMap<Vec<u8>, ()> = BYTE_OF_ID.iter().map(|&b| (vec![b], ())).collect();
         for (rank, &(left, right)) in merges.iter().enumerate() {
@@ -107,6 +118,11 @@ impl Tokenizer {
         }
         tokenizer.specials = specials.iter().map(|&s| s.to_owned()).collect();
         Ok(tokenizer)
+    }
+
+    /// Refuses more merges than ids have room for.
+    pub(crate) fn check_number(merges: usize) -> Result<(), TokenizerError> {
+        if merges > Tokenizer::MERGES_MAX { Err(TokenizerError::TooManyMerges { merges }) } else { Ok(()) }
     }
 
     pub(crate) fn push_merge(&mut self, left: TokenId, right: TokenId, joined: &[u8]) {
@@ -196,5 +212,17 @@ impl Tokenizer {
             bytes.extend_from_slice(self.token(id));
         }
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_merges_than_ids_have_room_for_are_refused() {
+        let merges = vec![(TokenId(0), TokenId(0)); Tokenizer::MERGES_MAX + 1];
+        let refused = Tokenizer::from_merges(&merges, &[]).unwrap_err();
+        assert_eq!(refused.to_string(), "2096897 merges are more than the 2096896 that an id has room for");
     }
 }

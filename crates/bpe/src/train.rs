@@ -17,7 +17,8 @@ use crate::{TokenId, Tokenizer};
 /// What is trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Size of the vocabulary, the 256 bytes and special tokens included.
+    /// Size of the vocabulary, the 256 bytes and special tokens included; at most [`Tokenizer::MERGES_MAX`]
+    /// merges are made.
     pub vocab_size: usize,
     /// A pair with a lower count is not merged.
     pub min_frequency: u64,
@@ -112,7 +113,7 @@ impl Training {
     /// Does the next merge; `false` when all are done that were asked for, or no pair occurs often enough.
     pub fn merge_next(&mut self) -> bool {
         let wanted = self.options.vocab_size.saturating_sub(256 + self.options.specials.len());
-        if self.merges.len() >= wanted {
+        if self.merges.len() >= wanted.min(Tokenizer::MERGES_MAX) {
             return false;
         }
         let Some(pair) = self.trainer.next_pair(self.options.min_frequency.max(1)) else { return false };

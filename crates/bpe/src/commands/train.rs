@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use bpe::counts::{SpillingCounts, read_words, write_words};
 use bpe::input::Batch;
 use bpe::train::{Options, Ties, Training};
-use bpe::{END_OF_TEXT, formats};
+use bpe::{END_OF_TEXT, Tokenizer, formats};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -58,6 +58,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     sizes.sort_unstable();
     sizes.dedup();
     ensure!(sizes[0] >= 257, "a vocabulary has at least the 256 bytes and {END_OF_TEXT}");
+    let most = 257 + Tokenizer::MERGES_MAX;
+    ensure!(sizes[sizes.len() - 1] <= most, "a vocabulary has at most {most} tokens");
     ensure!(arguments.sample > 0.0 && arguments.sample <= 1.0, "--sample lies above 0 and up to 1");
     std::fs::create_dir_all(&arguments.output)
         .with_context(|| format!("cannot create {}", arguments.output.display()))?;
