@@ -80,6 +80,7 @@ fn has_avx512() -> bool {
 }
 
 /// Byte by byte: the twin of the others, and the kernel of processors without one of their own.
+#[cfg_attr(all(target_arch = "aarch64", not(test)), expect(dead_code, reason = "every 64-bit ARM has NEON"))]
 pub(crate) struct Portable;
 
 impl Kernel for Portable {
