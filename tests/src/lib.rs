@@ -29,9 +29,16 @@ pub fn real_data(test: &str) -> Option<PathBuf> {
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
+        // Tests lie in target/<profile>/deps.
+        let test = std::env::current_exe().unwrap();
+        let folder = test.parent().unwrap().parent().unwrap();
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["test", "--quiet", "--workspace", "--no-run"]).current_dir(root());
+        // The development profile's folder alone is not named as the profile.
+        if folder.file_name() != Some("debug".as_ref()) {
+            build.arg("--profile").arg(folder.file_name().unwrap());
+        }
         // Cargo tells a test what package it is of. Build scripts that ask for these variables (ring's does)
         // would be run again here, and once more by the next `cargo test`, with all that stands on them.
         for (name, _) in std::env::vars_os() {
