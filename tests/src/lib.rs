@@ -47,9 +47,7 @@ pub fn binary(name: &str) -> PathBuf {
             }
         }
         assert!(build.status().unwrap().success(), "the binaries do not build");
-        // Tests lie in target/<profile>/deps.
-        let test = std::env::current_exe().unwrap();
-        test.parent().unwrap().parent().unwrap().to_path_buf()
+        folder.to_path_buf()
     });
     folder.join(name)
 }
@@ -75,25 +73,36 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Every file of a run by its relative name, but for the lock and this machine's cache of input times.
-pub fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![run.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
+/// Unpacks a `.tar.zst` of the real data; `false` when the commands for it are missing or fail.
+pub fn unpack(archive: &Path, to: &Path) -> bool {
+    fs::create_dir_all(to).unwrap();
+    let command = format!("zstd -dcq --long=27 '{}' | tar x -C '{}'", archive.display(), to.display());
+    Command::new("sh").args(["-c", &command]).status().is_ok_and(|status| status.success())
+}
+
+/// The relative names of all files below a folder, in order.
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(inner) = folders.pop() {
+        for entry in fs::read_dir(&inner).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.strip_prefix(run).unwrap().to_string_lossy().into_owned();
-            if name == "lock" || name.starts_with("work/fingerprints") {
-                continue;
-            }
             if path.is_dir() {
                 folders.push(path);
             } else {
-                files.insert(name, fs::read(&path).unwrap());
+                names.push(path.strip_prefix(folder).unwrap().to_string_lossy().into_owned());
             }
         }
     }
-    files
+    names.sort();
+    names
+}
+
+/// Every file of a run by its relative name, but for the lock and this machine's cache of input times.
+pub fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let is_content = |name: &String| name != "lock" && !name.starts_with("work/fingerprints");
+    let names = names(run).into_iter().filter(is_content);
+    names.map(|name| (name.clone(), fs::read(run.join(name)).unwrap())).collect()
 }
 
 /// Checks that two runs hold the same files with the same bytes.

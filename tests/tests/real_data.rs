@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use webtext_tests::{binary, check, real_data};
+use webtext_tests::{binary, check, real_data, unpack};
 
 const RECIPE: &str = r#"
 [documents]
@@ -27,12 +27,6 @@ tokens = ["nanogpt", "llmc"]
 [tokenizer]
 use = "gpt2"
 "#;
-
-fn unpack(archive: &Path, to: &Path) -> bool {
-    std::fs::create_dir_all(to).unwrap();
-    let command = format!("zstd -dcq --long=27 '{}' | tar x -C '{}'", archive.display(), to.display());
-    Command::new("sh").args(["-c", &command]).status().is_ok_and(|status| status.success())
-}
 
 /// Runs a recipe and returns its summary by stage.
 fn build(folder: &Path, head: &str, code: i32) -> impl Fn(&str) -> Value + use<> {
