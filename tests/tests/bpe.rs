@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use webtext_tests::{binary, check, root, stderr};
+use webtext_tests::{assert_same, binary, check, root, stderr};
 
 fn bpe(folder: &Path) -> Command {
     let mut command = Command::new(binary("bpe"));
@@ -103,22 +104,115 @@ fn a_training_is_the_same_for_any_threads_memory_and_way() {
 }
 
 #[test]
-fn a_killed_training_goes_on_from_its_checkpoint() {
+fn a_checkpoint_that_is_of_no_use_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &documents());
     let train = |out: &str| {
         let mut command = bpe(folder.path());
-        check(command.args(["train", "a.jsonl", "--vocab-size", "900", "-q", "-o", out]), 0);
-        fs::read(folder.path().join(out).join("merges.txt")).unwrap()
+        let output = check(command.args(["train", "a.jsonl", "--vocab-size", "900", "-q", "--json", "-o", out]), 0);
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["merges_resumed"], 0);
     };
-    let whole = train("whole");
-    // A checkpoint of other words is of no use, and one that is damaged is none.
-    for content in ["{", r#"{"fingerprint":"0","merges":[[1,2]]}"#] {
+    train("whole");
+    // A checkpoint of other words is of no use, one that is damaged is none, nor is half of one.
+    let (checkpoint, half) = ("again/merges.checkpoint.json", "again/merges.checkpoint.json.partial");
+    for (name, content) in
+        [(checkpoint, "{"), (checkpoint, r#"{"fingerprint":"0","merges":[[1,2]]}"#), (half, r#"{"fingerprint":"0","#)]
+    {
         fs::create_dir_all(folder.path().join("again")).unwrap();
-        fs::write(folder.path().join("again/merges.checkpoint.json"), content).unwrap();
-        assert!(train("again") == whole);
-        assert!(!folder.path().join("again/merges.checkpoint.json").exists());
+        fs::write(folder.path().join(name), content).unwrap();
+        train("again");
+        assert_same(&folder.path().join("whole"), &folder.path().join("again"));
     }
+}
+
+/// Words that nobody has written, the same on every call: so many that their merges take half a second or so.
+fn invented_words() -> String {
+    let mut state = 1u64;
+    let mut next = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    };
+    let mut text = String::new();
+    for _ in 0..60_000 {
+        text.push(' ');
+        // The lesser of two: so that some letters are frequent and pairs seldom have the same count.
+        (0..4 + next(12)).for_each(|_| text.push((b'a' + next(26).min(next(26)) as u8) as char));
+    }
+    text
+}
+
+/// Merges in the checkpoint of a training into a folder; 0 without one. It is never half written.
+fn merges_in_checkpoint(output: &Path) -> usize {
+    let Ok(json) = fs::read(output.join("merges.checkpoint.json")) else { return 0 };
+    serde_json::from_slice::<Value>(&json).unwrap()["merges"].as_array().unwrap().len()
+}
+
+/// `kill -9` when it is time, unless the process has ended; returns whether it had not.
+fn kill_when(mut child: Child, mut is_time: impl FnMut() -> bool) -> bool {
+    while child.try_wait().unwrap().is_none() {
+        if is_time() {
+            child.kill().unwrap();
+            return child.wait().unwrap().code().is_none();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    false
+}
+
+/// The merges of a checkpoint are all that a training goes on with, so whatever a kill hits (the reading of
+/// texts, a merge, the writing of a checkpoint or of the tokenizer) the files in the end must be the same.
+/// What the kills hit differs from run to run; nothing here depends on it.
+#[test]
+fn a_killed_training_goes_on_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("a.txt"), invented_words()).unwrap();
+    let train = |sizes: &str, out: &str, checkpoint_seconds: &str| {
+        let mut command = bpe(folder.path());
+        command.args(["train", "a.txt", "-q", "--json", "--vocab-size", sizes, "-o", out]);
+        command.args(["--checkpoint-seconds", checkpoint_seconds]).stdout(Stdio::piped());
+        command
+    };
+    const SIZES: &str = "400,2000,6000";
+    check(&mut train(SIZES, "whole", "3600"), 0);
+    let started = Instant::now();
+    check(&mut train(SIZES, "noted", "0"), 0);
+    let length = started.elapsed();
+    assert_same(&path("whole"), &path("noted"));
+
+    // Killed when there is a checkpoint, and again when that has grown, five times. On a machine that is too
+    // busy for this process to see one in time, a training may end; then another begins.
+    let (mut kills, mut ended) = (0, 0);
+    while kills < 5 {
+        let before = merges_in_checkpoint(&path("killed"));
+        let later = before + [0, 700, 256, 1000, 1][kills];
+        if kill_when(train(SIZES, "killed", "0").spawn().unwrap(), || merges_in_checkpoint(&path("killed")) > later) {
+            kills += 1;
+        } else {
+            (kills, ended) = (0, ended + 1);
+            assert!(ended < 50, "no checkpoint was to be seen");
+        }
+    }
+    let held = merges_in_checkpoint(&path("killed"));
+    // More merges than a smaller vocabulary has are of use, too.
+    fs::create_dir(path("small")).unwrap();
+    fs::copy(path("killed/merges.checkpoint.json"), path("small/merges.checkpoint.json")).unwrap();
+    for (sizes, out, whole) in [("400", "small", "whole/400"), (SIZES, "killed", "whole")] {
+        let output = check(&mut train(sizes, out, "3600"), 0);
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["merges_resumed"], held);
+        assert_same(&path(whole), &path(out));
+    }
+
+    // Killed at moments that the golden ratio spreads evenly over a training's length.
+    for round in 0u32..12 {
+        let wait = length.mul_f64(f64::from(round) * 0.618_034 % 1.0);
+        let started = Instant::now();
+        kill_when(train(SIZES, "often", "0").spawn().unwrap(), || started.elapsed() >= wait);
+    }
+    let held = merges_in_checkpoint(&path("often"));
+    let output = check(&mut train(SIZES, "often", "3600"), 0);
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["merges_resumed"], held);
+    assert_same(&path("whole"), &path("often"));
 }
 
 #[test]

@@ -125,6 +125,9 @@ impl Inputs {
     }
 }
 
+/// The ending of a temporary name.
+pub const PARTIAL: &str = ".partial";
+
 /// A file under a temporary name beside its own, which [`Partial::finish`] moves into place. What is no regular
 /// file (`/dev/null`, a pipe) must not be replaced: it is written to as it is.
 pub struct Partial {
@@ -135,7 +138,7 @@ pub struct Partial {
 
 impl Partial {
     pub fn create(path: &Path) -> anyhow::Result<Partial> {
-        let partial = (!is_special(path)).then(|| beside(path, ".partial"));
+        let partial = (!is_special(path)).then(|| beside(path, PARTIAL));
         let file = match &partial {
             Some(partial) => std::fs::File::create(partial),
             None => std::fs::File::options().write(true).open(path),

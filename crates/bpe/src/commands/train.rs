@@ -14,10 +14,7 @@ use bpe::{END_OF_TEXT, Tokenizer, formats};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Partial, write_whole};
-
-/// Time between two checkpoints.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
+use super::{PARTIAL, Partial, beside, write_whole};
 
 /// Flags of `bpe train`.
 #[derive(clap::Args)]
@@ -48,6 +45,9 @@ pub struct Arguments {
     /// Folder for merges.txt, vocab.json, tokenizer.json, tokenizer.tiktoken and training.json.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
+    /// Seconds between two checkpoints, which a training that was killed goes on from; 0 for as many as there can be.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    checkpoint_seconds: u64,
     /// Print a summary as JSON.
     #[arg(long)]
     json: bool,
@@ -76,15 +76,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         specials: vec![END_OF_TEXT.to_owned()],
         ties: arguments.ties,
     };
-    let training = train(&words, &options, &arguments.output)?;
+    let (training, resumed) = train(&words, &options, arguments)?;
     let mut ladder = Vec::new();
     for &size in &sizes {
         let folder = if sizes.len() == 1 { arguments.output.clone() } else { arguments.output.join(size.to_string()) };
         ladder.push(write_size(&training, size, &folder, arguments, documents, words.len())?);
     }
     // The tokenizers are written: the merges need not be kept for another try.
-    let _ = std::fs::remove_file(checkpoint_path(&arguments.output));
-    tell(arguments, documents, words.len(), &ladder);
+    let checkpoint = checkpoint_path(&arguments.output);
+    let _ = std::fs::remove_file(&checkpoint);
+    // A kill may have left half of one.
+    let _ = std::fs::remove_file(beside(&checkpoint, PARTIAL));
+    tell(arguments, documents, words.len(), resumed, &ladder);
     Ok(())
 }
 
@@ -148,9 +151,10 @@ fn checkpoint_path(output: &Path) -> PathBuf {
     output.join("merges.checkpoint.json")
 }
 
-fn train(words: &[(Vec<u8>, u64)], options: &Options, output: &Path) -> anyhow::Result<Training> {
+/// Trains, from the checkpoint on if there is one of the same words and options; returns how many merges it held.
+fn train(words: &[(Vec<u8>, u64)], options: &Options, arguments: &Arguments) -> anyhow::Result<(Training, usize)> {
     let fingerprint = fingerprint(words, options);
-    let path = checkpoint_path(output);
+    let path = checkpoint_path(&arguments.output);
     let mut training = Training::new(words, options);
     let held = std::fs::read(&path).ok().and_then(|json| serde_json::from_slice::<Checkpoint>(&json).ok());
     if let Some(held) = held.filter(|held| held.fingerprint == fingerprint)
@@ -158,15 +162,17 @@ fn train(words: &[(Vec<u8>, u64)], options: &Options, output: &Path) -> anyhow::
     {
         training = Training::new(words, options);
     }
+    let resumed = training.merges().len();
+    let between = Duration::from_secs(arguments.checkpoint_seconds);
     let mut last = Instant::now();
     while training.merge_next() {
-        if training.merges().len().is_multiple_of(256) && last.elapsed() > CHECKPOINT_EVERY {
+        if training.merges().len().is_multiple_of(256) && last.elapsed() >= between {
             let checkpoint = Checkpoint { fingerprint: fingerprint.clone(), merges: training.merges().to_vec() };
             write_whole(&path, &serde_json::to_vec(&checkpoint)?)?;
             last = Instant::now();
         }
     }
-    Ok(training)
+    Ok((training, resumed))
 }
 
 fn fingerprint(words: &[(Vec<u8>, u64)], options: &Options) -> String {
@@ -206,7 +212,7 @@ fn write_size(
     Ok(row)
 }
 
-fn tell(arguments: &Arguments, documents: u64, words: usize, ladder: &[Value]) {
+fn tell(arguments: &Arguments, documents: u64, words: usize, resumed: usize, ladder: &[Value]) {
     if arguments.json {
         let sizes: Vec<Value> = ladder
             .iter()
@@ -214,12 +220,18 @@ fn tell(arguments: &Arguments, documents: u64, words: usize, ladder: &[Value]) {
             .collect();
         println!(
             "{}",
-            json!({"documents": documents, "distinct_words": words, "vocab_size": ladder[ladder.len() - 1]["vocab_size"], "sizes": sizes})
+            json!({
+                "documents": documents, "distinct_words": words, "vocab_size": ladder[ladder.len() - 1]["vocab_size"],
+                "merges_resumed": resumed, "sizes": sizes,
+            })
         );
         return;
     }
     let mut out = std::io::stderr().lock();
     let _ = writeln!(out, "{documents} documents, {words} distinct words, into {}", arguments.output.display());
+    if resumed > 0 {
+        let _ = writeln!(out, "  went on after the {resumed} merges of a training that was broken off");
+    }
     for row in ladder {
         let per_token = row["bytes_per_token"].as_f64().unwrap_or(0.0);
         let _ = writeln!(out, "  vocabulary {:>7}  {per_token:.3} bytes a token", row["vocab_size"].to_string());
