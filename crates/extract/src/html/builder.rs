@@ -1,0 +1,776 @@
+//! The stack of open elements, the list of formatting elements, and the ways to insert a node
+//! (sections "Parse state" and "Creating and inserting nodes" of the standard).
+
+use super::modes::Mode;
+use super::names::tag;
+use super::tokenizer::Raw;
+use super::{Excess, Limits, NONE, Name, NameSet, Namespace, Node, NodeId, OWN, ROOT, Span, Tree};
+
+/// Formatting elements open at once: pages have tens, and each new block opens them all again.
+const FORMATTING_MAX: usize = 4_096;
+/// Attributes of a second `<html>` or `<body>` that are looked at.
+const ATTRIBUTES_MERGED_MAX: usize = 256;
+/// A text that was put together is copied to be added to up to this many bytes; then a second text begins.
+const TEXT_COPIED_MAX: usize = 4_096;
+
+/// A start tag, or an end tag with nothing but its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tag {
+    pub(super) name: Name,
+    pub(super) attributes: Span,
+    pub(super) self_closing: bool,
+}
+
+impl Tag {
+    /// A tag that the source does not hold but the rules ask for.
+    pub(super) fn bare(name: Name) -> Tag {
+        Tag { name, attributes: Span::EMPTY, self_closing: false }
+    }
+}
+
+/// An open element.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    pub(super) id: NodeId,
+    pub(super) name: Name,
+}
+
+/// An entry of the list of active formatting elements.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Formatting {
+    /// Formatting inside does not reach out of a cell, a caption, a template or an object.
+    Marker,
+    Element(Open),
+}
+
+/// Where a node is inserted: below `parent`, before `before` or at the end.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    parent: NodeId,
+    before: NodeId,
+}
+
+pub(super) struct Builder<'s> {
+    pub(super) tree: Tree<'s>,
+    pub(super) limits: Limits,
+    /// The limit that was passed, if one was.
+    pub(super) excess: Option<Excess>,
+    /// How the text after the last start tag is to be read.
+    pub(super) raw: Option<Raw>,
+    pub(super) mode: Mode,
+    pub(super) original_mode: Mode,
+    pub(super) template_modes: Vec<Mode>,
+    pub(super) open: Vec<Open>,
+    /// How many elements of each known tag are open: most questions about scopes end here.
+    counts: [u32; tag::COUNT],
+    pub(super) formatting: Vec<Formatting>,
+    pub(super) head: Option<NodeId>,
+    pub(super) form: Option<NodeId>,
+    pub(super) frameset_ok: bool,
+    pub(super) foster_parenting: bool,
+    pub(super) quirks: bool,
+    /// The next text loses a line feed at its beginning (after `<pre>`).
+    pub(super) skips_line_feed: bool,
+    pub(super) table_text: Vec<Span>,
+}
+
+pub(super) const HEADINGS: NameSet = NameSet::of(&[tag::H1, tag::H2, tag::H3, tag::H4, tag::H5, tag::H6]);
+
+const SCOPE: &[Name] = &[
+    tag::APPLET,
+    tag::CAPTION,
+    tag::HTML,
+    tag::TABLE,
+    tag::TD,
+    tag::TH,
+    tag::MARQUEE,
+    tag::OBJECT,
+    tag::SELECT,
+    tag::TEMPLATE,
+];
+
+/// What ends a scope; MathML's and SVG's integration points end all but a table's.
+pub(super) struct Scope {
+    borders: NameSet,
+    foreign: bool,
+}
+
+impl Scope {
+    pub(super) const DEFAULT: Scope = Scope { borders: NameSet::of(SCOPE), foreign: true };
+    pub(super) const LIST_ITEM: Scope = Scope {
+        borders: NameSet::of(&[
+            tag::APPLET,
+            tag::CAPTION,
+            tag::HTML,
+            tag::TABLE,
+            tag::TD,
+            tag::TH,
+            tag::MARQUEE,
+            tag::OBJECT,
+            tag::SELECT,
+            tag::TEMPLATE,
+            tag::OL,
+            tag::UL,
+        ]),
+        foreign: true,
+    };
+    pub(super) const BUTTON: Scope = Scope {
+        borders: NameSet::of(&[
+            tag::APPLET,
+            tag::CAPTION,
+            tag::HTML,
+            tag::TABLE,
+            tag::TD,
+            tag::TH,
+            tag::MARQUEE,
+            tag::OBJECT,
+            tag::SELECT,
+            tag::TEMPLATE,
+            tag::BUTTON,
+        ]),
+        foreign: true,
+    };
+    pub(super) const TABLE: Scope =
+        Scope { borders: NameSet::of(&[tag::HTML, tag::TABLE, tag::TEMPLATE]), foreign: false };
+
+    fn ends_at(&self, name: Name) -> bool {
+        self.borders.has(name) || (self.foreign && !name.is_html() && is_foreign_border(name))
+    }
+}
+
+/// Elements of MathML and SVG whose contents are read as HTML.
+fn is_foreign_border(name: Name) -> bool {
+    let local = name.local();
+    match name.namespace() {
+        Namespace::MathMl => [tag::MI, tag::MO, tag::MN, tag::MS, tag::MTEXT, tag::ANNOTATION_XML].contains(&local),
+        Namespace::Svg => [tag::FOREIGN_OBJECT, tag::DESC, tag::TITLE].contains(&local),
+        _ => false,
+    }
+}
+
+/// "Special" elements of the standard.
+const SPECIAL: NameSet = NameSet::of(&[
+    tag::ADDRESS,
+    tag::APPLET,
+    tag::AREA,
+    tag::ARTICLE,
+    tag::ASIDE,
+    tag::BASE,
+    tag::BASEFONT,
+    tag::BGSOUND,
+    tag::BLOCKQUOTE,
+    tag::BODY,
+    tag::BR,
+    tag::BUTTON,
+    tag::CAPTION,
+    tag::CENTER,
+    tag::COL,
+    tag::COLGROUP,
+    tag::DD,
+    tag::DETAILS,
+    tag::DIR,
+    tag::DIV,
+    tag::DL,
+    tag::DT,
+    tag::EMBED,
+    tag::FIELDSET,
+    tag::FIGCAPTION,
+    tag::FIGURE,
+    tag::FOOTER,
+    tag::FORM,
+    tag::FRAME,
+    tag::FRAMESET,
+    tag::H1,
+    tag::H2,
+    tag::H3,
+    tag::H4,
+    tag::H5,
+    tag::H6,
+    tag::HEAD,
+    tag::HEADER,
+    tag::HGROUP,
+    tag::HR,
+    tag::HTML,
+    tag::IFRAME,
+    tag::IMG,
+    tag::INPUT,
+    tag::KEYGEN,
+    tag::LI,
+    tag::LINK,
+    tag::LISTING,
+    tag::MAIN,
+    tag::MARQUEE,
+    tag::MENU,
+    tag::META,
+    tag::NAV,
+    tag::NOEMBED,
+    tag::NOFRAMES,
+    tag::NOSCRIPT,
+    tag::OBJECT,
+    tag::OL,
+    tag::P,
+    tag::PARAM,
+    tag::PLAINTEXT,
+    tag::PRE,
+    tag::SCRIPT,
+    tag::SEARCH,
+    tag::SECTION,
+    tag::SELECT,
+    tag::SOURCE,
+    tag::STYLE,
+    tag::SUMMARY,
+    tag::TABLE,
+    tag::TBODY,
+    tag::TD,
+    tag::TEMPLATE,
+    tag::TEXTAREA,
+    tag::TFOOT,
+    tag::TH,
+    tag::THEAD,
+    tag::TITLE,
+    tag::TR,
+    tag::TRACK,
+    tag::UL,
+    tag::WBR,
+    tag::XMP,
+]);
+
+pub(super) fn is_special(name: Name) -> bool {
+    SPECIAL.has(name) || is_foreign_border(name)
+}
+
+/// Elements whose end tag may be left out.
+const IMPLIED_END: NameSet =
+    NameSet::of(&[tag::DD, tag::DT, tag::LI, tag::OPTGROUP, tag::OPTION, tag::P, tag::RB, tag::RP, tag::RT, tag::RTC]);
+
+const IMPLIED_END_THOROUGHLY: NameSet = NameSet::of(&[
+    tag::CAPTION,
+    tag::COLGROUP,
+    tag::DD,
+    tag::DT,
+    tag::LI,
+    tag::OPTGROUP,
+    tag::OPTION,
+    tag::P,
+    tag::RB,
+    tag::RP,
+    tag::RT,
+    tag::RTC,
+    tag::TBODY,
+    tag::TD,
+    tag::TFOOT,
+    tag::TH,
+    tag::THEAD,
+    tag::TR,
+]);
+
+/// Where text and elements that do not belong there are put before the table.
+const FOSTERED: NameSet = NameSet::of(&[tag::TABLE, tag::TBODY, tag::TFOOT, tag::THEAD, tag::TR]);
+
+impl<'s> Builder<'s> {
+    pub(super) fn new(source: &'s str, limits: Limits) -> Builder<'s> {
+        // Pages have a node every 30 to 60 bytes.
+        let nodes = Vec::with_capacity((source.len() / 48).clamp(64, limits.nodes_max.max(64)));
+        let attributes = Vec::with_capacity(source.len() / 64);
+        let own = String::new();
+        let mut builder = Builder {
+            tree: Tree { source, own, origins: Vec::new(), nodes, attributes, unknown_names: Vec::new() },
+            limits,
+            excess: None,
+            raw: None,
+            mode: Mode::Initial,
+            original_mode: Mode::Initial,
+            template_modes: Vec::new(),
+            open: Vec::with_capacity(64),
+            counts: [0; tag::COUNT],
+            formatting: Vec::new(),
+            head: None,
+            form: None,
+            frameset_ok: true,
+            foster_parenting: false,
+            quirks: false,
+            skips_line_feed: false,
+            table_text: Vec::new(),
+        };
+        builder.new_node(Name::DOCUMENT, Span::EMPTY);
+        builder
+    }
+
+    /// Text that is not in the source as it is, kept by the tree; `origin` is where it comes from.
+    pub(super) fn own(&mut self, text: &str, origin: usize) -> Span {
+        let start = self.tree.own.len();
+        self.tree.origins.push((start as u32, origin as u32));
+        self.tree.own.push_str(text);
+        Span { start: start as u32 | OWN, len: text.len() as u32 }
+    }
+
+    pub(super) fn slice(&self, span: Span) -> &str {
+        self.tree.slice(span)
+    }
+
+    // -- nodes
+
+    fn new_node(&mut self, name: Name, content: Span) -> NodeId {
+        if self.tree.nodes.len() >= self.limits.nodes_max {
+            self.excess = Some(Excess::Nodes);
+        }
+        let (parent, first_child, last_child, previous, next) = (NONE, NONE, NONE, NONE, NONE);
+        self.tree.nodes.push(Node { parent, first_child, last_child, previous, next, name, content });
+        (self.tree.nodes.len() - 1) as NodeId
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.tree.nodes[id as usize]
+    }
+
+    fn link(&mut self, id: NodeId, place: Place) {
+        let Place { parent, before } = place;
+        let previous = match before {
+            NONE => self.tree.node(parent).last_child,
+            before => self.tree.node(before).previous,
+        };
+        let node = self.node_mut(id);
+        (node.parent, node.previous, node.next) = (parent, previous, before);
+        match previous {
+            NONE => self.node_mut(parent).first_child = id,
+            previous => self.node_mut(previous).next = id,
+        }
+        match before {
+            NONE => self.node_mut(parent).last_child = id,
+            before => self.node_mut(before).previous = id,
+        }
+    }
+
+    pub(super) fn unlink(&mut self, id: NodeId) {
+        let Node { parent, previous, next, .. } = *self.tree.node(id);
+        if parent == NONE {
+            return;
+        }
+        match previous {
+            NONE => self.node_mut(parent).first_child = next,
+            previous => self.node_mut(previous).next = next,
+        }
+        match next {
+            NONE => self.node_mut(parent).last_child = previous,
+            next => self.node_mut(next).previous = previous,
+        }
+        let node = self.node_mut(id);
+        (node.parent, node.previous, node.next) = (NONE, NONE, NONE);
+    }
+
+    // -- inserting
+
+    /// The appropriate place for inserting a node, inside `target`.
+    fn place_in(&self, target: Open) -> Place {
+        if !self.foster_parenting || !FOSTERED.has(target.name) {
+            return Place { parent: self.contents_of(target), before: NONE };
+        }
+        let last = |name| self.open.iter().rposition(|open| open.name == name);
+        let (template, table) = (last(tag::TEMPLATE), last(tag::TABLE));
+        match (template, table) {
+            (Some(template), None) => Place { parent: self.contents_of(self.open[template]), before: NONE },
+            (Some(template), Some(table)) if template > table => {
+                Place { parent: self.contents_of(self.open[template]), before: NONE }
+            }
+            (_, None) => Place { parent: self.open[0].id, before: NONE },
+            (_, Some(table)) => {
+                let parent = self.tree.node(self.open[table].id).parent;
+                if parent != NONE {
+                    return Place { parent, before: self.open[table].id };
+                }
+                Place { parent: self.contents_of(self.open[table - 1]), before: NONE }
+            }
+        }
+    }
+
+    fn contents_of(&self, open: Open) -> NodeId {
+        if open.name == tag::TEMPLATE { self.tree.node(open.id).first_child } else { open.id }
+    }
+
+    pub(super) fn current(&self) -> Open {
+        *self.open.last().expect("html stays open")
+    }
+
+    pub(super) fn current_name(&self) -> Name {
+        self.open.last().map_or(Name::DOCUMENT, |open| open.name)
+    }
+
+    pub(super) fn insert_text(&mut self, span: Span) {
+        let place = self.place_in(self.current());
+        self.insert_text_at(span, place);
+    }
+
+    /// Adds to the text before, or begins one.
+    fn insert_text_at(&mut self, span: Span, place: Place) {
+        if place.parent == ROOT || span.len == 0 {
+            return;
+        }
+        let before = match place.before {
+            NONE => self.tree.node(place.parent).last_child,
+            before => self.tree.node(before).previous,
+        };
+        if before != NONE && self.tree.name(before) == Name::TEXT && self.extend_text(before, span) {
+            return;
+        }
+        let id = self.new_node(Name::TEXT, span);
+        self.link(id, place);
+    }
+
+    fn extend_text(&mut self, id: NodeId, span: Span) -> bool {
+        let mut text = self.tree.node(id).content;
+        if text.start + text.len != span.start {
+            if text.len as usize > TEXT_COPIED_MAX {
+                return false;
+            }
+            // Neither follows the other: both go to the end of the tree's own bytes.
+            let both = format!("{}{}", self.slice(text), self.slice(span));
+            let origin = self.tree.origin(text);
+            let joined = self.own(&both, origin);
+            self.node_mut(id).content = joined;
+            return true;
+        }
+        text.len += span.len;
+        self.node_mut(id).content = text;
+        true
+    }
+
+    pub(super) fn insert_comment(&mut self, span: Span) {
+        let place = self.place_in(self.current());
+        self.insert_comment_at(span, place);
+    }
+
+    pub(super) fn insert_comment_in(&mut self, span: Span, parent: NodeId) {
+        self.insert_comment_at(span, Place { parent, before: NONE });
+    }
+
+    fn insert_comment_at(&mut self, span: Span, place: Place) {
+        let id = self.new_node(Name::COMMENT, span);
+        self.link(id, place);
+    }
+
+    pub(super) fn insert_doctype(&mut self, span: Span) {
+        let id = self.new_node(Name::DOCTYPE, span);
+        self.link(id, Place { parent: ROOT, before: NONE });
+    }
+
+    /// Creates an element, links it in its place and opens it.
+    pub(super) fn insert(&mut self, tag: Tag) -> NodeId {
+        let id = self.new_node(tag.name, tag.attributes);
+        let place = match self.open.last() {
+            Some(&current) => self.place_in(current),
+            None => Place { parent: ROOT, before: NONE },
+        };
+        self.link(id, place);
+        if tag.name == tag::TEMPLATE {
+            let content = self.new_node(Name::CONTENT, Span::EMPTY);
+            self.link(content, Place { parent: id, before: NONE });
+        }
+        self.push(Open { id, name: tag.name });
+        id
+    }
+
+    /// Inserts an element that has no end.
+    pub(super) fn insert_void(&mut self, tag: Tag) {
+        self.insert(tag);
+        self.pop();
+    }
+
+    /// Adds the attributes that a first `<html>` or `<body>` did not have.
+    pub(super) fn add_attributes(&mut self, id: NodeId, tag: Tag) {
+        let had = self.tree.node(id).content;
+        if tag.attributes.len == 0 || had.len as usize >= ATTRIBUTES_MERGED_MAX {
+            return;
+        }
+        let start = self.tree.attributes.len();
+        let range = |span: Span| span.start as usize..(span.start + span.len) as usize;
+        self.tree.attributes.extend_from_within(range(had));
+        let more = tag.attributes.start as usize..;
+        for at in more.take((tag.attributes.len as usize).min(ATTRIBUTES_MERGED_MAX)) {
+            let new = self.tree.attributes[at];
+            let is_new = self.tree.attributes[start..]
+                .iter()
+                .all(|old| !self.slice(old.name).eq_ignore_ascii_case(self.slice(new.name)));
+            if is_new {
+                self.tree.attributes.push(new);
+            }
+        }
+        let len = self.tree.attributes.len() - start;
+        self.node_mut(id).content = Span { start: start as u32, len: len as u32 };
+    }
+
+    // -- the stack of open elements
+
+    pub(super) fn push(&mut self, open: Open) {
+        if self.open.len() >= self.limits.depth_max {
+            self.excess = Some(Excess::Depth);
+        }
+        if open.name.is_html()
+            && let Some(number) = open.name.known()
+        {
+            self.counts[number] += 1;
+        }
+        self.open.push(open);
+    }
+
+    pub(super) fn pop(&mut self) -> Open {
+        let open = self.open.pop().expect("html stays open");
+        self.uncount(open.name);
+        open
+    }
+
+    fn uncount(&mut self, name: Name) {
+        if name.is_html()
+            && let Some(number) = name.known()
+        {
+            self.counts[number] -= 1;
+        }
+    }
+
+    pub(super) fn remove_at(&mut self, place: usize) {
+        let open = self.open.remove(place);
+        self.uncount(open.name);
+    }
+
+    /// Whether an element of a known tag is open anywhere.
+    pub(super) fn is_open(&self, name: Name) -> bool {
+        name.known().is_some_and(|number| self.counts[number] > 0)
+    }
+
+    pub(super) fn position(&self, id: NodeId) -> Option<usize> {
+        self.open.iter().rposition(|open| open.id == id)
+    }
+
+    pub(super) fn in_scope(&self, name: Name, scope: &Scope) -> bool {
+        self.is_open(name) && self.any_in_scope(|open| open.name == name, scope)
+    }
+
+    pub(super) fn any_in_scope(&self, wanted: impl Fn(&Open) -> bool, scope: &Scope) -> bool {
+        for open in self.open.iter().rev() {
+            if wanted(open) {
+                return true;
+            }
+            if scope.ends_at(open.name) {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Pops up to and with the first element of the name.
+    pub(super) fn pop_until(&mut self, name: Name) {
+        while self.open.len() > 1 && self.pop().name != name {}
+    }
+
+    pub(super) fn pop_until_any(&mut self, names: NameSet) {
+        while self.open.len() > 1 && !names.has(self.pop().name) {}
+    }
+
+    /// Pops what stands above the first element of the set.
+    pub(super) fn clear_back_to(&mut self, names: NameSet) {
+        while self.open.len() > 1 && !names.has(self.current_name()) {
+            self.pop();
+        }
+    }
+
+    pub(super) fn generate_implied_end_tags(&mut self, except: Name) {
+        while IMPLIED_END.has(self.current_name()) && self.current_name() != except {
+            self.pop();
+        }
+    }
+
+    pub(super) fn generate_implied_end_tags_thoroughly(&mut self) {
+        while IMPLIED_END_THOROUGHLY.has(self.current_name()) {
+            self.pop();
+        }
+    }
+
+    pub(super) fn close_p(&mut self) {
+        self.generate_implied_end_tags(tag::P);
+        self.pop_until(tag::P);
+    }
+
+    pub(super) fn close_p_in_button_scope(&mut self) {
+        if self.in_scope(tag::P, &Scope::BUTTON) {
+            self.close_p();
+        }
+    }
+
+    // -- formatting elements
+
+    pub(super) fn push_formatting(&mut self, id: NodeId, name: Name) {
+        // The "Noah's Ark clause": at most three alike.
+        let mut alike = 0;
+        let mut earliest = None;
+        for (place, entry) in self.formatting.iter().enumerate().rev() {
+            match *entry {
+                Formatting::Marker => break,
+                Formatting::Element(other) if other.name == name && self.same_attributes(other.id, id) => {
+                    alike += 1;
+                    earliest = Some(place);
+                    if alike == 3 {
+                        break;
+                    }
+                }
+                Formatting::Element(_) => {}
+            }
+        }
+        if alike == 3
+            && let Some(earliest) = earliest
+        {
+            self.formatting.remove(earliest);
+        }
+        if self.formatting.len() >= FORMATTING_MAX {
+            self.excess = Some(Excess::Depth);
+        }
+        self.formatting.push(Formatting::Element(Open { id, name }));
+    }
+
+    fn same_attributes(&self, a: NodeId, b: NodeId) -> bool {
+        let (all_a, all_b) = (self.tree.attributes_of(a), self.tree.attributes_of(b));
+        if all_a.len() != all_b.len() || all_a.len() > ATTRIBUTES_MERGED_MAX {
+            return false;
+        }
+        all_a.iter().all(|x| {
+            all_b.iter().any(|y| {
+                self.slice(x.name).eq_ignore_ascii_case(self.slice(y.name)) && self.tree.value(x) == self.tree.value(y)
+            })
+        })
+    }
+
+    pub(super) fn clear_formatting_to_marker(&mut self) {
+        while let Some(Formatting::Element(_)) = self.formatting.pop() {}
+    }
+
+    /// The last entry of the name after the last marker.
+    pub(super) fn formatting_named(&self, name: Name) -> Option<(usize, Open)> {
+        for (place, entry) in self.formatting.iter().enumerate().rev() {
+            match *entry {
+                Formatting::Marker => return None,
+                Formatting::Element(open) if open.name == name => return Some((place, open)),
+                Formatting::Element(_) => {}
+            }
+        }
+        None
+    }
+
+    fn formatting_position(&self, id: NodeId) -> Option<usize> {
+        self.formatting.iter().rposition(|entry| matches!(entry, Formatting::Element(open) if open.id == id))
+    }
+
+    pub(super) fn remove_formatting(&mut self, id: NodeId) {
+        if let Some(place) = self.formatting_position(id) {
+            self.formatting.remove(place);
+        }
+    }
+
+    /// Opens again the formatting elements that a block has closed.
+    pub(super) fn reconstruct_formatting(&mut self) {
+        let is_done = |builder: &Self, entry: &Formatting| match entry {
+            Formatting::Marker => true,
+            Formatting::Element(open) => builder.position(open.id).is_some(),
+        };
+        let Some(last) = self.formatting.last() else { return };
+        if is_done(self, last) {
+            return;
+        }
+        let mut from = self.formatting.len() - 1;
+        while from > 0 && !is_done(self, &self.formatting[from - 1]) {
+            from -= 1;
+        }
+        for place in from..self.formatting.len() {
+            if self.excess.is_some() {
+                return;
+            }
+            let Formatting::Element(open) = self.formatting[place] else { continue };
+            let attributes = self.tree.node(open.id).content;
+            let id = self.insert(Tag { name: open.name, attributes, self_closing: false });
+            self.formatting[place] = Formatting::Element(Open { id, name: open.name });
+        }
+    }
+
+    /// The adoption agency algorithm. `false` when the tag is to be treated as any other end tag.
+    pub(super) fn adopt(&mut self, name: Name) -> bool {
+        if self.current_name() == name && self.formatting_position(self.current().id).is_none() {
+            self.pop();
+            return true;
+        }
+        for _ in 0..8 {
+            let Some((mut bookmark, formatting)) = self.formatting_named(name) else { return false };
+            let Some(place) = self.position(formatting.id) else {
+                self.formatting.remove(bookmark);
+                return true;
+            };
+            if !self.any_in_scope(|open| open.id == formatting.id, &Scope::DEFAULT) {
+                return true;
+            }
+            let furthest = (place + 1..self.open.len()).find(|&at| is_special(self.open[at].name));
+            let Some(furthest_place) = furthest else {
+                while self.open.len() > place {
+                    self.pop();
+                }
+                self.formatting.remove(bookmark);
+                return true;
+            };
+            let furthest = self.open[furthest_place];
+            let common_ancestor = self.open[place - 1];
+            let mut last = furthest.id;
+            let mut at = furthest_place;
+            for inner in 1.. {
+                at -= 1;
+                let node = self.open[at];
+                if node.id == formatting.id {
+                    break;
+                }
+                let entry = self.formatting_position(node.id);
+                let Some(entry) = entry.filter(|_| inner <= 3) else {
+                    if let Some(entry) = entry {
+                        self.formatting.remove(entry);
+                        bookmark -= usize::from(entry < bookmark);
+                    }
+                    self.remove_at(at);
+                    continue;
+                };
+                let attributes = self.tree.node(node.id).content;
+                let id = self.new_node(node.name, attributes);
+                self.formatting[entry] = Formatting::Element(Open { id, name: node.name });
+                self.open[at].id = id;
+                if last == furthest.id {
+                    bookmark = entry + 1;
+                }
+                self.unlink(last);
+                self.link(last, Place { parent: id, before: NONE });
+                last = id;
+            }
+            self.unlink(last);
+            let place = self.place_in(common_ancestor);
+            self.link(last, place);
+            self.wrap_children(furthest, formatting, bookmark);
+        }
+        true
+    }
+
+    /// The end of a round of adoption: a copy of the formatting element takes the block's children, and its place.
+    fn wrap_children(&mut self, block: Open, formatting: Open, bookmark: usize) {
+        let attributes = self.tree.node(formatting.id).content;
+        let id = self.new_node(formatting.name, attributes);
+        loop {
+            let child = self.tree.node(block.id).first_child;
+            if child == NONE {
+                break;
+            }
+            self.unlink(child);
+            self.link(child, Place { parent: id, before: NONE });
+        }
+        self.link(id, Place { parent: block.id, before: NONE });
+        let entry = Formatting::Element(Open { id, name: formatting.name });
+        let old = self.formatting_position(formatting.id);
+        let bookmark = bookmark - usize::from(old.is_some_and(|old| old < bookmark));
+        self.remove_formatting(formatting.id);
+        self.formatting.insert(bookmark.min(self.formatting.len()), entry);
+        if let Some(place) = self.position(formatting.id) {
+            self.open.remove(place);
+        }
+        let above = self.position(block.id).map_or(self.open.len(), |place| place + 1);
+        self.open.insert(above, Open { id, name: formatting.name });
+    }
+}

@@ -1,0 +1,157 @@
+//! SVG and MathML (section "The rules for parsing tokens in foreign content" of the standard).
+
+use super::builder::{Builder, Open, Tag};
+use super::names::{attribute, tag};
+use super::{Name, NameSet, Namespace, NodeId};
+
+/// Start tags that end foreign content, wherever they stand.
+const BREAKOUT: NameSet = NameSet::of(&[
+    tag::B,
+    tag::BIG,
+    tag::BLOCKQUOTE,
+    tag::BODY,
+    tag::BR,
+    tag::CENTER,
+    tag::CODE,
+    tag::DD,
+    tag::DIV,
+    tag::DL,
+    tag::DT,
+    tag::EM,
+    tag::EMBED,
+    tag::H1,
+    tag::H2,
+    tag::H3,
+    tag::H4,
+    tag::H5,
+    tag::H6,
+    tag::HEAD,
+    tag::HR,
+    tag::I,
+    tag::IMG,
+    tag::LI,
+    tag::LISTING,
+    tag::MENU,
+    tag::META,
+    tag::NOBR,
+    tag::OL,
+    tag::P,
+    tag::PRE,
+    tag::RUBY,
+    tag::S,
+    tag::SMALL,
+    tag::SPAN,
+    tag::STRONG,
+    tag::STRIKE,
+    tag::SUB,
+    tag::SUP,
+    tag::TABLE,
+    tag::TT,
+    tag::U,
+    tag::UL,
+    tag::VAR,
+]);
+
+const MATHML_TEXT: NameSet = NameSet::of(&[tag::MI, tag::MO, tag::MN, tag::MS, tag::MTEXT]);
+const SVG_HTML: NameSet = NameSet::of(&[tag::FOREIGN_OBJECT, tag::DESC, tag::TITLE]);
+
+impl Builder<'_> {
+    pub(super) fn in_foreign_content(&self) -> bool {
+        self.open.last().is_some_and(|open| !open.name.is_html())
+    }
+
+    fn is_mathml_text(&self, open: Open) -> bool {
+        open.name.namespace() == Namespace::MathMl && MATHML_TEXT.has(open.name.local())
+    }
+
+    fn is_html_integration(&self, open: Open) -> bool {
+        match open.name.namespace() {
+            Namespace::Svg => SVG_HTML.has(open.name.local()),
+            Namespace::MathMl if open.name.local() == tag::ANNOTATION_XML => {
+                let encoding = self.tree.attribute(open.id, attribute::ENCODING).unwrap_or_default();
+                ["text/html", "application/xhtml+xml"].iter().any(|e| encoding.eq_ignore_ascii_case(e))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether text here is foreign text.
+    pub(super) fn is_foreign_text(&self) -> bool {
+        let Some(&current) = self.open.last() else { return false };
+        !current.name.is_html() && !self.is_mathml_text(current) && !self.is_html_integration(current)
+    }
+
+    /// Reads a start tag by these rules if they apply; `false` when those of HTML do.
+    pub(super) fn foreign_start_tag(&mut self, tag: Tag) -> bool {
+        let Some(&current) = self.open.last() else { return false };
+        let name = tag.name;
+        if current.name.is_html()
+            || (self.is_mathml_text(current) && !matches!(name, tag::MGLYPH | tag::MALIGNMARK))
+            || (current.name == tag::ANNOTATION_XML.within(Namespace::MathMl) && name == tag::SVG)
+            || self.is_html_integration(current)
+        {
+            return false;
+        }
+        if BREAKOUT.has(name) || (name == tag::FONT && self.has_font_attribute(tag)) {
+            self.break_out();
+            return false;
+        }
+        self.insert_foreign_in(tag, current.name.namespace());
+        true
+    }
+
+    fn has_font_attribute(&self, tag: Tag) -> bool {
+        let range = tag.attributes.start as usize..(tag.attributes.start + tag.attributes.len) as usize;
+        let known = [attribute::COLOR, attribute::FACE, attribute::SIZE];
+        self.tree.attributes[range].iter().any(|a| known.contains(&a.known))
+    }
+
+    /// Back to the innermost element in which HTML stands.
+    fn break_out(&mut self) {
+        while let Some(&current) = self.open.last()
+            && !current.name.is_html()
+            && !self.is_mathml_text(current)
+            && !self.is_html_integration(current)
+        {
+            self.pop();
+        }
+    }
+
+    /// `<svg>` or `<math>` itself.
+    pub(super) fn insert_foreign(&mut self, tag: Tag) {
+        let namespace = if tag.name == tag::SVG { Namespace::Svg } else { Namespace::MathMl };
+        self.insert_foreign_in(tag, namespace);
+    }
+
+    fn insert_foreign_in(&mut self, tag: Tag, namespace: Namespace) -> NodeId {
+        let id = self.insert(Tag { name: tag.name.within(namespace), ..tag });
+        if tag.self_closing {
+            self.pop();
+        }
+        id
+    }
+
+    /// Reads an end tag by these rules if they apply; `false` when those of HTML do.
+    pub(super) fn foreign_end_tag(&mut self, name: Name) -> bool {
+        if !self.in_foreign_content() {
+            return false;
+        }
+        if matches!(name, tag::BR | tag::P) {
+            self.break_out();
+            return false;
+        }
+        for place in (1..self.open.len()).rev() {
+            let open = self.open[place];
+            if open.name.is_html() {
+                return false;
+            }
+            if open.name.local() == name {
+                while self.open.len() > place {
+                    self.pop();
+                }
+                return true;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,87 @@
+//! Small cases that say what the tree is, and the same tree from any text. The html5lib vectors and the
+//! comparison with html5ever are in `tests/html.rs` of this crate.
+
+use super::*;
+
+const LIMITS: Limits = Limits { nodes_max: 1_000_000, depth_max: 2_048, scripting: true };
+
+fn outline(html: &str) -> String {
+    let tree = parse(html, LIMITS).unwrap();
+    let describe = |id: NodeId| match tree.name(id) {
+        Name::DOCUMENT => "/".to_owned(),
+        Name::TEXT => format!("{:?}", tree.text(id)),
+        Name::COMMENT => format!("!{}", tree.text(id)),
+        Name::CONTENT => "content".to_owned(),
+        _ => tree.tag_name(id).into_owned(),
+    };
+    tree.preorder(ROOT).map(describe).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn trees_are_those_of_browsers() {
+    assert_eq!(outline(""), "/ html head body");
+    assert_eq!(outline("<p>a<p>b"), "/ html head body p \"a\" p \"b\"");
+    assert_eq!(outline("<b>1<p>2</b>3"), "/ html head body b \"1\" p b \"2\" \"3\"");
+    assert_eq!(outline("<table>x<tr><td>y"), "/ html head body \"x\" table tbody tr td \"y\"");
+    assert_eq!(
+        outline("<script>a</script><template><p>b</template>c"),
+        "/ html head script \"a\" template content p \"b\" body \"c\""
+    );
+    assert_eq!(outline("a<!-- b -->c"), "/ html head body \"a\" ! b  \"c\"");
+    assert_eq!(
+        outline("<script>'</p>'<!--<script></script>--></script>x"),
+        "/ html head script \"'</p>'<!--<script></script>-->\" body \"x\""
+    );
+}
+
+#[test]
+fn texts_are_decoded_and_joined() {
+    assert_eq!(outline("a &amp; b&notit;&#x41;"), "/ html head body \"a & b¬it;A\"");
+    assert_eq!(outline("a<1"), "/ html head body \"a<1\"");
+    assert_eq!(outline("<pre>\n\nx"), "/ html head body pre \"\\nx\"");
+    assert_eq!(outline("a\0b"), "/ html head body \"ab\"");
+    let tree = parse("<a HREF='x?a=1&amp;b=&copy=2' href=y Class>", LIMITS).unwrap();
+    let link = tree.preorder(ROOT).find(|&id| tree.name(id) == tag::A).unwrap();
+    assert_eq!(tree.attribute(link, attribute::HREF).as_deref(), Some("x?a=1&b=&copy=2"));
+    assert_eq!(tree.attribute(link, attribute::CLASS).as_deref(), Some(""));
+    assert_eq!(tree.attributes(link).len(), 2);
+}
+
+#[test]
+fn limits_are_kept() {
+    let limits = Limits { nodes_max: 1_000, depth_max: 100, scripting: true };
+    assert_eq!(parse(&"<div>".repeat(101), limits).err(), Some(Excess::Depth));
+    assert_eq!(parse(&"<p>".repeat(1_001), limits).err(), Some(Excess::Nodes));
+    // Each block opens the formatting elements again: what the limit of depth does not see, that of nodes does.
+    let fonts: String = (0..90).map(|i| format!("<font a{i}>")).collect();
+    assert_eq!(parse(&format!("{fonts}{}", "<p>x</p>".repeat(100)), limits).err(), None);
+    let reopened: String = (0..90).map(|i| format!("<p><font a{i}></p>")).collect();
+    assert_eq!(parse(&reopened, limits).err(), Some(Excess::Nodes));
+}
+
+#[test]
+fn lines_end_with_line_feeds() {
+    assert_eq!(with_plain_newlines(Cow::Borrowed("a\r\nb\rc\n\r\r\n")), "a\nb\nc\n\n\n");
+    assert!(matches!(with_plain_newlines(Cow::Borrowed("a\nb")), Cow::Borrowed(_)));
+}
+
+proptest::proptest! {
+    /// Links between nodes agree with each other, whatever the page.
+    #[test]
+    fn trees_are_trees(html in "(<(/?(p|div|table|caption|colgroup|col|td|tr|b|a|i|ul|li|svg|math|mi|desc|template|select|option|pre|form|body|html|head|frameset|button|nobr|h1|x)|br|!--|--|script|!doctype html)( class=(nav|x))?>|[a-z \0&;<]{0,9}){0,60}") {
+        let tree = parse(&html, LIMITS).unwrap();
+        let mut reached = vec![0; tree.node_count()];
+        for id in tree.preorder(ROOT) {
+            reached[id as usize] += 1;
+            let mut previous = NONE;
+            for child in tree.children(id) {
+                assert_eq!(tree.node(child).parent, id);
+                assert_eq!(tree.node(child).previous, previous);
+                previous = child;
+            }
+            assert_eq!(tree.node(id).last_child, previous);
+            let _ = (tree.text(id), tree.attributes(id));
+        }
+        assert!(reached.iter().all(|&times| times <= 1));
+    }
+}

@@ -1,0 +1,375 @@
+//! Tags, text and comments out of the source (section "Tokenization" of the standard).
+//!
+//! The states of the standard that lie inside one token are loops here; a state between tokens is a
+//! [`Raw`] or none. Nothing is copied: a tag's attributes and a text are spans of the source, decoded
+//! where somebody reads them.
+
+use std::borrow::Cow;
+
+use memchr::memmem::Finder;
+
+use super::builder::{Builder, Tag};
+use super::names::{attribute, packed, tag};
+use super::{Attribute, AttributeName, Excess, Limits, Name, Span, Tree};
+
+/// How the text after certain start tags is read, up to their end tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Raw {
+    /// Character references count: titles and text areas.
+    Escapable,
+    /// As it stands: styles, frames, `noscript`.
+    Text,
+    /// As it stands, with the script's own comments.
+    Script,
+    /// To the end of the page.
+    Plain,
+}
+
+pub(super) struct Tokenizer<'s> {
+    bytes: &'s [u8],
+    source: &'s str,
+    at: usize,
+    has_nul: bool,
+    end_tag: Finder<'static>,
+    builder: Builder<'s>,
+    /// Tags that [`tag`] does not know, by their lower-cased bytes.
+    unknown: std::collections::HashMap<Cow<'s, [u8]>, Name>,
+}
+
+impl<'s> Tokenizer<'s> {
+    pub(super) fn new(source: &'s str, limits: Limits) -> Tokenizer<'s> {
+        let bytes = source.as_bytes();
+        Tokenizer {
+            bytes,
+            source,
+            at: 0,
+            has_nul: memchr::memchr(0, bytes).is_some(),
+            end_tag: Finder::new(b"</"),
+            builder: Builder::new(source, limits),
+            unknown: std::collections::HashMap::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Tree<'s>, Excess> {
+        while self.at < self.bytes.len() {
+            match self.builder.raw.take() {
+                Some(raw) => self.raw_text(raw),
+                None => self.markup(),
+            }
+            if let Some(excess) = self.builder.excess {
+                return Err(excess);
+            }
+        }
+        Ok(self.builder.finish())
+    }
+
+    /// Text up to the next `<`, and what begins there.
+    fn markup(&mut self) {
+        let start = self.at;
+        let end = memchr::memchr(b'<', &self.bytes[start..]).map_or(self.bytes.len(), |found| start + found);
+        if end > start {
+            self.at = end;
+            self.text(start, end);
+            return;
+        }
+        match self.bytes.get(start + 1) {
+            Some(byte) if byte.is_ascii_alphabetic() => {
+                if let Some(tag) = self.tag(start + 1) {
+                    self.builder.start_tag(tag);
+                }
+            }
+            Some(b'/') => self.end_tag_open(start),
+            Some(b'!') => self.declaration(start),
+            Some(b'?') => self.bogus_comment(start + 1),
+            _ => {
+                self.at = start + 1;
+                self.text(start, start + 1);
+            }
+        }
+    }
+
+    /// Hands a text on, character references decoded.
+    fn text(&mut self, start: usize, end: usize) {
+        let raw = &self.source[start..end];
+        if memchr::memchr(b'&', raw.as_bytes()).is_some()
+            && let Cow::Owned(decoded) = htmlize::unescape(raw)
+        {
+            let span = self.builder.own(&decoded, start);
+            self.builder.text(span, self.has_nul);
+        } else {
+            self.builder.text(Span::new(start, end), self.has_nul);
+        }
+    }
+
+    fn end_tag_open(&mut self, start: usize) {
+        match self.bytes.get(start + 2) {
+            Some(byte) if byte.is_ascii_alphabetic() => {
+                if let Some(tag) = self.tag(start + 2) {
+                    self.builder.end_tag(tag.name);
+                }
+            }
+            Some(b'>') => self.at = start + 3,
+            Some(_) => self.bogus_comment(start + 2),
+            None => {
+                self.at = self.bytes.len();
+                self.text(start, self.at);
+            }
+        }
+    }
+
+    fn declaration(&mut self, start: usize) {
+        let rest = &self.bytes[start + 2..];
+        if rest.starts_with(b"--") {
+            self.comment(start + 4);
+        } else if rest.len() >= 7 && rest[..7].eq_ignore_ascii_case(b"doctype") {
+            self.doctype(start + 9);
+        } else if rest.starts_with(b"[CDATA[") && self.builder.in_foreign_content() {
+            let from = start + 9;
+            let len = memchr::memmem::find(&self.bytes[from..], b"]]>");
+            let end = len.map_or(self.bytes.len(), |len| from + len);
+            self.at = (end + 3).min(self.bytes.len());
+            if end > from {
+                self.builder.text(Span::new(from, end), self.has_nul);
+            }
+        } else {
+            self.bogus_comment(start + 2);
+        }
+    }
+
+    /// A comment after its `<!--`: ends with `-->`, `--!>`, or right away with `>` or `->`.
+    fn comment(&mut self, from: usize) {
+        let rest = &self.bytes[from..];
+        for (early, end) in [(&b">"[..], 1), (b"->", 2)] {
+            if rest.starts_with(early) {
+                self.at = from + end;
+                self.builder.comment(Span::new(from, from));
+                return;
+            }
+        }
+        let mut at = 0;
+        let (mut end, mut next) = (rest.len(), rest.len());
+        while let Some(found) = memchr::memmem::find(&rest[at..], b"--") {
+            let dashes = at + found;
+            match (rest.get(dashes + 2), rest.get(dashes + 3)) {
+                (Some(b'>'), _) => (end, next) = (dashes, dashes + 3),
+                (Some(b'!'), Some(b'>')) => (end, next) = (dashes, dashes + 4),
+                // The end of the page takes the dashes of an end that was not finished with it.
+                (None, _) | (Some(b'!'), None) => (end, next) = (dashes, rest.len()),
+                _ => {
+                    at = dashes + 1;
+                    continue;
+                }
+            }
+            break;
+        }
+        if next == rest.len() && end == rest.len() && rest.ends_with(b"-") {
+            end -= 1;
+        }
+        self.at = from + next;
+        self.builder.comment(Span::new(from, from + end));
+    }
+
+    /// What is no markup but looks like it ends at the next `>`.
+    fn bogus_comment(&mut self, from: usize) {
+        let end = memchr::memchr(b'>', &self.bytes[from..]).map_or(self.bytes.len(), |len| from + len);
+        self.at = (end + 1).min(self.bytes.len());
+        self.builder.comment(Span::new(from, end));
+    }
+
+    fn doctype(&mut self, from: usize) {
+        let end = doctype_end(self.bytes, from);
+        self.at = (end + 1).min(self.bytes.len());
+        let closed = end < self.bytes.len();
+        self.builder.doctype(Span::new(from, end), closed);
+    }
+
+    /// A tag from the first letter of its name; `None` when the page ends inside it.
+    fn tag(&mut self, from: usize) -> Option<Tag> {
+        let bytes = self.bytes;
+        let mut at = from;
+        while at < bytes.len() && !matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\x0c' | b'/' | b'>') {
+            at += 1;
+        }
+        let (name_start, name_end) = (from, at);
+        let attributes_start = self.builder.tree.attributes.len();
+        let mut self_closing = false;
+        loop {
+            match bytes.get(at) {
+                None => {
+                    self.at = bytes.len();
+                    return None;
+                }
+                Some(b'>') => break,
+                Some(b'/') => {
+                    at += 1;
+                    self_closing = bytes.get(at) == Some(&b'>');
+                }
+                Some(b' ' | b'\t' | b'\n' | b'\x0c') => at += 1,
+                Some(_) => at = self.attribute(at),
+            }
+        }
+        self.at = at + 1;
+        let count = self.builder.tree.attributes.len() - attributes_start;
+        let attributes = Span { start: attributes_start as u32, len: count as u32 };
+        Some(Tag { name: self.name(name_start, name_end), attributes, self_closing })
+    }
+
+    fn name(&mut self, start: usize, end: usize) -> Name {
+        let bytes = &self.bytes[start..end];
+        if let Some(number) = tag::TABLE_OF_NAMES.find(packed(bytes)) {
+            return Name(number as u32);
+        }
+        let key = if bytes.iter().any(u8::is_ascii_uppercase) {
+            Cow::Owned(bytes.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(bytes)
+        };
+        let names = &mut self.builder.tree.unknown_names;
+        *self.unknown.entry(key).or_insert_with(|| {
+            names.push(Span::new(start, end));
+            Name::unknown(names.len() - 1)
+        })
+    }
+
+    /// An attribute from the first byte of its name; gives the place after it.
+    fn attribute(&mut self, start: usize) -> usize {
+        let bytes = self.bytes;
+        // A name may begin with `=`, and with nothing else that ends one.
+        let mut at = start + 1;
+        while at < bytes.len() && !matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\x0c' | b'/' | b'>' | b'=') {
+            at += 1;
+        }
+        let name = Span::new(start, at);
+        let known = attribute::TABLE_OF_NAMES.find(packed(&bytes[start..at]));
+        let known = known.map_or(AttributeName::OTHER, |number| AttributeName(number as u8));
+        let after_name = skip_blanks(bytes, at);
+        let (value, next) = if bytes.get(after_name) == Some(&b'=') {
+            attribute_value(bytes, skip_blanks(bytes, after_name + 1))
+        } else {
+            (Span::EMPTY, after_name)
+        };
+        self.builder.tree.attributes.push(Attribute { name, value, known });
+        next
+    }
+
+    /// The text of an element that holds no markup, and its end tag.
+    fn raw_text(&mut self, raw: Raw) {
+        let from = self.at;
+        let name = self.builder.current_name();
+        let end = match raw {
+            Raw::Plain => self.bytes.len(),
+            Raw::Script => self.script_end(from),
+            Raw::Escapable | Raw::Text => self.raw_end(from, name),
+        };
+        self.at = end;
+        if end > from {
+            let span = Span::new(from, end);
+            match raw {
+                Raw::Escapable => self.escapable_text(from, end),
+                Raw::Text | Raw::Script => self.builder.raw_text(span, self.has_nul),
+                Raw::Plain if self.has_nul => {
+                    let replaced = self.source[from..end].replace('\0', "\u{fffd}");
+                    let span = self.builder.own(&replaced, from);
+                    self.builder.text(span, false);
+                }
+                Raw::Plain => self.builder.text(span, false),
+            }
+        }
+        if end < self.bytes.len() {
+            match self.tag(end + 2) {
+                Some(tag) => self.builder.end_tag(tag.name),
+                // The page ends inside the end tag, which is therefore none.
+                None => self.at = self.bytes.len(),
+            }
+        }
+    }
+
+    fn escapable_text(&mut self, start: usize, end: usize) {
+        let span = match htmlize::unescape(&self.source[start..end]) {
+            Cow::Owned(decoded) => self.builder.own(&decoded, start),
+            Cow::Borrowed(_) => Span::new(start, end),
+        };
+        self.builder.raw_text(span, self.has_nul);
+    }
+
+    /// Where `</name` stands, followed by what ends a tag's name.
+    fn raw_end(&self, from: usize, name: Name) -> usize {
+        let name = name.known().map_or("", |number| tag::NAMES[number]).as_bytes();
+        let mut at = from;
+        while let Some(found) = self.end_tag.find(&self.bytes[at..]) {
+            at += found;
+            if is_tag(&self.bytes[at + 2..], name) {
+                return at;
+            }
+            at += 2;
+        }
+        self.bytes.len()
+    }
+
+    /// The end of a script: its first `</script`, unless a `<script` inside `<!--` comes before it.
+    fn script_end(&self, from: usize) -> usize {
+        let end = self.raw_end(from, tag::SCRIPT);
+        if memchr::memmem::find(&self.bytes[from..end], b"<!--").is_none() {
+            return end;
+        }
+        let bytes = self.bytes;
+        let (mut escaped, mut doubly) = (false, false);
+        let mut at = from;
+        while let Some(found) = memchr::memchr2(b'<', b'-', &bytes[at..]) {
+            at += found;
+            let rest = &bytes[at..];
+            if escaped && rest.starts_with(b"-->") {
+                (escaped, doubly) = (false, false);
+            } else if !escaped && rest.starts_with(b"<!--") {
+                // Its dashes may be those of `-->` too.
+                escaped = true;
+                at += 1;
+            } else if escaped && !doubly && rest[0] == b'<' && is_tag(&rest[1..], b"script") {
+                doubly = true;
+            } else if rest.starts_with(b"</") && is_tag(&rest[2..], b"script") {
+                if !doubly {
+                    return at;
+                }
+                doubly = false;
+            }
+            at += 1;
+        }
+        bytes.len()
+    }
+}
+
+/// Whether a tag of this name begins here, its name ended.
+fn is_tag(bytes: &[u8], name: &[u8]) -> bool {
+    bytes.len() > name.len()
+        && bytes[..name.len()].eq_ignore_ascii_case(name)
+        && matches!(bytes[name.len()], b' ' | b'\t' | b'\n' | b'\x0c' | b'/' | b'>')
+}
+
+fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\x0c')) {
+        at += 1;
+    }
+    at
+}
+
+/// A value from its first byte or quote, and the place after it.
+fn attribute_value(bytes: &[u8], from: usize) -> (Span, usize) {
+    match bytes.get(from) {
+        Some(&quote @ (b'"' | b'\'')) => {
+            let end = memchr::memchr(quote, &bytes[from + 1..]).map_or(bytes.len(), |len| from + 1 + len);
+            (Span::new(from + 1, end), (end + 1).min(bytes.len()))
+        }
+        _ => {
+            let mut at = from;
+            while at < bytes.len() && !matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\x0c' | b'>') {
+                at += 1;
+            }
+            (Span::new(from, at), at)
+        }
+    }
+}
+
+/// Where a doctype ends: at `>`, which quotes do not hide.
+fn doctype_end(bytes: &[u8], from: usize) -> usize {
+    memchr::memchr(b'>', &bytes[from.min(bytes.len())..]).map_or(bytes.len(), |len| from + len)
+}
