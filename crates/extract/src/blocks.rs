@@ -1,353 +1,708 @@
 //! A page as a list of blocks: runs of text that a reader sees as one paragraph, heading, item or cell.
+//!
+//! One pass over the tree, no recursion. Around the blocks stand their containers, the block-level elements
+//! that hold text at some depth, with sums over what they hold; the features are made of both.
 
-use html5ever::local_name as name;
-
-use crate::tree::{Data, NONE, NodeId, ROOT, Tree};
+use crate::html::Name;
+use crate::html::{NONE, NameSet, Namespace, NodeId, ROOT, Tree, attribute, tag};
+use crate::labels::{self, Labels};
 
 /// What a block is printed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Running text.
     Paragraph,
-    Heading,
-    ListItem,
+    /// A heading and its level, 1 to 6.
+    Heading(u8),
+    /// An item of a list; the depth counts the lists around it.
+    ListItem {
+        /// Lists around the item, 1 for an outermost one.
+        depth: u8,
+        /// Place in a numbered list, 0 in others.
+        number: u16,
+        /// Whether the block is the first of its item.
+        is_first: bool,
+    },
+    /// A term of a definition list.
+    Term,
+    /// A definition of a definition list.
+    Definition,
     /// A cell; cells with the same row are printed on one line.
     Cell(NodeId),
+    /// Text whose line breaks count.
     Preformatted,
 }
 
 /// A run of text below one block-level element.
-#[derive(Debug)]
-pub(crate) struct Block {
-    /// The innermost block-level element around the text.
-    pub(crate) node: NodeId,
-    pub(crate) kind: Kind,
-    /// White space collapsed, except in preformatted text and at `<br>`.
-    pub(crate) text: String,
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Index of the innermost container.
+    pub container: u32,
+    /// What it is printed as.
+    pub kind: Kind,
+    /// Where its text begins in [`Blocks::text`].
+    pub start: u32,
+    /// Where it ends.
+    pub end: u32,
+    /// The first text node in it.
+    pub first: NodeId,
+    /// The last text node in it.
+    pub last: NodeId,
+    /// Bytes of the text that lie inside links and buttons.
+    pub link_bytes: u32,
+    /// Links that begin in it.
+    pub links: u32,
+    /// Block quotes around it.
+    pub quotes: u8,
     /// Words.
-    pub(crate) words: u32,
-    /// Bytes of the text that lie inside links.
-    pub(crate) link_bytes: u32,
+    pub words: u32,
+    /// How much it speaks for being main text, in words.
+    pub weight: f32,
 }
 
 impl Block {
-    /// Share of the text inside links, 0 to 1.
-    pub(crate) fn link_density(&self) -> f32 {
-        self.link_bytes as f32 / self.text.len().max(1) as f32
+    /// Bytes of its text.
+    pub fn bytes(&self) -> u32 {
+        self.end - self.start
     }
 
-    /// How much this block speaks for being main text, in words: sentences count whole, labels little,
-    /// links nothing.
-    pub(crate) fn weight(&self) -> f32 {
-        let words = self.words as f32;
-        let density = self.link_density();
-        let sentence = self
-            .text
-            .trim_end_matches(['"', '”', '’', ')', '»', '\''])
-            .ends_with(['.', '!', '?', '…', '。', '！', '？', ':']);
-        let share = match self.kind {
-            _ if density > 0.5 => 0.0,
-            Kind::Heading => 0.1,
-            Kind::Preformatted => 0.7,
-            Kind::Cell(_) | Kind::ListItem if !sentence => 0.3,
-            _ if self.words >= 20 || (sentence && self.words >= 6) => 1.0,
-            _ if sentence => 0.6,
-            _ => 0.2,
-        };
-        words * share * (1.0 - density)
+    /// Share of the text inside links, 0 to 1.
+    pub fn link_density(&self) -> f32 {
+        self.link_bytes as f32 / self.bytes().max(1) as f32
+    }
+}
+
+/// A block-level element that holds text, with sums over all blocks inside.
+#[derive(Debug, Clone, Default)]
+pub struct Container {
+    /// The element.
+    pub node: NodeId,
+    /// Index of the container around it; its own index for the outermost one.
+    pub parent: u32,
+    /// Containers around it.
+    pub depth: u32,
+    /// What its class, id and role say.
+    pub labels: Labels,
+    /// Blocks.
+    pub blocks: u32,
+    /// Words.
+    pub words: u32,
+    /// Bytes of text.
+    pub bytes: u32,
+    /// Bytes of text inside links.
+    pub link_bytes: u32,
+    /// Sum of the blocks' weights.
+    pub weight: f32,
+    /// Whether it is a part of a table that lays out the page rather than data.
+    pub is_layout: bool,
+}
+
+/// A page cut into blocks.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    /// All texts, one after another.
+    pub text: String,
+    /// In document order.
+    pub blocks: Vec<Block>,
+    /// Parents before children.
+    pub containers: Vec<Container>,
+    /// Whether hidden elements were left out.
+    pub leaves_hidden: bool,
+}
+
+impl Blocks {
+    /// The text of a block: white space collapsed, except in preformatted text and at `<br>`.
+    pub fn text_of(&self, block: &Block) -> &str {
+        &self.text[block.start as usize..block.end as usize]
     }
 }
 
 /// Elements that never hold text a reader sees as part of the page's content.
-pub(crate) fn is_invisible(tree: &Tree, id: NodeId) -> bool {
-    let Data::Element(element, _) = &tree.node(id).data else { return false };
-    if element.ns != html5ever::ns!(html) {
-        return true; // svg and math hold labels and formulas that do not read as text
-    }
-    match element.local {
-        name!("script")
-        | name!("style")
-        | name!("noscript")
-        | name!("template")
-        | name!("head")
-        | name!("iframe")
-        | name!("object")
-        | name!("embed")
-        | name!("canvas")
-        | name!("audio")
-        | name!("video")
-        | name!("map")
-        | name!("select")
-        | name!("textarea")
-        | name!("button")
-        | name!("input")
-        | name!("dialog")
-        | name!("noframes")
-        | name!("datalist") => true,
-        _ => is_hidden(tree, id),
+const INVISIBLE: NameSet = NameSet::of(&[
+    tag::SCRIPT,
+    tag::STYLE,
+    tag::TEMPLATE,
+    tag::HEAD,
+    tag::IFRAME,
+    tag::OBJECT,
+    tag::EMBED,
+    tag::CANVAS,
+    tag::AUDIO,
+    tag::VIDEO,
+    tag::MAP,
+    tag::SELECT,
+    tag::OPTION,
+    tag::TEXTAREA,
+    tag::INPUT,
+    tag::DIALOG,
+    tag::NOFRAMES,
+    tag::NOEMBED,
+    tag::DATALIST,
+    tag::TITLE,
+    tag::METER,
+    tag::PROGRESS,
+    tag::RP,
+    tag::RT,
+]);
+
+/// Elements that begin and end a line of their own.
+const BLOCK_LEVEL: NameSet = NameSet::of(&[
+    tag::ADDRESS,
+    tag::ARTICLE,
+    tag::ASIDE,
+    tag::BLOCKQUOTE,
+    tag::BODY,
+    tag::CAPTION,
+    tag::CENTER,
+    tag::DD,
+    tag::DETAILS,
+    tag::DIR,
+    tag::DIV,
+    tag::DL,
+    tag::DT,
+    tag::FIELDSET,
+    tag::FIGCAPTION,
+    tag::FIGURE,
+    tag::FOOTER,
+    tag::FORM,
+    tag::H1,
+    tag::H2,
+    tag::H3,
+    tag::H4,
+    tag::H5,
+    tag::H6,
+    tag::HEADER,
+    tag::HGROUP,
+    tag::HR,
+    tag::HTML,
+    tag::LEGEND,
+    tag::LI,
+    tag::LISTING,
+    tag::MAIN,
+    tag::MENU,
+    tag::NAV,
+    tag::NOSCRIPT,
+    tag::OL,
+    tag::P,
+    tag::PLAINTEXT,
+    tag::PRE,
+    tag::SEARCH,
+    tag::SECTION,
+    tag::SUMMARY,
+    tag::TABLE,
+    tag::TBODY,
+    tag::TD,
+    tag::TFOOT,
+    tag::TH,
+    tag::THEAD,
+    tag::TR,
+    tag::UL,
+    tag::XMP,
+]);
+
+const TABLE_PARTS: NameSet = NameSet::of(&[tag::TABLE, tag::TBODY, tag::THEAD, tag::TFOOT, tag::TR, tag::TD, tag::TH]);
+const PREFORMATTED: NameSet = NameSet::of(&[tag::PRE, tag::LISTING, tag::XMP, tag::PLAINTEXT]);
+const LISTS: NameSet = NameSet::of(&[tag::UL, tag::OL, tag::MENU, tag::DIR]);
+
+/// Whether an element and all below it are seen by no reader, whatever scripts do.
+pub fn is_invisible(tree: &Tree, id: NodeId) -> bool {
+    let name = tree.name(id);
+    match name.namespace() {
+        Namespace::Html => {
+            // A template that is the shadow of its element is what the reader sees of it.
+            let is_shadow = name == tag::TEMPLATE && tree.raw_attribute(id, attribute::SHADOWROOTMODE).is_some();
+            INVISIBLE.has(name) && !is_shadow
+        }
+        // Labels in drawings and formulas by their parts do not read as text.
+        Namespace::Svg | Namespace::MathMl => true,
+        Namespace::None => name == Name::COMMENT || name == Name::DOCTYPE,
     }
 }
 
-fn is_hidden(tree: &Tree, id: NodeId) -> bool {
-    let Data::Element(_, attributes) = &tree.node(id).data else { return false };
-    attributes.iter().any(|attribute| {
-        let value = &*attribute.value;
-        match &*attribute.name.local {
-            "hidden" => !value.eq_ignore_ascii_case("until-found"),
-            "aria-hidden" => value.eq_ignore_ascii_case("true"),
-            "style" if value.len() < 1000 => {
-                let style: String = value.to_ascii_lowercase().split_ascii_whitespace().collect();
-                style.contains("display:none") || style.contains("visibility:hidden")
-            }
-            _ => false,
-        }
+/// Whether an element and all below it are hidden until a script shows them, if one ever does.
+pub fn is_hidden(tree: &Tree, id: NodeId) -> bool {
+    if let Some(value) = tree.raw_attribute(id, attribute::HIDDEN) {
+        // React streams parts of a page as hidden elements of these ids, which its script moves into place at once.
+        let is_streamed = tree.raw_attribute(id, attribute::ID).is_some_and(|id| id.starts_with("S:"));
+        return !value.eq_ignore_ascii_case("until-found") && !is_streamed;
+    }
+    if tree.raw_attribute(id, attribute::ARIA_HIDDEN).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return true;
+    }
+    tree.raw_attribute(id, attribute::STYLE)
+        .is_some_and(|style| declares(style, "display", "none") || declares(style, "visibility", "hidden"))
+}
+
+/// Whether a style says `property: value`.
+fn declares(style: &str, property: &str, value: &str) -> bool {
+    style.split(';').any(|declaration| {
+        declaration.split_once(':').is_some_and(|(key, said)| {
+            let said = said.trim();
+            key.trim().eq_ignore_ascii_case(property)
+                && said.get(..value.len()).is_some_and(|head| head.eq_ignore_ascii_case(value))
+        })
     })
 }
 
-/// Elements that begin and end a line of their own.
-fn is_block_level(tree: &Tree, id: NodeId) -> bool {
-    matches!(
-        tree.name(id),
-        name!("address")
-            | name!("article")
-            | name!("aside")
-            | name!("blockquote")
-            | name!("body")
-            | name!("caption")
-            | name!("center")
-            | name!("dd")
-            | name!("details")
-            | name!("dir")
-            | name!("div")
-            | name!("dl")
-            | name!("dt")
-            | name!("fieldset")
-            | name!("figcaption")
-            | name!("figure")
-            | name!("footer")
-            | name!("form")
-            | name!("h1")
-            | name!("h2")
-            | name!("h3")
-            | name!("h4")
-            | name!("h5")
-            | name!("h6")
-            | name!("header")
-            | name!("hgroup")
-            | name!("hr")
-            | name!("html")
-            | name!("legend")
-            | name!("li")
-            | name!("main")
-            | name!("menu")
-            | name!("nav")
-            | name!("ol")
-            | name!("p")
-            | name!("pre")
-            | name!("section")
-            | name!("summary")
-            | name!("table")
-            | name!("tbody")
-            | name!("td")
-            | name!("tfoot")
-            | name!("th")
-            | name!("thead")
-            | name!("tr")
-            | name!("ul")
-            | name!("listing")
-            | name!("xmp")
-            | name!("plaintext")
-            | name!("search")
-    )
+/// A page with less weight than this may show its text by script.
+const SHOWN_WEIGHT: f32 = 120.0;
+/// What is hidden is taken for what a script will show when it has so many times the weight of the rest.
+const HIDDEN_TIMES: f32 = 3.0;
+
+/// Cuts a page into its blocks, in document order.
+///
+/// Hidden elements are left out, unless nearly all text is in them: some pages are sent hidden, and shown by
+/// their scripts.
+pub fn blocks(tree: &Tree) -> Blocks {
+    let shown = cut(tree, false);
+    let weight = |page: &Blocks| page.containers[0].weight;
+    if !shown.leaves_hidden || weight(&shown) >= SHOWN_WEIGHT {
+        return shown;
+    }
+    let all = cut(tree, true);
+    if weight(&all) >= SHOWN_WEIGHT && weight(&all) >= HIDDEN_TIMES * weight(&shown) { all } else { shown }
 }
 
-/// Cuts a page into its blocks, in document order. One pass over the tree, no recursion.
-pub(crate) fn blocks(tree: &Tree) -> Vec<Block> {
-    let mut cutter = Cutter {
-        tree,
-        blocks: Vec::new(),
-        stack: vec![ROOT],
-        text: String::new(),
-        link_bytes: 0,
-        links: 0,
-        preformatted: 0,
-    };
+fn cut(tree: &Tree, with_hidden: bool) -> Blocks {
+    let mut cutter = Cutter::new(tree);
+    cutter.with_hidden = with_hidden;
+    cutter.layout_tables = layout_tables(tree);
+    let mut at = ROOT;
+    cutter.enter(at);
+    'page: loop {
+        let mut next = tree.node(at).first_child;
+        if next == NONE || !cutter.is_inside {
+            loop {
+                if cutter.is_inside {
+                    cutter.leave(at);
+                }
+                cutter.is_inside = true;
+                if at == ROOT {
+                    break 'page;
+                }
+                let node = tree.node(at);
+                next = node.next;
+                if next != NONE {
+                    break;
+                }
+                at = node.parent;
+            }
+        }
+        at = next;
+        cutter.enter(at);
+    }
+    cutter.finish()
+}
+
+/// A cell with a longer text is no cell of data, in bytes.
+const CELL_BYTES: usize = 700;
+/// What stands in tables that lay out a page, and not in those of data.
+const LAID_OUT: NameSet = NameSet::of(&[tag::TABLE, tag::H1, tag::H2, tag::H3, tag::FORM, tag::HR]);
+
+/// The tables that lay out the page, as pages did before style sheets, in the order of their numbers.
+fn layout_tables(tree: &Tree) -> Vec<NodeId> {
+    let mut layout = Vec::new();
+    // The tables around the current node, and the bytes of text in the cell around it.
+    let mut tables: Vec<NodeId> = Vec::new();
+    let mut cells: Vec<(NodeId, usize)> = Vec::new();
+    if !(0..tree.node_count() as NodeId).any(|id| tree.name(id) == tag::TABLE) {
+        return layout;
+    }
     let mut at = ROOT;
     loop {
-        let entered = cutter.enter(at);
-        let child = tree.node(at).first_child;
-        if entered && child != NONE {
-            at = child;
-            continue;
+        let name = tree.name(at);
+        if let Some(&table) = tables.last()
+            && LAID_OUT.has(name)
+        {
+            layout.push(table);
         }
-        if entered {
-            cutter.leave(at);
+        match name {
+            tag::TABLE => tables.push(at),
+            tag::TD | tag::TH => cells.push((at, 0)),
+            Name::TEXT => {
+                if let Some((_, bytes)) = cells.last_mut() {
+                    *bytes += tree.text(at).trim().len();
+                }
+            }
+            _ => {}
         }
-        while at != ROOT && tree.node(at).next == NONE {
-            at = tree.node(at).parent;
-            cutter.leave(at);
+        let mut next = if is_invisible(tree, at) { NONE } else { tree.node(at).first_child };
+        while next == NONE {
+            if cells.last().is_some_and(|&(cell, _)| cell == at)
+                && let Some((_, bytes)) = cells.pop()
+                && bytes > CELL_BYTES
+            {
+                layout.extend(tables.last());
+            }
+            if tables.last() == Some(&at) {
+                tables.pop();
+            }
+            if at == ROOT {
+                layout.sort_unstable();
+                layout.dedup();
+                return layout;
+            }
+            next = tree.node(at).next;
+            if next == NONE {
+                at = tree.node(at).parent;
+            }
         }
-        if at == ROOT {
-            break;
-        }
-        at = tree.node(at).next;
+        at = next;
     }
-    cutter.blocks
+}
+
+/// A list around the current place.
+struct List {
+    is_numbered: bool,
+    items: u16,
 }
 
 struct Cutter<'a> {
-    tree: &'a Tree,
-    blocks: Vec<Block>,
-    /// Block-level elements around the current place.
-    stack: Vec<NodeId>,
-    text: String,
+    tree: &'a Tree<'a>,
+    page: Blocks,
+    with_hidden: bool,
+    /// In the order of their numbers.
+    layout_tables: Vec<NodeId>,
+    /// Whether each table around the current place lays out the page.
+    tables: Vec<bool>,
+    /// Whether what was entered last is to be gone through.
+    is_inside: bool,
+    /// Container of each block-level element around the current place, innermost last.
+    stack: Vec<u32>,
+    lists: Vec<List>,
+    /// Where the block that is being gathered begins.
+    start: usize,
+    first: NodeId,
+    last: NodeId,
     link_bytes: u32,
+    links_begun: u32,
     links: u32,
     preformatted: u32,
+    quotes: u8,
+    /// Whether a block of the current item was printed.
+    item_begun: bool,
 }
 
-impl Cutter<'_> {
-    /// Enters a node; `false` when its children are to be passed over.
-    fn enter(&mut self, id: NodeId) -> bool {
-        match &self.tree.node(id).data {
-            Data::Text(text) => {
-                self.push_text(text);
-                return false;
+impl<'a> Cutter<'a> {
+    fn new(tree: &'a Tree<'a>) -> Cutter<'a> {
+        Cutter {
+            tree,
+            page: Blocks::default(),
+            with_hidden: false,
+            layout_tables: Vec::new(),
+            tables: Vec::new(),
+            is_inside: true,
+            stack: Vec::with_capacity(64),
+            lists: Vec::new(),
+            start: 0,
+            first: NONE,
+            last: NONE,
+            link_bytes: 0,
+            links_begun: 0,
+            links: 0,
+            preformatted: 0,
+            quotes: 0,
+            item_begun: false,
+        }
+    }
+
+    fn enter(&mut self, id: NodeId) {
+        let name = self.tree.name(id);
+        if name == Name::TEXT {
+            self.push_text(id);
+            return;
+        }
+        self.is_inside = id == ROOT || name == Name::CONTENT || !is_invisible(self.tree, id);
+        if self.is_inside && !self.with_hidden && is_hidden(self.tree, id) {
+            self.is_inside = false;
+            self.page.leaves_hidden = true;
+        }
+        if !self.is_inside {
+            return;
+        }
+        if id == ROOT || BLOCK_LEVEL.has(name) {
+            self.flush();
+            self.open(id, name);
+        }
+        match name {
+            tag::BR => self.push_break(),
+            tag::A => {
+                self.links += 1;
+                self.links_begun += 1;
             }
-            Data::Fragment => return true,
-            Data::Element(..) => {}
-        }
-        if is_invisible(self.tree, id) {
-            return false;
-        }
-        match self.tree.name(id) {
-            name!("br") => self.push_break(),
-            name!("a") => self.links += 1,
-            name!("pre") | name!("listing") | name!("xmp") | name!("plaintext") => self.preformatted += 1,
+            tag::BUTTON => {
+                self.end_word();
+                self.links += 1;
+            }
+            tag::BLOCKQUOTE => self.quotes = self.quotes.saturating_add(1),
+            _ if PREFORMATTED.has(name) => self.preformatted += 1,
             _ => {}
         }
-        if is_block_level(self.tree, id) {
-            // Flush under the outer element before the inner one opens.
-            self.flush();
-            self.stack.push(id);
+    }
+
+    fn open(&mut self, id: NodeId, name: Name) {
+        let number = self.page.containers.len() as u32;
+        let parent = self.stack.last().copied().unwrap_or(number);
+        let depth = self.stack.len() as u32;
+        let labels = labels::labels(self.tree, id);
+        if name == tag::TABLE {
+            self.tables.push(self.layout_tables.binary_search(&id).is_ok());
         }
-        true
+        let is_layout = TABLE_PARTS.has(name) && self.tables.last() == Some(&true);
+        self.page.containers.push(Container { node: id, parent, depth, labels, is_layout, ..Container::default() });
+        self.stack.push(number);
+        if LISTS.has(name) {
+            self.lists.push(List { is_numbered: name == tag::OL, items: 0 });
+        } else if name == tag::LI {
+            self.item_begun = false;
+            if let Some(list) = self.lists.last_mut() {
+                list.items = list.items.saturating_add(1);
+            }
+        }
     }
 
     /// Leaves an element that was entered.
     fn leave(&mut self, id: NodeId) {
-        if self.stack.last() == Some(&id) && id != ROOT {
+        let name = self.tree.name(id);
+        if id == ROOT || BLOCK_LEVEL.has(name) {
             self.flush();
             self.stack.pop();
+            if LISTS.has(name) {
+                self.lists.pop();
+            } else if name == tag::TABLE {
+                self.tables.pop();
+            }
         }
-        match self.tree.name(id) {
-            name!("a") => self.links -= 1,
-            name!("pre") | name!("listing") | name!("xmp") | name!("plaintext") => self.preformatted -= 1,
+        match name {
+            tag::BUTTON => {
+                self.end_word();
+                self.links -= 1;
+            }
+            tag::A => self.links -= 1,
+            tag::BLOCKQUOTE => self.quotes = self.quotes.saturating_sub(1),
+            _ if PREFORMATTED.has(name) => self.preformatted -= 1,
             _ => {}
         }
     }
 
-    fn push_text(&mut self, text: &str) {
-        let start = self.text.len();
+    fn push_text(&mut self, id: NodeId) {
+        let text = self.tree.text(id);
+        let before = self.page.text.len();
         if self.preformatted > 0 {
-            self.text.push_str(text);
+            self.page.text.push_str(text);
         } else {
-            push_collapsed(&mut self.text, text);
+            push_collapsed(&mut self.page.text, self.start, text);
+        }
+        let pushed = self.page.text.len() - before;
+        if pushed > 0 {
+            if self.first == NONE {
+                self.first = id;
+            }
+            self.last = id;
         }
         if self.links > 0 {
-            self.link_bytes += (self.text.len() - start) as u32;
+            self.link_bytes += pushed as u32;
+        }
+    }
+
+    /// A button stands apart from the text around it.
+    fn end_word(&mut self) {
+        if self.page.text.len() > self.start && !self.page.text.ends_with([' ', '\n']) {
+            self.page.text.push(' ');
         }
     }
 
     /// One `<br>` ends a line; two end a paragraph.
     fn push_break(&mut self) {
-        while self.text.ends_with(' ') {
-            self.text.pop();
+        while self.page.text.len() > self.start && self.page.text.ends_with(' ') {
+            self.page.text.pop();
         }
-        if self.text.ends_with('\n') && self.preformatted == 0 {
+        let is_empty = self.page.text.len() == self.start;
+        if self.page.text.ends_with('\n') && !is_empty && self.preformatted == 0 {
             self.flush();
-        } else if !self.text.is_empty() {
-            self.text.push('\n');
+        } else if !is_empty {
+            self.page.text.push('\n');
         }
     }
 
     fn flush(&mut self) {
-        let preformatted = self.preformatted > 0;
-        let trimmed = if preformatted { self.text.trim_matches('\n').trim_end() } else { self.text.trim() };
-        if trimmed.trim().is_empty() {
-            self.text.clear();
-            self.link_bytes = 0;
-            return;
+        let text = &self.page.text[self.start..];
+        let is_preformatted = self.preformatted > 0;
+        let from = if is_preformatted { text.trim_start_matches('\n') } else { text.trim_start() };
+        let lead = text.len() - from.len();
+        let len = from.trim_end().len();
+        if len > 0 && !from.trim().is_empty() {
+            let (start, end) = (self.start + lead, self.start + lead + len);
+            self.push_block(start, end, is_preformatted);
         }
-        let text = trimmed.to_owned();
-        self.text.clear();
-        let words = count_words(&text);
-        let node = *self.stack.last().expect("the root is always on the stack");
-        let kind = if preformatted { Kind::Preformatted } else { self.kind() };
-        self.blocks.push(Block { node, kind, text, words, link_bytes: self.link_bytes });
-        self.link_bytes = 0;
+        self.start = self.page.text.len();
+        (self.first, self.last) = (NONE, NONE);
+        (self.link_bytes, self.links_begun) = (0, 0);
     }
 
-    fn kind(&self) -> Kind {
-        for (distance, &id) in self.stack.iter().rev().take(3).enumerate() {
+    fn push_block(&mut self, start: usize, end: usize, is_preformatted: bool) {
+        let kind = if is_preformatted { Kind::Preformatted } else { self.kind() };
+        let mut block = Block {
+            container: *self.stack.last().expect("the root is always on the stack"),
+            kind,
+            start: start as u32,
+            end: end as u32,
+            first: self.first,
+            last: self.last,
+            link_bytes: self.link_bytes.min((end - start) as u32),
+            links: self.links_begun,
+            quotes: self.quotes,
+            words: count_words(&self.page.text[start..end]),
+            weight: 0.0,
+        };
+        block.weight = weight(&block, &self.page.text[start..end]);
+        self.page.blocks.push(block);
+    }
+
+    fn kind(&mut self) -> Kind {
+        for (distance, &container) in self.stack.iter().rev().take(4).enumerate() {
+            let id = self.page.containers[container as usize].node;
             match self.tree.name(id) {
-                name!("h1") | name!("h2") | name!("h3") | name!("h4") | name!("h5") | name!("h6") => {
-                    return Kind::Heading;
+                tag::H1 => return Kind::Heading(1),
+                tag::H2 => return Kind::Heading(2),
+                tag::H3 => return Kind::Heading(3),
+                tag::H4 => return Kind::Heading(4),
+                tag::H5 => return Kind::Heading(5),
+                tag::H6 => return Kind::Heading(6),
+                tag::LI => {
+                    let is_first = !std::mem::replace(&mut self.item_begun, true);
+                    let list = self.lists.last();
+                    let number = list.map_or(0, |list| if list.is_numbered { list.items } else { 0 });
+                    return Kind::ListItem { depth: self.lists.len().clamp(1, 255) as u8, number, is_first };
                 }
-                name!("li") | name!("dd") => return Kind::ListItem,
-                name!("td") | name!("th") if distance == 0 => return Kind::Cell(self.tree.node(id).parent),
+                tag::DT => return Kind::Term,
+                tag::DD => return Kind::Definition,
+                tag::TD | tag::TH if self.page.containers[container as usize].is_layout => return Kind::Paragraph,
+                tag::TD | tag::TH if distance == 0 => return Kind::Cell(self.tree.node(id).parent),
+                tag::TABLE | tag::SECTION | tag::ARTICLE => return Kind::Paragraph,
                 _ => {}
             }
         }
         Kind::Paragraph
     }
+
+    fn finish(mut self) -> Blocks {
+        for block in &self.page.blocks {
+            let container = &mut self.page.containers[block.container as usize];
+            container.blocks += 1;
+            container.words += block.words;
+            container.bytes += block.bytes();
+            container.link_bytes += block.link_bytes;
+            container.weight += block.weight;
+        }
+        for at in (1..self.page.containers.len()).rev() {
+            let (before, here) = self.page.containers.split_at_mut(at);
+            let (parent, child) = (&mut before[here[0].parent as usize], &here[0]);
+            parent.blocks += child.blocks;
+            parent.words += child.words;
+            parent.bytes += child.bytes;
+            parent.link_bytes += child.link_bytes;
+            parent.weight += child.weight;
+        }
+        self.page
+    }
 }
 
-/// Appends text with each run of white space as one space, joining onto what is there.
-fn push_collapsed(to: &mut String, text: &str) {
-    let mut space = to.is_empty() || to.ends_with([' ', '\n']);
-    let mut rest = text;
-    while !rest.is_empty() {
-        let run = rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
-        if run > 0 {
-            to.push_str(&rest[..run]);
-            space = false;
-            rest = &rest[run..];
+/// How much a block speaks for being main text, in words: sentences count whole, labels little, links nothing.
+fn weight(block: &Block, text: &str) -> f32 {
+    let words = block.words as f32;
+    let density = block.link_density();
+    let sentence = ends_like_sentence(text);
+    let share = match block.kind {
+        _ if density > 0.5 => 0.0,
+        Kind::Heading(_) => 0.1,
+        Kind::Preformatted => 0.7,
+        Kind::Cell(_) | Kind::ListItem { .. } if !sentence => 0.3,
+        _ if block.words >= 20 || (sentence && block.words >= 6) => 1.0,
+        _ if sentence => 0.6,
+        _ => 0.2,
+    };
+    words * share * (1.0 - density)
+}
+
+/// Whether the text ends as sentences do, quotes and brackets aside.
+pub fn ends_like_sentence(text: &str) -> bool {
+    text.trim_end_matches(['"', '”', '’', ')', '»', '\'']).ends_with(['.', '!', '?', '…', '。', '！', '？', ':'])
+}
+
+/// Appends text with each run of white space as one space, joining onto what the block has so far.
+fn push_collapsed(to: &mut String, block_start: usize, text: &str) {
+    let is_begun = to.len() > block_start;
+    let mut after_space = !is_begun || to.ends_with([' ', '\n']);
+    let bytes = text.as_bytes();
+    let (mut at, mut word) = (0, 0);
+    while at < bytes.len() {
+        let len = space_len(bytes, at);
+        if len == 0 {
+            at += 1;
+            continue;
         }
-        let blank = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
-        if blank > 0 && !space {
+        if at > word {
+            to.push_str(&text[word..at]);
+            after_space = false;
+        }
+        if !after_space {
             to.push(' ');
-            space = true;
+            after_space = true;
         }
-        rest = &rest[blank..];
+        at += len;
+        word = at;
+    }
+    to.push_str(&text[word..]);
+}
+
+/// Length of the white space at this byte, 0 for none: ASCII's, U+00A0, U+1680, U+2000 to U+200A, U+2028,
+/// U+2029, U+202F, U+205F and U+3000.
+#[inline]
+fn space_len(bytes: &[u8], at: usize) -> usize {
+    match bytes[at] {
+        b' ' | b'\t' | b'\n' | b'\r' | b'\x0b' | b'\x0c' => 1,
+        0xc2 if matches!(bytes[at + 1], 0x85 | 0xa0) => 2,
+        0xe1 if bytes[at + 1..].starts_with(&[0x9a, 0x80]) => 3,
+        0xe2 => match (bytes[at + 1], bytes[at + 2]) {
+            (0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf) | (0x81, 0x9f) => 3,
+            _ => 0,
+        },
+        0xe3 if bytes[at + 1..].starts_with(&[0x80, 0x80]) => 3,
+        _ => 0,
     }
 }
 
 /// Words as runs without white space; in scripts without spaces, every second letter begins one.
-fn count_words(text: &str) -> u32 {
-    let mut words = 0;
-    let mut unspaced = 0;
-    for word in text.split_whitespace() {
-        words += 1;
-        if !word.is_ascii() {
-            unspaced += word.chars().filter(|&c| is_unspaced(c)).count() as u32;
-        }
+pub(crate) fn count_words(text: &str) -> u32 {
+    let bytes = text.as_bytes();
+    let (mut words, mut after_space, mut is_ascii) = (0, true, true);
+    for &byte in bytes {
+        let space = matches!(byte, b' ' | b'\t' | b'\n');
+        words += u32::from(after_space && !space);
+        after_space = space;
+        is_ascii &= byte < 0x80;
     }
-    words + unspaced / 2
+    if is_ascii { words } else { words + text.chars().filter(|&c| is_unspaced(c)).count() as u32 / 2 }
 }
 
 /// Letters of scripts that write no spaces: Thai, kana, Han.
-fn is_unspaced(c: char) -> bool {
+pub(crate) fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{e7f}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Options;
+    use crate::html::{Limits, parse};
+
+    fn cut_page(html: &str) -> Blocks {
+        blocks(&parse(html, Limits { nodes_max: 10_000, depth_max: 200, scripting: false }).unwrap())
+    }
 
     fn check(html: &str, expected: &[&str]) {
-        let tree = Tree::parse(html, &Options::default()).unwrap();
-        let texts: Vec<String> = blocks(&tree).into_iter().map(|b| b.text).collect();
+        let page = cut_page(html);
+        let texts: Vec<&str> = page.blocks.iter().map(|block| page.text_of(block)).collect();
         assert_eq!(texts, expected, "{html}");
     }
 
@@ -359,6 +714,8 @@ mod tests {
         check("<ul><li><span>one</span> <a>two</a></ul>", &["one two"]);
         check("<pre>  if x:\n    y\n</pre>", &["  if x:\n    y"]);
         check("<div><div></div></div><p>after", &["after"]);
+        check("<p>\u{a0}a\u{3000}b &nbsp; c\u{2028}", &["a b c"]);
+        check("<div>a<div>b</div>c</div>", &["a", "b", "c"]);
     }
 
     #[test]
@@ -367,17 +724,59 @@ mod tests {
             "<p>a<script>'</p>'</script><span hidden>b</span><span style='DISPLAY: none'>c</span><p aria-hidden=true>d<p>e",
             &["a", "e"],
         );
-        check("<svg><text>a</text></svg><noscript>b</noscript><template>c</template>d", &["d"]);
+        check("<svg><text>a</text></svg><template>c</template>d<select><option>e</select>", &["d"]);
+        check("<div><template shadowrootmode=open>a</template></div>", &["a"]);
+        check("<body><noscript><p>for those without scripts</noscript>", &["for those without scripts"]);
+        check("<div hidden id=S:0>streamed</div>", &["streamed"]);
     }
 
     #[test]
-    fn kinds_and_links() {
-        let tree =
-            Tree::parse("<h2>h</h2><li><p>i<table><tr><td>c<td><a href=x>d</a></table>", &Options::default()).unwrap();
-        let blocks = blocks(&tree);
-        assert_eq!(blocks[0].kind, Kind::Heading);
-        assert_eq!(blocks[1].kind, Kind::ListItem);
-        assert!(matches!((blocks[2].kind, blocks[3].kind), (Kind::Cell(a), Kind::Cell(b)) if a == b));
-        assert_eq!((blocks[2].link_density(), blocks[3].link_density()), (0.0, 1.0));
+    fn a_page_that_waits_for_its_script() {
+        let long = "These are the words of a page that is hidden until its script has run. ".repeat(20);
+        let hidden = format!("<p>Loading<div style='visibility:hidden'><p>{long}</div>");
+        check(&hidden, &["Loading", long.trim()]);
+        let beside = format!("<p>{long}<div hidden><p>{long}</div>");
+        check(&beside, &[long.trim()]);
+    }
+
+    #[test]
+    fn kinds() {
+        let page = cut_page(
+            "<h2>h</h2><ol><li>i<ul><li>j</ul><li><p>k<p>l</ol><dl><dt>m<dd>n</dl><table><tr><td>c<td><a href=x>d</a></table><blockquote>q</blockquote>",
+        );
+        let item = |depth, number, is_first| Kind::ListItem { depth, number, is_first };
+        let kinds: Vec<Kind> = page.blocks.iter().map(|block| block.kind).collect();
+        assert_eq!(
+            kinds[..7],
+            [
+                Kind::Heading(2),
+                item(1, 1, true),
+                item(2, 0, true),
+                item(1, 2, true),
+                item(1, 2, false),
+                Kind::Term,
+                Kind::Definition
+            ]
+        );
+        assert!(matches!((kinds[7], kinds[8]), (Kind::Cell(a), Kind::Cell(b)) if a == b));
+        assert_eq!((page.blocks[7].link_density(), page.blocks[8].link_density()), (0.0, 1.0));
+        assert_eq!((kinds[9], page.blocks[9].quotes), (Kind::Paragraph, 1));
+    }
+
+    #[test]
+    fn containers_sum_what_they_hold() {
+        let page = cut_page("<div><p>one two three</p><p><a href=x>four</a></p></div><p>five");
+        let root = &page.containers[0];
+        assert_eq!((root.blocks, root.words, root.bytes, root.link_bytes), (3, 5, 21, 4));
+        for container in &page.containers[1..] {
+            assert!(container.depth > page.containers[container.parent as usize].depth);
+        }
+    }
+
+    #[test]
+    fn words() {
+        assert_eq!(count_words("one  two\nthree"), 3);
+        assert_eq!(count_words("日本語で"), 1 + 2);
+        assert!(ends_like_sentence("So it ends.”") && !ends_like_sentence("Home"));
     }
 }

@@ -1,0 +1,158 @@
+//! What elements say of themselves in their class, id and role, as a few groups of words.
+//!
+//! The words are those that templates of all kinds share. No name of a site or of a product of one is here.
+
+use std::sync::LazyLock;
+
+use crate::html::{NodeId, Tree, attribute};
+use crate::words::{WordTable, packed};
+
+/// A set of groups, one bit each, in the order of [`GROUPS`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Labels(pub u32);
+
+impl Labels {
+    /// Whether the group of this number is in the set.
+    pub fn has(self, group: usize) -> bool {
+        self.0 >> group & 1 == 1
+    }
+}
+
+/// A group and its words, in small letters.
+pub const GROUPS: &[(&str, &str)] = &[
+    ("comment", "comment comments commentlist commentary disqus respond replies reply discussion commenter"),
+    ("sidebar", "sidebar side rail aside secondary complementary rightcolumn leftcolumn rightcol leftcol sidenav"),
+    (
+        "navigation",
+        "nav navbar navigation menu menubar submenu dropdown topnav subnav mainmenu navmenu sitemap toolbar tabs tab",
+    ),
+    ("footer", "footer foot bottom contentinfo colophon copyright legal disclaimer"),
+    ("header", "header head masthead banner topbar top logo branding hero"),
+    (
+        "share",
+        "share sharing sharebar social socials follow like likes tweet addthis bookmark bookmarks facebook twitter print email",
+    ),
+    (
+        "related",
+        "related recommended recommendations recommend recirc more similar popular trending latest recent also upsell outbrain taboola next-up mostread readmore suggested",
+    ),
+    (
+        "advertisement",
+        "ad ads advert adverts advertisement advertising adsbygoogle sponsor sponsored sponsors promo promotion promoted dfp commercial affiliate partner partners",
+    ),
+    (
+        "byline",
+        "byline author authors meta metadata date time timestamp published posted dateline writer credits postmeta entrymeta info",
+    ),
+    ("title", "title headline heading subtitle entrytitle posttitle"),
+    ("content", "content contents main maincontent body text copy"),
+    (
+        "article",
+        "article articlebody entry post posts story storybody single blog news hentry articletext postbody postcontent entrycontent",
+    ),
+    ("widget", "widget widgets module box panel block sidebox gadget portlet component"),
+    (
+        "overlay",
+        "modal popup overlay cookie cookies consent gdpr dialog lightbox tooltip toast notification notice alert paywall interstitial",
+    ),
+    (
+        "listing",
+        "list listing items item grid card cards tile tiles row results result feed archive catalog category collection carousel slider slide slides gallery thumbnails thumb thumbnail",
+    ),
+    (
+        "product",
+        "product products price prices cart shop sku buy add-to-cart variant shipping specification specs checkout quantity",
+    ),
+    ("review", "review reviews rating ratings stars testimonial testimonials feedback"),
+    (
+        "forum",
+        "forum thread threads topic topics message messages postrow answer answers question questions qa bbs board signature sig userinfo poster avatar profile user member username",
+    ),
+    ("search", "search searchform searchbox find filter filters facet facets sort"),
+    (
+        "account",
+        "login signin signup register registration account subscribe subscription newsletter join mailing optin",
+    ),
+    ("tags", "tag tags tagcloud keywords categories labels topics breadcrumb breadcrumbs crumb crumbs"),
+    ("paging", "pagination pager paging pages page-numbers prev previous next navlinks"),
+    ("caption", "caption captions credit figcaption photo image img picture media wp-caption legend"),
+    ("code", "code highlight codehilite sourcecode snippet prettyprint syntax example literal"),
+    (
+        "documentation",
+        "doc docs documentation document section markdown prose rst wiki manual reference api toc tableofcontents readme",
+    ),
+    ("summary", "summary excerpt teaser teasers abstract intro lead lede deck description standfirst dek blurb desc"),
+    (
+        "hidden",
+        "hidden hide invisible offscreen visuallyhidden sr-only screen reader skip noprint hidden-print mobile-only print-only",
+    ),
+    ("table", "table infobox navbox data datatable tabular"),
+    ("faq", "faq faqs accordion collapse expandable toggle details qna"),
+    (
+        "event",
+        "event events job jobs location address contact map hours phone recipe ingredients instructions directions",
+    ),
+];
+
+static WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::of_groups(GROUPS.iter().map(|(_, words)| *words)));
+
+/// Bytes of one attribute that are looked at.
+const BYTES_MAX: usize = 256;
+
+/// The groups whose words stand in an element's class, id, role or `itemprop`.
+pub fn labels(tree: &Tree, id: NodeId) -> Labels {
+    let mut labels = 0;
+    for name in [attribute::CLASS, attribute::ID, attribute::ROLE, attribute::ITEMPROP] {
+        if let Some(value) = tree.raw_attribute(id, name) {
+            labels |= of_text(value);
+        }
+    }
+    Labels(labels)
+}
+
+/// Words are cut at anything but letters and at capitals after small letters: `related-posts`, `siteNav`, `ad_top`.
+fn of_text(value: &str) -> u32 {
+    let bytes = &value.as_bytes()[..value.len().min(BYTES_MAX)];
+    let words = &*WORDS;
+    let mut labels = 0;
+    let (mut word_from, mut whole_from) = (0, 0);
+    for at in 0..=bytes.len() {
+        let byte = bytes.get(at).copied().unwrap_or(b' ');
+        let begins = byte.is_ascii_uppercase() && at > 0 && bytes[at - 1].is_ascii_lowercase();
+        if !byte.is_ascii_alphabetic() || begins {
+            if at > word_from {
+                labels |= words.find(packed(&bytes[word_from..at]));
+            }
+            word_from = if begins { at } else { at + 1 };
+        }
+        // Names with a hyphen or capitals are words of their own too.
+        if matches!(byte, b' ' | b'\t' | b'\n') {
+            let whole = &bytes[whole_from..at];
+            if (6..=16).contains(&whole.len()) && whole.iter().any(|b| !b.is_ascii_lowercase()) {
+                labels |= words.find(packed(whole));
+            }
+            whole_from = at + 1;
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_classes() {
+        let groups = |value| {
+            let labels = Labels(of_text(value));
+            let names = GROUPS.iter().enumerate().filter(|(number, _)| labels.has(*number)).map(|(_, (name, _))| *name);
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(groups("related-posts x"), "related article");
+        assert_eq!(groups("siteNav"), "navigation");
+        assert_eq!(groups("AD_top"), "header advertisement");
+        assert_eq!(groups("sr-only"), "hidden");
+        assert_eq!(groups("entryContent"), "content article");
+        assert_eq!(groups("shadow download adverbs"), "");
+    }
+}
