@@ -1,25 +1,69 @@
-//! HTML bytes → main text, title and hints.
+//! HTML bytes → main text, and what the page says of itself.
 //!
-//! The steps, each in its module: [`charset`] decodes as browsers do; `tree` keeps what html5ever
-//! builds in one vector of plain indices, under a budget of nodes and depth; `blocks` weighs every
-//! element's own text against its links; `main_text` walks down to the element that holds the main
-//! text and writes its blocks as lines.
+//! The steps, each in its module: [`charset`] decodes as browsers do; [`html`] builds the tree the standard
+//! asks for, under a budget of nodes and depth; [`blocks`] cuts it into paragraphs, headings, items and cells;
+//! [`features`] describes each block by its text, its containers, its neighbours and its page; [`model`] gives
+//! the probability that it is main text; [`select`] decides; `print` writes lines or Markdown; [`head`] reads
+//! title, author, date and opt-outs; [`explain`] shows all that on the page.
 //!
-//! Left out: executing scripts, visual layout, any learned model, any rule that names a site, and any
-//! limit by the clock. The same bytes give the same text on every machine.
+//! Left out: executing scripts, visual layout, any rule that names a site, and any limit by the clock. The same
+//! bytes give the same text on every machine: where features are no whole numbers, their arithmetic is that of
+//! IEEE 754 alone.
 
-mod blocks;
+pub mod blocks;
 pub mod charset;
-mod main_text;
-mod tree;
+pub mod explain;
+pub mod features;
+pub mod forest;
+pub mod head;
+pub mod html;
+pub mod labels;
+pub mod model;
+mod print;
+pub mod select;
+mod votes;
+mod words;
+
+use std::ops::Range;
 
 pub use charset::Decoded;
+pub use head::Head;
+
+use blocks::{Blocks, Kind};
+use features::Surroundings;
+use html::{Limits, Tree};
+use select::Reason;
+
+/// Whether something is part of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// It is kept.
+    Keep,
+    /// It is left out.
+    Drop,
+}
+
+/// How the text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Paragraphs separated by blank lines, list items as `- ` lines indented by depth, cells of a row separated
+    /// by ` | `, preformatted text as it stands.
+    Text,
+    /// Markdown: headings, lists with their numbers, quotes, tables, fenced code.
+    Markdown,
+}
 
 /// What a page is read with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Keep readers' comments below an article. Default: no.
-    pub keep_comments: bool,
+    /// Readers' comments below an article. Default: drop. The posts of a forum are its main text.
+    pub comments: Policy,
+    /// The heading that repeats the page's title. Default: keep.
+    pub title: Policy,
+    /// Default: text.
+    pub format: Format,
+    /// Most bytes of a page. Default: 64 MiB.
+    pub bytes_max: usize,
     /// Most nodes of a page's tree. Default: 1,000,000.
     pub nodes_max: usize,
     /// Deepest nesting of a page's tree. Default: 2,048 (browsers flatten at 512).
@@ -28,64 +72,201 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { keep_comments: false, nodes_max: 1_000_000, depth_max: 2_048 }
+        Options {
+            comments: Policy::Drop,
+            title: Policy::Keep,
+            format: Format::Text,
+            bytes_max: 64 << 20,
+            nodes_max: 1_000_000,
+            depth_max: 2_048,
+        }
+    }
+}
+
+/// What a page is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum PageKind {
+    /// One text: news, a blog entry, an encyclopedia's entry.
+    Article,
+    /// Posts of several people: forums, questions and answers.
+    Forum,
+    /// Something for sale.
+    Product,
+    /// A manual or a reference.
+    Documentation,
+    /// Many things with a line or two each.
+    Listing,
+    /// None of these: services, institutions, front pages.
+    #[default]
+    Other,
+}
+
+impl PageKind {
+    /// All kinds, in the order of the model's forests.
+    pub const ALL: [PageKind; 6] = [
+        PageKind::Article,
+        PageKind::Forum,
+        PageKind::Product,
+        PageKind::Documentation,
+        PageKind::Listing,
+        PageKind::Other,
+    ];
+
+    /// The name in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            PageKind::Article => "article",
+            PageKind::Forum => "forum",
+            PageKind::Product => "product",
+            PageKind::Documentation => "documentation",
+            PageKind::Listing => "listing",
+            PageKind::Other => "other",
+        }
     }
 }
 
 /// What was found on a page.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
-    /// Main text. Paragraphs are separated by blank lines, list items begin with `- `, table cells are
-    /// separated by ` | `, preformatted text keeps its lines. Empty when there is none.
+    /// Main text, written as [`Options::format`] says. Empty when there is none.
     pub text: String,
-    /// `og:title`, else the `<title>`.
-    pub title: Option<String>,
-    /// The `lang` attribute of `<html>`.
-    pub language: Option<String>,
-    /// `<link rel="canonical">`.
-    pub canonical_url: Option<String>,
-    /// `<meta name="generator">`.
-    pub generator: Option<String>,
-    /// The page's robots meta tag carries `noai` or `noimageai`.
-    pub opted_out: bool,
+    /// The blocks of the text, in order.
+    pub parts: Vec<Part>,
+    /// What the page says of itself.
+    pub head: Head,
+    /// What the page is.
+    pub kind: PageKind,
     /// Name of the charset that the bytes were decoded with.
     pub charset: &'static str,
+    /// U+FFFD in the text: bytes that the charset does not know.
+    pub replacement_characters: u64,
+}
+
+/// A block of a page's text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it stands in [`Page::text`], in bytes, list marks and indents aside.
+    pub range: Range<usize>,
+    /// Where its first text begins in the page as UTF-8 with plain line feeds, in bytes.
+    pub source_offset: usize,
+    /// How likely the model takes it for main text, 0 to 1.
+    pub probability: f32,
 }
 
 /// Why a page could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExtractError {
+    /// The page has more bytes than the limit.
+    #[error("the page has more than {0} bytes")]
+    TooLarge(usize),
     /// The tree nests deeper than the limit.
     #[error("the page nests deeper than {0} elements")]
     TooDeep(u32),
     /// The tree has more nodes than the limit.
     #[error("the page has more than {0} nodes")]
     TooManyNodes(usize),
-    /// A tag has more attributes than any page needs.
-    #[error("a tag has more than {0} attributes")]
-    TooManyAttributes(usize),
 }
 
 /// Extracts the main text of a page.
 ///
 /// `content_type` is the HTTP header's value, whose charset goes before what the page says of itself.
-/// Time is linear in the bytes for real pages; memory some 100 bytes a node and the text.
+/// Time is linear in the bytes for real pages; memory some 32 bytes a node, 1 kB a block, and the text.
 ///
 /// ```
-/// let html = b"<title>Moss</title><nav><a href=/>Home</a></nav><p>Moss grows slowly, and on stone.</p>";
+/// let html = b"<title>Moss</title><nav><a href=/>Home</a></nav><article><p>Moss grows slowly, and on stone. It has
+///     no roots, and what it drinks it takes out of the air, with the leaves that it has.</p></article>";
 /// let page = extract::extract(html, Some("text/html; charset=utf-8"), &extract::Options::default())?;
-/// assert_eq!(page.text, "Moss grows slowly, and on stone.");
-/// assert_eq!(page.title.as_deref(), Some("Moss"));
+/// assert!(page.text.starts_with("Moss grows slowly, and on stone."));
+/// assert_eq!(page.head.title.as_deref(), Some("Moss"));
 /// # Ok::<(), extract::ExtractError>(())
 /// ```
 ///
 /// # Errors
-/// When the page's tree passes a limit of `options`.
+/// When the page passes a limit of `options`.
 pub fn extract(html: &[u8], content_type: Option<&str>, options: &Options) -> Result<Page, ExtractError> {
+    with_analysis(html, content_type, options, |analysis| analysis.page(options))
+}
+
+/// All that is known of a page's blocks, before and after the decision.
+pub struct Analysis<'a> {
+    /// The tree.
+    pub tree: &'a Tree<'a>,
+    /// What the page says of itself.
+    pub head: &'a Head,
+    /// The blocks.
+    pub blocks: &'a Blocks,
+    /// Of each block.
+    pub probabilities: &'a [f32],
+    /// Of each block.
+    pub reasons: &'a [Reason],
+    /// What the page is.
+    pub kind: PageKind,
+    charset: &'static str,
+}
+
+/// Reads a page and hands over all that was found on the way, for those who want to see why.
+///
+/// # Errors
+/// When the page passes a limit of `options`.
+pub fn with_analysis<T>(
+    html: &[u8],
+    content_type: Option<&str>,
+    options: &Options,
+    see: impl FnOnce(&Analysis) -> T,
+) -> Result<T, ExtractError> {
+    if html.len() > options.bytes_max {
+        return Err(ExtractError::TooLarge(options.bytes_max));
+    }
     let decoded = charset::decode(html, content_type);
-    let tree = tree::Tree::parse(&decoded.text, options)?;
-    let mut page = main_text::head(&tree);
-    page.charset = decoded.charset;
-    page.text = main_text::main_text(&tree, options);
-    Ok(page)
+    let source = html::with_plain_newlines(decoded.text);
+    let limits = Limits { nodes_max: options.nodes_max, depth_max: options.depth_max as usize, scripting: false };
+    let tree = html::parse(&source, limits).map_err(|excess| match excess {
+        html::Excess::Nodes => ExtractError::TooManyNodes(options.nodes_max),
+        html::Excess::Depth => ExtractError::TooDeep(options.depth_max),
+        html::Excess::Bytes => ExtractError::TooLarge(options.bytes_max),
+    })?;
+    let head = head::head(&tree);
+    let blocks = blocks::blocks(&tree);
+    let around = Surroundings::new(&tree, &head, &blocks);
+    let kind = model::page_kind(&around);
+    let probabilities = model::probabilities(&around, &blocks, &kind);
+    let kind = kind.kind();
+    let reasons = select::select(&around, &blocks, &probabilities, kind, options);
+    let (probabilities, reasons) = (&probabilities[..], &reasons[..]);
+    Ok(see(&Analysis {
+        tree: &tree,
+        head: &head,
+        blocks: &blocks,
+        probabilities,
+        reasons,
+        kind,
+        charset: decoded.charset,
+    }))
+}
+
+impl Analysis<'_> {
+    /// The page as [`extract`] gives it.
+    pub fn page(&self, options: &Options) -> Page {
+        let kept: Vec<usize> = (0..self.reasons.len()).filter(|&number| self.reasons[number].is_kept()).collect();
+        let (text, ranges) = print::print(self.blocks, &kept, options.format);
+        let part = |(&number, range): (&usize, Range<usize>)| {
+            let block = &self.blocks.blocks[number];
+            Part {
+                kind: block.kind,
+                range,
+                source_offset: self.tree.source_offset(block.first),
+                probability: self.probabilities[number],
+            }
+        };
+        Page {
+            parts: kept.iter().zip(ranges).map(part).collect(),
+            replacement_characters: text.chars().filter(|&c| c == char::REPLACEMENT_CHARACTER).count() as u64,
+            text,
+            head: self.head.clone(),
+            kind: self.kind,
+            charset: self.charset,
+        }
+    }
 }

@@ -1,0 +1,242 @@
+//! Why a page's text is what it is: a list for the terminal, and the page itself with its blocks coloured.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::Analysis;
+use crate::blocks::{Kind, is_hidden, is_invisible};
+use crate::html::{NONE, Name, NameSet, Namespace, NodeId, ROOT, Tree, tag};
+use crate::select::Reason;
+
+/// Bytes of a block's text in a line of the list.
+const SHOWN_BYTES: usize = 90;
+
+/// One line a block: whether it was kept, how likely it is, why, what it is, and how it begins.
+pub fn list(analysis: &Analysis, colours: bool) -> String {
+    let mut lines = String::new();
+    for (number, block) in analysis.blocks.blocks.iter().enumerate() {
+        let reason = analysis.reasons[number];
+        let (on, off) = match (colours, reason.is_kept()) {
+            (false, _) => ("", ""),
+            (true, true) => ("\x1b[32m", "\x1b[0m"),
+            (true, false) => ("\x1b[2m", "\x1b[0m"),
+        };
+        let text = analysis.blocks.text_of(block).replace('\n', " ");
+        let shown = shortened(&text);
+        let mark = if reason.is_kept() { '+' } else { '-' };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            lines,
+            "{on}{mark} {:.2} {:<14} {:<11} {shown}{off}",
+            analysis.probabilities[number],
+            short(reason),
+            kind(block.kind),
+        );
+    }
+    lines
+}
+
+fn shortened(text: &str) -> String {
+    if text.len() <= SHOWN_BYTES {
+        return text.to_owned();
+    }
+    let mut end = SHOWN_BYTES;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+fn short(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Likely => "likely",
+        Reason::LongText => "long-text",
+        Reason::Title => "title",
+        Reason::Comment => "comment",
+        Reason::Unlikely => "unlikely",
+        Reason::CommentLeftOut => "comment-left",
+        Reason::TitleLeftOut => "title-left-out",
+        Reason::Repeated => "repeated",
+        Reason::HeadingOfNothing => "heads-nothing",
+    }
+}
+
+/// The name of a block's kind in lists and JSON.
+pub fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Paragraph => "paragraph",
+        Kind::Heading(_) => "heading",
+        Kind::ListItem { .. } => "list_item",
+        Kind::Term => "term",
+        Kind::Definition => "definition",
+        Kind::Cell(_) => "cell",
+        Kind::Preformatted => "preformatted",
+    }
+}
+
+/// The page as HTML with its scripts taken out and every block coloured: green what was kept, red what was left,
+/// the darker the surer; a block's title has its probability and the reason.
+pub fn overlay(analysis: &Analysis) -> String {
+    let tree = analysis.tree;
+    let mut of_text = vec![u32::MAX; tree.node_count()];
+    for (number, block) in analysis.blocks.blocks.iter().enumerate() {
+        let mut at = Some(block.first);
+        while let Some(id) = at {
+            if tree.name(id) == Name::TEXT {
+                of_text[id as usize] = number as u32;
+            }
+            if id == block.last {
+                break;
+            }
+            at = tree.following(id, ROOT, !is_invisible(tree, id) && !is_hidden(tree, id));
+        }
+    }
+    let mut writer = Writer { analysis, of_text, html: String::from("<!doctype html>\n") };
+    writer.page();
+    writer.html
+}
+
+struct Writer<'a> {
+    analysis: &'a Analysis<'a>,
+    /// By node: the block that a text belongs to.
+    of_text: Vec<u32>,
+    html: String,
+}
+
+const VOID: NameSet = NameSet::of(&[
+    tag::AREA,
+    tag::BASE,
+    tag::BR,
+    tag::COL,
+    tag::EMBED,
+    tag::FRAME,
+    tag::HR,
+    tag::IMG,
+    tag::INPUT,
+    tag::KEYGEN,
+    tag::LINK,
+    tag::META,
+    tag::PARAM,
+    tag::SOURCE,
+    tag::TRACK,
+    tag::WBR,
+]);
+
+/// What runs, loads another page, or would send the reader away.
+const LEFT_OUT: NameSet =
+    NameSet::of(&[tag::SCRIPT, tag::IFRAME, tag::OBJECT, tag::EMBED, tag::APPLET, tag::META, tag::TEMPLATE, tag::BASE]);
+
+impl Writer<'_> {
+    fn page(&mut self) {
+        let tree = self.analysis.tree;
+        let mut at = ROOT;
+        loop {
+            let below = self.open(at);
+            let first = tree.node(at).first_child;
+            if below && first != NONE {
+                at = first;
+                continue;
+            }
+            if below {
+                self.close(at);
+            }
+            while tree.node(at).next == NONE {
+                at = tree.node(at).parent;
+                if at == NONE || at == ROOT {
+                    return;
+                }
+                self.close(at);
+            }
+            at = tree.node(at).next;
+        }
+    }
+
+    /// Writes a node's beginning; `false` when what is below it is passed over, and it has no end.
+    fn open(&mut self, id: NodeId) -> bool {
+        let tree = self.analysis.tree;
+        let name = tree.name(id);
+        if name == Name::TEXT {
+            self.text(id);
+            return false;
+        }
+        if name == Name::COMMENT || name == Name::DOCTYPE || LEFT_OUT.has(name) {
+            return false;
+        }
+        if !name.is_element() {
+            return true;
+        }
+        self.html.push('<');
+        self.html.push_str(&shown_tag(tree, id));
+        for (key, value) in tree.attributes(id) {
+            // Handlers of events run; a name that is no name would end the tag.
+            let is_name = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'));
+            if key.starts_with("on") || !is_name || value.trim_start().to_ascii_lowercase().starts_with("javascript:") {
+                continue;
+            }
+            self.html.push(' ');
+            self.html.push_str(&key);
+            self.html.push_str("=\"");
+            push_escaped(&mut self.html, &value);
+            self.html.push('"');
+        }
+        self.html.push('>');
+        if name == tag::HEAD {
+            self.html.push_str("<meta charset=\"utf-8\">");
+        }
+        !(VOID.has(name) && name.namespace() == Namespace::Html)
+    }
+
+    fn close(&mut self, id: NodeId) {
+        if self.analysis.tree.name(id).is_element() {
+            self.html.push_str("</");
+            self.html.push_str(&shown_tag(self.analysis.tree, id));
+            self.html.push('>');
+        }
+    }
+
+    fn text(&mut self, id: NodeId) {
+        let tree: &Tree = self.analysis.tree;
+        let parent = tree.node(id).parent;
+        let text = tree.text(id);
+        let block = self.of_text[id as usize];
+        if tree.name(parent) == tag::STYLE {
+            self.html.push_str(text);
+            return;
+        }
+        if block == u32::MAX || text.trim().is_empty() {
+            push_escaped(&mut self.html, text);
+            return;
+        }
+        let probability = self.analysis.probabilities[block as usize];
+        let reason = self.analysis.reasons[block as usize];
+        let (colour, sure) = match reason.is_kept() {
+            true => ("0,150,60", probability),
+            false => ("210,40,40", 1.0 - probability),
+        };
+        let _ = write!(
+            self.html,
+            "<span style=\"background:rgba({colour},{:.2});outline:1px solid rgba({colour},.6)\" title=\"block {block}: {probability:.2}, {}\">",
+            0.12 + 0.33 * sure.clamp(0.0, 1.0),
+            reason.describe(),
+        );
+        push_escaped(&mut self.html, text);
+        self.html.push_str("</span>");
+    }
+}
+
+/// What is for readers without scripts shows in a browser that has them, too.
+fn shown_tag<'a>(tree: &'a Tree, id: NodeId) -> Cow<'a, str> {
+    if tree.name(id) == tag::NOSCRIPT { Cow::Borrowed("div") } else { tree.tag_name(id) }
+}
+
+fn push_escaped(to: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => to.push_str("&amp;"),
+            '<' => to.push_str("&lt;"),
+            '>' => to.push_str("&gt;"),
+            '"' => to.push_str("&quot;"),
+            c => to.push(c),
+        }
+    }
+}

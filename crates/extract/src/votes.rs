@@ -1,0 +1,115 @@
+//! Two cheap rule-based answers to "is this main text?", as votes among the features.
+//!
+//! One asks for the element whose paragraphs score most, as reader views do; the other looks at the run of
+//! blocks alone, its lengths, links and function words, as the boilerplate removers of corpus linguists do.
+
+use crate::blocks::{Blocks, Kind};
+
+/// What the rules say of a page.
+#[derive(Debug, Default)]
+pub(crate) struct Votes {
+    /// By container: points of the paragraphs below it, links taken off.
+    pub(crate) points: Vec<f32>,
+    /// The container with most points.
+    pub(crate) top: u32,
+    /// By block: 0 boilerplate, 1 too short to tell, 2 nearly good, 3 good; by itself.
+    pub(crate) alone: Vec<u8>,
+    /// By block: the same after a look at the nearest blocks that are not short.
+    pub(crate) among: Vec<u8>,
+    /// By block: what the nearest block before and after that is not short is.
+    pub(crate) sides: Vec<(u8, u8)>,
+}
+
+/// Labels that speak for an element and against it, as bits of [`crate::labels::GROUPS`].
+const FOR: u32 = 1 << 10 | 1 << 11 | 1 << 24;
+const AGAINST: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 12 | 1 << 13 | 1 << 19 | 1 << 20;
+
+/// Commas and function words of each block are given, since the features count them too.
+pub(crate) fn votes(page: &Blocks, commas: &[u32], functions: &[u32]) -> Votes {
+    let mut votes = Votes::default();
+    points(page, commas, &mut votes);
+    runs(page, functions, &mut votes);
+    votes
+}
+
+fn points(page: &Blocks, commas: &[u32], votes: &mut Votes) {
+    let all = &page.containers;
+    votes.points = all
+        .iter()
+        .map(|container| match (container.labels.0 & FOR != 0, container.labels.0 & AGAINST != 0) {
+            (true, false) => 25.0,
+            (false, true) => -25.0,
+            _ => 0.0,
+        })
+        .collect();
+    for (block, &commas) in page.blocks.iter().zip(commas) {
+        let is_running = matches!(block.kind, Kind::Paragraph | Kind::Preformatted | Kind::Cell(_));
+        if !is_running || block.bytes() < 25 {
+            continue;
+        }
+        let points = 1.0 + commas as f32 + (block.bytes() as f32 / 100.0).min(3.0);
+        let mut at = all[block.container as usize].parent;
+        for divisor in [1.0, 2.0, 6.0, 9.0] {
+            votes.points[at as usize] += points / divisor;
+            if at == 0 {
+                break;
+            }
+            at = all[at as usize].parent;
+        }
+    }
+    let mut top = 0;
+    for (number, container) in all.iter().enumerate() {
+        let links = container.link_bytes as f32 / container.bytes.max(1) as f32;
+        votes.points[number] *= 1.0 - links;
+        if votes.points[number] > votes.points[top] {
+            top = number;
+        }
+    }
+    votes.top = top as u32;
+}
+
+fn runs(page: &Blocks, functions: &[u32], votes: &mut Votes) {
+    votes.alone = page
+        .blocks
+        .iter()
+        .zip(functions)
+        .map(|(block, &functions)| {
+            let function_share = functions as f32 / block.words.max(1) as f32;
+            match block.bytes() {
+                _ if block.link_density() > 0.2 => 0,
+                ..70 if block.link_bytes > 0 => 0,
+                ..70 => 1,
+                200.. if function_share >= 0.3 => 3,
+                _ if function_share >= 0.3 => 2,
+                200.. if function_share >= 0.2 => 2,
+                _ => 0,
+            }
+        })
+        .collect();
+    let mut before = 0;
+    votes.sides = vec![(0, 0); votes.alone.len()];
+    for (number, &class) in votes.alone.iter().enumerate() {
+        votes.sides[number].0 = before;
+        if class != 1 {
+            before = class;
+        }
+    }
+    let mut after = 0;
+    for (number, &class) in votes.alone.iter().enumerate().rev() {
+        votes.sides[number].1 = after;
+        if class != 1 {
+            after = class;
+        }
+    }
+    votes.among = votes
+        .alone
+        .iter()
+        .zip(&votes.sides)
+        .map(|(&class, &(before, after))| match class {
+            1 if before >= 2 && after >= 2 => 3,
+            1 if before == 3 || after == 3 => 2,
+            2 if before == 3 || after == 3 => 3,
+            class => class,
+        })
+        .collect();
+}
