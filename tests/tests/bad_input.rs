@@ -117,7 +117,8 @@ fn hostile_pages_are_counted_drops() {
     let output = check(&mut case.build(&dump, "html", &pages, &case.path("run")), 0);
     assert_eq!(case.counts(&output, "pages.pack")["counts"]["dropped"]["page_too_large"], 1);
     let documents = case.counts(&output, "documents");
-    assert_eq!(documents["counts"]["dropped"]["page_too_complex"], 3, "{documents}");
+    // A tag with 200,000 attributes costs no more than its bytes.
+    assert_eq!(documents["counts"]["dropped"]["page_too_complex"], 2, "{documents}");
     assert_eq!(documents["counts"]["read"], 7);
     assert!(documents["counts"]["kept"].as_u64() >= Some(1), "{documents}");
 }

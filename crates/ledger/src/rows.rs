@@ -75,6 +75,13 @@ pub struct Document {
     pub subreddit: Option<String>,
     /// Title of the page.
     pub title: Option<String>,
+    /// Author, as the page names one.
+    pub author: Option<String>,
+    /// Day of publication, `YYYY-MM-DD`, as the page gives it.
+    pub date: Option<String>,
+    /// What the page is: `article`, `forum`, `product`, `documentation`, `listing` or `other`; empty when it was
+    /// not read.
+    pub kind: String,
     /// Main text; paragraphs are separated by blank lines. Kept for dropped documents, too.
     pub text: String,
     /// ISO 639-3 code of the language.

@@ -117,6 +117,9 @@ pub struct Documents {
     pub words_at_most: u64,
     /// Readers' comments below an article.
     pub comments: Keep,
+    /// The heading that repeats the page's title.
+    #[serde(default = "keep")]
+    pub title: Keep,
     /// Most nodes of a page.
     #[serde(default = "Documents::default_nodes_max")]
     pub nodes_max: usize,
@@ -228,6 +231,10 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits { buckets: 16, sort_memory_mib: 256 }
     }
+}
+
+fn keep() -> Keep {
+    Keep::Keep
 }
 
 fn yes() -> bool {

@@ -48,6 +48,10 @@ pub(crate) struct BandRow {
 
 pub(crate) struct Documents;
 
+fn policy(keep: Keep) -> extract::Policy {
+    if keep == Keep::Keep { extract::Policy::Keep } else { extract::Policy::Drop }
+}
+
 impl Stage for Documents {
     fn name(&self) -> &'static str {
         "documents"
@@ -65,9 +69,11 @@ impl Stage for Documents {
         for (number, (file, path)) in archives(run)?.into_iter().enumerate() {
             let reader = PageReader {
                 options: extract::Options {
-                    keep_comments: recipe.documents.comments == Keep::Keep,
+                    comments: policy(recipe.documents.comments),
+                    title: policy(recipe.documents.title),
                     nodes_max: recipe.documents.nodes_max,
                     depth_max: recipe.documents.depth_max,
+                    ..extract::Options::default()
                 },
                 rules: Rules {
                     language: recipe.documents.language.clone(),
@@ -153,9 +159,9 @@ impl PageReader {
             record.body.as_slice().into()
         };
         match extract::extract(&html, content_type.as_deref(), &self.options) {
-            Ok(page) if page.opted_out => {
+            Ok(page) if page.head.opted_out => {
                 let document = self.dropped(selected, Reason::OptedOut, "the page's robots meta tag says noai".into());
-                Document { title: page.title, html_bytes: html.len() as u64, ..document }
+                Document { title: page.head.title, html_bytes: html.len() as u64, ..document }
             }
             Ok(page) => self.judged(selected, page, html.len() as u64),
             Err(error) => {
@@ -168,18 +174,21 @@ impl PageReader {
     fn judged(&self, selected: &Selected, page: extract::Page, html_bytes: u64) -> Document {
         let source = Source {
             domain: &selected.domain,
-            title: page.title.as_deref().unwrap_or(""),
-            generator: page.generator.as_deref().unwrap_or(""),
+            title: page.head.title.as_deref().unwrap_or(""),
+            generator: page.head.generator.as_deref().unwrap_or(""),
         };
         let Judgement { language, confidence, words, drop } = self.rules.judge(&page.text, source);
         let (verdict, detail) = drop.map_or((None, None), |(reason, detail)| (Some(reason), Some(detail)));
         Document {
-            title: page.title,
+            title: page.head.title,
+            author: page.head.author,
+            date: page.head.date,
+            kind: page.kind.name().to_owned(),
             language: language.map(str::to_owned),
             language_confidence: confidence,
             words,
             charset: page.charset.to_owned(),
-            replacement_chars: page.text.chars().filter(|&c| c == char::REPLACEMENT_CHARACTER).count() as u64,
+            replacement_chars: page.replacement_characters,
             html_bytes,
             text_hash: format!("{:016x}", text_hash(&page.text)),
             text: page.text,
@@ -200,6 +209,9 @@ impl PageReader {
             karma: selected.karma,
             subreddit: selected.subreddit.clone(),
             title: None,
+            author: None,
+            date: None,
+            kind: String::new(),
             text: String::new(),
             language: None,
             language_confidence: None,

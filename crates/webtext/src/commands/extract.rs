@@ -1,11 +1,12 @@
 //! `webtext extract`: HTML files, folders of them and WARC files to main text.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use ledger::atomic;
+use serde_json::json;
 use warc::http::Response;
 use warc::{Event, Kind, Reader};
 
@@ -23,14 +24,59 @@ pub struct Arguments {
     /// Folder for one <stem>.txt a page (WARC pages are numbered); default: standard output.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Keep readers' comments.
+    /// Readers' comments below an article: keep or drop. A forum's posts are its main text either way.
+    #[arg(long, value_enum, default_value = "drop", value_name = "POLICY")]
+    comments: Policy,
+    /// The heading that repeats the page's title: keep or drop.
+    #[arg(long, value_enum, default_value = "keep", value_name = "POLICY")]
+    title: Policy,
+    /// How a page is written. JSON is one object a page, with the place of each block.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Show every block with its probability and the reason it was kept or left, in place of the text.
     #[arg(long)]
-    comments: bool,
+    explain: bool,
+    /// Write the page with its blocks coloured to this file: green was kept, red was left.
+    #[arg(long, value_name = "FILE")]
+    explain_html: Option<PathBuf>,
+    /// Time the extraction of all files, read beforehand, on one thread; prints JSON.
+    #[arg(long, conflicts_with_all = ["output", "explain", "explain_html"])]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Policy {
+    Keep,
+    Drop,
+}
+
+impl From<Policy> for extract::Policy {
+    fn from(policy: Policy) -> extract::Policy {
+        match policy {
+            Policy::Keep => extract::Policy::Keep,
+            Policy::Drop => extract::Policy::Drop,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Markdown,
+    Json,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let options = extract::Options { keep_comments: arguments.comments, ..extract::Options::default() };
-    let mut sink = Sink { folder: arguments.output.as_deref(), faults: 0, names: HashMap::new() };
+    let options = extract::Options {
+        comments: arguments.comments.into(),
+        title: arguments.title.into(),
+        format: if arguments.format == Format::Markdown { extract::Format::Markdown } else { extract::Format::Text },
+        ..extract::Options::default()
+    };
+    if arguments.bench {
+        return bench(&arguments.inputs, &options);
+    }
+    let mut sink = Sink { arguments, faults: 0, names: HashMap::new() };
     for input in &arguments.inputs {
         let name = input.to_string_lossy();
         if name == "-" {
@@ -51,7 +97,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 }
 
 struct Sink<'a> {
-    folder: Option<&'a Path>,
+    arguments: &'a Arguments,
     faults: usize,
     names: HashMap<String, usize>,
 }
@@ -73,19 +119,31 @@ impl Sink<'_> {
         content_type: Option<&str>,
         options: &extract::Options,
     ) -> anyhow::Result<()> {
-        let page = match extract::extract(html, content_type, options) {
-            Ok(page) => page,
+        let written = extract::with_analysis(html, content_type, options, |analysis| {
+            let overlay = self.arguments.explain_html.is_some().then(|| extract::explain::overlay(analysis));
+            (self.written(&analysis.page(options), analysis), overlay)
+        });
+        let (text, overlay) = match written {
+            Ok(written) => written,
             Err(error) => return self.fault(stem, &error),
         };
-        match self.folder {
+        if let (Some(overlay), Some(path)) = (overlay, &self.arguments.explain_html) {
+            atomic::write(path, overlay.as_bytes())?;
+        }
+        match &self.arguments.output {
             Some(folder) => {
+                let end = match self.arguments.format {
+                    Format::Text => "txt",
+                    Format::Markdown => "md",
+                    Format::Json => "json",
+                };
                 // Two files of one name get numbers rather than one file.
                 let times = self.names.entry(stem.to_owned()).or_insert(0);
                 *times += 1;
-                let name = if *times == 1 { format!("{stem}.txt") } else { format!("{stem}-{times}.txt") };
-                atomic::write(&folder.join(name), format!("{}\n", page.text).as_bytes())?;
+                let name = if *times == 1 { format!("{stem}.{end}") } else { format!("{stem}-{times}.{end}") };
+                atomic::write(&folder.join(name), format!("{text}\n").as_bytes())?;
             }
-            None => match writeln!(std::io::stdout(), "{}", page.text) {
+            None => match writeln!(std::io::stdout(), "{text}") {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     bail!("cannot write to standard output: {error}")
                 }
@@ -93,6 +151,21 @@ impl Sink<'_> {
             },
         }
         Ok(())
+    }
+
+    /// What is printed of a page.
+    fn written(&self, page: &extract::Page, analysis: &extract::Analysis) -> String {
+        if self.arguments.explain {
+            let colours = self.arguments.output.is_none() && std::io::stdout().is_terminal();
+            let head = format!(
+                "# {} page, {} of {} blocks kept\n",
+                page.kind.name(),
+                page.parts.len(),
+                analysis.reasons.len()
+            );
+            return head + extract::explain::list(analysis, colours).trim_end();
+        }
+        if self.arguments.format == Format::Json { json(page) } else { page.text.clone() }
     }
 
     fn archive(&mut self, path: &Path, options: &extract::Options) -> anyhow::Result<()> {
@@ -155,4 +228,73 @@ fn html_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// A page as one JSON object.
+fn json(page: &extract::Page) -> String {
+    let blocks: Vec<_> = page
+        .parts
+        .iter()
+        .map(|part| {
+            json!({
+                "kind": extract::explain::kind(part.kind),
+                "start": part.range.start,
+                "end": part.range.end,
+                "source_offset": part.source_offset,
+                "probability": part.probability,
+            })
+        })
+        .collect();
+    let head = &page.head;
+    json!({
+        "title": head.title,
+        "author": head.author,
+        "date": head.date,
+        "language": head.language,
+        "canonical_url": head.canonical_url,
+        "opted_out": head.opted_out,
+        "kind": page.kind.name(),
+        "charset": page.charset,
+        "replacement_characters": page.replacement_characters,
+        "text": page.text,
+        "blocks": blocks,
+    })
+    .to_string()
+}
+
+/// Reads all pages first, so that nothing but extraction is timed; one thread, user time.
+fn bench(inputs: &[PathBuf], options: &extract::Options) -> anyhow::Result<Ending> {
+    let mut pages = Vec::new();
+    for input in inputs {
+        let files = if input.is_dir() { html_files(input)? } else { vec![input.clone()] };
+        for path in files {
+            pages.push(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+        }
+    }
+    let before = user_seconds()?;
+    let mut bytes = 0;
+    for page in &pages {
+        bytes += extract::extract(page, None, options).map_or(0, |page| page.text.len());
+    }
+    let user_s = user_seconds()? - before;
+    let html_bytes: usize = pages.iter().map(Vec::len).sum();
+    println!(
+        "{}",
+        json!({
+            "pages": pages.len(), "html_bytes": html_bytes, "text_bytes": bytes, "user_s": user_s,
+            "pages_per_s": pages.len() as f64 / user_s, "mb_per_s": html_bytes as f64 / 1e6 / user_s,
+        })
+    );
+    Ok(Ending::Complete)
+}
+
+/// User time of this process so far, from /proc.
+fn user_seconds() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").context("--bench needs /proc")?;
+    // The second field is the program's name in brackets, which may hold anything.
+    let fields = stat.rsplit(')').next().unwrap_or("");
+    let ticks: f64 =
+        fields.split_whitespace().nth(11).and_then(|t| t.parse().ok()).context("/proc/self/stat is odd")?;
+    // USER_HZ is 100 on every Linux.
+    Ok(ticks / 100.0)
 }
