@@ -382,6 +382,12 @@ impl<'a> Surroundings<'a> {
         self.labelled[self.page.blocks[block].container as usize][0] < FAR
     }
 
+    /// Whether a block is for readers without scripts only.
+    pub fn is_for_scriptless(&self, block: usize) -> bool {
+        let noscript = AROUND.iter().position(|(_, name)| *name == tag::NOSCRIPT);
+        noscript.is_some_and(|at| self.around[self.page.blocks[block].container as usize][at] < FAR)
+    }
+
     /// The block's template: its element with its class, and those of the two around it.
     pub(crate) fn template(&self, block: usize) -> u64 {
         self.narrow[self.page.blocks[block].container as usize]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::blocks::{Block, Blocks, Kind};
+use crate::blocks::{Block, Blocks, Kind, ends_like_sentence};
 use crate::features::Surroundings;
 use crate::{Options, PageKind, Policy};
 
@@ -17,6 +17,9 @@ const ONCE_FROM_WORDS: u32 = 8;
 const LONG_WORDS: u32 = 40;
 /// From so many words on, running text in one element is the page's text.
 const LONG_TEXT_WORDS: f32 = 2_000.0;
+/// Where nothing is likely, sentences of so many words are kept from this probability on.
+const SENTENCE_WORDS: f32 = 6.0;
+const POSSIBLE: f32 = 0.05;
 /// With this many words besides its comments, a page has a text that they are comments on.
 const TEXT_WORDS: u32 = 50;
 
@@ -27,6 +30,8 @@ pub enum Reason {
     Likely,
     /// It stands in the element that holds a long text.
     LongText,
+    /// No block is likely, and it is a sentence.
+    BestThereIs,
     /// It is the page's title.
     Title,
     /// It is a reader's comment, and comments are to be kept.
@@ -46,7 +51,7 @@ pub enum Reason {
 impl Reason {
     /// Whether the block is part of the text.
     pub fn is_kept(self) -> bool {
-        matches!(self, Reason::Likely | Reason::LongText | Reason::Title | Reason::Comment)
+        matches!(self, Reason::Likely | Reason::LongText | Reason::BestThereIs | Reason::Title | Reason::Comment)
     }
 
     /// In words.
@@ -54,6 +59,7 @@ impl Reason {
         match self {
             Reason::Likely => "main text",
             Reason::LongText => "part of a long text",
+            Reason::BestThereIs => "the best there is",
             Reason::Title => "the title",
             Reason::Comment => "a comment, kept as asked",
             Reason::Unlikely => "not main text",
@@ -82,6 +88,9 @@ pub fn select(
         Policy::Keep => keep_comments(around, page, &mut reasons),
         Policy::Drop if kind != PageKind::Forum => leave_comments(around, page, &mut reasons),
         Policy::Drop => {}
+    }
+    if !reasons.iter().any(|reason| reason.is_kept()) {
+        keep_sentences(around, page, probabilities, &mut reasons);
     }
     leave_repeated(page, &mut reasons);
     leave_empty_headings(page, &mut reasons);
@@ -117,6 +126,23 @@ fn keep_long_text(around: &Surroundings, page: &Blocks, reasons: &mut [Reason]) 
         let is_long_text = weight >= LONG_TEXT_WORDS && weight >= 0.5 * root.weight && !around.is_comment(number);
         if is_long_text && reasons[number] == Reason::Unlikely && block.link_density() < 0.3 {
             reasons[number] = Reason::LongText;
+        }
+    }
+}
+
+/// A page of a sentence or two is like nothing that the model was trained on, and still has a text. What asks
+/// for scripts to be switched on is none.
+fn keep_sentences(around: &Surroundings, page: &Blocks, probabilities: &[f32], reasons: &mut [Reason]) {
+    let is_sentence = |number: usize| {
+        let block = &page.blocks[number];
+        let is_running = block.weight >= SENTENCE_WORDS && ends_like_sentence(page.text_of(block));
+        is_running && probabilities[number] >= POSSIBLE && !around.is_for_scriptless(number)
+    };
+    let sentences: Vec<usize> = (0..reasons.len()).filter(|&number| is_sentence(number)).collect();
+    let best = sentences.iter().map(|&number| probabilities[number]).fold(0.0, f32::max);
+    for number in sentences {
+        if probabilities[number] >= best / 2.0 {
+            reasons[number] = Reason::BestThereIs;
         }
     }
 }
