@@ -56,6 +56,7 @@ fn short(reason: Reason) -> &'static str {
         Reason::Comment => "comment",
         Reason::Unlikely => "unlikely",
         Reason::CommentLeftOut => "comment-left",
+        Reason::ForScriptless => "scriptless",
         Reason::TitleLeftOut => "title-left-out",
         Reason::Repeated => "repeated",
         Reason::HeadingOfNothing => "heads-nothing",

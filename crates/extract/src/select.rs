@@ -40,6 +40,8 @@ pub enum Reason {
     Unlikely,
     /// It is a reader's comment, and comments are to be left out.
     CommentLeftOut,
+    /// It is for readers without scripts, and others see a text.
+    ForScriptless,
     /// It is the page's title, and titles are to be left out.
     TitleLeftOut,
     /// The same text was kept before.
@@ -64,6 +66,7 @@ impl Reason {
             Reason::Comment => "a comment, kept as asked",
             Reason::Unlikely => "not main text",
             Reason::CommentLeftOut => "a comment, left out as asked",
+            Reason::ForScriptless => "for readers without scripts",
             Reason::TitleLeftOut => "the title, left out as asked",
             Reason::Repeated => "stood before",
             Reason::HeadingOfNothing => "a heading of nothing",
@@ -84,9 +87,12 @@ pub fn select(
         .map(|&probability| if probability >= THRESHOLD { Reason::Likely } else { Reason::Unlikely })
         .collect();
     keep_long_text(around, page, &mut reasons);
+    leave_beside_text(page, &mut reasons, Reason::ForScriptless, |number| around.is_for_scriptless(number));
     match options.comments {
         Policy::Keep => keep_comments(around, page, &mut reasons),
-        Policy::Drop if kind != PageKind::Forum => leave_comments(around, page, &mut reasons),
+        Policy::Drop if kind != PageKind::Forum => {
+            leave_beside_text(page, &mut reasons, Reason::CommentLeftOut, |number| around.is_comment(number));
+        }
         Policy::Drop => {}
     }
     if !reasons.iter().any(|reason| reason.is_kept()) {
@@ -147,18 +153,18 @@ fn keep_sentences(around: &Surroundings, page: &Blocks, probabilities: &[f32], r
     }
 }
 
-/// What calls itself comments is left where there is a text besides; else it is the text.
-fn leave_comments(around: &Surroundings, page: &Blocks, reasons: &mut [Reason]) {
+/// Leaves a part of the page where there is a text besides; else the part is the text.
+fn leave_beside_text(page: &Blocks, reasons: &mut [Reason], as_what: Reason, is_part: impl Fn(usize) -> bool) {
     let text_words: u32 = (0..reasons.len())
-        .filter(|&number| reasons[number].is_kept() && !around.is_comment(number))
+        .filter(|&number| reasons[number].is_kept() && !is_part(number))
         .map(|number| page.blocks[number].words)
         .sum();
     if text_words < TEXT_WORDS {
         return;
     }
     for (number, reason) in reasons.iter_mut().enumerate() {
-        if reason.is_kept() && around.is_comment(number) {
-            *reason = Reason::CommentLeftOut;
+        if reason.is_kept() && is_part(number) {
+            *reason = as_what;
         }
     }
 }
