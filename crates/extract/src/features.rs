@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use crate::blocks::{Block, Blocks, Container, Kind, ends_like_sentence, is_unspaced};
 use crate::head::Head;
 use crate::html::{Name, NameSet, Tree, attribute, tag};
-use crate::labels::GROUPS;
+use crate::labels::{self, GROUPS};
 use crate::votes::{Votes, votes};
 use crate::words::{WordTable, hash, packed};
 
@@ -114,6 +114,9 @@ const PAGE_WORDS: f32 = 1_000.0;
 const PAGE_BLOCKS: f32 = 50.0;
 const POINTS: f32 = 60.0;
 
+/// A block of this weight is a paragraph of running text.
+const LONG_WEIGHT: f32 = 18.0;
+
 /// Levels that are looked at for the elements around a block.
 const FAR: u8 = 30;
 
@@ -138,7 +141,6 @@ type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Hashed>>;
 /// What a block's own text is like.
 #[derive(Debug, Clone, Copy, Default)]
 struct Text {
-    letters: u32,
     capitals: u32,
     digits: u32,
     commas: u32,
@@ -186,9 +188,9 @@ pub struct Surroundings<'a> {
     wide_templates: ByHash<Template>,
     texts_seen: ByHash<u32>,
     /// By container: distances to the elements of [`AROUND`], [`FAR`] for none.
-    around: Vec<[u8; 16]>,
+    around: Vec<[u8; AROUND.len()]>,
     /// By container: distances to the label groups.
-    labelled: Vec<[u8; 30]>,
+    labelled: Vec<[u8; labels::COUNT]>,
     /// By container: how many with text of its template stood before it below the same parent.
     ordinals: Vec<u32>,
     /// By container: which of the page's articles it is in, 0 for none.
@@ -219,8 +221,8 @@ struct PageKinds {
     items: u32,
     cells: u32,
     code_words: u32,
-    labelled: [u32; 30],
-    groups: [u32; 18],
+    labelled: [u32; labels::COUNT],
+    groups: [u32; WORD_GROUPS.len()],
     functions: u32,
     short_blocks: u32,
 }
@@ -285,14 +287,15 @@ impl<'a> Surroundings<'a> {
             let is_article = name == tag::ARTICLE && container.words > 0;
             let inside = if is_root { 0 } else { self.articles[parent] };
             self.articles.push(if is_article { self.kinds.articles + 1 } else { inside });
-            let mut around = if is_root { [FAR; 16] } else { self.around[parent].map(|d| (d + 1).min(FAR)) };
+            let mut around = if is_root { [FAR; AROUND.len()] } else { self.around[parent].map(|d| (d + 1).min(FAR)) };
             for (distance, (_, wanted)) in around.iter_mut().zip(AROUND) {
                 if name == *wanted {
                     *distance = 0;
                 }
             }
             self.around.push(around);
-            let mut labelled = if is_root { [FAR; 30] } else { self.labelled[parent].map(|d| (d + 1).min(FAR)) };
+            let mut labelled =
+                if is_root { [FAR; labels::COUNT] } else { self.labelled[parent].map(|d| (d + 1).min(FAR)) };
             // What the body says is said of the whole page.
             if container.labels.0 != 0 && !matches!(name, tag::BODY | tag::HTML) {
                 for (group, distance) in labelled.iter_mut().enumerate() {
@@ -321,7 +324,7 @@ impl<'a> Surroundings<'a> {
             words += block.words;
             weight += block.weight;
             let text = &self.texts[number];
-            if block.weight >= 18.0 {
+            if block.weight >= LONG_WEIGHT {
                 long = number as u32;
                 self.kinds.long_words += block.words;
             }
@@ -356,7 +359,7 @@ impl<'a> Surroundings<'a> {
             if next != u32::MAX {
                 self.long_after[number] = (next - number as u32).min(100);
             }
-            if block.weight >= 18.0 {
+            if block.weight >= LONG_WEIGHT {
                 next = number as u32;
             }
         }
@@ -379,7 +382,7 @@ impl<'a> Surroundings<'a> {
 
     /// Whether a block stands in what calls itself comments.
     pub fn is_comment(&self, block: usize) -> bool {
-        self.labelled[self.page.blocks[block].container as usize][0] < FAR
+        self.labelled[self.page.blocks[block].container as usize][const { labels::group("comment") }] < FAR
     }
 
     /// Whether a block is for readers without scripts only.
@@ -440,15 +443,11 @@ fn title_words(head: &Head) -> Vec<u64> {
     let mut words: Vec<u64> = Vec::new();
     let title = head.title.as_deref().unwrap_or("");
     for word in title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).take(40) {
-        words.push(hash_of_bytes(&lower(word.as_bytes())));
+        words.push(hash_of_bytes(&word.as_bytes().to_ascii_lowercase()));
     }
     words.sort_unstable();
     words.dedup();
     words
-}
-
-fn lower(bytes: &[u8]) -> Vec<u8> {
-    bytes.to_ascii_lowercase()
 }
 
 /// One pass over a block's text.
@@ -473,7 +472,6 @@ fn text(text: &str, title: &[u64]) -> Text {
         }
         if at > from {
             let word = &bytes[from..at];
-            found.letters += word.len() as u32;
             found.capital_words += u32::from(word[0].is_ascii_uppercase());
             if word.len() <= 16 {
                 let bits = WORDS.find(packed(word));
@@ -483,7 +481,7 @@ fn text(text: &str, title: &[u64]) -> Text {
                     found.first_group = bits;
                 }
             }
-            if looks_for_title && title.binary_search(&hash_of_bytes(&lower(word))).is_ok() {
+            if looks_for_title && title.binary_search(&hash_of_bytes(&word.to_ascii_lowercase())).is_ok() {
                 found.title_words += 1;
             }
             word_number += 1;

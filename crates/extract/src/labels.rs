@@ -1,6 +1,7 @@
 //! What elements say of themselves in their class, id and role, as a few groups of words.
 //!
-//! The words are those that templates of all kinds share. No name of a site or of a product of one is here.
+//! The words are those that templates of all kinds share. Among them are the names of services whose buttons and
+//! boxes stand on the pages of others; no word is there for the pages of one site.
 
 use std::sync::LazyLock;
 
@@ -93,6 +94,29 @@ pub const GROUPS: &[(&str, &str)] = &[
         "event events job jobs location address contact map hours phone recipe ingredients instructions directions",
     ),
 ];
+
+/// How many groups there are.
+pub const COUNT: usize = GROUPS.len();
+
+/// The number of a group. A name that is none does not compile where the number is a constant.
+pub const fn group(name: &str) -> usize {
+    let mut number = 0;
+    while number < COUNT {
+        if same(GROUPS[number].0.as_bytes(), name.as_bytes()) {
+            return number;
+        }
+        number += 1;
+    }
+    panic!("there is no such group of labels")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
 
 static WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::of_groups(GROUPS.iter().map(|(_, words)| *words)));
 

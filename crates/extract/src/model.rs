@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use crate::PageKind;
 use crate::blocks::Blocks;
-use crate::features::{Context, Names, Surroundings, describe, describe_context, describe_page};
+use crate::features::{Context, Surroundings, describe, describe_context, describe_page};
 use crate::forest::{Forest, sigmoid};
 
 static BYTES: &[u8] = include_bytes!("../model/forests.bin");
@@ -130,24 +130,25 @@ fn first_guesses(forest: &Forest, rows: &[f32], blocks: usize, to: &mut Vec<f32>
     }
 }
 
-/// How many features the two forests of blocks and those of pages are made for, and how many there are.
-pub fn feature_counts(around: &Surroundings) -> [(usize, usize); 3] {
-    let mut names = [Names::default(), Names::default(), Names::default()];
-    describe(around, 0, &mut names[0]);
-    describe_context(&Context::new(around, &vec![0.0; around.len()]), 0, &mut names[1]);
-    describe_page(around, &mut names[2]);
-    let [blocks, context, page] = names.map(|names| names.0.len());
-    let first = blocks + PageKind::ALL.len();
-    let model = &*MODEL;
-    [(model.first.features(), first), (model.second.features(), context + first), (model.kinds[0].features(), page)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::blocks::blocks;
+    use crate::features::Names;
     use crate::head::Head;
     use crate::html::{Limits, parse};
+
+    /// How many features the two forests of blocks and those of pages are made for, and how many there are.
+    fn feature_counts(around: &Surroundings) -> [(usize, usize); 3] {
+        let mut names = [Names::default(), Names::default(), Names::default()];
+        describe(around, 0, &mut names[0]);
+        describe_context(&Context::new(around, &vec![0.0; around.len()]), 0, &mut names[1]);
+        describe_page(around, &mut names[2]);
+        let [blocks, context, page] = names.map(|names| names.0.len());
+        let first = blocks + PageKind::ALL.len();
+        let model = &*MODEL;
+        [(model.first.features(), first), (model.second.features(), context + first), (model.kinds[0].features(), page)]
+    }
 
     /// A feature was added or taken away: the model has to be trained again (`train/README.md`).
     #[test]

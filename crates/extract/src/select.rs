@@ -198,15 +198,11 @@ fn leave_repeated(page: &Blocks, reasons: &mut [Reason]) {
 
 /// Headings at the end head nothing.
 fn leave_empty_headings(page: &Blocks, reasons: &mut [Reason]) {
-    let level = |block: &Block| if let Kind::Heading(level) = block.kind { Some(level) } else { None };
+    let is_heading = |number: usize| matches!(page.blocks[number].kind, Kind::Heading(_));
     let kept: Vec<usize> = (0..reasons.len()).filter(|&at| reasons[at].is_kept()).collect();
-    let Some(&last) = kept.last() else { return };
-    if level(&page.blocks[last]).is_some() && kept.len() > 1 {
-        let mut at = kept.len();
-        while at > 1 && level(&page.blocks[kept[at - 1]]).is_some() {
-            at -= 1;
-            reasons[kept[at]] = Reason::HeadingOfNothing;
-        }
+    // The first block kept stays, so that a page of headings has a text.
+    for &number in kept.iter().skip(1).rev().take_while(|&&number| is_heading(number)) {
+        reasons[number] = Reason::HeadingOfNothing;
     }
 }
 

@@ -4,6 +4,7 @@
 //! blocks alone, its lengths, links and function words, as the boilerplate removers of corpus linguists do.
 
 use crate::blocks::{Blocks, Kind};
+use crate::labels::group;
 
 /// What the rules say of a page.
 #[derive(Debug, Default)]
@@ -20,9 +21,31 @@ pub(crate) struct Votes {
     pub(crate) sides: Vec<(u8, u8)>,
 }
 
-/// Labels that speak for an element and against it, as bits of [`crate::labels::GROUPS`].
-const FOR: u32 = 1 << 10 | 1 << 11 | 1 << 24;
-const AGAINST: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 12 | 1 << 13 | 1 << 19 | 1 << 20;
+/// Labels that speak for an element and against it.
+const FOR: u32 = labels_of(&["content", "article", "documentation"]);
+const AGAINST: u32 = labels_of(&[
+    "comment",
+    "sidebar",
+    "navigation",
+    "footer",
+    "share",
+    "related",
+    "advertisement",
+    "widget",
+    "overlay",
+    "account",
+    "tags",
+]);
+
+const fn labels_of(names: &[&str]) -> u32 {
+    let mut labels = 0;
+    let mut at = 0;
+    while at < names.len() {
+        labels |= 1 << group(names[at]);
+        at += 1;
+    }
+    labels
+}
 
 /// Commas and function words of each block are given, since the features count them too.
 pub(crate) fn votes(page: &Blocks, commas: &[u32], functions: &[u32]) -> Votes {

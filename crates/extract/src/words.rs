@@ -42,23 +42,25 @@ impl WordTable {
 
 /// A number that is another for another word, as good as at random.
 #[inline]
-pub(crate) fn hash(key: u128) -> u64 {
+pub(crate) const fn hash(key: u128) -> u64 {
     let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(29);
-    let product = u128::from(folded ^ 0x51_7c_c1_b7_27_22_0a_95) * 0x9e37_79b9_7f4a_7c15;
+    let product = ((folded ^ 0x51_7c_c1_b7_27_22_0a_95) as u128) * 0x9e37_79b9_7f4a_7c15;
     (product >> 64) as u64 ^ product as u64
 }
 
-/// A word of up to 16 bytes in one number, ASCII letters lower-cased; 0 for longer ones.
+/// A word of up to 16 bytes in one number, ASCII letters lower-cased, the first byte lowest; 0 for longer ones.
 #[inline]
-pub(crate) fn packed(word: &[u8]) -> u128 {
+pub(crate) const fn packed(word: &[u8]) -> u128 {
     if word.len() > 16 {
         return 0;
     }
-    let mut bytes = [0; 16];
-    for (to, from) in bytes.iter_mut().zip(word) {
-        *to = from.to_ascii_lowercase();
+    let mut key = 0;
+    let mut at = 0;
+    while at < word.len() {
+        key |= (word[at].to_ascii_lowercase() as u128) << (8 * at);
+        at += 1;
     }
-    u128::from_le_bytes(bytes)
+    key
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub(super) struct Builder<'s> {
 
 pub(super) const HEADINGS: NameSet = NameSet::of(&[tag::H1, tag::H2, tag::H3, tag::H4, tag::H5, tag::H6]);
 
-const SCOPE: &[Name] = &[
+const SCOPE: NameSet = NameSet::of(&[
     tag::APPLET,
     tag::CAPTION,
     tag::HTML,
@@ -87,7 +87,7 @@ const SCOPE: &[Name] = &[
     tag::OBJECT,
     tag::SELECT,
     tag::TEMPLATE,
-];
+]);
 
 /// What ends a scope; MathML's and SVG's integration points end all but a table's.
 pub(super) struct Scope {
@@ -96,40 +96,9 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    pub(super) const DEFAULT: Scope = Scope { borders: NameSet::of(SCOPE), foreign: true };
-    pub(super) const LIST_ITEM: Scope = Scope {
-        borders: NameSet::of(&[
-            tag::APPLET,
-            tag::CAPTION,
-            tag::HTML,
-            tag::TABLE,
-            tag::TD,
-            tag::TH,
-            tag::MARQUEE,
-            tag::OBJECT,
-            tag::SELECT,
-            tag::TEMPLATE,
-            tag::OL,
-            tag::UL,
-        ]),
-        foreign: true,
-    };
-    pub(super) const BUTTON: Scope = Scope {
-        borders: NameSet::of(&[
-            tag::APPLET,
-            tag::CAPTION,
-            tag::HTML,
-            tag::TABLE,
-            tag::TD,
-            tag::TH,
-            tag::MARQUEE,
-            tag::OBJECT,
-            tag::SELECT,
-            tag::TEMPLATE,
-            tag::BUTTON,
-        ]),
-        foreign: true,
-    };
+    pub(super) const DEFAULT: Scope = Scope { borders: SCOPE, foreign: true };
+    pub(super) const LIST_ITEM: Scope = Scope { borders: SCOPE.with(&[tag::OL, tag::UL]), foreign: true };
+    pub(super) const BUTTON: Scope = Scope { borders: SCOPE.with(&[tag::BUTTON]), foreign: true };
     pub(super) const TABLE: Scope =
         Scope { borders: NameSet::of(&[tag::HTML, tag::TABLE, tag::TEMPLATE]), foreign: false };
 
@@ -243,26 +212,8 @@ pub(super) fn is_special(name: Name) -> bool {
 const IMPLIED_END: NameSet =
     NameSet::of(&[tag::DD, tag::DT, tag::LI, tag::OPTGROUP, tag::OPTION, tag::P, tag::RB, tag::RP, tag::RT, tag::RTC]);
 
-const IMPLIED_END_THOROUGHLY: NameSet = NameSet::of(&[
-    tag::CAPTION,
-    tag::COLGROUP,
-    tag::DD,
-    tag::DT,
-    tag::LI,
-    tag::OPTGROUP,
-    tag::OPTION,
-    tag::P,
-    tag::RB,
-    tag::RP,
-    tag::RT,
-    tag::RTC,
-    tag::TBODY,
-    tag::TD,
-    tag::TFOOT,
-    tag::TH,
-    tag::THEAD,
-    tag::TR,
-]);
+const IMPLIED_END_THOROUGHLY: NameSet =
+    IMPLIED_END.with(&[tag::CAPTION, tag::COLGROUP, tag::TBODY, tag::TD, tag::TFOOT, tag::TH, tag::THEAD, tag::TR]);
 
 /// Where text and elements that do not belong there are put before the table.
 const FOSTERED: NameSet = NameSet::of(&[tag::TABLE, tag::TBODY, tag::TFOOT, tag::THEAD, tag::TR]);

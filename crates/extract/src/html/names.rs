@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::words::{hash, packed};
+
 /// An element's name with its namespace, or what else a node is.
 ///
 /// The two upper bits tell the namespace, the rest the tag. A tag of HTML equals its constant in [`tag`];
@@ -103,26 +105,18 @@ impl NameSet {
         NameSet(bits)
     }
 
+    /// This set and these tags.
+    pub const fn with(self, names: &[Name]) -> NameSet {
+        let NameSet([a, b, c, d]) = NameSet::of(names);
+        NameSet([self.0[0] | a, self.0[1] | b, self.0[2] | c, self.0[3] | d])
+    }
+
     /// Whether an HTML tag is in the set; `false` for all else.
     #[inline]
     pub const fn has(&self, name: Name) -> bool {
         let tag = name.0 as usize;
         tag < 256 && (self.0[tag / 64] >> (tag % 64)) & 1 == 1
     }
-}
-
-/// Names of up to 16 bytes in one word, lower-cased, the first byte lowest; longer ones are none of ours.
-pub(super) const fn packed(name: &[u8]) -> u128 {
-    if name.len() > 16 {
-        return u128::MAX;
-    }
-    let mut key = 0;
-    let mut at = 0;
-    while at < name.len() {
-        key |= (name[at].to_ascii_lowercase() as u128) << (8 * at);
-        at += 1;
-    }
-    key
 }
 
 /// An open-addressed table from packed names to their numbers, built by the compiler.
@@ -133,8 +127,7 @@ pub(super) struct NameTable<const SLOTS: usize> {
 
 impl<const SLOTS: usize> NameTable<SLOTS> {
     const fn slot(key: u128) -> usize {
-        let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(29);
-        (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SLOTS
+        hash(key) as usize % SLOTS
     }
 
     const fn new(names: &[&str]) -> NameTable<SLOTS> {

@@ -9,8 +9,9 @@ use std::borrow::Cow;
 use memchr::memmem::Finder;
 
 use super::builder::{Builder, Tag};
-use super::names::{attribute, packed, tag};
+use super::names::{attribute, tag};
 use super::{Attribute, AttributeName, Excess, Limits, Name, Span, Tree};
+use crate::words::packed;
 
 /// How the text after certain start tags is read, up to their end tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
