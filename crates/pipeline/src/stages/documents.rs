@@ -165,7 +165,11 @@ impl PageReader {
             }
             Ok(page) => self.judged(selected, page, html.len() as u64),
             Err(error) => {
-                let document = self.dropped(selected, Reason::PageTooComplex, error.to_string());
+                let reason = match error {
+                    extract::ExtractError::TooLarge(_) => Reason::PageTooLarge,
+                    _ => Reason::PageTooComplex,
+                };
+                let document = self.dropped(selected, reason, error.to_string());
                 Document { html_bytes: html.len() as u64, ..document }
             }
         }
