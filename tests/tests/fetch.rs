@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -163,6 +163,12 @@ fn write_links(path: &Path) {
     table.finish().unwrap();
 }
 
+/// The WARC files of a fetch.
+fn archives(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.to_string_lossy().ends_with(".warc.gz")).collect()
+}
+
 #[test]
 fn a_scripted_web_is_fetched_politely() {
     if !inside_namespace("a_scripted_web_is_fetched_politely") {
@@ -182,6 +188,8 @@ fn a_scripted_web_is_fetched_politely() {
             "test@example.org",
             "--delay-ms",
             &DELAY_MS.to_string(),
+            "--group-pages",
+            "1",
         ]);
         command
     };
@@ -223,7 +231,7 @@ fn a_scripted_web_is_fetched_politely() {
     // The new process after the kill does not know when the old one asked last.
     assert!(too_close <= 6, "{too_close} requests came too early");
 
-    let text = check(Command::new(&binary).arg("extract").arg(out.join("pages.warc.gz")), 0);
+    let text = check(Command::new(&binary).arg("extract").args(archives(&out)), 0);
     let pages = EXPECTED.iter().filter(|(_, verdict)| verdict.is_none()).count();
     assert_eq!(String::from_utf8_lossy(&text.stdout).matches("The ferry leaves at noon").count(), pages);
 }

@@ -1,15 +1,20 @@
-//! Which addresses may be asked: public ones, looked at after DNS and before the connection.
+//! Which addresses may be asked: public ones, looked at after DNS and pinned for the connection.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use ledger::Reason;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// The host has no public address.
-#[derive(Debug, thiserror::Error)]
-#[error("{host} has no public address")]
-pub(crate) struct NotPublic {
-    host: String,
-}
+use crate::exchange::Refusal;
+
+/// How long an answer of DNS is believed. The answers themselves do not tell: the system's resolver keeps their
+/// time to live to itself.
+const PINNED_FOR: Duration = Duration::from_secs(3600);
+/// Answers are forgotten from this number on, when their time is over.
+const PINNED_MAX: usize = 50_000;
 
 /// Whether an address belongs to a host on the public internet.
 ///
@@ -52,19 +57,68 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     global && !teredo_and_kin && !documentation && segments[0] != 0x2002
 }
 
-/// Resolves names and hands on their public addresses alone, so that a connection can go nowhere else.
-pub(crate) struct PublicResolver;
+/// The public addresses of hosts that were looked up. A connection can go nowhere else: the client's resolver
+/// knows only what is pinned here, so a second answer of DNS cannot lead it inward.
+#[derive(Clone, Default)]
+pub(crate) struct Names {
+    pinned: Arc<Mutex<Pinned>>,
+}
 
-impl Resolve for PublicResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
-            if public.is_empty() {
-                return Err(NotPublic { host }.into());
+/// Addresses by host, and until when they are believed.
+type Pinned = HashMap<String, (Arc<[IpAddr]>, Instant)>;
+
+impl Names {
+    /// The public addresses of a host, by DNS or as they were found before; never an empty list.
+    pub(crate) async fn look_up(&self, host: &str, limit: Duration) -> Result<Arc<[IpAddr]>, Refusal> {
+        if let Some((addresses, until)) = self.pinned().get(host)
+            && *until > Instant::now()
+        {
+            return Ok(addresses.clone());
+        }
+        let found = tokio::time::timeout(limit, tokio::net::lookup_host((host, 0))).await;
+        let found: Vec<IpAddr> = match found {
+            Err(_) => {
+                return Err(Refusal::new(Reason::ConnectFailed, format!("DNS gave no answer for {host} in time")));
             }
-            Ok(Box::new(public.into_iter()) as Addrs)
+            Ok(Err(error)) => return Err(Refusal::of_io(Reason::ConnectFailed, "DNS", &error)),
+            Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
+        };
+        let public: Arc<[IpAddr]> = found.iter().copied().filter(|&address| is_public(address)).collect();
+        if public.is_empty() {
+            let named = found.first().map_or("nothing".to_owned(), IpAddr::to_string);
+            return Err(Refusal::new(Reason::AddressRefused, format!("{host} has no public address: it is {named}")));
+        }
+        let mut pinned = self.pinned();
+        let now = Instant::now();
+        if pinned.len() >= PINNED_MAX {
+            pinned.retain(|_, (_, until)| *until > now);
+        }
+        pinned.insert(host.to_owned(), (public.clone(), now + PINNED_FOR));
+        Ok(public)
+    }
+
+    /// Forgets a host that nothing is left to be asked of.
+    pub(crate) fn forget(&self, host: &str) {
+        self.pinned().remove(host);
+    }
+
+    fn pinned(&self) -> std::sync::MutexGuard<'_, Pinned> {
+        self.pinned.lock().expect("no thread panics with it")
+    }
+}
+
+/// The host was not looked up before the client asked for it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} has no address that was found public")]
+pub(crate) struct NotPinned(String);
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let pinned = self.pinned().get(name.as_str()).map(|(addresses, _)| addresses.clone());
+        let answer = pinned.ok_or_else(|| NotPinned(name.as_str().to_owned()));
+        Box::pin(async move {
+            let sockets: Vec<SocketAddr> = answer?.iter().map(|&address| SocketAddr::new(address, 0)).collect();
+            Ok(Box::new(sockets.into_iter()) as Addrs)
         })
     }
 }

@@ -1,90 +1,221 @@
-//! The outcomes of a task that is under way, and how far its WARC file was good at each of them.
+//! What has been done, durably: frames of entries, each frame under a checksum.
 //!
-//! Order of writes: the record, its sync, the journal's line, its sync. After a kill the journal's last
-//! whole line says where the WARC file is to be cut; nothing that it names can be missing.
+//! A frame is `length: u32, xxh3: u64` (little endian) and that many bytes: a postcard list of [`Entry`]. It is one
+//! group of outcomes. Order of writes: the group's records, sync of the WARC file, the frame, sync of the journal.
+//! After a kill, what stands behind the last whole frame is cut off, and the WARC file to the length that the frame
+//! gives; nothing that a frame names can be missing.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use ledger::Outcome;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
-#[derive(Serialize, Deserialize)]
-struct Line {
-    /// Length of the WARC file when the outcome's record was in it.
-    warc_len_bytes: u64,
-    outcome: Outcome,
+use crate::robots;
+
+/// No frame is longer: a group ends long before.
+const FRAME_MAX_BYTES: u32 = 256 << 20;
+const FRAME_HEAD_BYTES: usize = 12;
+
+/// Something that happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Entry {
+    /// The first of a journal: what it is of.
+    Head {
+        /// The settings that decide about outcomes, as JSON.
+        settings: String,
+        /// Checksum of the frontier that ids belong to.
+        frontier: u64,
+    },
+    /// A link has its outcome.
+    Done {
+        id: u64,
+        outcome: Box<Outcome>,
+        /// The response's record, where one was written.
+        stored: Option<Stored>,
+    },
+    /// A host is to be left in peace until then (milliseconds since 1970).
+    Rest { host: String, until_unix_ms: u64, faults_in_a_row: u32 },
+    /// An origin's robots.txt, and when it was asked for (seconds since 1970).
+    Robots { origin: String, asked_unix_s: u64, answer: robots::Answer },
+    /// The WARC file of this number is so long with the frame's records in it.
+    Warc { number: u32, len_bytes: u64 },
+    /// The WARC file of this number is closed; the next one follows.
+    Sealed { number: u32 },
 }
 
-/// A WARC file that grows, and its journal.
+/// Where a response's record lies, for the index of its WARC file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    pub(crate) warc: u32,
+    pub(crate) offset: u64,
+    pub(crate) len_bytes: u64,
+    pub(crate) digest: String,
+    pub(crate) is_revisit: bool,
+}
+
+/// A journal that grows.
 pub(crate) struct Journal {
-    journal: File,
-    pub(crate) warc: File,
-    pub(crate) warc_len_bytes: u64,
-    pub(crate) done: Vec<Outcome>,
+    path: PathBuf,
+    file: File,
+    len_bytes: u64,
 }
 
 impl Journal {
-    /// Opens both, cutting off whatever a kill left behind the last whole line.
-    ///
-    /// The journal's first line is `settings`; one made under other settings, or whose WARC file is gone
-    /// or shorter than it says, is begun anew.
-    pub(crate) fn open(journal_path: &Path, warc_path: &Path, settings: &str) -> io::Result<Journal> {
-        let mut done = Vec::new();
-        let (mut journal_len, mut warc_len_bytes) = (0, 0);
-        let head = format!("{settings}\n");
-        if let Ok(file) = File::open(journal_path) {
-            let mut reader = BufReader::new(file);
-            let mut line = Vec::new();
-            reader.read_until(b'\n', &mut line)?;
-            let is_same = line == head.as_bytes();
-            journal_len = if is_same { line.len() as u64 } else { 0 };
-            line.clear();
-            if !is_same {
-                reader = BufReader::new(File::open("/dev/null")?);
-            }
-            while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
-                let Ok(parsed) = serde_json::from_slice::<Line>(&line) else { break };
-                journal_len += line.len() as u64;
-                warc_len_bytes = parsed.warc_len_bytes;
-                done.push(parsed.outcome);
-                line.clear();
-            }
-        }
-        let open = |path: &Path, len: u64| -> io::Result<File> {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-            file.set_len(len)?;
-            file.seek(SeekFrom::End(0))?;
-            Ok(file)
-        };
-        let have_bytes = fs::metadata(warc_path).map_or(0, |found| found.len());
-        if have_bytes < warc_len_bytes {
-            (journal_len, warc_len_bytes) = (0, 0);
-            done.clear();
-        }
-        let mut journal = open(journal_path, journal_len)?;
-        if journal_len == 0 {
-            journal.write_all(head.as_bytes())?;
-        }
-        Ok(Journal { journal, warc: open(warc_path, warc_len_bytes)?, warc_len_bytes, done })
+    /// Opens a journal for appending behind its whole frames, which end at `len_bytes`.
+    pub(crate) fn open(path: &Path, len_bytes: u64) -> io::Result<Journal> {
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        file.set_len(len_bytes)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Journal { path: path.to_path_buf(), file, len_bytes })
     }
 
-    /// Notes an outcome whose record ends at `warc_len_bytes`.
-    pub(crate) fn note(&mut self, outcome: Outcome, warc_len_bytes: u64) -> io::Result<()> {
-        if warc_len_bytes != self.warc_len_bytes {
-            self.warc.sync_data()?;
-            self.warc_len_bytes = warc_len_bytes;
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a frame and syncs it. When that fails, the frame is taken back.
+    pub(crate) fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let payload = postcard::to_stdvec(entries).map_err(io::Error::other)?;
+        let mut frame = Vec::with_capacity(FRAME_HEAD_BYTES + payload.len());
+        frame.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        frame.extend_from_slice(&xxh3_64(&payload).to_le_bytes());
+        frame.extend_from_slice(&payload);
+        if let Err(error) = self.file.write_all(&frame).and_then(|()| self.file.sync_data()) {
+            self.file.set_len(self.len_bytes)?;
+            self.file.seek(SeekFrom::End(0))?;
+            return Err(error);
         }
-        let line = Line { warc_len_bytes, outcome };
-        let mut bytes = serde_json::to_vec(&line)?;
-        bytes.push(b'\n');
-        self.journal.write_all(&bytes)?;
-        self.journal.sync_data()?;
-        self.done.push(line.outcome);
+        self.len_bytes += frame.len() as u64;
         Ok(())
+    }
+}
+
+/// The frames of a journal, up to the first that is not whole.
+pub(crate) struct Frames {
+    reader: BufReader<File>,
+    /// Where the last whole frame ended.
+    pub(crate) end: u64,
+}
+
+/// One frame, and where it begins.
+pub(crate) struct Frame {
+    pub(crate) offset: u64,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Frames {
+    pub(crate) fn open(path: &Path) -> io::Result<Frames> {
+        Ok(Frames { reader: BufReader::with_capacity(1 << 20, File::open(path)?), end: 0 })
+    }
+
+    /// The next whole frame. Errors are those of the disk; a frame that is cut off or damaged ends the journal.
+    pub(crate) fn next_frame(&mut self) -> io::Result<Option<Frame>> {
+        let mut head = [0; FRAME_HEAD_BYTES];
+        if !read_whole(&mut self.reader, &mut head)? {
+            return Ok(None);
+        }
+        let (len, checksum) = parse_head(&head);
+        if len > FRAME_MAX_BYTES {
+            return Ok(None);
+        }
+        let mut payload = Vec::new();
+        (&mut self.reader).take(len.into()).read_to_end(&mut payload)?;
+        if payload.len() != len as usize || xxh3_64(&payload) != checksum {
+            return Ok(None);
+        }
+        let Ok(entries) = postcard::from_bytes(&payload) else { return Ok(None) };
+        let offset = self.end;
+        self.end += (FRAME_HEAD_BYTES + payload.len()) as u64;
+        Ok(Some(Frame { offset, entries }))
+    }
+}
+
+/// The frame at an offset that [`Frames`] has given.
+pub(crate) fn frame_at(file: &File, offset: u64) -> io::Result<Vec<Entry>> {
+    let mut head = [0; FRAME_HEAD_BYTES];
+    file.read_exact_at(&mut head, offset)?;
+    let (len, _) = parse_head(&head);
+    let mut payload = vec![0; len.min(FRAME_MAX_BYTES) as usize];
+    file.read_exact_at(&mut payload, offset + FRAME_HEAD_BYTES as u64)?;
+    postcard::from_bytes(&payload).map_err(io::Error::other)
+}
+
+fn parse_head(head: &[u8; FRAME_HEAD_BYTES]) -> (u32, u64) {
+    let len = u32::from_le_bytes(head[..4].try_into().expect("four bytes"));
+    (len, u64::from_le_bytes(head[4..].try_into().expect("eight bytes")))
+}
+
+/// `false` when the file ends before.
+fn read_whole(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(bytes) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rest(host: &str) -> Entry {
+        Entry::Rest { host: host.into(), until_unix_ms: 1, faults_in_a_row: 0 }
+    }
+
+    fn hosts(path: &Path) -> (Vec<String>, u64) {
+        let mut frames = Frames::open(path).unwrap();
+        let mut hosts = Vec::new();
+        while let Some(frame) = frames.next_frame().unwrap() {
+            let again = frame_at(&File::open(path).unwrap(), frame.offset).unwrap();
+            assert_eq!(again.len(), frame.entries.len());
+            hosts.extend(frame.entries.into_iter().filter_map(|entry| match entry {
+                Entry::Rest { host, .. } => Some(host),
+                _ => None,
+            }));
+        }
+        (hosts, frames.end)
+    }
+
+    #[test]
+    fn any_cut_leaves_whole_frames() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::open(&path, 0).unwrap();
+        journal.append(&[rest("a"), rest("b")]).unwrap();
+        let first = journal.len_bytes;
+        journal.append(&[rest("c")]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for len in 0..=whole.len() {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            let expected: &[&str] = match len as u64 {
+                len if len < first => &[],
+                len if len < whole.len() as u64 => &["a", "b"],
+                _ => &["a", "b", "c"],
+            };
+            let (found, end) = hosts(&path);
+            assert_eq!(found, expected, "{len}");
+            // What is appended behind the cut is found.
+            Journal::open(&path, end).unwrap().append(&[rest("d")]).unwrap();
+            assert_eq!(hosts(&path).0.last().unwrap(), "d");
+        }
+    }
+
+    #[test]
+    fn a_damaged_byte_ends_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::open(&path, 0).unwrap();
+        journal.append(&[rest("a")]).unwrap();
+        journal.append(&[rest("b")]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x40;
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(hosts(&path).0.len() < 2, "byte {at}");
+        }
     }
 }

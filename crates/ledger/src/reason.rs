@@ -66,6 +66,7 @@ reasons! {
     HttpFault = "http_fault", "The exchange broke: bad framing, bad coding, a closed connection.";
     HttpStatus = "http_status", "The final status is not 200.";
     NotHtml = "not_html", "The content type is not HTML.";
+    OverBudget = "over_budget", "The registrable domain has its share of pages; these have less karma.";
     HostGivenUp = "host_given_up", "The host failed too often in a row; its other links were left.";
     // documents
     PageTooComplex = "page_too_complex", "The page nests too deep or has too many nodes.";

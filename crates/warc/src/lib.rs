@@ -14,4 +14,4 @@ mod reader;
 mod writer;
 
 pub use reader::{BREAKS_OFF, Event, Kind, Location, Reader, Record, WarcError};
-pub use writer::{Date, NewRecord, Writer, record_id};
+pub use writer::{Date, NewRecord, Writer, payload_digest, record_id};

@@ -136,6 +136,11 @@ pub fn record_id(record: &NewRecord<'_>) -> String {
     format!("<urn:uuid:{}-{}-{}-{}-{}>", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
+/// `WARC-Payload-Digest` of these bytes, as [`Writer::write`] gives it to a payload.
+pub fn payload_digest(bytes: &[u8]) -> String {
+    digest(bytes)
+}
+
 fn digest(bytes: &[u8]) -> String {
     format!("sha1:{}", BASE32.encode(&Sha1::digest(bytes)))
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use dedup::{MinHash, shingles, text_hash};
 use filter::{Judgement, Rules, Source};
 use ledger::buckets::{BucketReader, BucketWriter};
+use ledger::manifest::FileRecord;
 use ledger::sort::Sorter;
 use ledger::table::TableWriter;
 use ledger::{Document, Reason, bucket_of, document_id};
@@ -66,7 +68,13 @@ impl Stage for Documents {
             "page_len_max_bytes": recipe.pages.page_len_max_bytes,
         });
         let mut plan = Vec::new();
+        let mut places = Places::default();
         for (number, (file, path)) in archives(run)?.into_iter().enumerate() {
+            // Who fetches knows his own archives alone; who matches knows all.
+            let (rows, bucket) = match recipe.pages.from {
+                PageSource::Fetch => places.of(&file.path, &selected)?,
+                PageSource::Warc | PageSource::Html => (selected.clone(), number as u32),
+            };
             let reader = PageReader {
                 options: extract::Options {
                     comments: policy(recipe.documents.comments),
@@ -84,8 +92,8 @@ impl Stage for Documents {
                 limit_bytes: recipe.pages.page_len_max_bytes,
                 warc: file.path.clone(),
             };
-            let (near, buckets, rows) = (recipe.dedup.near.clone(), recipe.limits.buckets, selected.clone());
-            let inputs = std::iter::once(file).chain(selected.clone()).collect();
+            let (near, buckets) = (recipe.dedup.near.clone(), recipe.limits.buckets);
+            let inputs = std::iter::once(file).chain(rows.clone()).collect();
             plan.push(TaskPlan {
                 inputs,
                 settings: settings.clone(),
@@ -93,7 +101,7 @@ impl Stage for Documents {
                     let mut sorter = Sorter::new(task.scratch()?, sort_memory(task.run()));
                     task.receive(from, 0);
                     for path in paths(task.run(), &rows) {
-                        for row in BucketReader::<Selected>::open(&path, number as u32)? {
+                        for row in BucketReader::<Selected>::open(&path, bucket)? {
                             sorter.push(row?)?;
                             task.receive(from, 1);
                         }
@@ -104,6 +112,28 @@ impl Stage for Documents {
             });
         }
         Ok(plan)
+    }
+}
+
+/// Where the selected pages of fetched archives stand: `pages/NNNNN-…` belongs to `work/pages.fetch/NNNNN.buckets`,
+/// and its bucket is its place among those of the same task.
+#[derive(Default)]
+struct Places {
+    task: String,
+    bucket: u32,
+}
+
+impl Places {
+    fn of(&mut self, archive: &str, selected: &[FileRecord]) -> anyhow::Result<(Vec<FileRecord>, u32)> {
+        let task = archive.trim_start_matches("pages/").split('-').next().unwrap_or("").to_owned();
+        if task == self.task {
+            self.bucket += 1;
+        } else {
+            *self = Places { task, bucket: 0 };
+        }
+        let own = format!("/{}.buckets", self.task);
+        let file = selected.iter().find(|file| file.path.ends_with(&own));
+        Ok((vec![file.with_context(|| format!("no task has fetched {archive}"))?.clone()], self.bucket))
     }
 }
 

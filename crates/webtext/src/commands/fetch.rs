@@ -1,58 +1,423 @@
 //! `webtext fetch`: a table of links to a folder of WARC files.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use anyhow::Context;
+use fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Plan, Settings, Signal, Snapshot};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget};
 use ledger::table::{TableReader, TableWriter};
-use ledger::{Counts, Link};
+use ledger::{AtomicFile, Counts, Link, Outcome, Reason};
+use serde_json::json;
 
 use super::{Usage, stop_on_ctrl_c};
 use crate::Ending;
+
+/// Memory of the sorts before and after.
+const SORT_BYTES: usize = 512 << 20;
+/// How often the view is drawn, and how often a line is printed where there is no terminal.
+const DRAWN_EVERY: Duration = Duration::from_millis(500);
+const TOLD_EVERY: Duration = Duration::from_secs(30);
+const DEFAULT: Settings = Settings::DEFAULT;
 
 /// Flags of `webtext fetch`.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Table of links, as `webtext links` writes it; kept ones are fetched.
     links: PathBuf,
-    /// Folder for pages.warc.gz and outcomes.parquet; a second call goes on with it.
+    /// Folder for WARC files, journals and tables; a second call goes on with it.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Mail address or page where the owner of a host can complain.
-    #[arg(long, value_name = "MAIL")]
-    contact: String,
-    /// Least time between two requests to a host.
-    #[arg(long, value_name = "MS", default_value_t = 2000)]
-    delay_ms: u64,
-    /// Print the counts as JSON.
+    /// Mail address or page where the owner of a host can complain; sent with every request.
+    #[arg(long, value_name = "MAIL", required_unless_present = "plan")]
+    contact: Option<String>,
+    /// Print hosts, pages and how long it will take, and send nothing.
+    #[arg(long)]
+    plan: bool,
+    /// Threads that ask; one core each when there is enough to ask for. All cores by default.
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+    #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
+    limits: Limits,
+    /// Stop after so many pages; a later call goes on.
+    #[arg(long, value_name = "N", help_heading = "Budget")]
+    budget_pages: Option<u64>,
+    /// Stop after so many bytes of bodies.
+    #[arg(long, value_name = "BYTES", help_heading = "Budget")]
+    budget_bytes: Option<u64>,
+    /// Stop after so many minutes.
+    #[arg(long, value_name = "N", help_heading = "Budget")]
+    budget_minutes: Option<f64>,
+    /// Events as JSON Lines on standard output; the last holds the counts.
     #[arg(long)]
     json: bool,
+    /// No progress.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// How hosts are treated.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Politeness")]
+struct Pace {
+    /// Least time between two requests to a host.
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.delay_ms)]
+    delay_ms: u64,
+    /// Longest Crawl-delay and Retry-After that are waited for.
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.delay_max_ms)]
+    delay_max_ms: u64,
+    /// Hosts under way.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.hosts_at_once)]
+    hosts_at_once: usize,
+    /// Requests under way.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.requests_at_once)]
+    requests_at_once: usize,
+    /// Requests under way to one registrable domain.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.requests_a_domain)]
+    requests_a_domain: u32,
+    /// Requests under way to one address.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.requests_an_address)]
+    requests_an_address: u32,
+    /// Most pages of a registrable domain, those of the most karma; 0 for no limit.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.pages_a_domain_max)]
+    pages_a_domain_max: u64,
+    /// Faults in a row after which the rest of a host is left.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.faults_in_a_row_max)]
+    faults_in_a_row_max: u32,
+    /// Signals against use for training that are honoured: noai, tdm-reservation, content-usage, content-signal; or none.
+    #[arg(
+        long,
+        value_name = "SIGNALS",
+        value_delimiter = ',',
+        default_value = "noai,tdm-reservation,content-usage,content-signal"
+    )]
+    honour: Vec<String>,
+}
+
+/// What a page may take.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct Limits {
+    /// Time for a connection, TLS included.
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.connect_timeout_ms)]
+    connect_timeout_ms: u64,
+    /// Time from the connection to an answer's first byte.
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.first_byte_timeout_ms)]
+    first_byte_timeout_ms: u64,
+    /// Longest silence in the middle of a body.
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.idle_timeout_ms)]
+    idle_timeout_ms: u64,
+    /// Time for a whole page.
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.page_timeout_ms)]
+    page_timeout_ms: u64,
+    /// Bytes a second below which a body is cut, after its first ten seconds.
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.rate_min_bytes)]
+    rate_min_bytes: u64,
+    /// Largest body, as sent.
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.body_max_bytes)]
+    body_max_bytes: u64,
+    /// Largest body, decoded.
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.decoded_max_bytes)]
+    decoded_max_bytes: u64,
+    /// Most redirects of a page.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.redirects_max)]
+    redirects_max: usize,
+    /// How often a page is asked for: again after a 429, a 503, a fault or a time-out.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.tries_max)]
+    tries_max: u32,
+    /// Size at which a WARC file is closed.
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.warc_max_bytes)]
+    warc_max_bytes: u64,
+    /// Outcomes that are made durable together; a kill loses at most the last group.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.group_pages)]
+    group_pages: usize,
+    /// Longest that a group waits.
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.group_ms)]
+    group_ms: u64,
+}
+
+impl Arguments {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let (pace, limits) = (&self.pace, &self.limits);
+        let chosen = pace.honour.iter().filter(|name| *name != "none");
+        let signals: Vec<Signal> = chosen.map(|name| name.parse().map_err(Usage)).collect::<Result<_, _>>()?;
+        Ok(Settings {
+            contact: self.contact.clone().unwrap_or_default(),
+            delay_ms: pace.delay_ms,
+            delay_max_ms: pace.delay_max_ms,
+            hosts_at_once: pace.hosts_at_once,
+            requests_at_once: pace.requests_at_once,
+            requests_a_domain: pace.requests_a_domain,
+            requests_an_address: pace.requests_an_address,
+            connect_timeout_ms: limits.connect_timeout_ms,
+            first_byte_timeout_ms: limits.first_byte_timeout_ms,
+            idle_timeout_ms: limits.idle_timeout_ms,
+            page_timeout_ms: limits.page_timeout_ms,
+            rate_min_bytes: limits.rate_min_bytes,
+            body_max_bytes: limits.body_max_bytes,
+            decoded_max_bytes: limits.decoded_max_bytes,
+            redirects_max: limits.redirects_max,
+            tries_max: limits.tries_max,
+            faults_in_a_row_max: pace.faults_in_a_row_max,
+            pages_a_domain_max: pace.pages_a_domain_max,
+            honour: signals.into(),
+            warc_max_bytes: limits.warc_max_bytes,
+            group_pages: limits.group_pages,
+            group_ms: limits.group_ms,
+        })
+    }
+
+    fn budget(&self) -> Budget {
+        Budget {
+            pages: self.budget_pages,
+            bytes: self.budget_bytes,
+            time: self.budget_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
+        }
+    }
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let settings = fetch::Settings { delay_ms: arguments.delay_ms, ..fetch::Settings::for_contact(&arguments.contact) };
-    let fetcher = fetch::Fetcher::new(settings).map_err(|error| Usage(error.to_string()))?;
-    let mut links = Vec::new();
-    for link in TableReader::<Link>::open(&arguments.links)? {
-        let link = link?;
-        if link.verdict.is_none() {
-            links.push(link);
-        }
+    let settings = arguments.settings()?;
+    let frontier = frontier(arguments, &settings)?;
+    if arguments.plan {
+        print_plan(&fetch::plan(&frontier, &settings)?, &settings, arguments.json)?;
+        return Ok(Ending::Complete);
     }
+    let fetcher = Fetcher::new(settings).map_err(|error| match error {
+        FetchError::Settings(what) => Usage(what).into(),
+        other => anyhow::Error::from(other),
+    })?;
     let stop = stop_on_ctrl_c()?;
-    let warc = arguments.output.join("pages.warc.gz");
-    let journal = arguments.output.join("journal.jsonl");
-    let outcomes = fetcher.run(links, &warc, "pages.warc.gz", &journal, &|| stop.load(Ordering::Relaxed));
-    let outcomes = match outcomes {
-        Err(fetch::FetchError::Stopped) => return Err(pipeline::Interrupted.into()),
-        other => other?,
-    };
+    let place = Place::folder(&arguments.output);
+    let threads =
+        arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
+    let monitor = Monitor::default();
+    let view = View::new(arguments);
+    let ended = std::thread::scope(|scope| {
+        let fetching = scope.spawn(|| {
+            fetcher.run(&frontier, &place, threads, arguments.budget(), &monitor, &|| stop.load(Ordering::Relaxed))
+        });
+        view.watch(&monitor, &|| fetching.is_finished());
+        fetching.join().expect("the fetcher does not panic")
+    });
+    let ended = ended.map_err(|error| match error {
+        FetchError::OtherSettings { .. } => {
+            Usage(format!("{error}; say the same limits, or fetch into another folder")).into()
+        }
+        other => anyhow::Error::from(other),
+    })?;
+    let left = frontier.links() - monitor.snapshot().done;
+    if ended == Ended::Complete {
+        let counts = write_tables(&frontier, &place, &arguments.output)?;
+        view.finished(&counts, 0)?;
+        return Ok(Ending::Complete);
+    }
+    let now = monitor.snapshot();
+    let counts = Counts { read: now.pages + now.dropped.values().sum::<u64>(), kept: now.pages, dropped: now.dropped };
+    view.finished(&counts, left)?;
+    if !arguments.quiet {
+        eprintln!("{left} links are left; run the same command again to go on");
+    }
+    if ended == Ended::Stopped { Err(pipeline::Interrupted.into()) } else { Ok(Ending::Complete) }
+}
+
+/// The list of links by host, as it was made before or is made now.
+fn frontier(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Frontier> {
+    let path = &arguments.links;
+    let found = std::fs::metadata(path).with_context(|| format!("cannot open {}", path.display()))?;
+    // Size and time, as make does it: to read the table for a checksum takes as long as to sort it.
+    let time = found.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let source = format!("{} bytes of {}", found.len(), time.unwrap_or_default().as_nanos());
+    if let Some(frontier) = Frontier::open(&arguments.output, &source, settings.pages_a_domain_max)? {
+        return Ok(frontier);
+    }
+    let links = TableReader::<Link>::open(path)?;
+    let kept = links.filter(|link| link.as_ref().map_or(true, |link| link.verdict.is_none()));
+    Ok(Frontier::build(kept, &arguments.output, &source, settings.pages_a_domain_max, SORT_BYTES)?)
+}
+
+/// `outcomes.parquet` and `hosts.tsv`; the counts of both.
+fn write_tables(frontier: &Frontier, place: &Place, folder: &Path) -> anyhow::Result<Counts> {
     let mut counts = Counts::default();
-    let mut table = TableWriter::create(&arguments.output.join("outcomes.parquet"))?;
-    for outcome in outcomes {
+    let mut table = TableWriter::create(&folder.join("outcomes.parquet"))?;
+    let mut hosts = HostReport::create(&folder.join("hosts.tsv"))?;
+    for outcome in fetch::outcomes(frontier, place, SORT_BYTES)? {
+        let outcome = outcome?;
         counts.record(outcome.verdict);
+        hosts.push(&outcome)?;
         table.push(outcome)?;
     }
     table.finish()?;
-    super::print_counts(&counts, arguments.json)?;
-    Ok(Ending::Complete)
+    hosts.finish()?;
+    Ok(counts)
+}
+
+/// `hosts.tsv`: a line for each host, what became of its links. Domains come in order, so one is held at a time.
+struct HostReport {
+    file: AtomicFile,
+    domain: String,
+    hosts: BTreeMap<String, Counts>,
+}
+
+impl HostReport {
+    fn create(path: &Path) -> anyhow::Result<HostReport> {
+        let mut file = AtomicFile::create(path)?;
+        writeln!(file, "host\tlinks\tpages\tdropped").context("cannot write the report of hosts")?;
+        Ok(HostReport { file, domain: String::new(), hosts: BTreeMap::new() })
+    }
+
+    fn push(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
+        if outcome.domain != self.domain {
+            self.flush()?;
+            self.domain.clone_from(&outcome.domain);
+        }
+        let host = outcome.url.split('/').nth(2).unwrap_or("").to_owned();
+        self.hosts.entry(host).or_default().record(outcome.verdict);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        for (host, counts) in std::mem::take(&mut self.hosts) {
+            let dropped: Vec<String> = counts.dropped.iter().map(|(reason, n)| format!("{reason}={n}")).collect();
+            writeln!(self.file, "{host}\t{}\t{}\t{}", counts.read, counts.kept, dropped.join(" "))
+                .context("cannot write the report of hosts")?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.flush()?;
+        self.file.commit()?;
+        Ok(())
+    }
+}
+
+/// What a person or a program sees of a fetch under way.
+struct View {
+    bar: ProgressBar,
+    json: bool,
+    quiet: bool,
+    started: Instant,
+}
+
+impl View {
+    fn new(arguments: &Arguments) -> View {
+        let target = if arguments.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.set_style(
+            indicatif::ProgressStyle::with_template("{msg}")
+                .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+        );
+        View { bar, json: arguments.json, quiet: arguments.quiet, started: Instant::now() }
+    }
+
+    /// Shows the counters until the fetch is over.
+    fn watch(&self, monitor: &Monitor, is_over: &dyn Fn() -> bool) {
+        let (mut told, mut before) = (Instant::now(), None);
+        while !is_over() {
+            std::thread::sleep(DRAWN_EVERY);
+            let now = monitor.snapshot();
+            let (done_before, pages_before, at) = *before.get_or_insert((now.done, now.pages, Instant::now()));
+            for line in monitor.take_lines() {
+                self.line(&line);
+            }
+            let rate = (now.pages - pages_before) as f64 / at.elapsed().as_secs_f64().max(0.001);
+            let left = now.left(done_before, at.elapsed());
+            if !self.bar.is_hidden() {
+                self.bar.set_message(drawn(&now, rate, left));
+                self.bar.tick();
+            } else if told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                if self.json {
+                    println!(
+                        "{}",
+                        json!({"event": "progress", "seconds": self.started.elapsed().as_secs(), "now": now})
+                    );
+                } else if !self.quiet {
+                    eprintln!("{}", in_a_line(&now, rate, left));
+                }
+            }
+        }
+        for line in monitor.take_lines() {
+            self.line(&line);
+        }
+        self.bar.finish_and_clear();
+    }
+
+    /// A line that stays.
+    fn line(&self, text: &str) {
+        if self.json {
+            println!("{}", json!({"event": "note", "text": text}));
+        }
+        if self.bar.is_hidden() && !self.quiet {
+            eprintln!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    fn finished(&self, counts: &Counts, left: u64) -> anyhow::Result<()> {
+        if self.json {
+            println!("{}", json!({"event": "finished", "counts": counts, "left": left}));
+            return Ok(());
+        }
+        if self.quiet { Ok(()) } else { super::print_counts(counts, false) }
+    }
+}
+
+fn in_a_line(now: &Snapshot, rate: f64, left: Option<Duration>) -> String {
+    let left = left.map_or(String::new(), |left| format!(", {} left", HumanDuration(left)));
+    format!(
+        "{} of {} links done, {} pages ({rate:.1}/s, {}), {} hosts under way{left}",
+        HumanCount(now.done),
+        HumanCount(now.links),
+        HumanCount(now.pages),
+        HumanBytes(now.bytes),
+        now.hosts
+    )
+}
+
+/// The live view: one line of progress, one of what is under way, one of what was dropped.
+fn drawn(now: &Snapshot, rate: f64, left: Option<Duration>) -> String {
+    let mut lines = vec![in_a_line(now, rate, left)];
+    lines.push(match &now.paused {
+        Some(why) => format!("paused: {why}"),
+        None => format!("{} requests under way, {} sent", now.under_way, HumanCount(now.requests)),
+    });
+    let mut dropped: Vec<(&Reason, &u64)> = now.dropped.iter().collect();
+    dropped.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+    let dropped: Vec<String> =
+        dropped.iter().take(6).map(|(reason, n)| format!("{} {reason}", HumanCount(**n))).collect();
+    if !dropped.is_empty() {
+        lines.push(format!("dropped: {}", dropped.join(", ")));
+    }
+    lines.join("\n")
+}
+
+fn print_plan(plan: &Plan, settings: &Settings, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(plan)?);
+        return Ok(());
+    }
+    let time = |seconds: u64| HumanDuration(Duration::from_secs(seconds));
+    println!("{} pages of {} hosts", HumanCount(plan.pages), HumanCount(plan.hosts as u64));
+    if plan.over_budget > 0 {
+        println!("{} more links are over their domain's share", HumanCount(plan.over_budget));
+    }
+    println!("at {} ms between two requests to a host, and half a second for an answer:", settings.delay_ms);
+    println!("  the longest host takes {}", time(plan.critical_path_s));
+    println!("  {} hosts at once take {} for all", HumanCount(settings.hosts_at_once as u64), time(plan.work_s));
+    for (cap, seconds) in &plan.capped {
+        println!("  with --pages-a-domain-max {cap} the longest takes at most {}", time(*seconds));
+    }
+    println!("\nhosts with the most links:");
+    for (host, links) in &plan.longest {
+        println!("  {:>10}  {host}", HumanCount(*links));
+    }
+    Ok(())
 }

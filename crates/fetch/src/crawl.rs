@@ -1,0 +1,497 @@
+//! A whole fetch: workers over a frontier, taking up what an earlier process has left.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ledger::Outcome;
+use ledger::sort::Sorter;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::archive::{Archivist, Capture, Left, Place, unix_ms};
+use crate::frontier::{Frontier, Site};
+use crate::hosts::{Hosts, Shares, origin_of};
+use crate::journal::{Entry, Frames, frame_at};
+use crate::monitor::Monitor;
+use crate::robots::{self, Rules};
+use crate::settings::Settings;
+use crate::worker::Worker;
+
+/// The fetcher itself could not work; faults of hosts are outcomes.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// A setting that no fetcher can have.
+    #[error("{0}")]
+    Settings(String),
+    /// The place holds outcomes that were decided under other settings.
+    #[error("{} was begun with {before}, and now it is {now}", state.display())]
+    OtherSettings {
+        /// Folder of the journals.
+        state: PathBuf,
+        /// The settings that decide about outcomes, as they were.
+        before: String,
+        /// As they are now.
+        now: String,
+    },
+    /// The client could not be made.
+    #[error("cannot start the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// The archive, its journal or the frontier could not be written or read.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is not as an earlier process left it.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The list of links could not be written or read.
+    #[error(transparent)]
+    Ledger(ledger::Error),
+}
+
+impl FetchError {
+    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError + use<> {
+        let path = path.to_path_buf();
+        move |source| FetchError::Io { action, path, source }
+    }
+
+    pub(crate) fn from_ledger(error: ledger::Error) -> FetchError {
+        match error {
+            ledger::Error::Io { action, path, source } => FetchError::Io { action, path, source },
+            other => FetchError::Ledger(other),
+        }
+    }
+}
+
+/// After how much a fetch stops, cleanly and to be gone on with; nothing is a limit by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Budget {
+    /// Pages kept.
+    pub pages: Option<u64>,
+    /// Bytes of their bodies, as sent.
+    pub bytes: Option<u64>,
+    /// Time.
+    pub time: Option<Duration>,
+}
+
+/// How a fetch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every link has its outcome.
+    Complete,
+    /// The budget is spent.
+    Budget,
+    /// The user asked to stop.
+    Stopped,
+}
+
+/// Fetches for any number of tasks; what is known of hosts is shared among them.
+pub struct Fetcher {
+    settings: Settings,
+    hosts: Hosts,
+}
+
+/// What the workers of one fetch share.
+pub(crate) struct Shared<'c> {
+    pub(crate) settings: &'c Settings,
+    pub(crate) hosts: &'c Hosts,
+    pub(crate) frontier: &'c Frontier,
+    pub(crate) monitor: &'c Monitor,
+    pub(crate) done: Done,
+    pub(crate) workers: u32,
+    pub(crate) backlog_bytes: AtomicU64,
+    next_site: AtomicUsize,
+    robots_before: RobotsBefore,
+    budget: Budget,
+    started: Instant,
+    pages: AtomicU64,
+    bytes: AtomicU64,
+    failed: AtomicBool,
+    stop: &'c (dyn Fn() -> bool + Sync),
+}
+
+impl Shared<'_> {
+    pub(crate) fn shares(&self) -> Shares {
+        Shares {
+            a_domain: self.settings.requests_a_domain,
+            an_address: self.settings.requests_an_address,
+            faults_in_a_row_max: self.settings.faults_in_a_row_max,
+        }
+    }
+
+    /// The next host of the list.
+    pub(crate) fn next_site(&self) -> Option<Site> {
+        self.frontier.sites().get(self.next_site.fetch_add(1, Relaxed)).copied()
+    }
+
+    /// Whether nothing new is to be begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.failed.load(Relaxed) || (self.stop)() || self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.budget.pages.is_some_and(|most| self.pages.load(Relaxed) >= most)
+            || self.budget.bytes.is_some_and(|most| self.bytes.load(Relaxed) >= most)
+            || self.budget.time.is_some_and(|most| self.started.elapsed() >= most)
+    }
+
+    pub(crate) fn count_page(&self, len_bytes: u64) {
+        self.pages.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(len_bytes, Relaxed);
+    }
+
+    /// The rules of a URL's origin, as this process or one before it has read them.
+    pub(crate) fn rules(&self, url: &Url) -> Option<Arc<Rules>> {
+        self.hosts.rules(url).or_else(|| {
+            let (answer, asked_unix_s) = self.robots_before.find(origin_of(url))?;
+            let age = Duration::from_secs((unix_ms() / 1000).saturating_sub(asked_unix_s));
+            let left = robots::BELIEVED_FOR.checked_sub(age)?;
+            self.hosts.set_rules(url, Rules::of(&answer), Instant::now() + left);
+            self.hosts.rules(url)
+        })
+    }
+}
+
+/// Which links have an outcome already: a bit each.
+pub(crate) struct Done {
+    bits: Vec<u64>,
+    count: u64,
+}
+
+impl Done {
+    fn new(links: u64) -> Done {
+        Done { bits: vec![0; links.div_ceil(64) as usize], count: 0 }
+    }
+
+    fn insert(&mut self, id: u64) -> bool {
+        let (word, bit) = ((id / 64) as usize, 1 << (id % 64));
+        let is_new = self.bits[word] & bit == 0;
+        self.bits[word] |= bit;
+        self.count += u64::from(is_new);
+        is_new
+    }
+
+    pub(crate) fn contains(&self, id: u64) -> bool {
+        self.bits[(id / 64) as usize] & (1 << (id % 64)) != 0
+    }
+}
+
+/// Where each origin's robots.txt stands in the journals of earlier processes.
+#[derive(Default)]
+struct RobotsBefore {
+    journals: Vec<File>,
+    /// By the hash of the origin: journal, offset of the frame, when it was asked for.
+    places: HashMap<u64, (u32, u64, u64)>,
+}
+
+impl RobotsBefore {
+    fn find(&self, origin: &str) -> Option<(robots::Answer, u64)> {
+        let (journal, offset, _) = self.places.get(&xxh3_64(origin.as_bytes()))?;
+        // What cannot be read again is asked for again.
+        let entries = frame_at(&self.journals[*journal as usize], *offset).ok()?;
+        entries.into_iter().rev().find_map(|entry| match entry {
+            Entry::Robots { origin: found, answer, asked_unix_s } if found == origin => Some((answer, asked_unix_s)),
+            _ => None,
+        })
+    }
+}
+
+/// What earlier processes have left in a folder.
+struct Before {
+    done: Done,
+    robots: RobotsBefore,
+    /// For each worker that there was.
+    left: Vec<Left>,
+}
+
+/// The settings that decide about outcomes. Outcomes under others stand beside each other in no table.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Decisive {
+    body_max_bytes: u64,
+    decoded_max_bytes: u64,
+    redirects_max: usize,
+    honour: crate::Honour,
+}
+
+impl Decisive {
+    fn of(settings: &Settings) -> String {
+        let decisive = Decisive {
+            body_max_bytes: settings.body_max_bytes,
+            decoded_max_bytes: settings.decoded_max_bytes,
+            redirects_max: settings.redirects_max,
+            honour: settings.honour,
+        };
+        serde_json::to_string(&decisive).expect("numbers and names are JSON")
+    }
+}
+
+impl Fetcher {
+    /// A fetcher with these settings.
+    ///
+    /// # Errors
+    /// When the contact is no address or page, or a limit lets nothing through.
+    pub fn new(settings: Settings) -> Result<Fetcher, FetchError> {
+        if let Some(fault) = settings.fault() {
+            return Err(FetchError::Settings(fault));
+        }
+        // A second fetcher in the process finds the provider installed; that is what it wants.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Fetcher { settings, hosts: Hosts::default() })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Fetches the links of a frontier, going on where an earlier call with the same place ended.
+    ///
+    /// Every page is in a WARC file of the place, and every outcome in a journal, when this returns; [`outcomes`]
+    /// reads them. `stop` ends it after what is under way.
+    ///
+    /// # Errors
+    /// When a file cannot be written or read. Whatever a host does is an outcome.
+    pub fn run(
+        &self,
+        frontier: &Frontier,
+        place: &Place,
+        workers: u32,
+        budget: Budget,
+        monitor: &Monitor,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Ended, FetchError> {
+        for folder in [&place.archive, &place.state] {
+            std::fs::create_dir_all(folder).map_err(FetchError::at("create the folder", folder))?;
+        }
+        let before = self.take_up(frontier, place)?;
+        monitor.links.store(frontier.links(), Relaxed);
+        monitor.done.store(before.done.count, Relaxed);
+        let mut left = before.left;
+        // A journal that has no worker any more gets one, which finds nothing to ask for and closes its file.
+        let workers_now = workers.max(1).max(left.len() as u32);
+        left.resize(workers_now as usize, Left::default());
+        let shared = Shared {
+            settings: &self.settings,
+            hosts: &self.hosts,
+            frontier,
+            monitor,
+            done: before.done,
+            workers: workers_now,
+            backlog_bytes: AtomicU64::new(0),
+            next_site: AtomicUsize::new(0),
+            robots_before: before.robots,
+            budget,
+            started: Instant::now(),
+            pages: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            stop,
+        };
+        let failure = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for (worker, left) in left.into_iter().enumerate() {
+                let (shared, failure) = (&shared, &failure);
+                scope.spawn(move || {
+                    if let Err(error) = work(shared, place, worker as u32, left) {
+                        shared.failed.store(true, Relaxed);
+                        failure.lock().expect("no thread panics with it").get_or_insert(error);
+                    }
+                });
+            }
+        });
+        if let Some(error) = failure.into_inner().expect("no thread panics with it") {
+            return Err(error);
+        }
+        Ok(match () {
+            () if monitor.snapshot().done >= frontier.links() => Ended::Complete,
+            () if stop() => Ended::Stopped,
+            () => Ended::Budget,
+        })
+    }
+
+    /// Reads the journals of earlier processes: what is done, who is to be left in peace, how long files are.
+    fn take_up(&self, frontier: &Frontier, place: &Place) -> Result<Before, FetchError> {
+        let decisive = Decisive::of(&self.settings);
+        let mut before =
+            Before { done: Done::new(frontier.links()), robots: RobotsBefore::default(), left: Vec::new() };
+        let mut keys = HashSet::new();
+        for worker in 0.. {
+            let path = place.journal(worker);
+            if !path.exists() {
+                break;
+            }
+            let io = |source| FetchError::at("read", &path)(source);
+            let mut frames = Frames::open(&path).map_err(io)?;
+            let mut left = Left::default();
+            let mut is_same_list = false;
+            while let Some(frame) = frames.next_frame().map_err(io)? {
+                for entry in frame.entries {
+                    match entry {
+                        Entry::Head { settings, frontier: of } => {
+                            if settings != decisive {
+                                let (state, now) = (place.state.clone(), decisive);
+                                return Err(FetchError::OtherSettings { state, before: settings, now });
+                            }
+                            is_same_list = of == frontier.checksum();
+                        }
+                        Entry::Done { id, outcome, stored } => {
+                            if is_same_list {
+                                before.done.insert(id);
+                            } else {
+                                keys.insert(xxh3_64(outcome.key.as_bytes()));
+                            }
+                            if let Some(stored) = &stored {
+                                left.captures.push(Capture::of(&outcome, stored));
+                            }
+                        }
+                        Entry::Rest { host, until_unix_ms, faults_in_a_row } => {
+                            self.restore(&host, until_unix_ms, faults_in_a_row);
+                        }
+                        Entry::Robots { origin, asked_unix_s, .. } => {
+                            let here = (worker, frame.offset, asked_unix_s);
+                            let latest = before.robots.places.entry(xxh3_64(origin.as_bytes())).or_insert(here);
+                            if asked_unix_s >= latest.2 {
+                                *latest = here;
+                            }
+                        }
+                        Entry::Warc { number, len_bytes } => (left.number, left.warc_len_bytes) = (number, len_bytes),
+                        Entry::Sealed { number } => {
+                            (left.number, left.warc_len_bytes) = (number + 1, 0);
+                            left.captures.clear();
+                        }
+                    }
+                }
+            }
+            left.journal_len_bytes = frames.end;
+            before.robots.journals.push(File::open(&path).map_err(FetchError::at("open", &path))?);
+            before.left.push(left);
+        }
+        if !keys.is_empty() {
+            mark_done_by_key(frontier, &keys, &mut before.done)?;
+        }
+        Ok(before)
+    }
+
+    /// A host's pause goes on from an earlier process. What that process asked last may not be in the journal, so
+    /// every host it has asked rests once more.
+    fn restore(&self, host: &str, until_unix_ms: u64, faults_in_a_row: u32) {
+        let rest = Duration::from_millis(until_unix_ms.saturating_sub(unix_ms())).min(self.settings.delay_max());
+        self.hosts.restore(host, Instant::now() + rest.max(self.settings.delay()), faults_in_a_row);
+    }
+}
+
+/// After the list of links has changed: which of them have an outcome.
+fn mark_done_by_key(frontier: &Frontier, keys: &HashSet<u64>, done: &mut Done) -> Result<(), FetchError> {
+    for row in frontier.rows() {
+        let (id, row) = row.map_err(FetchError::from_ledger)?;
+        if keys.contains(&xxh3_64(row.key.as_bytes())) {
+            done.insert(id);
+        }
+    }
+    Ok(())
+}
+
+/// A worker's two threads: this one asks, the other writes.
+fn work(shared: &Shared<'_>, place: &Place, worker: u32, left: Left) -> Result<(), FetchError> {
+    let (sender, receiver) = mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(FetchError::at("start a runtime for", &place.state))?;
+    let mut archivist =
+        Archivist::open(place, worker, shared.settings, shared.monitor, &shared.backlog_bytes, shared.stop, left)?;
+    archivist.head(&Decisive::of(shared.settings), shared.frontier.checksum())?;
+    std::thread::scope(|scope| {
+        let archive = scope.spawn(move || {
+            let result = archivist.run(&receiver);
+            if result.is_err() {
+                shared.failed.store(true, Relaxed);
+            }
+            result
+        });
+        let asked = Worker::new(shared, sender).and_then(|worker| runtime.block_on(worker.run()));
+        let written = archive.join().expect("the archivist does not panic");
+        written.and(asked)
+    })
+}
+
+/// The outcomes of a fetch, one for each link of its list, sorted by domain and key. `memory_bytes` bounds the sort.
+///
+/// # Errors
+/// When a journal cannot be read, or a link has no outcome or two.
+pub fn outcomes(
+    frontier: &Frontier,
+    place: &Place,
+    memory_bytes: usize,
+) -> Result<impl Iterator<Item = Result<Outcome, FetchError>>, FetchError> {
+    let mut wanted = None;
+    let mut sorter = Sorter::<(String, String, Vec<u8>)>::new(&place.state, memory_bytes);
+    let mut seen = Done::new(frontier.links());
+    for worker in 0.. {
+        let path = place.journal(worker);
+        if !path.exists() {
+            break;
+        }
+        let io = |source| FetchError::at("read", &path)(source);
+        let mut frames = Frames::open(&path).map_err(io)?;
+        let mut is_same_list = false;
+        while let Some(frame) = frames.next_frame().map_err(io)? {
+            for entry in frame.entries {
+                match entry {
+                    Entry::Head { frontier: of, .. } => is_same_list = of == frontier.checksum(),
+                    Entry::Done { id, outcome, .. } => {
+                        let is_new = if is_same_list {
+                            seen.insert(id)
+                        } else {
+                            // Of a list that has changed since: by its key, if it is asked for at all.
+                            let ids = match &wanted {
+                                Some(ids) => ids,
+                                None => wanted.insert(ids_by_key(frontier)?),
+                            };
+                            ids.get(&xxh3_64(outcome.key.as_bytes())).is_some_and(|&id| seen.insert(id))
+                        };
+                        if is_new {
+                            let bytes = postcard::to_stdvec(&outcome).expect("an outcome is serialisable");
+                            sorter.push((outcome.domain, outcome.key, bytes)).map_err(FetchError::from_ledger)?;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    if seen.count != frontier.links() {
+        return Err(FetchError::Damaged {
+            path: place.state.clone(),
+            what: format!("{} links have no outcome", frontier.links() - seen.count),
+        });
+    }
+    let sorted = sorter.finish().map_err(FetchError::from_ledger)?;
+    Ok(sorted.map(|row| {
+        let (_, _, bytes) = row.map_err(FetchError::from_ledger)?;
+        Ok(postcard::from_bytes(&bytes).expect("it was serialised above"))
+    }))
+}
+
+fn ids_by_key(frontier: &Frontier) -> Result<HashMap<u64, u64>, FetchError> {
+    frontier
+        .rows()
+        .map(|row| row.map(|(id, row)| (xxh3_64(row.key.as_bytes()), id)).map_err(FetchError::from_ledger))
+        .collect()
+}

@@ -1,0 +1,355 @@
+//! One request and its answer, under every limit. Knows nothing of queues and pauses.
+
+use std::error::Error;
+use std::io;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use ledger::Reason;
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Version};
+use url::{Host, Position, Url};
+
+use crate::Settings;
+
+/// robots.txt is read up to here (RFC 9309 asks for at least 500 KiB).
+pub(crate) const ROBOTS_MAX_BYTES: u64 = 512 << 10;
+/// Longest URL that a redirect may lead to, as for links.
+const URL_LEN_MAX_BYTES: usize = 2048;
+/// A path in which one segment stands more often leads round and round.
+const SEGMENT_REPEATS_MAX: usize = 3;
+/// A body that nobody wants is read to its end, if it is no longer, so that the connection can be used again.
+const DRAINED_MAX_BYTES: u64 = 64 << 10;
+/// A body's rate is judged after this time.
+const RATE_AFTER: Duration = Duration::from_secs(10);
+/// Room that is kept for a body of unknown length.
+const BODY_TYPICAL_BYTES: usize = 64 << 10;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Page,
+    Robots,
+}
+
+impl Wanted {
+    fn accept(self) -> &'static str {
+        match self {
+            Wanted::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
+            Wanted::Robots => "text/plain,*/*;q=0.1",
+        }
+    }
+
+    fn coding(self) -> &'static str {
+        match self {
+            Wanted::Page => "gzip",
+            Wanted::Robots => "identity",
+        }
+    }
+}
+
+/// Why there is no page.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
+    pub(crate) status: Option<u16>,
+    /// Whether another try may end otherwise.
+    pub(crate) is_passing: bool,
+    /// This machine has no more files or ports; the host has no part in it.
+    pub(crate) is_own_fault: bool,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Refusal {
+        let is_passing = matches!(reason, Reason::ConnectFailed | Reason::TimedOut | Reason::HttpFault);
+        Refusal { reason, detail: detail.into(), status: None, is_passing, is_own_fault: false }
+    }
+
+    /// The system's answer in a chain of errors decides whose fault it is.
+    pub(crate) fn of_io(reason: Reason, what: &str, error: &io::Error) -> Refusal {
+        let detail = format!("{what}: {error}");
+        Refusal { is_own_fault: is_own_fault(error), ..Refusal::new(reason, detail) }
+    }
+
+    fn of_client(error: &reqwest::Error) -> Refusal {
+        let reason = match () {
+            () if error.is_timeout() => Reason::TimedOut,
+            () if error.is_connect() => Reason::ConnectFailed,
+            () => Reason::HttpFault,
+        };
+        let (mut detail, mut own) = (error.to_string(), false);
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            detail = format!("{detail}: {error}");
+            own |= error.downcast_ref::<io::Error>().is_some_and(is_own_fault);
+            cause = error.source();
+        }
+        Refusal { is_own_fault: own, ..Refusal::new(reason, detail) }
+    }
+
+    fn with_status(self, status: StatusCode) -> Refusal {
+        Refusal { status: Some(status.as_u16()), ..self }
+    }
+}
+
+/// Too many open files, here (24) or in the system (23), no port left (99), no memory for a socket (12, 105).
+fn is_own_fault(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 99 | 12 | 105))
+}
+
+/// Why a body is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    Disconnect,
+    Time,
+}
+
+impl Cut {
+    /// As `WARC-Truncated` names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Cut::Disconnect => "disconnect",
+            Cut::Time => "time",
+        }
+    }
+}
+
+/// An answer as it arrived.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) url: Url,
+    pub(crate) status: StatusCode,
+    pub(crate) version: Version,
+    pub(crate) headers: HeaderMap,
+    /// As sent, in its content coding.
+    pub(crate) body: Vec<u8>,
+    pub(crate) cut: Option<Cut>,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) took: Duration,
+}
+
+impl Page {
+    /// Where a redirect leads. Raw UTF-8 in the header is read as browsers do.
+    pub(crate) fn target(&self) -> Option<Url> {
+        let location = std::str::from_utf8(self.headers.get(LOCATION)?.as_bytes()).ok()?;
+        let mut target = self.url.join(location).ok()?;
+        target.set_fragment(None);
+        Some(target)
+    }
+
+    /// Retry-After, in seconds or as a date.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = value.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = httpdate::parse_http_date(value).ok()?;
+        Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
+    }
+
+    /// Content coding of the body, as the head names it.
+    pub(crate) fn coding(&self) -> &str {
+        self.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
+    /// Content type, as the head names it.
+    pub(crate) fn content_type(&self) -> Option<String> {
+        self.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+}
+
+/// Only http and https, only names: an address in a URL was never meant for the public.
+pub(crate) fn check_url(url: &Url) -> Result<(), Refusal> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Refusal::new(Reason::UnsupportedScheme, format!("{} is no scheme for pages", url.scheme())));
+    }
+    match url.host() {
+        Some(Host::Domain(_)) => {}
+        Some(address) => {
+            return Err(Refusal::new(Reason::AddressRefused, format!("the URL names the address {address}")));
+        }
+        None => return Err(Refusal::new(Reason::MalformedUrl, "the URL has no host")),
+    }
+    if url.as_str().len() > URL_LEN_MAX_BYTES {
+        return Err(Refusal::new(Reason::UrlTooLong, format!("{} bytes", url.as_str().len())));
+    }
+    Ok(())
+}
+
+/// Whether a path goes round and round, as redirects without an end do.
+pub(crate) fn repeats_itself(url: &Url) -> bool {
+    let segments: Vec<&str> = url.path().split('/').filter(|segment| !segment.is_empty()).collect();
+    segments.iter().any(|one| segments.iter().filter(|other| one == *other).count() > SEGMENT_REPEATS_MAX)
+}
+
+/// The request as it goes over the wire in HTTP/1.1, for the archive. The client writes the fields in this order.
+pub(crate) fn request_bytes(url: &Url, wanted: Wanted, user_agent: &str) -> String {
+    let path = &url[Position::BeforePath..Position::AfterQuery];
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    let (accept, coding) = (wanted.accept(), wanted.coding());
+    format!(
+        "GET {path} HTTP/1.1\r\naccept: {accept}\r\naccept-encoding: {coding}\r\nuser-agent: {user_agent}\r\nhost: {host}\r\n\r\n"
+    )
+}
+
+/// Sends one request and reads the answer, as far as it is wanted and the limits go.
+pub(crate) async fn exchange(client: &Client, url: &Url, wanted: Wanted, settings: &Settings) -> Result<Page, Refusal> {
+    let started = Instant::now();
+    let request = client.get(url.clone()).header(ACCEPT, wanted.accept()).header(ACCEPT_ENCODING, wanted.coding());
+    let to_first_byte = Duration::from_millis(settings.connect_timeout_ms + settings.first_byte_timeout_ms);
+    let to_end = Duration::from_millis(settings.page_timeout_ms);
+    let response = match tokio::time::timeout(to_first_byte.min(to_end), request.send()).await {
+        Ok(response) => response.map_err(|error| Refusal::of_client(&error))?,
+        Err(_) => {
+            return Err(Refusal::new(Reason::TimedOut, format!("no answer in {} ms", started.elapsed().as_millis())));
+        }
+    };
+    let mut page = Page {
+        url: url.clone(),
+        status: response.status(),
+        version: response.version(),
+        headers: response.headers().clone(),
+        body: Vec::new(),
+        cut: None,
+        address: response.remote_addr().map(|address| address.ip()),
+        took: started.elapsed(),
+    };
+    // What is not going to be kept is not stored; the type of a robots.txt is anybody's guess.
+    let is_wanted = match wanted {
+        Wanted::Page => page.status == StatusCode::OK && is_html(&page.headers),
+        Wanted::Robots => page.status.is_success(),
+    };
+    let limit_bytes = match wanted {
+        Wanted::Page => settings.body_max_bytes,
+        Wanted::Robots => ROBOTS_MAX_BYTES,
+    };
+    if is_wanted {
+        read_body(response, &mut page, wanted, limit_bytes, started, settings).await?;
+        page.took = started.elapsed();
+    } else {
+        drain(response, Duration::from_millis(settings.idle_timeout_ms)).await;
+    }
+    Ok(page)
+}
+
+async fn read_body(
+    mut response: Response,
+    page: &mut Page,
+    wanted: Wanted,
+    limit_bytes: u64,
+    started: Instant,
+    settings: &Settings,
+) -> Result<(), Refusal> {
+    let too_large = |what: String| Err(Refusal::new(Reason::PageTooLarge, what).with_status(page.status));
+    if let Some(len_bytes) = response.content_length()
+        && len_bytes > limit_bytes
+        && wanted == Wanted::Page
+    {
+        return too_large(format!("the body is said to have {len_bytes} bytes; {limit_bytes} are read"));
+    }
+    let claimed = response.content_length().map_or(BODY_TYPICAL_BYTES, |len| len as usize);
+    page.body.reserve(claimed.min(BODY_TYPICAL_BYTES));
+    let idle = Duration::from_millis(settings.idle_timeout_ms);
+    let to_end = Duration::from_millis(settings.page_timeout_ms);
+    let body_started = Instant::now();
+    loop {
+        let left = to_end.saturating_sub(started.elapsed());
+        let chunk = match tokio::time::timeout(idle.min(left), response.chunk()).await {
+            Ok(Ok(Some(chunk))) => chunk,
+            Ok(Ok(None)) => return Ok(()),
+            // A body that breaks off is kept as far as it came, and marked.
+            Ok(Err(_)) if !page.body.is_empty() => {
+                page.cut = Some(Cut::Disconnect);
+                return Ok(());
+            }
+            Ok(Err(error)) => return Err(Refusal::of_client(&error).with_status(page.status)),
+            Err(_) if !page.body.is_empty() => {
+                page.cut = Some(Cut::Time);
+                return Ok(());
+            }
+            Err(_) => {
+                let detail = format!("no body in {} ms", started.elapsed().as_millis());
+                return Err(Refusal::new(Reason::TimedOut, detail).with_status(page.status));
+            }
+        };
+        page.body.extend_from_slice(&chunk);
+        if page.body.len() as u64 > limit_bytes {
+            if wanted == Wanted::Robots {
+                page.body.truncate(limit_bytes as usize);
+                return Ok(());
+            }
+            return too_large(format!("the body has more than {limit_bytes} bytes"));
+        }
+        let took = body_started.elapsed();
+        if took > RATE_AFTER && (page.body.len() as f64) < settings.rate_min_bytes as f64 * took.as_secs_f64() {
+            page.cut = Some(Cut::Time);
+            return Ok(());
+        }
+    }
+}
+
+/// Reads a short body to its end; a long one costs its connection.
+async fn drain(mut response: Response, idle: Duration) {
+    if response.content_length().is_none_or(|len_bytes| len_bytes > DRAINED_MAX_BYTES) {
+        return;
+    }
+    // Whatever comes of it, the answer is known already.
+    while let Ok(Ok(Some(_))) = tokio::time::timeout(idle, response.chunk()).await {}
+}
+
+/// Undoes a body's codings under a cap, only to see how large it becomes.
+pub(crate) fn check_decoded_size(page: &Page, decoded_max_bytes: u64) -> Result<(), Refusal> {
+    let mut plain: Option<Vec<u8>> = None;
+    for coding in page.coding().rsplit(',').take(4) {
+        let body = plain.as_deref().unwrap_or(&page.body);
+        match warc::http::decode(body, coding.trim(), decoded_max_bytes) {
+            Ok(None) => {}
+            Ok(Some(decoded)) => plain = Some(decoded),
+            Err(error @ warc::http::BodyError::TooLarge { .. }) => {
+                let detail = format!("{error}; as sent it has {}", page.body.len());
+                return Err(Refusal::new(Reason::PageTooLarge, detail).with_status(page.status));
+            }
+            // Damaged or unknown: whoever reads the archive says so.
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn is_html(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/html");
+    let kind = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    matches!(kind.as_str(), "text/html" | "application/xhtml+xml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(url: &str, expected: Option<Reason>) {
+        let found = check_url(&Url::parse(url).unwrap()).err().map(|refusal| refusal.reason);
+        assert_eq!(found, expected, "{url}");
+    }
+
+    #[test]
+    fn urls_that_are_asked() {
+        check("http://a.example/", None);
+        check("ftp://a.example/", Some(Reason::UnsupportedScheme));
+        check("file:///etc/passwd", Some(Reason::UnsupportedScheme));
+        for address in ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "8.8.8.8"] {
+            check(&format!("http://{address}/"), Some(Reason::AddressRefused));
+        }
+        check(&format!("http://a.example/{}", "a".repeat(2100)), Some(Reason::UrlTooLong));
+    }
+
+    #[test]
+    fn paths_that_go_round() {
+        let check = |path: &str, expected| {
+            assert_eq!(repeats_itself(&Url::parse(&format!("http://a.example{path}")).unwrap()), expected, "{path}");
+        };
+        check("/a/b/a/b/a/b", false);
+        check("/a/a/a/a", true);
+        check("/a//b///", false);
+    }
+}

@@ -1,0 +1,110 @@
+//! What is going on, for whoever watches: counters that workers add to.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use ledger::Reason;
+use serde::Serialize;
+
+/// Counters of a fetch that is under way. Outcomes count when they are durable.
+#[derive(Debug, Default)]
+pub struct Monitor {
+    pub(crate) links: AtomicU64,
+    pub(crate) requests: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) pages: AtomicU64,
+    pub(crate) done: AtomicU64,
+    pub(crate) hosts: AtomicI64,
+    pub(crate) under_way: AtomicI64,
+    dropped: Mutex<BTreeMap<Reason, u64>>,
+    paused: Mutex<Option<String>>,
+    lines: Mutex<Vec<String>>,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// Links in all.
+    pub links: u64,
+    /// Links that have an outcome, those of earlier calls among them.
+    pub done: u64,
+    /// Pages kept in this call.
+    pub pages: u64,
+    /// Bytes of bodies received in this call, as sent.
+    pub bytes: u64,
+    /// Requests sent in this call, for robots.txt and redirects, too.
+    pub requests: u64,
+    /// Hosts that have links waiting.
+    pub hosts: i64,
+    /// Requests under way.
+    pub under_way: i64,
+    /// Links without a page in this call, by reason.
+    pub dropped: BTreeMap<Reason, u64>,
+    /// Why nothing is asked for at the moment, if nothing is.
+    pub paused: Option<String>,
+}
+
+impl Monitor {
+    /// The counters now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            links: self.links.load(Relaxed),
+            done: self.done.load(Relaxed),
+            pages: self.pages.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            requests: self.requests.load(Relaxed),
+            hosts: self.hosts.load(Relaxed),
+            under_way: self.under_way.load(Relaxed),
+            dropped: lock(&self.dropped).clone(),
+            paused: lock(&self.paused).clone(),
+        }
+    }
+
+    /// Lines for people that have come up since the last call.
+    pub fn take_lines(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.lines))
+    }
+
+    pub(crate) fn count(&self, verdict: Option<Reason>) {
+        self.done.fetch_add(1, Relaxed);
+        match verdict {
+            None => _ = self.pages.fetch_add(1, Relaxed),
+            Some(reason) => *lock(&self.dropped).entry(reason).or_default() += 1,
+        }
+    }
+
+    pub(crate) fn say(&self, line: String) {
+        lock(&self.lines).push(line);
+    }
+
+    pub(crate) fn pause(&self, why: String) {
+        if lock(&self.paused).replace(why.clone()).is_none() {
+            self.say(format!("paused: {why}"));
+        }
+    }
+
+    pub(crate) fn unpause(&self) {
+        if lock(&self.paused).take().is_some() {
+            self.say("going on".into());
+        }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        lock(&self.paused).is_some()
+    }
+}
+
+impl Snapshot {
+    /// How long the rest takes at the pace so far; none while nothing is known.
+    pub fn left(&self, done_before: u64, took: Duration) -> Option<Duration> {
+        let done_now = self.done.saturating_sub(done_before);
+        let left = self.links.saturating_sub(self.done);
+        (done_now > 0).then(|| took.mul_f64(left as f64 / done_now as f64))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("no thread panics with it")
+}

@@ -1,0 +1,64 @@
+//! What a list of links takes, before anything is sent.
+
+use std::time::Duration;
+
+use crate::crawl::FetchError;
+use crate::frontier::Frontier;
+use crate::settings::Settings;
+
+/// What an answer takes on top of the pause, roughly; hosts differ by a factor of ten.
+const ANSWER: Duration = Duration::from_millis(500);
+/// Hosts that are named.
+const LONGEST: usize = 10;
+
+/// What a list of links takes.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Plan {
+    /// Links that would be asked for.
+    pub pages: u64,
+    /// Links over their domain's share.
+    pub over_budget: u64,
+    /// Hosts.
+    pub hosts: usize,
+    /// The hosts with the most links, and how many each has.
+    pub longest: Vec<(String, u64)>,
+    /// The critical path in seconds: the host with the most links, one request after another.
+    pub critical_path_s: u64,
+    /// How long all links take with this many hosts at once, if none were longer than the others.
+    pub work_s: u64,
+    /// The critical path if no host had more than so many pages.
+    pub capped: Vec<(u64, u64)>,
+}
+
+/// Tells what fetching a list takes under these settings. Reads the list once.
+pub fn plan(frontier: &Frontier, settings: &Settings) -> Result<Plan, FetchError> {
+    let a_page_s = (settings.delay() + ANSWER).as_secs_f64();
+    // robots.txt is one request more.
+    let path_s = |links: u64| ((links + 1) as f64 * a_page_s).ceil() as u64;
+    let mut over_budget = 0;
+    for row in frontier.rows() {
+        over_budget += u64::from(row.map_err(FetchError::from_ledger)?.1.is_over);
+    }
+    let mut longest = Vec::new();
+    for &site in frontier.sites().iter().take(LONGEST) {
+        if let Some(row) = frontier.cursor(site).next() {
+            longest.push((row.map_err(FetchError::from_ledger)?.1.host, site.links));
+        }
+    }
+    let most = longest.first().map_or(0, |(_, links)| *links);
+    let requests = frontier.links() - over_budget + frontier.hosts() as u64;
+    let at_once = settings.hosts_at_once.min(frontier.hosts().max(1)) as f64;
+    Ok(Plan {
+        pages: frontier.links() - over_budget,
+        over_budget,
+        hosts: frontier.hosts(),
+        critical_path_s: path_s(most),
+        work_s: (requests as f64 * a_page_s / at_once).ceil() as u64,
+        capped: [100_000, 10_000, 1_000, 100]
+            .into_iter()
+            .filter(|&cap| cap < most)
+            .map(|cap| (cap, path_s(cap)))
+            .collect(),
+        longest,
+    })
+}

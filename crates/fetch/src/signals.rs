@@ -1,0 +1,273 @@
+//! Signals against use for training: what hosts say of their pages, and which of it is honoured.
+//!
+//! Read are `X-Robots-Tag: noai` (a convention of image sites), `tdm-reservation: 1` (TDMRep, a W3C community
+//! report), `Content-Usage: train-ai=n` (the IETF's AIPREF drafts; a header, or a line of robots.txt with or
+//! without a path) and `Content-Signal: ai-train=no` (a line of robots.txt). What stands in the page itself
+//! is for whoever reads the page. Left out: `/.well-known/tdmrep.json`, which would be one more request a host.
+
+use reqwest::header::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+/// A way of saying no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signal {
+    /// `X-Robots-Tag: noai`.
+    Noai,
+    /// `tdm-reservation: 1`.
+    TdmReservation,
+    /// `Content-Usage: train-ai=n`.
+    ContentUsage,
+    /// `Content-Signal: ai-train=no`.
+    ContentSignal,
+}
+
+impl Signal {
+    const ALL: [Signal; 4] = [Signal::Noai, Signal::TdmReservation, Signal::ContentUsage, Signal::ContentSignal];
+}
+
+impl std::str::FromStr for Signal {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Signal, String> {
+        serde_json::from_value(serde_json::Value::String(name.to_owned())).map_err(|_| {
+            format!("{name:?} is no signal; there are noai, tdm-reservation, content-usage, content-signal")
+        })
+    }
+}
+
+/// The signals that are honoured: a page that carries one is dropped. All are read and archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Signal>", into = "Vec<Signal>")]
+pub struct Honour {
+    signals: [bool; 4],
+}
+
+impl Honour {
+    /// Every signal; the default.
+    pub const ALL: Honour = Honour { signals: [true; 4] };
+
+    /// Whether a page with this signal is dropped.
+    pub fn contains(self, signal: Signal) -> bool {
+        self.signals[signal as usize]
+    }
+}
+
+impl From<Vec<Signal>> for Honour {
+    fn from(chosen: Vec<Signal>) -> Honour {
+        Honour { signals: Signal::ALL.map(|signal| chosen.contains(&signal)) }
+    }
+}
+
+impl From<Honour> for Vec<Signal> {
+    fn from(honour: Honour) -> Vec<Signal> {
+        Signal::ALL.into_iter().filter(|&signal| honour.contains(signal)).collect()
+    }
+}
+
+/// The signals in a response's head, each with the line that gives it.
+pub(crate) fn of_headers(headers: &HeaderMap) -> Vec<(Signal, String)> {
+    let values = |name: &str| -> Vec<String> {
+        headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+    };
+    let mut found = Vec::new();
+    for tag in values("x-robots-tag") {
+        if tag.split([',', ':']).any(|word| word.trim().eq_ignore_ascii_case("noai")) {
+            found.push((Signal::Noai, format!("X-Robots-Tag: {tag}")));
+        }
+    }
+    for value in values("tdm-reservation") {
+        if value.trim() == "1" {
+            found.push((Signal::TdmReservation, format!("tdm-reservation: {value}")));
+        }
+    }
+    for value in values("content-usage") {
+        if says_no(&value, "train-ai") {
+            found.push((Signal::ContentUsage, format!("Content-Usage: {value}")));
+        }
+    }
+    for value in values("content-signal") {
+        if says_no(&value, "ai-train") {
+            found.push((Signal::ContentSignal, format!("Content-Signal: {value}")));
+        }
+    }
+    found
+}
+
+/// `search=yes, ai-train=no` and `train-ai=n`: a list of a name and a yes or a no.
+fn says_no(list: &str, name: &str) -> bool {
+    list.split([',', ';']).filter_map(|item| item.split_once('=')).any(|(key, value)| {
+        key.trim().eq_ignore_ascii_case(name) && matches!(value.trim().to_ascii_lowercase().as_str(), "n" | "no")
+    })
+}
+
+/// One line of robots.txt that speaks of use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct UsageLine {
+    signal: Signal,
+    path: String,
+    is_no: bool,
+    line: String,
+}
+
+/// What the group of robots.txt that speaks to a crawler says of the use of its pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct UsageRules {
+    lines: Vec<UsageLine>,
+}
+
+impl UsageRules {
+    /// Reads the lines of the group for `agent`, or of the group for everybody; lines before any group are for
+    /// everybody, too.
+    pub(crate) fn parse(robots: &[u8], agent: &str) -> UsageRules {
+        let text = String::from_utf8_lossy(robots);
+        let (mut own, mut all, mut is_own_named) = (Vec::new(), Vec::new(), false);
+        let (mut for_own, mut for_all, mut in_agents) = (false, true, false);
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or("").trim();
+            let Some((key, value)) = line.split_once(':') else { continue };
+            let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
+            if key == "user-agent" {
+                if !in_agents {
+                    (for_own, for_all) = (false, false);
+                }
+                in_agents = true;
+                let name = value.split('/').next().unwrap_or("").trim();
+                for_own |= name.eq_ignore_ascii_case(agent);
+                for_all |= name == "*";
+                is_own_named |= for_own;
+                continue;
+            }
+            in_agents = false;
+            let Some(parsed) = usage_line(&key, value, line) else { continue };
+            if for_own {
+                own.push(parsed.clone());
+            }
+            if for_all {
+                all.push(parsed);
+            }
+        }
+        UsageRules { lines: if is_own_named { own } else { all } }
+    }
+
+    /// The signals that hold for a path (with its query): of each kind, the line of the longest path.
+    pub(crate) fn of_path(&self, path: &str) -> Vec<(Signal, String)> {
+        let mut found = Vec::new();
+        for signal in Signal::ALL {
+            let lines = self.lines.iter().filter(|line| line.signal == signal && covers(&line.path, path));
+            // Where two are as long, the no counts.
+            let decides = lines.max_by_key(|line| (line.path.len(), line.is_no));
+            if let Some(line) = decides.filter(|line| line.is_no) {
+                found.push((signal, format!("robots.txt: {}", line.line)));
+            }
+        }
+        found
+    }
+}
+
+fn usage_line(key: &str, value: &str, line: &str) -> Option<UsageLine> {
+    let (signal, name) = match key {
+        "content-usage" => (Signal::ContentUsage, "train-ai"),
+        "content-signal" => (Signal::ContentSignal, "ai-train"),
+        _ => return None,
+    };
+    let (path, list) = match value.split_once(char::is_whitespace) {
+        Some((path, list)) if path.starts_with('/') => (path, list),
+        _ => ("", value),
+    };
+    let is_no = says_no(list, name);
+    let says = is_no || list.split([',', ';']).any(|item| item.trim().to_ascii_lowercase().starts_with(name));
+    says.then(|| UsageLine { signal, path: path.to_owned(), is_no, line: line.to_owned() })
+}
+
+/// Whether a path of robots.txt covers a URL's path: a prefix, `*` for anything, `$` for the end.
+fn covers(pattern: &str, path: &str) -> bool {
+    let (pattern, to_end) = pattern.strip_suffix('$').map_or((pattern, false), |pattern| (pattern, true));
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = path.strip_prefix(parts.next().unwrap_or("")) else { return false };
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        if to_end && parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    !to_end || rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(robots: &str, path: &str, expected: &[Signal]) {
+        let found = UsageRules::parse(robots.as_bytes(), "webtext").of_path(path);
+        assert_eq!(found.iter().map(|(signal, _)| *signal).collect::<Vec<_>>(), expected, "{robots}\n{path}");
+    }
+
+    #[test]
+    fn lines_of_robots_txt() {
+        check("User-agent: *\nContent-Signal: search=yes, ai-train=no\n", "/", &[Signal::ContentSignal]);
+        check("User-agent: *\nContent-Signal: search=yes, ai-train=yes\n", "/", &[]);
+        check("Content-Usage: train-ai=n\n", "/a", &[Signal::ContentUsage]);
+        check("User-agent: other\nContent-Usage: train-ai=n\n", "/a", &[]);
+        check(
+            "User-agent: other\nUser-agent: webtext\nDisallow:\nContent-Usage: train-ai=n\n",
+            "/",
+            &[Signal::ContentUsage],
+        );
+        // Who is named does not listen to what is said to everybody.
+        check("User-agent: webtext\nAllow: /\n\nUser-agent: *\nContent-Usage: train-ai=n\n", "/", &[]);
+    }
+
+    #[test]
+    fn the_longest_path_decides() {
+        let robots = "User-agent: *\nContent-Usage: train-ai=n\nContent-Usage: /open train-ai=y\nContent-Usage: /open/not* train-ai=n";
+        check(robots, "/", &[Signal::ContentUsage]);
+        check(robots, "/open/a", &[]);
+        check(robots, "/open/nothing", &[Signal::ContentUsage]);
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, path, expected) in [
+            ("", "/a", true),
+            ("/a", "/ab", true),
+            ("/a$", "/ab", false),
+            ("/a$", "/a", true),
+            ("/*.php", "/x/y.php?z", true),
+            ("/*.php$", "/x/y.php?z", false),
+            ("/*.php$", "/x.php/y.php", true),
+            ("/a*b*c", "/a-b-c", true),
+            ("/a*b*c", "/a-c-b", false),
+        ] {
+            assert_eq!(covers(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn headers() {
+        let check = |name: &'static str, value: &str, expected: Option<Signal>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            assert_eq!(of_headers(&headers).first().map(|(signal, _)| *signal), expected, "{name}: {value}");
+        };
+        check("x-robots-tag", "noindex, noai", Some(Signal::Noai));
+        check("x-robots-tag", "otherbot: noai", Some(Signal::Noai));
+        check("x-robots-tag", "noindex", None);
+        check("tdm-reservation", "1", Some(Signal::TdmReservation));
+        check("tdm-reservation", "0", None);
+        check("content-usage", "search=y, train-ai=n", Some(Signal::ContentUsage));
+        check("content-usage", "train-ai=y", None);
+    }
+
+    #[test]
+    fn a_choice_of_signals_is_a_list() {
+        let honour: Honour = serde_json::from_str(r#"["noai","content-usage"]"#).unwrap();
+        assert!(honour.contains(Signal::Noai) && !honour.contains(Signal::TdmReservation));
+        assert_eq!(serde_json::to_string(&honour).unwrap(), r#"["noai","content-usage"]"#);
+        assert!("nothing".parse::<Signal>().unwrap_err().contains("no signal"));
+    }
+}

@@ -1,0 +1,579 @@
+//! One worker: a heap of hosts on the time at which each may be asked again, and the requests under way.
+//!
+//! A worker never sleeps on a host. It takes the host that is due next, sends it one request, and puts it back with
+//! the time of the next; a redirect to another host moves the link into that host's queue.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use ledger::Reason;
+use reqwest::{Client, StatusCode};
+use url::Url;
+
+use crate::FetchError;
+use crate::address::Names;
+use crate::archive::{Finished, Note, refusal_over_budget};
+use crate::crawl::Shared;
+use crate::exchange::{self, Page, Refusal, Wanted, check_url, exchange};
+use crate::frontier::{Cursor, Row};
+use crate::hosts::{Claim, Fault, host_of, origin_of};
+use crate::robots::{self, Answer, Rules};
+use crate::signals;
+
+/// How soon a worker looks again whether it is to stop.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Links of one host that get their outcome without a request before others have their turn.
+const LINKS_A_TURN: usize = 256;
+/// Links to be tried again that a host may have before they come first.
+const AGAIN_MAX: usize = 64;
+/// Bytes that may wait for the disk before no more is asked for.
+const BACKLOG_MAX_BYTES: u64 = 64 << 20;
+/// How long nothing new is begun after this machine ran out of files or ports.
+const OWN_FAULT_PAUSE: Duration = Duration::from_millis(500);
+
+/// A link on its way.
+struct Job {
+    id: u64,
+    row: Row,
+    /// The URL to ask for next.
+    url: Url,
+    /// The URLs that redirected, in their order.
+    via: Vec<Url>,
+    tries: u32,
+}
+
+/// What is to be asked of one host.
+#[derive(Default)]
+struct Queue {
+    /// Its own links that were not begun.
+    own: Option<Cursor>,
+    /// Links that come first: begun ones, and those that a redirect led here.
+    first: VecDeque<Job>,
+    /// Links that failed and are tried again.
+    again: VecDeque<Job>,
+}
+
+/// A request's end.
+struct Landed {
+    host: Box<str>,
+    job: Job,
+    end: End,
+    took: Duration,
+}
+
+enum End {
+    /// Its address has its share of requests already.
+    Crowded,
+    /// robots.txt came first.
+    Rules(Answer),
+    Answered(Box<Page>),
+    Failed(Refusal),
+}
+
+/// A worker with its queues.
+pub(crate) struct Worker<'c> {
+    shared: &'c Shared<'c>,
+    client: Client,
+    names: Names,
+    notes: Sender<Note>,
+    queues: HashMap<Box<str>, Queue>,
+    /// When each waiting host may be asked; every queue is here once, or its host is being asked.
+    due: BinaryHeap<Reverse<(Instant, u64, Box<str>)>>,
+    turn: u64,
+    requests_max: usize,
+    resumes_at: Instant,
+    failure: Cell<Option<FetchError>>,
+}
+
+impl<'c> Worker<'c> {
+    pub(crate) fn new(shared: &'c Shared<'c>, notes: Sender<Note>) -> Result<Worker<'c>, FetchError> {
+        let names = Names::default();
+        let client = Client::builder()
+            .user_agent(shared.settings.user_agent())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .dns_resolver(Arc::new(names.clone()))
+            .connect_timeout(Duration::from_millis(shared.settings.connect_timeout_ms))
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(shared.settings.delay() * 2 + Duration::from_secs(5))
+            .build()
+            .map_err(FetchError::Client)?;
+        Ok(Worker {
+            shared,
+            client,
+            names,
+            notes,
+            queues: HashMap::new(),
+            due: BinaryHeap::new(),
+            turn: 0,
+            requests_max: shared.settings.requests_at_once.div_ceil(shared.workers as usize),
+            resumes_at: Instant::now(),
+            failure: Cell::new(None),
+        })
+    }
+
+    /// Fetches until nothing is left, or it is to stop; then waits for what is under way.
+    pub(crate) async fn run(mut self) -> Result<(), FetchError> {
+        let mut flights = FuturesUnordered::new();
+        loop {
+            let is_ending = self.shared.is_ending() || self.has_failed();
+            if !is_ending {
+                self.take_hosts()?;
+                while flights.len() < self.requests_max
+                    && let Some((host, job)) = self.next_request()
+                {
+                    flights.push(ask(self.shared, self.client.clone(), self.names.clone(), host, job));
+                    self.shared.monitor.under_way.fetch_add(1, Relaxed);
+                }
+            }
+            if flights.is_empty() && (is_ending || self.queues.is_empty()) {
+                break;
+            }
+            let wakes = self.due.peek().map_or(LOOK_AGAIN, |Reverse((at, ..))| {
+                at.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), LOOK_AGAIN)
+            });
+            tokio::select! {
+                Some(landed) = flights.next(), if !flights.is_empty() => {
+                    self.shared.monitor.under_way.fetch_sub(1, Relaxed);
+                    self.land(landed, flights.len());
+                }
+                () = tokio::time::sleep(wakes) => {}
+            }
+        }
+        for host in self.queues.keys() {
+            self.shared.hosts.leave(host);
+        }
+        self.shared.monitor.hosts.fetch_sub(self.queues.len() as i64, Relaxed);
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn has_failed(&mut self) -> bool {
+        self.failure.get_mut().is_some()
+    }
+
+    /// Begins hosts of the list until enough are under way.
+    fn take_hosts(&mut self) -> Result<(), FetchError> {
+        let most = self.shared.settings.hosts_at_once.div_ceil(self.shared.workers as usize);
+        while self.queues.len() < most
+            && let Some(site) = self.shared.next_site()
+        {
+            let mut cursor = self.shared.frontier.cursor(site);
+            let Some((id, row)) = self.next_undone(&mut cursor)? else { continue };
+            let host: Box<str> = row.host.as_str().into();
+            let job = self.job(id, row);
+            let queue = self.queue(&host);
+            queue.own = Some(cursor);
+            queue.first.extend(job);
+        }
+        Ok(())
+    }
+
+    /// The next link of a host that has no outcome from an earlier process.
+    fn next_undone(&self, cursor: &mut Cursor) -> Result<Option<(u64, Row)>, FetchError> {
+        for row in cursor {
+            let (id, row) = row.map_err(FetchError::from_ledger)?;
+            if !self.shared.done.contains(id) {
+                return Ok(Some((id, row)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A link that is begun; none when its outcome is clear at once.
+    fn job(&self, id: u64, row: Row) -> Option<Job> {
+        let refusal = match Url::parse(&row.url) {
+            _ if row.is_over => refusal_over_budget(),
+            Err(error) => Refusal::new(Reason::MalformedUrl, error.to_string()),
+            Ok(url) => return Some(Job { id, row, url, via: Vec::new(), tries: 0 }),
+        };
+        self.note(Note::Finished(Box::new(Finished {
+            id,
+            row,
+            url: None,
+            result: Err(refusal),
+            via: Vec::new(),
+            signals: Vec::new(),
+        })));
+        None
+    }
+
+    /// The queue of a host, which is begun if there is none.
+    fn queue(&mut self, host: &str) -> &mut Queue {
+        if !self.queues.contains_key(host) {
+            self.queues.insert(host.into(), Queue::default());
+            self.shared.hosts.enter(host);
+            self.shared.monitor.hosts.fetch_add(1, Relaxed);
+            self.put_back(host.into(), Instant::now());
+        }
+        self.queues.get_mut(host).expect("it is there")
+    }
+
+    fn put_back(&mut self, host: Box<str>, at: Instant) {
+        self.turn += 1;
+        self.due.push(Reverse((at, self.turn, host)));
+    }
+
+    /// The next link that may be asked for now, its host claimed.
+    fn next_request(&mut self) -> Option<(Box<str>, Job)> {
+        let now = Instant::now();
+        if self.resumes_at > now
+            || self.shared.monitor.is_paused()
+            || self.shared.backlog_bytes.load(Relaxed) > BACKLOG_MAX_BYTES
+        {
+            return None;
+        }
+        while let Some(Reverse((at, ..))) = self.due.peek() {
+            if *at > now {
+                return None;
+            }
+            let Reverse((_, _, host)) = self.due.pop()?;
+            if let Some(job) = self.take_turn(&host, now) {
+                return Some((host, job));
+            }
+        }
+        None
+    }
+
+    /// A host's turn: its next link that needs a request and may have it. Otherwise the host is put back, or is done.
+    fn take_turn(&mut self, host: &str, now: Instant) -> Option<Job> {
+        for _ in 0..LINKS_A_TURN {
+            let Some(job) = self.next_job(host) else {
+                self.drop_queue(host);
+                return None;
+            };
+            let Some(job) = self.allowed(job) else { continue };
+            match self.shared.hosts.claim(host, self.shared.shares(), now) {
+                Claim::Granted => return Some(job),
+                Claim::GivenUp(faults) => {
+                    let refusal = Refusal::new(Reason::HostGivenUp, format!("{faults} faults in a row"));
+                    self.finish(job, Err(refusal));
+                }
+                Claim::Later(at) => {
+                    self.queue(host).first.push_front(job);
+                    self.put_back(host.into(), at);
+                    return None;
+                }
+            }
+        }
+        self.put_back(host.into(), now);
+        None
+    }
+
+    fn next_job(&mut self, host: &str) -> Option<Job> {
+        loop {
+            let queue = self.queues.get_mut(host)?;
+            if let Some(job) = queue.first.pop_front() {
+                return Some(job);
+            }
+            if queue.again.len() < AGAIN_MAX
+                && let Some(mut cursor) = queue.own.take()
+            {
+                match self.next_undone(&mut cursor) {
+                    Ok(None) => {}
+                    Ok(Some((id, row))) => {
+                        let job = self.job(id, row);
+                        self.queue(host).own = Some(cursor);
+                        match job {
+                            Some(job) => return Some(job),
+                            None => continue,
+                        }
+                    }
+                    Err(error) => self.failure.set(Some(error)),
+                }
+            }
+            return self.queues.get_mut(host)?.again.pop_front();
+        }
+    }
+
+    fn drop_queue(&mut self, host: &str) {
+        self.queues.remove(host);
+        self.shared.monitor.hosts.fetch_sub(1, Relaxed);
+        for name in self.shared.hosts.leave(host) {
+            self.names.forget(&name);
+        }
+    }
+
+    /// A link that neither its URL nor known rules forbid; otherwise it ends here.
+    fn allowed(&self, job: Job) -> Option<Job> {
+        if let Err(refusal) = check_url(&job.url) {
+            self.finish(job, Err(refusal));
+            return None;
+        }
+        let Some(rules) = self.shared.rules(&job.url) else { return Some(job) };
+        if let Some((reason, detail)) = rules.refusal(&job.url) {
+            self.finish(job, Err(Refusal { is_passing: false, ..Refusal::new(reason, detail) }));
+            return None;
+        }
+        let signals = rules.signals(&job.url);
+        if let Some((_, line)) = signals.iter().find(|(signal, _)| self.shared.settings.honour.contains(*signal)) {
+            self.finish(job, Err(Refusal::new(Reason::OptedOut, line.clone())));
+            return None;
+        }
+        Some(job)
+    }
+
+    /// What a request's end means for its host and for its link.
+    fn land(&mut self, landed: Landed, under_way: usize) {
+        let Landed { host, mut job, end, took } = landed;
+        let now = Instant::now();
+        match end {
+            End::Crowded => {
+                self.shared.hosts.release(&host, now, Fault::Unknown);
+                self.queue(&host).first.push_front(job);
+                self.put_back(host, now + Duration::from_millis(50));
+            }
+            End::Rules(answer) => self.answered_rules(host, job, answer, took),
+            End::Failed(refusal) if refusal.is_own_fault => {
+                self.shared.hosts.release(&host, now, Fault::Unknown);
+                self.queue(&host).first.push_front(job);
+                self.put_back(host, now + OWN_FAULT_PAUSE);
+                self.requests_max = (under_way / 2).max(1);
+                self.resumes_at = now + OWN_FAULT_PAUSE;
+                let line = format!("{}; going on with {} requests at once", refusal.detail, self.requests_max);
+                self.shared.monitor.say(line);
+            }
+            End::Failed(refusal) => {
+                let rules = self.shared.rules(&job.url);
+                let rest = self.pause(took, rules.as_deref(), None);
+                let fault = if refusal.is_passing { Fault::One } else { Fault::Unknown };
+                job.tries += 1;
+                let is_last = !refusal.is_passing || job.tries >= self.shared.settings.tries_max;
+                if is_last {
+                    self.finish(job, Err(refusal));
+                } else {
+                    self.queue(&host).again.push_back(job);
+                }
+                self.release(host, rest, fault);
+            }
+            End::Answered(page) => self.answered(host, job, *page),
+        }
+    }
+
+    /// An origin's rules are known now, unless they could not be read: then they are asked for again, and after the
+    /// last try nothing is allowed there.
+    fn answered_rules(&mut self, host: Box<str>, mut job: Job, answer: Answer, took: Duration) {
+        let is_passing = match &answer {
+            Answer::Unreachable(reason, _) => *reason != Reason::AddressRefused,
+            Answer::Text(_) | Answer::Absent => false,
+        };
+        job.tries += 1;
+        let fault = if is_passing { Fault::One } else { Fault::None };
+        let mut rest = self.pause(took, None, None);
+        if !is_passing || job.tries >= self.shared.settings.tries_max {
+            let rules = Rules::of(&answer);
+            rest = self.pause(took, Some(&rules), None);
+            self.shared.hosts.set_rules(&job.url, rules, Instant::now() + robots::BELIEVED_FOR);
+            self.note(Note::Robots { origin: origin_of(&job.url).to_owned(), answer });
+            job.tries = 0;
+        }
+        self.queue(&host).first.push_front(job);
+        self.release(host, rest, fault);
+    }
+
+    fn answered(&mut self, host: Box<str>, mut job: Job, page: Page) {
+        let rules = self.shared.rules(&job.url);
+        let is_busy = matches!(page.status.as_u16(), 429 | 503);
+        let retry_after = page.retry_after().filter(|_| is_busy);
+        let rest = self.pause(page.took, rules.as_deref(), retry_after);
+        let is_fault = page.status.is_server_error() || is_busy;
+        self.shared.monitor.bytes.fetch_add(page.body.len() as u64, Relaxed);
+        job.tries += 1;
+        if is_busy && job.tries < self.shared.settings.tries_max {
+            self.queue(&host).first.push_front(job);
+        } else if page.status.is_redirection() && page.target().is_some() {
+            self.redirect(job, &page);
+        } else {
+            let signals = signals::of_headers(&page.headers);
+            let result = self.accepted(page, &signals);
+            self.finish_with(job, result, signals.into_iter().map(|(_, line)| line).collect());
+        }
+        self.release(host, rest, if is_fault { Fault::One } else { Fault::None });
+    }
+
+    /// Moves a link into the queue of the host that a redirect names, each hop through its rules and pause.
+    fn redirect(&mut self, mut job: Job, page: &Page) {
+        let target = page.target().expect("the caller has looked");
+        let refuse = |reason, detail: String| Refusal {
+            status: Some(page.status.as_u16()),
+            is_passing: false,
+            ..Refusal::new(reason, detail)
+        };
+        job.via.push(job.url.clone());
+        let refusal = if job.via.contains(&target) {
+            Some(refuse(Reason::TooManyRedirects, "the redirects go in a circle".into()))
+        } else if job.via.len() > self.shared.settings.redirects_max {
+            let most = self.shared.settings.redirects_max;
+            Some(refuse(Reason::TooManyRedirects, format!("more than {most} redirects")))
+        } else if exchange::repeats_itself(&target) {
+            Some(refuse(Reason::TooManyRedirects, format!("{target} repeats itself")))
+        } else {
+            check_url(&target).err()
+        };
+        job.url = target;
+        job.tries = 0;
+        match refusal {
+            Some(refusal) => self.finish(job, Err(refusal)),
+            None => {
+                let host: Box<str> = host_of(&job.url).into();
+                self.queue(&host).first.push_back(job);
+            }
+        }
+    }
+
+    /// The policy on what arrived: status, signals, type, size.
+    fn accepted(&self, page: Page, found: &[(signals::Signal, String)]) -> Result<Page, Refusal> {
+        let refuse = |reason, detail: String| {
+            let refusal = Refusal::new(reason, detail);
+            Err(Refusal { status: Some(page.status.as_u16()), is_passing: false, ..refusal })
+        };
+        if page.status != StatusCode::OK {
+            return refuse(Reason::HttpStatus, format!("status {}", page.status.as_u16()));
+        }
+        if let Some((_, line)) = found.iter().find(|(signal, _)| self.shared.settings.honour.contains(*signal)) {
+            return refuse(Reason::OptedOut, line.clone());
+        }
+        if !exchange::is_html(&page.headers) {
+            return refuse(Reason::NotHtml, page.content_type().unwrap_or_default());
+        }
+        exchange::check_decoded_size(&page, self.shared.settings.decoded_max_bytes)?;
+        Ok(page)
+    }
+
+    /// How long the host is left in peace: the setting, five times its answer's time, its Crawl-delay, or
+    /// the Retry-After of a host that is busy; whichever is longest, up to the limit.
+    fn pause(&self, took: Duration, rules: Option<&Rules>, retry_after: Option<Duration>) -> Duration {
+        let settings = self.shared.settings;
+        // Slow answers lengthen the pause tenfold at most.
+        let adapted = settings.delay().max((5 * took).min(10 * settings.delay()));
+        let crawl_delay = rules.map(Rules::crawl_delay).unwrap_or_default();
+        adapted.max(crawl_delay).max(retry_after.unwrap_or_default()).min(settings.delay_max())
+    }
+
+    /// Ends a claim and puts the host back. Faults in a row double the pause each.
+    fn release(&mut self, host: Box<str>, rest: Duration, fault: Fault) {
+        let settings = self.shared.settings;
+        let before = self.shared.hosts.faults_in_a_row(&host) + u32::from(fault == Fault::One);
+        let doubled = if fault == Fault::One { rest * 2u32.pow(before.saturating_sub(1).min(10)) } else { rest };
+        let until = Instant::now() + doubled.min(settings.delay_max().max(rest));
+        let faults_in_a_row = self.shared.hosts.release(&host, until, fault);
+        self.note(Note::Rest { host: host.clone(), until, faults_in_a_row });
+        self.put_back(host, until);
+    }
+
+    fn finish(&self, job: Job, result: Result<Page, Refusal>) {
+        self.finish_with(job, result, Vec::new());
+    }
+
+    fn finish_with(&self, job: Job, result: Result<Page, Refusal>, signals: Vec<String>) {
+        if let Ok(page) = &result {
+            self.shared.count_page(page.body.len() as u64);
+        }
+        self.note(Note::Finished(Box::new(Finished {
+            id: job.id,
+            row: job.row,
+            url: Some(job.url),
+            result,
+            via: job.via,
+            signals,
+        })));
+    }
+
+    fn note(&self, note: Note) {
+        self.shared.backlog_bytes.fetch_add(note.len_bytes(), Relaxed);
+        // The archivist ends early only with an error, which ends the whole.
+        let _ = self.notes.send(note);
+    }
+}
+
+/// Sends a claimed host one request: for its robots.txt, if that is not known, else for the link.
+async fn ask(shared: &Shared<'_>, client: Client, names: Names, host: Box<str>, job: Job) -> Landed {
+    let started = Instant::now();
+    let limit = Duration::from_millis(shared.settings.connect_timeout_ms);
+    let url = job.url.clone();
+    let answer = async {
+        let addresses = names.look_up(url.host_str().unwrap_or(""), limit).await?;
+        if !shared.hosts.settle_address(&host, addresses[0], shared.shares()) {
+            return Ok(End::Crowded);
+        }
+        if shared.rules(&url).is_none() {
+            return Ok(End::Rules(ask_robots(shared, &client, &names, &url).await?));
+        }
+        shared.monitor.requests.fetch_add(1, Relaxed);
+        Ok(End::Answered(Box::new(exchange(&client, &url, Wanted::Page, shared.settings).await?)))
+    };
+    let end = answer.await.unwrap_or_else(End::Failed);
+    Landed { host, job, end, took: started.elapsed() }
+}
+
+/// An origin's robots.txt, redirects followed to wherever they lead. An error is this machine's own.
+async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &Url) -> Result<Answer, Refusal> {
+    let Ok(mut at) = url.join("/robots.txt") else { return Ok(Answer::Absent) };
+    // RFC 9309 asks for at least five redirects, which may lead to other hosts.
+    for _ in 0..=5 {
+        let page = match ask_robots_at(shared, client, names, url, &at).await {
+            Err(refusal) if refusal.is_own_fault => return Err(refusal),
+            Err(refusal) => return Ok(Answer::Unreachable(refusal.reason, refusal.detail)),
+            Ok(page) => page,
+        };
+        let status = page.status.as_u16();
+        match status {
+            200..=299 => {
+                // Asked for as it is; some servers compress all the same.
+                return Ok(match warc::http::decode(&page.body, page.coding(), exchange::ROBOTS_MAX_BYTES) {
+                    Ok(plain) => Answer::Text(plain.unwrap_or(page.body)),
+                    Err(error) => Answer::Unreachable(Reason::RobotsDisallowed, error.to_string()),
+                });
+            }
+            429 | 500.. => return Ok(Answer::Unreachable(Reason::RobotsDisallowed, format!("status {status}"))),
+            300..=399 => {}
+            _ => return Ok(Answer::Absent),
+        }
+        match page.target() {
+            Some(next) => at = next,
+            None => return Ok(Answer::Absent),
+        }
+    }
+    Ok(Answer::Absent)
+}
+
+/// One hop on the way to a robots.txt. Another host is claimed for it, and left its pause; whoever waits for it too
+/// long gives up, since two hosts could be waiting for each other.
+async fn ask_robots_at(
+    shared: &Shared<'_>,
+    client: &Client,
+    names: &Names,
+    url: &Url,
+    at: &Url,
+) -> Result<Page, Refusal> {
+    check_url(at)?;
+    let limit = Duration::from_millis(shared.settings.connect_timeout_ms);
+    let other = (host_of(at) != host_of(url)).then(|| host_of(at).to_owned());
+    if let Some(other) = &other {
+        let gives_up = Instant::now() + Duration::from_millis(shared.settings.page_timeout_ms);
+        loop {
+            match shared.hosts.claim(other, shared.shares(), Instant::now()) {
+                Claim::Granted => break,
+                Claim::Later(when) if when < gives_up => tokio::time::sleep_until(when.into()).await,
+                _ => return Err(Refusal::new(Reason::TimedOut, format!("{other}, where it is to be, is busy"))),
+            }
+        }
+    }
+    let page = async {
+        names.look_up(at.host_str().unwrap_or(""), limit).await?;
+        shared.monitor.requests.fetch_add(1, Relaxed);
+        exchange(client, at, Wanted::Robots, shared.settings).await
+    };
+    let page = page.await;
+    if let Some(other) = &other {
+        shared.hosts.release(other, Instant::now() + shared.settings.delay(), Fault::Unknown);
+    }
+    page
+}
