@@ -8,10 +8,12 @@
 //!
 //! Left out: zstd dictionaries, CDXJ, deduplicating `revisit` records.
 
+mod headers;
 pub mod http;
 mod members;
 mod reader;
 mod writer;
 
+pub use headers::Headers;
 pub use reader::{BREAKS_OFF, Event, Kind, Location, Reader, Record, WarcError};
 pub use writer::{Date, NewRecord, Writer, payload_digest, record_id};

@@ -4,11 +4,16 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::headers::Headers;
 use crate::members::Members;
 
 /// The longest header line, and the most header lines, that are believed.
 const HEADER_LINE_MAX_BYTES: usize = 64 << 10;
 const HEADER_LINES_MAX: usize = 256;
+/// How often a search for the next record may begin again inside one compressed member; each inflates it anew.
+const RETURNS_MAX: u32 = 100;
+/// A block of a plain file that claims more than this is first held against the file's length.
+const CLAIM_BYTES: u64 = 1 << 20;
 /// What [`Event::Malformed`] says of an archive that was cut off.
 pub const BREAKS_OFF: &str = "the file ends in the middle of a record";
 
@@ -48,7 +53,13 @@ pub enum Kind {
     Request,
     /// A capture that refers to an earlier one.
     Revisit,
-    /// Anything else: metadata, conversion, continuation, unknown types.
+    /// What a crawler notes about another record.
+    Metadata,
+    /// Another form of a record's content, such as the plain text in WET files.
+    Conversion,
+    /// A later part of a record that was written in segments.
+    Continuation,
+    /// A type that the standard does not have.
     Other,
 }
 
@@ -60,7 +71,7 @@ pub struct Record {
     /// Its type.
     pub kind: Kind,
     /// Header fields in their order; an ARC record's are given WARC names.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     /// The block, cut at the reader's limit.
     pub body: Vec<u8>,
     /// The block's length as the record claims it.
@@ -70,8 +81,7 @@ pub struct Record {
 impl Record {
     /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+        self.headers.get(name)
     }
 
     /// `WARC-Target-URI` without the angle brackets that WARC/1.0 examples led some writers to.
@@ -100,14 +110,22 @@ pub enum Event {
     },
 }
 
-/// A streaming reader. Memory: one record up to the limit.
+/// A streaming reader. Memory: one record up to the limit, and some megabytes of buffers.
 pub struct Reader {
     path: PathBuf,
     members: Members,
     limit_bytes: u64,
     /// Whether a member is open.
     open: bool,
+    /// The current line, and the header lines of a record.
     line: Vec<u8>,
+    head: Vec<u8>,
+    /// A record whose first line is in `line` already: the search for it ended there.
+    found: Option<Location>,
+    /// Whether the file has had ARC records, so that damage may be followed by some.
+    is_arc: bool,
+    /// Searches that began again inside the member at this offset.
+    returns: (u64, u32),
 }
 
 /// Why a record could not be read.
@@ -136,7 +154,17 @@ impl Reader {
             offset: 0,
             source,
         })?;
-        Ok(Reader { path: path.to_path_buf(), members, limit_bytes, open: false, line: Vec::new() })
+        Ok(Reader {
+            path: path.to_path_buf(),
+            members,
+            limit_bytes,
+            open: false,
+            line: Vec::new(),
+            head: Vec::new(),
+            found: None,
+            is_arc: false,
+            returns: (0, 0),
+        })
     }
 
     /// Bytes of the file taken in so far, for progress.
@@ -151,6 +179,7 @@ impl Reader {
     }
 
     fn try_seek(&mut self, offset: u64, within: u64) -> io::Result<()> {
+        self.found = None;
         self.members.seek(offset)?;
         self.open = self.members.next_member()?;
         while self.open && self.members.within < within {
@@ -167,14 +196,26 @@ impl Reader {
     /// The next record or malformed part; `None` at the end of the file.
     #[expect(clippy::should_implement_trait, reason = "an error ends the file, which Iterator cannot say")]
     pub fn next(&mut self) -> Result<Option<Event>, WarcError> {
+        if let Some(location) = self.found.take() {
+            return self.record_or_fault(location).map(Some);
+        }
         let location = match self.start_of_record() {
             Ok(None) => return Ok(None),
             Ok(Some(location)) => location,
             Err(fault) => return self.recover(self.here(), fault).map(Some),
         };
-        match self.read_record(location) {
-            Ok(record) => Ok(Some(Event::Record(record))),
+        match self.read_header_line() {
+            Ok(()) => self.record_or_fault(location).map(Some),
             Err(fault) => self.recover(location, fault).map(Some),
+        }
+    }
+
+    /// The record at `location`, whose first line is read.
+    fn record_or_fault(&mut self, location: Location) -> Result<Event, WarcError> {
+        let result = if self.line.starts_with(b"WARC/") { self.read_warc(location) } else { self.read_arc(location) };
+        match result {
+            Ok(record) => Ok(Event::Record(record)),
+            Err(fault) => self.recover(location, fault),
         }
     }
 
@@ -207,16 +248,11 @@ impl Reader {
         }
     }
 
-    fn read_record(&mut self, location: Location) -> Result<Record, Fault> {
-        self.read_line()?;
-        if self.line.starts_with(b"WARC/") { self.read_warc(location) } else { self.read_arc(location) }
-    }
-
     fn read_warc(&mut self, location: Location) -> Result<Record, Fault> {
-        let mut headers: Vec<(String, String)> = Vec::with_capacity(12);
+        self.head.clear();
         let mut lines = 0;
         loop {
-            self.read_line()?;
+            self.read_header_line()?;
             if self.line.is_empty() {
                 break;
             }
@@ -224,84 +260,88 @@ impl Reader {
             if lines > HEADER_LINES_MAX {
                 return Err(Fault::Malformed("more header lines than any writer has".into()));
             }
-            let line = String::from_utf8_lossy(&self.line);
-            if line.starts_with([' ', '\t']) {
-                if let Some((_, value)) = headers.last_mut() {
-                    value.push(' ');
-                    value.push_str(line.trim());
-                }
-            } else if let Some((name, value)) = line.split_once(':') {
-                headers.push((name.trim().to_owned(), value.trim().to_owned()));
-            } else {
+            if !self.line.starts_with(b" ") && !self.line.starts_with(b"\t") && !self.line.contains(&b':') {
                 return Err(Fault::Malformed("a header line without a colon".into()));
             }
+            self.head.extend_from_slice(&self.line);
+            self.head.push(b'\n');
         }
-        let find = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str());
-        let len_bytes: u64 = find("Content-Length")
+        let headers = Headers::parse(&self.head);
+        let len_bytes: u64 = headers
+            .get("Content-Length")
             .and_then(|value| value.parse().ok())
             .ok_or_else(|| Fault::Malformed("no Content-Length that is a number".into()))?;
-        let kind = match find("WARC-Type").unwrap_or("").to_ascii_lowercase().as_str() {
-            "warcinfo" => Kind::Warcinfo,
-            "response" => Kind::Response,
-            "resource" => Kind::Resource,
-            "request" => Kind::Request,
-            "revisit" => Kind::Revisit,
-            _ => Kind::Other,
-        };
+        let kind = Kind::named(headers.get("WARC-Type").unwrap_or(""));
         let body = self.read_body(len_bytes)?;
         Ok(Record { location, kind, headers, body, len_bytes })
     }
 
-    /// An ARC record: one line `URL IP date type length` (version 2 has five more before the length).
     fn read_arc(&mut self, location: Location) -> Result<Record, Fault> {
         let line = String::from_utf8_lossy(&self.line).into_owned();
-        let fields: Vec<&str> = line.split(' ').collect();
-        let len_bytes = fields.last().and_then(|len| len.trim().parse::<u64>().ok());
-        let (true, Some(len_bytes)) = (matches!(fields.len(), 5 | 10) && fields[0].contains(':'), len_bytes) else {
-            return Err(Fault::Malformed("neither a WARC nor an ARC record begins here".into()));
+        let Some(arc) = ArcLine::parse(&line) else {
+            return Err(Fault::Malformed(self.not_a_record(location)));
         };
+        self.is_arc = true;
+        let len_bytes = arc.len_bytes;
         let body = self.read_body(len_bytes)?;
         let kind = match () {
-            () if fields[0].starts_with("filedesc:") => Kind::Warcinfo,
+            () if arc.target.starts_with("filedesc:") => Kind::Warcinfo,
             () if body.starts_with(b"HTTP/") => Kind::Response,
             () => Kind::Resource,
         };
         let headers = [
-            ("WARC-Target-URI", fields[0]),
-            ("WARC-IP-Address", fields[1]),
-            ("WARC-Date", fields[2]),
-            ("Content-Type", fields[3]),
+            ("WARC-Target-URI", arc.target),
+            ("WARC-IP-Address", arc.address),
+            ("WARC-Date", arc.date),
+            ("Content-Type", arc.content_type),
         ];
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Ok(Record { location, kind, headers, body, len_bytes })
+        Ok(Record { location, kind, headers: headers.into_iter().collect(), body, len_bytes })
     }
 
-    /// Reads a line into `self.line`, without its end.
-    fn read_line(&mut self) -> Result<(), Fault> {
+    /// What stands at a place where a record should begin.
+    fn not_a_record(&self, location: Location) -> String {
+        let what = match self.line.as_slice() {
+            [b'P', b'K', 3, 4, ..] if location.within == 0 => "a ZIP file, such as a WACZ, whose archives must be taken out",
+            [4, 0x22, 0x4d, 0x18, ..] if location.within == 0 => "an LZ4 file, which is not read",
+            _ => "neither a WARC nor an ARC record begins here",
+        };
+        what.to_owned()
+    }
+
+    /// Reads a header line into `self.line`, without its end.
+    fn read_header_line(&mut self) -> Result<(), Fault> {
+        if self.read_line()? { Ok(()) } else { Err(Fault::Malformed("a header line longer than 64 KiB".into())) }
+    }
+
+    /// Reads a line into `self.line`, without its end; `false` when it is too long, and its rest still to be read.
+    fn read_line(&mut self) -> io::Result<bool> {
         self.line.clear();
         loop {
             let bytes = self.members.fill_buf()?;
             if bytes.is_empty() {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let found = memchr::memchr(b'\n', bytes);
-            let n = found.unwrap_or(bytes.len());
+            let end = memchr::memchr(b'\n', bytes);
+            let n = end.unwrap_or(bytes.len());
+            if self.line.len() + n > HEADER_LINE_MAX_BYTES {
+                return Ok(false);
+            }
             self.line.extend_from_slice(&bytes[..n]);
-            self.members.consume(n + usize::from(found.is_some()));
-            if self.line.len() > HEADER_LINE_MAX_BYTES {
-                return Err(Fault::Malformed("a header line longer than 64 KiB".into()));
-            }
-            if found.is_some() {
+            self.members.consume(n + usize::from(end.is_some()));
+            if end.is_some() {
                 if self.line.last() == Some(&b'\r') {
                     self.line.pop();
                 }
-                return Ok(());
+                return Ok(true);
             }
         }
     }
 
     /// Reads a block of a claimed length; what is over the limit is read past but not held.
     fn read_body(&mut self, len_bytes: u64) -> Result<Vec<u8>, Fault> {
+        if len_bytes > CLAIM_BYTES && self.members.left().is_some_and(|left| left < len_bytes) {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
         let mut body = Vec::new();
         let mut missing = len_bytes;
         while missing > 0 {
@@ -318,7 +358,7 @@ impl Reader {
         Ok(body)
     }
 
-    /// Goes behind the damage: to the next member, or in plain files to the next line `WARC/`.
+    /// Goes behind the damage, to the next record or member.
     fn recover(&mut self, location: Location, fault: Fault) -> Result<Event, WarcError> {
         let what = match fault {
             Fault::Io(source) => return Err(self.error(source)),
@@ -328,54 +368,113 @@ impl Reader {
         Ok(Event::Malformed { location, what })
     }
 
-    /// Goes to the next line `WARC/` behind the damaged record's first line: first inside its member, then
-    /// to the next member. Damage of the compression itself ends the member.
+    /// Goes to the next line that begins a record, behind the damaged record's first line: first inside its
+    /// member, then to the next member. Damage of the compression itself ends the member.
     fn find_next_record(&mut self, location: Location) -> io::Result<()> {
-        let start = if self.members.is_plain() { location.within } else { location.offset };
-        let sought = self.try_seek(start, location.within).and_then(|()| self.skip_to_warc_line());
+        let is_plain = self.members.is_plain();
+        if self.returns.0 != location.offset {
+            self.returns = (location.offset, 0);
+        }
+        self.returns.1 += 1;
+        let sought = if is_plain || self.returns.1 <= RETURNS_MAX {
+            let start = if is_plain { location.within } else { location.offset };
+            self.try_seek(start, location.within).and_then(|()| self.skip_to_record())
+        } else {
+            Ok(false)
+        };
         match sought {
             Ok(true) => Ok(()),
             Err(error) if error.raw_os_error().is_some() => Err(error),
             // In a plain file the search has seen the rest of it.
-            Ok(false) | Err(_) if self.members.is_plain() => Ok(()),
-            Ok(false) | Err(_) => self.members.resynchronise(location.offset).map(|_| self.open = false),
+            Ok(false) | Err(_) if is_plain => Ok(()),
+            Ok(false) | Err(_) => {
+                self.open = false;
+                self.members.resynchronise(location.offset)
+            }
         }
     }
 
-    /// Skips the current line and all up to the next that begins with `WARC/`; `false` at the member's end.
-    fn skip_to_warc_line(&mut self) -> io::Result<bool> {
-        const MAGIC: &[u8] = b"WARC/";
-        // How much of the magic the line's beginning has matched; none in the middle of a line.
-        let mut matched: Option<usize> = None;
+    /// Skips the current line and all up to one that begins a record, which is left in `self.line`; `false` at
+    /// the member's end.
+    fn skip_to_record(&mut self) -> io::Result<bool> {
+        let mut location = self.here();
+        let mut is_first = true;
         loop {
-            let bytes = self.members.fill_buf()?;
-            if bytes.is_empty() {
+            let is_whole = self.read_line()?;
+            if !is_first && is_whole && self.begins_record() {
+                self.found = Some(location);
+                return Ok(true);
+            }
+            if !is_whole && !self.skip_line()? {
                 return Ok(false);
             }
-            let mut n = 0;
-            for &byte in bytes {
-                n += 1;
-                matched = match (byte, matched) {
-                    (b'\n', _) => Some(0),
-                    (_, Some(have)) if byte == MAGIC[have] => Some(have + 1),
-                    _ => None,
-                };
-                if matched == Some(MAGIC.len()) {
-                    break;
-                }
-            }
+            location = self.here();
+            is_first = false;
+        }
+    }
+
+    fn begins_record(&self) -> bool {
+        match self.line.strip_prefix(b"WARC/") {
+            Some(version) => version.first().is_some_and(u8::is_ascii_digit),
+            None => self.is_arc && std::str::from_utf8(&self.line).is_ok_and(|line| ArcLine::parse(line).is_some()),
+        }
+    }
+
+    /// Skips to behind the line's end; `false` at the member's.
+    fn skip_line(&mut self) -> io::Result<bool> {
+        loop {
+            let bytes = self.members.fill_buf()?;
+            let end = memchr::memchr(b'\n', bytes);
+            let n = end.map_or(bytes.len(), |end| end + 1);
             self.members.consume(n);
-            if matched == Some(MAGIC.len()) {
-                // Back to the line's first byte, which may lie in the buffer before this one.
-                let within = self.members.within - MAGIC.len() as u64;
-                let offset = if self.members.is_plain() { within } else { self.members.offset };
-                self.try_seek(offset, within)?;
-                return Ok(true);
+            if n == 0 || end.is_some() {
+                return Ok(n > 0);
             }
         }
     }
 
     fn error(&self, source: io::Error) -> WarcError {
         WarcError { path: self.path.clone(), offset: self.position(), source }
+    }
+}
+
+impl Kind {
+    /// The kind that `WARC-Type` names, in any case.
+    fn named(name: &str) -> Kind {
+        const NAMES: [(&str, Kind); 8] = [
+            ("response", Kind::Response),
+            ("request", Kind::Request),
+            ("metadata", Kind::Metadata),
+            ("revisit", Kind::Revisit),
+            ("resource", Kind::Resource),
+            ("warcinfo", Kind::Warcinfo),
+            ("conversion", Kind::Conversion),
+            ("continuation", Kind::Continuation),
+        ];
+        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Kind::Other, |(_, kind)| *kind)
+    }
+}
+
+/// The line before an ARC record: `URL IP date type length`; version 2 has five more fields before the length.
+struct ArcLine<'a> {
+    target: &'a str,
+    address: &'a str,
+    date: &'a str,
+    content_type: &'a str,
+    len_bytes: u64,
+}
+
+impl ArcLine<'_> {
+    /// Fields are counted from the line's end: some writers left spaces in URLs as they were.
+    fn parse(line: &str) -> Option<ArcLine<'_>> {
+        let (rest, len) = line.trim_end().rsplit_once(' ')?;
+        let len_bytes = len.parse().ok()?;
+        [5, 0].into_iter().find_map(|more| {
+            let mut fields = rest.rsplitn(more + 4, ' ');
+            let content_type = fields.nth(more)?;
+            let (date, address, target) = (fields.next()?, fields.next()?, fields.next()?);
+            let is_date = (8..=17).contains(&date.len()) && date.bytes().all(|b| b.is_ascii_digit());
+            (is_date && target.contains(':')).then_some(ArcLine { target, address, date, content_type, len_bytes })
+        })
     }
 }

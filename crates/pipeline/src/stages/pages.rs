@@ -254,7 +254,9 @@ fn capture(record: &Record, warc: u32) -> Result<Capture, Reason> {
     match record.kind {
         Kind::Response | Kind::Resource => {}
         Kind::Revisit => return Err(Reason::Revisit),
-        Kind::Warcinfo | Kind::Request | Kind::Other => return Err(Reason::NotAResponse),
+        Kind::Warcinfo | Kind::Request | Kind::Metadata | Kind::Conversion | Kind::Continuation | Kind::Other => {
+            return Err(Reason::NotAResponse);
+        }
     }
     let target = record.target().ok_or(Reason::MalformedPage)?;
     let (domain, key, url) = match target.strip_prefix("file:///") {
