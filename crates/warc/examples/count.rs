@@ -9,7 +9,10 @@ fn main() {
         let mut r = Reader::open(Path::new(&p), 1 << 30).unwrap();
         while let Some(e) = r.next().unwrap() {
             match e {
-                Event::Record(rec) => { *c.entry(format!("{:?}", rec.kind)).or_default() += 1; bytes += rec.body.len() as u64; }
+                Event::Record(rec) => {
+                    *c.entry(format!("{:?}", rec.kind)).or_default() += 1;
+                    bytes += rec.body.len() as u64;
+                }
                 Event::Malformed { .. } => *c.entry("malformed".into()).or_default() += 1,
             }
         }

@@ -170,7 +170,11 @@ fn dechunk(bytes: &[u8]) -> Option<Vec<u8>> {
 fn next_line(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let rest = bytes.get(at..)?;
     let end = memchr::memchr(b'\n', rest)?;
-    let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+    let mut line = &rest[..end];
+    // One is the standard's; a few archives went through tools that added another.
+    while let Some(shorter) = line.strip_suffix(b"\r") {
+        line = shorter;
+    }
     Some((line, at + end + 1))
 }
 

@@ -16,6 +16,8 @@ const RETURNS_MAX: u32 = 100;
 const CLAIM_BYTES: u64 = 1 << 20;
 /// What [`Event::Malformed`] says of an archive that was cut off.
 pub const BREAKS_OFF: &str = "the file ends in the middle of a record";
+/// The same of a compressed member that is itself whole.
+const MEMBER_BREAKS_OFF: &str = "the compressed member ends in the middle of a record";
 
 /// The archive could not be opened or read; malformed content is an [`Event`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -212,7 +214,7 @@ impl Reader {
 
     /// The record at `location`, whose first line is read.
     fn record_or_fault(&mut self, location: Location) -> Result<Event, WarcError> {
-        let result = if self.line.starts_with(b"WARC/") { self.read_warc(location) } else { self.read_arc(location) };
+        let result = if is_warc(&self.line) { self.read_warc(location) } else { self.read_arc(location) };
         match result {
             Ok(record) => Ok(Event::Record(record)),
             Err(fault) => self.recover(location, fault),
@@ -278,10 +280,10 @@ impl Reader {
 
     fn read_arc(&mut self, location: Location) -> Result<Record, Fault> {
         let line = String::from_utf8_lossy(&self.line).into_owned();
+        self.is_arc |= line.starts_with("filedesc:");
         let Some(arc) = ArcLine::parse(&line) else {
             return Err(Fault::Malformed(self.not_a_record(location)));
         };
-        self.is_arc = true;
         let len_bytes = arc.len_bytes;
         let body = self.read_body(len_bytes)?;
         let kind = match () {
@@ -301,8 +303,11 @@ impl Reader {
     /// What stands at a place where a record should begin.
     fn not_a_record(&self, location: Location) -> String {
         let what = match self.line.as_slice() {
-            [b'P', b'K', 3, 4, ..] if location.within == 0 => "a ZIP file, such as a WACZ, whose archives must be taken out",
+            [b'P', b'K', 3, 4, ..] if location.within == 0 => {
+                "a ZIP file, such as a WACZ, whose archives must be taken out"
+            }
             [4, 0x22, 0x4d, 0x18, ..] if location.within == 0 => "an LZ4 file, which is not read",
+            _ if self.is_arc => "no ARC record begins here",
             _ => "neither a WARC nor an ARC record begins here",
         };
         what.to_owned()
@@ -319,7 +324,7 @@ impl Reader {
         loop {
             let bytes = self.members.fill_buf()?;
             if bytes.is_empty() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(self.end_of_member());
             }
             let end = memchr::memchr(b'\n', bytes);
             let n = end.unwrap_or(bytes.len());
@@ -329,7 +334,8 @@ impl Reader {
             self.line.extend_from_slice(&bytes[..n]);
             self.members.consume(n + usize::from(end.is_some()));
             if end.is_some() {
-                if self.line.last() == Some(&b'\r') {
+                // One is the standard's; a few archives went through tools that added another.
+                while self.line.last() == Some(&b'\r') {
                     self.line.pop();
                 }
                 return Ok(true);
@@ -347,7 +353,7 @@ impl Reader {
         while missing > 0 {
             let bytes = self.members.fill_buf()?;
             if bytes.is_empty() {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                return Err(self.end_of_member().into());
             }
             let n = bytes.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
             let room = self.limit_bytes.saturating_sub(body.len() as u64);
@@ -414,10 +420,8 @@ impl Reader {
     }
 
     fn begins_record(&self) -> bool {
-        match self.line.strip_prefix(b"WARC/") {
-            Some(version) => version.first().is_some_and(u8::is_ascii_digit),
-            None => self.is_arc && std::str::from_utf8(&self.line).is_ok_and(|line| ArcLine::parse(line).is_some()),
-        }
+        is_warc(&self.line) && self.line.get(5).is_some_and(u8::is_ascii_digit)
+            || self.is_arc && std::str::from_utf8(&self.line).is_ok_and(|line| ArcLine::parse(line).is_some())
     }
 
     /// Skips to behind the line's end; `false` at the member's.
@@ -433,9 +437,23 @@ impl Reader {
         }
     }
 
+    /// What it means that a member has no more bytes where there should be some.
+    fn end_of_member(&self) -> io::Error {
+        if self.members.is_plain() {
+            io::ErrorKind::UnexpectedEof.into()
+        } else {
+            io::Error::new(io::ErrorKind::InvalidData, MEMBER_BREAKS_OFF)
+        }
+    }
+
     fn error(&self, source: io::Error) -> WarcError {
         WarcError { path: self.path.clone(), offset: self.position(), source }
     }
+}
+
+/// Whether a line is the first of a WARC record: `WARC/1.0`.
+fn is_warc(line: &[u8]) -> bool {
+    line.get(..5).is_some_and(|magic| magic.eq_ignore_ascii_case(b"WARC/"))
 }
 
 impl Kind {
