@@ -16,4 +16,4 @@ mod writer;
 
 pub use headers::Headers;
 pub use reader::{BREAKS_OFF, Event, Kind, Location, Reader, Record, WarcError};
-pub use writer::{Date, NewRecord, Writer, payload_digest, record_id};
+pub use writer::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};

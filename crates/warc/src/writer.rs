@@ -3,8 +3,17 @@
 use std::io::{self, Write};
 
 use data_encoding::BASE32;
-use flate2::{Compression, GzBuilder};
+use libdeflater::{CompressionLvl, Compressor};
 use sha1::{Digest, Sha1};
+
+/// `WARC-Profile` of a revisit whose payload has the digest of an earlier one.
+pub const REVISIT_IDENTICAL_DIGEST: &str = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest";
+/// `WARC-Profile` of a revisit that the server answered with 304.
+pub const REVISIT_NOT_MODIFIED: &str = "http://netpreserve.org/warc/1.1/revisit/server-not-modified";
+
+/// The level that a writer has unless it is told another: a twentieth smaller than level 1, in twice the time.
+const DEFAULT_LEVEL: u32 = 6;
+const LEVEL_MAX: u32 = 12;
 
 /// A moment as WARC writes it: `2017-12-31T23:59:59Z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +45,37 @@ impl Date {
 }
 
 /// A record to be written.
+///
+/// The kinds of the standard differ in what they say in `headers`:
+///
+/// | kind | further fields |
+/// | --- | --- |
+/// | `response` | `WARC-IP-Address`; `WARC-Truncated` (`length`, `time`, `disconnect`) when the payload is not whole |
+/// | `request`, `metadata` | `WARC-Concurrent-To`: the id of the response |
+/// | `revisit` | `WARC-Profile`, `WARC-Refers-To-Target-URI`, `WARC-Refers-To-Date`, and `WARC-Payload-Digest` of the payload that is not stored; the block is the HTTP head |
+/// | `warcinfo` | none, and no target; the block is of type `application/warc-fields` |
+///
+/// ```
+/// use warc::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, Writer, payload_digest};
+///
+/// let digest = payload_digest(b"the page");
+/// let mut writer = Writer::new(Vec::new(), 0);
+/// writer.write(&NewRecord {
+///     kind: "revisit",
+///     target: Some("https://a.example/again"),
+///     date: &Date::from_seconds(1_514_764_799),
+///     content_type: "application/http;msgtype=response",
+///     headers: &[
+///         ("WARC-Profile", REVISIT_IDENTICAL_DIGEST),
+///         ("WARC-Refers-To-Target-URI", "https://a.example/"),
+///         ("WARC-Refers-To-Date", "2017-12-31T00:00:00Z"),
+///         ("WARC-Payload-Digest", &digest),
+///     ],
+///     block: b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n",
+///     payload_start: None,
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct NewRecord<'a> {
     /// `WARC-Type`.
@@ -54,16 +94,26 @@ pub struct NewRecord<'a> {
     pub payload_start: Option<usize>,
 }
 
-/// Writes records to any sink.
+/// Writes records to any sink. Memory: twice the largest record, which is compressed in one piece.
 pub struct Writer<W> {
     sink: W,
     offset: u64,
+    compressor: Compressor,
+    plain: Vec<u8>,
+    member: Vec<u8>,
+    last_id: String,
 }
 
 impl<W: Write> Writer<W> {
     /// A writer whose first record will be at `offset` of the file.
     pub fn new(sink: W, offset: u64) -> Writer<W> {
-        Writer { sink, offset }
+        let compressor = compressor(DEFAULT_LEVEL);
+        Writer { sink, offset, compressor, plain: Vec::new(), member: Vec::new(), last_id: String::new() }
+    }
+
+    /// Compresses at `level`: 0 stores, 1 is fast, 12 the smallest, and a higher one counts as 12; 6 unless told.
+    pub fn with_level(self, level: u32) -> Writer<W> {
+        Writer { compressor: compressor(level), ..self }
     }
 
     /// Where the next record will begin.
@@ -71,20 +121,31 @@ impl<W: Write> Writer<W> {
         self.offset
     }
 
+    /// The id of the record written last, for `WARC-Concurrent-To`; empty before the first.
+    ///
+    /// It saves a reading of the block that [`record_id`] takes.
+    pub fn last_record_id(&self) -> &str {
+        &self.last_id
+    }
+
     /// Writes one record and returns the offset at which it begins.
     ///
     /// The same record gives the same bytes: its id is made from its content.
     pub fn write(&mut self, record: &NewRecord<'_>) -> io::Result<u64> {
-        let mut head = String::from("WARC/1.1\r\n");
+        let block_digest = Sha1::digest(record.block).into();
+        self.last_id = id_of(record, &block_digest);
+        self.plain.clear();
+        let plain = &mut self.plain;
+        plain.extend_from_slice(b"WARC/1.1\r\n");
         let mut field = |name: &str, value: &str| {
-            head.push_str(name);
-            head.push_str(": ");
+            plain.extend_from_slice(name.as_bytes());
+            plain.extend_from_slice(b": ");
             // A line end inside a value would begin a new field.
-            head.extend(value.chars().filter(|c| !matches!(c, '\r' | '\n')));
-            head.push_str("\r\n");
+            plain.extend(value.bytes().filter(|b| !matches!(b, b'\r' | b'\n')));
+            plain.extend_from_slice(b"\r\n");
         };
         field("WARC-Type", record.kind);
-        field("WARC-Record-ID", &record_id(record));
+        field("WARC-Record-ID", &self.last_id);
         field("WARC-Date", &record.date.0);
         if let Some(target) = record.target {
             field("WARC-Target-URI", target);
@@ -92,21 +153,26 @@ impl<W: Write> Writer<W> {
         for (name, value) in record.headers {
             field(name, value);
         }
-        field("WARC-Block-Digest", &digest(record.block));
-        if let Some(start) = record.payload_start {
-            field("WARC-Payload-Digest", &digest(&record.block[start..]));
+        field("WARC-Block-Digest", &shown(&block_digest));
+        match record.payload_start {
+            Some(0) => field("WARC-Payload-Digest", &shown(&block_digest)),
+            Some(start) => field("WARC-Payload-Digest", &payload_digest(&record.block[start..])),
+            None => {}
         }
         field("Content-Type", record.content_type);
         field("Content-Length", &record.block.len().to_string());
-        head.push_str("\r\n");
-        let mut encoder = GzBuilder::new().write(Vec::new(), Compression::new(6));
-        encoder.write_all(head.as_bytes())?;
-        encoder.write_all(record.block)?;
-        encoder.write_all(b"\r\n\r\n")?;
-        let member = encoder.finish()?;
-        self.sink.write_all(&member)?;
+        plain.extend_from_slice(b"\r\n");
+        plain.extend_from_slice(record.block);
+        plain.extend_from_slice(b"\r\n\r\n");
+        let bound = self.compressor.gzip_compress_bound(self.plain.len());
+        if self.member.len() < bound {
+            self.member.resize(bound, 0);
+        }
+        let compressed = self.compressor.gzip_compress(&self.plain, &mut self.member);
+        let len = compressed.expect("the bound is enough for any input");
+        self.sink.write_all(&self.member[..len])?;
         let at = self.offset;
-        self.offset += member.len() as u64;
+        self.offset += len as u64;
         Ok(at)
     }
 
@@ -121,14 +187,24 @@ impl<W: Write> Writer<W> {
     }
 }
 
+fn compressor(level: u32) -> Compressor {
+    let level = CompressionLvl::new(level.min(LEVEL_MAX) as i32);
+    Compressor::new(level.expect("the levels are 0 to 12"))
+}
+
 /// `WARC-Record-ID`: a UUID (version 8, RFC 9562) made from what the record says.
 pub fn record_id(record: &NewRecord<'_>) -> String {
+    id_of(record, &Sha1::digest(record.block).into())
+}
+
+/// The id out of the block's digest, so that a block is read once for both.
+fn id_of(record: &NewRecord<'_>, block_digest: &[u8; 20]) -> String {
     let mut hasher = Sha1::new();
     for part in [record.kind, record.target.unwrap_or(""), &record.date.0, record.content_type] {
         hasher.update(part);
         hasher.update([0]);
     }
-    hasher.update(record.block);
+    hasher.update(block_digest);
     let mut id: [u8; 16] = hasher.finalize()[..16].try_into().expect("SHA-1 has twenty bytes");
     id[6] = id[6] & 0x0f | 0x80;
     id[8] = id[8] & 0x3f | 0x80;
@@ -136,18 +212,24 @@ pub fn record_id(record: &NewRecord<'_>) -> String {
     format!("<urn:uuid:{}-{}-{}-{}-{}>", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-/// `WARC-Payload-Digest` of these bytes, as [`Writer::write`] gives it to a payload.
+/// The digest of a payload as `WARC-Payload-Digest` has it: SHA-1 in Base32.
+///
+/// ```
+/// assert_eq!(warc::payload_digest(b""), "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ");
+/// ```
 pub fn payload_digest(bytes: &[u8]) -> String {
-    digest(bytes)
+    shown(&Sha1::digest(bytes).into())
 }
 
-fn digest(bytes: &[u8]) -> String {
-    format!("sha1:{}", BASE32.encode(&Sha1::digest(bytes)))
+fn shown(digest: &[u8; 20]) -> String {
+    format!("sha1:{}", BASE32.encode(digest))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use flate2::{Compression, GzBuilder};
 
     use super::*;
     use crate::{Event, Kind, Reader};
