@@ -1,13 +1,16 @@
 //! Web archives: a reader for what crawlers really wrote, and a writer that validators accept.
 //!
-//! - [`Reader`] streams the records of `.warc`, `.warc.gz` (a member a record, or one for all),
-//!   `.warc.zst` and `.arc(.gz)` files, and can go on from any [`Location`] it has given before.
-//!   Malformed parts are reported and skipped.
+//! - [`Reader`] streams the records of WARC (any version) and ARC files: plain, gzip (a member a record, or one
+//!   for all), and zstd, with its dictionary in the first frame or without. It can go on from any [`Location`]
+//!   that it has given before. Malformed parts are reported and skipped.
 //! - [`http`] takes the HTTP message inside a record apart.
-//! - [`Writer`] writes WARC/1.1, one gzip member a record.
+//! - [`Writer`] writes WARC/1.1, one gzip member a record, with digests.
+//! - [`cdxj`] writes the index beside an archive.
 //!
-//! Left out: zstd dictionaries, CDXJ, deduplicating `revisit` records.
+//! Left out: testing the digests of records that are read, joining segmented records, resolving `revisit`
+//! records, LZ4 and WACZ (both are named when met), and archives that are not files.
 
+pub mod cdxj;
 mod headers;
 pub mod http;
 mod members;

@@ -4,6 +4,8 @@
 //! Needs the data folder beside the checkout, and the `zstd` and `tar` commands to unpack it; skips with a
 //! printed reason without them.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Zstandard archives: a frame a record, with the dictionary of them all in a frame before.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::io::Write;
 
 use warc::{Event, Reader, Record};
