@@ -861,9 +861,9 @@ fn a_host_that_only_fails_is_given_up() {
         |number: usize| plain("good", Kept, |_| page(&html("good"))).url(&format!("http://good.example/{number}"));
     // A good page between two faults ends the row.
     let wavering = |number: usize| {
-        let expected = if number % 3 == 0 { Kept } else { DroppedAs(&["http_fault", "connect_failed"]) };
+        let expected = if number.is_multiple_of(3) { Kept } else { DroppedAs(&["http_fault", "connect_failed"]) };
         plain("wavering", expected, |request| match request.path[1..].parse::<u32>() {
-            Ok(number) if number % 3 == 0 => page(&html("good")),
+            Ok(number) if number.is_multiple_of(3) => page(&html("good")),
             _ => vec![Step::Reset],
         })
         .url(&format!("http://wavering.example/{number}"))

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ledger::{Outcome, Reason};
 use reqwest::Version;
 use url::Url;
-use warc::{Date, NewRecord, Writer};
+use warc::cdxj::{self, Entry};
+use warc::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, Writer};
 
 use crate::FetchError;
 use crate::exchange::{Page, Refusal, Wanted, request_bytes};
 use crate::frontier::Row;
-use crate::journal::{Entry, Journal, Stored};
+use crate::journal::{Happened, Journal, Stored};
 use crate::monitor::Monitor;
 use crate::robots;
 
@@ -28,8 +29,6 @@ const DIGESTS_MAX: usize = 1 << 16;
 const REVISIT_MIN_BYTES: usize = 512;
 /// How often a full disk is tried again.
 const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
-/// `WARC-Profile` of a revisit with the same payload (WARC 1.1, section 6.7.2).
-const SAME_PAYLOAD: &str = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest";
 
 /// Where the files of a fetch lie.
 #[derive(Debug, Clone)]
@@ -115,33 +114,24 @@ pub(crate) struct Left {
     pub(crate) number: u32,
     pub(crate) warc_len_bytes: u64,
     /// What is in the open file.
-    pub(crate) captures: Vec<Capture>,
+    pub(crate) index: Vec<Entry>,
 }
 
 /// A line of the index of a WARC file.
-#[derive(Debug, Clone)]
-pub(crate) struct Capture {
-    key: String,
-    url: String,
-    date: String,
-    mime: String,
-    status: u16,
-    stored: Stored,
-}
-
-impl Capture {
-    pub(crate) fn of(outcome: &Outcome, stored: &Stored) -> Capture {
-        let mime = outcome.content_type.as_deref().unwrap_or("unk").split(';').next().unwrap_or("unk").trim();
-        let url = outcome.final_url.clone().unwrap_or_else(|| outcome.url.clone());
-        Capture {
-            // The key is that of the page that answered, so that whoever replays finds it.
-            key: links::Canonical::parse(&url).map_or_else(|_| outcome.key.clone(), |canonical| canonical.key),
-            url,
-            date: outcome.captured.clone().unwrap_or_default(),
-            mime: if stored.is_revisit { "warc/revisit".into() } else { mime.to_owned() },
-            status: outcome.status.unwrap_or(0),
-            stored: stored.clone(),
-        }
+pub(crate) fn index_entry(outcome: &Outcome, stored: &Stored) -> Entry {
+    let url = outcome.final_url.clone().unwrap_or_else(|| outcome.url.clone());
+    let mime = outcome.content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or("").trim();
+    let mime = if stored.is_revisit { "warc/revisit" } else { mime };
+    Entry {
+        key: cdxj::surt(&url),
+        timestamp14: cdxj::timestamp14(outcome.captured.as_deref().unwrap_or("")),
+        mime: (!mime.is_empty()).then(|| mime.to_owned()),
+        status: outcome.status,
+        digest: Some(stored.digest.clone()),
+        length: stored.len_bytes,
+        offset: stored.offset,
+        filename: String::new(),
+        url,
     }
 }
 
@@ -163,7 +153,7 @@ struct OpenWarc {
     number: u32,
     file: Option<File>,
     len_bytes: u64,
-    captures: Vec<Capture>,
+    index: Vec<Entry>,
 }
 
 /// Where a body was archived first.
@@ -188,8 +178,7 @@ impl<'c> Archivist<'c> {
     ) -> Result<Archivist<'c>, FetchError> {
         let path = place.journal(worker);
         let journal = Journal::open(&path, left.journal_len_bytes).map_err(FetchError::at("open", &path))?;
-        let warc =
-            OpenWarc { number: left.number, file: None, len_bytes: left.warc_len_bytes, captures: left.captures };
+        let warc = OpenWarc { number: left.number, file: None, len_bytes: left.warc_len_bytes, index: left.index };
         let digests = HashMap::new();
         let mut archivist = Archivist { place, worker, settings, monitor, backlog_bytes, stop, journal, warc, digests };
         archivist.take_up()?;
@@ -223,7 +212,7 @@ impl<'c> Archivist<'c> {
 
     /// Notes what the journal is of, as its first frame.
     pub(crate) fn head(&mut self, settings: &str, frontier: u64) -> Result<(), FetchError> {
-        let entry = Entry::Head { settings: settings.to_owned(), frontier };
+        let entry = Happened::Head { settings: settings.to_owned(), frontier };
         let path = self.journal.path().to_path_buf();
         self.journal.append(&[entry]).map_err(FetchError::at("write", &path))
     }
@@ -277,28 +266,28 @@ impl<'c> Archivist<'c> {
             self.seal()?;
         }
         let mut records = Writer::new(Vec::new(), self.warc.len_bytes);
-        let (mut entries, mut captures, mut origins) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut entries, mut index, mut origins) = (Vec::new(), Vec::new(), Vec::new());
         for note in group {
             let entry = match note {
                 Note::Finished(finished) => self.done(finished, &mut records, &mut origins)?,
-                Note::Rest { host, until, faults_in_a_row } => Entry::Rest {
+                Note::Rest { host, until, faults_in_a_row } => Happened::Rest {
                     host: host.to_string(),
                     until_unix_ms: unix_ms_of(*until),
                     faults_in_a_row: *faults_in_a_row,
                 },
                 Note::Robots { origin, answer } => {
-                    Entry::Robots { origin: origin.clone(), asked_unix_s: unix_ms() / 1000, answer: answer.clone() }
+                    Happened::Robots { origin: origin.clone(), asked_unix_s: unix_ms() / 1000, answer: answer.clone() }
                 }
             };
-            if let Entry::Done { outcome, stored: Some(stored), .. } = &entry {
-                captures.push(Capture::of(outcome, stored));
+            if let Happened::Done { outcome, stored: Some(stored), .. } = &entry {
+                index.push(index_entry(outcome, stored));
             }
             entries.push(entry);
         }
         let len_bytes = records.offset();
         if len_bytes > self.warc.len_bytes {
             self.append(&records.into_inner())?;
-            entries.push(Entry::Warc { number: self.warc.number, len_bytes });
+            entries.push(Happened::Warc { number: self.warc.number, len_bytes });
         }
         let path = self.journal.path().to_path_buf();
         if let Err(source) = self.journal.append(&entries) {
@@ -306,13 +295,13 @@ impl<'c> Archivist<'c> {
             return Err(FetchError::at("write", &path)(source));
         }
         self.warc.len_bytes = len_bytes;
-        self.warc.captures.append(&mut captures);
+        self.warc.index.append(&mut index);
         if self.digests.len() + origins.len() > DIGESTS_MAX {
             self.digests.clear();
         }
         self.digests.extend(origins);
         for entry in &entries {
-            if let Entry::Done { outcome, .. } = entry {
+            if let Happened::Done { outcome, .. } = entry {
                 self.monitor.count(outcome.verdict);
             }
         }
@@ -347,18 +336,20 @@ impl<'c> Archivist<'c> {
         }
         let (worker, number) = (self.worker, self.warc.number);
         let cdxj = self.place.cdxj(worker, number);
-        let mut lines: Vec<String> =
-            self.warc.captures.iter().map(|capture| cdxj_line(capture, &self.place.name(worker, number))).collect();
-        lines.sort_unstable();
-        ledger::atomic::write(&cdxj, lines.concat().as_bytes()).map_err(FetchError::from_ledger)?;
+        for entry in &mut self.warc.index {
+            entry.filename = self.place.name(worker, number);
+        }
+        let mut lines = Vec::new();
+        cdxj::write_sorted(&self.warc.index, &mut lines).map_err(FetchError::at("write", &cdxj))?;
+        ledger::atomic::write(&cdxj, &lines).map_err(FetchError::from_ledger)?;
         let (open, sealed) = (self.place.open_warc(worker, number), self.place.warc(worker, number));
         if open.exists() {
             let renamed = fs::rename(&open, &sealed).and_then(|()| File::open(&self.place.archive)?.sync_all());
             renamed.map_err(FetchError::at("rename", &open))?;
         }
         let path = self.journal.path().to_path_buf();
-        self.journal.append(&[Entry::Sealed { number }]).map_err(FetchError::at("write", &path))?;
-        self.warc = OpenWarc { number: number + 1, file: None, len_bytes: 0, captures: Vec::new() };
+        self.journal.append(&[Happened::Sealed { number }]).map_err(FetchError::at("write", &path))?;
+        self.warc = OpenWarc { number: number + 1, file: None, len_bytes: 0, index: Vec::new() };
         Ok(())
     }
 
@@ -368,7 +359,7 @@ impl<'c> Archivist<'c> {
         finished: &Finished,
         records: &mut Writer<Vec<u8>>,
         origins: &mut Vec<(String, Origin)>,
-    ) -> Result<Entry, FetchError> {
+    ) -> Result<Happened, FetchError> {
         let row = &finished.row;
         let mut outcome = Outcome {
             domain: row.domain.clone(),
@@ -392,7 +383,7 @@ impl<'c> Archivist<'c> {
                 outcome.detail = Some(refusal.detail.clone());
                 outcome.status = refusal.status;
                 outcome.final_url = finished.url.clone().map(Into::into);
-                return Ok(Entry::Done { id: finished.id, outcome: Box::new(outcome), stored: None });
+                return Ok(Happened::Done { id: finished.id, outcome: Box::new(outcome), stored: None });
             }
             Ok(page) => page,
         };
@@ -411,7 +402,7 @@ impl<'c> Archivist<'c> {
         outcome.captured = Some(date.0);
         outcome.warc = Some(format!("{}{}", self.place.shown, self.place.name(self.worker, origin.warc)));
         outcome.offset = Some(origin.offset);
-        Ok(Entry::Done { id: finished.id, outcome: Box::new(outcome), stored: Some(stored) })
+        Ok(Happened::Done { id: finished.id, outcome: Box::new(outcome), stored: Some(stored) })
     }
 
     fn write_warcinfo(&self, records: &mut Writer<Vec<u8>>, date: &Date) -> io::Result<()> {
@@ -461,7 +452,7 @@ impl<'c> Archivist<'c> {
         }
         match &before {
             Some(origin) => headers.extend([
-                ("WARC-Profile", SAME_PAYLOAD),
+                ("WARC-Profile", REVISIT_IDENTICAL_DIGEST),
                 ("WARC-Refers-To-Target-URI", origin.url.as_str()),
                 ("WARC-Refers-To-Date", origin.date.as_str()),
                 ("WARC-Payload-Digest", digest.as_str()),
@@ -541,22 +532,6 @@ fn fields_of(page: &Page, finished: &Finished) -> String {
         fields += &format!("usage-signal: {}\r\n", signal.replace(['\r', '\n'], " "));
     }
     fields
-}
-
-fn cdxj_line(capture: &Capture, filename: &str) -> String {
-    let digits: String = capture.date.chars().filter(char::is_ascii_digit).collect();
-    let json = |text: &str| serde_json::Value::from(text).to_string();
-    format!(
-        "{} {digits} {{\"url\": {}, \"mime\": {}, \"status\": \"{}\", \"digest\": {}, \"length\": \"{}\", \"offset\": \"{}\", \"filename\": {}}}\n",
-        capture.key,
-        json(&capture.url),
-        json(&capture.mime),
-        capture.status,
-        json(&capture.stored.digest),
-        capture.stored.len_bytes,
-        capture.stored.offset,
-        json(filename),
-    )
 }
 
 fn create(path: &Path) -> io::Result<File> {

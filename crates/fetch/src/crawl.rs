@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::archive::{Archivist, Capture, Left, Place, unix_ms};
+use crate::archive::{Archivist, Left, Place, index_entry, unix_ms};
 use crate::frontier::{Frontier, Site};
 use crate::hosts::{Hosts, Shares, origin_of};
-use crate::journal::{Entry, Frames, frame_at};
+use crate::journal::{Frames, Happened, frame_at};
 use crate::monitor::Monitor;
 use crate::robots::{self, Rules};
 use crate::settings::Settings;
@@ -208,7 +208,7 @@ impl RobotsBefore {
         // What cannot be read again is asked for again.
         let entries = frame_at(&self.journals[*journal as usize], *offset).ok()?;
         entries.into_iter().rev().find_map(|entry| match entry {
-            Entry::Robots { origin: found, answer, asked_unix_s } if found == origin => Some((answer, asked_unix_s)),
+            Happened::Robots { origin: found, answer, asked_unix_s } if found == origin => Some((answer, asked_unix_s)),
             _ => None,
         })
     }
@@ -345,37 +345,39 @@ impl Fetcher {
             while let Some(frame) = frames.next_frame().map_err(io)? {
                 for entry in frame.entries {
                     match entry {
-                        Entry::Head { settings, frontier: of } => {
+                        Happened::Head { settings, frontier: of } => {
                             if settings != decisive {
                                 let (state, now) = (place.state.clone(), decisive);
                                 return Err(FetchError::OtherSettings { state, before: settings, now });
                             }
                             is_same_list = of == frontier.checksum();
                         }
-                        Entry::Done { id, outcome, stored } => {
+                        Happened::Done { id, outcome, stored } => {
                             if is_same_list {
                                 before.done.insert(id);
                             } else {
                                 keys.insert(xxh3_64(outcome.key.as_bytes()));
                             }
                             if let Some(stored) = &stored {
-                                left.captures.push(Capture::of(&outcome, stored));
+                                left.index.push(index_entry(&outcome, stored));
                             }
                         }
-                        Entry::Rest { host, until_unix_ms, faults_in_a_row } => {
+                        Happened::Rest { host, until_unix_ms, faults_in_a_row } => {
                             self.restore(&host, until_unix_ms, faults_in_a_row);
                         }
-                        Entry::Robots { origin, asked_unix_s, .. } => {
+                        Happened::Robots { origin, asked_unix_s, .. } => {
                             let here = (worker, frame.offset, asked_unix_s);
                             let latest = before.robots.places.entry(xxh3_64(origin.as_bytes())).or_insert(here);
                             if asked_unix_s >= latest.2 {
                                 *latest = here;
                             }
                         }
-                        Entry::Warc { number, len_bytes } => (left.number, left.warc_len_bytes) = (number, len_bytes),
-                        Entry::Sealed { number } => {
+                        Happened::Warc { number, len_bytes } => {
+                            (left.number, left.warc_len_bytes) = (number, len_bytes)
+                        }
+                        Happened::Sealed { number } => {
                             (left.number, left.warc_len_bytes) = (number + 1, 0);
-                            left.captures.clear();
+                            left.index.clear();
                         }
                     }
                 }
@@ -454,8 +456,8 @@ pub fn outcomes(
         while let Some(frame) = frames.next_frame().map_err(io)? {
             for entry in frame.entries {
                 match entry {
-                    Entry::Head { frontier: of, .. } => is_same_list = of == frontier.checksum(),
-                    Entry::Done { id, outcome, .. } => {
+                    Happened::Head { frontier: of, .. } => is_same_list = of == frontier.checksum(),
+                    Happened::Done { id, outcome, .. } => {
                         let is_new = if is_same_list {
                             seen.insert(id)
                         } else {

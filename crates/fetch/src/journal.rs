@@ -1,6 +1,6 @@
 //! What has been done, durably: frames of entries, each frame under a checksum.
 //!
-//! A frame is `length: u32, xxh3: u64` (little endian) and that many bytes: a postcard list of [`Entry`]. It is one
+//! A frame is `length: u32, xxh3: u64` (little endian) and that many bytes: a postcard list of [`Happened`]. It is one
 //! group of outcomes. Order of writes: the group's records, sync of the WARC file, the frame, sync of the journal.
 //! After a kill, what stands behind the last whole frame is cut off, and the WARC file to the length that the frame
 //! gives; nothing that a frame names can be missing.
@@ -22,7 +22,7 @@ const FRAME_HEAD_BYTES: usize = 12;
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Entry {
+pub(crate) enum Happened {
     /// The first of a journal: what it is of.
     Head {
         /// The settings that decide about outcomes, as JSON.
@@ -78,7 +78,7 @@ impl Journal {
     }
 
     /// Appends a frame and syncs it. When that fails, the frame is taken back.
-    pub(crate) fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, entries: &[Happened]) -> io::Result<()> {
         let payload = postcard::to_stdvec(entries).map_err(io::Error::other)?;
         let mut frame = Vec::with_capacity(FRAME_HEAD_BYTES + payload.len());
         frame.extend_from_slice(&(payload.len() as u32).to_le_bytes());
@@ -104,7 +104,7 @@ pub(crate) struct Frames {
 /// One frame, and where it begins.
 pub(crate) struct Frame {
     pub(crate) offset: u64,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Happened>,
 }
 
 impl Frames {
@@ -135,7 +135,7 @@ impl Frames {
 }
 
 /// The frame at an offset that [`Frames`] has given.
-pub(crate) fn frame_at(file: &File, offset: u64) -> io::Result<Vec<Entry>> {
+pub(crate) fn frame_at(file: &File, offset: u64) -> io::Result<Vec<Happened>> {
     let mut head = [0; FRAME_HEAD_BYTES];
     file.read_exact_at(&mut head, offset)?;
     let (len, _) = parse_head(&head);
@@ -161,8 +161,8 @@ fn read_whole(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    fn rest(host: &str) -> Entry {
-        Entry::Rest { host: host.into(), until_unix_ms: 1, faults_in_a_row: 0 }
+    fn rest(host: &str) -> Happened {
+        Happened::Rest { host: host.into(), until_unix_ms: 1, faults_in_a_row: 0 }
     }
 
     fn hosts(path: &Path) -> (Vec<String>, u64) {
@@ -172,7 +172,7 @@ mod tests {
             let again = frame_at(&File::open(path).unwrap(), frame.offset).unwrap();
             assert_eq!(again.len(), frame.entries.len());
             hosts.extend(frame.entries.into_iter().filter_map(|entry| match entry {
-                Entry::Rest { host, .. } => Some(host),
+                Happened::Rest { host, .. } => Some(host),
                 _ => None,
             }));
         }

@@ -98,6 +98,7 @@ impl<'c> Worker<'c> {
         let client = Client::builder()
             .user_agent(shared.settings.user_agent())
             .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
             .no_proxy()
             .referer(false)
             .dns_resolver(Arc::new(names.clone()))
