@@ -640,6 +640,18 @@ fn hosts_that_take_their_time() {
             vec![Step::Send(head.into()), Step::Trickle { bytes, at_a_time: 16, every: every(100) }]
         }),
         plain("late-but-well", Kept, move |_| [vec![Step::Sleep(every(800))], page(&html("late"))].concat()),
+        // Nobody wants this body; to read it all the same would take half an hour.
+        plain("slow-unwanted", Dropped("http_status"), move |_| {
+            let head = "HTTP/1.1 404 Not Found\r\nContent-Length: 6000\r\n\r\n";
+            vec![Step::Send(head.into()), trickle(vec![b'x'; 6000], 300)]
+        }),
+        case("robots-slow-unwanted", Kept, move |request| {
+            if !request.is_robots() {
+                return page(&html("page"));
+            }
+            let head = "HTTP/1.1 404 Not Found\r\nContent-Length: 6000\r\n\r\n";
+            vec![Step::Send(head.into()), trickle(vec![b'x'; 6000], 300)]
+        }),
         // The second time it is well: what failed for a moment is tried again.
         plain("late-once", Kept, |request| if request.visit == 1 { vec![Step::Hang] } else { page(&html("again")) }),
         plain("deaf", DroppedAs(&["timed_out", "connect_failed"]), |_| page(b""))
@@ -787,7 +799,7 @@ fn rules_and_opt_outs() {
         robots("status-500", DISALLOWED, |_| respond("500 Broken", "", b"")),
         robots("status-503", DISALLOWED, |_| respond("503 Busy", "Retry-After: 1\r\n", b"")),
         robots("status-999", KeptOr(&["robots_disallowed"]), |_| respond("999 Denied", "", b"")),
-        robots("cut", KeptOr(&["robots_disallowed"]), |_| vec![Step::Reset]),
+        robots("cut", DroppedAs(&["robots_disallowed", "http_fault", "connect_failed"]), |_| vec![Step::Reset]),
         robots("circle", KeptOr(&["robots_disallowed"]), |_| redirect("/robots.txt")),
         robots("moved", DISALLOWED, |_| redirect("http://disallowed.example/robots.txt")),
         robots("moved-to-missing", KeptOr(&["robots_disallowed"]), |_| redirect("http://no.such.example/robots.txt")),

@@ -98,7 +98,7 @@ fn pauses_hold_through_kills() {
     const DELAY: Duration = Duration::from_millis(600);
     let web = Web::builder().start(pages);
     let folder = tempfile::tempdir().unwrap();
-    let urls = urls(12, 6);
+    let urls = urls(12, 5);
     let client = Client::new(&web, folder.path(), &urls)
         .flag("--delay-ms", DELAY.as_millis())
         .flag("--threads", 2)
@@ -106,9 +106,10 @@ fn pauses_hold_through_kills() {
     let seed = number("WEBTEXT_TEST_SEED", 2357);
     eprintln!("{TEST}: seed {seed}");
     let mut chance = Chance(seed);
-    for _ in 0..6 {
+    // The first lives are so short that a host may have been asked and nothing of it written.
+    for life in 0..10 {
         let mut running = client.start();
-        running.has_ended_after(Duration::from_millis(300 + chance.below(700)));
+        running.has_ended_after(Duration::from_millis(if life < 5 { chance.below(120) } else { chance.below(1_000) }));
         running.kill();
     }
     client.complete();
@@ -234,7 +235,7 @@ fn hosts_say_how_often_they_may_be_asked() {
         let first = of_host.iter().position(|visit| !visit.request.is_robots()).unwrap();
         let pause = of_host[first + 1].begun.duration_since(of_host[first].begun);
         assert!(pause + TOLERANCE >= Duration::from_millis(pause_ms), "{host}: {pause:?}");
-        assert!(pause < Duration::from_millis(pause_ms + 2_500), "{host}: {pause:?}");
+        assert!(pause < Duration::from_millis(5_000), "{host}: {pause:?}");
         for path in ["1", "2"] {
             let outcome = &outcomes[&format!("http://{host}.example/{path}")];
             let reason = outcome.verdict.map(ledger::Reason::as_str);
@@ -385,7 +386,7 @@ fn a_full_disk_is_waited_for() {
     mount("size=2m");
     let wait_for_pause = |running: &mut webtext_tests::web::Running| {
         let until = Instant::now() + Duration::from_secs(20);
-        let says_so = |text: &str| text.to_lowercase().contains("space") || text.to_lowercase().contains("full");
+        let says_so = |text: &str| ["room", "space", "full"].iter().any(|word| text.contains(word));
         while !says_so(&running.stderr()) {
             assert!(!running.has_ended_after(Duration::from_millis(50)), "it ended: {}", running.stderr());
             assert!(Instant::now() < until, "it says nothing of the full disk: {}", running.stderr());
@@ -423,11 +424,11 @@ fn too_few_files_are_enough() {
         script
     });
     let folder = tempfile::tempdir().unwrap();
-    let urls = urls(200, 3);
+    let urls = urls(120, 2);
     let client = Client::new(&web, folder.path(), &urls)
         .flag("--delay-ms", 50)
-        .flag("--hosts-at-once", 200)
-        .flag("--requests-at-once", 200)
+        .flag("--hosts-at-once", 120)
+        .flag("--requests-at-once", 120)
         .open_files_max(64);
     let ended = client.complete();
     eprintln!("{TEST}: {:?}", ended.took);

@@ -25,18 +25,20 @@ use clap::Parser;
 use ledger::table::TableReader;
 use ledger::{Link, Outcome};
 use webtext_tests::web::{
-    Answer, Client, Request, Script, Step, Web, address_of, check_archives, check_oracle, check_with_peers,
-    cpu_of_children, go_inside_namespace, gzip, html, noise, numbered, outcomes, page, redirect, respond, webtext,
-    write_links,
+    Answer, Client, Request, Script, Step, Web, check_archives, check_oracle, check_with_peers, cpu_of_children,
+    go_inside_namespace, gzip, html, noise, numbered, outcomes, page, redirect, respond, webtext, write_links,
 };
 use webtext_tests::{check, root, unpack};
 
 /// A soak of the fetcher.
 #[derive(Parser)]
 struct Arguments {
-    /// Hosts, each a domain and an address of its own; up to 65,536.
+    /// Hosts, each a domain of its own.
     #[arg(long, default_value_t = 10_000)]
     hosts: usize,
+    /// How many addresses the hosts share; without it, each has its own.
+    #[arg(long)]
+    addresses: Option<u32>,
     /// Links, spread evenly over the hosts.
     #[arg(long, default_value_t = 200_000)]
     pages: usize,
@@ -236,6 +238,12 @@ fn client(arguments: &Arguments, web: &Web, folder: &Path) -> Client {
     client
 }
 
+/// Where the hosts are.
+fn names(arguments: &Arguments) -> impl Fn(&str) -> Answer + Send + Sync + use<> {
+    let addresses = arguments.addresses.unwrap_or(1 << 16).clamp(1, 1 << 16);
+    move |name| numbered(name, addresses)
+}
+
 fn urls(arguments: &Arguments) -> Vec<String> {
     let scheme = if arguments.tls { "https" } else { "http" };
     let hosts = arguments.hosts;
@@ -245,9 +253,10 @@ fn urls(arguments: &Arguments) -> Vec<String> {
 /// Faults and kills; then everything must be where it belongs.
 fn soak(arguments: &Arguments, folder: &Path) {
     let (seed, hosts) = (arguments.seed, arguments.hosts);
+    let lookup = names(arguments);
     let names = move |name: &str| match host_of(seed, name) {
         Host::Missing => Answer::NoSuchName,
-        _ => numbered(name),
+        _ => lookup(name),
     };
     let web = Web::builder().names(names).without_heads().start(move |request| faulty(seed, hosts, request));
     let urls = urls(arguments);
@@ -378,7 +387,7 @@ fn throughput(arguments: &Arguments, folder: &Path) {
             [head.as_bytes(), &body].concat().into()
         })
         .collect();
-    let web = Web::builder().without_heads().start(move |request| {
+    let web = Web::builder().names(names(arguments)).without_heads().start(move |request| {
         if request.is_robots() {
             return vec![Step::Send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec()), Step::KeepAlive];
         }
@@ -418,7 +427,7 @@ fn replay(arguments: &Arguments, count: usize, folder: &Path) {
             }
         })
         .collect();
-    let web = Web::builder().names(|name| Answer::addresses([address_of(name)])).start(move |request| {
+    let web = Web::builder().names(names(arguments)).start(move |request| {
         if request.is_robots() {
             return respond("404 Not Found", "", b"");
         }

@@ -89,8 +89,11 @@ impl Client {
         }
     }
 
-    /// The same with a flag and its value.
+    /// The same with a flag and its value, in place of an earlier one.
     pub fn flag(mut self, name: &str, value: impl ToString) -> Client {
+        if let Some(place) = self.flags.iter().position(|flag| flag == name) {
+            self.flags.drain(place..place + 2);
+        }
         self.flags.extend([name.to_owned(), value.to_string()]);
         self
     }

@@ -275,7 +275,12 @@ fn listener(port: u16) -> TcpListener {
 impl Web {
     /// A web whose names are [`numbered`], whose certificates are good, on the ports 80 and 443.
     pub fn builder() -> Builder {
-        Builder { names: Box::new(numbered), secrets: Box::new(|_| Tls::Good), ports: vec![80], keeps_heads: true }
+        Builder {
+            names: Box::new(|name| numbered(name, 1 << 16)),
+            secrets: Box::new(|_| Tls::Good),
+            ports: vec![80],
+            keeps_heads: true,
+        }
     }
 
     /// All requests so far, in the order in which they came.
@@ -367,17 +372,20 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// An address of its own for each of 65,536 names `h0.example`, `h1.example` …; other names share the same
-/// range by their hash. No name is missing.
-pub fn numbered(name: &str) -> Answer {
-    Answer::addresses([address_of(name)])
-}
-
-/// The address that [`numbered`] gives a name.
-pub fn address_of(name: &str) -> IpAddr {
+/// Gives the names `h0.example`, `h1.example` … this many addresses in turn, up to 65,536 of them, and other
+/// names one by their hash. No name is missing.
+pub fn numbered(name: &str, addresses: u32) -> Answer {
     let label = name.split('.').next().unwrap_or("");
     let number = label.strip_prefix('h').and_then(|digits| digits.parse::<u32>().ok());
     let number = number.unwrap_or_else(|| xxhash_rust::xxh3::xxh3_64(name.as_bytes()) as u32);
-    let [a, b] = (number as u16).to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(151, 101, a, b))
+    let [a, b] = ((number % addresses) as u16).to_be_bytes();
+    Answer::addresses([IpAddr::V4(Ipv4Addr::new(151, 101, a, b))])
+}
+
+/// The address of a name where each has its own.
+pub fn address_of(name: &str) -> IpAddr {
+    match numbered(name, 1 << 16) {
+        Answer::Addresses(addresses) => addresses[0],
+        other => unreachable!("{name}: {other:?}"),
+    }
 }
