@@ -20,6 +20,7 @@ const URL_LEN_MAX_BYTES: usize = 2048;
 const SEGMENT_REPEATS_MAX: usize = 3;
 /// A body that nobody wants is read to its end, if it is no longer, so that the connection can be used again.
 const DRAINED_MAX_BYTES: u64 = 64 << 10;
+const DRAINED_IN: Duration = Duration::from_secs(2);
 /// A body's rate is judged after this time.
 const RATE_AFTER: Duration = Duration::from_secs(10);
 /// Room that is kept for a body of unknown length.
@@ -228,7 +229,7 @@ pub(crate) async fn exchange(client: &Client, url: &Url, wanted: Wanted, setting
         read_body(response, &mut page, wanted, limit_bytes, started, settings).await?;
         page.took = started.elapsed();
     } else {
-        drain(response, Duration::from_millis(settings.idle_timeout_ms)).await;
+        drain(response, DRAINED_IN.min(Duration::from_millis(settings.idle_timeout_ms))).await;
     }
     Ok(page)
 }
@@ -289,13 +290,13 @@ async fn read_body(
     }
 }
 
-/// Reads a short body to its end; a long one costs its connection.
-async fn drain(mut response: Response, idle: Duration) {
+/// Reads a short body to its end, if that comes soon; else it costs its connection.
+async fn drain(mut response: Response, limit: Duration) {
     if response.content_length().is_none_or(|len_bytes| len_bytes > DRAINED_MAX_BYTES) {
         return;
     }
     // Whatever comes of it, the answer is known already.
-    while let Ok(Ok(Some(_))) = tokio::time::timeout(idle, response.chunk()).await {}
+    let _ = tokio::time::timeout(limit, async { while let Ok(Some(_)) = response.chunk().await {} }).await;
 }
 
 /// Undoes a body's codings under a cap, only to see how large it becomes.

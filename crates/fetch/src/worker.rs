@@ -518,7 +518,10 @@ async fn ask(shared: &Shared<'_>, client: Client, names: Names, host: Box<str>, 
 async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &Url) -> Result<Answer, Refusal> {
     let Ok(mut at) = url.join("/robots.txt") else { return Ok(Answer::Absent) };
     // RFC 9309 asks for at least five redirects, which may lead to other hosts.
-    for _ in 0..=5 {
+    for hop in 0..=5 {
+        if hop > 0 && host_of(&at) == host_of(url) {
+            tokio::time::sleep(shared.settings.delay()).await;
+        }
         let page = match ask_robots_at(shared, client, names, url, &at).await {
             Err(refusal) if refusal.is_own_fault => return Err(refusal),
             Err(refusal) => return Ok(Answer::Unreachable(refusal.reason, refusal.detail)),
