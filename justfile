@@ -17,6 +17,11 @@ bench *arguments:
         benches/run.sh {{ arguments }}
     fi
 
+# The fetcher on a scripted web of 10,000 hosts, with faults and kills; --throughput and --replay measure it.
+soak *arguments:
+    cargo build --release -p webtext
+    cargo run --release -p webtext-tests --bin soak -- {{ arguments }}
+
 # Each fuzz target for a minute; needs a nightly toolchain and cargo-fuzz.
 fuzz seconds="60":
     #!/usr/bin/env bash

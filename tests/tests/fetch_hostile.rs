@@ -804,7 +804,6 @@ fn rules_and_opt_outs() {
         robots("moved", DISALLOWED, |_| redirect("http://disallowed.example/robots.txt")),
         robots("moved-to-missing", KeptOr(&["robots_disallowed"]), |_| redirect("http://no.such.example/robots.txt")),
         robots("gzipped", DISALLOWED, |_| coded("gzip", &gzip(b"User-agent: *\nDisallow: /\n"))),
-        robots("hops-disallowed", Kept, |_| respond("404 None", "", b"")).url("http://hops-disallowed.example/"),
     ];
     // A hop is subject to the rules of the host it leads to.
     cases.push(plain("into-disallowed", DISALLOWED, |_| redirect("http://disallowed.example/page")));

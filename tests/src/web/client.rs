@@ -284,6 +284,8 @@ pub fn outcomes(out: &Path) -> BTreeMap<String, Outcome> {
 pub struct Archived {
     /// `WARC-Target-URI`.
     pub target: String,
+    /// For a `revisit`, the URL of the response with the same body.
+    pub same_as: Option<String>,
     /// `WARC-Truncated`, if the page is not whole.
     pub truncated: Option<String>,
     /// The response as it is stored, cut at the limit.
@@ -309,20 +311,27 @@ pub fn check_archives(
         check_index(out, name, &found);
         pages.extend(found.into_iter().map(|(offset, page)| ((name.clone(), offset), page)));
     }
-    let mut targets = BTreeSet::new();
+    let revisits = pages.values().filter_map(|page| Some((page.target.as_str(), page.same_as.as_deref()?)));
+    let revisits: BTreeSet<(&str, &str)> = revisits.collect();
+    let mut used = BTreeSet::new();
     let mut by_url = BTreeMap::new();
     for (url, outcome) in outcomes.iter().filter(|(_, outcome)| outcome.verdict.is_none()) {
         let place = (outcome.warc.clone().unwrap(), outcome.offset.unwrap());
-        let page = pages.remove(&place).unwrap_or_else(|| panic!("{url}: no page at {place:?}, or another link's"));
-        assert_eq!(Some(&page.target), outcome.final_url.as_ref(), "{url}");
+        let page = pages.get(&place).unwrap_or_else(|| panic!("{url}: no page at {place:?}"));
+        assert_eq!(page.same_as, None, "{url}: {place:?} has no body of its own");
         assert!(!page.request.is_empty(), "{url}: no request beside the response");
-        targets.insert(page.target.clone());
-        by_url.insert(url.clone(), page);
+        // Where a page had the body of an earlier one, the outcome leads to that, and a revisit says so.
+        let target = outcome.final_url.as_deref().unwrap();
+        let is_there = page.target == target || revisits.contains(&(target, page.target.as_str()));
+        assert!(is_there, "{url}: at {place:?} is {}", page.target);
+        used.insert(place);
+        by_url.insert(url.clone(), page.clone());
     }
-    // What is left are redirects and the like; of no kept page is there a second copy.
-    for (place, page) in pages {
+    // Of what no outcome leads to, nothing is a second copy of a page.
+    let targets: BTreeSet<&str> = by_url.values().map(|page| page.target.as_str()).collect();
+    for (place, page) in pages.iter().filter(|(place, page)| page.same_as.is_none() && !used.contains(*place)) {
         let is_page = page.response.starts_with(b"HTTP/1.1 200");
-        assert!(!(is_page && targets.contains(&page.target)), "{} stands at {place:?}, too", page.target);
+        assert!(!(is_page && targets.contains(page.target.as_str())), "{} stands at {place:?}, too", page.target);
     }
     seek_some(out, outcomes, &by_url);
     by_url
@@ -344,8 +353,11 @@ fn read_archive(path: &Path, limit_bytes: u64) -> BTreeMap<u64, Archived> {
         match record.kind {
             Kind::Response | Kind::Revisit => {
                 offsets.insert(record.header("WARC-Record-ID").unwrap().to_owned(), record.location.offset);
+                let same_as = record.header("WARC-Refers-To-Target-URI").map(str::to_owned);
+                assert_eq!(same_as.is_some(), record.kind == Kind::Revisit, "{:?}", record.headers);
                 let page = Archived {
                     target: record.target().unwrap().to_owned(),
+                    same_as,
                     truncated: record.header("WARC-Truncated").map(str::to_owned),
                     request: Vec::new(),
                     response: record.body,
@@ -390,7 +402,7 @@ fn seek_some(out: &Path, outcomes: &BTreeMap<String, Outcome>, pages: &BTreeMap<
         let mut reader = Reader::open(&out.join(outcome.warc.as_ref().unwrap()), 1 << 20).unwrap();
         reader.seek(Location { offset: outcome.offset.unwrap(), within: 0 }).unwrap();
         let Some(Event::Record(record)) = reader.next().unwrap() else { panic!("{url}: no record there") };
-        assert_eq!(record.target(), Some(page.target.as_str()));
+        assert_eq!((record.kind, record.target()), (Kind::Response, Some(page.target.as_str())));
     }
 }
 
