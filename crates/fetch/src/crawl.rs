@@ -386,17 +386,20 @@ impl Fetcher {
             before.robots.journals.push(File::open(&path).map_err(FetchError::at("open", &path))?);
             before.left.push(left);
         }
+        if !before.left.is_empty() {
+            // What a killed process asked last is not in its journal.
+            self.hosts.open_at(Instant::now() + self.settings.delay());
+        }
         if !keys.is_empty() {
             mark_done_by_key(frontier, &keys, &mut before.done)?;
         }
         Ok(before)
     }
 
-    /// A host's pause goes on from an earlier process. What that process asked last may not be in the journal, so
-    /// every host it has asked rests once more.
+    /// A host's pause goes on from an earlier process. Who has failed is remembered, and who is to be left in peace.
     fn restore(&self, host: &str, until_unix_ms: u64, faults_in_a_row: u32) {
         let rest = Duration::from_millis(until_unix_ms.saturating_sub(unix_ms())).min(self.settings.delay_max());
-        self.hosts.restore(host, Instant::now() + rest.max(self.settings.delay()), faults_in_a_row);
+        self.hosts.restore(host, Instant::now() + rest, faults_in_a_row);
     }
 }
 

@@ -53,6 +53,8 @@ struct Known {
     domains: HashMap<Box<str>, u32>,
     addresses: HashMap<IpAddr, u32>,
     left_since_sweep: usize,
+    /// Before this moment nobody is asked.
+    opens_at: Option<Instant>,
 }
 
 /// The hosts of a process.
@@ -84,7 +86,10 @@ impl Hosts {
     /// Asks for the right to send a host one request.
     pub(crate) fn claim(&self, name: &str, shares: Shares, now: Instant) -> Claim {
         let mut known = self.known();
-        let Known { hosts, domains, addresses, .. } = &mut *known;
+        let Known { hosts, domains, addresses, opens_at, .. } = &mut *known;
+        if let Some(opens_at) = opens_at.filter(|opens_at| *opens_at > now) {
+            return Claim::Later(opens_at);
+        }
         let host = hosts.entry(name.into()).or_insert_with(|| Host::new(now));
         if host.faults_in_a_row >= shares.faults_in_a_row_max {
             return Claim::GivenUp(host.faults_in_a_row);
@@ -150,12 +155,20 @@ impl Hosts {
         self.known().hosts.get(name).map_or(0, |host| host.faults_in_a_row)
     }
 
-    /// When a host may be asked, as an earlier process has left it.
+    /// Nobody is asked before this moment: an earlier process may have asked anybody a moment ago.
+    pub(crate) fn open_at(&self, moment: Instant) {
+        self.known().opens_at = Some(moment);
+    }
+
+    /// When a host may be asked, and how often it has failed, as an earlier process has left it.
     pub(crate) fn restore(&self, name: &str, next_allowed: Instant, faults_in_a_row: u32) {
         let mut known = self.known();
+        if !known.hosts.contains_key(name) && faults_in_a_row == 0 && next_allowed <= Instant::now() {
+            return;
+        }
         let host = known.hosts.entry(name.into()).or_insert_with(|| Host::new(next_allowed));
         host.next_allowed = host.next_allowed.max(next_allowed);
-        host.faults_in_a_row = host.faults_in_a_row.max(faults_in_a_row);
+        host.faults_in_a_row = faults_in_a_row;
     }
 
     /// The rules of a URL's origin, if they are known and not too old.
