@@ -105,6 +105,9 @@ pub fn surt(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
+    if authority.is_empty() {
+        return format!("{scheme}:{rest}");
+    }
     let host = authority.rsplit('@').next().unwrap_or("");
     let (host, port) = match host.rsplit_once(':') {
         // Not the colons of an IPv6 address.
@@ -220,6 +223,7 @@ mod tests {
         check("http://a.example/x/?z&y=1", "example,a)/x?y=1&z");
         check("http://192.0.2.1/x", "192.0.2.1)/x");
         check("http://a.example/%7Eb%2520c?%41=%26%C3%A9", "example,a)/~b%20c?%c3%a9&a=");
+        check("file:///pages/1.html", "file:/pages/1.html");
         check("dns:a.example", "dns:a.example");
         check("http://www.example/", "example)/");
     }
