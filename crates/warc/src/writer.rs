@@ -55,6 +55,10 @@ impl Date {
 /// | `revisit` | `WARC-Profile`, `WARC-Refers-To-Target-URI`, `WARC-Refers-To-Date`, and `WARC-Payload-Digest` of the payload that is not stored; the block is the HTTP head |
 /// | `warcinfo` | none, and no target; the block is of type `application/warc-fields` |
 ///
+/// `fastwarc check -p` (2.0.1) refuses two things that the standard has: a `revisit` with the digest of the payload
+/// that it leaves out, and a payload digest of a record that is not HTTP (leave `payload_start` out there: the block's
+/// digest says the same).
+///
 /// ```
 /// use warc::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, Writer, payload_digest};
 ///
@@ -389,7 +393,61 @@ mod tests {
         assert_eq!(Date::from_seconds(1_514_764_799).0, "2017-12-31T23:59:59Z");
     }
 
+    fn to_other_threads<T: Send>(_: T) {}
+
+    #[test]
+    fn readers_and_writers_go_to_other_threads() {
+        to_other_threads(Writer::new(Vec::new(), 0));
+        to_other_threads(Reader::open(tempfile::NamedTempFile::new().unwrap().path(), 1).unwrap());
+    }
+
     proptest::proptest! {
+        #[test]
+        fn any_records_come_back(
+            records in proptest::collection::vec((0..7_usize, ".*", "[A-Za-z-]{1,9}", "[^\\x00-\\x20\\x7f]*", proptest::prelude::any::<Vec<u8>>()), 0..9),
+            level in 0..14_u32,
+        ) {
+            const KINDS: [(&str, Kind); 7] = [
+                ("response", Kind::Response),
+                ("request", Kind::Request),
+                ("metadata", Kind::Metadata),
+                ("revisit", Kind::Revisit),
+                ("resource", Kind::Resource),
+                ("warcinfo", Kind::Warcinfo),
+                ("conversion", Kind::Conversion),
+            ];
+            let date = Date::from_seconds(7);
+            let mut writer = Writer::new(Vec::new(), 0).with_level(level);
+            let mut offsets = Vec::new();
+            for (kind, target, name, value, block) in &records {
+                let headers = [(name.as_str(), value.as_str()), ("X1", target.as_str())];
+                let record = NewRecord {
+                    kind: KINDS[*kind].0,
+                    target: Some(target),
+                    date: &date,
+                    content_type: "text/plain",
+                    headers: &headers,
+                    block,
+                    payload_start: Some(block.len() / 2),
+                };
+                offsets.push(writer.write(&record).unwrap());
+                proptest::prop_assert_eq!(writer.last_record_id(), record_id(&record));
+            }
+            let events = read_all(&writer.into_inner());
+            proptest::prop_assert_eq!(events.len(), records.len());
+            for ((event, offset), (kind, target, name, value, block)) in events.iter().zip(offsets).zip(&records) {
+                let Event::Record(record) = event else { panic!("{event:?}") };
+                proptest::prop_assert_eq!((record.kind, record.location.offset), (KINDS[*kind].1, offset));
+                proptest::prop_assert_eq!(&record.body, block);
+                let line = target.replace(['\r', '\n'], "");
+                proptest::prop_assert_eq!(record.header("x1"), Some(line.trim()));
+                proptest::prop_assert!(record.headers.iter().any(|field| field == (name.as_str(), value.trim())));
+                let halves = (payload_digest(block), payload_digest(&block[block.len() / 2..]));
+                proptest::prop_assert_eq!(record.header("WARC-Block-Digest"), Some(halves.0.as_str()));
+                proptest::prop_assert_eq!(record.header("WARC-Payload-Digest"), Some(halves.1.as_str()));
+            }
+        }
+
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, gz: bool) {
             let bytes = if gz { [&[0x1f, 0x8b, 8][..], &bytes].concat() } else { bytes };
