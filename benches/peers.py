@@ -439,10 +439,10 @@ def print_table(title, unit, results, rate):
         print(f"  {name:12} {median:14.1f} {spread:>23} {peak:9.0f} {ours / median:7.2f}×", flush=True)
 
 
-def machine():
+def machine(names=("gigatoken", "gigabpe", "tiktoken", "tokenizers", "rustbpe", "datatrove", "resiliparse")):
     models = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
     versions = []
-    for name in ["gigatoken", "gigabpe", "tiktoken", "tokenizers", "rustbpe", "datatrove", "resiliparse"]:
+    for name in names:
         try:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:

@@ -173,6 +173,27 @@ impl Members {
         Ok(true)
     }
 
+    /// At the end of a member in the middle of a record: goes on in the next member as if it were the same one;
+    /// `false` when there is none, or when a record begins there. A zstd record may have many frames (IIPC,
+    /// "Zstandard WARC", section 4), and some tools have written a gzip member for the head and one for the block.
+    pub(crate) fn continue_member(&mut self) -> io::Result<bool> {
+        let (offset, within) = (self.offset, self.within);
+        if self.is_plain() {
+            return Ok(false);
+        }
+        while self.next_member()? {
+            let bytes = self.fill_buf()?;
+            let begins_record = bytes.trim_ascii_start().starts_with(b"WARC/");
+            if !bytes.is_empty() {
+                if !begins_record {
+                    (self.offset, self.within) = (offset, within);
+                }
+                return Ok(!begins_record);
+            }
+        }
+        Ok(false)
+    }
+
     /// Plain bytes of the current member; empty at its end.
     pub(crate) fn fill_buf(&mut self) -> io::Result<&[u8]> {
         match &mut self.coding {

@@ -187,7 +187,7 @@ impl Reader {
         while self.open && self.members.within < within {
             let missing = within - self.members.within;
             let n = self.members.fill_buf()?.len();
-            if n == 0 {
+            if n == 0 && !self.members.continue_member()? {
                 break;
             }
             self.members.consume(n.min(usize::try_from(missing).unwrap_or(usize::MAX)));
@@ -324,7 +324,8 @@ impl Reader {
         loop {
             let bytes = self.members.fill_buf()?;
             if bytes.is_empty() {
-                return Err(self.end_of_member());
+                self.continue_record()?;
+                continue;
             }
             let end = memchr::memchr(b'\n', bytes);
             let n = end.unwrap_or(bytes.len());
@@ -353,7 +354,8 @@ impl Reader {
         while missing > 0 {
             let bytes = self.members.fill_buf()?;
             if bytes.is_empty() {
-                return Err(self.end_of_member().into());
+                self.continue_record()?;
+                continue;
             }
             let n = bytes.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
             let room = self.limit_bytes.saturating_sub(body.len() as u64);
@@ -437,13 +439,15 @@ impl Reader {
         }
     }
 
-    /// What it means that a member has no more bytes where there should be some.
-    fn end_of_member(&self) -> io::Error {
+    /// At the end of a member, where the record should have more.
+    fn continue_record(&mut self) -> io::Result<()> {
         if self.members.is_plain() {
-            io::ErrorKind::UnexpectedEof.into()
-        } else {
-            io::Error::new(io::ErrorKind::InvalidData, MEMBER_BREAKS_OFF)
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        if !self.is_arc && self.members.continue_member()? {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, MEMBER_BREAKS_OFF))
     }
 
     fn error(&self, source: io::Error) -> WarcError {

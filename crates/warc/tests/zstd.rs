@@ -79,6 +79,33 @@ fn frames_without_a_dictionary() {
 }
 
 #[test]
+fn a_record_may_have_many_frames() {
+    let mut bytes = Vec::new();
+    for record in records() {
+        let parts = record.as_bytes().chunks(record.len() / 3);
+        for part in parts {
+            bytes.extend_from_slice(&zstd::encode_all(part, 3).unwrap());
+        }
+        // An extension frame may follow any.
+        bytes.extend_from_slice(&[0x51, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, b'x']);
+    }
+    check(&bytes);
+}
+
+#[test]
+fn a_record_that_claims_too_much_ends_where_the_next_begins() {
+    let mut bytes = Vec::new();
+    for (n, record) in records().into_iter().enumerate() {
+        let record = if n == 7 { record.replace("Content-Length: ", "Content-Length: 9") } else { record };
+        bytes.extend_from_slice(&zstd::encode_all(record.as_bytes(), 3).unwrap());
+    }
+    let (_, events) = events(&bytes);
+    assert_eq!(events.len(), records().len());
+    assert!(matches!(&events[7], Event::Malformed { what, .. } if what.contains("in the middle")), "{:?}", events[7]);
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Record(_))).count(), events.len() - 1);
+}
+
+#[test]
 fn a_dictionary_as_it_is() {
     let dictionary = trained();
     check(&archive(&dictionary, &dictionary));
