@@ -35,6 +35,8 @@ const LINKS_A_TURN: usize = 256;
 const AGAIN_MAX: usize = 64;
 /// Bytes that may wait for the disk before no more is asked for.
 const BACKLOG_MAX_BYTES: u64 = 64 << 20;
+/// So many good answers allow one more request at once, after the number had to be lowered.
+const WELL_FOR_ONE_MORE: usize = 16;
 /// How long nothing new is begun after this machine ran out of files or ports.
 const OWN_FAULT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -87,7 +89,10 @@ pub(crate) struct Worker<'c> {
     /// When each waiting host may be asked; every queue is here once, or its host is being asked.
     due: BinaryHeap<Reverse<(Instant, u64, Box<str>)>>,
     turn: u64,
+    /// Requests that may be under way: as the settings say, or fewer after this machine ran out of files.
     requests_max: usize,
+    /// Requests that went well since the number was lowered or raised.
+    well: usize,
     resumes_at: Instant,
     failure: Cell<Option<FetchError>>,
 }
@@ -115,7 +120,8 @@ impl<'c> Worker<'c> {
             queues: HashMap::new(),
             due: BinaryHeap::new(),
             turn: 0,
-            requests_max: shared.settings.requests_at_once.div_ceil(shared.workers as usize),
+            requests_max: requests_share(shared),
+            well: 0,
             resumes_at: Instant::now(),
             failure: Cell::new(None),
         })
@@ -321,6 +327,24 @@ impl<'c> Worker<'c> {
         Some(job)
     }
 
+    /// After this machine ran out of files or ports: fewer requests at once, and one more again for each few that go
+    /// well.
+    fn make_do(&mut self, under_way: usize, refusal: &Refusal) {
+        self.requests_max = (under_way / 2).max(1);
+        self.well = 0;
+        self.resumes_at = Instant::now() + OWN_FAULT_PAUSE;
+        let line = format!("{}; going on with {} requests at once", refusal.detail, self.requests_max);
+        self.shared.monitor.say(line);
+    }
+
+    fn recover(&mut self) {
+        self.well += 1;
+        if self.well >= WELL_FOR_ONE_MORE && self.requests_max < requests_share(self.shared) {
+            self.requests_max += 1;
+            self.well = 0;
+        }
+    }
+
     /// What a request's end means for its host and for its link.
     fn land(&mut self, landed: Landed, under_way: usize) {
         let Landed { host, mut job, end, took } = landed;
@@ -336,10 +360,7 @@ impl<'c> Worker<'c> {
                 self.shared.hosts.release(&host, now, Fault::Unknown);
                 self.queue(&host).first.push_front(job);
                 self.put_back(host, now + OWN_FAULT_PAUSE);
-                self.requests_max = (under_way / 2).max(1);
-                self.resumes_at = now + OWN_FAULT_PAUSE;
-                let line = format!("{}; going on with {} requests at once", refusal.detail, self.requests_max);
-                self.shared.monitor.say(line);
+                self.make_do(under_way, &refusal);
             }
             End::Failed(refusal) => {
                 let rules = self.shared.rules(&job.url);
@@ -380,6 +401,7 @@ impl<'c> Worker<'c> {
     }
 
     fn answered(&mut self, host: Box<str>, mut job: Job, page: Page) {
+        self.recover();
         let rules = self.shared.rules(&job.url);
         let is_busy = matches!(page.status.as_u16(), 429 | 503);
         let retry_after = page.retry_after().filter(|_| is_busy);
@@ -492,6 +514,11 @@ impl<'c> Worker<'c> {
         // The archivist ends early only with an error, which ends the whole.
         let _ = self.notes.send(note);
     }
+}
+
+/// A worker's share of the requests that may be under way.
+fn requests_share(shared: &Shared<'_>) -> usize {
+    shared.settings.requests_at_once.div_ceil(shared.workers as usize)
 }
 
 /// Sends a claimed host one request: for its robots.txt, if that is not known, else for the link.
