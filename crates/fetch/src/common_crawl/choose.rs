@@ -1,0 +1,481 @@
+//! Captures of a link → the one to copy; and the chosen ones in the order of the archives.
+//!
+//! The index and the links are in different orders, so captures are brought into that of the links by an external
+//! sort on the link's number, and the chosen ones into that of the archives by another. Both are merges after that:
+//! memory does not grow with links or captures.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::path::Path;
+
+use ledger::sort::Sorter;
+use ledger::table::{Row, TableReader, TableWriter};
+use ledger::{Counts, Link, Outcome, Reason};
+use serde::{Deserialize, Serialize};
+
+use super::index::Capture;
+use super::wanted::kept_links;
+use super::{CommonCrawlError, Plan, Run, Settings, Work};
+
+/// A capture to copy. Table `plan.parquet`, sorted by archive and offset.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    pub(crate) warc_filename: String,
+    pub(crate) offset: u64,
+    pub(crate) len_bytes: u64,
+    /// Number of the link among the kept ones.
+    pub(crate) link: u32,
+    pub(crate) domain: String,
+    pub(crate) key: String,
+    /// URL of the link.
+    pub(crate) url: String,
+    /// URL of the capture.
+    pub(crate) captured_url: String,
+    pub(crate) fetched_ms: i64,
+    pub(crate) mime: Option<String>,
+}
+
+impl Row for Planned {}
+
+impl Planned {
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.offset..self.offset + self.len_bytes
+    }
+}
+
+/// How good a capture is, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Grade {
+    WholePage,
+    /// Common Crawl cut the body off.
+    CutPage,
+    TooLarge,
+    NotHtml,
+    OtherStatus,
+}
+
+impl Grade {
+    fn of(capture: &Capture, page_max_bytes: u64) -> Grade {
+        match () {
+            () if capture.status != 200 => Grade::OtherStatus,
+            () if !is_html(capture.mime.as_deref()) => Grade::NotHtml,
+            () if capture.len_bytes > page_max_bytes => Grade::TooLarge,
+            () if capture.truncated.is_some() => Grade::CutPage,
+            () => Grade::WholePage,
+        }
+    }
+
+    fn verdict(self) -> Option<Reason> {
+        match self {
+            Grade::WholePage | Grade::CutPage => None,
+            Grade::TooLarge => Some(Reason::PageTooLarge),
+            Grade::NotHtml => Some(Reason::NotHtml),
+            Grade::OtherStatus => Some(Reason::HttpStatus),
+        }
+    }
+}
+
+/// A capture without a type may be a page; what is inside decides later.
+fn is_html(mime: Option<&str>) -> bool {
+    let Some(mime) = mime else { return true };
+    let mime = mime.split(';').next().unwrap_or("").trim();
+    mime.eq_ignore_ascii_case("text/html") || mime.eq_ignore_ascii_case("application/xhtml+xml")
+}
+
+/// What decides between two captures of a link: the smaller is chosen.
+fn rank<'a>(capture: &'a Capture, created_utc: Option<i64>, page_max_bytes: u64) -> impl Ord + use<'a> {
+    // Without a date of the link all are equally near, and the earliest is taken.
+    let distance_ms =
+        created_utc.map_or(0, |seconds| (i128::from(capture.fetched_ms) - i128::from(seconds) * 1000).unsigned_abs());
+    let grade = Grade::of(capture, page_max_bytes);
+    (grade, distance_ms, capture.fetched_ms, &capture.warc_filename, capture.offset, capture.len_bytes, &capture.url)
+}
+
+/// Chooses for each link and writes `plan.parquet` and `misses.parquet` to the work folder.
+pub(crate) fn choose(settings: &Settings, run: &Run<'_>, work: &Work, files: usize) -> Result<Plan, CommonCrawlError> {
+    let mut captures = Sorter::<Capture>::new(&work.folder, settings.sort_memory_bytes);
+    for number in 0..files {
+        for capture in TableReader::<Capture>::open(&work.capture_file(number))? {
+            captures.push(capture?)?;
+        }
+    }
+    let captures = captures.finish()?.map(|row| row.map_err(CommonCrawlError::from));
+    let mut planned = Sorter::<Planned>::new(&work.folder, settings.sort_memory_bytes);
+    let mut misses = TableWriter::<Outcome>::create(&work.path("misses.parquet"))?;
+    let mut plan = Plan::default();
+    join(kept_links(run.links)?, captures, settings.page_max_bytes, |link, number, chosen| {
+        plan.links += 1;
+        let verdict = chosen
+            .as_ref()
+            .map_or(Some(Reason::NotCaptured), |chosen| Grade::of(chosen, settings.page_max_bytes).verdict());
+        plan.counts.record(verdict);
+        match (chosen, verdict) {
+            (Some(chosen), None) => planned.push(Planned {
+                warc_filename: chosen.warc_filename,
+                offset: chosen.offset,
+                len_bytes: chosen.len_bytes,
+                link: number,
+                domain: link.domain,
+                key: link.key,
+                url: link.url,
+                captured_url: chosen.url,
+                fetched_ms: chosen.fetched_ms,
+                mime: chosen.mime,
+            })?,
+            (chosen, verdict) => misses.push(miss(link, chosen, verdict))?,
+        }
+        Ok(())
+    })?;
+    misses.finish()?;
+    let mut table = TableWriter::<Planned>::create(&work.path("plan.parquet"))?;
+    for row in planned.finish()? {
+        table.push(row?)?;
+    }
+    table.finish()?;
+    assert!(plan.counts.reconcile() && plan.counts.read == plan.links, "each link is counted once");
+    Ok(plan)
+}
+
+/// Gives each link its best capture. Captures are sorted by the link's number; some belong to another key with the
+/// same hash, which shows here.
+fn join(
+    links: impl Iterator<Item = Result<Link, CommonCrawlError>>,
+    captures: impl Iterator<Item = Result<Capture, CommonCrawlError>>,
+    page_max_bytes: u64,
+    mut each: impl FnMut(Link, u32, Option<Capture>) -> Result<(), CommonCrawlError>,
+) -> Result<(), CommonCrawlError> {
+    let mut captures = captures.peekable();
+    for (number, link) in links.enumerate() {
+        let link = link?;
+        let number = u32::try_from(number).expect("fewer than four billion links");
+        let mut chosen: Option<Capture> = None;
+        while let Some(capture) = captures.next_if(|capture| capture.as_ref().map_or(true, |c| c.link == number)) {
+            let capture = capture?;
+            let is_same = links::Canonical::parse(&capture.url).is_ok_and(|canonical| canonical.key == link.key);
+            let is_better = chosen.as_ref().is_none_or(|chosen| {
+                rank(&capture, link.created_utc, page_max_bytes) < rank(chosen, link.created_utc, page_max_bytes)
+            });
+            if is_same && is_better {
+                chosen = Some(capture);
+            }
+        }
+        each(link, number, chosen)?;
+    }
+    Ok(())
+}
+
+fn miss(link: Link, capture: Option<Capture>, verdict: Option<Reason>) -> Outcome {
+    let mut outcome = Outcome {
+        domain: link.domain,
+        key: link.key,
+        url: link.url,
+        final_url: None,
+        status: None,
+        content_type: None,
+        captured: None,
+        warc: None,
+        offset: None,
+        detail: None,
+        verdict,
+    };
+    if let Some(capture) = capture {
+        outcome.detail = match verdict {
+            Some(Reason::PageTooLarge) => Some(format!("the member has {} bytes", capture.len_bytes)),
+            Some(Reason::NotHtml) => capture.mime.clone(),
+            Some(Reason::HttpStatus) => Some(format!("status {}", capture.status)),
+            _ => None,
+        };
+        outcome.captured = date(capture.fetched_ms);
+        outcome.status = Some(capture.status);
+        outcome.content_type = capture.mime;
+        outcome.final_url = Some(capture.url);
+    }
+    outcome
+}
+
+/// A time of the index as archives write it.
+pub(crate) fn date(ms: i64) -> Option<String> {
+    let seconds = u64::try_from(ms.div_euclid(1000)).ok()?;
+    Some(warc::Date::from_seconds(seconds).0)
+}
+
+/// One request: neighbours in one archive.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) range: Range<u64>,
+    /// At least one, sorted by offset.
+    pub(crate) rows: Vec<Planned>,
+}
+
+/// Coalesces the rows of a plan, which are sorted by archive and offset.
+pub(crate) struct Requests<I: Iterator> {
+    rows: std::iter::Peekable<I>,
+    gap_max_bytes: u64,
+    request_max_bytes: u64,
+}
+
+impl<I: Iterator<Item = Result<Planned, ledger::Error>>> Requests<I> {
+    pub(crate) fn new(rows: I, settings: &Settings) -> Requests<I> {
+        Requests {
+            rows: rows.peekable(),
+            gap_max_bytes: settings.gap_max_bytes,
+            request_max_bytes: settings.request_max_bytes,
+        }
+    }
+}
+
+impl<I: Iterator<Item = Result<Planned, ledger::Error>>> Iterator for Requests<I> {
+    type Item = Result<Request, ledger::Error>;
+
+    fn next(&mut self) -> Option<Result<Request, ledger::Error>> {
+        let first = match self.rows.next()? {
+            Err(error) => return Some(Err(error)),
+            Ok(row) => row,
+        };
+        let mut range = first.range();
+        let mut rows = vec![first];
+        while let Some(Ok(next)) = self.rows.next_if(|next| {
+            next.as_ref().is_ok_and(|next| {
+                let end = range.end.max(next.range().end);
+                next.warc_filename == rows[0].warc_filename
+                    && next.offset <= range.end.saturating_add(self.gap_max_bytes)
+                    && end - range.start <= self.request_max_bytes
+            })
+        }) {
+            range.end = range.end.max(next.range().end);
+            rows.push(next);
+        }
+        Some(Ok(Request { range, rows }))
+    }
+}
+
+/// Adds to a plan what it takes to fetch it with these settings.
+pub(crate) fn with_requests(mut plan: Plan, settings: &Settings, path: &Path) -> Result<Plan, CommonCrawlError> {
+    (plan.member_bytes, plan.archives, plan.requests, plan.request_bytes) = (0, 0, 0, 0);
+    let mut last = String::new();
+    for request in Requests::new(TableReader::<Planned>::open(path)?, settings) {
+        let request = request?;
+        plan.requests += 1;
+        plan.request_bytes += request.range.end - request.range.start;
+        plan.member_bytes += request.rows.iter().map(|row| row.len_bytes).sum::<u64>();
+        if request.rows[0].warc_filename != last {
+            last.clone_from(&request.rows[0].warc_filename);
+            plan.archives += 1;
+        }
+    }
+    Ok(plan)
+}
+
+/// Brings outcomes of copied captures into the order of the links and merges them with those of the others.
+pub(crate) fn write_outcomes(
+    settings: &Settings,
+    work: &Work,
+    to: &Path,
+    done: impl Iterator<Item = Result<(u32, Outcome), CommonCrawlError>>,
+) -> Result<Counts, CommonCrawlError> {
+    /// Outcomes have no order of their own; the link's number is one.
+    #[derive(Serialize, Deserialize)]
+    struct Numbered(u32, Outcome);
+    impl PartialEq for Numbered {
+        fn eq(&self, other: &Numbered) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Numbered {}
+    impl Ord for Numbered {
+        fn cmp(&self, other: &Numbered) -> std::cmp::Ordering {
+            self.0.cmp(&other.0)
+        }
+    }
+    impl PartialOrd for Numbered {
+        fn partial_cmp(&self, other: &Numbered) -> Option<std::cmp::Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+    let mut sorter = Sorter::<Numbered>::new(&work.folder, settings.sort_memory_bytes);
+    for row in done {
+        let (link, outcome) = row?;
+        sorter.push(Numbered(link, outcome))?;
+    }
+    let mut done = sorter.finish()?.map(|row| row.map(|row| row.1)).peekable();
+    let mut misses = TableReader::<Outcome>::open(&work.path("misses.parquet"))?.peekable();
+    let mut counts = Counts::default();
+    let mut table = TableWriter::create(to)?;
+    loop {
+        // `None` sorts last among reversed options, and an error is as good as a row: it is met next.
+        let place = |row: Option<&Result<Outcome, ledger::Error>>| {
+            Reverse(row.map(|row| Reverse(row.as_ref().ok().map(|row| (row.domain.clone(), row.key.clone())))))
+        };
+        let next = if place(done.peek()) <= place(misses.peek()) { done.next() } else { misses.next() };
+        let Some(outcome) = next else { break };
+        let outcome = outcome?;
+        counts.record(outcome.verdict);
+        table.push(outcome)?;
+    }
+    table.finish()?;
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn capture(url: &str, fetched_ms: i64) -> Capture {
+        Capture {
+            link: 0,
+            fetched_ms,
+            warc_filename: "a.warc.gz".into(),
+            offset: 0,
+            len_bytes: 100,
+            status: 200,
+            mime: Some("text/html".into()),
+            truncated: None,
+            url: url.into(),
+        }
+    }
+
+    fn link(key: &str, created_utc: Option<i64>) -> Link {
+        Link {
+            domain: "example.com".into(),
+            key: key.into(),
+            url: format!("http://example.com/{key}"),
+            karma: 3,
+            submissions: 1,
+            subreddit: None,
+            title: None,
+            created_utc,
+            source: "test:1".into(),
+            verdict: None,
+        }
+    }
+
+    fn check(captures: &[Capture], created_utc: Option<i64>, expected_ms: i64) {
+        for turn in 0..captures.len() {
+            let mut captures = captures.to_vec();
+            captures.rotate_left(turn);
+            let mut chosen_ms = None;
+            let links = [Ok(link("com,example)/a", created_utc))].into_iter();
+            join(links, captures.into_iter().map(Ok), 1000, |_, _, chosen| {
+                chosen_ms = chosen.map(|chosen| chosen.fetched_ms);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(chosen_ms, Some(expected_ms));
+        }
+    }
+
+    #[test]
+    fn the_nearest_whole_page_is_chosen() {
+        let at = |ms| capture("http://example.com/a", ms);
+        check(&[at(1000), at(5000), at(9000)], Some(6), 5000);
+        check(&[at(1000), at(5000), at(9000)], Some(-50), 1000);
+        check(&[at(1000), at(5000), at(9000)], None, 1000);
+        // Equally near: the earlier one.
+        check(&[at(4000), at(8000)], Some(6), 4000);
+        // Another page with the same hash of its key is none of this link's.
+        check(&[capture("http://example.com/b", 6000), at(9000)], Some(6), 9000);
+        let cut = Capture { truncated: Some("length".into()), ..at(6000) };
+        let moved = Capture { status: 301, ..at(6000) };
+        let image = Capture { mime: Some("image/png".into()), ..at(6000) };
+        let large = Capture { len_bytes: 1001, ..at(6000) };
+        for worse in [&cut, &moved, &image, &large] {
+            check(&[worse.clone(), at(9000)], Some(6), 9000);
+        }
+        check(&[moved.clone(), cut], Some(6), 6000);
+        check(&[moved, Capture { fetched_ms: 7000, ..image }], Some(6), 7000);
+    }
+
+    fn planned(file: &str, offset: u64, len_bytes: u64) -> Planned {
+        Planned {
+            warc_filename: file.into(),
+            offset,
+            len_bytes,
+            link: 0,
+            domain: String::new(),
+            key: String::new(),
+            url: String::new(),
+            captured_url: String::new(),
+            fetched_ms: 0,
+            mime: None,
+        }
+    }
+
+    fn check_requests(rows: &[Planned], expected: &[Range<u64>]) {
+        let settings = Settings { gap_max_bytes: 10, request_max_bytes: 100, ..Settings::default() };
+        let requests = Requests::new(rows.iter().cloned().map(Ok), &settings);
+        let ranges: Vec<Range<u64>> = requests.map(|request| request.unwrap().range).collect();
+        assert_eq!(ranges, expected);
+    }
+
+    #[test]
+    fn neighbours_come_in_one_request() {
+        check_requests(&[], &[]);
+        let a = |offset, len| planned("a", offset, len);
+        check_requests(&[a(0, 20), a(20, 20), a(50, 5)], &[0..55]);
+        check_requests(&[a(0, 20), a(31, 20)], &[0..20, 31..51]);
+        check_requests(&[a(0, 20), planned("b", 20, 20)], &[0..20, 20..40]);
+        // Over the cap a new one begins; a member longer than the cap comes alone.
+        check_requests(&[a(0, 60), a(60, 60), a(120, 40)], &[0..60, 60..160]);
+        check_requests(&[a(0, 500), a(500, 10)], &[0..500, 500..510]);
+        // Overlapping rows, which no archive has but a table may claim.
+        check_requests(&[a(0, 50), a(10, 5), a(55, 5)], &[0..60]);
+    }
+
+    proptest! {
+        /// The naive twin of the whole join: a map from keys to rows, the best row of each link by comparing all.
+        #[test]
+        fn as_a_map_would_join(
+            paths in prop::collection::btree_set("[a-d]{1,2}", 0..12),
+            rows in prop::collection::vec(
+                ("[a-d]{1,2}", 0i64..20_000, 0u64..3, prop::sample::select(vec![200u16, 404]), any::<bool>(), any::<bool>()),
+                0..60,
+            ),
+            created in prop::option::of(0i64..20),
+        ) {
+            let links: Vec<Link> = paths.iter().map(|path| link(&format!("com,example)/{path}"), created)).collect();
+            let captures: Vec<Capture> = rows.iter().map(|(path, ms, offset, status, www, cut)| {
+                let url = format!("http://{}example.com/{path}/", if *www { "www." } else { "" });
+                let truncated = cut.then(|| "length".to_owned());
+                Capture { offset: *offset, status: *status, truncated, ..capture(&url, *ms) }
+            }).collect();
+
+            let wanted = super::super::wanted::Wanted::of(links.iter().map(|link| link.key.as_str()));
+            let mut sorted = Vec::new();
+            for capture in &captures {
+                let key = links::Canonical::parse(&capture.url).unwrap().key;
+                for &number in wanted.links_of(&key) {
+                    sorted.push(Capture { link: number, ..capture.clone() });
+                }
+            }
+            sorted.sort();
+            let mut found = Vec::new();
+            join(links.iter().cloned().map(Ok), sorted.into_iter().map(Ok), 1000, |link, number, chosen| {
+                found.push((link.key, chosen.map(|chosen| Capture { link: 0, ..chosen })));
+                assert_eq!(number as usize + 1, found.len());
+                Ok(())
+            }).unwrap();
+
+            let mut by_key: HashMap<String, Vec<Capture>> = HashMap::new();
+            for capture in captures {
+                by_key.entry(links::Canonical::parse(&capture.url).unwrap().key).or_default().push(capture);
+            }
+            let expected: Vec<(String, Option<Capture>)> = links.iter().map(|link| {
+                let mut of_link = by_key.get(&link.key).cloned().unwrap_or_default();
+                of_link.sort_by_key(|capture| (
+                    capture.status != 200,
+                    capture.status == 200 && capture.truncated.is_some(),
+                    created.map_or(0, |created| (capture.fetched_ms - created * 1000).abs()),
+                    capture.fetched_ms,
+                    capture.offset,
+                    capture.url.clone(),
+                ));
+                (link.key.clone(), of_link.into_iter().next())
+            }).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

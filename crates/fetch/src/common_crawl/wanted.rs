@@ -1,0 +1,311 @@
+//! What is asked of an index: the hosts and keys of all links, in a few bytes each.
+//!
+//! The index is sorted by its own SURT key, which is not ours: Common Crawl's lowers the case of paths, strips
+//! other session ids and sorts the query in another way. Only what stands before the `)` — the host, reversed,
+//! with its port — is the same in both, but for the forms that [`host_forms`] lists. So hosts decide what of the
+//! index is read, and our own key, made again from a row's URL, decides what of that is taken.
+//!
+//! Both are supersets of the truth, never less: a host is looked up in full, a key by its hash. Who chooses among
+//! captures compares the keys themselves.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use ledger::Link;
+use ledger::table::TableReader;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::CommonCrawlError;
+
+/// Hosts and keys of the links. Memory: 12 bytes a link and about 30 a host.
+pub(crate) struct Wanted {
+    hosts: Hosts,
+    keys: Keys,
+}
+
+impl Wanted {
+    /// Reads a table of links; the kept ones are numbered from 0 in its order.
+    ///
+    /// # Errors
+    /// When the table is not sorted by domain and key, or a key stands there twice.
+    pub(crate) fn read(links: &Path) -> Result<Wanted, CommonCrawlError> {
+        let mut builder = Builder::default();
+        for link in kept_links(links)? {
+            builder.push(&link?.key);
+        }
+        Ok(builder.finish())
+    }
+
+    /// Makes one of keys in any order.
+    #[cfg(test)]
+    pub(crate) fn of<'a>(keys: impl IntoIterator<Item = &'a str>) -> Wanted {
+        let mut builder = Builder::default();
+        for key in keys {
+            builder.push(key);
+        }
+        builder.finish()
+    }
+
+    /// Links.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.links.len()
+    }
+
+    /// Hosts, each form of a host counted.
+    pub(crate) fn hosts_len(&self) -> usize {
+        self.hosts.starts.len()
+    }
+
+    /// Whether a key of the index between `min` and `max` (both included) can belong to a wanted host.
+    pub(crate) fn may_lie_between(&self, min: &[u8], max: &[u8]) -> bool {
+        self.hosts.may_lie_between(min, max)
+    }
+
+    /// Whether the host of a key of the index is wanted.
+    pub(crate) fn has_host_of(&self, surt: &[u8]) -> bool {
+        host_of(surt).is_some_and(|host| self.hosts.contains(host))
+    }
+
+    /// The links that have this key, or one with the same hash.
+    pub(crate) fn links_of(&self, key: &str) -> &[u32] {
+        self.keys.links_of(xxh3_64(key.as_bytes()))
+    }
+}
+
+/// The kept links of a table, whose order is checked.
+pub(crate) fn kept_links(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<Link, CommonCrawlError>> + use<'_>, CommonCrawlError> {
+    let mut last: Option<(String, String)> = None;
+    let rows = TableReader::<Link>::open(path)?.filter(|row| row.as_ref().map_or(true, |link| link.verdict.is_none()));
+    Ok(rows.map(move |row| {
+        let link = row?;
+        let this = (link.domain.clone(), link.key.clone());
+        if last.as_ref().is_some_and(|last| *last >= this) {
+            return Err(CommonCrawlError::Unsorted { path: path.to_path_buf(), key: link.key });
+        }
+        last = Some(this);
+        Ok(link)
+    }))
+}
+
+#[derive(Default)]
+struct Builder {
+    bytes: Vec<u8>,
+    starts: Vec<u64>,
+    last_host: Vec<u8>,
+    keys: Vec<(u64, u32)>,
+}
+
+impl Builder {
+    fn push(&mut self, key: &str) {
+        let number = u32::try_from(self.keys.len()).expect("fewer than four billion links");
+        self.keys.push((xxh3_64(key.as_bytes()), number));
+        let Some(host) = host_of(key.as_bytes()) else { return };
+        // Links of a host are neighbours in a sorted table, so that nearly all repetitions end here.
+        if self.last_host == host {
+            return;
+        }
+        self.last_host.clear();
+        self.last_host.extend_from_slice(host);
+        let Ok(host) = str::from_utf8(host) else { return };
+        for form in host_forms(host) {
+            self.starts.push(self.bytes.len() as u64);
+            self.bytes.extend_from_slice(form.as_bytes());
+        }
+    }
+
+    fn finish(mut self) -> Wanted {
+        let bytes = self.bytes;
+        self.starts.sort_unstable_by(|&a, &b| host_at(&bytes, a).cmp(host_at(&bytes, b)));
+        self.starts.dedup_by(|a, b| host_at(&bytes, *a) == host_at(&bytes, *b));
+        self.starts.shrink_to_fit();
+        Wanted { hosts: Hosts { bytes, starts: self.starts }, keys: Keys::new(self.keys) }
+    }
+}
+
+/// The host of a SURT key with the `)` that ends it.
+fn host_of(surt: &[u8]) -> Option<&[u8]> {
+    let end = surt.iter().position(|&byte| byte == b')')?;
+    Some(&surt[..=end])
+}
+
+/// The forms in which the index may write a host of ours (`com,example,m:8080)`).
+///
+/// - Common Crawl strips one `www.`, `www2.` … of every host; we keep it where nothing else would be left of the
+///   domain (`www.blogspot.com`), and after stripping one there may stand another.
+/// - It reverses IPv4 addresses like names, and writes IPv6 addresses without brackets.
+fn host_forms(host: &str) -> Vec<String> {
+    let mut forms = vec![host.to_owned()];
+    let name = host.trim_end_matches(')');
+    let (name, port) = match name.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => {
+            (name, format!(":{port}"))
+        }
+        _ => (name, String::new()),
+    };
+    if let Some((rest, label)) = name.rsplit_once(',')
+        && label.strip_prefix("www").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+    {
+        forms.push(format!("{rest}{port})"));
+    }
+    if name.parse::<std::net::Ipv4Addr>().is_ok() {
+        let parts: Vec<&str> = name.rsplit('.').collect();
+        forms.push(format!("{}{port})", parts.join(",")));
+    }
+    if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        forms.push(format!("{address}{port})"));
+    } else if host.starts_with('[') {
+        // An address whose last group looks like a port: `[2606:2800::1])`.
+        forms.push(host.replace(['[', ']'], ""));
+    }
+    forms
+}
+
+/// Sorted hosts, each ending in its `)`.
+struct Hosts {
+    bytes: Vec<u8>,
+    starts: Vec<u64>,
+}
+
+fn host_at(bytes: &[u8], start: u64) -> &[u8] {
+    let rest = &bytes[start as usize..];
+    host_of(rest).unwrap_or(rest)
+}
+
+impl Hosts {
+    fn contains(&self, host: &[u8]) -> bool {
+        self.starts.binary_search_by(|&start| host_at(&self.bytes, start).cmp(host)).is_ok()
+    }
+
+    /// A key belongs to a host when it begins with it, so the keys of a host are the interval from the host itself
+    /// to its last extension. No host is the beginning of another one (each has one `)`, at its end): the intervals
+    /// are disjoint, lie in the order of the hosts, and the first that does not end before `min` decides.
+    fn may_lie_between(&self, min: &[u8], max: &[u8]) -> bool {
+        let first = self.starts.partition_point(|&start| {
+            let host = host_at(&self.bytes, start);
+            host.cmp(min) == Ordering::Less && !min.starts_with(host)
+        });
+        self.starts.get(first).is_some_and(|&start| host_at(&self.bytes, start) <= max)
+    }
+}
+
+/// Sorted hashes of keys, found by their first bits, with the links that have them.
+struct Keys {
+    hashes: Vec<u64>,
+    links: Vec<u32>,
+    /// Where hashes that begin with each number of `bits` bits start.
+    begins: Vec<u32>,
+    bits: u32,
+}
+
+impl Keys {
+    fn new(mut pairs: Vec<(u64, u32)>) -> Keys {
+        pairs.sort_unstable();
+        // About eight hashes for a beginning.
+        let bits = (pairs.len() / 8).max(1).ilog2().min(28);
+        let mut begins = vec![0u32; (1 << bits) + 1];
+        for &(hash, _) in &pairs {
+            begins[Keys::beginning(hash, bits) + 1] += 1;
+        }
+        for i in 1..begins.len() {
+            begins[i] += begins[i - 1];
+        }
+        let hashes = pairs.iter().map(|pair| pair.0).collect();
+        let links = pairs.iter().map(|pair| pair.1).collect();
+        Keys { hashes, links, begins, bits }
+    }
+
+    fn beginning(hash: u64, bits: u32) -> usize {
+        // A shift by 64 is none that a processor has.
+        if bits == 0 { 0 } else { (hash >> (64 - bits)) as usize }
+    }
+
+    fn links_of(&self, hash: u64) -> &[u32] {
+        let at = Keys::beginning(hash, self.bits);
+        let (from, to) = (self.begins[at] as usize, self.begins[at + 1] as usize);
+        let near = &self.hashes[from..to];
+        let first = from + near.partition_point(|&h| h < hash);
+        let last = from + near.partition_point(|&h| h <= hash);
+        &self.links[first..last]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(url: &str, surt_host: &str) {
+        let key = links::Canonical::parse(url).unwrap().key;
+        let wanted = Wanted::of([key.as_str()]);
+        let surt = format!("{surt_host}/path?query");
+        assert!(wanted.has_host_of(surt.as_bytes()), "{url} has the key {key}, whose host should meet {surt}");
+        assert!(wanted.may_lie_between(surt.as_bytes(), surt.as_bytes()), "{url}");
+    }
+
+    #[test]
+    fn hosts_meet_those_of_the_index() {
+        check("http://example.com/", "com,example)");
+        check("https://www.example.com/a", "com,example)");
+        check("https://www2.example.com/a", "com,example)");
+        check("https://www.www.example.com/a", "com,example,www)");
+        check("http://www.blogspot.com/", "com,blogspot)");
+        check("http://example.com:8080/", "com,example:8080)");
+        check("http://www.blogspot.com:8080/", "com,blogspot:8080)");
+        check("http://m.example.co.uk/", "uk,co,example,m)");
+        check("http://93.184.216.34/x", "34,216,184,93)");
+        check("http://93.184.216.34:81/x", "34,216,184,93:81)");
+        check("http://[2606:2800::1]/x", "2606:2800::1)");
+        check("http://[2606:2800::1]:81/x", "2606:2800::1:81)");
+        check("http://bücher.example/", "example,xn--bcher-kva)");
+    }
+
+    #[test]
+    fn neighbours_are_not_asked_for() {
+        let wanted = Wanted::of(["com,example)/b", "com,example,m)/"]);
+        for other in ["com,exampl)/", "com,examples)/", "com,example-b)/", "com,example,n)/", "com,example:81)/", "com"]
+        {
+            assert!(!wanted.has_host_of(other.as_bytes()), "{other}");
+        }
+        assert!(!wanted.may_lie_between(b"com,example,n)/", b"com,z)/"));
+        assert!(!wanted.may_lie_between(b"com,a)/", b"com,example(/"));
+        assert!(wanted.may_lie_between(b"com,a)/", b"com,example)/"));
+        assert!(wanted.may_lie_between(b"com,example)/zzz", b"com,example)/zzzz"));
+        assert!(wanted.may_lie_between(b"a", b"z"));
+    }
+
+    proptest! {
+        #[test]
+        fn as_a_list_would_answer(
+            hosts in prop::collection::vec("[a-c]{1,2}(,[a-c-]{1,2}){0,2}(:8)?", 0..12),
+            min in "[a-c,)-]{0,6}", more in "[a-c,)-]{0,6}",
+        ) {
+            let keys: Vec<String> = hosts.iter().map(|host| format!("{host})/p")).collect();
+            let wanted = Wanted::of(keys.iter().map(String::as_str));
+            let max = format!("{min}{more}");
+            // The naive twin: a host's keys lie from the host to the host and the highest byte.
+            let expected = hosts.iter().any(|host| {
+                let first = format!("{host})");
+                let last = [first.as_bytes(), &[0xff; 8]].concat();
+                first.as_bytes() <= max.as_bytes() && min.as_bytes() <= last.as_slice()
+            });
+            prop_assert_eq!(wanted.may_lie_between(min.as_bytes(), max.as_bytes()), expected);
+            for (number, key) in keys.iter().enumerate() {
+                prop_assert!(wanted.has_host_of(key.as_bytes()));
+                prop_assert!(wanted.links_of(key).contains(&(number as u32)));
+            }
+        }
+
+        #[test]
+        fn keys_are_found_among_many(numbers: std::collections::HashSet<u16>) {
+            let keys: Vec<String> = numbers.iter().map(|n| format!("com,example)/{n}")).collect();
+            let wanted = Wanted::of(keys.iter().map(String::as_str));
+            for n in 0..=u16::MAX {
+                let found = wanted.links_of(&format!("com,example)/{n}"));
+                prop_assert_eq!(found.len(), usize::from(numbers.contains(&n)));
+            }
+        }
+    }
+}
