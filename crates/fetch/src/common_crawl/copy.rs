@@ -30,8 +30,9 @@ const MISSING_AT_FIRST_MAX: usize = 5;
 /// A request that was answered.
 struct Answer {
     rows: Vec<Planned>,
-    /// `None` when there is no such archive.
-    bytes: Option<Bytes>,
+    bytes: Bytes,
+    /// Whether the archive is there; `None` when it was not asked for.
+    is_there: Option<bool>,
     /// For each row its bytes in `bytes`, or why it is not copied.
     checked: Vec<Result<Range<usize>, Refusal>>,
 }
@@ -65,8 +66,8 @@ pub(crate) async fn copy(settings: &Settings, run: &Run<'_>, work: &Work, root: 
                 return Err(error);
             }
         };
-        any_found |= answer.bytes.is_some();
-        if !any_found {
+        any_found |= answer.is_there == Some(true);
+        if !any_found && answer.is_there == Some(false) {
             let name = &answer.rows[0].warc_filename;
             if missing.last() != Some(name) {
                 missing.push(name.clone());
@@ -101,30 +102,30 @@ pub(crate) async fn copy(settings: &Settings, run: &Run<'_>, work: &Work, root: 
 async fn answer(request: Request, root: &Root, page_max_bytes: u64) -> Result<Answer, CommonCrawlError> {
     let Request { range, rows } = request;
     let start = range.start;
-    let all = |rows: Vec<Planned>, bytes, reason, detail: String| {
+    let all = |rows: Vec<Planned>, is_there, reason, detail: String| {
         let refusal = Refusal { reason, detail, status: None };
         let checked = rows.iter().map(|_| Err(refusal.clone())).collect();
-        Ok(Answer { rows, bytes, checked })
+        Ok(Answer { rows, bytes: Bytes::new(), is_there, checked })
     };
     let Some(place) = root.file(&rows[0].warc_filename) else {
         let detail = format!("{:?} is no name of an archive", rows[0].warc_filename);
-        return all(rows, Some(Bytes::new()), Reason::MalformedPage, detail);
+        return all(rows, None, Reason::MalformedPage, detail);
     };
     let bytes = match place.read(GetRange::Bounded(range)).await {
         Ok(bytes) => bytes,
         Err(ReadError::Missing) => {
             let detail = format!("there is no archive {}", rows[0].warc_filename);
-            return all(rows, None, Reason::HttpFault, detail);
+            return all(rows, Some(false), Reason::HttpFault, detail);
         }
         Err(ReadError::BeyondEnd) => {
-            return all(rows, Some(Bytes::new()), Reason::MalformedPage, "the archive ends before the member".into());
+            return all(rows, Some(true), Reason::MalformedPage, "the archive ends before the member".into());
         }
         Err(error) => return Err(error.of(&place.name)),
     };
     // Inflating is work: it goes beside the requests.
     let checks = tokio::task::spawn_blocking(move || {
         let checked = rows.iter().map(|row| check(&bytes, start, row, page_max_bytes)).collect();
-        Answer { rows, bytes: Some(bytes), checked }
+        Answer { rows, bytes, is_there: Some(true), checked }
     });
     match checks.await {
         Ok(answer) => Ok(answer),
@@ -217,10 +218,9 @@ impl Archives {
     /// Writes an answer's members and notes the fates of its rows.
     fn take(&mut self, answer: Answer) -> Result<(), CommonCrawlError> {
         self.requests += 1;
-        let bytes = answer.bytes.unwrap_or_default();
         for checked in answer.checked {
             match checked {
-                Ok(range) => self.write(&bytes[range])?,
+                Ok(range) => self.write(&answer.bytes[range])?,
                 Err(Refusal { reason, detail, status }) => self.fates.push(Fate::Dropped { reason, detail, status }),
             }
         }

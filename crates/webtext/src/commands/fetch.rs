@@ -1,4 +1,4 @@
-//! `webtext fetch`: a table of links to a folder of WARC files.
+//! `webtext fetch`: a table of links to a folder of WARC files, from the web or from Common Crawl.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -23,16 +23,29 @@ const DRAWN_EVERY: Duration = Duration::from_millis(500);
 const TOLD_EVERY: Duration = Duration::from_secs(30);
 const DEFAULT: Settings = Settings::DEFAULT;
 
+/// Where pages come from.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum From {
+    /// The hosts themselves.
+    Web,
+    /// Captures of Common Crawl.
+    CommonCrawl,
+}
+
 /// Flags of `webtext fetch`.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Table of links, as `webtext links` writes it; kept ones are fetched.
     links: PathBuf,
+    /// Where pages come from.
+    #[arg(long, value_enum, default_value = "web", requires_if("common-crawl", "index"))]
+    from: From,
     /// Folder for WARC files, journals and tables; a second call goes on with it.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Mail address or page where the owner of a host can complain; sent with every request.
-    #[arg(long, value_name = "MAIL", required_unless_present = "plan")]
+    /// Mail address or page where the owner of a host can complain; sent with every request. Only what asks nobody
+    /// goes without.
+    #[arg(long, value_name = "MAIL")]
     contact: Option<String>,
     /// Print hosts, pages and how long it will take, and send nothing.
     #[arg(long)]
@@ -59,6 +72,8 @@ pub struct Arguments {
     /// No progress.
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten, next_help_heading = "With --from common-crawl")]
+    common_crawl: super::common_crawl::Arguments,
 }
 
 /// How hosts are treated.
@@ -182,6 +197,10 @@ impl Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    if arguments.from == From::CommonCrawl {
+        let (links, folder, contact) = (&arguments.links, &arguments.output, arguments.contact.as_deref());
+        return super::common_crawl::run(&arguments.common_crawl, links, folder, contact, arguments.plan, arguments.json);
+    }
     let settings = arguments.settings()?;
     let frontier = frontier(arguments, &settings)?;
     if arguments.plan {

@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod build;
+pub mod common_crawl;
 pub mod dedup;
 pub mod explain;
 pub mod extract;
