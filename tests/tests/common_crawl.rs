@@ -379,14 +379,7 @@ impl Drop for Nginx {
 fn fetch(links: &Path, out: &Path, data: &str, index: &[&str]) -> Command {
     let mut command = Command::new(binary("webtext"));
     command.arg("fetch").arg(links).arg("-o").arg(out).args(["--from", "common-crawl", "--data", data, "--index"]);
-    command.args(index).args([
-        "--contact",
-        "test@example.org",
-        "--archive-len-bytes",
-        "8000",
-        "--first-wait-ms",
-        "20",
-    ]);
+    command.args(index).args(["--contact", "test@example.org", "--archive-len-bytes", "8000", "--first-wait-ms", "20"]);
     command
 }
 
@@ -615,7 +608,7 @@ fn what_cannot_go_on_says_why() {
         "cannot read /nowhere.parquet: there is no such file",
     );
     let out = folder.path().join("out3");
-    refused(&mut fetch(&links, &out, data, &[data.rsplit_once('/').unwrap().0]).arg("--plan"), 1, "is no index");
+    refused(fetch(&links, &out, data, &[data.rsplit_once('/').unwrap().0]).arg("--plan"), 1, "is no index");
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let empty = empty.to_str().unwrap();

@@ -244,7 +244,8 @@ fn part_to_read(metadata: &ParquetMetaData, wanted: &Wanted) -> Part {
         }
         let rows = usize::try_from(group.num_rows()).unwrap_or(0);
         let pages = pages_to_read(metadata, number, column, rows, wanted);
-        let ranges = pages.unwrap_or_else(|| vec![0..rows]);
+        let whole = 0..rows;
+        let ranges = pages.unwrap_or_else(|| vec![whole]);
         let selected: usize = ranges.iter().map(Range::len).sum();
         if selected > 0 {
             part.rows += selected as u64;
@@ -504,5 +505,87 @@ impl AsyncFileReader for RangeReader {
 impl MetadataSuffixFetch for &mut RangeReader {
     fn fetch_suffix(&mut self, suffix: usize) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         async move { self.read(GetRange::Suffix(suffix as u64)).await }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, Int16Array, Int32Array, StringArray, TimestampMillisecondArray};
+    use ledger::table::TableReader;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A file of the index with these hosts and pages, in this order.
+    fn write(path: &Path, rows: &[(String, u8)], statistics: EnabledStatistics) {
+        let surt = rows.iter().map(|(host, page)| format!("com,{host})/p{page}"));
+        let url = rows.iter().map(|(host, page)| format!("https://www.{host}.com/P{page}/"));
+        let n = rows.len();
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            (KEY, Arc::new(StringArray::from_iter_values(surt))),
+            ("url", Arc::new(StringArray::from_iter_values(url))),
+            ("fetch_time", Arc::new(TimestampMillisecondArray::from(vec![5; n]))),
+            ("fetch_status", Arc::new(Int16Array::from(vec![200; n]))),
+            ("warc_filename", Arc::new(StringArray::from(vec!["a.warc.gz"; n]))),
+            ("warc_record_offset", Arc::new(Int32Array::from_iter_values(0..n as i32))),
+            ("warc_record_length", Arc::new(Int32Array::from(vec![1; n]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let properties = WriterProperties::builder()
+            .set_statistics_enabled(statistics)
+            .set_max_row_group_row_count(Some(16))
+            .set_data_page_row_count_limit(4)
+            .set_write_batch_size(2)
+            .build();
+        let file = std::fs::File::create(path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Sorted or not, with statistics of pages, of row groups or none: the rows taken are those that comparing
+        /// all keys with all rows would take.
+        #[test]
+        fn as_a_full_scan_would_read(
+            mut rows in prop::collection::vec(("[a-e]{1,2}", 0u8..4), 1..80),
+            hosts in prop::collection::vec(("[a-e]{1,2}", 0u8..4), 1..6),
+            is_sorted: bool,
+            statistics in prop::sample::select(vec![
+                EnabledStatistics::None, EnabledStatistics::Chunk, EnabledStatistics::Page,
+            ]),
+        ) {
+            if is_sorted {
+                rows.sort();
+            }
+            let keys: std::collections::BTreeSet<String> =
+                hosts.iter().map(|(host, page)| format!("com,{host})/P{page}")).collect();
+            let wanted = Wanted::of(keys.iter().map(String::as_str));
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("part.parquet");
+            write(&path, &rows, statistics);
+            let patience = Patience::new(&Settings::default()).unwrap();
+            let place = store::open_file(path.to_str().unwrap(), &patience).unwrap();
+            let captures = folder.path().join("captures.parquet");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let figures = runtime.block_on(read_file(&place, &wanted, &captures, &|| false)).unwrap();
+
+            let found: Vec<(u32, u64)> = TableReader::<Capture>::open(&captures).unwrap()
+                .map(|capture| capture.unwrap())
+                .map(|capture| (capture.link, capture.offset))
+                .collect();
+            let expected: Vec<(u32, u64)> = rows.iter().enumerate().filter_map(|(at, (host, page))| {
+                let link = keys.iter().position(|key| *key == format!("com,{host})/P{page}"))?;
+                Some((link as u32, at as u64))
+            }).collect();
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(figures.captures, expected.len() as u64);
+            prop_assert_eq!(figures.rows, rows.len() as u64);
+            prop_assert!(figures.rows_read <= figures.rows && figures.rows_of_hosts <= figures.rows_read);
+        }
     }
 }
