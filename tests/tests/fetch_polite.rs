@@ -372,7 +372,7 @@ fn a_full_disk_is_waited_for() {
         page(&noise(xxh(&format!("{}{}", request.host, request.path)), 60_000))
     });
     let folder = tempfile::tempdir().unwrap();
-    let urls = urls(10, 20);
+    let urls = urls(10, 60);
     let client = Client::new(&web, folder.path(), &urls)
         .flag("--delay-ms", 20)
         .flag("--threads", 2)
