@@ -216,7 +216,8 @@ fn is_right(seed: u64, url: &str, outcome: &Outcome, truncated: Option<&str>) ->
         Host::Missing => &["connect_failed", "host_given_up"],
         Host::Silent => &["timed_out", "robots_disallowed", "host_given_up"],
         Host::Good => match fate_of(seed, host, path) {
-            Fate::Reset => &["http_fault", "connect_failed"],
+            // Such links wait for another try until the others are done, and then make a row of faults.
+            Fate::Reset => &["http_fault", "connect_failed", "host_given_up"],
             Fate::Missing => &["http_status"],
             Fate::BrokenOff => return reason == "kept" && truncated == Some("disconnect"),
             _ => return reason == "kept" && truncated.is_none(),
