@@ -474,7 +474,7 @@ fn each_link_gets_its_page_or_a_reason() {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let other = folder.path().join("other");
     let mut command = fetch(&world.data.join("links.parquet"), &other, data, &parts);
-    check(command.args(["--requests-at-once", "1", "--index-files-at-once", "3", "--gap-max-bytes", "0"]), 0);
+    check(command.args(["--copies-at-once", "1", "--index-files-at-once", "3", "--gap-max-bytes", "0"]), 0);
     assert_same(&files, &results(&other));
 }
 
