@@ -133,7 +133,7 @@ fn kills_lose_nothing() {
     const GROUP_PAGES: usize = 16;
     const AT_ONCE: usize = 32;
     const THREADS: usize = 2;
-    let (kills, seed) = (number("WEBTEXT_TEST_KILLS", 60), number("WEBTEXT_TEST_SEED", 2357));
+    let (kills, seed) = (number("WEBTEXT_TEST_KILLS", 100), number("WEBTEXT_TEST_SEED", 2357));
     // Bodies of a few kilobytes, so that archives are sealed while it goes on.
     let web = Web::builder().start(|request| {
         if request.is_robots() {

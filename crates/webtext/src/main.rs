@@ -33,7 +33,7 @@ enum Command {
     /// Dumps to a table of links, one row each with its fate.
     Links(commands::links::Arguments),
     /// Links to WARC files, politely.
-    Fetch(commands::fetch::Arguments),
+    Fetch(Box<commands::fetch::Arguments>),
     /// HTML to its main text.
     Extract(commands::extract::Arguments),
     /// Texts to those that pass the rules, each drop with its reason.

@@ -376,24 +376,26 @@ fn body(seed: u64, len_bytes: usize) -> Vec<u8> {
 
 /// How much a client does with a second of processor time.
 fn throughput(arguments: &Arguments, folder: &Path) {
-    let answers: Vec<Arc<[u8]>> = (0..64)
-        .map(|seed| {
-            let plain = body(seed, arguments.body_bytes);
-            let (body, coding) =
-                if arguments.gzip { (gzip(&plain), "Content-Encoding: gzip\r\n") } else { (plain, "") };
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n{coding}Content-Length: {}\r\n\r\n",
-                body.len()
-            );
-            [head.as_bytes(), &body].concat().into()
-        })
-        .collect();
+    // No two bodies are the same: of one that was archived before, only a reference would be written.
+    let bodies: Vec<Vec<u8>> = (0..64).map(|seed| body(seed, arguments.body_bytes)).collect();
+    let coded: Vec<Vec<u8>> = bodies.iter().map(|body| gzip(body)).collect();
+    let is_gzip = arguments.gzip;
     let web = Web::builder().names(names(arguments)).without_heads().start(move |request| {
         if request.is_robots() {
             return vec![Step::Send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec()), Step::KeepAlive];
         }
-        let answer = &answers[draw(0, &request.path) as usize % answers.len()];
-        vec![Step::Send(answer.to_vec()), Step::KeepAlive]
+        let own = format!("<p>{:016x}</p>", draw(1, &format!("{}{}", request.host, request.path)));
+        let number = draw(0, &request.path) as usize % bodies.len();
+        // A second gzip member is part of the same body.
+        let (body, end, coding) = match is_gzip {
+            true => (&coded[number], gzip(own.as_bytes()), "Content-Encoding: gzip\r\n"),
+            false => (&bodies[number], own.into_bytes(), ""),
+        };
+        let len = body.len() + end.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n{coding}Content-Length: {len}\r\n\r\n"
+        );
+        vec![Step::Send([head.as_bytes(), body, &end].concat()), Step::KeepAlive]
     });
     web.count_only();
     let urls = urls(arguments);

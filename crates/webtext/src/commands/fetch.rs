@@ -199,7 +199,14 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if arguments.from == From::CommonCrawl {
         let (links, folder, contact) = (&arguments.links, &arguments.output, arguments.contact.as_deref());
-        return super::common_crawl::run(&arguments.common_crawl, links, folder, contact, arguments.plan, arguments.json);
+        return super::common_crawl::run(
+            &arguments.common_crawl,
+            links,
+            folder,
+            contact,
+            arguments.plan,
+            arguments.json,
+        );
     }
     let settings = arguments.settings()?;
     let frontier = frontier(arguments, &settings)?;

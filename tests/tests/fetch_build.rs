@@ -1,0 +1,140 @@
+//! A recipe that fetches: links of a dump, asked of a scripted web, become documents, also through a kill.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ledger::table::TableReader;
+use ledger::{Document, Outcome, Reason};
+use webtext_tests::check;
+use webtext_tests::web::{Web, inside_namespace, page, redirect, respond, webtext};
+
+const HOSTS: usize = 12;
+const PAGES: usize = 10;
+
+/// A page whose words no other page has in this order.
+fn text(host: &str, path: &str) -> String {
+    let number: usize = path.trim_matches('/').parse().unwrap_or(0);
+    let sentence = |n: usize| {
+        format!(
+            "<p>On day {n} of the journey to {host} the travellers counted {} boats and wrote it all down.</p>",
+            n * number
+        )
+    };
+    format!("<!doctype html><title>{host}{path}</title>{}", (1..12).map(sentence).collect::<String>())
+}
+
+fn recipe(folder: &Path) {
+    let links: String = (0..HOSTS * PAGES)
+        .map(|n| {
+            let url = format!("http://h{}.example/{}", n % HOSTS, n / HOSTS);
+            format!("{{\"url\":\"{url}\",\"score\":{},\"created_utc\":1400000000}}\n", 3 + n % 7)
+        })
+        .collect();
+    fs::write(folder.join("RS_2014-05"), links).unwrap();
+    let recipe = r#"
+        [links]
+        dumps = ["RS_2014-05"]
+        karma = { at_least = 3, of = "any submission" }
+        over_18 = "drop"
+        drop_domains = []
+        drop_extensions = []
+        [pages]
+        from = "fetch"
+        [pages.fetch]
+        contact = "test@example.org"
+        delay_ms = 60
+        # Several archives a task.
+        warc_max_bytes = 20_000
+        group_pages = 8
+        group_ms = 100
+        [documents]
+        language = { keep = "en", at_least = 0.5 }
+        drop_wikipedia = true
+        words_at_least = 20
+        words_at_most = 100_000
+        comments = "drop"
+        [dedup]
+        exact = true
+        [shards]
+        seed = 1
+        validation = 0.1
+        count = 1
+        tokens = ["nanogpt"]
+        [tokenizer]
+        use = "gpt2"
+        [limits]
+        buckets = 3
+    "#;
+    fs::write(folder.join("recipe.toml"), recipe).unwrap();
+}
+
+fn rows<T: ledger::table::Row>(folder: &Path, prefix: &str) -> Vec<T> {
+    let mut rows = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with(prefix) && name.ends_with(".parquet") {
+            rows.extend(TableReader::<T>::open(&path).unwrap().map(|row| row.unwrap()));
+        }
+    }
+    rows
+}
+
+#[test]
+fn links_become_documents() {
+    const TEST: &str = "links_become_documents";
+    if !inside_namespace(TEST) {
+        return;
+    }
+    let web = Web::builder().start(|request| match (request.label(), request.path.as_str()) {
+        (_, "/robots.txt") => respond("404 Not Found", "", b""),
+        // The same page under two links, and one that is gone.
+        ("h1", "/1") => redirect("http://h1.example/2"),
+        ("h2", "/3") => respond("410 Gone", "", b""),
+        (host, path) => page(text(host, path).as_bytes()),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    recipe(folder.path());
+    let run = folder.path().join("run");
+    let build = || {
+        let mut command = Command::new(webtext());
+        command.arg("build").arg(folder.path().join("recipe.toml")).arg("--out").arg(&run).arg("-q");
+        command
+    };
+    let mut killed = build().spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while web.visits().len() < HOSTS * PAGES / 2 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    check(&mut build(), 0);
+
+    let outcomes: Vec<Outcome> = rows(&run.join("pages"), "outcomes-");
+    assert_eq!(outcomes.len(), HOSTS * PAGES);
+    let dropped: Vec<(&str, Reason)> =
+        outcomes.iter().filter_map(|outcome| Some((outcome.url.as_str(), outcome.verdict?))).collect();
+    assert_eq!(dropped, [("http://h2.example/3", Reason::HttpStatus)]);
+    let archives: BTreeSet<&str> = outcomes.iter().filter_map(|outcome| outcome.warc.as_deref()).collect();
+    assert!(archives.len() > 3, "a task has several archives: {archives:?}");
+    assert!(archives.iter().all(|archive| run.join(archive).is_file()), "{archives:?}");
+
+    let documents: Vec<Document> = rows(&run.join("documents"), "");
+    let by_url: BTreeMap<&str, &Document> =
+        documents.iter().map(|document| (document.url.as_str(), document)).collect();
+    assert_eq!((documents.len(), by_url.len()), (HOSTS * PAGES - 1, HOSTS * PAGES - 1));
+    for (url, document) in by_url {
+        let name = url.trim_start_matches("http://").replace(".example", "");
+        // What was redirected has the text of the page that it led to.
+        let expected = if name == "h1/1" { "h1/2" } else { &name };
+        assert_eq!(document.title.as_deref(), Some(expected), "{url}");
+        assert_eq!(document.verdict, None, "{url}: {:?}", document.detail);
+    }
+    // A build with nothing to do asks nobody.
+    let asked = web.visits().len();
+    check(&mut build(), 0);
+    assert_eq!(web.visits().len(), asked);
+}
