@@ -16,8 +16,9 @@ use warc::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, Writer};
 
 use crate::FetchError;
 use crate::exchange::{Page, Refusal, Wanted, request_bytes};
+use crate::frames::FrameWriter;
 use crate::frontier::Row;
-use crate::journal::{Happened, Journal, Stored};
+use crate::journal::{self, Happened, Stored};
 use crate::monitor::Monitor;
 use crate::robots;
 
@@ -145,7 +146,7 @@ pub(crate) struct Archivist<'c> {
     monitor: &'c Monitor,
     backlog_bytes: &'c AtomicU64,
     stop: &'c (dyn Fn() -> bool + Sync),
-    journal: Journal,
+    journal: FrameWriter,
     warc: OpenWarc,
     digests: HashMap<String, Origin>,
 }
@@ -180,7 +181,8 @@ impl<'c> Archivist<'c> {
         left: Left,
     ) -> Result<Archivist<'c>, FetchError> {
         let path = place.journal(worker);
-        let journal = Journal::open(&path, left.journal_len_bytes).map_err(FetchError::at("open", &path))?;
+        let journal =
+            FrameWriter::open(&path, &journal::MAGIC, left.journal_len_bytes).map_err(FetchError::at("open", &path))?;
         let warc = OpenWarc { number: left.number, file: None, len_bytes: left.warc_len_bytes, index: left.index };
         let digests = HashMap::new();
         let mut archivist = Archivist { place, worker, settings, monitor, backlog_bytes, stop, journal, warc, digests };
@@ -217,7 +219,7 @@ impl<'c> Archivist<'c> {
     pub(crate) fn head(&mut self, settings: &str, frontier: u64) -> Result<(), FetchError> {
         let entry = Happened::Head { settings: settings.to_owned(), frontier };
         let path = self.journal.path().to_path_buf();
-        self.journal.append(&[entry]).map_err(FetchError::at("write", &path))
+        self.journal.append(&[entry][..]).map_err(FetchError::at("write", &path))
     }
 
     /// Writes groups until the worker is done, then closes the WARC file.
@@ -351,7 +353,7 @@ impl<'c> Archivist<'c> {
             renamed.map_err(FetchError::at("rename", &open))?;
         }
         let path = self.journal.path().to_path_buf();
-        self.journal.append(&[Happened::Sealed { number }]).map_err(FetchError::at("write", &path))?;
+        self.journal.append(&[Happened::Sealed { number }][..]).map_err(FetchError::at("write", &path))?;
         self.warc = OpenWarc { number: number + 1, file: None, len_bytes: 0, index: Vec::new() };
         Ok(())
     }

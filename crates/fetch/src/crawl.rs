@@ -16,9 +16,10 @@ use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::archive::{Archivist, Left, Place, index_entry, unix_ms};
+use crate::frames::frame_at;
 use crate::frontier::{Frontier, Site};
 use crate::hosts::{Hosts, Shares, origin_of};
-use crate::journal::{Frames, Happened, frame_at};
+use crate::journal::{self, Groups, Happened};
 use crate::monitor::Monitor;
 use crate::robots::{self, Rules};
 use crate::settings::Settings;
@@ -206,7 +207,7 @@ impl RobotsBefore {
     fn find(&self, origin: &str) -> Option<(robots::Answer, u64)> {
         let (journal, offset, _) = self.places.get(&xxh3_64(origin.as_bytes()))?;
         // What cannot be read again is asked for again.
-        let entries = frame_at(&self.journals[*journal as usize], *offset).ok()?;
+        let entries: Vec<Happened> = frame_at(&self.journals[*journal as usize], *offset).ok()?;
         entries.into_iter().rev().find_map(|entry| match entry {
             Happened::Robots { origin: found, answer, asked_unix_s } if found == origin => Some((answer, asked_unix_s)),
             _ => None,
@@ -339,11 +340,12 @@ impl Fetcher {
                 break;
             }
             let io = |source| FetchError::at("read", &path)(source);
-            let mut frames = Frames::open(&path).map_err(io)?;
+            let mut groups = Groups::open(&path, &journal::MAGIC).map_err(io)?;
             let mut left = Left::default();
             let mut is_same_list = false;
-            while let Some(frame) = frames.next_frame().map_err(io)? {
-                for entry in frame.entries {
+            for group in &mut groups {
+                let (offset, group) = group.map_err(io)?;
+                for entry in group {
                     match entry {
                         Happened::Head { settings, frontier: of } => {
                             if settings != decisive {
@@ -366,7 +368,7 @@ impl Fetcher {
                             self.restore(&host, until_unix_ms, faults_in_a_row);
                         }
                         Happened::Robots { origin, asked_unix_s, .. } => {
-                            let here = (worker, frame.offset, asked_unix_s);
+                            let here = (worker, offset, asked_unix_s);
                             let latest = before.robots.places.entry(xxh3_64(origin.as_bytes())).or_insert(here);
                             if asked_unix_s >= latest.2 {
                                 *latest = here;
@@ -382,7 +384,7 @@ impl Fetcher {
                     }
                 }
             }
-            left.journal_len_bytes = frames.end;
+            left.journal_len_bytes = groups.end();
             before.robots.journals.push(File::open(&path).map_err(FetchError::at("open", &path))?);
             before.left.push(left);
         }
@@ -454,10 +456,10 @@ pub fn outcomes(
             break;
         }
         let io = |source| FetchError::at("read", &path)(source);
-        let mut frames = Frames::open(&path).map_err(io)?;
         let mut is_same_list = false;
-        while let Some(frame) = frames.next_frame().map_err(io)? {
-            for entry in frame.entries {
+        for group in Groups::open(&path, &journal::MAGIC).map_err(io)? {
+            let (_, group) = group.map_err(io)?;
+            for entry in group {
                 match entry {
                     Happened::Head { frontier: of, .. } => is_same_list = of == frontier.checksum(),
                     Happened::Done { id, outcome, .. } => {

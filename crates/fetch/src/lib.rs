@@ -19,6 +19,7 @@ mod archive;
 pub mod common_crawl;
 mod crawl;
 mod exchange;
+mod frames;
 mod frontier;
 mod hosts;
 mod journal;

@@ -270,4 +270,24 @@ mod tests {
         assert_eq!(serde_json::to_string(&honour).unwrap(), r#"["noai","content-usage"]"#);
         assert!("nothing".parse::<Signal>().unwrap_err().contains("no signal"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_robots_txt_is_read_without_a_panic(
+            bytes: Vec<u8>,
+            lines in "((User-agent|Content-Usage|Content-Signal|x): ?[*/a-z$ =,;#-]{0,20}\n){0,8}",
+            path in "/[a-z*$/]{0,12}",
+        ) {
+            UsageRules::parse(&bytes, "webtext").of_path(&path);
+            UsageRules::parse(lines.as_bytes(), "webtext").of_path(&path);
+        }
+
+        /// A prefix that is cut into pieces by stars still covers what it covered.
+        #[test]
+        fn stars_cover_more(path in "/[a-z]{1,12}", cut in 1_usize..12, at_end: bool) {
+            let cut = cut.min(path.len());
+            let pattern = format!("{}*{}{}", &path[..cut], &path[cut..], if at_end { "$" } else { "" });
+            proptest::prop_assert!(covers(&pattern, &path), "{pattern} {path}");
+        }
+    }
 }

@@ -16,10 +16,11 @@ use object_store::GetRange;
 use warc::{Date, NewRecord, Writer};
 
 use super::choose::{self, Planned, Request, Requests};
-use super::journal::{Fate, Frame, Frames, Journal, State};
+use super::journal::{self, Fate, Frame, Frames, State};
 use super::member::{self, Refusal};
 use super::store::{ReadError, Root};
 use super::{CommonCrawlError, Run, Settings, Work};
+use crate::frames::FrameWriter;
 
 /// The journal is written at the latest after so many requests, or so many bytes.
 const GROUP_REQUESTS: usize = 16;
@@ -39,7 +40,7 @@ struct Answer {
 
 /// Copies what the journal does not tell of yet.
 pub(crate) async fn copy(settings: &Settings, run: &Run<'_>, work: &Work, root: &Root) -> Result<(), CommonCrawlError> {
-    let (journal, state) = Journal::open(&work.path("journal"))?;
+    let (journal, state) = journal::open(&work.path("journal"))?;
     let already = state.captures;
     let mut archives = Archives::resume(run.folder, journal, &state, settings.archive_len_bytes)?;
     let mut rows = TableReader::<Planned>::open(&work.path("plan.parquet"))?;
@@ -146,7 +147,7 @@ fn check(bytes: &Bytes, start: u64, row: &Planned, page_max_bytes: u64) -> Resul
 /// The archives of a run: closed ones, and one that grows under a name of its own.
 struct Archives {
     folder: PathBuf,
-    journal: Journal,
+    journal: FrameWriter,
     len_max_bytes: u64,
     /// The archive that is open, or the next one.
     number: u32,
@@ -167,7 +168,7 @@ impl Archives {
     /// Takes up the archives where the journal says they were good.
     fn resume(
         folder: &Path,
-        journal: Journal,
+        journal: FrameWriter,
         state: &State,
         len_max_bytes: u64,
     ) -> Result<Archives, CommonCrawlError> {
@@ -262,7 +263,9 @@ impl Archives {
             file.sync_data().at("sync", &self.path(".open"))?;
         }
         let fates = std::mem::take(&mut self.fates);
-        self.journal.push(&Frame { archive: self.number, len_bytes: self.len_bytes, is_closed, fates })?;
+        let frame = Frame { archive: self.number, len_bytes: self.len_bytes, is_closed, fates };
+        let path = self.journal.path().to_path_buf();
+        self.journal.append(&frame).at("write", &path)?;
         (self.requests, self.bytes) = (0, 0);
         if is_closed {
             self.file = None;
@@ -310,7 +313,8 @@ fn warcinfo() -> std::io::Result<Vec<u8>> {
 /// Writes `outcomes.parquet` from the plan, the journal and the links without a capture.
 pub(crate) fn write_outcomes(settings: &Settings, run: &Run<'_>, work: &Work) -> Result<Counts, CommonCrawlError> {
     let mut rows = TableReader::<Planned>::open(&work.path("plan.parquet"))?;
-    let mut frames = Frames::open(&work.path("journal"))?;
+    let journal = work.path("journal");
+    let mut frames = Frames::open(&journal, &journal::MAGIC).at("open", &journal)?;
     let mut archive = 0;
     let mut fates = Vec::new().into_iter();
     let done = std::iter::from_fn(|| {
@@ -321,7 +325,7 @@ pub(crate) fn write_outcomes(settings: &Settings, run: &Run<'_>, work: &Work) ->
                     return Ok(Some((row.link, outcome(row, archive, fate))));
                 }
                 let Some(frame) = frames.next() else { return Ok(None) };
-                let frame = frame?;
+                let (_, frame) = frame.at("read", &journal)?;
                 archive = frame.archive;
                 fates = frame.fates.into_iter();
             }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use pipeline::{Progress, Recipe, Run, Selection};
 
-use super::{Usage, stop_on_ctrl_c};
+use super::{Usage, allow_many_files, stop_on_ctrl_c};
 use crate::Ending;
 
 /// Flags of `webtext build`.
@@ -50,6 +50,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     training_threads(threads)?;
+    if recipe.pages.fetch.is_some() {
+        allow_many_files();
+    }
     let run = Run::new(folder.clone(), recipe, threads, Progress::new(arguments.quiet), stop_on_ctrl_c()?);
     let summary = run.build(&Selection { stage: arguments.stage.clone(), task: arguments.task })?;
     if arguments.stage.is_none() {

@@ -13,7 +13,7 @@ use ledger::table::{TableReader, TableWriter};
 use ledger::{AtomicFile, Counts, Link, Outcome, Reason};
 use serde_json::json;
 
-use super::{Usage, stop_on_ctrl_c};
+use super::{Usage, allow_many_files, stop_on_ctrl_c};
 use crate::Ending;
 
 /// Memory of the sorts before and after.
@@ -218,6 +218,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         FetchError::Settings(what) => Usage(what).into(),
         other => anyhow::Error::from(other),
     })?;
+    allow_many_files();
     let stop = stop_on_ctrl_c()?;
     let place = Place::folder(&arguments.output);
     let threads =

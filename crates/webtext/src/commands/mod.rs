@@ -39,6 +39,11 @@ fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
     Ok(&STOP)
 }
 
+/// Lets a command that fetches have as many open files as the system allows; with fewer it goes on more slowly.
+fn allow_many_files() {
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+}
+
 /// Tells what became of the records: as JSON on standard output, or for people on standard error.
 fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
     if json {
