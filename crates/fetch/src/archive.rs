@@ -97,6 +97,10 @@ pub(crate) struct Finished {
 }
 
 impl Note {
+    fn links(&self) -> u64 {
+        u64::from(matches!(self, Note::Finished(_)))
+    }
+
     /// Bytes that wait in memory.
     pub(crate) fn len_bytes(&self) -> u64 {
         match self {
@@ -105,6 +109,32 @@ impl Note {
             Note::Robots { answer: robots::Answer::Text(text), .. } => 256 + text.len() as u64,
             Note::Robots { .. } => 256,
         }
+    }
+}
+
+/// What a worker has handed over and its archivist has not made durable: a kill loses it.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    bytes: AtomicU64,
+    links: AtomicU64,
+}
+
+impl Backlog {
+    pub(crate) fn add(&self, note: &Note) {
+        self.bytes.fetch_add(note.len_bytes(), Relaxed);
+        self.links.fetch_add(note.links(), Relaxed);
+    }
+
+    fn remove(&self, group: &[Note]) {
+        for note in group {
+            self.bytes.fetch_sub(note.len_bytes(), Relaxed);
+            self.links.fetch_sub(note.links(), Relaxed);
+        }
+    }
+
+    /// Whether a group waits while another one is written; then nothing new is to be asked for.
+    pub(crate) fn is_full(&self, settings: &crate::Settings) -> bool {
+        self.bytes.load(Relaxed) >= 2 * GROUP_BYTES || self.links.load(Relaxed) >= 2 * settings.group_pages as u64
     }
 }
 
@@ -144,7 +174,7 @@ pub(crate) struct Archivist<'c> {
     worker: u32,
     settings: &'c crate::Settings,
     monitor: &'c Monitor,
-    backlog_bytes: &'c AtomicU64,
+    backlog: &'c Backlog,
     stop: &'c (dyn Fn() -> bool + Sync),
     journal: FrameWriter,
     warc: OpenWarc,
@@ -176,7 +206,7 @@ impl<'c> Archivist<'c> {
         worker: u32,
         settings: &'c crate::Settings,
         monitor: &'c Monitor,
-        backlog_bytes: &'c AtomicU64,
+        backlog: &'c Backlog,
         stop: &'c (dyn Fn() -> bool + Sync),
         left: Left,
     ) -> Result<Archivist<'c>, FetchError> {
@@ -185,7 +215,7 @@ impl<'c> Archivist<'c> {
             FrameWriter::open(&path, &journal::MAGIC, left.journal_len_bytes).map_err(FetchError::at("open", &path))?;
         let warc = OpenWarc { number: left.number, file: None, len_bytes: left.warc_len_bytes, index: left.index };
         let digests = HashMap::new();
-        let mut archivist = Archivist { place, worker, settings, monitor, backlog_bytes, stop, journal, warc, digests };
+        let mut archivist = Archivist { place, worker, settings, monitor, backlog, stop, journal, warc, digests };
         archivist.take_up()?;
         Ok(archivist)
     }
@@ -239,7 +269,7 @@ impl<'c> Archivist<'c> {
                 }
             }
             self.waiting_for_room(|archivist| archivist.commit(&group))?;
-            self.backlog_bytes.fetch_sub(bytes, Relaxed);
+            self.backlog.remove(&group);
         }
         self.waiting_for_room(Archivist::seal)
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::archive::{Archivist, Left, Place, index_entry, unix_ms};
+use crate::archive::{Archivist, Backlog, Left, Place, index_entry, unix_ms};
 use crate::frames::frame_at;
 use crate::frontier::{Frontier, Site};
 use crate::hosts::{Hosts, Shares, origin_of};
@@ -118,7 +118,6 @@ pub(crate) struct Shared<'c> {
     pub(crate) monitor: &'c Monitor,
     pub(crate) done: Done,
     pub(crate) workers: u32,
-    pub(crate) backlog_bytes: AtomicU64,
     next_site: AtomicUsize,
     robots_before: RobotsBefore,
     budget: Budget,
@@ -296,7 +295,6 @@ impl Fetcher {
             monitor,
             done: before.done,
             workers: workers_now,
-            backlog_bytes: AtomicU64::new(0),
             next_site: AtomicUsize::new(0),
             robots_before: before.robots,
             budget,
@@ -419,10 +417,10 @@ fn mark_done_by_key(frontier: &Frontier, keys: &HashSet<u64>, done: &mut Done) -
 /// A worker's two threads: this one asks, the other writes.
 fn work(shared: &Shared<'_>, place: &Place, worker: u32, left: Left) -> Result<(), FetchError> {
     let (sender, receiver) = mpsc::channel();
+    let backlog = Backlog::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(FetchError::at("start a runtime for", &place.state))?;
-    let mut archivist =
-        Archivist::open(place, worker, shared.settings, shared.monitor, &shared.backlog_bytes, shared.stop, left)?;
+    let mut archivist = Archivist::open(place, worker, shared.settings, shared.monitor, &backlog, shared.stop, left)?;
     archivist.head(&Decisive::of(shared.settings), shared.frontier.checksum())?;
     std::thread::scope(|scope| {
         let archive = scope.spawn(move || {
@@ -432,7 +430,7 @@ fn work(shared: &Shared<'_>, place: &Place, worker: u32, left: Left) -> Result<(
             }
             result
         });
-        let asked = Worker::new(shared, sender).and_then(|worker| runtime.block_on(worker.run()));
+        let asked = Worker::new(shared, sender, &backlog).and_then(|worker| runtime.block_on(worker.run()));
         let written = archive.join().expect("the archivist does not panic");
         written.and(asked)
     })

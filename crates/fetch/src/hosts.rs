@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use url::{Position, Url};
 
@@ -14,8 +14,6 @@ use crate::robots::Rules;
 
 /// After so many hosts were left, those whose pause is over are forgotten.
 const LEFT_MAX: usize = 20_000;
-/// How soon a host is tried again whose domain or address has its share of requests.
-const CROWDED: Duration = Duration::from_millis(50);
 
 /// The name by which a host is left in peace, whatever scheme, port or user a URL gives with it: without a dot at
 /// the end.
@@ -70,6 +68,8 @@ pub(crate) enum Claim {
     Granted,
     /// It is to be asked for again at this time.
     Later(Instant),
+    /// Somebody asks it, or its domain or address has its share of requests.
+    Crowded,
     /// It has failed so often that nobody asks it any more.
     GivenUp(u32),
 }
@@ -98,13 +98,13 @@ impl Hosts {
             return Claim::Later(host.next_allowed);
         }
         if host.is_asked {
-            return Claim::Later(now + CROWDED);
+            return Claim::Crowded;
         }
         let domain = domain_of(name);
         let of_domain = domains.get(domain).copied().unwrap_or(0);
         let of_address = host.address.and_then(|address| addresses.get(&address).copied()).unwrap_or(0);
         if of_domain >= shares.a_domain || of_address >= shares.an_address {
-            return Claim::Later(now + CROWDED);
+            return Claim::Crowded;
         }
         *domains.entry(domain.into()).or_default() += 1;
         if let Some(address) = host.address {
@@ -245,6 +245,8 @@ fn leave<K: std::hash::Hash + Eq + std::borrow::Borrow<Q>, Q: std::hash::Hash + 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SHARES: Shares = Shares { a_domain: 2, an_address: 3, faults_in_a_row_max: 2 };
@@ -253,7 +255,7 @@ mod tests {
     fn claims(hosts: &Hosts, names: &[&str], now: Instant) -> String {
         let letter = |name: &&str| match hosts.claim(name, SHARES, now) {
             Claim::Granted => 'g',
-            Claim::Later(_) => 'l',
+            Claim::Later(_) | Claim::Crowded => 'l',
             Claim::GivenUp(_) => 'x',
         };
         names.iter().map(letter).collect()

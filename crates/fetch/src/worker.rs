@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::FetchError;
 use crate::address::Names;
-use crate::archive::{Finished, Note, refusal_over_budget};
+use crate::archive::{Backlog, Finished, Note, refusal_over_budget};
 use crate::crawl::Shared;
 use crate::exchange::{self, Page, Refusal, Wanted, check_url, exchange};
 use crate::frontier::{Cursor, Row};
@@ -31,10 +31,11 @@ use crate::signals;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Links of one host that get their outcome without a request before others have their turn.
 const LINKS_A_TURN: usize = 256;
+/// How soon a host is tried again whose domain or address has its share of requests, and how often that doubles.
+const CROWDED: Duration = Duration::from_millis(50);
+const CROWDED_DOUBLINGS: u32 = 6;
 /// Links to be tried again that a host may have before they come first.
 const AGAIN_MAX: usize = 64;
-/// Bytes that may wait for the disk before no more is asked for.
-const BACKLOG_MAX_BYTES: u64 = 64 << 20;
 /// So many good answers allow one more request at once, after the number had to be lowered.
 const WELL_FOR_ONE_MORE: usize = 16;
 /// How long nothing new is begun after this machine ran out of files or ports.
@@ -49,6 +50,8 @@ struct Job {
     /// The URLs that redirected, in their order.
     via: Vec<Url>,
     tries: u32,
+    /// Why the last try gave no page.
+    last: Option<Refusal>,
 }
 
 /// What is to be asked of one host.
@@ -60,6 +63,8 @@ struct Queue {
     first: VecDeque<Job>,
     /// Links that failed and are tried again.
     again: VecDeque<Job>,
+    /// How often in a row its domain or address had its share of requests.
+    crowded: u32,
 }
 
 /// A request's end.
@@ -85,6 +90,7 @@ pub(crate) struct Worker<'c> {
     client: Client,
     names: Names,
     notes: Sender<Note>,
+    backlog: &'c Backlog,
     queues: HashMap<Box<str>, Queue>,
     /// When each waiting host may be asked; every queue is here once, or its host is being asked.
     due: BinaryHeap<Reverse<(Instant, u64, Box<str>)>>,
@@ -98,7 +104,11 @@ pub(crate) struct Worker<'c> {
 }
 
 impl<'c> Worker<'c> {
-    pub(crate) fn new(shared: &'c Shared<'c>, notes: Sender<Note>) -> Result<Worker<'c>, FetchError> {
+    pub(crate) fn new(
+        shared: &'c Shared<'c>,
+        notes: Sender<Note>,
+        backlog: &'c Backlog,
+    ) -> Result<Worker<'c>, FetchError> {
         let names = Names::default();
         let client = Client::builder()
             .user_agent(shared.settings.user_agent())
@@ -117,6 +127,7 @@ impl<'c> Worker<'c> {
             client,
             names,
             notes,
+            backlog,
             queues: HashMap::new(),
             due: BinaryHeap::new(),
             turn: 0,
@@ -199,7 +210,7 @@ impl<'c> Worker<'c> {
         let refusal = match Url::parse(&row.url) {
             _ if row.is_over => refusal_over_budget(),
             Err(error) => Refusal::new(Reason::MalformedUrl, error.to_string()),
-            Ok(url) => return Some(Job { id, row, url, via: Vec::new(), tries: 0 }),
+            Ok(url) => return Some(Job { id, row, url, via: Vec::new(), tries: 0, last: None }),
         };
         self.note(Note::Finished(Box::new(Finished {
             id,
@@ -231,10 +242,7 @@ impl<'c> Worker<'c> {
     /// The next link that may be asked for now, its host claimed.
     fn next_request(&mut self) -> Option<(Box<str>, Job)> {
         let now = Instant::now();
-        if self.resumes_at > now
-            || self.shared.monitor.is_paused()
-            || self.shared.backlog_bytes.load(Relaxed) > BACKLOG_MAX_BYTES
-        {
+        if self.resumes_at > now || self.shared.monitor.is_paused() || self.backlog.is_full(self.shared.settings) {
             return None;
         }
         while let Some(Reverse((at, ..))) = self.due.peek() {
@@ -258,9 +266,15 @@ impl<'c> Worker<'c> {
             };
             let Some(job) = self.allowed(job) else { continue };
             match self.shared.hosts.claim(host, self.shared.shares(), now) {
-                Claim::Granted => return Some(job),
+                Claim::Granted => {
+                    self.queue(host).crowded = 0;
+                    return Some(job);
+                }
                 Claim::GivenUp(faults) => {
-                    let refusal = Refusal::new(Reason::HostGivenUp, format!("{faults} faults in a row"));
+                    // Who was asked for himself has a reason of his own.
+                    let mut job = job;
+                    let given_up = || Refusal::new(Reason::HostGivenUp, format!("{faults} faults in a row"));
+                    let refusal = job.last.take().unwrap_or_else(given_up);
                     self.finish(job, Err(refusal));
                 }
                 Claim::Later(at) => {
@@ -268,10 +282,23 @@ impl<'c> Worker<'c> {
                     self.put_back(host.into(), at);
                     return None;
                 }
+                Claim::Crowded => {
+                    self.crowded(host.into(), job);
+                    return None;
+                }
             }
         }
         self.put_back(host.into(), now);
         None
+    }
+
+    /// A host whose domain or address has its share of requests is asked for less and less often.
+    fn crowded(&mut self, host: Box<str>, job: Job) {
+        let queue = self.queue(&host);
+        queue.first.push_front(job);
+        queue.crowded += 1;
+        let wait = CROWDED * 2u32.pow(queue.crowded.min(CROWDED_DOUBLINGS) - 1);
+        self.put_back(host, Instant::now() + wait);
     }
 
     fn next_job(&mut self, host: &str) -> Option<Job> {
@@ -352,8 +379,7 @@ impl<'c> Worker<'c> {
         match end {
             End::Crowded => {
                 self.shared.hosts.release(&host, now, Fault::Unknown);
-                self.queue(&host).first.push_front(job);
-                self.put_back(host, now + Duration::from_millis(50));
+                self.crowded(host, job);
             }
             End::Rules(answer) => self.answered_rules(host, job, answer, took),
             End::Failed(refusal) if refusal.is_own_fault => {
@@ -365,12 +391,14 @@ impl<'c> Worker<'c> {
             End::Failed(refusal) => {
                 let rules = self.shared.rules(&job.url);
                 let rest = self.pause(took, rules.as_deref(), None);
-                let fault = if refusal.is_passing { Fault::One } else { Fault::Unknown };
                 job.tries += 1;
+                // A link that goes on failing says nothing new of its host.
+                let fault = if refusal.is_passing && job.tries == 1 { Fault::One } else { Fault::Unknown };
                 let is_last = !refusal.is_passing || job.tries >= self.shared.settings.tries_max;
                 if is_last {
                     self.finish(job, Err(refusal));
                 } else {
+                    job.last = Some(refusal);
                     self.queue(&host).again.push_back(job);
                 }
                 self.release(host, rest, fault);
@@ -387,7 +415,11 @@ impl<'c> Worker<'c> {
             Answer::Text(_) | Answer::Absent => false,
         };
         job.tries += 1;
-        let fault = if is_passing { Fault::One } else { Fault::None };
+        let fault = match (is_passing, job.tries) {
+            (false, _) => Fault::None,
+            (true, 1) => Fault::One,
+            (true, _) => Fault::Unknown,
+        };
         let mut rest = self.pause(took, None, None);
         if !is_passing || job.tries >= self.shared.settings.tries_max {
             let rules = Rules::of(&answer);
@@ -409,7 +441,11 @@ impl<'c> Worker<'c> {
         let is_fault = page.status.is_server_error() || is_busy;
         self.shared.monitor.bytes.fetch_add(page.body.len() as u64, Relaxed);
         job.tries += 1;
+        let is_first = job.tries == 1;
         if is_busy && job.tries < self.shared.settings.tries_max {
+            let detail = format!("status {}", page.status.as_u16());
+            let refusal = Refusal::new(Reason::HttpStatus, detail);
+            job.last = Some(Refusal { status: Some(page.status.as_u16()), ..refusal });
             self.queue(&host).first.push_front(job);
         } else if page.status.is_redirection() && page.target().is_some() {
             self.redirect(job, &page);
@@ -418,7 +454,12 @@ impl<'c> Worker<'c> {
             let result = self.accepted(page, &signals);
             self.finish_with(job, result, signals.into_iter().map(|(_, line)| line).collect());
         }
-        self.release(host, rest, if is_fault { Fault::One } else { Fault::None });
+        let fault = match (is_fault, is_first) {
+            (false, _) => Fault::None,
+            (true, true) => Fault::One,
+            (true, false) => Fault::Unknown,
+        };
+        self.release(host, rest, fault);
     }
 
     /// Moves a link into the queue of the host that a redirect names, each hop through its rules and pause.
@@ -442,6 +483,7 @@ impl<'c> Worker<'c> {
         };
         job.url = target;
         job.tries = 0;
+        job.last = None;
         match refusal {
             Some(refusal) => self.finish(job, Err(refusal)),
             None => {
@@ -484,7 +526,7 @@ impl<'c> Worker<'c> {
     fn release(&mut self, host: Box<str>, rest: Duration, fault: Fault) {
         let settings = self.shared.settings;
         let before = self.shared.hosts.faults_in_a_row(&host) + u32::from(fault == Fault::One);
-        let doubled = if fault == Fault::One { rest * 2u32.pow(before.saturating_sub(1).min(10)) } else { rest };
+        let doubled = if fault == Fault::None { rest } else { rest * 2u32.pow(before.saturating_sub(1).min(10)) };
         let until = Instant::now() + doubled.min(settings.delay_max().max(rest));
         let faults_in_a_row = self.shared.hosts.release(&host, until, fault);
         self.note(Note::Rest { host: host.clone(), until, faults_in_a_row });
@@ -510,7 +552,7 @@ impl<'c> Worker<'c> {
     }
 
     fn note(&self, note: Note) {
-        self.shared.backlog_bytes.fetch_add(note.len_bytes(), Relaxed);
+        self.backlog.add(&note);
         // The archivist ends early only with an error, which ends the whole.
         let _ = self.notes.send(note);
     }
@@ -593,6 +635,7 @@ async fn ask_robots_at(
             match shared.hosts.claim(other, shared.shares(), Instant::now()) {
                 Claim::Granted => break,
                 Claim::Later(when) if when < gives_up => tokio::time::sleep_until(when.into()).await,
+                Claim::Crowded if Instant::now() < gives_up => tokio::time::sleep(CROWDED).await,
                 _ => return Err(Refusal::new(Reason::TimedOut, format!("{other}, where it is to be, is busy"))),
             }
         }
