@@ -26,8 +26,8 @@ use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 pub use bodies::{BROTLI_BOMB, gzip, gzip_bomb, html, noise, zstd};
 pub use client::{
-    Archived, Client, Ended, Running, check_archives, check_oracle, check_with_peers, cpu_of_children, outcomes,
-    write_links,
+    Archived, Client, Ended, Running, check_archives, check_oracle, check_oracle_through, check_with_peers,
+    cpu_of_children, outcomes, write_links,
 };
 pub use dns::Answer;
 pub use h2::H2;
