@@ -383,7 +383,8 @@ fn check_index(out: &Path, archive: &str, pages: &BTreeMap<u64, Archived>) {
     assert!(lines.is_sorted(), "{}", path.display());
     let mut offsets = BTreeSet::new();
     for line in lines {
-        let fields: Value = serde_json::from_str(&line[line.find('{').unwrap()..]).unwrap();
+        // A key may have braces of its own.
+        let fields: Value = serde_json::from_str(line.splitn(3, ' ').nth(2).unwrap()).unwrap();
         // Numbers are strings in the CDXJ that pywb writes, and numbers in others'.
         let offset = &fields["offset"];
         let offset = offset.as_u64().or_else(|| offset.as_str()?.parse().ok()).unwrap();
