@@ -3,7 +3,6 @@
 //! A worker never sleeps on a host. It takes the host that is due next, sends it one request, and puts it back with
 //! the time of the next; a redirect to another host moves the link into that host's queue.
 
-use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -100,7 +99,7 @@ pub(crate) struct Worker<'c> {
     /// Requests that went well since the number was lowered or raised.
     well: usize,
     resumes_at: Instant,
-    failure: Cell<Option<FetchError>>,
+    failure: Option<FetchError>,
 }
 
 impl<'c> Worker<'c> {
@@ -134,7 +133,7 @@ impl<'c> Worker<'c> {
             requests_max: requests_share(shared),
             well: 0,
             resumes_at: Instant::now(),
-            failure: Cell::new(None),
+            failure: None,
         })
     }
 
@@ -142,7 +141,7 @@ impl<'c> Worker<'c> {
     pub(crate) async fn run(mut self) -> Result<(), FetchError> {
         let mut flights = FuturesUnordered::new();
         loop {
-            let is_ending = self.shared.is_ending() || self.has_failed();
+            let is_ending = self.shared.is_ending() || self.failure.is_some();
             if !is_ending {
                 self.take_hosts()?;
                 while flights.len() < self.requests_max
@@ -170,11 +169,7 @@ impl<'c> Worker<'c> {
             self.shared.hosts.leave(host);
         }
         self.shared.monitor.hosts.fetch_sub(self.queues.len() as i64, Relaxed);
-        self.failure.take().map_or(Ok(()), Err)
-    }
-
-    fn has_failed(&mut self) -> bool {
-        self.failure.get_mut().is_some()
+        self.failure.map_or(Ok(()), Err)
     }
 
     /// Begins hosts of the list until enough are under way.
@@ -320,7 +315,7 @@ impl<'c> Worker<'c> {
                             None => continue,
                         }
                     }
-                    Err(error) => self.failure.set(Some(error)),
+                    Err(error) => self.failure = Some(error),
                 }
             }
             return self.queues.get_mut(host)?.again.pop_front();
@@ -450,8 +445,9 @@ impl<'c> Worker<'c> {
         } else if page.status.is_redirection() && page.target().is_some() {
             self.redirect(job, &page);
         } else {
-            let signals = signals::of_headers(&page.headers);
+            let mut signals = signals::of_headers(&page.headers);
             let result = self.accepted(page, &signals);
+            signals.extend(rules.map(|rules| rules.signals(&job.url)).unwrap_or_default());
             self.finish_with(job, result, signals.into_iter().map(|(_, line)| line).collect());
         }
         let fault = match (is_fault, is_first) {
