@@ -197,7 +197,7 @@ mod tests {
             let (found, end) = words(&path);
             assert_eq!(found, expected, "{len}");
             // What is appended behind the cut is found.
-            FrameWriter::open(&path, &MAGIC, end).unwrap().append(&["d"]).unwrap();
+            FrameWriter::open(&path, &MAGIC, end).unwrap().append(&["d"][..]).unwrap();
             assert_eq!(words(&path).0.last().unwrap(), "d", "{len}");
         }
     }

@@ -552,8 +552,9 @@ mod tests {
         /// all keys with all rows would take.
         #[test]
         fn as_a_full_scan_would_read(
-            mut rows in prop::collection::vec(("[a-e]{1,2}", 0u8..4), 1..80),
-            hosts in prop::collection::vec(("[a-e]{1,2}", 0u8..4), 1..6),
+            // An h before it, since de.com is a public suffix, of which our keys keep the www.
+            mut rows in prop::collection::vec(("h[a-e]{1,2}", 0u8..4), 1..80),
+            hosts in prop::collection::vec(("h[a-e]{1,2}", 0u8..4), 1..6),
             is_sorted: bool,
             statistics in prop::sample::select(vec![
                 EnabledStatistics::None, EnabledStatistics::Chunk, EnabledStatistics::Page,
