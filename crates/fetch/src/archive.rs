@@ -14,7 +14,7 @@ use url::Url;
 use warc::cdxj::{self, Entry};
 use warc::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, Writer};
 
-use crate::FetchError;
+use crate::error::FetchError;
 use crate::exchange::{Page, Refusal, Wanted, request_bytes};
 use crate::frames::FrameWriter;
 use crate::frontier::Row;

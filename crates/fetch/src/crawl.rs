@@ -2,96 +2,25 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ledger::Outcome;
 use ledger::sort::Sorter;
 use serde::{Deserialize, Serialize};
-use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::archive::{Archivist, Backlog, Left, Place, index_entry, unix_ms};
-use crate::frames::frame_at;
-use crate::frontier::{Frontier, Site};
-use crate::hosts::{Hosts, Shares, origin_of};
+use crate::error::FetchError;
+use crate::frontier::Frontier;
+use crate::hosts::Hosts;
 use crate::journal::{self, Groups, Happened};
 use crate::monitor::Monitor;
-use crate::robots::{self, Rules};
 use crate::settings::Settings;
+use crate::shared::{Budget, Done, RobotsBefore, Shared};
 use crate::worker::Worker;
-
-/// The fetcher itself could not work; faults of hosts are outcomes.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// A setting that no fetcher can have.
-    #[error("{0}")]
-    Settings(String),
-    /// The place holds outcomes that were decided under other settings.
-    #[error("{} was begun with {before}, and now it is {now}", state.display())]
-    OtherSettings {
-        /// Folder of the journals.
-        state: PathBuf,
-        /// The settings that decide about outcomes, as they were.
-        before: String,
-        /// As they are now.
-        now: String,
-    },
-    /// The client could not be made.
-    #[error("cannot start the HTTP client")]
-    Client(#[source] reqwest::Error),
-    /// The archive, its journal or the frontier could not be written or read.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// A file is not as an earlier process left it.
-    #[error("{} is damaged: {what}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The list of links could not be written or read.
-    #[error(transparent)]
-    Ledger(ledger::Error),
-}
-
-impl FetchError {
-    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError + use<> {
-        let path = path.to_path_buf();
-        move |source| FetchError::Io { action, path, source }
-    }
-
-    pub(crate) fn from_ledger(error: ledger::Error) -> FetchError {
-        match error {
-            ledger::Error::Io { action, path, source } => FetchError::Io { action, path, source },
-            other => FetchError::Ledger(other),
-        }
-    }
-}
-
-/// After how much a fetch stops, cleanly and to be gone on with; nothing is a limit by default.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Budget {
-    /// Pages kept.
-    pub pages: Option<u64>,
-    /// Bytes of their bodies, as sent.
-    pub bytes: Option<u64>,
-    /// Time.
-    pub time: Option<Duration>,
-}
 
 /// How a fetch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,110 +37,6 @@ pub enum Ended {
 pub struct Fetcher {
     settings: Settings,
     hosts: Hosts,
-}
-
-/// What the workers of one fetch share.
-pub(crate) struct Shared<'c> {
-    pub(crate) settings: &'c Settings,
-    pub(crate) hosts: &'c Hosts,
-    pub(crate) frontier: &'c Frontier,
-    pub(crate) monitor: &'c Monitor,
-    pub(crate) done: Done,
-    pub(crate) workers: u32,
-    next_site: AtomicUsize,
-    robots_before: RobotsBefore,
-    budget: Budget,
-    started: Instant,
-    pages: AtomicU64,
-    bytes: AtomicU64,
-    failed: AtomicBool,
-    stop: &'c (dyn Fn() -> bool + Sync),
-}
-
-impl Shared<'_> {
-    pub(crate) fn shares(&self) -> Shares {
-        Shares {
-            a_domain: self.settings.requests_a_domain,
-            an_address: self.settings.requests_an_address,
-            faults_in_a_row_max: self.settings.faults_in_a_row_max,
-        }
-    }
-
-    /// The next host of the list.
-    pub(crate) fn next_site(&self) -> Option<Site> {
-        self.frontier.sites().get(self.next_site.fetch_add(1, Relaxed)).copied()
-    }
-
-    /// Whether nothing new is to be begun.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.failed.load(Relaxed) || (self.stop)() || self.is_spent()
-    }
-
-    fn is_spent(&self) -> bool {
-        self.budget.pages.is_some_and(|most| self.pages.load(Relaxed) >= most)
-            || self.budget.bytes.is_some_and(|most| self.bytes.load(Relaxed) >= most)
-            || self.budget.time.is_some_and(|most| self.started.elapsed() >= most)
-    }
-
-    pub(crate) fn count_page(&self, len_bytes: u64) {
-        self.pages.fetch_add(1, Relaxed);
-        self.bytes.fetch_add(len_bytes, Relaxed);
-    }
-
-    /// The rules of a URL's origin, as this process or one before it has read them.
-    pub(crate) fn rules(&self, url: &Url) -> Option<Arc<Rules>> {
-        self.hosts.rules(url).or_else(|| {
-            let (answer, asked_unix_s) = self.robots_before.find(origin_of(url))?;
-            let age = Duration::from_secs((unix_ms() / 1000).saturating_sub(asked_unix_s));
-            let left = robots::BELIEVED_FOR.checked_sub(age)?;
-            self.hosts.set_rules(url, Rules::of(&answer), Instant::now() + left);
-            self.hosts.rules(url)
-        })
-    }
-}
-
-/// Which links have an outcome already: a bit each.
-pub(crate) struct Done {
-    bits: Vec<u64>,
-    count: u64,
-}
-
-impl Done {
-    fn new(links: u64) -> Done {
-        Done { bits: vec![0; links.div_ceil(64) as usize], count: 0 }
-    }
-
-    fn insert(&mut self, id: u64) -> bool {
-        let (word, bit) = ((id / 64) as usize, 1 << (id % 64));
-        let is_new = self.bits[word] & bit == 0;
-        self.bits[word] |= bit;
-        self.count += u64::from(is_new);
-        is_new
-    }
-
-    pub(crate) fn contains(&self, id: u64) -> bool {
-        self.bits[(id / 64) as usize] & (1 << (id % 64)) != 0
-    }
-}
-
-/// Where each origin's robots.txt stands in the journals of earlier processes.
-#[derive(Default)]
-struct RobotsBefore {
-    journals: Vec<File>,
-    /// By the hash of the origin: journal, offset of the frame, when it was asked for.
-    places: HashMap<u64, (u32, u64, u64)>,
-}
-
-impl RobotsBefore {
-    fn find(&self, origin: &str) -> Option<(robots::Answer, u64)> {
-        let (journal, offset, _) = self.places.get(&xxh3_64(origin.as_bytes()))?;
-        // What cannot be read again is asked for again.
-        let entries: Vec<Happened> = frame_at(&self.journals[*journal as usize], *offset).ok()?;
-        entries.into_iter().rev().find_map(|entry| match entry {
-            Happened::Robots { origin: found, answer, asked_unix_s } if found == origin => Some((answer, asked_unix_s)),
-            _ => None,
-        })
-    }
 }
 
 /// What earlier processes have left in a folder.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::crawl::FetchError;
+use crate::error::FetchError;
 use crate::frontier::Frontier;
 use crate::settings::Settings;
 

@@ -16,14 +16,14 @@ use ledger::Reason;
 use reqwest::{Client, StatusCode};
 use url::Url;
 
-use crate::FetchError;
 use crate::address::Names;
 use crate::archive::{Backlog, Finished, Note, refusal_over_budget};
-use crate::crawl::Shared;
+use crate::error::FetchError;
 use crate::exchange::{self, Page, Refusal, Wanted, check_url, exchange};
 use crate::frontier::{Cursor, Row};
 use crate::hosts::{Claim, Fault, host_of, origin_of};
 use crate::robots::{self, Answer, Rules};
+use crate::shared::Shared;
 use crate::signals;
 
 /// How soon a worker looks again whether it is to stop.

@@ -1,0 +1,61 @@
+//! The one error type of the fetcher.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The fetcher itself could not work; faults of hosts are outcomes.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// A setting that no fetcher can have.
+    #[error("{0}")]
+    Settings(String),
+    /// The place holds outcomes that were decided under other settings.
+    #[error("{} was begun with {before}, and now it is {now}", state.display())]
+    OtherSettings {
+        /// Folder of the journals.
+        state: PathBuf,
+        /// The settings that decide about outcomes, as they were.
+        before: String,
+        /// As they are now.
+        now: String,
+    },
+    /// The client could not be made.
+    #[error("cannot start the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// The archive, its journal or the frontier could not be written or read.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is not as an earlier process left it.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The list of links could not be written or read.
+    #[error(transparent)]
+    Ledger(ledger::Error),
+}
+
+impl FetchError {
+    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError + use<> {
+        let path = path.to_path_buf();
+        move |source| FetchError::Io { action, path, source }
+    }
+
+    pub(crate) fn from_ledger(error: ledger::Error) -> FetchError {
+        match error {
+            ledger::Error::Io { action, path, source } => FetchError::Io { action, path, source },
+            other => FetchError::Ledger(other),
+        }
+    }
+}
