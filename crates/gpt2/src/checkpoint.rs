@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::config::ModelConfig;
+use crate::config::{Family, ModelConfig};
 use crate::model::Model;
 
 /// A model or checkpoint could not be written or read.
@@ -85,6 +85,7 @@ pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
         json[name].as_u64().and_then(|n| usize::try_from(n).ok()).ok_or_else(missing)
     };
     let config = ModelConfig {
+        family: Family::Gpt2,
         layers: number("n_layer")?,
         heads: number("n_head")?,
         channels: number("n_embd")?,
@@ -216,7 +217,7 @@ mod tests {
     use super::*;
 
     fn config() -> ModelConfig {
-        ModelConfig { layers: 1, heads: 2, channels: 4, context: 5, vocab_size: 7 }
+        ModelConfig::gpt2(1, 2, 4, 5, 7)
     }
 
     #[test]

@@ -2,13 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The shape of a GPT-2. The letters are those of the paper's code.
+/// The two papers' ways of arranging a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Norm after each residual sum, none at the end: "Improving Language Understanding by Generative
+    /// Pre-Training" (2018).
+    Gpt1,
+    /// Norm before each part, and one at the end: "Language Models are Unsupervised Multitask Learners" (2019).
+    #[default]
+    Gpt2,
+}
+
+/// The shape of a model. The letters are those of the papers' code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
+    /// Order of norms and sums.
+    #[serde(default)]
+    pub family: Family,
     /// Blocks.
     pub layers: usize,
-    /// Attention heads; they divide the channels.
+    /// Attention heads (H); they divide the channels.
     pub heads: usize,
     /// Width (C).
     pub channels: usize,
@@ -16,6 +31,63 @@ pub struct ModelConfig {
     pub context: usize,
     /// Ids (V).
     pub vocab_size: usize,
+}
+
+/// The models of the papers: name, family, layers, heads, channels, context, vocabulary.
+const PRESETS: [(&str, Family, usize, usize, usize, usize, usize); 5] = [
+    ("gpt1", Family::Gpt1, 12, 12, 768, 512, 40478),
+    ("gpt2", Family::Gpt2, 12, 12, 768, 1024, 50257),
+    ("gpt2-medium", Family::Gpt2, 24, 16, 1024, 1024, 50257),
+    ("gpt2-large", Family::Gpt2, 36, 20, 1280, 1024, 50257),
+    ("gpt2-xl", Family::Gpt2, 48, 25, 1600, 1024, 50257),
+];
+
+impl ModelConfig {
+    /// A model of GPT-2's family.
+    pub fn gpt2(layers: usize, heads: usize, channels: usize, context: usize, vocab_size: usize) -> ModelConfig {
+        ModelConfig { family: Family::Gpt2, layers, heads, channels, context, vocab_size }
+    }
+
+    /// A model of GPT-1's family.
+    pub fn gpt1(layers: usize, heads: usize, channels: usize, context: usize, vocab_size: usize) -> ModelConfig {
+        ModelConfig { family: Family::Gpt1, layers, heads, channels, context, vocab_size }
+    }
+
+    /// A model of the papers: `gpt1`, `gpt2`, `gpt2-medium`, `gpt2-large` or `gpt2-xl`.
+    ///
+    /// ```
+    /// assert_eq!(gpt2::ModelConfig::preset("gpt2-xl").unwrap().layers, 48);
+    /// ```
+    pub fn preset(name: &str) -> Option<ModelConfig> {
+        let &(_, family, layers, heads, channels, context, vocab_size) =
+            PRESETS.iter().find(|preset| preset.0 == name)?;
+        Some(ModelConfig { family, layers, heads, channels, context, vocab_size })
+    }
+
+    /// The names that [`ModelConfig::preset`] knows.
+    pub fn preset_names() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|preset| preset.0)
+    }
+
+    /// Checks that the shape is one.
+    ///
+    /// # Errors
+    /// A sentence that names the fault.
+    pub fn check(&self) -> Result<(), String> {
+        let sizes = [self.layers, self.heads, self.channels, self.context, self.vocab_size];
+        if sizes.contains(&0) {
+            return Err("layers, heads, channels, context and vocab_size are at least 1".into());
+        }
+        if !self.channels.is_multiple_of(self.heads) {
+            return Err(format!("{} channels cannot be divided among {} heads", self.channels, self.heads));
+        }
+        Ok(())
+    }
+
+    /// Channels of one head.
+    pub fn head_size(&self) -> usize {
+        self.channels / self.heads
+    }
 }
 
 /// How a model is trained. No setting has a hidden default: all of them shape the result.
@@ -40,28 +112,6 @@ pub struct TrainConfig {
     pub evaluate_every: u64,
     /// Batches of a validation; they are the same each time.
     pub evaluate_batches: u64,
-}
-
-impl ModelConfig {
-    /// Checks that the shape is one.
-    ///
-    /// # Errors
-    /// A sentence that names the fault.
-    pub fn check(&self) -> Result<(), String> {
-        let sizes = [self.layers, self.heads, self.channels, self.context, self.vocab_size];
-        if sizes.contains(&0) {
-            return Err("layers, heads, channels, context and vocab_size are at least 1".into());
-        }
-        if !self.channels.is_multiple_of(self.heads) {
-            return Err(format!("{} channels cannot be divided among {} heads", self.channels, self.heads));
-        }
-        Ok(())
-    }
-
-    /// Channels of one head.
-    pub fn head_size(&self) -> usize {
-        self.channels / self.heads
-    }
 }
 
 impl TrainConfig {

@@ -18,13 +18,16 @@ mod data;
 mod matmul;
 mod model;
 mod ops;
+mod pass;
 mod random;
 mod sample;
+mod score;
 mod train;
 
 pub use checkpoint::{CheckpointError, load_model, save_model};
-pub use config::{ModelConfig, TrainConfig};
+pub use config::{Family, ModelConfig, TrainConfig};
 pub use data::{DataError, TokenFile};
 pub use model::{Gradients, Model};
 pub use sample::{SampleOptions, sample};
+pub use score::Score;
 pub use train::{LossRow, Progress, TrainError, Trained, train};

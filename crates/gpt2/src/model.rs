@@ -1,16 +1,76 @@
-//! The model: parameters in one flat buffer, forward and backward passes.
+//! A model: its shape, and all its parameters in one flat buffer.
+//!
+//! Gradients and both moments of AdamW are buffers of the same order, so that clipping and updating are
+//! one pass each. What a model computes stands in `pass.rs`.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::config::ModelConfig;
-use crate::matmul::{Matrix, MatrixMut, Threads, multiply};
-use crate::ops;
+use crate::config::{Family, ModelConfig};
 use crate::random::{Stream, normal};
 
-/// Rows for which logits are held at a time: no (R, V) is ever in memory.
-const LOGIT_ROWS: usize = 256;
+/// A GPT: its shape and its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    config: ModelConfig,
+    layout: Layout,
+    pub(crate) weights: Vec<f32>,
+}
+
+/// Gradients of all weights, in the same order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gradients(pub(crate) Vec<f32>);
+
+/// Where the parameters of a shape lie in the flat buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// (V, C): token embeddings, and the output projection, which is tied to them.
+    pub(crate) wte: Range<usize>,
+    /// (T, C): position embeddings.
+    pub(crate) wpe: Range<usize>,
+    pub(crate) blocks: Vec<Block>,
+    /// The final norm, which GPT-1 has not.
+    pub(crate) ln_f: Option<Affine>,
+    /// All of them in order, with their names.
+    tensors: Vec<Tensor>,
+}
+
+/// The parameters of one block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// (C), (C)
+    pub(crate) ln_1: Affine,
+    /// (C, 3C), (3C)
+    pub(crate) c_attn: Affine,
+    /// (C, C), (C)
+    pub(crate) c_proj: Affine,
+    /// (C), (C)
+    pub(crate) ln_2: Affine,
+    /// (C, 4C), (4C)
+    pub(crate) c_fc: Affine,
+    /// (4C, C), (C)
+    pub(crate) mlp_c_proj: Affine,
+}
+
+/// A weight and, right after it, its bias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Affine {
+    pub(crate) weight: Range<usize>,
+    pub(crate) bias: Range<usize>,
+}
+
+impl Affine {
+    /// Weight and bias in a buffer of the model's order.
+    pub(crate) fn of<'a>(&self, flat: &'a [f32]) -> (&'a [f32], &'a [f32]) {
+        (&flat[self.weight.clone()], &flat[self.bias.clone()])
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn of_mut<'a>(&self, flat: &'a mut [f32]) -> (&'a mut [f32], &'a mut [f32]) {
+        flat[self.weight.start..self.bias.end].split_at_mut(self.weight.len())
+    }
+}
 
 /// One parameter: its name at Hugging Face, its shape, and where it lies in the flat buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,69 +87,20 @@ impl Tensor {
     }
 }
 
-/// A GPT-2: its shape and its weights.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Model {
-    config: ModelConfig,
-    tensors: Vec<Tensor>,
-    pub(crate) weights: Vec<f32>,
-}
-
-/// Gradients of all weights, in the same order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Gradients(pub(crate) Vec<f32>);
-
-/// The parameters of one block, as ranges of the flat buffer.
-#[derive(Debug, Clone)]
-struct Block {
-    ln_1: [Range<usize>; 2],
-    c_attn: [Range<usize>; 2],
-    c_proj: [Range<usize>; 2],
-    ln_2: [Range<usize>; 2],
-    c_fc: [Range<usize>; 2],
-    mlp_c_proj: [Range<usize>; 2],
-}
-
-/// What a block's forward pass leaves for its backward pass.
-struct Activations {
-    /// (R, C): what came in.
-    x: Vec<f32>,
-    norm_1: Norm,
-    /// (R, 3C)
-    qkv: Vec<f32>,
-    /// (B, H, T, T)
-    weights: Vec<f32>,
-    /// (R, C): attention's output before its projection.
-    attended: Vec<f32>,
-    /// (R, C): after attention and its residual.
-    middle: Vec<f32>,
-    norm_2: Norm,
-    /// (R, 4C): before GELU.
-    hidden: Vec<f32>,
-    /// (R, 4C): after GELU.
-    activated: Vec<f32>,
-}
-
-/// A layer norm's output (R, C), means (R) and reciprocal deviations (R).
-struct Norm {
-    y: Vec<f32>,
-    mean: Vec<f32>,
-    rstd: Vec<f32>,
-}
-
 impl Model {
-    /// A model with weights drawn from `seed`: normal with σ 0.02, residual projections smaller by √(2·layers).
+    /// A model with weights drawn from `seed`: normal with σ 0.02; GPT-2's residual projections smaller by
+    /// √(2·layers), so that the sum over all blocks keeps its size.
     ///
     /// # Panics
     /// If [`ModelConfig::check`] finds a fault.
     pub fn new(config: &ModelConfig, seed: u64) -> Model {
         let mut model = Model::zeros(config);
-        let residual = 0.02 / (2.0 * config.layers as f32).sqrt();
-        for tensor in &model.tensors {
-            let deviation = match tensor.name.as_str() {
-                name if name.ends_with("c_proj.weight") => residual,
-                _ => 0.02,
-            };
+        let residual = match config.family {
+            Family::Gpt1 => 0.02,
+            Family::Gpt2 => 0.02 / (2.0 * config.layers as f32).sqrt(),
+        };
+        for tensor in &model.layout.tensors {
+            let deviation = if tensor.name.ends_with("c_proj.weight") { residual } else { 0.02 };
             let start = tensor.range.start;
             let weights = &mut model.weights[tensor.range.clone()];
             if tensor.is_decayed() {
@@ -109,9 +120,9 @@ impl Model {
         if let Err(fault) = config.check() {
             panic!("{fault}");
         }
-        let tensors = tensors(config);
-        let len = tensors.last().map_or(0, |tensor| tensor.range.end);
-        Model { config: config.clone(), tensors, weights: vec![0.0; len] }
+        let layout = Layout::new(config);
+        let len = layout.tensors.last().map_or(0, |tensor| tensor.range.end);
+        Model { config: config.clone(), layout, weights: vec![0.0; len] }
     }
 
     /// The shape.
@@ -124,357 +135,79 @@ impl Model {
         self.weights.len()
     }
 
-    pub(crate) fn tensors(&self) -> &[Tensor] {
-        &self.tensors
-    }
-
     /// Gradients that are all 0.
     pub fn zero_gradients(&self) -> Gradients {
         Gradients(vec![0.0; self.weights.len()])
     }
 
-    fn wte(&self) -> Range<usize> {
-        self.tensors[0].range.clone()
+    /// Where each parameter lies in [`Model::weights`] and in [`Gradients`].
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
-    fn wpe(&self) -> Range<usize> {
-        self.tensors[1].range.clone()
+    /// All parameters in order, with their names at Hugging Face.
+    pub(crate) fn tensors(&self) -> &[Tensor] {
+        &self.layout.tensors
     }
 
-    fn block(&self, layer: usize) -> Block {
-        let at = |i: usize| {
-            let first = 2 + 12 * layer + 2 * i;
-            [self.tensors[first].range.clone(), self.tensors[first + 1].range.clone()]
+    /// (V, C)
+    pub(crate) fn wte(&self) -> &[f32] {
+        &self.weights[self.layout.wte.clone()]
+    }
+
+    /// (T, C)
+    pub(crate) fn wpe(&self) -> &[f32] {
+        &self.weights[self.layout.wpe.clone()]
+    }
+}
+
+impl Layout {
+    fn new(config: &ModelConfig) -> Layout {
+        let ModelConfig { family, layers, channels: c, context, vocab_size, .. } = *config;
+        let mut list = TensorList::default();
+        let [wte, wpe] = match family {
+            Family::Gpt1 => ["tokens_embed.weight", "positions_embed.weight"],
+            Family::Gpt2 => ["wte.weight", "wpe.weight"],
         };
-        Block { ln_1: at(0), c_attn: at(1), c_proj: at(2), ln_2: at(3), c_fc: at(4), mlp_c_proj: at(5) }
-    }
-
-    fn ln_f(&self) -> [Range<usize>; 2] {
-        let first = 2 + 12 * self.config.layers;
-        [self.tensors[first].range.clone(), self.tensors[first + 1].range.clone()]
-    }
-
-    fn of(&self, range: &Range<usize>) -> &[f32] {
-        &self.weights[range.clone()]
-    }
-
-    /// Mean cross-entropy of predicting `targets` after `inputs`, in nats a token. Both: (B, T), row by row.
-    ///
-    /// # Panics
-    /// If the lengths differ or are no multiple of `t`, if `t` passes the context, or an id the vocabulary.
-    pub fn loss(&self, inputs: &[u32], targets: &[u32], t: usize) -> f32 {
-        let (blocks, out) = self.forward(inputs, t, false);
-        drop(blocks);
-        self.cross_entropy(&out.y, targets, None).0
-    }
-
-    /// The same loss, and its gradients added to `gradients`.
-    ///
-    /// # Panics
-    /// As [`Model::loss`].
-    pub fn loss_and_gradients(&self, inputs: &[u32], targets: &[u32], t: usize, gradients: &mut Gradients) -> f32 {
-        let (blocks, out) = self.forward(inputs, t, true);
-        let wte = self.wte();
-        let (loss, dy) = self.cross_entropy(&out.y, targets, Some(&mut gradients.0[wte]));
-        self.backward(inputs, t, &blocks, &out, &dy, gradients);
-        loss
-    }
-
-    /// Logits (V) after the last of `inputs`.
-    ///
-    /// # Panics
-    /// If there is no input, or more than the context.
-    pub fn next_logits(&self, inputs: &[u32]) -> Vec<f32> {
-        let (_, out) = self.forward(inputs, inputs.len(), false);
-        let (c, v) = (self.config.channels, self.config.vocab_size);
-        let last = &out.y[(inputs.len() - 1) * c..];
-        let mut logits = vec![0.0; v];
-        let wte = Matrix::new(self.of(&self.wte()), v, c, c);
-        multiply(
-            MatrixMut::new(&mut logits, 1, v, v),
-            false,
-            1.0,
-            Matrix::new(last, 1, c, c),
-            wte.transposed(),
-            Threads::All,
-        );
-        logits
-    }
-
-    /// All blocks and the final norm. Keeps each block's activations when `keep`.
-    fn forward(&self, inputs: &[u32], t: usize, keep: bool) -> (Vec<Activations>, Final) {
-        let ModelConfig { layers, channels: c, context, vocab_size, .. } = self.config;
-        assert!(t > 0 && t <= context && inputs.len().is_multiple_of(t), "sequences of at most the context");
-        let (wte, wpe) = (self.of(&self.wte()), self.of(&self.wpe()));
-        let mut x = vec![0.0; inputs.len() * c]; // (R, C)
-        x.par_chunks_mut(c).enumerate().for_each(|(row, x)| {
-            let id = inputs[row] as usize;
-            assert!(id < vocab_size, "id {id} is not in the vocabulary of {vocab_size}");
-            let (token, position) = (&wte[id * c..][..c], &wpe[(row % t) * c..][..c]);
-            x.iter_mut().zip(token.iter().zip(position)).for_each(|(x, (token, position))| *x = token + position);
-        });
-        let mut kept = Vec::with_capacity(if keep { layers } else { 0 });
-        for layer in 0..layers {
-            let (activations, out) = self.block_forward(&self.block(layer), x, t);
-            x = out;
-            if keep {
-                kept.push(activations);
+        let wte = list.push(wte.into(), vec![vocab_size, c]);
+        let wpe = list.push(wpe.into(), vec![context, c]);
+        let block = |layer| {
+            let mut affine = |name: &str, weight: &[usize]| list.push_affine(&format!("h.{layer}.{name}"), weight);
+            Block {
+                ln_1: affine("ln_1", &[c]),
+                c_attn: affine("attn.c_attn", &[c, 3 * c]),
+                c_proj: affine("attn.c_proj", &[c, c]),
+                ln_2: affine("ln_2", &[c]),
+                c_fc: affine("mlp.c_fc", &[c, 4 * c]),
+                mlp_c_proj: affine("mlp.c_proj", &[4 * c, c]),
             }
-        }
-        let [weight, bias] = self.ln_f();
-        let norm = norm(&x, self.of(&weight), self.of(&bias));
-        (kept, Final { x, y: norm.y, mean: norm.mean, rstd: norm.rstd })
-    }
-
-    /// `x + attn(ln_1(x))`, then `x + mlp(ln_2(x))`.
-    fn block_forward(&self, block: &Block, x: Vec<f32>, t: usize) -> (Activations, Vec<f32>) {
-        let ModelConfig { heads, channels: c, .. } = self.config;
-        let rows = x.len() / c;
-        let linear = |x: &[f32], [weight, bias]: &[Range<usize>; 2]| {
-            let mut y = vec![0.0; rows * bias.len()];
-            ops::linear(x, self.of(weight), self.of(bias), &mut y);
-            y
         };
-        let norm_1 = norm(&x, self.of(&block.ln_1[0]), self.of(&block.ln_1[1]));
-        let qkv = linear(&norm_1.y, &block.c_attn);
-        let mut weights = vec![0.0; rows / t * heads * t * t];
-        let mut attended = vec![0.0; rows * c];
-        ops::attention(&qkv, &mut weights, &mut attended, heads, t, c);
-        let mut middle = linear(&attended, &block.c_proj);
-        ops::add(&mut middle, &x);
-        let norm_2 = norm(&middle, self.of(&block.ln_2[0]), self.of(&block.ln_2[1]));
-        let hidden = linear(&norm_2.y, &block.c_fc);
-        let mut activated = vec![0.0; hidden.len()];
-        ops::gelu(&hidden, &mut activated);
-        let mut out = linear(&activated, &block.mlp_c_proj);
-        ops::add(&mut out, &middle);
-        (Activations { x, norm_1, qkv, weights, attended, middle, norm_2, hidden, activated }, out)
-    }
-
-    /// Mean loss over all rows of `y` (R, C) and, with `dwte`, the gradient of `y`; adds to `dwte` (V, C).
-    ///
-    /// Projection, softmax and both gradients are made for a few rows at a time.
-    fn cross_entropy(&self, y: &[f32], targets: &[u32], mut dwte: Option<&mut [f32]>) -> (f32, Vec<f32>) {
-        let (c, v) = (self.config.channels, self.config.vocab_size);
-        let rows = y.len() / c;
-        assert_eq!(rows, targets.len(), "a target for each row");
-        let wte = Matrix::new(self.of(&self.wte()), v, c, c);
-        let mut dy = vec![0.0; if dwte.is_some() { y.len() } else { 0 }];
-        let mut logits = vec![0.0; LOGIT_ROWS.min(rows) * v];
-        let mut loss = 0.0f64;
-        for start in (0..rows).step_by(LOGIT_ROWS) {
-            let n = LOGIT_ROWS.min(rows - start);
-            let logits = &mut logits[..n * v];
-            let part = Matrix::new(&y[start * c..], n, c, c);
-            multiply(MatrixMut::new(logits, n, v, v), false, 1.0, part, wte.transposed(), Threads::All);
-            let losses: Vec<f32> = logits
-                .par_chunks_mut(v)
-                .zip(&targets[start..start + n])
-                .map(|(row, &target)| {
-                    ops::softmax(row);
-                    let probability = row[target as usize];
-                    // Not `max`, which would hide the NaN of a training that has diverged.
-                    let loss = -if probability < f32::MIN_POSITIVE { f32::MIN_POSITIVE } else { probability }.ln();
-                    row[target as usize] -= 1.0;
-                    loss
-                })
-                .collect();
-            loss += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();
-            if let Some(dwte) = &mut dwte {
-                let scale = 1.0 / rows as f32;
-                let d = Matrix::new(logits, n, v, v);
-                multiply(MatrixMut::new(dwte, v, c, c), true, scale, d.transposed(), part, Threads::All);
-                multiply(MatrixMut::new(&mut dy[start * c..], n, c, c), false, scale, d, wte, Threads::All);
-            }
-        }
-        ((loss / rows as f64) as f32, dy)
-    }
-
-    fn backward(
-        &self,
-        inputs: &[u32],
-        t: usize,
-        blocks: &[Activations],
-        out: &Final,
-        dy: &[f32],
-        gradients: &mut Gradients,
-    ) {
-        let c = self.config.channels;
-        let mut dx = vec![0.0; out.x.len()]; // (R, C)
-        let ln_f = self.ln_f();
-        let input = ops::LayerNormInput { x: &out.x, weight: self.of(&ln_f[0]), mean: &out.mean, rstd: &out.rstd };
-        let [dweight, dbias] = two(&mut gradients.0, &ln_f);
-        ops::layer_norm_backward(&input, dy, &mut dx, dweight, dbias);
-        for (layer, activations) in blocks.iter().enumerate().rev() {
-            self.block_backward(&self.block(layer), activations, t, &mut dx, gradients);
-        }
-        // The embeddings, row by row: a token may occur in many.
-        let (wte, wpe) = (self.wte(), self.wpe());
-        for (row, dx) in dx.chunks(c).enumerate() {
-            ops::add(&mut gradients.0[wte.start + inputs[row] as usize * c..][..c], dx);
-            ops::add(&mut gradients.0[wpe.start + (row % t) * c..][..c], dx);
-        }
-    }
-
-    /// Turns `dx`, the gradient of a block's output, into that of its input.
-    fn block_backward(&self, block: &Block, kept: &Activations, t: usize, dx: &mut [f32], gradients: &mut Gradients) {
-        let ModelConfig { heads, channels: c, .. } = self.config;
-        let linear_backward = |x: &[f32], ranges: &[Range<usize>; 2], dy: &[f32], gradients: &mut Gradients| {
-            let mut dx = vec![0.0; x.len()];
-            let [dweight, dbias] = two(&mut gradients.0, ranges);
-            ops::linear_backward(x, self.of(&ranges[0]), dy, &mut dx, dweight, dbias);
-            dx
+        let blocks = (0..layers).map(block).collect();
+        let ln_f = match family {
+            Family::Gpt1 => None,
+            Family::Gpt2 => Some(list.push_affine("ln_f", &[c])),
         };
-        let norm_backward = |x: &[f32],
-                             norm: &Norm,
-                             ranges: &[Range<usize>; 2],
-                             dy: &[f32],
-                             dx: &mut [f32],
-                             gradients: &mut Gradients| {
-            let input = ops::LayerNormInput { x, weight: self.of(&ranges[0]), mean: &norm.mean, rstd: &norm.rstd };
-            let [dweight, dbias] = two(&mut gradients.0, ranges);
-            ops::layer_norm_backward(&input, dy, dx, dweight, dbias);
-        };
-        // mlp
-        let mut d = linear_backward(&kept.activated, &block.mlp_c_proj, dx, gradients);
-        ops::gelu_backward(&kept.hidden, &mut d);
-        let d = linear_backward(&kept.norm_2.y, &block.c_fc, &d, gradients);
-        norm_backward(&kept.middle, &kept.norm_2, &block.ln_2, &d, dx, gradients);
-        // attn
-        let d = linear_backward(&kept.attended, &block.c_proj, dx, gradients);
-        let mut dqkv = vec![0.0; kept.qkv.len()];
-        ops::attention_backward(&kept.qkv, &kept.weights, &d, &mut dqkv, heads, t, c);
-        let d = linear_backward(&kept.norm_1.y, &block.c_attn, &dqkv, gradients);
-        norm_backward(&kept.x, &kept.norm_1, &block.ln_1, &d, dx, gradients);
+        Layout { wte, wpe, blocks, ln_f, tensors: list.tensors }
     }
 }
 
-/// The final norm's input and output, both (R, C), and its statistics (R).
-struct Final {
-    x: Vec<f32>,
-    y: Vec<f32>,
-    mean: Vec<f32>,
-    rstd: Vec<f32>,
+#[derive(Default)]
+struct TensorList {
+    tensors: Vec<Tensor>,
 }
 
-fn norm(x: &[f32], weight: &[f32], bias: &[f32]) -> Norm {
-    let rows = x.len() / weight.len();
-    let mut norm = Norm { y: vec![0.0; x.len()], mean: vec![0.0; rows], rstd: vec![0.0; rows] };
-    ops::layer_norm(x, weight, bias, &mut norm.y, &mut norm.mean, &mut norm.rstd);
-    norm
-}
-
-/// Two neighbouring ranges, both mutable: a weight and its bias.
-fn two<'a>(flat: &'a mut [f32], [weight, bias]: &[Range<usize>; 2]) -> [&'a mut [f32]; 2] {
-    let (head, tail) = flat[weight.start..bias.end].split_at_mut(weight.len());
-    [head, tail]
-}
-
-/// All parameters in the order of the flat buffer, with the names and shapes of Hugging Face's GPT-2.
-fn tensors(config: &ModelConfig) -> Vec<Tensor> {
-    let ModelConfig { layers, channels: c, context, vocab_size, .. } = *config;
-    let mut tensors = Vec::new();
-    let mut at = 0;
-    let mut push = |name: String, shape: Vec<usize>| {
-        let len = shape.iter().product::<usize>();
-        tensors.push(Tensor { name, shape, range: at..at + len });
-        at += len;
-    };
-    push("wte.weight".into(), vec![vocab_size, c]);
-    push("wpe.weight".into(), vec![context, c]);
-    for layer in 0..layers {
-        let mut pair = |name: &str, weight: Vec<usize>, bias: usize| {
-            push(format!("h.{layer}.{name}.weight"), weight);
-            push(format!("h.{layer}.{name}.bias"), vec![bias]);
-        };
-        pair("ln_1", vec![c], c);
-        pair("attn.c_attn", vec![c, 3 * c], 3 * c);
-        pair("attn.c_proj", vec![c, c], c);
-        pair("ln_2", vec![c], c);
-        pair("mlp.c_fc", vec![c, 4 * c], 4 * c);
-        pair("mlp.c_proj", vec![4 * c, c], c);
-    }
-    push("ln_f.weight".into(), vec![c]);
-    push("ln_f.bias".into(), vec![c]);
-    tensors
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tiny() -> ModelConfig {
-        ModelConfig { layers: 2, heads: 2, channels: 8, context: 6, vocab_size: 11 }
+impl TensorList {
+    fn push(&mut self, name: String, shape: Vec<usize>) -> Range<usize> {
+        let start = self.tensors.last().map_or(0, |tensor| tensor.range.end);
+        let range = start..start + shape.iter().product::<usize>();
+        self.tensors.push(Tensor { name, shape, range: range.clone() });
+        range
     }
 
-    /// A model whose norms and biases are not at rest, so that every gradient is tried.
-    fn shaken() -> Model {
-        let mut model = Model::new(&tiny(), 3);
-        for (i, weight) in model.weights.iter_mut().enumerate() {
-            *weight += 0.3 * normal(5, Stream::Weights, i as u64);
-        }
-        model
-    }
-
-    #[test]
-    fn gradients_agree_with_finite_differences() {
-        let model = shaken();
-        let inputs = [1, 5, 0, 10, 2, 2, 3, 4];
-        let targets = [5, 0, 10, 2, 7, 3, 4, 9];
-        let mut gradients = model.zero_gradients();
-        model.loss_and_gradients(&inputs, &targets, 4, &mut gradients);
-        for tensor in model.tensors() {
-            // Along the gradient itself the slope is its norm, far above the rounding of f32.
-            let gradient = &gradients.0[tensor.range.clone()];
-            let norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
-            let step = 3e-3;
-            let loss_at = |sign: f32| {
-                let mut moved = model.clone();
-                let weights = &mut moved.weights[tensor.range.clone()];
-                weights.iter_mut().zip(gradient).for_each(|(w, g)| *w += sign * step * g / norm.max(1e-12));
-                f64::from(moved.loss(&inputs, &targets, 4))
-            };
-            let slope = (loss_at(1.0) - loss_at(-1.0)) / (2.0 * f64::from(step));
-            let difference = (slope - f64::from(norm)).abs();
-            assert!(difference < 0.01 * f64::from(norm) + 2e-4, "{}: {slope} for {norm}", tensor.name);
-        }
-    }
-
-    #[test]
-    fn the_future_is_not_seen() {
-        let model = shaken();
-        let before = model.next_logits(&[1, 2, 3]);
-        let (_, out) = model.forward(&[1, 2, 3, 9, 9], 5, false);
-        let (_, short) = model.forward(&[1, 2, 3], 3, false);
-        for (a, b) in out.y[..3 * 8].iter().zip(&short.y) {
-            assert!((a - b).abs() < 1e-5);
-        }
-        assert_eq!(before.len(), 11);
-    }
-
-    #[test]
-    fn the_number_of_threads_changes_no_bit() {
-        let config = ModelConfig { layers: 2, heads: 2, channels: 64, context: 64, vocab_size: 300 };
-        let inputs: Vec<u32> = (0..256).map(|i| i * 7 % 300).collect();
-        let targets: Vec<u32> = (0..256).map(|i| i * 11 % 300).collect();
-        let gradients = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| {
-                let model = Model::new(&config, 1);
-                let mut gradients = model.zero_gradients();
-                let loss = model.loss_and_gradients(&inputs, &targets, 64, &mut gradients);
-                (loss.to_bits(), gradients.0.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
-            })
-        };
-        let one = gradients(1);
-        assert!(one == gradients(2));
-        assert!(one == gradients(3));
-    }
-
-    #[test]
-    fn an_untrained_model_knows_nothing() {
-        let model = Model::new(&tiny(), 1);
-        let loss = model.loss(&[1, 2, 3], &[2, 3, 4], 3);
-        assert!((loss - 11f32.ln()).abs() < 0.05, "{loss}");
+    /// A weight of this shape, and a bias as long as its last dimension.
+    fn push_affine(&mut self, name: &str, shape: &[usize]) -> Affine {
+        let weight = self.push(format!("{name}.weight"), shape.to_vec());
+        let bias = self.push(format!("{name}.bias"), shape[shape.len() - 1..].to_vec());
+        Affine { weight, bias }
     }
 }

@@ -242,23 +242,25 @@ mod tests {
         }
     }
 
-    const SHAPE: ModelConfig = ModelConfig { layers: 1, heads: 2, channels: 16, context: 8, vocab_size: 13 };
+    fn shape() -> ModelConfig {
+        ModelConfig::gpt2(1, 2, 16, 8, 13)
+    }
 
     #[test]
     fn a_killed_training_goes_on_to_the_same_bits() {
         let folder = tempfile::tempdir().unwrap();
         let (data, held_out) = (tokens(folder.path(), "a.bin"), tokens(folder.path(), "b.bin"));
         let whole =
-            train(&folder.path().join("whole"), &SHAPE, &settings(), &data, &held_out, |_| ControlFlow::Continue(()))
+            train(&folder.path().join("whole"), &shape(), &settings(), &data, &held_out, |_| ControlFlow::Continue(()))
                 .unwrap();
         // Broken off at step 17 it leaves what a kill leaves: the checkpoint of step 10.
         let killed = folder.path().join("killed");
         let stop_at_17 =
             |progress: Progress| if progress.step < 17 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-        let result = train(&killed, &SHAPE, &settings(), &data, &held_out, stop_at_17);
+        let result = train(&killed, &shape(), &settings(), &data, &held_out, stop_at_17);
         assert!(matches!(result, Err(TrainError::Stopped { step: 17 })));
         let mut first_step = None;
-        let resumed = train(&killed, &SHAPE, &settings(), &data, &held_out, |progress| {
+        let resumed = train(&killed, &shape(), &settings(), &data, &held_out, |progress| {
             first_step.get_or_insert(progress.step);
             ControlFlow::Continue(())
         });
@@ -273,7 +275,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (data, held_out) = (tokens(folder.path(), "a.bin"), tokens(folder.path(), "b.bin"));
         let settings = TrainConfig { steps: 150, ..settings() };
-        let trained = train(folder.path(), &SHAPE, &settings, &data, &held_out, |_| ControlFlow::Continue(())).unwrap();
+        let trained =
+            train(folder.path(), &shape(), &settings, &data, &held_out, |_| ControlFlow::Continue(())).unwrap();
         let (first, last) = (trained.curve[0].validation_loss, trained.curve.last().unwrap().validation_loss);
         assert!(last < 0.85 * first, "{first} to {last}");
     }
@@ -284,7 +287,7 @@ mod tests {
         let (data, held_out) = (tokens(folder.path(), "a.bin"), tokens(folder.path(), "b.bin"));
         let settings = TrainConfig { learning_rate: f32::MAX, warmup_steps: 1, ..settings() };
         let error =
-            train(folder.path(), &SHAPE, &settings, &data, &held_out, |_| ControlFlow::Continue(())).unwrap_err();
+            train(folder.path(), &shape(), &settings, &data, &held_out, |_| ControlFlow::Continue(())).unwrap_err();
         assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
     }
 }

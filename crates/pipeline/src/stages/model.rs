@@ -35,13 +35,8 @@ impl Stage for Train {
 
 fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
     let tokenizer = tokenizer::load(task.run())?;
-    let config = ModelConfig {
-        layers: recipe.layers,
-        heads: recipe.heads,
-        channels: recipe.channels,
-        context: recipe.context,
-        vocab_size: tokenizer.vocab_size(),
-    };
+    let config =
+        ModelConfig::gpt2(recipe.layers, recipe.heads, recipe.channels, recipe.context, tokenizer.vocab_size());
     let tokens = TokenFile::open(&task.path("tokens/train.bin"), config.context)?;
     let validation = TokenFile::open(&task.path("tokens/val.bin"), config.context)
         .context("the validation split is too small for the model's context; raise [shards] validation")?;

@@ -1,0 +1,25 @@
+//! The subcommands, a file each: its arguments, and `run`.
+
+pub(crate) mod sample;
+pub(crate) mod train;
+
+use std::path::Path;
+
+use anyhow::ensure;
+use bpe::{Tokenizer, formats};
+use gpt2::{Model, load_model};
+
+/// A folder's model and its tokenizer.
+pub(crate) fn load(folder: &Path) -> anyhow::Result<(Model, Tokenizer)> {
+    let model = load_model(folder)?;
+    let tokenizer = formats::load(&folder.to_string_lossy())?;
+    check_vocabulary(&tokenizer, model.config().vocab_size)?;
+    Ok((model, tokenizer))
+}
+
+/// A model may have more ids than its tokenizer, but not fewer.
+pub(crate) fn check_vocabulary(tokenizer: &Tokenizer, vocab_size: usize) -> anyhow::Result<()> {
+    let tokens = tokenizer.vocab_size();
+    ensure!(tokens <= vocab_size, "the tokenizer has {tokens} tokens, the model only {vocab_size}");
+    Ok(())
+}
