@@ -12,6 +12,7 @@
 //!
 //! Left out: dropout, mixed precision, a key/value cache, several machines.
 
+mod attention;
 mod checkpoint;
 mod config;
 mod data;
@@ -20,6 +21,7 @@ mod model;
 mod ops;
 mod pass;
 mod random;
+mod rate;
 mod sample;
 mod score;
 mod train;
@@ -27,7 +29,9 @@ mod train;
 pub use checkpoint::{CheckpointError, load_model, save_model};
 pub use config::{Family, ModelConfig, TrainConfig};
 pub use data::{DataError, TokenFile};
+pub use matmul::Precision;
 pub use model::{Gradients, Model};
+pub use rate::{Layout, peak_gflops, product_gflops};
 pub use sample::{SampleOptions, sample};
 pub use score::Score;
 pub use train::{LossRow, Progress, TrainError, Trained, train};

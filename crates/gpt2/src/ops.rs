@@ -1,22 +1,33 @@
 //! The parts of the model that are not matrix products, forward and backward.
 //!
-//! Loops over rows run in parallel; sums over rows are made in chunks of fixed size whose partial sums
-//! are added in order, so no result depends on the number of threads.
+//! Rows go to threads; what is summed over rows is cut by columns instead, so that every sum has one order and
+//! no result depends on the number of threads. Loops run under [`vectorised`]: plain code, compiled for what
+//! the processor has.
 
 use rayon::prelude::*;
 
-use crate::matmul::{Matrix, MatrixMut, Threads, multiply};
+use crate::random::Mask;
 
-/// Rows whose partial sum one thread makes.
-const CHUNK_ROWS: usize = 32;
-/// The paper's ε.
+/// The papers' ε.
 const EPSILON: f32 = 1e-5;
+/// Elements of a task of a loop over all elements.
+const CHUNK: usize = 1 << 14;
+/// Columns of a task that sums over rows: whole cache lines, side by side.
+const STRIP: usize = 128;
+
+/// Runs a loop compiled for the widest vectors that this processor has.
+#[inline]
+pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
 
 /// eˣ without a call into the C library, so that loops over it become vector code and every machine
 /// gives the same bits. Cephes' polynomial; relative error below 2⁻²².
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    let x = x.clamp(-87.0, 88.0);
+    // Not `clamp`, which keeps a NaN out of vector code.
+    let x = if x < -87.0 { -87.0 } else { x };
+    let x = if x > 88.0 { 88.0 } else { x };
     let n = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0; // round to nearest
     let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let polynomial = 1.987_569_1e-4f32;
@@ -26,242 +37,208 @@ pub(crate) fn exp(x: f32) -> f32 {
     let polynomial = polynomial * r + 1.666_666_6e-1;
     let polynomial = polynomial * r + 0.5;
     let mantissa = polynomial * r * r + r + 1.0;
-    mantissa * f32::from_bits(((n as i32 + 127) as u32) << 23)
-}
-
-#[inline(always)]
-fn tanh(x: f32) -> f32 {
-    1.0 - 2.0 / (exp(2.0 * x) + 1.0)
+    // The exponent by way of the float's own bits: a conversion that saturates would not be vector code.
+    let power = ((n + 12_582_912.0).to_bits() << 23).wrapping_add(127 << 23);
+    mantissa * f32::from_bits(power)
 }
 
 /// √(2/π), the constant of GELU's tanh form.
 const GELU_SCALE: f32 = 0.797_884_6;
 
+/// σ(2u) for GELU's u: ½·(1 + tanh u).
+#[inline(always)]
+fn gate(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-2.0 * GELU_SCALE * (x + 0.044715 * x * x * x)))
+}
+
 /// GELU in its tanh form, element by element.
 pub(crate) fn gelu(x: &[f32], y: &mut [f32]) {
-    y.par_chunks_mut(4096).zip(x.par_chunks(4096)).for_each(|(y, x)| {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = 0.5 * x * (1.0 + tanh(GELU_SCALE * (x + 0.044715 * x * x * x)));
-        }
+    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+        vectorised(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * gate(x)));
     });
 }
 
 /// Turns the gradient of GELU's output into that of its input, in place.
 pub(crate) fn gelu_backward(x: &[f32], dy: &mut [f32]) {
-    dy.par_chunks_mut(4096).zip(x.par_chunks(4096)).for_each(|(dy, x)| {
-        for (dy, &x) in dy.iter_mut().zip(x) {
-            let t = tanh(GELU_SCALE * (x + 0.044715 * x * x * x));
-            let slope = GELU_SCALE * (1.0 + 3.0 * 0.044715 * x * x);
-            *dy *= 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope;
-        }
-    });
-}
-
-/// Layer norm of each row: `y = (x − mean) / σ · weight + bias`. `x`, `y`: (R, C); `mean`, `rstd`: (R).
-pub(crate) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32], mean: &mut [f32], rstd: &mut [f32]) {
-    let c = weight.len();
-    let rows = x.par_chunks(c).zip(y.par_chunks_mut(c)).zip(mean.par_iter_mut().zip(rstd));
-    rows.for_each(|((x, y), (mean, rstd))| {
-        let m = x.iter().sum::<f32>() / c as f32;
-        let variance = x.iter().map(|x| (x - m) * (x - m)).sum::<f32>() / c as f32;
-        let r = 1.0 / (variance + EPSILON).sqrt();
-        for (i, y) in y.iter_mut().enumerate() {
-            *y = (x[i] - m) * r * weight[i] + bias[i];
-        }
-        (*mean, *rstd) = (m, r);
-    });
-}
-
-/// What layer norm's backward pass reads.
-pub(crate) struct LayerNormInput<'a> {
-    /// (R, C)
-    pub(crate) x: &'a [f32],
-    /// (C)
-    pub(crate) weight: &'a [f32],
-    /// (R)
-    pub(crate) mean: &'a [f32],
-    /// (R)
-    pub(crate) rstd: &'a [f32],
-}
-
-/// Adds layer norm's gradients: to `dx` (R, C), `dweight` (C), `dbias` (C), from `dy` (R, C).
-pub(crate) fn layer_norm_backward(
-    input: &LayerNormInput<'_>,
-    dy: &[f32],
-    dx: &mut [f32],
-    dweight: &mut [f32],
-    dbias: &mut [f32],
-) {
-    let c = input.weight.len();
-    let partial: Vec<Vec<f32>> = dx
-        .par_chunks_mut(CHUNK_ROWS * c)
-        .enumerate()
-        .map(|(chunk, dx)| {
-            let mut sums = vec![0.0; 2 * c]; // dweight, then dbias
-            let (dweight, dbias) = sums.split_at_mut(c);
-            for (i, dx) in dx.chunks_mut(c).enumerate() {
-                let row = chunk * CHUNK_ROWS + i;
-                let (x, dy) = (&input.x[row * c..][..c], &dy[row * c..][..c]);
-                let (mean, rstd) = (input.mean[row], input.rstd[row]);
-                let (mut sum, mut sum_hat) = (0.0, 0.0);
-                for i in 0..c {
-                    let hat = (x[i] - mean) * rstd;
-                    let dhat = dy[i] * input.weight[i];
-                    sum += dhat;
-                    sum_hat += dhat * hat;
-                    dweight[i] += dy[i] * hat;
-                    dbias[i] += dy[i];
-                }
-                let (mean_d, mean_dh) = (sum / c as f32, sum_hat / c as f32);
-                for i in 0..c {
-                    let hat = (x[i] - mean) * rstd;
-                    dx[i] += rstd * (dy[i] * input.weight[i] - mean_d - hat * mean_dh);
-                }
+    dy.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(dy, x)| {
+        vectorised(|| {
+            for (dy, &x) in dy.iter_mut().zip(x) {
+                let gate = gate(x);
+                let slope = 2.0 * GELU_SCALE * (1.0 + 3.0 * 0.044715 * x * x);
+                *dy *= gate + x * gate * (1.0 - gate) * slope;
             }
-            sums
-        })
-        .collect();
-    for sums in partial {
-        add(dweight, &sums[..c]);
-        add(dbias, &sums[c..]);
+        });
+    });
+}
+
+/// A layer norm's output (R, C), means (R) and reciprocal deviations (R).
+#[derive(Debug, Default)]
+pub(crate) struct Norm {
+    pub(crate) y: Vec<f32>,
+    mean: Vec<f32>,
+    rstd: Vec<f32>,
+}
+
+impl Norm {
+    pub(crate) fn resize(&mut self, rows: usize, c: usize) {
+        self.y.resize(rows * c, 0.0);
+        [&mut self.mean, &mut self.rstd].into_iter().for_each(|buffer| buffer.resize(rows, 0.0));
+    }
+
+    /// Layer norm of each row: `y = (x − mean) / σ · weight + bias`. `x`: (R, C); `weight`, `bias`: (C).
+    pub(crate) fn forward(&mut self, x: &[f32], (weight, bias): (&[f32], &[f32])) {
+        let c = weight.len();
+        let rows = x.par_chunks(c).zip(self.y.par_chunks_mut(c)).zip(self.mean.par_iter_mut().zip(&mut self.rstd));
+        rows.with_min_len(16).for_each(|((x, y), (mean, rstd))| {
+            vectorised(|| {
+                let m = sum(x, |x| x) / c as f32;
+                let variance = sum(x, |x| (x - m) * (x - m)) / c as f32;
+                let r = 1.0 / (variance + EPSILON).sqrt();
+                for ((y, x), (weight, bias)) in y.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
+                    *y = (x - m) * r * weight + bias;
+                }
+                (*mean, *rstd) = (m, r);
+            });
+        });
+    }
+
+    /// From `dy` (R, C): adds to `dx` (R, C) if `add`, else sets it; adds to `dweight` and `dbias` (C).
+    pub(crate) fn backward(
+        &self,
+        x: &[f32],
+        weight: &[f32],
+        dy: &[f32],
+        (dx, add): (&mut [f32], bool),
+        (dweight, dbias): (&mut [f32], &mut [f32]),
+    ) {
+        let c = weight.len();
+        dx.par_chunks_mut(c).enumerate().with_min_len(16).for_each(|(row, dx)| {
+            let (x, dy, mean, rstd) = (&x[row * c..][..c], &dy[row * c..][..c], self.mean[row], self.rstd[row]);
+            vectorised(|| {
+                let dhat = |i: usize| dy[i] * weight[i];
+                let hat = |i: usize| (x[i] - mean) * rstd;
+                let mean_d = sum_by(c, dhat) / c as f32;
+                let mean_dh = sum_by(c, |i| dhat(i) * hat(i)) / c as f32;
+                for (i, dx) in dx.iter_mut().enumerate() {
+                    let before = if add { *dx } else { 0.0 };
+                    *dx = before + rstd * (dhat(i) - mean_d - hat(i) * mean_dh);
+                }
+            });
+        });
+        let strips = dweight.par_chunks_mut(STRIP).zip(dbias.par_chunks_mut(STRIP)).enumerate();
+        strips.for_each(|(strip, (dweight, dbias))| {
+            let (first, width) = (strip * STRIP, dweight.len());
+            vectorised(|| {
+                for (row, (&mean, &rstd)) in self.mean.iter().zip(&self.rstd).enumerate() {
+                    let (x, dy) = (&x[row * c + first..][..width], &dy[row * c + first..][..width]);
+                    for ((dweight, dbias), (x, dy)) in dweight.iter_mut().zip(dbias.iter_mut()).zip(x.iter().zip(dy)) {
+                        *dweight += dy * (x - mean) * rstd;
+                        *dbias += dy;
+                    }
+                }
+            });
+        });
     }
 }
 
-/// `y = x · weight + bias`. `x`: (R, I), `weight`: (I, O), `bias`: (O), `y`: (R, O).
-pub(crate) fn linear(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
-    let outputs = bias.len();
-    let inputs = weight.len() / outputs;
-    let rows = y.len() / outputs;
-    y.par_chunks_mut(outputs).for_each(|y| y.copy_from_slice(bias));
-    let (x, weight) = (Matrix::new(x, rows, inputs, inputs), Matrix::new(weight, inputs, outputs, outputs));
-    multiply(MatrixMut::new(y, rows, outputs, outputs), true, 1.0, x, weight, Threads::All);
+/// Partial sums that run side by side, so that a sum is vector code with one fixed order.
+const LANES: usize = 16;
+
+#[inline(always)]
+fn sum(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    sum_by(x.len(), |i| of(x[i]))
 }
 
-/// The gradients of [`linear`]: sets `dx` (R, I), adds to `dweight` (I, O) and `dbias` (O), from `dy` (R, O).
-pub(crate) fn linear_backward(
-    x: &[f32],
-    weight: &[f32],
-    dy: &[f32],
-    dx: &mut [f32],
-    dweight: &mut [f32],
-    dbias: &mut [f32],
-) {
-    let outputs = dbias.len();
-    let inputs = weight.len() / outputs;
-    let rows = dy.len() / outputs;
-    let dy_matrix = Matrix::new(dy, rows, outputs, outputs);
-    let x = Matrix::new(x, rows, inputs, inputs);
-    multiply(MatrixMut::new(dweight, inputs, outputs, outputs), true, 1.0, x.transposed(), dy_matrix, Threads::All);
-    let weight = Matrix::new(weight, inputs, outputs, outputs);
-    multiply(MatrixMut::new(dx, rows, inputs, inputs), false, 1.0, dy_matrix, weight.transposed(), Threads::All);
-    let partial: Vec<Vec<f32>> = dy
-        .par_chunks(CHUNK_ROWS * outputs)
-        .map(|dy| {
-            let mut sums = vec![0.0; outputs];
-            dy.chunks(outputs).for_each(|dy| add(&mut sums, dy));
-            sums
-        })
-        .collect();
-    partial.iter().for_each(|sums| add(dbias, sums));
+#[inline(always)]
+pub(crate) fn sum_by(len: usize, of: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let whole = len / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += of(start + lane);
+        }
+    }
+    let mut total = lanes.iter().sum::<f32>();
+    for i in whole..len {
+        total += of(i);
+    }
+    total
+}
+
+/// Adds the sum of all rows of `x` (R, C) to `to` (C).
+pub(crate) fn add_column_sums(to: &mut [f32], x: &[f32]) {
+    let c = to.len();
+    to.par_chunks_mut(STRIP).enumerate().for_each(|(strip, to)| {
+        let (first, width) = (strip * STRIP, to.len());
+        vectorised(|| x.chunks(c).for_each(|row| add(to, &row[first..first + width])));
+    });
 }
 
 /// `to += from`, element by element.
+#[inline(always)]
 pub(crate) fn add(to: &mut [f32], from: &[f32]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
 
-/// Causal self-attention. One task a (batch, head).
-///
-/// `qkv`: (B, T, 3C), a head's channels side by side; `weights`: (B, H, T, T), zero above the diagonal;
-/// `y`: (B, T, C).
-pub(crate) fn attention(qkv: &[f32], weights: &mut [f32], y: &mut [f32], heads: usize, t: usize, c: usize) {
-    let size = c / heads;
-    let scale = 1.0 / (size as f32).sqrt();
-    let outputs: Vec<Vec<f32>> = weights
-        .par_chunks_mut(t * t)
-        .enumerate()
-        .map(|(index, weights)| {
-            let (batch, head) = (index / heads, index % heads);
-            let part = |which: usize| Matrix::new(&qkv[batch * t * 3 * c + which * c + head * size..], t, size, 3 * c);
-            multiply(MatrixMut::new(weights, t, t, t), false, scale, part(0), part(1).transposed(), Threads::One);
-            for (row, weights) in weights.chunks_mut(t).enumerate() {
-                let (past, future) = weights.split_at_mut(row + 1);
-                softmax(past);
-                future.fill(0.0);
-            }
-            let mut y = vec![0.0; t * size];
-            let weights = Matrix::new(weights, t, t, t);
-            multiply(MatrixMut::new(&mut y, t, size, size), false, 1.0, weights, part(2), Threads::One);
-            y
-        })
-        .collect();
-    y.par_chunks_mut(t * c).zip(outputs.par_chunks(heads)).for_each(|(y, outputs)| {
-        for (head, output) in outputs.iter().enumerate() {
-            for (y, output) in y.chunks_mut(c).zip(output.chunks(size)) {
-                y[head * size..][..size].copy_from_slice(output);
-            }
-        }
+/// `to = x + bias`, row by row: what a product is added to where a block adds to the residual stream.
+pub(crate) fn add_bias(to: &mut [f32], x: &[f32], bias: &[f32]) {
+    let c = bias.len();
+    to.par_chunks_mut(c).zip(x.par_chunks(c)).with_min_len(16).for_each(|(to, x)| {
+        vectorised(|| to.iter_mut().zip(x.iter().zip(bias)).for_each(|(to, (x, bias))| *to = x + bias));
     });
 }
 
-/// Softmax in place.
-pub(crate) fn softmax(x: &mut [f32]) {
-    let most = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    x.iter_mut().for_each(|x| *x = exp(*x - most));
-    let scale = 1.0 / x.iter().sum::<f32>();
+/// `to = x + mask · branch`: the residual sum where a branch has dropout.
+pub(crate) fn add_masked(to: &mut [f32], x: &[f32], branch: &[f32], mask: Mask) {
+    let parts = to.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK).zip(branch.par_chunks(CHUNK))).enumerate();
+    parts.for_each(|(chunk, (to, (x, branch)))| {
+        vectorised(|| {
+            for (i, (to, (x, branch))) in to.iter_mut().zip(x.iter().zip(branch)).enumerate() {
+                *to = x + branch * mask.at((chunk * CHUNK + i) as u32);
+            }
+        });
+    });
+}
+
+/// `to = mask · from`, which is dropout and its own gradient.
+pub(crate) fn masked(to: &mut [f32], from: &[f32], mask: Mask) {
+    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).enumerate().for_each(|(chunk, (to, from))| {
+        vectorised(|| {
+            for (i, (to, from)) in to.iter_mut().zip(from).enumerate() {
+                *to = from * mask.at((chunk * CHUNK + i) as u32);
+            }
+        });
+    });
+}
+
+/// The largest of a row.
+#[inline(always)]
+pub(crate) fn largest(x: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for x in whole {
+        for (most, &x) in lanes.iter_mut().zip(x) {
+            *most = if x > *most { x } else { *most };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// `x = e^(x − shift)`, and the sum of that.
+#[inline(always)]
+pub(crate) fn exp_and_sum(x: &mut [f32], shift: f32) -> f32 {
+    x.iter_mut().for_each(|x| *x = exp(*x - shift));
+    sum(x, |x| x)
+}
+
+/// Softmax in place; gives the logarithm of the sum of all eˣ.
+#[inline(always)]
+pub(crate) fn softmax(x: &mut [f32]) -> f32 {
+    let most = largest(x);
+    let total = exp_and_sum(x, most);
+    let scale = 1.0 / total;
     x.iter_mut().for_each(|x| *x *= scale);
-}
-
-/// The gradient of [`attention`]: sets `dqkv` (B, T, 3C) from `dy` (B, T, C).
-pub(crate) fn attention_backward(
-    qkv: &[f32],
-    weights: &[f32],
-    dy: &[f32],
-    dqkv: &mut [f32],
-    heads: usize,
-    t: usize,
-    c: usize,
-) {
-    let size = c / heads;
-    let scale = 1.0 / (size as f32).sqrt();
-    let gradients: Vec<[Vec<f32>; 3]> = weights
-        .par_chunks(t * t)
-        .enumerate()
-        .map(|(index, weights)| {
-            let (batch, head) = (index / heads, index % heads);
-            let part = |which: usize| Matrix::new(&qkv[batch * t * 3 * c + which * c + head * size..], t, size, 3 * c);
-            let dy = Matrix::new(&dy[batch * t * c + head * size..], t, size, c);
-            let mut dweights = vec![0.0; t * t];
-            multiply(MatrixMut::new(&mut dweights, t, t, t), false, 1.0, dy, part(2).transposed(), Threads::One);
-            for (row, (d, w)) in dweights.chunks_mut(t).zip(weights.chunks(t)).enumerate() {
-                // Softmax: d(score) = w · (d(weight) − Σ w · d(weight)).
-                let sum: f32 = d[..=row].iter().zip(w).map(|(d, w)| d * w).sum();
-                d[..=row].iter_mut().zip(w).for_each(|(d, w)| *d = w * (*d - sum));
-                d[row + 1..].fill(0.0);
-            }
-            let weights = Matrix::new(weights, t, t, t);
-            let scores = Matrix::new(&dweights, t, t, t);
-            let product = |scale: f32, a: Matrix<'_>, b: Matrix<'_>| {
-                let mut to = vec![0.0; t * size];
-                multiply(MatrixMut::new(&mut to, t, size, size), false, scale, a, b, Threads::One);
-                to
-            };
-            [
-                product(scale, scores, part(1)),
-                product(scale, scores.transposed(), part(0)),
-                product(1.0, weights.transposed(), dy),
-            ]
-        })
-        .collect();
-    dqkv.par_chunks_mut(t * 3 * c).zip(gradients.par_chunks(heads)).for_each(|(dqkv, gradients)| {
-        for (head, parts) in gradients.iter().enumerate() {
-            for (which, part) in parts.iter().enumerate() {
-                for (dqkv, part) in dqkv.chunks_mut(3 * c).zip(part.chunks(size)) {
-                    dqkv[which * c + head * size..][..size].copy_from_slice(part);
-                }
-            }
-        }
-    });
+    most + total.ln()
 }
 
 #[cfg(test)]
@@ -277,5 +254,26 @@ mod tests {
         }
         assert!(exp(f32::NEG_INFINITY) < 1e-37);
         assert_eq!(exp(0.0), 1.0);
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn gelu_is_that_of_the_papers_code() {
+        let x: Vec<f32> = (-60..60).map(|i| i as f32 / 10.0).collect();
+        let mut y = vec![0.0; x.len()];
+        gelu(&x, &mut y);
+        for (x, y) in x.iter().zip(y) {
+            let x = f64::from(*x);
+            let expected = 0.5 * x * (1.0 + (f64::from(GELU_SCALE) * (x + 0.044715 * x * x * x)).tanh());
+            assert!((f64::from(y) - expected).abs() < 2e-6, "{x}: {y}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn softmax_of_one_row() {
+        let mut x: Vec<f32> = (0..37).map(|i| (i % 7) as f32).collect();
+        let expected: f32 = x.iter().map(|x| x.exp()).sum::<f32>().ln();
+        assert!((softmax(&mut x) - expected).abs() < 1e-5);
+        assert!((x.iter().sum::<f32>() - 1.0).abs() < 1e-5);
     }
 }

@@ -1,6 +1,6 @@
 //! How likely a model finds given texts: the base of every zero-shot evaluation.
 
-use crate::matmul::{Matrix, MatrixMut, Threads, multiply};
+use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
 use crate::model::Model;
 
 /// Rows whose logits exist at a time.
@@ -37,7 +37,7 @@ impl Model {
         for (hidden, targets) in hidden.chunks(LOGIT_ROWS * c).zip(targets.chunks(LOGIT_ROWS)) {
             let n = targets.len();
             let part = Matrix::new(hidden, n, c, c);
-            multiply(MatrixMut::new(&mut logits[..n * v], n, v, v), false, 1.0, part, wte, Threads::All);
+            multiply(MatrixMut::new(&mut logits[..n * v], n, v, v), Start::Zero, 1.0, part, wte, Threads::All, Precision::F32);
             scores.extend(logits.chunks(v).zip(targets).map(|(row, &target)| Score::of(row, target)));
         }
         scores

@@ -1,0 +1,47 @@
+//! How fast this machine multiplies matrices: what a training's speed is held against.
+
+use std::time::Instant;
+
+use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
+
+/// Which of a product's operands lie transposed in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// `x · w`: a forward pass.
+    Plain,
+    /// `x · wᵀ`: the gradient of an input, and logits.
+    RightTransposed,
+    /// `xᵀ · y`: the gradient of a weight.
+    LeftTransposed,
+}
+
+/// Rate of a product of `rows × length` by `length × columns` on all threads, in GFLOP/s: the best of `tries`.
+pub fn product_gflops(
+    (rows, columns, length): (usize, usize, usize),
+    layout: Layout,
+    precision: Precision,
+    tries: usize,
+) -> f64 {
+    let (a, b) = (vec![0.5; rows * length], vec![0.25; length * columns]);
+    let mut to = vec![0.0; rows * columns];
+    let left = match layout {
+        Layout::LeftTransposed => Matrix::new(&a, length, rows, rows).transposed(),
+        _ => Matrix::new(&a, rows, length, length),
+    };
+    let right = match layout {
+        Layout::RightTransposed => Matrix::new(&b, columns, length, length).transposed(),
+        _ => Matrix::new(&b, length, columns, columns),
+    };
+    let seconds = (0..tries.max(1)).map(|_| {
+        let begun = Instant::now();
+        let target = MatrixMut::new(&mut to, rows, columns, columns);
+        multiply(target, Start::Zero, 1.0, left, right, Threads::All, precision);
+        begun.elapsed().as_secs_f64()
+    });
+    2.0 * (rows * columns * length) as f64 / seconds.fold(f64::INFINITY, f64::min) / 1e9
+}
+
+/// The machine's peak as this crate reaches it: products of 1536³ for about a tenth of a second.
+pub fn peak_gflops(precision: Precision) -> f64 {
+    product_gflops((1536, 1536, 1536), Layout::Plain, precision, 5)
+}
