@@ -84,6 +84,25 @@ impl ModelConfig {
         Ok(())
     }
 
+    /// Weights; the tied output projection counts once.
+    ///
+    /// ```
+    /// assert_eq!(gpt2::ModelConfig::preset("gpt2").unwrap().parameters(), 124_439_808);
+    /// ```
+    pub fn parameters(&self) -> usize {
+        let ModelConfig { family, layers, channels: c, context, vocab_size, .. } = *self;
+        let block = 12 * c * c + 13 * c;
+        let final_norm = if family == Family::Gpt2 { 2 * c } else { 0 };
+        (vocab_size + context) * c + layers * block + final_norm
+    }
+
+    /// Floating-point operations of a training step for each token: 6 for each weight of a matrix product
+    /// (2 forward, 4 backward), and 12·C·T a block for attention over all T keys (PaLM paper, appendix B).
+    pub fn flops_a_token(&self, t: usize) -> f64 {
+        let ModelConfig { layers, channels: c, vocab_size, .. } = *self;
+        6.0 * (12 * layers * c * c + vocab_size * c) as f64 + 12.0 * (layers * c * t) as f64
+    }
+
     /// Channels of one head.
     pub fn head_size(&self) -> usize {
         self.channels / self.heads

@@ -12,6 +12,7 @@
 //!
 //! Left out: dropout, mixed precision, a key/value cache, several machines.
 
+mod adamw;
 mod attention;
 mod checkpoint;
 mod config;
@@ -31,7 +32,7 @@ pub use config::{Family, ModelConfig, TrainConfig};
 pub use data::{DataError, TokenFile};
 pub use matmul::Precision;
 pub use model::{Gradients, Model};
-pub use rate::{Layout, peak_gflops, product_gflops};
+pub use rate::{Layout, peak_gflops, product_gflops, step_milliseconds};
 pub use sample::{SampleOptions, sample};
 pub use score::Score;
 pub use train::{LossRow, Progress, TrainError, Trained, train};

@@ -18,12 +18,14 @@ struct Arguments {
 enum Command {
     Train(commands::train::Arguments),
     Sample(commands::sample::Arguments),
+    Bench(commands::bench::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Sample(arguments) => commands::sample::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

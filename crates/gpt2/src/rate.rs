@@ -2,7 +2,12 @@
 
 use std::time::Instant;
 
+use crate::adamw::{AdamW, Update};
+use crate::config::ModelConfig;
 use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
+use crate::model::Model;
+use crate::pass::{Keep, Pass};
+use crate::random::{Stream, bits};
 
 /// Which of a product's operands lie transposed in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,4 +49,27 @@ pub fn product_gflops(
 /// The machine's peak as this crate reaches it: products of 1536³ for about a tenth of a second.
 pub fn peak_gflops(precision: Precision) -> f64 {
     product_gflops((1536, 1536, 1536), Layout::Plain, precision, 5)
+}
+
+/// Milliseconds of each of `steps` training steps (forward, backward, clipping, AdamW) on made-up tokens.
+pub fn step_milliseconds(config: &ModelConfig, batch: usize, t: usize, precision: Precision, steps: usize) -> Vec<f64> {
+    let mut model = Model::new(config, 1);
+    let mut gradients = model.zero_gradients();
+    let mut optimiser = AdamW::new(model.parameters());
+    let mut pass = Pass::new(config, precision, Keep::ForBackward);
+    let v = config.vocab_size as u64;
+    let ids: Vec<u32> = (0..(batch * t) as u64 + 1).map(|i| (bits(1, Stream::Batches, i) % v) as u32).collect();
+    let (inputs, targets) = (&ids[..batch * t], &ids[1..]);
+    (0..steps as u64)
+        .map(|step| {
+            let begun = Instant::now();
+            pass.forward(&model, inputs, t, None);
+            pass.language_model_loss(&model, targets, 1.0, &mut gradients, false);
+            pass.backward(&model, inputs, &mut gradients, false);
+            let gradient_scale = 1.0 / gradients.norm().max(1.0);
+            let update = Update { step, learning_rate: 6e-4, weight_decay: 0.1, gradient_scale };
+            optimiser.update(&mut model, &gradients, update);
+            1000.0 * begun.elapsed().as_secs_f64()
+        })
+        .collect()
 }

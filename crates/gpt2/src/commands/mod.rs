@@ -1,5 +1,6 @@
 //! The subcommands, a file each: its arguments, and `run`.
 
+pub(crate) mod bench;
 pub(crate) mod sample;
 pub(crate) mod train;
 
