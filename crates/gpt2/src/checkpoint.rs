@@ -1,215 +1,154 @@
-//! Weights on disk: `config.json` and `model.safetensors` as Hugging Face has them, and the state of a
-//! training from which it goes on as if it had never stopped.
+//! The state of a training, from which it goes on as if it had never stopped.
+//!
+//! `checkpoint.safetensors` is the newest; with `keep_checkpoints = 3` the two before it are
+//! `checkpoint-1.safetensors` and `checkpoint-2.safetensors`. A checkpoint appears under its name when it is
+//! whole and on the disk; a damaged one is passed over for the one before it.
 
-use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use crate::config::{Family, ModelConfig};
+use crate::adamw::AdamW;
+use crate::config::ModelConfig;
 use crate::model::Model;
-
-/// A model or checkpoint could not be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// The system refused.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not what its name says.
-    #[error("{} is not a usable model: {what}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-}
+use crate::tensors::{self, CheckpointError, TensorFile};
+use crate::weights::{load_tensors, named};
 
 /// What a training must know to go on, beside the tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     /// Steps done.
     pub(crate) step: u64,
-    /// Everything that the weights depend on: settings and data.
+    /// Everything that the weights depend on: shape, settings and data.
     pub(crate) fingerprint: String,
+    /// Sum and number of the losses since the last row of the curve.
+    pub(crate) losses: (f64, u64),
+    /// Lowest validation loss so far, and its step.
+    pub(crate) best: Option<(f32, u64)>,
 }
 
-/// Weights and both moments of AdamW, all in the model's order.
+/// A training between two steps.
+#[derive(Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) state: State,
     pub(crate) model: Model,
-    pub(crate) first: Vec<f32>,
-    pub(crate) second: Vec<f32>,
+    pub(crate) optimiser: AdamW,
 }
 
-/// Writes `config.json` and `model.safetensors` into a folder, as `GPT2LMHeadModel` loads them.
+/// Where a training's checkpoint of some age lies; 0 is the newest.
+fn path(folder: &Path, age: usize) -> PathBuf {
+    match age {
+        0 => folder.join("checkpoint.safetensors"),
+        _ => folder.join(format!("checkpoint-{age}.safetensors")),
+    }
+}
+
+/// Writes a checkpoint and keeps the `keep - 1` before it.
+pub(crate) fn save(folder: &Path, checkpoint: &Checkpoint, keep: usize) -> Result<(), CheckpointError> {
+    let Checkpoint { state, model, optimiser } = checkpoint;
+    let mut all = named(model, "", &model.weights);
+    all.extend(named(model, "first.", &optimiser.first));
+    all.extend(named(model, "second.", &optimiser.second));
+    let state = serde_json::to_string(state).expect("plain values");
+    let newest = path(folder, 0);
+    if keep < 2 || !newest.exists() {
+        return tensors::write(&newest, all, ("state", state));
+    }
+    // Whole under a name of its own before the others move on: at no moment is there none.
+    let next = folder.join("checkpoint-next.safetensors");
+    tensors::write(&next, all, ("state", state))?;
+    for age in (0..keep - 1).rev().filter(|&age| path(folder, age).exists()) {
+        rename(&path(folder, age), &path(folder, age + 1))?;
+    }
+    rename(&next, &newest)
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), CheckpointError> {
+    fs::rename(from, to).map_err(|source| CheckpointError::io("rename", from, source))
+}
+
+/// What a folder holds.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// No checkpoint.
+    Nothing,
+    /// That of a training with another fingerprint, and its steps.
+    Other(u64),
+    /// The newest whole one.
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// Looks for the newest whole checkpoint of a training, by its steps.
 ///
-/// The output projection is tied to `wte` and therefore absent, as in Hugging Face's own files.
-pub fn save_model(folder: &Path, model: &Model, end_of_text: Option<u32>) -> Result<(), CheckpointError> {
-    let config = model.config();
-    let json = json!({
-        "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "activation_function": "gelu_new",
-        "n_layer": config.layers, "n_head": config.heads, "n_embd": config.channels,
-        "n_positions": config.context, "n_ctx": config.context, "vocab_size": config.vocab_size,
-        "layer_norm_epsilon": 1e-5, "initializer_range": 0.02, "tie_word_embeddings": true,
-        "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0,
-        "bos_token_id": end_of_text, "eos_token_id": end_of_text,
-    });
-    let json = serde_json::to_string_pretty(&json).expect("plain values");
-    write_whole(&folder.join("config.json"), format!("{json}\n").as_bytes())?;
-    let path = folder.join("model.safetensors");
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    write_whole(&path, &serialise(&path, [("", &model.weights)], model, metadata)?)
-}
-
-/// Reads a folder that [`save_model`] or Hugging Face wrote.
-pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
-    let path = folder.join("config.json");
-    let bytes = fs::read(&path).map_err(|source| CheckpointError::Io { action: "read", path: path.clone(), source })?;
-    let json: serde_json::Value = serde_json::from_slice(&bytes)
-        .map_err(|error| CheckpointError::Malformed { path: path.clone(), what: error.to_string() })?;
-    let number = |name: &str| {
-        let missing = || CheckpointError::Malformed { path: path.clone(), what: format!("no number {name}") };
-        json[name].as_u64().and_then(|n| usize::try_from(n).ok()).ok_or_else(missing)
-    };
-    let config = ModelConfig {
-        family: Family::Gpt2,
-        layers: number("n_layer")?,
-        heads: number("n_head")?,
-        channels: number("n_embd")?,
-        context: number("n_positions")?,
-        vocab_size: number("vocab_size")?,
-    };
-    config.check().map_err(|what| CheckpointError::Malformed { path: path.clone(), what })?;
-    let path = folder.join("model.safetensors");
-    let bytes = fs::read(&path).map_err(|source| CheckpointError::Io { action: "read", path: path.clone(), source })?;
-    let tensors = parse(&path, &bytes)?;
-    // The shape is what a file claims; believe it only as far as the weights that are there.
-    let embeddings = config.vocab_size.checked_mul(config.channels).and_then(|n| n.checked_mul(4));
-    let blocks =
-        config.channels.checked_mul(config.channels).and_then(|n| n.checked_mul(48)?.checked_mul(config.layers));
-    if [embeddings, blocks].iter().any(|claimed| claimed.is_none_or(|claimed| claimed > bytes.len()))
-        || config.context > bytes.len()
-    {
-        return Err(CheckpointError::Malformed { path, what: "it is smaller than its config.json claims".into() });
-    }
-    let mut model = Model::zeros(&config);
-    model.weights = read_tensors(&path, &tensors, "", &model)?;
-    Ok(model)
-}
-
-/// Writes a checkpoint: under another name first, so that the last good one is never lost.
-pub(crate) fn save(path: &Path, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-    // One entry: safetensors does not keep the order of several.
-    let state = serde_json::to_string(&checkpoint.state).expect("plain values");
-    let metadata = HashMap::from([("state".to_owned(), state)]);
-    let parts = [("", &checkpoint.model.weights), ("first.", &checkpoint.first), ("second.", &checkpoint.second)];
-    write_whole(path, &serialise(path, parts, &checkpoint.model, metadata)?)
-}
-
-/// Reads a checkpoint of a model of this shape; `None` when there is none.
-pub(crate) fn load(path: &Path, config: &ModelConfig) -> Result<Option<Checkpoint>, CheckpointError> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(|source| CheckpointError::Io { action: "read", path: path.to_path_buf(), source })?,
-    };
-    let malformed = |what: String| CheckpointError::Malformed { path: path.to_path_buf(), what };
-    let tensors = parse(path, &bytes)?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| malformed(error.to_string()))?;
-    let state = metadata.metadata().as_ref().and_then(|metadata| metadata.get("state"));
-    let state = state.ok_or_else(|| malformed("it holds no state of a training".into()))?;
-    let state = serde_json::from_str(state).map_err(|error| malformed(error.to_string()))?;
-    let mut model = Model::zeros(config);
-    model.weights = read_tensors(path, &tensors, "", &model)?;
-    let first = read_tensors(path, &tensors, "first.", &model)?;
-    let second = read_tensors(path, &tensors, "second.", &model)?;
-    Ok(Some(Checkpoint { state, model, first, second }))
-}
-
-fn serialise<'a>(
-    path: &Path,
-    parts: impl IntoIterator<Item = (&'a str, &'a Vec<f32>)>,
-    model: &Model,
-    metadata: HashMap<String, String>,
-) -> Result<Vec<u8>, CheckpointError> {
-    let malformed = |error: safetensors::SafeTensorError| CheckpointError::Malformed {
-        path: path.to_path_buf(),
-        what: error.to_string(),
-    };
-    let bytes: Vec<(&str, Vec<u8>)> =
-        parts.into_iter().map(|(prefix, flat)| (prefix, flat.iter().flat_map(|x| x.to_le_bytes()).collect())).collect();
-    let mut views = Vec::new();
-    for (prefix, bytes) in &bytes {
-        for tensor in model.tensors() {
-            let data = &bytes[4 * tensor.range.start..4 * tensor.range.end];
-            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), data).map_err(malformed)?;
-            views.push((format!("{prefix}{}", tensor.name), view));
+/// # Errors
+/// There are checkpoints, but all are damaged. The error is that of one of them.
+pub(crate) fn find(folder: &Path, config: &ModelConfig, fingerprint: &str) -> Result<Found, CheckpointError> {
+    let (mut found, mut error) = (Vec::new(), None);
+    for path in candidates(folder)? {
+        match open(&path) {
+            Ok((state, file)) => found.push((state, path, file)),
+            Err(fault @ CheckpointError::Io { .. }) => return Err(fault),
+            Err(fault) => error = Some(fault),
         }
     }
-    safetensors::serialize(views, Some(metadata)).map_err(malformed)
-}
-
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
-    SafeTensors::deserialize(bytes)
-        .map_err(|error| CheckpointError::Malformed { path: path.to_path_buf(), what: error.to_string() })
-}
-
-/// The flat buffer of all tensors whose names begin with `prefix`, or with `transformer.` before it.
-fn read_tensors(
-    path: &Path,
-    tensors: &SafeTensors<'_>,
-    prefix: &str,
-    model: &Model,
-) -> Result<Vec<f32>, CheckpointError> {
-    let malformed = |what: String| CheckpointError::Malformed { path: path.to_path_buf(), what };
-    let mut flat = vec![0.0; model.parameters()];
-    for tensor in model.tensors() {
-        let name = format!("{prefix}{}", tensor.name);
-        let view = tensors.tensor(&name).or_else(|_| tensors.tensor(&format!("transformer.{name}")));
-        let view = view.map_err(|_| malformed(format!("the tensor {name} is missing")))?;
-        if view.dtype() != Dtype::F32 || view.shape() != tensor.shape {
-            let (dtype, shape) = (view.dtype(), view.shape());
-            return Err(malformed(format!("{name} is {dtype:?} {shape:?}, not F32 {:?}", tensor.shape)));
+    found.sort_by_key(|(state, ..)| std::cmp::Reverse(state.step));
+    for (state, path, file) in found {
+        if state.fingerprint != fingerprint {
+            return Ok(Found::Other(state.step));
         }
-        for (to, four) in flat[tensor.range.clone()].iter_mut().zip(view.data().chunks_exact(4)) {
-            *to = f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+        match load(&path, &file, state, config) {
+            Ok(checkpoint) => return Ok(Found::Checkpoint(Box::new(checkpoint))),
+            Err(fault @ CheckpointError::Io { .. }) => return Err(fault),
+            Err(fault) => error = Some(fault),
         }
     }
-    if let Some(at) = flat.iter().position(|x| !x.is_finite()) {
-        return Err(malformed(format!("weight {at} is not a finite number")));
-    }
-    Ok(flat)
+    error.map_or(Ok(Found::Nothing), Err)
 }
 
-/// Writes a file under a temporary name, syncs it, and renames it.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    let io = |action| move |source| CheckpointError::Io { action, path: path.to_path_buf(), source };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(io("create the folder of"))?;
+/// Deletes what a training has left in a folder, so that another one can begin there.
+///
+/// # Errors
+/// What the system refuses.
+pub fn forget_training(folder: &Path) -> Result<(), CheckpointError> {
+    let others = ["best.safetensors", "loss.jsonl", "loss.svg"].map(|name| folder.join(name));
+    for path in candidates(folder)?.into_iter().chain(others.into_iter().filter(|path| path.exists())) {
+        fs::remove_file(&path).map_err(|source| CheckpointError::io("delete", &path, source))?;
     }
-    let partial = path.with_extension("partial");
-    let written = fs::File::create(&partial).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    if written.is_err() {
-        // The disk is full, most likely: give back what the half file took.
-        let _ = fs::remove_file(&partial);
+    Ok(())
+}
+
+/// All files that may be checkpoints. A kill between two renames leaves the newest one under the name of the next.
+fn candidates(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+    let io = |source| CheckpointError::io("list", folder, source);
+    if !folder.exists() {
+        return Ok(Vec::new());
     }
-    written.map_err(io("write"))?;
-    fs::rename(&partial, path).map_err(io("rename into place"))
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with("checkpoint") && name.ends_with(".safetensors")) {
+            paths.push(folder.join(name));
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// A checkpoint's state, and its tensors not yet read.
+fn open(path: &Path) -> Result<(State, TensorFile), CheckpointError> {
+    let malformed = |what: String| CheckpointError::malformed(path, what);
+    let file = TensorFile::open(path)?;
+    let state = file.entry("state").ok_or_else(|| malformed("it holds no state of a training".into()))?;
+    let state = serde_json::from_str(state).map_err(|error| malformed(format!("its state is none: {error}")))?;
+    Ok((state, file))
+}
+
+fn load(path: &Path, file: &TensorFile, state: State, config: &ModelConfig) -> Result<Checkpoint, CheckpointError> {
+    let model = load_tensors(path, file, "", config)?;
+    let first = load_tensors(path, file, "first.", config)?.weights;
+    let second = load_tensors(path, file, "second.", config)?.weights;
+    Ok(Checkpoint { state, model, optimiser: AdamW { first, second } })
 }
 
 #[cfg(test)]
@@ -220,28 +159,59 @@ mod tests {
         ModelConfig::gpt2(1, 2, 4, 5, 7)
     }
 
-    #[test]
-    fn a_model_comes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let model = Model::new(&config(), 1);
-        save_model(folder.path(), &model, Some(6)).unwrap();
-        assert_eq!(load_model(folder.path()).unwrap(), model);
+    fn at(step: u64) -> Checkpoint {
+        let model = Model::new(&config(), step);
+        let optimiser = AdamW { first: vec![step as f32; model.parameters()], second: vec![0.5; model.parameters()] };
+        let state = State { step, fingerprint: "f".into(), losses: (1.5, 2), best: Some((3.0, 1)) };
+        Checkpoint { state, model, optimiser }
+    }
+
+    fn newest(folder: &Path) -> Checkpoint {
+        let Found::Checkpoint(found) = find(folder, &config(), "f").unwrap() else { panic!("no checkpoint") };
+        *found
     }
 
     #[test]
-    fn hostile_files_are_errors() {
+    fn a_checkpoint_comes_back_and_older_ones_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        save_model(folder.path(), &Model::new(&config(), 1), None).unwrap();
-        let path = folder.path().join("model.safetensors");
-        let whole = fs::read(&path).unwrap();
-        let mut claims_much = whole.clone();
-        claims_much[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-        let mut not_a_number = whole.clone();
-        let end = not_a_number.len();
-        not_a_number[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-        for bytes in [&whole[..whole.len() - 3], &whole[..5], &[], &claims_much, &not_a_number] {
-            fs::write(&path, bytes).unwrap();
-            assert!(matches!(load_model(folder.path()), Err(CheckpointError::Malformed { .. })));
+        let folder = folder.path();
+        assert!(matches!(find(folder, &config(), "f"), Ok(Found::Nothing)));
+        for step in 1..=5 {
+            save(folder, &at(step), 3).unwrap();
         }
+        let found = newest(folder);
+        assert_eq!((found.state, found.model, found.optimiser), (at(5).state, at(5).model, at(5).optimiser));
+        let steps = [0, 1, 2].map(|age| open(&path(folder, age)).unwrap().0.step);
+        assert_eq!(steps, [5, 4, 3]);
+        assert!(!path(folder, 3).exists());
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        save(folder, &at(1), 2).unwrap();
+        save(folder, &at(2), 2).unwrap();
+        let whole = fs::read(path(folder, 0)).unwrap();
+        fs::write(path(folder, 0), &whole[..whole.len() / 2]).unwrap();
+        assert_eq!(newest(folder).state.step, 1);
+        fs::write(path(folder, 1), b"x").unwrap();
+        assert!(matches!(find(folder, &config(), "f"), Err(CheckpointError::Malformed { .. })));
+        assert!(matches!(find(folder, &config(), "g"), Err(CheckpointError::Malformed { .. })));
+        forget_training(folder).unwrap();
+        assert!(matches!(find(folder, &config(), "f"), Ok(Found::Nothing)));
+    }
+
+    #[test]
+    fn a_kill_between_renames_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        save(folder, &at(1), 2).unwrap();
+        save(folder, &at(2), 2).unwrap();
+        fs::rename(path(folder, 0), folder.join("checkpoint-next.safetensors")).unwrap();
+        assert_eq!(newest(folder).state.step, 2);
+        save(folder, &at(3), 2).unwrap();
+        fs::remove_file(folder.join("checkpoint-next.safetensors")).ok();
+        assert_eq!(newest(folder).state.step, 3);
     }
 }

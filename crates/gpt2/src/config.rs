@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::matmul::Precision;
+
 /// The two papers' ways of arranging a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +44,9 @@ const PRESETS: [(&str, Family, usize, usize, usize, usize, usize); 5] = [
     ("gpt2-xl", Family::Gpt2, 48, 25, 1600, 1024, 50257),
 ];
 
+/// The largest size that is no mistake; the number of parameters fits 64 bits by far.
+const SIZE_MAX: usize = 1 << 20;
+
 impl ModelConfig {
     /// A model of GPT-2's family.
     pub fn gpt2(layers: usize, heads: usize, channels: usize, context: usize, vocab_size: usize) -> ModelConfig {
@@ -78,6 +83,9 @@ impl ModelConfig {
         if sizes.contains(&0) {
             return Err("layers, heads, channels, context and vocab_size are at least 1".into());
         }
+        if sizes.iter().any(|&size| size > SIZE_MAX) {
+            return Err(format!("layers, heads, channels, context and vocab_size are at most {SIZE_MAX}"));
+        }
         if !self.channels.is_multiple_of(self.heads) {
             return Err(format!("{} channels cannot be divided among {} heads", self.channels, self.heads));
         }
@@ -109,38 +117,71 @@ impl ModelConfig {
     }
 }
 
-/// How a model is trained. No setting has a hidden default: all of them shape the result.
+/// How a model is trained. What has a default is written out in a run's resolved recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
     /// Updates of the weights.
     pub steps: u64,
-    /// Sequences a step (B).
+    /// Sequences a pass (B).
     pub batch: usize,
+    /// Passes a step, whose gradients are averaged. Default: 1.
+    #[serde(default = "one")]
+    pub accumulate: u64,
     /// Highest learning rate.
     pub learning_rate: f32,
+    /// What the rate falls to by a cosine, as a share of the highest. Default: 0.1.
+    #[serde(default = "a_tenth")]
+    pub decay_to: f32,
     /// Steps over which the rate rises from 0.
     pub warmup_steps: u64,
     /// Decoupled weight decay, on matrices only.
     pub weight_decay: f32,
     /// The gradient's norm is cut to this.
     pub clip_norm: f32,
-    /// Seed of weights and batches.
+    /// Share of elements that become 0 in training: embeddings, attention weights, both branches. Default: 0.
+    #[serde(default)]
+    pub dropout: f32,
+    /// In what matrix products hold their factors; weights are f32 in any case. Default: f32.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Seed of weights, batches and dropout.
     pub seed: u64,
     /// Steps between validations, and between checkpoints.
     pub evaluate_every: u64,
     /// Batches of a validation; they are the same each time.
     pub evaluate_batches: u64,
+    /// Ends the training after this many validations without a new lowest loss. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// Checkpoints that are kept, the newest among them. Default: 1.
+    #[serde(default = "one_checkpoint")]
+    pub keep_checkpoints: usize,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn one_checkpoint() -> usize {
+    1
+}
+
+fn a_tenth() -> f32 {
+    0.1
 }
 
 impl TrainConfig {
-    /// The learning rate at a step: a linear rise, then a cosine down to a tenth.
+    /// The learning rate at a step: a linear rise, then a cosine down to `decay_to` of the highest.
     ///
     /// ```
-    /// # let config = gpt2::TrainConfig { steps: 100, batch: 1, learning_rate: 1.0, warmup_steps: 10,
-    /// #     weight_decay: 0.1, clip_norm: 1.0, seed: 1, evaluate_every: 10, evaluate_batches: 1 };
+    /// let config: gpt2::TrainConfig = toml::from_str(
+    ///     "steps = 100\nbatch = 1\nlearning_rate = 1.0\nwarmup_steps = 10\nweight_decay = 0.1\n\
+    ///      clip_norm = 1.0\nseed = 1\nevaluate_every = 10\nevaluate_batches = 1",
+    /// )?;
     /// assert_eq!(config.rate_at(4), 0.5);
     /// assert_eq!(config.rate_at(100), 0.1);
+    /// # Ok::<(), toml::de::Error>(())
     /// ```
     pub fn rate_at(&self, step: u64) -> f32 {
         if step < self.warmup_steps {
@@ -148,7 +189,7 @@ impl TrainConfig {
         }
         let length = self.steps.saturating_sub(self.warmup_steps).max(1) as f32;
         let part = ((step - self.warmup_steps) as f32 / length).min(1.0);
-        let floor = 0.1 * self.learning_rate;
+        let floor = self.decay_to * self.learning_rate;
         floor + 0.5 * (1.0 + (std::f32::consts::PI * part).cos()) * (self.learning_rate - floor)
     }
 }

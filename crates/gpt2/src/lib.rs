@@ -10,12 +10,13 @@
 //! and after any kill and resume: a batch is a function of (seed, step), sums have a fixed order, and a
 //! checkpoint holds everything that a step reads.
 //!
-//! Left out: dropout, mixed precision, a key/value cache, several machines.
+//! Left out: GPUs, several machines, any layer that the two papers do not have.
 
 mod adamw;
 mod attention;
 mod checkpoint;
 mod config;
+mod curve;
 mod data;
 mod matmul;
 mod model;
@@ -25,14 +26,19 @@ mod random;
 mod rate;
 mod sample;
 mod score;
+mod tensors;
 mod train;
+mod weights;
 
-pub use checkpoint::{CheckpointError, load_model, save_model};
+pub use checkpoint::forget_training;
 pub use config::{Family, ModelConfig, TrainConfig};
-pub use data::{DataError, TokenFile};
+pub use curve::{LossRow, loss_curve, loss_curve_file};
+pub use data::{DataError, Tokens};
 pub use matmul::Precision;
 pub use model::{Gradients, Model};
 pub use rate::{Layout, peak_gflops, product_gflops, step_milliseconds};
 pub use sample::{SampleOptions, sample};
 pub use score::Score;
-pub use train::{LossRow, Progress, TrainError, Trained, train};
+pub use tensors::CheckpointError;
+pub use train::{Progress, TrainError, Trained, train};
+pub use weights::{load_model, save_model};

@@ -125,6 +125,11 @@ impl Model {
         Model { config: config.clone(), layout, weights: vec![0.0; len] }
     }
 
+    /// The parameters that a model of this shape has, without making one.
+    pub(crate) fn tensors_of(config: &ModelConfig) -> Vec<Tensor> {
+        Layout::new(config).tensors
+    }
+
     /// The shape.
     pub fn config(&self) -> &ModelConfig {
         &self.config

@@ -1,23 +1,31 @@
 //! `gpt2 train`: a model as a TOML file says.
 
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::Context;
-use bpe::formats;
-use gpt2::{ModelConfig, TokenFile, TrainConfig, save_model, train};
+use anyhow::{Context, bail};
+use bpe::{Encoder, Tokenizer, formats};
+use gpt2::{
+    LossRow, Model, ModelConfig, Progress, SampleOptions, Tokens, TrainConfig, TrainError, Trained, peak_gflops, sample,
+    save_model, train,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use crate::commands::check_vocabulary;
 
-/// Train a model as a TOML file says.
+/// Train a model as a TOML file says; call it again to go on after a kill.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Settings: [data], [model], [train] (see docs/formats.md).
+    /// Settings: [data], [model], [train], [samples] (see docs/formats.md).
     config: PathBuf,
     /// Override a setting: train.steps=100.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Threads; default: all cores. The weights are the same for any number.
+    #[arg(long)]
+    threads: Option<usize>,
     /// Print a summary as JSON.
     #[arg(long)]
     json: bool,
@@ -29,58 +37,204 @@ pub(crate) struct Arguments {
 /// The file that `gpt2 train` reads.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
-    data: Data,
-    model: ModelConfig,
-    train: TrainConfig,
+pub(crate) struct Settings {
+    pub(crate) data: Data,
+    pub(crate) model: ModelConfig,
+    pub(crate) train: TrainConfig,
+    /// Absent: no samples.
+    pub(crate) samples: Option<Samples>,
 }
 
+/// `[data]`
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Data {
-    /// Token file to train on.
-    train: PathBuf,
-    /// Token file to validate on.
-    validation: PathBuf,
+pub(crate) struct Data {
+    /// Token files to train on: a file, a pattern with `*`, or a list of these.
+    train: Patterns,
+    /// Token files to validate on.
+    validation: Patterns,
     /// Tokenizer that is copied beside the model.
     tokenizer: String,
     /// Folder for the model.
     output: PathBuf,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { config: path, overrides, json, quiet } = arguments;
+/// `[samples]`: what the model says at each validation.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Samples {
+    /// The text to continue.
+    prompt: String,
+    /// Tokens to add.
+    tokens: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Patterns {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Patterns {
+    /// The files, in the order of the patterns and of their names.
+    fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let patterns = match self {
+            Patterns::One(pattern) => std::slice::from_ref(pattern),
+            Patterns::Many(patterns) => patterns,
+        };
+        let mut files = Vec::new();
+        for pattern in patterns {
+            let before = files.len();
+            for path in glob::glob(pattern).with_context(|| format!("{pattern} is no pattern of files"))? {
+                files.push(path?);
+            }
+            if files.len() == before {
+                bail!("no file is named {pattern}");
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// Reads the settings of a training; `overrides` are `section.key=value`.
+pub(crate) fn read_settings(path: &Path, overrides: &[String]) -> anyhow::Result<Settings> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
     for setting in overrides {
         apply(&mut table, setting)?;
     }
-    let settings: Settings = table.try_into().with_context(|| format!("{} is no training", path.display()))?;
+    table.try_into().with_context(|| format!("{} is no training", path.display()))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
+    }
+    let settings = read_settings(&arguments.config, &arguments.overrides)?;
     let tokenizer = formats::load(&settings.data.tokenizer)?;
     check_vocabulary(&tokenizer, settings.model.vocab_size)?;
-    let tokens = TokenFile::open(&settings.data.train, settings.model.context)?;
-    let validation = TokenFile::open(&settings.data.validation, settings.model.context)?;
-    let bar = if *quiet { ProgressBar::hidden() } else { ProgressBar::new(settings.train.steps) };
-    let style = ProgressStyle::with_template("{bar:30} step {pos}/{len}  {msg}  {per_sec}, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    settings.model.check().map_err(anyhow::Error::msg)?;
+    let open = |patterns: &Patterns| -> anyhow::Result<Tokens> {
+        Ok(Tokens::open(&patterns.files()?, settings.model.context, settings.model.vocab_size)?)
+    };
+    let (tokens, validation) = (open(&settings.data.train)?, open(&settings.data.validation)?);
+    let trained = with_progress(&settings, &tokenizer, &tokens, &validation, arguments.quiet)?;
+    save(&settings.data.output, &trained, &tokenizer)?;
+    if arguments.json {
+        let summary = serde_json::json!({
+            "parameters": trained.model.parameters(), "train_tokens": tokens.tokens(),
+            "stopped_early_for": trained.stopped_early_for, "curve": trained.curve,
+        });
+        println!("{summary}");
+    }
+    Ok(())
+}
+
+fn with_progress(
+    settings: &Settings,
+    tokenizer: &Tokenizer,
+    tokens: &Tokens,
+    validation: &Tokens,
+    quiet: bool,
+) -> anyhow::Result<Trained> {
+    let mut meter = Meter::new(settings, quiet);
+    let mut failed = None;
     let output = &settings.data.output;
-    let trained = train(output, &settings.model, &settings.train, &tokens, &validation, |progress| {
-        bar.set_position(progress.step);
-        if let Some(row) = progress.validated {
-            bar.set_message(format!("loss {:.3}, validation {:.3}", row.train_loss, row.validation_loss));
+    let result = train(output, &settings.model, &settings.train, tokens, validation, |progress| {
+        meter.show(&progress);
+        if let (Some(row), Some(samples)) = (progress.validated, &settings.samples) {
+            let written = write_sample(output, samples, tokenizer, progress.model, row);
+            if let Err(error) = written {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
         }
-        std::ops::ControlFlow::Continue(())
-    })?;
-    bar.finish();
+        ControlFlow::Continue(())
+    });
+    meter.bar.finish();
+    match (result, failed) {
+        (_, Some(error)) => Err(error),
+        (Err(error @ TrainError::OtherTraining { .. }), None) => {
+            let hint = "hint: choose another [data] output, or delete its checkpoint files to begin anew";
+            Err(anyhow::Error::msg(format!("{error}\n\n{hint}")))
+        }
+        (Err(error @ TrainError::Diverged { .. }), None) => {
+            let hint = "hint: lower [train] learning_rate or raise warmup_steps";
+            Err(anyhow::Error::msg(format!("{error}\n\n{hint}")))
+        }
+        (result, None) => Ok(result?),
+    }
+}
+
+fn save(output: &Path, trained: &Trained, tokenizer: &Tokenizer) -> anyhow::Result<()> {
     save_model(output, &trained.model, tokenizer.end_of_text().map(|id| id.0))?;
-    for (name, content) in formats::files(&tokenizer) {
+    for (name, content) in formats::files(tokenizer) {
         let path = output.join(name);
         std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    if *json {
-        println!("{}", serde_json::json!({"parameters": trained.model.parameters(), "curve": trained.curve}));
-    }
     Ok(())
+}
+
+/// The progress line: loss, tokens a second, and the share of what this machine's products reach.
+struct Meter {
+    bar: ProgressBar,
+    /// Floating-point operations a token over those a second at the peak; `None` where nobody looks.
+    seconds_a_token_at_peak: Option<f64>,
+    begun: Instant,
+    tokens: u64,
+    validation: String,
+}
+
+impl Meter {
+    fn new(settings: &Settings, quiet: bool) -> Meter {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(settings.train.steps) };
+        let style = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}  {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let flops = settings.model.flops_a_token(settings.model.context);
+        let seconds = (!quiet).then(|| flops / 1e9 / peak_gflops(settings.train.precision));
+        Meter { bar, seconds_a_token_at_peak: seconds, begun: Instant::now(), tokens: 0, validation: String::new() }
+    }
+
+    fn show(&mut self, progress: &Progress<'_>) {
+        let Some(seconds_a_token) = self.seconds_a_token_at_peak else { return };
+        self.tokens += progress.tokens;
+        let rate = self.tokens as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
+        let figures =
+            format!("loss {:.3}, {rate:.0} tokens/s, {:.0}% of peak", progress.loss, 100.0 * rate * seconds_a_token);
+        if let Some(row) = progress.validated {
+            self.validation = format!(", validation {:.3}", row.validation_loss);
+            if self.bar.is_hidden() {
+                // Not on a terminal: a plain line for each validation.
+                eprintln!("step {}/{}: {figures}{}", progress.step, self.bar.length().unwrap_or(0), self.validation);
+            }
+        }
+        self.bar.set_position(progress.step);
+        self.bar.set_message(format!("{figures}{}", self.validation));
+    }
+}
+
+/// `samples.jsonl`: a line for each validation. Lines of steps that are done again are cut off.
+fn write_sample(
+    output: &Path,
+    samples: &Samples,
+    tokenizer: &Tokenizer,
+    model: &Model,
+    row: LossRow,
+) -> anyhow::Result<()> {
+    let path = output.join("samples.jsonl");
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let is_before = |line: &&str| {
+        let line: Option<serde_json::Value> = serde_json::from_str(line).ok();
+        line.and_then(|line| line["step"].as_u64()).is_some_and(|step| step < row.step)
+    };
+    let mut lines: Vec<String> = before.lines().filter(is_before).map(str::to_owned).collect();
+    let mut text = samples.prompt.clone().into_bytes();
+    let prompt = Encoder::new(tokenizer).encode(&samples.prompt);
+    let options = SampleOptions { tokens: samples.tokens, temperature: 0.8, top_k: 40, seed: row.step };
+    sample(model, tokenizer, &prompt, &options, |id| text.extend_from_slice(tokenizer.token(id)));
+    lines.push(serde_json::json!({"step": row.step, "text": String::from_utf8_lossy(&text)}).to_string());
+    std::fs::write(&path, lines.join("\n") + "\n").with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Applies `section.key=value`; the value is TOML, or a string where it is none.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use anyhow::Context;
 use bpe::{Encoder, formats};
-use gpt2::{ModelConfig, SampleOptions, TokenFile, TrainError, sample, save_model, train};
+use gpt2::{ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train};
 use ledger::IoContext;
 use ledger::manifest::FileRecord;
 use serde_json::json;
@@ -37,13 +37,14 @@ fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
     let tokenizer = tokenizer::load(task.run())?;
     let config =
         ModelConfig::gpt2(recipe.layers, recipe.heads, recipe.channels, recipe.context, tokenizer.vocab_size());
-    let tokens = TokenFile::open(&task.path("tokens/train.bin"), config.context)?;
-    let validation = TokenFile::open(&task.path("tokens/val.bin"), config.context)
+    let open = |name: &str| Tokens::open(&[task.path(name)], config.context, config.vocab_size);
+    let tokens = open("tokens/train.bin")?;
+    let validation = open("tokens/val.bin")
         .context("the validation split is too small for the model's context; raise [shards] validation")?;
     let folder = task.scratch()?;
     let run = task.run();
     let steps = recipe.train.steps;
-    let trained = train(&folder, &config, &recipe.train, &tokens, &validation, |progress| {
+    let report = |progress: Progress<'_>| {
         run.progress().message(format!("step {}/{steps}, loss {:.3}", progress.step, progress.loss));
         if let Some(row) = progress.validated {
             run.progress().line(&format!(
@@ -57,7 +58,13 @@ fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
         } else {
             ControlFlow::Continue(())
         }
-    });
+    };
+    let mut trained = train(&folder, &config, &recipe.train, &tokens, &validation, report);
+    if let Err(TrainError::OtherTraining { .. }) = trained {
+        // The recipe or the tokens have changed: what they led to is of no use.
+        forget_training(&folder)?;
+        trained = train(&folder, &config, &recipe.train, &tokens, &validation, report);
+    }
     let trained = match trained {
         Err(TrainError::Stopped { .. }) => return Err(Interrupted.into()),
         other => other?,

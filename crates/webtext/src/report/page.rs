@@ -175,7 +175,7 @@ fn texts(figures: &Figures) -> String {
 
 fn model(figures: &Figures) -> String {
     let mut html = String::from("<div class=columns><div><h3>Loss, nats a token</h3>");
-    html += &svg::loss_curve(&figures.curve);
+    html += &gpt2::loss_curve(&figures.curve);
     html += "<p class=note><span class=\"key train\"></span> training <span class=\"key validation\"></span> validation</p></div><div><h3>It says</h3>";
     if let Some(sample) = &figures.model_sample {
         let _ = write!(html, "<blockquote>{}</blockquote>", escape(sample.trim()));

@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use gpt2::LossRow;
-
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
 /// Space for labels at the left and below.
@@ -32,55 +30,6 @@ pub fn columns(title: &str, columns: &[(String, u64)]) -> String {
             bottom + 18.0,
             super::escape(label)
         );
-    }
-    svg + "</svg>"
-}
-
-/// The loss on training and validation tokens over the steps.
-pub fn loss_curve(rows: &[LossRow]) -> String {
-    let losses = rows.iter().flat_map(|row| [row.train_loss, row.validation_loss]);
-    let (least, most) = losses.fold((f32::MAX, f32::MIN), |(least, most), loss| (least.min(loss), most.max(loss)));
-    let (floor, ceiling) = (f64::from(least.floor()), f64::from(most.ceil()).max(f64::from(least.floor()) + 1.0));
-    let last = rows.last().map_or(1, |row| row.step).max(1) as f64;
-    let x = |step: u64| LEFT + (WIDTH - LEFT - RIGHT) * step as f64 / last;
-    let y = |loss: f32| ABOVE + (HEIGHT - ABOVE - BELOW) * (ceiling - f64::from(loss)) / (ceiling - floor);
-    let mut svg = open("Loss by step");
-    let mut tick = floor;
-    while tick <= ceiling {
-        let at = y(tick as f32);
-        let _ = write!(
-            svg,
-            "<line class=grid x1={LEFT} x2={:.1} y1={at:.1} y2={at:.1} /><text class=label x={:.1} y={:.1} text-anchor=end>{tick}</text>",
-            WIDTH - RIGHT,
-            LEFT - 8.0,
-            at + 4.0
-        );
-        tick += ((ceiling - floor) / 5.0).ceil().max(1.0);
-    }
-    for row in [rows.first(), rows.get(rows.len() / 2), rows.last()].into_iter().flatten() {
-        let anchor = if row.step as f64 >= last { "end" } else { "middle" };
-        let _ = write!(
-            svg,
-            "<text class=label x={:.1} y={:.1} text-anchor={anchor}>{}</text>",
-            x(row.step),
-            HEIGHT - 12.0,
-            row.step
-        );
-    }
-    for (class, loss) in
-        [("train", (|row| row.train_loss) as fn(&LossRow) -> f32), ("validation", |row| row.validation_loss)]
-    {
-        let points: Vec<String> = rows.iter().map(|row| format!("{:.1},{:.1}", x(row.step), y(loss(row)))).collect();
-        let _ = write!(svg, "<polyline class=\"curve {class}\" points=\"{}\" />", points.join(" "));
-        for row in rows {
-            let what = format!("step {}: {class} loss {:.3}", row.step, loss(row));
-            let _ = write!(
-                svg,
-                "<circle class=\"dot {class}\" cx={:.1} cy={:.1} r=3><title>{what}</title></circle>",
-                x(row.step),
-                y(loss(row))
-            );
-        }
     }
     svg + "</svg>"
 }

@@ -1,0 +1,283 @@
+//! safetensors files: flat buffers of f32 to named tensors and back, without a second copy in memory.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, Metadata, TensorInfo, View};
+
+/// Longest header that is believed; the format's own limit.
+const HEADER_BYTES_MAX: u64 = 100_000_000;
+/// Bytes that are read and converted at a time.
+const BUFFER_BYTES: usize = 1 << 20;
+
+#[cfg(target_endian = "big")]
+compile_error!("tensors are written as they lie in memory, which safetensors wants little-endian");
+
+/// A model or checkpoint could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not what its name says.
+    #[error("{} is not a usable model: {what}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl CheckpointError {
+    pub(crate) fn malformed(path: &Path, what: impl Into<String>) -> CheckpointError {
+        CheckpointError::Malformed { path: path.to_path_buf(), what: what.into() }
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> CheckpointError {
+        CheckpointError::Io { action, path: path.to_path_buf(), source }
+    }
+}
+
+/// A tensor to be written: f32, row-major.
+pub(crate) struct Borrowed<'a> {
+    pub(crate) shape: &'a [usize],
+    pub(crate) data: &'a [f32],
+}
+
+impl View for Borrowed<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(bytemuck::cast_slice(self.data))
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.data.len()
+    }
+}
+
+/// Writes tensors under a temporary name, syncs the file, and renames it. At most one entry of metadata, since
+/// the format keeps no order of several.
+pub(crate) fn write(
+    path: &Path,
+    tensors: Vec<(String, Borrowed<'_>)>,
+    (key, value): (&str, String),
+) -> Result<(), CheckpointError> {
+    let metadata = HashMap::from([(key.to_owned(), value)]);
+    write_by(path, |partial| {
+        safetensors::serialize_to_file(tensors, Some(metadata), partial)
+            .map_err(|error| match error {
+                safetensors::SafeTensorError::IoError(source) => source,
+                other => std::io::Error::other(other),
+            })
+            .and_then(|()| File::open(partial)?.sync_all())
+    })
+}
+
+/// Writes a file under a temporary name, syncs it, and renames it.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    write_by(path, |partial| {
+        fs::write(partial, bytes)?;
+        File::open(partial)?.sync_all()
+    })
+}
+
+fn write_by(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), CheckpointError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
+    let partial = path.with_extension("partial");
+    if let Err(source) = write(&partial) {
+        // The disk is full, most likely: give back what the half file took.
+        let _ = fs::remove_file(&partial);
+        return Err(CheckpointError::io("write", path, source));
+    }
+    fs::rename(&partial, path).map_err(|source| CheckpointError::io("rename into place", path, source))?;
+    // The new name itself must outlive a power cut.
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| CheckpointError::io("sync", folder, source))
+}
+
+/// A safetensors file whose header was read and found to fit the file.
+#[derive(Debug)]
+pub(crate) struct TensorFile {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+    data_start: u64,
+}
+
+impl TensorFile {
+    /// Opens a file; no tensor is read yet.
+    ///
+    /// # Errors
+    /// A header that is cut off, is no header, or does not fit the file's length.
+    pub(crate) fn open(path: &Path) -> Result<TensorFile, CheckpointError> {
+        let read_error = |source| CheckpointError::io("read", path, source);
+        let malformed = |what: &str| CheckpointError::malformed(path, what);
+        let file = File::open(path).map_err(read_error)?;
+        let len_bytes = file.metadata().map_err(read_error)?.len();
+        let mut eight = [0; 8];
+        if len_bytes < 8 {
+            return Err(malformed("it is too short for a safetensors file"));
+        }
+        file.read_exact_at(&mut eight, 0).map_err(read_error)?;
+        let header_bytes = u64::from_le_bytes(eight);
+        if header_bytes > HEADER_BYTES_MAX.min(len_bytes - 8) {
+            return Err(malformed("its header is longer than the file: it is cut off, or no safetensors file"));
+        }
+        let mut header = vec![0; header_bytes as usize];
+        file.read_exact_at(&mut header, 8).map_err(read_error)?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|error| malformed(&format!("its header is no header: {error}")))?;
+        let data_start = 8 + header_bytes;
+        let mut end = 0;
+        for (name, info) in metadata.tensors() {
+            let bytes = info.shape.iter().try_fold(info.dtype.bitsize(), |bits, &n| bits.checked_mul(n)).map(|n| n / 8);
+            let (start, stop) = info.data_offsets;
+            if start > stop || bytes != Some(stop - start) {
+                return Err(malformed(&format!("the tensor {name} has {start}..{stop} for {:?}", info.shape)));
+            }
+            end = end.max(stop as u64);
+        }
+        if data_start.checked_add(end) != Some(len_bytes) {
+            return Err(malformed("its tensors do not end where the file ends: it is cut off or damaged"));
+        }
+        Ok(TensorFile { path: path.to_path_buf(), file, metadata, data_start })
+    }
+
+    /// An entry of the metadata.
+    pub(crate) fn entry(&self, key: &str) -> Option<&str> {
+        self.metadata.metadata().as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Number of tensors.
+    pub(crate) fn len(&self) -> usize {
+        self.metadata.tensors().len()
+    }
+
+    /// Shape of a tensor; `None` where there is none of this name.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.metadata.info(name).map(|info| &info.shape[..])
+    }
+
+    /// Reads a tensor of F32, F16 or BF16. Dimensions of 1 count for nothing, so that OpenAI's (1, I, O) is (I, O).
+    ///
+    /// # Errors
+    /// Another shape or type; numbers that are not finite.
+    pub(crate) fn read(&self, name: &str, shape: &[usize], to: &mut [f32]) -> Result<(), CheckpointError> {
+        let malformed = |what: String| CheckpointError::malformed(&self.path, what);
+        let info = self.metadata.info(name).ok_or_else(|| malformed(format!("the tensor {name} is missing")))?;
+        let squeezed = |shape: &[usize]| shape.iter().copied().filter(|&n| n != 1).collect::<Vec<_>>();
+        let convert: fn(&[u8]) -> f32 = match info.dtype {
+            Dtype::F32 => |four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]),
+            Dtype::BF16 => |two| f32::from_bits(u32::from(u16::from_le_bytes([two[0], two[1]])) << 16),
+            Dtype::F16 => |two| half_to_f32(u16::from_le_bytes([two[0], two[1]])),
+            other => return Err(malformed(format!("{name} is {other:?}; read are F32, F16 and BF16"))),
+        };
+        if squeezed(&info.shape) != squeezed(shape) {
+            return Err(malformed(format!("{name} is {:?}, not {shape:?}", info.shape)));
+        }
+        self.read_converted(info, convert, to)?;
+        match to.iter().position(|x| !x.is_finite()) {
+            Some(at) => Err(malformed(format!("element {at} of {name} is not a finite number"))),
+            None => Ok(()),
+        }
+    }
+
+    fn read_converted(&self, info: &TensorInfo, of: fn(&[u8]) -> f32, to: &mut [f32]) -> Result<(), CheckpointError> {
+        let width = info.dtype.bitsize() / 8;
+        let mut buffer = vec![0; BUFFER_BYTES.min(width * to.len())];
+        let mut at = self.data_start + info.data_offsets.0 as u64;
+        for to in to.chunks_mut(BUFFER_BYTES / width) {
+            let bytes = &mut buffer[..width * to.len()];
+            self.file.read_exact_at(bytes, at).map_err(|source| CheckpointError::io("read", &self.path, source))?;
+            to.iter_mut().zip(bytes.chunks_exact(width)).for_each(|(to, bytes)| *to = of(bytes));
+            at += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// An IEEE 754 half, exactly.
+fn half_to_f32(bits: u16) -> f32 {
+    let (sign, exponent, fraction) = (u32::from(bits >> 15) << 31, bits >> 10 & 31, u32::from(bits & 0x3ff));
+    let magnitude = match exponent {
+        0 => fraction as f32 / 16_777_216.0, // 2⁻²⁴ each
+        31 => f32::from_bits(0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits((u32::from(exponent) + 112) << 23 | fraction << 13),
+    };
+    f32::from_bits(magnitude.to_bits() | sign)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves() {
+        let cases = [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0), (0x3555, 0.333_251_95)];
+        for (bits, expected) in cases {
+            assert_eq!(half_to_f32(bits), expected);
+        }
+        assert!(half_to_f32(0x7c00).is_infinite() && half_to_f32(0x7e00).is_nan());
+    }
+
+    #[test]
+    fn tensors_come_back_and_halves_are_widened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let data = [1.0, -2.5, 3.25, 0.0, 1e-9, 7.0];
+        write(&path, vec![("x".into(), Borrowed { shape: &[2, 3], data: &data })], ("k", "v".into())).unwrap();
+        let file = TensorFile::open(&path).unwrap();
+        let mut to = [0.0; 6];
+        file.read("x", &[1, 2, 3], &mut to).unwrap();
+        assert_eq!((to, file.entry("k"), file.shape("x")), (data, Some("v"), Some(&[2, 3][..])));
+        assert!(file.read("x", &[3, 2], &mut to).unwrap_err().to_string().contains("[2, 3], not [3, 2]"));
+
+        let halves: Vec<u8> = [0x3c00u16, 0xc000].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let view = safetensors::tensor::TensorView::new(Dtype::F16, vec![2], &halves).unwrap();
+        fs::write(&path, safetensors::serialize([("x", view)], None).unwrap()).unwrap();
+        let mut to = [0.0; 2];
+        TensorFile::open(&path).unwrap().read("x", &[2], &mut to).unwrap();
+        assert_eq!(to, [1.0, -2.0]);
+    }
+
+    #[test]
+    fn hostile_files_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        write(&path, vec![("x".into(), Borrowed { shape: &[2], data: &[1.0, 2.0] })], ("k", "v".into())).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let mut claims_much = whole.clone();
+        claims_much[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        let header = |json: &str| [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &[0; 8]].concat();
+        let wraps = header(r#"{"x":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#);
+        let backwards = header(r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#);
+        let far = header(r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#);
+        let nothing = header("{");
+        let longer = [&whole[..], &[0]].concat();
+        let cases = [&whole[..whole.len() - 3], &whole[..5], &[], &claims_much, &wraps, &backwards, &far, &nothing, &longer];
+        for bytes in cases {
+            fs::write(&path, bytes).unwrap();
+            assert!(matches!(TensorFile::open(&path), Err(CheckpointError::Malformed { .. })), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Models on disk: `config.json` and `model.safetensors` as Hugging Face has them, with OpenAI's names read, too.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::config::{Family, ModelConfig};
+use crate::model::{Model, Tensor};
+use crate::tensors::{self, Borrowed, CheckpointError, TensorFile, write_whole};
+
+/// Writes `config.json` and `model.safetensors` into a folder, as `GPT2LMHeadModel` (GPT-1: `OpenAIGPTLMHeadModel`)
+/// loads them.
+///
+/// The output projection is tied to `wte` and therefore absent, as in Hugging Face's own files. Each file
+/// appears when it is whole, `config.json` last.
+///
+/// # Errors
+/// What the system refuses.
+pub fn save_model(folder: &Path, model: &Model, end_of_text: Option<u32>) -> Result<(), CheckpointError> {
+    save_weights(&folder.join("model.safetensors"), model)?;
+    let json = serde_json::to_string_pretty(&config_json(model.config(), end_of_text)).expect("plain values");
+    write_whole(&folder.join("config.json"), format!("{json}\n").as_bytes())
+}
+
+/// Writes the weights alone.
+pub(crate) fn save_weights(path: &Path, model: &Model) -> Result<(), CheckpointError> {
+    tensors::write(path, named(model, "", &model.weights), ("format", "pt".into()))
+}
+
+/// All tensors of a buffer in the model's order, each with `prefix` before its name.
+pub(crate) fn named<'a>(model: &'a Model, prefix: &str, flat: &'a [f32]) -> Vec<(String, Borrowed<'a>)> {
+    let tensor = |tensor: &'a Tensor| {
+        let data = &flat[tensor.range.clone()];
+        (format!("{prefix}{}", tensor.name), Borrowed { shape: &tensor.shape, data })
+    };
+    model.tensors().iter().map(tensor).collect()
+}
+
+fn config_json(config: &ModelConfig, end_of_text: Option<u32>) -> Value {
+    let mut json = json!({
+        "n_layer": config.layers, "n_head": config.heads, "n_embd": config.channels,
+        "n_positions": config.context, "n_ctx": config.context, "vocab_size": config.vocab_size,
+        "layer_norm_epsilon": 1e-5, "initializer_range": 0.02, "tie_word_embeddings": true,
+        "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0,
+        "bos_token_id": end_of_text, "eos_token_id": end_of_text,
+    });
+    let own = match config.family {
+        Family::Gpt1 => [
+            ("architectures", json!(["OpenAIGPTLMHeadModel"])),
+            ("model_type", json!("openai-gpt")),
+            ("afn", json!("gelu")),
+        ],
+        Family::Gpt2 => [
+            ("architectures", json!(["GPT2LMHeadModel"])),
+            ("model_type", json!("gpt2")),
+            ("activation_function", json!("gelu_new")),
+        ],
+    };
+    own.into_iter().for_each(|(key, value)| json[key] = value);
+    json
+}
+
+/// Reads a folder that [`save_model`] or Hugging Face wrote, of either family.
+///
+/// # Errors
+/// Missing or malformed files; a model that computes otherwise than the two papers' (another activation, norms
+/// with another ε, an output projection of its own); weights that are missing, of another shape or not finite.
+pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
+    let path = folder.join("config.json");
+    let bytes = fs::read(&path).map_err(|source| CheckpointError::io("read", &path, source))?;
+    let json = serde_json::from_slice(&bytes).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
+    let config = parse_config(&json).map_err(|what| CheckpointError::malformed(&path, what))?;
+    let path = folder.join("model.safetensors");
+    let file = TensorFile::open(&path)?;
+    load_tensors(&path, &file, "", &config)
+}
+
+/// A model's weights out of tensors with `prefix` before their names.
+pub(crate) fn load_tensors(
+    path: &Path,
+    file: &TensorFile,
+    prefix: &str,
+    config: &ModelConfig,
+) -> Result<Model, CheckpointError> {
+    // A shape is what a file claims: it is believed when all its tensors are there, before memory is taken.
+    if config.layers > file.len() {
+        return Err(CheckpointError::malformed(path, format!("it has fewer tensors than {} layers", config.layers)));
+    }
+    let layout = Model::tensors_of(config);
+    let mut names = Vec::with_capacity(layout.len());
+    for tensor in &layout {
+        let name = aliases(prefix, &tensor.name).into_iter().find(|name| file.shape(name).is_some());
+        names.push(name.ok_or_else(|| {
+            CheckpointError::malformed(path, format!("the tensor {prefix}{} is missing", tensor.name))
+        })?);
+    }
+    let mut model = Model::zeros(config);
+    for (tensor, name) in layout.iter().zip(names) {
+        file.read(&name, &tensor.shape, &mut model.weights[tensor.range.clone()])?;
+    }
+    if let Some(head) = ["lm_head.weight", "transformer.lm_head.weight"].iter().find(|name| file.shape(name).is_some()) {
+        let mut projection = vec![0.0; model.wte().len()];
+        file.read(head, &[config.vocab_size, config.channels], &mut projection)?;
+        if projection != model.wte() {
+            return Err(CheckpointError::malformed(path, "its output projection is not tied to its embeddings"));
+        }
+    }
+    Ok(model)
+}
+
+/// The names under which a tensor may stand: Hugging Face's with and without its prefix, OpenAI's of 2019
+/// (`model/h0/attn/c_attn/w`).
+fn aliases(prefix: &str, name: &str) -> [String; 3] {
+    let openai = match name.strip_prefix("h.") {
+        Some(rest) => format!("h{}", rest.replace('.', "/")),
+        None => name.replace('.', "/"),
+    };
+    let openai = match openai.rsplit_once('/') {
+        Some((of @ ("wte" | "wpe"), _)) => of.to_owned(),
+        Some((of, "weight")) => format!("{of}/{}", if of.contains("ln_") { "g" } else { "w" }),
+        Some((of, _)) => format!("{of}/b"),
+        None => openai,
+    };
+    [format!("{prefix}{name}"), format!("transformer.{prefix}{name}"), format!("model/{openai}")]
+}
+
+/// A shape out of Hugging Face's `config.json`, if this crate computes what it asks for.
+fn parse_config(json: &Value) -> Result<ModelConfig, String> {
+    let family = match json["model_type"].as_str() {
+        Some("gpt2") | None => Family::Gpt2,
+        Some("openai-gpt") => Family::Gpt1,
+        Some(other) => return Err(format!("model_type is {other}; known are gpt2 and openai-gpt")),
+    };
+    let number = |name: &str| {
+        let number = json[name].as_u64().and_then(|n| usize::try_from(n).ok());
+        number.ok_or_else(|| format!("no number {name}"))
+    };
+    let config = ModelConfig {
+        family,
+        layers: number("n_layer")?,
+        heads: number("n_head")?,
+        channels: number("n_embd")?,
+        context: number("n_positions")?,
+        vocab_size: number("vocab_size")?,
+    };
+    config.check()?;
+    let (key, known) = match family {
+        Family::Gpt1 => ("afn", &["gelu", "gelu_new"][..]),
+        Family::Gpt2 => ("activation_function", &["gelu_new", "gelu_pytorch_tanh"][..]),
+    };
+    if let Some(activation) = json[key].as_str().filter(|activation| !known.contains(activation)) {
+        return Err(format!("{key} is {activation}; known is {}", known[0]));
+    }
+    if json["layer_norm_epsilon"].as_f64().is_some_and(|epsilon| (epsilon - 1e-5).abs() > 1e-9) {
+        return Err("layer_norm_epsilon is not 1e-5".into());
+    }
+    let inner = json["n_inner"].as_u64();
+    if inner.is_some_and(|inner| inner != 4 * config.channels as u64) {
+        return Err("n_inner is not four times n_embd".into());
+    }
+    for key in ["scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "add_cross_attention"] {
+        if json[key].as_bool() == Some(true) {
+            return Err(format!("{key} is true, which this program does not compute"));
+        }
+    }
+    if json["scale_attn_weights"].as_bool() == Some(false) || json["tie_word_embeddings"].as_bool() == Some(false) {
+        return Err("scale_attn_weights and tie_word_embeddings must be true".into());
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ModelConfig {
+        ModelConfig::gpt2(1, 2, 4, 5, 7)
+    }
+
+    #[test]
+    fn a_model_comes_back() {
+        for config in [config(), ModelConfig::gpt1(2, 2, 4, 5, 7)] {
+            let folder = tempfile::tempdir().unwrap();
+            let model = Model::new(&config, 1);
+            save_model(folder.path(), &model, Some(6)).unwrap();
+            assert_eq!(load_model(folder.path()).unwrap(), model);
+        }
+    }
+
+    #[test]
+    fn openais_names_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Model::new(&config(), 1);
+        save_model(folder.path(), &model, None).unwrap();
+        let mut tensors = Vec::new();
+        let shapes: Vec<Vec<usize>> = model.tensors().iter().map(|tensor| [&[1], &tensor.shape[..]].concat()).collect();
+        for (tensor, shape) in model.tensors().iter().zip(&shapes) {
+            let name = aliases("", &tensor.name)[2].clone();
+            tensors.push((name, Borrowed { shape, data: &model.weights[tensor.range.clone()] }));
+        }
+        let names: Vec<&str> = tensors.iter().map(|(name, _)| &name[..]).collect();
+        for name in ["model/wte", "model/h0/ln_1/g", "model/h0/attn/c_attn/w", "model/h0/mlp/c_proj/b", "model/ln_f/b"] {
+            assert!(names.contains(&name), "{name} is not among {names:?}");
+        }
+        tensors::write(&folder.path().join("model.safetensors"), tensors, ("k", "v".into())).unwrap();
+        assert_eq!(load_model(folder.path()).unwrap(), model);
+    }
+
+    #[test]
+    fn what_is_not_computed_is_refused() {
+        let good = config_json(&config(), None);
+        assert_eq!(parse_config(&good), Ok(config()));
+        for (key, value) in [
+            ("activation_function", json!("relu")),
+            ("layer_norm_epsilon", json!(1e-6)),
+            ("n_inner", json!(10)),
+            ("scale_attn_by_inverse_layer_idx", json!(true)),
+            ("tie_word_embeddings", json!(false)),
+            ("model_type", json!("llama")),
+            ("n_head", json!(3)),
+            ("n_layer", json!(-1)),
+            ("n_embd", json!(0)),
+        ] {
+            let mut json = good.clone();
+            json[key] = value;
+            assert!(parse_config(&json).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn hostile_models_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Model::new(&config(), 1);
+        save_model(folder.path(), &model, None).unwrap();
+        let path = folder.path().join("model.safetensors");
+        let whole = fs::read(&path).unwrap();
+        let mut not_a_number = whole.clone();
+        let end = not_a_number.len();
+        not_a_number[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        for bytes in [&whole[..whole.len() - 3], &not_a_number] {
+            fs::write(&path, bytes).unwrap();
+            assert!(matches!(load_model(folder.path()), Err(CheckpointError::Malformed { .. })));
+        }
+        // A shape that would take all memory, with the weights of a small one.
+        fs::write(&path, whole).unwrap();
+        let mut json = config_json(&config(), None);
+        json["vocab_size"] = json!(u32::MAX);
+        json["n_layer"] = json!(2_000_000);
+        fs::write(folder.path().join("config.json"), json.to_string()).unwrap();
+        assert!(matches!(load_model(folder.path()), Err(CheckpointError::Malformed { .. })));
+    }
+}
