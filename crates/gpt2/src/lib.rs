@@ -40,5 +40,5 @@ pub use rate::{Layout, peak_gflops, product_gflops, step_milliseconds};
 pub use sample::{SampleOptions, sample};
 pub use score::Score;
 pub use tensors::CheckpointError;
-pub use train::{Progress, TrainError, Trained, train};
-pub use weights::{load_model, save_model};
+pub use train::{Beginning, Progress, TrainError, Trained, train};
+pub use weights::{load_model, save_gradients, save_model};

@@ -628,6 +628,20 @@ impl Model {
         std::mem::take(&mut pass.ln_f.y)
     }
 
+    /// Logits (R, V) after each of `inputs`: all of them in memory.
+    ///
+    /// # Panics
+    /// As [`Model::loss`].
+    pub fn logits(&self, inputs: &[u32], t: usize) -> Vec<f32> {
+        let hidden = self.hidden(inputs, t);
+        let (rows, c, v) = (inputs.len(), self.config().channels, self.config().vocab_size);
+        let mut logits = vec![0.0; rows * v];
+        let to = MatrixMut::new(&mut logits, rows, v, v);
+        let wte = Matrix::new(self.wte(), v, c, c).transposed();
+        multiply(to, Start::Zero, 1.0, Matrix::new(&hidden, rows, c, c), wte, Threads::All, Precision::F32);
+        logits
+    }
+
     /// Logits (V) after the last of `inputs`.
     ///
     /// # Panics

@@ -81,6 +81,32 @@ pub struct Trained {
     pub stopped_early_for: Option<u64>,
 }
 
+/// What a training's first step finds.
+#[derive(Debug, Clone, Copy)]
+pub enum Beginning<'a> {
+    /// Weights drawn from the settings' seed.
+    Random(&'a ModelConfig),
+    /// The weights of a model.
+    Model(&'a Model),
+}
+
+impl<'a> Beginning<'a> {
+    fn config(&self) -> &'a ModelConfig {
+        match self {
+            Beginning::Random(config) => config,
+            Beginning::Model(model) => model.config(),
+        }
+    }
+
+    /// What the fingerprint of a training needs of it.
+    fn checksum(&self) -> Option<u64> {
+        match self {
+            Beginning::Random(_) => None,
+            Beginning::Model(model) => Some(xxhash_rust::xxh3::xxh3_64(bytemuck::cast_slice(&model.weights))),
+        }
+    }
+}
+
 /// Trains a model, going on from the newest checkpoint in `folder`.
 ///
 /// `report` is called after each step and may break the training off.
@@ -92,14 +118,15 @@ pub struct Trained {
 /// Unfit tokens, a full disk, divergence, a checkpoint of another training, checkpoints that are all damaged.
 pub fn train(
     folder: &Path,
-    config: &ModelConfig,
+    beginning: Beginning<'_>,
     settings: &TrainConfig,
     tokens: &Tokens,
     validation: &Tokens,
     mut report: impl FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
+    let config = beginning.config();
     config.check().and_then(|()| settings.check()).map_err(TrainError::Settings)?;
-    let (at, curve) = start(folder, config, settings, fingerprint(config, settings, tokens, validation))?;
+    let (at, curve) = start(folder, beginning, settings, fingerprint(beginning, settings, tokens, validation))?;
     let mut training = Training {
         folder,
         settings,
@@ -230,15 +257,18 @@ impl Training<'_> {
 /// The newest checkpoint with its part of the curve, or a beginning.
 fn start(
     folder: &Path,
-    config: &ModelConfig,
+    beginning: Beginning<'_>,
     settings: &TrainConfig,
     fingerprint: String,
 ) -> Result<(Checkpoint, Vec<LossRow>), TrainError> {
-    let found = match checkpoint::find(folder, config, &fingerprint)? {
+    let found = match checkpoint::find(folder, beginning.config(), &fingerprint)? {
         Found::Checkpoint(found) => *found,
         Found::Other(step) => return Err(TrainError::OtherTraining { folder: folder.to_path_buf(), step }),
         Found::Nothing => {
-            let model = Model::new(config, settings.seed);
+            let model = match beginning {
+                Beginning::Random(config) => Model::new(config, settings.seed),
+                Beginning::Model(model) => model.clone(),
+            };
             let state = State { step: 0, fingerprint, losses: (0.0, 0), best: None };
             return Ok((Checkpoint { state, optimiser: AdamW::new(model.parameters()), model }, Vec::new()));
         }
@@ -250,9 +280,10 @@ fn start(
 }
 
 /// Everything the weights depend on, as a short text. How many checkpoints are kept is no part of it.
-fn fingerprint(config: &ModelConfig, settings: &TrainConfig, tokens: &Tokens, validation: &Tokens) -> String {
+fn fingerprint(beginning: Beginning<'_>, settings: &TrainConfig, tokens: &Tokens, validation: &Tokens) -> String {
     let settings = TrainConfig { keep_checkpoints: 1, ..settings.clone() };
-    let all = serde_json::json!([config, settings, tokens.checksum(), validation.checksum()]);
+    let data = [tokens.checksum(), validation.checksum()];
+    let all = serde_json::json!([beginning.config(), beginning.checksum(), settings, data]);
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(all.to_string().as_bytes()))
 }
 
@@ -318,7 +349,7 @@ mod tests {
     fn run(folder: &Path, shape: &ModelConfig, settings: &TrainConfig, until: u64) -> Result<Trained, TrainError> {
         fs::create_dir_all(folder).unwrap();
         let (data, held_out) = (tokens(folder, "a.bin"), tokens(folder, "b.bin"));
-        train(folder, shape, settings, &data, &held_out, |progress| {
+        train(folder, Beginning::Random(shape), settings, &data, &held_out, |progress| {
             if progress.step < until { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::config::{Family, ModelConfig};
-use crate::model::{Model, Tensor};
+use crate::model::{Gradients, Model, Tensor};
 use crate::tensors::{self, Borrowed, CheckpointError, TensorFile, write_whole};
 
 /// Writes `config.json` and `model.safetensors` into a folder, as `GPT2LMHeadModel` (GPT-1: `OpenAIGPTLMHeadModel`)
@@ -26,6 +26,14 @@ pub fn save_model(folder: &Path, model: &Model, end_of_text: Option<u32>) -> Res
 /// Writes the weights alone.
 pub(crate) fn save_weights(path: &Path, model: &Model) -> Result<(), CheckpointError> {
     tensors::write(path, named(model, "", &model.weights), ("format", "pt".into()))
+}
+
+/// Writes gradients under the names of the weights, for comparison with other programs.
+///
+/// # Errors
+/// What the system refuses.
+pub fn save_gradients(path: &Path, model: &Model, gradients: &Gradients) -> Result<(), CheckpointError> {
+    tensors::write(path, named(model, "", &gradients.0), ("format", "pt".into()))
 }
 
 /// All tensors of a buffer in the model's order, each with `prefix` before its name.

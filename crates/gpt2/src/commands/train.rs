@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use bpe::{Encoder, Tokenizer, formats};
 use gpt2::{
-    LossRow, Model, ModelConfig, Progress, SampleOptions, Tokens, TrainConfig, TrainError, Trained, peak_gflops, sample,
-    save_model, train,
+    Beginning, LossRow, Model, ModelConfig, Progress, SampleOptions, Tokens, TrainConfig, TrainError, Trained,
+    load_model, peak_gflops, sample, save_model, train,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,8 @@ pub(crate) struct Data {
     tokenizer: String,
     /// Folder for the model.
     output: PathBuf,
+    /// Folder of a model whose weights the training begins with; absent: random ones.
+    start_from: Option<PathBuf>,
 }
 
 /// `[samples]`: what the model says at each validation.
@@ -141,7 +143,12 @@ fn with_progress(
     let mut meter = Meter::new(settings, quiet);
     let mut failed = None;
     let output = &settings.data.output;
-    let result = train(output, &settings.model, &settings.train, tokens, validation, |progress| {
+    let start = settings.data.start_from.as_deref().map(load_model).transpose()?;
+    if let Some(model) = start.as_ref().filter(|model| *model.config() != settings.model) {
+        bail!("the model in [data] start_from is {:?}, [model] says {:?}", model.config(), settings.model);
+    }
+    let beginning = start.as_ref().map_or(Beginning::Random(&settings.model), Beginning::Model);
+    let result = train(output, beginning, &settings.train, tokens, validation, |progress| {
         meter.show(&progress);
         if let (Some(row), Some(samples)) = (progress.validated, &settings.samples) {
             let written = write_sample(output, samples, tokenizer, progress.model, row);

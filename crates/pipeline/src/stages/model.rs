@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use anyhow::Context;
 use bpe::{Encoder, formats};
-use gpt2::{ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train};
+use gpt2::{Beginning, ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train};
 use ledger::IoContext;
 use ledger::manifest::FileRecord;
 use serde_json::json;
@@ -59,11 +59,11 @@ fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
             ControlFlow::Continue(())
         }
     };
-    let mut trained = train(&folder, &config, &recipe.train, &tokens, &validation, report);
+    let mut trained = train(&folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
     if let Err(TrainError::OtherTraining { .. }) = trained {
         // The recipe or the tokens have changed: what they led to is of no use.
         forget_training(&folder)?;
-        trained = train(&folder, &config, &recipe.train, &tokens, &validation, report);
+        trained = train(&folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
     }
     let trained = match trained {
         Err(TrainError::Stopped { .. }) => return Err(Interrupted.into()),
