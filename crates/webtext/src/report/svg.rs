@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
-/// Space for labels at the left and below.
-const LEFT: f64 = 48.0;
+/// Space for labels.
 const BELOW: f64 = 34.0;
 const ABOVE: f64 = 12.0;
 const RIGHT: f64 = 12.0;
