@@ -42,12 +42,12 @@ impl AdamW {
         let unbias_2 = 1.0 / (1.0 - BETA_2.powi(steps_done));
         let Update { learning_rate, gradient_scale, .. } = update;
         let rate = learning_rate * unbias_1;
-        let tensors: Vec<_> = model.tensors().iter().map(|tensor| (tensor.range.clone(), tensor.is_decayed())).collect();
+        let tensors: Vec<_> =
+            model.tensors().iter().map(|tensor| (tensor.range.clone(), tensor.is_decayed())).collect();
         for (range, is_decayed) in tensors {
             let keep = 1.0 - if is_decayed { learning_rate * update.weight_decay } else { 0.0 };
-            let moments = self.first[range.clone()]
-                .par_chunks_mut(CHUNK)
-                .zip(self.second[range.clone()].par_chunks_mut(CHUNK));
+            let moments =
+                self.first[range.clone()].par_chunks_mut(CHUNK).zip(self.second[range.clone()].par_chunks_mut(CHUNK));
             let weights = model.weights[range.clone()].par_chunks_mut(CHUNK).zip(gradients.0[range].par_chunks(CHUNK));
             weights.zip(moments).for_each(|((weights, gradients), (first, second))| {
                 crate::ops::vectorised(|| {
@@ -68,7 +68,8 @@ impl AdamW {
 impl Gradients {
     /// Euclidean norm over all weights.
     pub(crate) fn norm(&self) -> f32 {
-        let squares = |chunk: &[f32]| crate::ops::vectorised(|| crate::ops::sum_by(chunk.len(), |i| chunk[i] * chunk[i]));
+        let squares =
+            |chunk: &[f32]| crate::ops::vectorised(|| crate::ops::sum_by(chunk.len(), |i| chunk[i] * chunk[i]));
         let sums: Vec<f32> = self.0.par_chunks(CHUNK).map(squares).collect();
         sums.iter().map(|&sum| f64::from(sum)).sum::<f64>().sqrt() as f32
     }

@@ -34,19 +34,21 @@ impl Attention {
     pub(crate) fn forward(&self, qkv: &[f32], y: &mut [f32], log_sums: &mut [f32], scratch: &mut [f32]) {
         let Attention { heads, t, channels: c, .. } = *self;
         let size = c / heads;
-        scratch.par_chunks_mut(t * size).zip(log_sums.par_chunks_mut(t)).enumerate().for_each(|(task, (y, log_sums))| {
-            let head = Head::new(self, qkv, task);
-            let mut weights = vec![0.0; BLOCK.min(t) * t];
-            for block in head.blocks() {
-                let weights = &mut weights[..block.queries * block.keys];
-                head.weights(&block, weights, |row, weights| log_sums[row] = softmax(weights));
-                head.drop_out(&block, weights);
-                let weights = Matrix::new(weights, block.queries, block.keys, block.keys);
-                let values = head.part(2, 0, block.keys);
-                let to = MatrixMut::new(&mut y[block.first * size..], block.queries, size, size);
-                multiply(to, Start::Zero, 1.0, weights, values, Threads::One, self.precision);
-            }
-        });
+        scratch.par_chunks_mut(t * size).zip(log_sums.par_chunks_mut(t)).enumerate().for_each(
+            |(task, (y, log_sums))| {
+                let head = Head::new(self, qkv, task);
+                let mut weights = vec![0.0; BLOCK.min(t) * t];
+                for block in head.blocks() {
+                    let weights = &mut weights[..block.queries * block.keys];
+                    head.weights(&block, weights, |row, weights| log_sums[row] = softmax(weights));
+                    head.drop_out(&block, weights);
+                    let weights = Matrix::new(weights, block.queries, block.keys, block.keys);
+                    let values = head.part(2, 0, block.keys);
+                    let to = MatrixMut::new(&mut y[block.first * size..], block.queries, size, size);
+                    multiply(to, Start::Zero, 1.0, weights, values, Threads::One, self.precision);
+                }
+            },
+        );
         // From heads one after another to heads side by side.
         y.par_chunks_mut(c).enumerate().with_min_len(16).for_each(|(row, y)| {
             let (batch, place) = (row / t, row % t);
@@ -157,7 +159,15 @@ impl<'a> Head<'a> {
     }
 
     /// Sets `dq`, `dk` and `dv` (T, C/H) from the head's output and its gradient.
-    fn backward(&self, y: Matrix<'_>, dy: Matrix<'_>, log_sums: &[f32], dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
+    fn backward(
+        &self,
+        y: Matrix<'_>,
+        dy: Matrix<'_>,
+        log_sums: &[f32],
+        dq: &mut [f32],
+        dk: &mut [f32],
+        dv: &mut [f32],
+    ) {
         let (t, size, precision) = (self.shape.t, self.size, self.shape.precision);
         let (mut weights, mut dropped) = (vec![0.0; BLOCK.min(t) * t], Vec::new());
         let mut dweights = weights.clone();

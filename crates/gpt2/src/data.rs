@@ -178,7 +178,8 @@ impl Tokens {
 
     /// The sequences of a batch, for a message.
     pub(crate) fn describe(&self, batch: &Batch) -> String {
-        let place = |&(shard, place): &(usize, u64)| format!("{} from token {place}", self.shards[shard].path.display());
+        let place =
+            |&(shard, place): &(usize, u64)| format!("{} from token {place}", self.shards[shard].path.display());
         batch.places.iter().map(place).collect::<Vec<_>>().join(", ")
     }
 

@@ -395,7 +395,14 @@ impl Pass {
     // ---- parts of blocks
 
     /// `to = x + dropout(branch · weight + bias)`: the end of a branch.
-    fn add_branch(&mut self, model: &Model, affine: &Affine, (branch, x): (&[f32], &[f32]), to: &mut [f32], place: Place) {
+    fn add_branch(
+        &mut self,
+        model: &Model,
+        affine: &Affine,
+        (branch, x): (&[f32], &[f32]),
+        to: &mut [f32],
+        place: Place,
+    ) {
         if let Some(dropout) = self.dropout {
             let mut made = std::mem::take(&mut self.scratch);
             linear(model, self.precision, affine, branch, &mut made[..to.len()]);
@@ -593,7 +600,6 @@ fn losses(logits: &mut [f32], targets: &[u32], with_gradients: bool) -> f64 {
         .collect();
     losses.iter().sum()
 }
-
 
 impl Model {
     /// Mean cross-entropy of predicting `targets` after `inputs`, in nats a token. Both: (B, T), row by row.

@@ -37,7 +37,15 @@ impl Model {
         for (hidden, targets) in hidden.chunks(LOGIT_ROWS * c).zip(targets.chunks(LOGIT_ROWS)) {
             let n = targets.len();
             let part = Matrix::new(hidden, n, c, c);
-            multiply(MatrixMut::new(&mut logits[..n * v], n, v, v), Start::Zero, 1.0, part, wte, Threads::All, Precision::F32);
+            multiply(
+                MatrixMut::new(&mut logits[..n * v], n, v, v),
+                Start::Zero,
+                1.0,
+                part,
+                wte,
+                Threads::All,
+                Precision::F32,
+            );
             scores.extend(logits.chunks(v).zip(targets).map(|(row, &target)| Score::of(row, target)));
         }
         scores

@@ -233,7 +233,8 @@ mod tests {
 
     #[test]
     fn halves() {
-        let cases = [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0), (0x3555, 0.333_251_95)];
+        let cases =
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0), (0x3555, 0.333_251_95)];
         for (bits, expected) in cases {
             assert_eq!(half_to_f32(bits), expected);
         }
@@ -274,7 +275,8 @@ mod tests {
         let far = header(r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#);
         let nothing = header("{");
         let longer = [&whole[..], &[0]].concat();
-        let cases = [&whole[..whole.len() - 3], &whole[..5], &[], &claims_much, &wraps, &backwards, &far, &nothing, &longer];
+        let cases =
+            [&whole[..whole.len() - 3], &whole[..5], &[], &claims_much, &wraps, &backwards, &far, &nothing, &longer];
         for bytes in cases {
             fs::write(&path, bytes).unwrap();
             assert!(matches!(TensorFile::open(&path), Err(CheckpointError::Malformed { .. })), "{bytes:?}");

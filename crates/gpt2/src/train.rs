@@ -64,7 +64,7 @@ pub struct Progress<'a> {
     pub gradient_norm: f32,
     /// Tokens the step saw.
     pub tokens: u64,
-    /// Set when the step was followed by a validation and a checkpoint.
+    /// Set when the step was followed by a validation; a checkpoint comes next.
     pub validated: Option<LossRow>,
     /// The model as it is.
     pub model: &'a Model,
@@ -109,7 +109,9 @@ impl<'a> Beginning<'a> {
 
 /// Trains a model, going on from the newest checkpoint in `folder`.
 ///
-/// `report` is called after each step and may break the training off.
+/// `report` is called after each step and may break the training off. Where a validation was due it is called
+/// before the checkpoint is written: what it writes about a step is never missing after a kill, but may be
+/// written twice.
 ///
 /// `folder` gets `checkpoint.safetensors`, `loss.jsonl` and `loss.svg`; with `patience` also `best.safetensors`.
 /// The result depends on the shape, the settings and the tokens alone: not on threads, and not on kills in between.
@@ -126,6 +128,7 @@ pub fn train(
 ) -> Result<Trained, TrainError> {
     let config = beginning.config();
     config.check().and_then(|()| settings.check()).map_err(TrainError::Settings)?;
+    fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
     let (at, curve) = start(folder, beginning, settings, fingerprint(beginning, settings, tokens, validation))?;
     let mut training = Training {
         folder,
@@ -141,10 +144,14 @@ pub fn train(
         let (loss, gradient_norm) = training.step()?;
         let step = training.at.state.step;
         let is_due = step.is_multiple_of(settings.evaluate_every) || step == settings.steps;
-        let validated = if is_due { Some(training.validate_and_save()?) } else { None };
+        let validated = if is_due { Some(training.validate()?) } else { None };
         let tokens = settings.accumulate * (settings.batch * config.context) as u64;
         let model = &training.at.model;
-        if report(Progress { step, loss, gradient_norm, tokens, validated, model }).is_break() {
+        let flow = report(Progress { step, loss, gradient_norm, tokens, validated, model });
+        if is_due {
+            training.save()?;
+        }
+        if flow.is_break() {
             return Err(TrainError::Stopped { step });
         }
     }
@@ -193,9 +200,9 @@ impl Training<'_> {
         Ok((loss as f32, norm))
     }
 
-    /// A row of the curve, and a checkpoint behind it.
-    fn validate_and_save(&mut self) -> Result<LossRow, TrainError> {
-        let validation_loss = self.validate()?;
+    /// Adds a row to the curve.
+    fn validate(&mut self) -> Result<LossRow, TrainError> {
+        let validation_loss = self.validation_loss()?;
         let state = &mut self.at.state;
         let (sum, count) = std::mem::take(&mut state.losses);
         let row = LossRow {
@@ -211,13 +218,16 @@ impl Training<'_> {
                 save_weights(&self.folder.join("best.safetensors"), &self.at.model)?;
             }
         }
-        // The curve first: a checkpoint without its row would lose it, a row too many is cut off.
-        self.write_curve()?;
-        checkpoint::save(self.folder, &self.at, self.settings.keep_checkpoints)?;
         Ok(row)
     }
 
-    fn validate(&mut self) -> Result<f32, TrainError> {
+    /// Writes the curve, then the checkpoint: without its row it would lose it, a row too many is cut off.
+    fn save(&self) -> Result<(), CheckpointError> {
+        self.write_curve()?;
+        checkpoint::save(self.folder, &self.at, self.settings.keep_checkpoints)
+    }
+
+    fn validation_loss(&mut self) -> Result<f32, TrainError> {
         let Training { settings, at, pass, .. } = self;
         let mut sum = 0.0f64;
         for number in 0..settings.evaluate_batches {

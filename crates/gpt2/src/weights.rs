@@ -107,7 +107,8 @@ pub(crate) fn load_tensors(
     for (tensor, name) in layout.iter().zip(names) {
         file.read(&name, &tensor.shape, &mut model.weights[tensor.range.clone()])?;
     }
-    if let Some(head) = ["lm_head.weight", "transformer.lm_head.weight"].iter().find(|name| file.shape(name).is_some()) {
+    if let Some(head) = ["lm_head.weight", "transformer.lm_head.weight"].iter().find(|name| file.shape(name).is_some())
+    {
         let mut projection = vec![0.0; model.wte().len()];
         file.read(head, &[config.vocab_size, config.channels], &mut projection)?;
         if projection != model.wte() {
@@ -208,7 +209,8 @@ mod tests {
             tensors.push((name, Borrowed { shape, data: &model.weights[tensor.range.clone()] }));
         }
         let names: Vec<&str> = tensors.iter().map(|(name, _)| &name[..]).collect();
-        for name in ["model/wte", "model/h0/ln_1/g", "model/h0/attn/c_attn/w", "model/h0/mlp/c_proj/b", "model/ln_f/b"] {
+        for name in ["model/wte", "model/h0/ln_1/g", "model/h0/attn/c_attn/w", "model/h0/mlp/c_proj/b", "model/ln_f/b"]
+        {
             assert!(names.contains(&name), "{name} is not among {names:?}");
         }
         tensors::write(&folder.path().join("model.safetensors"), tensors, ("k", "v".into())).unwrap();

@@ -53,12 +53,17 @@ fn train(config: &Path, folder: &Path, threads: &str) -> Command {
     command
 }
 
+fn run_through(mut command: Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn killed_at_many_points_it_comes_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let config = prepare(folder.path());
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
-    assert!(train(&config, &whole, "2").status().unwrap().success());
+    run_through(train(&config, &whole, "2"));
 
     // Until it is through: the n-th life ends a little later than the one before. Most ends fall into the
     // writing of checkpoints, which takes longer than steps of a model this small.
@@ -72,12 +77,36 @@ fn killed_at_many_points_it_comes_to_the_same_bytes() {
         lives += 1;
     }
     assert!(is_through, "{lives} lives were not enough");
-    assert!(train(&config, &killed, "1").status().unwrap().success());
+    run_through(train(&config, &killed, "1"));
     for name in ["model.safetensors", "config.json", "loss.jsonl", "samples.jsonl"] {
         let [whole, killed] = [&whole, &killed].map(|folder| std::fs::read(folder.join(name)).unwrap());
         assert!(whole == killed, "{name} after {lives} lives");
     }
     println!("killed {} times", lives - 1);
+}
+
+#[test]
+fn a_full_disk_keeps_the_last_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = prepare(folder.path());
+    let model = folder.path().join("model");
+    let checkpoint = model.join("checkpoint.safetensors");
+    let mut child = train(&config, &model, "1").spawn().unwrap();
+    while !checkpoint.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = std::fs::read(&checkpoint).unwrap();
+
+    // A file may not grow past two megabytes, the checkpoint has ten: what a full disk looks like to the writer.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\""]).arg(env!("CARGO_BIN_EXE_gpt2"));
+    let output = limited.args(train(&config, &model, "1").get_args()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && text.contains("cannot write") && text.contains("checkpoint"), "{text}");
+    assert!(std::fs::read(&checkpoint).unwrap() == before, "the last good checkpoint is kept");
+    run_through(train(&config, &model, "1"));
 }
 
 #[test]

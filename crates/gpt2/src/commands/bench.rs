@@ -79,7 +79,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         });
         println!("{summary}");
     } else {
-        println!("{rate:.0} tokens/s, {gflops:.0} GFLOP/s: {:.0}% of the {peak:.0} that products reach", 100.0 * gflops / peak);
+        println!(
+            "{rate:.0} tokens/s, {gflops:.0} GFLOP/s: {:.0}% of the {peak:.0} that products reach",
+            100.0 * gflops / peak
+        );
     }
     Ok(())
 }

@@ -241,7 +241,10 @@ fn write_sample(
     let options = SampleOptions { tokens: samples.tokens, temperature: 0.8, top_k: 40, seed: row.step };
     sample(model, tokenizer, &prompt, &options, |id| text.extend_from_slice(tokenizer.token(id)));
     lines.push(serde_json::json!({"step": row.step, "text": String::from_utf8_lossy(&text)}).to_string());
-    std::fs::write(&path, lines.join("\n") + "\n").with_context(|| format!("cannot write {}", path.display()))
+    // Renamed when it is whole: the lines before are not lost to a kill.
+    let partial = output.join("samples.partial");
+    let written = std::fs::write(&partial, lines.join("\n") + "\n").and_then(|()| std::fs::rename(&partial, &path));
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Applies `section.key=value`; the value is TOML, or a string where it is none.

@@ -43,13 +43,7 @@ pub(super) struct Target {
 /// # Safety
 /// [`is_supported`] has said yes; the operands have passed the checks of their constructors; `to` points to as
 /// many rows and columns, which nobody else uses; a bias has as many elements as `b` has columns.
-pub(super) unsafe fn product<const BF16: bool>(
-    to: Target,
-    start: Start<'_>,
-    scale: f32,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-) {
+pub(super) unsafe fn product<const BF16: bool>(to: Target, start: Start<'_>, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
     thread_local! {
         /// Packed lanes of `a` and `b`, kept for the next product.
         static PACKED: RefCell<(Vec<__m512i>, Vec<__m512i>)> = const { RefCell::new((Vec::new(), Vec::new())) };
@@ -288,9 +282,8 @@ unsafe fn along<const BF16: bool>(at: *const f32, present: usize) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn interleaved(even: __m512, odd: __m512) -> __m512i {
     // SAFETY: sixteen bf16 are sixteen 16-bit integers.
-    let [even, odd] = [even, odd].map(|x| {
-        _mm512_cvtepu16_epi32(unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x)) })
-    });
+    let [even, odd] = [even, odd]
+        .map(|x| _mm512_cvtepu16_epi32(unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x)) }));
     _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd))
 }
 

@@ -277,10 +277,15 @@ mod tests {
     use super::*;
 
     /// The definition, with sums in f64.
-    fn twin(rows: usize, columns: usize, length: usize, a: impl Fn(usize, usize) -> f32, b: impl Fn(usize, usize) -> f32) -> Vec<f64> {
-        let element = |i: usize| {
-            (0..length).map(|k| f64::from(a(i / columns, k)) * f64::from(b(k, i % columns))).sum::<f64>()
-        };
+    fn twin(
+        rows: usize,
+        columns: usize,
+        length: usize,
+        a: impl Fn(usize, usize) -> f32,
+        b: impl Fn(usize, usize) -> f32,
+    ) -> Vec<f64> {
+        let element =
+            |i: usize| (0..length).map(|k| f64::from(a(i / columns, k)) * f64::from(b(k, i % columns))).sum::<f64>();
         (0..rows * columns).map(element).collect()
     }
 
@@ -296,8 +301,16 @@ mod tests {
         let at_a = |i: usize, k: usize| round(if turn_a { a[k * stride_a + i] } else { a[i * stride_a + k] });
         let at_b = |k: usize, j: usize| round(if turn_b { b[j * stride_b + k] } else { b[k * stride_b + j] });
         let expected = twin(rows, columns, length, at_a, at_b);
-        let left = if turn_a { Matrix::new(&a, length, rows, stride_a).transposed() } else { Matrix::new(&a, rows, length, stride_a) };
-        let right = if turn_b { Matrix::new(&b, columns, length, stride_b).transposed() } else { Matrix::new(&b, length, columns, stride_b) };
+        let left = if turn_a {
+            Matrix::new(&a, length, rows, stride_a).transposed()
+        } else {
+            Matrix::new(&a, rows, length, stride_a)
+        };
+        let right = if turn_b {
+            Matrix::new(&b, columns, length, stride_b).transposed()
+        } else {
+            Matrix::new(&b, length, columns, stride_b)
+        };
         let bias = numbers(columns, 3);
         for start in [Start::Zero, Start::Keep, Start::Bias(&bias)] {
             let before = numbers(rows * (columns + 2), 4);
@@ -318,7 +331,10 @@ mod tests {
                 for (i, expected) in expected.iter().enumerate() {
                     let got = f64::from(to[i / columns * (columns + 2) + i % columns]);
                     let expected = 0.5 * expected + f64::from(base(i));
-                    assert!((got - expected).abs() < 1e-5 * (length as f64).max(1.0), "element {i}: {got}, not {expected}");
+                    assert!(
+                        (got - expected).abs() < 1e-5 * (length as f64).max(1.0),
+                        "element {i}: {got}, not {expected}"
+                    );
                 }
                 for (i, (to, before)) in to.iter().zip(&before).enumerate() {
                     assert!(i % (columns + 2) < columns || to == before, "nothing is written beside the result");

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use anyhow::Context;
 use bpe::{Encoder, formats};
-use gpt2::{Beginning, ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train};
+use gpt2::{
+    Beginning, ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train,
+};
 use ledger::IoContext;
 use ledger::manifest::FileRecord;
 use serde_json::json;
@@ -52,7 +54,7 @@ fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
                 row.step, row.train_loss, row.validation_loss
             ));
         }
-        // A checkpoint was just written, so stopping here loses nothing.
+        // A checkpoint is written next, so stopping here loses nothing.
         if progress.validated.is_some() && run.is_stopping() {
             ControlFlow::Break(())
         } else {
