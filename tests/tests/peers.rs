@@ -275,3 +275,75 @@ fn archives_pass_other_validators() {
         from fastwarc.warc import ArchiveIterator\nrecords = list(ArchiveIterator(open(sys.argv[1], 'rb')))\nassert len(records) == 1, records\n";
     check(python.args(["-c", code]).arg(&archive), 0);
 }
+
+/// Reads token files as the trainers do that they are for, without their code: what nanoGPT's `get_batch`,
+/// llm.c's `DataLoader` and Megatron's `IndexedDataset` ask of a file. Prints the documents' ids that each finds.
+const TRAINERS: &str = r#"
+import json, struct, sys
+import numpy as np
+end = 50256
+def split(ids, before):
+    documents, current = [], None if before else []
+    for i in ids:
+        if i == end:
+            if current is not None: documents.append(current)
+            current = []
+        else: current.append(int(i))
+    return documents + [current] if before else documents
+def nanogpt(path):
+    data = np.memmap(path, dtype=np.uint16, mode='r')
+    block = 8
+    starts = np.random.default_rng(1).integers(0, len(data) - block, 4)
+    x = np.stack([data[i:i + block].astype(np.int64) for i in starts])
+    y = np.stack([data[i + 1:i + 1 + block].astype(np.int64) for i in starts])
+    assert (x[:, 1:] == y[:, :-1]).all() and x.max() <= end
+    return split(data, before=False)
+def llmc(path):
+    raw = open(path, 'rb').read()
+    header = np.frombuffer(raw[:1024], dtype=np.int32)
+    assert header[0] == 20240520 and header[1] == 1, 'magic and version'
+    assert len(raw) == 1024 + 2 * int(header[2]), 'the file is as long as its header says'
+    return split(np.frombuffer(raw, dtype=np.uint16, offset=1024), before=True)
+def megatron(path):
+    index = open(path[:-4] + '.idx', 'rb').read() if path.endswith('.bin') else None
+    assert index[:9] == b'MMIDIDX\0\0'
+    version, code, sequences, documents = struct.unpack_from('<QBQQ', index, 9)
+    assert version == 1 and np.dtype(np.uint16) == {1: np.uint8, 4: np.int32, 8: np.uint16}[code]
+    at = 34
+    lengths = np.frombuffer(index, np.int32, sequences, at); at += 4 * sequences
+    pointers = np.frombuffer(index, np.int64, sequences, at); at += 8 * sequences
+    bounds = np.frombuffer(index, np.int64, documents, at); at += 8 * documents
+    assert at == len(index) and bounds[-1] == sequences
+    data = np.memmap(path, dtype=np.uint16, mode='r')
+    assert sum(map(int, lengths)) == len(data)
+    found = [data[p // 2:p // 2 + n].tolist() for p, n in zip(pointers, lengths)]
+    assert all(ids[-1] == end for ids in found)
+    return [ids[:-1] for ids in found]
+print(json.dumps([nanogpt(sys.argv[1]), llmc(sys.argv[2]), megatron(sys.argv[3])]))
+"#;
+
+#[test]
+fn trainers_read_the_shards() {
+    let Some(mut python) = python("trainers_read_the_shards") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let texts = ["One document.", "Another, the longest of the three documents here.", "Ünïcode — and the last"];
+    let lines: String = texts.iter().map(|text| format!("{}\n", serde_json::json!({"text": text}))).collect();
+    std::fs::write(folder.path().join("texts.jsonl"), lines).unwrap();
+    let encode = |format: &str, out: &str| {
+        let mut encode = Command::new(binary("bpe"));
+        encode.current_dir(folder.path()).args(["encode", "texts.jsonl", "-q", "--format", format, "-o", out]);
+        check(&mut encode, 0);
+    };
+    encode("nanogpt", "nanogpt.bin");
+    encode("llmc", "llmc.bin");
+    encode("megatron", "megatron.bin");
+    encode("ids", "ids.txt");
+    let ids = std::fs::read_to_string(folder.path().join("ids.txt")).unwrap();
+    let expected: Vec<Vec<u32>> =
+        ids.lines().map(|line| line.split(' ').map(|id| id.parse().unwrap()).collect()).collect();
+    python.current_dir(folder.path()).args(["-c", TRAINERS, "nanogpt.bin", "llmc.bin", "megatron.bin"]);
+    let found: Vec<Vec<Vec<u32>>> = serde_json::from_slice(&check(&mut python, 0).stdout).unwrap();
+    for (trainer, found) in ["nanoGPT", "llm.c", "Megatron"].iter().zip(found) {
+        assert_eq!(found, expected, "{trainer}");
+    }
+}
