@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use bpe::{Encoder, Tokenizer, formats};
+use bpe::{Encoder, TokenId, Tokenizer, formats};
 use gpt2::{
     Beginning, LossRow, Model, ModelConfig, Progress, SampleOptions, Tokens, TrainConfig, TrainError, Trained,
     load_model, peak_gflops, sample, save_model, train,
@@ -237,9 +237,11 @@ fn write_sample(
     };
     let mut lines: Vec<String> = before.lines().filter(is_before).map(str::to_owned).collect();
     let mut text = samples.prompt.clone().into_bytes();
-    let prompt = Encoder::new(tokenizer).encode(&samples.prompt);
-    let options = SampleOptions { tokens: samples.tokens, temperature: 0.8, top_k: 40, seed: row.step };
-    sample(model, tokenizer, &prompt, &options, |id| text.extend_from_slice(tokenizer.token(id)));
+    let prompt: Vec<u32> = Encoder::new(tokenizer).encode(&samples.prompt).iter().map(|id| id.0).collect();
+    let options =
+        SampleOptions { temperature: 0.8, top_k: 40, seed: row.step, ..SampleOptions::greedy(samples.tokens) };
+    let end_of_text = tokenizer.end_of_text().map(|id| id.0);
+    sample(model, &prompt, end_of_text, &options, |id| text.extend_from_slice(tokenizer.token(TokenId(id))));
     lines.push(serde_json::json!({"step": row.step, "text": String::from_utf8_lossy(&text)}).to_string());
     // Renamed when it is whole: the lines before are not lost to a kill.
     let partial = output.join("samples.partial");

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::Context;
-use bpe::{Encoder, formats};
+use bpe::{Encoder, TokenId, formats};
 use gpt2::{
     Beginning, ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train,
 };
@@ -88,9 +88,11 @@ fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
     let curve: String = trained.curve.iter().map(|row| format!("{}\n", json!(row))).collect();
     task.write("model/loss.jsonl", curve.as_bytes())?;
     let mut text = recipe.sample_prompt.clone().into_bytes();
-    let prompt = Encoder::new(&tokenizer).encode(&recipe.sample_prompt);
-    let options = SampleOptions { tokens: SAMPLE_TOKENS, temperature: 0.8, top_k: 40, seed: recipe.train.seed };
-    sample(&trained.model, &tokenizer, &prompt, &options, |id| text.extend_from_slice(tokenizer.token(id)));
+    let prompt: Vec<u32> = Encoder::new(&tokenizer).encode(&recipe.sample_prompt).into_iter().map(|id| id.0).collect();
+    let seed = recipe.train.seed;
+    let options = SampleOptions { temperature: 0.8, top_k: 40, seed, ..SampleOptions::greedy(SAMPLE_TOKENS) };
+    let end_of_text = tokenizer.end_of_text().map(|id| id.0);
+    sample(&trained.model, &prompt, end_of_text, &options, |id| text.extend_from_slice(tokenizer.token(TokenId(id))));
     text.push(b'\n');
     task.write("model/sample.txt", String::from_utf8_lossy(&text).as_bytes())
 }
