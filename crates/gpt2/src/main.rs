@@ -18,6 +18,8 @@ struct Arguments {
 enum Command {
     Train(commands::train::Arguments),
     Sample(commands::sample::Arguments),
+    Inspect(Box<commands::inspect::Arguments>),
+    Plan(commands::plan::Arguments),
     Bench(commands::bench::Arguments),
 }
 
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Sample(arguments) => commands::sample::run(&arguments),
+        Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Plan(arguments) => commands::plan::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match result {

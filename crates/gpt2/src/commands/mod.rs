@@ -1,6 +1,8 @@
 //! The subcommands, a file each: its arguments, and `run`.
 
 pub(crate) mod bench;
+pub(crate) mod inspect;
+pub(crate) mod plan;
 pub(crate) mod sample;
 pub(crate) mod train;
 

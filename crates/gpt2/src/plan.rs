@@ -1,0 +1,215 @@
+//! A model and its training on paper: parameters, memory, work, and how many tokens are worth it.
+//!
+//! Left out: the optimum of a given budget (only the tokens for a given model), and machines with more
+//! than one memory.
+
+use serde::Serialize;
+
+use crate::config::{Family, ModelConfig};
+
+/// Bytes of an f32.
+const FLOAT_BYTES: u64 = 4;
+/// Rows whose logits exist at a time in training; see `pass.rs`.
+const LOGIT_ROWS: u64 = 512;
+/// Tokens a parameter for the least loss of a given amount of work: Hoffmann et al., "Training Compute-Optimal
+/// Large Language Models" (2022), whose three estimates all lie near it at these sizes.
+const TOKENS_A_PARAMETER: u64 = 20;
+
+/// What a model of a shape costs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The shape.
+    pub model: ModelConfig,
+    /// Sequences a pass (B).
+    pub batch: usize,
+    /// Passes a step.
+    pub accumulate: u64,
+    /// Parameters by part.
+    pub parameters: ParameterPlan,
+    /// Bytes by use.
+    pub memory: MemoryPlan,
+    /// Floating-point operations of a training for one token: see [`Plan::new`].
+    pub training_flops_a_token: u64,
+    /// Those of a forward pass alone, a third.
+    pub forward_flops_a_token: u64,
+    /// Tokens of one step: B·T of each pass.
+    pub tokens_a_step: u64,
+    /// 20 tokens a parameter (Hoffmann et al., 2022).
+    pub optimal_tokens: u64,
+    /// Steps that see as many.
+    pub optimal_steps: u64,
+    /// Tokens of the planned training.
+    pub tokens: u64,
+    /// Steps that see as many.
+    pub steps: u64,
+}
+
+/// Number of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ParameterPlan {
+    /// V·C, which is the output projection as well.
+    pub token_embeddings: u64,
+    /// T·C.
+    pub position_embeddings: u64,
+    /// (C·3C + 3C) + (C·C + C) in each block.
+    pub attention: u64,
+    /// (C·4C + 4C) + (4C·C + C) in each block.
+    pub mlp: u64,
+    /// 2C for each norm: two in each block, and GPT-2's final one.
+    pub norms: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+/// Bytes in memory, in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MemoryPlan {
+    /// The parameters.
+    pub weights: u64,
+    /// Their gradients.
+    pub gradients: u64,
+    /// AdamW's two moments of each.
+    pub moments: u64,
+    /// What a step keeps between forward and backward pass, and its buffers.
+    pub activations: u64,
+    /// Sum for training.
+    pub training: u64,
+    /// Keys and values of one sequence of T tokens, for sampling.
+    pub key_value_cache: u64,
+    /// Sum for sampling one sequence: weights, cache and one row of logits.
+    pub sampling: u64,
+}
+
+impl Plan {
+    /// Plans a training of `tokens` tokens (default: the optimal number) in steps of `accumulate`
+    /// passes over `batch` sequences each.
+    ///
+    /// Operations a token, forward and backward: 6·(N − positions) + 12·L·C·T. Each weight multiplies and adds
+    /// once forward and twice backward; a row of positions is only looked up, while the token embeddings count as
+    /// the output projection. The second term is attention, q·k and pattern·v, counted as if it saw the future, too:
+    /// Chowdhery et al., "PaLM" (2022), appendix B.
+    ///
+    /// ```
+    /// let plan = gpt2::Plan::new(&gpt2::ModelConfig::preset("gpt2").unwrap(), 8, 1, None);
+    /// assert_eq!(plan.parameters.total, 124_439_808);
+    /// assert_eq!(plan.optimal_tokens, 20 * 124_439_808);
+    /// ```
+    pub fn new(model: &ModelConfig, batch: usize, accumulate: u64, tokens: Option<u64>) -> Plan {
+        let [layers, c, t] = [model.layers, model.channels, model.context].map(|size| size as u64);
+        let parameters = ParameterPlan::new(model);
+        let flops = 6 * (parameters.total - parameters.position_embeddings) + 12 * layers * c * t;
+        let tokens_a_step = accumulate * batch as u64 * t;
+        let optimal_tokens = TOKENS_A_PARAMETER * parameters.total;
+        let tokens = tokens.unwrap_or(optimal_tokens);
+        Plan {
+            model: model.clone(),
+            batch,
+            accumulate,
+            memory: MemoryPlan::new(model, batch, parameters.total),
+            parameters,
+            training_flops_a_token: flops,
+            forward_flops_a_token: flops / 3,
+            tokens_a_step,
+            optimal_tokens,
+            optimal_steps: optimal_tokens.div_ceil(tokens_a_step),
+            tokens,
+            steps: tokens.div_ceil(tokens_a_step),
+        }
+    }
+
+    /// Seconds that the planned training takes at a rate of operations.
+    pub fn training_seconds(&self, flops_a_second: f64) -> f64 {
+        self.tokens as f64 * self.training_flops_a_token as f64 / flops_a_second
+    }
+}
+
+impl ParameterPlan {
+    fn new(model: &ModelConfig) -> ParameterPlan {
+        let [layers, c, t, v] = [model.layers, model.channels, model.context, model.vocab_size].map(|size| size as u64);
+        let linear = |inputs: u64, outputs: u64| inputs * outputs + outputs;
+        let final_norms = if model.family == Family::Gpt2 { 1 } else { 0 };
+        let mut plan = ParameterPlan {
+            token_embeddings: v * c,
+            position_embeddings: t * c,
+            attention: layers * (linear(c, 3 * c) + linear(c, c)),
+            mlp: layers * (linear(c, 4 * c) + linear(4 * c, c)),
+            norms: (2 * layers + final_norms) * 2 * c,
+            total: 0,
+        };
+        plan.total = plan.token_embeddings + plan.position_embeddings + plan.attention + plan.mlp + plan.norms;
+        plan
+    }
+}
+
+impl MemoryPlan {
+    fn new(model: &ModelConfig, batch: usize, parameters: u64) -> MemoryPlan {
+        let weights = FLOAT_BYTES * parameters;
+        let activations = FLOAT_BYTES * activation_floats(model, batch);
+        let [layers, c, t, v] = [model.layers, model.channels, model.context, model.vocab_size].map(|size| size as u64);
+        let key_value_cache = FLOAT_BYTES * 2 * layers * t * c;
+        MemoryPlan {
+            weights,
+            gradients: weights,
+            moments: 2 * weights,
+            activations,
+            training: 4 * weights + activations,
+            key_value_cache,
+            sampling: weights + key_value_cache + FLOAT_BYTES * v,
+        }
+    }
+}
+
+/// Floats that a training step holds beside weights, gradients and moments; R is B·T.
+///
+/// A block keeps, of R·C each: its input, both norms' outputs, the heads' outputs and the middle of the stream (5),
+/// queries, keys and values (3), the MLP before and after GELU (8), and in GPT-1 its end (1); of R each: two numbers
+/// a norm (4), and of R·H the attention's sums. Once there are the stream and the final norm (2), two gradients and
+/// a wide one (6) and what is in the making (3), and min(R, 512) rows of logits. Attention weights are made anew in
+/// the backward pass and never kept.
+fn activation_floats(model: &ModelConfig, batch: usize) -> u64 {
+    let [layers, heads, c, v] = [model.layers, model.heads, model.channels, model.vocab_size].map(|size| size as u64);
+    let rows = batch as u64 * model.context as u64;
+    let end = if model.family == Family::Gpt1 { 1 } else { 0 };
+    let block = rows * ((16 + end) * c + 4 + heads);
+    layers * block + rows * 11 * c + rows.min(LOGIT_ROWS) * v
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+
+    #[test]
+    fn the_papers_models_have_their_sizes() {
+        // As `transformers` counts them; the papers round (and the second one's table counts 117M, 345M, 762M, 1542M).
+        let sizes = [
+            ("gpt1", 116_534_784),
+            ("gpt2", 124_439_808),
+            ("gpt2-medium", 354_823_168),
+            ("gpt2-large", 774_030_080),
+            ("gpt2-xl", 1_557_611_200),
+        ];
+        for (name, expected) in sizes {
+            let plan = Plan::new(&ModelConfig::preset(name).unwrap(), 1, 1, None);
+            assert_eq!(plan.parameters.total, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_model_has_as_many_parameters_as_planned() {
+        for config in [ModelConfig::gpt1(3, 2, 8, 6, 11), ModelConfig::gpt2(2, 4, 16, 5, 13)] {
+            let plan = Plan::new(&config, 1, 1, None);
+            assert_eq!(plan.parameters.total, Model::new(&config, 1).parameters() as u64);
+        }
+    }
+
+    #[test]
+    fn work_a_token_is_that_of_the_benchmarks() {
+        // 6 layers, 6 heads, 384 wide, context 256: 186.8 MFLOP a token (docs/gpt2.md).
+        let plan = Plan::new(&ModelConfig::gpt2(6, 6, 384, 256, 50257), 2, 2, Some(1_000_000));
+        assert_eq!(plan.training_flops_a_token / 100_000, 1867);
+        assert_eq!((plan.tokens_a_step, plan.steps), (1024, 977));
+        let seconds = plan.training_seconds(186.8e9);
+        assert!((seconds - 1000.0).abs() < 1.0, "{seconds}");
+    }
+}
