@@ -19,6 +19,7 @@ mod config;
 mod curve;
 mod data;
 pub mod inspect;
+mod finetune;
 mod matmul;
 mod matvec;
 mod model;
@@ -38,6 +39,10 @@ pub use checkpoint::forget_training;
 pub use config::{Family, ModelConfig, TrainConfig};
 pub use curve::{LossRow, loss_curve, loss_curve_file};
 pub use data::{DataError, Tokens};
+pub use finetune::{
+    Answer, Classifier, DataSetError, EpochRow, Example, FineTuneConfig, FineTuneError, FineTuneProgress, FineTuned,
+    Metrics, Pooling, Task, Texts, Transfer, finetune, hold_out, mean_and_deviation,
+};
 pub use matmul::Precision;
 pub use model::{Gradients, Model};
 pub use plan::{MemoryPlan, ParameterPlan, Plan};

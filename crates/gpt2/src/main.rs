@@ -20,6 +20,8 @@ enum Command {
     Sample(commands::sample::Arguments),
     Inspect(Box<commands::inspect::Arguments>),
     Plan(commands::plan::Arguments),
+    Finetune(commands::finetune::Arguments),
+    Classify(commands::classify::Arguments),
     Bench(commands::bench::Arguments),
 }
 
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         Command::Sample(arguments) => commands::sample::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Plan(arguments) => commands::plan::run(&arguments),
+        Command::Finetune(arguments) => commands::finetune::run(&arguments),
+        Command::Classify(arguments) => commands::classify::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match result {

@@ -9,6 +9,9 @@ pub(crate) enum Stream {
     Batches = 2,
     Samples = 3,
     Dropout = 4,
+    HeadWeights = 20,
+    ExampleOrder = 21,
+    HeldOut = 22,
 }
 
 /// 64 random bits.

@@ -3,6 +3,8 @@
 pub(crate) mod bench;
 pub(crate) mod inspect;
 pub(crate) mod plan;
+pub(crate) mod classify;
+pub(crate) mod finetune;
 pub(crate) mod sample;
 pub(crate) mod train;
 
