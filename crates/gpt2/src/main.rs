@@ -23,6 +23,7 @@ enum Command {
     Finetune(commands::finetune::Arguments),
     Classify(commands::classify::Arguments),
     Bench(commands::bench::Arguments),
+    Eval(commands::eval::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Finetune(arguments) => commands::finetune::run(&arguments),
         Command::Classify(arguments) => commands::classify::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Eval(arguments) => commands::eval::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ pub(crate) mod inspect;
 pub(crate) mod plan;
 pub(crate) mod classify;
 pub(crate) mod finetune;
+pub(crate) mod eval;
 pub(crate) mod sample;
 pub(crate) mod train;
 
