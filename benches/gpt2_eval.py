@@ -290,8 +290,8 @@ def write_prompts(evals, scratch):
     paths = {path.name: path for path in evals.iterdir()}
     lambada, copa = json_lines(evals / "lambada_test.jsonl"), json_lines(evals / "copa.jsonl")
     rows = [
-        {"text": story["text"], "summary": story["text"][-80:], "source": row["query"], "target": row["choices"][0],
-         "question": row["query"], "answers": row["choices"]}
+        {"text": story["text"], "summary": story["text"][-80:], "source": row["query"], "target": story["text"][:80],
+         "question": row["query"], "answers": [story["text"][:40], story["text"][40:80]]}
         for story, row in zip(lambada[:15], copa)
     ]
     paths["prompts.jsonl"] = scratch / "prompts.jsonl"

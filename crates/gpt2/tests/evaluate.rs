@@ -3,6 +3,8 @@
 //!
 //! The data lie in `../shared/data/evals`, beside the repository; without them the tests that need them are skipped.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

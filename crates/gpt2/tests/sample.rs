@@ -1,5 +1,7 @@
 //! `gpt2 sample` as a user meets it: text as it comes, JSON, files of prompts, and faults with names.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -98,27 +98,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for &seed in &arguments.seeds {
         let settings = arguments.settings(seed);
         let epochs = tune(arguments, &model, &tokenizer, [&train, &dev], &settings)?;
+        let last = epochs.last().context("there is at least one epoch")?.dev;
         if !arguments.json {
-            let last = epochs.last().context("there is at least one epoch")?;
-            println!("seed {seed}: {}", figures(&last.dev));
+            println!("seed {seed}: {}", figures(&last));
         }
-        runs.push((seed, epochs));
+        runs.push((task.headline(&last), json!({"settings": settings, "epochs": epochs})));
     }
-    let headlines: Vec<_> =
-        runs.iter().filter_map(|(_, epochs)| epochs.last()).map(|row| task.headline(&row.dev)).collect();
-    let name = headlines.first().map_or("", |(name, _)| name);
-    let (mean, deviation) = mean_and_deviation(&headlines.iter().map(|(_, figure)| *figure).collect::<Vec<_>>());
+    let metric = runs.first().context("there is at least one seed")?.0.0;
+    let (mean, deviation) = mean_and_deviation(&runs.iter().map(|run| run.0.1).collect::<Vec<_>>());
     if arguments.json {
-        let seeds: Vec<Value> = runs.iter().map(|(seed, epochs)| json!({"seed": seed, "epochs": epochs})).collect();
-        let settings = without_seed(&arguments.settings(0))?;
-        let headline = json!({"metric": name, "mean": mean, "deviation": deviation});
+        let headline = json!({"metric": metric, "mean": mean, "deviation": deviation});
         let examples = json!({"train": train.len(), "dev": dev.len()});
-        println!(
-            "{}",
-            json!({"task": task, "settings": settings, "examples": examples, "headline": headline, "seeds": seeds})
-        );
+        let runs: Vec<Value> = runs.into_iter().map(|(_, run)| run).collect();
+        println!("{}", json!({"task": task, "examples": examples, "headline": headline, "runs": runs}));
     } else if runs.len() > 1 {
-        println!("{name} over {} seeds: {mean:.4} ± {deviation:.4}", runs.len());
+        println!("{metric} over {} seeds: {mean:.4} ± {deviation:.4}", runs.len());
     }
     Ok(())
 }
@@ -235,14 +229,6 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
         line += &format!(", F1 {f1:.4}, Matthews {matthews:.4}");
     }
     line
-}
-
-fn without_seed(settings: &FineTuneConfig) -> anyhow::Result<Value> {
-    let mut settings = serde_json::to_value(settings)?;
-    if let Some(settings) = settings.as_object_mut() {
-        settings.remove("seed");
-    }
-    Ok(settings)
 }
 
 fn write(path: &Path, content: &str) -> anyhow::Result<()> {

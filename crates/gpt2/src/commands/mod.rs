@@ -1,11 +1,11 @@
 //! The subcommands, a file each: its arguments, and `run`.
 
 pub(crate) mod bench;
+pub(crate) mod classify;
+pub(crate) mod eval;
+pub(crate) mod finetune;
 pub(crate) mod inspect;
 pub(crate) mod plan;
-pub(crate) mod classify;
-pub(crate) mod finetune;
-pub(crate) mod eval;
 pub(crate) mod sample;
 pub(crate) mod train;
 

@@ -253,21 +253,21 @@ mod tests {
         let agree = |slope: f64, gradient: f32, name: &str| {
             assert!((slope - f64::from(gradient)).abs() < 2e-3, "{outputs:?} {pooling:?} {name}: {slope} {gradient}");
         };
-        for i in 0..head.weights.len() {
+        for (i, &gradient) in gradients.iter().enumerate() {
             let moved = |by: f32| {
                 let mut head = head.clone();
                 head.weights[i] += by;
                 loss_at(&head, &hidden).0
             };
-            agree((moved(step) - moved(-step)) / f64::from(2.0 * step), gradients[i], "weight");
+            agree((moved(step) - moved(-step)) / f64::from(2.0 * step), gradient, "weight");
         }
-        for i in 0..hidden.len() {
+        for (i, &gradient) in d_hidden.iter().enumerate() {
             let moved = |by: f32| {
                 let mut hidden = hidden.clone();
                 hidden[i] += by;
                 loss_at(&head, &hidden).0
             };
-            agree((moved(step) - moved(-step)) / f64::from(2.0 * step), d_hidden[i], "hidden state");
+            agree((moved(step) - moved(-step)) / f64::from(2.0 * step), gradient, "hidden state");
         }
     }
 

@@ -157,7 +157,8 @@ mod tests {
     #[test]
     fn pairs_of_all_challenges() {
         let first = "<?xml version=\"1.0\"?>\n<!DOCTYPE c SYSTEM \"rte.dtd\">\n<c>\n<!-- a > b <pair> -->\n\
-            <pair id=\"8\" value=\"FALSE\" task=\"IR\">\n\t<t> &#163;5 &apos;now&apos; </t>\n\t<h>&#xA3;</h>\n</pair></c>";
+            <pair id=\"8\" value=\"FALSE\" task=\"IR\">\n\t<t> &#163;5 &apos;now&apos; </t>\n\
+            \t<h>&#xA3;</h>\n</pair></c>";
         check(first, Ok(&[("£5 'now'", "£", 0)]));
         let third = "<c><pair id=\"1\" entailment=\"YES\" length=\"short\" ><t>a</t><h>b</h></pair></c>";
         check(third, Ok(&[("a", "b", 1)]));

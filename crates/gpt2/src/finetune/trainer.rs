@@ -268,11 +268,11 @@ mod tests {
             let other = if b == "a" { "b" } else { "a" };
             (Texts::MultipleChoice { query: a.into(), choices: vec![b.into(), other.into()] }, b == "b")
         };
-        let kinds: [(Task, fn(&str, &str) -> (Texts, bool)); 3] =
-            [(Task::Rte, entailment), (Task::Mrpc, similarity), (Task::Choice, choice)];
-        for (task, texts) in kinds {
+        type Kind = fn(&str, &str) -> (Texts, bool);
+        for (task, texts) in [(Task::Rte, entailment as Kind), (Task::Mrpc, similarity), (Task::Choice, choice)] {
             let examples: Vec<_> = (0..300).map(|number| example(number, texts)).collect();
-            check_learns(task, &examples, &quick());
+            // Random letters have no next token to learn, and 16 channels no room to try.
+            check_learns(task, &examples, &FineTuneConfig { epochs: 10, language_model_weight: 0.0, ..quick() });
         }
     }
 
@@ -281,8 +281,9 @@ mod tests {
         let settings = FineTuneConfig { language_model_weight: 0.7, dropout: 0.2, ..quick() };
         let tokenizer = Tokenizer::bytes_only();
         let specials = Specials::after(256);
-        let mut model = transfer(&base(), Transfer::All, 1);
-        model.weights.iter_mut().enumerate().for_each(|(i, w)| *w += 0.1 * normal(4, Stream::Weights, i as u64));
+        let model = transfer(&base(), Transfer::All, 1);
+        let shaken = |(i, weight): (usize, &f32)| weight + 0.1 * normal(4, Stream::Weights, i as u64);
+        let weights: Vec<f32> = model.weights.iter().enumerate().map(shaken).collect();
         let mut head = Head::new(Task::Mrpc.outputs(), Pooling::Mean, 16, 1);
         head.weights.iter_mut().for_each(|weight| *weight *= 20.0);
         let texts = |a: &str, b: &str, label| Example { texts: Texts::Similarity(a.into(), b.into()), label };
@@ -296,9 +297,6 @@ mod tests {
             let losses = trainer.loss_and_gradients(&batch, 0);
             (losses.head + 0.7 * losses.language_model, trainer.gradients.0.clone())
         };
-        let weights = transfer(&base(), Transfer::All, 1).weights;
-        let weights: Vec<f32> =
-            weights.iter().enumerate().map(|(i, w)| w + 0.1 * normal(4, Stream::Weights, i as u64)).collect();
         let (_, gradients) = loss(&weights);
         // Along the gradient itself the slope is its norm.
         let norm = norm(&[&gradients]);

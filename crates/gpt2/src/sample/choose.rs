@@ -169,7 +169,7 @@ mod tests {
         let logits = [1.0, 3.0, 2.0, 3.0, f32::NEG_INFINITY];
         assert_eq!(choose(&logits, &options(0.0, 0, 1.0), 0.9), 1);
         for i in 0..100 {
-            let random = f64::from(i) / 100.0;
+            let random = (f64::from(i) + 0.5) / 100.0;
             assert_eq!(choose(&logits, &options(1.0, 1, 1.0), random), 1);
             assert_eq!(choose(&logits, &options(1.0, 0, 0.0), random), 1);
             assert!([1, 3].contains(&choose(&logits, &options(1.0, 2, 1.0), random)));
