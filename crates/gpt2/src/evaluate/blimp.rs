@@ -11,7 +11,7 @@ use bpe::input::open_plain;
 use serde::Deserialize;
 
 use super::passages::{Judge, Passage};
-use super::rows::{Row, not_empty, parse_rows};
+use super::rows::{Row, is_named, not_empty, parse_rows};
 use super::{EvaluateError, EvaluateOptions, Metric, Progress, ROWS_AT_A_TIME};
 
 /// A line of a file.
@@ -87,7 +87,7 @@ fn read_files(path: &Path, limit: Option<u64>) -> Result<BTreeMap<PathBuf, Vec<P
                 read(name.clone(), &mut open_plain(&name)?)?;
             }
         }
-    } else if path.to_string_lossy().contains(".tar") {
+    } else if is_named(path, ".tar") {
         let mut archive = tar::Archive::new(open_plain(path)?);
         for entry in archive.entries()? {
             let mut entry = entry?;

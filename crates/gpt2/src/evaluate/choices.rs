@@ -12,7 +12,7 @@ use bpe::input::open_plain;
 use serde::Deserialize;
 
 use super::passages::{Judge, Passage, largest};
-use super::rows::{Row, not_empty, read_rows};
+use super::rows::{Row, is_named, not_empty, read_rows};
 use super::{EvaluateError, Metric, Progress, ROWS_AT_A_TIME};
 
 /// Lines of a question in HellaSwag's text form: the story, the number of its true ending, four endings.
@@ -45,7 +45,7 @@ pub(super) const PIQA_PROMPT: &str = "\nAnswer:";
 
 /// HellaSwag's stories: six lines each in a text file, or JSON Lines with query, choices and gold.
 pub(super) fn read_stories(path: &Path, limit: Option<u64>) -> Result<Vec<Question>, EvaluateError> {
-    if path.to_string_lossy().contains(".json") {
+    if is_named(path, ".json") {
         return read_rows(path, limit);
     }
     let io = |source| EvaluateError::Io { path: path.to_path_buf(), source };

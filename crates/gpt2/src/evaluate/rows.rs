@@ -40,13 +40,20 @@ pub(super) fn parse_rows<R: Row>(path: &Path, file: impl Read, limit: Option<u64
             continue;
         }
         let malformed = |what: String| EvaluateError::row(path, line, format!("{what}; expected {}", R::FORM));
-        let row: R = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        // The parser counts lines from here: its own are always the first.
+        let row: R = serde_json::from_slice(&bytes)
+            .map_err(|error| malformed(error.to_string().replace(" at line 1 column ", " at column ")))?;
         if let Some(fault) = row.fault() {
             return Err(malformed(fault.into()));
         }
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// Whether a file's own name holds `part`; folders above it do not matter.
+pub(super) fn is_named(path: &Path, part: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains(part))
 }
 
 /// The rows, or the error that there are none.
