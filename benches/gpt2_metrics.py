@@ -14,9 +14,6 @@ import re
 import string
 from collections import Counter
 
-import sacrebleu
-from rouge_score.rouge_scorer import RougeScorer
-
 # Found, expected.
 PAIRS = [
     ("The cat sat on the mat.", "The cat is on the mat."),
@@ -44,6 +41,9 @@ SYLLABLES = ["the", "a", "an", "cat", "Dog", "runs", "1", "2,5", "é", "x-y", ".
 
 
 def main():
+    import sacrebleu
+    from rouge_score.rouge_scorer import RougeScorer
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--random", type=int, default=20, metavar="N", help="random pairs")
     options = parser.parse_args()
