@@ -6,11 +6,10 @@
 use serde::Serialize;
 
 use crate::config::{Family, ModelConfig};
+use crate::pass::LOGIT_ROWS;
 
 /// Bytes of an f32.
 const FLOAT_BYTES: u64 = 4;
-/// Rows whose logits exist at a time in training; see `pass.rs`.
-const LOGIT_ROWS: u64 = 512;
 /// Tokens a parameter for the least loss of a given amount of work: Hoffmann et al., "Training Compute-Optimal
 /// Large Language Models" (2022), whose three estimates all lie near it at these sizes.
 const TOKENS_A_PARAMETER: u64 = 20;
@@ -171,7 +170,7 @@ fn activation_floats(model: &ModelConfig, batch: usize) -> u64 {
     let rows = batch as u64 * model.context as u64;
     let end = if model.family == Family::Gpt1 { 1 } else { 0 };
     let block = rows * ((16 + end) * c + 4 + heads);
-    layers * block + rows * 11 * c + rows.min(LOGIT_ROWS) * v
+    layers * block + rows * 11 * c + rows.min(LOGIT_ROWS as u64) * v
 }
 
 #[cfg(test)]
