@@ -7,6 +7,9 @@ tokens are nearly as likely as each other: greedy texts and those of beam search
 fails. Both sides have their weights in memory before the clock starts, and read the prompt before the rate's clock
 does: a rate is that of all new tokens but the first. Greedy choice, key/value cache, f32, batch of one.
 
+Only a calm machine gives a ratio: torch's threads wait for each other in a loop, and lose far more than ours when
+another program takes one of their cores.
+
 Left out: half precision, GPUs, and batches, for which `generate` wants padding.
 """
 
@@ -37,17 +40,16 @@ def main():
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     options = parser.parse_intermixed_args()
     results = {}
-    for name in options.models or MODELS:
-        with tempfile.TemporaryDirectory() as folder:
-            results[name] = compare(name, Path(folder), options)
     print(f"{machine()}, {options.threads} threads; tokens a second, medians of {options.runs} (range)\n")
     print("| model | gpt2 sample | transformers generate | ratio | prompt, ms: ours | theirs | beams equal |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for name, result in results.items():
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for name in options.models or MODELS:
+        with tempfile.TemporaryDirectory() as folder:
+            results[name] = result = compare(name, Path(folder), options)
         ours, theirs = (show(result[side]) for side in ["ours", "theirs"])
         ratio = statistics.median(result["ours"]) / statistics.median(result["theirs"])
         prompts = [f"{1000 * statistics.median(result[side]):.0f}" for side in ["ours_prompt", "theirs_prompt"]]
-        print(f"| {name} | {ours} | {theirs} | {ratio:.2f} | {' | '.join(prompts)} | {result['beams']} |")
+        print(f"| {name} | {ours} | {theirs} | {ratio:.2f} | {' | '.join(prompts)} | {result['beams']} |", flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 
