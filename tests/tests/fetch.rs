@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use ledger::table::{TableReader, TableWriter};
 use ledger::{Link, Outcome, Reason};
-use webtext_tests::{binary, check};
+use webtext_tests::{check, web};
 
 const INSIDE: &str = "WEBTEXT_TEST_IN_NAMESPACE";
 const PAGE: &str = "<!doctype html><title>Page</title><p>The ferry leaves at noon and comes back before dark.</p>";
@@ -37,7 +37,7 @@ fn inside_namespace(test: &str) -> bool {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
-        .env("WEBTEXT_TEST_BINARY", binary("webtext"))
+        .env("WEBTEXT_TEST_BINARY", web::webtext())
         .output();
     match output {
         Err(error) => eprintln!("skipped: {test}: unshare: {error}"),
@@ -236,12 +236,65 @@ fn a_scripted_web_is_fetched_politely() {
     assert_eq!(String::from_utf8_lossy(&text.stdout).matches("The ferry leaves at noon").count(), pages);
 }
 
+/// A folder with a table of links, and the command that fetches them into `out`.
+fn fetch_of(folder: &Path, flags: &[&str]) -> Command {
+    let links = folder.join("links.parquet");
+    if !links.exists() {
+        write_links(&links);
+    }
+    let mut command = Command::new(web::webtext());
+    command.arg("fetch").arg(&links).arg("-o").arg(folder.join("out")).args(flags);
+    command
+}
+
 #[test]
 fn a_fetcher_without_a_contact_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
-    let links = folder.path().join("links.parquet");
-    write_links(&links);
-    let mut command = Command::new(binary("webtext"));
-    let output = check(command.arg("fetch").arg(&links).arg("-o").arg(folder.path()).args(["--contact", "nobody"]), 2);
+    let output = check(&mut fetch_of(folder.path(), &["--contact", "nobody"]), 2);
     assert!(webtext_tests::stderr(&output).contains("neither a mail address nor a page"));
+    // It says so before it does anything: to sort a long list takes minutes.
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |flags: &[&str], expected: &str| {
+        let output = check(&mut fetch_of(folder.path(), &[&["--contact", "a@b.example"], flags].concat()), 2);
+        let text = webtext_tests::stderr(&output);
+        assert!(text.contains(expected), "{flags:?}: {text}");
+    };
+    for minutes in ["-1", "nan", "inf", "1e300"] {
+        refused(&[&format!("--budget-minutes={minutes}")], "--budget-minutes");
+    }
+    let common_crawl = ["--from", "common-crawl", "--index", "nowhere"];
+    for flag in ["--threads", "--budget-pages", "--budget-bytes", "--budget-minutes", "--delay-ms", "--redirects-max"] {
+        refused(&[&common_crawl[..], &[flag, "7"]].concat(), &format!("{flag} does nothing"));
+    }
+    refused(&[&common_crawl[..], &["--honour", "none"]].concat(), "--honour does nothing");
+}
+
+#[test]
+fn a_folder_has_one_fetcher() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    std::fs::create_dir_all(out.join("of-another")).unwrap();
+    // As killed processes leave them.
+    let partial = out.join(format!(".frontier.links{}1-2", ledger::atomic::PARTIAL_MARK));
+    let of_another = out.join("of-another").join(partial.file_name().unwrap());
+    for path in [&partial, &of_another] {
+        std::fs::write(path, "half").unwrap();
+    }
+    let lock = std::fs::File::create(out.join("lock")).unwrap();
+    lock.try_lock().unwrap();
+    let common_crawl: &[&str] = &["--from", "common-crawl", "--index", "nowhere"];
+    let web: &[&str] = &["--contact", "a@b.example"];
+    for flags in [&["--plan"][..], web, common_crawl] {
+        let output = check(&mut fetch_of(folder.path(), flags), 1);
+        assert!(webtext_tests::stderr(&output).contains("another webtext works in"), "{flags:?}");
+        assert!(partial.exists());
+    }
+    drop(lock);
+    check(&mut fetch_of(folder.path(), &["--plan"]), 0);
+    assert!(!partial.exists() && of_another.exists());
 }

@@ -131,21 +131,29 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<Written> {
 pub fn sweep(folder: &Path) -> Result<()> {
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            other => other.at("list", &folder)?,
-        };
-        for entry in entries {
-            let entry = entry.at("list", &folder)?;
-            let path = entry.path();
-            if entry.file_type().at("look at", &path)?.is_dir() {
-                folders.push(path);
-            } else if entry.file_name().to_string_lossy().contains(PARTIAL_MARK) {
-                fs::remove_file(&path).at("remove", &path)?;
-            }
-        }
+        folders.extend(sweep_here(&folder)?);
     }
     Ok(())
+}
+
+/// Removes temporary files that a killed process left in `folder` itself; returns the folders in it, which others
+/// may be working in. Call it only under a lock.
+pub fn sweep_here(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(folders),
+        other => other.at("list", folder)?,
+    };
+    for entry in entries {
+        let entry = entry.at("list", folder)?;
+        let path = entry.path();
+        if entry.file_type().at("look at", &path)?.is_dir() {
+            folders.push(path);
+        } else if entry.file_name().to_string_lossy().contains(PARTIAL_MARK) {
+            fs::remove_file(&path).at("remove", &path)?;
+        }
+    }
+    Ok(folders)
 }
 
 #[cfg(test)]
@@ -190,6 +198,8 @@ mod tests {
         file.write_all(b"half").unwrap();
         std::mem::forget(file); // as kill -9 does
         write(&folder.path().join("sub/whole"), b"x").unwrap();
+        assert_eq!(sweep_here(folder.path()).unwrap(), [folder.path().join("sub")]);
+        assert_eq!(fs::read_dir(folder.path().join("sub")).unwrap().count(), 2);
         sweep(folder.path()).unwrap();
         let left: Vec<_> = fs::read_dir(folder.path().join("sub")).unwrap().collect();
         assert_eq!(left.len(), 1);

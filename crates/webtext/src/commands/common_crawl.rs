@@ -46,13 +46,23 @@ pub struct Arguments {
     archive_len_bytes: u64,
 }
 
+/// What is printed.
+#[derive(Clone, Copy)]
+pub struct Print {
+    /// The plan, and nothing is fetched.
+    pub plan: bool,
+    /// Counts as JSON on standard output.
+    pub json: bool,
+    /// No progress.
+    pub quiet: bool,
+}
+
 pub fn run(
     arguments: &Arguments,
     links: &Path,
     folder: &Path,
     contact: Option<&str>,
-    is_plan: bool,
-    json: bool,
+    print: Print,
 ) -> anyhow::Result<Ending> {
     let settings = Settings {
         contact: contact.map(str::to_owned),
@@ -69,13 +79,20 @@ pub fn run(
         ..Settings::default()
     };
     let stop = stop_on_ctrl_c()?;
-    let run = Run { links, folder, stop: &|| stop.load(Ordering::Relaxed), tell: &|line| eprintln!("{line}") };
-    if is_plan {
+    let tell = |line: &str| {
+        if !print.quiet {
+            eprintln!("{line}");
+        }
+    };
+    let run = Run { links, folder, stop: &|| stop.load(Ordering::Relaxed), tell: &tell };
+    if print.plan {
         let plan = common_crawl::plan(&settings, &run).map_err(in_words)?;
-        return print_plan(&plan, json);
+        return print_plan(&plan, print.json);
     }
     let counts = common_crawl::fetch(&settings, &run).map_err(in_words)?;
-    super::print_counts(&counts, json)?;
+    if print.json || !print.quiet {
+        super::print_counts(&counts, print.json)?;
+    }
     Ok(Ending::Complete)
 }
 

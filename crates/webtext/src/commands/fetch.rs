@@ -1,6 +1,7 @@
 //! `webtext fetch`: a table of links to a folder of WARC files, from the web or from Common Crawl.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -187,30 +188,54 @@ impl Arguments {
         })
     }
 
-    fn budget(&self) -> Budget {
-        Budget {
+    fn budget(&self) -> Result<Budget, Usage> {
+        let time = |minutes: f64| {
+            let time = Duration::try_from_secs_f64(minutes * 60.0);
+            time.map_err(|error| Usage(format!("--budget-minutes {minutes}: {error}")))
+        };
+        Ok(Budget {
             pages: self.budget_pages,
             bytes: self.budget_bytes,
-            time: self.budget_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
+            time: self.budget_minutes.map(time).transpose()?,
+        })
+    }
+
+    /// The first flag that was given and means nothing for captures of Common Crawl: its pace is its own, and what
+    /// it copies was fetched under other limits.
+    fn flag_for_the_web(&self) -> anyhow::Result<Option<String>> {
+        let given = [
+            ("--threads", self.threads.is_some()),
+            ("--budget-pages", self.budget_pages.is_some()),
+            ("--budget-bytes", self.budget_bytes.is_some()),
+            ("--budget-minutes", self.budget_minutes.is_some()),
+        ];
+        if let Some((flag, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+            return Ok(Some(flag.to_owned()));
         }
+        // Each of the settings has a flag of its name.
+        let flags = |settings: &Settings| serde_json::to_value(settings);
+        let (defaults, mut found) = (flags(&DEFAULT)?, flags(&self.settings()?)?);
+        found["contact"] = defaults["contact"].clone();
+        let found = found.as_object().into_iter().flatten().find(|(name, value)| defaults[name.as_str()] != **value);
+        Ok(found.map(|(name, _)| format!("--{}", name.replace('_', "-"))))
     }
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if arguments.from == From::CommonCrawl {
+        if let Some(flag) = arguments.flag_for_the_web()? {
+            return Err(Usage(format!("{flag} does nothing with --from common-crawl")).into());
+        }
+        let _lock = lock(&arguments.output)?;
         let (links, folder, contact) = (&arguments.links, &arguments.output, arguments.contact.as_deref());
-        return super::common_crawl::run(
-            &arguments.common_crawl,
-            links,
-            folder,
-            contact,
-            arguments.plan,
-            arguments.json,
-        );
+        let print = super::common_crawl::Print { plan: arguments.plan, json: arguments.json, quiet: arguments.quiet };
+        return super::common_crawl::run(&arguments.common_crawl, links, folder, contact, print);
     }
-    let settings = arguments.settings()?;
-    let frontier = frontier(arguments, &settings)?;
+    // What cannot be meant is said before the links are sorted, which may take minutes.
+    let (settings, budget) = (arguments.settings()?, arguments.budget()?);
     if arguments.plan {
+        let _lock = lock(&arguments.output)?;
+        let frontier = frontier(arguments, &settings)?;
         print_plan(&fetch::plan(&frontier, &settings)?, &settings, arguments.json)?;
         return Ok(Ending::Complete);
     }
@@ -218,6 +243,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         FetchError::Settings(what) => Usage(what).into(),
         other => anyhow::Error::from(other),
     })?;
+    let _lock = lock(&arguments.output)?;
+    let frontier = frontier(arguments, fetcher.settings())?;
     allow_many_files();
     let stop = stop_on_ctrl_c()?;
     let place = Place::folder(&arguments.output);
@@ -227,7 +254,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let view = View::new(arguments);
     let ended = std::thread::scope(|scope| {
         let fetching = scope.spawn(|| {
-            fetcher.run(&frontier, &place, threads, arguments.budget(), &monitor, &|| stop.load(Ordering::Relaxed))
+            fetcher.run(&frontier, &place, threads, budget, &monitor, &|| stop.load(Ordering::Relaxed))
         });
         view.watch(&monitor, &|| fetching.is_finished());
         fetching.join().expect("the fetcher does not panic")
@@ -251,6 +278,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         eprintln!("{left} links are left; run the same command again to go on");
     }
     if ended == Ended::Stopped { Err(pipeline::Interrupted.into()) } else { Ok(Ending::Complete) }
+}
+
+/// Takes the folder for this process, and removes what a killed one was still writing. It is free again when the
+/// file is closed, however the process ends.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let cannot = |what: &str| format!("cannot {what} {}", path.display());
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    let file = File::create(&path).with_context(|| cannot("create"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another webtext works in {}\n\nhint: wait for it, or choose another folder",
+            folder.display()
+        ),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(|| cannot("lock")),
+    }
+    // The folders in it may be those of others.
+    ledger::atomic::sweep_here(folder)?;
+    Ok(file)
 }
 
 /// The list of links by host, as it was made before or is made now.
@@ -358,14 +405,13 @@ impl View {
             if !self.bar.is_hidden() {
                 self.bar.set_message(drawn(&now, rate, left));
                 self.bar.tick();
-            } else if told.elapsed() >= TOLD_EVERY {
+            }
+            if told.elapsed() >= TOLD_EVERY {
                 told = Instant::now();
                 if self.json {
-                    println!(
-                        "{}",
-                        json!({"event": "progress", "seconds": self.started.elapsed().as_secs(), "now": now})
-                    );
-                } else if !self.quiet {
+                    let seconds = self.started.elapsed().as_secs();
+                    println!("{}", json!({"event": "progress", "seconds": seconds, "now": now}));
+                } else if self.bar.is_hidden() && !self.quiet {
                     eprintln!("{}", in_a_line(&now, rate, left));
                 }
             }
