@@ -19,7 +19,7 @@ use crate::exchange::{Page, Refusal, Wanted, request_bytes};
 use crate::frames::FrameWriter;
 use crate::frontier::Row;
 use crate::journal::{self, Happened, Stored};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Pauser};
 use crate::robots;
 
 /// A group also ends when its bodies have so many bytes.
@@ -30,8 +30,8 @@ const DIGESTS_MAX: usize = 1 << 16;
 const REVISIT_MIN_BYTES: usize = 512;
 /// Pages are compressed fast: at level 6 files are 7% smaller, in twice the time.
 const GZIP_LEVEL: u32 = 1;
-/// How often a full disk is tried again.
-const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
+/// How often a write is tried again for which there was no room or no file.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where the files of a fetch lie.
 #[derive(Debug, Clone)]
@@ -268,30 +268,39 @@ impl<'c> Archivist<'c> {
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
                 }
             }
-            self.waiting_for_room(|archivist| archivist.commit(&group))?;
+            if !self.waiting_for_room(|archivist| archivist.commit(&group))? {
+                return Ok(());
+            }
             self.backlog.remove(&group);
         }
-        self.waiting_for_room(Archivist::seal)
+        self.waiting_for_room(Archivist::seal).map(|_| ())
     }
 
-    /// Does a write again for as long as the disk is full. What is not written is not done.
+    /// Does a write again for as long as the disk is full or this machine has no file left; `false` when it is to
+    /// stop before. What is not written is not done.
     fn waiting_for_room(
         &mut self,
         mut write: impl FnMut(&mut Archivist<'c>) -> Result<(), FetchError>,
-    ) -> Result<(), FetchError> {
+    ) -> Result<bool, FetchError> {
+        let pauser = Pauser::Archivist(self.worker);
         loop {
-            match write(self) {
-                Err(FetchError::Io { path, source, .. }) if is_full(&source) && !(self.stop)() => {
-                    let folder = path.parent().unwrap_or(&path).display().to_string();
-                    self.monitor.pause(format!("there is no room in {folder}; free some, and fetching goes on"));
-                    std::thread::sleep(FULL_DISK_PAUSE);
-                }
+            let (path, lack) = match write(self) {
                 Ok(()) => {
-                    self.monitor.unpause();
-                    return Ok(());
+                    self.monitor.unpause(pauser);
+                    return Ok(true);
                 }
+                Err(FetchError::Io { path, source, action }) => match lack(&source) {
+                    Some(lack) => (path, lack),
+                    None => return Err(FetchError::Io { path, source, action }),
+                },
                 Err(error) => return Err(error),
+            };
+            if (self.stop)() {
+                return Ok(false);
             }
+            let folder = path.parent().unwrap_or(&path).display().to_string();
+            self.monitor.pause(pauser, format!("there is no {lack} {folder}; fetching goes on when there is"));
+            std::thread::sleep(ROOM_PAUSE);
         }
     }
 
@@ -580,9 +589,14 @@ fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A full disk or a spent quota.
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+/// What a write lacks that may be there a little later: room on the disk or in a quota, or one more open file, here
+/// (24) or in the system (23).
+fn lack(error: &io::Error) -> Option<&'static str> {
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => Some("room in"),
+        (_, Some(23 | 24)) => Some("open file left for"),
+        _ => None,
+    }
 }
 
 pub(crate) fn unix_ms() -> u64 {

@@ -19,8 +19,17 @@ pub struct Monitor {
     pub(crate) hosts: AtomicI64,
     pub(crate) under_way: AtomicI64,
     dropped: Mutex<BTreeMap<Reason, u64>>,
-    paused: Mutex<Option<String>>,
+    paused: Mutex<BTreeMap<Pauser, String>>,
     lines: Mutex<Vec<String>>,
+}
+
+/// Who lets nothing be asked for; each ends his own pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Pauser {
+    /// The archivist of this worker cannot write.
+    Archivist(u32),
+    /// Nobody can be reached.
+    Network,
 }
 
 /// The counters at one moment.
@@ -58,7 +67,7 @@ impl Monitor {
             hosts: self.hosts.load(Relaxed),
             under_way: self.under_way.load(Relaxed),
             dropped: lock(&self.dropped).clone(),
-            paused: lock(&self.paused).clone(),
+            paused: lock(&self.paused).values().next().cloned(),
         }
     }
 
@@ -79,20 +88,21 @@ impl Monitor {
         lock(&self.lines).push(line);
     }
 
-    pub(crate) fn pause(&self, why: String) {
-        if lock(&self.paused).replace(why.clone()).is_none() {
+    pub(crate) fn pause(&self, pauser: Pauser, why: String) {
+        if lock(&self.paused).insert(pauser, why.clone()).as_ref() != Some(&why) {
             self.say(format!("paused: {why}"));
         }
     }
 
-    pub(crate) fn unpause(&self) {
-        if lock(&self.paused).take().is_some() {
+    pub(crate) fn unpause(&self, pauser: Pauser) {
+        let mut paused = lock(&self.paused);
+        if paused.remove(&pauser).is_some() && paused.is_empty() {
             self.say("going on".into());
         }
     }
 
     pub(crate) fn is_paused(&self) -> bool {
-        lock(&self.paused).is_some()
+        !lock(&self.paused).is_empty()
     }
 }
 
@@ -107,4 +117,23 @@ impl Snapshot {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().expect("no thread panics with it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_ends_his_own_pause() {
+        let monitor = Monitor::default();
+        monitor.pause(Pauser::Archivist(0), "no room".into());
+        monitor.pause(Pauser::Archivist(0), "no room".into());
+        monitor.pause(Pauser::Network, "nobody there".into());
+        monitor.unpause(Pauser::Archivist(0));
+        monitor.unpause(Pauser::Archivist(1));
+        assert_eq!(monitor.snapshot().paused.as_deref(), Some("nobody there"));
+        monitor.unpause(Pauser::Network);
+        assert!(!monitor.is_paused());
+        assert_eq!(monitor.take_lines(), ["paused: no room", "paused: nobody there", "going on"]);
+    }
 }
