@@ -139,8 +139,16 @@ impl Page {
         Some(target)
     }
 
-    /// Retry-After, in seconds or as a date.
+    /// Whether the host has too much to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// Retry-After of a host that is busy, in seconds or as a date.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
+        if !self.is_busy() {
+            return None;
+        }
         let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             // More digits than a number has are a long time, too.

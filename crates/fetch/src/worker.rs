@@ -78,9 +78,32 @@ enum End {
     /// Its address has its share of requests already.
     Crowded,
     /// robots.txt came first.
-    Rules(Answer),
+    Rules(RulesAnswer),
     Answered(Box<Page>),
     Failed(Refusal),
+}
+
+/// What came of asking for a robots.txt.
+struct RulesAnswer {
+    answer: Answer,
+    /// How long who answered wants to be left in peace.
+    retry_after: Option<Duration>,
+}
+
+impl From<Answer> for RulesAnswer {
+    fn from(answer: Answer) -> RulesAnswer {
+        RulesAnswer { answer, retry_after: None }
+    }
+}
+
+/// What a host's queue gives.
+enum Next {
+    /// A link that may need a request.
+    Job(Job),
+    /// A link had its outcome at once.
+    Finished,
+    /// Nothing is left, or all that is left is under way.
+    Nothing,
 }
 
 /// A worker with its queues.
@@ -237,11 +260,11 @@ impl<'c> Worker<'c> {
     /// The next link that may be asked for now, its host claimed.
     fn next_request(&mut self) -> Option<(Box<str>, Job)> {
         let now = Instant::now();
-        if self.resumes_at > now || self.shared.monitor.is_paused() || self.backlog.is_full(self.shared.settings) {
+        if self.resumes_at > now || self.shared.monitor.is_paused() {
             return None;
         }
         while let Some(Reverse((at, ..))) = self.due.peek() {
-            if *at > now {
+            if *at > now || self.is_backlog_full() {
                 return None;
             }
             let Reverse((_, _, host)) = self.due.pop()?;
@@ -255,9 +278,17 @@ impl<'c> Worker<'c> {
     /// A host's turn: its next link that needs a request and may have it. Otherwise the host is put back, or is done.
     fn take_turn(&mut self, host: &str, now: Instant) -> Option<Job> {
         for _ in 0..LINKS_A_TURN {
-            let Some(job) = self.next_job(host) else {
-                self.drop_queue(host);
-                return None;
+            // A host that forbids everything may have millions of links, whose outcomes must not wait in memory.
+            if self.is_backlog_full() {
+                break;
+            }
+            let job = match self.next_job(host) {
+                Next::Job(job) => job,
+                Next::Finished => continue,
+                Next::Nothing => {
+                    self.drop_queue(host);
+                    return None;
+                }
             };
             let Some(job) = self.allowed(job) else { continue };
             match self.shared.hosts.claim(host, self.shared.shares(), now) {
@@ -296,30 +327,29 @@ impl<'c> Worker<'c> {
         self.put_back(host, Instant::now() + wait);
     }
 
-    fn next_job(&mut self, host: &str) -> Option<Job> {
-        loop {
-            let queue = self.queues.get_mut(host)?;
-            if let Some(job) = queue.first.pop_front() {
-                return Some(job);
-            }
-            if queue.again.len() < AGAIN_MAX
-                && let Some(mut cursor) = queue.own.take()
-            {
-                match self.next_undone(&mut cursor) {
-                    Ok(None) => {}
-                    Ok(Some((id, row))) => {
-                        let job = self.job(id, row);
-                        self.queue(host).own = Some(cursor);
-                        match job {
-                            Some(job) => return Some(job),
-                            None => continue,
-                        }
-                    }
-                    Err(error) => self.failure = Some(error),
-                }
-            }
-            return self.queues.get_mut(host)?.again.pop_front();
+    fn next_job(&mut self, host: &str) -> Next {
+        let queue = self.queue(host);
+        if let Some(job) = queue.first.pop_front() {
+            return Next::Job(job);
         }
+        if queue.again.len() < AGAIN_MAX
+            && let Some(mut cursor) = queue.own.take()
+        {
+            match self.next_undone(&mut cursor) {
+                Ok(None) => {}
+                Ok(Some((id, row))) => {
+                    let job = self.job(id, row);
+                    self.queue(host).own = Some(cursor);
+                    return job.map_or(Next::Finished, Next::Job);
+                }
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        self.queue(host).again.pop_front().map_or(Next::Nothing, Next::Job)
+    }
+
+    fn is_backlog_full(&self) -> bool {
+        self.backlog.is_full(self.shared.settings)
     }
 
     fn drop_queue(&mut self, host: &str) {
@@ -376,7 +406,7 @@ impl<'c> Worker<'c> {
                 self.shared.hosts.release(&host, now, Fault::Unknown);
                 self.crowded(host, job);
             }
-            End::Rules(answer) => self.answered_rules(host, job, answer, took),
+            End::Rules(rules) => self.answered_rules(host, job, rules, took),
             End::Failed(refusal) if refusal.is_own_fault => {
                 self.shared.hosts.release(&host, now, Fault::Unknown);
                 self.queue(&host).first.push_front(job);
@@ -404,7 +434,8 @@ impl<'c> Worker<'c> {
 
     /// An origin's rules are known now, unless they could not be read: then they are asked for again, and after the
     /// last try nothing is allowed there.
-    fn answered_rules(&mut self, host: Box<str>, mut job: Job, answer: Answer, took: Duration) {
+    fn answered_rules(&mut self, host: Box<str>, mut job: Job, rules: RulesAnswer, took: Duration) {
+        let RulesAnswer { answer, retry_after } = rules;
         let is_passing = match &answer {
             Answer::Unreachable(reason, _) => *reason != Reason::AddressRefused,
             Answer::Text(_) | Answer::Absent => false,
@@ -415,10 +446,10 @@ impl<'c> Worker<'c> {
             (true, 1) => Fault::One,
             (true, _) => Fault::Unknown,
         };
-        let mut rest = self.pause(took, None, None);
+        let mut rest = self.pause(took, None, retry_after);
         if !is_passing || job.tries >= self.shared.settings.tries_max {
             let rules = Rules::of(&answer);
-            rest = self.pause(took, Some(&rules), None);
+            rest = self.pause(took, Some(&rules), retry_after);
             self.shared.hosts.set_rules(&job.url, rules, Instant::now() + robots::BELIEVED_FOR);
             self.note(Note::Robots { origin: origin_of(&job.url).to_owned(), answer });
             job.tries = 0;
@@ -430,8 +461,8 @@ impl<'c> Worker<'c> {
     fn answered(&mut self, host: Box<str>, mut job: Job, page: Page) {
         self.recover();
         let rules = self.shared.rules(&job.url);
-        let is_busy = matches!(page.status.as_u16(), 429 | 503);
-        let retry_after = page.retry_after().filter(|_| is_busy);
+        let is_busy = page.is_busy();
+        let retry_after = page.retry_after();
         let rest = self.pause(page.took, rules.as_deref(), retry_after);
         let is_fault = page.status.is_server_error() || is_busy;
         self.shared.monitor.bytes.fetch_add(page.body.len() as u64, Relaxed);
@@ -580,8 +611,8 @@ async fn ask(shared: &Shared<'_>, client: Client, names: Names, host: Box<str>, 
 }
 
 /// An origin's robots.txt, redirects followed to wherever they lead. An error is this machine's own.
-async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &Url) -> Result<Answer, Refusal> {
-    let Ok(mut at) = url.join("/robots.txt") else { return Ok(Answer::Absent) };
+async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &Url) -> Result<RulesAnswer, Refusal> {
+    let Ok(mut at) = url.join("/robots.txt") else { return Ok(Answer::Absent.into()) };
     // RFC 9309 asks for at least five redirects, which may lead to other hosts.
     for hop in 0..=5 {
         if hop > 0 && host_of(&at) == host_of(url) {
@@ -589,28 +620,39 @@ async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &U
         }
         let page = match ask_robots_at(shared, client, names, url, &at).await {
             Err(refusal) if refusal.is_own_fault => return Err(refusal),
-            Err(refusal) => return Ok(Answer::Unreachable(refusal.reason, refusal.detail)),
+            Err(refusal) => return Ok(Answer::Unreachable(refusal.reason, refusal.detail).into()),
             Ok(page) => page,
         };
         let status = page.status.as_u16();
         match status {
-            200..=299 => {
-                // Asked for as it is; some servers compress all the same.
-                return Ok(match warc::http::decode(&page.body, page.coding(), exchange::ROBOTS_MAX_BYTES) {
-                    Ok(plain) => Answer::Text(plain.unwrap_or(page.body)),
-                    Err(error) => Answer::Unreachable(Reason::RobotsDisallowed, error.to_string()),
-                });
+            200..=299 => return Ok(rules_text(page).into()),
+            429 | 500.. => {
+                let answer = Answer::Unreachable(Reason::RobotsDisallowed, format!("status {status}"));
+                return Ok(RulesAnswer { answer, retry_after: page.retry_after() });
             }
-            429 | 500.. => return Ok(Answer::Unreachable(Reason::RobotsDisallowed, format!("status {status}"))),
             300..=399 => {}
-            _ => return Ok(Answer::Absent),
+            _ => return Ok(Answer::Absent.into()),
         }
         match page.target() {
             Some(next) => at = next,
-            None => return Ok(Answer::Absent),
+            None => return Ok(Answer::Absent.into()),
         }
     }
-    Ok(Answer::Absent)
+    Ok(Answer::Absent.into())
+}
+
+/// The text of a robots.txt that came: its first half mebibyte, decoded, if no part of that is missing.
+fn rules_text(page: Page) -> Answer {
+    if let Some(cut) = page.cut {
+        // What is behind the break may forbid what is before it allows.
+        let reason = if cut == exchange::Cut::Time { Reason::TimedOut } else { Reason::HttpFault };
+        return Answer::Unreachable(reason, "it broke off".into());
+    }
+    // Asked for as it is; some servers compress all the same.
+    match warc::http::decode_start(&page.body, page.coding(), exchange::ROBOTS_MAX_BYTES) {
+        Ok(plain) => Answer::Text(plain.unwrap_or(page.body)),
+        Err(error) => Answer::Unreachable(Reason::RobotsDisallowed, error.to_string()),
+    }
 }
 
 /// One hop on the way to a robots.txt. Another host is claimed for it, and left its pause; whoever waits for it too
@@ -643,7 +685,9 @@ async fn ask_robots_at(
     };
     let page = page.await;
     if let Some(other) = &other {
-        shared.hosts.release(other, Instant::now() + shared.settings.delay(), Fault::Unknown);
+        let retry_after = page.as_ref().ok().and_then(Page::retry_after).unwrap_or_default();
+        let rest = shared.settings.delay().max(retry_after.min(shared.settings.delay_max()));
+        shared.hosts.release(other, Instant::now() + rest, Fault::Unknown);
     }
     page
 }

@@ -114,13 +114,32 @@ impl Response {
 ///
 /// Archives often hold decoded bodies under the header of the coded one, so the bytes decide first.
 pub fn decode(bytes: &[u8], coding: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
+    let plain = decode_start(bytes, coding, limit_bytes.saturating_add(1))?;
+    if plain.as_ref().is_some_and(|plain| plain.len() as u64 > limit_bytes) {
+        return Err(BodyError::TooLarge { limit_bytes });
+    }
+    Ok(plain)
+}
+
+/// As [`decode`], but of a body that is longer the first `limit_bytes`.
+pub fn decode_start(bytes: &[u8], coding: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
     let coding = coding.to_ascii_lowercase();
-    let reader: Box<dyn Read> = match (coding.as_str(), bytes) {
+    let Some(reader) = decoder(bytes, &coding)? else { return Ok(None) };
+    let mut plain = Vec::new();
+    match reader.take(limit_bytes).read_to_end(&mut plain) {
+        Err(source) if plain.is_empty() => Err(BodyError::Damaged { coding, source }),
+        _ => Ok(Some(plain)),
+    }
+}
+
+/// Undoes a content coding; none when the bytes are plain already.
+fn decoder<'b>(bytes: &'b [u8], coding: &str) -> Result<Option<Box<dyn Read + 'b>>, BodyError> {
+    let reader: Box<dyn Read> = match (coding, bytes) {
         ("" | "identity" | "none", _) | (_, []) => return Ok(None),
         ("gzip" | "x-gzip", [0x1f, 0x8b, ..]) => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
         ("zstd", [0x28, 0xb5, 0x2f, 0xfd, ..]) => {
             let decoder = zstd::Decoder::with_buffer(bytes);
-            Box::new(decoder.map_err(|source| BodyError::Damaged { coding: coding.clone(), source })?)
+            Box::new(decoder.map_err(|source| BodyError::Damaged { coding: coding.to_owned(), source })?)
         }
         ("gzip" | "x-gzip" | "zstd", _) => return Ok(None),
         ("deflate", [head, ..]) if head & 0x0f == 8 => Box::new(flate2::bufread::ZlibDecoder::new(bytes)),
@@ -129,17 +148,9 @@ pub fn decode(bytes: &[u8], coding: &str, limit_bytes: u64) -> Result<Option<Vec
         ("br", _) if looks_like_text(bytes) => return Ok(None),
         ("br", _) => Box::new(brotli_decompressor::Decompressor::new(bytes, 1 << 14)),
         _ if looks_like_text(bytes) => return Ok(None),
-        _ => return Err(BodyError::UnknownCoding { coding }),
+        _ => return Err(BodyError::UnknownCoding { coding: coding.to_owned() }),
     };
-    let mut plain = Vec::new();
-    let result = reader.take(limit_bytes + 1).read_to_end(&mut plain);
-    if plain.len() as u64 > limit_bytes {
-        return Err(BodyError::TooLarge { limit_bytes });
-    }
-    match result {
-        Err(source) if plain.is_empty() => Err(BodyError::Damaged { coding, source }),
-        _ => Ok(Some(plain)),
-    }
+    Ok(Some(reader))
 }
 
 fn looks_like_text(bytes: &[u8]) -> bool {
@@ -211,6 +222,9 @@ mod tests {
         let message = [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n".as_slice(), &gzip(&[0; 1 << 20])].concat();
         let response = Response::parse(&message).unwrap();
         assert!(matches!(response.body(&message, 1000), Err(BodyError::TooLarge { limit_bytes: 1000 })));
+        // Whoever wants only its start gets that.
+        let start = decode_start(&message[response.body_start..], "gzip", 1000).unwrap().unwrap();
+        assert_eq!(start, [0; 1000]);
     }
 
     #[test]
