@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -13,14 +14,51 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// The real data beside the checkout; prints why a test is skipped when there is none.
+/// What becomes of a test that lacks something which `.ci/run` sees to: `deny` makes its skip a failure.
+const SKIP: &str = "WEBTEXT_TESTS_SKIP";
+
+/// Says why a test, or a part of it, is skipped: past the harness, which keeps what a passing test prints to itself.
+///
+/// # Panics
+/// Where `WEBTEXT_TESTS_SKIP=deny` says that nothing may be missing.
+pub fn skip(test: &str, why: impl std::fmt::Display) {
+    tell(&format!("skipped: {test}: {why}"));
+    assert!(std::env::var(SKIP).as_deref() != Ok("deny"), "{test}: {why}, and {SKIP}=deny");
+}
+
+/// A line on standard error that no harness keeps to itself.
+fn tell(line: &str) {
+    // Without an error output nobody is there to be told.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// The real data beside the checkout; prints why a test is skipped when there is none, as is the rule in CI.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let data = root().parent().unwrap().join("shared/data");
     if data.is_dir() {
         return Some(data);
     }
-    eprintln!("skipped: {test}: there is no {}", data.display());
+    tell(&format!("skipped: {test}: there is no {}", data.display()));
     None
+}
+
+/// Runs a test again inside a namespace, by this command.
+///
+/// Skips where no namespace can be made (it takes root or user namespaces, `unshare` and `ip`).
+pub fn run_inside(test: &str, command: &mut Command) {
+    let output = match command.args(["--exact", test, "--nocapture"]).output() {
+        Ok(output) => output,
+        Err(error) => return skip(test, format!("unshare: {error}")),
+    };
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+    if !text.contains("running 1 test") {
+        return skip(test, format!("no network namespace here: {text}"));
+    }
+    assert!(output.status.success(), "{text}");
+    for line in text.lines().filter(|line| line.starts_with("skipped: ")) {
+        tell(line);
+    }
+    eprint!("{text}");
 }
 
 /// A binary of the workspace, built as the tests are.

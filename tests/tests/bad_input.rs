@@ -189,7 +189,7 @@ fn a_full_disk_is_named_and_the_run_goes_on_when_there_is_room() {
     fs::create_dir_all(&disk).unwrap();
     let mount = |options: &str| Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&disk).output();
     if !mount("size=200k").is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: a_full_disk: no tmpfs can be mounted here");
+        webtext_tests::skip("a_full_disk", "no tmpfs can be mounted here");
         return;
     }
     let run = disk.join("run");

@@ -314,7 +314,7 @@ impl Nginx {
             Command::new(name).arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success())
         });
         let Some(program) = program else {
-            eprintln!("skipped: {test}: there is no nginx here");
+            webtext_tests::skip(test, "there is no nginx here");
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -452,7 +452,7 @@ fn each_link_gets_its_page_or_a_reason() {
 
     // Other readers find the archives sound.
     match std::env::var_os("WEBTEXT_PEERS") {
-        None => eprintln!("skipped: WEBTEXT_PEERS names no Python with warcio and fastwarc"),
+        None => webtext_tests::skip("the archives", "WEBTEXT_PEERS names no Python with warcio and fastwarc"),
         Some(python) => {
             // warcio ends the process by itself, with 0 when all digests fit.
             let code = "import sys\nfrom warcio.cli import main\ntry:\n main(['check', sys.argv[1]])\n\

@@ -31,26 +31,14 @@ fn inside_namespace(test: &str) -> bool {
     hosts += "127.0.0.1 inward.example\n10.0.0.1 private.example\n";
     std::fs::write(folder.path().join("hosts"), hosts).unwrap();
     let script = "ip link set lo up && ip addr add 93.184.216.34/32 dev lo && mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
-    let output = Command::new("unshare")
+    let mut command = Command::new("unshare");
+    command
         .args(["--map-root-user", "--net", "--mount", "sh", "-c", script, "sh"])
         .arg(folder.path().join("hosts"))
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
-        .env("WEBTEXT_TEST_BINARY", web::webtext())
-        .output();
-    match output {
-        Err(error) => eprintln!("skipped: {test}: unshare: {error}"),
-        Ok(output) => {
-            let text =
-                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            if !text.contains("running 1 test") {
-                eprintln!("skipped: {test}: no network namespace here: {text}");
-            } else {
-                assert!(output.status.success(), "{text}");
-            }
-        }
-    }
+        .env("WEBTEXT_TEST_BINARY", web::webtext());
+    webtext_tests::run_inside(test, &mut command);
     false
 }
 
@@ -234,6 +222,23 @@ fn a_scripted_web_is_fetched_politely() {
     let text = check(Command::new(&binary).arg("extract").args(archives(&out)), 0);
     let pages = EXPECTED.iter().filter(|(_, verdict)| verdict.is_none()).count();
     assert_eq!(String::from_utf8_lossy(&text.stdout).matches("The ferry leaves at noon").count(), pages);
+}
+
+#[test]
+fn a_skip_is_told_and_can_be_denied() {
+    const TEST: &str = "a_skip_is_told_and_can_be_denied";
+    const LACKS: &str = "WEBTEXT_TEST_LACKS_SOMETHING";
+    if std::env::var_os(LACKS).is_some() {
+        return webtext_tests::skip(TEST, "something is not there");
+    }
+    for (may_skip, succeeds) in [("allow", true), ("deny", false)] {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let output = again.args(["--exact", TEST]).env(LACKS, "1").env("WEBTEXT_TESTS_SKIP", may_skip).output().unwrap();
+        assert_eq!(output.status.success(), succeeds, "{may_skip}");
+        // The harness keeps what a passing test prints to itself; this gets past it.
+        let told = webtext_tests::stderr(&output);
+        assert!(told.contains(&format!("skipped: {TEST}: something is not there")), "{may_skip}: {told}");
+    }
 }
 
 /// A folder with a table of links, and the command that fetches them into `out`.

@@ -16,9 +16,8 @@ fn python(test: &str) -> Option<Command> {
     match std::env::var_os("WEBTEXT_PEERS") {
         Some(python) => Some(Command::new(python)),
         None => {
-            eprintln!(
-                "skipped: {test}: WEBTEXT_PEERS names no Python with tiktoken, tokenizers, rustbpe, warcio and fastwarc"
-            );
+            let why = "WEBTEXT_PEERS names no Python with tiktoken, tokenizers, rustbpe, warcio and fastwarc";
+            webtext_tests::skip(test, why);
             None
         }
     }

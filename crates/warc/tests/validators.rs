@@ -17,10 +17,16 @@ use warc::{
 const RESPONSE: &str = "application/http;msgtype=response";
 const FILENAME: &str = "pages.warc.gz";
 
+/// Says why a test is skipped, past the harness; `WEBTEXT_TESTS_SKIP=deny`, as in `.ci/run`, makes it a failure.
+fn skip(test: &str, why: &str) {
+    std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes()).unwrap();
+    assert!(std::env::var("WEBTEXT_TESTS_SKIP").as_deref() != Ok("deny"), "{test}: {why}");
+}
+
 /// The folder of the peers' commands.
 fn peers(test: &str) -> Option<PathBuf> {
     let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        eprintln!("skipped: {test}: WEBTEXT_PEERS names no Python with warcio and fastwarc");
+        skip(test, "WEBTEXT_PEERS names no Python with warcio and fastwarc");
         return None;
     };
     Some(PathBuf::from(python).parent().unwrap().to_path_buf())
@@ -179,8 +185,7 @@ fn every_kind(level: u32) -> Archive {
 fn check_index(peers: &Path, path: &Path, archive: &Archive) {
     let indexer = peers.join("cdxj-indexer");
     if !indexer.is_file() {
-        eprintln!("skipped: the index: there is no {}", indexer.display());
-        return;
+        return skip("the index", &format!("there is no {}", indexer.display()));
     }
     let mut index = Vec::new();
     write_sorted(&archive.entries, &mut index).unwrap();

@@ -410,8 +410,7 @@ fn seek_some(out: &Path, outcomes: &BTreeMap<String, Outcome>, pages: &BTreeMap<
 /// Lets warcio and FastWARC check every archive; without a Python that has them (`WEBTEXT_PEERS`), says so.
 pub fn check_with_peers(test: &str, out: &Path) {
     let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        eprintln!("skipped: {test}: the part with warcio and fastwarc: WEBTEXT_PEERS names no Python that has them");
-        return;
+        return crate::skip(test, "the part with warcio and fastwarc: WEBTEXT_PEERS names no Python that has them");
     };
     let tools = Path::new(&python).parent().unwrap();
     let archives: Vec<PathBuf> =

@@ -66,27 +66,13 @@ pub fn webtext() -> PathBuf {
 
 /// Starts this test again inside a namespace; `true` when this process is already inside.
 ///
-/// Skips with a printed reason where no namespace can be made (it takes root or user namespaces, `unshare`
-/// and `ip`).
+/// Skips with a printed reason where no namespace can be made ([`crate::run_inside`]).
 pub fn inside_namespace(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
     let folder = tempfile::tempdir().unwrap();
-    let output = match in_namespace(folder.path()).args(["--exact", test, "--nocapture"]).output() {
-        Ok(output) => output,
-        Err(error) => {
-            eprintln!("skipped: {test}: unshare: {error}");
-            return false;
-        }
-    };
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if text.contains("running 1 test") {
-        assert!(output.status.success(), "{text}");
-        eprint!("{text}");
-    } else {
-        eprintln!("skipped: {test}: no network namespace here: {text}");
-    }
+    crate::run_inside(test, &mut in_namespace(folder.path()));
     false
 }
 
