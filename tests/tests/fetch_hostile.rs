@@ -808,6 +808,15 @@ fn rules_and_opt_outs() {
         robots("circle", KeptOr(&["robots_disallowed"]), |_| redirect("/robots.txt")),
         robots("moved", DISALLOWED, |_| redirect("http://disallowed.example/robots.txt")),
         robots("moved-to-missing", KeptOr(&["robots_disallowed"]), |_| redirect("http://no.such.example/robots.txt")),
+        // What is missing of it may forbid the page.
+        robots("broken-off", Dropped("http_fault"), |_| {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+            vec![Step::Send([head, "User-agent: *\nAllow: /\n"].concat().into())]
+        }),
+        robots("gzipped-large", Kept, move |_| coded("gzip", &gzip(padded(900 << 10, "Disallow: /page").as_bytes()))),
+        robots("gzipped-late", DISALLOWED, move |_| {
+            coded("gzip", &gzip(padded(400 << 10, "Disallow: /page").as_bytes()))
+        }),
         robots("gzipped", DISALLOWED, |_| coded("gzip", &gzip(b"User-agent: *\nDisallow: /\n"))),
     ];
     // A hop is subject to the rules of the host it leads to.
