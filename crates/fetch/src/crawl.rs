@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ledger::Outcome;
+use ledger::{Outcome, Reason};
 use ledger::sort::Sorter;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -180,7 +180,7 @@ impl Fetcher {
                         Happened::Done { id, outcome, stored } => {
                             if is_same_list {
                                 before.done.insert(id);
-                            } else {
+                            } else if is_of_any_list(&outcome) {
                                 keys.insert(xxh3_64(outcome.key.as_bytes()));
                             }
                             if let Some(stored) = &stored {
@@ -226,6 +226,11 @@ impl Fetcher {
         let rest = Duration::from_millis(until_unix_ms.saturating_sub(unix_ms())).min(self.settings.delay_max());
         self.hosts.restore(host, Instant::now() + rest, faults_in_a_row);
     }
+}
+
+/// Whether an outcome holds for its link in other lists, too; a share of pages is that of one list.
+fn is_of_any_list(outcome: &Outcome) -> bool {
+    outcome.verdict != Some(Reason::OverBudget)
 }
 
 /// After the list of links has changed: which of them have an outcome.
@@ -288,6 +293,8 @@ pub fn outcomes(
                     Happened::Done { id, outcome, .. } => {
                         let is_new = if is_same_list {
                             seen.insert(id)
+                        } else if !is_of_any_list(&outcome) {
+                            false
                         } else {
                             // Of a list that has changed since: by its key, if it is asked for at all.
                             let ids = match &wanted {

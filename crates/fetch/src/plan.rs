@@ -20,7 +20,7 @@ pub struct Plan {
     pub over_budget: u64,
     /// Hosts.
     pub hosts: usize,
-    /// The hosts with the most links, and how many each has.
+    /// The hosts with the most links that would be asked for, and how many each has.
     pub longest: Vec<(String, u64)>,
     /// The critical path in seconds: the host with the most links, one request after another.
     pub critical_path_s: u64,
@@ -35,21 +35,23 @@ pub fn plan(frontier: &Frontier, settings: &Settings) -> Result<Plan, FetchError
     let a_page_s = (settings.delay() + ANSWER).as_secs_f64();
     // robots.txt is one request more.
     let path_s = |links: u64| ((links + 1) as f64 * a_page_s).ceil() as u64;
-    let mut over_budget = 0;
+    let mut longest = Longest::default();
+    let (mut pages, mut over_budget) = (0, 0);
+    // Rows lie host by host.
     for row in frontier.rows() {
-        over_budget += u64::from(row.map_err(FetchError::from_ledger)?.1.is_over);
-    }
-    let mut longest = Vec::new();
-    for &site in frontier.sites().iter().take(LONGEST) {
-        if let Some(row) = frontier.cursor(site).next() {
-            longest.push((row.map_err(FetchError::from_ledger)?.1.host, site.links));
+        let (_, row) = row.map_err(FetchError::from_ledger)?;
+        over_budget += u64::from(row.is_over);
+        if !row.is_over {
+            pages += 1;
+            longest.count(row.host);
         }
     }
+    let longest = longest.finish();
     let most = longest.first().map_or(0, |(_, links)| *links);
-    let requests = frontier.links() - over_budget + frontier.hosts() as u64;
+    let requests = pages + frontier.hosts() as u64;
     let at_once = settings.hosts_at_once.min(frontier.hosts().max(1)) as f64;
     Ok(Plan {
-        pages: frontier.links() - over_budget,
+        pages,
         over_budget,
         hosts: frontier.hosts(),
         critical_path_s: path_s(most),
@@ -61,4 +63,37 @@ pub fn plan(frontier: &Frontier, settings: &Settings) -> Result<Plan, FetchError
             .collect(),
         longest,
     })
+}
+
+/// The hosts with the most pages, of hosts that come one after the other.
+#[derive(Default)]
+struct Longest {
+    host: String,
+    pages: u64,
+    found: Vec<(String, u64)>,
+}
+
+impl Longest {
+    fn count(&mut self, host: String) {
+        if host != self.host {
+            self.end_host();
+            self.host = host;
+        }
+        self.pages += 1;
+    }
+
+    fn end_host(&mut self) {
+        let (host, pages) = (std::mem::take(&mut self.host), std::mem::take(&mut self.pages));
+        let is_among = self.found.len() < LONGEST || self.found.last().is_some_and(|(_, least)| pages > *least);
+        if pages > 0 && is_among {
+            self.found.push((host, pages));
+            self.found.sort_by_key(|(_, pages)| std::cmp::Reverse(*pages));
+            self.found.truncate(LONGEST);
+        }
+    }
+
+    fn finish(mut self) -> Vec<(String, u64)> {
+        self.end_host();
+        self.found
+    }
 }
