@@ -614,6 +614,56 @@ fn budgets_end_a_run_and_the_next_goes_on() {
 }
 
 #[test]
+fn a_damaged_journal_costs_no_archive() {
+    const TEST: &str = "a_damaged_journal_costs_no_archive";
+    if !inside_namespace(TEST) {
+        return;
+    }
+    let web = Web::builder().start(|request| {
+        if request.is_robots() {
+            return respond("404 Not Found", "", b"");
+        }
+        page(&noise(xxh(&request.path), 5_000))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::new(&web, folder.path(), &urls(10, 10))
+        .flag("--delay-ms", 20)
+        .flag("--threads", 1)
+        .flag("--group-pages", 4)
+        .flag("--warc-max-bytes", 20_000);
+    client.complete();
+    let before = webtext_tests::files(&client.out());
+    assert!(before.keys().filter(|name| name.ends_with(".warc.gz")).count() > 5);
+    let path = client.out().join("journal-00.log");
+    let journal = before["journal-00.log"].clone();
+    let mut frames = vec![8];
+    while *frames.last().unwrap() < journal.len() {
+        let at = *frames.last().unwrap();
+        frames.push(at + 12 + u32::from_le_bytes(journal[at..at + 4].try_into().unwrap()) as usize);
+    }
+    let middle = frames[frames.len() / 2];
+    let mut changed = journal.clone();
+    changed[middle + 20] ^= 1;
+    // A length that leads behind the file's end looks like a frame that a kill has cut off, and so does a cut.
+    let mut too_long = journal.clone();
+    too_long[middle + 3] = 0x3f;
+    let of_another_version = [b"WTFETCH0", &journal[8..]].concat();
+    let cut = journal[..middle].to_vec();
+    for (what, damaged) in [("bit", changed), ("length", too_long), ("version", of_another_version), ("cut", cut)] {
+        std::fs::write(&path, &damaged).unwrap();
+        let ended = client.run();
+        assert_eq!(ended.code, Some(1), "{what}: {ended:?}");
+        assert!(ended.stderr.contains("is damaged") && ended.stderr.contains("hint: "), "{what}: {}", ended.stderr);
+        let mut after = webtext_tests::files(&client.out());
+        assert_eq!(after.insert("journal-00.log".into(), journal.clone()), Some(damaged), "{what}");
+        assert!(after == before, "{what}");
+    }
+    std::fs::write(&path, &journal).unwrap();
+    client.complete();
+    assert!(webtext_tests::files(&client.out()) == before);
+}
+
+#[test]
 fn a_domain_has_a_share_and_a_plan_asks_nobody() {
     const TEST: &str = "a_domain_has_a_share_and_a_plan_asks_nobody";
     if !inside_namespace(TEST) {

@@ -210,6 +210,7 @@ impl<'c> Archivist<'c> {
         stop: &'c (dyn Fn() -> bool + Sync),
         left: Left,
     ) -> Result<Archivist<'c>, FetchError> {
+        check_left(place, worker, &left)?;
         let path = place.journal(worker);
         let journal =
             FrameWriter::open(&path, &journal::MAGIC, left.journal_len_bytes).map_err(FetchError::at("open", &path))?;
@@ -388,6 +389,9 @@ impl<'c> Archivist<'c> {
         ledger::atomic::write(&cdxj, &lines).map_err(FetchError::from_ledger)?;
         let (open, sealed) = (self.place.open_warc(worker, number), self.place.warc(worker, number));
         if open.exists() {
+            if sealed.exists() {
+                return Err(FetchError::Damaged { path: sealed, what: "nobody but this call should make it".into() });
+            }
             let renamed = fs::rename(&open, &sealed).and_then(|()| File::open(&self.place.archive)?.sync_all());
             renamed.map_err(FetchError::at("rename", &open))?;
         }
@@ -548,6 +552,26 @@ impl<'c> Archivist<'c> {
             origins.push((digest, origin.clone()));
         }
         Ok((stored, origin))
+    }
+}
+
+/// Looks, before anything is cut, whether a worker's archives are those that its journal tells of: a journal that has
+/// lost its end must not lead to archives being written anew.
+fn check_left(place: &Place, worker: u32, left: &Left) -> Result<(), FetchError> {
+    let unknown = |path: PathBuf, what: String| Err(FetchError::Damaged { path, what });
+    for path in [place.warc(worker, left.number + 1), place.open_warc(worker, left.number + 1)] {
+        if path.exists() {
+            return unknown(path, "the journal does not tell of it, and has lost its end".into());
+        }
+    }
+    let sealed = place.warc(worker, left.number);
+    match fs::metadata(&sealed) {
+        Ok(found) if found.len() != left.warc_len_bytes => {
+            let (len_bytes, known) = (found.len(), left.warc_len_bytes);
+            unknown(sealed, format!("it has {len_bytes} bytes, and the journal tells of {known}"))
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FetchError::at("look at", &sealed)(error)),
+        _ => Ok(()),
     }
 }
 

@@ -162,12 +162,12 @@ impl Fetcher {
             if !path.exists() {
                 break;
             }
-            let io = |source| FetchError::at("read", &path)(source);
-            let mut groups = Groups::open(&path, &journal::MAGIC).map_err(io)?;
+            let io = FetchError::of_journal(&path);
+            let mut groups = Groups::open(&path, &journal::MAGIC).map_err(&io)?;
             let mut left = Left::default();
             let mut is_same_list = false;
             for group in &mut groups {
-                let (offset, group) = group.map_err(io)?;
+                let (offset, group) = group.map_err(&io)?;
                 for entry in group {
                     match entry {
                         Happened::Head { settings, frontier: of } => {
@@ -283,10 +283,10 @@ pub fn outcomes(
         if !path.exists() {
             break;
         }
-        let io = |source| FetchError::at("read", &path)(source);
+        let io = FetchError::of_journal(&path);
         let mut is_same_list = false;
-        for group in Groups::open(&path, &journal::MAGIC).map_err(io)? {
-            let (_, group) = group.map_err(io)?;
+        for group in Groups::open(&path, &journal::MAGIC).map_err(&io)? {
+            let (_, group) = group.map_err(&io)?;
             for entry in group {
                 match entry {
                     Happened::Head { frontier: of, .. } => is_same_list = of == frontier.checksum(),

@@ -52,6 +52,26 @@ impl FetchError {
         move |source| FetchError::Io { action, path, source }
     }
 
+    /// What a journal cannot be read for.
+    pub(crate) fn of_journal(path: &Path) -> impl Fn(io::Error) -> FetchError + use<'_> {
+        move |source| match source.kind() {
+            io::ErrorKind::InvalidData => FetchError::Damaged { path: path.into(), what: source.to_string() },
+            _ => FetchError::at("read", path)(source),
+        }
+    }
+
+    /// The `hint:` to print under this error, where there is something the user can do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            FetchError::Damaged { .. } => Some(
+                "the disk may be failing; archives that are closed can be used as they are, and the links fetched anew into another folder",
+            ),
+            FetchError::OtherSettings { .. } => Some("say the same limits, or fetch into another folder"),
+            FetchError::Ledger(error) => error.hint(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn from_ledger(error: ledger::Error) -> FetchError {
         match error {
             ledger::Error::Io { action, path, source } => FetchError::Io { action, path, source },

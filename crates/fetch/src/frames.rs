@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Whatever a frame speaks of is written and synced before it; so the last whole frame names nothing that is missing.
-//! What stands behind it is cut off.
+//! Each frame is synced before the next: a kill or a power cut can spoil the last one alone, which is then cut off. A
+//! spoilt frame with others behind it is no kill's doing, and an error.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -24,6 +25,14 @@ pub(crate) type Magic = [u8; 8];
 /// Longest payload that is believed; groups end long before.
 const PAYLOAD_MAX_BYTES: u32 = 1 << 30;
 const HEAD_BYTES: usize = 12;
+
+/// A file of frames is not as it was written.
+#[derive(Debug, thiserror::Error)]
+#[error("what stands at byte {offset} is not what was written there, and {behind} bytes follow it")]
+struct Spoilt {
+    offset: u64,
+    behind: u64,
+}
 
 /// A file of frames that grows.
 pub(crate) struct FrameWriter {
@@ -66,25 +75,35 @@ impl FrameWriter {
     }
 }
 
-/// The frames of a file, up to the first that is not whole; none where there is no file.
+/// The frames of a file, up to a last one that is not whole; none where there is no file.
 pub(crate) struct FrameReader<T> {
     reader: Option<BufReader<File>>,
+    len_bytes: u64,
     end: u64,
     content: PhantomData<T>,
 }
 
 impl<T: DeserializeOwned> FrameReader<T> {
     pub(crate) fn open(path: &Path, magic: &Magic) -> io::Result<FrameReader<T>> {
-        let mut frames = FrameReader { reader: None, end: 0, content: PhantomData };
-        let mut reader = match File::open(path) {
+        let mut frames = FrameReader { reader: None, len_bytes: 0, end: 0, content: PhantomData };
+        let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(frames),
-            other => BufReader::with_capacity(1 << 18, other?),
+            other => other?,
         };
+        frames.len_bytes = file.metadata()?.len();
+        let mut reader = BufReader::with_capacity(1 << 18, file);
         let mut found = Magic::default();
-        if read_whole(&mut reader, &mut found)? && found == *magic {
-            frames.end = magic.len() as u64;
-            frames.reader = Some(reader);
+        if !read_whole(&mut reader, &mut found)? {
+            return Ok(frames);
         }
+        frames.reader = Some(reader);
+        if found != *magic {
+            // Of another version, or no such file at all.
+            frames.ends_spoilt(magic.len() as u64)?;
+            frames.reader = None;
+            return Ok(frames);
+        }
+        frames.end = magic.len() as u64;
         Ok(frames)
     }
 
@@ -100,28 +119,42 @@ impl<T: DeserializeOwned> FrameReader<T> {
             return Ok(None);
         }
         let (len, checksum) = parse_head(&head);
-        if len > PAYLOAD_MAX_BYTES {
+        let frame_end = self.end + HEAD_BYTES as u64 + u64::from(len);
+        if frame_end > self.len_bytes {
             return Ok(None);
         }
         let mut payload = Vec::new();
-        reader.take(len.into()).read_to_end(&mut payload)?;
-        if payload.len() != len as usize || xxh3_64(&payload) != checksum {
-            return Ok(None);
-        }
-        let Ok(content) = postcard::from_bytes(&payload) else { return Ok(None) };
+        reader.take(len.min(PAYLOAD_MAX_BYTES).into()).read_to_end(&mut payload)?;
+        let content = if xxh3_64(&payload) == checksum { postcard::from_bytes(&payload).ok() } else { None };
+        let Some(content) = content else { return self.ends_spoilt(frame_end).map(|()| None) };
         let offset = self.end;
-        self.end += (HEAD_BYTES + payload.len()) as u64;
+        self.end = frame_end;
         Ok(Some((offset, content)))
+    }
+
+    /// What stands at the end is spoilt, up to `to`. That a kill has done so is an error unless nothing follows; a
+    /// power cut may leave a tail of zeros.
+    fn ends_spoilt(&mut self, to: u64) -> io::Result<()> {
+        let behind = self.len_bytes.saturating_sub(to);
+        let Some(reader) = self.reader.as_mut().filter(|_| behind > 0) else { return Ok(()) };
+        reader.seek(SeekFrom::Start(self.end))?;
+        for byte in reader.bytes() {
+            if byte? != 0 {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, Spoilt { offset: self.end, behind }));
+            }
+        }
+        Ok(())
     }
 }
 
-/// Errors are those of the disk; a frame that is cut off or damaged ends the file. With each frame comes its offset.
+/// Errors are those of the disk, and of kind `InvalidData` a spoilt frame with others behind it. With each frame comes
+/// its offset.
 impl<T: DeserializeOwned> Iterator for FrameReader<T> {
     type Item = io::Result<(u64, T)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.read().transpose();
-        if next.is_none() {
+        if !matches!(next, Some(Ok(_))) {
             self.reader = None;
         }
         next
@@ -170,14 +203,18 @@ mod tests {
     }
 
     fn words(path: &Path) -> (Vec<String>, u64) {
-        let mut reader = FrameReader::<Vec<String>>::open(path, &MAGIC).unwrap();
+        try_words(path).unwrap()
+    }
+
+    fn try_words(path: &Path) -> io::Result<(Vec<String>, u64)> {
+        let mut reader = FrameReader::<Vec<String>>::open(path, &MAGIC)?;
         let mut words = Vec::new();
         for frame in &mut reader {
-            let (offset, content) = frame.unwrap();
+            let (offset, content) = frame?;
             assert_eq!(frame_at::<Vec<String>>(&File::open(path).unwrap(), offset).unwrap(), content);
             words.extend(content);
         }
-        (words, reader.end())
+        Ok((words, reader.end()))
     }
 
     #[test]
@@ -203,16 +240,35 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_byte_ends_the_file() {
+    fn a_damaged_byte_is_an_error_unless_it_is_in_the_last_frame() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("frames");
-        write(&path, &[&["a"], &["b"]]);
+        let ends = write(&path, &[&["a"], &["b"]]);
         let whole = std::fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
-            bytes[at] ^= 0x40;
+            bytes[at] ^= 0x01;
             std::fs::write(&path, &bytes).unwrap();
-            assert!(words(&path).0.len() < 2, "byte {at}");
+            match try_words(&path) {
+                Ok((words, _)) => assert!(at as u64 >= ends[0] && words == ["a"], "byte {at}: {words:?}"),
+                Err(error) => {
+                    assert!((at as u64) < ends[0], "byte {at}");
+                    assert_eq!(error.kind(), io::ErrorKind::InvalidData, "byte {at}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn a_tail_of_zeros_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frames");
+        let ends = write(&path, &[&["a"]]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.resize(bytes.len() + 100, 0);
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(words(&path), (vec!["a".to_owned()], ends[0]));
+        std::fs::write(&path, [0; 100]).unwrap();
+        assert_eq!(words(&path), (vec![], 0));
     }
 }

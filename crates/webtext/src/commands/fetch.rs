@@ -239,10 +239,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         print_plan(&fetch::plan(&frontier, &settings)?, &settings, arguments.json)?;
         return Ok(Ending::Complete);
     }
-    let fetcher = Fetcher::new(settings).map_err(|error| match error {
-        FetchError::Settings(what) => Usage(what).into(),
-        other => anyhow::Error::from(other),
-    })?;
+    let fetcher = Fetcher::new(settings).map_err(in_words)?;
     let _lock = lock(&arguments.output)?;
     let frontier = frontier(arguments, fetcher.settings())?;
     allow_many_files();
@@ -259,12 +256,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         view.watch(&monitor, &|| fetching.is_finished());
         fetching.join().expect("the fetcher does not panic")
     });
-    let ended = ended.map_err(|error| match error {
-        FetchError::OtherSettings { .. } => {
-            Usage(format!("{error}; say the same limits, or fetch into another folder")).into()
-        }
-        other => anyhow::Error::from(other),
-    })?;
+    let ended = ended.map_err(in_words)?;
     let left = frontier.links() - monitor.snapshot().done;
     if ended == Ended::Complete {
         let counts = write_tables(&frontier, &place, &arguments.output)?;
@@ -278,6 +270,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         eprintln!("{left} links are left; run the same command again to go on");
     }
     if ended == Ended::Stopped { Err(pipeline::Interrupted.into()) } else { Ok(Ending::Complete) }
+}
+
+/// Gives errors the form by which the binary chooses its exit code, and their hint.
+fn in_words(error: FetchError) -> anyhow::Error {
+    let hint = error.hint().map_or(String::new(), |hint| format!("\n\nhint: {hint}"));
+    match error {
+        FetchError::Settings(_) | FetchError::OtherSettings { .. } => Usage(format!("{error}{hint}")).into(),
+        // The binary finds the hints of the ledger's errors by itself.
+        FetchError::Ledger(error) => error.into(),
+        error => anyhow::anyhow!("{:#}{hint}", anyhow::Error::from(error)),
+    }
 }
 
 /// Takes the folder for this process, and removes what a killed one was still writing. It is free again when the
@@ -320,8 +323,8 @@ fn write_tables(frontier: &Frontier, place: &Place, folder: &Path) -> anyhow::Re
     let mut counts = Counts::default();
     let mut table = TableWriter::create(&folder.join("outcomes.parquet"))?;
     let mut hosts = HostReport::create(&folder.join("hosts.tsv"))?;
-    for outcome in fetch::outcomes(frontier, place, SORT_BYTES)? {
-        let outcome = outcome?;
+    for outcome in fetch::outcomes(frontier, place, SORT_BYTES).map_err(in_words)? {
+        let outcome = outcome.map_err(in_words)?;
         counts.record(outcome.verdict);
         hosts.push(&outcome)?;
         table.push(outcome)?;
