@@ -551,6 +551,58 @@ fn too_few_files_are_enough() {
     check_all_kept(&client.out(), &urls);
 }
 
+/// Takes the way to all addresses but those of this machine from the namespace, or gives it back.
+fn network(is_there: bool) {
+    let change = if is_there { "add" } else { "del" };
+    let route = ["local", "default", "dev", "lo"];
+    let status = Command::new("ip").args(["route", change]).args(route).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn an_outage_of_our_own_is_nobodys_fault() {
+    const TEST: &str = "an_outage_of_our_own_is_nobodys_fault";
+    if !inside_namespace(TEST) {
+        return;
+    }
+    let wait_for_pause = |running: &mut webtext_tests::web::Running| {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !running.stderr().contains("is there a network?") {
+            assert!(!running.has_ended_after(Duration::from_millis(20)), "it ended: {}", running.stderr());
+            assert!(Instant::now() < until, "it says nothing of the network: {}", running.stderr());
+        }
+    };
+    let web = Web::builder().start(pages);
+    let folder = tempfile::tempdir().unwrap();
+    let urls = urls(40, 15);
+    // Tries and faults are few, so that a host would soon be to blame.
+    let client = Client::new(&web, folder.path(), &urls)
+        .flag("--delay-ms", 100)
+        .flag("--threads", 2)
+        .flag("--requests-at-once", 64)
+        .flag("--tries-max", 2)
+        .flag("--faults-in-a-row-max", 3);
+    // From the start.
+    network(false);
+    let mut running = client.start();
+    wait_for_pause(&mut running);
+    network(true);
+    while web.pages_asked() < 200 {
+        assert!(!running.has_ended_after(Duration::from_millis(20)), "it ended: {}", running.stderr());
+    }
+    // And in the middle. It is long enough for all tries of all links.
+    network(false);
+    assert!(!running.has_ended_after(Duration::from_secs(5)));
+    network(true);
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("paused: nobody can be reached").count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("going on").count(), 2, "{}", ended.stderr);
+    check_all_kept(&client.out(), &urls);
+    check_oracle(&web.visits(), Duration::from_millis(100));
+    assert_eq!(asked_again(&web.visits()), 0);
+}
+
 #[test]
 fn ctrl_c_ends_the_group_and_says_how_to_go_on() {
     const TEST: &str = "ctrl_c_ends_the_group_and_says_how_to_go_on";

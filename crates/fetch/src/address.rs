@@ -78,9 +78,10 @@ impl Names {
         let found = tokio::time::timeout(limit, tokio::net::lookup_host((host, 0))).await;
         let found: Vec<IpAddr> = match found {
             Err(_) => {
-                return Err(Refusal::new(Reason::ConnectFailed, format!("DNS gave no answer for {host} in time")));
+                let detail = format!("DNS gave no answer for {host} in time");
+                return Err(Refusal::new(Reason::ConnectFailed, detail).silence());
             }
-            Ok(Err(error)) => return Err(Refusal::of_io(Reason::ConnectFailed, "DNS", &error)),
+            Ok(Err(error)) => return Err(Refusal::of_dns(&error)),
             Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
         };
         let public: Arc<[IpAddr]> = found.iter().copied().filter(|&address| is_public(address)).collect();

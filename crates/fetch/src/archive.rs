@@ -487,7 +487,7 @@ impl<'c> Archivist<'c> {
         let before = before.or_else(|| self.digests.get(&digest)).filter(|_| page.cut.is_none()).cloned();
         let mut block = head_of(page);
         let payload_start = block.len();
-        let address = page.address.map(|address| address.to_string());
+        let address = page.address.map(|address| address.ip().to_string());
         let mut headers: Vec<(&str, &str)> = Vec::new();
         if let Some(address) = &address {
             headers.push(("WARC-IP-Address", address));

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use crate::frontier::Frontier;
 use crate::hosts::Hosts;
 use crate::journal::{self, Groups, Happened};
 use crate::monitor::Monitor;
+use crate::network::Network;
 use crate::settings::Settings;
 use crate::shared::{Budget, Done, RobotsBefore, Shared};
 use crate::worker::Worker;
@@ -37,6 +38,7 @@ pub enum Ended {
 pub struct Fetcher {
     settings: Settings,
     hosts: Hosts,
+    network: Arc<Network>,
 }
 
 /// What earlier processes have left in a folder.
@@ -79,7 +81,8 @@ impl Fetcher {
         }
         // A second fetcher in the process finds the provider installed; that is what it wants.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Fetcher { settings, hosts: Hosts::default() })
+        let network = Arc::new(Network::new(settings.delay()));
+        Ok(Fetcher { settings, hosts: Hosts::default(), network })
     }
 
     /// The settings.
@@ -116,6 +119,7 @@ impl Fetcher {
         let shared = Shared {
             settings: &self.settings,
             hosts: &self.hosts,
+            network: &self.network,
             frontier,
             monitor,
             done: before.done,

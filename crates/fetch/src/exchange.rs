@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ledger::Reason;
@@ -59,18 +59,26 @@ pub(crate) struct Refusal {
     pub(crate) is_passing: bool,
     /// This machine has no more files or ports; the host has no part in it.
     pub(crate) is_own_fault: bool,
+    /// Nothing came from anywhere: it may be the host, or the network.
+    pub(crate) is_silence: bool,
 }
 
 impl Refusal {
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Refusal {
         let is_passing = matches!(reason, Reason::ConnectFailed | Reason::TimedOut | Reason::HttpFault);
-        Refusal { reason, detail: detail.into(), status: None, is_passing, is_own_fault: false }
+        Refusal { reason, detail: detail.into(), status: None, is_passing, is_own_fault: false, is_silence: false }
     }
 
-    /// The system's answer in a chain of errors decides whose fault it is.
-    pub(crate) fn of_io(reason: Reason, what: &str, error: &io::Error) -> Refusal {
-        let detail = format!("{what}: {error}");
-        Refusal { is_own_fault: is_own_fault(error), ..Refusal::new(reason, detail) }
+    /// DNS has no address, or gave no answer.
+    pub(crate) fn of_dns(error: &io::Error) -> Refusal {
+        let detail = format!("DNS: {error}");
+        // The system's resolver tells the two apart by its words alone, glibc's and musl's.
+        let no_such_name = ["Name or service not known", "No address associated", "Name does not resolve"];
+        Refusal {
+            is_own_fault: is_own_fault(error),
+            is_silence: !no_such_name.iter().any(|words| detail.contains(words)),
+            ..Refusal::new(Reason::ConnectFailed, detail)
+        }
     }
 
     fn of_client(error: &reqwest::Error) -> Refusal {
@@ -79,14 +87,21 @@ impl Refusal {
             () if error.is_connect() => Reason::ConnectFailed,
             () => Reason::HttpFault,
         };
-        let (mut detail, mut own) = (error.to_string(), false);
+        // The system's answer in the chain of errors decides whose fault it is.
+        let (mut detail, mut own, mut is_silence) = (error.to_string(), false, error.is_timeout());
         let mut cause = error.source();
         while let Some(error) = cause {
             detail = format!("{detail}: {error}");
-            own |= error.downcast_ref::<io::Error>().is_some_and(is_own_fault);
+            let of_system = error.downcast_ref::<io::Error>();
+            own |= of_system.is_some_and(is_own_fault);
+            is_silence |= of_system.is_some_and(is_silence_of);
             cause = error.source();
         }
-        Refusal { is_own_fault: own, ..Refusal::new(reason, detail) }
+        Refusal { is_own_fault: own, is_silence, ..Refusal::new(reason, detail) }
+    }
+
+    pub(crate) fn silence(self) -> Refusal {
+        Refusal { is_silence: true, ..self }
     }
 
     fn with_status(self, status: StatusCode) -> Refusal {
@@ -97,6 +112,12 @@ impl Refusal {
 /// Too many open files, here (24) or in the system (23), no port left (99), no memory for a socket (12, 105).
 fn is_own_fault(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(24 | 23 | 99 | 12 | 105))
+}
+
+/// Whether nothing came back: no way there, or no answer on it.
+fn is_silence_of(error: &io::Error) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
+    matches!(error.kind(), HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut)
 }
 
 /// Why a body is not whole.
@@ -126,7 +147,7 @@ pub(crate) struct Page {
     /// As sent, in its content coding.
     pub(crate) body: Vec<u8>,
     pub(crate) cut: Option<Cut>,
-    pub(crate) address: Option<IpAddr>,
+    pub(crate) address: Option<SocketAddr>,
     pub(crate) took: Duration,
 }
 
@@ -212,7 +233,8 @@ pub(crate) async fn exchange(client: &Client, url: &Url, wanted: Wanted, setting
     let response = match tokio::time::timeout(to_first_byte.min(to_end), request.send()).await {
         Ok(response) => response.map_err(|error| Refusal::of_client(&error))?,
         Err(_) => {
-            return Err(Refusal::new(Reason::TimedOut, format!("no answer in {} ms", started.elapsed().as_millis())));
+            let detail = format!("no answer in {} ms", started.elapsed().as_millis());
+            return Err(Refusal::new(Reason::TimedOut, detail).silence());
         }
     };
     let mut page = Page {
@@ -222,7 +244,7 @@ pub(crate) async fn exchange(client: &Client, url: &Url, wanted: Wanted, setting
         headers: response.headers().clone(),
         body: Vec::new(),
         cut: None,
-        address: response.remote_addr().map(|address| address.ip()),
+        address: response.remote_addr(),
         took: started.elapsed(),
     };
     // What is not going to be kept is not stored; the type of a robots.txt is anybody's guess.
@@ -273,7 +295,11 @@ async fn read_body(
                 page.cut = Some(Cut::Disconnect);
                 return Ok(());
             }
-            Ok(Err(error)) => return Err(Refusal::of_client(&error).with_status(page.status)),
+            Ok(Err(error)) => {
+                // There was a head.
+                let refusal = Refusal::of_client(&error).with_status(page.status);
+                return Err(Refusal { is_silence: false, ..refusal });
+            }
             Err(_) if !page.body.is_empty() => {
                 page.cut = Some(Cut::Time);
                 return Ok(());

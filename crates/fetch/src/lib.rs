@@ -25,6 +25,7 @@ mod frontier;
 mod hosts;
 mod journal;
 mod monitor;
+mod network;
 mod plan;
 mod robots;
 mod settings;

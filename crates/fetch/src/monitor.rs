@@ -101,8 +101,9 @@ impl Monitor {
         }
     }
 
-    pub(crate) fn is_paused(&self) -> bool {
-        !lock(&self.paused).is_empty()
+    /// Whether somebody cannot write; then nothing is to be asked for that would have to be kept.
+    pub(crate) fn cannot_write(&self) -> bool {
+        lock(&self.paused).keys().any(|pauser| matches!(pauser, Pauser::Archivist(_)))
     }
 }
 
@@ -129,11 +130,13 @@ mod tests {
         monitor.pause(Pauser::Archivist(0), "no room".into());
         monitor.pause(Pauser::Archivist(0), "no room".into());
         monitor.pause(Pauser::Network, "nobody there".into());
+        assert!(monitor.cannot_write());
         monitor.unpause(Pauser::Archivist(0));
         monitor.unpause(Pauser::Archivist(1));
+        assert!(!monitor.cannot_write());
         assert_eq!(monitor.snapshot().paused.as_deref(), Some("nobody there"));
         monitor.unpause(Pauser::Network);
-        assert!(!monitor.is_paused());
+        assert_eq!(monitor.snapshot().paused, None);
         assert_eq!(monitor.take_lines(), ["paused: no room", "paused: nobody there", "going on"]);
     }
 }

@@ -15,6 +15,7 @@ use crate::frontier::{Frontier, Site};
 use crate::hosts::{Hosts, Shares, origin_of};
 use crate::journal::Happened;
 use crate::monitor::Monitor;
+use crate::network::Network;
 use crate::robots::{self, Rules};
 use crate::settings::Settings;
 
@@ -33,6 +34,7 @@ pub struct Budget {
 pub(crate) struct Shared<'c> {
     pub(crate) settings: &'c Settings,
     pub(crate) hosts: &'c Hosts,
+    pub(crate) network: &'c Arc<Network>,
     pub(crate) frontier: &'c Frontier,
     pub(crate) monitor: &'c Monitor,
     pub(crate) done: Done,

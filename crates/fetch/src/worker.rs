@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
@@ -22,6 +23,8 @@ use crate::error::FetchError;
 use crate::exchange::{self, Page, Refusal, Wanted, check_url, exchange};
 use crate::frontier::{Cursor, Row};
 use crate::hosts::{Claim, Fault, host_of, origin_of};
+use crate::monitor::Pauser;
+use crate::network::{Look, Network, Silence};
 use crate::robots::{self, Answer, Rules};
 use crate::shared::Shared;
 use crate::signals;
@@ -51,6 +54,8 @@ struct Job {
     tries: u32,
     /// Why the last try gave no page.
     last: Option<Refusal>,
+    /// Since when its tries got no answer from anywhere.
+    silent_since: Option<Instant>,
 }
 
 /// What is to be asked of one host.
@@ -74,6 +79,34 @@ struct Landed {
     took: Duration,
 }
 
+impl Landed {
+    fn heard(&self) -> Heard {
+        match &self.end {
+            End::Answered(page) => Heard::Somebody(page.address),
+            End::Rules(rules) => rules.heard,
+            End::Failed(refusal) => Heard::of(refusal),
+            End::Crowded => Heard::Something,
+        }
+    }
+}
+
+/// What a request brought to ear.
+#[derive(Clone, Copy)]
+enum Heard {
+    /// An answer, from there if that is known.
+    Somebody(Option<SocketAddr>),
+    /// Something that tells neither of the host nor of the network.
+    Something,
+    /// Nothing at all.
+    Nothing,
+}
+
+impl Heard {
+    fn of(refusal: &Refusal) -> Heard {
+        if refusal.is_silence { Heard::Nothing } else { Heard::Something }
+    }
+}
+
 enum End {
     /// Its address has its share of requests already.
     Crowded,
@@ -88,11 +121,17 @@ struct RulesAnswer {
     answer: Answer,
     /// How long who answered wants to be left in peace.
     retry_after: Option<Duration>,
+    heard: Heard,
 }
 
-impl From<Answer> for RulesAnswer {
-    fn from(answer: Answer) -> RulesAnswer {
-        RulesAnswer { answer, retry_after: None }
+impl RulesAnswer {
+    fn of_refusal(refusal: Refusal) -> RulesAnswer {
+        let heard = Heard::of(&refusal);
+        RulesAnswer { answer: Answer::Unreachable(refusal.reason, refusal.detail), retry_after: None, heard }
+    }
+
+    fn absent() -> RulesAnswer {
+        RulesAnswer { answer: Answer::Absent, retry_after: None, heard: Heard::Something }
     }
 }
 
@@ -122,6 +161,8 @@ pub(crate) struct Worker<'c> {
     /// Requests that went well since the number was lowered or raised.
     well: usize,
     resumes_at: Instant,
+    /// Requests without an answer, until it is known whether the network is to blame.
+    held: Vec<Landed>,
     failure: Option<FetchError>,
 }
 
@@ -156,6 +197,7 @@ impl<'c> Worker<'c> {
             requests_max: requests_share(shared),
             well: 0,
             resumes_at: Instant::now(),
+            held: Vec::new(),
             failure: None,
         })
     }
@@ -165,6 +207,7 @@ impl<'c> Worker<'c> {
         let mut flights = FuturesUnordered::new();
         loop {
             let is_ending = self.shared.is_ending() || self.failure.is_some();
+            self.look_at_network(flights.len());
             if !is_ending {
                 self.take_hosts()?;
                 while flights.len() < self.requests_max
@@ -183,10 +226,13 @@ impl<'c> Worker<'c> {
             tokio::select! {
                 Some(landed) = flights.next(), if !flights.is_empty() => {
                     self.shared.monitor.under_way.fetch_sub(1, Relaxed);
-                    self.land(landed, flights.len());
+                    self.hear(landed, flights.len());
                 }
                 () = tokio::time::sleep(wakes) => {}
             }
+        }
+        for landed in std::mem::take(&mut self.held) {
+            self.ask_later(landed);
         }
         for host in self.queues.keys() {
             self.shared.hosts.leave(host);
@@ -228,7 +274,7 @@ impl<'c> Worker<'c> {
         let refusal = match Url::parse(&row.url) {
             _ if row.is_over => refusal_over_budget(),
             Err(error) => Refusal::new(Reason::MalformedUrl, error.to_string()),
-            Ok(url) => return Some(Job { id, row, url, via: Vec::new(), tries: 0, last: None }),
+            Ok(url) => return Some(Job { id, row, url, via: Vec::new(), tries: 0, last: None, silent_since: None }),
         };
         self.note(Note::Finished(Box::new(Finished {
             id,
@@ -260,8 +306,18 @@ impl<'c> Worker<'c> {
     /// The next link that may be asked for now, its host claimed.
     fn next_request(&mut self) -> Option<(Box<str>, Job)> {
         let now = Instant::now();
-        if self.resumes_at > now || self.shared.monitor.is_paused() {
+        if self.resumes_at > now || self.shared.monitor.cannot_write() {
             return None;
+        }
+        let look = self.shared.network.look(now);
+        match look {
+            Look::Well | Look::ByAsking => {}
+            Look::Wait => return None,
+            Look::At(address) => {
+                let limit = Duration::from_millis(self.shared.settings.connect_timeout_ms);
+                tokio::spawn(look_at(self.shared.network.clone(), address, limit));
+                return None;
+            }
         }
         while let Some(Reverse((at, ..))) = self.due.peek() {
             if *at > now || self.is_backlog_full() {
@@ -269,6 +325,9 @@ impl<'c> Worker<'c> {
             }
             let Reverse((_, _, host)) = self.due.pop()?;
             if let Some(job) = self.take_turn(&host, now) {
+                if look == Look::ByAsking {
+                    self.shared.network.asks(now);
+                }
                 return Some((host, job));
             }
         }
@@ -397,6 +456,54 @@ impl<'c> Worker<'c> {
         }
     }
 
+    /// What is silent may be the host or the network; until that is known, nothing is decided.
+    fn hear(&mut self, mut landed: Landed, under_way: usize) {
+        let network = self.shared.network;
+        match landed.heard() {
+            Heard::Somebody(from) => network.heard(from),
+            Heard::Something => landed.job.silent_since = None,
+            Heard::Nothing => {
+                let settings = self.shared.settings;
+                let since = *landed.job.silent_since.get_or_insert_with(|| Instant::now() - landed.took);
+                let is_last = landed.job.tries + 1 >= settings.tries_max
+                    || self.shared.hosts.faults_in_a_row(&landed.host) + 1 >= settings.faults_in_a_row_max;
+                match network.silent(&landed.host, since, is_last) {
+                    Silence::Host => {}
+                    Silence::Unclear => return self.held.push(landed),
+                    Silence::Network => return self.ask_later(landed),
+                }
+            }
+        }
+        self.land(landed, under_way);
+    }
+
+    /// What was held back is the host's fault when the network is well, and nobody's when it is not.
+    fn look_at_network(&mut self, under_way: usize) {
+        let (network, monitor) = (self.shared.network, self.shared.monitor);
+        if network.is_out() {
+            monitor.pause(Pauser::Network, "nobody can be reached; is there a network? It is tried again".into());
+            for landed in std::mem::take(&mut self.held) {
+                self.ask_later(landed);
+            }
+            return;
+        }
+        monitor.unpause(Pauser::Network);
+        if !network.is_in_doubt() {
+            for landed in std::mem::take(&mut self.held) {
+                self.land(landed, under_way);
+            }
+        }
+    }
+
+    /// Puts a link back as if it had not been asked for.
+    fn ask_later(&mut self, landed: Landed) {
+        let Landed { host, mut job, took, .. } = landed;
+        job.silent_since = None;
+        let rest = self.pause(took, None, None);
+        self.queue(&host).first.push_front(job);
+        self.release(host, rest, Fault::Unknown);
+    }
+
     /// What a request's end means for its host and for its link.
     fn land(&mut self, landed: Landed, under_way: usize) {
         let Landed { host, mut job, end, took } = landed;
@@ -435,7 +542,7 @@ impl<'c> Worker<'c> {
     /// An origin's rules are known now, unless they could not be read: then they are asked for again, and after the
     /// last try nothing is allowed there.
     fn answered_rules(&mut self, host: Box<str>, mut job: Job, rules: RulesAnswer, took: Duration) {
-        let RulesAnswer { answer, retry_after } = rules;
+        let RulesAnswer { answer, retry_after, .. } = rules;
         let is_passing = match &answer {
             Answer::Unreachable(reason, _) => *reason != Reason::AddressRefused,
             Answer::Text(_) | Answer::Absent => false,
@@ -511,6 +618,7 @@ impl<'c> Worker<'c> {
         job.url = target;
         job.tries = 0;
         job.last = None;
+        job.silent_since = None;
         match refusal {
             Some(refusal) => self.finish(job, Err(refusal)),
             None => {
@@ -585,6 +693,16 @@ impl<'c> Worker<'c> {
     }
 }
 
+/// Finds out whether anybody takes connections at an address that has answered before.
+async fn look_at(network: Arc<Network>, address: SocketAddr, limit: Duration) {
+    match tokio::time::timeout(limit, tokio::net::TcpStream::connect(address)).await {
+        Ok(Ok(_)) => network.heard(None),
+        // Who refuses is there.
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => network.heard(None),
+        _ => network.looked_in_vain(),
+    }
+}
+
 /// A worker's share of the requests that may be under way.
 fn requests_share(shared: &Shared<'_>) -> usize {
     shared.settings.requests_at_once.div_ceil(shared.workers as usize)
@@ -612,7 +730,7 @@ async fn ask(shared: &Shared<'_>, client: Client, names: Names, host: Box<str>, 
 
 /// An origin's robots.txt, redirects followed to wherever they lead. An error is this machine's own.
 async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &Url) -> Result<RulesAnswer, Refusal> {
-    let Ok(mut at) = url.join("/robots.txt") else { return Ok(Answer::Absent.into()) };
+    let Ok(mut at) = url.join("/robots.txt") else { return Ok(RulesAnswer::absent()) };
     // RFC 9309 asks for at least five redirects, which may lead to other hosts.
     for hop in 0..=5 {
         if hop > 0 && host_of(&at) == host_of(url) {
@@ -620,25 +738,23 @@ async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &U
         }
         let page = match ask_robots_at(shared, client, names, url, &at).await {
             Err(refusal) if refusal.is_own_fault => return Err(refusal),
-            Err(refusal) => return Ok(Answer::Unreachable(refusal.reason, refusal.detail).into()),
+            Err(refusal) => return Ok(RulesAnswer::of_refusal(refusal)),
             Ok(page) => page,
         };
+        let (retry_after, heard) = (page.retry_after(), Heard::Somebody(page.address));
         let status = page.status.as_u16();
-        match status {
-            200..=299 => return Ok(rules_text(page).into()),
-            429 | 500.. => {
-                let answer = Answer::Unreachable(Reason::RobotsDisallowed, format!("status {status}"));
-                return Ok(RulesAnswer { answer, retry_after: page.retry_after() });
+        let answer = match (status, page.target()) {
+            (200..=299, _) => rules_text(page),
+            (429 | 500.., _) => Answer::Unreachable(Reason::RobotsDisallowed, format!("status {status}")),
+            (300..=399, Some(target)) => {
+                at = target;
+                continue;
             }
-            300..=399 => {}
-            _ => return Ok(Answer::Absent.into()),
-        }
-        match page.target() {
-            Some(next) => at = next,
-            None => return Ok(Answer::Absent.into()),
-        }
+            _ => Answer::Absent,
+        };
+        return Ok(RulesAnswer { answer, retry_after, heard });
     }
-    Ok(Answer::Absent.into())
+    Ok(RulesAnswer::absent())
 }
 
 /// The text of a robots.txt that came: its first half mebibyte, decoded, if no part of that is missing.
