@@ -653,10 +653,18 @@ fn budgets_end_a_run_and_the_next_goes_on() {
     // What is under way when the budget is met is not thrown away.
     assert!((10..10 + 16).contains(&first), "{first} pages in a budget of 10");
     assert!(!client().out().join("outcomes.parquet").exists());
+    // The report of hosts tells of what is done.
+    let hosts = std::fs::read_to_string(client().out().join("hosts.tsv")).unwrap();
+    let links = hosts.lines().skip(1).map(|line| line.split('\t').nth(1).unwrap().parse::<usize>().unwrap());
+    assert_eq!(links.sum::<usize>(), first, "{hosts}");
 
     let ended = client().flag("--budget-bytes", 1_000).complete();
     let second = urls.len() - left(&ended);
     assert!(second > first && second < first + 40, "{second} pages after {first}");
+
+    // Time is a budget, too: less than one pause of a host.
+    let ended = client().flag("--delay-ms", 3_000).flag("--budget-minutes", 0.02).complete();
+    assert!(left(&ended) > 0 && ended.took < Duration::from_secs(30), "{ended:?}");
 
     let ended = client().complete();
     assert_eq!(left(&ended), 0);

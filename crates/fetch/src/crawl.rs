@@ -273,12 +273,31 @@ fn work(shared: &Shared<'_>, place: &Place, worker: u32, left: Left) -> Result<(
 /// The outcomes of a fetch, one for each link of its list, sorted by domain and key. `memory_bytes` bounds the sort.
 ///
 /// # Errors
-/// When a journal cannot be read, or a link has no outcome or two.
+/// When a journal cannot be read, or a link has no outcome.
 pub fn outcomes(
     frontier: &Frontier,
     place: &Place,
     memory_bytes: usize,
 ) -> Result<impl Iterator<Item = Result<Outcome, FetchError>>, FetchError> {
+    let (count, outcomes) = outcomes_so_far(frontier, place, memory_bytes)?;
+    if count != frontier.links() {
+        return Err(FetchError::Damaged {
+            path: place.state.clone(),
+            what: format!("{} links have no outcome", frontier.links() - count),
+        });
+    }
+    Ok(outcomes)
+}
+
+/// The outcomes of a fetch that has not come to its end, and how many they are; otherwise as [`outcomes`].
+///
+/// # Errors
+/// When a journal cannot be read.
+pub fn outcomes_so_far(
+    frontier: &Frontier,
+    place: &Place,
+    memory_bytes: usize,
+) -> Result<(u64, impl Iterator<Item = Result<Outcome, FetchError>>), FetchError> {
     let mut wanted = None;
     let mut sorter = Sorter::<(String, String, Vec<u8>)>::new(&place.state, memory_bytes);
     let mut seen = Done::new(frontier.links());
@@ -317,17 +336,12 @@ pub fn outcomes(
             }
         }
     }
-    if seen.count != frontier.links() {
-        return Err(FetchError::Damaged {
-            path: place.state.clone(),
-            what: format!("{} links have no outcome", frontier.links() - seen.count),
-        });
-    }
     let sorted = sorter.finish().map_err(FetchError::from_ledger)?;
-    Ok(sorted.map(|row| {
+    let sorted = sorted.map(|row| {
         let (_, _, bytes) = row.map_err(FetchError::from_ledger)?;
         Ok(postcard::from_bytes(&bytes).expect("it was serialised above"))
-    }))
+    });
+    Ok((seen.count, sorted))
 }
 
 fn ids_by_key(frontier: &Frontier) -> Result<HashMap<u64, u64>, FetchError> {

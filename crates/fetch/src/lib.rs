@@ -35,7 +35,7 @@ mod worker;
 
 pub use address::is_public;
 pub use archive::Place;
-pub use crawl::{Ended, Fetcher, outcomes};
+pub use crawl::{Ended, Fetcher, outcomes, outcomes_so_far};
 pub use error::FetchError;
 pub use frontier::Frontier;
 pub use monitor::{Monitor, Snapshot};

@@ -265,6 +265,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     }
     let now = monitor.snapshot();
     let counts = Counts { read: now.pages + now.dropped.values().sum::<u64>(), kept: now.pages, dropped: now.dropped };
+    // A report that cannot be written is no reason to call the fetch failed.
+    if let Err(error) = write_hosts(&frontier, &place, &arguments.output) {
+        eprintln!("note: no hosts.tsv: {error:#}");
+    }
     view.finished(&counts, left)?;
     if !arguments.quiet {
         eprintln!("{left} links are left; run the same command again to go on");
@@ -332,6 +336,16 @@ fn write_tables(frontier: &Frontier, place: &Place, folder: &Path) -> anyhow::Re
     table.finish()?;
     hosts.finish()?;
     Ok(counts)
+}
+
+/// `hosts.tsv` of a fetch that was stopped: what became of links so far.
+fn write_hosts(frontier: &Frontier, place: &Place, folder: &Path) -> anyhow::Result<()> {
+    let mut hosts = HostReport::create(&folder.join("hosts.tsv"))?;
+    let (_, outcomes) = fetch::outcomes_so_far(frontier, place, SORT_BYTES).map_err(in_words)?;
+    for outcome in outcomes {
+        hosts.push(&outcome.map_err(in_words)?)?;
+    }
+    hosts.finish()
 }
 
 /// `hosts.tsv`: a line for each host, what became of its links. Domains come in order, so one is held at a time.
