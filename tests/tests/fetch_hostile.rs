@@ -699,19 +699,19 @@ fn secrets_that_are_none() {
     }
     let answer =
         |request: &Request| if request.is_robots() { respond("404 Not Found", "", b"") } else { page(&html("tls")) };
-    let no_connection = || Dropped("connect_failed");
+    let no_secret = || Dropped("tls_fault");
     let broken = DroppedAs(&["http_fault", "timed_out", "connect_failed"]);
     let mut cases: Vec<Case> = [
         ("good", Kept, Tls::Good),
-        ("expired", no_connection(), Tls::Expired),
-        ("not-yet", no_connection(), Tls::NotYetValid),
-        ("wrong-name", no_connection(), Tls::WrongName),
-        ("self-signed", no_connection(), Tls::SelfSigned),
-        ("garbage", no_connection(), Tls::Garbage(vec![0xff; 200])),
-        ("not-tls", no_connection(), Tls::Garbage(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())),
-        ("alert", no_connection(), Tls::Garbage(vec![21, 3, 3, 0, 2, 2, 40])),
+        ("expired", no_secret(), Tls::Expired),
+        ("not-yet", no_secret(), Tls::NotYetValid),
+        ("wrong-name", no_secret(), Tls::WrongName),
+        ("self-signed", no_secret(), Tls::SelfSigned),
+        ("garbage", no_secret(), Tls::Garbage(vec![0xff; 200])),
+        ("not-tls", no_secret(), Tls::Garbage(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())),
+        ("alert", no_secret(), Tls::Garbage(vec![21, 3, 3, 0, 2, 2, 40])),
         ("silent", DroppedAs(&["timed_out", "connect_failed"]), Tls::Silent),
-        ("cut-off", no_connection(), Tls::CutOff),
+        ("cut-off", Dropped("connect_failed"), Tls::CutOff),
         ("h2-good", Kept, Tls::H2(H2::Good)),
         ("h2-goaway-after", Kept, Tls::H2(H2::GoAwayAfterPage)),
         ("h2-goaway-before", broken.clone(), Tls::H2(H2::GoAwayBeforePage)),
@@ -745,6 +745,12 @@ fn secrets_that_are_none() {
     // that repeats a refused request by itself would not keep them.
     let faulty = ["expired", "not-yet", "wrong-name", "self-signed"];
     assert!(!ran.web.visits().iter().any(|visit| faulty.contains(&visit.request.label())));
+    // It is not tried again.
+    let connections = ran.web.connections();
+    for name in faulty {
+        let address = (address_of(&format!("{name}.example")), 443).into();
+        assert_eq!(connections.get(&address), Some(&1), "{name}");
+    }
     let refused = ran.web.visits().iter().filter(|visit| visit.request.label() == "h2-refused").count();
     assert!(refused <= 3, "robots.txt and --tries-max 2, not {refused}");
 }

@@ -87,15 +87,23 @@ impl Refusal {
             () if error.is_connect() => Reason::ConnectFailed,
             () => Reason::HttpFault,
         };
+        let connects = error.is_connect();
         // The system's answer in the chain of errors decides whose fault it is.
         let (mut detail, mut own, mut is_silence) = (error.to_string(), false, error.is_timeout());
+        let mut is_tls = false;
         let mut cause = error.source();
         while let Some(error) = cause {
             detail = format!("{detail}: {error}");
             let of_system = error.downcast_ref::<io::Error>();
             own |= of_system.is_some_and(is_own_fault);
             is_silence |= of_system.is_some_and(is_silence_of);
+            // An `io::Error` does not name as its source what it was made of.
+            let inner = of_system.and_then(io::Error::get_ref);
+            is_tls |= connects && (error.is::<rustls::Error>() || inner.is_some_and(|error| error.is::<rustls::Error>()));
             cause = error.source();
+        }
+        if is_tls {
+            return Refusal::new(Reason::TlsFault, detail);
         }
         Refusal { is_own_fault: own, is_silence, ..Refusal::new(reason, detail) }
     }

@@ -10,7 +10,7 @@ use crate::frames::{FrameReader, Magic};
 use crate::robots;
 
 /// What a journal begins with.
-pub(crate) const MAGIC: Magic = *b"WTFETCH1";
+pub(crate) const MAGIC: Magic = *b"WTFETCH2";
 
 /// The groups of a journal.
 pub(crate) type Groups = FrameReader<Vec<Happened>>;

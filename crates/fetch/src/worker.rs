@@ -544,7 +544,7 @@ impl<'c> Worker<'c> {
     fn answered_rules(&mut self, host: Box<str>, mut job: Job, rules: RulesAnswer, took: Duration) {
         let RulesAnswer { answer, retry_after, .. } = rules;
         let is_passing = match &answer {
-            Answer::Unreachable(reason, _) => *reason != Reason::AddressRefused,
+            Answer::Unreachable(reason, _) => !matches!(reason, Reason::AddressRefused | Reason::TlsFault),
             Answer::Text(_) | Answer::Absent => false,
         };
         job.tries += 1;

@@ -59,7 +59,8 @@ reasons! {
     AddressRefused = "address_refused", "The host resolves to an address that is not public, or is an address itself.";
     RobotsDisallowed = "robots_disallowed", "robots.txt forbids the fetch, or could not be read.";
     OptedOut = "opted_out", "The response or the page carries a signal against use for training.";
-    ConnectFailed = "connect_failed", "No connection: name not found, refused, or a TLS fault.";
+    ConnectFailed = "connect_failed", "No connection: name not found, or refused.";
+    TlsFault = "tls_fault", "The host's certificate is not right, or what it speaks is not TLS.";
     TimedOut = "timed_out", "The host did not answer within the limits.";
     TooManyRedirects = "too_many_redirects", "The redirects loop, or are more than the limit.";
     PageTooLarge = "page_too_large", "The body is larger than the limit.";

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::frames::{FrameReader, FrameWriter, Magic};
 
 /// What a journal begins with.
-pub(crate) const MAGIC: Magic = *b"WTCOPY01";
+pub(crate) const MAGIC: Magic = *b"WTCOPY02";
 
 /// The frames of a journal, each with its offset.
 pub(crate) type Frames = FrameReader<Frame>;
