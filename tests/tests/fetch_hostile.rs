@@ -278,6 +278,11 @@ fn addresses_that_are_not_public() {
             .name("localhost", Answer::of("127.0.0.1"))
             .name("inner.example", Answer::of("192.168.0.1")),
     );
+    // What is found once holds for all links of a host.
+    for page in 0..20 {
+        let inward = unreachable("inward-long", REFUSED).url(&format!("http://inward-long.example/{page}"));
+        cases.push(inward.name("inward-long.example", Answer::of("10.0.0.1")));
+    }
     let public: IpAddr = "93.184.216.34".parse().unwrap();
     let inward: IpAddr = "127.0.0.1".parse().unwrap();
     // Of several addresses only the public ones may be tried.
@@ -343,6 +348,7 @@ fn addresses_that_are_not_public() {
     let names = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
     let ran = check(TEST, cases, |client| names.iter().fold(client, |client, name| client.environment(name, &proxy)));
     assert!(ran.web.lookups("rebinding.example") >= 1);
+    assert_eq!(ran.web.lookups("inward-long.example"), 1);
 }
 
 /// A response whose head says `text/html` and has these headers beside it, with a body as it is.
@@ -563,6 +569,12 @@ fn messages_that_are_not_as_they_should_be() {
         }
     }));
 
+    // User and password of a URL are nobody's business.
+    cases.push(plain("with-user", Kept, |request| match request.path.as_str() {
+        "/page" => redirect("http://visitor:secret@with-user.example/second"),
+        _ => page(&html("with-user")),
+    }));
+
     // Time is no matter here: hosts that take theirs have a test of their own.
     let patient = |client: Client| {
         let client = client.flag("--first-byte-timeout-ms", 4_000).flag("--idle-timeout-ms", 4_000);
@@ -573,6 +585,7 @@ fn messages_that_are_not_as_they_should_be() {
         let head = String::from_utf8(visit.request.head).unwrap();
         let lower = head.to_ascii_lowercase();
         assert!(!lower.contains("\r\ncookie:") && !lower.contains("\r\nreferer:"), "{head}");
+        assert!(!lower.contains("\r\nauthorization:"), "{head}");
         assert!(head.contains("webtext/") && head.contains("test@example.org"), "who is this? {head}");
     }
     // The request in the archive is the one that was sent, byte by byte.

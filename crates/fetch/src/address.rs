@@ -13,7 +13,7 @@ use crate::exchange::Refusal;
 /// How long an answer of DNS is believed. The answers themselves do not tell: the system's resolver keeps their
 /// time to live to itself.
 const PINNED_FOR: Duration = Duration::from_secs(3600);
-/// Answers are forgotten from this number on, when their time is over.
+/// From this number on, and each time it has doubled, answers are forgotten whose time is over.
 const PINNED_MAX: usize = 50_000;
 
 /// Whether an address belongs to a host on the public internet.
@@ -65,12 +65,28 @@ pub(crate) struct Names {
 }
 
 /// Addresses by host, and until when they are believed.
-type Pinned = HashMap<String, (Arc<[IpAddr]>, Instant)>;
+#[derive(Default)]
+struct Pinned {
+    hosts: HashMap<String, (Arc<[IpAddr]>, Instant)>,
+    /// The number of hosts at the last sweep.
+    swept_at: usize,
+}
+
+impl Pinned {
+    fn insert(&mut self, host: String, addresses: Arc<[IpAddr]>) {
+        let now = Instant::now();
+        if self.hosts.len() >= PINNED_MAX.max(2 * self.swept_at) {
+            self.hosts.retain(|_, (_, until)| *until > now);
+            self.swept_at = self.hosts.len();
+        }
+        self.hosts.insert(host, (addresses, now + PINNED_FOR));
+    }
+}
 
 impl Names {
     /// The public addresses of a host, by DNS or as they were found before; never an empty list.
     pub(crate) async fn look_up(&self, host: &str, limit: Duration) -> Result<Arc<[IpAddr]>, Refusal> {
-        if let Some((addresses, until)) = self.pinned().get(host)
+        if let Some((addresses, until)) = self.pinned().hosts.get(host)
             && *until > Instant::now()
         {
             return Ok(addresses.clone());
@@ -89,18 +105,13 @@ impl Names {
             let named = found.first().map_or("nothing".to_owned(), IpAddr::to_string);
             return Err(Refusal::new(Reason::AddressRefused, format!("{host} has no public address: it is {named}")));
         }
-        let mut pinned = self.pinned();
-        let now = Instant::now();
-        if pinned.len() >= PINNED_MAX {
-            pinned.retain(|_, (_, until)| *until > now);
-        }
-        pinned.insert(host.to_owned(), (public.clone(), now + PINNED_FOR));
+        self.pinned().insert(host.to_owned(), public.clone());
         Ok(public)
     }
 
     /// Forgets a host that nothing is left to be asked of.
     pub(crate) fn forget(&self, host: &str) {
-        self.pinned().remove(host);
+        self.pinned().hosts.remove(host);
     }
 
     fn pinned(&self) -> std::sync::MutexGuard<'_, Pinned> {
@@ -115,7 +126,7 @@ pub(crate) struct NotPinned(String);
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
-        let pinned = self.pinned().get(name.as_str()).map(|(addresses, _)| addresses.clone());
+        let pinned = self.pinned().hosts.get(name.as_str()).map(|(addresses, _)| addresses.clone());
         let answer = pinned.ok_or_else(|| NotPinned(name.as_str().to_owned()));
         Box::pin(async move {
             let sockets: Vec<SocketAddr> = answer?.iter().map(|&address| SocketAddr::new(address, 0)).collect();

@@ -12,6 +12,7 @@ use ledger::sort::Sorter;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::address::Names;
 use crate::archive::{Archivist, Backlog, Left, Place, index_entry, unix_ms};
 use crate::error::FetchError;
 use crate::frontier::Frontier;
@@ -39,6 +40,7 @@ pub struct Fetcher {
     settings: Settings,
     hosts: Hosts,
     network: Arc<Network>,
+    names: Names,
 }
 
 /// What earlier processes have left in a folder.
@@ -82,7 +84,7 @@ impl Fetcher {
         // A second fetcher in the process finds the provider installed; that is what it wants.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let network = Arc::new(Network::new(settings.delay()));
-        Ok(Fetcher { settings, hosts: Hosts::default(), network })
+        Ok(Fetcher { settings, hosts: Hosts::default(), network, names: Names::default() })
     }
 
     /// The settings.
@@ -120,6 +122,7 @@ impl Fetcher {
             settings: &self.settings,
             hosts: &self.hosts,
             network: &self.network,
+            names: &self.names,
             frontier,
             monitor,
             done: before.done,
@@ -130,6 +133,7 @@ impl Fetcher {
             started: Instant::now(),
             pages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            arriving_bytes: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             stop,
         };

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use ledger::Reason;
@@ -21,6 +22,10 @@ const SEGMENT_REPEATS_MAX: usize = 3;
 /// A body that nobody wants is read to its end, if it is no longer, so that the connection can be used again.
 const DRAINED_MAX_BYTES: u64 = 64 << 10;
 const DRAINED_IN: Duration = Duration::from_secs(2);
+/// A body that grows to more than this when it is decoded may grow a hundredfold, not more: real pages do so ten- or
+/// twentyfold, bombs a thousandfold.
+const DECODED_FREE_BYTES: u64 = 10 << 20;
+const DECODED_RATIO_MAX: u64 = 100;
 /// A body's rate is judged after this time.
 const RATE_AFTER: Duration = Duration::from_secs(10);
 /// Room that is kept for a body of unknown length.
@@ -165,7 +170,7 @@ impl Page {
         let location = std::str::from_utf8(self.headers.get(LOCATION)?.as_bytes()).ok()?;
         let mut target = self.url.join(location).ok()?;
         target.set_fragment(None);
-        Some(target)
+        Some(without_user(target))
     }
 
     /// Whether the host has too much to do.
@@ -187,15 +192,24 @@ impl Page {
         Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
     }
 
-    /// Content coding of the body, as the head names it.
-    pub(crate) fn coding(&self) -> &str {
-        self.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("")
+    /// Content codings of the body in the order in which they were applied, as the head names them, in one line or
+    /// several.
+    pub(crate) fn coding(&self) -> String {
+        let lines = self.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        lines.collect::<Vec<_>>().join(",")
     }
 
     /// Content type, as the head names it.
     pub(crate) fn content_type(&self) -> Option<String> {
         self.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
+}
+
+/// A URL without user and password: they would be sent, and stand in the archive.
+pub(crate) fn without_user(mut url: Url) -> Url {
+    // What cannot have a user has none.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url
 }
 
 /// Only http and https, only names: an address in a URL was never meant for the public.
@@ -233,7 +247,14 @@ pub(crate) fn request_bytes(url: &Url, wanted: Wanted, user_agent: &str) -> Stri
 }
 
 /// Sends one request and reads the answer, as far as it is wanted and the limits go.
-pub(crate) async fn exchange(client: &Client, url: &Url, wanted: Wanted, settings: &Settings) -> Result<Page, Refusal> {
+/// `arriving` counts the bytes of bodies that are not whole yet.
+pub(crate) async fn exchange(
+    client: &Client,
+    url: &Url,
+    wanted: Wanted,
+    settings: &Settings,
+    arriving: &AtomicU64,
+) -> Result<Page, Refusal> {
     let started = Instant::now();
     let request = client.get(url.clone()).header(ACCEPT, wanted.accept()).header(ACCEPT_ENCODING, wanted.coding());
     let to_first_byte = Duration::from_millis(settings.connect_timeout_ms + settings.first_byte_timeout_ms);
@@ -265,12 +286,32 @@ pub(crate) async fn exchange(client: &Client, url: &Url, wanted: Wanted, setting
         Wanted::Robots => ROBOTS_MAX_BYTES,
     };
     if is_wanted {
-        read_body(response, &mut page, wanted, limit_bytes, started, settings).await?;
+        let mut arriving = Arriving { all: arriving, len_bytes: 0 };
+        read_body(response, &mut page, wanted, limit_bytes, started, settings, &mut arriving).await?;
         page.took = started.elapsed();
     } else {
         drain(response, DRAINED_IN.min(Duration::from_millis(settings.idle_timeout_ms))).await;
     }
     Ok(page)
+}
+
+/// A body's share of the bytes that are arriving, given back when it is whole or given up.
+struct Arriving<'c> {
+    all: &'c AtomicU64,
+    len_bytes: u64,
+}
+
+impl Arriving<'_> {
+    fn add(&mut self, len_bytes: u64) {
+        self.len_bytes += len_bytes;
+        self.all.fetch_add(len_bytes, Relaxed);
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.len_bytes, Relaxed);
+    }
 }
 
 async fn read_body(
@@ -280,6 +321,7 @@ async fn read_body(
     limit_bytes: u64,
     started: Instant,
     settings: &Settings,
+    arriving: &mut Arriving<'_>,
 ) -> Result<(), Refusal> {
     let too_large = |what: String| Err(Refusal::new(Reason::PageTooLarge, what).with_status(page.status));
     if let Some(len_bytes) = response.content_length()
@@ -318,6 +360,7 @@ async fn read_body(
             }
         };
         page.body.extend_from_slice(&chunk);
+        arriving.add(chunk.len() as u64);
         if page.body.len() as u64 > limit_bytes {
             if wanted == Wanted::Robots {
                 page.body.truncate(limit_bytes as usize);
@@ -344,6 +387,8 @@ async fn drain(mut response: Response, limit: Duration) {
 
 /// Undoes a body's codings under a cap, only to see how large it becomes.
 pub(crate) fn check_decoded_size(page: &Page, decoded_max_bytes: u64) -> Result<(), Refusal> {
+    let ratio_max_bytes = DECODED_FREE_BYTES.max(DECODED_RATIO_MAX * page.body.len() as u64);
+    let decoded_max_bytes = decoded_max_bytes.min(ratio_max_bytes);
     let mut plain: Option<Vec<u8>> = None;
     for coding in page.coding().rsplit(',').take(4) {
         let body = plain.as_deref().unwrap_or(&page.body);
@@ -385,6 +430,38 @@ mod tests {
             check(&format!("http://{address}/"), Some(Reason::AddressRefused));
         }
         check(&format!("http://a.example/{}", "a".repeat(2100)), Some(Reason::UrlTooLong));
+    }
+
+    #[test]
+    fn bodies_that_grow() {
+        let gzip = |bytes: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut encoder, bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        let check = |codings: &[&'static str], body: Vec<u8>, expected: bool| {
+            let lines = codings.iter().map(|coding| (CONTENT_ENCODING, coding.parse().unwrap()));
+            let page = Page {
+                url: Url::parse("http://a.example/").unwrap(),
+                status: StatusCode::OK,
+                version: Version::HTTP_11,
+                headers: lines.collect(),
+                body,
+                cut: None,
+                address: None,
+                took: Duration::ZERO,
+            };
+            let found = check_decoded_size(&page, 100 << 20).map_err(|refusal| refusal.reason);
+            assert_eq!(found, if expected { Ok(()) } else { Err(Reason::PageTooLarge) }, "{codings:?}");
+        };
+        let zeros = |mebibytes: usize| gzip(&vec![0; mebibytes << 20]);
+        check(&["gzip"], zeros(9), true);
+        check(&["gzip"], zeros(11), false);
+        check(&["gzip, gzip"], gzip(&zeros(11)), false);
+        check(&["gzip", "gzip"], gzip(&zeros(11)), false);
+        // Large and dense: a hundredfold is not reached.
+        let noise: Vec<u8> = (0..4_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        check(&["gzip"], gzip(&noise), true);
     }
 
     #[test]

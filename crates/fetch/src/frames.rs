@@ -49,6 +49,10 @@ impl FrameWriter {
         let mut len_bytes = file.seek(SeekFrom::End(0))?;
         if len_bytes == 0 {
             file.write_all(magic)?;
+            // The file itself must outlast a power cut, not only what is in it.
+            file.sync_all()?;
+            File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?
+                .sync_all()?;
             len_bytes = magic.len() as u64;
         }
         Ok(FrameWriter { path: path.to_path_buf(), file, len_bytes })

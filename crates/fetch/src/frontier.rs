@@ -82,6 +82,12 @@ impl Frontier {
         memory_bytes: usize,
     ) -> ledger::Result<Frontier> {
         fs::create_dir_all(folder).at("create the folder", folder)?;
+        // The head vouches for the other files; it comes back when they are whole.
+        let head = folder.join(HEAD);
+        match fs::remove_file(&head) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", &head)?,
+            _ => {}
+        }
         let mut sorter = Sorter::new(folder, memory_bytes);
         for row in capped(links, folder, pages_a_domain_max, memory_bytes)? {
             sorter.push(row?)?;

@@ -48,6 +48,7 @@ impl Rules {
     pub(crate) fn refusal(&self, url: &Url) -> Option<(Reason, String)> {
         match self {
             Rules::AllowAll => None,
+            Rules::DisallowAll(Reason::AddressRefused, why) => Some((Reason::AddressRefused, why.clone())),
             Rules::DisallowAll(reason, why) => Some((*reason, format!("robots.txt could not be read: {why}"))),
             Rules::Read { robots, .. } => {
                 let path = path_of(url);

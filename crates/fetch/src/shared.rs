@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::address::Names;
 use crate::archive::unix_ms;
 use crate::frames::frame_at;
 use crate::frontier::{Frontier, Site};
@@ -35,6 +36,7 @@ pub(crate) struct Shared<'c> {
     pub(crate) settings: &'c Settings,
     pub(crate) hosts: &'c Hosts,
     pub(crate) network: &'c Arc<Network>,
+    pub(crate) names: &'c Names,
     pub(crate) frontier: &'c Frontier,
     pub(crate) monitor: &'c Monitor,
     pub(crate) done: Done,
@@ -45,6 +47,8 @@ pub(crate) struct Shared<'c> {
     pub(crate) started: Instant,
     pub(crate) pages: AtomicU64,
     pub(crate) bytes: AtomicU64,
+    /// Bytes of bodies that are not whole yet.
+    pub(crate) arriving_bytes: AtomicU64,
     pub(crate) failed: AtomicBool,
     pub(crate) stop: &'c (dyn Fn() -> bool + Sync),
 }

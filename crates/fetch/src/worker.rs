@@ -40,6 +40,11 @@ const CROWDED_DOUBLINGS: u32 = 6;
 const AGAIN_MAX: usize = 64;
 /// So many good answers allow one more request at once, after the number had to be lowered.
 const WELL_FOR_ONE_MORE: usize = 16;
+/// While so many bytes of bodies are arriving, nothing new is asked for: 512 bodies of the largest size are 10 GiB.
+const ARRIVING_MAX_BYTES: u64 = 512 << 20;
+/// Links that redirects have led to one host and that wait for it; more of them are the work of a trap, or of a seller
+/// of domains.
+const REDIRECTED_MAX: usize = 10_000;
 /// How long nothing new is begun after this machine ran out of files or ports.
 const OWN_FAULT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -172,7 +177,7 @@ impl<'c> Worker<'c> {
         notes: Sender<Note>,
         backlog: &'c Backlog,
     ) -> Result<Worker<'c>, FetchError> {
-        let names = Names::default();
+        let names = shared.names.clone();
         let client = Client::builder()
             .user_agent(shared.settings.user_agent())
             .redirect(reqwest::redirect::Policy::none())
@@ -274,7 +279,7 @@ impl<'c> Worker<'c> {
         let refusal = match Url::parse(&row.url) {
             _ if row.is_over => refusal_over_budget(),
             Err(error) => Refusal::new(Reason::MalformedUrl, error.to_string()),
-            Ok(url) => return Some(Job { id, row, url, via: Vec::new(), tries: 0, last: None, silent_since: None }),
+            Ok(url) => return Some(Job { id, row, url: exchange::without_user(url), via: Vec::new(), tries: 0, last: None, silent_since: None }),
         };
         self.note(Note::Finished(Box::new(Finished {
             id,
@@ -306,7 +311,8 @@ impl<'c> Worker<'c> {
     /// The next link that may be asked for now, its host claimed.
     fn next_request(&mut self) -> Option<(Box<str>, Job)> {
         let now = Instant::now();
-        if self.resumes_at > now || self.shared.monitor.cannot_write() {
+        let has_room = self.shared.arriving_bytes.load(Relaxed) < ARRIVING_MAX_BYTES;
+        if !has_room || self.resumes_at > now || self.shared.monitor.cannot_write() {
             return None;
         }
         let look = self.shared.network.look(now);
@@ -623,7 +629,12 @@ impl<'c> Worker<'c> {
             Some(refusal) => self.finish(job, Err(refusal)),
             None => {
                 let host: Box<str> = host_of(&job.url).into();
-                self.queue(&host).first.push_back(job);
+                let queue = self.queue(&host);
+                if queue.first.len() >= REDIRECTED_MAX {
+                    let detail = format!("{REDIRECTED_MAX} links that were led to {host} wait for it");
+                    return self.finish(job, Err(refuse(Reason::TooManyRedirects, detail)));
+                }
+                queue.first.push_back(job);
             }
         }
     }
@@ -714,7 +725,13 @@ async fn ask(shared: &Shared<'_>, client: Client, names: Names, host: Box<str>, 
     let limit = Duration::from_millis(shared.settings.connect_timeout_ms);
     let url = job.url.clone();
     let answer = async {
-        let addresses = names.look_up(url.host_str().unwrap_or(""), limit).await?;
+        let addresses = match names.look_up(url.host_str().unwrap_or(""), limit).await {
+            // That holds for all of the host's links: as rules do, so that it is not found out for each of them.
+            Err(refusal) if refusal.reason == Reason::AddressRefused => {
+                return Ok(End::Rules(RulesAnswer::of_refusal(refusal)));
+            }
+            other => other?,
+        };
         if !shared.hosts.settle_address(&host, addresses[0], shared.shares()) {
             return Ok(End::Crowded);
         }
@@ -722,7 +739,7 @@ async fn ask(shared: &Shared<'_>, client: Client, names: Names, host: Box<str>, 
             return Ok(End::Rules(ask_robots(shared, &client, &names, &url).await?));
         }
         shared.monitor.requests.fetch_add(1, Relaxed);
-        Ok(End::Answered(Box::new(exchange(&client, &url, Wanted::Page, shared.settings).await?)))
+        Ok(End::Answered(Box::new(exchange(&client, &url, Wanted::Page, shared.settings, &shared.arriving_bytes).await?)))
     };
     let end = answer.await.unwrap_or_else(End::Failed);
     Landed { host, job, end, took: started.elapsed() }
@@ -765,7 +782,7 @@ fn rules_text(page: Page) -> Answer {
         return Answer::Unreachable(reason, "it broke off".into());
     }
     // Asked for as it is; some servers compress all the same.
-    match warc::http::decode_start(&page.body, page.coding(), exchange::ROBOTS_MAX_BYTES) {
+    match warc::http::decode_start(&page.body, &page.coding(), exchange::ROBOTS_MAX_BYTES) {
         Ok(plain) => Answer::Text(plain.unwrap_or(page.body)),
         Err(error) => Answer::Unreachable(Reason::RobotsDisallowed, error.to_string()),
     }
@@ -797,7 +814,7 @@ async fn ask_robots_at(
     let page = async {
         names.look_up(at.host_str().unwrap_or(""), limit).await?;
         shared.monitor.requests.fetch_add(1, Relaxed);
-        exchange(client, at, Wanted::Robots, shared.settings).await
+        exchange(client, at, Wanted::Robots, shared.settings, &shared.arriving_bytes).await
     };
     let page = page.await;
     if let Some(other) = &other {

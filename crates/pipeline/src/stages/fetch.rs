@@ -63,7 +63,8 @@ fn fetch_links(task: &mut Task<'_>, fetcher: &Fetcher, table: &FileRecord, numbe
     let place = Place { archive: task.path("pages"), state, prefix: format!("{number:05}"), shown: "pages/".into() };
     match fetch_all(task, fetcher, &frontier, &place) {
         // The recipe decides otherwise now; what was decided before does not fit beside it.
-        Err(FetchError::OtherSettings { .. }) => {
+        Err(error @ FetchError::OtherSettings { .. }) => {
+            task.run().progress().line(&format!("    {error}: its pages are removed, and asked for anew"));
             forget(&place)?;
             fetch_all(task, fetcher, &frontier, &place)?;
         }
