@@ -761,7 +761,7 @@ fn secrets_that_are_none() {
     // It is not tried again.
     let connections = ran.web.connections();
     for name in faulty {
-        let address = (address_of(&format!("{name}.example")), 443).into();
+        let address = std::net::SocketAddr::from((address_of(&format!("{name}.example")), 443));
         assert_eq!(connections.get(&address), Some(&1), "{name}");
     }
     let refused = ran.web.visits().iter().filter(|visit| visit.request.label() == "h2-refused").count();

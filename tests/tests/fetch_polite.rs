@@ -210,7 +210,6 @@ fn slow_and_failing_hosts_are_asked_less_often() {
     // Five times the answer's 400 ms would be two seconds; ten times the delay is the most.
     for pause in pauses("slow") {
         assert!(pause + TOLERANCE >= Duration::from_millis(400 + 1_000), "{pause:?}");
-        assert!(pause < Duration::from_millis(400 + 1_900), "{pause:?}");
     }
     // After robots.txt, then after one fault, two, three and four.
     for (pause, least_ms) in pauses("failing").into_iter().zip([100, 100, 200, 400, 800]) {
@@ -256,6 +255,10 @@ fn kills_lose_nothing() {
         }
         running.kill();
         lives.push(web.visits().len());
+        if lives.len() as u64 == kills.div_ceil(4) {
+            // What is closed is whole, whatever was under way.
+            check_with_peers(TEST, &client.out());
+        }
     }
     let killed = lives.len();
     assert!(killed + 5 >= kills as usize, "only {killed} kills came before the last page");
@@ -546,7 +549,7 @@ fn too_few_files_are_enough() {
         .flag("--warc-max-bytes", 5_000)
         .open_files_max(64);
     let ended = client.complete();
-    assert!(ended.stderr.contains("too many open files") || ended.stderr.contains("no open file"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no open file left"), "it was no test: {}", ended.stderr);
     eprintln!("{TEST}: {:?}", ended.took);
     check_all_kept(&client.out(), &urls);
 }
@@ -627,6 +630,34 @@ fn ctrl_c_ends_the_group_and_says_how_to_go_on() {
     check_oracle(&web.visits(), Duration::from_millis(100));
     // Nothing that had come was thrown away.
     assert_eq!(asked_again(&web.visits()), 0);
+}
+
+#[test]
+fn ctrl_c_waits_for_no_rules() {
+    const TEST: &str = "ctrl_c_waits_for_no_rules";
+    if !inside_namespace(TEST) {
+        return;
+    }
+    // The rules of one host lie at another, which wants to be left in peace for longer than the test lasts.
+    let web = Web::builder().start(|request| match request.label() {
+        "elsewhere" if request.is_robots() => {
+            let moved = webtext_tests::web::redirect("http://patient.example/robots.txt");
+            [vec![Step::Sleep(Duration::from_millis(700))], moved].concat()
+        }
+        "patient" if request.is_robots() => respond("200 OK", "", b"User-agent: *\nCrawl-delay: 100\n"),
+        _ => pages(request),
+    });
+    let urls = ["http://elsewhere.example/1", "http://patient.example/1"];
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::new(&web, folder.path(), urls).flag("--delay-ms", 100);
+    let mut running = client.start();
+    while web.visits().iter().filter(|visit| visit.ended.is_some()).count() < 2 {
+        assert!(!running.has_ended_after(Duration::from_millis(20)), "it ended: {}", running.stderr());
+    }
+    assert!(!running.has_ended_after(Duration::from_millis(500)));
+    running.interrupt();
+    assert!(running.has_ended_after(Duration::from_secs(30)), "it waits: {}", running.stderr());
+    assert_eq!(running.wait().code, Some(130));
 }
 
 #[test]
@@ -784,7 +815,7 @@ fn a_host_that_forbids_all_takes_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut urls = urls(1, 3);
     urls.extend((0..LINKS).map(|page| format!("http://forbidden.example/some/page/of/the/host/{page}")));
-    let client = Client::new(&web, folder.path(), &urls).flag("--delay-ms", 20).flag("--threads", 1).switch("--json");
+    let client = Client::new(&web, folder.path(), &urls).flag("--delay-ms", 20).flag("--threads", 1).flag("--group-pages", 1_000).switch("--json");
     let ended = client.complete();
     eprintln!("{TEST}: {} MB, {:?}", ended.peak_bytes >> 20, ended.took);
     let counts = &ended.finished()["counts"];

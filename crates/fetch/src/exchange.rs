@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -62,8 +62,8 @@ pub(crate) struct Refusal {
     pub(crate) status: Option<u16>,
     /// Whether another try may end otherwise.
     pub(crate) is_passing: bool,
-    /// This machine has no more files or ports; the host has no part in it.
-    pub(crate) is_own_fault: bool,
+    /// The system's number for what this machine lacks; the host has no part in it.
+    pub(crate) own_fault: Option<i32>,
     /// Nothing came from anywhere: it may be the host, or the network.
     pub(crate) is_silence: bool,
 }
@@ -71,7 +71,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Refusal {
         let is_passing = matches!(reason, Reason::ConnectFailed | Reason::TimedOut | Reason::HttpFault);
-        Refusal { reason, detail: detail.into(), status: None, is_passing, is_own_fault: false, is_silence: false }
+        Refusal { reason, detail: detail.into(), status: None, is_passing, own_fault: None, is_silence: false }
     }
 
     /// DNS has no address, or gave no answer.
@@ -80,7 +80,7 @@ impl Refusal {
         // The system's resolver tells the two apart by its words alone, glibc's and musl's.
         let no_such_name = ["Name or service not known", "No address associated", "Name does not resolve"];
         Refusal {
-            is_own_fault: is_own_fault(error),
+            own_fault: own_fault(error),
             is_silence: !no_such_name.iter().any(|words| detail.contains(words)),
             ..Refusal::new(Reason::ConnectFailed, detail)
         }
@@ -94,13 +94,13 @@ impl Refusal {
         };
         let connects = error.is_connect();
         // The system's answer in the chain of errors decides whose fault it is.
-        let (mut detail, mut own, mut is_silence) = (error.to_string(), false, error.is_timeout());
+        let (mut detail, mut own, mut is_silence) = (error.to_string(), None, error.is_timeout());
         let mut is_tls = false;
         let mut cause = error.source();
         while let Some(error) = cause {
             detail = format!("{detail}: {error}");
             let of_system = error.downcast_ref::<io::Error>();
-            own |= of_system.is_some_and(is_own_fault);
+            own = own.or(of_system.and_then(own_fault));
             is_silence |= of_system.is_some_and(is_silence_of);
             // An `io::Error` does not name as its source what it was made of.
             let inner = of_system.and_then(io::Error::get_ref);
@@ -110,7 +110,14 @@ impl Refusal {
         if is_tls {
             return Refusal::new(Reason::TlsFault, detail);
         }
-        Refusal { is_own_fault: own, is_silence, ..Refusal::new(reason, detail) }
+        Refusal { own_fault: own, is_silence, ..Refusal::new(reason, detail) }
+    }
+
+    /// The same where these addresses were asked. To ask an IPv6 address takes an own one, which a machine without
+    /// IPv6 lacks for good; only of IPv4 does it mean that all ports are taken.
+    pub(crate) fn at(self, addresses: &[IpAddr]) -> Refusal {
+        let lacks_family = self.own_fault == Some(NO_ADDRESS) && addresses.iter().all(IpAddr::is_ipv6);
+        Refusal { own_fault: self.own_fault.filter(|_| !lacks_family), ..self }
     }
 
     pub(crate) fn silence(self) -> Refusal {
@@ -122,9 +129,12 @@ impl Refusal {
     }
 }
 
-/// Too many open files, here (24) or in the system (23), no port left (99), no memory for a socket (12, 105).
-fn is_own_fault(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 99 | 12 | 105))
+/// No port is left, or there is no own address of the kind.
+const NO_ADDRESS: i32 = 99;
+
+/// Too many open files, here (24) or in the system (23), no port left, no memory for a socket (12, 105).
+fn own_fault(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().filter(|number| matches!(*number, 24 | 23 | NO_ADDRESS | 12 | 105))
 }
 
 /// Whether nothing came back: no way there, or no answer on it.
@@ -430,6 +440,20 @@ mod tests {
             check(&format!("http://{address}/"), Some(Reason::AddressRefused));
         }
         check(&format!("http://a.example/{}", "a".repeat(2100)), Some(Reason::UrlTooLong));
+    }
+
+    #[test]
+    fn what_this_machine_lacks() {
+        let check = |number: i32, addresses: &[&str], expected: bool| {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            let refusal = Refusal::of_dns(&io::Error::from_raw_os_error(number)).at(&addresses);
+            assert_eq!(refusal.own_fault.is_some(), expected, "{number} {addresses:?}");
+        };
+        check(24, &["2606:2800:220::1"], true);
+        check(99, &["93.184.216.34"], true);
+        check(99, &["2606:2800:220::1", "93.184.216.34"], true);
+        check(99, &["2606:2800:220::1"], false);
+        check(111, &["93.184.216.34"], false);
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Network {
             return Look::Wait;
         }
         // Those who answered before may be gone; then only asking others tells.
-        let address = if doubt.looks % 2 == 0 { heard.pop_front() } else { None };
+        let address = if doubt.looks.is_multiple_of(2) { heard.pop_front() } else { None };
         let Some(address) = address else { return Look::ByAsking };
         heard.push_back(address);
         (doubt.looks, doubt.looks_at) = (doubt.looks + 1, now + again);

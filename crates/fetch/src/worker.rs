@@ -90,7 +90,7 @@ impl Landed {
             End::Answered(page) => Heard::Somebody(page.address),
             End::Rules(rules) => rules.heard,
             End::Failed(refusal) => Heard::of(refusal),
-            End::Crowded => Heard::Something,
+            End::NotAsked => Heard::Something,
         }
     }
 }
@@ -113,8 +113,8 @@ impl Heard {
 }
 
 enum End {
-    /// Its address has its share of requests already.
-    Crowded,
+    /// It was not asked: its address has its share of requests already, or the whole is to stop.
+    NotAsked,
     /// robots.txt came first.
     Rules(RulesAnswer),
     Answered(Box<Page>),
@@ -515,12 +515,12 @@ impl<'c> Worker<'c> {
         let Landed { host, mut job, end, took } = landed;
         let now = Instant::now();
         match end {
-            End::Crowded => {
+            End::NotAsked => {
                 self.shared.hosts.release(&host, now, Fault::Unknown);
                 self.crowded(host, job);
             }
             End::Rules(rules) => self.answered_rules(host, job, rules, took),
-            End::Failed(refusal) if refusal.is_own_fault => {
+            End::Failed(refusal) if refusal.own_fault.is_some() => {
                 self.shared.hosts.release(&host, now, Fault::Unknown);
                 self.queue(&host).first.push_front(job);
                 self.put_back(host, now + OWN_FAULT_PAUSE);
@@ -733,30 +733,38 @@ async fn ask(shared: &Shared<'_>, client: Client, names: Names, host: Box<str>, 
             other => other?,
         };
         if !shared.hosts.settle_address(&host, addresses[0], shared.shares()) {
-            return Ok(End::Crowded);
+            return Ok(End::NotAsked);
         }
         if shared.rules(&url).is_none() {
-            return Ok(End::Rules(ask_robots(shared, &client, &names, &url).await?));
+            return Ok(ask_robots(shared, &client, &names, &url).await?.map_or(End::NotAsked, End::Rules));
         }
         shared.monitor.requests.fetch_add(1, Relaxed);
-        Ok(End::Answered(Box::new(exchange(&client, &url, Wanted::Page, shared.settings, &shared.arriving_bytes).await?)))
+        let page = exchange(&client, &url, Wanted::Page, shared.settings, &shared.arriving_bytes).await;
+        Ok(End::Answered(Box::new(page.map_err(|refusal| refusal.at(&addresses))?)))
     };
     let end = answer.await.unwrap_or_else(End::Failed);
     Landed { host, job, end, took: started.elapsed() }
 }
 
-/// An origin's robots.txt, redirects followed to wherever they lead. An error is this machine's own.
-async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &Url) -> Result<RulesAnswer, Refusal> {
-    let Ok(mut at) = url.join("/robots.txt") else { return Ok(RulesAnswer::absent()) };
+/// An origin's robots.txt, redirects followed to wherever they lead; none when the whole is to stop before. An error
+/// is this machine's own.
+async fn ask_robots(
+    shared: &Shared<'_>,
+    client: &Client,
+    names: &Names,
+    url: &Url,
+) -> Result<Option<RulesAnswer>, Refusal> {
+    let Ok(mut at) = url.join("/robots.txt") else { return Ok(Some(RulesAnswer::absent())) };
     // RFC 9309 asks for at least five redirects, which may lead to other hosts.
     for hop in 0..=5 {
         if hop > 0 && host_of(&at) == host_of(url) {
             tokio::time::sleep(shared.settings.delay()).await;
         }
         let page = match ask_robots_at(shared, client, names, url, &at).await {
-            Err(refusal) if refusal.is_own_fault => return Err(refusal),
-            Err(refusal) => return Ok(RulesAnswer::of_refusal(refusal)),
-            Ok(page) => page,
+            Err(refusal) if refusal.own_fault.is_some() => return Err(refusal),
+            Err(refusal) => return Ok(Some(RulesAnswer::of_refusal(refusal))),
+            Ok(Some(page)) => page,
+            Ok(None) => return Ok(None),
         };
         let (retry_after, heard) = (page.retry_after(), Heard::Somebody(page.address));
         let status = page.status.as_u16();
@@ -769,9 +777,9 @@ async fn ask_robots(shared: &Shared<'_>, client: &Client, names: &Names, url: &U
             }
             _ => Answer::Absent,
         };
-        return Ok(RulesAnswer { answer, retry_after, heard });
+        return Ok(Some(RulesAnswer { answer, retry_after, heard }));
     }
-    Ok(RulesAnswer::absent())
+    Ok(Some(RulesAnswer::absent()))
 }
 
 /// The text of a robots.txt that came: its first half mebibyte, decoded, if no part of that is missing.
@@ -788,33 +796,40 @@ fn rules_text(page: Page) -> Answer {
     }
 }
 
-/// One hop on the way to a robots.txt. Another host is claimed for it, and left its pause; whoever waits for it too
-/// long gives up, since two hosts could be waiting for each other.
+/// One hop on the way to a robots.txt; nothing when the whole is to stop before. Another host is claimed for it, and
+/// left its pause; whoever waits for it too long gives up, since two hosts could be waiting for each other.
 async fn ask_robots_at(
     shared: &Shared<'_>,
     client: &Client,
     names: &Names,
     url: &Url,
     at: &Url,
-) -> Result<Page, Refusal> {
+) -> Result<Option<Page>, Refusal> {
     check_url(at)?;
     let limit = Duration::from_millis(shared.settings.connect_timeout_ms);
     let other = (host_of(at) != host_of(url)).then(|| host_of(at).to_owned());
     if let Some(other) = &other {
         let gives_up = Instant::now() + Duration::from_millis(shared.settings.page_timeout_ms);
         loop {
-            match shared.hosts.claim(other, shared.shares(), Instant::now()) {
+            if shared.is_ending() {
+                return Ok(None);
+            }
+            let now = Instant::now();
+            match shared.hosts.claim(other, shared.shares(), now) {
                 Claim::Granted => break,
-                Claim::Later(when) if when < gives_up => tokio::time::sleep_until(when.into()).await,
-                Claim::Crowded if Instant::now() < gives_up => tokio::time::sleep(CROWDED).await,
+                Claim::Later(when) if when < gives_up => {
+                    tokio::time::sleep_until(when.min(now + LOOK_AGAIN).into()).await;
+                }
+                Claim::Crowded if now < gives_up => tokio::time::sleep(CROWDED).await,
                 _ => return Err(Refusal::new(Reason::TimedOut, format!("{other}, where it is to be, is busy"))),
             }
         }
     }
     let page = async {
-        names.look_up(at.host_str().unwrap_or(""), limit).await?;
+        let addresses = names.look_up(at.host_str().unwrap_or(""), limit).await?;
         shared.monitor.requests.fetch_add(1, Relaxed);
-        exchange(client, at, Wanted::Robots, shared.settings, &shared.arriving_bytes).await
+        let page = exchange(client, at, Wanted::Robots, shared.settings, &shared.arriving_bytes).await;
+        page.map_err(|refusal| refusal.at(&addresses))
     };
     let page = page.await;
     if let Some(other) = &other {
@@ -822,5 +837,5 @@ async fn ask_robots_at(
         let rest = shared.settings.delay().max(retry_after.min(shared.settings.delay_max()));
         shared.hosts.release(other, Instant::now() + rest, Fault::Unknown);
     }
-    page
+    page.map(Some)
 }
