@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
+use crate::PageKind;
 use crate::blocks::{Block, Blocks, Container, Kind, ends_like_sentence, is_unspaced};
 use crate::head::Head;
 use crate::html::{Name, NameSet, Tree, attribute, tag};
 use crate::labels::{self, GROUPS};
+use crate::lexicon::{self, Lexicon, Meaning, OfKinds, Seen};
 use crate::votes::{Votes, votes};
 use crate::words::{WordTable, hash, packed};
 
@@ -191,6 +193,12 @@ pub struct Surroundings<'a> {
     around: Vec<[u8; AROUND.len()]>,
     /// By container: distances to the label groups.
     labelled: Vec<[u8; labels::COUNT]>,
+    /// By container: what the words of its classes mean.
+    meant: Vec<Meaning>,
+    /// By container: the same with the containers around it, the page's own element aside.
+    meant_around: Vec<Meaning>,
+    /// How much the words of all classes speak for each kind of page.
+    meant_kinds: OfKinds,
     /// By container: how many with text of its template stood before it below the same parent.
     ordinals: Vec<u32>,
     /// By container: which of the page's articles it is in, 0 for none.
@@ -230,7 +238,7 @@ struct PageKinds {
 impl<'a> Surroundings<'a> {
     /// Gathers what the features of a page's blocks are made of. Time and memory are linear in the blocks and
     /// containers.
-    pub fn new(tree: &'a Tree<'a>, head: &'a Head, page: &'a Blocks) -> Surroundings<'a> {
+    pub fn new(tree: &'a Tree<'a>, head: &'a Head, page: &'a Blocks, lexicon: &Lexicon) -> Surroundings<'a> {
         let title = title_words(head);
         let texts: Vec<Text> = page.blocks.iter().map(|block| text(page.text_of(block), &title)).collect();
         let commas: Vec<u32> = texts.iter().map(|text| text.commas).collect();
@@ -247,6 +255,9 @@ impl<'a> Surroundings<'a> {
             texts_seen: ByHash::default(),
             around: Vec::new(),
             labelled: Vec::new(),
+            meant: Vec::new(),
+            meant_around: Vec::new(),
+            meant_kinds: OfKinds::default(),
             ordinals: Vec::new(),
             articles: Vec::new(),
             first_headings: Vec::new(),
@@ -262,8 +273,29 @@ impl<'a> Surroundings<'a> {
             longest: page.blocks.iter().map(|block| block.words).max().unwrap_or(0),
         };
         around.walk_containers();
+        around.read_classes(lexicon);
         around.walk_blocks();
         around
+    }
+
+    fn read_classes(&mut self, lexicon: &Lexicon) {
+        let mut seen = Seen::default();
+        for container in &self.page.containers {
+            let mut own = Meaning::default();
+            for name in lexicon::ATTRIBUTES {
+                if let Some(value) = self.tree.raw_attribute(container.node, name) {
+                    lexicon.add(value, &mut own, &mut seen);
+                }
+            }
+            // What the body says is said of the whole page.
+            if matches!(self.tree.name(container.node), tag::BODY | tag::HTML) {
+                own = Meaning::default();
+            }
+            let around = self.meant_around.get(container.parent as usize).copied().unwrap_or_default();
+            self.meant.push(own);
+            self.meant_around.push(own.inside(&around));
+        }
+        self.meant_kinds = lexicon.kinds(&seen);
     }
 
     fn walk_containers(&mut self) {
@@ -635,6 +667,16 @@ fn own_element(around: &Surroundings, number: usize, to: &mut impl Sink) {
     for ((name, _), distance) in GROUPS.iter().zip(around.labelled[container]) {
         to.put("labelled", name, f32::from(distance));
     }
+    let mut at = container;
+    for level in ["own", "parent", "second", "third", "fourth"] {
+        to.put("class_odds", level, around.meant[at].mean());
+        at = around.page.containers[at].parent as usize;
+    }
+    let meaning = &around.meant_around[container];
+    to.put("class_odds", "least", meaning.least);
+    to.put("class_odds", "most", meaning.most);
+    to.put("class_odds", "mean", meaning.mean());
+    to.put("class_words", "", meaning.words.min(30) as f32);
 }
 
 fn containers(around: &Surroundings, number: usize, to: &mut impl Sink) {
@@ -786,6 +828,9 @@ pub fn describe_page(around: &Surroundings, to: &mut impl Sink) {
     to.put("page_best_blocks", "", share(best.blocks as f32, all.blocks as f32));
     to.put("page_top_points", "", around.votes.points[around.votes.top as usize].min(POINTS));
     to.put("page_longest", "", (around.longest as f32).min(BLOCK_WORDS));
+    for (kind, meant) in PageKind::ALL.iter().zip(around.meant_kinds) {
+        to.put("page_classes", kind.name(), meant);
+    }
     to.put("page_templates", "", share(around.narrow_templates.len() as f32, around.len() as f32));
 }
 

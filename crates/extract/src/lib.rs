@@ -18,6 +18,7 @@ pub mod forest;
 pub mod head;
 pub mod html;
 pub mod labels;
+pub mod lexicon;
 pub mod model;
 mod print;
 pub mod select;
@@ -229,7 +230,7 @@ pub fn with_analysis<T>(
     })?;
     let head = head::head(&tree);
     let blocks = blocks::blocks(&tree);
-    let around = Surroundings::new(&tree, &head, &blocks);
+    let around = Surroundings::new(&tree, &head, &blocks, model::lexicon());
     let kind = model::page_kind(&around);
     let probabilities = model::probabilities(&around, &blocks, &kind);
     let kind = kind.kind();

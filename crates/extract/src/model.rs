@@ -2,7 +2,7 @@
 //!
 //! The forests lie in `model/forests.bin`, which `train/train.py` writes: for each forest its length in bytes
 //! (4, little-endian) and the forest as [`crate::forest`] has it. First the two that look at blocks, then one
-//! for each [`PageKind`].
+//! for each [`PageKind`]. The words of `model/lexicon.bin` are read by [`crate::lexicon`].
 
 use std::sync::LazyLock;
 
@@ -10,8 +10,19 @@ use crate::PageKind;
 use crate::blocks::Blocks;
 use crate::features::{Context, Surroundings, describe, describe_context, describe_page};
 use crate::forest::{Forest, sigmoid};
+use crate::lexicon::Lexicon;
 
 static BYTES: &[u8] = include_bytes!("../model/forests.bin");
+
+static LEXICON_BYTES: &[u8] = include_bytes!("../model/lexicon.bin");
+
+static LEXICON: LazyLock<Lexicon> =
+    LazyLock::new(|| Lexicon::read(LEXICON_BYTES).expect("the words are those of this version"));
+
+/// The words that the model knows.
+pub fn lexicon() -> &'static Lexicon {
+    &LEXICON
+}
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read(BYTES).expect("the forests are those of this version"));
 
@@ -155,7 +166,7 @@ mod tests {
     fn the_model_is_that_of_these_features() {
         let tree = parse("<p>text", Limits { nodes_max: 100, depth_max: 100, scripting: false }).unwrap();
         let (head, page) = (Head::default(), blocks(&tree));
-        for (of_model, of_code) in feature_counts(&Surroundings::new(&tree, &head, &page)) {
+        for (of_model, of_code) in feature_counts(&Surroundings::new(&tree, &head, &page, lexicon())) {
             assert_eq!(of_model, of_code);
         }
     }

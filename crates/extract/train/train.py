@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Fits the forests of main text and writes model/forests.bin. Needs the binary `extract-train`, lightgbm and numpy
-in the versions of requirements.txt; see README.md here for what it is trained on and what is held out.
+"""Fits the forests and the lexicon of main text and writes them. Needs the binary `extract-train`, and Python's
+packages in the versions of requirements.txt; see README.md here for what it is trained on and what is held out.
 
-    train.py SETS --tool BINARY --scratch DIR [--check] [--write FILE]
+    train.py SETS --tool BINARY --scratch DIR [--check] [--write FOLDER]
 
 SETS holds the unpacked sets (wcxb-dev, newspaper4k; for --check also those that are only looked at). --check prints
-what cross-validation by host reaches; --write fits to everything and writes the forests. The same bytes come out
+what cross-validation by host reaches; --write fits to everything and writes forests.bin and lexicon.bin. The same bytes come out
 on every run: one seed, and sums in one order whatever the threads.
 """
 
@@ -19,6 +19,7 @@ import zlib
 
 import lightgbm
 import numpy as np
+from lexicon import Words
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "benches"))
 import extract as scorer  # noqa: E402
@@ -27,7 +28,8 @@ import extract as scorer  # noqa: E402
 TRAINED_ON = ["wcxb-dev", "newspaper4k"]
 LOOKED_AT = ["dragnet", "cleaneval-dev", "cleanportaleval"]
 
-FOLDS = 4
+# Parts of the hosts: a page is judged by forests and a lexicon that were made without its part.
+FOLDS = 8
 # Of links of few words that nobody kept, one in so many is looked at, and weighs for all.
 TRIVIAL_KEPT_OF = 4
 THRESHOLD = 0.42
@@ -38,7 +40,7 @@ KIND_OF_TYPE = {"collection": "listing", "service": "other"}
 BLOCK_TREES = {
     "objective": "cross_entropy",
     "learning_rate": 0.065,
-    "num_leaves": 24,
+    "num_leaves": 31,
     "max_depth": 7,
     "min_data_in_leaf": 50,
     "feature_fraction": 0.3,
@@ -54,8 +56,8 @@ BLOCK_TREES = {
     "num_threads": 2,
     "verbose": -1,
 }
-FIRST_TREES = 220
-SECOND_TREES = 140
+FIRST_TREES = 300
+SECOND_TREES = 180
 
 KIND_TREES = BLOCK_TREES | {
     "objective": "binary",
@@ -73,7 +75,7 @@ class Set:
 
     def __init__(self, name, folder, scratch, tool):
         self.name, self.folder, self.out, self.tool = name, folder / name, scratch / name, tool
-        subprocess.run([tool, "features", self.folder, self.out], check=True)
+        self.run("pages")
         self.pages = [json.loads(line) for line in open(f"{self.out}.jsonl", encoding="utf-8")]
         tokens = [np.array(page["tokens"], dtype=np.float64) for page in self.pages]
         self.tokens = np.concatenate(tokens)
@@ -81,11 +83,6 @@ class Set:
         self.labels = kept / np.maximum(self.tokens, 1)
         self.first = np.concatenate([[0], np.cumsum([len(t) for t in tokens])])
         self.page = np.repeat(np.arange(len(self.pages)), [len(t) for t in tokens])
-        self.features = np.fromfile(f"{self.out}.f32", dtype=np.float32).reshape(len(self.tokens), -1)
-        self.page_features = np.fromfile(f"{self.out}.pages.f32", dtype=np.float32).reshape(len(self.pages), -1)
-        link_density = self.features[:, open(f"{self.out}.names").read().split("\n").index("link_density")]
-        self.is_trivial = (self.tokens <= 4) & (self.labels == 0) & ((link_density > 0.9) | (self.tokens == 0))
-        self.is_used = ~self.is_trivial | (np.arange(len(self.tokens)) % TRIVIAL_KEPT_OF == 0)
         # By host, so that no template is on both sides.
         self.page_fold = np.array([zlib.crc32(page["host"].encode()) % FOLDS for page in self.pages])
         self.fold = self.page_fold[self.page]
@@ -93,6 +90,20 @@ class Set:
         for number, page in enumerate(self.pages):
             if page["title_block"] is not None:
                 self.is_title[self.first[number] + page["title_block"]] = True
+
+    def run(self, command):
+        subprocess.run([self.tool, command, self.folder, self.out], check=True)
+
+    def describe(self, lexicons, lexicon_of):
+        """Reads the features of blocks and pages, each page with the lexicon of its number."""
+        pathlib.Path(f"{self.out}.lexicons").write_bytes(b"".join(struct.pack("<I", len(l)) + l for l in lexicons))
+        pathlib.Path(f"{self.out}.lexicon_of").write_bytes(bytes(lexicon_of.tolist()))
+        self.run("features")
+        self.features = np.fromfile(f"{self.out}.f32", dtype=np.float32).reshape(len(self.tokens), -1)
+        self.page_features = np.fromfile(f"{self.out}.pages.f32", dtype=np.float32).reshape(len(self.pages), -1)
+        link_density = self.features[:, open(f"{self.out}.names").read().split("\n").index("link_density")]
+        self.is_trivial = (self.tokens <= 4) & (self.labels == 0) & ((link_density > 0.9) | (self.tokens == 0))
+        self.is_used = ~self.is_trivial | (np.arange(len(self.tokens)) % TRIVIAL_KEPT_OF == 0)
 
     def weights(self):
         """A block weighs the share of the gold that it could add or spoil, and a page at most twice its gold."""
@@ -108,7 +119,7 @@ class Set:
     def with_context(self, guesses):
         """The features of the second forest."""
         guesses.astype(np.float32).tofile(f"{self.out}.guesses")
-        subprocess.run([self.tool, "context", self.folder, self.out], check=True)
+        self.run("context")
         context = np.fromfile(f"{self.out}.context.f32", dtype=np.float32).reshape(len(self.tokens), -1)
         return np.concatenate([context, self.rows], axis=1)
 
@@ -182,6 +193,15 @@ def kind_labels(sets):
     """The kind of each page, as its number."""
     types = [page["page_type"] or "article" for s in sets for page in s.pages]
     return np.array([KINDS.index(KIND_OF_TYPE.get(t, t)) for t in types])
+
+
+def describe_held_out(sets, words):
+    """Features of the sets' pages, each page by a lexicon that was made without its host."""
+    labels = kind_labels(sets)
+    folds = np.concatenate([s.page_fold for s in sets])
+    lexicons = [words.lexicon(labels, folds != fold) for fold in range(FOLDS)]
+    for s in sets:
+        s.describe(lexicons, s.page_fold)
 
 
 def fit_kinds(rows, labels):
@@ -261,6 +281,8 @@ def main():
 
     load = lambda names: [Set(name, arguments.sets, arguments.scratch, arguments.tool) for name in names]  # noqa: E731
     sets = load(TRAINED_ON)
+    words = Words(sets)
+    describe_held_out(sets, words)
     held_out_kinds(sets)
     rows = {s.name: s.rows for s in sets}
     guesses = held_out(sets, rows, FIRST_TREES)
@@ -268,14 +290,18 @@ def main():
     first = fit_sets(sets, rows, FIRST_TREES)
     second = fit_sets(sets, rows_with_context, SECOND_TREES)
     kinds = fit_kinds(np.concatenate([s.page_features for s in sets]), kind_labels(sets))
+    lexicon = words.lexicon(kind_labels(sets), np.ones(len(words.host), dtype=bool))
     if arguments.write:
-        arguments.write.write_bytes(b"".join(forest_bytes(forest) for forest in [first, second, *kinds]))
+        forests = b"".join(forest_bytes(forest) for forest in [first, second, *kinds])
+        (arguments.write / "forests.bin").write_bytes(forests)
+        (arguments.write / "lexicon.bin").write_bytes(lexicon)
     if arguments.check:
         second_guesses = held_out(sets, rows_with_context, SECOND_TREES)
         for s in sets:
             report("held out", s, second_guesses[s.name])
         report_kinds(sets)
         for s in load(LOOKED_AT):
+            s.describe([lexicon], np.zeros(len(s.pages), dtype=int))
             s.set_kinds(ask_kinds(kinds, s.page_features))
             report("unseen", s, second.predict(s.with_context(first.predict(s.rows))))
 

@@ -1,7 +1,8 @@
 //! Annotated pages → the numbers that `train.py` fits the models of main text to.
 //!
-//! `features` writes what the first model is told of each block, with the share of the block's words that the
-//! annotators kept; `context` writes what the second model is told besides, from the first one's guesses.
+//! `pages` writes each page's blocks with the share of their words that the annotators kept, and the words of its
+//! classes; `features` writes what the first model is told of each block, once there are lexicons of such words;
+//! `context` writes what the second model is told besides, from the first one's guesses.
 //! Left out: fitting, which `train.py` does, and scoring.
 
 mod align;
@@ -12,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
-use extract::blocks::{Blocks, blocks};
+use extract::blocks::{Blocks, Container, blocks};
 use extract::features::{Context, Names, Surroundings, describe, describe_context, describe_page};
 use extract::head::{Head, head};
-use extract::html::{self, Limits};
+use extract::html::{self, Limits, tag};
+use extract::lexicon::{self, Lexicon};
 use serde::Serialize;
 
 /// Annotated pages to numbers that a model is trained on.
@@ -27,12 +29,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Features and labels of each block: OUT.f32 (rows of numbers), OUT.jsonl (a page a line), OUT.names; features of
-    /// each page: OUT.pages.f32.
-    Features {
+    /// Texts and labels of each block: OUT.jsonl (a page a line).
+    Pages {
         /// A set: html/<id>.html, gold/<id>.txt and meta.json.
         set: PathBuf,
         /// Files are named after this.
+        out: PathBuf,
+    },
+    /// Features of each block: OUT.f32 (rows of numbers), OUT.names; features of each page: OUT.pages.f32.
+    Features {
+        /// The same set.
+        set: PathBuf,
+        /// The same name; OUT.lexicons has lexicons, each behind its length in 4 bytes, and OUT.lexicon_of a byte for
+        /// each page: the number of its lexicon.
         out: PathBuf,
     },
     /// Features that need the first model's guesses: OUT.context.f32 and OUT.context.names.
@@ -56,12 +65,20 @@ struct Row {
     kept: Vec<u32>,
     /// The block that repeats the title.
     title_block: Option<usize>,
-    kinds: Vec<String>,
     texts: Vec<String>,
+    /// Of each block, its container.
+    containers: Vec<u32>,
+    /// Of each container, the one around it.
+    parents: Vec<u32>,
+    /// Of each container, the hashes of its classes' words, each once.
+    words: Vec<Vec<u32>>,
+    /// The container whose classes speak of the whole page, and that around it.
+    whole: Vec<usize>,
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Pages { set, out } => write_pages(&set, &out),
         Command::Features { set, out } => features(&set, &out),
         Command::Context { set, out } => context(&set, &out),
     }
@@ -99,21 +116,80 @@ fn write_numbers(to: &mut impl Write, numbers: &[f32]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn features(set: &Path, out: &Path) -> anyhow::Result<()> {
-    let mut numbers = BufWriter::new(File::create(out.with_extension("f32"))?);
+fn write_pages(set: &Path, out: &Path) -> anyhow::Result<()> {
     let mut rows = BufWriter::new(File::create(out.with_extension("jsonl"))?);
-    let mut page_numbers = BufWriter::new(File::create(out.with_extension("pages.f32"))?);
-    let mut names = Names::default();
+    let none = Lexicon::default();
     pages(set, |id, meta, tree, head, page| {
         let gold = fs::read_to_string(set.join("gold").join(format!("{id}.txt")))?;
         let gold = align::tokens(&gold);
-        let surroundings = Surroundings::new(tree, head, page);
         let mut all = Vec::new();
         let mut borders = vec![0];
-        let mut features = Vec::new();
-        for (number, block) in page.blocks.iter().enumerate() {
+        for block in &page.blocks {
             all.extend(align::tokens(page.text_of(block)));
             borders.push(all.len());
+        }
+        let kept = align::kept(&all, &gold);
+        let in_blocks = borders.windows(2).map(|border| &kept[border[0]..border[1]]);
+        let is_whole = |number: &usize| matches!(tree.name(page.containers[*number].node), tag::BODY | tag::HTML);
+        let row = Row {
+            id: id.to_owned(),
+            page_type: meta["page_type"].as_str().map(str::to_owned),
+            host: meta["url"].as_str().and_then(host).unwrap_or(id).to_owned(),
+            gold_tokens: gold.len(),
+            tokens: in_blocks.clone().map(|tokens| tokens.len() as u32).collect(),
+            kept: in_blocks.map(|tokens| tokens.iter().filter(|kept| **kept).count() as u32).collect(),
+            title_block: Surroundings::new(tree, head, page, &none).title_block(),
+            texts: page.blocks.iter().map(|block| page.text_of(block).to_owned()).collect(),
+            containers: page.blocks.iter().map(|block| block.container).collect(),
+            parents: page.containers.iter().map(|container| container.parent).collect(),
+            words: page.containers.iter().map(|container| class_words(tree, container)).collect(),
+            whole: (0..page.containers.len()).filter(is_whole).collect(),
+        };
+        serde_json::to_writer(&mut rows, &row)?;
+        writeln!(rows)?;
+        Ok(())
+    })
+}
+
+/// The hashes of a container's words, each once.
+fn class_words(tree: &html::Tree, container: &Container) -> Vec<u32> {
+    let mut words = Vec::new();
+    for name in lexicon::ATTRIBUTES {
+        if let Some(value) = tree.raw_attribute(container.node, name) {
+            lexicon::words(value, |hash| words.push(hash));
+        }
+    }
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Lexicons, each behind its length.
+fn read_lexicons(path: &Path) -> anyhow::Result<Vec<Lexicon>> {
+    let bytes = fs::read(path)?;
+    let mut rest = &bytes[..];
+    let mut lexicons = Vec::new();
+    while let Some((len, after)) = rest.split_first_chunk::<4>() {
+        let (lexicon, after) =
+            after.split_at_checked(u32::from_le_bytes(*len) as usize).context("lexicons end early")?;
+        lexicons.push(Lexicon::read(lexicon).context("what should be a lexicon is none")?);
+        rest = after;
+    }
+    Ok(lexicons)
+}
+
+fn features(set: &Path, out: &Path) -> anyhow::Result<()> {
+    let lexicons = read_lexicons(&out.with_extension("lexicons"))?;
+    let mut lexicon_of = fs::read(out.with_extension("lexicon_of"))?.into_iter();
+    let mut numbers = BufWriter::new(File::create(out.with_extension("f32"))?);
+    let mut page_numbers = BufWriter::new(File::create(out.with_extension("pages.f32"))?);
+    let mut names = Names::default();
+    pages(set, |id, _, tree, head, page| {
+        let lexicon = lexicon_of.next().and_then(|number| lexicons.get(usize::from(number)));
+        let lexicon = lexicon.with_context(|| format!("{id} has no lexicon"))?;
+        let surroundings = Surroundings::new(tree, head, page, lexicon);
+        let mut features = Vec::new();
+        for number in 0..page.blocks.len() {
             describe(&surroundings, number, &mut features);
             if names.0.is_empty() {
                 describe(&surroundings, number, &mut names);
@@ -122,23 +198,7 @@ fn features(set: &Path, out: &Path) -> anyhow::Result<()> {
         write_numbers(&mut numbers, &features)?;
         let mut page_features = Vec::new();
         describe_page(&surroundings, &mut page_features);
-        write_numbers(&mut page_numbers, &page_features)?;
-        let kept = align::kept(&all, &gold);
-        let in_blocks = borders.windows(2).map(|border| &kept[border[0]..border[1]]);
-        let row = Row {
-            id: id.to_owned(),
-            page_type: meta["page_type"].as_str().map(str::to_owned),
-            host: meta["url"].as_str().and_then(host).unwrap_or(id).to_owned(),
-            gold_tokens: gold.len(),
-            tokens: in_blocks.clone().map(|tokens| tokens.len() as u32).collect(),
-            kept: in_blocks.map(|tokens| tokens.iter().filter(|kept| **kept).count() as u32).collect(),
-            title_block: surroundings.title_block(),
-            kinds: page.blocks.iter().map(|block| format!("{:?}", block.kind)).collect(),
-            texts: page.blocks.iter().map(|block| page.text_of(block).to_owned()).collect(),
-        };
-        serde_json::to_writer(&mut rows, &row)?;
-        writeln!(rows)?;
-        Ok(())
+        write_numbers(&mut page_numbers, &page_features)
     })?;
     fs::write(out.with_extension("names"), names.0.join("\n"))?;
     Ok(())
@@ -156,9 +216,11 @@ fn context(set: &Path, out: &Path) -> anyhow::Result<()> {
     let guesses: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     let mut numbers = BufWriter::new(File::create(out.with_extension("context.f32"))?);
     let mut names = Names::default();
+    // The second model's own features do without a lexicon.
+    let none = Lexicon::default();
     let mut at = 0;
     pages(set, |_, _, tree, head, page| {
-        let surroundings = Surroundings::new(tree, head, page);
+        let surroundings = Surroundings::new(tree, head, page, &none);
         let end = at + page.blocks.len();
         ensure!(end <= guesses.len(), "there are {} guesses, too few", guesses.len());
         let context = Context::new(&surroundings, &guesses[at..end]);

@@ -1,0 +1,270 @@
+//! What the words of classes and ids have come to mean: a table that is learned where [`crate::labels`] is written.
+//!
+//! Templates of all the world share thousands of such words (`entry-content`, `sub-menu`, `dsq-comment`), more than
+//! anybody would sort into groups. For each the table has the odds that the text of its elements is main text, and
+//! how much it speaks for each kind of page. `train/` makes it from words that stand on several hosts; no word is
+//! there for one site. Left out: the words of the text itself, which gave little, and how words stand together.
+//!
+//! The table's bytes (all numbers little-endian):
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 8 | `WTWORDS1` |
+//! | 4 | words |
+//! | 4 for each kind of page | what speaks for it on a page without words, a float |
+//! | then for each word: 4 | [`hash`] of the word |
+//! | 1 | logarithm of its odds, in sixteenths, signed |
+//! | 1 for each kind of page | how much it speaks for the kind, in eighths, signed |
+
+use crate::PageKind;
+use crate::html::{AttributeName, attribute};
+
+/// The attributes that are read.
+pub const ATTRIBUTES: [AttributeName; 4] = [attribute::CLASS, attribute::ID, attribute::ROLE, attribute::ITEMPROP];
+
+/// Numbers for each kind of page.
+pub type OfKinds = [f32; PageKind::ALL.len()];
+
+const MAGIC: &[u8; 8] = b"WTWORDS1";
+const KINDS: usize = PageKind::ALL.len();
+const WORD_BYTES: usize = 4 + 1 + KINDS;
+const ODDS_PARTS: f32 = 16.0;
+const KIND_PARTS: f32 = 8.0;
+
+/// Bytes of one attribute that are looked at.
+const BYTES_MAX: usize = 512;
+/// Letters that make a word.
+const LETTERS_AT_LEAST: usize = 2;
+/// Bytes that make a whole name a word of its own.
+const NAME_BYTES_AT_LEAST: usize = 4;
+const NAME_BYTES_MAX: usize = 40;
+
+/// A learned table of words.
+#[derive(Debug, Default)]
+pub struct Lexicon {
+    /// Open-addressed by hash: the number of a word and one more, 0 for none.
+    slots: Vec<u32>,
+    words: Vec<Word>,
+    kinds_without: OfKinds,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    hash: u32,
+    odds: f32,
+    kinds: [i8; KINDS],
+}
+
+/// What the known words of an element say, or of an element and those around it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Meaning {
+    /// Words that are known.
+    pub words: u32,
+    /// Sum of the logarithms of their odds.
+    pub sum: f32,
+    /// The least of them, 0 at most.
+    pub least: f32,
+    /// The most of them, 0 at least.
+    pub most: f32,
+}
+
+impl Meaning {
+    /// The mean of the words' logarithms of odds; 0, which says nothing, without words.
+    pub fn mean(&self) -> f32 {
+        if self.words == 0 { 0.0 } else { self.sum / self.words as f32 }
+    }
+
+    /// What an element's words say together with those around it.
+    pub fn inside(&self, around: &Meaning) -> Meaning {
+        Meaning {
+            words: self.words + around.words,
+            sum: self.sum + around.sum,
+            least: self.least.min(around.least),
+            most: self.most.max(around.most),
+        }
+    }
+}
+
+/// The known words of a page, each once.
+#[derive(Debug, Default)]
+pub struct Seen {
+    is_seen: Vec<bool>,
+    numbers: Vec<u32>,
+}
+
+impl Lexicon {
+    /// Reads a table; `None` when the bytes are none.
+    pub fn read(bytes: &[u8]) -> Option<Lexicon> {
+        let (count, mut rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
+        let count = u32::from_le_bytes(*count) as usize;
+        let mut lexicon = Lexicon::default();
+        for kind in &mut lexicon.kinds_without {
+            let (number, after) = rest.split_first_chunk()?;
+            (*kind, rest) = (f32::from_le_bytes(*number), after);
+        }
+        if rest.len() != count.checked_mul(WORD_BYTES)? {
+            return None;
+        }
+        lexicon.slots = vec![0; (count * 2 + 1).next_power_of_two()];
+        for word in rest.chunks_exact(WORD_BYTES) {
+            let (hash, numbers) = word.split_first_chunk()?;
+            let hash = u32::from_le_bytes(*hash);
+            let slot = lexicon.slot(hash);
+            lexicon.slots[slot] = lexicon.words.len() as u32 + 1;
+            let kinds = std::array::from_fn(|kind| numbers[1 + kind] as i8);
+            lexicon.words.push(Word { hash, odds: f32::from(numbers[0] as i8) / ODDS_PARTS, kinds });
+        }
+        Some(lexicon)
+    }
+
+    /// The word's slot, or the free one where it would be.
+    fn slot(&self, hash: u32) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while self.slots[slot] != 0 && self.words[self.slots[slot] as usize - 1].hash != hash {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    /// Adds what the words of a value say, and that they were seen.
+    pub fn add(&self, value: &str, meaning: &mut Meaning, seen: &mut Seen) {
+        if self.words.is_empty() {
+            return;
+        }
+        seen.is_seen.resize(self.words.len(), false);
+        words(value, |hash| {
+            let number = self.slots[self.slot(hash)];
+            if number == 0 {
+                return;
+            }
+            let odds = self.words[number as usize - 1].odds;
+            meaning.words += 1;
+            meaning.sum += odds;
+            meaning.least = meaning.least.min(odds);
+            meaning.most = meaning.most.max(odds);
+            if !std::mem::replace(&mut seen.is_seen[number as usize - 1], true) {
+                seen.numbers.push(number - 1);
+            }
+        });
+    }
+
+    /// How much the words seen on a page speak for each kind of page.
+    pub fn kinds(&self, seen: &Seen) -> OfKinds {
+        let mut sums = [0i32; KINDS];
+        for &number in &seen.numbers {
+            for (sum, kind) in sums.iter_mut().zip(self.words[number as usize].kinds) {
+                *sum += i32::from(kind);
+            }
+        }
+        // A page's words weigh as a vector of length one does.
+        let length = (seen.numbers.len().max(1) as f32).sqrt();
+        std::array::from_fn(|kind| self.kinds_without[kind] + sums[kind] as f32 / KIND_PARTS / length)
+    }
+}
+
+/// Calls `each` with the hash of every word of an attribute's value.
+///
+/// Names are cut into words at anything but letters and at capitals after small letters; a name that is more than
+/// one word, `td-post-content`, is a word too, with its numbers as `0`.
+pub fn words(value: &str, mut each: impl FnMut(u32)) {
+    let bytes = &value.as_bytes()[..value.len().min(BYTES_MAX)];
+    for name in bytes.split(u8::is_ascii_whitespace) {
+        let mut from = 0;
+        for at in 0..=name.len() {
+            let byte = name.get(at).copied().unwrap_or(b'-');
+            let begins = byte.is_ascii_uppercase() && at > 0 && name[at - 1].is_ascii_lowercase();
+            if byte.is_ascii_alphabetic() && !begins {
+                continue;
+            }
+            if at >= from + LETTERS_AT_LEAST {
+                each(hash(&name[from..at]));
+            }
+            from = if begins { at } else { at + 1 };
+        }
+        if name.len() >= NAME_BYTES_AT_LEAST && !name.iter().all(u8::is_ascii_alphabetic) {
+            each(hash_of_name(&name[..name.len().min(NAME_BYTES_MAX)]));
+        }
+    }
+}
+
+const HASH_START: u32 = 0x811c_9dc5;
+
+/// FNV-1a of 32 bits over the word in small letters.
+pub fn hash(word: &[u8]) -> u32 {
+    word.iter().fold(HASH_START, |hash, byte| with(hash, byte.to_ascii_lowercase()))
+}
+
+/// The hash of a whole name: that of `=` and the name, a row of digits as one `0`.
+fn hash_of_name(name: &[u8]) -> u32 {
+    let mut state = with(HASH_START, b'=');
+    let mut after_digit = false;
+    for byte in name {
+        let is_digit = byte.is_ascii_digit();
+        if !(is_digit && after_digit) {
+            state = with(state, if is_digit { b'0' } else { byte.to_ascii_lowercase() });
+        }
+        after_digit = is_digit;
+    }
+    state
+}
+
+fn with(hash: u32, byte: u8) -> u32 {
+    (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table of words with odds (in sixteenths), all speaking for forums by their odds too.
+    fn table(words: &[(&str, i8)]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((words.len() as u32).to_le_bytes());
+        bytes.extend([0; 4 * KINDS]);
+        for (word, odds) in words {
+            bytes.extend(hash(word.as_bytes()).to_le_bytes());
+            bytes.extend([*odds as u8, 0, *odds as u8, 0, 0, 0, 0]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn words_of_values() {
+        let found = |value| {
+            let mut found = Vec::new();
+            words(value, |hash| found.push(hash));
+            found
+        };
+        let hashes = |words: &[&str]| words.iter().map(|word| hash(word.as_bytes())).collect::<Vec<_>>();
+        assert_eq!(found("siteNav  x"), hashes(&["site", "nav"]));
+        assert_eq!(
+            found("Entry-Content post-1234"),
+            hashes(&["entry", "content", "=entry-content", "post", "=post-0"])
+        );
+        assert_eq!(found(""), []);
+    }
+
+    #[test]
+    fn meanings_add_up() {
+        let lexicon = Lexicon::read(&table(&[("=sub-menu", -64), ("content", 32)])).unwrap();
+        let (mut own, mut around, mut seen) = (Meaning::default(), Meaning::default(), Seen::default());
+        lexicon.add("content sub-menu unheard", &mut own, &mut seen);
+        assert_eq!(own, Meaning { words: 2, sum: -2.0, least: -4.0, most: 2.0 });
+        lexicon.add("content", &mut around, &mut seen);
+        assert_eq!(own.inside(&around).mean(), 0.0);
+        assert_eq!(lexicon.kinds(&seen)[1], (-64.0 + 32.0) / 8.0 / 2f32.sqrt());
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        let good = table(&[("post", 1), ("menu", -1)]);
+        assert!(Lexicon::read(&good).is_some());
+        for len in 0..good.len() {
+            assert!(Lexicon::read(&good[..len]).is_none(), "{len}");
+        }
+        let mut repeated = good.clone();
+        repeated.splice(36..36, good[36..].iter().copied());
+        assert!(Lexicon::read(&repeated).is_none());
+    }
+}
