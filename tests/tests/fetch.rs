@@ -233,7 +233,8 @@ fn a_skip_is_told_and_can_be_denied() {
     }
     for (may_skip, succeeds) in [("allow", true), ("deny", false)] {
         let mut again = Command::new(std::env::current_exe().unwrap());
-        let output = again.args(["--exact", TEST]).env(LACKS, "1").env("WEBTEXT_TESTS_SKIP", may_skip).output().unwrap();
+        let output =
+            again.args(["--exact", TEST]).env(LACKS, "1").env("WEBTEXT_TESTS_SKIP", may_skip).output().unwrap();
         assert_eq!(output.status.success(), succeeds, "{may_skip}");
         // The harness keeps what a passing test prints to itself; this gets past it.
         let told = webtext_tests::stderr(&output);

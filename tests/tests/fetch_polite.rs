@@ -149,9 +149,7 @@ fn long_pauses_and_rules_hold_through_a_kill() {
     let web = Web::builder().start(|request| match request.label() {
         "crawl-delay" if request.is_robots() => respond("200 OK", "", b"User-agent: *\nCrawl-delay: 4\n"),
         "busy" if request.path == "/0" && request.visit == 1 => respond("503 Busy", "Retry-After: 4\r\n", b""),
-        "busy-robots" if request.is_robots() && request.visit == 1 => {
-            respond("503 Busy", "Retry-After: 4\r\n", b"")
-        }
+        "busy-robots" if request.is_robots() && request.visit == 1 => respond("503 Busy", "Retry-After: 4\r\n", b""),
         _ => pages(request),
     });
     let hosts = ["crawl-delay", "busy", "busy-robots", "h0"];
@@ -815,7 +813,11 @@ fn a_host_that_forbids_all_takes_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut urls = urls(1, 3);
     urls.extend((0..LINKS).map(|page| format!("http://forbidden.example/some/page/of/the/host/{page}")));
-    let client = Client::new(&web, folder.path(), &urls).flag("--delay-ms", 20).flag("--threads", 1).flag("--group-pages", 1_000).switch("--json");
+    let client = Client::new(&web, folder.path(), &urls)
+        .flag("--delay-ms", 20)
+        .flag("--threads", 1)
+        .flag("--group-pages", 1_000)
+        .switch("--json");
     let ended = client.complete();
     eprintln!("{TEST}: {} MB, {:?}", ended.peak_bytes >> 20, ended.took);
     let counts = &ended.finished()["counts"];

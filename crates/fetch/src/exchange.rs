@@ -104,7 +104,8 @@ impl Refusal {
             is_silence |= of_system.is_some_and(is_silence_of);
             // An `io::Error` does not name as its source what it was made of.
             let inner = of_system.and_then(io::Error::get_ref);
-            is_tls |= connects && (error.is::<rustls::Error>() || inner.is_some_and(|error| error.is::<rustls::Error>()));
+            is_tls |=
+                connects && (error.is::<rustls::Error>() || inner.is_some_and(|error| error.is::<rustls::Error>()));
             cause = error.source();
         }
         if is_tls {

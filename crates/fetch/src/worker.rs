@@ -279,7 +279,17 @@ impl<'c> Worker<'c> {
         let refusal = match Url::parse(&row.url) {
             _ if row.is_over => refusal_over_budget(),
             Err(error) => Refusal::new(Reason::MalformedUrl, error.to_string()),
-            Ok(url) => return Some(Job { id, row, url: exchange::without_user(url), via: Vec::new(), tries: 0, last: None, silent_since: None }),
+            Ok(url) => {
+                return Some(Job {
+                    id,
+                    row,
+                    url: exchange::without_user(url),
+                    via: Vec::new(),
+                    tries: 0,
+                    last: None,
+                    silent_since: None,
+                });
+            }
         };
         self.note(Note::Finished(Box::new(Finished {
             id,

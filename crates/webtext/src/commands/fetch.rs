@@ -250,9 +250,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let monitor = Monitor::default();
     let view = View::new(arguments);
     let ended = std::thread::scope(|scope| {
-        let fetching = scope.spawn(|| {
-            fetcher.run(&frontier, &place, threads, budget, &monitor, &|| stop.load(Ordering::Relaxed))
-        });
+        let fetching =
+            scope.spawn(|| fetcher.run(&frontier, &place, threads, budget, &monitor, &|| stop.load(Ordering::Relaxed)));
         view.watch(&monitor, &|| fetching.is_finished());
         fetching.join().expect("the fetcher does not panic")
     });
