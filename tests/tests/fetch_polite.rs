@@ -715,7 +715,7 @@ fn a_damaged_journal_costs_no_archive() {
         page(&noise(xxh(&request.path), 5_000))
     });
     let folder = tempfile::tempdir().unwrap();
-    let client = Client::new(&web, folder.path(), &urls(10, 10))
+    let client = Client::new(&web, folder.path(), urls(10, 10))
         .flag("--delay-ms", 20)
         .flag("--threads", 1)
         .flag("--group-pages", 4)

@@ -143,7 +143,7 @@ impl RulesAnswer {
 /// What a host's queue gives.
 enum Next {
     /// A link that may need a request.
-    Job(Job),
+    Job(Box<Job>),
     /// A link had its outcome at once.
     Finished,
     /// Nothing is left, or all that is left is under way.
@@ -358,7 +358,7 @@ impl<'c> Worker<'c> {
                 break;
             }
             let job = match self.next_job(host) {
-                Next::Job(job) => job,
+                Next::Job(job) => *job,
                 Next::Finished => continue,
                 Next::Nothing => {
                     self.drop_queue(host);
@@ -405,7 +405,7 @@ impl<'c> Worker<'c> {
     fn next_job(&mut self, host: &str) -> Next {
         let queue = self.queue(host);
         if let Some(job) = queue.first.pop_front() {
-            return Next::Job(job);
+            return Next::Job(Box::new(job));
         }
         if queue.again.len() < AGAIN_MAX
             && let Some(mut cursor) = queue.own.take()
@@ -415,12 +415,12 @@ impl<'c> Worker<'c> {
                 Ok(Some((id, row))) => {
                     let job = self.job(id, row);
                     self.queue(host).own = Some(cursor);
-                    return job.map_or(Next::Finished, Next::Job);
+                    return job.map_or(Next::Finished, |job| Next::Job(Box::new(job)));
                 }
                 Err(error) => self.failure = Some(error),
             }
         }
-        self.queue(host).again.pop_front().map_or(Next::Nothing, Next::Job)
+        self.queue(host).again.pop_front().map_or(Next::Nothing, |job| Next::Job(Box::new(job)))
     }
 
     fn is_backlog_full(&self) -> bool {

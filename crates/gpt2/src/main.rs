@@ -5,6 +5,7 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use gpt2::TrainError;
 
 /// A small GPT-2 on a CPU.
 #[derive(Parser)]
@@ -39,6 +40,10 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if matches!(error.downcast_ref(), Some(TrainError::Stopped { .. })) => {
+            eprintln!("{error}; the same command goes on from there");
+            ExitCode::from(commands::STOPPED)
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

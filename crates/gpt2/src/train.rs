@@ -42,7 +42,7 @@ pub enum TrainError {
         /// The sequences of the batch, by file and token.
         batch: String,
     },
-    /// The caller asked to stop; the last checkpoint is kept.
+    /// The caller asked to stop; a checkpoint was written.
     #[error("stopped after step {step}")]
     Stopped {
         /// Steps done.
@@ -109,7 +109,7 @@ impl<'a> Beginning<'a> {
 
 /// Trains a model, going on from the newest checkpoint in `folder`.
 ///
-/// `report` is called after each step and may break the training off. Where a validation was due it is called
+/// `report` is called after each step and may break the training off, behind a checkpoint of that step. Where a validation was due it is called
 /// before the checkpoint is written: what it writes about a step is never missing after a kill, but may be
 /// written twice.
 ///
@@ -148,7 +148,7 @@ pub fn train(
         let tokens = settings.accumulate * (settings.batch * config.context) as u64;
         let model = &training.at.model;
         let flow = report(Progress { step, loss, gradient_norm, tokens, validated, model });
-        if is_due {
+        if is_due || flow.is_break() {
             training.save()?;
         }
         if flow.is_break() {
@@ -370,7 +370,7 @@ mod tests {
         let all = TrainConfig { accumulate: 2, dropout: 0.1, precision: Precision::Bf16, ..settings() };
         for (name, shape, settings) in [("a", shape(), settings()), ("b", ModelConfig::gpt1(2, 2, 16, 8, 13), all)] {
             let whole = run(&folder.path().join(name), &shape, &settings, u64::MAX).unwrap();
-            // Broken off at step 17 it leaves what a kill leaves: the checkpoint of step 10.
+            // In the middle between two validations, whose losses are in the checkpoint, too.
             let killed = folder.path().join(name).join("killed");
             assert!(matches!(run(&killed, &shape, &settings, 17), Err(TrainError::Stopped { step: 17 })));
             let resumed = run(&killed, &shape, &settings, u64::MAX).unwrap();

@@ -88,6 +88,25 @@ fn killed_at_many_points_it_comes_to_the_same_bytes() {
 }
 
 #[test]
+fn ctrl_c_stops_behind_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = prepare(folder.path());
+    let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
+    run_through(train(&config, &whole, "1"));
+    let child = train(&config, &stopped, "1").spawn().unwrap();
+    while !stopped.join("checkpoint.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(130) && text.contains("the same command goes on"), "{text}");
+    run_through(train(&config, &stopped, "1"));
+    let [whole, stopped] = [whole, stopped].map(|folder| std::fs::read(folder.join("model.safetensors")).unwrap());
+    assert!(whole == stopped);
+}
+
+#[test]
 fn a_full_disk_keeps_the_last_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let config = prepare(folder.path());

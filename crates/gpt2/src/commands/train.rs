@@ -13,7 +13,7 @@ use gpt2::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::commands::check_vocabulary;
+use crate::commands::{check_vocabulary, is_stopping, stop_on_ctrl_c};
 
 /// Train a model as a TOML file says; call it again to go on after a kill.
 #[derive(clap::Args)]
@@ -121,6 +121,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Ok(Tokens::open(&patterns.files()?, settings.model.context, settings.model.vocab_size)?)
     };
     let (tokens, validation) = (open(&settings.data.train)?, open(&settings.data.validation)?);
+    stop_on_ctrl_c()?;
     let trained = with_progress(&settings, &tokenizer, &tokens, &validation, arguments.quiet)?;
     save(&settings.data.output, &trained, &tokenizer)?;
     if arguments.json {
@@ -152,12 +153,9 @@ fn with_progress(
         meter.show(&progress);
         if let (Some(row), Some(samples)) = (progress.validated, &settings.samples) {
             let written = write_sample(output, samples, tokenizer, progress.model, row);
-            if let Err(error) = written {
-                failed = Some(error);
-                return ControlFlow::Break(());
-            }
+            failed = written.err();
         }
-        ControlFlow::Continue(())
+        if failed.is_some() || is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     meter.bar.finish();
     match (result, failed) {

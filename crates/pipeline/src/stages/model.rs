@@ -54,12 +54,8 @@ fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
                 row.step, row.train_loss, row.validation_loss
             ));
         }
-        // A checkpoint is written next, so stopping here loses nothing.
-        if progress.validated.is_some() && run.is_stopping() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        // A checkpoint is written behind this step, so stopping loses nothing.
+        if run.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let mut trained = train(&folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
     if let Err(TrainError::OtherTraining { .. }) = trained {
