@@ -543,11 +543,11 @@ fn too_few_files_are_enough() {
         .flag("--delay-ms", 50)
         .flag("--hosts-at-once", 120)
         .flag("--requests-at-once", 120)
-        // An archive is closed after a few pages: that takes files when all are taken.
+        // An archive is closed after a few pages: that takes files, too, when most are taken.
         .flag("--warc-max-bytes", 5_000)
         .open_files_max(64);
     let ended = client.complete();
-    assert!(ended.stderr.contains("no open file left"), "it was no test: {}", ended.stderr);
+    assert!(ended.stderr.to_lowercase().contains("too many open files"), "it was no test: {}", ended.stderr);
     eprintln!("{TEST}: {:?}", ended.took);
     check_all_kept(&client.out(), &urls);
 }
@@ -747,9 +747,12 @@ fn a_damaged_journal_costs_no_archive() {
         assert_eq!(after.insert("journal-00.log".into(), journal.clone()), Some(damaged), "{what}");
         assert!(after == before, "{what}");
     }
+    // With the journal as it was all is done; each start adds a frame to it.
     std::fs::write(&path, &journal).unwrap();
     client.complete();
-    assert!(webtext_tests::files(&client.out()) == before);
+    let mut after = webtext_tests::files(&client.out());
+    after.insert("journal-00.log".into(), journal);
+    assert!(after == before);
 }
 
 #[test]

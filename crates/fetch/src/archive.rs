@@ -640,3 +640,21 @@ fn now() -> Date {
 pub(crate) fn refusal_over_budget() -> Refusal {
     Refusal::new(Reason::OverBudget, "the domain has its share of pages")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for() {
+        let check = |number: i32, expected: Option<&str>| {
+            assert_eq!(lack(&io::Error::from_raw_os_error(number)), expected, "{number}");
+        };
+        check(28, Some("room in"));
+        check(122, Some("room in"));
+        check(24, Some("open file left for"));
+        check(23, Some("open file left for"));
+        check(13, None);
+        check(30, None);
+    }
+}
