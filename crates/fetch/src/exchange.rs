@@ -102,10 +102,7 @@ impl Refusal {
             let of_system = error.downcast_ref::<io::Error>();
             own = own.or(of_system.and_then(own_fault));
             is_silence |= of_system.is_some_and(is_silence_of);
-            // An `io::Error` does not name as its source what it was made of.
-            let inner = of_system.and_then(io::Error::get_ref);
-            is_tls |=
-                connects && (error.is::<rustls::Error>() || inner.is_some_and(|error| error.is::<rustls::Error>()));
+            is_tls |= connects && (error.is::<rustls::Error>() || of_system.is_some_and(is_tls_fault));
             cause = error.source();
         }
         if is_tls {
@@ -136,6 +133,14 @@ const NO_ADDRESS: i32 = 99;
 /// Too many open files, here (24) or in the system (23), no port left, no memory for a socket (12, 105).
 fn own_fault(error: &io::Error) -> Option<i32> {
     error.raw_os_error().filter(|number| matches!(*number, 24 | 23 | NO_ADDRESS | 12 | 105))
+}
+
+/// Whether an error was made of one of TLS. The libraries between wrap it more than once, and an `io::Error` does not
+/// name as its source what it was made of.
+fn is_tls_fault(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>() || inner.downcast_ref::<io::Error>().is_some_and(is_tls_fault))
 }
 
 /// Whether nothing came back: no way there, or no answer on it.
@@ -441,6 +446,15 @@ mod tests {
             check(&format!("http://{address}/"), Some(Reason::AddressRefused));
         }
         check(&format!("http://a.example/{}", "a".repeat(2100)), Some(Reason::UrlTooLong));
+    }
+
+    #[test]
+    fn faults_of_tls_in_their_wraps() {
+        let fault = || rustls::Error::General("a certificate of nobody".into());
+        assert!(is_tls_fault(&io::Error::other(fault())));
+        assert!(is_tls_fault(&io::Error::other(io::Error::new(io::ErrorKind::InvalidData, fault()))));
+        assert!(!is_tls_fault(&io::Error::other("another fault")));
+        assert!(!is_tls_fault(&io::Error::from_raw_os_error(104)));
     }
 
     #[test]
