@@ -51,6 +51,7 @@ fn short(reason: Reason) -> &'static str {
     match reason {
         Reason::Likely => "likely",
         Reason::LongText => "long-text",
+        Reason::InCompany => "in-company",
         Reason::BestThereIs => "best-there-is",
         Reason::Title => "title",
         Reason::Comment => "comment",

@@ -20,6 +20,9 @@ const LONG_TEXT_WORDS: f32 = 2_000.0;
 /// Where nothing is likely, sentences of so many words are kept from this probability on.
 const SENTENCE_WORDS: f32 = 6.0;
 const POSSIBLE: f32 = 0.05;
+/// Among blocks of which this share of the words is kept, a block is kept from this probability on.
+const COMPANY_SHARE: f32 = 0.8;
+const LIKELY_IN_COMPANY: f32 = 0.3;
 /// With this many words besides its comments, a page has a text that they are comments on.
 const TEXT_WORDS: u32 = 50;
 
@@ -30,6 +33,8 @@ pub enum Reason {
     Likely,
     /// It stands in the element that holds a long text.
     LongText,
+    /// It is not unlikely, and stands in one element with main text alone.
+    InCompany,
     /// No block is likely, and it is a sentence.
     BestThereIs,
     /// It is the page's title.
@@ -53,7 +58,8 @@ pub enum Reason {
 impl Reason {
     /// Whether the block is part of the text.
     pub fn is_kept(self) -> bool {
-        matches!(self, Reason::Likely | Reason::LongText | Reason::BestThereIs | Reason::Title | Reason::Comment)
+        use Reason::{BestThereIs, Comment, InCompany, Likely, LongText, Title};
+        matches!(self, Likely | LongText | InCompany | BestThereIs | Title | Comment)
     }
 
     /// In words.
@@ -61,6 +67,7 @@ impl Reason {
         match self {
             Reason::Likely => "main text",
             Reason::LongText => "part of a long text",
+            Reason::InCompany => "among main text",
             Reason::BestThereIs => "the best there is",
             Reason::Title => "the title",
             Reason::Comment => "a comment, kept as asked",
@@ -87,6 +94,7 @@ pub fn select(
         .map(|&probability| if probability >= THRESHOLD { Reason::Likely } else { Reason::Unlikely })
         .collect();
     keep_long_text(around, page, &mut reasons);
+    keep_company(page, probabilities, &mut reasons);
     leave_beside_text(page, &mut reasons, Reason::ForScriptless, |number| around.is_for_scriptless(number));
     match options.comments {
         Policy::Keep => keep_comments(around, page, &mut reasons),
@@ -132,6 +140,26 @@ fn keep_long_text(around: &Surroundings, page: &Blocks, reasons: &mut [Reason]) 
         let is_long_text = weight >= LONG_TEXT_WORDS && weight >= 0.5 * root.weight && !around.is_comment(number);
         if is_long_text && reasons[number] == Reason::Unlikely && block.link_density() < 0.3 {
             reasons[number] = Reason::LongText;
+        }
+    }
+}
+
+/// Paragraphs and code that the model is in doubt about, where nearly all of the same that stands in their element
+/// is kept: an article's last paragraph, a listing between two of them.
+fn keep_company(page: &Blocks, probabilities: &[f32], reasons: &mut [Reason]) {
+    let is_text = |block: &Block| matches!(block.kind, Kind::Paragraph | Kind::Preformatted);
+    let parent = |block: &Block| page.containers[block.container as usize].parent as usize;
+    let (mut words, mut kept) = (vec![0; page.containers.len()], vec![0; page.containers.len()]);
+    for (block, reason) in page.blocks.iter().zip(&*reasons).filter(|(block, _)| is_text(block)) {
+        words[parent(block)] += block.words;
+        kept[parent(block)] += if reason.is_kept() { block.words } else { 0 };
+    }
+    for (number, block) in page.blocks.iter().enumerate() {
+        let place = parent(block);
+        let is_among_text = kept[place] as f32 >= COMPANY_SHARE * words[place] as f32;
+        let is_in_doubt = reasons[number] == Reason::Unlikely && probabilities[number] >= LIKELY_IN_COMPANY;
+        if is_in_doubt && is_among_text && is_text(block) && block.link_density() < 0.3 {
+            reasons[number] = Reason::InCompany;
         }
     }
 }
