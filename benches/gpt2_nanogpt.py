@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SHAPE = dict(layers=4, heads=4, channels=256, context=128, vocab_size=8192)
 BATCH, RATE, WARMUP = 32, 1.5e-3, 50
+JUDGED_TOKENS = 200_000  # of what is held out
 
 
 def texts(data):
@@ -108,6 +109,7 @@ def converted(checkpoint, like, folder):
 
 def judged(model, folder, binaries):
     command = [binaries / "gpt2", "eval", model, "--task", "perplexity", "--data", folder / "val.jsonl", "--json"]
+    command += ["--limit", str(JUDGED_TOKENS)]
     metrics = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["metrics"]
     return {metric["name"]: metric["value"] for metric in metrics}
 
