@@ -1,13 +1,19 @@
 //! AdamW (Loshchilov and Hutter 2019): Adam with decay that is no part of the gradient.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::model::{Gradients, Model};
+use crate::ops::{sum_by, vectorised};
 
-/// Both papers' first constant, the GPT-3 paper's second, and PyTorch's ε.
+/// The first constant of both papers, and PyTorch's ε.
 const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.95;
 const EPSILON: f32 = 1e-8;
+/// The second constant: the GPT-3 paper's, for pre-training.
+pub(crate) const BETA_2_QUICK: f32 = 0.95;
+/// Adam's own, which the GPT-1 paper's code keeps: a fine-tuning is too short for a quicker second moment.
+pub(crate) const BETA_2_SLOW: f32 = 0.999;
 /// Weights of a task; fixed, so that the gradient's norm has one value.
 const CHUNK: usize = 1 << 14;
 
@@ -24,6 +30,7 @@ pub(crate) struct Update {
     /// Updates done before.
     pub(crate) step: u64,
     pub(crate) learning_rate: f32,
+    pub(crate) beta_2: f32,
     /// Matrices lose `learning_rate · weight_decay` of themselves; norms and biases nothing.
     pub(crate) weight_decay: f32,
     /// The gradient is multiplied by this: what cuts its norm, and the mean over several passes.
@@ -36,43 +43,50 @@ impl AdamW {
     }
 
     /// Moves the model's weights.
-    pub(crate) fn update(&mut self, model: &mut Model, gradients: &Gradients, update: Update) {
-        let steps_done = (update.step + 1).min(i32::MAX as u64) as i32;
-        let unbias_1 = 1.0 / (1.0 - BETA_1.powi(steps_done));
-        let unbias_2 = 1.0 / (1.0 - BETA_2.powi(steps_done));
-        let Update { learning_rate, gradient_scale, .. } = update;
-        let rate = learning_rate * unbias_1;
+    pub(crate) fn update_model(&mut self, model: &mut Model, gradients: &Gradients, update: Update) {
         let tensors: Vec<_> =
             model.tensors().iter().map(|tensor| (tensor.range.clone(), tensor.is_decayed())).collect();
         for (range, is_decayed) in tensors {
-            let keep = 1.0 - if is_decayed { learning_rate * update.weight_decay } else { 0.0 };
-            let moments =
-                self.first[range.clone()].par_chunks_mut(CHUNK).zip(self.second[range.clone()].par_chunks_mut(CHUNK));
-            let weights = model.weights[range.clone()].par_chunks_mut(CHUNK).zip(gradients.0[range].par_chunks(CHUNK));
-            weights.zip(moments).for_each(|((weights, gradients), (first, second))| {
-                crate::ops::vectorised(|| {
-                    for ((weight, gradient), (first, second)) in
-                        weights.iter_mut().zip(gradients).zip(first.iter_mut().zip(second))
-                    {
-                        let gradient = gradient * gradient_scale;
-                        *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
-                        *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
-                        *weight = *weight * keep - rate * *first / ((*second * unbias_2).sqrt() + EPSILON);
-                    }
-                });
-            });
+            self.update(&mut model.weights, &gradients.0, range, is_decayed, update);
         }
+    }
+
+    /// Moves the weights of a range, a tensor's.
+    pub(crate) fn update(
+        &mut self,
+        weights: &mut [f32],
+        gradients: &[f32],
+        range: Range<usize>,
+        is_decayed: bool,
+        update: Update,
+    ) {
+        let Update { step, learning_rate, beta_2, weight_decay, gradient_scale } = update;
+        let steps_done = i32::try_from(step + 1).unwrap_or(i32::MAX);
+        let (unbias_1, unbias_2) = (1.0 / (1.0 - BETA_1.powi(steps_done)), 1.0 / (1.0 - beta_2.powi(steps_done)));
+        let keep = 1.0 - if is_decayed { learning_rate * weight_decay } else { 0.0 };
+        let rate = learning_rate * unbias_1;
+        let moments =
+            self.first[range.clone()].par_chunks_mut(CHUNK).zip(self.second[range.clone()].par_chunks_mut(CHUNK));
+        let weights = weights[range.clone()].par_chunks_mut(CHUNK).zip(gradients[range].par_chunks(CHUNK));
+        weights.zip(moments).for_each(|((weights, gradients), (first, second))| {
+            let moments = first.iter_mut().zip(second);
+            vectorised(|| {
+                for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradients).zip(moments) {
+                    let gradient = gradient * gradient_scale;
+                    *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
+                    *second = beta_2 * *second + (1.0 - beta_2) * gradient * gradient;
+                    *weight = *weight * keep - rate * *first / ((*second * unbias_2).sqrt() + EPSILON);
+                }
+            });
+        });
     }
 }
 
-impl Gradients {
-    /// Euclidean norm over all weights.
-    pub(crate) fn norm(&self) -> f32 {
-        let squares =
-            |chunk: &[f32]| crate::ops::vectorised(|| crate::ops::sum_by(chunk.len(), |i| chunk[i] * chunk[i]));
-        let sums: Vec<f32> = self.0.par_chunks(CHUNK).map(squares).collect();
-        sums.iter().map(|&sum| f64::from(sum)).sum::<f64>().sqrt() as f32
-    }
+/// Euclidean norm of all gradients together.
+pub(crate) fn norm(gradients: &[&[f32]]) -> f32 {
+    let squares = |chunk: &[f32]| vectorised(|| sum_by(chunk.len(), |i| chunk[i] * chunk[i]));
+    let sums = |buffer: &&[f32]| buffer.par_chunks(CHUNK).map(squares).collect::<Vec<f32>>();
+    gradients.iter().flat_map(sums).map(f64::from).sum::<f64>().sqrt() as f32
 }
 
 #[cfg(test)]
@@ -99,8 +113,9 @@ mod tests {
         let steps: [f64; 3] = [0.5, -0.25, 1.0];
         for (step, &gradient) in steps.iter().enumerate() {
             let gradients = Gradients(vec![2.0 * gradient as f32; before.len()]);
-            let update = Update { step: step as u64, learning_rate: 0.01, weight_decay: 0.1, gradient_scale: 0.5 };
-            optimiser.update(&mut model, &gradients, update);
+            let (step, beta_2) = (step as u64, BETA_2_QUICK);
+            let update = Update { step, learning_rate: 0.01, beta_2, weight_decay: 0.1, gradient_scale: 0.5 };
+            optimiser.update_model(&mut model, &gradients, update);
         }
         for tensor in model.tensors() {
             let decay = if tensor.is_decayed() { 0.1 } else { 0.0 };
@@ -113,7 +128,9 @@ mod tests {
 
     #[test]
     fn the_norm_is_that_of_one_long_vector() {
-        let gradients = Gradients((0..40_000).map(|i| (i % 5) as f32 - 2.0).collect());
-        assert!((gradients.norm() - 80_000f32.sqrt()).abs() < 0.01);
+        let gradients: Vec<f32> = (0..40_000).map(|i| (i % 5) as f32 - 2.0).collect();
+        assert!((norm(&[&gradients]) - 80_000f32.sqrt()).abs() < 0.01);
+        assert_eq!(norm(&[&[3.0], &[4.0]]), 5.0);
+        assert!(norm(&[&[3.0], &[f32::NAN]]).is_nan());
     }
 }

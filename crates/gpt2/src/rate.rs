@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::adamw::{AdamW, Update};
+use crate::adamw::{AdamW, BETA_2_QUICK, Update, norm};
 use crate::config::ModelConfig;
 use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
 use crate::model::Model;
@@ -66,9 +66,9 @@ pub fn step_milliseconds(config: &ModelConfig, batch: usize, t: usize, precision
             pass.forward(&model, inputs, t, None);
             pass.language_model_loss(&model, targets, 1.0, &mut gradients, false);
             pass.backward(&model, inputs, &mut gradients, false);
-            let gradient_scale = 1.0 / gradients.norm().max(1.0);
-            let update = Update { step, learning_rate: 6e-4, weight_decay: 0.1, gradient_scale };
-            optimiser.update(&mut model, &gradients, update);
+            let gradient_scale = 1.0 / norm(&[&gradients.0]).max(1.0);
+            let update = Update { step, learning_rate: 6e-4, beta_2: BETA_2_QUICK, weight_decay: 0.1, gradient_scale };
+            optimiser.update_model(&mut model, &gradients, update);
             1000.0 * begun.elapsed().as_secs_f64()
         })
         .collect()

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::adamw::{AdamW, Update};
+use crate::adamw::{AdamW, BETA_2_QUICK, Update, norm};
 use crate::checkpoint::{self, Checkpoint, Found, State};
 use crate::config::{ModelConfig, TrainConfig};
 use crate::curve::{LossRow, loss_curve_file};
@@ -189,11 +189,12 @@ impl Training<'_> {
             sum += f64::from(loss);
         }
         let mean = 1.0 / passes as f32;
-        let norm = mean * gradients.norm();
+        let norm = mean * norm(&[&gradients.0]);
         let cut = if norm > settings.clip_norm { settings.clip_norm / norm } else { 1.0 };
         let learning_rate = settings.rate_at(step);
-        let update = Update { step, learning_rate, weight_decay: settings.weight_decay, gradient_scale: mean * cut };
-        at.optimiser.update(&mut at.model, gradients, update);
+        let (beta_2, gradient_scale) = (BETA_2_QUICK, mean * cut);
+        let update = Update { step, learning_rate, beta_2, weight_decay: settings.weight_decay, gradient_scale };
+        at.optimiser.update_model(&mut at.model, gradients, update);
         let loss = sum / passes as f64;
         at.state.step += 1;
         at.state.losses = (at.state.losses.0 + loss, at.state.losses.1 + 1);

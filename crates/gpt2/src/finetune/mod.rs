@@ -14,7 +14,6 @@ mod classifier;
 mod head;
 mod inputs;
 mod metrics;
-mod optimiser;
 mod rte;
 mod tasks;
 mod trainer;

@@ -3,12 +3,12 @@
 use bpe::Tokenizer;
 use serde::Serialize;
 
+use crate::adamw::{AdamW, BETA_2_SLOW, Update, norm};
 use crate::finetune::batches::{self, Part};
 use crate::finetune::classifier::Classifier;
 use crate::finetune::head::Head;
 use crate::finetune::inputs::{Encoded, InputEncoder, Specials};
 use crate::finetune::metrics::Metrics;
-use crate::finetune::optimiser::{AdamW, Update, norm};
 use crate::finetune::tasks::{Example, Task};
 use crate::finetune::transfer::transfer;
 use crate::finetune::{FineTuneConfig, FineTuneError};
@@ -161,6 +161,7 @@ impl<'a> Trainer<'a> {
         self.update(Update {
             step,
             learning_rate: self.settings.rate_at(step, steps),
+            beta_2: BETA_2_SLOW,
             weight_decay: self.settings.weight_decay,
             gradient_scale: if norm > clip_norm { clip_norm / norm } else { 1.0 },
         });
@@ -202,10 +203,7 @@ impl<'a> Trainer<'a> {
 
     fn update(&mut self, update: Update) {
         let Classifier { model, head, .. } = &mut self.classifier;
-        let tensors: Vec<_> = model.tensors().iter().map(|t| (t.range.clone(), t.is_decayed())).collect();
-        for (range, is_decayed) in tensors {
-            self.optimiser.update(&mut model.weights, &self.gradients.0, range, is_decayed, update);
-        }
+        self.optimiser.update_model(model, &self.gradients, update);
         let (all, matrix) = (head.weights.len(), head.outputs.rows() * head.channels);
         for (range, is_decayed) in [(0..matrix, true), (matrix..all, false)] {
             self.head_optimiser.update(&mut head.weights, &self.head_gradients, range, is_decayed, update);
