@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if !arguments.json {
             println!("seed {seed}: {}", figures(&last));
         }
-        runs.push((task.headline(&last), json!({"settings": settings, "epochs": epochs})));
+        runs.push((last.headline(task), json!({"settings": settings, "epochs": epochs})));
     }
     let metric = runs.first().context("there is at least one seed")?.0.0;
     let (mean, deviation) = mean_and_deviation(&runs.iter().map(|run| run.0.1).collect::<Vec<_>>());

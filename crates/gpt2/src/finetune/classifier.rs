@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ModelConfig;
 use crate::finetune::batches::Part;
-use crate::finetune::head::{Head, Outputs, Pooling, softmax};
+use crate::finetune::examples::Texts;
+use crate::finetune::head::{Answer, Head, Outputs, Pooling};
 use crate::finetune::inputs::{Encoded, InputEncoder, Specials};
 use crate::finetune::metrics::Metrics;
-use crate::finetune::tasks::{Task, Texts};
+use crate::finetune::tasks::Task;
 use crate::matmul::Precision;
 use crate::model::Model;
 use crate::pass::{Keep, Pass};
@@ -30,22 +31,6 @@ pub struct Classifier {
     pub(crate) model: Model,
     pub(crate) head: Head,
     pub(crate) specials: Specials,
-}
-
-/// What a classifier says about an example.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// Index of the likeliest label in [`Task::labels`], or of the likeliest choice; the first of several.
-    pub label: usize,
-    /// The probability of each.
-    pub probabilities: Vec<f32>,
-}
-
-impl Answer {
-    fn new(logits: &[f32]) -> Answer {
-        let label = (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
-        Answer { label, probabilities: softmax(logits) }
-    }
 }
 
 /// The metadata of `head.safetensors`.

@@ -189,6 +189,23 @@ impl Outputs {
     }
 }
 
+/// What a classifier says about an example.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Index of the likeliest label in [`Task::labels`](crate::Task::labels), or of the likeliest choice; the first
+    /// of several.
+    pub label: usize,
+    /// The probability of each.
+    pub probabilities: Vec<f32>,
+}
+
+impl Answer {
+    pub(crate) fn new(logits: &[f32]) -> Answer {
+        let label = (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
+        Answer { label, probabilities: softmax(logits) }
+    }
+}
+
 /// The row with a channel's greatest value; the first of several.
 fn greatest(states: &[f32], c: usize, channel: usize) -> usize {
     let rows = 0..states.len() / c;
@@ -202,7 +219,7 @@ fn drop_channels(vector: &mut [f32], mask: Mask, example: usize) {
 }
 
 /// Probabilities of logits.
-pub(crate) fn softmax(logits: &[f32]) -> Vec<f32> {
+fn softmax(logits: &[f32]) -> Vec<f32> {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponentials: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - most).exp()).collect();
     let sum: f64 = exponentials.iter().sum();

@@ -3,7 +3,7 @@
 use bpe::{Encoder, TokenId, Tokenizer};
 use serde::{Deserialize, Serialize};
 
-use crate::finetune::tasks::{Example, Texts};
+use crate::finetune::examples::{Example, Texts};
 
 /// The three tokens that fine-tuning adds to a vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use crate::finetune::classifier::Answer;
-use crate::finetune::head::cross_entropy;
+use crate::finetune::head::{Answer, cross_entropy};
 use crate::finetune::tasks::Task;
 
 /// Figures over the examples of a set.
@@ -48,6 +47,15 @@ impl Metrics {
             accuracy: right as f64 / examples,
             f1: confusion.map(Confusion::f1),
             matthews: confusion.map(Confusion::matthews),
+        }
+    }
+
+    /// The figure by which the papers compare models on a task's set, and its name.
+    pub fn headline(&self, task: Task) -> (&'static str, f64) {
+        match task {
+            Task::Cola => ("matthews", self.matthews.unwrap_or(0.0)),
+            Task::Mrpc => ("f1", self.f1.unwrap_or(0.0)),
+            Task::Sst2 | Task::Rte | Task::Choice => ("accuracy", self.accuracy),
         }
     }
 }

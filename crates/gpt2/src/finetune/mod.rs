@@ -11,6 +11,7 @@
 
 mod batches;
 mod classifier;
+mod examples;
 mod head;
 mod inputs;
 mod metrics;
@@ -24,10 +25,11 @@ use serde::{Deserialize, Serialize};
 use crate::matmul::Precision;
 use crate::tensors::CheckpointError;
 
-pub use classifier::{Answer, Classifier};
-pub use head::Pooling;
+pub use classifier::Classifier;
+pub use examples::{DataSetError, Example, Texts, hold_out};
+pub use head::{Answer, Pooling};
 pub use metrics::{Metrics, mean_and_deviation};
-pub use tasks::{DataSetError, Example, Task, Texts, hold_out};
+pub use tasks::Task;
 pub use trainer::{EpochRow, FineTuneProgress, FineTuned, finetune};
 pub use transfer::Transfer;
 

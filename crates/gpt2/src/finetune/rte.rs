@@ -3,7 +3,7 @@
 //! Only what those files use: elements, attributes in quotes, comments, the five named entities and numeric
 //! ones. Left out: CDATA, entities of a DTD, anything inside `<t>` and `<h>` but text.
 
-use crate::finetune::tasks::{Example, Fault, Texts, line_at};
+use crate::finetune::examples::{Example, Fault, Texts, line_at};
 
 /// Reads all pairs of a file.
 ///

@@ -4,13 +4,12 @@
 //! dropped example would change the figures. Left out: the hidden test sets of GLUE's server.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::finetune::metrics::Metrics;
+use crate::finetune::examples::{DataSetError, Example, Fault, Texts, line_at};
 use crate::finetune::rte;
-use crate::random::{Stream, uniform};
 
 /// A data set: the form of its files, the arrangement of its texts, its labels and its metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -38,72 +37,6 @@ pub enum Task {
     Choice,
 }
 
-/// An example: its texts and, for training and evaluation, its label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Example {
-    /// What the model reads.
-    pub texts: Texts,
-    /// Index in [`Task::labels`], or of the right choice.
-    pub label: usize,
-}
-
-/// The texts of an example, by the arrangement that the paper has for them (its Figure 1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Texts {
-    /// `start text extract`
-    Classification(String),
-    /// `start premise delimiter hypothesis extract`
-    Entailment {
-        /// What is given.
-        premise: String,
-        /// What may follow from it.
-        hypothesis: String,
-    },
-    /// Both orders, `start a delimiter b extract` and `start b delimiter a extract`, pooled and added: neither
-    /// of the two texts comes first.
-    Similarity(String, String),
-    /// `start query delimiter choice extract` for each choice.
-    MultipleChoice {
-        /// What all choices follow.
-        query: String,
-        /// At least two.
-        choices: Vec<String>,
-    },
-}
-
-/// A data set could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DataSetError {
-    /// The system refused.
-    #[error("cannot read {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A line is not in the data set's form.
-    #[error("{}, line {line}: {what}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        what: String,
-    },
-    /// There is no example.
-    #[error("{} holds no example", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// A fault in a file's text: its line, from 1, and what is wrong.
-pub(crate) type Fault = (usize, String);
-
 impl Task {
     /// What the head's outputs mean; a multiple choice has none, its outputs are the choices.
     pub fn labels(self) -> &'static [&'static str] {
@@ -113,15 +46,6 @@ impl Task {
             Task::Mrpc => &["different", "paraphrase"],
             Task::Rte => &["no", "yes"],
             Task::Choice => &[],
-        }
-    }
-
-    /// The figure by which the papers compare models on this set, and its name.
-    pub fn headline(self, metrics: &Metrics) -> (&'static str, f64) {
-        match self {
-            Task::Cola => ("matthews", metrics.matthews.unwrap_or(0.0)),
-            Task::Mrpc => ("f1", metrics.f1.unwrap_or(0.0)),
-            Task::Sst2 | Task::Rte | Task::Choice => ("accuracy", metrics.accuracy),
         }
     }
 
@@ -165,16 +89,6 @@ impl Task {
     }
 }
 
-/// Splits a set that comes without one for evaluation: the examples to train on, and about this share to
-/// evaluate on. Which they are depends on nothing but their place in the file.
-pub fn hold_out(examples: Vec<Example>, share: f64) -> [Vec<Example>; 2] {
-    // A constant seed: runs with several seeds are compared on the same examples.
-    let is_held_out = |place: usize| uniform(0, Stream::HeldOut, place as u64) < share;
-    let (held_out, train): (Vec<_>, Vec<_>) =
-        examples.into_iter().enumerate().partition(|(place, _)| is_held_out(*place));
-    [train, held_out].map(|part| part.into_iter().map(|(_, example)| example).collect())
-}
-
 /// Reads a file as UTF-8, with or without a byte-order mark, and gives a fault its place.
 fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<Vec<T>, Fault>) -> Result<Vec<T>, DataSetError> {
     let path = path.to_path_buf();
@@ -191,11 +105,6 @@ fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<Vec<T>, Fault>) -> Re
         Ok(examples) => Ok(examples),
         Err((line, what)) => Err(DataSetError::Malformed { path, line, what }),
     }
-}
-
-/// The line, from 1, of a byte.
-pub(crate) fn line_at(bytes: &[u8], offset: usize) -> usize {
-    1 + bytes[..offset].iter().filter(|&&byte| byte == b'\n').count()
 }
 
 /// Parses each line that is not blank, after `titles` lines of titles.
@@ -312,16 +221,6 @@ mod tests {
         let late = br#"{"query":"","choices":["a","b"],"gold":2}"#;
         check(Task::Choice, late, Err("set, line 1: gold is 2, but there are 2 choices, from 0"));
         check(Task::Choice, br#"{"query":"","choices":["a","b"]}"#, Err("set, line 1: no index gold"));
-    }
-
-    #[test]
-    fn a_share_is_held_out() {
-        let example = |label| Example { texts: Texts::Classification(String::new()), label };
-        let [train, held_out] = hold_out((0..1000).map(example).collect(), 0.1);
-        assert_eq!(train.len() + held_out.len(), 1000);
-        assert!((70..130).contains(&held_out.len()), "{}", held_out.len());
-        let [all, none] = hold_out(train.clone(), 0.0);
-        assert_eq!((all, none), (train, vec![]));
     }
 
     #[test]

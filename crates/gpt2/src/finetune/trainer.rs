@@ -6,10 +6,11 @@ use serde::Serialize;
 use crate::adamw::{AdamW, BETA_2_SLOW, Update, norm};
 use crate::finetune::batches::{self, Part};
 use crate::finetune::classifier::Classifier;
+use crate::finetune::examples::Example;
 use crate::finetune::head::Head;
 use crate::finetune::inputs::{Encoded, InputEncoder, Specials};
 use crate::finetune::metrics::Metrics;
-use crate::finetune::tasks::{Example, Task};
+use crate::finetune::tasks::Task;
 use crate::finetune::transfer::transfer;
 use crate::finetune::{FineTuneConfig, FineTuneError};
 use crate::model::{Gradients, Model};
@@ -215,7 +216,7 @@ impl<'a> Trainer<'a> {
 mod tests {
     use super::*;
     use crate::config::ModelConfig;
-    use crate::finetune::tasks::Texts;
+    use crate::finetune::examples::Texts;
     use crate::finetune::{Pooling, Transfer};
     use crate::random::{Stream, bits, normal};
 

@@ -1,6 +1,6 @@
 //! What an intervention does to the prediction of the next token.
 
-use crate::inspect::view::likeliest;
+use crate::inspect::logits::{likeliest, log_softmax};
 use crate::trace::Activation;
 
 /// Two runs' predictions after one position, beside each other.
@@ -54,13 +54,6 @@ impl Effect {
             mean_divergence_nats: divergences.iter().sum::<f64>() / divergences.len() as f64,
         }
     }
-}
-
-/// Natural logarithms of probability from logits.
-pub(crate) fn log_softmax(logits: &[f32]) -> Vec<f64> {
-    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let total: f64 = logits.iter().map(|&logit| (f64::from(logit) - most).exp()).sum();
-    logits.iter().map(|&logit| f64::from(logit) - most - total.ln()).collect()
 }
 
 /// Σ p (ln p − ln q), both given as logarithms. Never negative but for rounding.

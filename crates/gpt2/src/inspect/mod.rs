@@ -10,6 +10,7 @@
 mod effect;
 mod export;
 mod intervention;
+mod logits;
 mod names;
 mod page;
 mod terminal;

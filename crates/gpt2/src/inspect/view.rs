@@ -7,8 +7,8 @@ use bpe::{TokenId, Tokenizer};
 
 use crate::config::ModelConfig;
 use crate::inspect::InspectError;
-use crate::inspect::effect::log_softmax;
 use crate::inspect::intervention::in_range;
+use crate::inspect::logits::{likeliest, log_softmax};
 use crate::model::Model;
 use crate::trace::Activation;
 
@@ -164,20 +164,6 @@ pub fn readable(tokenizer: &Tokenizer, id: u32) -> String {
     text
 }
 
-/// The `top` best of a list, best first; equals by their place.
-pub(crate) fn likeliest(log_probabilities: &[f64], top: usize) -> Vec<u32> {
-    let better =
-        |&a: &u32, &b: &u32| log_probabilities[b as usize].total_cmp(&log_probabilities[a as usize]).then(a.cmp(&b));
-    let mut ids: Vec<u32> = (0..log_probabilities.len() as u32).collect();
-    let top = top.clamp(1, ids.len());
-    if top < ids.len() {
-        ids.select_nth_unstable_by(top - 1, better);
-        ids.truncate(top);
-    }
-    ids.sort_by(better);
-    ids
-}
-
 fn lens_row(model: &Model, tokenizer: &Tokenizer, stream: &Activation, tokens: &[u32], top: usize) -> Vec<LensCell> {
     let cell = |(at, logits): (usize, &[f32])| {
         let log_probabilities = log_softmax(logits);
@@ -216,12 +202,6 @@ mod tests {
                 inspection.lens[0][1].next_probability.is_some() && inspection.lens[0][2].next_probability.is_none()
             );
         }
-    }
-
-    #[test]
-    fn the_likeliest_come_first_and_equals_by_id() {
-        assert_eq!(likeliest(&[1.0, 3.0, 2.0, 3.0], 3), [1, 3, 2]);
-        assert_eq!(likeliest(&[1.0, 3.0], 9), [1, 0]);
     }
 
     #[test]
