@@ -10,7 +10,9 @@ use crate::features::Surroundings;
 use crate::{Options, PageKind, Policy};
 
 /// A block is kept from this probability on.
-pub const THRESHOLD: f32 = 0.42;
+const THRESHOLD: f32 = 0.42;
+/// The same on listings and pages of products, whose text is in short pieces that are all in doubt.
+const THRESHOLD_OF_PIECES: f32 = 0.32;
 /// Blocks of fewer words may stand as often as they like.
 const ONCE_FROM_WORDS: u32 = 8;
 /// A block of so many words stands on a page once.
@@ -89,9 +91,13 @@ pub fn select(
     kind: PageKind,
     options: &Options,
 ) -> Vec<Reason> {
+    let threshold = match kind {
+        PageKind::Listing | PageKind::Product => THRESHOLD_OF_PIECES,
+        _ => THRESHOLD,
+    };
     let mut reasons: Vec<Reason> = probabilities
         .iter()
-        .map(|&probability| if probability >= THRESHOLD { Reason::Likely } else { Reason::Unlikely })
+        .map(|&probability| if probability >= threshold { Reason::Likely } else { Reason::Unlikely })
         .collect();
     keep_long_text(around, page, &mut reasons);
     keep_company(page, probabilities, &mut reasons);

@@ -32,7 +32,9 @@ LOOKED_AT = ["dragnet", "cleaneval-dev", "cleanportaleval"]
 FOLDS = 8
 # Of links of few words that nobody kept, one in so many is looked at, and weighs for all.
 TRIVIAL_KEPT_OF = 4
-THRESHOLD = 0.42
+# As in select.rs: from what probability on a block is kept, and on pages whose text is in short pieces.
+THRESHOLD, THRESHOLD_OF_PIECES = 0.42, 0.32
+KINDS_IN_PIECES = ["listing", "product"]
 KINDS = ["article", "forum", "product", "documentation", "listing", "other"]
 # Names of WCXB's page types in ours.
 KIND_OF_TYPE = {"collection": "listing", "service": "other"}
@@ -128,6 +130,12 @@ class Set:
         self.kind_sums = sums.astype(np.float32)
         self.rows = np.concatenate([self.features, self.kind_sums[self.page]], axis=1)
 
+    def kept(self, guesses):
+        """As the extractor decides by the kind of page (select.rs)."""
+        is_in_pieces = np.isin(self.kind_sums.argmax(axis=1), [KINDS.index(kind) for kind in KINDS_IN_PIECES])
+        thresholds = np.where(is_in_pieces, THRESHOLD_OF_PIECES, THRESHOLD)
+        return self.without_comments(guesses >= thresholds[self.page])
+
     def without_comments(self, kept):
         """As the extractor leaves comments (select.rs): where there is a text besides, unless it is a forum."""
         column = open(f"{self.out}.names").read().split("\n").index("labelled.comment")
@@ -179,8 +187,9 @@ def held_out(sets, rows, rounds):
     return guesses
 
 
-def report(label, s, guesses):
-    kept = s.without_comments(guesses >= THRESHOLD)
+def report(label, s, first, second):
+    """How good the mean of both forests' guesses is."""
+    kept = s.kept((first + second) / 2)
     drop, keep = s.figures(kept & ~s.is_title), s.figures(kept | s.is_title)
     print(
         f"{label:<9}{s.name:<17}{len(s.pages):>5} pages   without titles {drop[0]:.3f} / {drop[1]:.3f}"
@@ -298,12 +307,13 @@ def main():
     if arguments.check:
         second_guesses = held_out(sets, rows_with_context, SECOND_TREES)
         for s in sets:
-            report("held out", s, second_guesses[s.name])
+            report("held out", s, guesses[s.name], second_guesses[s.name])
         report_kinds(sets)
         for s in load(LOOKED_AT):
             s.describe([lexicon], np.zeros(len(s.pages), dtype=int))
             s.set_kinds(ask_kinds(kinds, s.page_features))
-            report("unseen", s, second.predict(s.with_context(first.predict(s.rows))))
+            first_guesses = first.predict(s.rows)
+            report("unseen", s, first_guesses, second.predict(s.with_context(first_guesses)))
 
 
 main()
