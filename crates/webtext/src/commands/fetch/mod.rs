@@ -1,27 +1,26 @@
 //! `webtext fetch`: a table of links to a folder of WARC files, from the web or from Common Crawl.
 
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Plan, Settings, Signal, Snapshot};
-use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget};
+use fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Plan, Settings, Signal};
+use indicatif::{HumanCount, HumanDuration};
 use ledger::table::{TableReader, TableWriter};
-use ledger::{AtomicFile, Counts, Link, Outcome, Reason};
-use serde_json::json;
+use ledger::{Counts, Link};
 
+use self::host_report::HostReport;
+use self::view::View;
 use super::{Usage, allow_many_files, stop_on_ctrl_c};
 use crate::Ending;
 
+mod host_report;
+mod view;
+
 /// Memory of the sorts before and after.
 const SORT_BYTES: usize = 512 << 20;
-/// How often the view is drawn, and how often a line is printed where there is no terminal.
-const DRAWN_EVERY: Duration = Duration::from_millis(500);
-const TOLD_EVERY: Duration = Duration::from_secs(30);
 const DEFAULT: Settings = Settings::DEFAULT;
 
 /// Where pages come from.
@@ -149,10 +148,10 @@ struct Limits {
     /// Size at which a WARC file is closed.
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.warc_max_bytes)]
     warc_max_bytes: u64,
-    /// Outcomes that are made durable together; a kill loses at most the last group.
+    /// How many outcomes of a thread may wait to be durable: what a kill loses at most, beside what is under way.
     #[arg(long, value_name = "N", default_value_t = DEFAULT.group_pages)]
     group_pages: usize,
-    /// Longest that a group waits.
+    /// Longest that an outcome waits before it is written.
     #[arg(long, value_name = "MS", default_value_t = DEFAULT.group_ms)]
     group_ms: u64,
 }
@@ -248,7 +247,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let threads =
         arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     let monitor = Monitor::default();
-    let view = View::new(arguments);
+    let view = View::new(arguments.json, arguments.quiet);
     let ended = std::thread::scope(|scope| {
         let fetching =
             scope.spawn(|| fetcher.run(&frontier, &place, threads, budget, &monitor, &|| stop.load(Ordering::Relaxed)));
@@ -345,147 +344,6 @@ fn write_hosts(frontier: &Frontier, place: &Place, folder: &Path) -> anyhow::Res
         hosts.push(&outcome.map_err(in_words)?)?;
     }
     hosts.finish()
-}
-
-/// `hosts.tsv`: a line for each host, what became of its links. Domains come in order, so one is held at a time.
-struct HostReport {
-    file: AtomicFile,
-    domain: String,
-    hosts: BTreeMap<String, Counts>,
-}
-
-impl HostReport {
-    fn create(path: &Path) -> anyhow::Result<HostReport> {
-        let mut file = AtomicFile::create(path)?;
-        writeln!(file, "host\tlinks\tpages\tdropped").context("cannot write the report of hosts")?;
-        Ok(HostReport { file, domain: String::new(), hosts: BTreeMap::new() })
-    }
-
-    fn push(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
-        if outcome.domain != self.domain {
-            self.flush()?;
-            self.domain.clone_from(&outcome.domain);
-        }
-        let host = outcome.url.split('/').nth(2).unwrap_or("").to_owned();
-        self.hosts.entry(host).or_default().record(outcome.verdict);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        for (host, counts) in std::mem::take(&mut self.hosts) {
-            let dropped: Vec<String> = counts.dropped.iter().map(|(reason, n)| format!("{reason}={n}")).collect();
-            writeln!(self.file, "{host}\t{}\t{}\t{}", counts.read, counts.kept, dropped.join(" "))
-                .context("cannot write the report of hosts")?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> anyhow::Result<()> {
-        self.flush()?;
-        self.file.commit()?;
-        Ok(())
-    }
-}
-
-/// What a person or a program sees of a fetch under way.
-struct View {
-    bar: ProgressBar,
-    json: bool,
-    quiet: bool,
-    started: Instant,
-}
-
-impl View {
-    fn new(arguments: &Arguments) -> View {
-        let target = if arguments.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(
-            indicatif::ProgressStyle::with_template("{msg}")
-                .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
-        );
-        View { bar, json: arguments.json, quiet: arguments.quiet, started: Instant::now() }
-    }
-
-    /// Shows the counters until the fetch is over.
-    fn watch(&self, monitor: &Monitor, is_over: &dyn Fn() -> bool) {
-        let (mut told, mut before) = (Instant::now(), None);
-        while !is_over() {
-            std::thread::sleep(DRAWN_EVERY);
-            let now = monitor.snapshot();
-            let (done_before, pages_before, at) = *before.get_or_insert((now.done, now.pages, Instant::now()));
-            for line in monitor.take_lines() {
-                self.line(&line);
-            }
-            let rate = (now.pages - pages_before) as f64 / at.elapsed().as_secs_f64().max(0.001);
-            let left = now.left(done_before, at.elapsed());
-            if !self.bar.is_hidden() {
-                self.bar.set_message(drawn(&now, rate, left));
-                self.bar.tick();
-            }
-            if told.elapsed() >= TOLD_EVERY {
-                told = Instant::now();
-                if self.json {
-                    let seconds = self.started.elapsed().as_secs();
-                    println!("{}", json!({"event": "progress", "seconds": seconds, "now": now}));
-                } else if self.bar.is_hidden() && !self.quiet {
-                    eprintln!("{}", in_a_line(&now, rate, left));
-                }
-            }
-        }
-        for line in monitor.take_lines() {
-            self.line(&line);
-        }
-        self.bar.finish_and_clear();
-    }
-
-    /// A line that stays.
-    fn line(&self, text: &str) {
-        if self.json {
-            println!("{}", json!({"event": "note", "text": text}));
-        }
-        if self.bar.is_hidden() && !self.quiet {
-            eprintln!("{text}");
-        } else {
-            self.bar.println(text);
-        }
-    }
-
-    fn finished(&self, counts: &Counts, left: u64) -> anyhow::Result<()> {
-        if self.json {
-            println!("{}", json!({"event": "finished", "counts": counts, "left": left}));
-            return Ok(());
-        }
-        if self.quiet { Ok(()) } else { super::print_counts(counts, false) }
-    }
-}
-
-fn in_a_line(now: &Snapshot, rate: f64, left: Option<Duration>) -> String {
-    let left = left.map_or(String::new(), |left| format!(", {} left", HumanDuration(left)));
-    format!(
-        "{} of {} links done, {} pages ({rate:.1}/s, {}), {} hosts under way{left}",
-        HumanCount(now.done),
-        HumanCount(now.links),
-        HumanCount(now.pages),
-        HumanBytes(now.bytes),
-        now.hosts
-    )
-}
-
-/// The live view: one line of progress, one of what is under way, one of what was dropped.
-fn drawn(now: &Snapshot, rate: f64, left: Option<Duration>) -> String {
-    let mut lines = vec![in_a_line(now, rate, left)];
-    lines.push(match &now.paused {
-        Some(why) => format!("paused: {why}"),
-        None => format!("{} requests under way, {} sent", now.under_way, HumanCount(now.requests)),
-    });
-    let mut dropped: Vec<(&Reason, &u64)> = now.dropped.iter().collect();
-    dropped.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
-    let dropped: Vec<String> =
-        dropped.iter().take(6).map(|(reason, n)| format!("{} {reason}", HumanCount(**n))).collect();
-    if !dropped.is_empty() {
-        lines.push(format!("dropped: {}", dropped.join(", ")));
-    }
-    lines.join("\n")
 }
 
 fn print_plan(plan: &Plan, settings: &Settings, json: bool) -> anyhow::Result<()> {
