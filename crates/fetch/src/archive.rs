@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -23,7 +24,7 @@ use crate::monitor::{Monitor, Pauser};
 use crate::robots;
 
 /// A group also ends when its bodies have so many bytes.
-const GROUP_BYTES: u64 = 32 << 20;
+const GROUP_BYTES: u64 = 64 << 20;
 /// Bodies of which it is remembered that they are archived; a page that has one again becomes a `revisit`.
 const DIGESTS_MAX: usize = 1 << 16;
 /// A body shorter than this is not worth a reference.
@@ -101,6 +102,14 @@ impl Note {
         u64::from(matches!(self, Note::Finished(_)))
     }
 
+    /// Where a page came from.
+    fn answered_at(&self) -> Option<SocketAddr> {
+        match self {
+            Note::Finished(finished) => finished.result.as_ref().ok()?.address,
+            Note::Rest { .. } | Note::Robots { .. } => None,
+        }
+    }
+
     /// Bytes that wait in memory.
     pub(crate) fn len_bytes(&self) -> u64 {
         match self {
@@ -132,9 +141,9 @@ impl Backlog {
         }
     }
 
-    /// Whether a group waits while another one is written; then nothing new is to be asked for.
+    /// Whether a whole group is not durable; then nothing new is to be asked for.
     pub(crate) fn is_full(&self, settings: &crate::Settings) -> bool {
-        self.bytes.load(Relaxed) >= 2 * GROUP_BYTES || self.links.load(Relaxed) >= 2 * settings.group_pages as u64
+        self.bytes.load(Relaxed) >= GROUP_BYTES || self.links.load(Relaxed) >= settings.group_pages as u64
     }
 }
 
@@ -253,26 +262,28 @@ impl<'c> Archivist<'c> {
         self.journal.append(&[entry][..]).map_err(FetchError::at("write", &path))
     }
 
-    /// Writes groups until the worker is done, then closes the WARC file.
+    /// Writes until the worker is done, then closes the WARC file. Half a group is written while the other half
+    /// gathers, so that a kill costs one group and the worker need not wait for the disk.
     pub(crate) fn run(mut self, notes: &Receiver<Note>) -> Result<(), FetchError> {
+        let half_pages = self.settings.group_pages.div_ceil(2);
         let group_time = Duration::from_millis(self.settings.group_ms);
         while let Ok(first) = notes.recv() {
             let ends = Instant::now() + group_time;
             let mut bytes = first.len_bytes();
-            let mut group = vec![first];
-            while group.len() < self.settings.group_pages && bytes < GROUP_BYTES {
+            let mut half = vec![first];
+            while half.len() < half_pages && bytes < GROUP_BYTES / 2 {
                 match notes.recv_timeout(ends.saturating_duration_since(Instant::now())) {
                     Ok(note) => {
                         bytes += note.len_bytes();
-                        group.push(note);
+                        half.push(note);
                     }
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
                 }
             }
-            if !self.waiting_for_room(|archivist| archivist.commit(&group))? {
+            if !self.waiting_for_room(|archivist| archivist.commit(&half))? {
                 return Ok(());
             }
-            self.backlog.remove(&group);
+            self.backlog.remove(&half);
         }
         self.waiting_for_room(Archivist::seal).map(|_| ())
     }
@@ -329,6 +340,7 @@ impl<'c> Archivist<'c> {
             }
             entries.push(entry);
         }
+        entries.extend(group.iter().rev().find_map(Note::answered_at).map(|address| Happened::Heard { address }));
         let len_bytes = records.offset();
         if len_bytes > self.warc.len_bytes {
             self.append(&records.into_inner())?;

@@ -212,6 +212,7 @@ impl Fetcher {
                             (left.number, left.warc_len_bytes) = (number + 1, 0);
                             left.index.clear();
                         }
+                        Happened::Heard { address } => self.network.was_heard(address),
                     }
                 }
             }

@@ -3,6 +3,8 @@
 //! Order of writes: the group's records, sync of the WARC file, the frame, sync of the journal. After a kill the WARC
 //! file is cut to the length that the last whole frame gives.
 
+use std::net::SocketAddr;
+
 use ledger::Outcome;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,8 @@ pub(crate) enum Happened {
     Warc { number: u32, len_bytes: u64 },
     /// The WARC file of this number is closed; the next one follows.
     Sealed { number: u32 },
+    /// Somebody answered at this address; one of each group, by which a later process can look at the network.
+    Heard { address: SocketAddr },
 }
 
 /// Where a response's record lies, for the index of its WARC file.

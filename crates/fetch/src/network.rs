@@ -90,10 +90,15 @@ impl Network {
         state.silent_in_a_row = 0;
         state.silent_hosts.clear();
         state.doubt = None;
-        if let Some(from) = from.filter(|from| !state.heard.iter().any(|known| known.ip() == from.ip())) {
-            state.heard.truncate(HEARD_MAX - 1);
-            state.heard.push_front(from);
+        if let Some(from) = from {
+            state.know(from);
         }
+    }
+
+    /// Somebody answered an earlier process at this address. Without it, a process that begins among the silent
+    /// hosts at the end of a list could not tell them from an outage.
+    pub(crate) fn was_heard(&self, from: SocketAddr) {
+        self.state().know(from);
     }
 
     /// A host was silent; so has its link been `since` then. `is_last` when this would decide about either.
@@ -166,6 +171,15 @@ impl Network {
     }
 }
 
+impl State {
+    fn know(&mut self, address: SocketAddr) {
+        if !self.heard.iter().any(|known| known.ip() == address.ip()) {
+            self.heard.truncate(HEARD_MAX - 1);
+            self.heard.push_front(address);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +204,15 @@ mod tests {
         network.heard(None);
         assert_eq!(network.silent("a.example", since, true), Silence::Host);
         assert_eq!(network.look(Instant::now()), Look::Well);
+    }
+
+    #[test]
+    fn addresses_of_an_earlier_process_are_looked_at() {
+        let network = Network::new(DELAY);
+        (0..4).for_each(|number| network.was_heard(address(number)));
+        assert_eq!(network.silent("a.example", Instant::now(), true), Silence::Unclear);
+        assert!(!network.is_out());
+        assert!(matches!(network.look(Instant::now()), Look::At(_)));
     }
 
     #[test]

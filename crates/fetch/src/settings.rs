@@ -51,9 +51,9 @@ pub struct Settings {
     pub honour: Honour,
     /// A WARC file is closed when it has grown to this.
     pub warc_max_bytes: u64,
-    /// Outcomes are made durable in groups of so many; a kill loses at most the last group.
+    /// How many outcomes of a worker may wait to be durable: what a kill loses at most, beside what is under way.
     pub group_pages: usize,
-    /// A group waits no longer than this.
+    /// An outcome waits no longer than this before it is written.
     pub group_ms: u64,
 }
 
