@@ -115,6 +115,11 @@ impl Blocks {
     pub fn text_of(&self, block: &Block) -> &str {
         &self.text[block.start as usize..block.end as usize]
     }
+
+    /// Words of the whole page.
+    pub fn words(&self) -> u32 {
+        self.containers.first().map_or(0, |root| root.words)
+    }
 }
 
 /// Elements that never hold text a reader sees as part of the page's content.

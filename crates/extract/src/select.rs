@@ -11,8 +11,10 @@ use crate::{Options, PageKind, Policy};
 
 /// A block is kept from this probability on.
 const THRESHOLD: f32 = 0.42;
-/// The same on listings and pages of products, whose text is in short pieces that are all in doubt.
+/// The same on listings and pages of products, whose text is in short pieces that are all in doubt; but not on a
+/// page of fewer words than nearly all that the model was trained on, where everything is in doubt.
 const THRESHOLD_OF_PIECES: f32 = 0.32;
+const PIECES_FROM_WORDS: u32 = 200;
 /// Blocks of fewer words may stand as often as they like.
 const ONCE_FROM_WORDS: u32 = 8;
 /// A block of so many words stands on a page once.
@@ -92,7 +94,7 @@ pub fn select(
     options: &Options,
 ) -> Vec<Reason> {
     let threshold = match kind {
-        PageKind::Listing | PageKind::Product => THRESHOLD_OF_PIECES,
+        PageKind::Listing | PageKind::Product if page.words() >= PIECES_FROM_WORDS => THRESHOLD_OF_PIECES,
         _ => THRESHOLD,
     };
     let mut reasons: Vec<Reason> = probabilities

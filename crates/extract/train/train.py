@@ -33,7 +33,7 @@ FOLDS = 8
 # Of links of few words that nobody kept, one in so many is looked at, and weighs for all.
 TRIVIAL_KEPT_OF = 4
 # As in select.rs: from what probability on a block is kept, and on pages whose text is in short pieces.
-THRESHOLD, THRESHOLD_OF_PIECES = 0.42, 0.32
+THRESHOLD, THRESHOLD_OF_PIECES, PIECES_FROM_WORDS = 0.42, 0.32, 200
 KINDS_IN_PIECES = ["listing", "product"]
 KINDS = ["article", "forum", "product", "documentation", "listing", "other"]
 # Names of WCXB's page types in ours.
@@ -133,6 +133,7 @@ class Set:
     def kept(self, guesses):
         """As the extractor decides by the kind of page (select.rs)."""
         is_in_pieces = np.isin(self.kind_sums.argmax(axis=1), [KINDS.index(kind) for kind in KINDS_IN_PIECES])
+        is_in_pieces &= np.bincount(self.page, self.tokens, len(self.pages)) >= PIECES_FROM_WORDS
         thresholds = np.where(is_in_pieces, THRESHOLD_OF_PIECES, THRESHOLD)
         return self.without_comments(guesses >= thresholds[self.page])
 
