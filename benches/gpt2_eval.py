@@ -6,7 +6,8 @@
 
 DATA is a folder with `gpt2-vocab/` and `evals/` (LAMBADA, HellaSwag, PIQA, COPA, Winograd, WinoGrande, BLiMP,
 WikiText-103). Without `--model`, a small model is drawn at random and trained for a minute on LAMBADA itself and on
-the prompts of the tasks that write, so that accuracies are not those of chance, and answers not all wrong. The loops here ask for one text at a time, without batches, filling or caches.
+the prompts of the tasks that write, so that accuracies are not those of chance, and answers not all wrong. The loops
+here ask for one text at a time, without batches, filling or caches.
 
 Fails if a figure differs by more than 1e-4 of itself, an accuracy at all, or a number of rows.
 Without rouge-score and sacrebleu the tasks that write are left out.

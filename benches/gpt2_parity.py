@@ -27,11 +27,8 @@ CONTEXT = 96
 
 
 def build():
-    subprocess.run(
-        ["cargo", "build", "--release", "--quiet", "-p", "gpt2", "--bin", "gpt2", "--example", "parity"],
-        cwd=ROOT,
-        check=True,
-    )
+    wanted = ["-p", "gpt2", "-p", "bpe", "--bin", "gpt2", "--bin", "bpe", "--example", "parity"]
+    subprocess.run(["cargo", "build", "--release", "--quiet", *wanted], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return target / "release" / "examples" / "parity", target / "release" / "gpt2"
 
