@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use ledger::buckets::BucketReader;
+use store::buckets::BucketReader;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

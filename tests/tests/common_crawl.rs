@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, Int16Array, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use ledger::table::{TableReader, TableWriter};
-use ledger::{Link, Outcome, Reason};
+use store::table::{TableReader, TableWriter};
+use records::{Link, Outcome, Reason};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;

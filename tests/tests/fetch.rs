@@ -12,8 +12,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ledger::table::{TableReader, TableWriter};
-use ledger::{Link, Outcome, Reason};
+use store::table::{TableReader, TableWriter};
+use records::{Link, Outcome, Reason};
 use webtext_tests::{check, web};
 
 const INSIDE: &str = "WEBTEXT_TEST_IN_NAMESPACE";
@@ -286,7 +286,7 @@ fn a_folder_has_one_fetcher() {
     let out = folder.path().join("out");
     std::fs::create_dir_all(out.join("of-another")).unwrap();
     // As killed processes leave them.
-    let partial = out.join(format!(".frontier.links{}1-2", ledger::atomic::PARTIAL_MARK));
+    let partial = out.join(format!(".frontier.links{}1-2", atomic_file::PARTIAL_MARK));
     let of_another = out.join("of-another").join(partial.file_name().unwrap());
     for path in [&partial, &of_another] {
         std::fs::write(path, "half").unwrap();

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ledger::table::TableReader;
-use ledger::{Document, Outcome, Reason};
+use store::table::TableReader;
+use records::{Document, Outcome, Reason};
 use webtext_tests::check;
 use webtext_tests::web::{Web, inside_namespace, page, redirect, respond, webtext};
 
@@ -71,7 +71,7 @@ fn recipe(folder: &Path) {
     fs::write(folder.join("recipe.toml"), recipe).unwrap();
 }
 
-fn rows<T: ledger::table::Row>(folder: &Path, prefix: &str) -> Vec<T> {
+fn rows<T: store::table::Row>(folder: &Path, prefix: &str) -> Vec<T> {
     let mut rows = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -147,7 +147,7 @@ fn check(test: &str, cases: Vec<Case>, more: impl Fn(Client) -> Client) -> Ran {
     for case in &cases {
         let url = links::Canonical::parse(&case.url).unwrap().url;
         let outcome = &outcomes[&url];
-        let reason = outcome.verdict.map(ledger::Reason::as_str);
+        let reason = outcome.verdict.map(records::Reason::as_str);
         let truncated = pages.get(&url).and_then(|page| page.truncated.as_deref());
         let is_right = match case.expected {
             Kept => reason.is_none() && truncated.is_none(),

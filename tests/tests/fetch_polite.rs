@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ledger::Outcome;
+use records::Outcome;
 use webtext_tests::web::{
     Answer, Client, Request, Script, Step, Visit, Web, address_of, check_archives, check_oracle, check_with_peers,
     html, inside_namespace, noise, outcomes, page, respond,
@@ -346,7 +346,7 @@ fn hosts_say_how_often_they_may_be_asked() {
         assert!(pause < Duration::from_millis(5_000), "{host}: {pause:?}");
         for path in ["1", "2"] {
             let outcome = &outcomes[&format!("http://{host}.example/{path}")];
-            let reason = outcome.verdict.map(ledger::Reason::as_str);
+            let reason = outcome.verdict.map(records::Reason::as_str);
             let expected = if host == "always" { Some("http_status") } else { None };
             assert_eq!(reason, expected, "{host}/{path}: {:?}", outcome.detail);
             assert_eq!(outcome.status, Some(if host == "always" { 503 } else { 200 }));
@@ -466,7 +466,7 @@ fn rules_are_asked_for_first_and_once() {
     assert!(asked.iter().all(|((host, ..), times)| *times == 1 || *host == "h2.example"), "{asked:?}");
     assert!(!visits.iter().any(|visit| visit.request.path == "/secret"));
     let outcomes = outcomes(&client.out());
-    let reason = |url: &str| outcomes[url].verdict.map(ledger::Reason::as_str);
+    let reason = |url: &str| outcomes[url].verdict.map(records::Reason::as_str);
     assert_eq!(reason("http://h3.example/2"), None);
     assert_eq!(outcomes["http://h3.example/2"].final_url.as_deref(), Some("http://h4.example/from-h3"));
     assert_eq!(reason("http://h3.example/3"), Some("robots_disallowed"));
@@ -818,7 +818,7 @@ fn a_domain_has_a_share_and_a_plan_asks_nobody() {
     assert_eq!(outcomes.len(), urls.len());
     let of_domain = |reason: Option<&str>| {
         let outcomes = outcomes.values().filter(|outcome| outcome.domain == "large.example");
-        outcomes.filter(|outcome| outcome.verdict.map(ledger::Reason::as_str) == reason).count()
+        outcomes.filter(|outcome| outcome.verdict.map(records::Reason::as_str) == reason).count()
     };
     assert_eq!((of_domain(None), of_domain(Some("over_budget"))), (12, 18));
     let hosts = std::fs::read_to_string(client().out().join("hosts.tsv")).unwrap();

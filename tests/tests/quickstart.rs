@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ledger::table::TableReader;
-use ledger::{Document, Duplicate, Link, Reason};
+use store::table::TableReader;
+use records::{Document, Duplicate, Link, Reason};
 use links::Canonical;
 use serde_json::Value;
 use webtext_tests::{binary, check, quickstart, root};
@@ -14,7 +14,7 @@ fn truth() -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn tables<T: ledger::table::Row>(run: &Path, folder: &str) -> Vec<T> {
+fn tables<T: store::table::Row>(run: &Path, folder: &str) -> Vec<T> {
     let mut paths: Vec<_> = std::fs::read_dir(run.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.iter().flat_map(|path| TableReader::<T>::open(path).unwrap()).map(|row| row.unwrap()).collect()

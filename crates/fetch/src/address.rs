@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ledger::Reason;
+use records::Reason;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::exchange::Refusal;

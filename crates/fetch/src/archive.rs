@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ledger::{Outcome, Reason};
+use records::{Outcome, Reason};
 use reqwest::Version;
 use url::Url;
 use warc::cdxj::{self, Entry};
@@ -398,7 +398,7 @@ impl<'c> Archivist<'c> {
         }
         let mut lines = Vec::new();
         cdxj::write_sorted(&self.warc.index, &mut lines).map_err(FetchError::at("write", &cdxj))?;
-        ledger::atomic::write(&cdxj, &lines).map_err(FetchError::from_ledger)?;
+        atomic_file::write(&cdxj, &lines).map_err(FetchError::from_store)?;
         let (open, sealed) = (self.place.open_warc(worker, number), self.place.warc(worker, number));
         if open.exists() {
             if sealed.exists() {

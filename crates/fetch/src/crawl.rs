@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ledger::sort::Sorter;
-use ledger::{Outcome, Reason};
+use store::sort::Sorter;
+use records::{Outcome, Reason};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -245,7 +245,7 @@ fn is_of_any_list(outcome: &Outcome) -> bool {
 /// After the list of links has changed: which of them have an outcome.
 fn mark_done_by_key(frontier: &Frontier, keys: &HashSet<u64>, done: &mut Done) -> Result<(), FetchError> {
     for row in frontier.rows() {
-        let (id, row) = row.map_err(FetchError::from_ledger)?;
+        let (id, row) = row.map_err(FetchError::from_store)?;
         if keys.contains(&xxh3_64(row.key.as_bytes())) {
             done.insert(id);
         }
@@ -333,7 +333,7 @@ pub fn outcomes_so_far(
                         };
                         if is_new {
                             let bytes = postcard::to_stdvec(&outcome).expect("an outcome is serialisable");
-                            sorter.push((outcome.domain, outcome.key, bytes)).map_err(FetchError::from_ledger)?;
+                            sorter.push((outcome.domain, outcome.key, bytes)).map_err(FetchError::from_store)?;
                         }
                     }
                     _ => {}
@@ -341,9 +341,9 @@ pub fn outcomes_so_far(
             }
         }
     }
-    let sorted = sorter.finish().map_err(FetchError::from_ledger)?;
+    let sorted = sorter.finish().map_err(FetchError::from_store)?;
     let sorted = sorted.map(|row| {
-        let (_, _, bytes) = row.map_err(FetchError::from_ledger)?;
+        let (_, _, bytes) = row.map_err(FetchError::from_store)?;
         Ok(postcard::from_bytes(&bytes).expect("it was serialised above"))
     });
     Ok((seen.count, sorted))
@@ -352,6 +352,6 @@ pub fn outcomes_so_far(
 fn ids_by_key(frontier: &Frontier) -> Result<HashMap<u64, u64>, FetchError> {
     frontier
         .rows()
-        .map(|row| row.map(|(id, row)| (xxh3_64(row.key.as_bytes()), id)).map_err(FetchError::from_ledger))
+        .map(|row| row.map(|(id, row)| (xxh3_64(row.key.as_bytes()), id)).map_err(FetchError::from_store))
         .collect()
 }

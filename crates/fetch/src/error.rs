@@ -43,7 +43,7 @@ pub enum FetchError {
     },
     /// The list of links could not be written or read.
     #[error(transparent)]
-    Ledger(ledger::Error),
+    Store(store::Error),
 }
 
 impl FetchError {
@@ -67,15 +67,15 @@ impl FetchError {
                 "the disk may be failing; archives that are closed can be used as they are, and the links fetched anew into another folder",
             ),
             FetchError::OtherSettings { .. } => Some("say the same limits, or fetch into another folder"),
-            FetchError::Ledger(error) => error.hint(),
+            FetchError::Store(error) => error.hint(),
             _ => None,
         }
     }
 
-    pub(crate) fn from_ledger(error: ledger::Error) -> FetchError {
+    pub(crate) fn from_store(error: store::Error) -> FetchError {
         match error {
-            ledger::Error::Io { action, path, source } => FetchError::Io { action, path, source },
-            other => FetchError::Ledger(other),
+            store::Error::Io(atomic_file::Error { action, path, source }) => FetchError::Io { action, path, source },
+            other => FetchError::Store(other),
         }
     }
 }

@@ -10,8 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger::sort::Sorter;
-use ledger::{AtomicFile, IoContext, Link};
+use store::sort::Sorter;
+use atomic_file::{AtomicFile, IoContext};
+use records::Link;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -62,7 +63,7 @@ pub struct Frontier {
 
 impl Frontier {
     /// Opens the frontier of a folder, when it was made from the same source under the same cap.
-    pub fn open(folder: &Path, source: &str, pages_a_domain_max: u64) -> ledger::Result<Option<Frontier>> {
+    pub fn open(folder: &Path, source: &str, pages_a_domain_max: u64) -> store::Result<Option<Frontier>> {
         let Ok(text) = fs::read(folder.join(HEAD)) else { return Ok(None) };
         let Ok(head) = serde_json::from_slice::<Head>(&text) else { return Ok(None) };
         if head.source != source || head.pages_a_domain_max != pages_a_domain_max {
@@ -75,12 +76,12 @@ impl Frontier {
     ///
     /// Time O(n log n), twice where domains are capped; memory as said, whatever the number of links.
     pub fn build(
-        links: impl Iterator<Item = ledger::Result<Link>>,
+        links: impl Iterator<Item = store::Result<Link>>,
         folder: &Path,
         source: &str,
         pages_a_domain_max: u64,
         memory_bytes: usize,
-    ) -> ledger::Result<Frontier> {
+    ) -> store::Result<Frontier> {
         fs::create_dir_all(folder).at("create the folder", folder)?;
         // The head vouches for the other files; it comes back when they are whole.
         let head = folder.join(HEAD);
@@ -113,11 +114,11 @@ impl Frontier {
         write_sites(&folder.join(SITES), &sites)?;
         let head = Head { source: source.to_owned(), pages_a_domain_max, links, checksum: written.checksum };
         let text = serde_json::to_vec(&head).map_err(io::Error::other).at("write", &path)?;
-        ledger::atomic::write(&folder.join(HEAD), &text)?;
+        atomic_file::write(&folder.join(HEAD), &text)?;
         Frontier::load(folder, head)
     }
 
-    fn load(folder: &Path, head: Head) -> ledger::Result<Frontier> {
+    fn load(folder: &Path, head: Head) -> store::Result<Frontier> {
         let path = folder.join(ROWS);
         let rows = Arc::new(File::open(&path).at("open", &path)?);
         Ok(Frontier { path, rows, sites: read_sites(&folder.join(SITES))?.into(), head })
@@ -157,7 +158,7 @@ impl Frontier {
     }
 
     /// Every link with its number.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = ledger::Result<(u64, Row)>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = store::Result<(u64, Row)>> {
         let whole = Site { offset: 0, first_id: 0, links: self.head.links };
         self.cursor(whole)
     }
@@ -165,11 +166,11 @@ impl Frontier {
 
 /// The rows of links, marked where their domain has more than its share: those of the least karma are over.
 fn capped<'l>(
-    links: impl Iterator<Item = ledger::Result<Link>> + 'l,
+    links: impl Iterator<Item = store::Result<Link>> + 'l,
     folder: &Path,
     pages_a_domain_max: u64,
     memory_bytes: usize,
-) -> ledger::Result<Box<dyn Iterator<Item = ledger::Result<Row>> + 'l>> {
+) -> store::Result<Box<dyn Iterator<Item = store::Result<Row>> + 'l>> {
     let row_of = |link: Link| {
         let host = Url::parse(&link.url).map(|url| host_of(&url).to_owned()).unwrap_or_default();
         Row { domain: link.domain, host, key: link.key, url: link.url, is_over: false }
@@ -195,7 +196,7 @@ fn capped<'l>(
     })))
 }
 
-fn write_sites(path: &Path, sites: &[Site]) -> ledger::Result<()> {
+fn write_sites(path: &Path, sites: &[Site]) -> store::Result<()> {
     let mut file = BufWriter::new(AtomicFile::create(path)?);
     for site in sites {
         for number in [site.offset, site.first_id, site.links] {
@@ -206,11 +207,11 @@ fn write_sites(path: &Path, sites: &[Site]) -> ledger::Result<()> {
     Ok(())
 }
 
-fn read_sites(path: &Path) -> ledger::Result<Vec<Site>> {
+fn read_sites(path: &Path) -> store::Result<Vec<Site>> {
     let file = File::open(path).at("open", path)?;
     let count = file.metadata().at("read", path)?.len() / 24;
     let mut reader = BufReader::new(file);
-    let mut number = || -> ledger::Result<u64> {
+    let mut number = || -> store::Result<u64> {
         let mut bytes = [0; 8];
         reader.read_exact(&mut bytes).at("read", path)?;
         Ok(u64::from_le_bytes(bytes))
@@ -230,12 +231,12 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    fn read_row(&mut self) -> ledger::Result<Row> {
+    fn read_row(&mut self) -> store::Result<Row> {
         self.fill(4)?;
         let len = u32::from_le_bytes(self.bytes[self.start..self.start + 4].try_into().expect("four bytes")) as usize;
         self.fill(4 + len)?;
         let bytes = &self.bytes[self.start + 4..self.start + 4 + len];
-        let row = postcard::from_bytes(bytes).map_err(|error| ledger::Error::Damaged {
+        let row = postcard::from_bytes(bytes).map_err(|error| store::Error::Damaged {
             path: self.path.clone(),
             offset: self.offset - (self.bytes.len() - self.start) as u64,
             what: error.to_string(),
@@ -245,7 +246,7 @@ impl Cursor {
     }
 
     /// Sees to it that so many bytes are at hand.
-    fn fill(&mut self, wanted: usize) -> ledger::Result<()> {
+    fn fill(&mut self, wanted: usize) -> store::Result<()> {
         while self.bytes.len() - self.start < wanted {
             self.bytes.drain(..self.start);
             self.start = 0;
@@ -255,7 +256,7 @@ impl Cursor {
             self.bytes.truncate(have + n);
             self.offset += n as u64;
             if n == 0 {
-                return Err(ledger::Error::Damaged {
+                return Err(store::Error::Damaged {
                     path: self.path.clone(),
                     offset: self.offset,
                     what: "it ends in the middle of a link".into(),
@@ -267,7 +268,7 @@ impl Cursor {
 }
 
 impl Iterator for Cursor {
-    type Item = ledger::Result<(u64, Row)>;
+    type Item = store::Result<(u64, Row)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;

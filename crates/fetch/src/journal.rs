@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use ledger::Outcome;
+use records::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::frames::{FrameReader, Magic};

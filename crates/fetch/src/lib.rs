@@ -4,7 +4,7 @@
 //! between them that robots.txt, `Retry-After` and slow answers lengthen; a share of requests for each registrable
 //! domain and each address; no address that is not public, whether named by a URL, by DNS or by a redirect; limits on
 //! size, time, rate and redirects; a User-Agent that says whom to write to. Every link ends with exactly one
-//! [`ledger::Outcome`].
+//! [`records::Outcome`].
 //!
 //! - [`Frontier`] holds the list on disk, by host; [`plan`] tells what a list will take before anything is sent.
 //! - [`Fetcher`] runs workers over it; [`Monitor`] lets others watch, [`Budget`] ends it early.

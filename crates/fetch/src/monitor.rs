@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use ledger::Reason;
+use records::Reason;
 use serde::Serialize;
 
 /// Counters of a fetch that is under way. Outcomes count when they are durable.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::Reason;
+use records::Reason;
 use robotxt::Robots;
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use ledger::Reason;
+use records::Reason;
 use reqwest::{Client, StatusCode};
 use url::Url;
 
@@ -266,7 +266,7 @@ impl<'c> Worker<'c> {
     /// The next link of a host that has no outcome from an earlier process.
     fn next_undone(&self, cursor: &mut Cursor) -> Result<Option<(u64, Row)>, FetchError> {
         for row in cursor {
-            let (id, row) = row.map_err(FetchError::from_ledger)?;
+            let (id, row) = row.map_err(FetchError::from_store)?;
             if !self.shared.done.contains(id) {
                 return Ok(Some((id, row)));
             }

@@ -5,7 +5,7 @@
 //!
 //! Left out: learned quality models, and any rule by the clock.
 
-use ledger::Reason;
+use records::Reason;
 use serde::{Deserialize, Serialize};
 use whatlang::Lang;
 

@@ -17,7 +17,7 @@ const TRACKING: &[&str] = &[
 const SESSIONS: &[&str] =
     &["jsessionid", "phpsessid", "sessionid", "session_id", "sid", "cfid", "cftoken", "aspsessionid"];
 
-/// A URL taken apart for the ledger.
+/// A URL taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canonical {
     /// The URL to fetch.

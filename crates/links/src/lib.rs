@@ -4,7 +4,7 @@
 //!
 //! 1. [`read_dump`]: [`dump::Lines`] streams the records of one dump, [`Submission::parse`] reads one, and
 //!    [`Policy::submission`] gives it a canonical URL, a [duplicate key](canonical) and a verdict of its own.
-//! 2. [`merge_rows`]: [`Policy::merge`] makes one [`ledger::Link`] of all submissions with the same key.
+//! 2. [`merge_rows`]: [`Policy::merge`] makes one [`records::Link`] of all submissions with the same key.
 //!
 //! Left out: any access to the network, and any guess whether a link still works.
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use ledger::{Link, Reason};
+use records::{Link, Reason};
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::{Canonical, Fault};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use ledger::{Counts, Link, Reason};
+use records::{Counts, Link, Reason};
 
 use crate::dump::{DumpError, Line, Lines};
 use crate::{Policy, Row, Submission};

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Instant, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
-use ledger::manifest::{FileRecord, Manifest, Sample, Unreadable};
-use ledger::{Counts, IoContext, Reason, atomic, checksum_file, checksum_hex};
+use crate::manifest::{FileRecord, Manifest, Sample, Unreadable};
+use atomic_file::IoContext;
+use records::{Counts, Reason};
+use store::{checksum_file, checksum_hex};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -79,14 +81,14 @@ impl Task<'_> {
     }
 
     /// Notes a file that was written and committed.
-    pub(crate) fn wrote(&mut self, name: &str, written: atomic::Written) {
+    pub(crate) fn wrote(&mut self, name: &str, written: atomic_file::Written) {
         let checksum = checksum_hex(written.checksum);
         self.outputs.push(FileRecord { path: name.to_owned(), len_bytes: written.len_bytes, checksum });
     }
 
     /// Writes a small output in one go.
     pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        let written = atomic::write(&self.path(name), bytes)?;
+        let written = atomic_file::write(&self.path(name), bytes)?;
         self.wrote(name, written);
         Ok(())
     }
@@ -255,7 +257,7 @@ impl Run {
         let lock = self.lock(selection.task.is_none())?;
         self.keep_recipe()?;
         if selection.task.is_none() {
-            atomic::sweep(&self.folder)?;
+            atomic_file::sweep(&self.folder)?;
             self.remove_stale_stages()?;
         }
         let mut summary = Summary::default();
@@ -303,7 +305,7 @@ impl Run {
             self.recipe.to_toml()?
         );
         if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
-            atomic::write(&path, text.as_bytes())?;
+            atomic_file::write(&path, text.as_bytes())?;
         }
         Ok(())
     }
@@ -314,7 +316,7 @@ impl Run {
             "recipe": self.recipe,
             "stages": summary.stages,
         });
-        atomic::write(&self.folder.join("manifest.json"), format!("{json:#}\n").as_bytes())?;
+        atomic_file::write(&self.folder.join("manifest.json"), format!("{json:#}\n").as_bytes())?;
         Ok(())
     }
 
@@ -606,7 +608,7 @@ impl Run {
                 let (len_bytes, checksum) = checksum_file(path)?;
                 let checksum = checksum_hex(checksum);
                 if self.folder.join("recipe.toml").exists() {
-                    atomic::write(&cache, format!("{stamp}\n{checksum}").as_bytes())?;
+                    atomic_file::write(&cache, format!("{stamp}\n{checksum}").as_bytes())?;
                 }
                 FileRecord { path: shown, len_bytes, checksum }
             }

@@ -1,7 +1,7 @@
 //! Recipe → stages → tasks → run.
 //!
 //! A [`Recipe`] is the method section of a data set. It becomes a list of [stages](stages); a stage is
-//! an array of tasks; a task is a pure function from files to files, and its [manifest](ledger::manifest)
+//! an array of tasks; a task is a pure function from files to files, and its [manifest](crate::manifest)
 //! is written last. The [`Run`] does the tasks that have no valid manifest, on a pool of threads or one
 //! at a time by number, and checks that no record was lost between stages.
 //!

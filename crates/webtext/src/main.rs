@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<ledger::Error>()?.hint()) {
+            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<store::Error>()?.hint()) {
                 eprintln!("\nhint: {hint}");
             }
             ExitCode::from(if error.is::<commands::Usage>() || error.is::<pipeline::UnknownStage>() { 2 } else { 1 })

@@ -21,8 +21,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use ledger::table::TableReader;
-use ledger::{Link, Outcome};
+use store::table::TableReader;
+use records::{Link, Outcome};
 use webtext_tests::web::{
     Answer, Client, Request, Script, Step, Web, check_archives, check_oracle, check_oracle_through, check_with_peers,
     cpu_of_children, go_inside_namespace, gzip, html, noise, numbered, outcomes, page, redirect, respond, webtext,
@@ -210,7 +210,7 @@ fn faulty(seed: u64, hosts: usize, request: &Request) -> Script {
 fn is_right(seed: u64, url: &str, outcome: &Outcome, truncated: Option<&str>) -> bool {
     let rest = url.split_once("//").unwrap().1;
     let (host, path) = rest.split_at(rest.find('/').unwrap());
-    let reason = outcome.verdict.map_or("kept", ledger::Reason::as_str);
+    let reason = outcome.verdict.map_or("kept", records::Reason::as_str);
     let expected: &[&str] = match host_of(seed, host) {
         Host::Forbids => &["robots_disallowed"],
         Host::Missing => &["connect_failed", "host_given_up"],
@@ -340,7 +340,7 @@ fn run_with_kills(arguments: &Arguments, client: &Client) -> Ran {
 fn report(outcomes: &BTreeMap<String, Outcome>, ran: &Ran) {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in outcomes.values() {
-        *reasons.entry(outcome.verdict.map_or("kept", ledger::Reason::as_str)).or_default() += 1;
+        *reasons.entry(outcome.verdict.map_or("kept", records::Reason::as_str)).or_default() += 1;
     }
     for (reason, count) in &reasons {
         println!("{reason:<18} {count}");

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use ledger::table::{TableReader, TableWriter};
-use ledger::{Link, Outcome};
+use store::table::{TableReader, TableWriter};
+use records::{Link, Outcome};
 use serde_json::Value;
 use warc::{Event, Kind, Location, Reader};
 

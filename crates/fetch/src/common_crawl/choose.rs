@@ -8,9 +8,9 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::path::Path;
 
-use ledger::sort::Sorter;
-use ledger::table::{Row, TableReader, TableWriter};
-use ledger::{Counts, Link, Outcome, Reason};
+use store::sort::Sorter;
+use store::table::{Row, TableReader, TableWriter};
+use records::{Counts, Link, Outcome, Reason};
 use serde::{Deserialize, Serialize};
 
 use super::index::Capture;
@@ -214,7 +214,7 @@ pub(crate) struct Requests<I: Iterator> {
     request_max_bytes: u64,
 }
 
-impl<I: Iterator<Item = Result<Planned, ledger::Error>>> Requests<I> {
+impl<I: Iterator<Item = Result<Planned, store::Error>>> Requests<I> {
     pub(crate) fn new(rows: I, settings: &Settings) -> Requests<I> {
         Requests {
             rows: rows.peekable(),
@@ -224,10 +224,10 @@ impl<I: Iterator<Item = Result<Planned, ledger::Error>>> Requests<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Planned, ledger::Error>>> Iterator for Requests<I> {
-    type Item = Result<Request, ledger::Error>;
+impl<I: Iterator<Item = Result<Planned, store::Error>>> Iterator for Requests<I> {
+    type Item = Result<Request, store::Error>;
 
-    fn next(&mut self) -> Option<Result<Request, ledger::Error>> {
+    fn next(&mut self) -> Option<Result<Request, store::Error>> {
         let first = match self.rows.next()? {
             Err(error) => return Some(Err(error)),
             Ok(row) => row,
@@ -303,7 +303,7 @@ pub(crate) fn write_outcomes(
     let mut table = TableWriter::create(to)?;
     loop {
         // `None` sorts last among reversed options, and an error is as good as a row: it is met next.
-        let place = |row: Option<&Result<Outcome, ledger::Error>>| {
+        let place = |row: Option<&Result<Outcome, store::Error>>| {
             Reverse(row.map(|row| Reverse(row.as_ref().ok().map(|row| (row.domain.clone(), row.key.clone())))))
         };
         let next = if place(done.peek()) <= place(misses.peek()) { done.next() } else { misses.next() };

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use ledger::table::TableReader;
-use ledger::{Counts, IoContext, Outcome, Reason};
+use store::table::TableReader;
+use atomic_file::IoContext;
+use records::{Counts, Outcome, Reason};
 use object_store::GetRange;
 use warc::{Date, NewRecord, Writer};
 
@@ -209,7 +210,7 @@ impl Archives {
         let len = file.metadata().at("look at", path)?.len();
         if len < self.len_bytes {
             let what = format!("the journal knows it with {} bytes", self.len_bytes);
-            return Err(ledger::Error::Damaged { path: path.to_path_buf(), offset: len, what }.into());
+            return Err(store::Error::Damaged { path: path.to_path_buf(), offset: len, what }.into());
         }
         file.set_len(self.len_bytes).at("cut", path)?;
         file.seek(SeekFrom::End(0)).at("seek in", path)?;

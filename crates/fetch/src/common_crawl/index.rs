@@ -22,7 +22,7 @@ use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use ledger::table::{Row, TableWriter};
+use store::table::{Row, TableWriter};
 use object_store::GetRange;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::async_reader::{AsyncFileReader, MetadataSuffixFetch};
@@ -511,7 +511,7 @@ impl MetadataSuffixFetch for &mut RangeReader {
 #[cfg(test)]
 mod tests {
     use arrow_array::{ArrayRef, Int16Array, Int32Array, StringArray, TimestampMillisecondArray};
-    use ledger::table::TableReader;
+    use store::table::TableReader;
     use parquet::arrow::ArrowWriter;
     use parquet::file::properties::{EnabledStatistics, WriterProperties};
     use proptest::prelude::*;

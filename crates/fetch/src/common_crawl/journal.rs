@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
-use ledger::{IoContext, Reason, Result};
+use atomic_file::IoContext;
+use records::Reason;
+use store::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::frames::{FrameReader, FrameWriter, Magic};

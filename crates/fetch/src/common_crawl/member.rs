@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use ledger::Reason;
+use records::Reason;
 
 use super::choose::Planned;
 

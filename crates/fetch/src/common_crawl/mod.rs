@@ -9,7 +9,7 @@
 //!    request, and copies each as it is into files of its own, after checking that it is whole and the page meant.
 //!
 //! What is written is a function of links, index and archives: it does not depend on the transport, on the number
-//! of requests at once, or on kills. Every link ends with exactly one [`ledger::Outcome`].
+//! of requests at once, or on kills. Every link ends with exactly one [`records::Outcome`].
 //!
 //! Left out: a request to the index server for each URL (it is a service for people), captures of redirects and
 //! their targets, records other than responses.
@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use ledger::{Counts, IoContext};
+use atomic_file::IoContext;
+use records::Counts;
 use serde::{Deserialize, Serialize};
 
 use index::FileFigures;
@@ -186,7 +187,7 @@ pub enum CommonCrawlError {
     },
     /// A table, a sort or a file of this machine.
     #[error(transparent)]
-    Ledger(#[from] ledger::Error),
+    Store(#[from] store::Error),
     /// The user asked to stop; everything noted so far is kept.
     #[error("stopped; run the same command again to go on")]
     Stopped,
@@ -199,7 +200,7 @@ impl CommonCrawlError {
             CommonCrawlError::Unsorted { .. } => Some("make the table with `webtext links`"),
             CommonCrawlError::NothingThere { .. } => Some("is --data the root that the index means?"),
             CommonCrawlError::Read { .. } => Some("what was copied is kept; run the same command again to go on"),
-            CommonCrawlError::Ledger(error) => error.hint(),
+            CommonCrawlError::Store(error) => error.hint(),
             _ => None,
         }
     }
@@ -266,7 +267,7 @@ impl Work {
             Err(fs::TryLockError::Error(error)) => Err(error).at("lock", &path)?,
             Ok(()) => {}
         }
-        ledger::atomic::sweep(run.folder)?;
+        atomic_file::sweep(run.folder)?;
         Ok(Work { folder, _lock: lock })
     }
 
@@ -334,7 +335,7 @@ fn make_plan(settings: &Settings, run: &Run<'_>, work: &Work) -> Result<Plan, Co
 /// What the folder's run is of; refuses one that was begun with something else.
 fn identity(settings: &Settings, run: &Run<'_>, work: &Work) -> Result<Identity, CommonCrawlError> {
     let path = work.path("run.json");
-    let links_checksum = ledger::checksum_hex(ledger::checksum_file(run.links)?.1);
+    let links_checksum = store::checksum_hex(store::checksum_file(run.links)?.1);
     let found = read_json::<Identity>(&path)?;
     let files = match &found {
         Some(found) => found.files.clone(),
@@ -433,7 +434,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, C
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.at("read", path)?,
     };
-    let parsed = serde_json::from_slice(&bytes).map_err(|error| ledger::Error::Damaged {
+    let parsed = serde_json::from_slice(&bytes).map_err(|error| store::Error::Damaged {
         path: path.to_path_buf(),
         offset: error.column() as u64,
         what: error.to_string(),
@@ -444,6 +445,6 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, C
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), CommonCrawlError> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(std::io::Error::from).at("write", path)?;
     bytes.push(b'\n');
-    ledger::atomic::write(path, &bytes)?;
+    atomic_file::write(path, &bytes)?;
     Ok(())
 }

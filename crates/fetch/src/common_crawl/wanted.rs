@@ -11,8 +11,8 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
-use ledger::Link;
-use ledger::table::TableReader;
+use records::Link;
+use store::table::TableReader;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::CommonCrawlError;

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use dedup::{Edge, candidate_pairs, clusters, jaccard, shingles};
-use ledger::buckets::{BucketReader, BucketWriter};
-use ledger::manifest::FileRecord;
-use ledger::sort::Sorter;
-use ledger::table::{TableReader, TableWriter};
-use ledger::{Document, Duplicate, Reason};
+use store::buckets::{BucketReader, BucketWriter};
+use crate::manifest::FileRecord;
+use store::sort::Sorter;
+use store::table::{TableReader, TableWriter};
+use records::{Document, Duplicate, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place};
-use ledger::buckets::BucketWriter;
-use ledger::manifest::FileRecord;
-use ledger::table::{TableReader, TableWriter};
-use ledger::{IoContext, Link, atomic, checksum_file};
+use store::buckets::BucketWriter;
+use crate::manifest::FileRecord;
+use store::table::{TableReader, TableWriter};
+use atomic_file::IoContext;
+use records::Link;
+use store::checksum_file;
 use serde_json::json;
 
 use crate::engine::{Interrupted, Run, Stage, Task, TaskPlan};
@@ -46,7 +48,7 @@ impl Stage for Fetch {
 fn kept_links(
     task: &Task<'_>,
     table: &FileRecord,
-) -> anyhow::Result<impl Iterator<Item = ledger::Result<Link>> + use<>> {
+) -> anyhow::Result<impl Iterator<Item = store::Result<Link>> + use<>> {
     let links = TableReader::<Link>::open(&task.path(&table.path))?;
     Ok(links.filter(|link| link.as_ref().map_or(true, |link| link.verdict.is_none())))
 }
@@ -169,7 +171,7 @@ fn write_outcomes(
     for name in names(place, "")? {
         let path = place.archive.join(&name);
         let (len_bytes, checksum) = checksum_file(&path)?;
-        task.wrote(&format!("pages/{name}"), atomic::Written { len_bytes, checksum });
+        task.wrote(&format!("pages/{name}"), atomic_file::Written { len_bytes, checksum });
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! `links.read`: one task a dump; `links.merge`: one task a bucket of registrable domains.
 
 use anyhow::Context;
-use ledger::bucket_of;
-use ledger::buckets::{BucketReader, BucketWriter};
-use ledger::sort::Sorter;
-use ledger::table::TableWriter;
+use store::bucket_of;
+use store::buckets::{BucketReader, BucketWriter};
+use store::sort::Sorter;
+use store::table::TableWriter;
 use links::dump::DumpError;
 use links::{Dropped, Policy, Row, merge_rows, read_dump};
 use serde_json::json;

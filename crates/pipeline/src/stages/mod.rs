@@ -12,7 +12,7 @@ mod tokens;
 
 use std::path::PathBuf;
 
-use ::ledger::manifest::FileRecord;
+use ::crate::manifest::FileRecord;
 
 use crate::engine::{Run, Stage};
 use crate::recipe::{PageSource, Recipe};

@@ -7,8 +7,8 @@ use bpe::{Encoder, TokenId, formats};
 use gpt2::{
     Beginning, ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train,
 };
-use ledger::IoContext;
-use ledger::manifest::FileRecord;
+use atomic_file::IoContext;
+use crate::manifest::FileRecord;
 use serde_json::json;
 
 use crate::engine::{Interrupted, Run, Stage, Task, TaskPlan};

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use ledger::buckets::{BucketReader, BucketWriter};
-use ledger::manifest::FileRecord;
-use ledger::sort::Sorter;
-use ledger::table::{TableReader, TableWriter};
-use ledger::{AtomicFile, IoContext, Link, Outcome, Reason, bucket_of};
+use store::buckets::{BucketReader, BucketWriter};
+use crate::manifest::FileRecord;
+use store::sort::Sorter;
+use store::table::{TableReader, TableWriter};
+use atomic_file::{AtomicFile, IoContext};
+use records::{Link, Outcome, Reason};
+use store::bucket_of;
 use links::Canonical;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -364,8 +366,8 @@ impl<'t, 'r> Matcher<'t, 'r> {
 
     fn join(
         mut self,
-        links: impl Iterator<Item = ledger::Result<Link>>,
-        captures: impl Iterator<Item = ledger::Result<Capture>>,
+        links: impl Iterator<Item = store::Result<Link>>,
+        captures: impl Iterator<Item = store::Result<Capture>>,
     ) -> anyhow::Result<()> {
         let mut captures = captures.peekable();
         for link in links {
@@ -437,7 +439,7 @@ impl<'t, 'r> Matcher<'t, 'r> {
 
 /// The captures that come next and share a key, when `wanted` says yes to it.
 fn next_group(
-    captures: &mut std::iter::Peekable<impl Iterator<Item = ledger::Result<Capture>>>,
+    captures: &mut std::iter::Peekable<impl Iterator<Item = store::Result<Capture>>>,
     wanted: impl Fn((&String, &String)) -> bool,
 ) -> anyhow::Result<Option<Vec<Capture>>> {
     let mut group: Vec<Capture> = Vec::new();

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use ledger::buckets::{BucketReader, BucketWriter};
-use ledger::manifest::FileRecord;
-use ledger::sort::Sorter;
-use ledger::table::TableReader;
-use ledger::{AtomicFile, Document, IoContext, Reason};
+use store::buckets::{BucketReader, BucketWriter};
+use crate::manifest::FileRecord;
+use store::sort::Sorter;
+use store::table::TableReader;
+use atomic_file::{AtomicFile, IoContext};
+use records::{Document, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shard::{ShardRow, Split, TextShardWriter, order, shard_of, split};

@@ -4,8 +4,8 @@
 use anyhow::Context;
 use bpe::train::{self, WordCounts};
 use bpe::{END_OF_TEXT, Tokenizer, formats, input};
-use ledger::buckets::{BucketReader, BucketWriter};
-use ledger::manifest::FileRecord;
+use store::buckets::{BucketReader, BucketWriter};
+use crate::manifest::FileRecord;
 use serde_json::json;
 
 use crate::engine::{Run, Stage, TaskPlan};

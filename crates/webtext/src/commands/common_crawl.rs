@@ -101,8 +101,8 @@ fn in_words(error: CommonCrawlError) -> anyhow::Error {
     match error {
         CommonCrawlError::Settings(what) => Usage(what).into(),
         CommonCrawlError::Stopped => pipeline::Interrupted.into(),
-        // The binary finds the hints of the ledger's errors by itself.
-        CommonCrawlError::Ledger(error) => error.into(),
+        // The binary finds the hints of the store's errors by itself.
+        CommonCrawlError::Store(error) => error.into(),
         error => {
             let hint = error.hint();
             let error = anyhow::Error::from(error);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
-use ledger::{Counts, Reason};
+use records::{Counts, Reason};
 use serde_json::json;
 
 use super::{JsonLines, for_each_row};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use ledger::table::{Row, TableReader};
-use ledger::{Document, Duplicate, Link, Outcome, Reason, document_id};
+use store::table::{Row, TableReader};
+use records::{Document, Duplicate, Link, Outcome, Reason, document_id};
 use links::Canonical;
 use pipeline::Run;
 use pipeline::stages::TokenRow;

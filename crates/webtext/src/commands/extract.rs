@@ -5,7 +5,6 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use ledger::atomic;
 use serde_json::json;
 use warc::http::Response;
 use warc::{Event, Kind, Reader};
@@ -128,7 +127,7 @@ impl Sink<'_> {
             Err(error) => return self.fault(stem, &error),
         };
         if let (Some(overlay), Some(path)) = (overlay, &self.arguments.explain_html) {
-            atomic::write(path, overlay.as_bytes())?;
+            atomic_file::write(path, overlay.as_bytes())?;
         }
         match &self.arguments.output {
             Some(folder) => {
@@ -141,7 +140,7 @@ impl Sink<'_> {
                 let times = self.names.entry(stem.to_owned()).or_insert(0);
                 *times += 1;
                 let name = if *times == 1 { format!("{stem}.{end}") } else { format!("{stem}-{times}.{end}") };
-                atomic::write(&folder.join(name), format!("{text}\n").as_bytes())?;
+                atomic_file::write(&folder.join(name), format!("{text}\n").as_bytes())?;
             }
             None => match writeln!(std::io::stdout(), "{text}") {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use filter::{LanguageRule, Rules, Source};
-use ledger::Counts;
+use records::Counts;
 use serde_json::json;
 
 use super::{JsonLines, Usage, for_each_row};

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use ledger::Counts;
-use ledger::sort::Sorter;
-use ledger::table::TableWriter;
+use records::Counts;
+use store::sort::Sorter;
+use store::table::TableWriter;
 use links::dump::DumpError;
 use links::{Karma, KarmaOf, Policy, Row, merge_rows, read_dump};
 

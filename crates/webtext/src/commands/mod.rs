@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use ledger::{AtomicFile, Counts};
+use atomic_file::AtomicFile;
+use records::Counts;
 use serde_json::Value;
 
 /// The command was called with something that cannot be meant.

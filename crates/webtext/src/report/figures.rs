@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use gpt2::LossRow;
-use ledger::table::TableReader;
-use ledger::{Counts, Document, Duplicate, Reason};
+use store::table::TableReader;
+use records::{Counts, Document, Duplicate, Reason};
 use pipeline::{Run, Totals};
 
 /// Kept documents that are shown.

@@ -9,14 +9,13 @@ mod svg;
 
 use std::path::PathBuf;
 
-use ledger::atomic;
 use pipeline::Run;
 
 /// Writes `report.html` into the run's folder and returns its path.
 pub fn write(run: &Run) -> anyhow::Result<PathBuf> {
     let figures = figures::Figures::gather(run)?;
     let path = run.folder().join("report.html");
-    atomic::write(&path, page::render(run, &figures)?.as_bytes())?;
+    atomic_file::write(&path, page::render(run, &figures)?.as_bytes())?;
     Ok(path)
 }
 

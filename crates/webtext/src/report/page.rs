@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ledger::Reason;
+use records::Reason;
 use pipeline::Run;
 
 use super::figures::{Amount, Figures, Sample};

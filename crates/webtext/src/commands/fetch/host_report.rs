@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use ledger::{AtomicFile, Counts, Outcome};
+use atomic_file::AtomicFile;
+use records::{Counts, Outcome};
 
 /// `hosts.tsv`: a line for each host, what became of its links. Domains come in order, so one is held at a time.
 pub(super) struct HostReport {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Plan, Settings, Signal};
 use indicatif::{HumanCount, HumanDuration};
-use ledger::table::{TableReader, TableWriter};
-use ledger::{Counts, Link};
+use store::table::{TableReader, TableWriter};
+use records::{Counts, Link};
 
 use self::host_report::HostReport;
 use self::view::View;
@@ -279,8 +279,8 @@ fn in_words(error: FetchError) -> anyhow::Error {
     let hint = error.hint().map_or(String::new(), |hint| format!("\n\nhint: {hint}"));
     match error {
         FetchError::Settings(_) | FetchError::OtherSettings { .. } => Usage(format!("{error}{hint}")).into(),
-        // The binary finds the hints of the ledger's errors by itself.
-        FetchError::Ledger(error) => error.into(),
+        // The binary finds the hints of the store's errors by itself.
+        FetchError::Store(error) => error.into(),
         error => anyhow::anyhow!("{:#}{hint}", anyhow::Error::from(error)),
     }
 }
@@ -301,7 +301,7 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
         Err(TryLockError::Error(error)) => return Err(error).with_context(|| cannot("lock")),
     }
     // The folders in it may be those of others.
-    ledger::atomic::sweep_here(folder)?;
+    atomic_file::sweep_here(folder)?;
     Ok(file)
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fetch::{Monitor, Snapshot};
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ledger::{Counts, Reason};
+use records::{Counts, Reason};
 use serde_json::json;
 
 /// How often the view is drawn, and how often a line is printed where there is no terminal.

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, IoContext, Result};
+use atomic_file::IoContext;
+
+use crate::{Error, Result};
 
 /// Sorts rows that may be more than fit into memory.
 ///
@@ -18,8 +20,8 @@ use crate::{Error, IoContext, Result};
 /// to an unnamed file in `folder`. Time O(n log n); open files: one for each run.
 ///
 /// ```
-/// # fn main() -> ledger::Result<()> {
-/// let mut sorter = ledger::sort::Sorter::new(std::env::temp_dir(), 1 << 20);
+/// # fn main() -> store::Result<()> {
+/// let mut sorter = store::sort::Sorter::new(std::env::temp_dir(), 1 << 20);
 /// for n in [3u32, 1, 2] { sorter.push(n)?; }
 /// let sorted: Vec<u32> = sorter.finish()?.collect::<Result<_, _>>()?;
 /// assert_eq!(sorted, [1, 2, 3]);
@@ -135,7 +137,7 @@ fn unnamed_file(folder: &Path) -> Result<File> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     std::fs::create_dir_all(folder).at("create the folder", folder)?;
     let name =
-        format!(".run{}{}-{}", crate::atomic::PARTIAL_MARK, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        format!(".run{}{}-{}", atomic_file::PARTIAL_MARK, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let path = folder.join(name);
     let file = File::options().read(true).write(true).create_new(true).open(&path).at("create", &path)?;
     std::fs::remove_file(&path).at("unlink", &path)?;
@@ -143,7 +145,7 @@ fn unnamed_file(folder: &Path) -> Result<File> {
 }
 
 fn row_error(folder: &Path, source: postcard::Error) -> Error {
-    Error::Row { path: folder.to_path_buf(), source: Box::new(source) }
+    Error::Row { object: folder.display().to_string(), source: Box::new(source) }
 }
 
 #[cfg(test)]

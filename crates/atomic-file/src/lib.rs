@@ -1,4 +1,16 @@
-//! Files that are visible under their name only when they are whole and on disk.
+//! A file that appears whole or not at all.
+//!
+//! [`AtomicFile`] writes under a temporary name beside the final one, syncs, and renames. A process that is killed
+//! leaves a temporary file, which [`sweep`] removes; it never leaves half a file under the final name.
+//!
+//! Left out: locks, appends, and replacing a file only if it is unchanged.
+//!
+//! ```
+//! let folder = std::env::temp_dir().join("atomic-file-example");
+//! let written = atomic_file::write(&folder.join("greeting.txt"), b"hello")?;
+//! assert_eq!(written.len_bytes, 5);
+//! # Ok::<(), atomic_file::Error>(())
+//! ```
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -6,7 +18,9 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{IoContext, Result};
+mod error;
+
+pub use error::{Error, IoContext, Result};
 
 /// Marks the name of a file that is still being written; such files are ignored and swept.
 pub const PARTIAL_MARK: &str = ".partial-";
@@ -169,7 +183,7 @@ mod tests {
         assert!(!path.exists());
         let written = file.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"abc");
-        assert_eq!((written.len_bytes, written.checksum), crate::checksum_file(&path).unwrap());
+        assert_eq!(written, Written { len_bytes: 3, checksum: xxhash_rust::xxh3::xxh3_64(b"abc") });
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
+use atomic_file::IoContext;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::{IoContext, Result};
+use crate::Result;
 
 /// The bucket, in `0..buckets`, to which `key` belongs.
 ///
@@ -16,17 +17,6 @@ pub fn bucket_of(key: &[u8], buckets: u32) -> u32 {
     assert!(buckets > 0, "a run has at least one bucket");
     // The high bits, so that buckets do not correlate with tables that use the low ones.
     ((u128::from(xxh3_64(key)) * u128::from(buckets)) >> 64) as u32
-}
-
-/// The id of the document that a duplicate key names: 32 hexadecimal digits of XXH3-128.
-///
-/// ```
-/// let id = ledger::document_id("example,com)/a");
-/// assert_eq!(id.len(), 32);
-/// assert_eq!(id, ledger::document_id("example,com)/a"));
-/// ```
-pub fn document_id(key: &str) -> String {
-    format!("{:032x}", xxh3_128(key.as_bytes()))
 }
 
 /// A checksum as manifests write it: 16 hexadecimal digits.

@@ -9,7 +9,7 @@ use crate::Reason;
 /// What a task, a stage or a run did with its records.
 ///
 /// ```
-/// use ledger::{Counts, Reason};
+/// use records::{Counts, Reason};
 /// let mut counts = Counts::default();
 /// counts.keep();
 /// counts.drop(Reason::SelfPost);

@@ -1,0 +1,29 @@
+//! The vocabulary of a data set: what a link, a capture and a document are, and why one is dropped.
+//!
+//! - [`Link`], [`Outcome`], [`DocumentText`], [`Document`], [`Duplicate`]: the rows of the tables that people read. A field's
+//!   documentation is the column's.
+//! - [`Reason`]: why something was dropped; [`Counts`]: that nothing else was.
+//! - [`PageKey`]: the address under which all of them know a page.
+//!
+//! Left out: files, stages, and any rule that decides.
+
+mod counts;
+mod reason;
+mod rows;
+
+pub use counts::Counts;
+pub use reason::Reason;
+pub use rows::{CaptureChoice, Document, DocumentText, Duplicate, Link, Outcome, PageKey};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+/// The id of the document that a duplicate key names: 32 hexadecimal digits of XXH3-128.
+///
+/// ```
+/// let id = records::document_id("example,com)/a");
+/// assert_eq!(id.len(), 32);
+/// assert_eq!(id, records::document_id("example,com)/a"));
+/// ```
+pub fn document_id(key: &str) -> String {
+    format!("{:032x}", xxh3_128(key.as_bytes()))
+}

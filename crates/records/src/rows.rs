@@ -1,0 +1,239 @@
+//! The rows of the store's tables. A field's documentation is the column's.
+//!
+//! `verdict` is `None` for what was kept and the [`Reason`]'s name for what was dropped.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Reason;
+
+/// The address under which links, captures and documents know a page.
+///
+/// In tables its parts are columns of their own; rows on their way between stages hold it whole. The order is that of
+/// every table of links and outcomes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PageKey {
+    /// Registrable domain, `example.co.uk`; empty for addresses without one.
+    pub domain: String,
+    /// Duplicate key (SURT): `uk,co,example)/path?query`.
+    pub key: String,
+}
+
+impl PageKey {
+    /// What buckets are made by: all pages of a domain share one, so that one task asks it.
+    pub fn bucket_bytes(&self) -> &[u8] {
+        if self.domain.is_empty() { self.key.as_bytes() } else { self.domain.as_bytes() }
+    }
+}
+
+/// One link: all submissions of one duplicate key. Table `links/*.parquet`, sorted by domain and key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Registrable domain, `example.co.uk`; empty for URLs without one.
+    pub domain: String,
+    /// Duplicate key (SURT): `uk,co,example)/path?query`. For a malformed URL, the URL itself.
+    pub key: String,
+    /// The URL to fetch.
+    pub url: String,
+    /// Score by the recipe's policy: the highest of a submission, or the sum; none where no submission has one.
+    pub karma: Option<i64>,
+    /// Submissions of this link.
+    pub submissions: u32,
+    /// Subreddit of the submission that decides.
+    pub subreddit: Option<String>,
+    /// Title that the submission that decides gave to the link.
+    pub title: Option<String>,
+    /// Seconds since 1970 (UTC) of the earliest submission.
+    pub created_utc: Option<i64>,
+    /// Where the submission that decides stands: `RS_2016-03.zst:17`, the line counted from 1.
+    pub source: String,
+    /// Why the link was dropped, if it was.
+    pub verdict: Option<Reason>,
+}
+
+/// Which of several captures answers a link. The order of an archive's records never decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureChoice {
+    /// The first one in time.
+    #[default]
+    Earliest,
+    /// The last one in time.
+    Latest,
+    /// The one nearest in time to the link's earliest submission; the first where that is not known.
+    Nearest,
+}
+
+impl CaptureChoice {
+    /// How far a capture is from the one wanted, for sorting: the smallest wins. Times are seconds since 1970 (UTC); a
+    /// capture without a time comes last.
+    ///
+    /// ```
+    /// use records::CaptureChoice::{Earliest, Latest, Nearest};
+    /// let best = |choice: records::CaptureChoice| {
+    ///     [100, 200, 900].into_iter().min_by_key(|&time| choice.distance(Some(time), Some(230))).unwrap()
+    /// };
+    /// assert_eq!([best(Earliest), best(Latest), best(Nearest)], [100, 900, 200]);
+    /// ```
+    pub fn distance(self, captured_utc: Option<i64>, created_utc: Option<i64>) -> u64 {
+        let Some(captured) = captured_utc else { return u64::MAX };
+        // Moves the number line so that the order of i64 becomes that of u64.
+        let from_the_first = (captured as u64) ^ (1 << 63);
+        match (self, created_utc) {
+            (CaptureChoice::Latest, _) => !from_the_first,
+            (CaptureChoice::Nearest, Some(created)) => captured.abs_diff(created),
+            (CaptureChoice::Earliest | CaptureChoice::Nearest, _) => from_the_first,
+        }
+    }
+}
+
+impl Link {
+    /// The page that the link leads to.
+    pub fn page(&self) -> PageKey {
+        PageKey { domain: self.domain.clone(), key: self.key.clone() }
+    }
+
+    /// Whether the link is in the given order behind another: by domain, then by key.
+    pub fn is_behind(&self, other: &Link) -> bool {
+        (&self.domain, &self.key) > (&other.domain, &other.key)
+    }
+
+    /// What became of this link where no page answers it.
+    pub fn without_page(&self, verdict: Reason, detail: Option<String>) -> Outcome {
+        Outcome {
+            domain: self.domain.clone(),
+            key: self.key.clone(),
+            url: self.url.clone(),
+            final_url: None,
+            status: None,
+            content_type: None,
+            captured: None,
+            warc: None,
+            offset: None,
+            detail,
+            verdict: Some(verdict),
+        }
+    }
+}
+
+/// What became of one link or capture. Table `pages/outcomes-*.parquet`, sorted by domain and key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Registrable domain.
+    pub domain: String,
+    /// Duplicate key of the link, or of the capture when no link asked for it.
+    pub key: String,
+    /// The URL of the link.
+    pub url: String,
+    /// The URL that answered, after redirects.
+    pub final_url: Option<String>,
+    /// HTTP status of the final response.
+    pub status: Option<u16>,
+    /// Content type as the response names it.
+    pub content_type: Option<String>,
+    /// Time of the capture, as the archive writes it.
+    pub captured: Option<String>,
+    /// The WARC file: relative to the run when the run wrote it.
+    pub warc: Option<String>,
+    /// Offset of the record (its gzip member) in that file.
+    pub offset: Option<u64>,
+    /// What exactly went wrong, for `explain`.
+    pub detail: Option<String>,
+    /// Why there is no page, if there is none.
+    pub verdict: Option<Reason>,
+}
+
+/// The text of one page, and what the page says of itself. Table `documents/text/*.parquet`, in the order of the
+/// archives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DocumentText {
+    /// 32 hexadecimal digits made from `key`.
+    pub id: String,
+    /// Duplicate key of the page's address.
+    pub key: String,
+    /// The URL that answered.
+    pub url: String,
+    /// Registrable domain.
+    pub domain: String,
+    /// Time of the capture, RFC 3339 in UTC; none where the archive has none.
+    pub captured: Option<String>,
+    /// Title of the page.
+    pub title: Option<String>,
+    /// Author, as the page names one.
+    pub author: Option<String>,
+    /// Day of publication, `YYYY-MM-DD`, as the page gives it.
+    pub date: Option<String>,
+    /// The program that made the page, as `<meta name="generator">` names it.
+    pub generator: Option<String>,
+    /// What the page is: `article`, `forum`, `product`, `documentation`, `listing` or `other`; `text` for what was no
+    /// page; empty when it was not read.
+    pub kind: String,
+    /// Main text; paragraphs are separated by blank lines. Kept for documents that rules drop, too.
+    pub text: String,
+    /// Name of the charset that the page was decoded with.
+    pub charset: String,
+    /// U+FFFD in the text: bytes that the charset did not know.
+    pub replacement_chars: u64,
+    /// Bytes of HTML.
+    pub html_bytes: u64,
+    /// The WARC file that the page came from: relative to the run when the run wrote it.
+    pub warc: String,
+    /// Offset of the record (its gzip member) in it.
+    pub offset: u64,
+    /// The file that the page was made from, where it was one.
+    pub file: Option<String>,
+    /// What exactly led to the verdict.
+    pub detail: Option<String>,
+    /// Why there is no text, if there is none.
+    pub verdict: Option<Reason>,
+}
+
+/// What the rules say of one document, and the link that led to it. Table `documents/*.parquet`: a row for each row of
+/// the text table of the same name, in the same order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// The id of the text.
+    pub id: String,
+    /// Duplicate key of the page's address.
+    pub key: String,
+    /// URL of the link; where no link led here, the URL that answered.
+    pub url: String,
+    /// Registrable domain.
+    pub domain: String,
+    /// Karma of the link; none when no link led here, or its source has none.
+    pub karma: Option<i64>,
+    /// Subreddit of the link.
+    pub subreddit: Option<String>,
+    /// Seconds since 1970 (UTC) of the link's earliest submission.
+    pub created_utc: Option<i64>,
+    /// ISO 639-3 code of the language.
+    pub language: Option<String>,
+    /// Confidence of the language, 0 to 1.
+    pub language_confidence: Option<f32>,
+    /// Words in the text.
+    pub words: u64,
+    /// Bytes of the text, as UTF-8.
+    pub text_bytes: u64,
+    /// What exactly led to the verdict.
+    pub detail: Option<String>,
+    /// Why the document was dropped, if it was: by extraction or by a rule.
+    pub verdict: Option<Reason>,
+}
+
+/// A document that another one represents. Table `duplicates/*.parquet`, sorted by id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The dropped document.
+    pub id: String,
+    /// Its URL's duplicate key.
+    pub key: String,
+    /// The document that stands for the cluster.
+    pub representative_id: String,
+    /// Its URL's duplicate key.
+    pub representative_key: String,
+    /// The neighbour by which this document came into the cluster.
+    pub similar_to: String,
+    /// Jaccard similarity of the word shingles to that neighbour: 1 for exact duplicates.
+    pub jaccard: f32,
+    /// `exact_duplicate` or `near_duplicate`.
+    pub verdict: Reason,
+}

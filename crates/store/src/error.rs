@@ -1,0 +1,63 @@
+//! The one error type of the store: each variant names the file it speaks of.
+
+/// Shorthand for a result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed operation on one of the store's objects.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] atomic_file::Error),
+    /// A file that this project wrote is not as it was written.
+    #[error("{object} is damaged at byte {offset}: {what}")]
+    Damaged {
+        /// The damaged object.
+        object: String,
+        /// Where the damage was noticed.
+        offset: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// A Parquet file could not be written or read.
+    #[error("cannot {action} the table {object}")]
+    Table {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The Parquet object.
+        object: String,
+        /// The Parquet library's answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another process holds a lease.
+    #[error("{holder} is at work here ({object})")]
+    Held {
+        /// The lease.
+        object: String,
+        /// Who holds it.
+        holder: Box<crate::lease::Holder>,
+    },
+    /// A row could not be turned into bytes; a row type is at fault, not its data.
+    #[error("cannot serialise a row for {object}")]
+    Row {
+        /// The object that the row was meant for.
+        object: String,
+        /// The serialiser's answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// The `hint:` to print under this error, where there is something the user can do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::Io(error) => error.hint(),
+            Error::Damaged { .. } => {
+                Some("delete this file and run the same command again; the task that wrote it will be redone")
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The files that stages exchange, on local disk or in object storage behind one interface. The store knows no row
+//! and no stage.
+//!
+//! - [`Store`] is a place for objects: ranged reads, whole or conditional puts, listings. [`LocalStore`] is a folder.
+//! - [`table`]: Parquet, for rows that people and other tools read.
+//! - [`buckets`]: rows routed by hash, written by many tasks and each bucket read by one.
+//! - [`catalogue`]: a header and numbered entries of which each can be read alone, for plans and seals.
+//! - [`sort`]: an external merge sort, so that order never costs more memory than a setting allows.
+//! - [`lease`]: who is at work in a run, without a lock that only one kind of file system has.
+//!
+//! Left out: threads that work, recipes, and any meaning of a row.
+
+pub mod buckets;
+pub mod catalogue;
+mod error;
+mod hash;
+pub mod lease;
+pub mod sort;
+mod store;
+pub mod table;
+
+pub use error::{Error, Result};
+pub use hash::{bucket_of, checksum_file, checksum_hex};
+pub use store::{Blob, BlobReader, Condition, Listed, LocalBlob, LocalStore, Outcome, State, Store, Tag, Upload};
