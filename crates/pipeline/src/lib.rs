@@ -1,47 +1,58 @@
 //! Recipe → stages → tasks → run.
 //!
-//! A [`Recipe`] is the method section of a data set. It becomes a list of [stages](stages); a stage is
-//! an array of tasks; a task is a pure function from files to files, and its [manifest](crate::manifest)
-//! is written last. The [`Run`] does the tasks that have no valid manifest, on a pool of threads or one
-//! at a time by number, and checks that no record was lost between stages.
+//! A [`Recipe`] is the method section of a data set. It becomes a flow of [stages]; the [engine] does what is missing of
+//! them, on a pool of threads or one task at a time by number, and checks that no record was lost between stages.
 //!
-//! Invariants: a task's outputs depend on its inputs and settings alone, never on its thread, on the
-//! clock or on other tasks; tasks share no state but files; whatever stands under a final name is whole.
+//! Invariants: a task's outputs depend on its serialisation alone, never on its thread, on the clock or on other tasks;
+//! tasks share no state but files; whatever stands under a final key is whole.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
+use store::LocalStore;
 
-mod engine;
+pub mod engine;
 mod progress;
 pub mod recipe;
 pub mod stages;
 
-pub use engine::{Interrupted, Run, Selection, StageState, Standing, Summary, Totals, UnknownStage};
+pub use engine::{Interrupted, Options, Run, Selection, StageState, StageStatus, Stop, Summary, Totals, UnknownStage};
 pub use progress::Progress;
 pub use recipe::Recipe;
+pub use stages::Products;
 
-// The engine knows stages by their trait alone; which ones a recipe has is said here.
-impl Run {
+/// A run of a recipe in a folder.
+pub struct RecipeRun {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The tables that people ask about.
+    pub products: Products,
+    /// The run itself.
+    pub run: Run,
+}
+
+impl RecipeRun {
     /// A run in `folder`; nothing is written yet.
     ///
-    /// `stop` ends the run between tasks when it becomes true.
-    pub fn new(folder: PathBuf, recipe: Recipe, threads: usize, progress: Progress, stop: &'static AtomicBool) -> Run {
-        let stages = stages::of(&recipe);
-        Run::of_stages(folder, recipe, stages, threads, progress, stop)
+    /// # Errors
+    /// When the recipe cannot be written as text.
+    pub fn new(folder: &Path, recipe: Recipe, mut options: Options) -> anyhow::Result<RecipeRun> {
+        let (flow, products) = stages::of(&recipe);
+        options.sort_memory_bytes = recipe.limits.sort_memory_mib << 20;
+        let run = Run::new(Arc::new(LocalStore::new(folder)), flow, recipe.to_toml()?, options);
+        Ok(RecipeRun { recipe, products, run })
     }
 
-    /// Opens a run that was begun, by the recipe in its folder.
+    /// Opens a run that was begun, by the recipe in its folder. Nothing outside of the folder is looked at.
     ///
     /// # Errors
     /// When the folder holds no recipe, or one of another version that cannot be read.
-    pub fn open(folder: &Path) -> anyhow::Result<Run> {
-        static NEVER: AtomicBool = AtomicBool::new(false);
+    pub fn open(folder: &Path) -> anyhow::Result<RecipeRun> {
         let path = folder.join("recipe.toml");
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("{} is not the folder of a run", folder.display()))?;
         let recipe = Recipe::parse(&text, &[]).with_context(|| format!("in {}", path.display()))?;
-        Ok(Run::new(folder.to_path_buf(), recipe, 1, Progress::new(true), &NEVER))
+        RecipeRun::new(folder, recipe, Options::quiet())
     }
 }

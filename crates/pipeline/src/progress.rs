@@ -30,20 +30,20 @@ impl Progress {
         }
     }
 
-    /// Begins a stage of so many tasks that read so many bytes.
-    pub(crate) fn stage(&self, name: &str, tasks: usize, bytes: u64) {
-        let template = "  {prefix:18} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}, {eta} left  {msg}";
+    /// Begins a stage of so many tasks.
+    pub(crate) fn stage(&self, name: &str, tasks: usize) {
+        let template = "  {prefix:18} {bar:24} {pos}/{len} tasks  {eta} left  {msg}";
         self.bar.reset();
         self.bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        self.bar.set_length(bytes.max(1));
+        self.bar.set_length(tasks as u64);
         self.bar.set_prefix(name.to_owned());
-        self.bar.set_message(format!("{tasks} tasks"));
+        self.bar.set_message("");
         self.bar.enable_steady_tick(Duration::from_millis(200));
     }
 
-    /// Counts bytes read.
-    pub fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
+    /// Counts tasks that are done.
+    pub(crate) fn advance(&self, tasks: u64) {
+        self.bar.inc(tasks);
     }
 
     /// What the stage is doing right now.

@@ -3,15 +3,16 @@
 //! A document's place in the shuffle and its split follow from its id and the seed alone, so adding or
 //! removing a document moves no other one between splits, and no task needs to know the whole order.
 //!
+//! [`TextForm`] is the form in which shards are written and read. A form is a type behind [`TextSink`] and a line in it.
+//!
 //! Left out: files of token ids, which are the tokenizer's (`bpe::tokens`).
 
-use std::io::{self, Write};
+mod text;
+
+pub use text::{TextForm, TextSink};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
-
-/// Level of zstd for text shards: the point where more time buys little.
-const ZSTD_LEVEL: i32 = 6;
 
 /// Which set a document belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,8 +56,8 @@ pub fn shard_of(order: u128, shards: u32) -> u32 {
     (((order >> 64) * u128::from(shards)) >> 64) as u32
 }
 
-/// One line of a text shard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One document of a text shard.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ShardRow {
     /// Main text.
     pub text: String,
@@ -68,35 +69,18 @@ pub struct ShardRow {
     pub domain: String,
     /// Title of the page.
     pub title: Option<String>,
+    /// ISO 639-3 code of the language.
+    pub language: Option<String>,
+    /// Time of the capture, RFC 3339 in UTC.
+    pub captured: Option<String>,
     /// Karma of the link; none when no link led there.
     pub karma: Option<i64>,
     /// Subreddit of the link.
     pub subreddit: Option<String>,
-}
-
-/// Writes rows as `.jsonl.zst`.
-pub struct TextShardWriter<W: Write> {
-    encoder: zstd::Encoder<'static, W>,
-}
-
-impl<W: Write> TextShardWriter<W> {
-    /// Starts a shard.
-    pub fn new(sink: W) -> io::Result<TextShardWriter<W>> {
-        let mut encoder = zstd::Encoder::new(sink, ZSTD_LEVEL)?;
-        encoder.include_checksum(true)?;
-        Ok(TextShardWriter { encoder })
-    }
-
-    /// Appends a row.
-    pub fn push(&mut self, row: &ShardRow) -> io::Result<()> {
-        serde_json::to_writer(&mut self.encoder, row)?;
-        self.encoder.write_all(b"\n")
-    }
-
-    /// Ends the shard and gives back the sink.
-    pub fn finish(self) -> io::Result<W> {
-        self.encoder.finish()
-    }
+    /// The archive that the page lies in.
+    pub warc: String,
+    /// Offset of its record there.
+    pub offset: u64,
 }
 
 #[cfg(test)]
@@ -117,22 +101,5 @@ mod tests {
     #[test]
     fn seeds_give_other_orders() {
         assert_ne!(order("a", 1) < order("b", 1), order("a", 2) < order("b", 2));
-    }
-
-    #[test]
-    fn rows_come_back() {
-        let row = ShardRow {
-            text: "a\nb".into(),
-            id: "0".into(),
-            url: "u".into(),
-            domain: "d".into(),
-            title: None,
-            karma: Some(3),
-            subreddit: None,
-        };
-        let mut writer = TextShardWriter::new(Vec::new()).unwrap();
-        writer.push(&row).unwrap();
-        let text = zstd::decode_all(&writer.finish().unwrap()[..]).unwrap();
-        assert_eq!(serde_json::from_slice::<ShardRow>(&text).unwrap(), row);
     }
 }

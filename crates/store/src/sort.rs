@@ -132,7 +132,7 @@ impl<T: DeserializeOwned> Run<T> {
 }
 
 /// A file without a name: the system frees it when the process ends, however it ends.
-fn unnamed_file(folder: &Path) -> Result<File> {
+pub fn unnamed_file(folder: &Path) -> Result<File> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     std::fs::create_dir_all(folder).at("create the folder", folder)?;

@@ -49,6 +49,9 @@ pub trait Store: Send + Sync {
 
     /// An object as messages name it.
     fn shown(&self, key: &str) -> String;
+
+    /// Removes what writers that were killed have left. Call it only while nobody writes.
+    fn sweep(&self) -> Result<()>;
 }
 
 /// An object that is open for reading.
@@ -268,6 +271,11 @@ impl Store for LocalStore {
     fn shown(&self, key: &str) -> String {
         self.path(key).display().to_string()
     }
+
+    fn sweep(&self) -> Result<()> {
+        let _ = fs::remove_dir_all(self.folder.join(SCRATCH));
+        Ok(atomic_file::sweep(&self.folder)?)
+    }
 }
 
 impl Upload for AtomicFile {
@@ -391,7 +399,7 @@ mod tests {
                 scope.spawn(move || store.put("lease", &[n], Condition::IfAbsent).unwrap() != Outcome::Lost)
             };
             let all: Vec<_> = (0..8).map(put).collect();
-            all.into_iter().filter(|_| true).map(|one| one.join().unwrap()).filter(|won| *won).count()
+            all.into_iter().map(|one| one.join().unwrap()).filter(|won| *won).count()
         });
         assert_eq!(won, 1);
     }

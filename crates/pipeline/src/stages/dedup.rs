@@ -1,353 +1,438 @@
-//! Duplicates in four steps: `dedup.pairs` (a task a bucket of hashes) finds exact copies and candidate
-//! pairs, `dedup.shingles` and `dedup.verify` (a task a documents file each) bring the shingles of one
-//! side to the other and compare, `dedup.cluster` (one task) joins pairs and names representatives.
+//! Duplicates: `dedup.sign` (a task per documents file) makes hashes, `dedup.pairs` (a task per bucket of hashes) finds
+//! exact copies and candidate pairs, `dedup.shingles` and `dedup.verify` (a task per bucket of documents files) bring
+//! the shingles of one side to the other and compare, `dedup.cluster` (one task) joins pairs and names representatives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Context;
-use dedup::{Edge, candidate_pairs, clusters, jaccard, shingles};
-use store::buckets::{BucketReader, BucketWriter};
-use crate::manifest::FileRecord;
-use store::sort::Sorter;
-use store::table::{TableReader, TableWriter};
-use records::{Document, Duplicate, Reason};
+use dedup::rows::{BandRow, Candidate, CandidatePair, DocumentRef, DroppedRow, EdgeRow, ExactRow};
+use dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
+use records::{Document, DocumentText, Duplicate, Reason};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use store::bucket_of;
+use store::table::TableReader;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::{Run, Stage, Task, TaskPlan};
-use crate::recipe::Near;
-use crate::stages::documents::{BandRow, ExactRow, Member};
-use crate::stages::{paths, sort_memory};
+use super::{bucket_name, only_task};
+use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
+use crate::recipe::{Dedup, Near};
 
-/// A pair of documents that share a band; `a` comes first in the order of members.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Pair {
-    a_row: u64,
-    a: Member,
-    b: Member,
+/// What later stages ask of de-duplication.
+pub(super) struct Duplicates {
+    /// Who stands for whom.
+    pub(super) table: Wire<Table<Duplicate>>,
+    /// The rows that are dropped, by bucket of documents files.
+    pub(super) dropped: Dropped,
 }
 
-/// One side of a candidate pair with its shingles, on its way to the other side.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Candidate {
-    b_row: u64,
-    b: Member,
-    a: Member,
-    shingles: Vec<u64>,
+/// The rows that are dropped, and how they are found.
+#[derive(Clone, Copy)]
+pub(super) struct Dropped {
+    pub(super) rows: Wire<Buckets<DroppedRow>>,
+    pub(super) buckets: u32,
 }
 
-/// A verified pair.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct EdgeRow {
-    a: Member,
-    b: Member,
-    jaccard: f32,
-    exact: bool,
+/// What a documents file is known by.
+pub(super) fn file_number(name: &str) -> u64 {
+    xxh3_64(name.as_bytes())
 }
 
-/// A row of a documents file that is not to be kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct DroppedRow {
-    pub(crate) row: u64,
-    pub(crate) reason: Reason,
+/// The bucket of a documents file.
+pub(super) fn bucket_of_file(file: u64, buckets: u32) -> u32 {
+    bucket_of(&file.to_le_bytes(), buckets)
 }
 
-fn document_files(run: &Run) -> anyhow::Result<Vec<FileRecord>> {
-    run.outputs("documents", "documents/")
-}
-
-pub(crate) struct Pairs;
-
-impl Stage for Pairs {
-    fn name(&self) -> &'static str {
-        "dedup.pairs"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let rows = run.outputs("documents", "work/")?;
-        let files = document_files(run)?.len() as u32;
-        let exact = run.recipe().dedup.exact;
-        let tasks = (0..run.recipe().limits.buckets).map(|bucket| {
-            let rows = rows.clone();
-            TaskPlan {
-                inputs: rows.clone(),
-                settings: json!({"exact": exact, "bucket": bucket}),
-                work: Box::new(move |task| pairs(task, &rows, bucket, files, exact)),
-            }
+/// Adds the stages.
+pub(super) fn add(
+    flow: &mut Flow,
+    settings: &Dedup,
+    texts: Wire<Table<DocumentText>>,
+    documents: Wire<Table<Document>>,
+    buckets: u32,
+) -> Duplicates {
+    let near = settings.near.clone();
+    let sign = flow.stage("dedup.sign", move |plan| {
+        let tables = plan.tables(texts)?.into_iter().zip(plan.tables(documents)?);
+        let tasks = tables.map(|((name, texts), (_, documents))| {
+            let file = file_number(&name);
+            (name, SignDocuments { file, texts, documents, near: near.clone().map(Signature::from), buckets })
         });
         Ok(tasks.collect())
+    });
+    let (exact, bands) = (sign.product(SignDocuments::EXACT), sign.product(SignDocuments::BANDS));
+    let keep_exact = settings.exact;
+    let pairs = flow.stage("dedup.pairs", move |plan| {
+        let exact = plan.buckets(exact, buckets)?.into_iter().zip(plan.buckets(bands, buckets)?);
+        let tasks = exact.map(|(exact, bands)| {
+            (bucket_name(exact.bucket), FindPairs { exact, bands, keep_exact, buckets })
+        });
+        Ok(tasks.collect())
+    });
+    let mut edges = vec![pairs.product(FindPairs::EDGES)];
+    if let Some(near) = &settings.near {
+        let pairs = pairs.product(FindPairs::PAIRS);
+        let words = near.shingle_words;
+        let send = flow.stage("dedup.shingles", move |plan| {
+            let pairs = plan.buckets(pairs, buckets)?.into_iter().zip(texts_of_buckets(plan, texts, buckets)?);
+            let task = |(pairs, texts): (Bucket<CandidatePair>, _)| {
+                (bucket_name(pairs.bucket), SendShingles { pairs, texts, words, buckets })
+            };
+            Ok(pairs.map(task).collect())
+        });
+        let candidates = send.product(SendShingles::CANDIDATES);
+        let min_jaccard = near.min_jaccard;
+        let verify = flow.stage("dedup.verify", move |plan| {
+            let candidates = plan.buckets(candidates, buckets)?.into_iter();
+            let candidates = candidates.zip(texts_of_buckets(plan, texts, buckets)?);
+            let task = |(candidates, texts): (Bucket<Candidate>, _)| {
+                (bucket_name(candidates.bucket), VerifyPairs { candidates, texts, words, min_jaccard })
+            };
+            Ok(candidates.map(task).collect())
+        });
+        edges.push(verify.product(VerifyPairs::EDGES));
+    }
+    let cluster = flow.stage("dedup.cluster", move |plan| {
+        let mut of_stages = Vec::new();
+        for &edges in &edges {
+            of_stages.extend(plan.buckets(edges, 1)?);
+        }
+        Ok(only_task(ClusterDocuments { edges: of_stages, buckets }))
+    });
+    Duplicates {
+        table: cluster.product(ClusterDocuments::DUPLICATES),
+        dropped: Dropped { rows: cluster.product(ClusterDocuments::DROPPED), buckets },
     }
 }
 
-fn pairs(task: &mut Task<'_>, rows: &[FileRecord], bucket: u32, files: u32, keep_exact: bool) -> anyhow::Result<()> {
-    let edges_name = format!("work/dedup.pairs/{bucket:05}.edges");
-    let pairs_name = format!("work/dedup.pairs/{bucket:05}.pairs");
-    let mut edges = BucketWriter::create(&task.path(&edges_name), 1)?;
-    let mut pairs = BucketWriter::create(&task.path(&pairs_name), files.max(1))?;
-    let (exact, bands): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(|file| file.path.ends_with(".exact.buckets"));
-
-    let mut sorter = Sorter::<ExactRow>::new(task.scratch()?, sort_memory(task.run()));
-    task.receive("documents", 0);
-    for path in paths(task.run(), &exact) {
-        for row in BucketReader::open(&path, bucket)? {
-            sorter.push(row?)?;
-            task.receive("documents", 1);
-            task.counts.keep();
-        }
+/// The tables of texts by bucket of documents files.
+fn texts_of_buckets(
+    plan: &Planner<'_>,
+    texts: Wire<Table<DocumentText>>,
+    buckets: u32,
+) -> anyhow::Result<Vec<Vec<TextsOfFile>>> {
+    let mut of_buckets: Vec<Vec<TextsOfFile>> = (0..buckets).map(|_| Vec::new()).collect();
+    for (name, texts) in plan.tables(texts)? {
+        let file = file_number(&name);
+        of_buckets[bucket_of_file(file, buckets) as usize].push(TextsOfFile { file, texts });
     }
-    // Sorted by hash, then member: the first of a hash represents the others.
-    let mut first: Option<ExactRow> = None;
-    for row in sorter.finish()? {
-        let row = row?;
-        match &first {
-            Some(first) if first.text_hash == row.text_hash => {
-                if keep_exact {
-                    edges.push(0, &EdgeRow { a: first.member.clone(), b: row.member, jaccard: 1.0, exact: true })?;
+    of_buckets.iter_mut().for_each(|files| files.sort_by_key(|of_file| of_file.file));
+    Ok(of_buckets)
+}
+
+/// The texts of a documents file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct TextsOfFile {
+    file: u64,
+    texts: Table<DocumentText>,
+}
+
+/// The shape of signatures: what of `near` they depend on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Signature {
+    shingle_words: usize,
+    bands: usize,
+    rows: usize,
+}
+
+impl From<Near> for Signature {
+    fn from(near: Near) -> Signature {
+        Signature { shingle_words: near.shingle_words, bands: near.bands, rows: near.rows }
+    }
+}
+
+/// What is read of a text's row.
+#[derive(Serialize, Deserialize)]
+struct OnlyText {
+    text: String,
+}
+
+/// What is read of a document's row.
+#[derive(Serialize, Deserialize)]
+struct SignedDocument {
+    id: String,
+    key: String,
+    karma: Option<i64>,
+    verdict: Option<Reason>,
+}
+
+/// Hashes the kept documents of a file.
+#[derive(Serialize, Deserialize)]
+struct SignDocuments {
+    file: u64,
+    texts: Table<DocumentText>,
+    documents: Table<Document>,
+    near: Option<Signature>,
+    buckets: u32,
+}
+
+impl SignDocuments {
+    const EXACT: Product<SignDocuments, Buckets<ExactRow>> = Product::new("exact", "work/{stage}/{name}.exact");
+    const BANDS: Product<SignDocuments, Buckets<BandRow>> = Product::new("bands", "work/{stage}/{name}.bands");
+}
+
+impl Task for SignDocuments {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let family = self.near.as_ref().map(|near| (near.shingle_words, MinHash::new(near.bands, near.rows)));
+        let mut exact = work.create_buckets(SignDocuments::EXACT, self.buckets)?;
+        let mut bands = work.create_buckets(SignDocuments::BANDS, self.buckets)?;
+        let texts = work.table::<OnlyText, _>(&self.texts)?;
+        let documents = work.table::<SignedDocument, _>(&self.documents)?;
+        for (row, (text, document)) in texts.zip(documents).enumerate() {
+            let (OnlyText { text }, SignedDocument { id, key, karma, verdict }) = (text?, document?);
+            if verdict.is_some() {
+                continue; // counted by the stage that dropped it
+            }
+            let document = DocumentRef {
+                rank: karma.map_or(1, |karma| karma.saturating_neg()),
+                id: u128::from_str_radix(&id, 16).with_context(|| format!("{id} is no document's id"))?,
+                key,
+                file: self.file,
+                row: row as u64,
+            };
+            let text_hash = text_hash(&text);
+            if let Some((words, family)) = &family {
+                let signature = family.signature(&shingles(&text, *words));
+                for band in family.bands(&signature) {
+                    let bucket = bucket_of(&band.to_le_bytes(), self.buckets);
+                    bands.push(bucket, &BandRow { band, text_hash, document: document.clone() })?;
                 }
             }
-            _ => first = Some(row),
+            exact.push(bucket_of(&text_hash.to_le_bytes(), self.buckets), &ExactRow { text_hash, document })?;
+            work.counts.keep();
         }
+        exact.finish()?;
+        bands.finish()
     }
-
-    let mut sorter = Sorter::<BandRow>::new(task.scratch()?, sort_memory(task.run()));
-    for path in paths(task.run(), &bands) {
-        for row in BucketReader::open(&path, bucket)? {
-            sorter.push(row?)?;
-        }
-    }
-    let mut group: Vec<BandRow> = Vec::new();
-    for row in sorter.finish()? {
-        let row = row?;
-        if group.last().is_some_and(|last| last.band != row.band) {
-            push_pairs(&mut group, &mut pairs)?;
-        }
-        // Exact copies are known already; the first of them stands for all, when copies are dropped.
-        if !(keep_exact && group.last().is_some_and(|last| last.text_hash == row.text_hash)) {
-            group.push(row);
-        }
-    }
-    push_pairs(&mut group, &mut pairs)?;
-    let written = edges.finish()?;
-    task.wrote(&edges_name, written);
-    let written = pairs.finish()?;
-    task.wrote(&pairs_name, written);
-    Ok(())
 }
 
-fn push_pairs(group: &mut Vec<BandRow>, pairs: &mut BucketWriter<Pair>) -> anyhow::Result<()> {
-    let mut members: Vec<Member> = group.drain(..).map(|row| row.member).collect();
-    members.sort_unstable();
-    for (a, b) in candidate_pairs(members.len()) {
-        let (a, b) = (members[a].clone(), members[b].clone());
-        pairs.push(a.file, &Pair { a_row: a.row, a, b })?;
-    }
-    Ok(())
+/// Finds exact copies and candidate pairs among the hashes of a bucket.
+#[derive(Serialize, Deserialize)]
+struct FindPairs {
+    exact: Bucket<ExactRow>,
+    bands: Bucket<BandRow>,
+    keep_exact: bool,
+    buckets: u32,
 }
 
-fn near(run: &Run) -> anyhow::Result<&Near> {
-    run.recipe().dedup.near.as_ref().context("the recipe has no [dedup] near")
+impl FindPairs {
+    const EDGES: Product<FindPairs, Buckets<EdgeRow>> = Product::new("edges", "work/{stage}/{name}.edges");
+    const PAIRS: Product<FindPairs, Buckets<CandidatePair>> = Product::new("pairs", "work/{stage}/{name}.pairs");
 }
 
-pub(crate) struct Shingles;
+impl Task for FindPairs {
+    const REVISION: u32 = 1;
 
-impl Stage for Shingles {
-    fn name(&self) -> &'static str {
-        "dedup.shingles"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let pairs: Vec<FileRecord> =
-            run.outputs("dedup.pairs", "work/")?.into_iter().filter(|f| f.path.ends_with(".pairs")).collect();
-        let documents = document_files(run)?;
-        let words = near(run)?.shingle_words;
-        let files = documents.len() as u32;
-        let tasks = documents.into_iter().enumerate().map(|(number, table)| {
-            let pairs = pairs.clone();
-            TaskPlan {
-                inputs: std::iter::once(table.clone()).chain(pairs.clone()).collect(),
-                settings: json!({"shingle_words": words}),
-                work: Box::new(move |task| send_shingles(task, &table, &pairs, number as u32, words, files)),
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let mut edges = work.create_buckets(FindPairs::EDGES, 1)?;
+        // Sorted by hash, then document: the first of a hash represents the others.
+        let mut first: Option<ExactRow> = None;
+        for row in work.receive(&self.exact)? {
+            let row = row?;
+            work.counts.keep();
+            match &first {
+                Some(first) if first.text_hash == row.text_hash => {
+                    if self.keep_exact {
+                        let (a, b) = (first.document.clone(), row.document);
+                        edges.push(0, &EdgeRow { a, b, jaccard: 1.0, exact: true })?;
+                    }
+                }
+                _ => first = Some(row),
             }
-        });
-        Ok(tasks.collect())
-    }
-}
-
-fn send_shingles(
-    task: &mut Task<'_>,
-    table: &FileRecord,
-    pairs: &[FileRecord],
-    number: u32,
-    words: usize,
-    files: u32,
-) -> anyhow::Result<()> {
-    let mut sorter = Sorter::<Pair>::new(task.scratch()?, sort_memory(task.run()));
-    for path in paths(task.run(), pairs) {
-        for pair in BucketReader::open(&path, number)? {
-            sorter.push(pair?)?;
         }
-    }
-    let name = format!("work/dedup.shingles/{number:05}.buckets");
-    let mut writer = BucketWriter::create(&task.path(&name), files.max(1))?;
-    let mut texts = Texts::open(task, table, words)?;
-    let mut last: Option<Pair> = None;
-    let mut candidates = 0u64;
-    for pair in sorter.finish()? {
-        let pair = pair?;
-        // A pair that agrees in several bands comes several times.
-        if last.as_ref() == Some(&pair) {
-            continue;
-        }
-        let shingles = texts.shingles_of(pair.a_row)?.to_vec();
-        let (a, b) = (pair.a.clone(), pair.b.clone());
-        writer.push(b.file, &Candidate { b_row: b.row, b, a, shingles })?;
-        candidates += 1;
-        last = Some(pair);
-    }
-    task.figure("candidate_pairs", candidates as f64);
-    let written = writer.finish()?;
-    task.wrote(&name, written);
-    Ok(())
-}
+        edges.finish()?;
 
-/// The texts of a documents file, asked for in ascending order of rows.
-struct Texts {
-    rows: std::iter::Enumerate<TableReader<Document>>,
-    words: usize,
-    at: Option<(u64, Vec<u64>)>,
-}
-
-impl Texts {
-    fn open(task: &Task<'_>, table: &FileRecord, words: usize) -> anyhow::Result<Texts> {
-        let rows = TableReader::open(&task.path(&table.path))?.enumerate();
-        Ok(Texts { rows, words, at: None })
-    }
-
-    fn shingles_of(&mut self, row: u64) -> anyhow::Result<&[u64]> {
-        if self.at.as_ref().is_none_or(|(at, _)| *at != row) {
-            let found = self.rows.find(|(number, _)| *number as u64 == row);
-            let (_, document) = found.with_context(|| format!("row {row} of a documents file is missing"))?;
-            self.at = Some((row, shingles(&document?.text, self.words)));
-        }
-        Ok(self.at.as_ref().map_or(&[], |(_, shingles)| shingles))
-    }
-}
-
-pub(crate) struct Verify;
-
-impl Stage for Verify {
-    fn name(&self) -> &'static str {
-        "dedup.verify"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let candidates = run.outputs("dedup.shingles", "work/")?;
-        let near = near(run)?.clone();
-        let tasks = document_files(run)?.into_iter().enumerate().map(|(number, table)| {
-            let (candidates, near) = (candidates.clone(), near.clone());
-            TaskPlan {
-                inputs: std::iter::once(table.clone()).chain(candidates.clone()).collect(),
-                settings: json!({"shingle_words": near.shingle_words, "jaccard_at_least": near.jaccard_at_least}),
-                work: Box::new(move |task| verify(task, &table, &candidates, number as u32, &near)),
+        let mut pairs = work.create_buckets(FindPairs::PAIRS, self.buckets)?;
+        let mut group: Vec<BandRow> = Vec::new();
+        for row in work.receive(&self.bands)? {
+            let row = row?;
+            if group.last().is_some_and(|last| last.band != row.band) {
+                self.push_pairs(&mut group, &mut pairs)?;
             }
-        });
-        Ok(tasks.collect())
+            // Exact copies are known already; the first of them stands for all, when copies are dropped.
+            if !(self.keep_exact && group.last().is_some_and(|last| last.text_hash == row.text_hash)) {
+                group.push(row);
+            }
+        }
+        self.push_pairs(&mut group, &mut pairs)?;
+        pairs.finish()
     }
 }
 
-fn verify(
-    task: &mut Task<'_>,
-    table: &FileRecord,
-    candidates: &[FileRecord],
-    number: u32,
-    near: &Near,
-) -> anyhow::Result<()> {
-    let mut sorter = Sorter::<Candidate>::new(task.scratch()?, sort_memory(task.run()));
-    for path in paths(task.run(), candidates) {
-        for candidate in BucketReader::open(&path, number)? {
-            sorter.push(candidate?)?;
+impl FindPairs {
+    fn push_pairs(&self, group: &mut Vec<BandRow>, pairs: &mut BucketOutput<CandidatePair>) -> anyhow::Result<()> {
+        let mut documents: Vec<DocumentRef> = group.drain(..).map(|row| row.document).collect();
+        documents.sort_unstable();
+        for (a, b) in candidate_pairs(documents.len()) {
+            let (a, b) = (documents[a].clone(), documents[b].clone());
+            let pair = CandidatePair { a_place: (a.file, a.row), a, b };
+            pairs.push(bucket_of_file(pair.a.file, self.buckets), &pair)?;
         }
-    }
-    let name = format!("work/dedup.verify/{number:05}.edges");
-    let mut writer = BucketWriter::create(&task.path(&name), 1)?;
-    let mut texts = Texts::open(task, table, near.shingle_words)?;
-    let mut verified = 0u64;
-    for candidate in sorter.finish()? {
-        let Candidate { b_row, a, b, shingles } = candidate?;
-        let jaccard = jaccard(&shingles, texts.shingles_of(b_row)?);
-        if jaccard >= near.jaccard_at_least {
-            writer.push(0, &EdgeRow { a, b, jaccard, exact: false })?;
-            verified += 1;
-        }
-    }
-    task.figure("verified_pairs", verified as f64);
-    let written = writer.finish()?;
-    task.wrote(&name, written);
-    Ok(())
-}
-
-pub(crate) struct Cluster;
-
-impl Stage for Cluster {
-    fn name(&self) -> &'static str {
-        "dedup.cluster"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let mut edges: Vec<FileRecord> =
-            run.outputs("dedup.pairs", "work/")?.into_iter().filter(|f| f.path.ends_with(".edges")).collect();
-        if run.recipe().dedup.near.is_some() {
-            edges.extend(run.outputs("dedup.verify", "work/")?);
-        }
-        let files = document_files(run)?.len() as u32;
-        let plan = TaskPlan {
-            inputs: edges.clone(),
-            settings: json!({"files": files}),
-            work: Box::new(move |task| cluster(task, &edges, files)),
-        };
-        Ok(vec![plan])
+        Ok(())
     }
 }
 
-fn cluster(task: &mut Task<'_>, edges: &[FileRecord], files: u32) -> anyhow::Result<()> {
-    let mut pairs = Vec::new();
-    for path in paths(task.run(), edges) {
-        for edge in BucketReader::<EdgeRow>::open(&path, 0)? {
-            let EdgeRow { a, b, jaccard, exact } = edge?;
-            pairs.push(Edge { a, b, jaccard, exact });
+/// The texts of documents files, asked for in ascending order of file and row.
+struct Texts<'t, 'w, 'r> {
+    files: std::slice::Iter<'t, TextsOfFile>,
+    work: &'w Work<'r>,
+    open: Option<(u64, std::iter::Enumerate<TableReader<OnlyText>>)>,
+    words: usize,
+    last: Option<((u64, u64), Vec<u64>)>,
+}
+
+impl<'t, 'w, 'r> Texts<'t, 'w, 'r> {
+    fn new(work: &'w Work<'r>, files: &'t [TextsOfFile], words: usize) -> Texts<'t, 'w, 'r> {
+        Texts { files: files.iter(), work, open: None, words, last: None }
+    }
+
+    fn shingles_of(&mut self, place: (u64, u64)) -> anyhow::Result<&[u64]> {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != place) {
+            let text = self.text_of(place)?;
+            self.last = Some((place, shingles(&text, self.words)));
         }
+        Ok(self.last.as_ref().map_or(&[], |(_, shingles)| shingles))
     }
-    let mut dropped: BTreeMap<u32, Vec<DroppedRow>> = BTreeMap::new();
-    let mut duplicates = Vec::new();
-    let mut representatives = BTreeSet::new();
-    for member in clusters(pairs) {
-        let reason = if member.exact { Reason::ExactDuplicate } else { Reason::NearDuplicate };
-        dropped.entry(member.document.file).or_default().push(DroppedRow { row: member.document.row, reason });
-        representatives.insert(member.representative.id.clone());
-        duplicates.push(Duplicate {
-            id: member.document.id,
-            key: member.document.key,
-            representative_id: member.representative.id,
-            representative_key: member.representative.key,
-            similar_to: member.similar_to.id,
-            jaccard: member.jaccard,
-            verdict: reason,
-        });
+
+    fn text_of(&mut self, (file, row): (u64, u64)) -> anyhow::Result<String> {
+        if self.open.as_ref().is_none_or(|(open, _)| *open != file) {
+            let of_file = self.files.find(|of_file| of_file.file == file);
+            let of_file = of_file.context("a documents file is missing; please report this")?;
+            self.open = Some((file, self.work.lookup::<OnlyText, _>(&of_file.texts)?.enumerate()));
+        }
+        let rows = self.open.as_mut().map(|(_, rows)| rows).context("opened above")?;
+        let found = rows.find(|(number, _)| *number as u64 == row);
+        let (_, text) = found.with_context(|| format!("row {row} of a documents file is missing"))?;
+        Ok(text?.text)
     }
-    duplicates.sort_by(|a, b| a.id.cmp(&b.id));
-    task.figure("clusters", representatives.len() as f64);
-    let name = "duplicates/duplicates.parquet";
-    let mut table = TableWriter::create(&task.path(name))?;
-    duplicates.into_iter().try_for_each(|row| table.push(row))?;
-    let written = table.finish()?;
-    task.wrote(name, written);
-    let name = "work/dedup.cluster/dropped.buckets";
-    let mut writer = BucketWriter::create(&task.path(name), files.max(1))?;
-    for (file, mut rows) in dropped {
-        rows.sort_unstable_by_key(|dropped| dropped.row);
-        rows.iter().try_for_each(|row| writer.push(file, row))?;
+}
+
+/// Sends the shingles of the first document of each candidate pair to the other one.
+#[derive(Serialize, Deserialize)]
+struct SendShingles {
+    pairs: Bucket<CandidatePair>,
+    texts: Vec<TextsOfFile>,
+    words: usize,
+    buckets: u32,
+}
+
+impl SendShingles {
+    const CANDIDATES: Product<SendShingles, Buckets<Candidate>> =
+        Product::new("candidates", "work/{stage}/{name}.candidates");
+}
+
+impl Task for SendShingles {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let pairs = work.receive(&self.pairs)?;
+        let mut candidates = work.create_buckets(SendShingles::CANDIDATES, self.buckets)?;
+        let mut texts = Texts::new(work, &self.texts, self.words);
+        let mut last: Option<CandidatePair> = None;
+        let mut count = 0u64;
+        for pair in pairs {
+            let pair = pair?;
+            // A pair that agrees in several bands comes several times.
+            if last.as_ref() == Some(&pair) {
+                continue;
+            }
+            let shingles = texts.shingles_of(pair.a_place)?.to_vec();
+            let (a, b) = (pair.a.clone(), pair.b.clone());
+            let candidate = Candidate { b_place: (b.file, b.row), b, a, shingles };
+            candidates.push(bucket_of_file(candidate.b.file, self.buckets), &candidate)?;
+            count += 1;
+            last = Some(pair);
+        }
+        work.metric("candidate_pairs", count as f64);
+        candidates.finish()
     }
-    let written = writer.finish()?;
-    task.wrote(name, written);
-    Ok(())
+}
+
+/// Compares candidate pairs.
+#[derive(Serialize, Deserialize)]
+struct VerifyPairs {
+    candidates: Bucket<Candidate>,
+    texts: Vec<TextsOfFile>,
+    words: usize,
+    min_jaccard: f32,
+}
+
+impl VerifyPairs {
+    const EDGES: Product<VerifyPairs, Buckets<EdgeRow>> = Product::new("edges", "work/{stage}/{name}.edges");
+}
+
+impl Task for VerifyPairs {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let candidates = work.receive(&self.candidates)?;
+        let mut edges = work.create_buckets(VerifyPairs::EDGES, 1)?;
+        let mut texts = Texts::new(work, &self.texts, self.words);
+        let mut verified = 0u64;
+        for candidate in candidates {
+            let Candidate { b_place, b, a, shingles } = candidate?;
+            let jaccard = jaccard(&shingles, texts.shingles_of(b_place)?);
+            if jaccard >= self.min_jaccard {
+                edges.push(0, &EdgeRow { a, b, jaccard, exact: false })?;
+                verified += 1;
+            }
+        }
+        work.metric("verified_pairs", verified as f64);
+        edges.finish()
+    }
+}
+
+/// Joins pairs into clusters and keeps one document of each.
+#[derive(Serialize, Deserialize)]
+struct ClusterDocuments {
+    edges: Vec<Bucket<EdgeRow>>,
+    buckets: u32,
+}
+
+impl ClusterDocuments {
+    const DUPLICATES: Product<ClusterDocuments, Table<Duplicate>> =
+        Product::new("duplicates", "duplicates/{name}.parquet");
+    const DROPPED: Product<ClusterDocuments, Buckets<DroppedRow>> =
+        Product::new("dropped", "work/{stage}/{name}.dropped");
+}
+
+impl Task for ClusterDocuments {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let mut pairs = Vec::new();
+        for edges in &self.edges {
+            for edge in work.receive_unsorted(edges)? {
+                let EdgeRow { a, b, jaccard, exact } = edge?;
+                pairs.push(Edge { a, b, jaccard, exact });
+            }
+        }
+        let mut dropped = Vec::new();
+        let mut duplicates = Vec::new();
+        let mut representatives = BTreeSet::new();
+        for member in clusters(pairs) {
+            let DocumentRef { file, row, .. } = member.document;
+            dropped.push(DroppedRow { file, row, exact: member.exact });
+            representatives.insert(member.representative.id);
+            duplicates.push(Duplicate {
+                id: format!("{:032x}", member.document.id),
+                key: member.document.key,
+                representative_id: format!("{:032x}", member.representative.id),
+                representative_key: member.representative.key,
+                similar_to: format!("{:032x}", member.similar_to.id),
+                jaccard: member.jaccard,
+                verdict: if member.exact { Reason::ExactDuplicate } else { Reason::NearDuplicate },
+            });
+        }
+        work.metric("clusters", representatives.len() as f64);
+        duplicates.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut table = work.create_table(ClusterDocuments::DUPLICATES)?;
+        duplicates.into_iter().try_for_each(|row| table.push(row))?;
+        table.finish()?;
+        dropped.sort_unstable();
+        let mut rows = work.create_buckets(ClusterDocuments::DROPPED, self.buckets)?;
+        dropped.iter().try_for_each(|row| rows.push(bucket_of_file(row.file, self.buckets), row))?;
+        rows.finish()
+    }
 }

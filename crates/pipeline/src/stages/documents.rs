@@ -1,333 +1,326 @@
-//! `documents`: one task an archive. Pages to text, features and verdicts; signatures for `dedup`.
+//! `documents.extract`: one task per group of archives, pages to text. `documents.filter`: one task per documents file,
+//! text to verdict, joined with the link that led to it.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use anyhow::Context;
-use dedup::{MinHash, shingles, text_hash};
-use filter::{Judgement, Rules, Source};
-use store::buckets::{BucketReader, BucketWriter};
-use crate::manifest::FileRecord;
-use store::sort::Sorter;
-use store::table::TableWriter;
-use records::{Document, Reason, document_id};
-use store::bucket_of;
+use anyhow::{Context, ensure};
+use extract::Policy;
+use filter::{About, Filter, Judgement, RuleSettings};
+use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use warc::http::{BodyError, Response};
+use warc::http::{BodyError, Media, Response, media};
 use warc::{Event, Kind, Location, Reader, Record};
 
-use crate::engine::{Run, Stage, Task, TaskPlan};
-use crate::recipe::{Keep, Near, PageSource};
-use crate::stages::pages::{Selected, archives};
-use crate::stages::{paths, sort_memory};
+use super::sources::{Archive, ArchiveGroup, Captured, PageLink, Place, SelectPages, add_select, groups};
+use crate::engine::{BucketOfTask, Buckets, Flow, Interrupted, Planner, Product, Table, Task, Wire, Work};
+use crate::recipe::{Extract, Keep, Recipe};
 
-/// A kept document on its way through deduplication. The order decides who represents a cluster:
-/// the highest karma first, then the smallest id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Member {
-    /// Karma, negated; 1 for documents without a link.
-    pub(crate) rank: i64,
-    pub(crate) id: String,
-    pub(crate) key: String,
-    /// Number of the documents file, and of the row in it.
-    pub(crate) file: u32,
-    pub(crate) row: u64,
-}
+/// Kind of a document that was given as text.
+const TEXT_KIND: &str = "text";
 
-/// A kept document under the hash of its words.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct ExactRow {
-    pub(crate) text_hash: u64,
-    pub(crate) member: Member,
-}
+/// Adds the stages; returns the tables of texts and of verdicts.
+pub(super) fn add(
+    flow: &mut Flow,
+    recipe: &Recipe,
+    captured: Vec<Captured>,
+) -> (Wire<Table<DocumentText>>, Wire<Table<Document>>) {
+    let buckets = recipe.limits.buckets;
+    let selects: Vec<_> = captured
+        .iter()
+        .enumerate()
+        .map(|(number, captured)| add_select(flow, number, captured.clone(), buckets))
+        .collect();
 
-/// A kept document under the hash of one band of its signature.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct BandRow {
-    pub(crate) band: u64,
-    pub(crate) text_hash: u64,
-    pub(crate) member: Member,
-}
-
-pub(crate) struct Documents;
-
-fn policy(keep: Keep) -> extract::Policy {
-    if keep == Keep::Keep { extract::Policy::Keep } else { extract::Policy::Drop }
-}
-
-impl Stage for Documents {
-    fn name(&self) -> &'static str {
-        "documents"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let recipe = run.recipe();
-        let from = if recipe.pages.from == PageSource::Fetch { "pages.fetch" } else { "pages.match" };
-        let selected = run.outputs(from, "work/")?;
-        let settings = json!({
-            "documents": recipe.documents, "near": recipe.dedup.near, "buckets": recipe.limits.buckets,
-            "page_len_max_bytes": recipe.pages.page_len_max_bytes,
-        });
-        let mut plan = Vec::new();
-        let mut places = Places::default();
-        for (number, (file, path)) in archives(run)?.into_iter().enumerate() {
-            // Who fetches knows his own archives alone; who matches knows all.
-            let (rows, bucket) = match recipe.pages.from {
-                PageSource::Fetch => places.of(&file.path, &selected)?,
-                PageSource::Warc | PageSource::Html => (selected.clone(), number as u32),
-            };
-            let reader = PageReader {
-                options: extract::Options {
-                    comments: policy(recipe.documents.comments),
-                    title: policy(recipe.documents.title),
-                    nodes_max: recipe.documents.nodes_max,
-                    depth_max: recipe.documents.depth_max,
-                    ..extract::Options::default()
-                },
-                rules: Rules {
-                    language: recipe.documents.language.clone(),
-                    drop_wikipedia: recipe.documents.drop_wikipedia,
-                    words_at_least: recipe.documents.words_at_least,
-                    words_at_most: recipe.documents.words_at_most,
-                },
-                limit_bytes: recipe.pages.page_len_max_bytes,
-                warc: file.path.clone(),
-            };
-            let (near, buckets) = (recipe.dedup.near.clone(), recipe.limits.buckets);
-            let inputs = std::iter::once(file).chain(rows.clone()).collect();
-            plan.push(TaskPlan {
-                inputs,
-                settings: settings.clone(),
-                work: Box::new(move |task| {
-                    let mut sorter = Sorter::new(task.scratch()?, sort_memory(task.run()));
-                    task.receive(from, 0);
-                    for path in paths(task.run(), &rows) {
-                        for row in BucketReader::<Selected>::open(&path, bucket)? {
-                            sorter.push(row?)?;
-                            task.receive(from, 1);
-                        }
-                    }
-                    let sink = Sink::create(task, near.clone(), buckets)?;
-                    read_archive(task, &path, &reader, sorter, sink)
-                }),
-            });
-        }
-        Ok(plan)
-    }
-}
-
-/// Where the selected pages of fetched archives stand: `pages/NNNNN-…` belongs to `work/pages.fetch/NNNNN.buckets`,
-/// and its bucket is its place among those of the same task.
-#[derive(Default)]
-struct Places {
-    task: String,
-    bucket: u32,
-}
-
-impl Places {
-    fn of(&mut self, archive: &str, selected: &[FileRecord]) -> anyhow::Result<(Vec<FileRecord>, u32)> {
-        let task = archive.trim_start_matches("pages/").split('-').next().unwrap_or("").to_owned();
-        if task == self.task {
-            self.bucket += 1;
-        } else {
-            *self = Places { task, bucket: 0 };
-        }
-        let own = format!("/{}.buckets", self.task);
-        let file = selected.iter().find(|file| file.path.ends_with(&own));
-        Ok((vec![file.with_context(|| format!("no task has fetched {archive}"))?.clone()], self.bucket))
-    }
-}
-
-/// Reads the selected records of an archive in the order of their places.
-fn read_archive(
-    task: &mut Task<'_>,
-    path: &Path,
-    pages: &PageReader,
-    selected: Sorter<Selected>,
-    mut sink: Sink,
-) -> anyhow::Result<()> {
-    let mut reader = Reader::open(path, pages.limit_bytes)?;
-    for selected in selected.finish()? {
-        let selected = selected?;
-        let place = Location { offset: selected.offset, within: selected.within };
-        reader.seek(place)?;
-        let document = match reader.next()? {
-            Some(Event::Record(record)) => pages.read(&record, &selected),
-            Some(Event::Malformed { what, .. }) => pages.dropped(&selected, Reason::MalformedPage, what),
-            None => pages.dropped(&selected, Reason::MalformedPage, "the archive ends before the record".into()),
-        };
-        task.counts.record(document.verdict);
-        sink.html_bytes += document.html_bytes as f64;
-        sink.push(task, document)?;
-    }
-    sink.finish(task)
-}
-
-/// Everything that turns one record into one document.
-struct PageReader {
-    options: extract::Options,
-    rules: Rules,
-    limit_bytes: u64,
-    warc: String,
-}
-
-impl PageReader {
-    fn read(&self, record: &Record, selected: &Selected) -> Document {
-        let mut content_type = record.header("Content-Type").map(str::to_owned);
-        let html = if record.kind == Kind::Response {
-            let Some(response) = Response::parse(&record.body) else {
-                return self.dropped(selected, Reason::MalformedPage, "no HTTP response is in the record".into());
-            };
-            content_type = response.header("Content-Type").map(str::to_owned);
-            match response.body(&record.body, self.limit_bytes) {
-                Ok(body) => body,
-                Err(error @ BodyError::TooLarge { .. }) => {
-                    return self.dropped(selected, Reason::PageTooLarge, error.to_string());
-                }
-                Err(error) => return self.dropped(selected, Reason::HttpFault, error.to_string()),
+    let places: Vec<_> = selects.iter().map(|select| select.product(SelectPages::PLACES)).collect();
+    let max_page_bytes: Vec<u64> = recipe.pages.iter().map(|source| source.max_page_bytes).collect();
+    let (options, sources) = (recipe.extract.clone(), captured.clone());
+    let extract = flow.stage("documents.extract", move |plan| {
+        let mut tasks = Vec::new();
+        for (source, group, places) in buckets_of_groups(plan, &sources, &places, buckets)? {
+            // Archives of which no capture is taken have no documents.
+            if !places.is_empty() {
+                let (options, max_page_bytes) = (options.clone(), max_page_bytes[source]);
+                tasks.push((group.name, ExtractPages { archives: group.archives, places, options, max_page_bytes }));
             }
+        }
+        Ok(tasks)
+    });
+
+    let texts = extract.product(ExtractPages::TEXTS);
+    let links: Vec<_> = selects.iter().map(|select| select.product(SelectPages::LINKS)).collect();
+    let rules = recipe.filter.clone();
+    let filter = flow.stage("documents.filter", move |plan| {
+        let links = buckets_of_groups(plan, &captured, &links, buckets)?.into_iter();
+        let mut links: BTreeMap<String, BucketOfTask<PageLink>> =
+            links.map(|(_, group, links)| (group.name, links)).collect();
+        let mut tasks = Vec::new();
+        for (name, texts) in plan.tables(texts)? {
+            let links = links.remove(&name).with_context(|| format!("the documents {name} have no links"))?;
+            tasks.push((name, FilterDocuments { texts, links, rules: rules.clone() }));
+        }
+        Ok(tasks)
+    });
+    (texts, filter.product(FilterDocuments::DOCUMENTS))
+}
+
+/// The archive groups of all sources, each with its bucket of a product of `pages.select`.
+fn buckets_of_groups<R>(
+    plan: &Planner<'_>,
+    sources: &[Captured],
+    products: &[Wire<Buckets<R>>],
+    buckets: u32,
+) -> anyhow::Result<Vec<(usize, ArchiveGroup<Archive>, BucketOfTask<R>)>> {
+    let mut of_groups = Vec::new();
+    for (number, (captured, &product)) in sources.iter().zip(products).enumerate() {
+        let tasks = plan.buckets_of_tasks(product)?;
+        ensure!(tasks.len() == buckets as usize, "pages.select has {} tasks", tasks.len());
+        let mut tasks: Vec<_> = tasks.into_iter().map(|(_, of_groups)| of_groups.into_iter()).collect();
+        for group in groups(plan, number, captured, buckets)? {
+            let bucket = tasks[group.bucket as usize].next();
+            let bucket = bucket.with_context(|| format!("pages.select does not know the archives {}", group.name))?;
+            of_groups.push((number, group, bucket));
+        }
+    }
+    Ok(of_groups)
+}
+
+/// Takes the text out of the pages of a group of archives.
+#[derive(Serialize, Deserialize)]
+struct ExtractPages {
+    archives: Vec<Archive>,
+    places: BucketOfTask<Place>,
+    options: Extract,
+    max_page_bytes: u64,
+}
+
+impl ExtractPages {
+    const TEXTS: Product<ExtractPages, Table<DocumentText>> = Product::new("texts", "documents/text/{name}.parquet");
+}
+
+impl Task for ExtractPages {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let policy = |keep| if keep == Keep::Keep { Policy::Keep } else { Policy::Drop };
+        let options = extract::Options {
+            comments: policy(self.options.comments),
+            title: policy(self.options.title),
+            nodes_max: self.options.max_nodes,
+            depth_max: self.options.max_depth,
+            ..extract::Options::default()
+        };
+        let mut texts = work.create_table(ExtractPages::TEXTS)?;
+        let mut html_bytes = 0;
+        let mut open: Option<(u32, Reader)> = None;
+        for place in work.rows(&self.places)? {
+            let place = place?;
+            if work.is_stopping() {
+                return Err(Interrupted.into());
+            }
+            if open.as_ref().is_none_or(|(archive, _)| *archive != place.archive) {
+                let archive = &self.archives[place.archive as usize];
+                let reader = Reader::new(archive.open(work)?, archive.name.clone(), self.max_page_bytes)?;
+                open = Some((place.archive, reader));
+            }
+            let (_, reader) = open.as_mut().expect("opened above");
+            let page = PageOfPlace { place: &place, warc: &self.archives[place.archive as usize].name };
+            let text = page.read(reader, &options, self.max_page_bytes)?;
+            work.counts.record(text.verdict);
+            html_bytes += text.html_bytes;
+            texts.push(text)?;
+        }
+        work.metric("html_bytes", html_bytes as f64);
+        texts.finish()
+    }
+}
+
+/// A page that is being read.
+struct PageOfPlace<'a> {
+    place: &'a Place,
+    warc: &'a str,
+}
+
+/// Why a page has no text, and what exactly is wrong.
+type Dropped = (Reason, String);
+
+impl PageOfPlace<'_> {
+    fn read(&self, reader: &mut Reader, options: &extract::Options, limit_bytes: u64) -> anyhow::Result<DocumentText> {
+        let Place { offset, offset_in_member, .. } = *self.place;
+        reader.seek(Location { offset, offset_in_member })?;
+        Ok(match reader.next()? {
+            Some(Event::Record(record)) => match self.text_of(&record, options, limit_bytes) {
+                Ok(text) => text,
+                Err(dropped) => self.row(Some(dropped)),
+            },
+            Some(Event::Malformed { what, .. }) => self.row(Some((Reason::MalformedPage, what))),
+            None => self.row(Some((Reason::MalformedPage, "the archive ends before the record".into()))),
+        })
+    }
+
+    fn text_of(&self, record: &Record, options: &extract::Options, limit: u64) -> Result<DocumentText, Dropped> {
+        let mut content_type = record.header("Content-Type").map(str::to_owned);
+        let body = if record.kind == Kind::Response {
+            let no_response = || (Reason::MalformedPage, "no HTTP response is in the record".to_owned());
+            let response = Response::parse(&record.body).ok_or_else(no_response)?;
+            content_type = response.header("Content-Type").map(str::to_owned);
+            response.body(&record.body, limit).map_err(|error| match error {
+                BodyError::TooLarge { .. } => (Reason::PageTooLarge, error.to_string()),
+                _ => (Reason::HttpFault, error.to_string()),
+            })?
         } else {
             record.body.as_slice().into()
         };
-        match extract::extract(&html, content_type.as_deref(), &self.options) {
+        let html_bytes = body.len() as u64;
+        if media(content_type.as_deref(), &body) == Media::Text {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            let row = DocumentText { kind: TEXT_KIND.to_owned(), charset: "UTF-8".to_owned(), ..self.row(None) };
+            return Ok(with_text(DocumentText { text, html_bytes, ..row }));
+        }
+        match extract::extract(&body, content_type.as_deref(), options) {
             Ok(page) if page.head.opted_out => {
-                let document = self.dropped(selected, Reason::OptedOut, "the page's robots meta tag says noai".into());
-                Document { title: page.head.title, html_bytes: html.len() as u64, ..document }
+                let row = self.row(Some((Reason::OptedOut, "the page's robots meta tag says noai".into())));
+                Ok(DocumentText { title: page.head.title, html_bytes, ..row })
             }
-            Ok(page) => self.judged(selected, page, html.len() as u64),
+            Ok(page) => Ok(with_text(DocumentText {
+                title: page.head.title,
+                author: page.head.author,
+                date: page.head.date,
+                generator: page.head.generator,
+                kind: page.kind.name().to_owned(),
+                charset: page.charset.to_owned(),
+                replacement_chars: page.replacement_characters,
+                text: page.text,
+                html_bytes,
+                ..self.row(None)
+            })),
             Err(error) => {
                 let reason = match error {
                     extract::ExtractError::TooLarge(_) => Reason::PageTooLarge,
                     _ => Reason::PageTooComplex,
                 };
-                let document = self.dropped(selected, reason, error.to_string());
-                Document { html_bytes: html.len() as u64, ..document }
+                Ok(DocumentText { html_bytes, ..self.row(Some((reason, error.to_string()))) })
             }
         }
     }
 
-    fn judged(&self, selected: &Selected, page: extract::Page, html_bytes: u64) -> Document {
-        let source = Source {
-            domain: &selected.domain,
-            title: page.head.title.as_deref().unwrap_or(""),
-            generator: page.head.generator.as_deref().unwrap_or(""),
-        };
-        let Judgement { language, confidence, words, drop } = self.rules.judge(&page.text, source);
-        let (verdict, detail) = drop.map_or((None, None), |(reason, detail)| (Some(reason), Some(detail)));
-        Document {
-            title: page.head.title,
-            author: page.head.author,
-            date: page.head.date,
-            kind: page.kind.name().to_owned(),
-            language: language.map(str::to_owned),
-            language_confidence: confidence,
-            words,
-            charset: page.charset.to_owned(),
-            replacement_chars: page.replacement_characters,
-            html_bytes,
-            text_hash: format!("{:016x}", text_hash(&page.text)),
-            text: page.text,
-            ..self.row(selected, verdict, detail)
-        }
-    }
-
-    fn dropped(&self, selected: &Selected, reason: Reason, detail: String) -> Document {
-        self.row(selected, Some(reason), Some(detail))
-    }
-
-    fn row(&self, selected: &Selected, verdict: Option<Reason>, detail: Option<String>) -> Document {
-        Document {
-            id: document_id(&selected.key),
-            key: selected.key.clone(),
-            url: selected.url.clone(),
-            domain: selected.domain.clone(),
-            karma: selected.karma,
-            subreddit: selected.subreddit.clone(),
+    /// A row without a text.
+    fn row(&self, dropped: Option<Dropped>) -> DocumentText {
+        let (verdict, detail) = dropped.unzip();
+        DocumentText {
+            id: document_id(&self.place.page.key),
+            key: self.place.page.key.clone(),
+            url: self.place.url.clone(),
+            domain: self.place.page.domain.clone(),
+            captured: self.place.captured_utc.and_then(warc::rfc3339),
             title: None,
             author: None,
             date: None,
+            generator: None,
             kind: String::new(),
             text: String::new(),
-            language: None,
-            language_confidence: None,
-            words: 0,
             charset: String::new(),
             replacement_chars: 0,
             html_bytes: 0,
-            text_hash: String::new(),
-            warc: self.warc.clone(),
-            offset: selected.offset,
+            warc: self.warc.to_owned(),
+            offset: self.place.offset,
+            file: self.place.file.clone(),
             detail,
             verdict,
         }
     }
 }
 
-/// The outputs of a task: the table, and the rows that deduplication groups.
-struct Sink {
-    names: [String; 3],
-    table: TableWriter<Document>,
-    exact: BucketWriter<ExactRow>,
-    bands: BucketWriter<BandRow>,
-    near: Option<(Near, MinHash)>,
-    buckets: u32,
-    rows: u64,
-    html_bytes: f64,
+/// A text of white space is none.
+fn with_text(row: DocumentText) -> DocumentText {
+    if !row.text.trim().is_empty() {
+        return row;
+    }
+    let (verdict, detail) = (Some(Reason::NoText), Some("the text is empty".to_owned()));
+    DocumentText { text: String::new(), verdict, detail, ..row }
 }
 
-impl Sink {
-    fn create(task: &Task<'_>, near: Option<Near>, buckets: u32) -> anyhow::Result<Sink> {
-        let number = task.number();
-        let names = [
-            format!("documents/{number:05}.parquet"),
-            format!("work/documents/{number:05}.exact.buckets"),
-            format!("work/documents/{number:05}.bands.buckets"),
-        ];
-        Ok(Sink {
-            table: TableWriter::create(&task.path(&names[0]))?,
-            exact: BucketWriter::create(&task.path(&names[1]), buckets)?,
-            bands: BucketWriter::create(&task.path(&names[2]), buckets)?,
-            near: near.map(|near| (near.clone(), MinHash::new(near.bands, near.rows))),
-            names,
-            buckets,
-            rows: 0,
-            html_bytes: 0.0,
-        })
-    }
+/// What the rules read of a text's row.
+#[derive(Serialize, Deserialize)]
+struct JudgedText {
+    id: String,
+    key: String,
+    url: String,
+    domain: String,
+    title: Option<String>,
+    generator: Option<String>,
+    text: String,
+    detail: Option<String>,
+    verdict: Option<Reason>,
+}
 
-    fn push(&mut self, task: &Task<'_>, document: Document) -> anyhow::Result<()> {
-        if document.verdict.is_none() {
-            let member = Member {
-                rank: document.karma.map_or(1, |karma| -karma),
-                id: document.id.clone(),
-                key: document.key.clone(),
-                file: task.number(),
-                row: self.rows,
-            };
-            // The table has it in hexadecimal already; a kept document always has one.
-            let text_hash = u64::from_str_radix(&document.text_hash, 16)?;
-            self.exact.push(
-                bucket_of(&text_hash.to_le_bytes(), self.buckets),
-                &ExactRow { text_hash, member: member.clone() },
-            )?;
-            if let Some((near, family)) = &self.near {
-                let signature = family.signature(&shingles(&document.text, near.shingle_words));
-                for band in family.bands(&signature) {
-                    let bucket = bucket_of(&band.to_le_bytes(), self.buckets);
-                    self.bands.push(bucket, &BandRow { band, text_hash, member: member.clone() })?;
-                }
+/// Judges the texts of one documents file.
+#[derive(Serialize, Deserialize)]
+struct FilterDocuments {
+    texts: Table<DocumentText>,
+    links: BucketOfTask<PageLink>,
+    rules: Vec<RuleSettings>,
+}
+
+impl FilterDocuments {
+    const DOCUMENTS: Product<FilterDocuments, Table<Document>> = Product::new("documents", "documents/{name}.parquet");
+}
+
+impl Task for FilterDocuments {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let filter = Filter::new(self.rules.clone());
+        let mut documents = work.create_table(FilterDocuments::DOCUMENTS)?;
+        let mut links = work.rows(&self.links)?;
+        for text in work.table::<JudgedText, _>(&self.texts)? {
+            // Both are in the order of the places.
+            let link = links.next().context("there are fewer links than texts; please report this")??;
+            let document = judged(&filter, text?, link);
+            // What extraction dropped is counted there.
+            if document.text_bytes > 0 {
+                work.counts.record(document.verdict);
+                work.histogram("words", document.words);
             }
+            documents.push(document)?;
         }
-        self.rows += 1;
-        Ok(self.table.push(document)?)
+        ensure!(links.next().is_none(), "there are more links than texts; please report this");
+        drop(links);
+        documents.finish()
     }
+}
 
-    fn finish(self, task: &mut Task<'_>) -> anyhow::Result<()> {
-        task.figure("html_bytes", self.html_bytes);
-        let written = [self.table.finish()?, self.exact.finish()?, self.bands.finish()?];
-        for (name, written) in self.names.iter().zip(written) {
-            task.wrote(name, written);
-        }
-        Ok(())
+fn judged(filter: &Filter, row: JudgedText, link: PageLink) -> Document {
+    let JudgedText { id, key, url, domain, title, generator, text, detail, verdict } = row;
+    let mut document = Document {
+        id,
+        key,
+        url: link.url.unwrap_or(url),
+        domain,
+        karma: link.karma,
+        subreddit: link.subreddit,
+        created_utc: link.created_utc,
+        language: None,
+        language_confidence: None,
+        words: 0,
+        text_bytes: text.len() as u64,
+        detail,
+        verdict,
+    };
+    if verdict.is_some() {
+        return document;
     }
+    let about = About {
+        domain: &document.domain,
+        title: title.as_deref().unwrap_or(""),
+        generator: generator.as_deref().unwrap_or(""),
+    };
+    let Judgement { language, language_confidence, words, failure } = filter.judge(&text, about);
+    document.language = language.map(str::to_owned);
+    document.language_confidence = language_confidence;
+    document.words = words;
+    if let Some(failure) = failure {
+        document.verdict = Some(Reason::of_rule(failure.rule, failure.measure));
+        document.detail = Some(failure.detail);
+    }
+    document
 }

@@ -1,148 +1,167 @@
-//! `links.read`: one task a dump; `links.merge`: one task a bucket of registrable domains.
+//! `links.read`: one task per dump; `links.merge`: one task per bucket of registrable domains.
 
-use anyhow::Context;
+use links::{Dropped, DumpError, LinkRules, SubmissionRow, merge_rows, read_dump};
+use records::Link;
+use serde::{Deserialize, Serialize};
 use store::bucket_of;
-use store::buckets::{BucketReader, BucketWriter};
-use store::sort::Sorter;
-use store::table::TableWriter;
-use links::dump::DumpError;
-use links::{Dropped, Policy, Row, merge_rows, read_dump};
-use serde_json::json;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::{Run, Stage, Task, TaskPlan};
-use crate::recipe::{Links, Recipe};
-use crate::stages::{paths, sort_memory};
+use super::bucket_name;
+use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire, Work, expand};
+use crate::recipe::Links;
 
-fn settings(run: &Run) -> anyhow::Result<(&Links, Policy)> {
-    let links = run.recipe().links.as_ref().context("the recipe has no [links]")?;
-    Ok((links, links.policy()?))
-}
+/// Records from which a mean of their scores means something, and a mean that means they were taken too early.
+const MIN_SCORED_RECORDS: u64 = 1000;
+const MIN_MATURE_MEAN: f64 = 1.5;
 
-pub(crate) struct Read;
-
-impl Stage for Read {
-    fn name(&self) -> &'static str {
-        "links.read"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let (links, policy) = settings(run)?;
-        let buckets = run.recipe().limits.buckets;
-        let dumps = Recipe::expand(&links.dumps)?;
-        let mut plan = Vec::new();
-        for (number, dump) in dumps.into_iter().enumerate() {
-            let (policy, limit_bytes) = (policy.clone(), links.record_len_max_bytes);
-            // Karma is decided when links are merged; changing it reads no dump again.
-            let settings = json!({
-                "over_18": links.over_18, "from": links.from, "until": links.until, "drop_domains": links.drop_domains,
-                "drop_extensions": links.drop_extensions, "url_len_max_bytes": links.url_len_max_bytes,
-                "record_len_max_bytes": limit_bytes, "buckets": buckets,
-            });
-            let input = run.external(&dump)?;
-            plan.push(TaskPlan {
-                inputs: vec![input],
-                settings,
-                work: Box::new(move |task| read(task, &dump, number as u32, &policy, limit_bytes, buckets)),
-            });
+/// Adds the stages; returns the tables of links, one per bucket.
+pub(super) fn add(flow: &mut Flow, settings: &Links, buckets: u32) -> Wire<Table<Link>> {
+    let links = settings.clone();
+    let read = flow.stage("links.read", move |_| {
+        let mut tasks = Vec::new();
+        for path in expand(&links.dumps)? {
+            let dump = External::of(&path)?;
+            let task = ReadDump {
+                // Karma is decided when links are merged; changing it reads no dump again.
+                over_18: links.over_18,
+                from: links.from.clone(),
+                until: links.until.clone(),
+                drop_domains: links.drop_domains.clone(),
+                drop_extensions: links.drop_extensions.clone(),
+                max_url_bytes: links.max_url_bytes,
+                max_record_bytes: links.max_record_bytes,
+                buckets,
+                dump,
+            };
+            tasks.push((task_name(&task.dump), task));
         }
-        Ok(plan)
-    }
-}
-
-fn read(
-    task: &mut Task<'_>,
-    dump: &std::path::Path,
-    number: u32,
-    policy: &Policy,
-    limit_bytes: usize,
-    buckets: u32,
-) -> anyhow::Result<()> {
-    let name = format!("work/links.read/{number:05}.buckets");
-    let mut writer = BucketWriter::create(&task.path(&name), buckets)?;
-    let shown = dump.to_string_lossy();
-    let scores = read_dump(dump, number, policy, limit_bytes, |line| -> anyhow::Result<()> {
-        match line {
-            Ok(row) => {
-                let domain = if row.domain.is_empty() { &row.key } else { &row.domain };
-                writer.push(bucket_of(domain.as_bytes(), buckets), &row)?;
-                task.counts.keep();
-            }
-            Err(Dropped { reason, line, text }) => {
-                task.counts.drop(reason);
-                task.sample(reason, || format!("{shown}:{line}"), &text);
-            }
-        }
-        Ok(())
+        Ok(tasks)
     });
-    match scores.map_err(|error| error.downcast::<DumpError>()) {
-        Ok(scores) => tell_scores(task, &shown, scores),
-        Err(Ok(error)) => task.unreadable(&shown, &error),
-        Err(Err(error)) => return Err(error),
-    }
-    let written = writer.finish()?;
-    task.wrote(&name, written);
-    Ok(())
+    let submissions = read.product(ReadDump::SUBMISSIONS);
+    let links = settings.clone();
+    let merge = flow.stage("links.merge", move |plan| {
+        let submissions = plan.buckets(submissions, buckets)?.into_iter();
+        let task = |submissions: Bucket<SubmissionRow>| {
+            let Links { min_karma, karma_of, without_karma, .. } = links;
+            (bucket_name(submissions.bucket), MergeLinks { submissions, min_karma, karma_of, without_karma })
+        };
+        Ok(submissions.map(task).collect())
+    });
+    merge.product(MergeLinks::LINKS)
 }
 
-/// Scores are taken some time after a submission; a dump that was made too early says so by their mean.
-fn tell_scores(task: &mut Task<'_>, dump: &str, scores: i64) {
-    task.figure("score_sum", scores as f64);
-    let mean = scores as f64 / task.counts.read.max(1) as f64;
-    if task.counts.read >= 1000 && mean < 1.5 {
-        task.run().progress().line(&format!(
-            "    note: the mean score of {dump} is {mean:.2}; its scores may be immature, and karma keeps little"
-        ));
+/// A dump's name with what tells it from one of the same name elsewhere.
+fn task_name(dump: &External) -> String {
+    let name: String = dump.name().chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    format!("{name}-{:08x}", xxh3_64(dump.url.as_bytes()) as u32)
+}
+
+/// Reads the submissions of one dump.
+#[derive(Serialize, Deserialize)]
+struct ReadDump {
+    dump: External,
+    over_18: crate::recipe::Keep,
+    from: Option<String>,
+    until: Option<String>,
+    drop_domains: Vec<String>,
+    drop_extensions: Vec<String>,
+    max_url_bytes: usize,
+    max_record_bytes: usize,
+    buckets: u32,
+}
+
+impl ReadDump {
+    const SUBMISSIONS: Product<ReadDump, Buckets<SubmissionRow>> =
+        Product::new("submissions", "work/{stage}/{name}.submissions");
+
+    fn rules(&self) -> anyhow::Result<LinkRules> {
+        let section = Links {
+            dumps: Vec::new(),
+            min_karma: 0,
+            karma_of: links::KarmaOf::AnySubmission,
+            without_karma: crate::recipe::Keep::Keep,
+            over_18: self.over_18,
+            from: self.from.clone(),
+            until: self.until.clone(),
+            drop_domains: self.drop_domains.clone(),
+            drop_extensions: self.drop_extensions.clone(),
+            max_url_bytes: self.max_url_bytes,
+            max_record_bytes: self.max_record_bytes,
+        };
+        section.rules()
     }
 }
 
-pub(crate) struct Merge;
+impl Task for ReadDump {
+    const REVISION: u32 = 1;
 
-impl Stage for Merge {
-    fn name(&self) -> &'static str {
-        "links.merge"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let (links, policy) = settings(run)?;
-        let inputs = run.outputs("links.read", "work/")?;
-        let dumps: Vec<String> = Recipe::expand(&links.dumps)?
-            .iter()
-            .map(|dump| dump.file_name().unwrap_or_default().to_string_lossy().into_owned())
-            .collect();
-        let tasks = (0..run.recipe().limits.buckets).map(|bucket| {
-            let (policy, dumps, inputs_of_task) = (policy.clone(), dumps.clone(), inputs.clone());
-            TaskPlan {
-                inputs: inputs.clone(),
-                settings: json!({"karma": links.karma, "dumps": dumps, "bucket": bucket}),
-                work: Box::new(move |task| {
-                    let mut sorter = Sorter::new(task.scratch()?, sort_memory(task.run()));
-                    let mut rows = 0;
-                    for path in paths(task.run(), &inputs_of_task) {
-                        for row in BucketReader::<Row>::open(&path, bucket)? {
-                            sorter.push(row?)?;
-                            rows += 1;
-                        }
-                    }
-                    task.receive("links.read", rows);
-                    merge(task, sorter, &policy, &dumps, bucket)
-                }),
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let rules = self.rules()?;
+        let mut submissions = work.create_buckets(ReadDump::SUBMISSIONS, self.buckets)?;
+        let source = work.source(&self.dump)?;
+        let name = self.dump.name();
+        let read = read_dump(source.share()?, name, &rules, self.max_record_bytes, |line| -> anyhow::Result<()> {
+            match line {
+                Ok(row) => {
+                    submissions.push(bucket_of(row.page.bucket_bytes(), self.buckets), &row)?;
+                    work.counts.keep();
+                }
+                Err(Dropped { reason, line, text }) => {
+                    work.counts.drop(reason);
+                    work.sample(reason, || format!("{}:{line}", self.dump.url), &text);
+                }
             }
+            Ok(())
         });
-        Ok(tasks.collect())
+        match read.map_err(|error| error.downcast::<DumpError>()) {
+            Ok(score_sum) => self.tell_scores(work, score_sum),
+            Err(Ok(error)) => work.unreadable(&self.dump.url, &error),
+            Err(Err(error)) => return Err(error),
+        }
+        work.finish_source(source)?;
+        submissions.finish()
     }
 }
 
-fn merge(
-    task: &mut Task<'_>,
-    sorter: Sorter<Row>,
-    policy: &Policy,
-    dumps: &[String],
-    bucket: u32,
-) -> anyhow::Result<()> {
-    let name = format!("links/{bucket:05}.parquet");
-    let mut table = TableWriter::create(&task.path(&name))?;
-    merge_rows(sorter.finish()?, policy, dumps, &mut task.counts, |link| table.push(link))?;
-    let written = table.finish()?;
-    task.wrote(&name, written);
-    Ok(())
+impl ReadDump {
+    /// Scores are taken some time after a submission; a dump that was made too early says so by their mean.
+    fn tell_scores(&self, work: &mut Work<'_>, score_sum: i64) {
+        work.metric("score_sum", score_sum as f64);
+        let mean = score_sum as f64 / work.counts.read.max(1) as f64;
+        if work.counts.read >= MIN_SCORED_RECORDS && mean < MIN_MATURE_MEAN {
+            work.progress().line(&format!(
+                "    note: the mean score of {} is {mean:.2}; its scores may be immature, and karma keeps little",
+                self.dump.url
+            ));
+        }
+    }
+}
+
+/// Makes one link of all submissions with one key.
+#[derive(Serialize, Deserialize)]
+struct MergeLinks {
+    submissions: Bucket<SubmissionRow>,
+    min_karma: i64,
+    karma_of: links::KarmaOf,
+    without_karma: crate::recipe::Keep,
+}
+
+impl MergeLinks {
+    const LINKS: Product<MergeLinks, Table<Link>> = Product::new("links", "links/{name}.parquet");
+}
+
+impl Task for MergeLinks {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let karma = links::KarmaRule {
+            min_karma: self.min_karma,
+            karma_of: self.karma_of,
+            without_karma: self.without_karma.into(),
+        };
+        let rows = work.receive(&self.submissions)?.map(|row| row.map_err(anyhow::Error::from));
+        let mut table = work.create_table(MergeLinks::LINKS)?;
+        merge_rows(rows, &karma, &mut work.counts, |link| table.push(link))?;
+        table.finish()
+    }
 }

@@ -1,68 +1,69 @@
-//! The stages, in the order in which records flow. One file a part of the path.
+//! The stages of a recipe and what they hand to each other, in the order in which records flow. One file per part of
+//! the path.
 
 mod dedup;
 mod documents;
-mod fetch;
 mod links;
 mod model;
-mod pages;
 mod shards;
+mod sources;
 mod tokenizer;
 mod tokens;
 
-use std::path::PathBuf;
+use records::{Document, DocumentText, Duplicate, Link, Outcome};
 
-use ::crate::manifest::FileRecord;
-
-use crate::engine::{Run, Stage};
-use crate::recipe::{PageSource, Recipe};
+use crate::engine::{Flow, Table, Wire};
+use crate::recipe::Recipe;
 
 pub use tokens::TokenRow;
 
+/// The tables of a run that people ask about.
+#[derive(Clone)]
+pub struct Products {
+    /// Links with their fates; none without `[links]`.
+    pub links: Option<Wire<Table<Link>>>,
+    /// What became of links and captures, for each source of pages.
+    pub outcomes: Vec<Wire<Table<Outcome>>>,
+    /// Texts of pages.
+    pub texts: Wire<Table<DocumentText>>,
+    /// What the rules say of them, row by row.
+    pub documents: Wire<Table<Document>>,
+    /// Documents that others represent.
+    pub duplicates: Wire<Table<Duplicate>>,
+    /// Where documents lie among the tokens.
+    pub tokens: Wire<Table<TokenRow>>,
+}
+
 /// The stages of a recipe.
-pub(crate) fn of(recipe: &Recipe) -> Vec<Box<dyn Stage>> {
-    let mut stages: Vec<Box<dyn Stage>> = Vec::new();
-    if recipe.links.is_some() {
-        stages.push(Box::new(links::Read));
-        stages.push(Box::new(links::Merge));
+pub fn of(recipe: &Recipe) -> (Flow, Products) {
+    let mut flow = Flow::default();
+    let buckets = recipe.limits.buckets;
+    let links = recipe.links.as_ref().map(|settings| links::add(&mut flow, settings, buckets));
+    let mut captured: Vec<sources::Captured> = Vec::new();
+    for (number, settings) in recipe.pages.iter().enumerate() {
+        let left = sources::LinksLeft { links, earlier: captured.iter().map(|source| source.outcomes).collect() };
+        captured.push(sources::add(&mut flow, number, settings, left, buckets));
     }
-    match recipe.pages.from {
-        PageSource::Fetch => stages.push(Box::new(fetch::Fetch)),
-        PageSource::Warc | PageSource::Html => {
-            if recipe.pages.from == PageSource::Html {
-                stages.push(Box::new(pages::Pack));
-            }
-            stages.push(Box::new(pages::Index));
-            stages.push(Box::new(pages::Match));
-        }
+    let outcomes = captured.iter().map(|source| source.outcomes).collect();
+    let (texts, documents) = documents::add(&mut flow, recipe, captured);
+    let duplicates = dedup::add(&mut flow, &recipe.dedup, texts, documents, buckets);
+    let shards = shards::add(&mut flow, &recipe.shards, texts, documents, duplicates.dropped);
+    let tokenizer = tokenizer::add(&mut flow, recipe, shards);
+    let tokens = tokens::add(&mut flow, &recipe.shards, shards, tokenizer);
+    if let Some(model) = &recipe.model {
+        model::add(&mut flow, model, tokens.bins, tokenizer);
     }
-    stages.push(Box::new(documents::Documents));
-    stages.push(Box::new(dedup::Pairs));
-    if recipe.dedup.near.is_some() {
-        stages.push(Box::new(dedup::Shingles));
-        stages.push(Box::new(dedup::Verify));
-    }
-    stages.push(Box::new(dedup::Cluster));
-    stages.push(Box::new(shards::Scatter));
-    stages.push(Box::new(shards::Write));
-    if recipe.tokenizer.train.is_some() {
-        stages.push(Box::new(tokenizer::Count));
-    }
-    stages.push(Box::new(tokenizer::Make));
-    stages.push(Box::new(tokens::Encode));
-    stages.push(Box::new(tokens::Join));
-    if recipe.model.is_some() {
-        stages.push(Box::new(model::Train));
-    }
-    stages
+    let products =
+        Products { links, outcomes, texts, documents, duplicates: duplicates.table, tokens: tokens.documents };
+    (flow, products)
 }
 
-/// The full paths of files that the run wrote.
-fn paths(run: &Run, files: &[FileRecord]) -> Vec<PathBuf> {
-    files.iter().map(|file| run.folder().join(&file.path)).collect()
+/// The name of a task that there is once per bucket.
+fn bucket_name(bucket: u32) -> String {
+    format!("{bucket:05}")
 }
 
-/// Bytes of memory for one sort.
-fn sort_memory(run: &Run) -> usize {
-    run.recipe().limits.sort_memory_mib << 20
+/// The name of the one task of a stage.
+fn only_task<T>(task: T) -> Vec<(String, T)> {
+    vec![(bucket_name(0), task)]
 }

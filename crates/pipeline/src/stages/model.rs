@@ -3,92 +3,128 @@
 use std::ops::ControlFlow;
 
 use anyhow::Context;
+use atomic_file::IoContext;
 use bpe::{Encoder, TokenId, formats};
 use gpt2::{
     Beginning, ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train,
 };
-use atomic_file::IoContext;
-use crate::manifest::FileRecord;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
-use crate::engine::{Interrupted, Run, Stage, Task, TaskPlan};
+use super::{only_task, tokenizer};
+use crate::engine::{File, Flow, Interrupted, Product, Task, Wire, Work};
 use crate::recipe::Model;
-use crate::stages::tokenizer;
 
 /// Tokens of the sample that ends a run.
 const SAMPLE_TOKENS: usize = 80;
+/// Where checkpoints lie.
+const STATE: &str = "state/{stage}/{name}";
 
-pub(crate) struct Train;
+/// Adds the stage.
+pub(super) fn add(flow: &mut Flow, model: &Model, bins: Wire<File>, tokenizer: Wire<File>) {
+    let model = model.clone();
+    flow.stage("model.train", move |plan| {
+        let bins = plan.files(bins)?;
+        let of_split = |split: &str| {
+            let bin = bins.iter().find(|(name, _)| name == split).map(|(_, file)| file.clone());
+            bin.with_context(|| format!("there are no {split} tokens"))
+        };
+        Ok(only_task(TrainModel {
+            train: of_split("train")?,
+            validation: of_split("val")?,
+            tokenizer: tokenizer::whole(plan.files(tokenizer)?)?,
+            model: model.clone(),
+        }))
+    });
+}
 
-impl Stage for Train {
-    fn name(&self) -> &'static str {
-        "model.train"
-    }
+/// Trains the model.
+#[derive(Serialize, Deserialize)]
+struct TrainModel {
+    train: File,
+    validation: File,
+    tokenizer: File,
+    model: Model,
+}
 
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let model = run.recipe().model.clone().context("the recipe has no [model]")?;
-        let bins = run.outputs("tokens.join", "tokens/")?.into_iter().filter(|file| file.path.ends_with(".bin"));
-        let tokenizer = run.outputs("tokenizer.make", "tokenizer/")?;
-        let inputs: Vec<FileRecord> = bins.chain(tokenizer).collect();
-        let settings = json!({"model": model});
-        Ok(vec![TaskPlan { inputs, settings, work: Box::new(move |task| train_model(task, &model)) }])
+impl TrainModel {
+    const FILES: Product<TrainModel, File> = Product::new("files", "model/{name}");
+}
+
+impl Task for TrainModel {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let tokenizer = tokenizer::load(work, &self.tokenizer)?;
+        let recipe = &self.model;
+        let config =
+            ModelConfig::gpt2(recipe.layers, recipe.heads, recipe.channels, recipe.context, tokenizer.vocab_size());
+        let open = |file: &File| -> anyhow::Result<Tokens> {
+            Ok(Tokens::open(&[work.local_file(file)?], config.context, config.vocab_size)?)
+        };
+        let tokens = open(&self.train)?;
+        let validation = open(&self.validation)
+            .context("the validation split is too small for the model's context; raise [shards] validation")?;
+        let state = work.state(STATE)?;
+        let folder = state.folder();
+        let steps = recipe.train.steps;
+        let (progress, is_stopping) = (work.progress(), || work.is_stopping());
+        let report = |now: Progress<'_>| {
+            progress.message(format!("step {}/{steps}, loss {:.3}", now.step, now.loss));
+            if let Some(row) = now.validated {
+                let (step, loss, validation) = (row.step, row.train_loss, row.validation_loss);
+                progress.line(&format!("    step {step:5}  loss {loss:.3}  validation {validation:.3}"));
+            }
+            // A checkpoint is written behind this step, so stopping loses nothing.
+            if is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let mut trained = train(folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
+        if let Err(TrainError::OtherTraining { .. }) = trained {
+            // The recipe or the tokens have changed: what they led to is of no use.
+            forget_training(folder)?;
+            trained = train(folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
+        }
+        state.save()?;
+        let trained = match trained {
+            Err(TrainError::Stopped { .. }) => return Err(Interrupted.into()),
+            other => other?,
+        };
+        self.write_model(work, &tokenizer, &trained)
     }
 }
 
-fn train_model(task: &mut Task<'_>, recipe: &Model) -> anyhow::Result<()> {
-    let tokenizer = tokenizer::load(task.run())?;
-    let config =
-        ModelConfig::gpt2(recipe.layers, recipe.heads, recipe.channels, recipe.context, tokenizer.vocab_size());
-    let open = |name: &str| Tokens::open(&[task.path(name)], config.context, config.vocab_size);
-    let tokens = open("tokens/train.bin")?;
-    let validation = open("tokens/val.bin")
-        .context("the validation split is too small for the model's context; raise [shards] validation")?;
-    let folder = task.scratch()?;
-    let run = task.run();
-    let steps = recipe.train.steps;
-    let report = |progress: Progress<'_>| {
-        run.progress().message(format!("step {}/{steps}, loss {:.3}", progress.step, progress.loss));
-        if let Some(row) = progress.validated {
-            run.progress().line(&format!(
-                "    step {:5}  loss {:.3}  validation {:.3}",
-                row.step, row.train_loss, row.validation_loss
-            ));
+impl TrainModel {
+    fn write_model(
+        &self,
+        work: &mut Work<'_>,
+        tokenizer: &bpe::Tokenizer,
+        trained: &gpt2::Trained,
+    ) -> anyhow::Result<()> {
+        let last = trained.curve.last().context("a training has at least one step")?;
+        work.metric("parameters", trained.model.parameters() as f64);
+        work.metric("train_loss", f64::from(last.train_loss));
+        work.metric("validation_loss", f64::from(last.validation_loss));
+        let end_of_text = tokenizer.end_of_text().map(|id| id.0);
+        let built = work.scratch()?.join("model");
+        save_model(&built, &trained.model, end_of_text)?;
+        for name in ["config.json", "model.safetensors"] {
+            let path = built.join(name);
+            work.write(TrainModel::FILES, name, &std::fs::read(&path).at("read", &path)?)?;
         }
-        // A checkpoint is written behind this step, so stopping loses nothing.
-        if run.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let mut trained = train(&folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
-    if let Err(TrainError::OtherTraining { .. }) = trained {
-        // The recipe or the tokens have changed: what they led to is of no use.
-        forget_training(&folder)?;
-        trained = train(&folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
-    }
-    let trained = match trained {
-        Err(TrainError::Stopped { .. }) => return Err(Interrupted.into()),
-        other => other?,
-    };
-    let last = trained.curve.last().context("a training has at least one step")?;
-    task.figure("parameters", trained.model.parameters() as f64);
-    task.figure("train_loss", f64::from(last.train_loss));
-    task.figure("validation_loss", f64::from(last.validation_loss));
+        for (name, content) in formats::files(tokenizer) {
+            work.write(TrainModel::FILES, name, content.as_bytes())?;
+        }
+        let curve: String = trained.curve.iter().map(|row| format!("{}\n", serde_json::json!(row))).collect();
+        work.write(TrainModel::FILES, "loss.jsonl", curve.as_bytes())?;
 
-    let built = folder.join("model");
-    save_model(&built, &trained.model, tokenizer.end_of_text().map(|id| id.0))?;
-    for name in ["config.json", "model.safetensors"] {
-        let path = built.join(name);
-        task.write(&format!("model/{name}"), &std::fs::read(&path).at("read", &path)?)?;
+        let mut text = self.model.sample_prompt.clone().into_bytes();
+        let prompt = Encoder::new(tokenizer).encode(&self.model.sample_prompt);
+        let prompt: Vec<u32> = prompt.into_iter().map(|id| id.0).collect();
+        let seed = self.model.train.seed;
+        let options = SampleOptions { temperature: 0.8, top_k: 40, seed, ..SampleOptions::greedy(SAMPLE_TOKENS) };
+        sample(&trained.model, &prompt, end_of_text, &options, |id| {
+            text.extend_from_slice(tokenizer.token(TokenId(id)));
+        });
+        text.push(b'\n');
+        work.write(TrainModel::FILES, "sample.txt", String::from_utf8_lossy(&text).as_bytes())
     }
-    for (name, content) in formats::files(&tokenizer) {
-        task.write(&format!("model/{name}"), content.as_bytes())?;
-    }
-    let curve: String = trained.curve.iter().map(|row| format!("{}\n", json!(row))).collect();
-    task.write("model/loss.jsonl", curve.as_bytes())?;
-    let mut text = recipe.sample_prompt.clone().into_bytes();
-    let prompt: Vec<u32> = Encoder::new(&tokenizer).encode(&recipe.sample_prompt).into_iter().map(|id| id.0).collect();
-    let seed = recipe.train.seed;
-    let options = SampleOptions { temperature: 0.8, top_k: 40, seed, ..SampleOptions::greedy(SAMPLE_TOKENS) };
-    let end_of_text = tokenizer.end_of_text().map(|id| id.0);
-    sample(&trained.model, &prompt, end_of_text, &options, |id| text.extend_from_slice(tokenizer.token(TokenId(id))));
-    text.push(b'\n');
-    task.write("model/sample.txt", String::from_utf8_lossy(&text).as_bytes())
 }

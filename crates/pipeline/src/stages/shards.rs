@@ -1,22 +1,75 @@
-//! `shards.scatter` (a task a documents file) sends kept documents to their shard; `shards.write` (a task
-//! a shard) sorts them into the shuffled order and writes text.
+//! `shards.scatter` (a task per documents file) sends kept documents to their shard; `shards.write` (a task per shard)
+//! sorts them into the shuffled order and writes text.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::io::BufRead;
 
-use store::buckets::{BucketReader, BucketWriter};
-use crate::manifest::FileRecord;
-use store::sort::Sorter;
-use store::table::TableReader;
-use atomic_file::{AtomicFile, IoContext};
-use records::{Document, Reason};
+use anyhow::Context;
+use dedup::rows::DroppedRow;
+use links::Canonical;
+use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use shard::{ShardRow, Split, TextShardWriter, order, shard_of, split};
+use shard::{ShardRow, Split, TextForm, order, shard_of, split};
 
-use crate::engine::{Run, Stage, Task, TaskPlan};
+use super::dedup::{Dropped, bucket_of_file, file_number};
+use crate::engine::{Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand};
 use crate::recipe::Shards;
-use crate::stages::dedup::DroppedRow;
-use crate::stages::{paths, sort_memory};
+
+/// The text shards, and the form that they have.
+#[derive(Clone, Copy)]
+pub(super) struct TextShards {
+    pub(super) files: Wire<File>,
+    pub(super) form: TextForm,
+}
+
+/// The text shards by number: training shards, then the one for validation.
+fn names(count: u32) -> Vec<String> {
+    let train = (0..count).map(|number| format!("{}-{number:05}", Split::Train.as_str()));
+    train.chain([format!("{}-00000", Split::Val.as_str())]).collect()
+}
+
+/// Whether a shard of this name is one to train on.
+pub(super) fn is_train(name: &str) -> bool {
+    name.starts_with(Split::Train.as_str())
+}
+
+/// Adds the stages.
+pub(super) fn add(
+    flow: &mut Flow,
+    settings: &Shards,
+    texts: Wire<Table<DocumentText>>,
+    documents: Wire<Table<Document>>,
+    dropped: Dropped,
+) -> TextShards {
+    let shards = settings.clone();
+    let scatter = flow.stage("shards.scatter", move |plan| {
+        // One task has written all buckets: a bucket of that file is a bucket of the stage.
+        let (_, dropped_rows) = plan.buckets_of_tasks(dropped.rows)?.into_iter().next().context("one task clusters")?;
+        let exclude = expand(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let tables = plan.tables(texts)?.into_iter().zip(plan.tables(documents)?);
+        let tasks = tables.map(|((name, texts), (_, documents))| {
+            let file = file_number(&name);
+            let task = ScatterDocuments {
+                file,
+                texts,
+                documents,
+                dropped: dropped_rows[bucket_of_file(file, dropped.buckets) as usize].clone(),
+                exclude: exclude.clone(),
+                seed: shards.seed,
+                validation: shards.validation,
+                count: shards.count,
+            };
+            (name, task)
+        });
+        Ok(tasks.collect())
+    });
+    let (placed, count, form) = (scatter.product(ScatterDocuments::PLACED), settings.count, settings.text);
+    let write = flow.stage("shards.write", move |plan| {
+        let shards = names(count).into_iter().zip(plan.buckets(placed, count + 1)?);
+        Ok(shards.map(|(name, documents)| (name, WriteShard { documents, form })).collect())
+    });
+    TextShards { files: write.product(WriteShard::SHARD), form }
+}
 
 /// A document with its place in the shuffled order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,117 +96,159 @@ impl Ord for Placed {
     }
 }
 
-/// The text shards by number: training shards, then the one for validation.
-pub(crate) fn names(shards: &Shards) -> Vec<String> {
-    let train = (0..shards.count).map(|number| format!("{}-{number:05}", Split::Train.as_str()));
-    train.chain([format!("{}-00000", Split::Val.as_str())]).collect()
+/// What is read of a text's row.
+#[derive(Serialize, Deserialize)]
+struct ShardedText {
+    captured: Option<String>,
+    title: Option<String>,
+    text: String,
+    warc: String,
+    offset: u64,
 }
 
-pub(crate) struct Scatter;
+/// What is read of a document's row.
+#[derive(Serialize, Deserialize)]
+struct ShardedDocument {
+    id: String,
+    key: String,
+    url: String,
+    domain: String,
+    karma: Option<i64>,
+    subreddit: Option<String>,
+    language: Option<String>,
+    verdict: Option<Reason>,
+}
 
-impl Stage for Scatter {
-    fn name(&self) -> &'static str {
-        "shards.scatter"
-    }
+/// Sends the kept documents of a file to their shards.
+#[derive(Serialize, Deserialize)]
+struct ScatterDocuments {
+    file: u64,
+    texts: Table<DocumentText>,
+    documents: Table<Document>,
+    dropped: BucketOfTask<DroppedRow>,
+    exclude: Vec<External>,
+    seed: u64,
+    validation: f64,
+    count: u32,
+}
 
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let dropped = run.outputs("dedup.cluster", "work/")?;
-        let shards = run.recipe().shards.clone();
-        let tasks = run.outputs("documents", "documents/")?.into_iter().enumerate().map(|(number, table)| {
-            let (dropped, shards) = (dropped.clone(), shards.clone());
-            TaskPlan {
-                inputs: std::iter::once(table.clone()).chain(dropped.clone()).collect(),
-                settings: json!({"seed": shards.seed, "validation": shards.validation, "count": shards.count}),
-                work: Box::new(move |task| scatter(task, &table, &dropped, number as u32, &shards)),
+impl ScatterDocuments {
+    const PLACED: Product<ScatterDocuments, Buckets<Placed>> = Product::new("placed", "work/{stage}/{name}.placed");
+}
+
+impl Task for ScatterDocuments {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let excluded = self.excluded_ids(work)?;
+        // Other files share the bucket; all rows are sorted.
+        let mut dropped = Vec::new();
+        for row in work.lookup_rows(&self.dropped)? {
+            dropped.extend(Some(row?).filter(|row: &DroppedRow| row.file == self.file));
+        }
+        let mut dropped = dropped.into_iter().peekable();
+        let mut placed = work.create_buckets(ScatterDocuments::PLACED, self.count + 1)?;
+        let texts = work.table::<ShardedText, _>(&self.texts)?;
+        let documents = work.table::<ShardedDocument, _>(&self.documents)?;
+        for (row, (text, document)) in texts.zip(documents).enumerate() {
+            let (text, document) = (text?, document?);
+            if document.verdict.is_some() {
+                continue; // counted by the stage that dropped it
             }
-        });
-        Ok(tasks.collect())
-    }
-}
-
-fn scatter(
-    task: &mut Task<'_>,
-    table: &FileRecord,
-    dropped: &[FileRecord],
-    number: u32,
-    shards: &Shards,
-) -> anyhow::Result<()> {
-    let mut duplicates: BTreeMap<u64, Reason> = BTreeMap::new();
-    for path in paths(task.run(), dropped) {
-        for row in BucketReader::<DroppedRow>::open(&path, number)? {
-            let row = row?;
-            duplicates.insert(row.row, row.reason);
-        }
-    }
-    let name = format!("work/shards.scatter/{number:05}.buckets");
-    let mut writer = BucketWriter::create(&task.path(&name), shards.count + 1)?;
-    task.receive("documents", 0);
-    for (row, document) in TableReader::<Document>::open(&task.path(&table.path))?.enumerate() {
-        let document = document?;
-        if document.verdict.is_some() {
-            continue; // counted by the stage that dropped it
-        }
-        task.receive("documents", 1);
-        let duplicate = duplicates.get(&(row as u64)).copied();
-        task.counts.record(duplicate);
-        if duplicate.is_some() {
-            continue;
-        }
-        let place = order(&document.id, shards.seed);
-        let bucket = match split(&document.id, shards.seed, shards.validation) {
-            Split::Train => shard_of(place, shards.count),
-            Split::Val => shards.count,
-        };
-        let Document { id, text, url, domain, title, karma, subreddit, .. } = document;
-        writer
-            .push(bucket, &Placed { order: place, row: ShardRow { text, id, url, domain, title, karma, subreddit } })?;
-    }
-    let written = writer.finish()?;
-    task.wrote(&name, written);
-    Ok(())
-}
-
-pub(crate) struct Write;
-
-impl Stage for Write {
-    fn name(&self) -> &'static str {
-        "shards.write"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let inputs = run.outputs("shards.scatter", "work/")?;
-        let tasks = names(&run.recipe().shards).into_iter().enumerate().map(|(number, name)| {
-            let rows = inputs.clone();
-            TaskPlan {
-                inputs: inputs.clone(),
-                settings: json!({"shard": name}),
-                work: Box::new(move |task| write(task, &rows, number as u32, &format!("shards/{name}.jsonl.zst"))),
+            let duplicate = dropped.next_if(|next| next.row == row as u64);
+            let verdict = match duplicate {
+                Some(DroppedRow { exact: true, .. }) => Some(Reason::ExactDuplicate),
+                Some(_) => Some(Reason::NearDuplicate),
+                None => excluded.contains(&document.id).then_some(Reason::Excluded),
+            };
+            work.counts.record(verdict);
+            if verdict.is_some() {
+                continue;
             }
-        });
-        Ok(tasks.collect())
+            let place = order(&document.id, self.seed);
+            let bucket = match split(&document.id, self.seed, self.validation) {
+                Split::Train => shard_of(place, self.count),
+                Split::Val => self.count,
+            };
+            placed.push(bucket, &Placed { order: place, row: shard_row(text, document) })?;
+        }
+        placed.finish()
     }
 }
 
-fn write(task: &mut Task<'_>, rows: &[FileRecord], number: u32, name: &str) -> anyhow::Result<()> {
-    let mut sorter = Sorter::<Placed>::new(task.scratch()?, sort_memory(task.run()));
-    task.receive("shards.scatter", 0);
-    for path in paths(task.run(), rows) {
-        for row in BucketReader::open(&path, number)? {
-            sorter.push(row?)?;
-            task.receive("shards.scatter", 1);
+impl ScatterDocuments {
+    /// The ids of documents that someone asked to leave out: lists have a URL or an id per line.
+    fn excluded_ids(&self, work: &mut Work<'_>) -> anyhow::Result<BTreeSet<String>> {
+        let mut ids = BTreeSet::new();
+        for list in &self.exclude {
+            let source = work.source(list)?;
+            for line in texts::decompress(source.share()?)?.lines() {
+                let line = line.with_context(|| format!("cannot read {}", list.url))?;
+                let entry = line.trim();
+                if entry.is_empty() || entry.starts_with('#') {
+                    continue;
+                }
+                let is_id = entry.len() == 32 && entry.bytes().all(|byte| byte.is_ascii_hexdigit());
+                ids.insert(if is_id { entry.to_ascii_lowercase() } else { document_id(&key_of(entry)) });
+            }
+            work.finish_source(source)?;
         }
+        Ok(ids)
     }
-    let path = task.path(name);
-    let mut shard = TextShardWriter::new(AtomicFile::create(&path)?).at("write", &path)?;
-    let mut text_bytes = 0;
-    for placed in sorter.finish()? {
-        let Placed { row, .. } = placed?;
-        text_bytes += row.text.len();
-        shard.push(&row).at("write", &path)?;
-        task.counts.keep();
+}
+
+/// The duplicate key of a URL as people write it; what is no URL is its own.
+pub fn key_of(url: &str) -> String {
+    match url.strip_prefix("file:///") {
+        Some(path) => format!("file)/{path}"),
+        None => Canonical::parse(url).map_or_else(|_| url.to_owned(), |canonical| canonical.key),
     }
-    task.figure("text_bytes", text_bytes as f64);
-    let written = shard.finish().at("write", &path)?.commit()?;
-    task.wrote(name, written);
-    Ok(())
+}
+
+fn shard_row(text: ShardedText, document: ShardedDocument) -> ShardRow {
+    ShardRow {
+        text: text.text,
+        id: document.id,
+        url: document.url,
+        domain: document.domain,
+        title: text.title,
+        language: document.language,
+        captured: text.captured,
+        karma: document.karma,
+        subreddit: document.subreddit,
+        warc: text.warc,
+        offset: text.offset,
+    }
+}
+
+/// Writes one text shard.
+#[derive(Serialize, Deserialize)]
+struct WriteShard {
+    documents: Bucket<Placed>,
+    form: TextForm,
+}
+
+impl WriteShard {
+    const SHARD: Product<WriteShard, File> = Product::new("shard", "shards/{name}");
+}
+
+impl Task for WriteShard {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let documents = work.receive(&self.documents)?;
+        let name = format!("{}.{}", work.name(), self.form.extension());
+        let file = work.create_named(WriteShard::SHARD, &name)?;
+        let shown = file.shown(work);
+        let mut shard = self.form.sink(Box::new(file), shown)?;
+        let mut text_bytes = 0;
+        for placed in documents {
+            let Placed { row, .. } = placed?;
+            text_bytes += row.text.len();
+            shard.push(&row)?;
+            work.counts.keep();
+        }
+        work.metric("text_bytes", text_bytes as f64);
+        Ok(shard.finish()?)
+    }
 }

@@ -1,103 +1,150 @@
-//! `tokenizer.count` (a task a training shard) counts words; `tokenizer.make` (one task) trains on the
-//! counts, or takes the tokenizer that the recipe names.
+//! `tokenizer.count` (a task per training shard) counts pretokens; `tokenizer.make` (one task) trains on the counts, or
+//! takes the tokenizer that the recipe names.
 
-use anyhow::Context;
+use std::path::Path;
+
+use anyhow::{Context, bail};
 use bpe::train::{self, WordCounts};
-use bpe::{END_OF_TEXT, Tokenizer, formats, input};
-use store::buckets::{BucketReader, BucketWriter};
-use crate::manifest::FileRecord;
-use serde_json::json;
+use bpe::{END_OF_TEXT, Tokenizer, formats};
+use serde::{Deserialize, Serialize};
+use shard::TextForm;
 
-use crate::engine::{Run, Stage, TaskPlan};
-use crate::stages::paths;
+use super::only_task;
+use super::shards::{TextShards, is_train};
+use crate::engine::{Bucket, Buckets, External, File, Flow, Product, Task, Wire, Work};
+use crate::recipe::{Recipe, TrainTokenizer};
 
-pub(crate) struct Count;
-
-impl Stage for Count {
-    fn name(&self) -> &'static str {
-        "tokenizer.count"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let shards = run.outputs("shards.write", "shards/train-")?;
-        let tasks = shards.into_iter().map(|shard| TaskPlan {
-            inputs: vec![shard.clone()],
-            settings: json!({"unicode": bpe::UNICODE_VERSION}),
-            work: Box::new(move |task| {
-                let mut words = WordCounts::new();
-                for text in input::Documents::open(&task.path(&shard.path), &input::Options::default())? {
-                    words.add_text(&text?);
-                }
-                let name = format!("work/tokenizer.count/{:05}.words", task.number());
-                let mut writer = BucketWriter::<(Vec<u8>, u64)>::create(&task.path(&name), 1)?;
-                task.figure("distinct_words", words.len() as f64);
-                words.into_sorted().iter().try_for_each(|word| writer.push(0, word))?;
-                let written = writer.finish()?;
-                task.wrote(&name, written);
-                Ok(())
-            }),
+/// Adds the stages; returns the tokenizer's files.
+pub(super) fn add(flow: &mut Flow, recipe: &Recipe, shards: TextShards) -> Wire<File> {
+    let settings = recipe.tokenizer.clone();
+    let counts = settings.train.is_some().then(|| {
+        let count = flow.stage("tokenizer.count", move |plan| {
+            let shards_of_train = plan.files(shards.files)?.into_iter().filter(|(name, _)| is_train(name));
+            let unicode = bpe::UNICODE_VERSION.to_owned();
+            let task = |(name, shard)| (name, CountPretokens { shard, form: shards.form, unicode: unicode.clone() });
+            Ok(shards_of_train.map(task).collect())
         });
-        Ok(tasks.collect())
-    }
-}
-
-pub(crate) struct Make;
-
-impl Stage for Make {
-    fn name(&self) -> &'static str {
-        "tokenizer.make"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let recipe = run.recipe().tokenizer.clone();
-        let inputs = match &recipe.existing {
-            None => run.outputs("tokenizer.count", "work/")?,
-            Some(name) => formats::file_of(name)?.map(|file| run.external(&file)).transpose()?.into_iter().collect(),
-        };
-        let counts = inputs.clone();
-        let settings = json!({"tokenizer": recipe});
-        let work = Box::new(move |task: &mut crate::engine::Task<'_>| {
-            let tokenizer = match (&recipe.train, &recipe.existing) {
-                (Some(options), _) => {
-                    let words = words(task.run(), &counts)?;
-                    let specials = vec![END_OF_TEXT.to_owned()];
-                    train::train(
-                        &words,
-                        &train::Options {
-                            vocab_size: options.vocab_size,
-                            min_frequency: options.min_frequency,
-                            specials,
-                            ties: train::Ties::Gpt2Bytes,
-                        },
-                    )
-                }
-                (None, Some(name)) => formats::load(name)?,
-                (None, None) => anyhow::bail!("[tokenizer] has neither use nor train"),
-            };
-            task.figure("vocab_size", tokenizer.vocab_size() as f64);
-            for (name, content) in formats::files(&tokenizer) {
-                task.write(&format!("tokenizer/{name}"), content.as_bytes())?;
+        count.product(CountPretokens::COUNTS)
+    });
+    let make = flow.stage("tokenizer.make", move |plan| {
+        let task = match (&settings.train, &settings.existing, counts) {
+            (Some(options), _, Some(counts)) => {
+                let counts = plan.buckets(counts, 1)?.remove(0);
+                MakeTokenizer { train: Some(TrainedOn { counts, options: options.clone() }), existing: None, files: vec![] }
             }
-            Ok(())
-        });
-        Ok(vec![TaskPlan { inputs, settings, work }])
-    }
+            (_, Some(name), _) => {
+                let files = formats::file_of(name)?.map(|file| External::of(&file)).transpose()?;
+                MakeTokenizer { train: None, existing: Some(name.clone()), files: files.into_iter().collect() }
+            }
+            _ => bail!("[tokenizer] has neither use nor train"),
+        };
+        Ok(only_task(task))
+    });
+    make.product(MakeTokenizer::FILES)
 }
 
-fn words(run: &Run, counts: &[FileRecord]) -> anyhow::Result<Vec<(Vec<u8>, u64)>> {
-    let mut all = WordCounts::new();
-    for path in paths(run, counts) {
-        for word in BucketReader::<(Vec<u8>, u64)>::open(&path, 0)? {
-            let (word, count) = word?;
-            all.add(&word, count);
+/// What is read of a shard's row.
+#[derive(Serialize, Deserialize)]
+struct OnlyText {
+    text: String,
+}
+
+/// Counts the pretokens of one text shard.
+#[derive(Serialize, Deserialize)]
+struct CountPretokens {
+    shard: File,
+    form: TextForm,
+    /// The version of Unicode whose letters they are made by.
+    unicode: String,
+}
+
+impl CountPretokens {
+    const COUNTS: Product<CountPretokens, Buckets<(Vec<u8>, u64)>> = Product::new("counts", "work/{stage}/{name}.counts");
+}
+
+impl Task for CountPretokens {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let mut counts = WordCounts::new();
+        let blob = work.store().open(&self.shard.key)?;
+        for row in self.form.read::<OnlyText>(blob, work.store().shown(&self.shard.key))? {
+            counts.add_text(&row?.text);
         }
+        work.metric("distinct_pretokens", counts.len() as f64);
+        let mut output = work.create_buckets(CountPretokens::COUNTS, 1)?;
+        counts.into_sorted().iter().try_for_each(|pretoken| output.push(0, pretoken))?;
+        output.finish()
     }
-    Ok(all.into_sorted())
 }
 
-/// The run's tokenizer.
-pub(crate) fn load(run: &Run) -> anyhow::Result<Tokenizer> {
-    let folder = run.folder().join("tokenizer");
+/// What a tokenizer is trained on, and how.
+#[derive(Serialize, Deserialize)]
+struct TrainedOn {
+    counts: Bucket<(Vec<u8>, u64)>,
+    options: TrainTokenizer,
+}
+
+/// Trains a tokenizer, or takes one that is there.
+#[derive(Serialize, Deserialize)]
+struct MakeTokenizer {
+    train: Option<TrainedOn>,
+    existing: Option<String>,
+    /// The files of the one that is there.
+    files: Vec<External>,
+}
+
+impl MakeTokenizer {
+    const FILES: Product<MakeTokenizer, File> = Product::new("files", "tokenizer/{name}");
+}
+
+impl Task for MakeTokenizer {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let tokenizer = match (&self.train, &self.existing) {
+            (Some(TrainedOn { counts, options }), _) => {
+                let mut all = WordCounts::new();
+                for pretoken in work.receive_unsorted(counts)? {
+                    let (pretoken, count) = pretoken?;
+                    all.add(&pretoken, count);
+                }
+                let options = train::Options {
+                    vocab_size: options.vocab_size,
+                    min_frequency: options.min_frequency,
+                    specials: vec![END_OF_TEXT.to_owned()],
+                    ties: train::Ties::Gpt2Bytes,
+                };
+                train::train(&all.into_sorted(), &options)
+            }
+            (None, Some(name)) => formats::load(name)?,
+            (None, None) => bail!("[tokenizer] has neither use nor train"),
+        };
+        for file in &self.files {
+            let source = work.source(file)?;
+            work.finish_source(source)?;
+        }
+        work.metric("vocab_size", tokenizer.vocab_size() as f64);
+        for (name, content) in formats::files(&tokenizer) {
+            work.write(MakeTokenizer::FILES, name, content.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// The file of a tokenizer that holds all of it.
+const WHOLE: &str = "tokenizer.json";
+
+/// The run's tokenizer, as one of its files: what those who use it depend on.
+pub(super) fn whole(files: Vec<(String, File)>) -> anyhow::Result<File> {
+    let whole = files.into_iter().map(|(_, file)| file).find(|file| file.key.ends_with(WHOLE));
+    whole.context("tokenizer.make has written no tokenizer.json")
+}
+
+/// Loads the run's tokenizer.
+pub(super) fn load(work: &Work<'_>, file: &File) -> anyhow::Result<Tokenizer> {
+    let path = work.local_file(file)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
     formats::load(&folder.to_string_lossy())
         .with_context(|| format!("cannot load the tokenizer in {}", folder.display()))
 }

@@ -1,28 +1,27 @@
-//! `tokens.encode` (a task a text shard) and `tokens.join` (one task): ids in the forms trainers read.
+//! `tokens.encode` (a task per text shard) and `tokens.join` (a task per split): ids in the forms trainers read.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use bpe::tokens::{TokenFormat, llmc_header};
 use bpe::{Encoder, TokenId};
-use crate::manifest::FileRecord;
-use store::table::{Row, TableReader, TableWriter};
-use atomic_file::{AtomicFile, IoContext};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use shard::ShardRow;
+use shard::{Split, TextForm};
 
-use crate::engine::{Run, Stage, Task, TaskPlan};
-use crate::recipe::TokenForm;
-use crate::stages::{shards, tokenizer};
+use super::shards::{TextShards, is_train};
+use super::tokenizer;
+use crate::engine::{File, FileOutput, Flow, Product, Table, Task, Wire, Work};
+use crate::recipe::{Shards, TokenForm};
+
+/// Bytes of an id in every form.
+const ID_BYTES: u64 = 2;
 
 /// Where a document's tokens lie. Table `tokens/documents-*.parquet`, in the order of the text shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRow {
     /// The document.
     pub id: String,
-    /// Line in the text shard, from 1.
+    /// Row in the text shard, from 1.
     pub line: u64,
     /// First token in the shard's ids, end-of-text tokens counted.
     pub start: u64,
@@ -30,159 +29,206 @@ pub struct TokenRow {
     pub tokens: u64,
 }
 
-impl Row for TokenRow {}
+/// What later stages and people ask of the tokens.
+pub(super) struct Tokens {
+    pub(super) documents: Wire<Table<TokenRow>>,
+    pub(super) bins: Wire<File>,
+}
 
-pub(crate) struct Encode;
+/// Adds the stages.
+pub(super) fn add(flow: &mut Flow, settings: &Shards, shards: TextShards, files: Wire<File>) -> Tokens {
+    let forms = settings.tokens.clone();
+    let encode = flow.stage("tokens.encode", move |plan| {
+        let tokenizer = tokenizer::whole(plan.files(files)?)?;
+        let llmc = forms.contains(&TokenForm::Llmc);
+        let task = |(name, shard)| (name, EncodeShard { shard, form: shards.form, tokenizer: tokenizer.clone(), llmc });
+        Ok(plan.files(shards.files)?.into_iter().map(task).collect())
+    });
+    let (ids, documents) = (encode.product(EncodeShard::IDS), encode.product(EncodeShard::DOCUMENTS));
+    let nanogpt = settings.tokens.contains(&TokenForm::Nanogpt);
+    let join = flow.stage("tokens.join", move |plan| {
+        let (ids, documents) = (plan.files(ids)?, plan.tables(documents)?);
+        let shards: Vec<_> = ids.into_iter().zip(documents).map(|((name, ids), (_, table))| (name, ids, table)).collect();
+        let of_split = |split: Split| {
+            let of_split = shards.iter().filter(|(name, ..)| is_train(name) == (split == Split::Train));
+            let shards = of_split.map(|(_, ids, documents)| JoinedShard { ids: ids.clone(), documents: documents.clone() });
+            (split.as_str().to_owned(), JoinShards { shards: shards.collect(), nanogpt })
+        };
+        Ok([Split::Train, Split::Val].map(of_split).into())
+    });
+    Tokens { documents, bins: join.product(JoinShards::BIN) }
+}
 
-impl Stage for Encode {
-    fn name(&self) -> &'static str {
-        "tokens.encode"
-    }
+/// What is read of a shard's row.
+#[derive(Serialize, Deserialize)]
+struct IdAndText {
+    id: String,
+    text: String,
+}
 
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let tokenizer: Vec<FileRecord> = run
-            .outputs("tokenizer.make", "tokenizer/")?
-            .into_iter()
-            .filter(|f| f.path.ends_with("tokenizer.json"))
-            .collect();
-        let shards = run.outputs("shards.write", "shards/")?;
-        let llmc = run.recipe().shards.tokens.contains(&TokenForm::Llmc);
-        let tasks = shards.into_iter().zip(shards::names(&run.recipe().shards)).map(|(shard, name)| TaskPlan {
-            inputs: std::iter::once(shard.clone()).chain(tokenizer.clone()).collect(),
-            settings: json!({"shard": name, "llmc": llmc}),
-            work: Box::new(move |task| encode(task, &shard, &name, llmc)),
-        });
-        Ok(tasks.collect())
+/// Encodes one text shard.
+#[derive(Serialize, Deserialize)]
+struct EncodeShard {
+    shard: File,
+    form: TextForm,
+    tokenizer: File,
+    llmc: bool,
+}
+
+impl EncodeShard {
+    const DOCUMENTS: Product<EncodeShard, Table<TokenRow>> = Product::new("documents", "tokens/documents-{name}.parquet");
+    /// Ids in nanoGPT's form, on their way to one file.
+    const IDS: Product<EncodeShard, File> = Product::new("ids", "work/{stage}/{name}.u16");
+    const LLMC: Product<EncodeShard, File> = Product::new("llmc", "tokens/llmc/{name}.bin");
+}
+
+/// Where the ids of documents are pushed.
+trait TokenSink {
+    fn push(&mut self, ids: &[TokenId]) -> anyhow::Result<()>;
+    fn finish(self: Box<Self>, work: &Work<'_>) -> anyhow::Result<()>;
+}
+
+impl Task for EncodeShard {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let tokenizer = tokenizer::load(work, &self.tokenizer)?;
+        let end_of_text = tokenizer.end_of_text().context("the tokenizer has no <|endoftext|>")?;
+        let mut encoder = Encoder::new(&tokenizer);
+        let mut documents = work.create_table(EncodeShard::DOCUMENTS)?;
+        let mut sinks: Vec<Box<dyn TokenSink>> = vec![Box::new(NanogptSink::new(work, end_of_text)?)];
+        if self.llmc {
+            sinks.push(Box::new(LlmcSink::new(work, end_of_text)?));
+        }
+        let blob = work.store().open(&self.shard.key)?;
+        let (mut start, mut ids) = (0, Vec::new());
+        for (line, row) in self.form.read::<IdAndText>(blob, work.store().shown(&self.shard.key))?.enumerate() {
+            let IdAndText { id, text } = row?;
+            ids.clear();
+            encoder.encode_into(&text, &mut ids);
+            sinks.iter_mut().try_for_each(|sink| sink.push(&ids))?;
+            documents.push(TokenRow { id, line: line as u64 + 1, start, tokens: ids.len() as u64 })?;
+            start += ids.len() as u64 + 1;
+            work.counts.keep();
+        }
+        work.metric("tokens", start as f64);
+        documents.finish()?;
+        sinks.into_iter().try_for_each(|sink| sink.finish(work))
     }
 }
 
-fn encode(task: &mut Task<'_>, shard: &FileRecord, name: &str, llmc: bool) -> anyhow::Result<()> {
-    let tokenizer = tokenizer::load(task.run())?;
-    let end_of_text = tokenizer.end_of_text().context("the tokenizer has no <|endoftext|>")?;
-    let mut encoder = Encoder::new(&tokenizer);
-    let table_name = format!("tokens/documents-{name}.parquet");
-    let piece_name = format!("work/tokens.encode/{name}.u16");
-    let piece_path = task.path(&piece_name);
-    let mut table = TableWriter::create(&task.path(&table_name))?;
-    let mut piece = AtomicFile::create(&piece_path)?;
-    let (mut start, mut ids, mut bytes) = (0, Vec::new(), Vec::new());
-    task.receive("shards.write", 0);
-    for (line, row) in rows(task, shard)?.enumerate() {
-        let row = row?;
-        ids.clear();
-        bytes.clear();
-        encoder.encode_into(&row.text, &mut ids);
-        let written = TokenFormat::Nanogpt.append(&ids, end_of_text, &mut bytes)?;
-        piece.write_all(&bytes).at("write", &piece_path)?;
-        table.push(TokenRow { id: row.id, line: line as u64 + 1, start, tokens: ids.len() as u64 })?;
-        start += written;
-        task.receive("shards.write", 1);
-        task.counts.keep();
-    }
-    task.figure("tokens", start as f64);
-    let written = table.finish()?;
-    task.wrote(&table_name, written);
-    let written = piece.commit()?;
-    task.wrote(&piece_name, written);
-    if llmc {
-        write_llmc(task, name, &piece_name, start, end_of_text)?;
-    }
-    Ok(())
+/// Ids without a header, end-of-text behind each document.
+struct NanogptSink {
+    file: FileOutput,
+    end_of_text: TokenId,
+    bytes: Vec<u8>,
 }
 
-/// llm.c wants end-of-text before each document where nanoGPT has it behind: the same ids, one further.
-fn write_llmc(task: &mut Task<'_>, name: &str, piece: &str, tokens: u64, end_of_text: TokenId) -> anyhow::Result<()> {
-    let name = format!("tokens/llmc/{}.bin", name.replace('-', "_"));
-    let path = task.path(&name);
-    let mut file = AtomicFile::create(&path)?;
-    file.write_all(&llmc_header(tokens)).at("write", &path)?;
-    if tokens > 0 {
-        let mut first = Vec::new();
-        TokenFormat::Llmc.append(&[], end_of_text, &mut first)?;
-        file.write_all(&first).at("write", &path)?;
-        copy(task, piece, 2 * (tokens - 1), &mut file)?;
-    }
-    let written = file.commit()?;
-    task.wrote(&name, written);
-    Ok(())
-}
-
-/// Appends the first `len_bytes` of a file of the run.
-fn copy(task: &Task<'_>, from: &str, len_bytes: u64, to: &mut AtomicFile) -> anyhow::Result<()> {
-    let from = task.path(from);
-    let file = File::open(&from).at("open", &from)?;
-    std::io::copy(&mut file.take(len_bytes), to).at("copy", &from)?;
-    Ok(())
-}
-
-fn rows(task: &Task<'_>, shard: &FileRecord) -> anyhow::Result<impl Iterator<Item = anyhow::Result<ShardRow>> + use<>> {
-    let path = task.path(&shard.path);
-    let lines = std::io::BufRead::lines(bpe::input::open_plain(&path).at("open", &path)?);
-    Ok(lines.map(move |line| Ok(serde_json::from_str(&line.at("read", &path)?)?)))
-}
-
-pub(crate) struct Join;
-
-impl Stage for Join {
-    fn name(&self) -> &'static str {
-        "tokens.join"
-    }
-
-    fn plan(&self, run: &Run) -> anyhow::Result<Vec<TaskPlan>> {
-        let pieces = run.outputs("tokens.encode", "work/")?;
-        let tables = run.outputs("tokens.encode", "tokens/documents-")?;
-        let nanogpt = run.recipe().shards.tokens.contains(&TokenForm::Nanogpt);
-        let inputs = pieces.iter().chain(&tables).cloned().collect();
-        let work = Box::new(move |task: &mut Task<'_>| {
-            for split in ["train", "val"] {
-                let of_split = |files: &[FileRecord]| -> Vec<FileRecord> {
-                    files
-                        .iter()
-                        .filter(|file| {
-                            file.path.contains(&format!("/{split}-")) || file.path.contains(&format!("-{split}-"))
-                        })
-                        .cloned()
-                        .collect()
-                };
-                join(task, split, &of_split(&pieces), &of_split(&tables), nanogpt)?;
-            }
-            Ok(())
-        });
-        Ok(vec![TaskPlan { inputs, settings: json!({"nanogpt": nanogpt}), work }])
+impl NanogptSink {
+    fn new(work: &Work<'_>, end_of_text: TokenId) -> anyhow::Result<NanogptSink> {
+        Ok(NanogptSink { file: work.create_file(EncodeShard::IDS)?, end_of_text, bytes: Vec::new() })
     }
 }
 
-fn join(
-    task: &mut Task<'_>,
-    split: &str,
-    pieces: &[FileRecord],
-    tables: &[FileRecord],
+impl TokenSink for NanogptSink {
+    fn push(&mut self, ids: &[TokenId]) -> anyhow::Result<()> {
+        self.bytes.clear();
+        TokenFormat::Nanogpt.append(ids, self.end_of_text, &mut self.bytes)?;
+        Ok(self.file.write_all(&self.bytes)?)
+    }
+
+    fn finish(self: Box<Self>, _: &Work<'_>) -> anyhow::Result<()> {
+        self.file.finish()
+    }
+}
+
+/// Ids behind a header that has their number, end-of-text before each document. They wait in a file without a name
+/// until that number is known.
+struct LlmcSink {
+    waiting: std::io::BufWriter<std::fs::File>,
+    tokens: u64,
+    end_of_text: TokenId,
+    bytes: Vec<u8>,
+}
+
+impl LlmcSink {
+    fn new(work: &Work<'_>, end_of_text: TokenId) -> anyhow::Result<LlmcSink> {
+        let waiting = std::io::BufWriter::new(store::sort::unnamed_file(&work.scratch()?)?);
+        Ok(LlmcSink { waiting, tokens: 0, end_of_text, bytes: Vec::new() })
+    }
+}
+
+impl TokenSink for LlmcSink {
+    fn push(&mut self, ids: &[TokenId]) -> anyhow::Result<()> {
+        self.bytes.clear();
+        self.tokens += TokenFormat::Llmc.append(ids, self.end_of_text, &mut self.bytes)?;
+        Ok(self.waiting.write_all(&self.bytes)?)
+    }
+
+    fn finish(self: Box<Self>, work: &Work<'_>) -> anyhow::Result<()> {
+        let mut waiting = self.waiting.into_inner()?;
+        waiting.rewind()?;
+        // Its readers look for `train_00000.bin`.
+        let mut file = work.create_named(EncodeShard::LLMC, &work.name().replace('-', "_"))?;
+        file.write_all(&llmc_header(self.tokens))?;
+        std::io::copy(&mut waiting, &mut file)?;
+        file.finish()
+    }
+}
+
+/// The ids of one shard and the documents that they are of.
+#[derive(Clone, Serialize, Deserialize)]
+struct JoinedShard {
+    ids: File,
+    documents: Table<TokenRow>,
+}
+
+/// What is read of a document's tokens.
+#[derive(Serialize, Deserialize)]
+struct OnlyStart {
+    start: u64,
+}
+
+/// Joins the shards of a split.
+#[derive(Serialize, Deserialize)]
+struct JoinShards {
+    shards: Vec<JoinedShard>,
     nanogpt: bool,
-) -> anyhow::Result<()> {
-    if nanogpt {
-        let name = format!("tokens/{split}.bin");
-        let mut file = AtomicFile::create(&task.path(&name))?;
-        for piece in pieces {
-            copy(task, &piece.path, piece.len_bytes, &mut file)?;
+}
+
+impl JoinShards {
+    const BIN: Product<JoinShards, File> = Product::new("bin", "tokens/{name}.bin");
+    const OFFSETS: Product<JoinShards, File> = Product::new("offsets", "tokens/{name}.offsets");
+}
+
+impl Task for JoinShards {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        if self.nanogpt {
+            let mut bin = work.create_file(JoinShards::BIN)?;
+            for shard in &self.shards {
+                let copied = std::io::copy(&mut work.file(&shard.ids)?.take(u64::MAX), &mut bin)?;
+                ensure!(copied == shard.ids.len_bytes, "{} has changed; please report this", shard.ids.key);
+            }
+            bin.finish()?;
         }
-        let written = file.commit()?;
-        task.wrote(&name, written);
-    }
-    let name = format!("tokens/{split}.offsets");
-    let path = task.path(&name);
-    let mut offsets = AtomicFile::create(&path)?;
-    let mut before = 0u64;
-    for (piece, table) in pieces.iter().zip(tables) {
-        for row in TableReader::<TokenRow>::open(&task.path(&table.path))? {
-            offsets.write_all(&(before + row?.start).to_le_bytes()).at("write", &path)?;
-            task.receive("tokens.encode", 1);
-            task.counts.keep();
+        let mut offsets = work.create_file(JoinShards::OFFSETS)?;
+        let mut before = 0u64;
+        for shard in &self.shards {
+            for row in work.table::<OnlyStart, _>(&shard.documents)? {
+                offsets.write_all(&(before + row?.start).to_le_bytes())?;
+                work.counts.keep();
+            }
+            before += shard.ids.len_bytes / ID_BYTES;
         }
-        before += piece.len_bytes / 2;
+        offsets.write_all(&before.to_le_bytes())?;
+        let name = format!("{}_tokens", work.name());
+        work.metric(&name, before as f64);
+        offsets.finish()
     }
-    offsets.write_all(&before.to_le_bytes()).at("write", &path)?;
-    task.figure(&format!("{split}_tokens"), before as f64);
-    let written = offsets.commit()?;
-    task.wrote(&name, written);
-    Ok(())
+
+    fn min_output_bytes(&self) -> u64 {
+        if self.nanogpt { self.shards.iter().map(|shard| shard.ids.len_bytes).sum() } else { 0 }
+    }
 }

@@ -1,11 +1,17 @@
 //! What a data set is made of and how: every number that shapes it, in the order of the data's flow.
 
-use std::path::{Path, PathBuf};
+mod check;
+mod former;
 
-use anyhow::{Context, anyhow, ensure};
-use filter::LanguageRule;
-use links::Karma;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use filter::RuleSettings;
+use links::{KarmaOf, LinkRules, WithoutKarma};
+use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
+
+use crate::engine::resolve;
 
 /// A recipe, as `recipe.toml` in a run's folder keeps it with every default spelled out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,13 +20,18 @@ pub struct Recipe {
     /// Where links come from; without it, all pages are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<Links>,
-    /// Where pages come from.
-    pub pages: Pages,
-    /// Which texts are kept.
-    pub documents: Documents,
+    /// Where pages come from, in order: a later source is asked only for what the earlier ones left.
+    #[serde(deserialize_with = "one_or_many")]
+    pub pages: Vec<Pages>,
+    /// How text is taken out of pages.
+    #[serde(default)]
+    pub extract: Extract,
+    /// The rules for texts, in order.
+    #[serde(default)]
+    pub filter: Vec<RuleSettings>,
     /// What counts as a duplicate.
     pub dedup: Dedup,
-    /// How documents are shuffled and split.
+    /// How documents are shuffled, split and written.
     pub shards: Shards,
     /// The tokenizer.
     pub tokenizer: Tokenizer,
@@ -36,10 +47,15 @@ pub struct Recipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Links {
-    /// Dumps and link lists: paths or patterns, relative to the recipe's folder.
+    /// Dumps and link lists: paths, patterns, or `@` and a list of them, relative to the recipe's folder.
     pub dumps: Vec<String>,
-    /// The karma threshold.
-    pub karma: Karma,
+    /// The least karma that is kept.
+    pub min_karma: i64,
+    /// Of what.
+    pub karma_of: KarmaOf,
+    /// What becomes of links whose submissions have no score.
+    #[serde(default = "Links::default_without_karma")]
+    pub without_karma: Keep,
     /// What becomes of links marked over 18.
     pub over_18: Keep,
     /// First day that counts: `2005-06-23`, `2005-06` or `2005`.
@@ -53,11 +69,11 @@ pub struct Links {
     /// Endings of paths that are no pages.
     pub drop_extensions: Vec<String>,
     /// Longest URL.
-    #[serde(default = "Links::default_url_len_max_bytes")]
-    pub url_len_max_bytes: usize,
-    /// Longest line of a dump.
-    #[serde(default = "Links::default_record_len_max_bytes")]
-    pub record_len_max_bytes: usize,
+    #[serde(default = "Links::default_max_url_bytes")]
+    pub max_url_bytes: usize,
+    /// Longest record of a dump.
+    #[serde(default = "Links::default_max_record_bytes")]
+    pub max_record_bytes: usize,
 }
 
 /// Keep or drop.
@@ -70,29 +86,44 @@ pub enum Keep {
     Drop,
 }
 
-/// `[pages]`
+/// `[[pages]]`, or `[pages]` for a single source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pages {
     /// The kind of source.
     pub from: PageSource,
-    /// WARC files, or folders of HTML files: paths or patterns, relative to the recipe's folder.
-    #[serde(default)]
+    /// Its files: paths, patterns, or `@` and a list of them, relative to the recipe's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     /// Take only pages that a kept link asks for.
     #[serde(default = "yes")]
     pub only_links: bool,
+    /// Which of several captures of a page is taken.
+    #[serde(default)]
+    pub capture: CaptureChoice,
+    /// Share of pages that are taken, by hash of their key: 0.01 is every hundredth.
+    #[serde(default = "one")]
+    pub sample: f64,
     /// Largest page, decoded.
-    #[serde(default = "Pages::default_page_len_max_bytes")]
-    pub page_len_max_bytes: u64,
-    /// How politely pages are fetched.
+    #[serde(default = "Pages::default_max_page_bytes")]
+    pub max_page_bytes: u64,
+    /// The field of the text (`texts`).
+    #[serde(default = "Pages::default_text_field", skip_serializing_if = "Pages::is_default_text_field")]
+    pub text_field: String,
+    /// The field of the URL (`texts`).
+    #[serde(default = "Pages::default_url_field", skip_serializing_if = "Pages::is_default_url_field")]
+    pub url_field: String,
+    /// How politely pages are fetched (`fetch`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetch: Option<fetch::Settings>,
+    /// Where Common Crawl's index and archives lie (`common-crawl`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_crawl: Option<common_crawl::Settings>,
 }
 
 /// Where pages come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum PageSource {
     /// The web, politely.
     Fetch,
@@ -100,32 +131,31 @@ pub enum PageSource {
     Warc,
     /// Folders of HTML files; `urls.tsv` in a folder gives them URLs.
     Html,
+    /// JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages.
+    Texts,
+    /// Captures that Common Crawl's index has of the links.
+    CommonCrawl,
 }
 
-/// `[documents]`
+/// `[extract]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Documents {
-    /// The language that is kept; without it, all are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<LanguageRule>,
-    /// Drop copies of Wikipedia.
-    pub drop_wikipedia: bool,
-    /// Fewest words.
-    pub words_at_least: u64,
-    /// Most words.
-    pub words_at_most: u64,
+#[serde(deny_unknown_fields, default)]
+pub struct Extract {
     /// Readers' comments below an article.
     pub comments: Keep,
     /// The heading that repeats the page's title.
-    #[serde(default = "keep")]
     pub title: Keep,
     /// Most nodes of a page.
-    #[serde(default = "Documents::default_nodes_max")]
-    pub nodes_max: usize,
+    pub max_nodes: usize,
     /// Deepest nesting of a page.
-    #[serde(default = "Documents::default_depth_max")]
-    pub depth_max: u32,
+    pub max_depth: u32,
+}
+
+impl Default for Extract {
+    fn default() -> Extract {
+        let extract::Options { nodes_max, depth_max, .. } = extract::Options::default();
+        Extract { comments: Keep::Drop, title: Keep::Keep, max_nodes: nodes_max, max_depth: depth_max }
+    }
 }
 
 /// `[dedup]`
@@ -150,7 +180,7 @@ pub struct Near {
     /// Rows of a band.
     pub rows: usize,
     /// Similarity from which documents are near-duplicates.
-    pub jaccard_at_least: f32,
+    pub min_jaccard: f32,
 }
 
 /// `[shards]`
@@ -163,17 +193,23 @@ pub struct Shards {
     pub validation: f64,
     /// Number of training shards.
     pub count: u32,
+    /// Form of the text shards.
+    #[serde(default)]
+    pub text: shard::TextForm,
     /// Forms of token files.
     pub tokens: Vec<TokenForm>,
+    /// Lists of URLs and ids to leave out: paths, patterns, or `@` and a list of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
 }
 
 /// A form of token file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenForm {
     /// `train.bin` and `val.bin`.
     Nanogpt,
-    /// A file a shard, with a header.
+    /// A file per shard, with a header.
     Llmc,
 }
 
@@ -233,58 +269,89 @@ impl Default for Limits {
     }
 }
 
-fn keep() -> Keep {
-    Keep::Keep
-}
-
 fn yes() -> bool {
     true
 }
 
+fn one() -> f64 {
+    1.0
+}
+
+/// `[pages]` is one source, `[[pages]]` several.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Pages>, D::Error> {
+    struct Visitor;
+
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = Vec<Pages>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a section [pages], or several [[pages]]")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Vec<Pages>, A::Error> {
+            Pages::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(|pages| vec![pages])
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, seq: A) -> Result<Vec<Pages>, A::Error> {
+            Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(seq))
+        }
+    }
+
+    deserializer.deserialize_any(Visitor)
+}
+
 impl Links {
-    fn default_url_len_max_bytes() -> usize {
+    fn default_without_karma() -> Keep {
+        Keep::Drop
+    }
+    fn default_max_url_bytes() -> usize {
         2048
     }
-    fn default_record_len_max_bytes() -> usize {
+    fn default_max_record_bytes() -> usize {
         16 << 20
     }
 
     /// The rules of this section as the links crate has them.
-    pub fn policy(&self) -> anyhow::Result<links::Policy> {
+    ///
+    /// # Errors
+    /// When a date is none.
+    pub fn rules(&self) -> anyhow::Result<LinkRules> {
         let period = |text: &Option<String>| {
             let read = |text: &String| {
-                links::Policy::period(text).ok_or_else(|| anyhow!("{text:?} is no date of the form 2017-12-31"))
+                LinkRules::period(text).ok_or_else(|| anyhow!("{text:?} is no date of the form 2017-12-31"))
             };
             text.as_ref().map(read).transpose()
         };
-        Ok(links::Policy {
-            karma: self.karma.clone(),
+        let extension = |e: &String| e.trim_start_matches('.').to_ascii_lowercase();
+        Ok(LinkRules {
+            min_karma: self.min_karma,
+            karma_of: self.karma_of,
+            without_karma: if self.without_karma == Keep::Keep { WithoutKarma::Keep } else { WithoutKarma::Drop },
             drop_over_18: self.over_18 == Keep::Drop,
             from: period(&self.from)?.map(|from| from.start),
             before: period(&self.until)?.map(|until| until.end),
             drop_domains: self.drop_domains.iter().map(|d| d.to_ascii_lowercase()).collect(),
-            drop_extensions: self
-                .drop_extensions
-                .iter()
-                .map(|e| e.trim_start_matches('.').to_ascii_lowercase())
-                .collect(),
-            url_len_max_bytes: self.url_len_max_bytes,
+            drop_extensions: self.drop_extensions.iter().map(extension).collect(),
+            max_url_bytes: self.max_url_bytes,
         })
     }
 }
 
 impl Pages {
-    fn default_page_len_max_bytes() -> u64 {
+    fn default_max_page_bytes() -> u64 {
         20 << 20
     }
-}
-
-impl Documents {
-    fn default_nodes_max() -> usize {
-        extract::Options::default().nodes_max
+    fn default_text_field() -> String {
+        "text".to_owned()
     }
-    fn default_depth_max() -> u32 {
-        extract::Options::default().depth_max
+    fn default_url_field() -> String {
+        "url".to_owned()
+    }
+    fn is_default_text_field(field: &str) -> bool {
+        field == "text"
+    }
+    fn is_default_url_field(field: &str) -> bool {
+        field == "url"
     }
 }
 
@@ -294,21 +361,27 @@ impl Recipe {
     /// Relative paths and patterns are taken from the recipe's folder and become absolute.
     ///
     /// # Errors
-    /// A sentence that names the key, the line, and for an unknown key the nearest known one.
+    /// A sentence that names the key, the line, and for an unknown key the nearest known one or its new name.
     pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Recipe> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
         let mut recipe =
             Recipe::parse(&text, overrides).with_context(|| format!("in the recipe {}", path.display()))?;
-        // Absolute, so that `status` and `report` find the inputs from any folder.
+        // Absolute, so that a run can be gone on with from any folder.
         let folder = std::path::absolute(path)?.parent().unwrap_or(Path::new("/")).to_path_buf();
-        let resolve = |path: &mut String| *path = folder.join(&*path).to_string_lossy().into_owned();
-        recipe.pages.paths.iter_mut().for_each(resolve);
-        if let Some(links) = &mut recipe.links {
-            links.dumps.iter_mut().for_each(resolve);
+        let absolute = |path: &mut String| *path = resolve(&folder, path);
+        for source in &mut recipe.pages {
+            source.paths.iter_mut().for_each(absolute);
+            if let Some(settings) = &mut source.common_crawl {
+                settings.make_absolute(&folder);
+            }
         }
+        if let Some(links) = &mut recipe.links {
+            links.dumps.iter_mut().for_each(absolute);
+        }
+        recipe.shards.exclude.iter_mut().for_each(absolute);
         if let Some(existing) = recipe.tokenizer.existing.as_mut().filter(|name| *name != "gpt2") {
-            resolve(existing);
+            absolute(existing);
         }
         Ok(recipe)
     }
@@ -319,87 +392,23 @@ impl Recipe {
     /// As [`Recipe::load`].
     pub fn parse(text: &str, overrides: &[String]) -> anyhow::Result<Recipe> {
         // The text itself first, so that faults have the line they stand on.
-        let table: toml::Table = text.parse()?;
-        let recipe = if overrides.is_empty() {
+        let mut table: toml::Table = text.parse()?;
+        for setting in overrides {
+            apply(&mut table, setting).with_context(|| format!("in --set {setting}"))?;
+        }
+        former::refuse(&table)?;
+        let recipe: Recipe = if overrides.is_empty() {
             toml::from_str(text).map_err(|error| explain(&error))?
         } else {
-            let mut table = table;
-            for setting in overrides {
-                apply(&mut table, setting).with_context(|| format!("in --set {setting}"))?;
-            }
             Recipe::deserialize(table).map_err(|error| explain(&error))?
         };
         recipe.check()?;
         Ok(recipe)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
-        if let Some(links) = &self.links {
-            links.policy().context("in [links]")?;
-        }
-        ensure!(
-            self.links.is_some() || !self.pages.only_links,
-            "[pages] only_links needs [links]; say only_links = false"
-        );
-        match self.pages.from {
-            PageSource::Fetch => {
-                ensure!(self.links.is_some(), "[pages] from = \"fetch\" needs [links]");
-                ensure!(self.pages.fetch.is_some(), "[pages] from = \"fetch\" needs [pages.fetch] with a contact");
-            }
-            _ => ensure!(!self.pages.paths.is_empty(), "[pages] paths is empty"),
-        }
-        if let Some(language) = &self.documents.language {
-            ensure!(
-                filter::is_known_language(&language.keep),
-                "[documents] language: {:?} is not known",
-                language.keep
-            );
-        }
-        if let Some(near) = &self.dedup.near {
-            let sizes = [near.shingle_words, near.bands, near.rows];
-            ensure!(!sizes.contains(&0), "[dedup] near: shingle_words, bands and rows are at least 1");
-            ensure!(
-                (0.0..=1.0).contains(&near.jaccard_at_least),
-                "[dedup] near: jaccard_at_least lies between 0 and 1"
-            );
-        }
-        ensure!((0.0..1.0).contains(&self.shards.validation), "[shards] validation lies between 0 and 1");
-        ensure!(self.shards.count > 0 && self.limits.buckets > 0, "[shards] count and [limits] buckets are at least 1");
-        let tokenizers = [self.tokenizer.existing.is_some(), self.tokenizer.train.is_some()];
-        ensure!(tokenizers[0] != tokenizers[1], "[tokenizer] has either use or train");
-        if let Some(train) = &self.tokenizer.train {
-            ensure!(
-                (257..=65_536).contains(&train.vocab_size),
-                "[tokenizer] train: vocab_size lies between 257 and 65536"
-            );
-        }
-        if self.model.is_some() {
-            ensure!(
-                self.shards.tokens.contains(&TokenForm::Nanogpt),
-                "[model] is trained on the nanogpt tokens; add them to [shards] tokens"
-            );
-        }
-        Ok(())
-    }
-
     /// The recipe with every default spelled out.
     pub fn to_toml(&self) -> anyhow::Result<String> {
-        Ok(toml::to_string_pretty(self)?)
-    }
-
-    /// The files that a list of paths and patterns names, sorted. A pattern that names none is an error.
-    pub fn expand(paths: &[String]) -> anyhow::Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
-        for pattern in paths {
-            let before = files.len();
-            for file in glob::glob(pattern).with_context(|| format!("{pattern} is no pattern"))? {
-                files.push(file?);
-            }
-            ensure!(files.len() > before, "there is no file {pattern}");
-        }
-        files.sort();
-        files.dedup();
-        Ok(files)
+        Ok(format!("# The recipe of this run with every default spelled out.\n{}", toml::to_string_pretty(self)?))
     }
 }
 
@@ -420,28 +429,58 @@ fn explain(error: &toml::de::Error) -> anyhow::Error {
     }
 }
 
-/// Applies `a.b.c=value`; the value is TOML, or a string where it is none.
+/// Applies `a.b.c=value`; the value is TOML, or a string where it is none. A number in the path counts the sources of
+/// `[[pages]]` or the rules of `[[filter]]` from 1; without one, a single source is meant. Rules may also be named.
 fn apply(table: &mut toml::Table, setting: &str) -> anyhow::Result<()> {
     let (key, value) = setting.split_once('=').context("not of the form KEY=VALUE")?;
     let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
-    let mut at = table;
-    let mut path = key.trim().split('.').peekable();
-    while let Some(part) = path.next() {
-        if path.peek().is_none() {
-            at.insert(part.to_owned(), parsed.unwrap_or_else(|| value.trim().into()));
-            return Ok(());
-        }
-        let section = at.entry(part).or_insert_with(|| toml::Table::new().into());
-        at = section.as_table_mut().with_context(|| format!("{part} is not a section"))?;
+    let value = parsed.unwrap_or_else(|| value.trim().into());
+    let path: Vec<&str> = key.trim().split('.').collect();
+    set(table, &path, value)
+}
+
+fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) -> anyhow::Result<()> {
+    let (part, rest) = path.split_first().context("a key has a name")?;
+    if rest.is_empty() {
+        table.insert((*part).to_owned(), value);
+        return Ok(());
     }
-    Ok(())
+    match table.entry(*part).or_insert_with(|| toml::Table::new().into()) {
+        toml::Value::Table(inner) => set(inner, rest, value),
+        toml::Value::Array(entries) => {
+            let (entry, rest) = entry_of(part, entries, rest)?;
+            set(entry, rest, value)
+        }
+        _ => anyhow::bail!("{part} is not a section"),
+    }
+}
+
+/// The entry of a list of sections that a path means, and what is left of the path.
+fn entry_of<'t, 'p>(
+    list: &str,
+    entries: &'t mut [toml::Value],
+    path: &'p [&'p str],
+) -> anyhow::Result<(&'t mut toml::Table, &'p [&'p str])> {
+    let of_rule = |entry: &toml::Value| entry.get("rule").and_then(toml::Value::as_str) == Some(path[0]);
+    let at = match path[0].parse::<usize>() {
+        Ok(number) => Some((number.wrapping_sub(1), &path[1..])),
+        Err(_) => match entries.iter().position(of_rule) {
+            Some(at) => Some((at, &path[1..])),
+            None if entries.len() == 1 => Some((0, path)),
+            None => None,
+        },
+    };
+    let several = || format!("[[{list}]] has {} entries; say {list}.1.… for the first", entries.len());
+    let (at, rest) = at.filter(|(at, rest)| *at < entries.len() && !rest.is_empty()).with_context(several)?;
+    let entry = entries[at].as_table_mut().with_context(|| format!("{list} is not a list of sections"))?;
+    Ok((entry, rest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const QUICKSTART: &str = include_str!("../../../pipelines/quickstart.toml");
+    const QUICKSTART: &str = include_str!("../../../../pipelines/quickstart.toml");
 
     fn fault(text: &str, overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
@@ -455,6 +494,20 @@ mod tests {
     }
 
     #[test]
+    fn one_source_or_several() {
+        let several = QUICKSTART.replace("[pages]", "[[pages]]").replace(
+            "[extract]",
+            "[[pages]]\nfrom = \"html\"\npaths = [\"more\"]\n[extract]",
+        );
+        let recipe = Recipe::parse(&several, &[]).unwrap();
+        assert_eq!(recipe.pages.iter().map(|p| p.from).collect::<Vec<_>>(), [PageSource::Warc, PageSource::Html]);
+        assert_eq!(Recipe::parse(QUICKSTART, &[]).unwrap().pages[..], recipe.pages[..1]);
+        assert_eq!(Recipe::parse(&several, &["pages.2.sample=0.5".into()]).unwrap().pages[1].sample, 0.5);
+        assert!(fault(&several, &["pages.sample=0.5"]).contains("pages.1"));
+        assert!(fault(&several, &["pages.3.sample=0.5"]).contains("2 entries"));
+    }
+
+    #[test]
     fn an_unknown_key_gets_the_nearest_known() {
         let text = QUICKSTART.replace("drop_domains", "drop_domain");
         let message = fault(&text, &[]);
@@ -464,22 +517,26 @@ mod tests {
         );
         assert!(message.contains("line"), "{message}");
         assert!(fault(QUICKSTART, &["shards.seeds=1"]).contains("did you mean `seed`?"));
+        assert!(fault(QUICKSTART, &["filter.length.min_word=1"]).contains("did you mean `min_words`?"));
     }
 
     #[test]
     fn settings_override() {
-        let overrides = ["shards.seed=9".to_owned(), "links.until=\"2016\"".to_owned(), "pages.from=html".to_owned()];
-        let recipe = Recipe::parse(QUICKSTART, &overrides).unwrap();
-        assert_eq!((recipe.shards.seed, recipe.pages.from), (9, PageSource::Html));
+        let overrides = ["shards.seed=9", "links.until=\"2016\"", "pages.from=html", "filter.length.min_words=7"];
+        let recipe = Recipe::parse(QUICKSTART, &overrides.map(str::to_owned)).unwrap();
+        assert_eq!((recipe.shards.seed, recipe.pages[0].from), (9, PageSource::Html));
+        assert!(recipe.to_toml().unwrap().contains("min_words = 7"));
         assert!(fault(QUICKSTART, &["links.until=true"]).contains("until"));
     }
 
     #[test]
     fn values_that_make_no_sense() {
         assert!(fault(QUICKSTART, &["shards.validation=2"]).contains("between 0 and 1"));
+        assert!(fault(QUICKSTART, &["pages.sample=0"]).contains("above 0"));
         assert!(fault(QUICKSTART, &["tokenizer.use=gpt2"]).contains("either use or train"));
         assert!(fault(QUICKSTART, &["links.until=\"soon\""]).contains("no date"));
         assert!(fault(QUICKSTART, &["links.until=\"2017-01-45\""]).contains("no date"));
-        assert!(fault(QUICKSTART, &["documents.language.keep=\"xx\""]).contains("not known"));
+        assert!(fault(QUICKSTART, &["filter.language.keep=\"xx\""]).contains("not known"));
+        assert!(fault(QUICKSTART, &["model.heads=3"]).contains("heads"));
     }
 }

@@ -1,0 +1,26 @@
+//! The runner of tasks. It knows no stage by name, no row and no recipe.
+//!
+//! A [`Flow`] is a list of stages that hand typed products to each other ([`Product`], [`Table`], [`Buckets`], [`File`]).
+//! A stage's tasks are data ([`Task`]); each is done when there is a manifest of just that task. A stage whose tasks
+//! are all done is sealed: one file has what they wrote and counted, and later stages plan from it. A [`Run`] is a flow
+//! in a store; it does what is missing.
+//!
+//! Everything between tasks is files, so tasks may run in any order, at any place, and twice.
+
+mod build;
+mod flow;
+mod plan;
+mod report;
+mod run;
+mod status;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use build::{Interrupted, Missing, OtherSettings, Selection, StagePreview, UnknownStage};
+pub use flow::{Bucket, BucketOfTask, Buckets, File, Flow, PlannedTask, Product, StageRef, Table, Task, Wire};
+pub use plan::{External, Plan, Planner, expand, resolve, stable_runs};
+pub use report::{Digests, Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, TaskReport, Tally, Unreadable};
+pub use run::{Options, Run, Stop};
+pub use status::{StageState, StageStatus, Summary, Totals};
+pub use work::{BucketOutput, FileOutput, Received, Source, TableOutput, Work};

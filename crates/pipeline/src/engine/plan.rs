@@ -1,0 +1,266 @@
+//! Plans: which tasks a stage has, made out of the seals of the stages that it reads.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use atomic_file::IoContext;
+use serde::{Deserialize, Serialize};
+use store::{BlobReader, LocalBlob};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use super::flow::{Bucket, BucketOfTask, Buckets, File, PlannedTask, StageRef, Table, Wire};
+use super::report::{Digests, Output, TaskReport};
+use super::run::Run;
+
+/// Lists that name further lists are followed no deeper.
+const MAX_LIST_DEPTH: u32 = 4;
+
+/// The head of a plan; its entries are the [`PlannedTask`]s.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The stage.
+    pub stage: String,
+    /// What the tasks are known by, together.
+    pub digest: String,
+    /// What the recipe is known by for which the plan was made.
+    pub recipe: String,
+    /// The stages that were read, and the checksums of their seals.
+    pub upstream: BTreeMap<String, String>,
+}
+
+/// What the tasks of a stage are known by, together.
+pub(crate) fn digest_of(tasks: &[PlannedTask], revision: u32) -> String {
+    let mut hasher = Xxh3::new();
+    for task in tasks {
+        hasher.update(task.name.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(task.digest(revision).as_bytes());
+    }
+    format!("{:032x}", hasher.digest128())
+}
+
+/// What a stage may ask when it plans its tasks.
+pub struct Planner<'a> {
+    run: &'a Run,
+    upstream: RefCell<BTreeSet<usize>>,
+}
+
+impl<'a> Planner<'a> {
+    pub(crate) fn new(run: &'a Run) -> Planner<'a> {
+        Planner { run, upstream: RefCell::default() }
+    }
+
+    /// The stages that were asked for products.
+    pub(crate) fn upstream(self) -> BTreeSet<usize> {
+        self.upstream.into_inner()
+    }
+
+    /// The tables that a stage wrote, with the names of their tasks.
+    pub fn tables<R>(&self, wire: Wire<Table<R>>) -> anyhow::Result<Vec<(String, Table<R>)>> {
+        self.upstream.borrow_mut().insert(wire.stage);
+        self.run.tables(wire)
+    }
+
+    /// The files that a stage wrote, with the names of their tasks.
+    pub fn files(&self, wire: Wire<File>) -> anyhow::Result<Vec<(String, File)>> {
+        let outputs = self.outputs(wire.stage, wire.product)?.into_iter();
+        let file = |output: Output| File { key: output.key, len_bytes: output.len_bytes, checksum: output.checksum };
+        Ok(outputs.map(|(task, output)| (task, file(output))).collect())
+    }
+
+    /// The buckets `0..count` of a stage, each over all its tasks.
+    pub fn buckets<R>(&self, wire: Wire<Buckets<R>>, count: u32) -> anyhow::Result<Vec<Bucket<R>>> {
+        self.upstream.borrow_mut().insert(wire.stage);
+        let seal = self.run.seal_of(wire.stage)?;
+        let digests = seal.header().digests.get(wire.product).map_or(&[][..], |Digests(digests)| digests);
+        ensure!(digests.len() <= count as usize, "{} has {} buckets, not {count}", wire.product, digests.len());
+        let from = self.from(wire.stage, wire.product);
+        let bucket = |bucket: u32| Bucket {
+            from: from.clone(),
+            bucket,
+            digest: format!("{:016x}", digests.get(bucket as usize).copied().unwrap_or(0)),
+            row: std::marker::PhantomData,
+        };
+        Ok((0..count).map(bucket).collect())
+    }
+
+    /// The buckets of each task of a stage, with the tasks' names.
+    pub fn buckets_of_tasks<R>(&self, wire: Wire<Buckets<R>>) -> anyhow::Result<Vec<(String, Vec<BucketOfTask<R>>)>> {
+        let from = self.from(wire.stage, wire.product);
+        let outputs = self.outputs(wire.stage, wire.product)?.into_iter();
+        let buckets = |output: Output| {
+            let Digests(digests) = output.digests.unwrap_or(Digests(Vec::new()));
+            let bucket = |(bucket, digest): (usize, u64)| BucketOfTask {
+                from: from.clone(),
+                key: output.key.clone(),
+                bucket: bucket as u32,
+                digest: format!("{digest:016x}"),
+                row: std::marker::PhantomData,
+            };
+            digests.into_iter().enumerate().map(bucket).collect()
+        };
+        Ok(outputs.map(|(task, output)| (task, buckets(output))).collect())
+    }
+
+    /// The tasks of a stage with what they did.
+    pub fn reports<T>(&self, stage: StageRef<T>) -> anyhow::Result<Vec<TaskReport>> {
+        let wire = stage.product(super::flow::Product::<T, File>::new("", ""));
+        self.upstream.borrow_mut().insert(wire.stage);
+        Ok(self.run.seal_of(wire.stage)?.entries()?.collect::<store::Result<_>>()?)
+    }
+
+    fn outputs(&self, stage: usize, product: &str) -> anyhow::Result<Vec<(String, Output)>> {
+        self.upstream.borrow_mut().insert(stage);
+        self.run.outputs(stage, product)
+    }
+
+    fn from(&self, stage: usize, product: &str) -> String {
+        format!("{}/{product}", self.run.flow().stages()[stage].name)
+    }
+}
+
+/// An input from outside of the run, known by where it lies, its length and its time, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct External {
+    /// Path or URL.
+    pub url: String,
+    /// Length in bytes.
+    pub len_bytes: u64,
+    /// When it was last changed: nanoseconds since 1970, or an ETag.
+    pub version: String,
+}
+
+impl External {
+    /// Looks at a local file.
+    pub fn of(path: &Path) -> anyhow::Result<External> {
+        let metadata = std::fs::metadata(path).at("look at", path)?;
+        let since = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let version = since.map_or(0, |since| since.as_nanos()).to_string();
+        Ok(External { url: path.to_string_lossy().into_owned(), len_bytes: metadata.len(), version })
+    }
+
+    /// Its last part, as records name it.
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or(&self.url)
+    }
+
+    /// Opens it for reading.
+    pub fn open(&self) -> store::Result<BlobReader> {
+        Ok(BlobReader::new(Box::new(LocalBlob::open(Path::new(&self.url))?)))
+    }
+}
+
+/// The files that a list of paths names, sorted: paths, patterns (`*`, `?`, `[…]`, `**`), and with an `@` before it a
+/// file with one such entry per line, relative to that file's folder.
+///
+/// # Errors
+/// When an entry names no file.
+pub fn expand(entries: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    expand_into(entries, MAX_LIST_DEPTH, &mut files)?;
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+fn expand_into(entries: &[String], depth: u32, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in entries {
+        let before = files.len();
+        if let Some(list) = entry.strip_prefix('@') {
+            ensure!(depth > 0, "{entry} is a list in a list in a list");
+            let folder = Path::new(list).parent().unwrap_or(Path::new("."));
+            let text = read_list(Path::new(list))?;
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let inner: Vec<String> = lines.map(|line| resolve(folder, line)).collect();
+            expand_into(&inner, depth - 1, files).with_context(|| format!("in the list {list}"))?;
+        } else if Path::new(entry).exists() {
+            files.push(PathBuf::from(entry)); // a name may hold the signs of patterns
+        } else {
+            for file in glob::glob(entry).with_context(|| format!("{entry} is no pattern"))? {
+                files.push(file?);
+            }
+        }
+        ensure!(files.len() > before, "there is no file {entry}");
+    }
+    Ok(())
+}
+
+fn read_list(path: &Path) -> anyhow::Result<String> {
+    let file = std::fs::File::open(path).at("open", path)?;
+    let mut text = String::new();
+    let mut plain = texts::decompress(file).at("read", path)?;
+    std::io::Read::read_to_string(&mut plain, &mut text).at("read", path)?;
+    Ok(text)
+}
+
+/// An entry of a list of paths, made absolute by the folder that it is relative to.
+pub fn resolve(folder: &Path, entry: &str) -> String {
+    match entry.strip_prefix('@') {
+        Some(list) => format!("@{}", folder.join(list).display()),
+        None => folder.join(entry).display().to_string(),
+    }
+}
+
+/// Cuts items, in their order, into runs that stay the same when others are added or removed: a run begins at an item
+/// that its name picks, or where the bytes would be more than `max_bytes`.
+pub fn stable_runs<T>(
+    items: Vec<T>,
+    mean_items: u64,
+    max_bytes: u64,
+    name_and_bytes: impl Fn(&T) -> (&str, u64),
+) -> Vec<Vec<T>> {
+    let mut runs: Vec<Vec<T>> = Vec::new();
+    let mut run_bytes = 0u64;
+    for item in items {
+        let (name, bytes) = name_and_bytes(&item);
+        let begins = xxh3_64(name.as_bytes()) % mean_items == 0;
+        if runs.is_empty() || begins || run_bytes.saturating_add(bytes) > max_bytes {
+            runs.push(Vec::new());
+            run_bytes = 0;
+        }
+        run_bytes += bytes;
+        runs.last_mut().expect("one was pushed").push(item);
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_stable() {
+        let items: Vec<String> = (0..1000).map(|n| format!("crawl/{n:05}.warc.gz")).collect();
+        let cut = |items: &[String]| stable_runs(items.to_vec(), 16, 1 << 20, |name| (name, 1000));
+        let whole = cut(&items);
+        assert!((30..120).contains(&whole.len()), "{}", whole.len());
+        let without: Vec<String> = items.iter().filter(|name| !name.contains("00500")).cloned().collect();
+        let changed = cut(&without).iter().filter(|run| !whole.contains(run)).count();
+        assert!(changed <= 2, "{changed} runs changed");
+        // Large items are alone.
+        assert!(stable_runs(items, 16, 100, |name| (name, 1000)).iter().all(|run| run.len() == 1));
+    }
+
+    #[test]
+    fn lists_and_patterns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["a.warc", "b.warc", "c [1].warc"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        std::fs::write(path("list"), "# two\na.warc\n\n*[1].warc\n").unwrap();
+        let names = |entries: &[String]| {
+            let files = expand(entries).unwrap().into_iter();
+            files.map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[path("*.warc")]), ["a.warc", "b.warc", "c [1].warc"]);
+        assert_eq!(names(&[path("c [1].warc")]), ["c [1].warc"]);
+        std::fs::write(path("list"), "# two\na.warc\nb.*\n").unwrap();
+        assert_eq!(names(&[format!("@{}", path("list")), path("a.warc")]), ["a.warc", "b.warc"]);
+        assert!(expand(&[path("d*")]).unwrap_err().to_string().contains("there is no file"));
+        std::fs::write(path("list"), "@list\n").unwrap();
+        assert!(format!("{:#}", expand(&[format!("@{}", path("list"))]).unwrap_err()).contains("list in a list"));
+    }
+}

@@ -1,0 +1,244 @@
+//! A flow in a store: where plans, manifests and seals lie, and how they are read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use store::catalogue::Catalogue;
+use store::table::TableReader;
+use store::{Condition, Store};
+
+use super::flow::{Flow, PlannedTask, Table, Wire};
+use super::plan::Plan;
+use super::report::{Manifest, Output, Seal, TaskReport};
+use crate::Progress;
+
+/// Becomes true when the user asks to stop.
+pub type Stop = Arc<AtomicBool>;
+
+/// How a run works; nothing here changes a byte of what it makes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Tasks that run side by side.
+    pub threads: usize,
+    /// Memory that one sort may take.
+    pub sort_memory_bytes: usize,
+    /// Where progress is told.
+    pub progress: Progress,
+    /// Ends the run between tasks.
+    pub stop: Stop,
+}
+
+impl Options {
+    /// One thread, no progress, and nobody who stops it.
+    pub fn quiet() -> Options {
+        Options {
+            threads: 1,
+            sort_memory_bytes: 256 << 20,
+            progress: Progress::new(true),
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// A flow, the recipe that it is of, and the store that holds everything made from it.
+pub struct Run {
+    store: Arc<dyn Store>,
+    flow: Flow,
+    recipe: String,
+    options: Options,
+}
+
+/// The recipe of the data that is there.
+const RECIPE: &str = "recipe.toml";
+
+impl Run {
+    /// A run in `store`; nothing is written yet. `recipe` is the recipe as text, with every default spelled out.
+    pub fn new(store: Arc<dyn Store>, flow: Flow, recipe: String, options: Options) -> Run {
+        Run { store, flow, recipe, options }
+    }
+
+    /// Where the run lies.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(super) fn shared_store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// Its stages.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.options.progress
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    // -- the recipe
+
+    /// The recipe as text.
+    pub fn recipe_text(&self) -> &str {
+        &self.recipe
+    }
+
+    /// What the recipe is known by.
+    pub(super) fn recipe_digest(&self) -> String {
+        format!("{:032x}", xxhash_rust::xxh3::xxh3_128(self.recipe.as_bytes()))
+    }
+
+    /// The recipe of the data that is there; `None` in a new run.
+    pub(super) fn recipe_there(&self) -> anyhow::Result<Option<String>> {
+        let found = self.store.get(RECIPE)?;
+        Ok(found.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Makes this the recipe of the data that is there.
+    pub(super) fn keep_recipe(&self) -> anyhow::Result<()> {
+        if self.recipe_there()?.as_deref() != Some(self.recipe.as_str()) {
+            self.store.put(RECIPE, self.recipe.as_bytes(), Condition::Always)?;
+        }
+        Ok(())
+    }
+
+    // -- plans, manifests, seals
+
+    pub(super) fn key(stage: &str, name: &str) -> String {
+        format!("tasks/{stage}/{name}")
+    }
+
+    pub(super) fn manifest_key(stage: &str, task: &str) -> String {
+        Run::key(stage, &format!("{task}.json"))
+    }
+
+    /// The plan of a stage that was made last; `None` when there is none, or it is damaged.
+    pub(super) fn plan_there(&self, stage: usize) -> anyhow::Result<Option<Catalogue<Plan, PlannedTask>>> {
+        let name = &self.flow.stages()[stage].name;
+        match Catalogue::open(self.store(), &Run::key(name, "plan")) {
+            Err(store::Error::Damaged { .. }) => Ok(None),
+            other => Ok(other?),
+        }
+    }
+
+    /// The seal of a stage; `None` when there is none. One that is damaged is named and left out: it is made again
+    /// from the manifests.
+    pub(super) fn seal_there(&self, stage: usize) -> anyhow::Result<Option<Catalogue<Seal, TaskReport>>> {
+        let stage = &self.flow.stages()[stage];
+        match Catalogue::<Seal, TaskReport>::open(self.store(), &Run::key(&stage.name, "seal")) {
+            Err(error @ store::Error::Damaged { .. }) => {
+                self.progress().line(&format!("    note: {error}; it is made again"));
+                Ok(None)
+            }
+            Ok(Some(seal)) if seal.header().revision != stage.revision => Ok(None),
+            other => Ok(other?),
+        }
+    }
+
+    /// The seal of a stage that must have one.
+    pub(super) fn seal_of(&self, stage: usize) -> anyhow::Result<Catalogue<Seal, TaskReport>> {
+        let name = &self.flow.stages()[stage].name;
+        self.seal_there(stage)?.with_context(|| format!("stage {name} is not done"))
+    }
+
+    /// The manifest of a task; `None` when there is none, or it is no manifest of this stage (the task then runs again).
+    pub(super) fn manifest(&self, stage: &str, task: &str) -> anyhow::Result<Option<Manifest>> {
+        let found = self.store.get(&Run::manifest_key(stage, task))?;
+        Ok(found.and_then(|(bytes, _)| serde_json::from_slice::<Manifest>(&bytes).ok()))
+    }
+
+    // -- products
+
+    /// The outputs of a product, with the names of their tasks.
+    pub(super) fn outputs(&self, stage: usize, product: &str) -> anyhow::Result<Vec<(String, Output)>> {
+        let seal = self.seal_of(stage)?;
+        let mut outputs = Vec::new();
+        for report in seal.entries()? {
+            let report = report?;
+            let of_product = report.outputs.into_iter().filter(|output| output.product == product);
+            outputs.extend(of_product.map(|output| (report.name.clone(), output)));
+        }
+        Ok(outputs)
+    }
+
+    /// The outputs of `stage/product`.
+    pub(super) fn outputs_from(&self, from: &str) -> anyhow::Result<Vec<Output>> {
+        let (stage, product) = from.rsplit_once('/').context("a handle names a stage and a product")?;
+        let stage = self.flow.stages().iter().position(|known| known.name == stage);
+        let stage = stage.with_context(|| format!("{from} is of a stage that this recipe does not have"))?;
+        Ok(self.outputs(stage, product)?.into_iter().map(|(_, output)| output).collect())
+    }
+
+    /// The tables of a product, with the names of their tasks.
+    pub fn tables<R>(&self, wire: Wire<Table<R>>) -> anyhow::Result<Vec<(String, Table<R>)>> {
+        let from = format!("{}/{}", self.flow.stages()[wire.stage].name, wire.product);
+        let table = |output: Output| Table {
+            from: from.clone(),
+            key: output.key,
+            checksum: output.checksum,
+            row: std::marker::PhantomData,
+        };
+        let outputs = self.outputs(wire.stage, wire.product)?.into_iter();
+        Ok(outputs.map(|(task, output)| (task, table(output))).collect())
+    }
+
+    /// Opens a table, by the columns of `R`.
+    pub fn open_table<R, S>(&self, table: &Table<S>) -> anyhow::Result<TableReader<R>>
+    where
+        R: Serialize + DeserializeOwned,
+    {
+        Ok(TableReader::new(self.store.open(&table.key)?, self.store.shown(&table.key))?)
+    }
+
+    /// Whether the stage of a product is sealed.
+    pub fn has<K>(&self, wire: Wire<K>) -> bool {
+        matches!(self.seal_there(wire.stage), Ok(Some(_)))
+    }
+
+    /// The lengths of all objects whose keys begin as those of these outputs do, by key.
+    pub(super) fn listing<'o>(
+        &self,
+        outputs: impl Iterator<Item = &'o Output>,
+        listed: &mut BTreeMap<String, BTreeMap<String, u64>>,
+    ) -> anyhow::Result<()> {
+        for output in outputs {
+            let folder = output.key.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if !listed.contains_key(folder) {
+                let objects = self.store.list(folder)?;
+                let lengths = objects.into_iter().map(|object| (object.key, object.len_bytes)).collect();
+                listed.insert(folder.to_owned(), lengths);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether all outputs are where a listing shows them, with the length that they had.
+pub(super) fn lost<'o>(
+    outputs: &'o [Output],
+    listed: &BTreeMap<String, BTreeMap<String, u64>>,
+    may_be_pruned: bool,
+) -> Option<&'o str> {
+    let is_there = |output: &&Output| {
+        let folder = output.key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let length = listed.get(folder).and_then(|lengths| lengths.get(&output.key));
+        length == Some(&output.len_bytes) || (may_be_pruned && is_work(&output.key))
+    };
+    outputs.iter().find(|output| !is_there(output)).map(|output| output.key.as_str())
+}
+
+/// Whether an object is of use to later stages alone.
+pub(super) fn is_work(key: &str) -> bool {
+    key.starts_with("work/")
+}

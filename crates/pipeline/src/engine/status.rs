@@ -1,0 +1,115 @@
+//! Where a run stands, told from its own files: no input from outside is looked at.
+
+use serde::Serialize;
+
+use super::report::Tally;
+use super::run::Run;
+
+/// What a stage did, over all its tasks.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Totals {
+    /// The stage.
+    pub stage: String,
+    /// Its tasks.
+    pub tasks: u32,
+    /// What became of the records, and what is worth knowing.
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// How much of a stage is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageState {
+    /// Every task is.
+    Done,
+    /// These tasks have no manifest, by number.
+    Missing(Vec<u32>),
+    /// An earlier stage is not done, so the tasks are not known.
+    Waiting,
+}
+
+/// Where a stage stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageStatus {
+    /// The stage.
+    pub stage: String,
+    /// How much of it is done.
+    pub state: StageState,
+    /// Its tasks; none as long as they are not known.
+    pub tasks: Option<u32>,
+    /// What the tasks that are done tell.
+    pub tally: Tally,
+}
+
+/// The outcome of a build.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// Each stage's totals, in order.
+    pub stages: Vec<Totals>,
+    /// Tasks that were run; the others were done before.
+    pub tasks_run: usize,
+}
+
+impl Summary {
+    /// Whether every input could be read to its end.
+    pub fn all_readable(&self) -> bool {
+        self.stages.iter().all(|stage| stage.tally.unreadable.is_empty())
+    }
+
+    /// The first stage that read records and kept none.
+    pub fn emptied_by(&self) -> Option<&Totals> {
+        self.stages.iter().find(|stage| stage.tally.counts.read > 0 && stage.tally.counts.kept == 0)
+    }
+}
+
+impl Run {
+    /// What a sealed stage did; nothing, where it is not.
+    pub(super) fn totals(&self, number: usize) -> anyhow::Result<Totals> {
+        let stage = self.flow().stages()[number].name.clone();
+        Ok(match self.seal_there(number)? {
+            Some(seal) => Totals { stage, tasks: seal.header().tasks, tally: seal.header().tally.clone() },
+            None => Totals { stage, ..Totals::default() },
+        })
+    }
+
+    /// What every stage did.
+    pub fn all_totals(&self) -> anyhow::Result<Vec<Totals>> {
+        (0..self.flow().stages().len()).map(|number| self.totals(number)).collect()
+    }
+
+    /// Where each stage stands by its last plan, in order.
+    pub fn status(&self) -> anyhow::Result<Vec<StageStatus>> {
+        let mut status = Vec::new();
+        for (number, stage) in self.flow().stages().iter().enumerate() {
+            let name = stage.name.clone();
+            let plan = self.plan_there(number)?;
+            let tasks = plan.as_ref().map(|plan| plan.len() as u32);
+            let seal = self.seal_there(number)?;
+            let sealed = seal.filter(|seal| plan.as_ref().is_some_and(|p| p.header().digest == seal.header().plan));
+            status.push(match (sealed, plan) {
+                (Some(seal), _) => {
+                    StageStatus { stage: name, state: StageState::Done, tasks, tally: seal.header().tally.clone() }
+                }
+                (None, None) => {
+                    StageStatus { stage: name, state: StageState::Waiting, tasks, tally: Tally::default() }
+                }
+                (None, Some(plan)) => {
+                    let (mut missing, mut tally) = (Vec::new(), Tally::default());
+                    for (at, task) in plan.entries()?.enumerate() {
+                        let task = task?;
+                        match self.manifest(&stage.name, &task.name)? {
+                            Some(manifest) if manifest.report.digest == task.digest(stage.revision) => {
+                                tally.merge(&manifest.report.tally);
+                            }
+                            _ => missing.push(at as u32),
+                        }
+                    }
+                    let state = if missing.is_empty() { StageState::Done } else { StageState::Missing(missing) };
+                    StageStatus { stage: name, state, tasks, tally }
+                }
+            });
+        }
+        Ok(status)
+    }
+}

@@ -1,0 +1,501 @@
+//! What a task has while it works: its inputs opened, its outputs registered, its records counted.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use records::{Counts, Reason};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use store::buckets::{BucketReader, BucketWriter};
+use store::sort::{Sorted, Sorter};
+use store::table::{TableReader, TableWriter};
+use store::{BlobReader, State, Store, Upload, checksum_hex};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
+use super::plan::External;
+use super::report::{
+    Digests, Histogram, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, TaskReport, Tally, Unreadable,
+};
+use super::run::Run;
+use crate::Progress;
+
+/// Characters of a sample that is kept of a dropped record.
+const SAMPLE_CHARS: usize = 300;
+/// Bytes of an external input that are read at once for its checksum alone.
+const HASH_BYTES: usize = 1 << 20;
+
+/// A task at work.
+pub struct Work<'a> {
+    run: &'a Run,
+    stage: usize,
+    name: String,
+    shared: Arc<Shared>,
+    /// What became of the records.
+    pub counts: Counts,
+    tally: Tally,
+    sources: Vec<SourceRead>,
+}
+
+/// What writers and readers tell the task that they belong to.
+#[derive(Default)]
+struct Shared {
+    outputs: Mutex<Vec<Output>>,
+    /// Outputs that were started; as many must be finished.
+    started: AtomicU64,
+    received: Mutex<BTreeMap<String, u64>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn new(run: &'a Run, stage: usize, name: &str) -> Work<'a> {
+        Work {
+            run,
+            stage,
+            name: name.to_owned(),
+            shared: Arc::default(),
+            counts: Counts::default(),
+            tally: Tally::default(),
+            sources: Vec::new(),
+        }
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the run lies.
+    pub fn store(&self) -> &dyn Store {
+        self.run.store()
+    }
+
+    /// Where progress is told.
+    pub fn progress(&self) -> &Progress {
+        self.run.progress()
+    }
+
+    /// Whether the user asked to stop; long tasks look at it between checkpoints.
+    pub fn is_stopping(&self) -> bool {
+        self.run.is_stopping()
+    }
+
+    /// Memory that one sort may take.
+    pub fn sort_memory_bytes(&self) -> usize {
+        self.run.options().sort_memory_bytes
+    }
+
+    // -- inputs
+
+    /// The rows of a bucket, sorted and counted as received.
+    pub fn receive<R>(&mut self, bucket: &Bucket<R>) -> anyhow::Result<Sorted<R>>
+    where
+        R: Ord + Serialize + DeserializeOwned,
+    {
+        let mut sorter = self.sorter()?;
+        let mut rows = 0;
+        for file in self.run.outputs_from(&bucket.from)? {
+            let blob = self.store().open(&file.key)?;
+            for row in BucketReader::new(blob, self.store().shown(&file.key), bucket.bucket)? {
+                sorter.push(row?)?;
+                rows += 1;
+            }
+        }
+        *lock(&self.shared.received).entry(bucket.from.clone()).or_default() += rows;
+        Ok(sorter.finish()?)
+    }
+
+    /// The rows of a bucket in the order in which they were written, task by task, counted as received.
+    pub fn receive_unsorted<R>(&mut self, bucket: &Bucket<R>) -> anyhow::Result<Vec<store::Result<R>>>
+    where
+        R: DeserializeOwned,
+    {
+        let mut rows = Vec::new();
+        for file in self.run.outputs_from(&bucket.from)? {
+            let blob = self.store().open(&file.key)?;
+            rows.extend(BucketReader::new(blob, self.store().shown(&file.key), bucket.bucket)?);
+        }
+        *lock(&self.shared.received).entry(bucket.from.clone()).or_default() += rows.len() as u64;
+        Ok(rows)
+    }
+
+    /// The rows of one bucket of one task's file, in the order in which they were written, counted as received.
+    pub fn rows<R: DeserializeOwned>(&self, bucket: &BucketOfTask<R>) -> anyhow::Result<Received<BucketReader<R>>> {
+        let blob = self.store().open(&bucket.key)?;
+        let reader = BucketReader::new(blob, self.store().shown(&bucket.key), bucket.bucket)?;
+        Ok(self.received(&bucket.from, reader))
+    }
+
+    /// The rows of a table, read by the columns of `R` and counted as received.
+    pub fn table<R, S>(&self, table: &Table<S>) -> anyhow::Result<Received<TableReader<R>>>
+    where
+        R: Serialize + DeserializeOwned,
+    {
+        Ok(self.received(&table.from, self.lookup(table)?))
+    }
+
+    /// The rows of a table for looking some of them up: not counted.
+    pub fn lookup<R, S>(&self, table: &Table<S>) -> anyhow::Result<TableReader<R>>
+    where
+        R: Serialize + DeserializeOwned,
+    {
+        Ok(TableReader::new(self.store().open(&table.key)?, self.store().shown(&table.key))?)
+    }
+
+    /// The rows of one bucket of one task's file that several tasks read: not counted.
+    pub fn lookup_rows<R: DeserializeOwned>(&self, bucket: &BucketOfTask<R>) -> anyhow::Result<BucketReader<R>> {
+        let blob = self.store().open(&bucket.key)?;
+        Ok(BucketReader::new(blob, self.store().shown(&bucket.key), bucket.bucket)?)
+    }
+
+    fn received<I>(&self, from: &str, rows: I) -> Received<I> {
+        lock(&self.shared.received).entry(from.to_owned()).or_default();
+        Received { rows, from: from.to_owned(), count: 0, shared: self.shared.clone() }
+    }
+
+    /// A file of an earlier stage.
+    pub fn file(&self, file: &File) -> anyhow::Result<BlobReader> {
+        Ok(BlobReader::new(self.store().open(&file.key)?))
+    }
+
+    /// A file of an earlier stage as a file of this machine.
+    pub fn local_file(&self, file: &File) -> anyhow::Result<PathBuf> {
+        Ok(self.store().local_file(&file.key)?)
+    }
+
+    /// An input from outside. Its checksum is taken as it is read, what was not read at the end of
+    /// [`Work::finish_source`].
+    pub fn source(&self, external: &External) -> store::Result<Source> {
+        Ok(Source {
+            reader: external.open()?,
+            at: 0,
+            hashed: Arc::new(Mutex::new(Hashed { until: 0, hasher: Xxh3::new() })),
+            external: external.clone(),
+        })
+    }
+
+    /// Notes what an input from outside was, once it was read.
+    pub fn finish_source(&mut self, mut source: Source) -> anyhow::Result<String> {
+        let from = lock(&source.hashed).until;
+        source.seek(SeekFrom::Start(from))?;
+        let mut buffer = vec![0; HASH_BYTES];
+        while source.read(&mut buffer)? > 0 {}
+        let hashed = lock(&source.hashed);
+        let checksum = checksum_hex(hashed.hasher.digest());
+        let (url, len_bytes) = (source.external.url.clone(), hashed.until);
+        self.sources.push(SourceRead { url, len_bytes, checksum: checksum.clone() });
+        Ok(checksum)
+    }
+
+    // -- outputs
+
+    /// Starts the task's table of a product.
+    pub fn create_table<T, R>(&self, product: Product<T, Table<R>>) -> anyhow::Result<TableOutput<R>>
+    where
+        R: Serialize + DeserializeOwned,
+    {
+        let slot = self.slot(product.name, product.key, &self.name);
+        let writer = TableWriter::new(self.store().create(&slot.key)?, self.store().shown(&slot.key))?;
+        Ok(TableOutput { writer, slot, rows: 0 })
+    }
+
+    /// Starts the task's bucket file of a product, with buckets `0..count`.
+    pub fn create_buckets<T, R>(&self, product: Product<T, Buckets<R>>, count: u32) -> anyhow::Result<BucketOutput<R>>
+    where
+        R: Serialize,
+    {
+        let slot = self.slot(product.name, product.key, &self.name);
+        let writer = BucketWriter::new(self.store().create(&slot.key)?, self.store().shown(&slot.key), count)?;
+        Ok(BucketOutput { writer, slot })
+    }
+
+    /// Starts the task's file of a product.
+    pub fn create_file<T>(&self, product: Product<T, File>) -> anyhow::Result<FileOutput> {
+        self.create_named(product, &self.name)
+    }
+
+    /// Starts a file of a product of which the task writes several, or by another name than its own.
+    pub fn create_named<T>(&self, product: Product<T, File>, name: &str) -> anyhow::Result<FileOutput> {
+        let slot = self.slot(product.name, product.key, name);
+        Ok(FileOutput { upload: self.store().create(&slot.key)?, slot })
+    }
+
+    /// Writes a small file of a product in one go.
+    pub fn write<T>(&self, product: Product<T, File>, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut file = self.create_named(product, name)?;
+        file.write_all(bytes)?;
+        file.finish()
+    }
+
+    fn slot(&self, product: &'static str, key: &str, name: &str) -> Slot {
+        let stage = &self.run.flow().stages()[self.stage];
+        let key = key.replace("{stage}", &stage.name).replace("{suffix}", &stage.suffix).replace("{name}", name);
+        self.shared.started.fetch_add(1, Ordering::Relaxed);
+        Slot { product, key, shared: self.shared.clone() }
+    }
+
+    /// A folder for files that may be lost; nobody else has it.
+    pub fn scratch(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.store().scratch(&format!("{}/{}", self.run.flow().stages()[self.stage].name, self.name))?)
+    }
+
+    /// A sorter that spills into the task's scratch folder.
+    pub fn sorter<R: Ord + Serialize + DeserializeOwned>(&self) -> anyhow::Result<Sorter<R>> {
+        Ok(Sorter::new(self.scratch()?, self.sort_memory_bytes()))
+    }
+
+    /// Files that a later try of this task finds again, on whichever machine. `key` has the form of a product's.
+    pub fn state(&self, key: &str) -> anyhow::Result<State> {
+        let stage = &self.run.flow().stages()[self.stage];
+        let key = key.replace("{stage}", &stage.name).replace("{suffix}", &stage.suffix).replace("{name}", &self.name);
+        Ok(self.store().state(&key)?)
+    }
+
+    /// Makes a finished file of the state an output.
+    pub fn register_state<T>(&self, product: Product<T, File>, state: &State, name: &str) -> anyhow::Result<File> {
+        let (len_bytes, checksum) = store::checksum_file(&state.folder().join(name))?;
+        let file = File { key: state.key(name), len_bytes, checksum: checksum_hex(checksum) };
+        lock(&self.shared.outputs).push(Output {
+            product: product.name.to_owned(),
+            key: file.key.clone(),
+            len_bytes,
+            checksum: file.checksum.clone(),
+            rows: None,
+            digests: None,
+            is_state: true,
+        });
+        Ok(file)
+    }
+
+    // -- what is told
+
+    /// Notes a value of a number worth knowing.
+    pub fn metric(&mut self, name: &str, value: f64) {
+        self.tally.metrics.entry(name.to_owned()).or_default().note(value);
+    }
+
+    /// Adds the values that were noted elsewhere.
+    pub fn merge_metric(&mut self, name: &str, metric: &Metric) {
+        self.tally.metrics.entry(name.to_owned()).or_default().merge(metric);
+    }
+
+    /// Counts a value of a distribution worth knowing.
+    pub fn histogram(&mut self, name: &str, value: u64) {
+        match self.tally.histograms.get_mut(name) {
+            Some(histogram) => histogram.note(value),
+            None => self.tally.histograms.entry(name.to_owned()).or_insert_with(Histogram::default).note(value),
+        }
+    }
+
+    /// Notes an input that broke off. What was read of it stays.
+    pub fn unreadable(&mut self, path: &str, error: &dyn std::error::Error) {
+        self.tally.unreadable.push(Unreadable { path: path.to_owned(), error: chain(error) });
+    }
+
+    /// Keeps the beginning of a dropped record that has no row anywhere.
+    pub fn sample(&mut self, reason: Reason, place: impl FnOnce() -> String, text: &str) {
+        let samples = &mut self.tally.samples;
+        if samples.iter().filter(|kept| kept.reason == reason).count() < SAMPLES_PER_REASON {
+            samples.push(Sample { reason, place: place(), text: text.chars().take(SAMPLE_CHARS).collect() });
+        }
+    }
+
+    /// What the task did, once it is through.
+    pub(crate) fn into_report(mut self, digest: String) -> anyhow::Result<TaskReport> {
+        anyhow::ensure!(self.counts.reconcile(), "the counts do not reconcile: {:?}", self.counts);
+        let outputs = std::mem::take(&mut *lock(&self.shared.outputs));
+        let finished = outputs.iter().filter(|output| !output.is_state).count() as u64;
+        let started = self.shared.started.load(Ordering::Relaxed);
+        anyhow::ensure!(started == finished, "{started} outputs were started, {finished} finished; please report this");
+        self.tally.counts = self.counts;
+        self.tally.received = std::mem::take(&mut *lock(&self.shared.received));
+        Ok(TaskReport { name: self.name, digest, outputs, sources: self.sources, tally: self.tally })
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Rows that are counted as received when they are taken.
+pub struct Received<I> {
+    rows: I,
+    from: String,
+    count: u64,
+    shared: Arc<Shared>,
+}
+
+impl<I: Iterator> Iterator for Received<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        let row = self.rows.next()?;
+        self.count += 1;
+        Some(row)
+    }
+}
+
+impl<I> Drop for Received<I> {
+    fn drop(&mut self) {
+        *lock(&self.shared.received).entry(std::mem::take(&mut self.from)).or_default() += self.count;
+    }
+}
+
+/// Where an output will lie, and whom to tell that it does.
+struct Slot {
+    product: &'static str,
+    key: String,
+    shared: Arc<Shared>,
+}
+
+impl Slot {
+    fn register(self, written: atomic_file::Written, rows: Option<u64>, digests: Option<Vec<u64>>) {
+        lock(&self.shared.outputs).push(Output {
+            product: self.product.to_owned(),
+            key: self.key,
+            len_bytes: written.len_bytes,
+            checksum: checksum_hex(written.checksum),
+            rows,
+            digests: digests.map(Digests),
+            is_state: false,
+        });
+    }
+}
+
+/// A table that a task writes.
+pub struct TableOutput<R> {
+    writer: TableWriter<R>,
+    slot: Slot,
+    rows: u64,
+}
+
+impl<R: Serialize + DeserializeOwned> TableOutput<R> {
+    /// Appends a row.
+    pub fn push(&mut self, row: R) -> anyhow::Result<()> {
+        self.rows += 1;
+        Ok(self.writer.push(row)?)
+    }
+
+    /// Makes the table an output of the task.
+    pub fn finish(self) -> anyhow::Result<()> {
+        let written = self.writer.finish()?;
+        self.slot.register(written, Some(self.rows), None);
+        Ok(())
+    }
+}
+
+/// A bucket file that a task writes.
+pub struct BucketOutput<R> {
+    writer: BucketWriter<R>,
+    slot: Slot,
+}
+
+impl<R: Serialize> BucketOutput<R> {
+    /// Adds a row to a bucket.
+    pub fn push(&mut self, bucket: u32, row: &R) -> anyhow::Result<()> {
+        Ok(self.writer.push(bucket, row)?)
+    }
+
+    /// Makes the file an output of the task.
+    pub fn finish(self) -> anyhow::Result<()> {
+        let filled = self.writer.finish()?;
+        self.slot.register(filled.written, Some(filled.rows), Some(filled.digests));
+        Ok(())
+    }
+}
+
+/// A file that a task writes.
+pub struct FileOutput {
+    upload: Box<dyn Upload>,
+    slot: Slot,
+}
+
+impl FileOutput {
+    /// The file as messages name it.
+    pub fn shown(&self, work: &Work<'_>) -> String {
+        work.store().shown(&self.slot.key)
+    }
+
+    /// Makes the file an output of the task.
+    pub fn finish(self) -> anyhow::Result<()> {
+        Box::new(self).commit()?;
+        Ok(())
+    }
+}
+
+/// So that any sink for objects can write an output.
+impl Upload for FileOutput {
+    fn commit(self: Box<Self>) -> store::Result<atomic_file::Written> {
+        let written = self.upload.commit()?;
+        self.slot.register(written, None, None);
+        Ok(written)
+    }
+}
+
+impl Write for FileOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.upload.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.upload.flush()
+    }
+}
+
+/// An input from outside of the run. Copies of it share what was read.
+pub struct Source {
+    reader: BlobReader,
+    at: u64,
+    hashed: Arc<Mutex<Hashed>>,
+    external: External,
+}
+
+struct Hashed {
+    until: u64,
+    hasher: Xxh3,
+}
+
+impl Source {
+    /// The input for a reader that keeps what it is given.
+    pub fn share(&self) -> store::Result<Source> {
+        let reader = self.external.open()?;
+        Ok(Source { reader, at: 0, hashed: self.hashed.clone(), external: self.external.clone() })
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let n = self.reader.read(bytes)?;
+        let mut hashed = lock(&self.hashed);
+        let end = self.at + n as u64;
+        // What was jumped over is hashed when it is read; until then nothing behind it is.
+        if self.at <= hashed.until && hashed.until < end {
+            let new = (hashed.until - self.at) as usize;
+            hashed.hasher.update(&bytes[new..n]);
+            hashed.until = end;
+        }
+        drop(hashed);
+        self.at = end;
+        Ok(n)
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at = self.reader.seek(to)?;
+        Ok(self.at)
+    }
+}

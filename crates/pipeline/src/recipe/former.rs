@@ -1,0 +1,75 @@
+//! Keys that recipes had before, each with what it is called now.
+
+use anyhow::bail;
+
+/// Former keys, and what to write. `pages` stands for every source, whether it is one section or several.
+const FORMER: &[(&str, &str)] = &[
+    ("links.karma", "`min_karma = 3` and `karma_of = \"any submission\"`"),
+    ("links.url_len_max_bytes", "`max_url_bytes`"),
+    ("links.record_len_max_bytes", "`max_record_bytes`"),
+    ("pages.page_len_max_bytes", "`max_page_bytes`"),
+    ("pages.fetch.delay_ms", "`min_delay_ms`"),
+    ("pages.fetch.delay_max_ms", "`max_delay_ms`"),
+    ("pages.fetch.hosts_at_once", "`max_concurrent_hosts`"),
+    ("pages.fetch.requests_at_once", "`max_concurrent_requests`"),
+    ("pages.fetch.requests_a_domain", "`max_requests_per_domain`"),
+    ("pages.fetch.requests_an_address", "`max_requests_per_address`"),
+    ("pages.fetch.rate_min_bytes", "`min_bytes_per_second`"),
+    ("pages.fetch.body_max_bytes", "`max_body_bytes`"),
+    ("pages.fetch.decoded_max_bytes", "`max_decoded_bytes`"),
+    ("pages.fetch.redirects_max", "`max_redirects`"),
+    ("pages.fetch.tries_max", "`max_tries`"),
+    ("pages.fetch.faults_in_a_row_max", "`max_consecutive_faults`"),
+    ("pages.fetch.pages_a_domain_max", "`max_pages_per_domain`"),
+    ("pages.fetch.warc_max_bytes", "`max_warc_bytes`"),
+    ("documents.language", "a section `[[filter]]` with `rule = \"language\"`, `keep` and `min_confidence`"),
+    ("documents.drop_wikipedia", "a section `[[filter]]` with `rule = \"wikipedia\"`"),
+    ("documents.words_at_least", "a section `[[filter]]` with `rule = \"length\"` and `min_words`"),
+    ("documents.words_at_most", "a section `[[filter]]` with `rule = \"length\"` and `max_words`"),
+    ("documents.comments", "`comments` in the section `[extract]`"),
+    ("documents.title", "`title` in the section `[extract]`"),
+    ("documents.nodes_max", "`max_nodes` in the section `[extract]`"),
+    ("documents.depth_max", "`max_depth` in the section `[extract]`"),
+    ("documents", "the sections `[extract]` and `[[filter]]`"),
+    ("dedup.near.jaccard_at_least", "`min_jaccard`"),
+];
+
+/// Refuses a recipe with a former key, with its new name.
+pub(super) fn refuse(recipe: &toml::Table) -> anyhow::Result<()> {
+    for (key, now) in FORMER {
+        let path: Vec<&str> = key.split('.').collect();
+        if has(&toml::Value::Table(recipe.clone()), &path) {
+            bail!("the key `{key}` has another name now: write {now}");
+        }
+    }
+    Ok(())
+}
+
+fn has(value: &toml::Value, path: &[&str]) -> bool {
+    let Some((part, rest)) = path.split_first() else { return true };
+    match value {
+        toml::Value::Table(table) => table.get(*part).is_some_and(|inner| has(inner, rest)),
+        toml::Value::Array(entries) => entries.iter().any(|entry| has(entry, path)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_former_key_is_refused_with_its_new_name() {
+        let check = |text: &str, expected: &str| {
+            let message = refuse(&text.parse().unwrap()).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        };
+        check("[links]\nkarma = { at_least = 3 }", "`min_karma = 3`");
+        check("[pages]\npage_len_max_bytes = 1", "`max_page_bytes`");
+        check("[[pages]]\nfrom = \"html\"\n[[pages]]\n[pages.fetch]\nhosts_at_once = 1", "`max_concurrent_hosts`");
+        check("[documents]\nwords_at_least = 1", "`min_words`");
+        check("[documents]", "`[extract]`");
+        check("[dedup]\nnear = { jaccard_at_least = 0.7 }", "`min_jaccard`");
+        assert!(refuse(&"[dedup]\nnear = { min_jaccard = 0.7 }".parse().unwrap()).is_ok());
+    }
+}

@@ -1,0 +1,223 @@
+//! `pages.fetch`: one task per bucket of registrable domains, so that a domain has one caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use atomic_file::IoContext;
+use ::fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Settings};
+use records::{Outcome, PageKey, Reason};
+use serde::{Deserialize, Serialize};
+use store::State;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::selected::{PageLink, Selected};
+use super::{Archive, Captured, LinksLeft, LinksOfBucket, is_sampled};
+use crate::engine::{Buckets, File, Flow, Interrupted, Planner, Product, Table, Task, Work};
+use crate::recipe::Pages;
+use crate::stages::bucket_name;
+
+/// How often progress is told.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// Where a task keeps its archives, its journal and its list of hosts.
+const STATE: &str = "pages/{stage}/{name}";
+
+/// Adds the stage.
+pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
+    let pages = settings.clone();
+    let stage = flow.stage_of_source("pages.fetch", number, move |plan| {
+        let settings = pages.fetch.clone().context("the recipe has no [pages.fetch]")?;
+        let links = left.of_buckets(plan, buckets)?.into_iter().enumerate();
+        let task = |(bucket, links): (usize, LinksOfBucket)| {
+            let task = FetchPages { links, settings: settings.clone(), sample: pages.sample, buckets };
+            (bucket_name(bucket as u32), task)
+        };
+        Ok(links.map(task).collect())
+    });
+    let archives = stage.product(FetchPages::ARCHIVES);
+    Captured {
+        selected: stage.product(FetchPages::SELECTED),
+        outcomes: stage.product(FetchPages::OUTCOMES),
+        archives: Arc::new(move |plan: &Planner<'_>| {
+            Ok(plan.files(archives)?.into_iter().map(|(_, file)| Archive::own(file)).collect())
+        }),
+    }
+}
+
+/// Fetches the pages of one bucket's links.
+#[derive(Serialize, Deserialize)]
+struct FetchPages {
+    links: LinksOfBucket,
+    settings: Settings,
+    sample: f64,
+    buckets: u32,
+}
+
+impl FetchPages {
+    const ARCHIVES: Product<FetchPages, File> = Product::new("archives", STATE);
+    const INDEXES: Product<FetchPages, File> = Product::new("indexes", STATE);
+    const SELECTED: Product<FetchPages, Buckets<Selected>> = Product::new("selected", "work/{stage}/{name}.selected");
+    const OUTCOMES: Product<FetchPages, Table<Outcome>> =
+        Product::new("outcomes", "pages/outcomes{suffix}-{name}.parquet");
+
+    /// The links that are to be fetched: those of the sample.
+    fn wanted(&self, work: &Work<'_>) -> anyhow::Result<impl Iterator<Item = anyhow::Result<records::Link>> + use<>> {
+        let sample = self.sample;
+        let links = self.links.left(work)?;
+        Ok(links.filter(move |link| link.as_ref().map_or(true, |link| is_sampled(&link.page(), sample))))
+    }
+
+    /// What a list of hosts is made of; one that was made of something else is made anew.
+    fn source_of_frontier(&self) -> anyhow::Result<String> {
+        Ok(format!("{:016x}", xxh3_64(&serde_json::to_vec(&(&self.links, self.sample))?)))
+    }
+}
+
+impl Task for FetchPages {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let fetcher = Fetcher::new(self.settings.clone())?;
+        let state = work.state(STATE)?;
+        let max_pages_per_domain = self.settings.max_pages_per_domain;
+        let source = self.source_of_frontier()?;
+        let frontier = match Frontier::open(state.folder(), &source, max_pages_per_domain)? {
+            Some(frontier) => frontier,
+            None => {
+                let links = self.wanted(work)?.map(|link| link.map_err(store_error));
+                let memory = work.sort_memory_bytes();
+                Frontier::build(links, state.folder(), &source, max_pages_per_domain, memory)?
+            }
+        };
+        let folder = state.folder().to_path_buf();
+        let prefix = work.name().to_owned();
+        let place = Place { archive: folder.clone(), state: folder, prefix, shown: state.key("") };
+        match fetch_all(work, &fetcher, &frontier, &place) {
+            // The recipe decides otherwise now; what was decided before does not fit beside it.
+            Err(error @ FetchError::OtherSettings { .. }) => {
+                work.progress().line(&format!("    {error}: its pages are removed, and asked for anew"));
+                forget(&place)?;
+                fetch_all(work, &fetcher, &frontier, &place)?;
+            }
+            other => other?,
+        }
+        state.save()?;
+        if work.is_stopping() {
+            return Err(Interrupted.into());
+        }
+        self.write_outcomes(work, &state, &frontier, &place)
+    }
+}
+
+/// A link that could not be read, as the list of hosts takes it.
+fn store_error(error: anyhow::Error) -> store::Error {
+    match error.downcast::<store::Error>() {
+        Ok(error) => error,
+        Err(other) => store::Error::Row { object: "the links".to_owned(), source: other.into() },
+    }
+}
+
+/// Fetches until every link has its outcome, or the run is to stop.
+fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, place: &Place) -> Result<(), FetchError> {
+    let (progress, monitor) = (work.progress(), Monitor::default());
+    std::thread::scope(|scope| {
+        let fetching =
+            scope.spawn(|| fetcher.run(frontier, place, 1, Budget::default(), &monitor, &|| work.is_stopping()));
+        while !fetching.is_finished() {
+            std::thread::park_timeout(TOLD_EVERY / 10);
+            let now = monitor.snapshot();
+            for line in monitor.take_lines() {
+                progress.line(&format!("    {line}"));
+            }
+            progress.message(format!("{} of {} links done, {} pages", now.done, now.links, now.pages));
+        }
+        let ended = fetching.join().expect("the fetcher does not panic")?;
+        debug_assert!(ended != Ended::Budget, "there is none");
+        Ok(())
+    })
+}
+
+/// Removes what an earlier try has left, but not the list of hosts.
+fn forget(place: &Place) -> anyhow::Result<()> {
+    for name in names(place)? {
+        if is_archive(&name) || is_index(&name) || name.ends_with(".open") || name.starts_with("journal-") {
+            let path = place.archive.join(name);
+            std::fs::remove_file(&path).at("remove", &path)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_archive(name: &str) -> bool {
+    name.ends_with(".warc.gz")
+}
+
+fn is_index(name: &str) -> bool {
+    name.ends_with(".cdxj")
+}
+
+/// The files of a task, sorted.
+fn names(place: &Place) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&place.archive).at("list", &place.archive)? {
+        names.push(entry.at("list", &place.archive)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+impl FetchPages {
+    /// The table of outcomes, and the pages that are to be read, by archive.
+    fn write_outcomes(
+        &self,
+        work: &mut Work<'_>,
+        state: &State,
+        frontier: &Frontier,
+        place: &Place,
+    ) -> anyhow::Result<()> {
+        let mut outcomes = work.create_table(FetchPages::OUTCOMES)?;
+        let mut selected = work.create_buckets(FetchPages::SELECTED, self.buckets)?;
+        let mut fetched = ::fetch::outcomes(frontier, place, work.sort_memory_bytes())?;
+        // Both are sorted by domain and key.
+        for link in self.links.left(work)? {
+            let link = link?;
+            if !is_sampled(&link.page(), self.sample) {
+                work.counts.drop(Reason::NotSampled);
+                outcomes.push(link.without_page(Reason::NotSampled, None))?;
+                continue;
+            }
+            let outcome = fetched.next().with_context(|| format!("{} has no outcome", link.key))??;
+            ensure!(link.key == outcome.key, "the outcome of {} is that of {}", link.key, outcome.key);
+            work.counts.record(outcome.verdict);
+            if let (None, Some(offset), Some(archive)) = (outcome.verdict, outcome.offset, &outcome.warc) {
+                let row = Selected {
+                    archive: archive.clone(),
+                    offset,
+                    offset_in_member: 0,
+                    page: PageKey { domain: link.domain, key: link.key },
+                    url: outcome.final_url.clone().unwrap_or_else(|| link.url.clone()),
+                    captured_utc: outcome.captured.as_deref().and_then(::warc::seconds_of),
+                    file: None,
+                    link: Some(PageLink {
+                        url: Some(link.url),
+                        karma: link.karma,
+                        subreddit: link.subreddit,
+                        created_utc: link.created_utc,
+                    }),
+                };
+                selected.push(row.bucket(self.buckets), &row)?;
+            }
+            outcomes.push(outcome)?;
+        }
+        outcomes.finish()?;
+        selected.finish()?;
+        for name in names(place)? {
+            if is_archive(&name) {
+                work.register_state(FetchPages::ARCHIVES, state, &name)?;
+            } else if is_index(&name) {
+                work.register_state(FetchPages::INDEXES, state, &name)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! Folders of HTML files: `pages.pack` makes archives of them, which are then read as others' are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use atomic_file::IoContext;
+use records::Reason;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::pack::{MAX_BYTES_PER_TASK, MEAN_FILES_PER_TASK, Packed, Packer};
+use super::{Captured, LinksLeft, warc};
+use crate::engine::{External, File, Flow, Interrupted, Product, Task, Work, expand, stable_runs};
+use crate::recipe::Pages;
+
+/// The list that gives files URLs: lines of `path<TAB>url`, the path relative to the list's folder.
+const URL_LIST: &str = "urls.tsv";
+
+/// Adds the stages.
+pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
+    let pages = settings.clone();
+    let pack = flow.stage_of_source("pages.pack", number, move |_| {
+        let folders = expand(&pages.paths)?;
+        let files = html_files(&folders)?;
+        ensure!(!files.is_empty(), "there is no .html or .htm file below {}", pages.paths.join(", "));
+        let runs = stable_runs(files, MEAN_FILES_PER_TASK, MAX_BYTES_PER_TASK, |file| (&file.file.url, file.file.len_bytes));
+        let task = |files: Vec<HtmlFile>| {
+            let name = format!("{:016x}", xxh3_64(files[0].file.url.as_bytes()));
+            (name, PackHtml { files, max_page_bytes: pages.max_page_bytes })
+        };
+        Ok(runs.into_iter().map(task).collect())
+    });
+    warc::add_packed::<PackHtml>(flow, number, settings, left, pack.product(PackHtml::ARCHIVE), buckets)
+}
+
+/// A file with the URL of its page.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct HtmlFile {
+    file: External,
+    page_url: String,
+}
+
+/// Packs a run of files.
+#[derive(Serialize, Deserialize)]
+struct PackHtml {
+    files: Vec<HtmlFile>,
+    max_page_bytes: u64,
+}
+
+impl PackHtml {
+    const ARCHIVE: Product<PackHtml, File> = Product::new("archive", "pages/html{suffix}-{name}.warc.gz");
+}
+
+impl Task for PackHtml {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let mut packer = Packer::new(work.create_file(PackHtml::ARCHIVE)?, self.max_page_bytes);
+        for HtmlFile { file, page_url } in &self.files {
+            if work.is_stopping() {
+                return Err(Interrupted.into());
+            }
+            let html = match std::fs::read(&file.url) {
+                Ok(html) => html,
+                Err(error) => {
+                    work.counts.drop(Reason::MalformedPage);
+                    work.unreadable(&file.url, &error);
+                    continue;
+                }
+            };
+            let page = Packed { url: page_url, content_type: "text/html", bytes: &html, file: &file.url };
+            packer.push(work, &page)?;
+        }
+        packer.finish()
+    }
+
+    fn min_output_bytes(&self) -> u64 {
+        // gzip makes HTML a fifth, seldom a tenth.
+        self.files.iter().map(|file| file.file.len_bytes).sum::<u64>() / 10
+    }
+}
+
+/// The HTML files below folders with their URLs, sorted by path. A file that `urls.tsv` does not name has the URL
+/// `file:///` and its path from the folder that all given ones share.
+fn html_files(folders: &[PathBuf]) -> anyhow::Result<Vec<HtmlFile>> {
+    let shared = shared_folder(folders);
+    let mut files = Vec::new();
+    for folder in folders {
+        let list = folder.join(URL_LIST);
+        let text = if list.is_file() { std::fs::read_to_string(&list).at("read", &list)? } else { String::new() };
+        let mut urls = read_url_list(&list, &text)?;
+        for path in html_below(folder)? {
+            let relative = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            let page_url = match urls.remove(relative.as_str()) {
+                Some((_, url)) => url.to_owned(),
+                None => format!("file:///{}", path.strip_prefix(&shared).unwrap_or(&path).display()),
+            };
+            files.push(HtmlFile { file: External::of(&path)?, page_url });
+        }
+        if let Some((path, (line, _))) = urls.into_iter().min_by_key(|(_, (line, _))| *line) {
+            anyhow::bail!("{}, line {line}: there is no file {}", list.display(), folder.join(path).display());
+        }
+    }
+    files.sort_by(|a, b| a.file.url.cmp(&b.file.url));
+    files.dedup_by(|a, b| a.file.url == b.file.url);
+    Ok(files)
+}
+
+/// The URLs of a list by path, with the numbers of their lines.
+fn read_url_list<'t>(list: &Path, text: &'t str) -> anyhow::Result<BTreeMap<&'t str, (usize, &'t str)>> {
+    let mut urls = BTreeMap::new();
+    for (number, line) in text.lines().enumerate().map(|(number, line)| (number + 1, line.trim_end())) {
+        if line.is_empty() {
+            continue;
+        }
+        let fault = || format!("{}, line {number}: not a path, a tab and a URL", list.display());
+        let (path, url) = line.split_once('\t').with_context(fault)?;
+        urls.insert(path, (number, url));
+    }
+    Ok(urls)
+}
+
+fn html_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(at) = folders.pop() {
+        for entry in std::fs::read_dir(&at).at("list", &at)? {
+            let path = entry.at("list", &at)?.path();
+            let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+            if path.is_dir() {
+                folders.push(path);
+            } else if extension == "html" || extension == "htm" {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// The deepest folder that all given ones lie in, or are.
+fn shared_folder(folders: &[PathBuf]) -> PathBuf {
+    let Some(first) = folders.first() else { return PathBuf::new() };
+    let is_shared = |folder: &&Path| folders.iter().all(|other| other.starts_with(folder));
+    first.ancestors().find(is_shared).unwrap_or(Path::new("")).to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        folder
+    }
+
+    fn urls(folders: &[PathBuf]) -> Vec<String> {
+        html_files(folders).unwrap().into_iter().map(|file| file.page_url).collect()
+    }
+
+    #[test]
+    fn files_of_two_folders_keep_apart() {
+        let data = folder(&[("a/1.html", ""), ("a/sub/2.HTM", ""), ("b/1.html", ""), ("b/note.txt", "")]);
+        let (a, b) = (data.path().join("a"), data.path().join("b"));
+        assert_eq!(urls(std::slice::from_ref(&a)), ["file:///1.html", "file:///sub/2.HTM"]);
+        assert_eq!(urls(&[a, b]), ["file:///a/1.html", "file:///a/sub/2.HTM", "file:///b/1.html"]);
+    }
+
+    #[test]
+    fn a_list_names_urls_and_only_files_that_are_there() {
+        let data = folder(&[("1.html", ""), ("urls.tsv", "1.html\thttps://a.example/\n")]);
+        assert_eq!(urls(&[data.path().to_path_buf()]), ["https://a.example/"]);
+        for (list, expected) in [
+            ("1.html\thttps://a.example/\n2.html\thttps://b.example/\n", "line 2: there is no file"),
+            ("1.html https://a.example/\n", "line 1: not a path"),
+        ] {
+            std::fs::write(data.path().join("urls.tsv"), list).unwrap();
+            let error = html_files(&[data.path().to_path_buf()]).unwrap_err();
+            assert!(format!("{error:#}").contains(expected), "{error:#}");
+        }
+    }
+}

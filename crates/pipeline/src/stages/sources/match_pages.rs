@@ -1,0 +1,191 @@
+//! `pages.match`: one task per bucket of registrable domains. Which capture answers which link?
+
+use std::iter::Peekable;
+
+use records::{CaptureChoice, Link, Outcome, PageKey, Reason};
+use serde::{Deserialize, Serialize};
+
+use super::selected::{PageLink, Selected};
+use super::warc::{Capture, IndexArchives};
+use super::{Answered, LinksLeft, LinksOfBucket, is_sampled};
+use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, StageRef, Table, TableOutput, Task, Wire, Work};
+use crate::recipe::Pages;
+use crate::stages::bucket_name;
+
+/// Adds the stage for a source whose captures are indexed.
+pub(super) fn add(
+    flow: &mut Flow,
+    number: usize,
+    settings: &Pages,
+    left: LinksLeft,
+    index: StageRef<IndexArchives>,
+    buckets: u32,
+) -> (Wire<Buckets<Selected>>, Wire<Table<Outcome>>) {
+    let (captures, pages) = (index.product(IndexArchives::CAPTURES), settings.clone());
+    let stage = flow.stage_of_source("pages.match", number, move |plan| {
+        let links = left.of_buckets(plan, buckets)?;
+        let captures = plan.buckets(captures, buckets)?;
+        let tasks = links.into_iter().zip(captures).map(|(links, captures)| {
+            let Pages { only_links, capture, sample, .. } = pages;
+            let task = MatchPages { links, captures, only_links, capture, sample, buckets };
+            (bucket_name(task.captures.bucket), task)
+        });
+        Ok(tasks.collect())
+    });
+    (stage.product(MatchPages::SELECTED), stage.product(MatchPages::OUTCOMES))
+}
+
+/// Merges the links and the captures of a bucket.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MatchPages {
+    links: LinksOfBucket,
+    captures: Bucket<Capture>,
+    only_links: bool,
+    capture: CaptureChoice,
+    sample: f64,
+    buckets: u32,
+}
+
+impl MatchPages {
+    const SELECTED: Product<MatchPages, Buckets<Selected>> = Product::new("selected", "work/{stage}/{name}.selected");
+    const OUTCOMES: Product<MatchPages, Table<Outcome>> =
+        Product::new("outcomes", "pages/outcomes{suffix}-{name}.parquet");
+}
+
+impl Task for MatchPages {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let links = self.links.left(work)?;
+        let answered = self.links.answered(work)?;
+        let captures = work.receive(&self.captures)?;
+        let outcomes = work.create_table(MatchPages::OUTCOMES)?;
+        let selected = work.create_buckets(MatchPages::SELECTED, self.buckets)?;
+        let mut matcher = Matcher { task: self, work, answered, outcomes, selected };
+        matcher.join(links, captures)?;
+        matcher.outcomes.finish()?;
+        matcher.selected.finish()
+    }
+}
+
+/// A task of [`MatchPages`] at work.
+struct Matcher<'t, 'w, 'r> {
+    task: &'t MatchPages,
+    work: &'w mut Work<'r>,
+    answered: Answered,
+    outcomes: TableOutput<Outcome>,
+    selected: BucketOutput<Selected>,
+}
+
+impl Matcher<'_, '_, '_> {
+    /// Both are sorted by page.
+    fn join(
+        &mut self,
+        links: impl Iterator<Item = anyhow::Result<Link>>,
+        captures: impl Iterator<Item = store::Result<Capture>>,
+    ) -> anyhow::Result<()> {
+        let mut captures = captures.peekable();
+        for link in links {
+            let link = link?;
+            let page = link.page();
+            // Captures before the link belong to no link.
+            while let Some(group) = next_group(&mut captures, |next| *next < page)? {
+                self.decide(None, group)?;
+            }
+            match next_group(&mut captures, |next| *next == page)? {
+                Some(group) => self.decide(Some(&link), group)?,
+                None => {
+                    let is_sampled = is_sampled(&page, self.task.sample);
+                    let reason = if is_sampled { Reason::NotCaptured } else { Reason::NotSampled };
+                    self.work.counts.drop(reason);
+                    self.outcomes.push(link.without_page(reason, None))?;
+                }
+            }
+        }
+        while let Some(group) = next_group(&mut captures, |_| true)? {
+            self.decide(None, group)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the outcome of a page that has captures, and of all of these.
+    fn decide(&mut self, link: Option<&Link>, mut group: Vec<Capture>) -> anyhow::Result<()> {
+        let created = link.and_then(|link| link.created_utc);
+        // The best one first: what can be read, then what the recipe prefers; of equals, the first archive's.
+        group.sort_by_key(|capture| {
+            let distance = self.task.capture.distance(capture.captured_utc, created);
+            let place = (capture.archive.clone(), capture.offset, capture.offset_in_member);
+            (capture.verdict.is_some(), distance, place)
+        });
+        let mut captures = group.into_iter();
+        let best = captures.next().expect("a group has a capture");
+        let is_answered = self.answered.has(&best.page)?;
+        let verdict = if !is_sampled(&best.page, self.task.sample) {
+            Some(Reason::NotSampled)
+        } else if is_answered {
+            Some(Reason::SupersededCapture)
+        } else if link.is_none() && self.task.only_links {
+            Some(Reason::NotInLinks)
+        } else {
+            best.verdict
+        };
+        self.work.counts.record(verdict);
+        let url = link.map_or(&best.url, |link| &link.url).clone();
+        self.outcomes.push(outcome(&best, url, verdict))?;
+        if verdict.is_none() {
+            let selected = selected(best, link);
+            self.selected.push(selected.bucket(self.task.buckets), &selected)?;
+        }
+        for other in captures {
+            self.work.counts.drop(Reason::SupersededCapture);
+            self.outcomes.push(outcome(&other, other.url.clone(), Some(Reason::SupersededCapture)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The captures that come next and share a page, when `wanted` says yes to it.
+fn next_group(
+    captures: &mut Peekable<impl Iterator<Item = store::Result<Capture>>>,
+    wanted: impl Fn(&PageKey) -> bool,
+) -> anyhow::Result<Option<Vec<Capture>>> {
+    let mut group: Vec<Capture> = Vec::new();
+    loop {
+        let belongs = match captures.peek() {
+            None => false,
+            Some(Err(_)) => true,
+            Some(Ok(next)) => group.first().map_or_else(|| wanted(&next.page), |first| first.page == next.page),
+        };
+        match captures.next_if(|_| belongs) {
+            Some(capture) => group.push(capture?),
+            None => return Ok((!group.is_empty()).then_some(group)),
+        }
+    }
+}
+
+fn selected(capture: Capture, link: Option<&Link>) -> Selected {
+    let link = link.map(|link| PageLink {
+        url: Some(link.url.clone()),
+        karma: link.karma,
+        subreddit: link.subreddit.clone(),
+        created_utc: link.created_utc,
+    });
+    let Capture { page, archive, offset, offset_in_member, url, captured_utc, file, .. } = capture;
+    Selected { archive, offset, offset_in_member, page, url, captured_utc, file, link }
+}
+
+fn outcome(capture: &Capture, url: String, verdict: Option<Reason>) -> Outcome {
+    Outcome {
+        domain: capture.page.domain.clone(),
+        key: capture.page.key.clone(),
+        url,
+        final_url: Some(capture.url.clone()),
+        status: capture.status,
+        content_type: capture.content_type.clone(),
+        captured: Some(capture.captured.clone()),
+        warc: Some(capture.archive.clone()),
+        offset: Some(capture.offset),
+        detail: None,
+        verdict,
+    }
+}

@@ -1,0 +1,212 @@
+//! Where pages come from. Every source ends in the same: archives, and which of their records answer which page.
+//!
+//! A source is a file here, a variant of [`PageSource`] and a line in [`add`]. Nothing behind [`Captured`] asks which
+//! one it was.
+
+mod common_crawl;
+mod fetch;
+mod html;
+mod match_pages;
+mod pack;
+mod selected;
+mod texts;
+mod warc;
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use records::{Link, Outcome, PageKey, Reason};
+use serde::{Deserialize, Serialize};
+use store::bucket_of;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::engine::{Buckets, External, File, Flow, Planner, Table, Wire, Work, stable_runs};
+use crate::recipe::{PageSource, Pages};
+
+pub(super) use selected::{PageLink, Place, SelectPages, add as add_select, groups};
+
+/// Archives of a task, on average, where they are small, and their bytes where they are not.
+const MEAN_ARCHIVES_PER_TASK: u64 = 48;
+const MAX_BYTES_PER_TASK: u64 = 64 << 20;
+
+/// What a source of pages ends in.
+#[derive(Clone)]
+pub(super) struct Captured {
+    /// The captures that are taken, routed by the archive that they lie in.
+    pub(super) selected: Wire<Buckets<selected::Selected>>,
+    /// What became of links and captures.
+    pub(super) outcomes: Wire<Table<Outcome>>,
+    /// The archives.
+    pub(super) archives: ArchiveList,
+}
+
+/// Finds the archives of a source once its stages are sealed.
+pub(super) type ArchiveList = Arc<dyn Fn(&Planner<'_>) -> anyhow::Result<Vec<Archive>> + Send + Sync>;
+
+/// Adds the stages of a source.
+pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
+    match settings.from {
+        PageSource::Fetch => fetch::add(flow, number, settings, left, buckets),
+        PageSource::CommonCrawl => common_crawl::add(flow, number, settings, left, buckets),
+        PageSource::Warc => warc::add(flow, number, settings, left, buckets),
+        PageSource::Html => html::add(flow, number, settings, left, buckets),
+        PageSource::Texts => texts::add(flow, number, settings, left, buckets),
+    }
+}
+
+/// An archive whose content is known.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Archive {
+    /// Its key in the run's store, or its URL elsewhere: the name that tables have.
+    pub(super) name: String,
+    /// Whether the run wrote it.
+    pub(super) is_own: bool,
+    /// Length in bytes.
+    pub(super) len_bytes: u64,
+    /// XXH3 of its bytes.
+    pub(super) checksum: String,
+}
+
+impl Archive {
+    /// An archive that the run wrote.
+    fn own(file: File) -> Archive {
+        Archive { name: file.key, is_own: true, len_bytes: file.len_bytes, checksum: file.checksum }
+    }
+
+    /// Opens it for reading.
+    pub(super) fn open(&self, work: &Work<'_>) -> anyhow::Result<store::BlobReader> {
+        if self.is_own {
+            return Ok(store::BlobReader::new(work.store().open(&self.name)?));
+        }
+        let external = External { url: self.name.clone(), len_bytes: self.len_bytes, version: String::new() };
+        Ok(external.open()?)
+    }
+}
+
+/// Archives that one task reads, and whose documents share a file. A group stays what it is when archives are added or
+/// removed elsewhere.
+pub(super) struct ArchiveGroup<A> {
+    /// The name of tasks for it.
+    pub(super) name: String,
+    /// The bucket that all its archives belong to.
+    pub(super) bucket: u32,
+    pub(super) archives: Vec<A>,
+}
+
+/// Groups archives: by bucket of their names, then by runs of small ones.
+pub(super) fn archive_groups<A>(
+    source: usize,
+    buckets: u32,
+    archives: Vec<A>,
+    name_and_bytes: impl Fn(&A) -> (&str, u64) + Copy,
+) -> Vec<ArchiveGroup<A>> {
+    let mut by_bucket: BTreeMap<u32, Vec<A>> = BTreeMap::new();
+    for archive in archives {
+        by_bucket.entry(bucket_of(name_and_bytes(&archive).0.as_bytes(), buckets)).or_default().push(archive);
+    }
+    let prefix = if source == 0 { String::new() } else { format!("{}-", source + 1) };
+    let mut groups = Vec::new();
+    for (bucket, mut archives) in by_bucket {
+        archives.sort_by(|a, b| name_and_bytes(a).0.cmp(name_and_bytes(b).0));
+        for archives in stable_runs(archives, MEAN_ARCHIVES_PER_TASK, MAX_BYTES_PER_TASK, name_and_bytes) {
+            let first = xxh3_64(name_and_bytes(&archives[0]).0.as_bytes());
+            groups.push(ArchiveGroup { name: format!("{prefix}{bucket:05}-{first:016x}"), bucket, archives });
+        }
+    }
+    groups
+}
+
+/// The links that earlier sources have left.
+#[derive(Clone)]
+pub(super) struct LinksLeft {
+    pub(super) links: Option<Wire<Table<Link>>>,
+    pub(super) earlier: Vec<Wire<Table<Outcome>>>,
+}
+
+impl LinksLeft {
+    /// The links of each bucket.
+    fn of_buckets(&self, plan: &Planner<'_>, buckets: u32) -> anyhow::Result<Vec<LinksOfBucket>> {
+        let mut of_buckets: Vec<LinksOfBucket> = (0..buckets).map(|_| LinksOfBucket::default()).collect();
+        if let Some(links) = self.links {
+            let tables = plan.tables(links)?.into_iter();
+            of_buckets.iter_mut().zip(tables).for_each(|(bucket, (_, table))| bucket.links = Some(table));
+        }
+        for &earlier in &self.earlier {
+            let tables = plan.tables(earlier)?.into_iter();
+            of_buckets.iter_mut().zip(tables).for_each(|(bucket, (_, table))| bucket.earlier.push(table));
+        }
+        Ok(of_buckets)
+    }
+}
+
+/// The links of one bucket, and what earlier sources have of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct LinksOfBucket {
+    links: Option<Table<Link>>,
+    earlier: Vec<Table<Outcome>>,
+}
+
+impl LinksOfBucket {
+    /// Kept links that no earlier source has answered, sorted by page.
+    fn left(&self, work: &Work<'_>) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Link>> + use<>> {
+        let mut answered = self.answered(work)?;
+        let links = self.links.as_ref().map(|table| work.table::<Link, _>(table)).transpose()?;
+        let kept = links.into_iter().flatten().filter(|link| link.as_ref().map_or(true, |l| l.verdict.is_none()));
+        Ok(kept.filter_map(move |link| match link {
+            Err(error) => Some(Err(error.into())),
+            Ok(link) => match answered.has(&link.page()) {
+                Err(error) => Some(Err(error)),
+                Ok(true) => None,
+                Ok(false) => Some(Ok(link)),
+            },
+        }))
+    }
+
+    /// The pages that earlier sources have answered.
+    fn answered(&self, work: &Work<'_>) -> anyhow::Result<Answered> {
+        let tables = self.earlier.iter().map(|table| Ok(work.lookup::<OutcomeOfPage, _>(table)?.peekable()));
+        Ok(Answered { tables: tables.collect::<anyhow::Result<_>>()? })
+    }
+}
+
+/// What is read of an earlier source's outcome.
+#[derive(Serialize, Deserialize)]
+struct OutcomeOfPage {
+    domain: String,
+    key: String,
+    verdict: Option<Reason>,
+}
+
+/// Pages that were answered, asked for in ascending order.
+struct Answered {
+    tables: Vec<Peekable<store::table::TableReader<OutcomeOfPage>>>,
+}
+
+impl Answered {
+    fn has(&mut self, page: &PageKey) -> anyhow::Result<bool> {
+        let mut is_answered = false;
+        for table in &mut self.tables {
+            loop {
+                match table.peek() {
+                    Some(Ok(row)) if (&row.domain, &row.key) < (&page.domain, &page.key) => drop(table.next()),
+                    Some(Ok(row)) if (&row.domain, &row.key) == (&page.domain, &page.key) => {
+                        is_answered |= row.verdict.is_none();
+                        if is_answered {
+                            break;
+                        }
+                        table.next();
+                    }
+                    Some(Err(_)) => drop(table.next().transpose()?),
+                    _ => break,
+                }
+            }
+        }
+        Ok(is_answered)
+    }
+}
+
+/// Whether a page is in a sample of this share, by the hash of its key.
+fn is_sampled(page: &PageKey, share: f64) -> bool {
+    share >= 1.0 || (xxh3_64(page.key.as_bytes()) as f64) < share * u64::MAX as f64
+}

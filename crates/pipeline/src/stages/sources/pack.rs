@@ -1,0 +1,65 @@
+//! What the sources share that have files of something else: they pack them into archives of the run.
+
+use records::Reason;
+use warc::{Date, NewRecord, Writer};
+
+use super::warc::FILE_HEADER;
+use crate::engine::{FileOutput, Interrupted, Work};
+
+/// Files that one task packs, on average, and their bytes at most.
+pub(super) const MEAN_FILES_PER_TASK: u64 = 500;
+pub(super) const MAX_BYTES_PER_TASK: u64 = 32 << 20;
+
+/// An archive that a task packs.
+pub(super) struct Packer {
+    writer: Writer<FileOutput>,
+    max_page_bytes: u64,
+}
+
+/// Something that becomes a record.
+pub(super) struct Packed<'a> {
+    pub(super) url: &'a str,
+    pub(super) content_type: &'a str,
+    pub(super) bytes: &'a [u8],
+    /// The file that it comes from, and where in it.
+    pub(super) file: &'a str,
+}
+
+impl Packer {
+    pub(super) fn new(archive: FileOutput, max_page_bytes: u64) -> Packer {
+        Packer { writer: Writer::new(archive, 0), max_page_bytes }
+    }
+
+    /// Packs one page, or drops it with its reason.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when the user asked to stop, or what the disk says.
+    pub(super) fn push(&mut self, work: &mut Work<'_>, packed: &Packed<'_>) -> anyhow::Result<()> {
+        if work.is_stopping() {
+            return Err(Interrupted.into());
+        }
+        if packed.bytes.len() as u64 > self.max_page_bytes {
+            work.counts.drop(Reason::PageTooLarge);
+            let text = format!("{} bytes", packed.bytes.len());
+            work.sample(Reason::PageTooLarge, || packed.file.to_owned(), &text);
+            return Ok(());
+        }
+        let date = Date::epoch(); // A file's time is not part of its content.
+        let record = NewRecord {
+            kind: "resource",
+            target: Some(packed.url),
+            date: &date,
+            content_type: packed.content_type,
+            headers: &[(FILE_HEADER, packed.file)],
+            block: packed.bytes,
+            payload_start: None,
+        };
+        self.writer.write(&record)?;
+        work.counts.keep();
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        self.writer.into_inner().finish()
+    }
+}

@@ -1,0 +1,111 @@
+//! JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages. `pages.pack`
+//! makes archives of it, which are then read as others' are.
+
+use serde::{Deserialize, Serialize};
+use records::Reason;
+use texts::{Documents, Event};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::pack::{Packed, Packer};
+use super::{Captured, LinksLeft, warc};
+use crate::engine::{External, File, Flow, Product, Task, Work, expand};
+use crate::recipe::Pages;
+
+/// Bytes of texts in one archive: as many are read by one task later on.
+const MAX_ARCHIVE_BYTES: u64 = 64 << 20;
+
+/// Adds the stages.
+pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
+    let pages = settings.clone();
+    let pack = flow.stage_of_source("pages.pack", number, move |_| {
+        let mut tasks = Vec::new();
+        for path in expand(&pages.paths)? {
+            let task = PackTexts {
+                file: External::of(&path)?,
+                text_field: pages.text_field.clone(),
+                url_field: pages.url_field.clone(),
+                max_page_bytes: pages.max_page_bytes,
+            };
+            tasks.push((format!("{:016x}", xxh3_64(task.file.url.as_bytes())), task));
+        }
+        Ok(tasks)
+    });
+    warc::add_packed::<PackTexts>(flow, number, settings, left, pack.product(PackTexts::ARCHIVES), buckets)
+}
+
+/// Packs the texts of one file.
+#[derive(Serialize, Deserialize)]
+struct PackTexts {
+    file: External,
+    text_field: String,
+    url_field: String,
+    max_page_bytes: u64,
+}
+
+impl PackTexts {
+    const ARCHIVES: Product<PackTexts, File> = Product::new("archives", "pages/texts{suffix}-{name}.warc.gz");
+}
+
+impl Task for PackTexts {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let source = work.source(&self.file)?;
+        let options = texts::Options {
+            text_field: self.text_field.clone(),
+            url_field: Some(self.url_field.clone()),
+            ..texts::Options::default()
+        };
+        let documents = Documents::open(source.share()?, &self.file.url, &options)?;
+        let mut packer: Option<(Packer, u64)> = None;
+        let mut archives = 0u32;
+        for event in documents {
+            match event {
+                Err(error) => {
+                    work.unreadable(&self.file.url, &error);
+                    break;
+                }
+                Ok(Event::Malformed { place, what }) => {
+                    work.counts.drop(Reason::MalformedRecord);
+                    work.sample(Reason::MalformedRecord, || format!("{}:{place}", self.file.url), &what);
+                }
+                Ok(Event::Document(document)) => {
+                    let row = format!("{}#{}", self.file.url, document.row);
+                    let url = self.url_of(document.url.as_deref(), document.row);
+                    let (open, bytes) = match &mut packer {
+                        Some(packer) => packer,
+                        none => {
+                            let name = format!("{}-{archives:05}", work.name());
+                            archives += 1;
+                            let archive = work.create_named(PackTexts::ARCHIVES, &name)?;
+                            none.insert((Packer::new(archive, self.max_page_bytes), 0))
+                        }
+                    };
+                    let text = document.text.as_bytes();
+                    open.push(work, &Packed { url: &url, content_type: "text/plain; charset=utf-8", bytes: text, file: &row })?;
+                    *bytes += text.len() as u64;
+                    if *bytes >= MAX_ARCHIVE_BYTES
+                        && let Some((full, _)) = packer.take()
+                    {
+                        full.finish()?;
+                    }
+                }
+            }
+        }
+        if let Some((last, _)) = packer {
+            last.finish()?;
+        }
+        work.finish_source(source)?;
+        Ok(())
+    }
+}
+
+impl PackTexts {
+    /// The URL of a document; what has none is known by its file and row.
+    fn url_of(&self, url: Option<&str>, row: u64) -> String {
+        match url.filter(|url| warc::page_of(url).is_some()) {
+            Some(url) => url.to_owned(),
+            None => format!("file:///{}#{row}", self.file.url.trim_start_matches('/')),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Pages out of WARC and ARC files: `pages.index` (one task per group of archives) finds the captures,
+//! `pages.match` decides which of them answers which link.
+
+use std::io::{Read, Seek};
+use std::sync::Arc;
+
+use links::Canonical;
+use records::{PageKey, Reason};
+use serde::{Deserialize, Serialize};
+use store::bucket_of;
+use warc::http::{Media, Response, media};
+use warc::{Event, Kind, Reader, Record};
+
+use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
+use crate::engine::{BucketOutput, Buckets, External, File, Flow, Interrupted, Product, StageRef, Task, Work, expand};
+use crate::recipe::Pages;
+
+/// Header of a record that tells the file which it was made from.
+pub(super) const FILE_HEADER: &str = "WARC-Webtext-File";
+
+/// Adds the stages for archives that others wrote.
+pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
+    let (pages, max_page_bytes) = (settings.clone(), settings.max_page_bytes);
+    let index = flow.stage_of_source("pages.index", number, move |_| {
+        let paths = expand(&pages.paths)?.into_iter().filter(|path| path.is_file());
+        let archives = paths.map(|path| External::of(&path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let groups = archive_groups(number, buckets, archives, |archive| (&archive.url, archive.len_bytes));
+        let task = |group: ArchiveGroup<External>| {
+            let archives = group.archives.into_iter().map(ArchiveFile::External).collect();
+            (group.name, IndexArchives { archives, buckets, max_page_bytes })
+        };
+        Ok(groups.into_iter().map(task).collect())
+    });
+    let archives = Arc::new(move |plan: &crate::engine::Planner<'_>| {
+        let sources = plan.reports(index)?.into_iter().flat_map(|report| report.sources);
+        let archive = |source: crate::engine::SourceRead| Archive {
+            name: source.url,
+            is_own: false,
+            len_bytes: source.len_bytes,
+            checksum: source.checksum,
+        };
+        Ok(sources.map(archive).collect())
+    });
+    let (selected, outcomes) = match_pages::add(flow, number, settings, left, index, buckets);
+    Captured { selected, outcomes, archives }
+}
+
+/// Adds the stages for archives that an earlier stage of the run packed.
+pub(super) fn add_packed<T>(
+    flow: &mut Flow,
+    number: usize,
+    settings: &Pages,
+    left: LinksLeft,
+    packed: crate::engine::Wire<File>,
+    buckets: u32,
+) -> Captured {
+    let max_page_bytes = settings.max_page_bytes;
+    let index: StageRef<IndexArchives> = flow.stage_of_source("pages.index", number, move |plan| {
+        let files = plan.files(packed)?.into_iter().map(|(_, file)| file).collect();
+        let groups = archive_groups(number, buckets, files, |file: &File| (&file.key, file.len_bytes));
+        let task = |group: ArchiveGroup<File>| {
+            let archives = group.archives.into_iter().map(ArchiveFile::Own).collect();
+            (group.name, IndexArchives { archives, buckets, max_page_bytes })
+        };
+        Ok(groups.into_iter().map(task).collect())
+    });
+    let archives = Arc::new(move |plan: &crate::engine::Planner<'_>| {
+        Ok(plan.files(packed)?.into_iter().map(|(_, file)| Archive::own(file)).collect())
+    });
+    let (selected, outcomes) = match_pages::add(flow, number, settings, left, index, buckets);
+    Captured { selected, outcomes, archives }
+}
+
+/// A response in an archive, on its way to its bucket; sorted by page.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Capture {
+    pub(super) page: PageKey,
+    /// Why it holds no page that can be read.
+    pub(super) verdict: Option<Reason>,
+    pub(super) archive: String,
+    pub(super) offset: u64,
+    pub(super) offset_in_member: u64,
+    pub(super) url: String,
+    pub(super) status: Option<u16>,
+    pub(super) content_type: Option<String>,
+    /// The time of the capture as the archive writes it, and in seconds since 1970.
+    pub(super) captured: String,
+    pub(super) captured_utc: Option<i64>,
+    /// The file that the page was made from.
+    pub(super) file: Option<String>,
+}
+
+/// An archive that is to be indexed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum ArchiveFile {
+    External(External),
+    Own(File),
+}
+
+impl ArchiveFile {
+    fn name(&self) -> &str {
+        match self {
+            ArchiveFile::External(external) => &external.url,
+            ArchiveFile::Own(file) => &file.key,
+        }
+    }
+}
+
+/// Finds the captures in a group of archives.
+#[derive(Serialize, Deserialize)]
+pub(super) struct IndexArchives {
+    archives: Vec<ArchiveFile>,
+    buckets: u32,
+    max_page_bytes: u64,
+}
+
+impl IndexArchives {
+    /// Captures by registrable domain.
+    pub(super) const CAPTURES: Product<IndexArchives, Buckets<Capture>> =
+        Product::new("captures", "work/{stage}/{name}.captures");
+}
+
+impl Task for IndexArchives {
+    const REVISION: u32 = 1;
+
+    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+        let mut captures = work.create_buckets(IndexArchives::CAPTURES, self.buckets)?;
+        for archive in &self.archives {
+            match archive {
+                ArchiveFile::Own(file) => {
+                    let reader = work.file(file)?;
+                    self.index(work, reader, archive.name(), &mut captures)?;
+                }
+                ArchiveFile::External(external) => match work.source(external) {
+                    Ok(source) => {
+                        self.index(work, source.share()?, archive.name(), &mut captures)?;
+                        work.finish_source(source)?;
+                    }
+                    Err(error) => work.unreadable(archive.name(), &error),
+                },
+            }
+        }
+        captures.finish()
+    }
+}
+
+impl IndexArchives {
+    fn index(
+        &self,
+        work: &mut Work<'_>,
+        archive: impl Read + Seek + Send + 'static,
+        name: &str,
+        captures: &mut BucketOutput<Capture>,
+    ) -> anyhow::Result<()> {
+        let (mut records, mut malformed) = (0u64, 0u64);
+        let mut reader = match Reader::new(archive, name.to_owned(), self.max_page_bytes) {
+            Ok(reader) => reader,
+            Err(error) => {
+                work.unreadable(name, &error);
+                return Ok(());
+            }
+        };
+        loop {
+            if work.is_stopping() {
+                return Err(Interrupted.into());
+            }
+            match reader.next() {
+                Ok(None) => break,
+                Err(error) => {
+                    work.unreadable(name, &error);
+                    break;
+                }
+                Ok(Some(Event::Malformed { location, what })) => {
+                    malformed += 1;
+                    let place = format!("{name} at byte {}", location.offset);
+                    if what.contains(warc::BREAKS_OFF) {
+                        let what = format!("{what}, which begins at byte {}", location.offset);
+                        work.unreadable(name, &std::io::Error::new(std::io::ErrorKind::UnexpectedEof, what));
+                    }
+                    work.counts.drop(Reason::MalformedPage);
+                    work.sample(Reason::MalformedPage, || place, &what);
+                }
+                Ok(Some(Event::Record(record))) => match capture(&record, name) {
+                    Err(reason) => {
+                        work.counts.drop(reason);
+                        if reason == Reason::MalformedPage {
+                            let start = String::from_utf8_lossy(&record.body[..record.body.len().min(300)]).into_owned();
+                            work.sample(reason, || format!("{name} at byte {}", record.location.offset), &start);
+                        }
+                    }
+                    Ok(capture) => {
+                        captures.push(bucket_of(capture.page.bucket_bytes(), self.buckets), &capture)?;
+                        work.counts.keep();
+                    }
+                },
+            }
+            records += 1;
+        }
+        if records > 0 && records == malformed {
+            let nothing = std::io::Error::new(std::io::ErrorKind::InvalidData, "no record in it can be read");
+            work.unreadable(name, &nothing);
+        }
+        Ok(())
+    }
+}
+
+/// What a record captures, with its own verdict; or why it is no capture.
+fn capture(record: &Record, archive: &str) -> Result<Capture, Reason> {
+    match record.kind {
+        Kind::Response | Kind::Resource => {}
+        Kind::Revisit => return Err(Reason::Revisit),
+        Kind::Warcinfo | Kind::Request | Kind::Metadata | Kind::Conversion | Kind::Continuation | Kind::Other => {
+            return Err(Reason::NotAResponse);
+        }
+    }
+    let target = record.target().ok_or(Reason::MalformedPage)?;
+    let (page, url) = page_of(target).ok_or(Reason::NotAResponse)?;
+    let (status, content_type, body) = if record.kind == Kind::Response {
+        let response = Response::parse(&record.body).ok_or(Reason::MalformedPage)?;
+        let content_type = response.header("Content-Type").map(str::to_owned);
+        (Some(response.status), content_type, record.body.get(response.body_start..).unwrap_or(&[]))
+    } else {
+        (None, record.header("Content-Type").map(str::to_owned), record.body.as_slice())
+    };
+    let file = record.header(FILE_HEADER).map(str::to_owned);
+    // Plain text is a page only where it is what the recipe gave us as one.
+    let is_readable = match media(content_type.as_deref(), body) {
+        Media::Html => true,
+        Media::Text => file.is_some(),
+        Media::Other => false,
+    };
+    let verdict = match status {
+        Some(status) if status != 200 => Some(Reason::HttpStatus),
+        _ if !is_readable => Some(Reason::NotHtml),
+        _ if record.is_cut() => Some(Reason::PageTooLarge),
+        _ => None,
+    };
+    let captured = record.header("WARC-Date").unwrap_or("").to_owned();
+    Ok(Capture {
+        page,
+        verdict,
+        archive: archive.to_owned(),
+        offset: record.location.offset,
+        offset_in_member: record.location.offset_in_member,
+        url,
+        status,
+        content_type,
+        captured_utc: warc::seconds_of(&captured),
+        captured,
+        file,
+    })
+}
+
+/// The page that an archive's URL names, and the URL in its usual form; none for what names no page (`dns:`, `urn:`).
+pub(super) fn page_of(target: &str) -> Option<(PageKey, String)> {
+    if let Some(path) = target.strip_prefix("file:///") {
+        return Some((PageKey { domain: String::new(), key: format!("file)/{path}") }, target.to_owned()));
+    }
+    let canonical = Canonical::parse(target).ok()?;
+    Some((PageKey { domain: canonical.domain, key: canonical.key }, canonical.url))
+}
