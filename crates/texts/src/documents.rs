@@ -7,7 +7,7 @@ use std::io::{BufRead, Read, Seek};
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::{Error, Line, Lines, ParquetRows, RowBatch, Source};
+use crate::{Error, Line, Lines, ParquetRows, Row, RowBatch, Source};
 
 /// Bytes that a byte of text takes in JSON at most: `\u0000` to `\u001f`.
 const MAX_ESCAPE_BYTES: usize = 6;
@@ -53,13 +53,13 @@ pub enum Event {
 /// The documents of one source, in order. Memory: one line of JSON, or a page of each Parquet column and 64 rows.
 pub struct Documents {
     options: Options,
-    rows: Rows,
+    records: Records,
     /// Events of a batch of rows that are still to come.
     ready: VecDeque<Event>,
     is_broken: bool,
 }
 
-enum Rows {
+enum Records {
     Lines(Lines<Box<dyn BufRead + Send>>),
     Parquet(ParquetRows),
 }
@@ -71,21 +71,21 @@ impl Documents {
     /// When the source cannot be read, is neither of the two, or lacks a column that the options name. A line of JSON
     /// without the field of the text is [`Event::Malformed`], since other lines may have it.
     pub fn open<R: Read + Seek + Send + 'static>(source: R, options: Options) -> Result<Documents, Error> {
-        let rows = match Source::open(source)? {
+        let records = match Source::open(source)? {
             Source::PlainText(_) => return Err(Error::PlainText),
             Source::JsonLines(reader) => {
                 let for_the_text = options.max_text_bytes.saturating_mul(MAX_ESCAPE_BYTES);
-                Rows::Lines(Lines::new(reader, for_the_text.saturating_add(MAX_OTHER_FIELDS_BYTES)))
+                Records::Lines(Lines::new(reader, for_the_text.saturating_add(MAX_OTHER_FIELDS_BYTES)))
             }
             Source::Parquet(source) => {
                 let fields: Vec<&str> =
                     [Some(options.text_field.as_str()), options.url_field.as_deref()].into_iter().flatten().collect();
                 let rows = ParquetRows::open(source, |column| fields.contains(&column))?;
                 fields.iter().try_for_each(|field| rows.require_texts(field))?;
-                Rows::Parquet(rows)
+                Records::Parquet(rows)
             }
         };
-        Ok(Documents { options, rows, ready: VecDeque::new(), is_broken: false })
+        Ok(Documents { options, records, ready: VecDeque::new(), is_broken: false })
     }
 
     fn next_event(&mut self) -> Result<Option<Event>, Error> {
@@ -93,11 +93,11 @@ impl Documents {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
-            match &mut self.rows {
-                Rows::Lines(lines) => {
+            match &mut self.records {
+                Records::Lines(lines) => {
                     return Ok(lines.next()?.map(|(number, line)| event_of_line(number, line, &self.options)));
                 }
-                Rows::Parquet(rows) => match rows.next_batch()? {
+                Records::Parquet(rows) => match rows.next_batch()? {
                     None => return Ok(None),
                     Some(batch) => self.ready = events_of_rows(&batch, &self.options)?,
                 },
@@ -142,14 +142,12 @@ fn first_line(error: sonic_rs::Error) -> String {
 }
 
 fn events_of_rows(batch: &RowBatch, options: &Options) -> Result<VecDeque<Event>, Error> {
-    let mut events = VecDeque::new();
-    batch.for_each(|number, row| -> Result<(), Error> {
+    let event_of_row = |(number, row): (u64, Row<'_, '_>)| {
         let fields = row.read_by(FieldsSeed(options));
         let fields = fields.map_err(|error| error.source().map(ToString::to_string).unwrap_or_default());
-        events.push_back(event(number, fields, options));
-        Ok(())
-    })?;
-    Ok(events)
+        event(number, fields, options)
+    };
+    Ok(batch.rows()?.iter().map(event_of_row).collect())
 }
 
 fn event(number: u64, fields: Result<Fields, String>, options: &Options) -> Event {

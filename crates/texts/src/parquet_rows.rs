@@ -122,14 +122,29 @@ pub struct RowBatch {
 }
 
 impl RowBatch {
-    /// Calls `each` with the number, from 1, and the content of every row.
+    /// The rows, ready to be read one by one.
     ///
     /// # Errors
-    /// [`Error::Parquet`] when a column has a type that serde has no word for; or what `each` returns.
-    pub fn for_each<E: From<Error>>(&self, mut each: impl FnMut(u64, Row<'_, '_>) -> Result<(), E>) -> Result<(), E> {
-        let rows = Deserializer::from_record_batch(&self.batch)
-            .map_err(|source| Error::Parquet { row: self.first_row - 1, source: source.into() })?;
-        (self.first_row..).zip(&rows).try_for_each(|(number, row)| each(number, Row(row)))
+    /// [`Error::Parquet`] when a column has a type that serde has no word for.
+    pub fn rows(&self) -> Result<Rows<'_>, Error> {
+        let first_row = self.first_row;
+        match Deserializer::from_record_batch(&self.batch) {
+            Ok(rows) => Ok(Rows { first_row, rows }),
+            Err(source) => Err(Error::Parquet { row: first_row - 1, source: source.into() }),
+        }
+    }
+}
+
+/// The rows of a batch.
+pub struct Rows<'de> {
+    first_row: u64,
+    rows: Deserializer<'de>,
+}
+
+impl<'de> Rows<'de> {
+    /// Every row with its number in the file, from 1.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Row<'_, 'de>)> {
+        (self.first_row..).zip(self.rows.iter().map(Row))
     }
 }
 
