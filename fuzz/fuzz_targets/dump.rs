@@ -1,29 +1,49 @@
-//! A dump of any compression is read to its end or its fault; each record and its URL, too.
+//! A dump of any form and compression is read to its end or its fault; each record and its URL, too.
 #![no_main]
 
-use std::io::Write;
+use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use links::dump::{Line, Lines};
-use links::{Canonical, Submission};
+use links::{Canonical, DumpError, KarmaOf, LinkRules, Submission, WithoutKarma, read_dump};
+use texts::{Line, Lines, decompress};
+
+const MAX_RECORD_BYTES: usize = 1 << 16;
 
 fuzz_target!(|bytes: &[u8]| {
     check_record(bytes);
-    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    file.write_all(bytes).expect("room for the input");
-    let Ok(mut lines) = Lines::open(file.path(), 1 << 16) else { return };
+    check_lines(bytes);
+    let _ = read_dump::<DumpError>(Cursor::new(bytes.to_vec()), "dump", &rules(), MAX_RECORD_BYTES, |_| Ok(()));
+});
+
+fn rules() -> LinkRules {
+    LinkRules {
+        min_karma: 3,
+        karma_of: KarmaOf::AnySubmission,
+        without_karma: WithoutKarma::Drop,
+        drop_over_18: true,
+        from: None,
+        before: None,
+        drop_domains: Default::default(),
+        drop_extensions: Default::default(),
+        max_url_bytes: 2048,
+    }
+}
+
+fn check_lines(bytes: &[u8]) {
+    let Ok(reader) = decompress(Cursor::new(bytes.to_vec())) else { return };
+    let mut lines = Lines::new(reader, MAX_RECORD_BYTES);
     while let Ok(Some((_, line))) = lines.next() {
         match line {
             Line::Whole(line) => {
-                assert!(line.len() <= 1 << 16, "a line over the limit");
+                assert!(line.len() <= MAX_RECORD_BYTES, "a line over the limit");
                 check_record(line);
             }
             Line::TooLong(len_bytes) => {
-                assert!(len_bytes > 1 << 16, "a short line called too long")
+                assert!(len_bytes > MAX_RECORD_BYTES as u64, "a short line called too long")
             }
         }
     }
-});
+}
 
 fn check_record(line: &[u8]) {
     let Ok(submission) = Submission::parse(line) else { return };

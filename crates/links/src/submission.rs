@@ -3,18 +3,21 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+
+use crate::period;
 
 /// The fields of a submission that decide about its link.
 ///
-/// Records of the link lists `{"url", "subreddit", "score", "month"}` are submissions, too.
+/// Records of the link lists `{"url", "subreddit", "score", "month"}` are submissions, too, and so are the rows of a
+/// table whose columns have these names.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Submission<'a> {
     /// Where the submission points; `url_overridden_by_dest` when there is one. Empty when missing.
     pub url: Cow<'a, str>,
-    /// Score; 0 when missing.
-    pub score: i64,
+    /// Score, if the record has one.
+    pub score: Option<i64>,
     /// Seconds since 1970 (UTC): an integer, a float or a string in the dump, or `month`'s first day.
     pub created_utc: Option<i64>,
     /// Whether it is a text post: by `is_self`, or by a `domain` of the form `self.…`.
@@ -27,25 +30,48 @@ pub struct Submission<'a> {
     pub title: Option<Cow<'a, str>>,
 }
 
-/// Why a line is not a submission.
+/// Why a record is not a submission.
 #[derive(Debug, thiserror::Error)]
-#[error("the line is not a submission")]
-pub struct Malformed(#[source] sonic_rs::Error);
+#[error("the record is not a submission")]
+pub struct Malformed(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl<'a> Submission<'a> {
+    /// Whether a field or column of this name is read.
+    pub fn has_field(name: &str) -> bool {
+        let name: de::value::StrDeserializer<'_, de::value::Error> = name.into_deserializer();
+        !matches!(Field::deserialize(name), Ok(Field::Other) | Err(_))
+    }
+
     /// Reads one line of a dump. Unknown fields are ignored.
     ///
     /// ```
     /// let line = br#"{"url":"http://a.example/?x=1&amp;y=2","score":"7","created_utc":1456790400.0}"#;
     /// let submission = links::Submission::parse(line).unwrap();
     /// assert_eq!(submission.url, "http://a.example/?x=1&y=2");
-    /// assert_eq!((submission.score, submission.created_utc), (7, Some(1456790400)));
+    /// assert_eq!((submission.score, submission.created_utc), (Some(7), Some(1456790400)));
     /// ```
     ///
     /// # Errors
     /// When the line is not a JSON object, or a field that is used has none of its known shapes.
     pub fn parse(line: &'a [u8]) -> Result<Submission<'a>, Malformed> {
-        sonic_rs::from_slice(line).map_err(Malformed)
+        sonic_rs::from_slice(line).map_err(|error| Malformed(error.into()))
+    }
+
+    /// Reads one row of a table whose columns have the names of the fields; a missing column is a missing field.
+    ///
+    /// # Errors
+    /// When a column has none of the shapes that the field may have.
+    pub fn of_row(row: texts::Row<'_, 'a>) -> Result<Submission<'a>, Malformed> {
+        row.read().map_err(|error| Malformed(error.into()))
+    }
+
+    /// Reads one line of a list: a URL as it is, of which nothing else is known.
+    ///
+    /// # Errors
+    /// When the line is not UTF-8.
+    pub fn of_url(line: &'a [u8]) -> Result<Submission<'a>, Malformed> {
+        let url = std::str::from_utf8(line).map_err(|error| Malformed(error.into()))?;
+        Ok(Submission { url: url.into(), ..Submission::default() })
     }
 }
 
@@ -81,7 +107,7 @@ impl<'de> Visitor<'de> for SubmissionVisitor {
     type Value = Submission<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a submission: a JSON object")
+        f.write_str("a submission: an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Submission<'de>, A::Error> {
@@ -92,7 +118,7 @@ impl<'de> Visitor<'de> for SubmissionVisitor {
             match field {
                 Field::Url => submission.url = map.next_value::<Text>()?.0.unwrap_or_default(),
                 Field::UrlOverriddenByDest => overridden = map.next_value::<Text>()?.0,
-                Field::Score => submission.score = map.next_value::<Integer>()?.0.unwrap_or(0),
+                Field::Score => submission.score = map.next_value::<Integer>()?.0,
                 Field::CreatedUtc => submission.created_utc = map.next_value::<Integer>()?.0,
                 Field::Month => month = map.next_value::<Text>()?.0,
                 Field::IsSelf => submission.is_self |= map.next_value::<Flag>()?.0,
@@ -111,7 +137,7 @@ impl<'de> Visitor<'de> for SubmissionVisitor {
         }
         submission.url = unescape_html(submission.url);
         if submission.created_utc.is_none() {
-            submission.created_utc = month.and_then(|month| first_of_month(&month));
+            submission.created_utc = month.and_then(|month| period(&month)).map(|month| month.start);
         }
         Ok(submission)
     }
@@ -134,7 +160,14 @@ impl<'de> Deserialize<'de> for Text<'de> {
             fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
                 Ok(Text(Some(Cow::Owned(text.to_owned()))))
             }
+            // Tables of some writers hold texts in columns of bytes.
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
+                std::str::from_utf8(bytes).map_err(E::custom).and_then(|text| self.visit_str(text))
+            }
             fn visit_unit<E>(self) -> Result<Text<'de>, E> {
+                Ok(Text(None))
+            }
+            fn visit_none<E>(self) -> Result<Text<'de>, E> {
                 Ok(Text(None))
             }
             // Some early dumps hold `false` where a text is missing.
@@ -163,8 +196,9 @@ impl<'de> Deserialize<'de> for Integer {
             fn visit_u64<E>(self, n: u64) -> Result<Integer, E> {
                 Ok(Integer(i64::try_from(n).ok()))
             }
+            // Tables of some writers have NaN where a number is missing.
             fn visit_f64<E>(self, n: f64) -> Result<Integer, E> {
-                Ok(Integer(Some(n as i64)))
+                Ok(Integer(n.is_finite().then_some(n as i64)))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Integer, E> {
                 let text = text.trim();
@@ -176,6 +210,9 @@ impl<'de> Deserialize<'de> for Integer {
                 }
             }
             fn visit_unit<E>(self) -> Result<Integer, E> {
+                Ok(Integer(None))
+            }
+            fn visit_none<E>(self) -> Result<Integer, E> {
                 Ok(Integer(None))
             }
         }
@@ -200,10 +237,19 @@ impl<'de> Deserialize<'de> for Flag {
             fn visit_u64<E>(self, n: u64) -> Result<Flag, E> {
                 Ok(Flag(n != 0))
             }
+            fn visit_i64<E>(self, n: i64) -> Result<Flag, E> {
+                Ok(Flag(n != 0))
+            }
+            fn visit_f64<E>(self, n: f64) -> Result<Flag, E> {
+                Ok(Flag(n >= 1.0))
+            }
             fn visit_str<E>(self, text: &str) -> Result<Flag, E> {
                 Ok(Flag(text.eq_ignore_ascii_case("true")))
             }
             fn visit_unit<E>(self) -> Result<Flag, E> {
+                Ok(Flag(false))
+            }
+            fn visit_none<E>(self) -> Result<Flag, E> {
                 Ok(Flag(false))
             }
         }
@@ -231,37 +277,6 @@ fn unescape_html(url: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Seconds of the first day of `YYYY-MM`.
-fn first_of_month(month: &str) -> Option<i64> {
-    let (year, month) = month.split_once('-')?;
-    seconds_of_date(year.parse().ok()?, month.parse().ok()?, 1)
-}
-
-/// Days of a month, 1 to 12, of the Gregorian calendar.
-pub(crate) fn days_of_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Seconds since 1970 of a day of the Gregorian calendar, at midnight UTC.
-pub(crate) fn seconds_of_date(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !((1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=days_of_month(year, month)).contains(&day))
-    {
-        return None;
-    }
-    // Days from civil, Howard Hinnant's algorithm: years begin in March, so leap days come last.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some((era * 146_097 + day_of_era - 719_468) * 86_400)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,6 +297,15 @@ mod tests {
         }
         check(r#"{"url":"u","created_utc":null}"#, bare("u"));
         check(r#"{"url":"u","month":"2016-03"}"#, Submission { created_utc: Some(1_456_790_400), ..bare("u") });
+    }
+
+    #[test]
+    fn scores_and_their_absence() {
+        for (shape, score) in [("7", Some(7)), ("-2.0", Some(-2)), ("\"7\"", Some(7)), ("null", None), ("\"\"", None)] {
+            let line = format!(r#"{{"url":"u","score":{shape}}}"#);
+            check(&line, Submission { score, ..bare("u") });
+        }
+        assert!(Submission::has_field("score") && !Submission::has_field("ups"));
     }
 
     #[test]
@@ -320,15 +344,5 @@ mod tests {
         for line in ["", "[]", "{", "null", r#"{"score":"many"}"#, r#"{"url":{}}"#, "\u{fffd}"] {
             assert!(Submission::parse(line.as_bytes()).is_err(), "{line}");
         }
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(seconds_of_date(1970, 1, 1), Some(0));
-        assert_eq!(seconds_of_date(2000, 2, 29), Some(951_782_400));
-        assert_eq!(seconds_of_date(2017, 12, 31), Some(1_514_678_400));
-        assert_eq!(seconds_of_date(2017, 13, 1), None);
-        assert_eq!((seconds_of_date(2017, 2, 29), seconds_of_date(2017, 1, 45)), (None, None));
-        assert_eq!(first_of_month("99999999999999999-01"), None);
     }
 }

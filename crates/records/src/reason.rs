@@ -49,7 +49,7 @@ macro_rules! reasons {
 
 reasons! {
     // links: records of a dump
-    MalformedRecord = "malformed_record", "The line of the dump is not a JSON object with the expected types.";
+    MalformedRecord = "malformed_record", "The record of the dump does not have the form or the types that are expected.";
     RecordTooLong = "record_too_long", "The line of the dump is longer than the recipe allows.";
     SelfPost = "self_post", "The submission is a text post; it links to nothing outside Reddit.";
     MissingUrl = "missing_url", "The submission has no URL.";
@@ -61,6 +61,7 @@ reasons! {
     OutsideDates = "outside_dates", "The submission that decides lies outside the recipe's dates, and no other is without fault.";
     BlockedDomain = "blocked_domain", "The recipe blocks the link's domain.";
     BlockedExtension = "blocked_extension", "The path ends like a file that is not a page.";
+    MissingKarma = "missing_karma", "No submission of the link has a score, and the recipe does not say to keep such links.";
     LowKarma = "low_karma", "The karma is below the recipe's threshold.";
     // links and pages: one verdict a row that stood for the same thing
     SameLink = "same_link", "Another submission of the same link; counted into it.";

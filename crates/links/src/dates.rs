@@ -1,0 +1,67 @@
+//! Days, months and years as seconds.
+
+use std::ops::Range;
+
+use jiff::civil::{Date, date};
+
+const DAY_SECONDS: i64 = 86_400;
+
+/// Reads `YYYY-MM-DD`, or a part of it from the left, as the seconds since 1970 (UTC) of that day, month or year: from
+/// its first, up to the first that no longer belongs to it. `None` for what is no date, or one before 1970.
+///
+/// ```
+/// let leap_day = links::period("2016-02-29").unwrap();
+/// assert_eq!(leap_day, 1456704000..1456790400);
+/// assert_eq!(links::period("2016-02").unwrap().end, leap_day.end);
+/// assert_eq!(links::period("2017-02-29"), None);
+/// ```
+pub fn period(text: &str) -> Option<Range<i64>> {
+    let (year, rest) = text.split_once('-').map_or((text, None), |(year, rest)| (year, Some(rest)));
+    let (month, day) = rest.map_or((None, None), |rest| match rest.split_once('-') {
+        Some((month, day)) => (Some(month), Some(day)),
+        None => (Some(rest), None),
+    });
+    let first_day = Date::new(
+        year.parse().ok().filter(|&year| year >= 1970)?,
+        month.map_or(Ok(1), str::parse).ok()?,
+        day.map_or(Ok(1), str::parse).ok()?,
+    )
+    .ok()?;
+    let last_day = match (month, day) {
+        (None, _) => first_day.last_of_year(),
+        (_, None) => first_day.last_of_month(),
+        _ => first_day,
+    };
+    Some(seconds_at_midnight(first_day)..seconds_at_midnight(last_day) + DAY_SECONDS)
+}
+
+fn seconds_at_midnight(day: Date) -> i64 {
+    day.duration_since(date(1970, 1, 1)).as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<Range<i64>>) {
+        assert_eq!(period(text), expected, "{text}");
+    }
+
+    #[test]
+    fn days_months_and_years() {
+        check("1970-01-01", Some(0..86_400));
+        check("2000-02-29", Some(951_782_400..951_868_800));
+        check("2017", Some(1_483_228_800..1_514_764_800));
+        check("2017-12", Some(1_512_086_400..1_514_764_800));
+        check("9999-12-31", Some(253_402_214_400..253_402_300_800));
+    }
+
+    #[test]
+    fn what_is_no_date() {
+        for text in
+            ["", "-", "2017-13", "2017-02-29", "2017-01-45", "2017-1-1-1", "1969", "99999999999999999-01", "soon"]
+        {
+            check(text, None);
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Which links are kept: karma, dates, domains, extensions.
+
+use std::collections::HashSet;
+
+use records::{Link, PageKey, Reason};
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::{Canonical, Fault};
+use crate::submission::Submission;
+
+/// How the scores of several submissions become one karma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KarmaOf {
+    /// The highest score of one submission, as WebText did.
+    #[serde(rename = "any submission")]
+    AnySubmission,
+    /// The sum over all submissions, as OpenWebText2 did.
+    #[serde(rename = "sum of submissions")]
+    SumOfSubmissions,
+}
+
+/// What becomes of links whose submissions have no scores, as those of plain lists of URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutKarma {
+    /// They are kept, as if the threshold were met.
+    Keep,
+    /// They are dropped as [`Reason::MissingKarma`].
+    Drop,
+}
+
+/// The rules that decide about links, built once from a recipe.
+#[derive(Debug, Clone)]
+pub struct LinkRules {
+    /// The lowest karma that is kept.
+    pub min_karma: i64,
+    /// What karma is.
+    pub karma_of: KarmaOf,
+    /// What becomes of links that have none.
+    pub without_karma: WithoutKarma,
+    /// Drop links that were only ever submitted as over 18.
+    pub drop_over_18: bool,
+    /// Seconds since 1970 of the first moment that counts.
+    pub from: Option<i64>,
+    /// Seconds since 1970 of the first moment that no longer counts.
+    pub before: Option<i64>,
+    /// Domains in lower case; each blocks its subdomains, too.
+    pub drop_domains: HashSet<String>,
+    /// Extensions in lower case, without a dot.
+    pub drop_extensions: HashSet<String>,
+    /// Longest URL in bytes.
+    pub max_url_bytes: usize,
+}
+
+/// One submission on its way to its bucket; sorted by page, then by time, dump and line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SubmissionRow {
+    /// The page that it leads to. A URL that is malformed or too long is its own key, without a domain.
+    pub page: PageKey,
+    /// Seconds since 1970 (UTC).
+    pub created_utc: Option<i64>,
+    /// Name of the dump.
+    pub dump: String,
+    /// Line or row in the dump, from 1.
+    pub line: u64,
+    /// Score, if the dump has one.
+    pub score: Option<i64>,
+    /// URL to fetch.
+    pub url: String,
+    /// Subreddit.
+    pub subreddit: Option<String>,
+    /// Title of the submission.
+    pub title: Option<String>,
+    /// The submission's own verdict, before karma.
+    pub verdict: Option<Reason>,
+}
+
+impl LinkRules {
+    /// Gives one submission its page and its own verdict. `dump` and `line` say where it stands.
+    ///
+    /// # Errors
+    /// The reason why the submission is no link at all: a text post, or no URL.
+    pub fn submission(&self, submission: &Submission<'_>, dump: &str, line: u64) -> Result<SubmissionRow, Reason> {
+        if submission.is_self {
+            return Err(Reason::SelfPost);
+        }
+        if submission.url.trim().is_empty() {
+            return Err(Reason::MissingUrl);
+        }
+        let (page, url, verdict) = self.page(submission);
+        Ok(SubmissionRow {
+            page,
+            created_utc: submission.created_utc,
+            dump: dump.to_owned(),
+            line,
+            score: submission.score,
+            url,
+            subreddit: submission.subreddit.as_deref().map(str::to_owned),
+            title: submission.title.as_deref().map(str::to_owned),
+            verdict,
+        })
+    }
+
+    /// The page that a submission leads to, the URL to fetch, and what speaks against it.
+    fn page(&self, submission: &Submission<'_>) -> (PageKey, String, Option<Reason>) {
+        let without_page = |url: &str, verdict| {
+            let page = PageKey { domain: String::new(), key: url.to_owned() };
+            (page, url.to_owned(), Some(verdict))
+        };
+        if submission.url.len() > self.max_url_bytes {
+            return without_page(truncated(&submission.url, self.max_url_bytes), Reason::UrlTooLong);
+        }
+        match Canonical::parse(&submission.url) {
+            Err(Fault::Malformed) => without_page(submission.url.trim(), Reason::MalformedUrl),
+            Err(Fault::Scheme) => without_page(submission.url.trim(), Reason::UnsupportedScheme),
+            Ok(canonical) => {
+                let verdict = self.verdict(submission, &canonical);
+                (PageKey { domain: canonical.domain, key: canonical.key }, canonical.url, verdict)
+            }
+        }
+    }
+
+    fn verdict(&self, submission: &Submission<'_>, canonical: &Canonical) -> Option<Reason> {
+        if self.blocks(&canonical.host) {
+            return Some(Reason::BlockedDomain);
+        }
+        if canonical.extension.as_ref().is_some_and(|e| self.drop_extensions.contains(e)) {
+            return Some(Reason::BlockedExtension);
+        }
+        if self.drop_over_18 && submission.over_18 {
+            return Some(Reason::AdultOnly);
+        }
+        let early = |from| submission.created_utc.is_none_or(|at| at < from);
+        let late = |before| submission.created_utc.is_none_or(|at| at >= before);
+        if self.from.is_some_and(early) || self.before.is_some_and(late) {
+            return Some(Reason::OutsideDates);
+        }
+        None
+    }
+
+    /// Whether the host or a domain above it is blocked.
+    pub fn blocks(&self, host: &str) -> bool {
+        let mut rest = host;
+        loop {
+            if self.drop_domains.contains(rest) {
+                return true;
+            }
+            match rest.split_once('.') {
+                Some((_, parent)) => rest = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// Makes one link of all submissions with one key.
+    ///
+    /// The submission that decides is the one with the highest score among those with no verdict of
+    /// their own (of equals, the first in order); when all have one, the link has the verdict of the highest.
+    /// One without a score is lower than any that has one.
+    ///
+    /// # Panics
+    /// If there is no submission.
+    pub fn merge(&self, submissions: &[SubmissionRow]) -> Link {
+        let rank = |row: &&SubmissionRow| (row.verdict.is_none(), row.score);
+        let decides = submissions.iter().max_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| b.cmp(a)));
+        let decides = decides.expect("a link has a submission");
+        let karma = self.karma(decides, submissions);
+        Link {
+            domain: decides.page.domain.clone(),
+            key: decides.page.key.clone(),
+            url: decides.url.clone(),
+            karma,
+            submissions: submissions.len() as u32,
+            subreddit: decides.subreddit.clone(),
+            title: decides.title.clone(),
+            created_utc: submissions.iter().filter_map(|row| row.created_utc).min(),
+            source: format!("{}:{}", decides.dump, decides.line),
+            verdict: decides.verdict.or_else(|| self.karma_verdict(karma)),
+        }
+    }
+
+    /// The karma of a link, where one of the submissions that count has a score.
+    fn karma(&self, decides: &SubmissionRow, submissions: &[SubmissionRow]) -> Option<i64> {
+        if self.karma_of == KarmaOf::AnySubmission || decides.verdict.is_some() {
+            return decides.score;
+        }
+        let eligible = submissions.iter().filter(|row| row.verdict.is_none());
+        eligible.filter_map(|row| row.score).reduce(i64::saturating_add)
+    }
+
+    fn karma_verdict(&self, karma: Option<i64>) -> Option<Reason> {
+        match karma {
+            Some(karma) => (karma < self.min_karma).then_some(Reason::LowKarma),
+            None => (self.without_karma == WithoutKarma::Drop).then_some(Reason::MissingKarma),
+        }
+    }
+}
+
+/// The longest prefix of at most `len_bytes` that ends at a character.
+fn truncated(text: &str, len_bytes: usize) -> &str {
+    let mut end = len_bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::period;
+
+    fn rules(karma_of: KarmaOf) -> LinkRules {
+        LinkRules {
+            min_karma: 3,
+            karma_of,
+            without_karma: WithoutKarma::Drop,
+            drop_over_18: true,
+            from: period("2005").map(|year| year.start),
+            before: period("2017").map(|year| year.end),
+            drop_domains: ["wikipedia.org".to_owned()].into(),
+            drop_extensions: ["jpg".to_owned()].into(),
+            max_url_bytes: 2048,
+        }
+    }
+
+    fn row(rules: &LinkRules, url: &str, score: Option<i64>, over_18: bool, year: &str) -> SubmissionRow {
+        let created_utc = period(year).map(|year| year.start);
+        let submission = Submission { url: url.into(), score, over_18, created_utc, ..Submission::default() };
+        rules.submission(&submission, "dump", 1).unwrap()
+    }
+
+    fn check(url: &str, expected: Option<Reason>) {
+        let rules = rules(KarmaOf::AnySubmission);
+        let row = row(&rules, url, Some(5), false, "2016");
+        assert_eq!(rules.merge(&[row]).verdict, expected, "{url}");
+    }
+
+    #[test]
+    fn verdicts_of_a_url() {
+        check("http://example.com/", None);
+        check("https://en.wikipedia.org/wiki/Moss", Some(Reason::BlockedDomain));
+        check("https://notwikipedia.org/wiki/Moss", None);
+        check("https://wikipedia.org.example.com/", None);
+        check("http://example.com/a.jpg", Some(Reason::BlockedExtension));
+        check("http://", Some(Reason::MalformedUrl));
+        check("ftp://example.com/", Some(Reason::UnsupportedScheme));
+        check(&format!("http://example.com/{}", "é".repeat(2000)), Some(Reason::UrlTooLong));
+    }
+
+    #[test]
+    fn karma_of_any_or_of_the_sum() {
+        for (scores, any, sum) in [
+            (&[Some(2), Some(2)][..], Some(Reason::LowKarma), None),
+            (&[Some(3)], None, None),
+            (&[Some(5), Some(-4)], None, Some(Reason::LowKarma)),
+            (&[Some(-1), Some(0), Some(2)], Some(Reason::LowKarma), Some(Reason::LowKarma)),
+            (&[None, Some(4), None], None, None),
+            (&[None, Some(-1)], Some(Reason::LowKarma), Some(Reason::LowKarma)),
+            (&[None, None], Some(Reason::MissingKarma), Some(Reason::MissingKarma)),
+        ] {
+            for (of, expected) in [(KarmaOf::AnySubmission, any), (KarmaOf::SumOfSubmissions, sum)] {
+                let rules = rules(of);
+                let rows: Vec<SubmissionRow> =
+                    scores.iter().map(|&score| row(&rules, "http://a.example/", score, false, "2016")).collect();
+                assert_eq!(rules.merge(&rows).verdict, expected, "{scores:?} {of:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_without_scores_is_what_the_recipe_says() {
+        let mut rules = rules(KarmaOf::SumOfSubmissions);
+        let rows = [row(&rules, "http://a.example/", None, false, "2016")];
+        assert_eq!((rules.merge(&rows).karma, rules.merge(&rows).verdict), (None, Some(Reason::MissingKarma)));
+        rules.without_karma = WithoutKarma::Keep;
+        assert_eq!((rules.merge(&rows).karma, rules.merge(&rows).verdict), (None, None));
+        // The score of a submission that does not count is not the link's.
+        let rows = [rows[0].clone(), row(&rules, "http://a.example/", Some(1), true, "2016")];
+        assert_eq!((rules.merge(&rows).karma, rules.merge(&rows).verdict), (None, None));
+    }
+
+    #[test]
+    fn one_good_submission_is_enough() {
+        let rules = rules(KarmaOf::AnySubmission);
+        let rows = [
+            row(&rules, "http://a.example/", Some(90), true, "2016"),
+            row(&rules, "http://a.example/", Some(80), false, "2019"),
+            row(&rules, "http://a.example/", Some(4), false, "2016"),
+        ];
+        let link = rules.merge(&rows);
+        assert_eq!((link.verdict, link.karma, link.submissions), (None, Some(4), 3));
+        assert_eq!(rules.merge(&rows[..2]).verdict, Some(Reason::AdultOnly));
+        assert_eq!(rules.merge(&rows[1..2]).verdict, Some(Reason::OutsideDates));
+    }
+
+    #[test]
+    fn rows_sort_by_page_time_dump_and_line() {
+        let rules = rules(KarmaOf::AnySubmission);
+        let row = |url: &str, created_utc, dump: &str, line| {
+            let submission = Submission { url: url.into(), created_utc, ..Submission::default() };
+            rules.submission(&submission, dump, line).unwrap()
+        };
+        let sorted = [
+            row("http://a.example/", None, "d", 9),
+            row("http://a.example/", Some(5), "d", 8),
+            row("http://a.example/", Some(6), "c", 7),
+            row("http://a.example/", Some(6), "d", 2),
+            row("http://a.example/", Some(6), "d", 10),
+            row("http://b.example/", None, "a", 1),
+        ];
+        assert!(sorted.is_sorted());
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_submissions_and_dumps_does_not_matter(
+            fields in proptest::collection::vec((proptest::option::of(0i64..3), any::<bool>(), 0u64..3, 0u8..3), 1..6),
+            from in 0usize..6,
+            of_sum: bool,
+        ) {
+            let rules = rules(if of_sum { KarmaOf::SumOfSubmissions } else { KarmaOf::AnySubmission });
+            let mut rows: Vec<SubmissionRow> = fields
+                .iter()
+                .map(|&(score, over_18, line, dump)| {
+                    let row = row(&rules, "http://a.example/", score, over_18, "2016");
+                    SubmissionRow { line, dump: format!("dump {dump}"), ..row }
+                })
+                .collect();
+            let expected = rules.merge(&rows);
+            rows.rotate_left(from % fields.len());
+            prop_assert_eq!(rules.merge(&rows), expected.clone());
+            rows.reverse();
+            prop_assert_eq!(rules.merge(&rows), expected);
+        }
+    }
+}

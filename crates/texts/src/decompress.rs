@@ -1,0 +1,183 @@
+//! The plain bytes behind whatever a source is compressed with.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+/// The largest window that a zstd frame may ask for: 2³¹ bytes, as `zstd --long=31` writes and Reddit's dumps need.
+const ZSTD_MAX_WINDOW_LOG: u32 = 31;
+/// Bytes that a reader holds: large enough that a call of the system costs little beside its bytes.
+const BUFFER_BYTES: usize = 1 << 18;
+/// UTF-8's byte order mark, which some editors put at the beginning of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The plain bytes of a source. How it is compressed is told by its first bytes, never by a name: zstd (several frames
+/// in a row, windows of up to 2 GiB), xz, bzip2, gzip (several members in a row), or not at all. A UTF-8 byte order
+/// mark at the beginning of the plain bytes is skipped.
+///
+/// Memory: 512 KiB, and the decompressor's window.
+///
+/// ```
+/// use std::io::{Cursor, Read};
+/// let packed = zstd::encode_all(&b"The tide is out."[..], 1)?;
+/// let mut text = String::new();
+/// texts::decompress(Cursor::new(packed))?.read_to_string(&mut text)?;
+/// assert_eq!(text, "The tide is out.");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// The source's, when not even its first byte can be read. Damage further on is an error of the reader, behind all
+/// bytes that could still be had.
+pub fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
+    let packed = Peeked::new(buffered(source), 6)?;
+    let plain: Box<dyn BufRead + Send> = match packed.head() {
+        // A frame, or a skippable one, which `pzstd` writes first.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            let mut zstd = zstd::Decoder::with_buffer(packed)?;
+            zstd.window_log_max(ZSTD_MAX_WINDOW_LOG)?;
+            Box::new(buffered(zstd))
+        }
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(buffered(liblzma::bufread::XzDecoder::new_multi_decoder(packed))),
+        [b'B', b'Z', b'h', ..] => Box::new(buffered(bzip2::bufread::MultiBzDecoder::new(packed))),
+        [0x1f, 0x8b, ..] => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(packed))),
+        _ => Box::new(packed),
+    };
+    let mut plain = Peeked::new(plain, BYTE_ORDER_MARK.len())?;
+    if plain.head() == BYTE_ORDER_MARK {
+        plain.consume(BYTE_ORDER_MARK.len());
+    }
+    Ok(Box::new(plain))
+}
+
+fn buffered<R: Read>(reader: R) -> BufReader<R> {
+    BufReader::with_capacity(BUFFER_BYTES, reader)
+}
+
+/// A reader whose first bytes have been looked at, and are still to come.
+pub(crate) struct Peeked<R> {
+    head: Cursor<Vec<u8>>,
+    /// What ended the look early: it comes behind the head, where it would have come without the look.
+    fault: Option<io::Error>,
+    rest: R,
+}
+
+impl<R: BufRead> Peeked<R> {
+    /// Looks at up to `len_bytes`; fewer only where the reader ends or fails.
+    ///
+    /// # Errors
+    /// The reader's, when it has no byte at all.
+    pub(crate) fn new(mut reader: R, len_bytes: usize) -> io::Result<Peeked<R>> {
+        let mut head = Vec::new();
+        let fault = match reader.by_ref().take(len_bytes as u64).read_to_end(&mut head) {
+            Err(fault) if head.is_empty() => return Err(fault),
+            other => other.err(),
+        };
+        Ok(Peeked { head: Cursor::new(head), fault, rest: reader })
+    }
+
+    /// The bytes that were looked at.
+    pub(crate) fn head(&self) -> &[u8] {
+        self.head.get_ref()
+    }
+}
+
+impl<R: BufRead> BufRead for Peeked<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.head.position() < self.head.get_ref().len() as u64 {
+            return self.head.fill_buf();
+        }
+        match self.fault.take() {
+            Some(fault) => Err(fault),
+            None => self.rest.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, len_bytes: usize) {
+        if self.head.position() < self.head.get_ref().len() as u64 {
+            self.head.consume(len_bytes);
+        } else {
+            self.rest.consume(len_bytes);
+        }
+    }
+}
+
+impl<R: BufRead> Read for Peeked<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let len_bytes = self.fill_buf()?.read(to)?;
+        self.consume(len_bytes);
+        Ok(len_bytes)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const TEXT: &[u8] = b"The tide is out.\nThe boats lie on the sand.\n";
+
+    fn check(bytes: Vec<u8>, expected: &[u8]) {
+        let mut plain = Vec::new();
+        decompress(Cursor::new(bytes)).unwrap().read_to_end(&mut plain).unwrap();
+        assert_eq!(plain, expected);
+    }
+
+    /// A text in every compression, and in none.
+    pub(crate) fn in_every_compression(text: &[u8]) -> Vec<Vec<u8>> {
+        // A window as `zstd --long=27` asks for, which a decoder refuses unless it is told not to.
+        let mut zstd = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        zstd.window_log(28).unwrap();
+        zstd.write_all(text).unwrap();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(text).unwrap();
+        let mut bz2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bz2.write_all(text).unwrap();
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(text).unwrap();
+        vec![text.to_vec(), zstd.finish().unwrap(), gz.finish().unwrap(), bz2.finish().unwrap(), xz.finish().unwrap()]
+    }
+
+    #[test]
+    fn every_compression_gives_the_same_bytes() {
+        in_every_compression(TEXT).into_iter().for_each(|bytes| check(bytes, TEXT));
+        in_every_compression(b"").into_iter().for_each(|bytes| check(bytes, b""));
+    }
+
+    #[test]
+    fn frames_members_and_streams_in_a_row_are_one_text() {
+        let (one, two) = TEXT.split_at(20);
+        for (mut bytes, more) in in_every_compression(one).into_iter().zip(in_every_compression(two)) {
+            bytes.extend(more);
+            check(bytes, TEXT);
+        }
+        let skippable = b"\x50\x2a\x4d\x18\x02\x00\x00\x00hi".to_vec();
+        check([skippable, zstd::encode_all(TEXT, 1).unwrap()].concat(), TEXT);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_once_and_only_at_the_beginning() {
+        let marked = |text: &[u8]| [BYTE_ORDER_MARK, text].concat();
+        in_every_compression(&marked(TEXT)).into_iter().for_each(|bytes| check(bytes, TEXT));
+        check(marked(b""), b"");
+        check(marked(&marked(b"x")), &marked(b"x"));
+        check([b"x", BYTE_ORDER_MARK].concat(), &[b"x", BYTE_ORDER_MARK].concat());
+        check(BYTE_ORDER_MARK[..2].to_vec(), &BYTE_ORDER_MARK[..2]);
+    }
+
+    #[test]
+    fn what_is_cut_off_gives_its_bytes_and_then_an_error() {
+        for packed in in_every_compression(TEXT).into_iter().skip(1) {
+            let mut plain = Vec::new();
+            let cut = Cursor::new(packed[..packed.len() - 3].to_vec());
+            let result = decompress(cut).and_then(|mut reader| reader.read_to_end(&mut plain));
+            assert!(result.is_err(), "{packed:?}");
+            assert!(TEXT.starts_with(&plain));
+        }
+        // Fewer bytes than are looked at for the mark: the fault must not take them along.
+        let mut packed = zstd::encode_all(&b"ab"[..], 1).unwrap();
+        packed.extend(&zstd::encode_all(TEXT, 1).unwrap()[..5]);
+        let mut plain = Vec::new();
+        decompress(Cursor::new(packed)).unwrap().read_to_end(&mut plain).unwrap_err();
+        assert_eq!(plain, b"ab");
+    }
+}

@@ -1,0 +1,478 @@
+//! Documents out of JSON Lines and Parquet, whichever a source is.
+
+use std::collections::VecDeque;
+use std::error::Error as _;
+use std::fmt;
+use std::io::{BufRead, Read, Seek};
+
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::{Error, Line, Lines, ParquetRows, Row, RowBatch, Source};
+
+/// Bytes that a byte of text takes in JSON at most: `\u0000` to `\u001f`.
+const MAX_ESCAPE_BYTES: usize = 6;
+/// Bytes of a line that other fields may take.
+const MAX_OTHER_FIELDS_BYTES: usize = 16 << 20;
+
+/// Which fields are read, and how long a text may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The field or column of the text.
+    pub text_field: String,
+    /// The field or column of the document's URL, if that is read.
+    pub url_field: Option<String>,
+    /// Longest text in bytes. A longer one is [`Event::Malformed`].
+    pub max_text_bytes: usize,
+}
+
+/// One document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The text; empty where the source has a null.
+    pub text: String,
+    /// The URL, where one is read and the source has it.
+    pub url: Option<String>,
+    /// The line in the file, or the row in the table, from 1.
+    pub line_or_row: u64,
+}
+
+/// What a line or row is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A document.
+    Document(Document),
+    /// Something else. Reading goes on behind it.
+    Malformed {
+        /// The line or row, as [`Document::line_or_row`] counts.
+        place: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// The documents of one source, in order. Memory: one line of JSON, or a page of each Parquet column and 64 rows.
+pub struct Documents {
+    options: Options,
+    records: Records,
+    /// Events of a batch of rows that are still to come.
+    ready: VecDeque<Event>,
+    is_broken: bool,
+}
+
+enum Records {
+    Lines(Lines<Box<dyn BufRead + Send>>),
+    Parquet(ParquetRows),
+}
+
+impl Documents {
+    /// Opens JSON Lines, compressed or not, or Parquet; the source's content says which, see [`Source::open`].
+    ///
+    /// # Errors
+    /// When the source cannot be read, is neither of the two, or lacks a column that the options name. A line of JSON
+    /// without the field of the text is [`Event::Malformed`], since other lines may have it.
+    pub fn open<R: Read + Seek + Send + 'static>(source: R, options: Options) -> Result<Documents, Error> {
+        let records = match Source::open(source)? {
+            Source::PlainText(_) => return Err(Error::PlainText),
+            Source::JsonLines(reader) => {
+                let for_the_text = options.max_text_bytes.saturating_mul(MAX_ESCAPE_BYTES);
+                Records::Lines(Lines::new(reader, for_the_text.saturating_add(MAX_OTHER_FIELDS_BYTES)))
+            }
+            Source::Parquet(source) => {
+                let fields: Vec<&str> =
+                    [Some(options.text_field.as_str()), options.url_field.as_deref()].into_iter().flatten().collect();
+                let rows = ParquetRows::open(source, |column| fields.contains(&column))?;
+                fields.iter().try_for_each(|field| rows.require_texts(field))?;
+                Records::Parquet(rows)
+            }
+        };
+        Ok(Documents { options, records, ready: VecDeque::new(), is_broken: false })
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(Some(event));
+            }
+            match &mut self.records {
+                Records::Lines(lines) => {
+                    return Ok(lines.next()?.map(|(number, line)| event_of_line(number, line, &self.options)));
+                }
+                Records::Parquet(rows) => match rows.next_batch()? {
+                    None => return Ok(None),
+                    Some(batch) => self.ready = events_of_rows(&batch, &self.options)?,
+                },
+            }
+        }
+    }
+}
+
+impl Iterator for Documents {
+    type Item = Result<Event, Error>;
+
+    /// The next line or row that is not blank. After an error there is nothing more.
+    fn next(&mut self) -> Option<Result<Event, Error>> {
+        if self.is_broken {
+            return None;
+        }
+        let event = self.next_event().transpose();
+        self.is_broken = matches!(event, Some(Err(_)));
+        event
+    }
+}
+
+fn event_of_line(number: u64, line: Line<'_>, options: &Options) -> Event {
+    let line = match line {
+        Line::Whole(line) => line,
+        Line::TooLong(len_bytes) => {
+            return Event::Malformed { place: number, what: format!("the line is {len_bytes} bytes long") };
+        }
+    };
+    let parsed = std::str::from_utf8(line).map_err(|error| error.to_string()).and_then(|line| {
+        let mut json = sonic_rs::Deserializer::from_str(line);
+        let fields = FieldsSeed(options).deserialize(&mut json).map_err(first_line)?;
+        json.end().map_err(first_line)?;
+        Ok(fields)
+    });
+    event(number, parsed, options)
+}
+
+/// The fault itself: the JSON reader's message goes on with an excerpt over several lines.
+fn first_line(error: sonic_rs::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+fn events_of_rows(batch: &RowBatch, options: &Options) -> Result<VecDeque<Event>, Error> {
+    let event_of_row = |(number, row): (u64, Row<'_, '_>)| {
+        let fields = row.read_by(FieldsSeed(options));
+        let fields = fields.map_err(|error| error.source().map(ToString::to_string).unwrap_or_default());
+        event(number, fields, options)
+    };
+    Ok(batch.rows()?.iter().map(event_of_row).collect())
+}
+
+fn event(number: u64, fields: Result<Fields, String>, options: &Options) -> Event {
+    let document = fields.and_then(|fields| {
+        let text = fields.text.ok_or_else(|| format!("it has no field {:?}", options.text_field))?;
+        if text.len() > options.max_text_bytes {
+            return Err(format!("the text is {} bytes long, more than {}", text.len(), options.max_text_bytes));
+        }
+        Ok(Document { text, url: fields.url, line_or_row: number })
+    });
+    match document {
+        Ok(document) => Event::Document(document),
+        Err(what) => Event::Malformed { place: number, what },
+    }
+}
+
+/// What a line or row holds of a document. The text is `None` where there is no such field.
+#[derive(Default)]
+struct Fields {
+    text: Option<String>,
+    url: Option<String>,
+}
+
+/// Reads the fields that the options name, of JSON and of Parquet alike.
+struct FieldsSeed<'o>(&'o Options);
+
+impl<'de> DeserializeSeed<'de> for FieldsSeed<'_> {
+    type Value = Fields;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fields, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FieldsSeed<'_> {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(field) = map.next_key_seed(NameSeed(self.0))? {
+            match field {
+                Field::Text => fields.text = Some(map.next_value_seed(TextSeed)?.unwrap_or_default()),
+                Field::Url => fields.url = map.next_value_seed(TextSeed)?,
+                // One field may be both: a list of URLs is a list of short texts, too.
+                Field::Both => {
+                    fields.url = map.next_value_seed(TextSeed)?;
+                    fields.text = Some(fields.url.clone().unwrap_or_default());
+                }
+                Field::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(fields)
+    }
+}
+
+enum Field {
+    Text,
+    Url,
+    Both,
+    Other,
+}
+
+/// Which of the fields a name is.
+struct NameSeed<'o>(&'o Options);
+
+impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = Field;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for NameSeed<'_> {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Field, E> {
+        Ok(match (name == self.0.text_field, Some(name) == self.0.url_field.as_deref()) {
+            (true, true) => Field::Both,
+            (true, false) => Field::Text,
+            (false, true) => Field::Url,
+            (false, false) => Field::Other,
+        })
+    }
+}
+
+/// A text, UTF-8 in bytes, or null.
+struct TextSeed;
+
+impl<'de> DeserializeSeed<'de> for TextSeed {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<String>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for TextSeed {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or null")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Option<String>, E> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Option<String>, E> {
+        Ok(Some(text))
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Option<String>, E> {
+        std::str::from_utf8(bytes).map(|text| Some(text.to_owned())).map_err(E::custom)
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<String>, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E>(self) -> Result<Option<String>, E> {
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::sync::Arc;
+
+    use arrow_array::types::Int32Type;
+    use arrow_array::{
+        ArrayRef, BinaryArray, DictionaryArray, Int64Array, LargeStringArray, RecordBatch, StringArray, StringViewArray,
+    };
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::Compression;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+    use crate::decompress::tests::in_every_compression;
+
+    fn options() -> Options {
+        Options { text_field: "text".into(), url_field: Some("url".into()), max_text_bytes: 40 }
+    }
+
+    /// A line for each document, malformed line or error.
+    fn shown(bytes: Vec<u8>, options: &Options) -> Vec<String> {
+        let documents = match Documents::open(Cursor::new(bytes), options.clone()) {
+            Ok(documents) => documents,
+            Err(error) => return vec![error.to_string()],
+        };
+        documents
+            .map(|event| match event {
+                Ok(Event::Document(Document { text, url, line_or_row })) => {
+                    format!("{line_or_row} {text} {}", url.unwrap_or_default())
+                }
+                Ok(Event::Malformed { place, what }) => format!("{place} ! {what}"),
+                Err(error) => error.to_string(),
+            })
+            .map(|line| line.trim_end().to_owned())
+            .collect()
+    }
+
+    fn check(bytes: Vec<u8>, expected: &[&str]) {
+        assert_eq!(shown(bytes, &options()), expected);
+    }
+
+    fn table(columns: Vec<(&str, ArrayRef)>, compression: Compression) -> Vec<u8> {
+        let batch =
+            RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, c)| (name, c, true))).unwrap();
+        let properties = WriterProperties::builder().set_compression(compression).build();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn lines_of_json() {
+        let lines = concat!(
+            "{\"url\":\"http://a.example/\",\"text\":\"The \\u0074ide\",\"more\":{\"text\":[1]}}\n\n",
+            "{\"text\":null}\r\n",
+            "{\"text\":\"last\",\"url\":null}",
+        );
+        for bytes in in_every_compression(lines.as_bytes()) {
+            check(bytes, &["1 The tide http://a.example/", "3", "4 last"]);
+        }
+        check(vec![], &[]);
+    }
+
+    #[test]
+    fn reading_goes_on_behind_a_malformed_line() {
+        let mut lines = b"{\"txt\":\"x\"}\n{\"text\":7}\n{\"text\":\"caf\xe9\"}\n[]\n{\"text\":\"a\"} x\n".to_vec();
+        lines.extend(format!("{{\"text\":\"{}\"}}\n{{\"text\":\"kept\"}}\n", "x".repeat(41)).bytes());
+        let expected = [
+            "1 ! it has no field \"text\"",
+            "2 ! invalid type: integer",
+            "3 ! invalid utf-8 sequence",
+            "4 ! ",
+            "5 ! ",
+            "6 ! the text is 41 bytes long, more than 40",
+            "7 kept",
+        ];
+        let seen = shown(lines, &options());
+        assert_eq!(seen.len(), expected.len());
+        for (seen, expected) in seen.iter().zip(expected) {
+            assert!(seen.starts_with(expected), "{seen:?} is not {expected:?}");
+        }
+    }
+
+    #[test]
+    fn columns_of_every_type_of_text_and_every_codec() {
+        let texts = [Some("one"), None, Some("")];
+        let columns: [ArrayRef; 5] = [
+            Arc::new(StringArray::from(texts.to_vec())),
+            Arc::new(LargeStringArray::from(texts.to_vec())),
+            Arc::new(StringViewArray::from(texts.to_vec())),
+            Arc::new(BinaryArray::from(texts.map(|text| text.map(str::as_bytes)).to_vec())),
+            Arc::new(texts.into_iter().collect::<DictionaryArray<Int32Type>>()),
+        ];
+        let codecs = [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::GZIP(Default::default()),
+            Compression::BROTLI(Default::default()),
+            Compression::LZ4_RAW,
+            Compression::ZSTD(Default::default()),
+        ];
+        for column in &columns {
+            for codec in codecs {
+                let more: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+                let table = table(vec![("n", more), ("url", columns[0].clone()), ("text", column.clone())], codec);
+                check(table, &["1 one one", "2", "3"]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_malformed_row_is_an_event_and_a_wrong_column_an_error() {
+        let texts: ArrayRef = Arc::new(BinaryArray::from(vec![&b"one"[..], b"caf\xe9", &[b'x'; 41], b"last"]));
+        let urls: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>; 4]));
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4]));
+        let whole = table(vec![("text", texts.clone()), ("url", urls.clone())], Compression::SNAPPY);
+        let seen = shown(whole, &options());
+        assert!(seen[1].starts_with("2 ! ") && seen[1].contains("utf-8"), "{seen:?}");
+        assert_eq!([&seen[0], &seen[2], &seen[3]], ["1 one", "3 ! the text is 41 bytes long, more than 40", "4 last"]);
+
+        let without = table(vec![("body", texts), ("url", urls.clone())], Compression::SNAPPY);
+        check(without, &["it has no column \"text\"; its columns are body, url"]);
+        let of_numbers = table(vec![("text", numbers), ("url", urls)], Compression::SNAPPY);
+        check(of_numbers, &["its column \"text\" holds Int64 rather than texts"]);
+    }
+
+    #[test]
+    fn one_field_may_be_text_and_url() {
+        let both = Options { text_field: "url".into(), ..options() };
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["http://a.example/"]));
+        for bytes in [br#"{"url":"http://a.example/"}"#.to_vec(), table(vec![("url", column)], Compression::SNAPPY)] {
+            assert_eq!(shown(bytes, &both), ["1 http://a.example/ http://a.example/"]);
+        }
+    }
+
+    #[test]
+    fn rows_are_counted_over_batches_and_row_groups() {
+        let texts = (1..=1000).map(|row| format!("text {row}"));
+        let column: ArrayRef = Arc::new(texts.map(Some).collect::<StringArray>());
+        let batch = RecordBatch::try_from_iter([("text", column)]).unwrap();
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(300)).build();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let seen = shown(bytes, &Options { url_field: None, ..options() });
+        assert_eq!(seen, (1..=1000).map(|row| format!("{row} text {row}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_holds_no_documents_says_so() {
+        check(b"The tide is out.".to_vec(), &["it is plain text, and documents are read from JSON Lines or Parquet"]);
+        check(b"PAR1".to_vec(), &["it cannot be read as Parquet past row 0"]);
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["one"; 100]));
+        let whole = table(vec![("text", column.clone()), ("url", column)], Compression::SNAPPY);
+        for cut in [8, whole.len() / 2, whole.len() - 1] {
+            check(whole[..cut].to_vec(), &["it cannot be read as Parquet past row 0"]);
+        }
+    }
+
+    #[test]
+    fn nothing_follows_an_error() {
+        let text: Vec<u8> = (0..20_000).flat_map(|i| format!("{{\"text\":\"line {i}\"}}\n").into_bytes()).collect();
+        let mut bytes = zstd::encode_all(&text[..], 1).unwrap();
+        bytes.truncate(bytes.len() - 10);
+        let events: Vec<_> = Documents::open(Cursor::new(bytes), options()).unwrap().collect();
+        let (last, before) = events.split_last().unwrap();
+        assert!(!before.is_empty() && before.iter().all(Result::is_ok));
+        assert!(matches!(last, Err(Error::Read { line, .. }) if *line == before.len() as u64), "{last:?}");
+    }
+
+    /// A table of 100 rows with one byte changed.
+    fn read_with_damage(at: usize, to: u8) -> Vec<String> {
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["one"; 100]));
+        let mut bytes = table(vec![("text", column.clone()), ("url", column)], Compression::SNAPPY);
+        let at = at % bytes.len();
+        bytes[at] = to;
+        shown(bytes, &options())
+    }
+
+    #[test]
+    fn damage_that_the_library_panics_at_is_an_error() {
+        assert_eq!(read_with_damage(1790, 1), ["it cannot be read as Parquet past row 0"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_table_is_an_error_and_never_a_panic(at in 0usize..2000, to: u8) {
+            read_with_damage(at, to);
+        }
+    }
+}
