@@ -14,9 +14,11 @@ pub mod cdxj;
 mod headers;
 pub mod http;
 mod members;
+mod raw;
 mod reader;
 mod writer;
 
 pub use headers::Headers;
-pub use reader::{BREAKS_OFF, Event, Kind, Location, Reader, Record, WarcError};
+pub use raw::Checksum;
+pub use reader::{BREAKS_OFF, Error, Event, Kind, Location, Reader, Record};
 pub use writer::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};

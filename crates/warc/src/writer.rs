@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(bodies(&events), ["one", "", "three\r\n\r\nWARC/1.0 inside"]);
         for (event, offset) in events.iter().zip(offsets) {
             let Event::Record(record) = event else { panic!("{event:?}") };
-            assert_eq!((record.location.offset, record.location.within), (offset, 0));
+            assert_eq!((record.location.offset, record.location.offset_in_member), (offset, 0));
             assert_eq!((record.kind, record.target()), (Kind::Resource, Some("https://a.example/")));
         }
     }
