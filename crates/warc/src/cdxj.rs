@@ -6,6 +6,9 @@
 use std::fmt;
 use std::io::{self, Write};
 
+/// Fourteen digits, from which a shorter date takes those that it lacks.
+const YEAR_ZERO: &str = "00000101000000";
+
 /// How many layers of escapes are undone.
 const ESCAPES_MAX: usize = 8;
 
@@ -82,7 +85,7 @@ pub fn write_sorted(entries: &[Entry], mut sink: impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The first fourteen digits of a `WARC-Date`; what a shorter date lacks is that of its beginning.
+/// The first fourteen digits of a `WARC-Date`; a shorter date stands for its beginning.
 ///
 /// ```
 /// assert_eq!(warc::cdxj::timestamp14("2017-12-31T23:59:59.123456Z"), "20171231235959");
@@ -90,8 +93,7 @@ pub fn write_sorted(entries: &[Entry], mut sink: impl Write) -> io::Result<()> {
 /// ```
 pub fn timestamp14(date: &str) -> String {
     let mut digits: String = date.chars().filter(char::is_ascii_digit).take(14).collect();
-    let beginning = "00000101000000";
-    digits.push_str(&beginning[digits.len()..]);
+    digits.push_str(&YEAR_ZERO[digits.len()..]);
     digits
 }
 

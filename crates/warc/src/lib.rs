@@ -11,6 +11,7 @@
 //! records, LZ4 and WACZ (both are named when met), and archives that are not files.
 
 pub mod cdxj;
+mod date;
 mod headers;
 pub mod http;
 mod members;
@@ -18,7 +19,8 @@ mod raw;
 mod reader;
 mod writer;
 
+pub use date::{Date, unix_seconds};
 pub use headers::Headers;
 pub use raw::Checksum;
 pub use reader::{BREAKS_OFF, Error, Event, Kind, Location, Reader, Record};
-pub use writer::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};
+pub use writer::{NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};
