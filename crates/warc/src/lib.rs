@@ -17,6 +17,7 @@ pub mod http;
 mod members;
 mod raw;
 mod reader;
+pub mod surt;
 mod writer;
 
 pub use date::{Date, unix_seconds};
