@@ -3,11 +3,12 @@
 //! What is fetched stays close to what was posted: the WHATWG parser's form without the fragment.
 //! The key goes further, in the form of a SURT (`com,example)/path?query`): no scheme, no `www.`, no
 //! user, no default port, no tracking or session parameters, a sorted query, no slash at the end.
-//! Two URLs with the same key are taken for the same page.
+//! Two URLs with the same key count as the same page.
 
 use url::{Host, Url};
+use warc::surt::{Parts, without_www};
 
-/// Query parameters that say where a reader came from, not what he reads.
+/// Query parameters that say where a reader came from, not what is read.
 const TRACKING: &[&str] = &[
     "fbclid", "gclid", "gclsrc", "dclid", "msclkid", "mc_cid", "mc_eid", "igshid", "yclid", "_ga", "ncid", "cmpid",
     "ocid", "smid",
@@ -96,37 +97,22 @@ fn looks_like_host(text: &str) -> bool {
 }
 
 fn key_of(url: &Url, host: &str) -> String {
-    let mut key = String::with_capacity(url.as_str().len());
-    if matches!(url.host(), Some(Host::Domain(_))) {
-        for (i, label) in without_www(host).rsplit('.').enumerate() {
-            if i > 0 {
-                key.push(',');
-            }
-            key.push_str(label);
-        }
-    } else {
-        key.push_str(host);
+    let is_address = !matches!(url.host(), Some(Host::Domain(_)));
+    let port = url.port().map(|port| port.to_string());
+    Parts {
+        host: if is_address { host } else { site_of(host) },
+        is_address,
+        port: port.as_deref(),
+        path: without_path_session(url.path()).trim_matches('/'),
+        parameters: url.query().unwrap_or("").split('&').filter(|parameter| names_the_page(parameter)).collect(),
+        fragment: url.fragment(),
     }
-    if let Some(port) = url.port() {
-        key.push(':');
-        key.push_str(&port.to_string());
-    }
-    key.push_str(")/");
-    let path = without_path_session(url.path()).trim_matches('/');
-    key.push_str(path);
-    push_query(&mut key, url.query().unwrap_or(""));
-    if let Some(fragment) = url.fragment() {
-        key.push('#');
-        key.push_str(fragment);
-    }
-    key
+    .key()
 }
 
-/// Strips `www.`, `www2.` and so on, unless that would leave a public suffix, which is another domain.
-fn without_www(host: &str) -> &str {
-    let Some((first, rest)) = host.split_once('.') else { return host };
-    let numbered = first.strip_prefix("www").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    if numbered && psl::domain_str(rest).is_some() { rest } else { host }
+/// The host without `www.`, `www2.` and so on, unless that would leave a public suffix, which is another domain.
+fn site_of(host: &str) -> &str {
+    without_www(host).filter(|rest| psl::domain_str(rest).is_some()).unwrap_or(host)
 }
 
 /// Cuts `;jsessionid=…` off a path.
@@ -134,16 +120,6 @@ fn without_path_session(path: &str) -> &str {
     match path.rfind(';') {
         Some(at) if path[at + 1..].to_ascii_lowercase().starts_with("jsessionid=") => &path[..at],
         _ => path,
-    }
-}
-
-/// Appends the query's parameters, sorted, without those that do not name the page.
-fn push_query(key: &mut String, query: &str) {
-    let mut parameters: Vec<&str> = query.split('&').filter(|p| names_the_page(p)).collect();
-    parameters.sort_unstable();
-    for (i, parameter) in parameters.into_iter().enumerate() {
-        key.push(if i == 0 { '?' } else { '&' });
-        key.push_str(parameter);
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use warc::{Event, Reader, WarcError};
+use warc::{Event, Reader};
 
-fn main() -> Result<(), WarcError> {
+fn main() -> Result<(), warc::Error> {
     let (mut records, mut malformed, mut bytes) = (0_u64, 0_u64, 0_u64);
     for path in std::env::args().skip(1) {
         let mut reader = Reader::open(Path::new(&path), u64::MAX)?;

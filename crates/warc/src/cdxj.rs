@@ -1,13 +1,18 @@
 //! CDXJ: the index beside an archive, by which replay tools find a page without reading the archive.
 //!
-//! A line a record: key, time and a JSON object, sorted by bytes. Written are the lines that pywb's `cdxj-indexer`
+//! One line per record: key, time and a JSON object, sorted by bytes. They are the lines that pywb's `cdxj-indexer`
 //! writes of the same archive. Left out: reading CDXJ, compressed indexes (ZipNum).
 
 use std::fmt;
 use std::io::{self, Write};
 
-/// How many layers of escapes are undone.
-const ESCAPES_MAX: usize = 8;
+use crate::surt::{Parts, without_www};
+
+/// Fourteen digits, from which a shorter date takes those that it lacks.
+const YEAR_ZERO: &str = "00000101000000";
+
+/// How many layers of escapes are undone: `%2541` is `%41` escaped.
+const MAX_ESCAPE_LAYERS: usize = 8;
 
 /// A line of the index.
 ///
@@ -34,15 +39,15 @@ const ESCAPES_MAX: usize = 8;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What lines are sorted and looked up by: the URL as [`surt`] turns it round.
+    /// What lines are sorted and looked up by, made by [`surt`].
     pub key: String,
     /// When the page was fetched, in fourteen digits, as [`timestamp14`] makes them.
     pub timestamp14: String,
     /// The target as the record has it.
     pub url: String,
-    /// Type of the payload without parameters; `warc/revisit` for a revisit. None: the key is left out.
+    /// Type of the payload without parameters; `warc/revisit` for a revisit. `None` leaves the field out.
     pub mime: Option<String>,
-    /// HTTP status; none for what is no response.
+    /// HTTP status; `None` for what is no response.
     pub status: Option<u16>,
     /// Digest of the payload, as in the record.
     pub digest: Option<String>,
@@ -82,7 +87,7 @@ pub fn write_sorted(entries: &[Entry], mut sink: impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The first fourteen digits of a `WARC-Date`; what a shorter date lacks is that of its beginning.
+/// The first fourteen digits of a `WARC-Date`; a shorter date stands for its beginning.
 ///
 /// ```
 /// assert_eq!(warc::cdxj::timestamp14("2017-12-31T23:59:59.123456Z"), "20171231235959");
@@ -90,14 +95,12 @@ pub fn write_sorted(entries: &[Entry], mut sink: impl Write) -> io::Result<()> {
 /// ```
 pub fn timestamp14(date: &str) -> String {
     let mut digits: String = date.chars().filter(char::is_ascii_digit).take(14).collect();
-    let beginning = "00000101000000";
-    digits.push_str(&beginning[digits.len()..]);
+    digits.push_str(&YEAR_ZERO[digits.len()..]);
     digits
 }
 
-/// The URL with its host turned round, so that neighbours in the index are neighbours on the web: in lower
-/// case, without scheme, user, `www.`, the scheme's own port, fragment and the path's last slash, with no more
-/// escapes than are needed, and with its query's parts sorted.
+/// The [SURT](crate::surt) of a URL by pywb's rules: in lower case, without `www.` and fragment, with no more escapes
+/// than are needed, and without slashes at the path's end.
 ///
 /// Left out of what the `surt` package of pywb does: session ids are kept.
 pub fn surt(url: &str) -> String {
@@ -108,37 +111,36 @@ pub fn surt(url: &str) -> String {
     if authority.is_empty() {
         return format!("{scheme}:{rest}");
     }
+    let (host, port) = host_and_port(authority);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (path, query) = (plainly_escaped(path), plainly_escaped(query));
+    Parts {
+        host,
+        is_address: host.starts_with('[') || host.split('.').all(|part| part.parse::<u8>().is_ok()),
+        port: (!matches!((scheme, port), (_, "") | ("http", "80") | ("https", "443"))).then_some(port),
+        path: path.strip_prefix('/').unwrap_or(&path).trim_end_matches('/'),
+        parameters: if query.is_empty() { Vec::new() } else { query.split('&').collect() },
+        fragment: None,
+    }
+    .key()
+}
+
+/// The host without `www.` and a dot at its end, and the port, which may be empty.
+fn host_and_port(authority: &str) -> (&str, &str) {
     let host = authority.rsplit('@').next().unwrap_or("");
     let (host, port) = match host.rsplit_once(':') {
         // Not the colons of an IPv6 address.
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (name, port),
         _ => (host, ""),
     };
-    let host = without_www(host.trim_end_matches('.'));
-    let is_address = host.starts_with('[') || host.split('.').all(|part| part.parse::<u8>().is_ok());
-    let mut key = if is_address { host.to_owned() } else { host.rsplit('.').collect::<Vec<_>>().join(",") };
-    if !matches!((scheme, port), (_, "") | ("http", "80") | ("https", "443")) {
-        key.push(':');
-        key.push_str(port);
-    }
-    key.push(')');
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    key.push('/');
-    let (path, query) = (plainly_escaped(path), plainly_escaped(query));
-    key.push_str(path.strip_prefix('/').unwrap_or(&path).trim_end_matches('/'));
-    if !query.is_empty() {
-        let mut parts: Vec<&str> = query.split('&').collect();
-        parts.sort_unstable();
-        key.push('?');
-        key.push_str(&parts.join("&"));
-    }
-    key
+    let host = host.trim_end_matches('.');
+    (without_www(host).unwrap_or(host), port)
 }
 
 /// Undoes escapes, and escapes of escapes, and escapes again what must be; all in lower case.
 fn plainly_escaped(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for _ in 0..ESCAPES_MAX {
+    for _ in 0..MAX_ESCAPE_LAYERS {
         let plain = unescaped(&bytes);
         if plain == bytes {
             break;
@@ -171,12 +173,6 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
         }
     }
     plain
-}
-
-/// The host without `www.`, `www2.` and the like.
-fn without_www(host: &str) -> &str {
-    let rest = host.strip_prefix("www").map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
-    rest.and_then(|rest| rest.strip_prefix('.')).unwrap_or(host)
 }
 
 /// A JSON string in ASCII, as Python's `json.dumps` writes it.
@@ -226,6 +222,9 @@ mod tests {
         check("file:///pages/1.html", "file:/pages/1.html");
         check("dns:a.example", "dns:a.example");
         check("http://www.example/", "example)/");
+        check("http://[2001:db8::1]:8080/x", "[2001:db8::1]:8080)/x");
+        check("http://a.example//b//", "example,a)//b");
+        check("http://a.example?&", "example,a)/?&");
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! The HTTP message inside a record: head, transfer coding, content coding.
+//! The HTTP message inside a record: head, transfer coding, content coding, and what kind of content it is.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-/// Content codings of one body that are undone; nobody stacks more in earnest.
-const CODINGS_MAX: usize = 4;
+/// Content codings of one body that are undone; no server stacks more in earnest.
+const MAX_CODINGS: usize = 4;
+
+/// Bytes of a body in which its first tag is looked for.
+const SNIFFED_BYTES: usize = 512;
 
 /// An HTTP response's head, and where its body begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +20,27 @@ pub struct Response {
     pub body_start: usize,
 }
 
+/// What kind of content a body is, as far as text can be taken from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// HTML or XHTML.
+    Html,
+    /// Plain text.
+    Text,
+    /// Anything else, such as images, JSON and PDF.
+    Other,
+}
+
 /// A body could not be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// The decoded body passed the limit.
-    #[error("the body is larger than {limit_bytes} bytes when decoded")]
+    #[error("the body is larger than {max_bytes} bytes when decoded")]
     TooLarge {
         /// The limit.
-        limit_bytes: u64,
+        max_bytes: u64,
     },
-    /// The coding is one that is not known.
+    /// The coding is none that is known.
     #[error("the content coding {coding:?} is not known")]
     UnknownCoding {
         /// Its name in the header.
@@ -86,10 +100,10 @@ impl Response {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The body of `message` without transfer and content coding, at most `limit_bytes` long.
+    /// The body of `message` without transfer and content coding, at most `max_bytes` long.
     ///
     /// A body that breaks off in its coding gives what could be decoded of it.
-    pub fn body<'a>(&self, message: &'a [u8], limit_bytes: u64) -> Result<Cow<'a, [u8]>, BodyError> {
+    pub fn body<'a>(&self, message: &'a [u8], max_bytes: u64) -> Result<Cow<'a, [u8]>, BodyError> {
         let mut body = Cow::Borrowed(&message[self.body_start.min(message.len())..]);
         let chunked = self.header("Transfer-Encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked"));
         if chunked && let Some(plain) = dechunk(&body) {
@@ -97,36 +111,62 @@ impl Response {
         }
         if let Some(codings) = self.header("Content-Encoding") {
             // Codings are listed in the order in which they were applied.
-            for coding in codings.rsplit(',').take(CODINGS_MAX) {
-                if let Some(plain) = decode(&body, coding.trim(), limit_bytes)? {
+            for coding in codings.rsplit(',').take(MAX_CODINGS) {
+                if let Some(plain) = decode(&body, coding.trim(), max_bytes)? {
                     body = Cow::Owned(plain);
                 }
             }
         }
-        if body.len() as u64 > limit_bytes {
-            return Err(BodyError::TooLarge { limit_bytes });
+        if body.len() as u64 > max_bytes {
+            return Err(BodyError::TooLarge { max_bytes });
         }
         Ok(body)
     }
 }
 
-/// Removes a content coding under a cap; `None` when the bytes are plain already.
+/// What kind of content a body is: by its `Content-Type`, parameters aside; by its first bytes where there is none, or
+/// one that says that the type is unknown.
+///
+/// ```
+/// use warc::http::{Media, media};
+///
+/// assert_eq!(media(Some("Text/HTML; charset=utf-8"), b""), Media::Html);
+/// assert_eq!(media(None, b"\n<!DOCTYPE html><p>"), Media::Html);
+/// assert_eq!(media(Some("image/png"), b"<html>"), Media::Other);
+/// ```
+pub fn media(content_type: Option<&str>, body_start: &[u8]) -> Media {
+    let media_type = content_type.unwrap_or("").split(';').next().unwrap_or("").trim();
+    match media_type.to_ascii_lowercase().as_str() {
+        "text/html" | "application/xhtml+xml" => Media::Html,
+        "text/plain" => Media::Text,
+        "" | "unknown" | "no-type" | "application/unknown" if begins_as_html(body_start) => Media::Html,
+        _ => Media::Other,
+    }
+}
+
+fn begins_as_html(bytes: &[u8]) -> bool {
+    let start = bytes[..bytes.len().min(SNIFFED_BYTES)].trim_ascii_start();
+    let begins_with = |tag: &str| start.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag.as_bytes()));
+    ["<!doctype html", "<html", "<head", "<body"].into_iter().any(begins_with)
+}
+
+/// Removes a content coding, up to `max_bytes` of plain bytes; `None` when the bytes are plain already.
 ///
 /// Archives often hold decoded bodies under the header of the coded one, so the bytes decide first.
-pub fn decode(bytes: &[u8], coding: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
-    let plain = decode_start(bytes, coding, limit_bytes.saturating_add(1))?;
-    if plain.as_ref().is_some_and(|plain| plain.len() as u64 > limit_bytes) {
-        return Err(BodyError::TooLarge { limit_bytes });
+pub fn decode(bytes: &[u8], coding: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
+    let plain = decode_start(bytes, coding, max_bytes.saturating_add(1))?;
+    if plain.as_ref().is_some_and(|plain| plain.len() as u64 > max_bytes) {
+        return Err(BodyError::TooLarge { max_bytes });
     }
     Ok(plain)
 }
 
-/// As [`decode`], but of a body that is longer the first `limit_bytes`.
-pub fn decode_start(bytes: &[u8], coding: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
+/// As [`decode`], but of a body that is longer the first `max_bytes`.
+pub fn decode_start(bytes: &[u8], coding: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
     let coding = coding.to_ascii_lowercase();
     let Some(reader) = decoder(bytes, &coding)? else { return Ok(None) };
     let mut plain = Vec::new();
-    match reader.take(limit_bytes).read_to_end(&mut plain) {
+    match reader.take(max_bytes).read_to_end(&mut plain) {
         Err(source) if plain.is_empty() => Err(BodyError::Damaged { coding, source }),
         _ => Ok(Some(plain)),
     }
@@ -221,10 +261,34 @@ mod tests {
     fn a_bomb_is_refused() {
         let message = [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n".as_slice(), &gzip(&[0; 1 << 20])].concat();
         let response = Response::parse(&message).unwrap();
-        assert!(matches!(response.body(&message, 1000), Err(BodyError::TooLarge { limit_bytes: 1000 })));
-        // Whoever wants only its start gets that.
+        assert!(matches!(response.body(&message, 1000), Err(BodyError::TooLarge { max_bytes: 1000 })));
+        // Its start alone can be had.
         let start = decode_start(&message[response.body_start..], "gzip", 1000).unwrap().unwrap();
         assert_eq!(start, [0; 1000]);
+    }
+
+    #[test]
+    fn kinds_of_content() {
+        let check = |content_type: Option<&str>, body: &[u8], expected| {
+            assert_eq!(media(content_type, body), expected, "{content_type:?} {}", String::from_utf8_lossy(body));
+        };
+        check(Some("text/html"), b"", Media::Html);
+        check(Some(" Application/XHTML+XML ;charset=utf-8"), b"", Media::Html);
+        check(Some("text/html-sandboxed"), b"<html>", Media::Other);
+        check(Some("text/plain; charset=utf-8"), b"<html>", Media::Text);
+        check(Some("application/octet-stream"), b"<html>", Media::Other);
+        for unknown in
+            [None, Some(""), Some("; charset=utf-8"), Some("unknown"), Some("No-Type"), Some("application/unknown")]
+        {
+            check(unknown, b" \r\n\t<!DocType HTML PUBLIC", Media::Html);
+            check(unknown, b"<HTML lang=en>", Media::Html);
+            check(unknown, b"<head>", Media::Html);
+            check(unknown, b"<body>", Media::Html);
+            check(unknown, b"<?xml version='1.0'?><rss>", Media::Other);
+            check(unknown, b"some words, and <html>", Media::Other);
+            check(unknown, b"<htm", Media::Other);
+            check(unknown, &[b" ".repeat(SNIFFED_BYTES), b"<html>".to_vec()].concat(), Media::Other);
+        }
     }
 
     #[test]

@@ -11,12 +11,17 @@
 //! records, LZ4 and WACZ (both are named when met), and archives that are not files.
 
 pub mod cdxj;
+mod date;
 mod headers;
 pub mod http;
 mod members;
+mod raw;
 mod reader;
+pub mod surt;
 mod writer;
 
+pub use date::{Date, unix_seconds};
 pub use headers::Headers;
-pub use reader::{BREAKS_OFF, Event, Kind, Location, Reader, Record, WarcError};
-pub use writer::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};
+pub use raw::Checksum;
+pub use reader::{BREAKS_OFF, Error, Event, Kind, Location, Reader, Record};
+pub use writer::{NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};

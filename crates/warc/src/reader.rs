@@ -1,30 +1,31 @@
-//! Records out of WARC and ARC files, malformed ones reported and skipped.
+//! Records out of WARC and ARC archives; malformed ones are reported and skipped.
 
 use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Seek};
+use std::path::Path;
 
 use crate::headers::Headers;
-use crate::members::Members;
+use crate::members::{Members, ReadError};
+use crate::raw::Checksum;
 
 /// The longest header line, and the most header lines, that are believed.
-const HEADER_LINE_MAX_BYTES: usize = 64 << 10;
-const HEADER_LINES_MAX: usize = 256;
-/// How often a search for the next record may begin again inside one compressed member; each inflates it anew.
-const RETURNS_MAX: u32 = 100;
-/// A block of a plain file that claims more than this is first held against the file's length.
-const CLAIM_BYTES: u64 = 1 << 20;
+const MAX_HEADER_LINE_BYTES: usize = 64 << 10;
+const MAX_HEADER_LINES: usize = 256;
+/// How often a search for the next record may begin again inside one compressed member; each search inflates it anew.
+const MAX_SEARCHES_PER_MEMBER: u32 = 100;
+/// A block of a plain archive that claims more than this is first held against the archive's length.
+const MAX_TRUSTED_CLAIM_BYTES: u64 = 1 << 20;
 /// What [`Event::Malformed`] says of an archive that was cut off.
 pub const BREAKS_OFF: &str = "the file ends in the middle of a record";
 /// The same of a compressed member that is itself whole.
 const MEMBER_BREAKS_OFF: &str = "the compressed member ends in the middle of a record";
 
-/// The archive could not be opened or read; malformed content is an [`Event`] instead.
+/// An archive could not be opened or read; malformed content is an [`Event`] instead.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {} at byte {offset}", path.display())]
-pub struct WarcError {
-    /// The archive.
-    pub path: PathBuf,
+#[error("cannot read {archive} at byte {offset}")]
+pub struct Error {
+    /// The archive: its path, or the name that [`Reader::new`] was given.
+    pub archive: String,
     /// How far it was read.
     pub offset: u64,
     /// The system's answer.
@@ -32,24 +33,24 @@ pub struct WarcError {
     pub source: io::Error,
 }
 
-/// Where a record begins: the compressed member's offset in the file, and the plain bytes before the
-/// record inside that member (0 where each record has its own member; the offset itself in plain files).
+/// Where a record begins: the compressed member's offset in the archive, and the record's offset in the plain bytes
+/// of that member. A plain archive is one member at offset 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
-    /// Byte of the file.
+    /// Where the compressed member begins in the archive, in bytes.
     pub offset: u64,
-    /// Plain bytes of the member before the record.
-    pub within: u64,
+    /// How many plain bytes of the member stand before the record; 0 where each record has its own member.
+    pub offset_in_member: u64,
 }
 
 /// The type of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `warcinfo`, or an ARC file's `filedesc`.
+    /// `warcinfo`, or an ARC archive's `filedesc`.
     Warcinfo,
-    /// A response; in ARC files, every document.
+    /// A response; in ARC archives, a document that begins with an HTTP status line.
     Response,
-    /// A resource: a payload without an HTTP head.
+    /// A resource: a payload without HTTP headers.
     Resource,
     /// A request.
     Request,
@@ -57,7 +58,7 @@ pub enum Kind {
     Revisit,
     /// What a crawler notes about another record.
     Metadata,
-    /// Another form of a record's content, such as the plain text in WET files.
+    /// Another form of a record's content, such as the plain text in Common Crawl's WET files.
     Conversion,
     /// A later part of a record that was written in segments.
     Continuation,
@@ -66,15 +67,15 @@ pub enum Kind {
 }
 
 /// One record.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Where it begins.
     pub location: Location,
-    /// Its type.
+    /// Its type, from `WARC-Type`.
     pub kind: Kind,
-    /// Header fields in their order; an ARC record's are given WARC names.
+    /// Header fields in their order; an ARC record's fields are given WARC's names.
     pub headers: Headers,
-    /// The block, cut at the reader's limit.
+    /// The block, cut at the reader's `max_block_bytes`.
     pub body: Vec<u8>,
     /// The block's length as the record claims it.
     pub len_bytes: u64,
@@ -86,7 +87,7 @@ impl Record {
         self.headers.get(name)
     }
 
-    /// `WARC-Target-URI` without the angle brackets that WARC/1.0 examples led some writers to.
+    /// `WARC-Target-URI` without the angle brackets that some writers copied from the examples in WARC/1.0.
     pub fn target(&self) -> Option<&str> {
         let target = self.header("WARC-Target-URI")?;
         Some(target.trim_start_matches('<').trim_end_matches('>'))
@@ -99,11 +100,11 @@ impl Record {
 }
 
 /// What a reader finds next.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A record.
     Record(Record),
-    /// Bytes that are none; reading goes on behind them.
+    /// Bytes that are not a record; reading goes on behind them.
     Malformed {
         /// Where they begin.
         location: Location,
@@ -112,11 +113,11 @@ pub enum Event {
     },
 }
 
-/// A streaming reader. Memory: one record up to the limit, and some megabytes of buffers.
+/// A streaming reader. Memory: one record up to `max_block_bytes`, and some megabytes of buffers.
 pub struct Reader {
-    path: PathBuf,
+    archive: String,
     members: Members,
-    limit_bytes: u64,
+    max_block_bytes: u64,
     /// Whether a member is open.
     open: bool,
     /// The current line, and the header lines of a record.
@@ -124,68 +125,77 @@ pub struct Reader {
     head: Vec<u8>,
     /// A record whose first line is in `line` already: the search for it ended there.
     found: Option<Location>,
-    /// Whether the file has had ARC records, so that damage may be followed by some.
+    /// Whether the archive has had ARC records, so that damage may be followed by some.
     is_arc: bool,
-    /// Searches that began again inside the member at this offset.
-    returns: (u64, u32),
-}
-
-/// Why a record could not be read.
-enum Fault {
-    Malformed(String),
-    Io(io::Error),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Fault {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Fault::Malformed(BREAKS_OFF.into()),
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Fault::Malformed(error.to_string()),
-            // zstd reports damage as an error without a kind of its own.
-            io::ErrorKind::Other if error.raw_os_error().is_none() => Fault::Malformed(error.to_string()),
-            _ => Fault::Io(error),
-        }
-    }
+    /// How many searches for a record began inside the member at this offset.
+    searches: (u64, u32),
 }
 
 impl Reader {
-    /// Opens an archive; blocks are held up to `limit_bytes` and cut there.
-    pub fn open(path: &Path, limit_bytes: u64) -> Result<Reader, WarcError> {
-        let members = File::open(path).and_then(Members::open).map_err(|source| WarcError {
-            path: path.to_path_buf(),
-            offset: 0,
-            source,
-        })?;
-        Ok(Reader {
-            path: path.to_path_buf(),
-            members,
-            limit_bytes,
-            open: false,
-            line: Vec::new(),
-            head: Vec::new(),
-            found: None,
-            is_arc: false,
-            returns: (0, 0),
-        })
+    /// Opens an archive that is a file; longer blocks than `max_block_bytes` are cut there.
+    pub fn open(path: &Path, max_block_bytes: u64) -> Result<Reader, Error> {
+        let archive = path.display().to_string();
+        match File::open(path) {
+            Ok(file) => Reader::new(file, archive, max_block_bytes),
+            Err(source) => Err(Error { archive, offset: 0, source }),
+        }
     }
 
-    /// Bytes of the file taken in so far, for progress.
+    /// Reads an archive from a source that stands at its beginning; errors name it as `archive`.
+    ///
+    /// The reader buffers: a source needs no buffer of its own. Only damage, [`seek`](Reader::seek) and blocks of
+    /// plain archives that claim more than 1 MiB make it seek.
+    pub fn new(
+        source: impl Read + Seek + Send + 'static,
+        archive: String,
+        max_block_bytes: u64,
+    ) -> Result<Reader, Error> {
+        match Members::new(Box::new(source)) {
+            Ok(members) => Ok(Reader {
+                archive,
+                members,
+                max_block_bytes,
+                open: false,
+                line: Vec::new(),
+                head: Vec::new(),
+                found: None,
+                is_arc: false,
+                searches: (0, 0),
+            }),
+            Err(source) => Err(Error { archive, offset: 0, source }),
+        }
+    }
+
+    /// How many bytes of the archive have been read, for progress.
     pub fn position(&self) -> u64 {
         self.members.position()
     }
 
-    /// Goes to a record that was given before.
-    pub fn seek(&mut self, location: Location) -> Result<(), WarcError> {
-        let offset = if self.members.is_plain() { location.within } else { location.offset };
-        self.try_seek(offset, location.within).map_err(|source| self.error(source))
+    /// Goes to a record that was given before. An error is also that no such place can be reached, because the
+    /// archive is not the one that the location is from.
+    pub fn seek(&mut self, location: Location) -> Result<(), Error> {
+        self.try_seek(location).map_err(|error| match error {
+            ReadError::Source(source) => self.error(source),
+            ReadError::Malformed(what) => self.error(io::Error::new(io::ErrorKind::InvalidData, what)),
+        })
     }
 
-    fn try_seek(&mut self, offset: u64, within: u64) -> io::Result<()> {
+    /// Length and checksum of the whole archive as it is stored.
+    ///
+    /// Costs nothing to speak of after the last record: bytes are hashed as they are read, each once. What was not
+    /// read, because the reader stopped early or a [`seek`](Reader::seek) jumped over it, is read now.
+    pub fn finish(mut self) -> Result<Checksum, Error> {
+        self.members.finish().map_err(|source| self.error(source))
+    }
+
+    fn try_seek(&mut self, location: Location) -> Result<(), ReadError> {
         self.found = None;
-        self.members.seek(offset)?;
+        let is_plain = self.members.is_plain();
+        self.members.seek(if is_plain { location.offset_in_member } else { location.offset })?;
+        self.open = false;
         self.open = self.members.next_member()?;
-        while self.open && self.members.within < within {
-            let missing = within - self.members.within;
+        while self.open && self.members.offset_in_member < location.offset_in_member {
+            let missing = location.offset_in_member - self.members.offset_in_member;
             let n = self.members.fill_buf()?.len();
             if n == 0 && !self.members.continue_member()? {
                 break;
@@ -195,38 +205,38 @@ impl Reader {
         Ok(())
     }
 
-    /// The next record or malformed part; `None` at the end of the file.
-    #[expect(clippy::should_implement_trait, reason = "an error ends the file, which Iterator cannot say")]
-    pub fn next(&mut self) -> Result<Option<Event>, WarcError> {
+    /// The next record or malformed part; `None` at the end of the archive.
+    #[expect(clippy::should_implement_trait, reason = "an error ends the archive, which Iterator cannot say")]
+    pub fn next(&mut self) -> Result<Option<Event>, Error> {
         if let Some(location) = self.found.take() {
-            return self.record_or_fault(location).map(Some);
+            return self.record_or_malformed(location).map(Some);
         }
         let location = match self.start_of_record() {
             Ok(None) => return Ok(None),
             Ok(Some(location)) => location,
-            Err(fault) => return self.recover(self.here(), fault).map(Some),
+            Err(error) => return self.recover(self.here(), error).map(Some),
         };
         match self.read_header_line() {
-            Ok(()) => self.record_or_fault(location).map(Some),
-            Err(fault) => self.recover(location, fault).map(Some),
+            Ok(()) => self.record_or_malformed(location).map(Some),
+            Err(error) => self.recover(location, error).map(Some),
         }
     }
 
     /// The record at `location`, whose first line is read.
-    fn record_or_fault(&mut self, location: Location) -> Result<Event, WarcError> {
+    fn record_or_malformed(&mut self, location: Location) -> Result<Event, Error> {
         let result = if is_warc(&self.line) { self.read_warc(location) } else { self.read_arc(location) };
         match result {
             Ok(record) => Ok(Event::Record(record)),
-            Err(fault) => self.recover(location, fault),
+            Err(error) => self.recover(location, error),
         }
     }
 
     fn here(&self) -> Location {
-        Location { offset: self.members.offset, within: self.members.within }
+        Location { offset: self.members.offset, offset_in_member: self.members.offset_in_member }
     }
 
     /// Skips the blank lines between records, and goes to the next member where one ends.
-    fn start_of_record(&mut self) -> Result<Option<Location>, Fault> {
+    fn start_of_record(&mut self) -> Result<Option<Location>, ReadError> {
         loop {
             if !self.open {
                 self.open = self.members.next_member()?;
@@ -250,7 +260,7 @@ impl Reader {
         }
     }
 
-    fn read_warc(&mut self, location: Location) -> Result<Record, Fault> {
+    fn read_warc(&mut self, location: Location) -> Result<Record, ReadError> {
         self.head.clear();
         let mut lines = 0;
         loop {
@@ -259,11 +269,11 @@ impl Reader {
                 break;
             }
             lines += 1; // folded lines, too: they lengthen a value
-            if lines > HEADER_LINES_MAX {
-                return Err(Fault::Malformed("more header lines than any writer has".into()));
+            if lines > MAX_HEADER_LINES {
+                return Err(ReadError::malformed("more header lines than any writer has"));
             }
             if !self.line.starts_with(b" ") && !self.line.starts_with(b"\t") && !self.line.contains(&b':') {
-                return Err(Fault::Malformed("a header line without a colon".into()));
+                return Err(ReadError::malformed("a header line without a colon"));
             }
             self.head.extend_from_slice(&self.line);
             self.head.push(b'\n');
@@ -272,17 +282,17 @@ impl Reader {
         let len_bytes: u64 = headers
             .get("Content-Length")
             .and_then(|value| value.parse().ok())
-            .ok_or_else(|| Fault::Malformed("no Content-Length that is a number".into()))?;
+            .ok_or_else(|| ReadError::malformed("no Content-Length that is a number"))?;
         let kind = Kind::named(headers.get("WARC-Type").unwrap_or(""));
         let body = self.read_body(len_bytes)?;
         Ok(Record { location, kind, headers, body, len_bytes })
     }
 
-    fn read_arc(&mut self, location: Location) -> Result<Record, Fault> {
+    fn read_arc(&mut self, location: Location) -> Result<Record, ReadError> {
         let line = String::from_utf8_lossy(&self.line).into_owned();
         self.is_arc |= line.starts_with("filedesc:");
         let Some(arc) = ArcLine::parse(&line) else {
-            return Err(Fault::Malformed(self.not_a_record(location)));
+            return Err(ReadError::Malformed(self.not_a_record(location)));
         };
         let len_bytes = arc.len_bytes;
         let body = self.read_body(len_bytes)?;
@@ -303,10 +313,10 @@ impl Reader {
     /// What stands at a place where a record should begin.
     fn not_a_record(&self, location: Location) -> String {
         let what = match self.line.as_slice() {
-            [b'P', b'K', 3, 4, ..] if location.within == 0 => {
+            [b'P', b'K', 3, 4, ..] if location.offset_in_member == 0 => {
                 "a ZIP file, such as a WACZ, whose archives must be taken out"
             }
-            [4, 0x22, 0x4d, 0x18, ..] if location.within == 0 => "an LZ4 file, which is not read",
+            [4, 0x22, 0x4d, 0x18, ..] if location.offset_in_member == 0 => "an LZ4 file, which is not read",
             _ if self.is_arc => "no ARC record begins here",
             _ => "neither a WARC nor an ARC record begins here",
         };
@@ -314,12 +324,12 @@ impl Reader {
     }
 
     /// Reads a header line into `self.line`, without its end.
-    fn read_header_line(&mut self) -> Result<(), Fault> {
-        if self.read_line()? { Ok(()) } else { Err(Fault::Malformed("a header line longer than 64 KiB".into())) }
+    fn read_header_line(&mut self) -> Result<(), ReadError> {
+        if self.read_line()? { Ok(()) } else { Err(ReadError::malformed("a header line longer than 64 KiB")) }
     }
 
     /// Reads a line into `self.line`, without its end; `false` when it is too long, and its rest still to be read.
-    fn read_line(&mut self) -> io::Result<bool> {
+    fn read_line(&mut self) -> Result<bool, ReadError> {
         self.line.clear();
         loop {
             let bytes = self.members.fill_buf()?;
@@ -329,7 +339,7 @@ impl Reader {
             }
             let end = memchr::memchr(b'\n', bytes);
             let n = end.unwrap_or(bytes.len());
-            if self.line.len() + n > HEADER_LINE_MAX_BYTES {
+            if self.line.len() + n > MAX_HEADER_LINE_BYTES {
                 return Ok(false);
             }
             self.line.extend_from_slice(&bytes[..n]);
@@ -345,9 +355,11 @@ impl Reader {
     }
 
     /// Reads a block of a claimed length; what is over the limit is read past but not held.
-    fn read_body(&mut self, len_bytes: u64) -> Result<Vec<u8>, Fault> {
-        if len_bytes > CLAIM_BYTES && self.members.left().is_some_and(|left| left < len_bytes) {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    fn read_body(&mut self, len_bytes: u64) -> Result<Vec<u8>, ReadError> {
+        if len_bytes > MAX_TRUSTED_CLAIM_BYTES
+            && self.members.remaining_bytes()?.is_some_and(|remaining_bytes| remaining_bytes < len_bytes)
+        {
+            return Err(ReadError::malformed(BREAKS_OFF));
         }
         let mut body = Vec::new();
         let mut missing = len_bytes;
@@ -358,7 +370,7 @@ impl Reader {
                 continue;
             }
             let n = bytes.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
-            let room = self.limit_bytes.saturating_sub(body.len() as u64);
+            let room = self.max_block_bytes.saturating_sub(body.len() as u64);
             body.extend_from_slice(&bytes[..n.min(usize::try_from(room).unwrap_or(usize::MAX))]);
             self.members.consume(n);
             missing -= n as u64;
@@ -367,10 +379,10 @@ impl Reader {
     }
 
     /// Goes behind the damage, to the next record or member.
-    fn recover(&mut self, location: Location, fault: Fault) -> Result<Event, WarcError> {
-        let what = match fault {
-            Fault::Io(source) => return Err(self.error(source)),
-            Fault::Malformed(what) => what,
+    fn recover(&mut self, location: Location, error: ReadError) -> Result<Event, Error> {
+        let what = match error {
+            ReadError::Source(source) => return Err(self.error(source)),
+            ReadError::Malformed(what) => what,
         };
         self.find_next_record(location).map_err(|source| self.error(source))?;
         Ok(Event::Malformed { location, what })
@@ -380,22 +392,21 @@ impl Reader {
     /// member, then to the next member. Damage of the compression itself ends the member.
     fn find_next_record(&mut self, location: Location) -> io::Result<()> {
         let is_plain = self.members.is_plain();
-        if self.returns.0 != location.offset {
-            self.returns = (location.offset, 0);
+        if self.searches.0 != location.offset {
+            self.searches = (location.offset, 0);
         }
-        self.returns.1 += 1;
-        let sought = if is_plain || self.returns.1 <= RETURNS_MAX {
-            let start = if is_plain { location.within } else { location.offset };
-            self.try_seek(start, location.within).and_then(|()| self.skip_to_record())
+        self.searches.1 += 1;
+        let is_found = if is_plain || self.searches.1 <= MAX_SEARCHES_PER_MEMBER {
+            self.try_seek(location).and_then(|()| self.skip_to_record())
         } else {
             Ok(false)
         };
-        match sought {
+        match is_found {
             Ok(true) => Ok(()),
-            Err(error) if error.raw_os_error().is_some() => Err(error),
-            // In a plain file the search has seen the rest of it.
-            Ok(false) | Err(_) if is_plain => Ok(()),
-            Ok(false) | Err(_) => {
+            Err(ReadError::Source(error)) => Err(error),
+            // In a plain archive the search has seen the rest of it.
+            Ok(false) | Err(ReadError::Malformed(_)) if is_plain => Ok(()),
+            Ok(false) | Err(ReadError::Malformed(_)) => {
                 self.open = false;
                 self.members.resynchronise(location.offset)
             }
@@ -404,7 +415,7 @@ impl Reader {
 
     /// Skips the current line and all up to one that begins a record, which is left in `self.line`; `false` at
     /// the member's end.
-    fn skip_to_record(&mut self) -> io::Result<bool> {
+    fn skip_to_record(&mut self) -> Result<bool, ReadError> {
         let mut location = self.here();
         let mut is_first = true;
         loop {
@@ -427,7 +438,7 @@ impl Reader {
     }
 
     /// Skips to behind the line's end; `false` at the member's.
-    fn skip_line(&mut self) -> io::Result<bool> {
+    fn skip_line(&mut self) -> Result<bool, ReadError> {
         loop {
             let bytes = self.members.fill_buf()?;
             let end = memchr::memchr(b'\n', bytes);
@@ -440,18 +451,18 @@ impl Reader {
     }
 
     /// At the end of a member, where the record should have more.
-    fn continue_record(&mut self) -> io::Result<()> {
+    fn continue_record(&mut self) -> Result<(), ReadError> {
         if self.members.is_plain() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(ReadError::malformed(BREAKS_OFF));
         }
         if !self.is_arc && self.members.continue_member()? {
             return Ok(());
         }
-        Err(io::Error::new(io::ErrorKind::InvalidData, MEMBER_BREAKS_OFF))
+        Err(ReadError::malformed(MEMBER_BREAKS_OFF))
     }
 
-    fn error(&self, source: io::Error) -> WarcError {
-        WarcError { path: self.path.clone(), offset: self.position(), source }
+    fn error(&self, source: io::Error) -> Error {
+        Error { archive: self.archive.clone(), offset: self.position(), source }
     }
 }
 

@@ -6,6 +6,8 @@ use data_encoding::BASE32;
 use libdeflater::{CompressionLvl, Compressor};
 use sha1::{Digest, Sha1};
 
+use crate::Date;
+
 /// `WARC-Profile` of a revisit whose payload has the digest of an earlier one.
 pub const REVISIT_IDENTICAL_DIGEST: &str = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest";
 /// `WARC-Profile` of a revisit that the server answered with 304.
@@ -14,35 +16,6 @@ pub const REVISIT_NOT_MODIFIED: &str = "http://netpreserve.org/warc/1.1/revisit/
 /// The level that a writer has unless it is told another: files are 6% smaller than at level 1, in twice the time.
 const DEFAULT_LEVEL: u32 = 6;
 const LEVEL_MAX: u32 = 12;
-
-/// A moment as WARC writes it: `2017-12-31T23:59:59Z`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Date(pub String);
-
-impl Date {
-    /// The date of records that have none of their own, such as pages packed from a folder of files.
-    pub fn epoch() -> Date {
-        Date::from_seconds(0)
-    }
-
-    /// The moment `seconds` after 1970 (UTC).
-    pub fn from_seconds(seconds: u64) -> Date {
-        let days = (seconds / 86_400) as i64;
-        // Civil from days, Howard Hinnant's algorithm.
-        let z = days + 719_468;
-        let era = z.div_euclid(146_097);
-        let day_of_era = z.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        let rest = seconds % 86_400;
-        let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-        Date(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
-    }
-}
 
 /// A record to be written.
 ///
@@ -283,7 +256,7 @@ mod tests {
         assert_eq!(bodies(&events), ["one", "", "three\r\n\r\nWARC/1.0 inside"]);
         for (event, offset) in events.iter().zip(offsets) {
             let Event::Record(record) = event else { panic!("{event:?}") };
-            assert_eq!((record.location.offset, record.location.within), (offset, 0));
+            assert_eq!((record.location.offset, record.location.offset_in_member), (offset, 0));
             assert_eq!((record.kind, record.target()), (Kind::Resource, Some("https://a.example/")));
         }
     }
@@ -384,13 +357,6 @@ mod tests {
         assert_eq!((first.body.as_slice(), first.is_cut()), (&b"a long"[..], true));
         let Some(Event::Record(second)) = reader.next().unwrap() else { panic!() };
         assert_eq!(second.body, b"two");
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(Date::from_seconds(0).0, "1970-01-01T00:00:00Z");
-        assert_eq!(Date::from_seconds(951_827_696).0, "2000-02-29T12:34:56Z");
-        assert_eq!(Date::from_seconds(1_514_764_799).0, "2017-12-31T23:59:59Z");
     }
 
     fn to_other_threads<T: Send>(_: T) {}

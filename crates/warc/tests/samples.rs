@@ -11,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use warc::{BREAKS_OFF, Event, Kind, Reader};
+use warc::{BREAKS_OFF, Checksum, Event, Kind, Reader};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Files in which warcio's counts are not what the bytes say, each with the reason.
 const WARCIO_IS_WRONG: &[(&str, &str)] = &[
@@ -30,7 +31,7 @@ struct Found {
     malformed: Vec<String>,
 }
 
-/// Reads a file to its end, and every record of it once more by its location.
+/// Reads a file to its end, and every record of it once more by its location; both readers must know its checksum.
 fn read(path: &Path) -> Found {
     let mut reader = Reader::open(path, 1 << 20).unwrap();
     let mut again = Reader::open(path, 1 << 20).unwrap();
@@ -38,7 +39,7 @@ fn read(path: &Path) -> Found {
     while let Some(event) = reader.next().unwrap() {
         let record = match event {
             Event::Malformed { location, what } => {
-                found.malformed.push(format!("{}+{}: {what}", location.offset, location.within));
+                found.malformed.push(format!("{}+{}: {what}", location.offset, location.offset_in_member));
                 continue;
             }
             Event::Record(record) => record,
@@ -54,6 +55,9 @@ fn read(path: &Path) -> Found {
         };
         *found.counts.entry(kind.to_ascii_lowercase()).or_default() += 1;
     }
+    let bytes = fs::read(path).unwrap();
+    let expected = Checksum { len_bytes: bytes.len() as u64, xxh3: xxh3_64(&bytes) };
+    assert_eq!((reader.finish().unwrap(), again.finish().unwrap()), (expected, expected));
     found
 }
 

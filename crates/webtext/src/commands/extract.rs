@@ -1,26 +1,27 @@
-//! `webtext extract`: HTML files, folders of them and WARC files to main text.
+//! `webtext extract`: the main text of HTML files, of folders of them, and of the pages in archives.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use warc::http::Response;
-use warc::{Event, Kind, Reader};
+use warc::http::{BodyError, Media, Response, media};
+use warc::{Event, Kind, Reader, Record};
 
 use crate::Ending;
 
-/// Largest page.
-const PAGE_MAX_BYTES: u64 = 64 << 20;
+/// Larger pages are reported as unreadable.
+const MAX_PAGE_BYTES: u64 = 64 << 20;
 
 /// Flags of `webtext extract`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// HTML files, folders of them, WARC files, or - for standard input.
+    /// HTML files, folders of them, WARC and ARC files, or - for standard input.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Folder for one <stem>.txt a page (WARC pages are numbered); default: standard output.
+    /// Folder for one <stem>.txt per page (pages of archives are numbered); default: standard output.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Readers' comments below an article: keep or drop. A forum's posts are its main text either way.
@@ -29,13 +30,13 @@ pub struct Arguments {
     /// The heading that repeats the page's title: keep or drop.
     #[arg(long, value_enum, default_value = "keep", value_name = "POLICY")]
     title: Policy,
-    /// How a page is written. JSON is one object a page, with the place of each block.
+    /// How a page is written. JSON is one object per page, with the offsets of each block.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Show every block with its probability and the reason it was kept or left, in place of the text.
+    /// Show every block with its probability and the reason it was kept or dropped, in place of the text.
     #[arg(long)]
     explain: bool,
-    /// Write the page with its blocks coloured to this file: green was kept, red was left.
+    /// Write the page with its blocks coloured to this file: green was kept, red was dropped.
     #[arg(long, value_name = "FILE")]
     explain_html: Option<PathBuf>,
     /// Time the extraction of all files, read beforehand, on one thread; prints JSON.
@@ -75,37 +76,40 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if arguments.bench {
         return bench(&arguments.inputs, &options);
     }
-    let mut sink = Sink { arguments, faults: 0, names: HashMap::new() };
+    let mut output = Output { arguments, unreadable: 0, pages_by_stem: HashMap::new() };
     for input in &arguments.inputs {
         let name = input.to_string_lossy();
         if name == "-" {
             let mut html = Vec::new();
             std::io::stdin().read_to_end(&mut html).context("cannot read standard input")?;
-            sink.page("stdin", &html, None, &options)?;
+            output.page("stdin", &html, None, &options)?;
         } else if input.is_dir() {
             for path in html_files(input)? {
-                sink.file(&path, &options)?;
+                output.file(&path, &options)?;
             }
         } else if [".warc", ".warc.gz", ".warc.zst", ".arc", ".arc.gz"].iter().any(|end| name.ends_with(end)) {
-            sink.archive(input, &options)?;
+            output.archive(input, &options)?;
         } else {
-            sink.file(input, &options)?;
+            output.file(input, &options)?;
         }
     }
-    Ok(if sink.faults == 0 { Ending::Complete } else { Ending::SomeUnreadable })
+    Ok(if output.unreadable == 0 { Ending::Complete } else { Ending::SomeUnreadable })
 }
 
-struct Sink<'a> {
+/// Writes pages, and counts what cannot be read.
+struct Output<'a> {
     arguments: &'a Arguments,
-    faults: usize,
-    names: HashMap<String, usize>,
+    /// Files, pages and parts of archives that could not be read.
+    unreadable: u64,
+    /// How many pages have been written under a stem.
+    pages_by_stem: HashMap<String, u64>,
 }
 
-impl Sink<'_> {
+impl Output<'_> {
     fn file(&mut self, path: &Path, options: &extract::Options) -> anyhow::Result<()> {
         let html = match std::fs::read(path) {
             Ok(html) => html,
-            Err(error) => return self.fault(&path.to_string_lossy(), &error),
+            Err(error) => return self.report_unreadable(&path.to_string_lossy(), &error),
         };
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         self.page(&stem, &html, None, options)
@@ -124,7 +128,7 @@ impl Sink<'_> {
         });
         let (text, overlay) = match written {
             Ok(written) => written,
-            Err(error) => return self.fault(stem, &error),
+            Err(error) => return self.report_unreadable(stem, &error),
         };
         if let (Some(overlay), Some(path)) = (overlay, &self.arguments.explain_html) {
             atomic_file::write(path, overlay.as_bytes())?;
@@ -136,10 +140,10 @@ impl Sink<'_> {
                     Format::Markdown => "md",
                     Format::Json => "json",
                 };
-                // Two files of one name get numbers rather than one file.
-                let times = self.names.entry(stem.to_owned()).or_insert(0);
-                *times += 1;
-                let name = if *times == 1 { format!("{stem}.{end}") } else { format!("{stem}-{times}.{end}") };
+                // Pages of the same stem are numbered, so that none replaces another.
+                let number = self.pages_by_stem.entry(stem.to_owned()).or_insert(0);
+                *number += 1;
+                let name = if *number == 1 { format!("{stem}.{end}") } else { format!("{stem}-{number}.{end}") };
                 atomic_file::write(&folder.join(name), format!("{text}\n").as_bytes())?;
             }
             None => match writeln!(std::io::stdout(), "{text}") {
@@ -168,9 +172,9 @@ impl Sink<'_> {
     }
 
     fn archive(&mut self, path: &Path, options: &extract::Options) -> anyhow::Result<()> {
-        let mut reader = match Reader::open(path, PAGE_MAX_BYTES) {
+        let mut reader = match Reader::open(path, MAX_PAGE_BYTES) {
             Ok(reader) => reader,
-            Err(error) => return self.fault(&path.to_string_lossy(), &error),
+            Err(error) => return self.report_unreadable(&error.archive, &error.source),
         };
         let stem = path.file_name().unwrap_or_default().to_string_lossy();
         let mut number = 0;
@@ -178,36 +182,54 @@ impl Sink<'_> {
             let record = match event {
                 Event::Record(record) => record,
                 Event::Malformed { location, what } => {
-                    let what = std::io::Error::other(what);
-                    self.fault(&format!("{} at byte {}", path.display(), location.offset), &what)?;
+                    let place = format!("{} at byte {}", path.display(), location.offset);
+                    self.report_unreadable(&place, &std::io::Error::other(what))?;
                     continue;
                 }
             };
-            if record.kind == Kind::Resource && record.header("Content-Type") == Some("text/html") {
-                number += 1;
-                self.page(&format!("{stem}-{number:06}"), &record.body, None, options)?;
-            }
-            if record.kind != Kind::Response {
-                continue;
-            }
-            let Some(response) = Response::parse(&record.body) else { continue };
-            let content_type = response.header("Content-Type");
-            if response.status != 200 || !content_type.is_some_and(|kind| kind.to_ascii_lowercase().contains("html")) {
-                continue;
-            }
+            let Some(page) = html_page(&record) else { continue };
             number += 1;
-            match response.body(&record.body, PAGE_MAX_BYTES) {
-                Ok(html) => self.page(&format!("{stem}-{number:06}"), &html, content_type, options)?,
-                Err(error) => self.fault(record.target().unwrap_or("a page without a URL"), &error)?,
+            match page {
+                Ok(page) => {
+                    self.page(&format!("{stem}-{number:06}"), &page.html, page.content_type.as_deref(), options)?
+                }
+                Err(error) => self.report_unreadable(record.target().unwrap_or("a page without a URL"), &error)?,
             }
         }
         Ok(())
     }
 
-    fn fault(&mut self, what: &str, error: &dyn std::error::Error) -> anyhow::Result<()> {
+    fn report_unreadable(&mut self, what: &str, error: &dyn std::error::Error) -> anyhow::Result<()> {
         eprintln!("unreadable: {what}: {error}");
-        self.faults += 1;
+        self.unreadable += 1;
         Ok(())
+    }
+}
+
+/// A page of an archive, without transfer and content coding.
+struct HtmlPage<'a> {
+    html: Cow<'a, [u8]>,
+    content_type: Option<String>,
+}
+
+/// The page that a record holds, if it holds one.
+fn html_page(record: &Record) -> Option<Result<HtmlPage<'_>, BodyError>> {
+    match record.kind {
+        Kind::Response => {
+            let response = Response::parse(&record.body).filter(|response| response.status == 200)?;
+            let content_type = response.header("Content-Type").map(str::to_owned);
+            let is_html = media(content_type.as_deref(), &record.body[response.body_start..]) == Media::Html;
+            is_html.then(|| {
+                let html = response.body(&record.body, MAX_PAGE_BYTES)?;
+                Ok(HtmlPage { html, content_type })
+            })
+        }
+        Kind::Resource => {
+            let content_type = record.header("Content-Type").map(str::to_owned);
+            let is_html = media(content_type.as_deref(), &record.body) == Media::Html;
+            is_html.then(|| Ok(HtmlPage { html: Cow::Borrowed(&record.body), content_type }))
+        }
+        _ => None,
     }
 }
 

@@ -1,0 +1,225 @@
+//! An archive is the same whatever it is read from: a file, memory, or a source that gives one byte at a time.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+
+use proptest::prelude::*;
+use warc::{Checksum, Date, Event, NewRecord, Reader, Writer};
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAX_BLOCK_BYTES: u64 = 1 << 20;
+
+/// Gives at most one byte at a time.
+struct OneByte(Cursor<Vec<u8>>);
+
+impl Read for OneByte {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = buffer.len().min(1);
+        self.0.read(&mut buffer[..len])
+    }
+}
+
+impl Seek for OneByte {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+fn read(mut reader: Reader) -> (Vec<Event>, Checksum) {
+    let mut events = Vec::new();
+    while let Some(event) = reader.next().unwrap() {
+        events.push(event);
+    }
+    (events, reader.finish().unwrap())
+}
+
+/// Reads the archive from each source; all must give the same events and the checksum of its bytes.
+fn check(bytes: &[u8]) -> Vec<Event> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    let (events, checksum) = read(Reader::open(file.path(), MAX_BLOCK_BYTES).unwrap());
+    assert_eq!(checksum, Checksum { len_bytes: bytes.len() as u64, xxh3: xxh3_64(bytes) });
+    let memory = Cursor::new(bytes.to_vec());
+    let from_memory = read(Reader::new(memory.clone(), "memory".into(), MAX_BLOCK_BYTES).unwrap());
+    assert!(from_memory == (events.clone(), checksum), "{events:?}\nfrom memory: {from_memory:?}");
+    let from_one_byte = read(Reader::new(OneByte(memory), "one byte".into(), MAX_BLOCK_BYTES).unwrap());
+    assert!(from_one_byte == (events.clone(), checksum), "{events:?}\nbyte by byte: {from_one_byte:?}");
+    events
+}
+
+fn gzip_members(blocks: &[Vec<u8>]) -> Vec<u8> {
+    let date = Date::epoch();
+    let mut writer = Writer::new(Vec::new(), 0);
+    for block in blocks {
+        writer
+            .write(&NewRecord {
+                kind: "resource",
+                target: Some("https://a.example/"),
+                date: &date,
+                content_type: "text/plain",
+                headers: &[],
+                block,
+                payload_start: None,
+            })
+            .unwrap();
+    }
+    writer.into_inner()
+}
+
+fn plain(blocks: &[Vec<u8>]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::MultiGzDecoder::new(&gzip_members(blocks)[..]).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+fn one_gzip_member(blocks: &[Vec<u8>]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&plain(blocks)).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Frames that end anywhere, each of zstd blocks of a few bytes.
+fn zstd_frames(blocks: &[Vec<u8>]) -> Vec<u8> {
+    let mut frames = Vec::new();
+    for part in plain(blocks).chunks(300) {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        for few in part.chunks(3) {
+            encoder.write_all(few).unwrap();
+            encoder.flush().unwrap();
+        }
+        frames.extend(encoder.finish().unwrap());
+    }
+    frames
+}
+
+fn arc(blocks: &[Vec<u8>]) -> Vec<u8> {
+    let mut archive = b"filedesc://x.arc 0.0.0.0 20080430204825 text/plain 6\n1 0 X\n\n".to_vec();
+    for block in blocks {
+        let len = block.len();
+        archive.extend(format!("http://a.example/ 192.0.2.1 20080430204826 text/html {len}\n").bytes());
+        archive.extend_from_slice(block);
+        archive.push(b'\n');
+    }
+    archive
+}
+
+fn body(event: Event) -> Vec<u8> {
+    match event {
+        Event::Record(record) => record.body,
+        Event::Malformed { location, what } => panic!("{location:?}: {what}"),
+    }
+}
+
+/// What the block of a large record is made of: too many bytes for one read, compressible by half.
+fn long_block(len: usize) -> Vec<u8> {
+    (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 28) as u8 + b'a').collect()
+}
+
+#[test]
+fn every_coding_from_every_source() {
+    let blocks = [b"one".to_vec(), Vec::new(), long_block(400_000), b"four\r\n\r\nWARC/1.0 inside".to_vec()];
+    for archive in [gzip_members, plain, one_gzip_member, zstd_frames, arc] {
+        let events = check(&archive(&blocks));
+        let bodies: Vec<Vec<u8>> = events.into_iter().map(body).collect();
+        // An ARC archive begins with a record about itself.
+        assert!(bodies.ends_with(&blocks), "{} records", bodies.len());
+    }
+}
+
+#[test]
+fn a_record_that_claims_too_much_ends_at_the_next_however_small_its_parts_are() {
+    let record = "WARC/1.1\r\nWARC-Type: resource\r\nContent-Length: 3\r\n\r\nabc\r\n\r\n";
+    let mut archive = zstd::encode_all(record.replace(": 3", ": 9").as_bytes(), 1).unwrap();
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    for byte in record.bytes() {
+        encoder.write_all(&[byte]).unwrap();
+        encoder.flush().unwrap();
+    }
+    archive.extend(encoder.finish().unwrap());
+    let events = check(&archive);
+    assert!(matches!(&events[..], [Event::Malformed { .. }, Event::Record(_)]), "{events:?}");
+}
+
+#[test]
+fn a_reader_that_stopped_early_or_jumped_finishes_with_the_same_checksum() {
+    let bytes = gzip_members(&[b"one".to_vec(), long_block(900_000), long_block(700_000), b"four".to_vec()]);
+    let events = check(&bytes);
+    let expected = Checksum { len_bytes: bytes.len() as u64, xxh3: xxh3_64(&bytes) };
+    let open = || Reader::new(Cursor::new(bytes.clone()), "memory".into(), MAX_BLOCK_BYTES).unwrap();
+    assert_eq!(open().finish().unwrap(), expected);
+    for event in &events {
+        let Event::Record(record) = event else { panic!("{event:?}") };
+        let mut reader = open();
+        reader.seek(record.location).unwrap();
+        assert_eq!(reader.next().unwrap().as_ref(), Some(event));
+        assert_eq!(reader.finish().unwrap(), expected);
+    }
+}
+
+/// A source that fails from a byte on, with an error like those of HTTP clients: without a number of the system's.
+struct Broken {
+    bytes: Cursor<Vec<u8>>,
+    kind: io::ErrorKind,
+    whole_bytes: u64,
+}
+
+impl Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.whole_bytes.saturating_sub(self.bytes.position());
+        if left == 0 {
+            return Err(io::Error::new(self.kind, "status 503"));
+        }
+        let len = buffer.len().min(left as usize);
+        self.bytes.read(&mut buffer[..len])
+    }
+}
+
+impl Seek for Broken {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+#[test]
+fn what_fails_in_the_source_is_no_damage_of_the_archive() {
+    let blocks = [b"one".to_vec(), long_block(900_000)];
+    for kind in [io::ErrorKind::Other, io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData] {
+        for archive in [gzip_members, plain, one_gzip_member, zstd_frames] {
+            let bytes = archive(&blocks);
+            let whole_bytes = bytes.len() as u64 / 2;
+            let source = Broken { bytes: Cursor::new(bytes), kind, whole_bytes };
+            let mut reader = Reader::new(source, "https://a.example/x.warc".into(), MAX_BLOCK_BYTES).unwrap();
+            let error = loop {
+                match reader.next() {
+                    Ok(event) => assert_eq!(event.map(body).as_ref(), blocks.first()),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!((error.archive.as_str(), error.source.kind()), ("https://a.example/x.warc", kind));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn damaged_archives_from_every_source(
+        blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..900), 1..5),
+        coding in 0..5_usize,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut in any::<prop::sample::Index>(),
+        is_cut: bool,
+    ) {
+        let mut bytes = [gzip_members, plain, one_gzip_member, zstd_frames, arc][coding](&blocks);
+        for (place, by) in damage {
+            let place = place.index(bytes.len());
+            bytes[place] ^= by;
+        }
+        if is_cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        check(&bytes);
+    }
+}
