@@ -8,10 +8,10 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::path::Path;
 
-use store::sort::Sorter;
-use store::table::{Row, TableReader, TableWriter};
-use records::{Counts, Link, Outcome, Reason};
+use records::{Counts, Link, Outcome, PageKey, Reason};
 use serde::{Deserialize, Serialize};
+use store::sort::Sorter;
+use store::table::{TableReader, TableWriter};
 
 use super::index::Capture;
 use super::wanted::kept_links;
@@ -35,9 +35,23 @@ pub(crate) struct Planned {
     pub(crate) mime: Option<String>,
 }
 
-impl Row for Planned {}
-
 impl Planned {
+    /// The capture chosen for a link, which has this number.
+    fn of(link: Link, number: u32, chosen: Capture) -> Planned {
+        Planned {
+            warc_filename: chosen.warc_filename,
+            offset: chosen.offset,
+            len_bytes: chosen.len_bytes,
+            link: number,
+            domain: link.domain,
+            key: link.key,
+            url: link.url,
+            captured_url: chosen.url,
+            fetched_ms: chosen.fetched_ms,
+            mime: chosen.mime,
+        }
+    }
+
     pub(crate) fn range(&self) -> Range<u64> {
         self.offset..self.offset + self.len_bytes
     }
@@ -109,20 +123,9 @@ pub(crate) fn choose(settings: &Settings, run: &Run<'_>, work: &Work, files: usi
             .as_ref()
             .map_or(Some(Reason::NotCaptured), |chosen| Grade::of(chosen, settings.page_max_bytes).verdict());
         plan.counts.record(verdict);
-        match (chosen, verdict) {
-            (Some(chosen), None) => planned.push(Planned {
-                warc_filename: chosen.warc_filename,
-                offset: chosen.offset,
-                len_bytes: chosen.len_bytes,
-                link: number,
-                domain: link.domain,
-                key: link.key,
-                url: link.url,
-                captured_url: chosen.url,
-                fetched_ms: chosen.fetched_ms,
-                mime: chosen.mime,
-            })?,
-            (chosen, verdict) => misses.push(miss(link, chosen, verdict))?,
+        match verdict {
+            Some(verdict) => misses.push(miss(&link, chosen, verdict))?,
+            None => planned.push(Planned::of(link, number, chosen.expect("without one there is a verdict")))?,
         }
         Ok(())
     })?;
@@ -164,33 +167,22 @@ fn join(
     Ok(())
 }
 
-fn miss(link: Link, capture: Option<Capture>, verdict: Option<Reason>) -> Outcome {
-    let mut outcome = Outcome {
-        domain: link.domain,
-        key: link.key,
-        url: link.url,
-        final_url: None,
-        status: None,
-        content_type: None,
-        captured: None,
-        warc: None,
-        offset: None,
-        detail: None,
-        verdict,
+/// What becomes of a link that has no capture to copy, but perhaps one that is not copied.
+fn miss(link: &Link, capture: Option<Capture>, verdict: Reason) -> Outcome {
+    let Some(capture) = capture else { return link.without_page(verdict, None) };
+    let detail = match verdict {
+        Reason::PageTooLarge => Some(format!("the member has {} bytes", capture.len_bytes)),
+        Reason::NotHtml => capture.mime.clone(),
+        Reason::HttpStatus => Some(format!("status {}", capture.status)),
+        _ => None,
     };
-    if let Some(capture) = capture {
-        outcome.detail = match verdict {
-            Some(Reason::PageTooLarge) => Some(format!("the member has {} bytes", capture.len_bytes)),
-            Some(Reason::NotHtml) => capture.mime.clone(),
-            Some(Reason::HttpStatus) => Some(format!("status {}", capture.status)),
-            _ => None,
-        };
-        outcome.captured = date(capture.fetched_ms);
-        outcome.status = Some(capture.status);
-        outcome.content_type = capture.mime;
-        outcome.final_url = Some(capture.url);
+    Outcome {
+        final_url: Some(capture.url),
+        status: Some(capture.status),
+        content_type: capture.mime,
+        captured: date(capture.fetched_ms),
+        ..link.without_page(verdict, detail)
     }
-    outcome
 }
 
 /// A time of the index as archives write it.
@@ -304,7 +296,9 @@ pub(crate) fn write_outcomes(
     loop {
         // `None` sorts last among reversed options, and an error is as good as a row: it is met next.
         let place = |row: Option<&Result<Outcome, store::Error>>| {
-            Reverse(row.map(|row| Reverse(row.as_ref().ok().map(|row| (row.domain.clone(), row.key.clone())))))
+            Reverse(row.map(|row| {
+                Reverse(row.as_ref().ok().map(|row| PageKey { domain: row.domain.clone(), key: row.key.clone() }))
+            }))
         };
         let next = if place(done.peek()) <= place(misses.peek()) { done.next() } else { misses.next() };
         let Some(outcome) = next else { break };
@@ -343,7 +337,7 @@ mod tests {
             domain: "example.com".into(),
             key: key.into(),
             url: format!("http://example.com/{key}"),
-            karma: 3,
+            karma: Some(3),
             submissions: 1,
             subreddit: None,
             title: None,

@@ -8,18 +8,18 @@ use std::io::{Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use atomic_file::IoContext;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use store::table::TableReader;
-use atomic_file::IoContext;
-use records::{Counts, Outcome, Reason};
 use object_store::GetRange;
+use records::{Counts, Outcome, Reason};
+use store::table::TableReader;
 use warc::{Date, NewRecord, Writer};
 
 use super::choose::{self, Planned, Request, Requests};
 use super::journal::{self, Fate, Frame, Frames, State};
 use super::member::{self, Refusal};
-use super::store::{ReadError, Root};
+use super::remote::{ReadError, Root};
 use super::{CommonCrawlError, Run, Settings, Work};
 use crate::frames::FrameWriter;
 
@@ -210,7 +210,7 @@ impl Archives {
         let len = file.metadata().at("look at", path)?.len();
         if len < self.len_bytes {
             let what = format!("the journal knows it with {} bytes", self.len_bytes);
-            return Err(store::Error::Damaged { path: path.to_path_buf(), offset: len, what }.into());
+            return Err(store::Error::Damaged { object: path.display().to_string(), offset: len, what }.into());
         }
         file.set_len(self.len_bytes).at("cut", path)?;
         file.seek(SeekFrom::End(0)).at("seek in", path)?;

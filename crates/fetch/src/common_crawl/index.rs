@@ -22,7 +22,6 @@ use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use store::table::{Row, TableWriter};
 use object_store::GetRange;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::async_reader::{AsyncFileReader, MetadataSuffixFetch};
@@ -31,8 +30,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use serde::{Deserialize, Serialize};
+use store::table::TableWriter;
 
-use super::store::{self, Patience, Place, ReadError, Root};
+use super::remote::{self, Patience, Place, ReadError, Root};
 use super::wanted::Wanted;
 use super::{CommonCrawlError, Settings};
 
@@ -70,8 +70,6 @@ pub(crate) struct Capture {
     pub(crate) truncated: Option<String>,
     pub(crate) url: String,
 }
-
-impl Row for Capture {}
 
 /// What was read of the index.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +114,7 @@ pub(crate) async fn files(settings: &Settings) -> Result<Vec<String>, CommonCraw
         if name.ends_with(".parquet") {
             files.push(name.clone());
         } else if [".gz", ".paths", ".txt"].iter().any(|ending| name.ends_with(ending)) {
-            let bytes = store::open_file(name, &patience)?.read_whole().await.map_err(|error| error.of(name))?;
+            let bytes = remote::open_file(name, &patience)?.read_whole().await.map_err(|error| error.of(name))?;
             let text = text_of_list(&bytes)
                 .map_err(|error| CommonCrawlError::Index { name: name.clone(), what: error.to_string() })?;
             let data = settings.data.trim_end_matches('/');
@@ -511,10 +509,10 @@ impl MetadataSuffixFetch for &mut RangeReader {
 #[cfg(test)]
 mod tests {
     use arrow_array::{ArrayRef, Int16Array, Int32Array, StringArray, TimestampMillisecondArray};
-    use store::table::TableReader;
     use parquet::arrow::ArrowWriter;
     use parquet::file::properties::{EnabledStatistics, WriterProperties};
     use proptest::prelude::*;
+    use store::table::TableReader;
 
     use super::*;
 
@@ -570,7 +568,7 @@ mod tests {
             let path = folder.path().join("part.parquet");
             write(&path, &rows, statistics);
             let patience = Patience::new(&Settings::default()).unwrap();
-            let place = store::open_file(path.to_str().unwrap(), &patience).unwrap();
+            let place = remote::open_file(path.to_str().unwrap(), &patience).unwrap();
             let captures = folder.path().join("captures.parquet");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let figures = runtime.block_on(read_file(&place, &wanted, &captures, &|| false)).unwrap();

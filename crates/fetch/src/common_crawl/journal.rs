@@ -7,8 +7,8 @@ use std::path::Path;
 
 use atomic_file::IoContext;
 use records::Reason;
-use store::Result;
 use serde::{Deserialize, Serialize};
+use store::Result;
 
 use crate::frames::{FrameReader, FrameWriter, Magic};
 

@@ -19,7 +19,7 @@ mod copy;
 mod index;
 mod journal;
 mod member;
-mod store;
+mod remote;
 mod wanted;
 
 use std::fs::{self, File};
@@ -32,7 +32,7 @@ use records::Counts;
 use serde::{Deserialize, Serialize};
 
 use index::FileFigures;
-use store::{Patience, Root};
+use remote::{Patience, Root};
 use wanted::Wanted;
 
 /// Where Common Crawl publishes its data for everyone.
@@ -109,7 +109,7 @@ impl Settings {
 
     /// Whether anything is asked of a server.
     pub fn is_remote(&self) -> bool {
-        store::is_remote(&self.data) || self.index.iter().any(|name| store::is_remote(name))
+        remote::is_remote(&self.data) || self.index.iter().any(|name| remote::is_remote(name))
     }
 
     fn check(&self) -> Result<(), CommonCrawlError> {
@@ -191,6 +191,12 @@ pub enum CommonCrawlError {
     /// The user asked to stop; everything noted so far is kept.
     #[error("stopped; run the same command again to go on")]
     Stopped,
+}
+
+impl From<atomic_file::Error> for CommonCrawlError {
+    fn from(error: atomic_file::Error) -> CommonCrawlError {
+        CommonCrawlError::Store(error.into())
+    }
 }
 
 impl CommonCrawlError {
@@ -388,7 +394,7 @@ fn read_index(
             let figures = match read_json::<FileFigures>(&mark)? {
                 Some(figures) => figures,
                 None => {
-                    let place = store::open_file(name, &patience)?;
+                    let place = remote::open_file(name, &patience)?;
                     let figures = runtime.block_on(index::read_file(&place, wanted, &captures, run.stop))?;
                     write_json(&mark, &figures)?;
                     (run.tell)(&format!(
@@ -435,7 +441,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, C
         other => other.at("read", path)?,
     };
     let parsed = serde_json::from_slice(&bytes).map_err(|error| store::Error::Damaged {
-        path: path.to_path_buf(),
+        object: path.display().to_string(),
         offset: error.column() as u64,
         what: error.to_string(),
     })?;

@@ -11,7 +11,7 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
-use records::Link;
+use records::{Link, PageKey};
 use store::table::TableReader;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -76,15 +76,15 @@ impl Wanted {
 pub(crate) fn kept_links(
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<Link, CommonCrawlError>> + use<'_>, CommonCrawlError> {
-    let mut last: Option<(String, String)> = None;
+    let mut last: Option<PageKey> = None;
     let rows = TableReader::<Link>::open(path)?.filter(|row| row.as_ref().map_or(true, |link| link.verdict.is_none()));
     Ok(rows.map(move |row| {
         let link = row?;
-        let this = (link.domain.clone(), link.key.clone());
-        if last.as_ref().is_some_and(|last| *last >= this) {
+        let page = link.page();
+        if last.as_ref().is_some_and(|last| *last >= page) {
             return Err(CommonCrawlError::Unsorted { path: path.to_path_buf(), key: link.key });
         }
-        last = Some(this);
+        last = Some(page);
         Ok(link)
     }))
 }
