@@ -5,11 +5,13 @@
 //!   that it has given before. Malformed parts are reported and skipped.
 //! - [`http`] takes the HTTP message inside a record apart.
 //! - [`Writer`] writes WARC/1.1, one gzip member a record, with digests.
+//! - [`ArchiveWriter`] writes archives of a given length, and goes on after a kill.
 //! - [`cdxj`] writes the index beside an archive.
 //!
 //! Left out: testing the digests of records that are read, joining segmented records, resolving `revisit`
 //! records, LZ4 and WACZ (both are named when met), and archives that are not files.
 
+mod archive_writer;
 pub mod cdxj;
 mod headers;
 pub mod http;
@@ -17,6 +19,10 @@ mod members;
 mod reader;
 mod writer;
 
+pub use archive_writer::{
+    ArchiveError, ArchiveNames, ArchiveState, ArchiveWriter, JournalEnd, JournalFrame, JournalReader, Magic,
+    read_frame_at,
+};
 pub use headers::Headers;
 pub use reader::{BREAKS_OFF, Event, Kind, Location, Reader, Record, WarcError};
 pub use writer::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};
