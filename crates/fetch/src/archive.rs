@@ -398,7 +398,7 @@ impl<'c> Archivist<'c> {
         }
         let mut lines = Vec::new();
         cdxj::write_sorted(&self.warc.index, &mut lines).map_err(FetchError::at("write", &cdxj))?;
-        atomic_file::write(&cdxj, &lines).map_err(FetchError::from_store)?;
+        atomic_file::write(&cdxj, &lines)?;
         let (open, sealed) = (self.place.open_warc(worker, number), self.place.warc(worker, number));
         if open.exists() {
             if sealed.exists() {

@@ -7,9 +7,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use store::sort::Sorter;
-use records::{Outcome, Reason};
+use records::{Outcome, PageKey, Reason};
 use serde::{Deserialize, Serialize};
+use store::sort::Sorter;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::address::Names;
@@ -245,7 +245,7 @@ fn is_of_any_list(outcome: &Outcome) -> bool {
 /// After the list of links has changed: which of them have an outcome.
 fn mark_done_by_key(frontier: &Frontier, keys: &HashSet<u64>, done: &mut Done) -> Result<(), FetchError> {
     for row in frontier.rows() {
-        let (id, row) = row.map_err(FetchError::from_store)?;
+        let (id, row) = row?;
         if keys.contains(&xxh3_64(row.key.as_bytes())) {
             done.insert(id);
         }
@@ -304,7 +304,7 @@ pub fn outcomes_so_far(
     memory_bytes: usize,
 ) -> Result<(u64, impl Iterator<Item = Result<Outcome, FetchError>>), FetchError> {
     let mut wanted = None;
-    let mut sorter = Sorter::<(String, String, Vec<u8>)>::new(&place.state, memory_bytes);
+    let mut sorter = Sorter::<(PageKey, Vec<u8>)>::new(&place.state, memory_bytes);
     let mut seen = Done::new(frontier.links());
     for worker in 0.. {
         let path = place.journal(worker);
@@ -333,7 +333,7 @@ pub fn outcomes_so_far(
                         };
                         if is_new {
                             let bytes = postcard::to_stdvec(&outcome).expect("an outcome is serialisable");
-                            sorter.push((outcome.domain, outcome.key, bytes)).map_err(FetchError::from_store)?;
+                            sorter.push((PageKey { domain: outcome.domain, key: outcome.key }, bytes))?;
                         }
                     }
                     _ => {}
@@ -341,9 +341,9 @@ pub fn outcomes_so_far(
             }
         }
     }
-    let sorted = sorter.finish().map_err(FetchError::from_store)?;
+    let sorted = sorter.finish()?;
     let sorted = sorted.map(|row| {
-        let (_, _, bytes) = row.map_err(FetchError::from_store)?;
+        let (_, bytes) = row?;
         Ok(postcard::from_bytes(&bytes).expect("it was serialised above"))
     });
     Ok((seen.count, sorted))
@@ -352,6 +352,6 @@ pub fn outcomes_so_far(
 fn ids_by_key(frontier: &Frontier) -> Result<HashMap<u64, u64>, FetchError> {
     frontier
         .rows()
-        .map(|row| row.map(|(id, row)| (xxh3_64(row.key.as_bytes()), id)).map_err(FetchError::from_store))
+        .map(|row| row.map(|(id, row)| (xxh3_64(row.key.as_bytes()), id)).map_err(FetchError::from))
         .collect()
 }

@@ -71,10 +71,19 @@ impl FetchError {
             _ => None,
         }
     }
+}
 
-    pub(crate) fn from_store(error: store::Error) -> FetchError {
+impl From<atomic_file::Error> for FetchError {
+    fn from(error: atomic_file::Error) -> FetchError {
+        let atomic_file::Error { action, path, source } = error;
+        FetchError::Io { action, path, source }
+    }
+}
+
+impl From<store::Error> for FetchError {
+    fn from(error: store::Error) -> FetchError {
         match error {
-            store::Error::Io(atomic_file::Error { action, path, source }) => FetchError::Io { action, path, source },
+            store::Error::Io(error) => error.into(),
             other => FetchError::Store(other),
         }
     }

@@ -4,16 +4,17 @@
 //! duplicate key; a link's number is its place. In memory is one entry of 24 bytes for each host, the host with the
 //! most links first: the longest queue decides how long the whole takes, so it begins first.
 
+use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use store::sort::Sorter;
 use atomic_file::{AtomicFile, IoContext};
 use records::Link;
 use serde::{Deserialize, Serialize};
+use store::sort::Sorter;
 use url::Url;
 
 use crate::hosts::host_of;
@@ -110,7 +111,7 @@ impl Frontier {
             file.write_all(&bytes).at("write", &path)?;
         }
         let written = file.commit()?;
-        sites.sort_by_key(|site| (std::cmp::Reverse(site.links), site.first_id));
+        sites.sort_by_key(|site| (Reverse(site.links), site.first_id));
         write_sites(&folder.join(SITES), &sites)?;
         let head = Head { source: source.to_owned(), pages_a_domain_max, links, checksum: written.checksum };
         let text = serde_json::to_vec(&head).map_err(io::Error::other).at("write", &path)?;
@@ -178,12 +179,13 @@ fn capped<'l>(
     if pages_a_domain_max == 0 {
         return Ok(Box::new(links.map(move |link| link.map(row_of))));
     }
-    let mut sorter = Sorter::<(String, i64, Row)>::new(folder, memory_bytes);
+    // The least in order is the best: `None`, no karma, reversed comes last.
+    let mut sorter = Sorter::<(String, Reverse<Option<i64>>, Row)>::new(folder, memory_bytes);
     for link in links {
         let link = link?;
         let karma = link.karma;
         let row = row_of(link);
-        sorter.push((row.domain.clone(), -karma, row))?;
+        sorter.push((row.domain.clone(), Reverse(karma), row))?;
     }
     let (mut domain, mut place) = (String::new(), 0);
     Ok(Box::new(sorter.finish()?.map(move |row| {
@@ -237,7 +239,7 @@ impl Cursor {
         self.fill(4 + len)?;
         let bytes = &self.bytes[self.start + 4..self.start + 4 + len];
         let row = postcard::from_bytes(bytes).map_err(|error| store::Error::Damaged {
-            path: self.path.clone(),
+            object: self.path.display().to_string(),
             offset: self.offset - (self.bytes.len() - self.start) as u64,
             what: error.to_string(),
         })?;
@@ -257,7 +259,7 @@ impl Cursor {
             self.offset += n as u64;
             if n == 0 {
                 return Err(store::Error::Damaged {
-                    path: self.path.clone(),
+                    object: self.path.display().to_string(),
                     offset: self.offset,
                     what: "it ends in the middle of a link".into(),
                 });
@@ -288,7 +290,7 @@ pub(crate) mod tests {
             domain: canonical.domain,
             key: canonical.key,
             url: canonical.url,
-            karma,
+            karma: Some(karma),
             submissions: 1,
             subreddit: None,
             title: None,

@@ -10,13 +10,10 @@
 //! - [`Fetcher`] runs workers over it; [`Monitor`] lets others watch, [`Budget`] ends it early.
 //! - What has been done is journalled in groups: after a kill, fetching goes on with the links of the last group.
 //!
-//! [`common_crawl`] gets the same pages without asking their hosts.
-//!
 //! Left out: cookies, HTTP/3, `/.well-known/tdmrep.json`, retries on another day.
 
 mod address;
 mod archive;
-pub mod common_crawl;
 mod crawl;
 mod error;
 mod exchange;

@@ -39,7 +39,7 @@ pub fn plan(frontier: &Frontier, settings: &Settings) -> Result<Plan, FetchError
     let (mut pages, mut over_budget) = (0, 0);
     // Rows lie host by host.
     for row in frontier.rows() {
-        let (_, row) = row.map_err(FetchError::from_store)?;
+        let (_, row) = row?;
         over_budget += u64::from(row.is_over);
         if !row.is_over {
             pages += 1;

@@ -266,7 +266,7 @@ impl<'c> Worker<'c> {
     /// The next link of a host that has no outcome from an earlier process.
     fn next_undone(&self, cursor: &mut Cursor) -> Result<Option<(u64, Row)>, FetchError> {
         for row in cursor {
-            let (id, row) = row.map_err(FetchError::from_store)?;
+            let (id, row) = row?;
             if !self.shared.done.contains(id) {
                 return Ok(Some((id, row)));
             }

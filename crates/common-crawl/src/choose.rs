@@ -4,18 +4,19 @@
 //! sort on the link's number, and the chosen ones into that of the archives by another. Both are merges after that:
 //! memory does not grow with links or captures.
 
-use std::cmp::Reverse;
 use std::ops::Range;
 use std::path::Path;
 
-use store::sort::Sorter;
-use store::table::{Row, TableReader, TableWriter};
-use records::{Counts, Link, Outcome, Reason};
+use records::{CaptureChoice, Link, Outcome, Reason};
 use serde::{Deserialize, Serialize};
+use store::sort::Sorter;
+use store::table::{TableReader, TableWriter};
 
-use super::index::Capture;
-use super::wanted::kept_links;
-use super::{CommonCrawlError, Plan, Run, Settings, Work};
+use crate::Plan;
+use crate::error::CommonCrawlError;
+use crate::index::Capture;
+use crate::run::State;
+use crate::settings::Settings;
 
 /// A capture to copy. Table `plan.parquet`, sorted by archive and offset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,9 +36,23 @@ pub(crate) struct Planned {
     pub(crate) mime: Option<String>,
 }
 
-impl Row for Planned {}
-
 impl Planned {
+    /// The capture chosen for a link, which has this number.
+    fn of(link: Link, number: u32, chosen: Capture) -> Planned {
+        Planned {
+            warc_filename: chosen.warc_filename,
+            offset: chosen.offset,
+            len_bytes: chosen.len_bytes,
+            link: number,
+            domain: link.domain,
+            key: link.key,
+            url: link.url,
+            captured_url: chosen.url,
+            fetched_ms: chosen.fetched_ms,
+            mime: chosen.mime,
+        }
+    }
+
     pub(crate) fn range(&self) -> Range<u64> {
         self.offset..self.offset + self.len_bytes
     }
@@ -55,11 +70,11 @@ enum Grade {
 }
 
 impl Grade {
-    fn of(capture: &Capture, page_max_bytes: u64) -> Grade {
+    fn of(capture: &Capture, max_page_bytes: u64) -> Grade {
         match () {
             () if capture.status != 200 => Grade::OtherStatus,
             () if !is_html(capture.mime.as_deref()) => Grade::NotHtml,
-            () if capture.len_bytes > page_max_bytes => Grade::TooLarge,
+            () if capture.len_bytes > max_page_bytes => Grade::TooLarge,
             () if capture.truncated.is_some() => Grade::CutPage,
             () => Grade::WholePage,
         }
@@ -82,52 +97,59 @@ fn is_html(mime: Option<&str>) -> bool {
     mime.eq_ignore_ascii_case("text/html") || mime.eq_ignore_ascii_case("application/xhtml+xml")
 }
 
-/// What decides between two captures of a link: the smaller is chosen.
-fn rank<'a>(capture: &'a Capture, created_utc: Option<i64>, page_max_bytes: u64) -> impl Ord + use<'a> {
-    // Without a date of the link all are equally near, and the earliest is taken.
-    let distance_ms =
-        created_utc.map_or(0, |seconds| (i128::from(capture.fetched_ms) - i128::from(seconds) * 1000).unsigned_abs());
-    let grade = Grade::of(capture, page_max_bytes);
-    (grade, distance_ms, capture.fetched_ms, &capture.warc_filename, capture.offset, capture.len_bytes, &capture.url)
+/// What decides between two captures of a link.
+#[derive(Clone, Copy)]
+struct Preference {
+    choice: CaptureChoice,
+    max_page_bytes: u64,
+}
+
+impl Preference {
+    /// The place of a capture among those of its link; the smallest is chosen. Grade comes before time.
+    fn rank(self, capture: &Capture, created_utc: Option<i64>) -> impl Ord {
+        // Distances are compared with each other alone, so any unit of time serves; the index has milliseconds.
+        let created_ms = created_utc.map(|seconds| seconds.saturating_mul(1000));
+        let distance_ms = self.choice.distance(Some(capture.fetched_ms), created_ms);
+        let grade = Grade::of(capture, self.max_page_bytes);
+        (
+            grade,
+            distance_ms,
+            capture.fetched_ms,
+            &capture.warc_filename,
+            capture.offset,
+            capture.len_bytes,
+            &capture.url,
+        )
+    }
 }
 
 /// Chooses for each link and writes `plan.parquet` and `misses.parquet` to the work folder.
-pub(crate) fn choose(settings: &Settings, run: &Run<'_>, work: &Work, files: usize) -> Result<Plan, CommonCrawlError> {
-    let mut captures = Sorter::<Capture>::new(&work.folder, settings.sort_memory_bytes);
+pub(crate) fn choose(settings: &Settings, state: &State, files: usize) -> Result<Plan, CommonCrawlError> {
+    let preference = Preference { choice: settings.capture, max_page_bytes: settings.max_page_bytes };
+    let mut captures = Sorter::<Capture>::new(&state.folder, settings.sort_memory_bytes);
     for number in 0..files {
-        for capture in TableReader::<Capture>::open(&work.capture_file(number))? {
+        for capture in TableReader::<Capture>::open(&state.captures(number))? {
             captures.push(capture?)?;
         }
     }
     let captures = captures.finish()?.map(|row| row.map_err(CommonCrawlError::from));
-    let mut planned = Sorter::<Planned>::new(&work.folder, settings.sort_memory_bytes);
-    let mut misses = TableWriter::<Outcome>::create(&work.path("misses.parquet"))?;
+    let mut planned = Sorter::<Planned>::new(&state.folder, settings.sort_memory_bytes);
+    let mut misses = TableWriter::<Outcome>::create(&state.path("misses.parquet"))?;
     let mut plan = Plan::default();
-    join(kept_links(run.links)?, captures, settings.page_max_bytes, |link, number, chosen| {
+    join(state.kept_links()?, captures, preference, |link, number, chosen| {
         plan.links += 1;
         let verdict = chosen
             .as_ref()
-            .map_or(Some(Reason::NotCaptured), |chosen| Grade::of(chosen, settings.page_max_bytes).verdict());
+            .map_or(Some(Reason::NotCaptured), |chosen| Grade::of(chosen, settings.max_page_bytes).verdict());
         plan.counts.record(verdict);
-        match (chosen, verdict) {
-            (Some(chosen), None) => planned.push(Planned {
-                warc_filename: chosen.warc_filename,
-                offset: chosen.offset,
-                len_bytes: chosen.len_bytes,
-                link: number,
-                domain: link.domain,
-                key: link.key,
-                url: link.url,
-                captured_url: chosen.url,
-                fetched_ms: chosen.fetched_ms,
-                mime: chosen.mime,
-            })?,
-            (chosen, verdict) => misses.push(miss(link, chosen, verdict))?,
+        match verdict {
+            Some(verdict) => misses.push(miss(&link, chosen, verdict))?,
+            None => planned.push(Planned::of(link, number, chosen.expect("without one there is a verdict")))?,
         }
         Ok(())
     })?;
     misses.finish()?;
-    let mut table = TableWriter::<Planned>::create(&work.path("plan.parquet"))?;
+    let mut table = TableWriter::<Planned>::create(&state.path("plan.parquet"))?;
     for row in planned.finish()? {
         table.push(row?)?;
     }
@@ -141,7 +163,7 @@ pub(crate) fn choose(settings: &Settings, run: &Run<'_>, work: &Work, files: usi
 fn join(
     links: impl Iterator<Item = Result<Link, CommonCrawlError>>,
     captures: impl Iterator<Item = Result<Capture, CommonCrawlError>>,
-    page_max_bytes: u64,
+    preference: Preference,
     mut each: impl FnMut(Link, u32, Option<Capture>) -> Result<(), CommonCrawlError>,
 ) -> Result<(), CommonCrawlError> {
     let mut captures = captures.peekable();
@@ -153,7 +175,7 @@ fn join(
             let capture = capture?;
             let is_same = links::Canonical::parse(&capture.url).is_ok_and(|canonical| canonical.key == link.key);
             let is_better = chosen.as_ref().is_none_or(|chosen| {
-                rank(&capture, link.created_utc, page_max_bytes) < rank(chosen, link.created_utc, page_max_bytes)
+                preference.rank(&capture, link.created_utc) < preference.rank(chosen, link.created_utc)
             });
             if is_same && is_better {
                 chosen = Some(capture);
@@ -164,33 +186,22 @@ fn join(
     Ok(())
 }
 
-fn miss(link: Link, capture: Option<Capture>, verdict: Option<Reason>) -> Outcome {
-    let mut outcome = Outcome {
-        domain: link.domain,
-        key: link.key,
-        url: link.url,
-        final_url: None,
-        status: None,
-        content_type: None,
-        captured: None,
-        warc: None,
-        offset: None,
-        detail: None,
-        verdict,
+/// What becomes of a link that has no capture to copy, but perhaps one that is not copied.
+fn miss(link: &Link, capture: Option<Capture>, verdict: Reason) -> Outcome {
+    let Some(capture) = capture else { return link.without_page(verdict, None) };
+    let detail = match verdict {
+        Reason::PageTooLarge => Some(format!("the member has {} bytes", capture.len_bytes)),
+        Reason::NotHtml => capture.mime.clone(),
+        Reason::HttpStatus => Some(format!("status {}", capture.status)),
+        _ => None,
     };
-    if let Some(capture) = capture {
-        outcome.detail = match verdict {
-            Some(Reason::PageTooLarge) => Some(format!("the member has {} bytes", capture.len_bytes)),
-            Some(Reason::NotHtml) => capture.mime.clone(),
-            Some(Reason::HttpStatus) => Some(format!("status {}", capture.status)),
-            _ => None,
-        };
-        outcome.captured = date(capture.fetched_ms);
-        outcome.status = Some(capture.status);
-        outcome.content_type = capture.mime;
-        outcome.final_url = Some(capture.url);
+    Outcome {
+        final_url: Some(capture.url),
+        status: Some(capture.status),
+        content_type: capture.mime,
+        captured: date(capture.fetched_ms),
+        ..link.without_page(verdict, detail)
     }
-    outcome
 }
 
 /// A time of the index as archives write it.
@@ -210,16 +221,16 @@ pub(crate) struct Request {
 /// Coalesces the rows of a plan, which are sorted by archive and offset.
 pub(crate) struct Requests<I: Iterator> {
     rows: std::iter::Peekable<I>,
-    gap_max_bytes: u64,
-    request_max_bytes: u64,
+    max_gap_bytes: u64,
+    max_request_bytes: u64,
 }
 
 impl<I: Iterator<Item = Result<Planned, store::Error>>> Requests<I> {
     pub(crate) fn new(rows: I, settings: &Settings) -> Requests<I> {
         Requests {
             rows: rows.peekable(),
-            gap_max_bytes: settings.gap_max_bytes,
-            request_max_bytes: settings.request_max_bytes,
+            max_gap_bytes: settings.max_gap_bytes,
+            max_request_bytes: settings.max_request_bytes,
         }
     }
 }
@@ -238,8 +249,8 @@ impl<I: Iterator<Item = Result<Planned, store::Error>>> Iterator for Requests<I>
             next.as_ref().is_ok_and(|next| {
                 let end = range.end.max(next.range().end);
                 next.warc_filename == rows[0].warc_filename
-                    && next.offset <= range.end.saturating_add(self.gap_max_bytes)
-                    && end - range.start <= self.request_max_bytes
+                    && next.offset <= range.end.saturating_add(self.max_gap_bytes)
+                    && end - range.start <= self.max_request_bytes
             })
         }) {
             range.end = range.end.max(next.range().end);
@@ -266,56 +277,6 @@ pub(crate) fn with_requests(mut plan: Plan, settings: &Settings, path: &Path) ->
     Ok(plan)
 }
 
-/// Brings outcomes of copied captures into the order of the links and merges them with those of the others.
-pub(crate) fn write_outcomes(
-    settings: &Settings,
-    work: &Work,
-    to: &Path,
-    done: impl Iterator<Item = Result<(u32, Outcome), CommonCrawlError>>,
-) -> Result<Counts, CommonCrawlError> {
-    /// Outcomes have no order of their own; the link's number is one.
-    #[derive(Serialize, Deserialize)]
-    struct Numbered(u32, Outcome);
-    impl PartialEq for Numbered {
-        fn eq(&self, other: &Numbered) -> bool {
-            self.0 == other.0
-        }
-    }
-    impl Eq for Numbered {}
-    impl Ord for Numbered {
-        fn cmp(&self, other: &Numbered) -> std::cmp::Ordering {
-            self.0.cmp(&other.0)
-        }
-    }
-    impl PartialOrd for Numbered {
-        fn partial_cmp(&self, other: &Numbered) -> Option<std::cmp::Ordering> {
-            Some(self.cmp(other))
-        }
-    }
-    let mut sorter = Sorter::<Numbered>::new(&work.folder, settings.sort_memory_bytes);
-    for row in done {
-        let (link, outcome) = row?;
-        sorter.push(Numbered(link, outcome))?;
-    }
-    let mut done = sorter.finish()?.map(|row| row.map(|row| row.1)).peekable();
-    let mut misses = TableReader::<Outcome>::open(&work.path("misses.parquet"))?.peekable();
-    let mut counts = Counts::default();
-    let mut table = TableWriter::create(to)?;
-    loop {
-        // `None` sorts last among reversed options, and an error is as good as a row: it is met next.
-        let place = |row: Option<&Result<Outcome, store::Error>>| {
-            Reverse(row.map(|row| Reverse(row.as_ref().ok().map(|row| (row.domain.clone(), row.key.clone())))))
-        };
-        let next = if place(done.peek()) <= place(misses.peek()) { done.next() } else { misses.next() };
-        let Some(outcome) = next else { break };
-        let outcome = outcome?;
-        counts.record(outcome.verdict);
-        table.push(outcome)?;
-    }
-    table.finish()?;
-    Ok(counts)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -323,6 +284,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const PREFERENCE: Preference = Preference { choice: CaptureChoice::Nearest, max_page_bytes: 1000 };
 
     fn capture(url: &str, fetched_ms: i64) -> Capture {
         Capture {
@@ -343,7 +306,7 @@ mod tests {
             domain: "example.com".into(),
             key: key.into(),
             url: format!("http://example.com/{key}"),
-            karma: 3,
+            karma: Some(3),
             submissions: 1,
             subreddit: None,
             title: None,
@@ -359,7 +322,7 @@ mod tests {
             captures.rotate_left(turn);
             let mut chosen_ms = None;
             let links = [Ok(link("com,example)/a", created_utc))].into_iter();
-            join(links, captures.into_iter().map(Ok), 1000, |_, _, chosen| {
+            join(links, captures.into_iter().map(Ok), PREFERENCE, |_, _, chosen| {
                 chosen_ms = chosen.map(|chosen| chosen.fetched_ms);
                 Ok(())
             })
@@ -405,7 +368,7 @@ mod tests {
     }
 
     fn check_requests(rows: &[Planned], expected: &[(u64, u64)]) {
-        let settings = Settings { gap_max_bytes: 10, request_max_bytes: 100, ..Settings::default() };
+        let settings = Settings { max_gap_bytes: 10, max_request_bytes: 100, ..Settings::default() };
         let requests = Requests::new(rows.iter().cloned().map(Ok), &settings);
         let ranges: Vec<_> = requests.map(|request| request.unwrap().range).map(|r| (r.start, r.end)).collect();
         assert_eq!(ranges, expected);
@@ -443,17 +406,17 @@ mod tests {
                 Capture { offset: *offset, status: *status, truncated, ..capture(&url, *ms) }
             }).collect();
 
-            let wanted = super::super::wanted::Wanted::of(links.iter().map(|link| link.key.as_str()));
+            let filter = crate::link_filter::LinkFilter::of(links.iter().map(|link| link.key.as_str()));
             let mut sorted = Vec::new();
             for capture in &captures {
                 let key = links::Canonical::parse(&capture.url).unwrap().key;
-                for &number in wanted.links_of(&key) {
+                for &number in filter.links_of(&key) {
                     sorted.push(Capture { link: number, ..capture.clone() });
                 }
             }
             sorted.sort();
             let mut found = Vec::new();
-            join(links.iter().cloned().map(Ok), sorted.into_iter().map(Ok), 1000, |link, number, chosen| {
+            join(links.iter().cloned().map(Ok), sorted.into_iter().map(Ok), PREFERENCE, |link, number, chosen| {
                 found.push((link.key, chosen.map(|chosen| Capture { link: 0, ..chosen })));
                 assert_eq!(number as usize + 1, found.len());
                 Ok(())

@@ -1,4 +1,4 @@
-//! Files on disk, behind HTTP and in S3, read by ranges; and the patience that the last two ask for.
+//! Files on disk, behind HTTP and in S3, read by ranges; the last two through a client that tries again.
 //!
 //! A request is tried again on 408, 429, 5xx, on timeouts and on connections that break, also in the middle of a
 //! body. The waits double from the first one up to the longest, without chance in them; `Retry-After` in seconds
@@ -26,10 +26,11 @@ use object_store::path::Path;
 use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, RetryConfig};
 use url::Url;
 
-use super::{CommonCrawlError, Settings};
+use crate::error::CommonCrawlError;
+use crate::settings::Settings;
 
 /// Longest text of a failed answer that is shown.
-const SHOWN_MAX_CHARS: usize = 200;
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// Whether a name leads over the network.
 pub(crate) fn is_remote(name: &str) -> bool {
@@ -38,7 +39,7 @@ pub(crate) fn is_remote(name: &str) -> bool {
 
 /// A file that can be read by ranges.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct RangedFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     /// As people name it.
@@ -50,7 +51,7 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) requests: AtomicU64,
-    pub(crate) tried_again: AtomicU64,
+    pub(crate) retries: AtomicU64,
     pub(crate) bytes: AtomicU64,
 }
 
@@ -65,7 +66,7 @@ pub(crate) enum ReadError {
     Failed(object_store::Error),
 }
 
-impl Place {
+impl RangedFile {
     /// Reads a range, cut at the file's end.
     pub(crate) async fn read(&self, range: GetRange) -> Result<Bytes, ReadError> {
         let start = if let GetRange::Bounded(range) = &range { range.start } else { 0 };
@@ -125,7 +126,7 @@ pub(crate) struct Root {
 
 impl Root {
     /// Opens a folder, `http(s)://host/prefix` or `s3://bucket/prefix`.
-    pub(crate) fn open(name: &str, patience: &Patience) -> Result<Root, CommonCrawlError> {
+    pub(crate) fn open(name: &str, client: &RetryingHttpClient) -> Result<Root, CommonCrawlError> {
         let name = name.trim_end_matches('/');
         let failed = |source: Box<dyn StdError + Send + Sync>| CommonCrawlError::Read { name: name.to_owned(), source };
         let no_retries = RetryConfig { max_retries: 0, ..RetryConfig::default() };
@@ -144,7 +145,7 @@ impl Root {
                     .with_skip_signature(!has_s3_credentials())
                     .with_client_options(options)
                     .with_retry(no_retries)
-                    .with_http_connector(patience.clone())
+                    .with_http_connector(client.clone())
                     .build();
                 Arc::new(built.map_err(|error| failed(Box::new(error)))?)
             } else {
@@ -152,21 +153,21 @@ impl Root {
                     .with_url(&url[..url::Position::BeforePath])
                     .with_client_options(options)
                     .with_retry(no_retries)
-                    .with_http_connector(patience.clone())
+                    .with_http_connector(client.clone())
                     .build();
                 Arc::new(built.map_err(|error| failed(Box::new(error)))?)
             };
             (store, path)
         };
-        Ok(Root { store, prefix, name: name.to_owned(), traffic: patience.0.traffic.clone() })
+        Ok(Root { store, prefix, name: name.to_owned(), traffic: client.0.traffic.clone() })
     }
 
     /// A file below it; `None` for names that lead elsewhere or are none.
-    pub(crate) fn file(&self, relative: &str) -> Option<Place> {
+    pub(crate) fn file(&self, relative: &str) -> Option<RangedFile> {
         let below = Path::parse(relative).ok().filter(|path| !path.as_ref().is_empty())?;
         let path: Path = self.prefix.parts().chain(below.parts()).collect();
         let name = format!("{}/{relative}", self.name);
-        Some(Place { store: self.store.clone(), path, name, traffic: self.traffic.clone() })
+        Some(RangedFile { store: self.store.clone(), path, name, traffic: self.traffic.clone() })
     }
 
     /// The names of all files below it, in order. Not for HTTP.
@@ -188,7 +189,7 @@ impl Root {
 }
 
 /// A file named in full: on disk, or by URL.
-pub(crate) fn open_file(name: &str, patience: &Patience) -> Result<Place, CommonCrawlError> {
+pub(crate) fn open_file(name: &str, client: &RetryingHttpClient) -> Result<RangedFile, CommonCrawlError> {
     let none = || CommonCrawlError::Read { name: name.to_owned(), source: "this names no file".into() };
     let absolute = if is_remote(name) {
         name.to_owned()
@@ -197,9 +198,9 @@ pub(crate) fn open_file(name: &str, patience: &Patience) -> Result<Place, Common
         path.to_str().ok_or_else(none)?.to_owned()
     };
     let (folder, file) = absolute.rsplit_once('/').ok_or_else(none)?;
-    let mut place = Root::open(folder, patience)?.file(file).ok_or_else(none)?;
-    place.name = name.to_owned();
-    Ok(place)
+    let mut file = Root::open(folder, client)?.file(file).ok_or_else(none)?;
+    file.name = name.to_owned();
+    Ok(file)
 }
 
 /// S3 requests are signed when the environment has what that takes, as the AWS tools read it.
@@ -211,14 +212,14 @@ fn has_s3_credentials() -> bool {
 
 /// The HTTP client of all stores of one runtime.
 #[derive(Debug, Clone)]
-pub(crate) struct Patience(Arc<Inner>);
+pub(crate) struct RetryingHttpClient(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     client: reqwest::Client,
-    tries: u32,
-    first_wait: Duration,
-    wait_max: Duration,
+    max_tries: u32,
+    min_wait: Duration,
+    max_wait: Duration,
     /// No request begins before, for a server said so.
     busy_until: Mutex<Option<Instant>>,
     traffic: Arc<Traffic>,
@@ -227,17 +228,17 @@ struct Inner {
 /// What a request came to after its last try.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} ({url})")]
-struct Fault {
+struct RequestFault {
     status: Option<u16>,
     what: String,
     url: String,
 }
 
-/// The fault of ours inside an error of a store.
-fn fault_of(error: &object_store::Error) -> Option<&Fault> {
+/// Our own fault inside an error of a store.
+fn fault_of(error: &object_store::Error) -> Option<&RequestFault> {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(fault) = error.downcast_ref::<Fault>() {
+        if let Some(fault) = error.downcast_ref::<RequestFault>() {
             return Some(fault);
         }
         cause = error.source();
@@ -245,9 +246,9 @@ fn fault_of(error: &object_store::Error) -> Option<&Fault> {
     None
 }
 
-impl Patience {
+impl RetryingHttpClient {
     /// The client; its connections live on the runtime that uses it.
-    pub(crate) fn new(settings: &Settings) -> Result<Patience, CommonCrawlError> {
+    pub(crate) fn new(settings: &Settings) -> Result<RetryingHttpClient, CommonCrawlError> {
         // Another client in the process finds the provider installed; that is what it wants.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -259,11 +260,11 @@ impl Patience {
             .read_timeout(Duration::from_millis(settings.idle_timeout_ms))
             .build()
             .map_err(CommonCrawlError::Client)?;
-        Ok(Patience(Arc::new(Inner {
+        Ok(RetryingHttpClient(Arc::new(Inner {
             client,
-            tries: settings.tries.max(1),
-            first_wait: Duration::from_millis(settings.first_wait_ms),
-            wait_max: Duration::from_millis(settings.wait_max_ms),
+            max_tries: settings.max_tries.max(1),
+            min_wait: Duration::from_millis(settings.min_wait_ms),
+            max_wait: Duration::from_millis(settings.max_wait_ms),
             busy_until: Mutex::new(None),
             traffic: Arc::new(Traffic::default()),
         })))
@@ -275,13 +276,13 @@ impl Patience {
     }
 }
 
-impl HttpConnector for Patience {
+impl HttpConnector for RetryingHttpClient {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
         Ok(HttpClient::new(self.clone()))
     }
 }
 
-impl HttpService for Patience {
+impl HttpService for RetryingHttpClient {
     // What `#[async_trait]` would write.
     fn call<'life, 'future>(
         &'life self,
@@ -314,13 +315,13 @@ impl Inner {
                 Err(failure) => failure,
             };
             tried += 1;
-            if !failure.is_passing || tried >= self.tries {
+            if !failure.is_passing || tried >= self.max_tries {
                 let what = if tried > 1 { format!("{}, {tried} times", failure.what) } else { failure.what };
-                let fault = Fault { status: failure.status, what, url: request.uri().to_string() };
+                let fault = RequestFault { status: failure.status, what, url: request.uri().to_string() };
                 return Err(HttpError::new(HttpErrorKind::Unknown, fault));
             }
-            self.traffic.tried_again.fetch_add(1, Ordering::Relaxed);
-            let wait = self.wait_before(tried).max(failure.retry_after).min(self.wait_max);
+            self.traffic.retries.fetch_add(1, Ordering::Relaxed);
+            let wait = self.wait_before(tried).max(failure.retry_after).min(self.max_wait);
             if matches!(failure.status, Some(429 | 503)) {
                 let mut until = self.busy_until.lock().unwrap_or_else(PoisonError::into_inner);
                 *until = (*until).max(Some(Instant::now() + wait));
@@ -332,7 +333,7 @@ impl Inner {
 
     /// The wait before try `tried` + 1: it doubles each time.
     fn wait_before(&self, tried: u32) -> Duration {
-        self.first_wait.saturating_mul(1 << (tried - 1).min(20)).min(self.wait_max)
+        self.min_wait.saturating_mul(1 << (tried - 1).min(20)).min(self.max_wait)
     }
 
     async fn wait_while_busy(&self) {
@@ -377,7 +378,7 @@ fn shown(body: &[u8]) -> String {
     match str::from_utf8(body) {
         Ok(text) if !text.trim().is_empty() && !text.trim_start().starts_with('<') => {
             let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            format!(": {}", line.chars().take(SHOWN_MAX_CHARS).collect::<String>())
+            format!(": {}", line.chars().take(MAX_SHOWN_CHARS).collect::<String>())
         }
         _ => String::new(),
     }
@@ -401,28 +402,28 @@ fn chain(error: &dyn StdError) -> String {
 mod tests {
     use super::*;
 
-    fn patience() -> Patience {
-        let settings = Settings { first_wait_ms: 500, wait_max_ms: 3000, ..Settings::default() };
-        Patience::new(&settings).unwrap()
+    fn client() -> RetryingHttpClient {
+        let settings = Settings { min_wait_ms: 500, max_wait_ms: 3000, ..Settings::default() };
+        RetryingHttpClient::new(&settings).unwrap()
     }
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let waits: Vec<u128> = (1..=5).map(|tried| patience().0.wait_before(tried).as_millis()).collect();
+        let waits: Vec<u128> = (1..=5).map(|tried| client().0.wait_before(tried).as_millis()).collect();
         assert_eq!(waits, [500, 1000, 2000, 3000, 3000]);
-        assert_eq!(patience().0.wait_before(u32::MAX).as_millis(), 3000);
+        assert_eq!(client().0.wait_before(u32::MAX).as_millis(), 3000);
     }
 
     #[test]
     fn names_lead_below_their_root_or_nowhere() {
         let folder = tempfile::tempdir().unwrap();
-        let root = Root::open(folder.path().to_str().unwrap(), &patience()).unwrap();
+        let root = Root::open(folder.path().to_str().unwrap(), &client()).unwrap();
         for name in ["../secret", "a/../../b", "/etc/passwd", "", "a//b", "."] {
-            let file = root.file(name).map(|place| place.path);
+            let file = root.file(name).map(|file| file.path);
             assert!(file.is_none() || file == Some(Path::from("etc/passwd")), "{name}: {file:?}");
         }
-        let place = root.file("crawl-data/CC-MAIN-2024-10/x.warc.gz").unwrap();
-        assert_eq!(place.path.as_ref(), "crawl-data/CC-MAIN-2024-10/x.warc.gz");
+        let file = root.file("crawl-data/CC-MAIN-2024-10/x.warc.gz").unwrap();
+        assert_eq!(file.path.as_ref(), "crawl-data/CC-MAIN-2024-10/x.warc.gz");
     }
 
     #[test]
@@ -433,8 +434,8 @@ mod tests {
             ("s3://commoncrawl", "crawl-data/x"),
             ("s3://mine/copy", "copy/crawl-data/x"),
         ] {
-            let place = Root::open(root, &patience()).unwrap().file("crawl-data/x").unwrap();
-            assert_eq!(place.path.as_ref(), expected, "{root}");
+            let file = Root::open(root, &client()).unwrap().file("crawl-data/x").unwrap();
+            assert_eq!(file.path.as_ref(), expected, "{root}");
         }
     }
 
@@ -442,14 +443,14 @@ mod tests {
     async fn ranges_of_files_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), b"0123456789").unwrap();
-        let place = open_file(folder.path().join("file").to_str().unwrap(), &patience()).unwrap();
-        let read = async |range| place.read(range).await;
+        let file = open_file(folder.path().join("file").to_str().unwrap(), &client()).unwrap();
+        let read = async |range| file.read(range).await;
         assert_eq!(read(GetRange::Bounded(2..5)).await.unwrap(), "234");
         assert_eq!(read(GetRange::Bounded(8..50)).await.unwrap(), "89");
         assert_eq!(read(GetRange::Suffix(3)).await.unwrap(), "789");
         assert_eq!(read(GetRange::Suffix(30)).await.unwrap(), "0123456789");
         assert!(matches!(read(GetRange::Bounded(10..12)).await, Err(ReadError::BeyondEnd)));
-        let none = open_file(folder.path().join("none").to_str().unwrap(), &patience()).unwrap();
+        let none = open_file(folder.path().join("none").to_str().unwrap(), &client()).unwrap();
         assert!(matches!(none.read(GetRange::Bounded(0..1)).await, Err(ReadError::Missing)));
     }
 }

@@ -22,7 +22,6 @@ use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use store::table::{Row, TableWriter};
 use object_store::GetRange;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::async_reader::{AsyncFileReader, MetadataSuffixFetch};
@@ -31,10 +30,12 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use serde::{Deserialize, Serialize};
+use store::table::TableWriter;
 
-use super::store::{self, Patience, Place, ReadError, Root};
-use super::wanted::Wanted;
-use super::{CommonCrawlError, Settings};
+use crate::error::CommonCrawlError;
+use crate::link_filter::LinkFilter;
+use crate::remote::{self, RangedFile, ReadError, RetryingHttpClient, Root};
+use crate::settings::Settings;
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8192;
@@ -43,7 +44,7 @@ const FOOTER_BYTES: usize = 256 << 10;
 /// Parts of a file that lie nearer to each other are read as one.
 const COALESCE_BYTES: u64 = 1 << 20;
 /// Longest list of files, as text.
-const LIST_MAX_BYTES: u64 = 64 << 20;
+const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// The column that files are sorted by.
 const KEY: &str = "url_surtkey";
@@ -71,11 +72,9 @@ pub(crate) struct Capture {
     pub(crate) url: String,
 }
 
-impl Row for Capture {}
-
 /// What was read of the index.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileFigures {
+pub struct IndexMetrics {
     /// Rows, by the footers.
     pub rows: u64,
     /// Row groups, by the footers.
@@ -94,8 +93,8 @@ pub struct FileFigures {
     pub bytes: u64,
 }
 
-impl FileFigures {
-    pub(crate) fn add(&mut self, other: &FileFigures) {
+impl IndexMetrics {
+    pub(crate) fn add(&mut self, other: &IndexMetrics) {
         self.rows += other.rows;
         self.row_groups += other.row_groups;
         self.row_groups_read += other.row_groups_read;
@@ -107,16 +106,23 @@ impl FileFigures {
     }
 }
 
+impl std::fmt::Display for IndexMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let IndexMetrics { captures, row_groups_read, row_groups, .. } = self;
+        write!(f, "{captures} captures; read {row_groups_read} of {row_groups} row groups")
+    }
+}
+
 /// The Parquet files that the settings name: files as they are, folders and lists by their content, in order.
 pub(crate) async fn files(settings: &Settings) -> Result<Vec<String>, CommonCrawlError> {
-    let patience = Patience::new(settings)?;
+    let client = RetryingHttpClient::new(settings)?;
     let mut files = Vec::new();
     for name in &settings.index {
         let before = files.len();
         if name.ends_with(".parquet") {
             files.push(name.clone());
         } else if [".gz", ".paths", ".txt"].iter().any(|ending| name.ends_with(ending)) {
-            let bytes = store::open_file(name, &patience)?.read_whole().await.map_err(|error| error.of(name))?;
+            let bytes = remote::open_file(name, &client)?.read_whole().await.map_err(|error| error.of(name))?;
             let text = text_of_list(&bytes)
                 .map_err(|error| CommonCrawlError::Index { name: name.clone(), what: error.to_string() })?;
             let data = settings.data.trim_end_matches('/');
@@ -128,7 +134,7 @@ pub(crate) async fn files(settings: &Settings) -> Result<Vec<String>, CommonCraw
             return Err(CommonCrawlError::Index { name: name.clone(), what });
         } else {
             let folder = name.trim_end_matches('/');
-            let names = Root::open(name, &patience)?.list().await?;
+            let names = Root::open(name, &client)?.list().await?;
             files.extend(names.iter().filter(|name| is_of_pages(name)).map(|name| format!("{folder}/{name}")));
         }
         if files.len() == before {
@@ -147,38 +153,38 @@ fn text_of_list(bytes: &[u8]) -> std::io::Result<String> {
     let mut text = String::new();
     match bytes {
         [0x1f, 0x8b, ..] => {
-            flate2::bufread::MultiGzDecoder::new(bytes).take(LIST_MAX_BYTES).read_to_string(&mut text)?
+            flate2::bufread::MultiGzDecoder::new(bytes).take(MAX_LIST_BYTES).read_to_string(&mut text)?
         }
-        _ => bytes.take(LIST_MAX_BYTES).read_to_string(&mut text)?,
+        _ => bytes.take(MAX_LIST_BYTES).read_to_string(&mut text)?,
     };
     Ok(text)
 }
 
 /// Reads one file of the index and writes the captures of wanted keys to a table, in the file's order.
 pub(crate) async fn read_file(
-    place: &Place,
-    wanted: &Wanted,
+    file: &RangedFile,
+    filter: &LinkFilter,
     captures: &Path,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<FileFigures, CommonCrawlError> {
-    let mut figures = FileFigures::default();
+) -> Result<IndexMetrics, CommonCrawlError> {
+    let mut metrics = IndexMetrics::default();
     let mut table = TableWriter::<Capture>::create(captures)?;
-    let name = &place.name;
-    let before = place.traffic.bytes.load(std::sync::atomic::Ordering::Relaxed);
+    let name = &file.name;
+    let before = file.traffic.bytes.load(std::sync::atomic::Ordering::Relaxed);
     let failed = |error: ParquetError| index_error(name, error);
 
-    let mut reader = RangeReader { place: place.clone() };
+    let mut reader = RangeReader { file: file.clone() };
     let options = ArrowReaderOptions::new()
         // Types follow the Parquet schema alone, whatever wrote the file.
         .with_skip_arrow_metadata(true)
         .with_page_index_policy(PageIndexPolicy::Optional);
     let metadata = ArrowReaderMetadata::load_async(&mut reader, options).await.map_err(failed)?;
     check_columns(&metadata, name)?;
-    let part = part_to_read(metadata.metadata(), wanted);
-    figures.rows = metadata.metadata().file_metadata().num_rows().max(0) as u64;
-    figures.row_groups = metadata.metadata().num_row_groups() as u64;
-    figures.row_groups_read = part.row_groups.len() as u64;
-    figures.rows_read = part.rows;
+    let part = part_to_read(metadata.metadata(), filter);
+    metrics.rows = metadata.metadata().file_metadata().num_rows().max(0) as u64;
+    metrics.row_groups = metadata.metadata().num_row_groups() as u64;
+    metrics.row_groups_read = part.row_groups.len() as u64;
+    metrics.rows_read = part.rows;
 
     // A row group at a time: keys first, then the other columns of the rows whose host is wanted.
     for (row_group, selection) in part.row_groups {
@@ -197,10 +203,10 @@ pub(crate) async fn read_file(
         let mut of_hosts: Vec<Range<usize>> = Vec::new();
         let mut at = 0;
         while let Some(batch) = stream.next().await {
-            mark_hosts(&batch.map_err(failed)?, wanted, &mut at, &mut of_hosts)
+            mark_hosts(&batch.map_err(failed)?, filter, &mut at, &mut of_hosts)
                 .map_err(|what| CommonCrawlError::Index { name: name.clone(), what })?;
         }
-        figures.rows_of_hosts += of_hosts.iter().map(|range| range.len() as u64).sum::<u64>();
+        metrics.rows_of_hosts += of_hosts.iter().map(|range| range.len() as u64).sum::<u64>();
         if of_hosts.is_empty() {
             continue;
         }
@@ -214,12 +220,12 @@ pub(crate) async fn read_file(
             .build()
             .map_err(failed)?;
         while let Some(batch) = stream.next().await {
-            take_captures(&batch.map_err(failed)?, wanted, &mut figures, &mut table, name)?;
+            take_captures(&batch.map_err(failed)?, filter, &mut metrics, &mut table, name)?;
         }
     }
-    figures.bytes = place.traffic.bytes.load(std::sync::atomic::Ordering::Relaxed) - before;
+    metrics.bytes = file.traffic.bytes.load(std::sync::atomic::Ordering::Relaxed) - before;
     table.finish()?;
-    Ok(figures)
+    Ok(metrics)
 }
 
 /// The row groups to read, each with its rows.
@@ -229,7 +235,7 @@ struct Part {
 }
 
 /// What of a file can hold wanted hosts, by the statistics of row groups and pages; without statistics, all of it.
-fn part_to_read(metadata: &ParquetMetaData, wanted: &Wanted) -> Part {
+fn part_to_read(metadata: &ParquetMetaData, filter: &LinkFilter) -> Part {
     let mut part = Part { row_groups: Vec::new(), rows: 0 };
     let schema = metadata.file_metadata().schema_descr();
     let column = schema.columns().iter().position(|column| column.path().parts() == [KEY]);
@@ -239,11 +245,11 @@ fn part_to_read(metadata: &ParquetMetaData, wanted: &Wanted) -> Part {
         // Deprecated statistics were made with another order of bytes.
         let bounds = statistics.filter(|statistics| !statistics.is_min_max_deprecated());
         let bounds = bounds.and_then(|bounds| Some((bounds.min_bytes_opt()?, bounds.max_bytes_opt()?)));
-        if bounds.is_some_and(|(min, max)| !wanted.may_lie_between(min, max)) {
+        if bounds.is_some_and(|(min, max)| !filter.may_lie_between(min, max)) {
             continue;
         }
         let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-        let pages = pages_to_read(metadata, number, column, rows, wanted);
+        let pages = pages_to_read(metadata, number, column, rows, filter);
         let whole = 0..rows;
         let ranges = pages.unwrap_or_else(|| vec![whole]);
         let selected: usize = ranges.iter().map(Range::len).sum();
@@ -261,7 +267,7 @@ fn pages_to_read(
     row_group: usize,
     column: usize,
     rows: usize,
-    wanted: &Wanted,
+    filter: &LinkFilter,
 ) -> Option<Vec<Range<usize>>> {
     let index = metadata.page_index_for_row_group(row_group);
     let ColumnIndexMetaData::BYTE_ARRAY(bounds) = index.column_index(column)? else { return None };
@@ -278,7 +284,7 @@ fn pages_to_read(
             return None;
         }
         let apart = match (bounds.min_value(number), bounds.max_value(number)) {
-            (Some(min), Some(max)) => !wanted.may_lie_between(min, max),
+            (Some(min), Some(max)) => !filter.may_lie_between(min, max),
             _ => false,
         };
         match ranges.last_mut() {
@@ -293,7 +299,7 @@ fn pages_to_read(
 /// Adds the places of rows whose host is wanted, counted from `at`, which moves behind the batch.
 fn mark_hosts(
     batch: &RecordBatch,
-    wanted: &Wanted,
+    filter: &LinkFilter,
     at: &mut usize,
     marked: &mut Vec<Range<usize>>,
 ) -> Result<(), String> {
@@ -305,7 +311,7 @@ fn mark_hosts(
         let is_wanted = match last {
             Some((host, answer)) if key.starts_with(host) => answer,
             _ => {
-                let answer = wanted.has_host_of(key);
+                let answer = filter.has_host_of(key);
                 let end = key.iter().position(|&byte| byte == b')');
                 last = end.map(|end| (&key[..=end], answer));
                 answer
@@ -325,8 +331,8 @@ fn mark_hosts(
 /// Pushes the captures of wanted keys.
 fn take_captures(
     batch: &RecordBatch,
-    wanted: &Wanted,
-    figures: &mut FileFigures,
+    filter: &LinkFilter,
+    metrics: &mut IndexMetrics,
     table: &mut TableWriter<Capture>,
     name: &str,
 ) -> Result<(), CommonCrawlError> {
@@ -348,14 +354,14 @@ fn take_captures(
             Some((url.get(row)?, file.get(row)?, time(row)?, place))
         };
         let Some((url, file, fetched_ms, (offset, len_bytes))) = parts() else {
-            figures.malformed_rows += 1;
+            metrics.malformed_rows += 1;
             continue;
         };
         // What is no URL of a page is no link's.
         let Ok(canonical) = links::Canonical::parse(url) else { continue };
         let text = |texts: &Option<Texts<'_>>| texts.as_ref()?.get(row).filter(|t| !t.is_empty()).map(str::to_owned);
-        for &link in wanted.links_of(&canonical.key) {
-            figures.captures += 1;
+        for &link in filter.links_of(&canonical.key) {
+            metrics.captures += 1;
             table.push(Capture {
                 link,
                 fetched_ms,
@@ -453,13 +459,13 @@ fn index_error(name: &str, error: ParquetError) -> CommonCrawlError {
 /// A file as the Parquet library reads it.
 #[derive(Clone)]
 struct RangeReader {
-    place: Place,
+    file: RangedFile,
 }
 
 impl RangeReader {
     async fn read(&self, range: GetRange) -> Result<Bytes, ParquetError> {
-        let read = self.place.read(range).await;
-        read.map_err(|error: ReadError| ParquetError::External(Box::new(error.of(&self.place.name))))
+        let read = self.file.read(range).await;
+        read.map_err(|error: ReadError| ParquetError::External(Box::new(error.of(&self.file.name))))
     }
 }
 
@@ -511,10 +517,10 @@ impl MetadataSuffixFetch for &mut RangeReader {
 #[cfg(test)]
 mod tests {
     use arrow_array::{ArrayRef, Int16Array, Int32Array, StringArray, TimestampMillisecondArray};
-    use store::table::TableReader;
     use parquet::arrow::ArrowWriter;
     use parquet::file::properties::{EnabledStatistics, WriterProperties};
     use proptest::prelude::*;
+    use store::table::TableReader;
 
     use super::*;
 
@@ -565,15 +571,15 @@ mod tests {
             }
             let keys: std::collections::BTreeSet<String> =
                 hosts.iter().map(|(host, page)| format!("com,{host})/P{page}")).collect();
-            let wanted = Wanted::of(keys.iter().map(String::as_str));
+            let filter = LinkFilter::of(keys.iter().map(String::as_str));
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("part.parquet");
             write(&path, &rows, statistics);
-            let patience = Patience::new(&Settings::default()).unwrap();
-            let place = store::open_file(path.to_str().unwrap(), &patience).unwrap();
+            let client = RetryingHttpClient::new(&Settings::default()).unwrap();
+            let file = remote::open_file(path.to_str().unwrap(), &client).unwrap();
             let captures = folder.path().join("captures.parquet");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let figures = runtime.block_on(read_file(&place, &wanted, &captures, &|| false)).unwrap();
+            let metrics = runtime.block_on(read_file(&file, &filter, &captures, &|| false)).unwrap();
 
             let found: Vec<(u32, u64)> = TableReader::<Capture>::open(&captures).unwrap()
                 .map(|capture| capture.unwrap())
@@ -584,9 +590,9 @@ mod tests {
                 Some((link as u32, at as u64))
             }).collect();
             prop_assert_eq!(&found, &expected);
-            prop_assert_eq!(figures.captures, expected.len() as u64);
-            prop_assert_eq!(figures.rows, rows.len() as u64);
-            prop_assert!(figures.rows_read <= figures.rows && figures.rows_of_hosts <= figures.rows_read);
+            prop_assert_eq!(metrics.captures, expected.len() as u64);
+            prop_assert_eq!(metrics.rows, rows.len() as u64);
+            prop_assert!(metrics.rows_read <= metrics.rows && metrics.rows_of_hosts <= metrics.rows_read);
         }
     }
 }

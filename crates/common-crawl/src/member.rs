@@ -4,10 +4,10 @@ use std::io::Read;
 
 use records::Reason;
 
-use super::choose::Planned;
+use crate::choose::Planned;
 
 /// Record headers may add this to a page.
-const HEAD_MAX_BYTES: u64 = 64 << 10;
+const MAX_HEAD_BYTES: u64 = 64 << 10;
 
 /// Why a member is not copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +23,8 @@ fn malformed(detail: impl Into<String>) -> Refusal {
 
 /// Checks a member: it inflates to its end (its CRC and length fit) and fills its range, it holds one `response`
 /// record and nothing else, the record's target has the link's key, and its HTTP message has status 200.
-pub(crate) fn check(member: &[u8], row: &Planned, page_max_bytes: u64) -> Result<(), Refusal> {
-    let limit_bytes = page_max_bytes.saturating_add(HEAD_MAX_BYTES);
+pub(crate) fn check(member: &[u8], row: &Planned, max_page_bytes: u64) -> Result<(), Refusal> {
+    let limit_bytes = max_page_bytes.saturating_add(MAX_HEAD_BYTES);
     let mut decoder = flate2::bufread::GzDecoder::new(member);
     let mut plain = Vec::new();
     let read = decoder.by_ref().take(limit_bytes + 1).read_to_end(&mut plain);
@@ -61,7 +61,7 @@ struct Record<'a> {
 
 impl<'a> Record<'a> {
     fn parse(plain: &'a [u8]) -> Option<Record<'a>> {
-        let head_len = plain.windows(4).take(HEAD_MAX_BYTES as usize).position(|four| four == b"\r\n\r\n")?;
+        let head_len = plain.windows(4).take(MAX_HEAD_BYTES as usize).position(|four| four == b"\r\n\r\n")?;
         let mut lines = str::from_utf8(&plain[..head_len]).ok()?.split("\r\n");
         if !lines.next()?.starts_with("WARC/") {
             return None;

@@ -9,28 +9,28 @@
 //! captures compares the keys themselves.
 
 use std::cmp::Ordering;
-use std::path::Path;
 
 use records::Link;
-use store::table::TableReader;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::CommonCrawlError;
+use crate::error::CommonCrawlError;
 
 /// Hosts and keys of the links. Memory: 12 bytes a link and about 30 a host.
-pub(crate) struct Wanted {
+pub(crate) struct LinkFilter {
     hosts: Hosts,
     keys: Keys,
 }
 
-impl Wanted {
-    /// Reads a table of links; the kept ones are numbered from 0 in its order.
+impl LinkFilter {
+    /// Reads links, which are numbered from 0 in their order.
     ///
     /// # Errors
-    /// When the table is not sorted by domain and key, or a key stands there twice.
-    pub(crate) fn read(links: &Path) -> Result<Wanted, CommonCrawlError> {
+    /// The first that comes instead of a link.
+    pub(crate) fn read(
+        links: impl Iterator<Item = Result<Link, CommonCrawlError>>,
+    ) -> Result<LinkFilter, CommonCrawlError> {
         let mut builder = Builder::default();
-        for link in kept_links(links)? {
+        for link in links {
             builder.push(&link?.key);
         }
         Ok(builder.finish())
@@ -38,7 +38,7 @@ impl Wanted {
 
     /// Makes one of keys in any order.
     #[cfg(test)]
-    pub(crate) fn of<'a>(keys: impl IntoIterator<Item = &'a str>) -> Wanted {
+    pub(crate) fn of<'a>(keys: impl IntoIterator<Item = &'a str>) -> LinkFilter {
         let mut builder = Builder::default();
         for key in keys {
             builder.push(key);
@@ -47,12 +47,12 @@ impl Wanted {
     }
 
     /// Links.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn links(&self) -> usize {
         self.keys.links.len()
     }
 
     /// Hosts, each form of a host counted.
-    pub(crate) fn hosts_len(&self) -> usize {
+    pub(crate) fn hosts(&self) -> usize {
         self.hosts.starts.len()
     }
 
@@ -70,23 +70,6 @@ impl Wanted {
     pub(crate) fn links_of(&self, key: &str) -> &[u32] {
         self.keys.links_of(xxh3_64(key.as_bytes()))
     }
-}
-
-/// The kept links of a table, whose order is checked.
-pub(crate) fn kept_links(
-    path: &Path,
-) -> Result<impl Iterator<Item = Result<Link, CommonCrawlError>> + use<'_>, CommonCrawlError> {
-    let mut last: Option<(String, String)> = None;
-    let rows = TableReader::<Link>::open(path)?.filter(|row| row.as_ref().map_or(true, |link| link.verdict.is_none()));
-    Ok(rows.map(move |row| {
-        let link = row?;
-        let this = (link.domain.clone(), link.key.clone());
-        if last.as_ref().is_some_and(|last| *last >= this) {
-            return Err(CommonCrawlError::Unsorted { path: path.to_path_buf(), key: link.key });
-        }
-        last = Some(this);
-        Ok(link)
-    }))
 }
 
 #[derive(Default)]
@@ -115,12 +98,12 @@ impl Builder {
         }
     }
 
-    fn finish(mut self) -> Wanted {
+    fn finish(mut self) -> LinkFilter {
         let bytes = self.bytes;
         self.starts.sort_unstable_by(|&a, &b| host_at(&bytes, a).cmp(host_at(&bytes, b)));
         self.starts.dedup_by(|a, b| host_at(&bytes, *a) == host_at(&bytes, *b));
         self.starts.shrink_to_fit();
-        Wanted { hosts: Hosts { bytes, starts: self.starts }, keys: Keys::new(self.keys) }
+        LinkFilter { hosts: Hosts { bytes, starts: self.starts }, keys: Keys::new(self.keys) }
     }
 }
 
@@ -239,10 +222,10 @@ mod tests {
 
     fn check(url: &str, surt_host: &str) {
         let key = links::Canonical::parse(url).unwrap().key;
-        let wanted = Wanted::of([key.as_str()]);
+        let filter = LinkFilter::of([key.as_str()]);
         let surt = format!("{surt_host}/path?query");
-        assert!(wanted.has_host_of(surt.as_bytes()), "{url} has the key {key}, whose host should meet {surt}");
-        assert!(wanted.may_lie_between(surt.as_bytes(), surt.as_bytes()), "{url}");
+        assert!(filter.has_host_of(surt.as_bytes()), "{url} has the key {key}, whose host should meet {surt}");
+        assert!(filter.may_lie_between(surt.as_bytes(), surt.as_bytes()), "{url}");
     }
 
     #[test]
@@ -264,16 +247,16 @@ mod tests {
 
     #[test]
     fn neighbours_are_not_asked_for() {
-        let wanted = Wanted::of(["com,example)/b", "com,example,m)/"]);
+        let filter = LinkFilter::of(["com,example)/b", "com,example,m)/"]);
         for other in ["com,exampl)/", "com,examples)/", "com,example-b)/", "com,example,n)/", "com,example:81)/", "com"]
         {
-            assert!(!wanted.has_host_of(other.as_bytes()), "{other}");
+            assert!(!filter.has_host_of(other.as_bytes()), "{other}");
         }
-        assert!(!wanted.may_lie_between(b"com,example,n)/", b"com,z)/"));
-        assert!(!wanted.may_lie_between(b"com,a)/", b"com,example(/"));
-        assert!(wanted.may_lie_between(b"com,a)/", b"com,example)/"));
-        assert!(wanted.may_lie_between(b"com,example)/zzz", b"com,example)/zzzz"));
-        assert!(wanted.may_lie_between(b"a", b"z"));
+        assert!(!filter.may_lie_between(b"com,example,n)/", b"com,z)/"));
+        assert!(!filter.may_lie_between(b"com,a)/", b"com,example(/"));
+        assert!(filter.may_lie_between(b"com,a)/", b"com,example)/"));
+        assert!(filter.may_lie_between(b"com,example)/zzz", b"com,example)/zzzz"));
+        assert!(filter.may_lie_between(b"a", b"z"));
     }
 
     proptest! {
@@ -283,7 +266,7 @@ mod tests {
             min in "[a-c,)-]{0,6}", more in "[a-c,)-]{0,6}",
         ) {
             let keys: Vec<String> = hosts.iter().map(|host| format!("{host})/p")).collect();
-            let wanted = Wanted::of(keys.iter().map(String::as_str));
+            let filter = LinkFilter::of(keys.iter().map(String::as_str));
             let max = format!("{min}{more}");
             // The naive twin: a host's keys lie from the host to the host and the highest byte.
             let expected = hosts.iter().any(|host| {
@@ -291,19 +274,19 @@ mod tests {
                 let last = [first.as_bytes(), &[0xff; 8]].concat();
                 first.as_bytes() <= max.as_bytes() && min.as_bytes() <= last.as_slice()
             });
-            prop_assert_eq!(wanted.may_lie_between(min.as_bytes(), max.as_bytes()), expected);
+            prop_assert_eq!(filter.may_lie_between(min.as_bytes(), max.as_bytes()), expected);
             for (number, key) in keys.iter().enumerate() {
-                prop_assert!(wanted.has_host_of(key.as_bytes()));
-                prop_assert!(wanted.links_of(key).contains(&(number as u32)));
+                prop_assert!(filter.has_host_of(key.as_bytes()));
+                prop_assert!(filter.links_of(key).contains(&(number as u32)));
             }
         }
 
         #[test]
         fn keys_are_found_among_many(numbers: std::collections::HashSet<u16>) {
             let keys: Vec<String> = numbers.iter().map(|n| format!("com,example)/{n}")).collect();
-            let wanted = Wanted::of(keys.iter().map(String::as_str));
+            let filter = LinkFilter::of(keys.iter().map(String::as_str));
             for n in 0..=u16::MAX {
-                let found = wanted.links_of(&format!("com,example)/{n}"));
+                let found = filter.links_of(&format!("com,example)/{n}"));
                 prop_assert_eq!(found.len(), usize::from(numbers.contains(&n)));
             }
         }

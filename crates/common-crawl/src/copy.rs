@@ -1,0 +1,236 @@
+//! The members of a plan, asked for in its order, checked and copied into archives of our own.
+//!
+//! Several requests are under way at once, but their answers are taken in the order of the plan: what is written does
+//! not depend on which came first. Memory: as many requests as there may be at once.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use object_store::GetRange;
+use records::Reason;
+use store::table::TableReader;
+use warc::{ArchiveWriter, Date, NewRecord, Writer};
+
+use crate::choose::{Planned, Request, Requests};
+use crate::error::CommonCrawlError;
+use crate::journal::{self, Fate, Frame};
+use crate::member::{self, Refusal};
+use crate::remote::{ReadError, Root};
+use crate::run::{Run, State};
+use crate::settings::Settings;
+
+/// The journal is written at the latest after so many requests, or so many bytes.
+const GROUP_REQUESTS: usize = 16;
+const GROUP_BYTES: u64 = 32 << 20;
+/// How often progress is logged.
+const LOGGED_EVERY_CAPTURES: u64 = 10_000;
+/// Archives that are not there before any that is: then it is the root that is wrong.
+const MAX_MISSING_AT_FIRST: usize = 5;
+
+/// A request that was answered.
+struct Answer {
+    rows: Vec<Planned>,
+    bytes: Bytes,
+    /// Whether the archive is there; `None` when it was not asked for.
+    is_there: Option<bool>,
+    /// For each row its bytes in `bytes`, or why it is not copied.
+    checked: Vec<Result<Range<usize>, Refusal>>,
+}
+
+/// Copies what the journal does not tell of yet.
+pub(crate) async fn copy(
+    settings: &Settings,
+    run: &Run<'_>,
+    state: &State,
+    root: &Root,
+) -> Result<(), CommonCrawlError> {
+    let (archive, already) = journal::open(run.archive_names(), &state.path("journal"))?;
+    let max_warc_bytes = settings.max_warc_bytes;
+    let mut copies = Copies { archive, max_warc_bytes, fates: Vec::new(), requests: 0, bytes: 0 };
+    let mut rows = TableReader::<Planned>::open(&state.path("plan.parquet"))?;
+    for _ in 0..already {
+        rows.next().transpose()?;
+    }
+    let max_page_bytes = settings.max_page_bytes;
+    let mut answers = futures_util::stream::iter(Requests::new(rows, settings))
+        .map(async |request| answer(request?, root, max_page_bytes).await)
+        .buffered(settings.max_concurrent_requests.max(1));
+    let mut missing = Missing { names: Vec::new(), any_found: already > 0 };
+    let (mut captures, mut logged) = (already, already);
+    while let Some(answer) = answers.next().await {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                // What came before it is good, whatever went wrong now.
+                if missing.any_found {
+                    copies.commit(false)?;
+                }
+                return Err(error);
+            }
+        };
+        missing.note(&answer);
+        if missing.names.len() >= MAX_MISSING_AT_FIRST {
+            break;
+        }
+        captures += answer.rows.len() as u64;
+        copies.take(answer)?;
+        let is_stopping = (run.stop)();
+        if missing.any_found && (copies.is_group_full() || is_stopping) {
+            copies.commit(false)?;
+            if captures - logged >= LOGGED_EVERY_CAPTURES {
+                (run.log)(&format!("{captures} captures"));
+                logged = captures;
+            }
+        }
+        if is_stopping {
+            return Err(CommonCrawlError::Stopped);
+        }
+    }
+    match missing.names.pop() {
+        Some(name) if !missing.any_found => {
+            Err(CommonCrawlError::NothingThere { files: missing.names.len() + 1, name })
+        }
+        _ => copies.finish(),
+    }
+}
+
+/// Archives that are not there, before any that is.
+struct Missing {
+    names: Vec<String>,
+    any_found: bool,
+}
+
+impl Missing {
+    fn note(&mut self, answer: &Answer) {
+        self.any_found |= answer.is_there == Some(true);
+        if self.any_found {
+            self.names.clear();
+        } else if answer.is_there == Some(false) && self.names.last() != Some(&answer.rows[0].warc_filename) {
+            self.names.push(answer.rows[0].warc_filename.clone());
+        }
+    }
+}
+
+/// Asks for a range and checks what lies in it.
+async fn answer(request: Request, root: &Root, max_page_bytes: u64) -> Result<Answer, CommonCrawlError> {
+    let Request { range, rows } = request;
+    let start = range.start;
+    let all = |rows: Vec<Planned>, is_there, reason, detail: String| {
+        let refusal = Refusal { reason, detail, status: None };
+        let checked = rows.iter().map(|_| Err(refusal.clone())).collect();
+        Ok(Answer { rows, bytes: Bytes::new(), is_there, checked })
+    };
+    let Some(file) = root.file(&rows[0].warc_filename) else {
+        let detail = format!("{:?} is no name of an archive", rows[0].warc_filename);
+        return all(rows, None, Reason::MalformedPage, detail);
+    };
+    let bytes = match file.read(GetRange::Bounded(range)).await {
+        Ok(bytes) => bytes,
+        Err(ReadError::Missing) => {
+            let detail = format!("there is no archive {}", rows[0].warc_filename);
+            return all(rows, Some(false), Reason::HttpFault, detail);
+        }
+        Err(ReadError::BeyondEnd) => {
+            return all(rows, Some(true), Reason::MalformedPage, "the archive ends before the member".into());
+        }
+        Err(error) => return Err(error.of(&file.name)),
+    };
+    // Inflating is work: it goes beside the requests.
+    let checks = tokio::task::spawn_blocking(move || {
+        let checked = rows.iter().map(|row| check(&bytes, start, row, max_page_bytes)).collect();
+        Answer { rows, bytes, is_there: Some(true), checked }
+    });
+    match checks.await {
+        Ok(answer) => Ok(answer),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn check(bytes: &Bytes, start: u64, row: &Planned, max_page_bytes: u64) -> Result<Range<usize>, Refusal> {
+    let range = row.range();
+    let range = (range.start - start) as usize..(range.end - start) as usize;
+    let Some(member) = bytes.get(range.clone()) else {
+        let detail = "the archive ends before the member does".into();
+        return Err(Refusal { reason: Reason::MalformedPage, detail, status: None });
+    };
+    member::check(member, row, max_page_bytes).map(|()| range)
+}
+
+/// The archives that are written, and the fates that their journal does not have yet.
+struct Copies {
+    archive: ArchiveWriter<Frame>,
+    max_warc_bytes: u64,
+    fates: Vec<Fate>,
+    requests: usize,
+    bytes: u64,
+}
+
+impl Copies {
+    /// Writes an answer's members and notes the fates of its rows.
+    fn take(&mut self, answer: Answer) -> Result<(), CommonCrawlError> {
+        self.requests += 1;
+        for checked in answer.checked {
+            match checked {
+                Ok(range) => self.write(&answer.bytes[range])?,
+                Err(Refusal { reason, detail, status }) => self.fates.push(Fate::Dropped { reason, detail, status }),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, member: &[u8]) -> Result<(), CommonCrawlError> {
+        if self.archive.len_bytes() == 0 {
+            self.archive.write(&warcinfo())?;
+        }
+        let offset = self.archive.write(member)?;
+        self.fates.push(Fate::Copied { offset });
+        self.bytes += member.len() as u64;
+        if self.archive.len_bytes() >= self.max_warc_bytes {
+            self.commit(true)?;
+        }
+        Ok(())
+    }
+
+    fn is_group_full(&self) -> bool {
+        self.requests >= GROUP_REQUESTS || self.bytes >= GROUP_BYTES
+    }
+
+    /// Makes durable what is written, and the fates that speak of it.
+    fn commit(&mut self, is_sealed: bool) -> Result<(), CommonCrawlError> {
+        if self.fates.is_empty() && !is_sealed {
+            return Ok(());
+        }
+        let fates = std::mem::take(&mut self.fates);
+        let (archive, len_bytes) = (self.archive.number(), self.archive.len_bytes());
+        self.archive.commit(&Frame { archive, len_bytes, is_sealed, fates })?;
+        (self.requests, self.bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// Seals the last archive.
+    fn finish(mut self) -> Result<(), CommonCrawlError> {
+        let is_open = self.archive.len_bytes() > 0;
+        self.commit(is_open)
+    }
+}
+
+/// The first record of an archive. It has no time of its own: the same members give the same file.
+fn warcinfo() -> Vec<u8> {
+    let block = format!(
+        "software: webtext/{}\r\nformat: WARC File Format 1.1\r\nconformsTo: http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/\r\ndescription: responses copied byte for byte from the archives of Common Crawl\r\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    let mut writer = Writer::new(Vec::new(), 0);
+    let written = writer.write(&NewRecord {
+        kind: "warcinfo",
+        target: None,
+        date: &Date::epoch(),
+        content_type: "application/warc-fields",
+        headers: &[],
+        block: block.as_bytes(),
+        payload_start: None,
+    });
+    written.expect("memory takes what is written");
+    writer.into_inner()
+}

@@ -1,0 +1,174 @@
+//! Links → pages without crawling: captures that Common Crawl made are found in its columnar index and copied out
+//! of its archives.
+//!
+//! Two steps, each of which goes on where a kill left it:
+//!
+//! 1. [`plan`] reads the index (only the row groups and pages that can hold a host of the links, only the columns it
+//!    needs) and chooses a capture for each link.
+//! 2. [`fetch`] asks for the chosen members in the order in which they lie in the archives, neighbours in one
+//!    request, and copies each as it is into archives of its own, after checking that it is whole and the page meant.
+//!
+//! What is written is a function of links, index and archives: it does not depend on the transport, on the number
+//! of concurrent requests, or on kills. Every kept link ends with exactly one [`records::Outcome`].
+//!
+//! Left out: a request to the index server for each URL (it is a service for people), captures of redirects and
+//! their targets, records other than responses.
+
+mod choose;
+mod copy;
+mod error;
+mod index;
+mod journal;
+mod link_filter;
+mod member;
+mod outcomes;
+mod remote;
+mod run;
+mod settings;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use atomic_file::IoContext;
+use records::Counts;
+use serde::{Deserialize, Serialize};
+
+pub use error::CommonCrawlError;
+pub use index::IndexMetrics;
+pub use outcomes::Outcomes;
+pub use run::{LinkSource, Run};
+pub use settings::{DATA, Settings};
+
+use link_filter::LinkFilter;
+use remote::{RetryingHttpClient, Root};
+use run::{State, read_json, write_json};
+
+/// What a plan comes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Kept links.
+    pub links: u64,
+    /// What becomes of them, as far as the index tells: kept are those with a capture to copy.
+    pub counts: Counts,
+    /// Bytes of the members to copy.
+    pub member_bytes: u64,
+    /// Archives that they lie in.
+    pub archives: u64,
+    /// Requests for them, by the settings of this call.
+    pub requests: u64,
+    /// Bytes of these requests, with what lies in the gaps.
+    pub request_bytes: u64,
+    /// What was read of the index.
+    pub index: IndexMetrics,
+}
+
+/// Finds a capture for each link, or takes up the plan that is in the folder.
+///
+/// Memory: 12 bytes per link, 30 per host, one row group per index file that is read, and two sorts.
+///
+/// # Errors
+/// When the settings fit no run or another run than the folder's, links are not sorted, or the index cannot be read.
+pub fn plan(links: LinkSource<'_>, settings: &Settings, run: &Run<'_>) -> Result<Plan, CommonCrawlError> {
+    settings.check()?;
+    make_plan(&State::open(links, run)?, settings, run)
+}
+
+/// Copies the captures of a plan, which is made first where there is none, into archives of the run's folder.
+/// Returns what became of each link.
+///
+/// # Errors
+/// As [`plan`]; and when an archive of Common Crawl cannot be read. Whatever is wrong with one page is an outcome.
+pub fn fetch(links: LinkSource<'_>, settings: &Settings, run: &Run<'_>) -> Result<Outcomes, CommonCrawlError> {
+    settings.check()?;
+    let state = State::open(links, run)?;
+    let plan = make_plan(&state, settings, run)?;
+    let runtime = runtime()?;
+    let client = RetryingHttpClient::new(settings)?;
+    let root = Root::open(&settings.data, &client)?;
+    runtime.block_on(copy::copy(settings, run, &state, &root))?;
+    let traffic = client.traffic();
+    (run.log)(&format!(
+        "{} requests, {} of them again, {} bytes",
+        traffic.requests.load(Ordering::Relaxed),
+        traffic.retries.load(Ordering::Relaxed),
+        traffic.bytes.load(Ordering::Relaxed)
+    ));
+    Outcomes::open(state, &plan, settings, run)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CommonCrawlError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.at("start a runtime for", Path::new("requests"))?)
+}
+
+fn make_plan(state: &State, settings: &Settings, run: &Run<'_>) -> Result<Plan, CommonCrawlError> {
+    let files = state.identity(settings)?.files;
+    let summary = state.path("plan.json");
+    if let Some(found) = read_json::<Plan>(&summary)? {
+        return choose::with_requests(found, settings, &state.path("plan.parquet"));
+    }
+    (run.log)("reading the links");
+    let filter = LinkFilter::read(state.kept_links()?)?;
+    (run.log)(&format!("{} links of {} hosts", filter.links(), filter.hosts()));
+    let metrics = read_index(settings, run, state, &files, &filter)?;
+    drop(filter);
+    (run.log)("choosing captures");
+    let mut plan = choose::choose(settings, state, files.len())?;
+    plan.index = metrics;
+    // The summary makes the plan one: it is written last.
+    write_json(&summary, &plan)?;
+    let captures = state.path("captures");
+    fs::remove_dir_all(&captures).at("remove", &captures)?;
+    choose::with_requests(plan, settings, &state.path("plan.parquet"))
+}
+
+/// Reads every file of the index that has not been read yet, each thread one at a time.
+fn read_index(
+    settings: &Settings,
+    run: &Run<'_>,
+    state: &State,
+    files: &[String],
+    filter: &LinkFilter,
+) -> Result<IndexMetrics, CommonCrawlError> {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    let total = Mutex::new(IndexMetrics::default());
+    let worker = || -> Result<(), CommonCrawlError> {
+        let runtime = runtime()?;
+        let client = RetryingHttpClient::new(settings)?;
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(name) = files.get(number) else { return Ok(()) };
+            let captures = state.captures(number);
+            let mark = captures.with_extension("json");
+            let metrics = match read_json::<IndexMetrics>(&mark)? {
+                Some(metrics) => metrics,
+                None => {
+                    let file = remote::open_file(name, &client)?;
+                    let metrics = runtime.block_on(index::read_file(&file, filter, &captures, run.stop))?;
+                    write_json(&mark, &metrics)?;
+                    (run.log)(&format!("index file {} of {}: {metrics}", number + 1, files.len()));
+                    metrics
+                }
+            };
+            total.lock().unwrap_or_else(PoisonError::into_inner).add(&metrics);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..settings.max_concurrent_index_files.max(1) {
+            scope.spawn(|| {
+                if let Err(error) = worker() {
+                    // The others finish their file and find no further one.
+                    next.store(files.len(), Ordering::Relaxed);
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            });
+        }
+    });
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(total.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
