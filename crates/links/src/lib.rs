@@ -9,5 +9,5 @@ mod submission;
 pub use canonical::Canonical;
 pub use dates::period;
 pub use read::{Dropped, DumpError, DumpScores, merge_rows, read_dump};
-pub use rules::{KarmaOf, LinkRules, SubmissionRow, WithoutKarma};
+pub use rules::{KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma};
 pub use submission::{Malformed, Submission};

@@ -6,7 +6,7 @@ use std::io::{BufRead, Read, Seek};
 use records::{Counts, Link, Reason};
 use texts::{Line, Lines, ParquetRows, Source};
 
-use crate::{Canonical, LinkRules, Malformed, Submission, SubmissionRow};
+use crate::{Canonical, KarmaRule, Malformed, Submission, SubmissionRow, SubmissionRules};
 
 /// A dump cannot be opened, or breaks off.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ impl DumpScores {
 pub fn read_dump<E: From<DumpError>>(
     source: impl Read + Seek + Send + 'static,
     name: &str,
-    rules: &LinkRules,
+    rules: &SubmissionRules,
     max_record_bytes: usize,
     each: impl FnMut(Result<SubmissionRow, Dropped<'_>>) -> Result<(), E>,
 ) -> Result<DumpScores, E> {
@@ -80,7 +80,7 @@ pub fn read_dump<E: From<DumpError>>(
 /// A dump that is being read.
 struct Dump<'a, F> {
     name: &'a str,
-    rules: &'a LinkRules,
+    rules: &'a SubmissionRules,
     scores: DumpScores,
     each: F,
 }
@@ -162,12 +162,12 @@ fn describe(error: &Malformed, shown: &[u8]) -> String {
 /// What the rows or `each` return.
 pub fn merge_rows<E>(
     rows: impl IntoIterator<Item = Result<SubmissionRow, E>>,
-    rules: &LinkRules,
+    karma: &KarmaRule,
     counts: &mut Counts,
     mut each: impl FnMut(Link) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut finish = |same: &mut Vec<SubmissionRow>| {
-        let link = rules.merge(same);
+        let link = karma.merge(same);
         (1..same.len()).for_each(|_| counts.drop(Reason::SameLink));
         counts.record(link.verdict);
         same.clear();
@@ -197,11 +197,8 @@ mod tests {
     use super::*;
     use crate::{KarmaOf, WithoutKarma};
 
-    fn rules() -> LinkRules {
-        LinkRules {
-            min_karma: 3,
-            karma_of: KarmaOf::AnySubmission,
-            without_karma: WithoutKarma::Keep,
+    fn rules() -> SubmissionRules {
+        SubmissionRules {
             drop_over_18: true,
             from: None,
             before: None,
@@ -210,6 +207,9 @@ mod tests {
             max_url_bytes: 2048,
         }
     }
+
+    const KARMA: KarmaRule =
+        KarmaRule { min_karma: 3, karma_of: KarmaOf::AnySubmission, without_karma: WithoutKarma::Keep };
 
     /// What a dump holds: its rows, sorted; reason, line and text of what was dropped; its scores.
     struct Read {
@@ -233,7 +233,7 @@ mod tests {
 
     fn merged(rows: Vec<SubmissionRow>) -> (Vec<String>, Counts) {
         let (mut counts, mut links) = (Counts::default(), Vec::new());
-        merge_rows(rows.into_iter().map(Ok::<_, DumpError>), &rules(), &mut counts, |link| {
+        merge_rows(rows.into_iter().map(Ok::<_, DumpError>), &KARMA, &mut counts, |link| {
             links.push(format!("{} {:?} {} {:?}", link.key, link.karma, link.source, link.verdict));
             Ok(())
         })

@@ -1,6 +1,6 @@
 //! Which links are kept: karma, dates, domains, extensions.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use records::{Link, PageKey, Reason};
 use serde::{Deserialize, Serialize};
@@ -29,15 +29,9 @@ pub enum WithoutKarma {
     Drop,
 }
 
-/// The rules that decide about links, built once from a recipe.
-#[derive(Debug, Clone)]
-pub struct LinkRules {
-    /// The lowest karma that is kept.
-    pub min_karma: i64,
-    /// What karma is.
-    pub karma_of: KarmaOf,
-    /// What becomes of links that have none.
-    pub without_karma: WithoutKarma,
+/// What a submission must be for its link to be one, whatever its karma. Reading dumps depends on this alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmissionRules {
     /// Drop links that were only ever submitted as over 18.
     pub drop_over_18: bool,
     /// Seconds since 1970 of the first moment that counts.
@@ -45,11 +39,22 @@ pub struct LinkRules {
     /// Seconds since 1970 of the first moment that no longer counts.
     pub before: Option<i64>,
     /// Domains in lower case; each blocks its subdomains, too.
-    pub drop_domains: HashSet<String>,
+    pub drop_domains: BTreeSet<String>,
     /// Extensions in lower case, without a dot.
-    pub drop_extensions: HashSet<String>,
+    pub drop_extensions: BTreeSet<String>,
     /// Longest URL in bytes.
     pub max_url_bytes: usize,
+}
+
+/// The karma that a link must have. Making links of submissions depends on this alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KarmaRule {
+    /// The lowest karma that is kept.
+    pub min_karma: i64,
+    /// What karma is.
+    pub karma_of: KarmaOf,
+    /// What becomes of links that have none.
+    pub without_karma: WithoutKarma,
 }
 
 /// One submission on its way to its bucket; sorted by page, then by time, dump and line.
@@ -75,7 +80,7 @@ pub struct SubmissionRow {
     pub verdict: Option<Reason>,
 }
 
-impl LinkRules {
+impl SubmissionRules {
     /// Gives one submission its page and its own verdict. `dump` and `line` say where it stands.
     ///
     /// # Errors
@@ -151,7 +156,9 @@ impl LinkRules {
             }
         }
     }
+}
 
+impl KarmaRule {
     /// Makes one link of all submissions with one key.
     ///
     /// The submission that decides is the one with the highest score among those with no verdict of
@@ -212,11 +219,8 @@ mod tests {
     use super::*;
     use crate::period;
 
-    fn rules(karma_of: KarmaOf) -> LinkRules {
-        LinkRules {
-            min_karma: 3,
-            karma_of,
-            without_karma: WithoutKarma::Drop,
+    fn rules() -> SubmissionRules {
+        SubmissionRules {
             drop_over_18: true,
             from: period("2005").map(|year| year.start),
             before: period("2017").map(|year| year.end),
@@ -226,16 +230,19 @@ mod tests {
         }
     }
 
-    fn row(rules: &LinkRules, url: &str, score: Option<i64>, over_18: bool, year: &str) -> SubmissionRow {
+    fn karma(karma_of: KarmaOf) -> KarmaRule {
+        KarmaRule { min_karma: 3, karma_of, without_karma: WithoutKarma::Drop }
+    }
+
+    fn row(url: &str, score: Option<i64>, over_18: bool, year: &str) -> SubmissionRow {
         let created_utc = period(year).map(|year| year.start);
         let submission = Submission { url: url.into(), score, over_18, created_utc, ..Submission::default() };
-        rules.submission(&submission, "dump", 1).unwrap()
+        rules().submission(&submission, "dump", 1).unwrap()
     }
 
     fn check(url: &str, expected: Option<Reason>) {
-        let rules = rules(KarmaOf::AnySubmission);
-        let row = row(&rules, url, Some(5), false, "2016");
-        assert_eq!(rules.merge(&[row]).verdict, expected, "{url}");
+        let row = row(url, Some(5), false, "2016");
+        assert_eq!(karma(KarmaOf::AnySubmission).merge(&[row]).verdict, expected, "{url}");
     }
 
     #[test]
@@ -262,46 +269,44 @@ mod tests {
             (&[None, None], Some(Reason::MissingKarma), Some(Reason::MissingKarma)),
         ] {
             for (of, expected) in [(KarmaOf::AnySubmission, any), (KarmaOf::SumOfSubmissions, sum)] {
-                let rules = rules(of);
                 let rows: Vec<SubmissionRow> =
-                    scores.iter().map(|&score| row(&rules, "http://a.example/", score, false, "2016")).collect();
-                assert_eq!(rules.merge(&rows).verdict, expected, "{scores:?} {of:?}");
+                    scores.iter().map(|&score| row("http://a.example/", score, false, "2016")).collect();
+                assert_eq!(karma(of).merge(&rows).verdict, expected, "{scores:?} {of:?}");
             }
         }
     }
 
     #[test]
     fn a_link_without_scores_is_what_the_recipe_says() {
-        let mut rules = rules(KarmaOf::SumOfSubmissions);
-        let rows = [row(&rules, "http://a.example/", None, false, "2016")];
-        assert_eq!((rules.merge(&rows).karma, rules.merge(&rows).verdict), (None, Some(Reason::MissingKarma)));
-        rules.without_karma = WithoutKarma::Keep;
-        assert_eq!((rules.merge(&rows).karma, rules.merge(&rows).verdict), (None, None));
+        let mut rule = karma(KarmaOf::SumOfSubmissions);
+        let rows = [row("http://a.example/", None, false, "2016")];
+        assert_eq!((rule.merge(&rows).karma, rule.merge(&rows).verdict), (None, Some(Reason::MissingKarma)));
+        rule.without_karma = WithoutKarma::Keep;
+        assert_eq!((rule.merge(&rows).karma, rule.merge(&rows).verdict), (None, None));
         // The score of a submission that does not count is not the link's.
-        let rows = [rows[0].clone(), row(&rules, "http://a.example/", Some(1), true, "2016")];
-        assert_eq!((rules.merge(&rows).karma, rules.merge(&rows).verdict), (None, None));
+        let rows = [rows[0].clone(), row("http://a.example/", Some(1), true, "2016")];
+        assert_eq!((rule.merge(&rows).karma, rule.merge(&rows).verdict), (None, None));
     }
 
     #[test]
     fn one_good_submission_is_enough() {
-        let rules = rules(KarmaOf::AnySubmission);
+        let rule = karma(KarmaOf::AnySubmission);
         let rows = [
-            row(&rules, "http://a.example/", Some(90), true, "2016"),
-            row(&rules, "http://a.example/", Some(80), false, "2019"),
-            row(&rules, "http://a.example/", Some(4), false, "2016"),
+            row("http://a.example/", Some(90), true, "2016"),
+            row("http://a.example/", Some(80), false, "2019"),
+            row("http://a.example/", Some(4), false, "2016"),
         ];
-        let link = rules.merge(&rows);
+        let link = rule.merge(&rows);
         assert_eq!((link.verdict, link.karma, link.submissions), (None, Some(4), 3));
-        assert_eq!(rules.merge(&rows[..2]).verdict, Some(Reason::AdultOnly));
-        assert_eq!(rules.merge(&rows[1..2]).verdict, Some(Reason::OutsideDates));
+        assert_eq!(rule.merge(&rows[..2]).verdict, Some(Reason::AdultOnly));
+        assert_eq!(rule.merge(&rows[1..2]).verdict, Some(Reason::OutsideDates));
     }
 
     #[test]
     fn rows_sort_by_page_time_dump_and_line() {
-        let rules = rules(KarmaOf::AnySubmission);
         let row = |url: &str, created_utc, dump: &str, line| {
             let submission = Submission { url: url.into(), created_utc, ..Submission::default() };
-            rules.submission(&submission, dump, line).unwrap()
+            rules().submission(&submission, dump, line).unwrap()
         };
         let sorted = [
             row("http://a.example/", None, "d", 9),
@@ -321,19 +326,19 @@ mod tests {
             from in 0usize..6,
             of_sum: bool,
         ) {
-            let rules = rules(if of_sum { KarmaOf::SumOfSubmissions } else { KarmaOf::AnySubmission });
+            let rule = karma(if of_sum { KarmaOf::SumOfSubmissions } else { KarmaOf::AnySubmission });
             let mut rows: Vec<SubmissionRow> = fields
                 .iter()
                 .map(|&(score, over_18, line, dump)| {
-                    let row = row(&rules, "http://a.example/", score, over_18, "2016");
+                    let row = row("http://a.example/", score, over_18, "2016");
                     SubmissionRow { line, dump: format!("dump {dump}"), ..row }
                 })
                 .collect();
-            let expected = rules.merge(&rows);
+            let expected = rule.merge(&rows);
             rows.rotate_left(from % fields.len());
-            prop_assert_eq!(rules.merge(&rows), expected.clone());
+            prop_assert_eq!(rule.merge(&rows), expected.clone());
             rows.reverse();
-            prop_assert_eq!(rules.merge(&rows), expected);
+            prop_assert_eq!(rule.merge(&rows), expected);
         }
     }
 }

@@ -10,7 +10,7 @@ impl Recipe {
     /// Checks the numbers and how sections fit together.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if let Some(links) = &self.links {
-            links.rules().context("in [links]")?;
+            links.submission_rules().context("in [links]")?;
         }
         ensure!(!self.pages.is_empty(), "[[pages]] has no source");
         for source in &self.pages {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use filter::RuleSettings;
-use links::{KarmaOf, LinkRules, WithoutKarma};
+use links::{KarmaOf, KarmaRule, SubmissionRules, WithoutKarma};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,7 @@ pub struct Links {
     pub karma_of: KarmaOf,
     /// What becomes of links whose submissions have no score.
     #[serde(default = "Links::default_without_karma")]
-    pub without_karma: Keep,
+    pub without_karma: WithoutKarma,
     /// What becomes of links marked over 18.
     pub over_18: Keep,
     /// First day that counts: `2005-06-23`, `2005-06` or `2005`.
@@ -301,8 +301,8 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
 }
 
 impl Links {
-    fn default_without_karma() -> Keep {
-        Keep::Drop
+    fn default_without_karma() -> WithoutKarma {
+        WithoutKarma::Drop
     }
     fn default_max_url_bytes() -> usize {
         2048
@@ -311,22 +311,18 @@ impl Links {
         16 << 20
     }
 
-    /// The rules of this section as the links crate has them.
+    /// What a submission must be, as the links crate has it.
     ///
     /// # Errors
     /// When a date is none.
-    pub fn rules(&self) -> anyhow::Result<LinkRules> {
+    pub fn submission_rules(&self) -> anyhow::Result<SubmissionRules> {
         let period = |text: &Option<String>| {
-            let read = |text: &String| {
-                LinkRules::period(text).ok_or_else(|| anyhow!("{text:?} is no date of the form 2017-12-31"))
-            };
+            let read =
+                |text: &String| links::period(text).ok_or_else(|| anyhow!("{text:?} is no date of the form 2017-12-31"));
             text.as_ref().map(read).transpose()
         };
         let extension = |e: &String| e.trim_start_matches('.').to_ascii_lowercase();
-        Ok(LinkRules {
-            min_karma: self.min_karma,
-            karma_of: self.karma_of,
-            without_karma: if self.without_karma == Keep::Keep { WithoutKarma::Keep } else { WithoutKarma::Drop },
+        Ok(SubmissionRules {
             drop_over_18: self.over_18 == Keep::Drop,
             from: period(&self.from)?.map(|from| from.start),
             before: period(&self.until)?.map(|until| until.end),
@@ -334,6 +330,11 @@ impl Links {
             drop_extensions: self.drop_extensions.iter().map(extension).collect(),
             max_url_bytes: self.max_url_bytes,
         })
+    }
+
+    /// The karma that a link must have, as the links crate has it.
+    pub fn karma(&self) -> KarmaRule {
+        KarmaRule { min_karma: self.min_karma, karma_of: self.karma_of, without_karma: self.without_karma }
     }
 }
 
@@ -373,7 +374,8 @@ impl Recipe {
         for source in &mut recipe.pages {
             source.paths.iter_mut().for_each(absolute);
             if let Some(settings) = &mut source.common_crawl {
-                settings.make_absolute(&folder);
+                let is_local = |name: &&mut String| !name.contains("://");
+                settings.index.iter_mut().chain([&mut settings.data]).filter(is_local).for_each(absolute);
             }
         }
         if let Some(links) = &mut recipe.links {

@@ -211,7 +211,7 @@ impl PageOfPlace<'_> {
             key: self.place.page.key.clone(),
             url: self.place.url.clone(),
             domain: self.place.page.domain.clone(),
-            captured: self.place.captured_utc.and_then(warc::rfc3339),
+            captured: self.place.captured_utc.and_then(rfc3339),
             title: None,
             author: None,
             date: None,
@@ -228,6 +228,12 @@ impl PageOfPlace<'_> {
             verdict,
         }
     }
+}
+
+/// Seconds since 1970 as RFC 3339 in UTC; none before 1970.
+fn rfc3339(seconds: i64) -> Option<String> {
+    let seconds = u64::try_from(seconds).ok()?;
+    Some(warc::Date::from_seconds(seconds).0)
 }
 
 /// A text of white space is none.

@@ -1,6 +1,6 @@
 //! `links.read`: one task per dump; `links.merge`: one task per bucket of registrable domains.
 
-use links::{Dropped, DumpError, LinkRules, SubmissionRow, merge_rows, read_dump};
+use ::links::{Dropped, DumpError, DumpScores, KarmaRule, SubmissionRow, SubmissionRules, merge_rows, read_dump};
 use records::Link;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
@@ -21,18 +21,8 @@ pub(super) fn add(flow: &mut Flow, settings: &Links, buckets: u32) -> Wire<Table
         let mut tasks = Vec::new();
         for path in expand(&links.dumps)? {
             let dump = External::of(&path)?;
-            let task = ReadDump {
-                // Karma is decided when links are merged; changing it reads no dump again.
-                over_18: links.over_18,
-                from: links.from.clone(),
-                until: links.until.clone(),
-                drop_domains: links.drop_domains.clone(),
-                drop_extensions: links.drop_extensions.clone(),
-                max_url_bytes: links.max_url_bytes,
-                max_record_bytes: links.max_record_bytes,
-                buckets,
-                dump,
-            };
+            let rules = links.submission_rules()?;
+            let task = ReadDump { dump, rules, max_record_bytes: links.max_record_bytes, buckets };
             tasks.push((task_name(&task.dump), task));
         }
         Ok(tasks)
@@ -42,8 +32,7 @@ pub(super) fn add(flow: &mut Flow, settings: &Links, buckets: u32) -> Wire<Table
     let merge = flow.stage("links.merge", move |plan| {
         let submissions = plan.buckets(submissions, buckets)?.into_iter();
         let task = |submissions: Bucket<SubmissionRow>| {
-            let Links { min_karma, karma_of, without_karma, .. } = links;
-            (bucket_name(submissions.bucket), MergeLinks { submissions, min_karma, karma_of, without_karma })
+            (bucket_name(submissions.bucket), MergeLinks { submissions, karma: links.karma() })
         };
         Ok(submissions.map(task).collect())
     });
@@ -60,12 +49,8 @@ fn task_name(dump: &External) -> String {
 #[derive(Serialize, Deserialize)]
 struct ReadDump {
     dump: External,
-    over_18: crate::recipe::Keep,
-    from: Option<String>,
-    until: Option<String>,
-    drop_domains: Vec<String>,
-    drop_extensions: Vec<String>,
-    max_url_bytes: usize,
+    /// Karma is decided when links are merged; changing it reads no dump again.
+    rules: SubmissionRules,
     max_record_bytes: usize,
     buckets: u32,
 }
@@ -73,34 +58,16 @@ struct ReadDump {
 impl ReadDump {
     const SUBMISSIONS: Product<ReadDump, Buckets<SubmissionRow>> =
         Product::new("submissions", "work/{stage}/{name}.submissions");
-
-    fn rules(&self) -> anyhow::Result<LinkRules> {
-        let section = Links {
-            dumps: Vec::new(),
-            min_karma: 0,
-            karma_of: links::KarmaOf::AnySubmission,
-            without_karma: crate::recipe::Keep::Keep,
-            over_18: self.over_18,
-            from: self.from.clone(),
-            until: self.until.clone(),
-            drop_domains: self.drop_domains.clone(),
-            drop_extensions: self.drop_extensions.clone(),
-            max_url_bytes: self.max_url_bytes,
-            max_record_bytes: self.max_record_bytes,
-        };
-        section.rules()
-    }
 }
 
 impl Task for ReadDump {
     const REVISION: u32 = 1;
 
     fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
-        let rules = self.rules()?;
         let mut submissions = work.create_buckets(ReadDump::SUBMISSIONS, self.buckets)?;
         let source = work.source(&self.dump)?;
         let name = self.dump.name();
-        let read = read_dump(source.share()?, name, &rules, self.max_record_bytes, |line| -> anyhow::Result<()> {
+        let read = read_dump(source.share()?, name, &self.rules, self.max_record_bytes, |line| -> anyhow::Result<()> {
             match line {
                 Ok(row) => {
                     submissions.push(bucket_of(row.page.bucket_bytes(), self.buckets), &row)?;
@@ -114,7 +81,7 @@ impl Task for ReadDump {
             Ok(())
         });
         match read.map_err(|error| error.downcast::<DumpError>()) {
-            Ok(score_sum) => self.tell_scores(work, score_sum),
+            Ok(scores) => self.tell_scores(work, scores),
             Err(Ok(error)) => work.unreadable(&self.dump.url, &error),
             Err(Err(error)) => return Err(error),
         }
@@ -125,10 +92,11 @@ impl Task for ReadDump {
 
 impl ReadDump {
     /// Scores are taken some time after a submission; a dump that was made too early says so by their mean.
-    fn tell_scores(&self, work: &mut Work<'_>, score_sum: i64) {
-        work.metric("score_sum", score_sum as f64);
-        let mean = score_sum as f64 / work.counts.read.max(1) as f64;
-        if work.counts.read >= MIN_SCORED_RECORDS && mean < MIN_MATURE_MEAN {
+    fn tell_scores(&self, work: &mut Work<'_>, scores: DumpScores) {
+        work.metric("score_sum", scores.sum as f64);
+        if let Some(mean) = scores.mean().filter(|mean| *mean < MIN_MATURE_MEAN)
+            && scores.submissions >= MIN_SCORED_RECORDS
+        {
             work.progress().line(&format!(
                 "    note: the mean score of {} is {mean:.2}; its scores may be immature, and karma keeps little",
                 self.dump.url
@@ -141,9 +109,7 @@ impl ReadDump {
 #[derive(Serialize, Deserialize)]
 struct MergeLinks {
     submissions: Bucket<SubmissionRow>,
-    min_karma: i64,
-    karma_of: links::KarmaOf,
-    without_karma: crate::recipe::Keep,
+    karma: KarmaRule,
 }
 
 impl MergeLinks {
@@ -154,14 +120,9 @@ impl Task for MergeLinks {
     const REVISION: u32 = 1;
 
     fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
-        let karma = links::KarmaRule {
-            min_karma: self.min_karma,
-            karma_of: self.karma_of,
-            without_karma: self.without_karma.into(),
-        };
         let rows = work.receive(&self.submissions)?.map(|row| row.map_err(anyhow::Error::from));
         let mut table = work.create_table(MergeLinks::LINKS)?;
-        merge_rows(rows, &karma, &mut work.counts, |link| table.push(link))?;
+        merge_rows(rows, &self.karma, &mut work.counts, |link| table.push(link))?;
         table.finish()
     }
 }

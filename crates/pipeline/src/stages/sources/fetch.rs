@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use atomic_file::IoContext;
 use ::fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Settings};
-use records::{Outcome, PageKey, Reason};
+use records::{Outcome, Reason};
 use serde::{Deserialize, Serialize};
 use store::State;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::selected::{PageLink, Selected};
-use super::{Archive, Captured, LinksLeft, LinksOfBucket, is_sampled};
+use super::selected::Selected;
+use super::{Archive, Captured, LinksLeft, LinksOfBucket, is_sampled, store_error};
 use crate::engine::{Buckets, File, Flow, Interrupted, Planner, Product, Table, Task, Work};
 use crate::recipe::Pages;
 use crate::stages::bucket_name;
@@ -79,7 +79,7 @@ impl Task for FetchPages {
     fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
         let fetcher = Fetcher::new(self.settings.clone())?;
         let state = work.state(STATE)?;
-        let max_pages_per_domain = self.settings.max_pages_per_domain;
+        let max_pages_per_domain = self.settings.pages_a_domain_max;
         let source = self.source_of_frontier()?;
         let frontier = match Frontier::open(state.folder(), &source, max_pages_per_domain)? {
             Some(frontier) => frontier,
@@ -106,14 +106,6 @@ impl Task for FetchPages {
             return Err(Interrupted.into());
         }
         self.write_outcomes(work, &state, &frontier, &place)
-    }
-}
-
-/// A link that could not be read, as the list of hosts takes it.
-fn store_error(error: anyhow::Error) -> store::Error {
-    match error.downcast::<store::Error>() {
-        Ok(error) => error,
-        Err(other) => store::Error::Row { object: "the links".to_owned(), source: other.into() },
     }
 }
 
@@ -189,22 +181,7 @@ impl FetchPages {
             let outcome = fetched.next().with_context(|| format!("{} has no outcome", link.key))??;
             ensure!(link.key == outcome.key, "the outcome of {} is that of {}", link.key, outcome.key);
             work.counts.record(outcome.verdict);
-            if let (None, Some(offset), Some(archive)) = (outcome.verdict, outcome.offset, &outcome.warc) {
-                let row = Selected {
-                    archive: archive.clone(),
-                    offset,
-                    offset_in_member: 0,
-                    page: PageKey { domain: link.domain, key: link.key },
-                    url: outcome.final_url.clone().unwrap_or_else(|| link.url.clone()),
-                    captured_utc: outcome.captured.as_deref().and_then(::warc::seconds_of),
-                    file: None,
-                    link: Some(PageLink {
-                        url: Some(link.url),
-                        karma: link.karma,
-                        subreddit: link.subreddit,
-                        created_utc: link.created_utc,
-                    }),
-                };
+            if let Some(row) = Selected::of_outcome(&link, &outcome) {
                 selected.push(row.bucket(self.buckets), &row)?;
             }
             outcomes.push(outcome)?;

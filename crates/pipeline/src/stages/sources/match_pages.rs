@@ -164,12 +164,7 @@ fn next_group(
 }
 
 fn selected(capture: Capture, link: Option<&Link>) -> Selected {
-    let link = link.map(|link| PageLink {
-        url: Some(link.url.clone()),
-        karma: link.karma,
-        subreddit: link.subreddit.clone(),
-        created_utc: link.created_utc,
-    });
+    let link = link.map(PageLink::of);
     let Capture { page, archive, offset, offset_in_member, url, captured_utc, file, .. } = capture;
     Selected { archive, offset, offset_in_member, page, url, captured_utc, file, link }
 }

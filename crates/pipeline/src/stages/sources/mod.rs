@@ -206,6 +206,14 @@ impl Answered {
     }
 }
 
+/// A link that could not be read, for crates that take links from the store alone.
+fn store_error(error: anyhow::Error) -> store::Error {
+    match error.downcast::<store::Error>() {
+        Ok(error) => error,
+        Err(other) => store::Error::Row { object: "the links".to_owned(), source: other.into() },
+    }
+}
+
 /// Whether a page is in a sample of this share, by the hash of its key.
 fn is_sampled(page: &PageKey, share: f64) -> bool {
     share >= 1.0 || (xxh3_64(page.key.as_bytes()) as f64) < share * u64::MAX as f64

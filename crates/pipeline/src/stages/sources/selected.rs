@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use records::PageKey;
+use records::{Link, Outcome, PageKey};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
 
@@ -37,6 +37,18 @@ pub(in crate::stages) struct PageLink {
     pub(in crate::stages) created_utc: Option<i64>,
 }
 
+impl PageLink {
+    /// What a link tells.
+    pub(super) fn of(link: &Link) -> PageLink {
+        PageLink {
+            url: Some(link.url.clone()),
+            karma: link.karma,
+            subreddit: link.subreddit.clone(),
+            created_utc: link.created_utc,
+        }
+    }
+}
+
 /// Where in a group of archives a capture lies, and of which page it is. Nothing of links is in it, so that changes of
 /// theirs extract no page again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +64,21 @@ pub(in crate::stages) struct Place {
 }
 
 impl Selected {
+    /// The page that a link's outcome names, if it has one.
+    pub(super) fn of_outcome(link: &Link, outcome: &Outcome) -> Option<Selected> {
+        let (None, Some(offset), Some(archive)) = (outcome.verdict, outcome.offset, &outcome.warc) else { return None };
+        Some(Selected {
+            archive: archive.clone(),
+            offset,
+            offset_in_member: 0,
+            page: link.page(),
+            url: outcome.final_url.clone().unwrap_or_else(|| link.url.clone()),
+            captured_utc: outcome.captured.as_deref().and_then(::warc::unix_seconds),
+            file: None,
+            link: Some(PageLink::of(link)),
+        })
+    }
+
     /// The bucket of the archive.
     pub(super) fn bucket(&self, buckets: u32) -> u32 {
         bucket_of(self.archive.as_bytes(), buckets)

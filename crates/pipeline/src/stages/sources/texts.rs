@@ -1,9 +1,10 @@
 //! JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages. `pages.pack`
 //! makes archives of it, which are then read as others' are.
 
-use serde::{Deserialize, Serialize};
+use anyhow::Context;
 use records::Reason;
-use texts::{Documents, Event};
+use serde::{Deserialize, Serialize};
+use ::texts::{Documents, Event, Options};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pack::{Packed, Packer};
@@ -51,12 +52,15 @@ impl Task for PackTexts {
 
     fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
         let source = work.source(&self.file)?;
-        let options = texts::Options {
+        let options = Options {
             text_field: self.text_field.clone(),
             url_field: Some(self.url_field.clone()),
-            ..texts::Options::default()
+            max_text_bytes: usize::try_from(self.max_page_bytes).unwrap_or(usize::MAX),
         };
-        let documents = Documents::open(source.share()?, &self.file.url, &options)?;
+        let documents = match Documents::open(source.share()?, options) {
+            Ok(documents) => documents,
+            Err(error) => return Err(error).with_context(|| format!("in {}", self.file.url)),
+        };
         let mut packer: Option<(Packer, u64)> = None;
         let mut archives = 0u32;
         for event in documents {
@@ -70,8 +74,8 @@ impl Task for PackTexts {
                     work.sample(Reason::MalformedRecord, || format!("{}:{place}", self.file.url), &what);
                 }
                 Ok(Event::Document(document)) => {
-                    let row = format!("{}#{}", self.file.url, document.row);
-                    let url = self.url_of(document.url.as_deref(), document.row);
+                    let row = format!("{}#{}", self.file.url, document.line_or_row);
+                    let url = self.url_of(document.url.as_deref(), document.line_or_row);
                     let (open, bytes) = match &mut packer {
                         Some(packer) => packer,
                         none => {

@@ -4,12 +4,12 @@
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-use links::Canonical;
+use ::links::Canonical;
 use records::{PageKey, Reason};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
-use warc::http::{Media, Response, media};
-use warc::{Event, Kind, Reader, Record};
+use ::warc::http::{Media, Response, media};
+use ::warc::{Event, Kind, Reader, Record};
 
 use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
 use crate::engine::{BucketOutput, Buckets, External, File, Flow, Interrupted, Product, StageRef, Task, Work, expand};
@@ -174,7 +174,7 @@ impl IndexArchives {
                 Ok(Some(Event::Malformed { location, what })) => {
                     malformed += 1;
                     let place = format!("{name} at byte {}", location.offset);
-                    if what.contains(warc::BREAKS_OFF) {
+                    if what.contains(::warc::BREAKS_OFF) {
                         let what = format!("{what}, which begins at byte {}", location.offset);
                         work.unreadable(name, &std::io::Error::new(std::io::ErrorKind::UnexpectedEof, what));
                     }
@@ -246,7 +246,7 @@ fn capture(record: &Record, archive: &str) -> Result<Capture, Reason> {
         url,
         status,
         content_type,
-        captured_utc: warc::seconds_of(&captured),
+        captured_utc: ::warc::unix_seconds(&captured),
         captured,
         file,
     })
