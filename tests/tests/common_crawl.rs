@@ -275,7 +275,7 @@ fn write_links(path: &Path, links: &[(String, Option<i64>)]) {
                 domain: canonical.domain,
                 key: canonical.key,
                 url: canonical.url,
-                karma: 5,
+                karma: Some(5),
                 submissions: 1,
                 subreddit: None,
                 title: None,
@@ -379,7 +379,7 @@ impl Drop for Nginx {
 fn fetch(links: &Path, out: &Path, data: &str, index: &[&str]) -> Command {
     let mut command = Command::new(binary("webtext"));
     command.arg("fetch").arg(links).arg("-o").arg(out).args(["--from", "common-crawl", "--data", data, "--index"]);
-    command.args(index).args(["--contact", "test@example.org", "--archive-len-bytes", "8000", "--first-wait-ms", "20"]);
+    command.args(index).args(["--contact", "test@example.org", "--max-warc-bytes", "8000", "--min-wait-ms", "20"]);
     command
 }
 
@@ -474,7 +474,7 @@ fn each_link_gets_its_page_or_a_reason() {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let other = folder.path().join("other");
     let mut command = fetch(&world.data.join("links.parquet"), &other, data, &parts);
-    check(command.args(["--copies-at-once", "1", "--index-files-at-once", "3", "--gap-max-bytes", "0"]), 0);
+    check(command.args(["--max-concurrent-requests", "1", "--max-concurrent-index-files", "3", "--max-gap-bytes", "0"]), 0);
     assert_same(&files, &results(&other));
 }
 
@@ -514,7 +514,7 @@ fn a_server_gives_the_same_bytes_as_a_disk() {
         &nginx.url("busy"),
         &[&nginx.url(&format!("busy/crawl-data/{CRAWL}/cc-index-table.paths.gz"))],
     );
-    check(command.args(["--gap-max-bytes", "0", "--request-max-bytes", "1", "--tries", "30"]), 0);
+    check(command.args(["--max-gap-bytes", "0", "--max-request-bytes", "1", "--max-tries", "30"]), 0);
     assert_same(&expected, &results(&out));
     assert!(nginx.log().lines().filter(|line| line.starts_with("503")).count() > 5, "{}", nginx.log());
 
@@ -543,11 +543,11 @@ fn kills_lose_and_double_nothing() {
     let list = nginx.url(&format!("slow/crawl-data/{CRAWL}/cc-index-table.paths.gz"));
     let command = || {
         let mut command = fetch(&links, &out, &nginx.url("slow"), &[&list]);
-        command.args(["--gap-max-bytes", "0", "--request-max-bytes", "1"]);
+        command.args(["--max-gap-bytes", "0", "--max-request-bytes", "1"]);
         command
     };
     // One kill while the index is read, and then each time the journal has grown.
-    let journal = out.join("common-crawl/journal");
+    let journal = out.join("common-crawl/pages/journal");
     let mut kills = 0;
     let mut last = 0;
     loop {
@@ -655,9 +655,9 @@ fn what_cannot_go_on_says_why() {
     refused(&mut fetch(&links, &out, data, &[&forbidden]), 1, "the server answers with status 403");
     let out = folder.path().join("out8");
     let ill = nginx.url("ill");
-    refused(fetch(&links, &out, &ill, &[index]).args(["--tries", "3"]), 1, "status 500, 3 times");
+    refused(fetch(&links, &out, &ill, &[index]).args(["--max-tries", "3"]), 1, "status 500, 3 times");
     // The plan stands; with the right root the run goes on.
-    refused(fetch(&links, &out, &nginx.url("whole"), &[index]).args(["--tries", "3"]), 1, "cannot read");
+    refused(fetch(&links, &out, &nginx.url("whole"), &[index]).args(["--max-tries", "3"]), 1, "cannot read");
     check(&mut fetch(&links, &out, &nginx.url(""), &[index]), 0);
     assert_same(&results(&folder.path().join("out6")), &results(&out));
     refused(
@@ -697,7 +697,7 @@ fn figures_of_a_large_index() {
                 domain,
                 key,
                 url,
-                karma: 5,
+                karma: Some(5),
                 submissions: 1,
                 subreddit: None,
                 title: None,

@@ -138,7 +138,7 @@ fn write_links(path: &Path) {
             domain: canonical.domain,
             key: canonical.key,
             url: canonical.url,
-            karma: 5,
+            karma: Some(5),
             submissions: 1,
             subreddit: None,
             title: None,
@@ -174,7 +174,7 @@ fn a_scripted_web_is_fetched_politely() {
         command.arg("fetch").arg(&links).arg("-o").arg(&out).args([
             "--contact",
             "test@example.org",
-            "--delay-ms",
+            "--min-delay-ms",
             &DELAY_MS.to_string(),
             "--group-pages",
             "1",
@@ -274,7 +274,7 @@ fn what_cannot_be_meant_is_refused() {
         refused(&[&format!("--budget-minutes={minutes}")], "--budget-minutes");
     }
     let common_crawl = ["--from", "common-crawl", "--index", "nowhere"];
-    for flag in ["--threads", "--budget-pages", "--budget-bytes", "--budget-minutes", "--delay-ms", "--redirects-max"] {
+    for flag in ["--threads", "--budget-pages", "--budget-bytes", "--budget-minutes", "--min-delay-ms", "--max-redirects"] {
         refused(&[&common_crawl[..], &[flag, "7"]].concat(), &format!("{flag} does nothing"));
     }
     refused(&[&common_crawl[..], &["--honour", "none"]].concat(), "--honour does nothing");

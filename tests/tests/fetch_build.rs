@@ -45,9 +45,9 @@ fn recipe(folder: &Path) {
         from = "fetch"
         [pages.fetch]
         contact = "test@example.org"
-        delay_ms = 60
+        min_delay_ms = 60
         # Several archives a task.
-        warc_max_bytes = 20_000
+        max_warc_bytes = 20_000
         group_pages = 8
         group_ms = 100
         [documents]

@@ -23,7 +23,7 @@ const PROXY_PORT: u16 = 3128;
 const OTHER_PORT: u16 = 8080;
 /// A port that answers nothing, not even "no".
 const DEAF_PORT: u16 = 8081;
-/// A port where nobody listens.
+/// A port where nothing listens.
 const CLOSED_PORT: u16 = 8082;
 
 const DELAY: Duration = Duration::from_millis(100);
@@ -119,17 +119,17 @@ fn check(test: &str, cases: Vec<Case>, more: impl Fn(Client) -> Client) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::new(&web, folder.path(), cases.iter().map(|case| &case.url));
     for (name, value) in [
-        ("--delay-ms", "100"),
-        ("--delay-max-ms", "1500"),
+        ("--min-delay-ms", "100"),
+        ("--max-delay-ms", "1500"),
         ("--connect-timeout-ms", "1500"),
         ("--first-byte-timeout-ms", "1500"),
         ("--idle-timeout-ms", "1500"),
         ("--page-timeout-ms", "4000"),
-        ("--body-max-bytes", "4000000"),
-        ("--decoded-max-bytes", "8000000"),
-        ("--tries-max", "2"),
+        ("--max-body-bytes", "4000000"),
+        ("--max-decoded-bytes", "8000000"),
+        ("--max-tries", "2"),
         ("--threads", "2"),
-        ("--hosts-at-once", "200"),
+        ("--max-concurrent-hosts", "200"),
     ] {
         client = client.flag(name, value);
     }
@@ -147,7 +147,8 @@ fn check(test: &str, cases: Vec<Case>, more: impl Fn(Client) -> Client) -> Ran {
     for case in &cases {
         let url = links::Canonical::parse(&case.url).unwrap().url;
         let outcome = &outcomes[&url];
-        let reason = outcome.verdict.map(records::Reason::as_str);
+        let reason = outcome.verdict.map(|reason| reason.to_string());
+        let reason = reason.as_deref();
         let truncated = pages.get(&url).and_then(|page| page.truncated.as_deref());
         let is_right = match case.expected {
             Kept => reason.is_none() && truncated.is_none(),
@@ -687,7 +688,7 @@ fn hosts_that_take_their_time() {
     let ran = check(TEST, cases, |client| client);
     let asked = |host: &str| ran.web.visits().iter().filter(|visit| visit.request.label() == host).count();
     assert_eq!(asked("late-once"), 3, "robots.txt and two tries");
-    assert!(asked("no-answer") <= 3, "robots.txt and --tries-max 2");
+    assert!(asked("no-answer") <= 3, "robots.txt and --max-tries 2");
 }
 
 #[test]
@@ -701,7 +702,7 @@ fn a_rate_below_the_least_is_cut() {
         let bytes = html("crawling").repeat(40);
         vec![Step::Send(OPEN_HEAD.into()), Step::Trickle { bytes, at_a_time: 4, every: Duration::from_millis(100) }]
     })];
-    check(TEST, cases, |client| client.flag("--page-timeout-ms", 60_000).flag("--rate-min-bytes", 200));
+    check(TEST, cases, |client| client.flag("--page-timeout-ms", 60_000).flag("--min-bytes-per-second", 200));
 }
 
 #[test]
@@ -765,7 +766,7 @@ fn secrets_that_are_none() {
         assert_eq!(connections.get(&address), Some(&1), "{name}");
     }
     let refused = ran.web.visits().iter().filter(|visit| visit.request.label() == "h2-refused").count();
-    assert!(refused <= 3, "robots.txt and --tries-max 2, not {refused}");
+    assert!(refused <= 3, "robots.txt and --max-tries 2, not {refused}");
 }
 
 /// Answers robots.txt with these lines, everything else with a page.
@@ -913,7 +914,7 @@ fn a_host_that_only_fails_is_given_up() {
         .url(&format!("http://wavering.example/{number}"))
     };
     let cases = (10..30).map(failing).chain((10..20).map(good)).chain((10..20).map(wavering)).collect();
-    let ran = check(TEST, cases, |client| client.flag("--faults-in-a-row-max", 4).flag("--tries-max", 1));
+    let ran = check(TEST, cases, |client| client.flag("--max-consecutive-faults", 4).flag("--max-tries", 1));
     let asked = ran.web.visits().iter().filter(|visit| visit.request.label() == "failing").count();
     assert_eq!(asked, 1 + 4, "robots.txt and the faults that give it up");
 }

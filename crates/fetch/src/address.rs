@@ -10,11 +10,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::exchange::Refusal;
 
-/// How long an answer of DNS is believed. The answers themselves do not tell: the system's resolver keeps their
-/// time to live to itself.
+/// How long an answer of DNS is believed. The system's resolver does not give its time to live.
 const PINNED_FOR: Duration = Duration::from_secs(3600);
 /// From this number on, and each time it has doubled, answers are forgotten whose time is over.
-const PINNED_MAX: usize = 50_000;
+const MAX_PINNED_HOSTS: usize = 50_000;
 
 /// Whether an address belongs to a host on the public internet.
 ///
@@ -75,7 +74,7 @@ struct Pinned {
 impl Pinned {
     fn insert(&mut self, host: String, addresses: Arc<[IpAddr]>) {
         let now = Instant::now();
-        if self.hosts.len() >= PINNED_MAX.max(2 * self.swept_at) {
+        if self.hosts.len() >= MAX_PINNED_HOSTS.max(2 * self.swept_at) {
             self.hosts.retain(|_, (_, until)| *until > now);
             self.swept_at = self.hosts.len();
         }
@@ -109,7 +108,7 @@ impl Names {
         Ok(public)
     }
 
-    /// Forgets a host that nothing is left to be asked of.
+    /// Forgets a host of which nothing is left to be fetched.
     pub(crate) fn forget(&self, host: &str) {
         self.pinned().hosts.remove(host);
     }

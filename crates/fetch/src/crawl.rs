@@ -13,15 +13,17 @@ use store::sort::Sorter;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::address::Names;
-use crate::archive::{Archivist, Backlog, Left, Place, index_entry, unix_ms};
+use crate::backlog::Backlog;
 use crate::error::FetchError;
 use crate::frontier::Frontier;
 use crate::hosts::Hosts;
-use crate::journal::{self, Groups, Happened};
+use crate::journal::{self, Groups, JournalEntry};
 use crate::monitor::Monitor;
 use crate::network::Network;
+use crate::page_writer::{Left, PageWriter, index_entry, unix_ms};
+use crate::place::Place;
 use crate::settings::Settings;
-use crate::shared::{Budget, Done, RobotsBefore, Shared};
+use crate::shared::{Budget, CompletedSet, RobotsBefore, Shared};
 use crate::worker::Worker;
 
 /// How a fetch ended.
@@ -45,7 +47,7 @@ pub struct Fetcher {
 
 /// What earlier processes have left in a folder.
 struct Before {
-    done: Done,
+    completed: CompletedSet,
     robots: RobotsBefore,
     /// For each worker that there was.
     left: Vec<Left>,
@@ -54,18 +56,18 @@ struct Before {
 /// The settings that decide about outcomes. Outcomes under others stand beside each other in no table.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Decisive {
-    body_max_bytes: u64,
-    decoded_max_bytes: u64,
-    redirects_max: usize,
+    max_body_bytes: u64,
+    max_decoded_bytes: u64,
+    max_redirects: usize,
     honour: crate::Honour,
 }
 
 impl Decisive {
     fn of(settings: &Settings) -> String {
         let decisive = Decisive {
-            body_max_bytes: settings.body_max_bytes,
-            decoded_max_bytes: settings.decoded_max_bytes,
-            redirects_max: settings.redirects_max,
+            max_body_bytes: settings.max_body_bytes,
+            max_decoded_bytes: settings.max_decoded_bytes,
+            max_redirects: settings.max_redirects,
             honour: settings.honour,
         };
         serde_json::to_string(&decisive).expect("numbers and names are JSON")
@@ -83,7 +85,7 @@ impl Fetcher {
         }
         // A second fetcher in the process finds the provider installed; that is what it wants.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let network = Arc::new(Network::new(settings.delay()));
+        let network = Arc::new(Network::new(settings.min_delay()));
         Ok(Fetcher { settings, hosts: Hosts::default(), network, names: Names::default() })
     }
 
@@ -113,7 +115,7 @@ impl Fetcher {
         }
         let before = self.take_up(frontier, place)?;
         monitor.links.store(frontier.links(), Relaxed);
-        monitor.done.store(before.done.count, Relaxed);
+        monitor.done.store(before.completed.count, Relaxed);
         let mut left = before.left;
         // A journal that has no worker any more gets one, which finds nothing to ask for and closes its file.
         let workers_now = workers.max(1).max(left.len() as u32);
@@ -125,7 +127,7 @@ impl Fetcher {
             names: &self.names,
             frontier,
             monitor,
-            done: before.done,
+            completed: before.completed,
             workers: workers_now,
             next_site: AtomicUsize::new(0),
             robots_before: before.robots,
@@ -159,35 +161,37 @@ impl Fetcher {
         })
     }
 
-    /// Reads the journals of earlier processes: what is done, who is to be left in peace, how long files are.
+    /// Reads the journals of earlier processes: what is completed, which hosts rest, how long files are.
     fn take_up(&self, frontier: &Frontier, place: &Place) -> Result<Before, FetchError> {
         let decisive = Decisive::of(&self.settings);
-        let mut before =
-            Before { done: Done::new(frontier.links()), robots: RobotsBefore::default(), left: Vec::new() };
+        let mut before = Before {
+            completed: CompletedSet::new(frontier.links()),
+            robots: RobotsBefore::default(),
+            left: Vec::new(),
+        };
         let mut keys = HashSet::new();
         for worker in 0.. {
             let path = place.journal(worker);
             if !path.exists() {
                 break;
             }
-            let io = FetchError::of_journal(&path);
-            let mut groups = Groups::open(&path, &journal::MAGIC).map_err(&io)?;
+            let mut groups = Groups::open(&path, &journal::MAGIC)?;
             let mut left = Left::default();
             let mut is_same_list = false;
             for group in &mut groups {
-                let (offset, group) = group.map_err(&io)?;
-                for entry in group {
+                let (offset, group) = group?;
+                for entry in group.0 {
                     match entry {
-                        Happened::Head { settings, frontier: of } => {
+                        JournalEntry::Head { settings, frontier: of } => {
                             if settings != decisive {
                                 let (state, now) = (place.state.clone(), decisive);
                                 return Err(FetchError::OtherSettings { state, before: settings, now });
                             }
                             is_same_list = of == frontier.checksum();
                         }
-                        Happened::Done { id, outcome, stored } => {
+                        JournalEntry::Done { id, outcome, stored } => {
                             if is_same_list {
-                                before.done.insert(id);
+                                before.completed.insert(id);
                             } else if is_of_any_list(&outcome) {
                                 keys.insert(xxh3_64(outcome.key.as_bytes()));
                             }
@@ -195,45 +199,40 @@ impl Fetcher {
                                 left.index.push(index_entry(&outcome, stored));
                             }
                         }
-                        Happened::Rest { host, until_unix_ms, faults_in_a_row } => {
-                            self.restore(&host, until_unix_ms, faults_in_a_row);
+                        JournalEntry::Rest { host, until_unix_ms, consecutive_faults } => {
+                            self.restore(&host, until_unix_ms, consecutive_faults);
                         }
-                        Happened::Robots { origin, asked_unix_s, .. } => {
+                        JournalEntry::Robots { origin, asked_unix_s, .. } => {
                             let here = (worker, offset, asked_unix_s);
                             let latest = before.robots.places.entry(xxh3_64(origin.as_bytes())).or_insert(here);
                             if asked_unix_s >= latest.2 {
                                 *latest = here;
                             }
                         }
-                        Happened::Warc { number, len_bytes } => {
-                            (left.number, left.warc_len_bytes) = (number, len_bytes)
-                        }
-                        Happened::Sealed { number } => {
-                            (left.number, left.warc_len_bytes) = (number + 1, 0);
-                            left.index.clear();
-                        }
-                        Happened::Heard { address } => self.network.was_heard(address),
+                        JournalEntry::Warc { .. } => {}
+                        JournalEntry::Sealed { .. } => left.index.clear(),
+                        JournalEntry::Answered { address } => self.network.answered_before(address),
                     }
                 }
             }
-            left.journal_len_bytes = groups.end();
+            left.journal = groups.end();
             before.robots.journals.push(File::open(&path).map_err(FetchError::at("open", &path))?);
             before.left.push(left);
         }
         if !before.left.is_empty() {
             // What a killed process asked last is not in its journal.
-            self.hosts.open_at(Instant::now() + self.settings.delay());
+            self.hosts.open_at(Instant::now() + self.settings.min_delay());
         }
         if !keys.is_empty() {
-            mark_done_by_key(frontier, &keys, &mut before.done)?;
+            mark_completed_by_key(frontier, &keys, &mut before.completed)?;
         }
         Ok(before)
     }
 
-    /// A host's pause goes on from an earlier process. Who has failed is remembered, and who is to be left in peace.
-    fn restore(&self, host: &str, until_unix_ms: u64, faults_in_a_row: u32) {
-        let rest = Duration::from_millis(until_unix_ms.saturating_sub(unix_ms())).min(self.settings.delay_max());
-        self.hosts.restore(host, Instant::now() + rest, faults_in_a_row);
+    /// A host's pause and its faults go on from an earlier process.
+    fn restore(&self, host: &str, until_unix_ms: u64, consecutive_faults: u32) {
+        let rest = Duration::from_millis(until_unix_ms.saturating_sub(unix_ms())).min(self.settings.max_delay());
+        self.hosts.restore(host, Instant::now() + rest, consecutive_faults);
     }
 }
 
@@ -243,11 +242,15 @@ fn is_of_any_list(outcome: &Outcome) -> bool {
 }
 
 /// After the list of links has changed: which of them have an outcome.
-fn mark_done_by_key(frontier: &Frontier, keys: &HashSet<u64>, done: &mut Done) -> Result<(), FetchError> {
+fn mark_completed_by_key(
+    frontier: &Frontier,
+    keys: &HashSet<u64>,
+    completed: &mut CompletedSet,
+) -> Result<(), FetchError> {
     for row in frontier.rows() {
         let (id, row) = row?;
         if keys.contains(&xxh3_64(row.key.as_bytes())) {
-            done.insert(id);
+            completed.insert(id);
         }
     }
     Ok(())
@@ -259,18 +262,18 @@ fn work(shared: &Shared<'_>, place: &Place, worker: u32, left: Left) -> Result<(
     let backlog = Backlog::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(FetchError::at("start a runtime for", &place.state))?;
-    let mut archivist = Archivist::open(place, worker, shared.settings, shared.monitor, &backlog, shared.stop, left)?;
-    archivist.head(&Decisive::of(shared.settings), shared.frontier.checksum())?;
+    let mut writer = PageWriter::open(place, worker, shared.settings, shared.monitor, &backlog, shared.stop, left)?;
+    writer.head(&Decisive::of(shared.settings), shared.frontier.checksum())?;
     std::thread::scope(|scope| {
         let archive = scope.spawn(move || {
-            let result = archivist.run(&receiver);
+            let result = writer.run(&receiver);
             if result.is_err() {
                 shared.failed.store(true, Relaxed);
             }
             result
         });
         let asked = Worker::new(shared, sender, &backlog).and_then(|worker| runtime.block_on(worker.run()));
-        let written = archive.join().expect("the archivist does not panic");
+        let written = archive.join().expect("the page writer does not panic");
         written.and(asked)
     })
 }
@@ -305,20 +308,19 @@ pub fn outcomes_so_far(
 ) -> Result<(u64, impl Iterator<Item = Result<Outcome, FetchError>>), FetchError> {
     let mut wanted = None;
     let mut sorter = Sorter::<(PageKey, Vec<u8>)>::new(&place.state, memory_bytes);
-    let mut seen = Done::new(frontier.links());
+    let mut seen = CompletedSet::new(frontier.links());
     for worker in 0.. {
         let path = place.journal(worker);
         if !path.exists() {
             break;
         }
-        let io = FetchError::of_journal(&path);
         let mut is_same_list = false;
-        for group in Groups::open(&path, &journal::MAGIC).map_err(&io)? {
-            let (_, group) = group.map_err(&io)?;
-            for entry in group {
+        for group in Groups::open(&path, &journal::MAGIC)? {
+            let (_, group) = group?;
+            for entry in group.0 {
                 match entry {
-                    Happened::Head { frontier: of, .. } => is_same_list = of == frontier.checksum(),
-                    Happened::Done { id, outcome, .. } => {
+                    JournalEntry::Head { frontier: of, .. } => is_same_list = of == frontier.checksum(),
+                    JournalEntry::Done { id, outcome, .. } => {
                         let is_new = if is_same_list {
                             seen.insert(id)
                         } else if !is_of_any_list(&outcome) {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use warc::ArchiveError;
+
 /// The fetcher itself could not work; faults of hosts are outcomes.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -52,21 +54,13 @@ impl FetchError {
         move |source| FetchError::Io { action, path, source }
     }
 
-    /// What a journal cannot be read for.
-    pub(crate) fn of_journal(path: &Path) -> impl Fn(io::Error) -> FetchError + use<'_> {
-        move |source| match source.kind() {
-            io::ErrorKind::InvalidData => FetchError::Damaged { path: path.into(), what: source.to_string() },
-            _ => FetchError::at("read", path)(source),
-        }
-    }
-
     /// The `hint:` to print under this error, where there is something the user can do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             FetchError::Damaged { .. } => Some(
-                "the disk may be failing; archives that are closed can be used as they are, and the links fetched anew into another folder",
+                "the disk may be failing; archives that are sealed can be used as they are, and the links fetched anew into another folder",
             ),
-            FetchError::OtherSettings { .. } => Some("say the same limits, or fetch into another folder"),
+            FetchError::OtherSettings { .. } => Some("give the same limits, or fetch into another folder"),
             FetchError::Store(error) => error.hint(),
             _ => None,
         }
@@ -85,6 +79,15 @@ impl From<store::Error> for FetchError {
         match error {
             store::Error::Io(error) => error.into(),
             other => FetchError::Store(other),
+        }
+    }
+}
+
+impl From<ArchiveError> for FetchError {
+    fn from(error: ArchiveError) -> FetchError {
+        match error {
+            ArchiveError::Io { action, path, source } => FetchError::Io { action, path, source },
+            ArchiveError::Damaged { path, what } => FetchError::Damaged { path, what },
         }
     }
 }

@@ -9,23 +9,24 @@ use std::time::{Duration, Instant};
 use records::Reason;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Version};
+use rustix::io::Errno;
 use url::{Host, Position, Url};
 
 use crate::Settings;
 
 /// robots.txt is read up to here (RFC 9309 asks for at least 500 KiB).
-pub(crate) const ROBOTS_MAX_BYTES: u64 = 512 << 10;
+pub(crate) const MAX_ROBOTS_BYTES: u64 = 512 << 10;
 /// Longest URL that a redirect may lead to, as for links.
-const URL_LEN_MAX_BYTES: usize = 2048;
+const MAX_URL_BYTES: usize = 2048;
 /// A path in which one segment stands more often leads round and round.
-const SEGMENT_REPEATS_MAX: usize = 3;
-/// A body that nobody wants is read to its end, if it is no longer, so that the connection can be used again.
-const DRAINED_MAX_BYTES: u64 = 64 << 10;
-const DRAINED_IN: Duration = Duration::from_secs(2);
+const MAX_SEGMENT_REPEATS: usize = 3;
+/// A body that is not wanted is read to its end, if it is no longer, so that the connection can be used again.
+const MAX_DRAINED_BYTES: u64 = 64 << 10;
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(2);
 /// A body that grows to more than this when it is decoded may grow a hundredfold, not more: real pages do so ten- or
 /// twentyfold, bombs a thousandfold.
 const DECODED_FREE_BYTES: u64 = 10 << 20;
-const DECODED_RATIO_MAX: u64 = 100;
+const MAX_DECODED_RATIO: u64 = 100;
 /// A body's rate is judged after this time.
 const RATE_AFTER: Duration = Duration::from_secs(10);
 /// Room that is kept for a body of unknown length.
@@ -33,23 +34,23 @@ const BODY_TYPICAL_BYTES: usize = 64 << 10;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum RequestKind {
     Page,
     Robots,
 }
 
-impl Wanted {
+impl RequestKind {
     fn accept(self) -> &'static str {
         match self {
-            Wanted::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
-            Wanted::Robots => "text/plain,*/*;q=0.1",
+            RequestKind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
+            RequestKind::Robots => "text/plain,*/*;q=0.1",
         }
     }
 
     fn coding(self) -> &'static str {
         match self {
-            Wanted::Page => "gzip",
-            Wanted::Robots => "identity",
+            RequestKind::Page => "gzip",
+            RequestKind::Robots => "identity",
         }
     }
 }
@@ -60,10 +61,10 @@ pub(crate) struct Refusal {
     pub(crate) reason: Reason,
     pub(crate) detail: String,
     pub(crate) status: Option<u16>,
-    /// Whether another try may end otherwise.
+    /// Whether another try may end in another way.
     pub(crate) is_passing: bool,
-    /// The system's number for what this machine lacks; the host has no part in it.
-    pub(crate) own_fault: Option<i32>,
+    /// What this machine lacks; the host has no part in it.
+    pub(crate) own_fault: Option<Errno>,
     /// Nothing came from anywhere: it may be the host, or the network.
     pub(crate) is_silence: bool,
 }
@@ -77,7 +78,7 @@ impl Refusal {
     /// DNS has no address, or gave no answer.
     pub(crate) fn of_dns(error: &io::Error) -> Refusal {
         let detail = format!("DNS: {error}");
-        // The system's resolver tells the two apart by its words alone, glibc's and musl's.
+        // The system's resolver distinguishes the two by its text alone; this is that of glibc and of musl.
         let no_such_name = ["Name or service not known", "No address associated", "Name does not resolve"];
         Refusal {
             own_fault: own_fault(error),
@@ -114,7 +115,7 @@ impl Refusal {
     /// The same where these addresses were asked. To ask an IPv6 address takes an own one, which a machine without
     /// IPv6 lacks for good; only of IPv4 does it mean that all ports are taken.
     pub(crate) fn at(self, addresses: &[IpAddr]) -> Refusal {
-        let lacks_family = self.own_fault == Some(NO_ADDRESS) && addresses.iter().all(IpAddr::is_ipv6);
+        let lacks_family = self.own_fault == Some(Errno::ADDRNOTAVAIL) && addresses.iter().all(IpAddr::is_ipv6);
         Refusal { own_fault: self.own_fault.filter(|_| !lacks_family), ..self }
     }
 
@@ -127,12 +128,11 @@ impl Refusal {
     }
 }
 
-/// No port is left, or there is no own address of the kind.
-const NO_ADDRESS: i32 = 99;
-
-/// Too many open files, here (24) or in the system (23), no port left, no memory for a socket (12, 105).
-fn own_fault(error: &io::Error) -> Option<i32> {
-    error.raw_os_error().filter(|number| matches!(*number, 24 | 23 | NO_ADDRESS | 12 | 105))
+/// What this machine lacks, if that is the fault: a file, here or in the system; a port, or an own address of the
+/// kind; memory for a socket.
+fn own_fault(error: &io::Error) -> Option<Errno> {
+    let lacks = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM, Errno::NOBUFS];
+    Errno::from_io_error(error).filter(|errno| lacks.contains(errno))
 }
 
 /// Whether an error was made of one of TLS. The libraries between wrap it more than once, and an `io::Error` does not
@@ -240,7 +240,7 @@ pub(crate) fn check_url(url: &Url) -> Result<(), Refusal> {
         }
         None => return Err(Refusal::new(Reason::MalformedUrl, "the URL has no host")),
     }
-    if url.as_str().len() > URL_LEN_MAX_BYTES {
+    if url.as_str().len() > MAX_URL_BYTES {
         return Err(Refusal::new(Reason::UrlTooLong, format!("{} bytes", url.as_str().len())));
     }
     Ok(())
@@ -249,14 +249,14 @@ pub(crate) fn check_url(url: &Url) -> Result<(), Refusal> {
 /// Whether a path goes round and round, as redirects without an end do.
 pub(crate) fn repeats_itself(url: &Url) -> bool {
     let segments: Vec<&str> = url.path().split('/').filter(|segment| !segment.is_empty()).collect();
-    segments.iter().any(|one| segments.iter().filter(|other| one == *other).count() > SEGMENT_REPEATS_MAX)
+    segments.iter().any(|one| segments.iter().filter(|other| one == *other).count() > MAX_SEGMENT_REPEATS)
 }
 
 /// The request as it goes over the wire in HTTP/1.1, for the archive. The client writes the fields in this order.
-pub(crate) fn request_bytes(url: &Url, wanted: Wanted, user_agent: &str) -> String {
+pub(crate) fn request_bytes(url: &Url, kind: RequestKind, user_agent: &str) -> String {
     let path = &url[Position::BeforePath..Position::AfterQuery];
     let host = &url[Position::BeforeHost..Position::AfterPort];
-    let (accept, coding) = (wanted.accept(), wanted.coding());
+    let (accept, coding) = (kind.accept(), kind.coding());
     format!(
         "GET {path} HTTP/1.1\r\naccept: {accept}\r\naccept-encoding: {coding}\r\nuser-agent: {user_agent}\r\nhost: {host}\r\n\r\n"
     )
@@ -267,12 +267,12 @@ pub(crate) fn request_bytes(url: &Url, wanted: Wanted, user_agent: &str) -> Stri
 pub(crate) async fn exchange(
     client: &Client,
     url: &Url,
-    wanted: Wanted,
+    kind: RequestKind,
     settings: &Settings,
     arriving: &AtomicU64,
 ) -> Result<Page, Refusal> {
     let started = Instant::now();
-    let request = client.get(url.clone()).header(ACCEPT, wanted.accept()).header(ACCEPT_ENCODING, wanted.coding());
+    let request = client.get(url.clone()).header(ACCEPT, kind.accept()).header(ACCEPT_ENCODING, kind.coding());
     let to_first_byte = Duration::from_millis(settings.connect_timeout_ms + settings.first_byte_timeout_ms);
     let to_end = Duration::from_millis(settings.page_timeout_ms);
     let response = match tokio::time::timeout(to_first_byte.min(to_end), request.send()).await {
@@ -293,20 +293,20 @@ pub(crate) async fn exchange(
         took: started.elapsed(),
     };
     // What is not going to be kept is not stored; the type of a robots.txt is anybody's guess.
-    let is_wanted = match wanted {
-        Wanted::Page => page.status == StatusCode::OK && is_html(&page.headers),
-        Wanted::Robots => page.status.is_success(),
+    let is_wanted = match kind {
+        RequestKind::Page => page.status == StatusCode::OK && is_html(&page.headers),
+        RequestKind::Robots => page.status.is_success(),
     };
-    let limit_bytes = match wanted {
-        Wanted::Page => settings.body_max_bytes,
-        Wanted::Robots => ROBOTS_MAX_BYTES,
+    let limit_bytes = match kind {
+        RequestKind::Page => settings.max_body_bytes,
+        RequestKind::Robots => MAX_ROBOTS_BYTES,
     };
     if is_wanted {
         let mut arriving = Arriving { all: arriving, len_bytes: 0 };
-        read_body(response, &mut page, wanted, limit_bytes, started, settings, &mut arriving).await?;
+        read_body(response, &mut page, kind, limit_bytes, started, settings, &mut arriving).await?;
         page.took = started.elapsed();
     } else {
-        drain(response, DRAINED_IN.min(Duration::from_millis(settings.idle_timeout_ms))).await;
+        drain(response, MAX_DRAIN_TIME.min(Duration::from_millis(settings.idle_timeout_ms))).await;
     }
     Ok(page)
 }
@@ -333,7 +333,7 @@ impl Drop for Arriving<'_> {
 async fn read_body(
     mut response: Response,
     page: &mut Page,
-    wanted: Wanted,
+    kind: RequestKind,
     limit_bytes: u64,
     started: Instant,
     settings: &Settings,
@@ -342,7 +342,7 @@ async fn read_body(
     let too_large = |what: String| Err(Refusal::new(Reason::PageTooLarge, what).with_status(page.status));
     if let Some(len_bytes) = response.content_length()
         && len_bytes > limit_bytes
-        && wanted == Wanted::Page
+        && kind == RequestKind::Page
     {
         return too_large(format!("the body is said to have {len_bytes} bytes; {limit_bytes} are read"));
     }
@@ -378,14 +378,14 @@ async fn read_body(
         page.body.extend_from_slice(&chunk);
         arriving.add(chunk.len() as u64);
         if page.body.len() as u64 > limit_bytes {
-            if wanted == Wanted::Robots {
+            if kind == RequestKind::Robots {
                 page.body.truncate(limit_bytes as usize);
                 return Ok(());
             }
             return too_large(format!("the body has more than {limit_bytes} bytes"));
         }
         let took = body_started.elapsed();
-        if took > RATE_AFTER && (page.body.len() as f64) < settings.rate_min_bytes as f64 * took.as_secs_f64() {
+        if took > RATE_AFTER && (page.body.len() as f64) < settings.min_bytes_per_second as f64 * took.as_secs_f64() {
             page.cut = Some(Cut::Time);
             return Ok(());
         }
@@ -394,7 +394,7 @@ async fn read_body(
 
 /// Reads a short body to its end, if that comes soon; else it costs its connection.
 async fn drain(mut response: Response, limit: Duration) {
-    if response.content_length().is_none_or(|len_bytes| len_bytes > DRAINED_MAX_BYTES) {
+    if response.content_length().is_none_or(|len_bytes| len_bytes > MAX_DRAINED_BYTES) {
         return;
     }
     // Whatever comes of it, the answer is known already.
@@ -402,20 +402,20 @@ async fn drain(mut response: Response, limit: Duration) {
 }
 
 /// Undoes a body's codings under a cap, only to see how large it becomes.
-pub(crate) fn check_decoded_size(page: &Page, decoded_max_bytes: u64) -> Result<(), Refusal> {
-    let ratio_max_bytes = DECODED_FREE_BYTES.max(DECODED_RATIO_MAX * page.body.len() as u64);
-    let decoded_max_bytes = decoded_max_bytes.min(ratio_max_bytes);
+pub(crate) fn check_decoded_size(page: &Page, max_decoded_bytes: u64) -> Result<(), Refusal> {
+    let max_ratio_bytes = DECODED_FREE_BYTES.max(MAX_DECODED_RATIO * page.body.len() as u64);
+    let max_decoded_bytes = max_decoded_bytes.min(max_ratio_bytes);
     let mut plain: Option<Vec<u8>> = None;
     for coding in page.coding().rsplit(',').take(4) {
         let body = plain.as_deref().unwrap_or(&page.body);
-        match warc::http::decode(body, coding.trim(), decoded_max_bytes) {
+        match warc::http::decode(body, coding.trim(), max_decoded_bytes) {
             Ok(None) => {}
             Ok(Some(decoded)) => plain = Some(decoded),
             Err(error @ warc::http::BodyError::TooLarge { .. }) => {
                 let detail = format!("{error}; as sent it has {}", page.body.len());
                 return Err(Refusal::new(Reason::PageTooLarge, detail).with_status(page.status));
             }
-            // Damaged or unknown: whoever reads the archive says so.
+            // Damaged or unknown: the reader of the archive reports it.
             Err(_) => return Ok(()),
         }
     }
@@ -450,25 +450,25 @@ mod tests {
 
     #[test]
     fn faults_of_tls_in_their_wraps() {
-        let fault = || rustls::Error::General("a certificate of nobody".into());
+        let fault = || rustls::Error::General("an unknown issuer".into());
         assert!(is_tls_fault(&io::Error::other(fault())));
         assert!(is_tls_fault(&io::Error::other(io::Error::new(io::ErrorKind::InvalidData, fault()))));
         assert!(!is_tls_fault(&io::Error::other("another fault")));
-        assert!(!is_tls_fault(&io::Error::from_raw_os_error(104)));
+        assert!(!is_tls_fault(&Errno::CONNRESET.into()));
     }
 
     #[test]
     fn what_this_machine_lacks() {
-        let check = |number: i32, addresses: &[&str], expected: bool| {
+        let check = |errno: Errno, addresses: &[&str], expected: bool| {
             let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-            let refusal = Refusal::of_dns(&io::Error::from_raw_os_error(number)).at(&addresses);
-            assert_eq!(refusal.own_fault.is_some(), expected, "{number} {addresses:?}");
+            let refusal = Refusal::of_dns(&errno.into()).at(&addresses);
+            assert_eq!(refusal.own_fault.is_some(), expected, "{errno} {addresses:?}");
         };
-        check(24, &["2606:2800:220::1"], true);
-        check(99, &["93.184.216.34"], true);
-        check(99, &["2606:2800:220::1", "93.184.216.34"], true);
-        check(99, &["2606:2800:220::1"], false);
-        check(111, &["93.184.216.34"], false);
+        check(Errno::MFILE, &["2606:2800:220::1"], true);
+        check(Errno::ADDRNOTAVAIL, &["93.184.216.34"], true);
+        check(Errno::ADDRNOTAVAIL, &["2606:2800:220::1", "93.184.216.34"], true);
+        check(Errno::ADDRNOTAVAIL, &["2606:2800:220::1"], false);
+        check(Errno::CONNREFUSED, &["93.184.216.34"], false);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) struct Site {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     source: String,
-    pages_a_domain_max: u64,
+    max_pages_per_domain: u64,
     links: u64,
     checksum: u64,
 }
@@ -64,10 +64,10 @@ pub struct Frontier {
 
 impl Frontier {
     /// Opens the frontier of a folder, when it was made from the same source under the same cap.
-    pub fn open(folder: &Path, source: &str, pages_a_domain_max: u64) -> store::Result<Option<Frontier>> {
+    pub fn open(folder: &Path, source: &str, max_pages_per_domain: u64) -> store::Result<Option<Frontier>> {
         let Ok(text) = fs::read(folder.join(HEAD)) else { return Ok(None) };
         let Ok(head) = serde_json::from_slice::<Head>(&text) else { return Ok(None) };
-        if head.source != source || head.pages_a_domain_max != pages_a_domain_max {
+        if head.source != source || head.max_pages_per_domain != max_pages_per_domain {
             return Ok(None);
         }
         Frontier::load(folder, head).map(Some)
@@ -80,7 +80,7 @@ impl Frontier {
         links: impl Iterator<Item = store::Result<Link>>,
         folder: &Path,
         source: &str,
-        pages_a_domain_max: u64,
+        max_pages_per_domain: u64,
         memory_bytes: usize,
     ) -> store::Result<Frontier> {
         fs::create_dir_all(folder).at("create the folder", folder)?;
@@ -91,7 +91,7 @@ impl Frontier {
             _ => {}
         }
         let mut sorter = Sorter::new(folder, memory_bytes);
-        for row in capped(links, folder, pages_a_domain_max, memory_bytes)? {
+        for row in capped(links, folder, max_pages_per_domain, memory_bytes)? {
             sorter.push(row?)?;
         }
         let path = folder.join(ROWS);
@@ -113,7 +113,7 @@ impl Frontier {
         let written = file.commit()?;
         sites.sort_by_key(|site| (Reverse(site.links), site.first_id));
         write_sites(&folder.join(SITES), &sites)?;
-        let head = Head { source: source.to_owned(), pages_a_domain_max, links, checksum: written.checksum };
+        let head = Head { source: source.to_owned(), max_pages_per_domain, links, checksum: written.checksum };
         let text = serde_json::to_vec(&head).map_err(io::Error::other).at("write", &path)?;
         atomic_file::write(&folder.join(HEAD), &text)?;
         Frontier::load(folder, head)
@@ -135,7 +135,7 @@ impl Frontier {
         self.sites.len()
     }
 
-    /// Tells one list from another.
+    /// Distinguishes one list from another.
     pub(crate) fn checksum(&self) -> u64 {
         self.head.checksum
     }
@@ -169,14 +169,14 @@ impl Frontier {
 fn capped<'l>(
     links: impl Iterator<Item = store::Result<Link>> + 'l,
     folder: &Path,
-    pages_a_domain_max: u64,
+    max_pages_per_domain: u64,
     memory_bytes: usize,
 ) -> store::Result<Box<dyn Iterator<Item = store::Result<Row>> + 'l>> {
     let row_of = |link: Link| {
         let host = Url::parse(&link.url).map(|url| host_of(&url).to_owned()).unwrap_or_default();
         Row { domain: link.domain, host, key: link.key, url: link.url, is_over: false }
     };
-    if pages_a_domain_max == 0 {
+    if max_pages_per_domain == 0 {
         return Ok(Box::new(links.map(move |link| link.map(row_of))));
     }
     // The least in order is the best: `None`, no karma, reversed comes last.
@@ -194,7 +194,7 @@ fn capped<'l>(
             (domain, place) = (of_domain, 0);
         }
         place += 1;
-        Ok(Row { is_over: place > pages_a_domain_max, ..row })
+        Ok(Row { is_over: place > max_pages_per_domain, ..row })
     })))
 }
 

@@ -1,6 +1,6 @@
 //! What is known of each host that is under way: when it may be asked again, who is asking it now, its rules.
 //!
-//! All workers of a process share it, and so do tasks of a pipeline: whoever wants to ask a host claims it first,
+//! All workers of a process share it, and so do tasks of a pipeline: a caller claims a host before it asks it,
 //! so two requests to it never overlap, whatever list or redirect led there.
 
 use std::collections::HashMap;
@@ -13,9 +13,9 @@ use url::{Position, Url};
 use crate::robots::Rules;
 
 /// After so many hosts were left, those whose pause is over are forgotten.
-const LEFT_MAX: usize = 20_000;
+const MAX_LEFT_HOSTS: usize = 20_000;
 
-/// The name by which a host is left in peace, whatever scheme, port or user a URL gives with it: without a dot at
+/// The name under which a host has its pause, whatever scheme, port or user a URL gives with it: without a dot at
 /// the end.
 pub(crate) fn host_of(url: &Url) -> &str {
     url.host_str().unwrap_or("").trim_end_matches('.')
@@ -38,12 +38,12 @@ struct Host {
     queues: u32,
     is_asked: bool,
     next_allowed: Instant,
-    faults_in_a_row: u32,
+    consecutive_faults: u32,
     address: Option<IpAddr>,
     rules: HashMap<Box<str>, (Arc<Rules>, Instant)>,
 }
 
-/// Everything that workers know together.
+/// What the workers know together.
 #[derive(Default)]
 struct Known {
     hosts: HashMap<Box<str>, Host>,
@@ -51,7 +51,7 @@ struct Known {
     domains: HashMap<Box<str>, u32>,
     addresses: HashMap<IpAddr, u32>,
     left_since_sweep: usize,
-    /// Before this moment nobody is asked.
+    /// Before this moment no host is asked.
     opens_at: Option<Instant>,
 }
 
@@ -68,31 +68,31 @@ pub(crate) enum Claim {
     Granted,
     /// It is to be asked for again at this time.
     Later(Instant),
-    /// Somebody asks it, or its domain or address has its share of requests.
+    /// It is being asked, or its domain or address has its share of requests.
     Crowded,
-    /// It has failed so often that nobody asks it any more.
+    /// It has failed so often that it is not asked any more.
     GivenUp(u32),
 }
 
-/// How many requests may be under way.
+/// How many requests may be under way, and after how many faults a host is left.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shares {
-    pub(crate) a_domain: u32,
-    pub(crate) an_address: u32,
-    pub(crate) faults_in_a_row_max: u32,
+pub(crate) struct HostLimits {
+    pub(crate) max_requests_per_domain: u32,
+    pub(crate) max_requests_per_address: u32,
+    pub(crate) max_consecutive_faults: u32,
 }
 
 impl Hosts {
     /// Asks for the right to send a host one request.
-    pub(crate) fn claim(&self, name: &str, shares: Shares, now: Instant) -> Claim {
+    pub(crate) fn claim(&self, name: &str, limits: HostLimits, now: Instant) -> Claim {
         let mut known = self.known();
         let Known { hosts, domains, addresses, opens_at, .. } = &mut *known;
         if let Some(opens_at) = opens_at.filter(|opens_at| *opens_at > now) {
             return Claim::Later(opens_at);
         }
         let host = hosts.entry(name.into()).or_insert_with(|| Host::new(now));
-        if host.faults_in_a_row >= shares.faults_in_a_row_max {
-            return Claim::GivenUp(host.faults_in_a_row);
+        if host.consecutive_faults >= limits.max_consecutive_faults {
+            return Claim::GivenUp(host.consecutive_faults);
         }
         if host.next_allowed > now {
             return Claim::Later(host.next_allowed);
@@ -103,7 +103,7 @@ impl Hosts {
         let domain = domain_of(name);
         let of_domain = domains.get(domain).copied().unwrap_or(0);
         let of_address = host.address.and_then(|address| addresses.get(&address).copied()).unwrap_or(0);
-        if of_domain >= shares.a_domain || of_address >= shares.an_address {
+        if of_domain >= limits.max_requests_per_domain || of_address >= limits.max_requests_per_address {
             return Claim::Crowded;
         }
         *domains.entry(domain.into()).or_default() += 1;
@@ -116,7 +116,7 @@ impl Hosts {
 
     /// Notes the address that a claimed host turned out to have; `false` when the address has its share of requests
     /// already: then the claim is to be released, and asked for again.
-    pub(crate) fn settle_address(&self, name: &str, address: IpAddr, shares: Shares) -> bool {
+    pub(crate) fn settle_address(&self, name: &str, address: IpAddr, limits: HostLimits) -> bool {
         let mut known = self.known();
         let Known { hosts, addresses, .. } = &mut *known;
         let host = hosts.get_mut(name).expect("a claimed host is known");
@@ -128,7 +128,7 @@ impl Hosts {
         }
         let count = addresses.entry(address).or_default();
         *count += 1;
-        *count <= shares.an_address
+        *count <= limits.max_requests_per_address
     }
 
     /// Ends a claim: the host rests until `next_allowed`, and has failed so often in a row.
@@ -139,36 +139,36 @@ impl Hosts {
         host.is_asked = false;
         host.next_allowed = host.next_allowed.max(next_allowed);
         match fault {
-            Fault::None => host.faults_in_a_row = 0,
-            Fault::One => host.faults_in_a_row += 1,
+            Fault::None => host.consecutive_faults = 0,
+            Fault::One => host.consecutive_faults += 1,
             Fault::Unknown => {}
         }
         leave(domains, domain_of(name));
         if let Some(address) = host.address {
             leave(addresses, &address);
         }
-        host.faults_in_a_row
+        host.consecutive_faults
     }
 
     /// How often a host has failed since its last good answer.
-    pub(crate) fn faults_in_a_row(&self, name: &str) -> u32 {
-        self.known().hosts.get(name).map_or(0, |host| host.faults_in_a_row)
+    pub(crate) fn consecutive_faults(&self, name: &str) -> u32 {
+        self.known().hosts.get(name).map_or(0, |host| host.consecutive_faults)
     }
 
-    /// Nobody is asked before this moment: an earlier process may have asked anybody a moment ago.
+    /// No host is asked before this moment: an earlier process may have asked any of them a moment ago.
     pub(crate) fn open_at(&self, moment: Instant) {
         self.known().opens_at = Some(moment);
     }
 
     /// When a host may be asked, and how often it has failed, as an earlier process has left it.
-    pub(crate) fn restore(&self, name: &str, next_allowed: Instant, faults_in_a_row: u32) {
+    pub(crate) fn restore(&self, name: &str, next_allowed: Instant, consecutive_faults: u32) {
         let mut known = self.known();
-        if !known.hosts.contains_key(name) && faults_in_a_row == 0 && next_allowed <= Instant::now() {
+        if !known.hosts.contains_key(name) && consecutive_faults == 0 && next_allowed <= Instant::now() {
             return;
         }
         let host = known.hosts.entry(name.into()).or_insert_with(|| Host::new(next_allowed));
         host.next_allowed = host.next_allowed.max(next_allowed);
-        host.faults_in_a_row = faults_in_a_row;
+        host.consecutive_faults = consecutive_faults;
     }
 
     /// The rules of a URL's origin, if they are known and not too old.
@@ -198,7 +198,7 @@ impl Hosts {
             host.queues -= 1;
         }
         known.left_since_sweep += 1;
-        if known.left_since_sweep < LEFT_MAX {
+        if known.left_since_sweep < MAX_LEFT_HOSTS {
             return Vec::new();
         }
         known.left_since_sweep = 0;
@@ -226,7 +226,7 @@ pub(crate) enum Fault {
 
 impl Host {
     fn new(next_allowed: Instant) -> Host {
-        Host { queues: 0, is_asked: false, next_allowed, faults_in_a_row: 0, address: None, rules: HashMap::new() }
+        Host { queues: 0, is_asked: false, next_allowed, consecutive_faults: 0, address: None, rules: HashMap::new() }
     }
 }
 
@@ -249,11 +249,12 @@ mod tests {
 
     use super::*;
 
-    const SHARES: Shares = Shares { a_domain: 2, an_address: 3, faults_in_a_row_max: 2 };
+    const LIMITS: HostLimits =
+        HostLimits { max_requests_per_domain: 2, max_requests_per_address: 3, max_consecutive_faults: 2 };
 
     /// `g` granted, `l` later, `x` given up.
     fn claims(hosts: &Hosts, names: &[&str], now: Instant) -> String {
-        let letter = |name: &&str| match hosts.claim(name, SHARES, now) {
+        let letter = |name: &&str| match hosts.claim(name, LIMITS, now) {
             Claim::Granted => 'g',
             Claim::Later(_) | Claim::Crowded => 'l',
             Claim::GivenUp(_) => 'x',
@@ -278,10 +279,10 @@ mod tests {
         assert_eq!(claims(&hosts, &["z.a.com"], now), "g");
         let address: IpAddr = "93.184.216.34".parse().unwrap();
         let settled: Vec<bool> =
-            ["y.a.com", "z.a.com", "b.com"].iter().map(|name| hosts.settle_address(name, address, SHARES)).collect();
+            ["y.a.com", "z.a.com", "b.com"].iter().map(|name| hosts.settle_address(name, address, LIMITS)).collect();
         assert_eq!(settled, [true, true, true]);
         assert_eq!(claims(&hosts, &["c.com"], now), "g");
-        assert!(!hosts.settle_address("c.com", address, SHARES));
+        assert!(!hosts.settle_address("c.com", address, LIMITS));
         hosts.release("c.com", now, Fault::Unknown);
         // Its address is known now, and the claim itself waits for a share.
         assert_eq!(claims(&hosts, &["c.com"], now), "l");
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_too_often_is_left() {
+    fn a_host_that_fails_too_often_is_left() {
         let (hosts, now) = (Hosts::default(), Instant::now());
         for _ in 0..2 {
             assert_eq!(claims(&hosts, &["a.com"], now), "g");

@@ -1,4 +1,4 @@
-//! What is going on, for whoever watches: counters that workers add to.
+//! What is going on, for those who watch: counters that workers add to.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -23,12 +23,12 @@ pub struct Monitor {
     lines: Mutex<Vec<String>>,
 }
 
-/// Who lets nothing be asked for; each ends his own pause.
+/// What lets nothing be asked for; each ends its own pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pauser {
-    /// The archivist of this worker cannot write.
-    Archivist(u32),
-    /// Nobody can be reached.
+    /// The page writer of this worker cannot write.
+    PageWriter(u32),
+    /// No host can be reached.
     Network,
 }
 
@@ -84,26 +84,26 @@ impl Monitor {
         }
     }
 
-    pub(crate) fn say(&self, line: String) {
+    pub(crate) fn log(&self, line: String) {
         lock(&self.lines).push(line);
     }
 
     pub(crate) fn pause(&self, pauser: Pauser, why: String) {
         if lock(&self.paused).insert(pauser, why.clone()).as_ref() != Some(&why) {
-            self.say(format!("paused: {why}"));
+            self.log(format!("paused: {why}"));
         }
     }
 
     pub(crate) fn unpause(&self, pauser: Pauser) {
         let mut paused = lock(&self.paused);
         if paused.remove(&pauser).is_some() && paused.is_empty() {
-            self.say("going on".into());
+            self.log("going on".into());
         }
     }
 
-    /// Whether somebody cannot write; then nothing is to be asked for that would have to be kept.
+    /// Whether a page writer cannot write; then nothing is to be asked for that would have to be kept.
     pub(crate) fn cannot_write(&self) -> bool {
-        lock(&self.paused).keys().any(|pauser| matches!(pauser, Pauser::Archivist(_)))
+        lock(&self.paused).keys().any(|pauser| matches!(pauser, Pauser::PageWriter(_)))
     }
 }
 
@@ -125,18 +125,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_ends_his_own_pause() {
+    fn each_ends_its_own_pause() {
         let monitor = Monitor::default();
-        monitor.pause(Pauser::Archivist(0), "no room".into());
-        monitor.pause(Pauser::Archivist(0), "no room".into());
-        monitor.pause(Pauser::Network, "nobody there".into());
+        monitor.pause(Pauser::PageWriter(0), "no room".into());
+        monitor.pause(Pauser::PageWriter(0), "no room".into());
+        monitor.pause(Pauser::Network, "no answer".into());
         assert!(monitor.cannot_write());
-        monitor.unpause(Pauser::Archivist(0));
-        monitor.unpause(Pauser::Archivist(1));
+        monitor.unpause(Pauser::PageWriter(0));
+        monitor.unpause(Pauser::PageWriter(1));
         assert!(!monitor.cannot_write());
-        assert_eq!(monitor.snapshot().paused.as_deref(), Some("nobody there"));
+        assert_eq!(monitor.snapshot().paused.as_deref(), Some("no answer"));
         monitor.unpause(Pauser::Network);
         assert_eq!(monitor.snapshot().paused, None);
-        assert_eq!(monitor.take_lines(), ["paused: no room", "paused: nobody there", "going on"]);
+        assert_eq!(monitor.take_lines(), ["paused: no room", "paused: no answer", "going on"]);
     }
 }

@@ -30,9 +30,9 @@ pub struct Plan {
     pub capped: Vec<(u64, u64)>,
 }
 
-/// Tells what fetching a list takes under these settings. Reads the list once.
+/// Estimates what fetching a list takes under these settings. Reads the list once.
 pub fn plan(frontier: &Frontier, settings: &Settings) -> Result<Plan, FetchError> {
-    let a_page_s = (settings.delay() + ANSWER).as_secs_f64();
+    let a_page_s = (settings.min_delay() + ANSWER).as_secs_f64();
     // robots.txt is one request more.
     let path_s = |links: u64| ((links + 1) as f64 * a_page_s).ceil() as u64;
     let mut longest = Longest::default();
@@ -47,18 +47,18 @@ pub fn plan(frontier: &Frontier, settings: &Settings) -> Result<Plan, FetchError
         }
     }
     let longest = longest.finish();
-    let most = longest.first().map_or(0, |(_, links)| *links);
+    let max_links = longest.first().map_or(0, |(_, links)| *links);
     let requests = pages + frontier.hosts() as u64;
-    let at_once = settings.hosts_at_once.min(frontier.hosts().max(1)) as f64;
+    let concurrent_hosts = settings.max_concurrent_hosts.min(frontier.hosts().max(1)) as f64;
     Ok(Plan {
         pages,
         over_budget,
         hosts: frontier.hosts(),
-        critical_path_s: path_s(most),
-        work_s: (requests as f64 * a_page_s / at_once).ceil() as u64,
+        critical_path_s: path_s(max_links),
+        work_s: (requests as f64 * a_page_s / concurrent_hosts).ceil() as u64,
         capped: [100_000, 10_000, 1_000, 100]
             .into_iter()
-            .filter(|&cap| cap < most)
+            .filter(|&cap| cap < max_links)
             .map(|cap| (cap, path_s(cap)))
             .collect(),
         longest,

@@ -14,17 +14,17 @@ pub struct Settings {
     /// Mail address or page where the owner of a host can complain.
     pub contact: String,
     /// Least time between two requests to a host.
-    pub delay_ms: u64,
+    pub min_delay_ms: u64,
     /// Longest Crawl-delay and Retry-After that are waited for; what is longer counts as this.
-    pub delay_max_ms: u64,
-    /// Hosts that are under way, by each process or task: their queues are what takes memory.
-    pub hosts_at_once: usize,
-    /// Requests under way, by each process or task.
-    pub requests_at_once: usize,
+    pub max_delay_ms: u64,
+    /// Hosts under way, per process or task: their queues are what takes memory.
+    pub max_concurrent_hosts: usize,
+    /// Requests under way, per process or task.
+    pub max_concurrent_requests: usize,
     /// Requests under way to the hosts of one registrable domain.
-    pub requests_a_domain: u32,
+    pub max_requests_per_domain: u32,
     /// Requests under way to one address, whatever names it has.
-    pub requests_an_address: u32,
+    pub max_requests_per_address: u32,
     /// Time for a connection, TLS included.
     pub connect_timeout_ms: u64,
     /// Time from the connection to the first byte of an answer.
@@ -33,25 +33,25 @@ pub struct Settings {
     pub idle_timeout_ms: u64,
     /// Time for a whole page.
     pub page_timeout_ms: u64,
-    /// A body that comes slower than so many bytes a second, after its first ten seconds, is cut.
-    pub rate_min_bytes: u64,
+    /// A body that comes slower than this after its first ten seconds is cut.
+    pub min_bytes_per_second: u64,
     /// Largest body, as sent.
-    pub body_max_bytes: u64,
+    pub max_body_bytes: u64,
     /// Largest body, decoded: what grows beyond it is a bomb.
-    pub decoded_max_bytes: u64,
-    /// Most redirects of a page.
-    pub redirects_max: usize,
+    pub max_decoded_bytes: u64,
+    /// Redirects that are followed to a page.
+    pub max_redirects: usize,
     /// How often a page is asked for: again after a 429 or 503, a fault or a time-out.
-    pub tries_max: u32,
+    pub max_tries: u32,
     /// Faults in a row after which the rest of a host is left.
-    pub faults_in_a_row_max: u32,
-    /// Most pages of one registrable domain, those of the most karma; 0 for no limit.
-    pub pages_a_domain_max: u64,
+    pub max_consecutive_faults: u32,
+    /// Pages of one registrable domain, those of the most karma; 0 for no limit.
+    pub max_pages_per_domain: u64,
     /// Which signals against use for training are honoured.
     pub honour: Honour,
-    /// A WARC file is closed when it has grown to this.
-    pub warc_max_bytes: u64,
-    /// How many outcomes of a worker may wait to be durable: what a kill loses at most, beside what is under way.
+    /// A WARC file is sealed when it has grown to this.
+    pub max_warc_bytes: u64,
+    /// Outcomes of a worker that may wait to be durable: what a kill loses at most, beside what is under way.
     pub group_pages: usize,
     /// An outcome waits no longer than this before it is written.
     pub group_ms: u64,
@@ -61,25 +61,25 @@ impl Settings {
     /// Every default, without a contact.
     pub const DEFAULT: Settings = Settings {
         contact: String::new(),
-        delay_ms: 2_000,
-        delay_max_ms: 300_000,
-        hosts_at_once: 8_192,
-        requests_at_once: 512,
-        requests_a_domain: 2,
-        requests_an_address: 4,
+        min_delay_ms: 2_000,
+        max_delay_ms: 300_000,
+        max_concurrent_hosts: 8_192,
+        max_concurrent_requests: 512,
+        max_requests_per_domain: 2,
+        max_requests_per_address: 4,
         connect_timeout_ms: 15_000,
         first_byte_timeout_ms: 30_000,
         idle_timeout_ms: 20_000,
         page_timeout_ms: 120_000,
-        rate_min_bytes: 200,
-        body_max_bytes: 20 << 20,
-        decoded_max_bytes: 100 << 20,
-        redirects_max: 5,
-        tries_max: 3,
-        faults_in_a_row_max: 10,
-        pages_a_domain_max: 0,
+        min_bytes_per_second: 200,
+        max_body_bytes: 20 << 20,
+        max_decoded_bytes: 100 << 20,
+        max_redirects: 5,
+        max_tries: 3,
+        max_consecutive_faults: 10,
+        max_pages_per_domain: 0,
         honour: Honour::ALL,
-        warc_max_bytes: 1_000_000_000,
+        max_warc_bytes: 1_000_000_000,
         group_pages: 64,
         group_ms: 1_000,
     };
@@ -104,24 +104,24 @@ impl Settings {
             ));
         }
         let at_least_one = [
-            ("hosts_at_once", self.hosts_at_once as u64),
-            ("requests_at_once", self.requests_at_once as u64),
-            ("requests_a_domain", self.requests_a_domain.into()),
-            ("requests_an_address", self.requests_an_address.into()),
-            ("tries_max", self.tries_max.into()),
-            ("faults_in_a_row_max", self.faults_in_a_row_max.into()),
+            ("max_concurrent_hosts", self.max_concurrent_hosts as u64),
+            ("max_concurrent_requests", self.max_concurrent_requests as u64),
+            ("max_requests_per_domain", self.max_requests_per_domain.into()),
+            ("max_requests_per_address", self.max_requests_per_address.into()),
+            ("max_tries", self.max_tries.into()),
+            ("max_consecutive_faults", self.max_consecutive_faults.into()),
             ("group_pages", self.group_pages as u64),
         ];
         let (name, _) = at_least_one.into_iter().find(|&(_, value)| value == 0)?;
         Some(format!("{name} is 0; nothing would be fetched"))
     }
 
-    pub(crate) fn delay(&self) -> Duration {
-        Duration::from_millis(self.delay_ms)
+    pub(crate) fn min_delay(&self) -> Duration {
+        Duration::from_millis(self.min_delay_ms)
     }
 
-    pub(crate) fn delay_max(&self) -> Duration {
-        Duration::from_millis(self.delay_max_ms.max(self.delay_ms))
+    pub(crate) fn max_delay(&self) -> Duration {
+        Duration::from_millis(self.max_delay_ms.max(self.min_delay_ms))
     }
 }
 

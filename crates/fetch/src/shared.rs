@@ -1,4 +1,4 @@
-//! What the workers of one fetch share: the list and what of it is done, the hosts, the budget.
+//! What the workers of one fetch share: the list and what of it is completed, the hosts, the budget.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use url::Url;
+use warc::read_frame_at;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::address::Names;
-use crate::archive::unix_ms;
-use crate::frames::frame_at;
 use crate::frontier::{Frontier, Site};
-use crate::hosts::{Hosts, Shares, origin_of};
-use crate::journal::Happened;
+use crate::hosts::{HostLimits, Hosts, origin_of};
+use crate::journal::{Group, JournalEntry};
 use crate::monitor::Monitor;
 use crate::network::Network;
+use crate::page_writer::unix_ms;
 use crate::robots::{self, Rules};
 use crate::settings::Settings;
 
-/// After how much a fetch stops, cleanly and to be gone on with; nothing is a limit by default.
+/// After how much a fetch stops in order; a later call goes on. By default there is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Budget {
     /// Pages kept.
@@ -39,7 +39,7 @@ pub(crate) struct Shared<'c> {
     pub(crate) names: &'c Names,
     pub(crate) frontier: &'c Frontier,
     pub(crate) monitor: &'c Monitor,
-    pub(crate) done: Done,
+    pub(crate) completed: CompletedSet,
     pub(crate) workers: u32,
     pub(crate) next_site: AtomicUsize,
     pub(crate) robots_before: RobotsBefore,
@@ -54,11 +54,11 @@ pub(crate) struct Shared<'c> {
 }
 
 impl Shared<'_> {
-    pub(crate) fn shares(&self) -> Shares {
-        Shares {
-            a_domain: self.settings.requests_a_domain,
-            an_address: self.settings.requests_an_address,
-            faults_in_a_row_max: self.settings.faults_in_a_row_max,
+    pub(crate) fn limits(&self) -> HostLimits {
+        HostLimits {
+            max_requests_per_domain: self.settings.max_requests_per_domain,
+            max_requests_per_address: self.settings.max_requests_per_address,
+            max_consecutive_faults: self.settings.max_consecutive_faults,
         }
     }
 
@@ -73,9 +73,9 @@ impl Shared<'_> {
     }
 
     fn is_spent(&self) -> bool {
-        self.budget.pages.is_some_and(|most| self.pages.load(Relaxed) >= most)
-            || self.budget.bytes.is_some_and(|most| self.bytes.load(Relaxed) >= most)
-            || self.budget.time.is_some_and(|most| self.started.elapsed() >= most)
+        self.budget.pages.is_some_and(|max| self.pages.load(Relaxed) >= max)
+            || self.budget.bytes.is_some_and(|max| self.bytes.load(Relaxed) >= max)
+            || self.budget.time.is_some_and(|max| self.started.elapsed() >= max)
     }
 
     pub(crate) fn count_page(&self, len_bytes: u64) {
@@ -95,17 +95,20 @@ impl Shared<'_> {
     }
 }
 
-/// Which links have an outcome already: a bit each.
-pub(crate) struct Done {
+/// The links that have an outcome: one bit each.
+pub(crate) struct CompletedSet {
     bits: Vec<u64>,
+    /// Links in it.
     pub(crate) count: u64,
 }
 
-impl Done {
-    pub(crate) fn new(links: u64) -> Done {
-        Done { bits: vec![0; links.div_ceil(64) as usize], count: 0 }
+impl CompletedSet {
+    /// An empty set, for links numbered from 0 to `links`.
+    pub(crate) fn new(links: u64) -> CompletedSet {
+        CompletedSet { bits: vec![0; links.div_ceil(64) as usize], count: 0 }
     }
 
+    /// Adds a link; `false` when it was there already.
     pub(crate) fn insert(&mut self, id: u64) -> bool {
         let (word, bit) = ((id / 64) as usize, 1 << (id % 64));
         let is_new = self.bits[word] & bit == 0;
@@ -131,9 +134,11 @@ impl RobotsBefore {
     fn find(&self, origin: &str) -> Option<(robots::Answer, u64)> {
         let (journal, offset, _) = self.places.get(&xxh3_64(origin.as_bytes()))?;
         // What cannot be read again is asked for again.
-        let entries: Vec<Happened> = frame_at(&self.journals[*journal as usize], *offset).ok()?;
-        entries.into_iter().rev().find_map(|entry| match entry {
-            Happened::Robots { origin: found, answer, asked_unix_s } if found == origin => Some((answer, asked_unix_s)),
+        let group: Group = read_frame_at(&self.journals[*journal as usize], *offset).ok()?;
+        group.0.into_iter().rev().find_map(|entry| match entry {
+            JournalEntry::Robots { origin: found, answer, asked_unix_s } if found == origin => {
+                Some((answer, asked_unix_s))
+            }
             _ => None,
         })
     }

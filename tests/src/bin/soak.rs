@@ -53,7 +53,7 @@ struct Arguments {
     seed: u64,
     /// The client's pause between two requests to a host.
     #[arg(long, default_value_t = 200, value_name = "MS")]
-    delay_ms: u64,
+    min_delay_ms: u64,
     /// Measures pages per second of the client's processor time: no faults, no kills, no log.
     #[arg(long)]
     throughput: bool,
@@ -210,7 +210,7 @@ fn faulty(seed: u64, hosts: usize, request: &Request) -> Script {
 fn is_right(seed: u64, url: &str, outcome: &Outcome, truncated: Option<&str>) -> bool {
     let rest = url.split_once("//").unwrap().1;
     let (host, path) = rest.split_at(rest.find('/').unwrap());
-    let reason = outcome.verdict.map_or("kept", records::Reason::as_str);
+    let reason = outcome.verdict.map_or("kept".to_owned(), |reason| reason.to_string());
     let expected: &[&str] = match host_of(seed, host) {
         Host::Forbids => &["robots_disallowed"],
         Host::Missing => &["connect_failed", "host_given_up"],
@@ -222,15 +222,15 @@ fn is_right(seed: u64, url: &str, outcome: &Outcome, truncated: Option<&str>) ->
             _ => return reason == "kept" && truncated.is_none(),
         },
     };
-    expected.contains(&reason)
+    expected.contains(&reason.as_str())
 }
 
 /// The client as the flags of this run have it.
 fn client(arguments: &Arguments, web: &Web, folder: &Path) -> Client {
     let mut client = Client::of_table(web, folder)
-        .flag("--delay-ms", arguments.delay_ms)
-        .flag("--hosts-at-once", 2_000)
-        .flag("--requests-at-once", 500)
+        .flag("--min-delay-ms", arguments.min_delay_ms)
+        .flag("--max-concurrent-hosts", 2_000)
+        .flag("--max-concurrent-requests", 500)
         .limit(Duration::from_secs(24 * 3_600));
     for flag in &arguments.client {
         client = client.switch(flag);
@@ -265,8 +265,8 @@ fn soak(arguments: &Arguments, folder: &Path) {
         .flag("--connect-timeout-ms", 3_000)
         .flag("--first-byte-timeout-ms", 3_000)
         .flag("--idle-timeout-ms", 3_000)
-        .flag("--delay-max-ms", 5_000)
-        .flag("--warc-max-bytes", 50_000_000);
+        .flag("--max-delay-ms", 5_000)
+        .flag("--max-warc-bytes", 50_000_000);
     let ran = run_with_kills(arguments, &client);
 
     let outcomes = outcomes(&client.out());
@@ -288,7 +288,7 @@ fn soak(arguments: &Arguments, folder: &Path) {
     );
     check_with_peers("soak", &client.out());
     let visits = web.visits();
-    let shortest = check_oracle_through(&visits, Duration::from_millis(arguments.delay_ms), &ran.killed_at);
+    let shortest = check_oracle_through(&visits, Duration::from_millis(arguments.min_delay_ms), &ran.killed_at);
     // More requests for a page than one, but for those that the script asks for.
     let mut times: HashMap<(&str, &str), usize> = HashMap::new();
     for visit in visits.iter().filter(|visit| !visit.request.is_robots()) {
@@ -338,9 +338,10 @@ fn run_with_kills(arguments: &Arguments, client: &Client) -> Ran {
 }
 
 fn report(outcomes: &BTreeMap<String, Outcome>, ran: &Ran) {
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     for outcome in outcomes.values() {
-        *reasons.entry(outcome.verdict.map_or("kept", records::Reason::as_str)).or_default() += 1;
+        let reason = outcome.verdict.map_or("kept".to_owned(), |reason| reason.to_string());
+        *reasons.entry(reason).or_default() += 1;
     }
     for (reason, count) in &reasons {
         println!("{reason:<18} {count}");
@@ -448,7 +449,7 @@ fn replay(arguments: &Arguments, count: usize, folder: &Path) {
     check_archives(&client.out(), &outcomes, 4 << 10);
     check_with_peers("soak --replay", &client.out());
     let visits = web.visits();
-    check_oracle(&visits, Duration::from_millis(arguments.delay_ms));
+    check_oracle(&visits, Duration::from_millis(arguments.min_delay_ms));
     report(&outcomes, &ran);
     println!("requests           {}", visits.len());
 }

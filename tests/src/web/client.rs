@@ -52,7 +52,7 @@ pub fn write_links<S: AsRef<str>>(path: &Path, urls: impl IntoIterator<Item = S>
             domain: canonical.domain.clone(),
             key: canonical.key.clone(),
             url: canonical.url,
-            karma: 5,
+            karma: Some(5),
             submissions: 1,
             subreddit: None,
             title: None,

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use fetch::common_crawl::{self, CommonCrawlError, Plan, Run, Settings};
+use common_crawl::{CommonCrawlError, LinkSource, Plan, Run, Settings};
+use records::{CaptureChoice, Counts};
+use store::table::TableWriter;
 
+use super::fetch::SharedLimits;
 use super::{Usage, stop_on_ctrl_c};
 use crate::Ending;
 
@@ -20,30 +23,54 @@ pub struct Arguments {
     /// Root of the archives that the index names: a folder or a URL.
     #[arg(long, value_name = "PATH-OR-URL", default_value = common_crawl::DATA)]
     data: String,
-    /// Requests for archives under way.
-    #[arg(long, value_name = "N", default_value_t = Settings::default().requests_at_once)]
-    copies_at_once: usize,
-    /// Files of the index read at once; each takes a thread.
-    #[arg(long, value_name = "N", default_value_t = Settings::default().index_files_at_once)]
-    index_files_at_once: usize,
+    /// Which of several captures is copied: the earliest, the latest, or the nearest to the link's first submission.
+    #[arg(long, value_name = "WHICH", default_value = "nearest", value_parser = capture_choice)]
+    capture: CaptureChoice,
+    /// Files of the index read at the same time; each takes a thread.
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_concurrent_index_files)]
+    max_concurrent_index_files: usize,
     /// Captures of an archive that lie at most so far apart come in one request.
-    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().gap_max_bytes)]
-    gap_max_bytes: u64,
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().max_gap_bytes)]
+    max_gap_bytes: u64,
     /// Longest of these requests.
-    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().request_max_bytes)]
-    request_max_bytes: u64,
-    /// Tries of a request before the command gives up; a later call goes on.
-    #[arg(long, value_name = "N", default_value_t = Settings::default().tries)]
-    tries: u32,
-    /// Wait after the first try; it doubles with every further one.
-    #[arg(long, value_name = "MS", default_value_t = Settings::default().first_wait_ms)]
-    first_wait_ms: u64,
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().max_request_bytes)]
+    max_request_bytes: u64,
+    /// Wait after the first try of a request; it doubles with every further one.
+    #[arg(long, value_name = "MS", default_value_t = Settings::default().min_wait_ms)]
+    min_wait_ms: u64,
+    /// Longest of these waits.
+    #[arg(long, value_name = "MS", default_value_t = Settings::default().max_wait_ms)]
+    max_wait_ms: u64,
     /// Longest page, stored and decompressed.
-    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().page_max_bytes)]
-    page_max_bytes: u64,
-    /// An archive is closed at this length.
-    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().archive_len_bytes)]
-    archive_len_bytes: u64,
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().max_page_bytes)]
+    max_page_bytes: u64,
+}
+
+impl Arguments {
+    fn settings(&self, contact: Option<&str>, limits: &SharedLimits) -> Settings {
+        let default = Settings::default();
+        Settings {
+            contact: contact.map(str::to_owned),
+            index: self.index.clone(),
+            data: self.data.clone(),
+            capture: self.capture,
+            max_gap_bytes: self.max_gap_bytes,
+            max_request_bytes: self.max_request_bytes,
+            max_concurrent_requests: limits.max_concurrent_requests.unwrap_or(default.max_concurrent_requests),
+            max_concurrent_index_files: self.max_concurrent_index_files,
+            max_page_bytes: self.max_page_bytes,
+            max_warc_bytes: limits.max_warc_bytes.unwrap_or(default.max_warc_bytes),
+            max_tries: limits.max_tries.unwrap_or(default.max_tries),
+            min_wait_ms: self.min_wait_ms,
+            max_wait_ms: self.max_wait_ms,
+            ..default
+        }
+    }
+}
+
+/// A choice by the name that recipes have for it.
+fn capture_choice(name: &str) -> Result<CaptureChoice, String> {
+    serde_json::from_value(name.into()).map_err(|error| error.to_string())
 }
 
 /// What is printed.
@@ -57,39 +84,37 @@ pub struct Print {
     pub quiet: bool,
 }
 
+/// Prints the plan, or copies the captures and writes `outcomes.parquet`.
 pub fn run(
     arguments: &Arguments,
+    limits: &SharedLimits,
     links: &Path,
     folder: &Path,
     contact: Option<&str>,
     print: Print,
 ) -> anyhow::Result<Ending> {
-    let settings = Settings {
-        contact: contact.map(str::to_owned),
-        index: arguments.index.clone(),
-        data: arguments.data.clone(),
-        gap_max_bytes: arguments.gap_max_bytes,
-        request_max_bytes: arguments.request_max_bytes,
-        requests_at_once: arguments.copies_at_once,
-        index_files_at_once: arguments.index_files_at_once,
-        page_max_bytes: arguments.page_max_bytes,
-        archive_len_bytes: arguments.archive_len_bytes,
-        tries: arguments.tries,
-        first_wait_ms: arguments.first_wait_ms,
-        ..Settings::default()
-    };
+    let settings = arguments.settings(contact, limits);
     let stop = stop_on_ctrl_c()?;
-    let tell = |line: &str| {
+    let log = |line: &str| {
         if !print.quiet {
             eprintln!("{line}");
         }
     };
-    let run = Run { links, folder, stop: &|| stop.load(Ordering::Relaxed), tell: &tell };
+    let run = Run { folder, prefix: "pages", shown: "", stop: &|| stop.load(Ordering::Relaxed), log: &log };
+    let links = LinkSource::Table(links);
     if print.plan {
-        let plan = common_crawl::plan(&settings, &run).map_err(in_words)?;
+        let plan = common_crawl::plan(links, &settings, &run).map_err(in_words)?;
         return print_plan(&plan, print.json);
     }
-    let counts = common_crawl::fetch(&settings, &run).map_err(in_words)?;
+    let mut counts = Counts::default();
+    let outcomes = common_crawl::fetch(links, &settings, &run).map_err(in_words)?;
+    let mut table = TableWriter::create(&folder.join("outcomes.parquet"))?;
+    for outcome in outcomes {
+        let outcome = outcome.map_err(in_words)?;
+        counts.record(outcome.verdict);
+        table.push(outcome)?;
+    }
+    table.finish()?;
     if print.json || !print.quiet {
         super::print_counts(&counts, print.json)?;
     }

@@ -57,6 +57,8 @@ pub struct Arguments {
     pace: Pace,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    shared: SharedLimits,
     /// Stop after so many pages; a later call goes on.
     #[arg(long, value_name = "N", help_heading = "Budget")]
     budget_pages: Option<u64>,
@@ -81,29 +83,26 @@ pub struct Arguments {
 #[command(next_help_heading = "Politeness")]
 struct Pace {
     /// Least time between two requests to a host.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.delay_ms)]
-    delay_ms: u64,
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.min_delay_ms)]
+    min_delay_ms: u64,
     /// Longest Crawl-delay and Retry-After that are waited for.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.delay_max_ms)]
-    delay_max_ms: u64,
+    #[arg(long, value_name = "MS", default_value_t = DEFAULT.max_delay_ms)]
+    max_delay_ms: u64,
     /// Hosts under way.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.hosts_at_once)]
-    hosts_at_once: usize,
-    /// Requests under way.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.requests_at_once)]
-    requests_at_once: usize,
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_concurrent_hosts)]
+    max_concurrent_hosts: usize,
     /// Requests under way to one registrable domain.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.requests_a_domain)]
-    requests_a_domain: u32,
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_requests_per_domain)]
+    max_requests_per_domain: u32,
     /// Requests under way to one address.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.requests_an_address)]
-    requests_an_address: u32,
-    /// Most pages of a registrable domain, those of the most karma; 0 for no limit.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.pages_a_domain_max)]
-    pages_a_domain_max: u64,
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_requests_per_address)]
+    max_requests_per_address: u32,
+    /// Pages of a registrable domain, those of the most karma; 0 for no limit.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_pages_per_domain)]
+    max_pages_per_domain: u64,
     /// Faults in a row after which the rest of a host is left.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.faults_in_a_row_max)]
-    faults_in_a_row_max: u32,
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_consecutive_faults)]
+    max_consecutive_faults: u32,
     /// Signals against use for training that are honoured: noai, tdm-reservation, content-usage, content-signal; or none.
     #[arg(
         long,
@@ -130,24 +129,18 @@ struct Limits {
     /// Time for a whole page.
     #[arg(long, value_name = "MS", default_value_t = DEFAULT.page_timeout_ms)]
     page_timeout_ms: u64,
-    /// Bytes a second below which a body is cut, after its first ten seconds.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.rate_min_bytes)]
-    rate_min_bytes: u64,
+    /// A body that comes slower than this after its first ten seconds is cut.
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.min_bytes_per_second)]
+    min_bytes_per_second: u64,
     /// Largest body, as sent.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.body_max_bytes)]
-    body_max_bytes: u64,
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.max_body_bytes)]
+    max_body_bytes: u64,
     /// Largest body, decoded.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.decoded_max_bytes)]
-    decoded_max_bytes: u64,
-    /// Most redirects of a page.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.redirects_max)]
-    redirects_max: usize,
-    /// How often a page is asked for: again after a 429, a 503, a fault or a time-out.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.tries_max)]
-    tries_max: u32,
-    /// Size at which a WARC file is closed.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.warc_max_bytes)]
-    warc_max_bytes: u64,
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.max_decoded_bytes)]
+    max_decoded_bytes: u64,
+    /// Redirects that are followed to a page.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_redirects)]
+    max_redirects: usize,
     /// How many outcomes of a thread may wait to be durable: what a kill loses at most, beside what is under way.
     #[arg(long, value_name = "N", default_value_t = DEFAULT.group_pages)]
     group_pages: usize,
@@ -156,32 +149,48 @@ struct Limits {
     group_ms: u64,
 }
 
+/// Limits of both sources, each of which has defaults of its own.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub struct SharedLimits {
+    /// Requests under way. [default: 512 to the web, 8 to Common Crawl]
+    #[arg(long, value_name = "N")]
+    pub max_concurrent_requests: Option<usize>,
+    /// How often a page is asked for: again after a 429, a 503, a fault or a time-out. [default: 3 from the web, 11
+    /// from Common Crawl]
+    #[arg(long, value_name = "N")]
+    pub max_tries: Option<u32>,
+    /// Size at which a WARC file is sealed. [default: 1000000000]
+    #[arg(long, value_name = "BYTES")]
+    pub max_warc_bytes: Option<u64>,
+}
+
 impl Arguments {
     fn settings(&self) -> anyhow::Result<Settings> {
-        let (pace, limits) = (&self.pace, &self.limits);
+        let (pace, limits, shared) = (&self.pace, &self.limits, &self.shared);
         let chosen = pace.honour.iter().filter(|name| *name != "none");
         let signals: Vec<Signal> = chosen.map(|name| name.parse().map_err(Usage)).collect::<Result<_, _>>()?;
         Ok(Settings {
             contact: self.contact.clone().unwrap_or_default(),
-            delay_ms: pace.delay_ms,
-            delay_max_ms: pace.delay_max_ms,
-            hosts_at_once: pace.hosts_at_once,
-            requests_at_once: pace.requests_at_once,
-            requests_a_domain: pace.requests_a_domain,
-            requests_an_address: pace.requests_an_address,
+            min_delay_ms: pace.min_delay_ms,
+            max_delay_ms: pace.max_delay_ms,
+            max_concurrent_hosts: pace.max_concurrent_hosts,
+            max_concurrent_requests: shared.max_concurrent_requests.unwrap_or(DEFAULT.max_concurrent_requests),
+            max_requests_per_domain: pace.max_requests_per_domain,
+            max_requests_per_address: pace.max_requests_per_address,
             connect_timeout_ms: limits.connect_timeout_ms,
             first_byte_timeout_ms: limits.first_byte_timeout_ms,
             idle_timeout_ms: limits.idle_timeout_ms,
             page_timeout_ms: limits.page_timeout_ms,
-            rate_min_bytes: limits.rate_min_bytes,
-            body_max_bytes: limits.body_max_bytes,
-            decoded_max_bytes: limits.decoded_max_bytes,
-            redirects_max: limits.redirects_max,
-            tries_max: limits.tries_max,
-            faults_in_a_row_max: pace.faults_in_a_row_max,
-            pages_a_domain_max: pace.pages_a_domain_max,
+            min_bytes_per_second: limits.min_bytes_per_second,
+            max_body_bytes: limits.max_body_bytes,
+            max_decoded_bytes: limits.max_decoded_bytes,
+            max_redirects: limits.max_redirects,
+            max_tries: shared.max_tries.unwrap_or(DEFAULT.max_tries),
+            max_consecutive_faults: pace.max_consecutive_faults,
+            max_pages_per_domain: pace.max_pages_per_domain,
             honour: signals.into(),
-            warc_max_bytes: limits.warc_max_bytes,
+            max_warc_bytes: shared.max_warc_bytes.unwrap_or(DEFAULT.max_warc_bytes),
             group_pages: limits.group_pages,
             group_ms: limits.group_ms,
         })
@@ -214,7 +223,9 @@ impl Arguments {
         // Each of the settings has a flag of its name.
         let flags = |settings: &Settings| serde_json::to_value(settings);
         let (defaults, mut found) = (flags(&DEFAULT)?, flags(&self.settings()?)?);
-        found["contact"] = defaults["contact"].clone();
+        for name in ["contact", "max_concurrent_requests", "max_tries", "max_warc_bytes"] {
+            found[name] = defaults[name].clone();
+        }
         let found = found.as_object().into_iter().flatten().find(|(name, value)| defaults[name.as_str()] != **value);
         Ok(found.map(|(name, _)| format!("--{}", name.replace('_', "-"))))
     }
@@ -228,9 +239,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         let _lock = lock(&arguments.output)?;
         let (links, folder, contact) = (&arguments.links, &arguments.output, arguments.contact.as_deref());
         let print = super::common_crawl::Print { plan: arguments.plan, json: arguments.json, quiet: arguments.quiet };
-        return super::common_crawl::run(&arguments.common_crawl, links, folder, contact, print);
+        let (own, shared) = (&arguments.common_crawl, &arguments.shared);
+        return super::common_crawl::run(own, shared, links, folder, contact, print);
     }
-    // What cannot be meant is said before the links are sorted, which may take minutes.
+    // Settings that cannot be meant are refused before the links are sorted, which may take minutes.
     let (settings, budget) = (arguments.settings()?, arguments.budget()?);
     if arguments.plan {
         let _lock = lock(&arguments.output)?;
@@ -285,8 +297,8 @@ fn in_words(error: FetchError) -> anyhow::Error {
     }
 }
 
-/// Takes the folder for this process, and removes what a killed one was still writing. It is free again when the
-/// file is closed, however the process ends.
+/// Locks the folder for this process, and removes what a killed one was still writing. The lock ends with the file,
+/// however the process ends.
 fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("lock");
     let cannot = |what: &str| format!("cannot {what} {}", path.display());
@@ -300,7 +312,7 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
         ),
         Err(TryLockError::Error(error)) => return Err(error).with_context(|| cannot("lock")),
     }
-    // The folders in it may be those of others.
+    // Other processes may work in the folders below.
     atomic_file::sweep_here(folder)?;
     Ok(file)
 }
@@ -312,12 +324,12 @@ fn frontier(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Fronti
     // Size and time, as make does it: to read the table for a checksum takes as long as to sort it.
     let time = found.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let source = format!("{} bytes of {}", found.len(), time.unwrap_or_default().as_nanos());
-    if let Some(frontier) = Frontier::open(&arguments.output, &source, settings.pages_a_domain_max)? {
+    if let Some(frontier) = Frontier::open(&arguments.output, &source, settings.max_pages_per_domain)? {
         return Ok(frontier);
     }
     let links = TableReader::<Link>::open(path)?;
     let kept = links.filter(|link| link.as_ref().map_or(true, |link| link.verdict.is_none()));
-    Ok(Frontier::build(kept, &arguments.output, &source, settings.pages_a_domain_max, SORT_BYTES)?)
+    Ok(Frontier::build(kept, &arguments.output, &source, settings.max_pages_per_domain, SORT_BYTES)?)
 }
 
 /// `outcomes.parquet` and `hosts.tsv`; the counts of both.
@@ -356,11 +368,11 @@ fn print_plan(plan: &Plan, settings: &Settings, json: bool) -> anyhow::Result<()
     if plan.over_budget > 0 {
         println!("{} more links are over their domain's share", HumanCount(plan.over_budget));
     }
-    println!("at {} ms between two requests to a host, and half a second for an answer:", settings.delay_ms);
+    println!("at {} ms between two requests to a host, and half a second for an answer:", settings.min_delay_ms);
     println!("  the longest host takes {}", time(plan.critical_path_s));
-    println!("  {} hosts at once take {} for all", HumanCount(settings.hosts_at_once as u64), time(plan.work_s));
+    println!("  {} hosts at once take {} for all", HumanCount(settings.max_concurrent_hosts as u64), time(plan.work_s));
     for (cap, seconds) in &plan.capped {
-        println!("  with --pages-a-domain-max {cap} the longest takes at most {}", time(*seconds));
+        println!("  with --max-pages-per-domain {cap} the longest takes at most {}", time(*seconds));
     }
     println!("\nhosts with the most links:");
     for (host, links) in &plan.longest {
