@@ -24,8 +24,12 @@ struct Arguments {
 enum Command {
     /// Run a recipe, doing only what is missing or changed.
     Build(commands::build::Arguments),
-    /// What stands where in a run.
+    /// Which stages and tasks of a run are done.
     Status(commands::status::Arguments),
+    /// What differs between two runs: counts, and documents that came and went, by reason.
+    Diff(commands::diff::Arguments),
+    /// Remove the work files of stages that are done.
+    Clean(commands::clean::Arguments),
     /// The fate of one URL or document, from its submission to its tokens.
     Explain(commands::explain::Arguments),
     /// Write a run's report.html again.
@@ -52,6 +56,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Build(arguments) => commands::build::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
+        Command::Diff(arguments) => commands::diff::run(&arguments),
+        Command::Clean(arguments) => commands::clean::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Links(arguments) => commands::links::run(&arguments),
@@ -72,10 +78,16 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<store::Error>()?.hint()) {
+            if let Some(hint) = error.chain().find_map(hint) {
                 eprintln!("\nhint: {hint}");
             }
             ExitCode::from(if error.is::<commands::Usage>() || error.is::<pipeline::UnknownStage>() { 2 } else { 1 })
         }
     }
+}
+
+/// What the user can do about an error of the store's.
+fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
+    let of_file = error.downcast_ref::<atomic_file::Error>().and_then(atomic_file::Error::hint);
+    of_file.or_else(|| error.downcast_ref::<store::Error>()?.hint())
 }

@@ -126,18 +126,21 @@ impl Metric {
     }
 }
 
-/// Values by the power of two that they lie above.
+/// How many values lie from 2ⁿ up to 2ⁿ⁺¹, by n.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Histogram(pub BTreeMap<u32, u64>);
+pub struct Histogram(pub Vec<u64>);
 
 impl Histogram {
-    /// Counts a value.
+    /// Counts a value; 0 counts as 1.
     pub fn note(&mut self, value: u64) {
-        *self.0.entry(value.max(1).ilog2()).or_default() += 1;
+        let power = value.max(1).ilog2() as usize;
+        self.0.resize(self.0.len().max(power + 1), 0);
+        self.0[power] += 1;
     }
 
     fn merge(&mut self, other: &Histogram) {
-        other.0.iter().for_each(|(power, n)| *self.0.entry(*power).or_default() += n);
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        self.0.iter_mut().zip(&other.0).for_each(|(count, more)| *count += more);
     }
 }
 

@@ -15,6 +15,7 @@ use records::{Document, DocumentText, Duplicate, Link, Outcome};
 use crate::engine::{Flow, Table, Wire};
 use crate::recipe::Recipe;
 
+pub use shards::key_of;
 pub use tokens::TokenRow;
 
 /// The tables of a run that people ask about.

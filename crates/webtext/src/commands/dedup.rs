@@ -36,7 +36,7 @@ pub struct Arguments {
     rows: usize,
     /// Similarity from which documents are near-duplicates.
     #[arg(long, default_value_t = 0.7)]
-    jaccard: f32,
+    min_jaccard: f32,
     /// Print the counts as JSON.
     #[arg(long)]
     json: bool,
@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         for (a, b) in candidate_pairs(members.len()) {
             let (a, b) = (members[a], members[b]);
             let similarity = jaccard(&wanted[&a], &wanted[&b]);
-            if similarity >= arguments.jaccard {
+            if similarity >= arguments.min_jaccard {
                 edges.push(Edge { a, b, jaccard: similarity, exact: false });
             }
         }

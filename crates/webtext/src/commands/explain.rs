@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use store::table::{Row, TableReader};
-use records::{Document, Duplicate, Link, Outcome, Reason, document_id};
-use links::Canonical;
-use pipeline::Run;
+use pipeline::RecipeRun;
+use pipeline::engine::{Table, Wire};
 use pipeline::stages::TokenRow;
+use records::{Document, DocumentText, Duplicate, Link, Outcome, Reason, document_id};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shard::Split;
 
@@ -29,32 +30,28 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let run = Run::open(&arguments.run)?;
+    let run = RecipeRun::open(&arguments.run)?;
     let target = arguments.target.trim();
     let is_id = target.len() == 32 && target.bytes().all(|b| b.is_ascii_hexdigit());
     let (key, id) = if is_id {
-        let found = find(&run, "documents", "documents/", |row: &Document| row.id == target)?;
+        let found = find(&run, Some(run.products.documents), |row: &Document| row.id == target)?;
         match found {
             Some((_, document)) => (document.key, target.to_owned()),
             None => bail!("no document of this run has the id {target}"),
         }
     } else {
-        let key = match target.strip_prefix("file:///") {
-            Some(path) => format!("file)/{path}"),
-            None => Canonical::parse(target).map_or_else(|_| target.to_owned(), |canonical| canonical.key),
-        };
+        let key = pipeline::stages::key_of(target);
         let id = document_id(&key);
         (key, id)
     };
     let fate = Fate::of(&run, &key, &id)?;
+    if fate.is_unknown() {
+        bail!("this run has no record of {target} (key {key}): no dump links to it, and no archive holds it");
+    }
     if arguments.json {
         println!("{}", fate.to_json(&key, &id));
-    } else if fate.link.is_none() && fate.outcome.is_none() && fate.document.is_none() {
-        println!(
-            "{target}\n  key         {key}\n  This run has no record of it: no dump links to it, and no archive holds it."
-        );
     } else {
-        fate.print(&run, &key, &id);
+        fate.print(&run, target, &key, &id);
     }
     Ok(Ending::Complete)
 }
@@ -64,34 +61,49 @@ struct Fate {
     link: Option<Link>,
     outcome: Option<Outcome>,
     document: Option<(String, Document)>,
+    text: Option<DocumentText>,
     duplicate: Option<Duplicate>,
     tokens: Option<(String, TokenRow)>,
 }
 
 impl Fate {
-    fn of(run: &Run, key: &str, id: &str) -> anyhow::Result<Fate> {
-        let from_web = run.recipe().pages.from == pipeline::recipe::PageSource::Fetch;
-        let pages = if from_web { "pages.fetch" } else { "pages.match" };
+    fn of(run: &RecipeRun, key: &str, id: &str) -> anyhow::Result<Fate> {
+        let products = &run.products;
         let superseded = Some(Reason::SupersededCapture);
         let is_outcome = |row: &Outcome| row.key == key && row.verdict != superseded;
+        let mut outcomes = Vec::new();
+        for &outcome in &products.outcomes {
+            outcomes.extend(find(run, Some(outcome), is_outcome)?.map(|(_, row)| row));
+        }
+        // The source that has a page, or what the last one says.
+        let answered = outcomes.iter().position(|outcome| outcome.verdict.is_none());
+        let outcome = match answered {
+            Some(at) => Some(outcomes.swap_remove(at)),
+            None => outcomes.pop(),
+        };
         Ok(Fate {
-            link: find(run, "links.merge", "links/", |row: &Link| row.key == key)?.map(|(_, row)| row),
-            outcome: find(run, pages, "pages/outcomes-", is_outcome)?.map(|(_, row)| row),
-            document: find(run, "documents", "documents/", |row: &Document| row.id == id)?,
-            duplicate: find(run, "dedup.cluster", "duplicates/", |row: &Duplicate| row.id == id)?.map(|(_, row)| row),
-            tokens: find(run, "tokens.encode", "tokens/documents-", |row: &TokenRow| row.id == id)?,
+            link: find(run, products.links, |row: &Link| row.key == key)?.map(|(_, row)| row),
+            outcome,
+            document: find(run, Some(products.documents), |row: &Document| row.id == id)?,
+            text: find(run, Some(products.texts), |row: &DocumentText| row.id == id)?.map(|(_, row)| row),
+            duplicate: find(run, Some(products.duplicates), |row: &Duplicate| row.id == id)?.map(|(_, row)| row),
+            tokens: find(run, Some(products.tokens), |row: &TokenRow| row.id == id)?,
         })
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.link.is_none() && self.outcome.is_none() && self.document.is_none()
     }
 
     fn to_json(&self, key: &str, id: &str) -> Value {
         let tokens = self.tokens.as_ref().map(|(table, row)| json!({"shard": shard_of(table), "row": row}));
         json!({
             "key": key, "id": id, "link": self.link, "page": self.outcome, "document": self.document.as_ref().map(|(_, row)| row),
-            "duplicate": self.duplicate, "tokens": tokens,
+            "text": self.text, "duplicate": self.duplicate, "tokens": tokens,
         })
     }
 
-    fn print(&self, run: &Run, key: &str, id: &str) {
+    fn print(&self, run: &RecipeRun, target: &str, key: &str, id: &str) {
         let line = |label: &str, text: String| println!("  {label:11} {text}");
         let verdict = |verdict: Option<Reason>, detail: &Option<String>| match verdict {
             None => "kept".to_owned(),
@@ -101,13 +113,17 @@ impl Fate {
             }
         };
         line("key", key.to_owned());
+        let url = self.link.as_ref().map(|link| &link.url).or(self.outcome.as_ref().map(|outcome| &outcome.url));
+        if let Some(url) = url.filter(|url| *url != target && target != id) {
+            line("answers as", url.clone());
+        }
         line("id", id.to_owned());
         if let Some(link) = &self.link {
             println!("\nlink");
             line("url", link.url.clone());
             let subreddit = link.subreddit.as_ref().map(|name| format!(", r/{name}")).unwrap_or_default();
             line("submitted", format!("{} times; {}{subreddit}", link.submissions, link.source));
-            line("karma", link.karma.to_string());
+            line("karma", link.karma.map_or_else(|| "none".to_owned(), |karma| karma.to_string()));
             line("verdict", verdict(link.verdict, &None));
         }
         if let Some(outcome) = &self.outcome {
@@ -129,13 +145,18 @@ impl Fate {
         if let Some((table, document)) = &self.document {
             println!("\ndocument");
             line("table", table.clone());
-            line("title", document.title.clone().unwrap_or_default());
+            let text = self.text.as_ref();
+            line("title", text.and_then(|text| text.title.clone()).unwrap_or_default());
+            if let Some(file) = text.and_then(|text| text.file.as_ref()) {
+                line("file", file.clone());
+            }
+            let charset = text.map_or("", |text| text.charset.as_str());
+            line("text", format!("{} words, {} bytes, {charset}", document.words, document.text_bytes));
             let language = document.language.as_deref().unwrap_or("none");
             let confidence = document.language_confidence.unwrap_or(0.0);
-            line("text", format!("{} words, {} bytes, {}", document.words, document.text.len(), document.charset));
             line("language", format!("{language}, confidence {confidence:.2}"));
             line("verdict", verdict(document.verdict, &document.detail));
-            let begin: String = document.text.chars().take(TEXT_CHARS).collect();
+            let begin: String = text.map(|text| text.text.chars().take(TEXT_CHARS).collect()).unwrap_or_default();
             println!("\n    {}\n", begin.replace('\n', "\n    "));
         }
         if let Some(duplicate) = &self.duplicate {
@@ -147,10 +168,11 @@ impl Fate {
         if let Some((table, row)) = &self.tokens {
             println!("tokens");
             let shard = shard_of(table);
-            line("text shard", format!("shards/{shard}.jsonl.zst, line {}", row.line));
+            let form = run.recipe.shards.text.extension();
+            line("text shard", format!("shards/{shard}.{form}, row {}", row.line));
             line("tokens", format!("{} from token {} of the shard on", row.tokens, row.start));
             let split = if shard.starts_with(Split::Val.as_str()) { "validation" } else { "training" };
-            line("split", format!("{split}; shuffled with seed {}", run.recipe().shards.seed));
+            line("split", format!("{split}; shuffled with seed {}", run.recipe.shards.seed));
         }
     }
 }
@@ -160,21 +182,18 @@ fn shard_of(table: &str) -> &str {
     table.trim_start_matches("tokens/documents-").trim_end_matches(".parquet")
 }
 
-/// The first row of a stage's tables that is wanted, and the table it stands in.
-fn find<T: Row>(
-    run: &Run,
-    stage: &str,
-    prefix: &str,
+/// The first row of a product's tables that is wanted, and the table that has it.
+fn find<T: Serialize + DeserializeOwned>(
+    run: &RecipeRun,
+    product: Option<Wire<Table<T>>>,
     wanted: impl Fn(&T) -> bool,
 ) -> anyhow::Result<Option<(String, T)>> {
-    for table in run.outputs(stage, prefix)? {
-        if !table.path.ends_with(".parquet") {
-            continue;
-        }
-        for row in TableReader::<T>::open(&run.folder().join(&table.path))? {
+    let Some(product) = product.filter(|product| run.run.has(*product)) else { return Ok(None) };
+    for (_, table) in run.run.tables(product)? {
+        for row in run.run.open_table::<T, T>(&table)? {
             let row = row?;
             if wanted(&row) {
-                return Ok(Some((table.path, row)));
+                return Ok(Some((table.key, row)));
             }
         }
     }

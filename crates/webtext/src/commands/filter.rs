@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use filter::{LanguageRule, Rules, Source};
-use records::Counts;
+use filter::{About, Filter, Language, Length, RuleSettings, Wikipedia};
+use records::{Counts, Reason};
 use serde_json::json;
 
 use super::{JsonLines, Usage, for_each_row};
@@ -26,13 +26,13 @@ pub struct Arguments {
     language: String,
     /// Least confidence of the language.
     #[arg(long, default_value_t = 0.5)]
-    confidence: f64,
+    min_confidence: f64,
     /// Fewest words.
     #[arg(long, default_value_t = 100)]
-    words_at_least: u64,
+    min_words: u64,
     /// Most words.
     #[arg(long, default_value_t = 100_000)]
-    words_at_most: u64,
+    max_words: u64,
     /// Keep copies of Wikipedia.
     #[arg(long)]
     keep_wikipedia: bool,
@@ -42,35 +42,24 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let language = (arguments.language != "any")
-        .then(|| LanguageRule { keep: arguments.language.clone(), at_least: arguments.confidence });
-    if let Some(rule) = &language
-        && !filter::is_known_language(&rule.keep)
-    {
-        return Err(Usage(format!("the language {:?} is not known", rule.keep)).into());
-    }
-    let rules = Rules {
-        language,
-        drop_wikipedia: !arguments.keep_wikipedia,
-        words_at_least: arguments.words_at_least,
-        words_at_most: arguments.words_at_most,
-    };
+    let filter = Filter::new(rules(arguments)?);
     let mut kept = JsonLines::create(&arguments.output)?;
     let mut dropped = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
     let mut counts = Counts::default();
     let all_readable = for_each_row(&arguments.inputs, |mut row, text| {
         let field = |name: &str| row[name].as_str().unwrap_or("").to_owned();
         let (domain, title) = (field("domain"), field("title"));
-        let judgement = rules.judge(text, Source { domain: &domain, title: &title, generator: "" });
+        let judgement = filter.judge(text, About { domain: &domain, title: &title, generator: "" });
         row["language"] = json!(judgement.language);
-        row["language_confidence"] = json!(judgement.confidence);
+        row["language_confidence"] = json!(judgement.language_confidence);
         row["words"] = json!(judgement.words);
-        counts.record(judgement.drop.as_ref().map(|(reason, _)| *reason));
-        match (judgement.drop, &mut dropped) {
+        let reason = judgement.failure.as_ref().map(|failure| Reason::of_rule(failure.rule, failure.measure));
+        counts.record(reason);
+        match (judgement.failure, &mut dropped) {
             (None, _) => kept.push(&row),
-            (Some((reason, detail)), Some(dropped)) => {
+            (Some(failure), Some(dropped)) => {
                 row["verdict"] = json!(reason);
-                row["detail"] = json!(detail);
+                row["detail"] = json!(failure.detail);
                 dropped.push(&row)
             }
             (Some(_), None) => Ok(()),
@@ -80,4 +69,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     dropped.map(JsonLines::finish).transpose()?;
     super::print_counts(&counts, arguments.json)?;
     Ok(if all_readable { Ending::Complete } else { Ending::SomeUnreadable })
+}
+
+/// The rules of the flags, in the order of the quickstart's recipe.
+fn rules(arguments: &Arguments) -> anyhow::Result<Vec<RuleSettings>> {
+    let mut rules = Vec::new();
+    if !arguments.keep_wikipedia {
+        rules.push(RuleSettings::Wikipedia(Wikipedia {}));
+    }
+    rules.push(RuleSettings::Length(Length { min_words: arguments.min_words, max_words: arguments.max_words }));
+    if arguments.language != "any" {
+        let (keep, min_confidence) = (arguments.language.clone(), arguments.min_confidence);
+        rules.push(RuleSettings::Language(Language { keep, min_confidence }));
+    }
+    for rule in &rules {
+        rule.check().map_err(|error| Usage(error.to_string()))?;
+    }
+    Ok(rules)
 }

@@ -1,35 +1,49 @@
 //! `webtext links`: dumps to one table of links.
 
+use std::fs::File;
 use std::path::PathBuf;
 
-use records::Counts;
+use atomic_file::IoContext;
+use links::{
+    Dropped, DumpError, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma, merge_rows, read_dump,
+};
+use records::{Counts, Reason};
+use serde_json::json;
 use store::sort::Sorter;
 use store::table::TableWriter;
-use links::dump::DumpError;
-use links::{Karma, KarmaOf, Policy, Row, merge_rows, read_dump};
 
+use super::JsonLines;
 use crate::Ending;
 
 /// Memory of the sort that brings the submissions of a link together.
 const SORT_BYTES: usize = 512 << 20;
-/// Longest line of a dump.
-const LINE_MAX_BYTES: usize = 16 << 20;
+/// Longest record of a dump.
+const MAX_RECORD_BYTES: usize = 16 << 20;
+/// Malformed records that are shown, and how much of each.
+const SAMPLES: u64 = 5;
+const SAMPLE_CHARS: usize = 200;
 
 /// Flags of `webtext links`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Reddit dumps or link lists: .zst, .xz, .bz2, .gz or plain JSON Lines.
+    /// Reddit dumps or link lists: JSON Lines, Parquet, or a URL per line; also .zst, .xz, .bz2 and .gz.
     #[arg(required = true, value_name = "IN")]
     dumps: Vec<PathBuf>,
     /// The table, Parquet, sorted by domain and key.
     #[arg(short, long, value_name = "OUT.parquet")]
     output: PathBuf,
-    /// Least karma.
+    /// The least karma that is kept.
     #[arg(long, default_value_t = 3)]
-    karma: i64,
+    min_karma: i64,
     /// Take the sum of all submissions of a link rather than the highest score.
     #[arg(long)]
     sum: bool,
+    /// Keep links whose submissions have no score, as those of plain lists of URLs.
+    #[arg(long)]
+    keep_without_karma: bool,
+    /// Records that are no links, with their places and reasons: .jsonl or .jsonl.zst.
+    #[arg(long, value_name = "OUT")]
+    dropped: Option<PathBuf>,
     /// Keep links that are marked over 18.
     #[arg(long)]
     keep_over_18: bool,
@@ -45,26 +59,48 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let of = if arguments.sum { KarmaOf::SumOfSubmissions } else { KarmaOf::AnySubmission };
-    let policy = Policy {
-        karma: Karma { at_least: arguments.karma, of },
+    // Everything that can be refused is, before an output of that name is replaced.
+    let mut dumps = Vec::new();
+    for path in &arguments.dumps {
+        dumps.push((name_of(path), File::open(path).at("open", path)?));
+    }
+    let rules = SubmissionRules {
         drop_over_18: !arguments.keep_over_18,
         from: None,
         before: None,
         drop_domains: arguments.drop_domain.iter().map(|d| d.to_ascii_lowercase()).collect(),
-        drop_extensions: arguments.drop_extension.iter().map(|e| e.to_ascii_lowercase()).collect(),
-        url_len_max_bytes: 2048,
+        drop_extensions: arguments
+            .drop_extension
+            .iter()
+            .map(|e| e.trim_start_matches('.').to_ascii_lowercase())
+            .collect(),
+        max_url_bytes: 2048,
+    };
+    let karma = KarmaRule {
+        min_karma: arguments.min_karma,
+        karma_of: if arguments.sum { KarmaOf::SumOfSubmissions } else { KarmaOf::AnySubmission },
+        without_karma: if arguments.keep_without_karma { WithoutKarma::Keep } else { WithoutKarma::Drop },
     };
     let folder = arguments.output.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let mut sorter = Sorter::<Row>::new(folder, SORT_BYTES);
+    let mut sorter = Sorter::<SubmissionRow>::new(folder, SORT_BYTES);
     let mut counts = Counts::default();
+    let mut dropped_rows = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
     let mut ending = Ending::Complete;
-    for (number, dump) in arguments.dumps.iter().enumerate() {
+    for (name, dump) in dumps {
         // Records that are no links are counted here, links when they are merged.
-        let read = read_dump(dump, number as u32, &policy, LINE_MAX_BYTES, |line| -> anyhow::Result<()> {
-            match line {
+        let read = read_dump(dump, &name, &rules, MAX_RECORD_BYTES, |record| -> anyhow::Result<()> {
+            match record {
                 Ok(row) => sorter.push(row)?,
-                Err(dropped) => counts.drop(dropped.reason),
+                Err(Dropped { reason, line, text }) => {
+                    if counts.dropped.get(&reason).copied().unwrap_or(0) < SAMPLES && reason == Reason::MalformedRecord {
+                        let start: String = text.chars().take(SAMPLE_CHARS).collect();
+                        eprintln!("{reason}: {name}:{line}: {start}");
+                    }
+                    counts.drop(reason);
+                    if let Some(rows) = &mut dropped_rows {
+                        rows.push(&json!({"dump": name, "line": line, "reason": reason, "text": text}))?;
+                    }
+                }
             }
             Ok(())
         });
@@ -74,11 +110,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             ending = Ending::SomeUnreadable;
         }
     }
-    let names: Vec<String> =
-        arguments.dumps.iter().map(|d| d.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
     let mut table = TableWriter::create(&arguments.output)?;
-    merge_rows(sorter.finish()?, &policy, &names, &mut counts, |link| table.push(link))?;
+    merge_rows(sorter.finish()?, &karma, &mut counts, |link| table.push(link))?;
     table.finish()?;
+    dropped_rows.map(JsonLines::finish).transpose()?;
     super::print_counts(&counts, arguments.json)?;
     Ok(ending)
+}
+
+fn name_of(path: &std::path::Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

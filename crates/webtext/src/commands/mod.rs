@@ -1,8 +1,10 @@
-//! One file a subcommand.
+//! One file per subcommand.
 
 pub mod build;
+pub mod clean;
 pub mod common_crawl;
 pub mod dedup;
+pub mod diff;
 pub mod explain;
 pub mod extract;
 pub mod fetch;
@@ -13,6 +15,7 @@ pub mod status;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
@@ -25,24 +28,28 @@ use serde_json::Value;
 #[error("{0}")]
 pub struct Usage(pub String);
 
-/// Becomes true at the first Ctrl-C; the second ends the process at once.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Lets Ctrl-C end a run between tasks.
-fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
+/// Lets Ctrl-C end a run between tasks: what is returned becomes true at the first; the second ends the process at once.
+fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let pressed = stop.clone();
+    ctrlc::set_handler(move || {
+        if pressed.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
         eprintln!("stopping after what is under way; press Ctrl-C again to stop at once");
     })
     .context("cannot listen for Ctrl-C")?;
-    Ok(&STOP)
+    Ok(stop)
 }
 
 /// Lets a command that fetches have as many open files as the system allows; with fewer it goes on more slowly.
 fn allow_many_files() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+}
+
+/// A number with its noun: `1 task`, `2 tasks`.
+fn plural(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// Tells what became of the records: as JSON on standard output, or for people on standard error.

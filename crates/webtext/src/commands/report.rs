@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pipeline::Run;
+use pipeline::RecipeRun;
 
 use crate::Ending;
 
@@ -14,7 +14,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let path = crate::report::write(&Run::open(&arguments.run)?)?;
+    let path = crate::report::write(&arguments.run, &RecipeRun::open(&arguments.run)?)?;
     println!("{}", path.display());
     Ok(Ending::Complete)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pipeline::{Run, StageState, Standing};
+use pipeline::{RecipeRun, StageState, StageStatus};
 
 use crate::Ending;
 
@@ -17,14 +17,14 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let run = Run::open(&arguments.run)?;
+    let run = RecipeRun::open(&arguments.run)?;
     let mut rows = Vec::new();
-    for standing in run.standings()? {
-        let Standing { stage, state, tasks } = standing;
-        let totals = run.totals(stage)?;
+    for StageStatus { stage, state, tasks, tally } in run.run.status()? {
         if arguments.json {
+            let missing = if let StageState::Missing(missing) = &state { missing.len() as u32 } else { 0 };
+            let tasks_done = tasks.map_or(0, |tasks| tasks - missing);
             rows.push(serde_json::json!({
-                "stage": stage, "state": state, "tasks": tasks, "tasks_done": totals.tasks, "counts": totals.counts,
+                "stage": stage, "state": state, "tasks": tasks, "tasks_done": tasks_done, "counts": tally.counts,
             }));
             continue;
         }
@@ -36,12 +36,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             }
         };
         println!(
-            "{stage:17} {state:28} {:>9} read {:>9} kept {:>9} dropped",
-            totals.counts.read,
-            totals.counts.kept,
-            totals.counts.dropped_total()
+            "{stage:18} {state:28} {:>9} read {:>9} kept {:>9} dropped",
+            tally.counts.read,
+            tally.counts.kept,
+            tally.counts.dropped_total()
         );
-        for unreadable in totals.unreadable {
+        for unreadable in tally.unreadable {
             println!("    unreadable: {}: {}", unreadable.path, unreadable.error);
         }
     }

@@ -3,19 +3,19 @@
 //! No script, no font, no picture from elsewhere; charts are inline SVG. The page is a function of the
 //! run's files, so it is the same for the same run.
 
-mod figures;
+mod metrics;
 mod page;
 mod svg;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pipeline::Run;
+use pipeline::RecipeRun;
 
 /// Writes `report.html` into the run's folder and returns its path.
-pub fn write(run: &Run) -> anyhow::Result<PathBuf> {
-    let figures = figures::Figures::gather(run)?;
-    let path = run.folder().join("report.html");
-    atomic_file::write(&path, page::render(run, &figures)?.as_bytes())?;
+pub fn write(folder: &Path, run: &RecipeRun) -> anyhow::Result<PathBuf> {
+    let metrics = metrics::RunMetrics::gather(folder, run)?;
+    let path = folder.join("report.html");
+    atomic_file::write(&path, page::render(folder, run, &metrics)?.as_bytes())?;
     Ok(path)
 }
 

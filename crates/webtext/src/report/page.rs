@@ -1,13 +1,16 @@
 //! The report's HTML.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use records::Reason;
-use pipeline::Run;
+use pipeline::{RecipeRun, Totals};
 
-use super::figures::{Amount, Figures, Sample};
+use super::metrics::{Amount, RunMetrics, Sample};
 use super::{escape, svg};
 
+/// Unreadable inputs that are shown at once; the rest is behind a fold.
+const MAX_UNREADABLE_SHOWN: usize = 5;
 /// Characters of a sample that are shown at once; the rest is behind a fold.
 const EXCERPT_CHARS: usize = 600;
 /// Characters of a sample that are on the page at all.
@@ -16,25 +19,26 @@ const SAMPLE_CHARS: usize = 4000;
 const STYLE: &str = include_str!("report.css");
 
 /// The whole page.
-pub fn render(run: &Run, figures: &Figures) -> anyhow::Result<String> {
-    let name = run.folder().file_name().unwrap_or_default().to_string_lossy().into_owned();
+pub fn render(folder: &Path, run: &RecipeRun, metrics: &RunMetrics) -> anyhow::Result<String> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut html = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <title>{0} · webtext</title><style>{STYLE}</style><body><header><h1>{0}</h1><p class=lead>{1}</p>{2}</header><main>",
         escape(&name),
-        lead(figures),
+        lead(metrics),
         CONTENTS
     );
-    section(&mut html, "funnel", "From submissions to tokens", &funnel(figures));
-    section(&mut html, "drops", "What was dropped, and why", &drops(figures));
-    section(&mut html, "texts", "The texts", &texts(figures));
-    if !figures.curve.is_empty() {
-        section(&mut html, "model", "The model", &model(figures));
+    let title = if metrics.stage("links.read").is_some() { "From submissions to tokens" } else { "From captures to tokens" };
+    section(&mut html, "funnel", title, &funnel(metrics));
+    section(&mut html, "drops", "What was dropped, and why", &drops(metrics));
+    section(&mut html, "texts", "The texts", &texts(metrics));
+    if !metrics.curve.is_empty() {
+        section(&mut html, "model", "The model", &model(metrics));
     }
-    section(&mut html, "kept", "Kept: read some", &samples(&figures.kept_samples, true));
-    section(&mut html, "dropped", "Dropped: read some", &dropped_samples(figures));
-    section(&mut html, "stages", "Stages", &stages(figures));
-    section(&mut html, "recipe", "Recipe", &format!("<pre>{}</pre>", escape(&run.recipe().to_toml()?)));
+    section(&mut html, "kept", "Kept: read some", &samples(&metrics.kept_samples, true));
+    section(&mut html, "dropped", "Dropped: read some", &dropped_samples(metrics));
+    section(&mut html, "stages", "Stages", &stages(metrics));
+    section(&mut html, "recipe", "Recipe", &format!("<pre>{}</pre>", escape(&run.recipe.to_toml()?)));
     let version = env!("CARGO_PKG_VERSION");
     let _ = write!(
         html,
@@ -50,10 +54,10 @@ fn section(html: &mut String, id: &str, title: &str, body: &str) {
     let _ = write!(html, "<section id={id}><h2>{title}</h2>{body}</section>");
 }
 
-fn lead(figures: &Figures) -> String {
-    let Amount { documents, bytes } = figures.kept;
-    let tokens = figures.stage("tokens.encode").and_then(|stage| stage.figures.get("tokens")).copied().unwrap_or(0.0);
-    let per_token = if tokens > 0.0 { format!(" ({:.2} bytes a token)", bytes as f64 / tokens) } else { String::new() };
+fn lead(metrics: &RunMetrics) -> String {
+    let Amount { documents, bytes } = metrics.kept;
+    let tokens = metrics.stage("tokens.encode").map_or(0.0, |stage| stage.tally.sum("tokens"));
+    let per_token = if tokens > 0.0 { format!(" ({:.2} bytes per token)", bytes as f64 / tokens) } else { String::new() };
     format!(
         "<b>{}</b> documents, <b>{}</b> of text, <b>{}</b> tokens{per_token}",
         grouped(documents),
@@ -63,28 +67,44 @@ fn lead(figures: &Figures) -> String {
 }
 
 /// The steps of the path with what is left after each.
-fn funnel(figures: &Figures) -> String {
-    let count =
-        |stage: &str, read: bool| figures.stage(stage).map(|s| if read { s.counts.read } else { s.counts.kept });
-    let merged = figures
-        .stage("links.merge")
-        .map(|s| s.counts.read - s.counts.dropped.get(&Reason::SameLink).copied().unwrap_or(0));
-    let pages = count("pages.match", false).or(count("pages.fetch", false));
+fn steps(metrics: &RunMetrics) -> Vec<(&'static str, u64)> {
+    let sum = |name: &str, of: &dyn Fn(&Totals) -> u64| {
+        let mut stages = metrics.stages(name).peekable();
+        stages.peek()?;
+        Some(stages.map(of).sum::<u64>())
+    };
+    let kept = |name: &str| sum(name, &|totals| totals.tally.counts.kept);
+    let distinct_links = |totals: &Totals| {
+        let counts = &totals.tally.counts;
+        counts.read - counts.dropped.get(&Reason::SameLink).copied().unwrap_or(0)
+    };
+    let has_links = kept("links.merge").is_some();
+    let pages = [kept("pages.match"), kept("pages.fetch"), kept("pages.copy")];
     let steps = [
-        ("Records in dumps", count("links.read", true)),
-        ("Links to somewhere", merged),
-        ("Links kept", count("links.merge", false)),
-        ("Pages", pages),
-        ("Documents that pass the rules", count("documents", false)),
-        ("Documents without duplicates", count("shards.scatter", false)),
+        ("Records in dumps", sum("links.read", &|totals| totals.tally.counts.read)),
+        ("Links to somewhere", sum("links.merge", &distinct_links)),
+        ("Links kept", kept("links.merge")),
+        // Links and captures are two beginnings: what is fewer of one than the other is no loss.
+        ("Captures in archives", kept("pages.index").filter(|_| !has_links)),
+        ("Pages", pages.into_iter().flatten().reduce(|a, b| a + b)),
+        ("Documents with text", kept("documents.extract")),
+        ("Documents that pass the rules", kept("documents.filter")),
+        ("Documents without duplicates", kept("shards.scatter")),
     ];
-    let steps: Vec<(&str, u64)> = steps.into_iter().filter_map(|(label, n)| Some((label, n?))).collect();
+    steps.into_iter().filter_map(|(label, n)| Some((label, n?))).collect()
+}
+
+fn funnel(metrics: &RunMetrics) -> String {
+    let steps = steps(metrics);
     let most = steps.iter().map(|(_, n)| *n).max().unwrap_or(1).max(1);
     let mut html = String::from("<table class=funnel>");
     let mut before = None;
     for (label, n) in steps {
-        let share =
-            before.map(|before: u64| format!("{:.1}%", 100.0 * n as f64 / before.max(1) as f64)).unwrap_or_default();
+        // Pages that no link asked for may be more than the links.
+        let share = before
+            .filter(|before| n <= *before)
+            .map(|before: u64| format!("{:.1}%", 100.0 * n as f64 / before.max(1) as f64))
+            .unwrap_or_default();
         let width = 100.0 * n as f64 / most as f64;
         let _ = write!(
             html,
@@ -94,27 +114,42 @@ fn funnel(figures: &Figures) -> String {
         before = Some(n);
     }
     html += "</table><p class=note>The percentage is of the line above.</p>";
-    for stage in &figures.stages {
-        for unreadable in &stage.unreadable {
-            let _ = write!(
-                html,
+    html + &unreadable(metrics)
+}
+
+/// The inputs that broke off; many are behind a fold.
+fn unreadable(metrics: &RunMetrics) -> String {
+    let mut lines = Vec::new();
+    for stage in &metrics.stages {
+        for unreadable in &stage.tally.unreadable {
+            lines.push(format!(
                 "<p class=fault>Unreadable in {}: {}: {}</p>",
                 stage.stage,
                 escape(&unreadable.path),
                 escape(&unreadable.error)
-            );
+            ));
         }
+    }
+    let (shown, folded) = lines.split_at(lines.len().min(MAX_UNREADABLE_SHOWN));
+    let mut html = shown.concat();
+    if !folded.is_empty() {
+        let _ = write!(
+            html,
+            "<details><summary class=fault>{} further inputs are unreadable</summary>{}</details>",
+            grouped(folded.len() as u64),
+            folded.concat()
+        );
     }
     html
 }
 
-fn drops(figures: &Figures) -> String {
-    let all = figures.all_drops();
+fn drops(metrics: &RunMetrics) -> String {
+    let all = metrics.all_drops();
     let most = all.dropped.values().copied().max().unwrap_or(1).max(1);
     let mut html =
         String::from("<table><thead><tr><th>Stage<th>Reason<th class=number>Dropped<th class=wide><th>Meaning<tbody>");
-    for stage in &figures.stages {
-        let mut rows: Vec<_> = stage.counts.dropped.iter().collect();
+    for stage in &metrics.stages {
+        let mut rows: Vec<_> = stage.tally.counts.dropped.iter().collect();
         rows.sort_by_key(|&(reason, n)| (std::cmp::Reverse(*n), *reason));
         for (i, (reason, n)) in rows.into_iter().enumerate() {
             let name = if i == 0 { stage.stage.as_str() } else { "" };
@@ -130,21 +165,21 @@ fn drops(figures: &Figures) -> String {
     html + "</table>"
 }
 
-fn texts(figures: &Figures) -> String {
-    let mut html = String::from("<div class=columns><div><h3>Words a document</h3>");
-    let range: Vec<u32> = match (figures.lengths.keys().next(), figures.lengths.keys().last()) {
+fn texts(metrics: &RunMetrics) -> String {
+    let mut html = String::from("<div class=columns><div><h3>Words per document</h3>");
+    let range: Vec<u32> = match (metrics.lengths.keys().next(), metrics.lengths.keys().last()) {
         (Some(&first), Some(&last)) => (first..=last).collect(),
         _ => Vec::new(),
     };
     let columns: Vec<(String, u64)> = range
         .iter()
         .map(|&power| {
-            (format!("{}–{}", 1u64 << power, (2u64 << power) - 1), figures.lengths.get(&power).copied().unwrap_or(0))
+            (format!("{}–{}", 1u64 << power, (2u64 << power) - 1), metrics.lengths.get(&power).copied().unwrap_or(0))
         })
         .collect();
     html += &svg::columns("Kept documents by words", &columns);
     html += "</div><div><h3>Languages</h3><table><thead><tr><th>Language<th class=number>Found<th class=number>Kept<th class=number>Kept bytes<tbody>";
-    let mut languages: Vec<_> = figures.languages.iter().collect();
+    let mut languages: Vec<_> = metrics.languages.iter().collect();
     languages.sort_by_key(|(name, (_, all))| (std::cmp::Reverse(all.documents), name.as_str()));
     for (language, (kept, all)) in languages.iter().take(20) {
         let _ = write!(
@@ -157,10 +192,10 @@ fn texts(figures: &Figures) -> String {
         );
     }
     html += "</table></div><div><h3>Top domains</h3><table><thead><tr><th>Domain<th class=number>Documents<th class=number>Text<th class=number>Share<tbody>";
-    let mut domains: Vec<_> = figures.domains.iter().collect();
+    let mut domains: Vec<_> = metrics.domains.iter().collect();
     domains.sort_by_key(|(name, amount)| (std::cmp::Reverse(amount.bytes), name.as_str()));
     for (domain, amount) in domains.iter().take(15) {
-        let share = 100.0 * amount.bytes as f64 / figures.kept.bytes.max(1) as f64;
+        let share = 100.0 * amount.bytes as f64 / metrics.kept.bytes.max(1) as f64;
         let name = if domain.is_empty() { "(files)" } else { domain.as_str() };
         let _ = write!(
             html,
@@ -173,20 +208,19 @@ fn texts(figures: &Figures) -> String {
     html + "</table></div></div>"
 }
 
-fn model(figures: &Figures) -> String {
-    let mut html = String::from("<div class=columns><div><h3>Loss, nats a token</h3>");
-    html += &gpt2::loss_curve(&figures.curve);
+fn model(metrics: &RunMetrics) -> String {
+    let mut html = String::from("<div class=columns><div><h3>Loss, nats per token</h3>");
+    html += &gpt2::loss_curve(&metrics.curve);
     html += "<p class=note><span class=\"key train\"></span> training <span class=\"key validation\"></span> validation</p></div><div><h3>It says</h3>";
-    if let Some(sample) = &figures.model_sample {
+    if let Some(sample) = &metrics.model_sample {
         let _ = write!(html, "<blockquote>{}</blockquote>", escape(sample.trim()));
     }
-    if let Some(totals) = figures.stage("model.train") {
-        let figure = |name: &str| totals.figures.get(name).copied().unwrap_or(0.0);
+    if let Some(totals) = metrics.stage("model.train") {
         let _ = write!(
             html,
             "<p class=note>{} parameters; validation loss {:.3}.</p>",
-            grouped(figure("parameters") as u64),
-            figure("validation_loss")
+            grouped(totals.tally.sum("parameters") as u64),
+            totals.tally.sum("validation_loss")
         );
     }
     html + "</div></div>"
@@ -225,9 +259,9 @@ fn split_at_char(text: &str, chars: usize) -> (&str, &str) {
     text.split_at(at)
 }
 
-fn dropped_samples(figures: &Figures) -> String {
+fn dropped_samples(metrics: &RunMetrics) -> String {
     let mut html = String::new();
-    for (reason, dropped) in &figures.dropped_samples {
+    for (reason, dropped) in &metrics.dropped_samples {
         let _ = write!(
             html,
             "<h3><code>{reason}</code> <span class=note>{}</span></h3>{}",
@@ -235,9 +269,9 @@ fn dropped_samples(figures: &Figures) -> String {
             samples(dropped, false)
         );
     }
-    if !figures.near_duplicates.is_empty() {
+    if !metrics.near_duplicates.is_empty() {
         html += "<h3>Near-duplicates</h3><table><thead><tr><th>Dropped<th>Kept<th class=number>Jaccard<tbody>";
-        for duplicate in &figures.near_duplicates {
+        for duplicate in &metrics.near_duplicates {
             let _ = write!(
                 html,
                 "<tr><td>{}<td>{}<td class=number>{:.3}",
@@ -251,31 +285,29 @@ fn dropped_samples(figures: &Figures) -> String {
     html
 }
 
-fn stages(figures: &Figures) -> String {
+fn stages(metrics: &RunMetrics) -> String {
     let mut html = String::from(
-        "<table><thead><tr><th>Stage<th class=number>Tasks<th class=number>Read<th class=number>Kept<th class=number>Dropped<th>Figures<tbody>",
+        "<table><thead><tr><th>Stage<th class=number>Tasks<th class=number>Read<th class=number>Kept<th class=number>Dropped<th>Metrics<tbody>",
     );
-    for stage in &figures.stages {
-        let more: Vec<String> = stage
-            .figures
-            .iter()
-            .map(|(name, value)| format!("{} {}", name.replace('_', " "), figure(*value)))
-            .collect();
+    for stage in &metrics.stages {
+        let sums = stage.tally.metrics.iter();
+        let more: Vec<String> =
+            sums.map(|(name, metric)| format!("{} {}", name.replace('_', " "), number(metric.sum))).collect();
         let _ = write!(
             html,
             "<tr><th>{}<td class=number>{}<td class=number>{}<td class=number>{}<td class=number>{}<td class=note>{}",
             stage.stage,
             stage.tasks,
-            grouped(stage.counts.read),
-            grouped(stage.counts.kept),
-            grouped(stage.counts.dropped_total()),
+            grouped(stage.tally.counts.read),
+            grouped(stage.tally.counts.kept),
+            grouped(stage.tally.counts.dropped_total()),
             more.join(", ")
         );
     }
     html + "</table>"
 }
 
-fn figure(value: f64) -> String {
+fn number(value: f64) -> String {
     if value.fract() == 0.0 { grouped(value as u64) } else { format!("{value:.3}") }
 }
 

@@ -79,7 +79,7 @@ impl Task for FetchPages {
     fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
         let fetcher = Fetcher::new(self.settings.clone())?;
         let state = work.state(STATE)?;
-        let max_pages_per_domain = self.settings.pages_a_domain_max;
+        let max_pages_per_domain = self.settings.max_pages_per_domain;
         let source = self.source_of_frontier()?;
         let frontier = match Frontier::open(state.folder(), &source, max_pages_per_domain)? {
             Some(frontier) => frontier,

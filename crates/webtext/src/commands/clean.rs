@@ -1,0 +1,27 @@
+//! `webtext clean`.
+
+use std::path::PathBuf;
+
+use pipeline::RecipeRun;
+
+use crate::Ending;
+
+/// Flags of `webtext clean`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of the run.
+    run: PathBuf,
+    /// Print the bytes that were freed as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let bytes = RecipeRun::open(&arguments.run)?.run.clean()?;
+    if arguments.json {
+        println!("{}", serde_json::json!({"freed_bytes": bytes}));
+    } else {
+        println!("{bytes} bytes freed; a build that needs them again makes them again");
+    }
+    Ok(Ending::Complete)
+}

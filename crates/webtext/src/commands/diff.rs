@@ -1,0 +1,172 @@
+//! `webtext diff`: what two runs have made of the same world.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use pipeline::RecipeRun;
+use records::{Document, Duplicate, Reason};
+use serde::{Deserialize, Serialize};
+use store::sort::{Sorted, Sorter};
+
+use super::plural;
+use crate::Ending;
+
+/// Memory of the sort of one run's documents.
+const SORT_BYTES: usize = 256 << 20;
+/// Documents that are named for each way in which they differ.
+const EXAMPLES: usize = 3;
+/// How a document is called that a run keeps, and one that it does not have.
+const KEPT: &str = "kept";
+const ABSENT: &str = "not there";
+
+/// Flags of `webtext diff`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of one run.
+    before: PathBuf,
+    /// Folder of the other.
+    after: PathBuf,
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of a document in a run; sorted by id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Fate {
+    id: String,
+    url: String,
+    verdict: Option<Reason>,
+}
+
+/// Documents that have come to another end.
+#[derive(Debug, Default, Serialize)]
+struct Moved {
+    documents: u64,
+    examples: Vec<String>,
+}
+
+/// Reads what became of each document of a run, by id.
+fn fates(run: &RecipeRun) -> anyhow::Result<Sorted<Fate>> {
+    let mut duplicates: HashMap<String, Reason> = HashMap::new();
+    for (_, table) in run.run.tables(run.products.duplicates)? {
+        for row in run.run.open_table::<Duplicate, _>(&table)? {
+            let row = row?;
+            duplicates.insert(row.id, row.verdict);
+        }
+    }
+    let mut sorter = Sorter::new(std::env::temp_dir(), SORT_BYTES);
+    for (_, table) in run.run.tables(run.products.documents)? {
+        for row in run.run.open_table::<Document, _>(&table)? {
+            let Document { id, url, verdict, .. } = row?;
+            let verdict = verdict.or_else(|| duplicates.get(&id).copied());
+            sorter.push(Fate { id, url, verdict })?;
+        }
+    }
+    Ok(sorter.finish()?)
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let (before, after) = (RecipeRun::open(&arguments.before)?, RecipeRun::open(&arguments.after)?);
+    let moved = moved(fates(&before)?, fates(&after)?)?;
+    let stages = stages(&before, &after)?;
+    if arguments.json {
+        let moved: Vec<_> = moved
+            .iter()
+            .map(|((from, to), moved)| serde_json::json!({"before": from, "after": to, "documents": moved.documents, "examples": moved.examples}))
+            .collect();
+        println!("{}", serde_json::json!({"stages": stages, "documents": moved}));
+        return Ok(Ending::Complete);
+    }
+    for StageCounts { stage, before, after } in &stages {
+        let side = |kept: &Option<u64>| kept.map_or_else(|| "–".to_owned(), |kept| kept.to_string());
+        let mark = if before == after { "" } else { "  *" };
+        println!("{stage:18} kept {:>10} → {:>10}{mark}", side(before), side(after));
+    }
+    if moved.is_empty() {
+        println!("\nEvery document has come to the same end in both.");
+    }
+    for ((from, to), Moved { documents, examples }) in &moved {
+        println!("\n{} {from} → {to}", plural(*documents, "document", "documents"));
+        examples.iter().for_each(|example| println!("    {example}"));
+    }
+    Ok(Ending::Complete)
+}
+
+/// Merges two runs; both are sorted by id.
+fn moved(
+    before: impl Iterator<Item = store::Result<Fate>>,
+    after: impl Iterator<Item = store::Result<Fate>>,
+) -> anyhow::Result<BTreeMap<(String, String), Moved>> {
+    let (mut before, mut after) = (before.peekable(), after.peekable());
+    let mut moved: BTreeMap<(String, String), Moved> = BTreeMap::new();
+    loop {
+        let order = match (before.peek(), after.peek()) {
+            (None, None) => return Ok(moved),
+            (Some(Err(_)), _) | (_, None) => Ordering::Less,
+            (_, Some(Err(_))) | (None, _) => Ordering::Greater,
+            (Some(Ok(a)), Some(Ok(b))) => a.id.cmp(&b.id),
+        };
+        let old = if order.is_le() { before.next().transpose()? } else { None };
+        let new = if order.is_ge() { after.next().transpose()? } else { None };
+        let name = |fate: &Option<Fate>| match fate {
+            None => ABSENT.to_owned(),
+            Some(fate) => fate.verdict.map_or_else(|| KEPT.to_owned(), |reason| reason.to_string()),
+        };
+        let ends = (name(&old), name(&new));
+        if ends.0 != ends.1 {
+            let moved = moved.entry(ends).or_default();
+            moved.documents += 1;
+            if moved.examples.len() < EXAMPLES {
+                moved.examples.extend(old.or(new).map(|fate| fate.url));
+            }
+        }
+    }
+}
+
+/// What a stage has kept in both runs; none where a run does not have it.
+#[derive(Debug, PartialEq, Serialize)]
+struct StageCounts {
+    stage: String,
+    before: Option<u64>,
+    after: Option<u64>,
+}
+
+fn stages(before: &RecipeRun, after: &RecipeRun) -> anyhow::Result<Vec<StageCounts>> {
+    let mut stages: Vec<StageCounts> = Vec::new();
+    for totals in before.run.all_totals()? {
+        stages.push(StageCounts { stage: totals.stage, before: Some(totals.tally.counts.kept), after: None });
+    }
+    for totals in after.run.all_totals()? {
+        let kept = Some(totals.tally.counts.kept);
+        match stages.iter_mut().find(|stage| stage.stage == totals.stage) {
+            Some(stage) => stage.after = kept,
+            None => stages.push(StageCounts { stage: totals.stage, before: None, after: kept }),
+        }
+    }
+    Ok(stages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_come_go_and_change_their_reason() {
+        let fate = |id: &str, reason: Option<&str>| {
+            Ok(Fate { id: id.into(), url: format!("u{id}"), verdict: reason.map(|name| name.parse().unwrap()) })
+        };
+        let before = [fate("a", None), fate("b", Some("no_text")), fate("c", None), fate("e", None)];
+        let after = [fate("b", None), fate("c", None), fate("d", None), fate("e", Some("length.words"))];
+        let moved = moved(before.into_iter(), after.into_iter()).unwrap();
+        let shown: Vec<_> = moved.iter().map(|((a, b), m)| (a.as_str(), b.as_str(), m.examples[0].as_str())).collect();
+        let expected = [
+            ("kept", "length.words", "ue"),
+            ("kept", "not there", "ua"),
+            ("no_text", "kept", "ub"),
+            ("not there", "kept", "ud"),
+        ];
+        assert_eq!(shown, expected);
+    }
+}
