@@ -143,8 +143,8 @@ impl Reader {
 
     /// Reads an archive from a source that stands at its beginning; errors name it as `archive`.
     ///
-    /// The reader buffers: a source needs no buffer of its own. Only damage, [`seek`](Reader::seek) and blocks of
-    /// plain archives that claim more than 1 MiB make it seek.
+    /// The reader buffers: a source needs no buffer of its own. It is sought in only for damage,
+    /// [`seek`](Reader::seek), a large zstd dictionary, and blocks of plain archives that claim more than 1 MiB.
     pub fn new(
         source: impl Read + Seek + Send + 'static,
         archive: String,
