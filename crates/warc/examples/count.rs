@@ -1,11 +1,10 @@
-//! Counts the records of archives and the bytes of their blocks: `count FILE...`. The figures of
-//! `benches/warc.sh` are its.
+//! Counts the records of archives and the bytes of their blocks: `count FILE...`. It is what `benches/warc.sh` times.
 
 use std::path::Path;
 
-use warc::{Event, Reader};
+use warc::{Event, ReadError, Reader};
 
-fn main() -> Result<(), warc::Error> {
+fn main() -> Result<(), ReadError> {
     let (mut records, mut malformed, mut bytes) = (0_u64, 0_u64, 0_u64);
     for path in std::env::args().skip(1) {
         let mut reader = Reader::open(Path::new(&path), u64::MAX)?;

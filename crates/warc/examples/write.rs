@@ -41,7 +41,7 @@ fn main() -> std::io::Result<()> {
         }
         let ms = start.elapsed().as_secs_f64() * 1e3 / blocks.len().max(1) as f64;
         println!(
-            "level {level}: {ms:.3} ms a page, {:.1}% of the plain size",
+            "level {level}: {ms:.3} ms per page, {:.1}% of the plain size",
             100.0 * writer.offset() as f64 / plain as f64
         );
     }

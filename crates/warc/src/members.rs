@@ -25,8 +25,7 @@ const SLACK_BYTES: usize = 512;
 const STREAM_BYTES: usize = 64 << 10;
 /// The largest zstd dictionary that is believed, coded or plain; tools make some 100 KB.
 const MAX_DICTIONARY_BYTES: u64 = 32 << 20;
-
-/// Plain bytes in which a record's first line is looked for behind blank ones.
+/// Plain bytes in which a record's first line is looked for, behind blank ones.
 const RECORD_START_BYTES: usize = 64;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b, 0x08];
@@ -36,7 +35,7 @@ const DICTIONARY_MAGIC: &[u8] = &[0x5d, 0x2a, 0x4d, 0x18];
 
 /// Why the next bytes or the next record could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
+pub(crate) enum DecodeError {
     /// The archive's content is at fault.
     #[error("{0}")]
     Malformed(String),
@@ -45,9 +44,9 @@ pub(crate) enum ReadError {
     Source(#[from] io::Error),
 }
 
-impl ReadError {
-    pub(crate) fn malformed(what: impl ToString) -> ReadError {
-        ReadError::Malformed(what.to_string())
+impl DecodeError {
+    pub(crate) fn malformed(what: impl ToString) -> DecodeError {
+        DecodeError::Malformed(what.to_string())
     }
 }
 
@@ -107,7 +106,7 @@ impl Members {
     }
 
     /// Begins the next member; `false` at the end of the archive.
-    pub(crate) fn next_member(&mut self) -> Result<bool, ReadError> {
+    pub(crate) fn next_member(&mut self) -> Result<bool, DecodeError> {
         let raw = &mut self.raw;
         if matches!(self.coding, Coding::Plain) {
             // A plain archive is one member that was begun when it was opened or sought in.
@@ -132,7 +131,7 @@ impl Members {
     /// At the end of a member in the middle of a record: goes on in the next member as if it were the same one;
     /// `false` when there is none, or when a record begins there. A zstd record may have many frames (IIPC,
     /// "Zstandard WARC", section 4), and some tools have written a gzip member for the head and one for the block.
-    pub(crate) fn continue_member(&mut self) -> Result<bool, ReadError> {
+    pub(crate) fn continue_member(&mut self) -> Result<bool, DecodeError> {
         let (offset, offset_in_member) = (self.offset, self.offset_in_member);
         if self.is_plain() {
             return Ok(false);
@@ -151,12 +150,12 @@ impl Members {
     }
 
     /// Plain bytes of the current member; empty at its end.
-    pub(crate) fn fill_buf(&mut self) -> Result<&[u8], ReadError> {
+    pub(crate) fn fill_buf(&mut self) -> Result<&[u8], DecodeError> {
         self.peek(1)
     }
 
     /// At least `min_bytes` plain bytes of the current member, or all that it has left.
-    fn peek(&mut self, min_bytes: usize) -> Result<&[u8], ReadError> {
+    fn peek(&mut self, min_bytes: usize) -> Result<&[u8], DecodeError> {
         match &mut self.coding {
             Coding::Plain => Ok(self.raw.peek(min_bytes)?),
             Coding::Gzip(gunzip) => gunzip.peek(&mut self.raw, min_bytes),
@@ -268,13 +267,13 @@ impl Gunzip {
     }
 
     /// Reads a member's header, and the whole member when it is a small one.
-    fn begin(&mut self, raw: &mut Raw) -> Result<(), ReadError> {
+    fn begin(&mut self, raw: &mut Raw) -> Result<(), DecodeError> {
         self.plain.end_member();
         let header = loop {
             match gzip_header_len(raw.buffered())? {
                 Some(len) => break len,
                 None if raw.fill_more()? => {}
-                None => return Err(ReadError::malformed(BREAKS_OFF)),
+                None => return Err(DecodeError::malformed(BREAKS_OFF)),
             }
         };
         if self.inflate_whole(raw, header)? {
@@ -328,17 +327,18 @@ impl Gunzip {
     }
 
     /// Inflates until there are `min_bytes` plain bytes or the member has ended, its checksum and length tested.
-    fn peek(&mut self, raw: &mut Raw, min_bytes: usize) -> Result<&[u8], ReadError> {
+    fn peek(&mut self, raw: &mut Raw, min_bytes: usize) -> Result<&[u8], DecodeError> {
         let plain = &mut self.plain;
         while plain.len() < min_bytes && !plain.ended {
             plain.compact();
             let input = raw.peek(1)?;
             if input.is_empty() {
-                return Err(ReadError::malformed(BREAKS_OFF));
+                return Err(DecodeError::malformed(BREAKS_OFF));
             }
             let (before_in, before_out) = (self.stream.total_in(), self.stream.total_out());
             let output = &mut plain.bytes[plain.end..STREAM_BYTES];
-            let status = self.stream.decompress(input, output, FlushDecompress::None).map_err(ReadError::malformed)?;
+            let status =
+                self.stream.decompress(input, output, FlushDecompress::None).map_err(DecodeError::malformed)?;
             let n = (self.stream.total_out() - before_out) as usize;
             self.crc.update(&output[..n]);
             self.len_bytes = self.len_bytes.wrapping_add(n as u32);
@@ -354,22 +354,22 @@ impl Gunzip {
 }
 
 /// Reads the trailer of a gzip member, and holds it against what was inflated.
-fn check_trailer(raw: &mut Raw, crc32: u32, len_bytes: u32) -> Result<(), ReadError> {
+fn check_trailer(raw: &mut Raw, crc32: u32, len_bytes: u32) -> Result<(), DecodeError> {
     let trailer = [crc32.to_le_bytes(), len_bytes.to_le_bytes()].concat();
     let stored = raw.peek(trailer.len())?;
     if stored.len() < trailer.len() {
-        return Err(ReadError::malformed(BREAKS_OFF));
+        return Err(DecodeError::malformed(BREAKS_OFF));
     }
     let is_right = stored.starts_with(&trailer);
     raw.consume(trailer.len());
-    if is_right { Ok(()) } else { Err(ReadError::malformed("gzip checksum or length differs")) }
+    if is_right { Ok(()) } else { Err(DecodeError::malformed("gzip checksum or length differs")) }
 }
 
 /// How long the header of the gzip member is (RFC 1952, section 2.3); `None` when it goes on behind `bytes`.
-fn gzip_header_len(bytes: &[u8]) -> Result<Option<usize>, ReadError> {
+fn gzip_header_len(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
     let magic = GZIP_MAGIC.len().min(bytes.len());
     if bytes[..magic] != GZIP_MAGIC[..magic] {
-        return Err(ReadError::malformed("no gzip member begins here"));
+        return Err(DecodeError::malformed("no gzip member begins here"));
     }
     let Some(&flags) = bytes.get(3) else { return Ok(None) };
     let mut len = 10;
@@ -383,7 +383,7 @@ fn gzip_header_len(bytes: &[u8]) -> Result<Option<usize>, ReadError> {
             match memchr::memchr(0, &rest[..rest.len().min(MAX_NAME_BYTES + 1)]) {
                 Some(end) => len += end + 1,
                 None if rest.len() > MAX_NAME_BYTES => {
-                    return Err(ReadError::malformed("a gzip member's name has no end"));
+                    return Err(DecodeError::malformed("a gzip member's name has no end"));
                 }
                 None => return Ok(None),
             }
@@ -410,29 +410,29 @@ impl Unzstd {
         Ok(Unzstd { decoder, plain })
     }
 
-    fn begin(&mut self) -> Result<(), ReadError> {
+    fn begin(&mut self) -> Result<(), DecodeError> {
         self.plain.end_member();
         self.plain.ended = false;
         // The dictionary stays.
-        self.decoder.reinit().map_err(ReadError::malformed)
+        self.decoder.reinit().map_err(DecodeError::malformed)
     }
 
     /// Decodes until there are `min_bytes` plain bytes or the frame has ended.
-    fn peek(&mut self, raw: &mut Raw, min_bytes: usize) -> Result<&[u8], ReadError> {
+    fn peek(&mut self, raw: &mut Raw, min_bytes: usize) -> Result<&[u8], DecodeError> {
         let plain = &mut self.plain;
         while plain.len() < min_bytes && !plain.ended {
             plain.compact();
             let mut input = InBuffer::around(raw.peek(1)?);
             let at_end = input.src.is_empty();
             let mut output = OutBuffer::around(&mut plain.bytes[plain.end..]);
-            let missing_bytes = self.decoder.run(&mut input, &mut output).map_err(ReadError::malformed)?;
+            let missing_bytes = self.decoder.run(&mut input, &mut output).map_err(DecodeError::malformed)?;
             let made_bytes = output.pos();
             plain.end += made_bytes;
             plain.ended = missing_bytes == 0;
             let taken_bytes = input.pos();
             raw.consume(taken_bytes);
             if at_end && made_bytes == 0 && !plain.ended {
-                return Err(ReadError::malformed(BREAKS_OFF));
+                return Err(DecodeError::malformed(BREAKS_OFF));
             }
         }
         Ok(plain.unread())
@@ -489,7 +489,7 @@ mod tests {
             if let Ok(false) = begun {
                 return found;
             }
-            let plain: Result<Vec<u8>, ReadError> = begun.and_then(|_| {
+            let plain: Result<Vec<u8>, DecodeError> = begun.and_then(|_| {
                 let mut plain = Vec::new();
                 loop {
                     let n = match members.fill_buf()? {

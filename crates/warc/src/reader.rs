@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use crate::headers::Headers;
-use crate::members::{Members, ReadError};
+use crate::members::{DecodeError, Members};
 use crate::raw::Checksum;
 
 /// The longest header line, and the most header lines, that are believed.
@@ -16,14 +16,14 @@ const MAX_SEARCHES_PER_MEMBER: u32 = 100;
 /// A block of a plain archive that claims more than this is first held against the archive's length.
 const MAX_TRUSTED_CLAIM_BYTES: u64 = 1 << 20;
 /// What [`Event::Malformed`] says of an archive that was cut off.
-pub const BREAKS_OFF: &str = "the file ends in the middle of a record";
+pub const BREAKS_OFF: &str = "the archive ends in the middle of a record";
 /// The same of a compressed member that is itself whole.
 const MEMBER_BREAKS_OFF: &str = "the compressed member ends in the middle of a record";
 
 /// An archive could not be opened or read; malformed content is an [`Event`] instead.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {archive} at byte {offset}")]
-pub struct Error {
+pub struct ReadError {
     /// The archive: its path, or the name that [`Reader::new`] was given.
     pub archive: String,
     /// How far it was read.
@@ -133,23 +133,23 @@ pub struct Reader {
 
 impl Reader {
     /// Opens an archive that is a file; longer blocks than `max_block_bytes` are cut there.
-    pub fn open(path: &Path, max_block_bytes: u64) -> Result<Reader, Error> {
+    pub fn open(path: &Path, max_block_bytes: u64) -> Result<Reader, ReadError> {
         let archive = path.display().to_string();
         match File::open(path) {
             Ok(file) => Reader::new(file, archive, max_block_bytes),
-            Err(source) => Err(Error { archive, offset: 0, source }),
+            Err(source) => Err(ReadError { archive, offset: 0, source }),
         }
     }
 
     /// Reads an archive from a source that stands at its beginning; errors name it as `archive`.
     ///
-    /// The reader buffers: a source needs no buffer of its own. Only damage, [`seek`](Reader::seek) and blocks of
-    /// plain archives that claim more than 1 MiB make it seek.
+    /// The reader buffers: a source needs no buffer of its own. It is sought in only for damage,
+    /// [`seek`](Reader::seek), a large zstd dictionary, and blocks of plain archives that claim more than 1 MiB.
     pub fn new(
         source: impl Read + Seek + Send + 'static,
         archive: String,
         max_block_bytes: u64,
-    ) -> Result<Reader, Error> {
+    ) -> Result<Reader, ReadError> {
         match Members::new(Box::new(source)) {
             Ok(members) => Ok(Reader {
                 archive,
@@ -162,7 +162,25 @@ impl Reader {
                 is_arc: false,
                 searches: (0, 0),
             }),
-            Err(source) => Err(Error { archive, offset: 0, source }),
+            Err(source) => Err(ReadError { archive, offset: 0, source }),
+        }
+    }
+
+    /// The next record or malformed part; `None` at the end of the archive. After an error, only a
+    /// [`seek`](Reader::seek) leads on.
+    #[expect(clippy::should_implement_trait, reason = "an error ends the archive, which Iterator cannot say")]
+    pub fn next(&mut self) -> Result<Option<Event>, ReadError> {
+        if let Some(location) = self.found.take() {
+            return self.record_or_malformed(location).map(Some);
+        }
+        let location = match self.start_of_record() {
+            Ok(None) => return Ok(None),
+            Ok(Some(location)) => location,
+            Err(error) => return self.recover(self.here(), error).map(Some),
+        };
+        match self.read_header_line() {
+            Ok(()) => self.record_or_malformed(location).map(Some),
+            Err(error) => self.recover(location, error).map(Some),
         }
     }
 
@@ -171,24 +189,24 @@ impl Reader {
         self.members.position()
     }
 
-    /// Goes to a record that was given before. An error is also that no such place can be reached, because the
-    /// archive is not the one that the location is from.
-    pub fn seek(&mut self, location: Location) -> Result<(), Error> {
+    /// Goes to a location that was given before: [`next`](Reader::next) gives what is there. Fails, too, where nothing
+    /// can be decoded up to it, which means that the location is of another archive.
+    pub fn seek(&mut self, location: Location) -> Result<(), ReadError> {
         self.try_seek(location).map_err(|error| match error {
-            ReadError::Source(source) => self.error(source),
-            ReadError::Malformed(what) => self.error(io::Error::new(io::ErrorKind::InvalidData, what)),
+            DecodeError::Source(source) => self.error(source),
+            DecodeError::Malformed(what) => self.error(io::Error::new(io::ErrorKind::InvalidData, what)),
         })
     }
 
     /// Length and checksum of the whole archive as it is stored.
     ///
-    /// Costs nothing to speak of after the last record: bytes are hashed as they are read, each once. What was not
-    /// read, because the reader stopped early or a [`seek`](Reader::seek) jumped over it, is read now.
-    pub fn finish(mut self) -> Result<Checksum, Error> {
+    /// Bytes are hashed as they are read, each once, so that at the end of the archive nothing is left to do. What was
+    /// not read, because the reader stopped early or a [`seek`](Reader::seek) jumped over it, is read now.
+    pub fn finish(mut self) -> Result<Checksum, ReadError> {
         self.members.finish().map_err(|source| self.error(source))
     }
 
-    fn try_seek(&mut self, location: Location) -> Result<(), ReadError> {
+    fn try_seek(&mut self, location: Location) -> Result<(), DecodeError> {
         self.found = None;
         let is_plain = self.members.is_plain();
         self.members.seek(if is_plain { location.offset_in_member } else { location.offset })?;
@@ -205,25 +223,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The next record or malformed part; `None` at the end of the archive.
-    #[expect(clippy::should_implement_trait, reason = "an error ends the archive, which Iterator cannot say")]
-    pub fn next(&mut self) -> Result<Option<Event>, Error> {
-        if let Some(location) = self.found.take() {
-            return self.record_or_malformed(location).map(Some);
-        }
-        let location = match self.start_of_record() {
-            Ok(None) => return Ok(None),
-            Ok(Some(location)) => location,
-            Err(error) => return self.recover(self.here(), error).map(Some),
-        };
-        match self.read_header_line() {
-            Ok(()) => self.record_or_malformed(location).map(Some),
-            Err(error) => self.recover(location, error).map(Some),
-        }
-    }
-
     /// The record at `location`, whose first line is read.
-    fn record_or_malformed(&mut self, location: Location) -> Result<Event, Error> {
+    fn record_or_malformed(&mut self, location: Location) -> Result<Event, ReadError> {
         let result = if is_warc(&self.line) { self.read_warc(location) } else { self.read_arc(location) };
         match result {
             Ok(record) => Ok(Event::Record(record)),
@@ -236,7 +237,7 @@ impl Reader {
     }
 
     /// Skips the blank lines between records, and goes to the next member where one ends.
-    fn start_of_record(&mut self) -> Result<Option<Location>, ReadError> {
+    fn start_of_record(&mut self) -> Result<Option<Location>, DecodeError> {
         loop {
             if !self.open {
                 self.open = self.members.next_member()?;
@@ -260,7 +261,7 @@ impl Reader {
         }
     }
 
-    fn read_warc(&mut self, location: Location) -> Result<Record, ReadError> {
+    fn read_warc(&mut self, location: Location) -> Result<Record, DecodeError> {
         self.head.clear();
         let mut lines = 0;
         loop {
@@ -270,10 +271,10 @@ impl Reader {
             }
             lines += 1; // folded lines, too: they lengthen a value
             if lines > MAX_HEADER_LINES {
-                return Err(ReadError::malformed("more header lines than any writer has"));
+                return Err(DecodeError::malformed("more header lines than any writer has"));
             }
             if !self.line.starts_with(b" ") && !self.line.starts_with(b"\t") && !self.line.contains(&b':') {
-                return Err(ReadError::malformed("a header line without a colon"));
+                return Err(DecodeError::malformed("a header line without a colon"));
             }
             self.head.extend_from_slice(&self.line);
             self.head.push(b'\n');
@@ -282,17 +283,17 @@ impl Reader {
         let len_bytes: u64 = headers
             .get("Content-Length")
             .and_then(|value| value.parse().ok())
-            .ok_or_else(|| ReadError::malformed("no Content-Length that is a number"))?;
+            .ok_or_else(|| DecodeError::malformed("no Content-Length that is a number"))?;
         let kind = Kind::named(headers.get("WARC-Type").unwrap_or(""));
         let body = self.read_body(len_bytes)?;
         Ok(Record { location, kind, headers, body, len_bytes })
     }
 
-    fn read_arc(&mut self, location: Location) -> Result<Record, ReadError> {
+    fn read_arc(&mut self, location: Location) -> Result<Record, DecodeError> {
         let line = String::from_utf8_lossy(&self.line).into_owned();
         self.is_arc |= line.starts_with("filedesc:");
         let Some(arc) = ArcLine::parse(&line) else {
-            return Err(ReadError::Malformed(self.not_a_record(location)));
+            return Err(DecodeError::Malformed(self.not_a_record(location)));
         };
         let len_bytes = arc.len_bytes;
         let body = self.read_body(len_bytes)?;
@@ -310,7 +311,7 @@ impl Reader {
         Ok(Record { location, kind, headers: headers.into_iter().collect(), body, len_bytes })
     }
 
-    /// What stands at a place where a record should begin.
+    /// What is found where a record should begin.
     fn not_a_record(&self, location: Location) -> String {
         let what = match self.line.as_slice() {
             [b'P', b'K', 3, 4, ..] if location.offset_in_member == 0 => {
@@ -324,12 +325,12 @@ impl Reader {
     }
 
     /// Reads a header line into `self.line`, without its end.
-    fn read_header_line(&mut self) -> Result<(), ReadError> {
-        if self.read_line()? { Ok(()) } else { Err(ReadError::malformed("a header line longer than 64 KiB")) }
+    fn read_header_line(&mut self) -> Result<(), DecodeError> {
+        if self.read_line()? { Ok(()) } else { Err(DecodeError::malformed("a header line longer than 64 KiB")) }
     }
 
-    /// Reads a line into `self.line`, without its end; `false` when it is too long, and its rest still to be read.
-    fn read_line(&mut self) -> Result<bool, ReadError> {
+    /// Reads a line into `self.line`, without its end; `false` when it is too long, with its rest not yet read.
+    fn read_line(&mut self) -> Result<bool, DecodeError> {
         self.line.clear();
         loop {
             let bytes = self.members.fill_buf()?;
@@ -355,11 +356,11 @@ impl Reader {
     }
 
     /// Reads a block of a claimed length; what is over the limit is read past but not held.
-    fn read_body(&mut self, len_bytes: u64) -> Result<Vec<u8>, ReadError> {
+    fn read_body(&mut self, len_bytes: u64) -> Result<Vec<u8>, DecodeError> {
         if len_bytes > MAX_TRUSTED_CLAIM_BYTES
             && self.members.remaining_bytes()?.is_some_and(|remaining_bytes| remaining_bytes < len_bytes)
         {
-            return Err(ReadError::malformed(BREAKS_OFF));
+            return Err(DecodeError::malformed(BREAKS_OFF));
         }
         let mut body = Vec::new();
         let mut missing = len_bytes;
@@ -379,10 +380,10 @@ impl Reader {
     }
 
     /// Goes behind the damage, to the next record or member.
-    fn recover(&mut self, location: Location, error: ReadError) -> Result<Event, Error> {
+    fn recover(&mut self, location: Location, error: DecodeError) -> Result<Event, ReadError> {
         let what = match error {
-            ReadError::Source(source) => return Err(self.error(source)),
-            ReadError::Malformed(what) => what,
+            DecodeError::Source(source) => return Err(self.error(source)),
+            DecodeError::Malformed(what) => what,
         };
         self.find_next_record(location).map_err(|source| self.error(source))?;
         Ok(Event::Malformed { location, what })
@@ -403,10 +404,10 @@ impl Reader {
         };
         match is_found {
             Ok(true) => Ok(()),
-            Err(ReadError::Source(error)) => Err(error),
+            Err(DecodeError::Source(error)) => Err(error),
             // In a plain archive the search has seen the rest of it.
-            Ok(false) | Err(ReadError::Malformed(_)) if is_plain => Ok(()),
-            Ok(false) | Err(ReadError::Malformed(_)) => {
+            Ok(false) | Err(DecodeError::Malformed(_)) if is_plain => Ok(()),
+            Ok(false) | Err(DecodeError::Malformed(_)) => {
                 self.open = false;
                 self.members.resynchronise(location.offset)
             }
@@ -415,7 +416,7 @@ impl Reader {
 
     /// Skips the current line and all up to one that begins a record, which is left in `self.line`; `false` at
     /// the member's end.
-    fn skip_to_record(&mut self) -> Result<bool, ReadError> {
+    fn skip_to_record(&mut self) -> Result<bool, DecodeError> {
         let mut location = self.here();
         let mut is_first = true;
         loop {
@@ -438,7 +439,7 @@ impl Reader {
     }
 
     /// Skips to behind the line's end; `false` at the member's.
-    fn skip_line(&mut self) -> Result<bool, ReadError> {
+    fn skip_line(&mut self) -> Result<bool, DecodeError> {
         loop {
             let bytes = self.members.fill_buf()?;
             let end = memchr::memchr(b'\n', bytes);
@@ -451,18 +452,18 @@ impl Reader {
     }
 
     /// At the end of a member, where the record should have more.
-    fn continue_record(&mut self) -> Result<(), ReadError> {
+    fn continue_record(&mut self) -> Result<(), DecodeError> {
         if self.members.is_plain() {
-            return Err(ReadError::malformed(BREAKS_OFF));
+            return Err(DecodeError::malformed(BREAKS_OFF));
         }
         if !self.is_arc && self.members.continue_member()? {
             return Ok(());
         }
-        Err(ReadError::malformed(MEMBER_BREAKS_OFF))
+        Err(DecodeError::malformed(MEMBER_BREAKS_OFF))
     }
 
-    fn error(&self, source: io::Error) -> Error {
-        Error { archive: self.archive.clone(), offset: self.position(), source }
+    fn error(&self, source: io::Error) -> ReadError {
+        ReadError { archive: self.archive.clone(), offset: self.position(), source }
     }
 }
 

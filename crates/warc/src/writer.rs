@@ -13,9 +13,9 @@ pub const REVISIT_IDENTICAL_DIGEST: &str = "http://netpreserve.org/warc/1.1/revi
 /// `WARC-Profile` of a revisit that the server answered with 304.
 pub const REVISIT_NOT_MODIFIED: &str = "http://netpreserve.org/warc/1.1/revisit/server-not-modified";
 
-/// The level that a writer has unless it is told another: files are 6% smaller than at level 1, in twice the time.
+/// The level of a writer that is given none: archives are 6% smaller than at level 1, in twice the time.
 const DEFAULT_LEVEL: u32 = 6;
-const LEVEL_MAX: u32 = 12;
+const MAX_LEVEL: u32 = 12;
 
 /// A record to be written.
 ///
@@ -57,7 +57,7 @@ const LEVEL_MAX: u32 = 12;
 pub struct NewRecord<'a> {
     /// `WARC-Type`.
     pub kind: &'a str,
-    /// `WARC-Target-URI`; none for `warcinfo`.
+    /// `WARC-Target-URI`; `None` for `warcinfo`.
     pub target: Option<&'a str>,
     /// `WARC-Date`.
     pub date: &'a Date,
@@ -88,7 +88,8 @@ impl<W: Write> Writer<W> {
         Writer { sink, offset, compressor, plain: Vec::new(), member: Vec::new(), last_id: String::new() }
     }
 
-    /// Compresses at `level`: 0 stores, 1 is fast, 12 the smallest, and a higher one counts as 12; 6 unless told.
+    /// Compresses at `level`: 0 stores, 1 is the fastest, 12 gives the smallest archives, and a higher one counts as 12.
+    /// The default is 6.
     pub fn with_level(self, level: u32) -> Writer<W> {
         Writer { compressor: compressor(level), ..self }
     }
@@ -100,7 +101,7 @@ impl<W: Write> Writer<W> {
 
     /// The id of the record written last, for `WARC-Concurrent-To`; empty before the first.
     ///
-    /// It saves a reading of the block that [`record_id`] takes.
+    /// Unlike [`record_id`], it does not hash the block again.
     pub fn last_record_id(&self) -> &str {
         &self.last_id
     }
@@ -165,7 +166,7 @@ impl<W: Write> Writer<W> {
 }
 
 fn compressor(level: u32) -> Compressor {
-    let level = CompressionLvl::new(level.min(LEVEL_MAX) as i32);
+    let level = CompressionLvl::new(level.min(MAX_LEVEL) as i32);
     Compressor::new(level.expect("the levels are 0 to 12"))
 }
 

@@ -2,29 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+mod one_byte;
+
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
+use one_byte::OneByte;
 use proptest::prelude::*;
 use warc::{Checksum, Date, Event, NewRecord, Reader, Writer};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAX_BLOCK_BYTES: u64 = 1 << 20;
-
-/// Gives at most one byte at a time.
-struct OneByte(Cursor<Vec<u8>>);
-
-impl Read for OneByte {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = buffer.len().min(1);
-        self.0.read(&mut buffer[..len])
-    }
-}
-
-impl Seek for OneByte {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
-    }
-}
 
 fn read(mut reader: Reader) -> (Vec<Event>, Checksum) {
     let mut events = Vec::new();

@@ -1,4 +1,4 @@
-//! Zstandard archives: a frame a record, with the dictionary of them all in a frame before.
+//! Zstandard archives: one frame per record, with or without a dictionary in the first frame.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
