@@ -221,7 +221,7 @@ impl Page {
     }
 }
 
-/// A URL without user and password: they would be sent, and stand in the archive.
+/// A URL without user and password: they would be sent, and archived.
 pub(crate) fn without_user(mut url: Url) -> Url {
     // What cannot have a user has none.
     let _ = url.set_username("").and_then(|()| url.set_password(None));

@@ -384,10 +384,10 @@ impl<'c> Worker<'c> {
         Some(job)
     }
 
-    /// After this machine ran out of files or ports: fewer requests at once.
+    /// After this machine ran out of files or ports: fewer concurrent requests.
     fn decrease_concurrency(&mut self, under_way: usize, refusal: &Refusal) {
         self.concurrency.decrease(under_way, Instant::now());
-        let line = format!("{}; going on with {} requests at once", refusal.detail, self.concurrency.requests());
+        let line = format!("{}; going on with {} concurrent requests", refusal.detail, self.concurrency.requests());
         self.shared.monitor.log(line);
     }
 
