@@ -583,7 +583,7 @@ impl<'c> Worker<'c> {
         if let Some((_, line)) = found.iter().find(|(signal, _)| self.shared.settings.honour.contains(*signal)) {
             return refuse(Reason::OptedOut, line.clone());
         }
-        if !exchange::is_html(&page.headers) {
+        if !exchange::is_html(&page.headers, &page.body) {
             return refuse(Reason::NotHtml, page.content_type().unwrap_or_default());
         }
         exchange::check_decoded_size(&page, self.shared.settings.max_decoded_bytes)?;
