@@ -253,6 +253,11 @@ fn capture(record: &Record, archive: &str) -> Result<Capture, Reason> {
     })
 }
 
+/// Whether a page is known by a file's name alone.
+pub(super) fn is_file(page: &PageKey) -> bool {
+    page.domain.is_empty() && page.key.starts_with("file)/")
+}
+
 /// The page that an archive's URL names, and the URL in its usual form; none for what names no page (`dns:`, `urn:`).
 pub(super) fn page_of(target: &str) -> Option<(PageKey, String)> {
     if let Some(path) = target.strip_prefix("file:///") {
