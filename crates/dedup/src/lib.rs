@@ -13,7 +13,6 @@
 //! first in a given order stays. Nothing depends on the order in which texts or pairs arrive.
 
 mod minhash;
-pub mod rows;
 mod words;
 
 pub use minhash::{BandHash, MinHash};

@@ -57,6 +57,8 @@ pub struct KarmaRule {
     pub without_karma: WithoutKarma,
 }
 
+store::spill_rows!(SubmissionRow = 1);
+
 /// One submission on its way to its bucket; sorted by page, then by time, dump and line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubmissionRow {

@@ -9,7 +9,7 @@
 //! frames      zstd blocks of postcard rows, each row behind a u32 length
 //! index       a row a frame, sorted by bucket: rows u32, stored bytes u32, plain bytes u32, 0 u32, offset u64, XXH3 u64
 //! directory   a row a bucket: first frame u64, rows u64, digest u64; one more row that ends the last bucket
-//! footer      offset of the index u64, offset of the directory u64, buckets u64, "WTBUCKED"
+//! footer      offset of the index u64, offset of the directory u64, buckets u32, schema of the rows u32, "WTBUCKED"
 //! ```
 //!
 //! A bucket's digest is XXH3 of its plain rows: it does not change when other buckets do.
@@ -47,6 +47,22 @@ struct Frame {
     checksum: u64,
 }
 
+/// A row that is spilled between stages. Its bytes tell nothing of its fields, so its form has a number.
+pub trait SpillRow: Serialize + DeserializeOwned {
+    /// Raised with every change of the fields, so that rows of an older form are refused rather than misread.
+    const SCHEMA: u32;
+}
+
+/// Gives row types the number of their form.
+#[macro_export]
+macro_rules! spill_rows {
+    ($($row:ty = $schema:literal),* $(,)?) => {
+        $(impl $crate::buckets::SpillRow for $row { const SCHEMA: u32 = $schema; })*
+    };
+}
+
+spill_rows!(String = 1, (Vec<u8>, u64) = 1);
+
 /// A bucket that is being filled.
 #[derive(Default)]
 struct Held {
@@ -80,7 +96,7 @@ pub struct BucketWriter<T> {
     row: PhantomData<fn(T)>,
 }
 
-impl<T: Serialize> BucketWriter<T> {
+impl<T: SpillRow> BucketWriter<T> {
     /// Starts the local file `path` with buckets `0..buckets`.
     pub fn create(path: &Path, buckets: u32) -> Result<BucketWriter<T>> {
         BucketWriter::new(Box::new(AtomicFile::create(path)?), path.display().to_string(), buckets)
@@ -178,7 +194,8 @@ impl<T: Serialize> BucketWriter<T> {
         tail.extend_from_slice(&directory);
         tail.extend_from_slice(&index_offset.to_le_bytes());
         tail.extend_from_slice(&directory_offset.to_le_bytes());
-        tail.extend_from_slice(&(self.held.len() as u64).to_le_bytes());
+        tail.extend_from_slice(&(self.held.len() as u32).to_le_bytes());
+        tail.extend_from_slice(&T::SCHEMA.to_le_bytes());
         tail.extend_from_slice(TAIL);
         self.upload.write_all(&tail).map_err(|error| io_error("write", &self.shown, error))?;
         let rows = self.held.iter().map(|held| held.total_rows).sum();
@@ -202,7 +219,7 @@ pub struct BucketReader<T> {
     row: PhantomData<fn() -> T>,
 }
 
-impl<T: DeserializeOwned> BucketReader<T> {
+impl<T: SpillRow> BucketReader<T> {
     /// Opens one bucket of the local file `path`.
     pub fn open(path: &Path, bucket: u32) -> Result<BucketReader<T>> {
         BucketReader::new(Box::new(LocalBlob::open(path)?), path.display().to_string(), bucket)
@@ -211,7 +228,7 @@ impl<T: DeserializeOwned> BucketReader<T> {
     /// Opens one bucket of an object that messages name as `shown`. Memory: the bucket's part of the index and one
     /// frame.
     pub fn new(blob: Box<dyn Blob>, shown: String, bucket: u32) -> Result<BucketReader<T>> {
-        let frames = read_frames(&*blob, &shown, bucket)?.into_iter();
+        let frames = read_frames(&*blob, &shown, bucket, T::SCHEMA)?.into_iter();
         Ok(BucketReader { shown, blob, frames, plain: Vec::new(), at: 0, row: PhantomData })
     }
 
@@ -255,7 +272,7 @@ impl<T: DeserializeOwned> BucketReader<T> {
     }
 }
 
-impl<T: DeserializeOwned> Iterator for BucketReader<T> {
+impl<T: SpillRow> Iterator for BucketReader<T> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Result<T>> {
@@ -291,7 +308,7 @@ fn damaged(shown: &str, what: &str) -> Error {
 }
 
 /// The frames of one bucket.
-fn read_frames(blob: &dyn Blob, shown: &str, bucket: u32) -> Result<Vec<Frame>> {
+fn read_frames(blob: &dyn Blob, shown: &str, bucket: u32, schema: u32) -> Result<Vec<Frame>> {
     let len_bytes = blob.len_bytes();
     if len_bytes < HEAD.len() as u64 + DIRECTORY_ROW_BYTES + FOOTER_BYTES {
         return Err(damaged(shown, "shorter than its footer"));
@@ -301,11 +318,15 @@ fn read_frames(blob: &dyn Blob, shown: &str, bucket: u32) -> Result<Vec<Frame>> 
     blob.read_at(start, &mut bytes).map_err(|error| io_error("read", shown, error))?;
     let footer = bytes[bytes.len() - FOOTER_BYTES as usize..].to_vec();
     let tail = Tail { blob, shown, bytes, start };
-    let (index_offset, directory_offset, buckets) = (read_u64(&footer, 0), read_u64(&footer, 8), read_u64(&footer, 16));
+    let (index_offset, directory_offset) = (read_u64(&footer, 0), read_u64(&footer, 8));
+    let (buckets, found_schema) = (u64::from(read_u32(&footer, 16)), read_u32(&footer, 20));
     let directory_end = buckets.checked_add(1).and_then(|rows| rows.checked_mul(DIRECTORY_ROW_BYTES));
     let directory_end = directory_end.and_then(|bytes| bytes.checked_add(directory_offset));
     if &footer[24..] != TAIL || directory_end != Some(len_bytes - FOOTER_BYTES) || index_offset > directory_offset {
         return Err(damaged(shown, "its footer is not one"));
+    }
+    if found_schema != schema {
+        return Err(damaged(shown, &format!("its rows have form {found_schema}, and {schema} is read")));
     }
     if u64::from(bucket) >= buckets {
         return Err(damaged(shown, "it has fewer buckets"));
@@ -345,6 +366,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Numbered(u64, Vec<u8>);
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Renumbered(u64, Vec<u8>);
+    spill_rows!(Numbered = 1, Renumbered = 2);
+
+    #[test]
+    fn rows_of_another_form_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.buckets");
+        let mut writer = BucketWriter::create(&path, 1).unwrap();
+        writer.push(0, &Numbered(1, vec![2])).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(BucketReader::<Numbered>::open(&path, 0).unwrap().next().unwrap().unwrap(), Numbered(1, vec![2]));
+        let refused = BucketReader::<Renumbered>::open(&path, 0).err().unwrap().to_string();
+        assert!(refused.contains("form 1, and 2 is read"), "{refused}");
+    }
 
     proptest! {
         #[test]
@@ -406,11 +445,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.buckets");
         let mut writer = BucketWriter::create(&path, 700).unwrap();
-        let row = |n: u64| (n, vec![n as u8; 1 + (n % 2000) as usize]);
+        let row = |n: u64| Numbered(n, vec![n as u8; 1 + (n % 2000) as usize]);
         (0..40_000u64).for_each(|n| writer.push((n % 697) as u32, &row(n)).unwrap());
         writer.finish().unwrap();
         for bucket in [0u64, 350, 696, 699] {
-            let got: Vec<(u64, Vec<u8>)> =
+            let got: Vec<Numbered> =
                 BucketReader::open(&path, bucket as u32).unwrap().map(|row| row.unwrap()).collect();
             let wanted: Vec<_> = (0..40_000).filter(|n| n % 697 == bucket).map(row).collect();
             assert_eq!(got, wanted);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use records::{Counts, Reason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use store::buckets::{BucketReader, BucketWriter};
+use store::buckets::{BucketReader, BucketWriter, SpillRow};
 use store::sort::{Sorted, Sorter};
 use store::table::{TableReader, TableWriter};
 use store::{BlobReader, State, Store, Upload, checksum_hex};
@@ -96,7 +96,7 @@ impl<'a> Work<'a> {
     /// The rows of a bucket, sorted and counted as received.
     pub fn receive<R>(&mut self, bucket: &Bucket<R>) -> anyhow::Result<Sorted<R>>
     where
-        R: Ord + Serialize + DeserializeOwned,
+        R: Ord + SpillRow,
     {
         let mut sorter = self.sorter()?;
         let mut rows = 0;
@@ -114,7 +114,7 @@ impl<'a> Work<'a> {
     /// The rows of a bucket in the order in which they were written, task by task, counted as received.
     pub fn receive_unsorted<R>(&mut self, bucket: &Bucket<R>) -> anyhow::Result<Vec<store::Result<R>>>
     where
-        R: DeserializeOwned,
+        R: SpillRow,
     {
         let mut rows = Vec::new();
         for file in self.run.outputs_from(&bucket.from)? {
@@ -126,7 +126,7 @@ impl<'a> Work<'a> {
     }
 
     /// The rows of one bucket of one task's file, in the order in which they were written, counted as received.
-    pub fn rows<R: DeserializeOwned>(&self, bucket: &BucketOfTask<R>) -> anyhow::Result<Received<BucketReader<R>>> {
+    pub fn rows<R: SpillRow>(&self, bucket: &BucketOfTask<R>) -> anyhow::Result<Received<BucketReader<R>>> {
         let blob = self.store().open(&bucket.key)?;
         let reader = BucketReader::new(blob, self.store().shown(&bucket.key), bucket.bucket)?;
         Ok(self.received(&bucket.from, reader))
@@ -149,7 +149,7 @@ impl<'a> Work<'a> {
     }
 
     /// The rows of one bucket of one task's file that several tasks read: not counted.
-    pub fn lookup_rows<R: DeserializeOwned>(&self, bucket: &BucketOfTask<R>) -> anyhow::Result<BucketReader<R>> {
+    pub fn lookup_rows<R: SpillRow>(&self, bucket: &BucketOfTask<R>) -> anyhow::Result<BucketReader<R>> {
         let blob = self.store().open(&bucket.key)?;
         Ok(BucketReader::new(blob, self.store().shown(&bucket.key), bucket.bucket)?)
     }
@@ -208,7 +208,7 @@ impl<'a> Work<'a> {
     /// Starts the task's bucket file of a product, with buckets `0..count`.
     pub fn create_buckets<T, R>(&self, product: Product<T, Buckets<R>>, count: u32) -> anyhow::Result<BucketOutput<R>>
     where
-        R: Serialize,
+        R: SpillRow,
     {
         let slot = self.slot(product.name, product.key, &self.name);
         let writer = BucketWriter::new(self.store().create(&slot.key)?, self.store().shown(&slot.key), count)?;
@@ -403,7 +403,7 @@ pub struct BucketOutput<R> {
     slot: Slot,
 }
 
-impl<R: Serialize> BucketOutput<R> {
+impl<R: SpillRow> BucketOutput<R> {
     /// Adds a row to a bucket.
     pub fn push(&mut self, bucket: u32, row: &R) -> anyhow::Result<()> {
         Ok(self.writer.push(bucket, row)?)

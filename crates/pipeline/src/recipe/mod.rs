@@ -265,7 +265,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { buckets: 16, sort_memory_mib: 256 }
+        Limits { buckets: 16, sort_memory_mib: 64 }
     }
 }
 

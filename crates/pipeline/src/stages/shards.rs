@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use anyhow::Context;
-use dedup::rows::DroppedRow;
 use links::Canonical;
 use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use shard::{ShardRow, Split, TextForm, order, shard_of, split};
 
+use super::dedup::rows::DroppedRow;
 use super::dedup::{Dropped, bucket_of_file, file_number};
 use crate::engine::{Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand};
 use crate::recipe::Shards;
@@ -78,6 +78,8 @@ struct Placed {
     order: u128,
     row: ShardRow,
 }
+
+store::spill_rows!(Placed = 1);
 
 // Ids are distinct, so their order is that of the places; a place twice would mean an id twice.
 impl PartialEq for Placed {

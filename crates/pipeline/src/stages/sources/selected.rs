@@ -63,6 +63,8 @@ pub(in crate::stages) struct Place {
     pub(in crate::stages) file: Option<String>,
 }
 
+store::spill_rows!(Selected = 1, Place = 1, PageLink = 1);
+
 impl Selected {
     /// The page that a link's outcome names, if it has one.
     pub(super) fn of_outcome(link: &Link, outcome: &Outcome) -> Option<Selected> {

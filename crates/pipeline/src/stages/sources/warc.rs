@@ -90,6 +90,8 @@ pub(super) struct Capture {
     pub(super) file: Option<String>,
 }
 
+store::spill_rows!(Capture = 1);
+
 /// An archive that is to be indexed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -2,11 +2,12 @@
 //! exact copies and candidate pairs, `dedup.shingles` and `dedup.verify` (a task per bucket of documents files) bring
 //! the shingles of one side to the other and compare, `dedup.cluster` (one task) joins pairs and names representatives.
 
+pub(super) mod rows;
+
 use std::collections::BTreeSet;
 
+use ::dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
 use anyhow::Context;
-use dedup::rows::{BandRow, Candidate, CandidatePair, DocumentRef, DroppedRow, EdgeRow, ExactRow};
-use dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
 use records::{Document, DocumentText, Duplicate, Reason};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
@@ -16,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{bucket_name, only_task};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
 use crate::recipe::{Dedup, Near};
+use rows::{BandRow, Candidate, CandidatePair, DocumentRef, DroppedRow, EdgeRow, ExactRow};
 
 /// What later stages ask of de-duplication.
 pub(super) struct Duplicates {
