@@ -1,0 +1,108 @@
+//! Files of a run that are cut off, changed or gone, and files that are none of the run's.
+
+use std::fs;
+
+use super::toy::{Lab, assert_same};
+
+/// How far apart the places are at which the longer files are damaged.
+const STRIDE: usize = 37;
+
+/// Damages a file of a built run in many ways: a build must do no task, say which file it was, and leave everything
+/// as it was.
+fn check_damage(key: &str, damaged: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
+    let lab = Lab::built();
+    let before = lab.objects();
+    for bytes in damaged(&before[key]) {
+        fs::write(lab.path(key), bytes).unwrap();
+        let run = lab.run();
+        run.build(&Default::default()).unwrap();
+        let said = run.progress().lines();
+        assert!(said.iter().any(|line| line.contains(key) && line.contains("damaged")), "{said:?}");
+        assert_same(&lab.objects(), &before);
+    }
+}
+
+fn cuts(whole: &[u8], stride: usize) -> Vec<Vec<u8>> {
+    (0..whole.len()).step_by(stride).map(|end| whole[..end].to_vec()).collect()
+}
+
+fn flips(whole: &[u8], stride: usize) -> Vec<Vec<u8>> {
+    let flip = |at: usize| {
+        let mut bytes = whole.to_vec();
+        bytes[at] ^= 1;
+        bytes
+    };
+    (0..whole.len()).step_by(stride).map(flip).collect()
+}
+
+#[test]
+fn a_seal_is_made_again_from_manifests() {
+    check_damage("tasks/join/seal", |whole| cuts(whole, 1));
+    check_damage("tasks/join/seal", |whole| flips(whole, 1));
+    for key in ["tasks/read/seal", "tasks/count/seal"] {
+        check_damage(key, |whole| cuts(whole, STRIDE));
+        check_damage(key, |whole| flips(whole, STRIDE));
+    }
+}
+
+#[test]
+fn a_plan_is_made_again() {
+    check_damage("tasks/join/plan", |whole| cuts(whole, 1));
+    check_damage("tasks/join/plan", |whole| flips(whole, 1));
+    for key in ["tasks/read/plan", "tasks/count/plan"] {
+        check_damage(key, |whole| cuts(whole, STRIDE));
+        check_damage(key, |whole| flips(whole, STRIDE));
+    }
+}
+
+#[test]
+fn a_seal_that_is_gone_is_made_again_from_manifests() {
+    let lab = Lab::built();
+    fs::remove_file(lab.path("tasks/count/seal")).unwrap();
+    lab.check_build("");
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_is_that_of_no_task() {
+    let lab = Lab::built();
+    fs::remove_file(lab.path("tasks/count/seal")).unwrap();
+    let manifest = fs::read(lab.path("tasks/count/2.json")).unwrap();
+    fs::write(lab.path("tasks/count/2.json"), &manifest[..manifest.len() / 2]).unwrap();
+    lab.check_build("count/2");
+}
+
+/// Damages an output of a built run: why its task is done again must name it.
+fn check_lost(key: &str, task: &str, lose: impl Fn(&Lab)) {
+    let lab = Lab::built();
+    lose(&lab);
+    let preview = lab.run().preview().unwrap();
+    let whys: Vec<String> = preview.into_iter().flat_map(|stage| stage.missing).map(|missing| missing.why).collect();
+    assert_eq!(whys, [format!("{key} is not there, or has another length")]);
+    lab.check_build(task);
+}
+
+#[test]
+fn an_output_that_is_gone_or_has_another_length_is_made_again() {
+    for (key, task) in
+        [("work/read/b.numbers", "read/b"), ("counts/1.parquet", "count/1"), ("joined/all.txt", "join/all")]
+    {
+        check_lost(key, task, |lab| fs::remove_file(lab.path(key)).unwrap());
+        check_lost(key, task, |lab| fs::write(lab.path(key), "short").unwrap());
+    }
+}
+
+#[test]
+fn a_foreign_file_among_the_outputs_is_left_alone() {
+    let mut lab = Lab::built();
+    for foreign in ["labels/notes.md", "work/read/notes.md", "notes.md"] {
+        fs::write(lab.path(foreign), "mine").unwrap();
+    }
+    lab.settings.prefix = "n".into();
+    lab.check_tasks("label/0 label/1 label/2 label/3 join/all");
+    fs::remove_file(lab.input("c")).unwrap();
+    lab.build().unwrap();
+    lab.run().clean().unwrap();
+    for foreign in ["labels/notes.md", "work/read/notes.md", "notes.md"] {
+        assert_eq!(fs::read(lab.path(foreign)).unwrap(), b"mine");
+    }
+}
