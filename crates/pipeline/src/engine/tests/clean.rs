@@ -41,9 +41,7 @@ fn a_later_setting_that_reads_no_work_file_makes_none() {
 fn a_later_setting_that_reads_them_makes_them_again() {
     let mut lab = pruned();
     lab.settings.min_times = 2;
-    lab.check_build(&format!(
-        "{READ_AGAIN} count/0 count/1 count/2 count/3 label/0 label/1 label/2 label/3 join/all"
-    ));
+    lab.check_build(&format!("{READ_AGAIN} count/0 count/1 count/2 count/3 label/0 label/1 label/2 label/3 join/all"));
 }
 
 #[test]

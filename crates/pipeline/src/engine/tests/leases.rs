@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
 use super::toy::{Lab, one_task};
-use super::watched::Watched;
+use super::watched::{Verb, Watched};
 use crate::engine::Selection;
 
 /// What another process is told that begins `other` while `first` writes the object `during`; the folder must stay
@@ -16,8 +16,8 @@ fn told(first: &Selection, during: &'static str, other: Selection) -> String {
     let told = Arc::new(Mutex::new(String::new()));
     let store = {
         let (lab, told) = (lab.clone(), told.clone());
-        Watched::with_hook(lab.store(), move |_, key| {
-            if key == during {
+        Watched::with_hook(lab.store(), move |_, verb, key| {
+            if verb == Verb::Put && key == during {
                 let before = lab.objects();
                 *told.lock().unwrap() = format!("{:#}", lab.run().build(&other).unwrap_err());
                 assert!(lab.objects() == before);
@@ -62,8 +62,8 @@ fn a_single_task_beside_another_is_not() {
     fs::remove_file(lab.path("labels/2.txt")).unwrap();
     let store = {
         let lab = lab.clone();
-        Watched::with_hook(lab.store(), move |_, key| {
-            if key == "labels/1.txt" {
+        Watched::with_hook(lab.store(), move |_, verb, key| {
+            if verb == Verb::Put && key == "labels/1.txt" {
                 lab.build_task("label", 2, 4).unwrap();
                 let same = format!("{:#}", lab.build_task("label", 1, 4).unwrap_err());
                 assert!(same.starts_with("another webtext works in this run"), "{same}");

@@ -17,7 +17,7 @@ fn check_fault(fault: Fault, said: &str) {
 
 #[test]
 fn a_bucket_that_no_task_reads() {
-    check_fault(Fault::ForgottenBucket, "stage count received 7 rows of read/numbers, which has 10");
+    check_fault(Fault::ForgottenBucket, "stage count received 8 rows of read/numbers, which has 10");
 }
 
 #[test]

@@ -102,9 +102,7 @@ fn add_count<const REVISION: u32>(
     let forgotten = usize::from(settings.fault == Some(Fault::ForgottenBucket));
     let count = flow.stage("count", move |plan| {
         let buckets = plan.buckets(numbers, BUCKETS)?.into_iter().skip(forgotten);
-        let task = |numbers: Bucket<u64>| {
-            (numbers.bucket.to_string(), CountNumbers::<REVISION> { numbers, min_times })
-        };
+        let task = |numbers: Bucket<u64>| (numbers.bucket.to_string(), CountNumbers::<REVISION> { numbers, min_times });
         Ok(buckets.map(task).collect())
     });
     count.product(CountNumbers::<REVISION>::COUNTS)
@@ -155,8 +153,7 @@ struct CountNumbers<const REVISION: u32> {
 }
 
 impl<const REVISION: u32> CountNumbers<REVISION> {
-    const COUNTS: Product<CountNumbers<REVISION>, Table<NumberCount>> =
-        Product::new("counts", "counts/{name}.parquet");
+    const COUNTS: Product<CountNumbers<REVISION>, Table<NumberCount>> = Product::new("counts", "counts/{name}.parquet");
 }
 
 impl<const REVISION: u32> Task for CountNumbers<REVISION> {

@@ -18,8 +18,8 @@ pub(super) enum Verb {
     Delete,
 }
 
-/// Asked before each write, with its number and key; a fault takes the place of the write.
-type Hook = Box<dyn Fn(usize, &str) -> io::Result<()> + Send + Sync>;
+/// Asked before each write, with its number, what it is and of which key; a fault takes the place of the write.
+type Hook = Box<dyn Fn(usize, Verb, &str) -> io::Result<()> + Send + Sync>;
 
 /// A [`LocalStore`] under observation.
 #[derive(Clone)]
@@ -32,25 +32,28 @@ pub(super) struct Watched {
 impl Watched {
     /// Lets everything through.
     pub(super) fn new(inner: LocalStore) -> Watched {
-        Watched::with_hook(inner, |_, _| Ok(()))
+        Watched::with_hook(inner, |_, _, _| Ok(()))
     }
 
     /// Asks `before_write` before each write.
     pub(super) fn with_hook(
         inner: LocalStore,
-        before_write: impl Fn(usize, &str) -> io::Result<()> + Send + Sync + 'static,
+        before_write: impl Fn(usize, Verb, &str) -> io::Result<()> + Send + Sync + 'static,
     ) -> Watched {
         Watched { inner, log: Arc::default(), before_write: Arc::new(Box::new(before_write)) }
     }
 
     /// Dies before the write with this number, as a process does that is killed.
     pub(super) fn killed_before(inner: LocalStore, number: usize) -> Watched {
-        Watched::with_hook(inner, move |write, _| if write < number { Ok(()) } else { Err(io::Error::other("killed")) })
+        Watched::with_hook(
+            inner,
+            move |write, _, _| if write < number { Ok(()) } else { Err(io::Error::other("killed")) },
+        )
     }
 
     /// Refuses writes of keys that `is_refused` picks.
     pub(super) fn refusing(inner: LocalStore, kind: io::ErrorKind, is_refused: fn(&str) -> bool) -> Watched {
-        Watched::with_hook(inner, move |_, key| if is_refused(key) { Err(kind.into()) } else { Ok(()) })
+        Watched::with_hook(inner, move |_, _, key| if is_refused(key) { Err(kind.into()) } else { Ok(()) })
     }
 
     /// How often objects were opened, read or listed.
@@ -75,7 +78,7 @@ impl Watched {
     }
 
     fn write(&self, verb: Verb, key: &str) -> Result<()> {
-        (self.before_write)(self.writes(), key).map_err(|source| {
+        (self.before_write)(self.writes(), verb, key).map_err(|source| {
             store::Error::Io(atomic_file::Error { action: "write", path: self.inner.shown(key).into(), source })
         })?;
         self.note(verb, key);
