@@ -9,17 +9,33 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub struct Progress {
     quiet: bool,
     bar: ProgressBar,
+    /// What was told, for tests.
+    #[cfg(test)]
+    lines: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
 }
 
 impl Progress {
     /// Progress on standard error, or none when `quiet`.
     pub fn new(quiet: bool) -> Progress {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        Progress { quiet, bar: ProgressBar::with_draw_target(None, target) }
+        Progress {
+            quiet,
+            bar: ProgressBar::with_draw_target(None, target),
+            #[cfg(test)]
+            lines: std::sync::Arc::default(),
+        }
+    }
+
+    /// The lines that were told, also by a quiet one.
+    #[cfg(test)]
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("no thread panics with it").clone()
     }
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
+        #[cfg(test)]
+        self.lines.lock().expect("no thread panics with it").push(text.to_owned());
         if self.quiet {
             return;
         }

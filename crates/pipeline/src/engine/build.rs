@@ -86,6 +86,8 @@ pub(super) struct Standing {
     /// The reports of the tasks that are done, by number.
     pub(super) done: Vec<Option<TaskReport>>,
     pub(super) missing: Vec<Missing>,
+    /// The tasks that are done and whose work files were pruned since, by number.
+    pruned: Vec<u32>,
     /// Whether there is a seal over just these tasks.
     pub(super) is_sealed: bool,
 }
@@ -105,17 +107,14 @@ impl Run {
         if selected.is_none() {
             self.remove_stages_that_are_gone()?;
         }
+        self.ensure_sealed_before(selected.unwrap_or(0))?;
         let mut summary = Summary::default();
-        for number in 0..self.flow().stages().len() {
+        for number in 0..selected.map_or(self.flow().stages().len(), |stage| stage + 1) {
             ensure!(!lease.is_lost(), "another webtext has taken over this run; it goes on with it");
-            match selected {
-                Some(stage) if stage != number => self.ensure_sealed(number)?,
-                _ => summary.tasks_run += self.build_stage(number)?,
+            if selected.is_none_or(|stage| stage == number) {
+                summary.tasks_run += self.build_stage(number)?;
             }
             summary.stages.push(self.totals(number)?);
-            if selected == Some(number) {
-                break;
-            }
         }
         self.keep_recipe()?;
         if selected.is_none() {
@@ -174,18 +173,21 @@ impl Run {
         let mut sealed: BTreeMap<String, TaskReport> = BTreeMap::new();
         let (mut is_sealed, mut is_pruned) = (false, false);
         if let Some(seal) = &seal {
-            (is_sealed, is_pruned) = (seal.header().plan == digest, seal.header().is_pruned);
-            for report in seal.entries()? {
-                match report {
-                    Ok(report) => drop(sealed.insert(report.name.clone(), report)),
-                    // Its tasks are then known by their manifests.
-                    Err(store::Error::Damaged { .. }) => is_sealed = false,
-                    Err(error) => return Err(error.into()),
-                }
+            let reports = seal.entries().and_then(|reports| reports.collect::<store::Result<Vec<TaskReport>>>());
+            if let Some(reports) = self.unless_damaged(reports.map(Some))? {
+                (is_sealed, is_pruned) = (seal.header().plan == digest, seal.header().is_pruned);
+                sealed = reports.into_iter().map(|report| (report.name.clone(), report)).collect();
             }
         }
-        let mut standing =
-            Standing { digest, upstream, done: Vec::new(), missing: Vec::new(), is_sealed, plan: Vec::new() };
+        let mut standing = Standing {
+            digest,
+            upstream,
+            done: Vec::new(),
+            missing: Vec::new(),
+            pruned: Vec::new(),
+            is_sealed,
+            plan: Vec::new(),
+        };
         let mut listed = BTreeMap::new();
         for (at, task) in plan.iter().enumerate() {
             let wanted = task.digest(stage.revision);
@@ -199,7 +201,10 @@ impl Run {
                     self.listing(report.outputs.iter(), &mut listed)?;
                     match lost(&report.outputs, &listed, is_pruned) {
                         Some(key) => (None, Some(format!("{key} is not there, or has another length"))),
-                        None => (Some(report), None),
+                        None => {
+                            standing.pruned.extend(lost(&report.outputs, &listed, false).map(|_| at as u32));
+                            (Some(report), None)
+                        }
                     }
                 }
             };
@@ -227,26 +232,33 @@ impl Run {
     fn build_stage(&self, number: usize) -> anyhow::Result<usize> {
         let started = Instant::now();
         let stage = &self.flow().stages()[number];
-        let standing = self.stand(number)?;
+        let mut standing = self.stand(number)?;
         if !standing.missing.is_empty() {
             self.foresee(stage, &standing)?;
             self.keep_recipe()?;
             self.tell_what_is_replaced(stage, &standing);
             self.restore_pruned(&standing.upstream)?;
         }
+        if !standing.is_sealed {
+            self.remove_seal(stage)?;
+        }
         self.remove_tasks_that_are_gone(stage, &standing.plan)?;
         self.write_plan(number, &standing)?;
         let missing: Vec<u32> = standing.missing.iter().map(|missing| missing.number).collect();
-        let tasks_run = missing.len();
         if !standing.is_sealed {
-            let mut done = standing.done;
-            let reports = self.run_tasks(number, &standing.plan, &missing)?;
-            missing.iter().zip(reports).for_each(|(&number, report)| done[number as usize] = Some(report));
-            let reports: Vec<TaskReport> = done.into_iter().flatten().collect();
-            self.seal(number, &standing.digest, &reports)?;
+            self.run_and_seal(number, &mut standing, &missing)?;
         }
-        self.tell(number, tasks_run, started)?;
-        Ok(tasks_run)
+        self.tell(number, missing.len(), started)?;
+        Ok(missing.len())
+    }
+
+    /// Runs these tasks of a stage and seals it; its former seal is gone by now.
+    fn run_and_seal(&self, number: usize, standing: &mut Standing, tasks: &[u32]) -> anyhow::Result<()> {
+        let mut done = std::mem::take(&mut standing.done);
+        let reports = self.run_tasks(number, &standing.plan, tasks)?;
+        tasks.iter().zip(reports).for_each(|(&task, report)| done[task as usize] = Some(report));
+        let reports: Vec<TaskReport> = done.into_iter().flatten().collect();
+        self.seal(number, standing, &reports)
     }
 
     /// A full disk is told before work begins, where it can be foreseen.
@@ -286,6 +298,7 @@ impl Run {
         };
         if let Some(there) = self.plan_there(number)?
             && *there.header() == plan
+            && there.entries()?.all(|task| task.is_ok())
         {
             return Ok(());
         }
@@ -308,8 +321,7 @@ impl Run {
             return Ok(Vec::new());
         }
         self.progress().stage(&stage.name, missing.len());
-        // The seal first, then what it speaks of, all before any task runs: another may be about to write the same.
-        self.store().delete(&Run::key(&stage.name, "seal"))?;
+        // All before any task runs: another may be about to write the same.
         for &task in missing {
             self.remove_task(&stage.name, &plan[task as usize].name)?;
         }
@@ -365,9 +377,10 @@ impl Run {
     }
 
     /// Checks that nothing was lost, and ends the stage.
-    fn seal(&self, number: usize, plan: &str, reports: &[TaskReport]) -> anyhow::Result<()> {
+    fn seal(&self, number: usize, standing: &Standing, reports: &[TaskReport]) -> anyhow::Result<()> {
         let stage = &self.flow().stages()[number];
-        let seal = Seal::over(&stage.name, stage.revision, plan, reports);
+        let seal = Seal::over(&stage.name, stage.revision, &standing.digest, reports);
+        let seal = Seal { is_pruned: !standing.pruned.is_empty(), ..seal };
         for (from, &received) in &seal.tally.received {
             let (before, product) = from.rsplit_once('/').context("received rows name a stage and a product")?;
             let before = self.stage_named(before)?;
@@ -406,29 +419,42 @@ impl Run {
 
     // -- stages that must be there
 
-    /// Sees to it that a stage has the seal that this recipe asks for; makes it of manifests where all are there.
-    fn ensure_sealed(&self, number: usize) -> anyhow::Result<()> {
-        if self.is_current(number)? {
-            return Ok(());
-        }
-        let standing = self.stand(number)?;
-        if standing.missing.is_empty() {
-            self.write_plan(number, &standing)?;
-            if !standing.is_sealed {
-                let reports: Vec<TaskReport> = standing.done.into_iter().flatten().collect();
-                self.seal(number, &standing.digest, &reports)?;
+    /// Sees to it that the stages before this one have the seals that this recipe asks for; makes them of manifests
+    /// where all are there. Plans are written once all stages are known to be as they should be.
+    fn ensure_sealed_before(&self, stage: usize) -> anyhow::Result<()> {
+        let mut planned = Vec::new();
+        for number in 0..stage {
+            if self.is_current(number)? {
+                continue;
             }
-            return Ok(());
+            let mut standing = self.stand(number)?;
+            self.ensure_done(number, &standing)?;
+            if !standing.is_sealed {
+                // The former seal stays until it is replaced: others that start a task now do the same.
+                self.remove_tasks_that_are_gone(&self.flow().stages()[number], &standing.plan)?;
+                self.run_and_seal(number, &mut standing, &[])?;
+            }
+            planned.push((number, standing));
         }
+        planned.iter().try_for_each(|(number, standing)| self.write_plan(*number, standing))
+    }
+
+    /// Refuses a stage of which a task is missing, or that was made under another recipe.
+    fn ensure_done(&self, number: usize, standing: &Standing) -> anyhow::Result<()> {
         let stage = self.flow().stages()[number].name.clone();
-        let keys = match self.recipe_there()? {
-            Some(there) => changed_keys(&there, self.recipe_text()),
-            None => Vec::new(),
+        let has_changed = match standing.missing.is_empty() {
+            true => {
+                !standing.is_sealed && self.plan_there(number)?.is_some_and(|p| p.header().digest != standing.digest)
+            }
+            false => standing.missing.iter().any(|missing| missing.why != "new"),
         };
-        if !keys.is_empty() && standing.missing.iter().any(|missing| missing.why != "new") {
-            return Err(OtherSettings { stage, keys }.into());
+        if has_changed && let Some(there) = self.recipe_there()? {
+            let keys = changed_keys(&there, self.recipe_text());
+            if !keys.is_empty() {
+                return Err(OtherSettings { stage, keys }.into());
+            }
         }
-        let first = &standing.missing[0];
+        let Some(first) = standing.missing.first() else { return Ok(()) };
         bail!(
             "stage {stage} is not done: {} of {} tasks are missing, such as task {} ({})",
             standing.missing.len(),
@@ -467,9 +493,8 @@ impl Run {
     /// Does one task, as a process of its own among others.
     fn build_task(&self, stage_number: usize, number: u32, of: u32) -> anyhow::Result<Summary> {
         let stage = &self.flow().stages()[stage_number];
-        for before in 0..stage_number {
-            self.ensure_sealed(before)?;
-        }
+        self.refuse_beside_build()?;
+        self.ensure_sealed_before(stage_number)?;
         let plan = match self.plan_there(stage_number)? {
             Some(plan) if self.is_plan_current(plan.header())? => plan,
             _ => {
@@ -498,13 +523,12 @@ impl Run {
         self.keep_recipe()?;
         let key = format!("lease/{}.{}.json", stage.name, planned.name);
         let lease = Lease::take(self.shared_store(), &key, Pace::default()).map_err(at_work)?;
-        if let Some(holder) = Lease::holder(self.store(), BUILD_LEASE, Pace::default())? {
-            bail!("{holder} is building this run; wait for it or choose another --out");
-        }
+        self.refuse_beside_build()?; // one that began meanwhile has not seen this task's lease
         let (report, tasks_run) = match self.done_task(stage, &planned)? {
             Some(report) => (report, 0),
             None => {
-                self.store().delete(&Run::key(&stage.name, "seal"))?;
+                self.refuse_pruned(stage, plan.header())?;
+                self.remove_seal(stage)?;
                 self.remove_task(&stage.name, &planned.name)?;
                 self.progress().stage(&stage.name, 1);
                 (self.run_task(stage_number, &planned)?, 1)
@@ -517,6 +541,25 @@ impl Run {
         Ok(Summary { stages: vec![totals], tasks_run })
     }
 
+    fn refuse_beside_build(&self) -> anyhow::Result<()> {
+        match Lease::holder(self.store(), BUILD_LEASE, Pace::default())? {
+            Some(holder) => bail!("{holder} is building this run; wait for it or choose another --out"),
+            None => Ok(()),
+        }
+    }
+
+    /// A single task makes no other stage's work files again.
+    fn refuse_pruned(&self, stage: &Stage, plan: &Plan) -> anyhow::Result<()> {
+        for before in plan.upstream.keys() {
+            ensure!(
+                !self.seal_of(self.stage_named(before)?)?.header().is_pruned,
+                "the work files of stage {before} were removed; build the stage {} as a whole to make them again",
+                stage.name
+            );
+        }
+        Ok(())
+    }
+
     fn done_task(&self, stage: &Stage, planned: &PlannedTask) -> anyhow::Result<Option<TaskReport>> {
         let Ok(report) = self.report_of(stage, planned, &planned.digest(stage.revision))? else { return Ok(None) };
         let mut listed = BTreeMap::new();
@@ -525,6 +568,11 @@ impl Run {
     }
 
     // -- what is gone
+
+    /// Removes a seal, before anything that it speaks of is touched.
+    fn remove_seal(&self, stage: &Stage) -> anyhow::Result<()> {
+        Ok(self.store().delete(&Run::key(&stage.name, "seal"))?)
+    }
 
     /// Removes the outputs that a manifest names, then the manifest: a kill in between is noticed.
     fn remove_task(&self, stage: &str, task: &str) -> anyhow::Result<()> {
@@ -549,7 +597,6 @@ impl Run {
         let planned: BTreeSet<&str> = plan.iter().map(|task| task.name.as_str()).collect();
         for task in self.tasks_there(&stage.name)? {
             if !planned.contains(task.as_str()) {
-                self.store().delete(&Run::key(&stage.name, "seal"))?;
                 self.remove_task(&stage.name, &task)?;
             }
         }
@@ -581,12 +628,12 @@ impl Run {
             }
             let stage = &self.flow().stages()[number];
             self.progress().line(&format!("{}: done again, since its work files were removed", stage.name));
-            let standing = self.stand(number)?;
+            let mut standing = self.stand(number)?;
             ensure!(standing.is_sealed, "stage {} has changed meanwhile; run the same command again", stage.name);
             self.restore_pruned(&standing.upstream)?;
-            let all: Vec<u32> = (0..standing.plan.len() as u32).collect();
-            let reports = self.run_tasks(number, &standing.plan, &all)?;
-            self.seal(number, &standing.digest, &reports)?;
+            self.remove_seal(stage)?;
+            let pruned = std::mem::take(&mut standing.pruned);
+            self.run_and_seal(number, &mut standing, &pruned)?;
         }
         Ok(())
     }
@@ -605,36 +652,43 @@ impl Run {
                 }
             }
         }
-        let mut bytes = 0;
+        let (mut bytes, mut marked) = (0, BTreeMap::new());
         for (number, stage) in stages.iter().enumerate().filter(|(_, stage)| !wanted.contains(&stage.name)) {
             let Some(seal) = self.seal_there(number)? else { continue };
             let reports = seal.entries()?.collect::<store::Result<Vec<TaskReport>>>()?;
             let work: Vec<_> = reports.iter().flat_map(|r| &r.outputs).filter(|o| is_work(&o.key)).collect();
-            if work.is_empty() || seal.header().is_pruned {
+            let mut listed = BTreeMap::new();
+            self.listing(work.iter().copied(), &mut listed)?;
+            let there: BTreeSet<&String> = listed.values().flat_map(BTreeMap::keys).collect();
+            let work: Vec<_> = work.into_iter().filter(|output| there.contains(&output.key)).collect();
+            if work.is_empty() {
                 continue;
             }
             // First the seal, so that nobody takes what is half removed for whole.
-            let pruned = Seal { is_pruned: true, ..seal.header().clone() };
-            catalogue::write(self.store(), &Run::key(&stage.name, "seal"), &pruned, &reports)?;
+            if !seal.header().is_pruned {
+                let pruned = Seal { is_pruned: true, ..seal.header().clone() };
+                let checksum = catalogue::write(self.store(), &Run::key(&stage.name, "seal"), &pruned, &reports)?;
+                marked.insert(stage.name.as_str(), [seal.checksum(), checksum].map(store::checksum_hex));
+            }
             for output in work {
                 self.store().delete(&output.key)?;
                 bytes += output.len_bytes;
             }
         }
-        self.refresh_plans()?;
+        self.refresh_plans(&marked)?;
         Ok(bytes)
     }
 
-    /// A seal that was marked has another checksum, which later plans name.
-    fn refresh_plans(&self) -> anyhow::Result<()> {
+    /// A seal that was marked has another checksum; the plans that were made from it name the new one. Plans that were
+    /// made from an earlier seal stay out of date.
+    fn refresh_plans(&self, marked: &BTreeMap<&str, [String; 2]>) -> anyhow::Result<()> {
         for (number, stage) in self.flow().stages().iter().enumerate() {
             let Some(plan) = self.plan_there(number)? else { continue };
             let mut head = plan.header().clone();
-            for (name, checksum) in &mut head.upstream {
-                if let Ok(before) = self.stage_named(name)
-                    && let Some(seal) = self.seal_there(before)?
-                {
-                    *checksum = format!("{:016x}", seal.checksum());
+            for (before, checksum) in &mut head.upstream {
+                match marked.get(before.as_str()) {
+                    Some([former, now]) if former == checksum => checksum.clone_from(now),
+                    _ => {}
                 }
             }
             if head != *plan.header() {
@@ -665,14 +719,17 @@ impl Run {
                 min_output_bytes: 0,
                 follows,
             };
-            if preview.follows.is_empty() {
+            let mut changes = !preview.follows.is_empty();
+            if !changes {
                 let standing = self.stand(number)?;
                 preview.tasks = Some(standing.plan.len() as u32);
                 let tasks = standing.missing.iter().map(|missing| &standing.plan[missing.number as usize].task);
                 preview.min_output_bytes = tasks.map(stage.min_output_bytes).fold(0, u64::saturating_add);
                 preview.missing = standing.missing;
+                // Also when a task is gone, or nobody has sealed them.
+                changes = !standing.is_sealed;
             }
-            if !preview.missing.is_empty() || !preview.follows.is_empty() {
+            if changes {
                 changing.insert(stage.name.clone());
             }
             previews.push(preview);

@@ -118,11 +118,19 @@ impl Run {
         Run::key(stage, &format!("{task}.json"))
     }
 
-    /// The plan of a stage that was made last; `None` when there is none, or it is damaged.
+    /// The plan of a stage that was made last; `None` when there is none. One that is damaged is named and left out.
     pub(super) fn plan_there(&self, stage: usize) -> anyhow::Result<Option<Catalogue<Plan, PlannedTask>>> {
         let name = &self.flow.stages()[stage].name;
-        match Catalogue::open(self.store(), &Run::key(name, "plan")) {
-            Err(store::Error::Damaged { .. }) => Ok(None),
+        self.unless_damaged(Catalogue::open(self.store(), &Run::key(name, "plan")))
+    }
+
+    /// What was found, unless it is damaged: that is told, and it is as if there were nothing.
+    pub(super) fn unless_damaged<T>(&self, found: store::Result<Option<T>>) -> anyhow::Result<Option<T>> {
+        match found {
+            Err(error @ store::Error::Damaged { .. }) => {
+                self.progress().line(&format!("    note: {error}; it is made again"));
+                Ok(None)
+            }
             other => Ok(other?),
         }
     }
@@ -131,14 +139,8 @@ impl Run {
     /// from the manifests.
     pub(super) fn seal_there(&self, stage: usize) -> anyhow::Result<Option<Catalogue<Seal, TaskReport>>> {
         let stage = &self.flow.stages()[stage];
-        match Catalogue::<Seal, TaskReport>::open(self.store(), &Run::key(&stage.name, "seal")) {
-            Err(error @ store::Error::Damaged { .. }) => {
-                self.progress().line(&format!("    note: {error}; it is made again"));
-                Ok(None)
-            }
-            Ok(Some(seal)) if seal.header().revision != stage.revision => Ok(None),
-            other => Ok(other?),
-        }
+        let seal = Catalogue::<Seal, TaskReport>::open(self.store(), &Run::key(&stage.name, "seal"));
+        Ok(self.unless_damaged(seal)?.filter(|seal| seal.header().revision == stage.revision))
     }
 
     /// The seal of a stage that must have one.

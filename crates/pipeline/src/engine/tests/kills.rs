@@ -1,0 +1,87 @@
+//! A run that is killed before any of its writes comes to the same bytes when it is run again.
+
+use std::fs;
+use std::path::Path;
+
+use super::toy::Lab;
+use super::watched::Watched;
+use crate::engine::{Run, Selection};
+
+/// Does `work` on copies of a lab's run, killed before the first write, the second, and so on to the last; a build
+/// after each must come to the bytes of a run that nobody disturbed.
+fn check_kills(lab: &Lab, work: impl Fn(&Run) -> anyhow::Result<()>) {
+    let saved = tempfile::tempdir().unwrap();
+    copy(&lab.run_folder(), saved.path());
+    let mut kills = 0;
+    loop {
+        let done = work(&lab.run_in(Watched::killed_before(lab.store(), kills)));
+        // The last write of all gives the lease back, and a build does not fail when it cannot.
+        if done.is_ok() && !lab.path("lease/build.json").exists() {
+            break;
+        }
+        lab.end_holders();
+        lab.build().unwrap_or_else(|error| panic!("after a kill before write {kills}: {error:#}"));
+        lab.check_undisturbed();
+        kills += 1;
+        fs::remove_dir_all(lab.run_folder()).unwrap();
+        copy(saved.path(), &lab.run_folder());
+    }
+    assert!(kills > 20, "{kills} writes are no build");
+}
+
+fn build(run: &Run) -> anyhow::Result<()> {
+    run.build(&Selection::default()).map(drop)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).into_iter().flatten() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn killed_in_a_first_build() {
+    check_kills(&Lab::new(), build);
+}
+
+#[test]
+fn killed_while_a_changed_setting_is_followed() {
+    let mut lab = Lab::built();
+    lab.settings.max_number = 4;
+    lab.settings.prefix = "n".into();
+    check_kills(&lab, build);
+}
+
+#[test]
+fn killed_while_tasks_and_a_stage_are_removed() {
+    let mut lab = Lab::built();
+    fs::remove_file(lab.input("c")).unwrap();
+    lab.write_input("d", &[8]);
+    lab.settings.has_join = false;
+    check_kills(&lab, build);
+}
+
+#[test]
+fn killed_while_pruned_work_files_are_made_again() {
+    let mut lab = Lab::built();
+    lab.run().clean().unwrap();
+    lab.settings.min_times = 2;
+    check_kills(&lab, build);
+}
+
+#[test]
+fn killed_while_work_files_are_pruned() {
+    let mut lab = Lab::built();
+    lab.settings.min_times = 2;
+    check_kills(&lab, |run| {
+        run.clean()?;
+        build(run)
+    });
+}
