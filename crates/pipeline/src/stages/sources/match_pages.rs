@@ -130,6 +130,9 @@ impl Matcher<'_, '_, '_> {
             best.verdict
         };
         self.work.counts.record(verdict);
+        if verdict == Some(Reason::NotInLinks) && best.url.starts_with("file:///") {
+            self.work.metric("pages_without_url", 1.0);
+        }
         let url = link.map_or(&best.url, |link| &link.url).clone();
         self.outcomes.push(outcome(&best, url, verdict))?;
         if verdict.is_none() {
