@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use store::table::TableReader;
 use records::{Document, Outcome, Reason};
+use store::table::TableReader;
 use webtext_tests::check;
 use webtext_tests::web::{Web, inside_namespace, page, redirect, respond, webtext};
 

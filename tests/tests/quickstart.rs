@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use store::table::TableReader;
-use records::{Document, Duplicate, Link, Reason};
 use links::Canonical;
+use records::{Document, Duplicate, Link, Reason};
 use serde_json::Value;
+use store::table::TableReader;
 use webtext_tests::{binary, check, quickstart, root};
 
 fn truth() -> Vec<Value> {

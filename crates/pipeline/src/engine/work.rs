@@ -17,7 +17,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
 use super::plan::External;
-use super::report::{Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, TaskReport, Tally, Unreadable};
+use super::report::{
+    Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable,
+};
 use super::run::Run;
 use crate::Progress;
 
