@@ -27,16 +27,9 @@ END_OF_TEXT = "<|endoftext|>"
 
 # Sections that a recipe must have, and that no stage measured here depends on.
 REST_OF_RECIPE = """
-[documents]
-language = { keep = "en", at_least = 0.5 }
-drop_wikipedia = true
-words_at_least = 100
-words_at_most = 100_000
-comments = "drop"
-
 [dedup]
 exact = true
-near = { shingle_words = 5, bands = 14, rows = 8, jaccard_at_least = 0.7 }
+near = { shingle_words = 5, bands = 14, rows = 8, min_jaccard = 0.7 }
 
 [shards]
 seed = 2357
@@ -299,7 +292,8 @@ def measure_links(options):
         recipe.write_text(
             f"""[links]
 dumps = [{json.dumps(str(dump))}]
-karma = {{ at_least = 3, of = "any submission" }}
+min_karma = 3
+karma_of = "any submission"
 over_18 = "drop"
 drop_domains = ["wikipedia.org", "reddit.com", "redd.it"]
 drop_extensions = ["jpg", "png", "gif", "pdf"]
@@ -341,7 +335,7 @@ def peer_links(dump):
 
 
 def measure_documents(options):
-    """MB of HTML a CPU second. Ours is the whole stage: archive, text, language, MinHash, Parquet."""
+    """MB of HTML a CPU second. Ours is the whole stage: archive, text, Parquet."""
     for name in ["wcxb-dev", "dragnet"]:
         found = list((options.scratch / name).rglob("html"))
         if len(found) != 1:
@@ -349,15 +343,15 @@ def measure_documents(options):
         pages = found[0]
         recipe = options.scratch / f"{name}.toml"
         recipe.write_text(f'[pages]\nfrom = "html"\npaths = [{json.dumps(str(pages))}]\nonly_links = false\n{REST_OF_RECIPE}')
-        for stage in ["pages.pack", "pages.index", "pages.match"]:
+        for stage in ["pages.pack", "pages.index", "pages.match", "pages.select"]:
             build_stage(options, recipe, stage, afresh=stage == "pages.pack")
         contestants = {
-            "webtext": lambda: build_stage(options, recipe, "documents"),
+            "webtext": lambda: build_stage(options, recipe, "documents.extract"),
             "resiliparse": lambda: summary_of(run_peer("resiliparse", pages)),
         }
         results = interleave(contestants, options.runs)
         first = results["webtext"][0]
-        html_bytes = first["figures"]["html_bytes"]
+        html_bytes = first["metrics"]["html_bytes"]
         title = f"documents: {name}, {first['counts']['read']} pages, {html_bytes:.0f} bytes of HTML, one thread"
         print_table(title, "MB/CPU s", results, lambda result: html_bytes / 1e6 / result["cpu_s"])
 
@@ -380,7 +374,7 @@ def peer_resiliparse(pages):
 
 
 def build_stage(options, recipe, stage, afresh=False):
-    """Does one stage of a recipe; its tasks' counts and figures, CPU seconds and peak memory."""
+    """Does one stage of a recipe; its tasks' counts and metrics, CPU seconds and peak memory."""
     folder = options.scratch / f"run-{recipe.stem}"
     if afresh:
         shutil.rmtree(folder, ignore_errors=True)
@@ -391,8 +385,8 @@ def build_stage(options, recipe, stage, afresh=False):
     result = run(command, allowed=(0, 3))
     manifests = [json.loads(path.read_text()) for path in sorted(tasks.glob("*.json"))]
     result["counts"] = {key: sum(m["counts"][key] for m in manifests) for key in ["read", "kept"]}
-    names = {name for manifest in manifests for name in manifest["figures"]}
-    result["figures"] = {name: sum(m["figures"].get(name, 0) for m in manifests) for name in names}
+    metrics = [(name, metric["sum"]) for m in manifests for name, metric in m.get("metrics", {}).items()]
+    result["metrics"] = {name: sum(value for other, value in metrics if other == name) for name, _ in metrics}
     return result
 
 

@@ -25,7 +25,7 @@ pub enum StageState {
     Done,
     /// These tasks have no manifest, by number.
     Missing(Vec<u32>),
-    /// An earlier stage is not done, so the tasks are not known.
+    /// There is no plan yet: an earlier stage is not done, or nobody has asked for this one.
     Waiting,
 }
 

@@ -63,13 +63,16 @@ pub(super) fn add(
     (texts, filter.product(FilterDocuments::DOCUMENTS))
 }
 
+/// The number of a source, a group of its archives, and the group's bucket of a product of `pages.select`.
+type BucketOfGroup<R> = (usize, ArchiveGroup<Archive>, BucketOfTask<R>);
+
 /// The archive groups of all sources, each with its bucket of a product of `pages.select`.
 fn buckets_of_groups<R>(
     plan: &Planner<'_>,
     sources: &[Captured],
     products: &[Wire<Buckets<R>>],
     buckets: u32,
-) -> anyhow::Result<Vec<(usize, ArchiveGroup<Archive>, BucketOfTask<R>)>> {
+) -> anyhow::Result<Vec<BucketOfGroup<R>>> {
     let mut of_groups = Vec::new();
     for (number, (captured, &product)) in sources.iter().zip(products).enumerate() {
         let tasks = plan.buckets_of_tasks(product)?;

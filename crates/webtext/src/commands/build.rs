@@ -80,7 +80,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         return preview(&run, arguments.json);
     }
     let summary = run.run.build(&Selection { stage: arguments.stage.clone(), task: arguments.task })?;
-    warn_of_nothing(&summary);
+    // A single task may well have nothing to keep.
+    if arguments.task.is_none() {
+        warn_of_nothing(&summary);
+    }
     if arguments.stage.is_none() {
         let report = crate::report::write(&folder, &run)?;
         if !arguments.quiet && !arguments.json {

@@ -31,7 +31,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
         }
         Ok(tasks)
     });
-    warc::add_packed::<PackTexts>(flow, number, settings, left, pack.product(PackTexts::ARCHIVES), buckets)
+    warc::add_packed(flow, number, settings, left, pack.product(PackTexts::ARCHIVES), buckets)
 }
 
 /// Packs the texts of one file.

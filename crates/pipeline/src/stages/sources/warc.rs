@@ -46,7 +46,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
 }
 
 /// Adds the stages for archives that an earlier stage of the run packed.
-pub(super) fn add_packed<T>(
+pub(super) fn add_packed(
     flow: &mut Flow,
     number: usize,
     settings: &Pages,
