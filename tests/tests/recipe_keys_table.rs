@@ -1,0 +1,3 @@
+const TABLE: &[(Base, &str, &str, &str)] = &[
+    (Base::Warc, "links.dumps", "[\"RS\"]", ""),
+];
