@@ -1,3 +1,0 @@
-const TABLE: &[(Base, &str, &str, &str)] = &[
-    (Base::Warc, "links.dumps", "[\"RS\"]", ""),
-];
