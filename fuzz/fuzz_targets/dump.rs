@@ -1,4 +1,5 @@
-//! A dump of any form and compression is read to its end or its fault; each record and its URL, too.
+//! A dump of any compression is read to its end or its fault; each record and its URL, too. Parquet is left out, as in
+//! `texts`.
 #![no_main]
 
 use std::io::Cursor;
@@ -12,6 +13,9 @@ const MAX_RECORD_BYTES: usize = 1 << 16;
 fuzz_target!(|bytes: &[u8]| {
     check_record(bytes);
     check_lines(bytes);
+    if bytes.starts_with(b"PAR1") {
+        return;
+    }
     let _ = read_dump::<DumpError>(Cursor::new(bytes.to_vec()), "dump", &rules(), MAX_RECORD_BYTES, |_| Ok(()));
 });
 

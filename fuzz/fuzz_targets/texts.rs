@@ -1,5 +1,8 @@
 //! Any bytes as a file of texts of each kind, told by its name or by its content: documents or an error, the same
 //! whether whole or in pieces, and any bytes as a file of word counts.
+//!
+//! Parquet is left out: its library panics at some damage, which `texts` makes errors of, and libFuzzer stops at the
+//! panic. A property test of `texts` damages tables.
 #![no_main]
 
 use bpe::counts::read_words;
@@ -8,17 +11,16 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for name in ["a.jsonl", "a.txt", "a.parquet"] {
+    for name in ["a.jsonl", "a.txt"] {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).expect("room for the input");
         for lossy in [false, true] {
             let options = Options { separator: Some("|".into()), lossy, line_max_bytes: 1 << 16 };
             let Ok(documents) = Documents::open(&path, &options) else { continue };
             let documents: Result<Vec<String>, _> = documents.take(10_000).collect();
-            let is_packed = matches!(
-                bytes,
-                [0x1f, 0x8b, ..] | [0x28, 0xb5, ..] | [0x50..=0x5f, 0x2a, ..] | [b'B', b'Z', b'h', ..] | [0xfd, b'7', ..]
-            );
+            let is_packed = matches!(bytes, [0x1f, 0x8b, ..] | [0x28, 0xb5, ..] | [0x50..=0x5f, 0x2a, ..])
+                || bytes.starts_with(b"BZh")
+                || bytes.starts_with(b"\xfd7z");
             if let (true, Ok(documents)) = (name == "a.txt" && !lossy && !is_packed, documents) {
                 let text = std::str::from_utf8(bytes).expect("invalid UTF-8 is an error");
                 let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -31,7 +33,9 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let options = texts::Options { text_field: "text".into(), url_field: None, max_text_bytes: 1 << 16 };
-    if let Ok(documents) = texts::Documents::open(std::io::Cursor::new(bytes.to_vec()), options) {
+    if !bytes.starts_with(b"PAR1")
+        && let Ok(documents) = texts::Documents::open(std::io::Cursor::new(bytes.to_vec()), options)
+    {
         documents.take(10_000).for_each(drop);
     }
     if let Ok(words) = read_words(bytes) {

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, Int16Array, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use store::table::{TableReader, TableWriter};
-use records::{Link, Outcome, Reason};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
+use records::{Link, Outcome, Reason};
+use store::table::{TableReader, TableWriter};
 use webtext_tests::{binary, check, stderr};
 
 const CRAWL: &str = "CC-MAIN-2024-10";
@@ -474,7 +474,10 @@ fn each_link_gets_its_page_or_a_reason() {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let other = folder.path().join("other");
     let mut command = fetch(&world.data.join("links.parquet"), &other, data, &parts);
-    check(command.args(["--max-concurrent-requests", "1", "--max-concurrent-index-files", "3", "--max-gap-bytes", "0"]), 0);
+    check(
+        command.args(["--max-concurrent-requests", "1", "--max-concurrent-index-files", "3", "--max-gap-bytes", "0"]),
+        0,
+    );
     assert_same(&files, &results(&other));
 }
 

@@ -12,8 +12,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use store::table::{TableReader, TableWriter};
 use records::{Link, Outcome, Reason};
+use store::table::{TableReader, TableWriter};
 use webtext_tests::{check, web};
 
 const INSIDE: &str = "WEBTEXT_TEST_IN_NAMESPACE";
@@ -274,7 +274,9 @@ fn what_cannot_be_meant_is_refused() {
         refused(&[&format!("--budget-minutes={minutes}")], "--budget-minutes");
     }
     let common_crawl = ["--from", "common-crawl", "--index", "nowhere"];
-    for flag in ["--threads", "--budget-pages", "--budget-bytes", "--budget-minutes", "--min-delay-ms", "--max-redirects"] {
+    for flag in
+        ["--threads", "--budget-pages", "--budget-bytes", "--budget-minutes", "--min-delay-ms", "--max-redirects"]
+    {
         refused(&[&common_crawl[..], &[flag, "7"]].concat(), &format!("{flag} does nothing"));
     }
     refused(&[&common_crawl[..], &["--honour", "none"]].concat(), "--honour does nothing");

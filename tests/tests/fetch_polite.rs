@@ -801,7 +801,10 @@ fn a_domain_has_a_share_and_a_plan_asks_nobody() {
     urls.extend((0..30).map(|page| format!("http://part{}.large.example/{page}", page % 3)));
     urls.extend((0..30).map(|page| format!("http://huge.example/{page}")));
     let client = || {
-        Client::of_table(&web, folder.path()).flag("--min-delay-ms", 20).flag("--max-pages-per-domain", 12).switch("--json")
+        Client::of_table(&web, folder.path())
+            .flag("--min-delay-ms", 20)
+            .flag("--max-pages-per-domain", 12)
+            .switch("--json")
     };
     webtext_tests::web::write_links(&folder.path().join("links.parquet"), &urls);
     let plan = client().switch("--plan").complete();

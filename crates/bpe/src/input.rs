@@ -1,30 +1,28 @@
-//! Texts out of files: plain text, JSON Lines or Parquet; plain, `.gz` or `.zst`.
+//! Texts out of files: plain text, JSON Lines or Parquet, compressed or not.
 //!
 //! | name ends in | documents |
 //! | --- | --- |
-//! | `.jsonl`, `.json`, `.ndjson` (also `.zst`, `.gz`) | the `text` field of each line |
+//! | `.jsonl`, `.json`, `.ndjson` (also `.zst`, `.gz`, `.xz`, `.bz2`) | the `text` field of each line |
 //! | `.parquet` | the `text` column |
-//! | anything else (also `.zst`, `.gz`) | the file, or its parts between a separator |
+//! | anything else | the file, or its parts between a separator |
+//!
+//! How a file is compressed is told by its content, see [`texts::decompress`].
 //!
 //! [`Batches`] reads and decompresses; a [`Batch`] is taken apart elsewhere, so that threads can share the
 //! rest of the work. A document of any length comes in pieces that can be encoded one by one.
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use arrow_array::cast::AsArray;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::pretokenize::last_border;
 
 /// Bytes of a batch, about: enough that threads need not meet often.
 const BATCH_BYTES: usize = 2 << 20;
-/// Rows of a Parquet file that are one batch.
-const BATCH_ROWS: usize = 256;
+/// Rows of a batch, at most: empty texts have no bytes.
+const MAX_BATCH_ROWS: usize = 1 << 16;
 
 /// A text could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -227,7 +225,7 @@ enum Source {
         ended: bool,
     },
     Parquet {
-        batches: ParquetRecordBatchReader,
+        documents: texts::Documents,
         row: u64,
     },
 }
@@ -244,10 +242,12 @@ impl Batches {
             source,
         };
         let name = path.to_string_lossy();
-        let name = name.trim_end_matches(".zst").trim_end_matches(".gz");
+        let packed = [".zst", ".gz", ".xz", ".bz2"];
+        let name = packed.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
         let source = if name.ends_with(".parquet") {
             let file = File::open(path).map_err(|e| fault(e.into()))?;
-            Source::Parquet { batches: text_column(file).map_err(fault)?, row: 0 }
+            let texts = texts::Options { text_field: "text".into(), url_field: None, max_text_bytes: usize::MAX };
+            Source::Parquet { documents: texts::Documents::open(file, texts).map_err(|e| fault(e.into()))?, row: 0 }
         } else {
             let reader = open_plain(path).map_err(|e| fault(e.into()))?;
             if [".jsonl", ".json", ".ndjson"].iter().any(|ending| name.ends_with(ending)) {
@@ -350,25 +350,23 @@ impl Batches {
     }
 
     fn next_rows(&mut self) -> Result<Option<Batch>, InputError> {
-        let Source::Parquet { batches, row } = &mut self.source else { unreachable!("called for Parquet") };
-        let batch = match batches.next() {
-            None => return Ok(None),
-            Some(Err(error)) => return Err(self.fault(None, error)),
-            Some(Ok(batch)) => batch,
-        };
-        let first = *row;
-        *row += batch.num_rows() as u64;
-        let column = batch.column(0);
-        let rows: Vec<String> = if let Some(texts) = column.as_string_opt::<i32>() {
-            texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
-        } else if let Some(texts) = column.as_string_opt::<i64>() {
-            texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
-        } else if let Some(texts) = column.as_string_view_opt() {
-            texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect()
-        } else {
-            return Err(self.fault(Some("column text".into()), "the column does not hold strings"));
-        };
-        Ok(self.batch(first, Content::Rows(rows)))
+        let Source::Parquet { documents, row } = &mut self.source else { unreachable!("called for Parquet") };
+        let (first, mut rows, mut rows_bytes) = (*row, Vec::new(), 0);
+        while rows_bytes < BATCH_BYTES && rows.len() < MAX_BATCH_ROWS {
+            match documents.next() {
+                None => break,
+                Some(Ok(texts::Event::Document(document))) => {
+                    rows_bytes += document.text.len();
+                    rows.push(document.text);
+                }
+                Some(Ok(texts::Event::Malformed { place, what })) => {
+                    return Err(self.fault(Some(format!("row {place}")), what));
+                }
+                Some(Err(error)) => return Err(self.fault(None, error)),
+            }
+        }
+        *row += rows.len() as u64;
+        Ok(if rows.is_empty() { None } else { self.batch(first, Content::Rows(rows)) })
     }
 }
 
@@ -442,30 +440,12 @@ impl Iterator for Documents {
     }
 }
 
-fn text_column(file: File) -> Result<ParquetRecordBatchReader, Box<dyn std::error::Error + Send + Sync>> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-    let schema = builder.parquet_schema();
-    let column = schema.columns().iter().position(|column| column.path().string() == "text");
-    let column = column.ok_or("there is no column named text")?;
-    let mask = ProjectionMask::leaves(schema, [column]);
-    Ok(builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()?)
-}
-
-/// Opens a file, decompressing gzip and zstd.
+/// Opens a file, decompressing it as [`texts::decompress`] does.
 ///
 /// # Errors
 /// When it cannot be opened or its first bytes cannot be read.
 pub fn open_plain(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
-    let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
-    Ok(match file.fill_buf()? {
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            let mut decoder = zstd::Decoder::with_buffer(file)?;
-            decoder.window_log_max(31)?;
-            Box::new(BufReader::with_capacity(1 << 18, decoder))
-        }
-        [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(file))),
-        _ => Box::new(file),
-    })
+    texts::decompress(File::open(path)?)
 }
 
 #[cfg(test)]
@@ -489,9 +469,42 @@ mod tests {
         check("a.txt", b"", &plain, &[]);
         check("a.jsonl", b"{\"text\":\"one\",\"x\":1}\n\n{\"text\":\"\"}", &plain, &["one", ""]);
         check("a.jsonl", b"", &plain, &[]);
+        check("a.jsonl", b"\xef\xbb\xbf{\"text\":\"one\"}", &plain, &["one"]);
         check("a.jsonl.zst", &zstd::encode_all(&b"{\"text\":\"o\\\"ne\"}\n"[..], 1).unwrap(), &plain, &["o\"ne"]);
         let parts = Options { separator: Some("<|end|>".into()), ..Options::default() };
         check("a.txt", b"one<|end|>two<|e<|end|><|end|>", &parts, &["one", "two<|e", ""]);
+    }
+
+    fn table(rows: usize) -> Vec<u8> {
+        let texts = (0..rows).map(|row| (row % 3 != 1).then(|| format!("{row} {}", "x".repeat(row % 50 * 100))));
+        let column: arrow_array::ArrayRef = Arc::new(texts.collect::<arrow_array::StringArray>());
+        let batch = arrow_array::RecordBatch::try_from_iter([("id", column.clone()), ("text", column)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn rows_of_parquet_come_in_batches_and_nulls_are_empty() {
+        check("a.parquet", &table(3), &Options::default(), &["0 ", "", &format!("2 {}", "x".repeat(200))]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        std::fs::write(&path, table(5000)).unwrap();
+        let batches: Vec<Batch> = Batches::open(&path, &Arc::default()).unwrap().collect::<Result<_, _>>().unwrap();
+        assert!(batches.len() > 1 && batches.iter().rev().skip(1).all(|batch| batch.len_bytes() >= BATCH_BYTES));
+        let mut rows = 0;
+        for batch in batches {
+            assert_eq!(batch.place, rows);
+            batch
+                .for_each_piece(|_, ends| -> Result<(), InputError> {
+                    rows += u64::from(ends);
+                    Ok(())
+                })
+                .unwrap();
+        }
+        assert_eq!(rows, 5000);
     }
 
     #[test]

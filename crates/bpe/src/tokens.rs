@@ -37,11 +37,6 @@ pub enum TokenFormat {
 pub struct TooWide(pub u32);
 
 impl TokenFormat {
-    /// Bytes before the first id.
-    pub fn header_bytes(self) -> usize {
-        if self == TokenFormat::Llmc { LLMC_HEADER_BYTES } else { 0 }
-    }
-
     /// Appends one document to `bytes` and returns the number of tokens written, end-of-text included.
     ///
     /// # Errors

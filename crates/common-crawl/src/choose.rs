@@ -92,9 +92,7 @@ impl Grade {
 
 /// A capture without a type may be a page; what is inside decides later.
 fn is_html(mime: Option<&str>) -> bool {
-    let Some(mime) = mime else { return true };
-    let mime = mime.split(';').next().unwrap_or("").trim();
-    mime.eq_ignore_ascii_case("text/html") || mime.eq_ignore_ascii_case("application/xhtml+xml")
+    mime.is_none() || warc::http::media(mime, &[]) == warc::http::Media::Html
 }
 
 /// What decides between two captures of a link.

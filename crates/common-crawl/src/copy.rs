@@ -1,7 +1,7 @@
 //! The members of a plan, asked for in its order, checked and copied into archives of our own.
 //!
 //! Several requests are under way at once, but their answers are taken in the order of the plan: what is written does
-//! not depend on which came first. Memory: as many requests as there may be at once.
+//! not depend on which came first. Memory: the answers to `max_concurrent_requests`.
 
 use std::ops::Range;
 
@@ -38,7 +38,7 @@ struct Answer {
     checked: Vec<Result<Range<usize>, Refusal>>,
 }
 
-/// Copies what the journal does not tell of yet.
+/// Copies the captures that have no fate in the journal yet.
 pub(crate) async fn copy(
     settings: &Settings,
     run: &Run<'_>,
@@ -62,7 +62,7 @@ pub(crate) async fn copy(
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                // What came before it is good, whatever went wrong now.
+                // What came before it is good.
                 if missing.any_found {
                     copies.commit(false)?;
                 }

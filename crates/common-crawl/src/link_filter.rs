@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::CommonCrawlError;
 
-/// Hosts and keys of the links. Memory: 12 bytes a link and about 30 a host.
+/// Hosts and keys of the links. Memory: 12 bytes per link and about 30 per host.
 pub(crate) struct LinkFilter {
     hosts: Hosts,
     keys: Keys,

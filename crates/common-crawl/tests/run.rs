@@ -1,5 +1,7 @@
 //! Whole runs against an index and archives on disk.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;

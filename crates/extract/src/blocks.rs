@@ -3,6 +3,8 @@
 //! One pass over the tree, no recursion. Around the blocks stand their containers, the block-level elements
 //! that hold text at some depth, with sums over what they hold; the features are made of both.
 
+use ::words::is_unspaced;
+
 use crate::html::Name;
 use crate::html::{NONE, NameSet, Namespace, NodeId, ROOT, Tree, attribute, tag};
 use crate::labels::{self, Labels};
@@ -678,7 +680,8 @@ fn space_len(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// Words as runs without white space; in scripts without spaces, every second letter begins one.
+/// Words of a block, as [`::words::count`] counts them but parted by spaces, tabs and line feeds alone. Only
+/// preformatted text has other white space, and the model of main text was trained on these counts.
 pub(crate) fn count_words(text: &str) -> u32 {
     let bytes = text.as_bytes();
     let (mut words, mut after_space, mut is_ascii) = (0, true, true);
@@ -688,12 +691,7 @@ pub(crate) fn count_words(text: &str) -> u32 {
         after_space = space;
         is_ascii &= byte < 0x80;
     }
-    if is_ascii { words } else { words + text.chars().filter(|&c| is_unspaced(c)).count() as u32 / 2 }
-}
-
-/// Letters of scripts that write no spaces: Thai, kana, Han.
-pub(crate) fn is_unspaced(c: char) -> bool {
-    matches!(c, '\u{e00}'..='\u{e7f}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
+    if is_ascii { words } else { words + text.chars().filter(|&letter| is_unspaced(letter)).count() as u32 / 2 }
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
+use ::words::is_unspaced;
+
 use crate::PageKind;
-use crate::blocks::{Block, Blocks, Container, Kind, ends_like_sentence, is_unspaced};
+use crate::blocks::{Block, Blocks, Container, Kind, ends_like_sentence};
 use crate::head::Head;
 use crate::html::{Name, NameSet, Tree, attribute, tag};
 use crate::labels::{self, GROUPS};

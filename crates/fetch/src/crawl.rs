@@ -48,9 +48,35 @@ pub struct Fetcher {
 /// What earlier processes have left in a folder.
 struct Before {
     completed: CompletedSet,
+    /// Hashes of the keys that have an outcome of another list.
+    completed_keys: HashSet<u64>,
     robots: RobotsBefore,
     /// For each worker that there was.
     left: Vec<Left>,
+}
+
+impl Before {
+    fn note_outcome(&mut self, id: u64, outcome: &Outcome, is_same_list: bool) {
+        if is_same_list {
+            self.completed.insert(id);
+        } else if is_of_any_list(outcome) {
+            self.completed_keys.insert(xxh3_64(outcome.key.as_bytes()));
+        }
+    }
+
+    /// After the list of links has changed: finds those that have an outcome of the list before.
+    fn find_completed_keys(&mut self, frontier: &Frontier) -> Result<(), FetchError> {
+        if self.completed_keys.is_empty() {
+            return Ok(());
+        }
+        for row in frontier.rows() {
+            let (id, row) = row?;
+            if self.completed_keys.contains(&xxh3_64(row.key.as_bytes())) {
+                self.completed.insert(id);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The settings that decide about outcomes. Outcomes under others stand beside each other in no table.
@@ -163,70 +189,75 @@ impl Fetcher {
 
     /// Reads the journals of earlier processes: what is completed, which hosts rest, how long files are.
     fn take_up(&self, frontier: &Frontier, place: &Place) -> Result<Before, FetchError> {
-        let decisive = Decisive::of(&self.settings);
         let mut before = Before {
             completed: CompletedSet::new(frontier.links()),
+            completed_keys: HashSet::new(),
             robots: RobotsBefore::default(),
             left: Vec::new(),
         };
-        let mut keys = HashSet::new();
         for worker in 0.. {
-            let path = place.journal(worker);
-            if !path.exists() {
+            if !place.journal(worker).exists() {
                 break;
             }
-            let mut groups = Groups::open(&path, &journal::MAGIC)?;
-            let mut left = Left::default();
-            let mut is_same_list = false;
-            for group in &mut groups {
-                let (offset, group) = group?;
-                for entry in group.0 {
-                    match entry {
-                        JournalEntry::Head { settings, frontier: of } => {
-                            if settings != decisive {
-                                let (state, now) = (place.state.clone(), decisive);
-                                return Err(FetchError::OtherSettings { state, before: settings, now });
-                            }
-                            is_same_list = of == frontier.checksum();
-                        }
-                        JournalEntry::Done { id, outcome, stored } => {
-                            if is_same_list {
-                                before.completed.insert(id);
-                            } else if is_of_any_list(&outcome) {
-                                keys.insert(xxh3_64(outcome.key.as_bytes()));
-                            }
-                            if let Some(stored) = &stored {
-                                left.index.push(index_entry(&outcome, stored));
-                            }
-                        }
-                        JournalEntry::Rest { host, until_unix_ms, consecutive_faults } => {
-                            self.restore(&host, until_unix_ms, consecutive_faults);
-                        }
-                        JournalEntry::Robots { origin, asked_unix_s, .. } => {
-                            let here = (worker, offset, asked_unix_s);
-                            let latest = before.robots.places.entry(xxh3_64(origin.as_bytes())).or_insert(here);
-                            if asked_unix_s >= latest.2 {
-                                *latest = here;
-                            }
-                        }
-                        JournalEntry::Warc { .. } => {}
-                        JournalEntry::Sealed { .. } => left.index.clear(),
-                        JournalEntry::Answered { address } => self.network.answered_before(address),
-                    }
-                }
-            }
-            left.journal = groups.end();
-            before.robots.journals.push(File::open(&path).map_err(FetchError::at("open", &path))?);
-            before.left.push(left);
+            self.read_journal(worker, frontier, place, &mut before)?;
         }
         if !before.left.is_empty() {
             // What a killed process asked last is not in its journal.
             self.hosts.open_at(Instant::now() + self.settings.min_delay());
         }
-        if !keys.is_empty() {
-            mark_completed_by_key(frontier, &keys, &mut before.completed)?;
-        }
+        before.find_completed_keys(frontier)?;
         Ok(before)
+    }
+
+    fn read_journal(
+        &self,
+        worker: u32,
+        frontier: &Frontier,
+        place: &Place,
+        before: &mut Before,
+    ) -> Result<(), FetchError> {
+        let path = place.journal(worker);
+        let mut groups = Groups::open(&path, &journal::MAGIC)?;
+        let mut left = Left::default();
+        let mut is_same_list = false;
+        for group in &mut groups {
+            let (offset, group) = group?;
+            for entry in group.0 {
+                match entry {
+                    JournalEntry::Head { settings, frontier: of } => {
+                        self.check_settings(settings, place)?;
+                        is_same_list = of == frontier.checksum();
+                    }
+                    JournalEntry::Done { id, outcome, stored } => {
+                        before.note_outcome(id, &outcome, is_same_list);
+                        left.index.extend(stored.map(|stored| index_entry(&outcome, &stored)));
+                    }
+                    JournalEntry::Rest { host, until_unix_ms, consecutive_faults } => {
+                        self.restore(&host, until_unix_ms, consecutive_faults);
+                    }
+                    JournalEntry::Robots { origin, asked_unix_s, .. } => {
+                        before.robots.note(&origin, worker, offset, asked_unix_s);
+                    }
+                    JournalEntry::Sealed { .. } => left.index.clear(),
+                    JournalEntry::Answered { address } => self.network.answered_before(address),
+                    // The end of the journal has it.
+                    JournalEntry::Warc { .. } => {}
+                }
+            }
+        }
+        left.journal = groups.end();
+        before.robots.journals.push(File::open(&path).map_err(FetchError::at("open", &path))?);
+        before.left.push(left);
+        Ok(())
+    }
+
+    /// Whether outcomes were decided by the settings of this fetcher.
+    fn check_settings(&self, before: String, place: &Place) -> Result<(), FetchError> {
+        let now = Decisive::of(&self.settings);
+        if before == now {
+            return Ok(());
+        }
+        Err(FetchError::OtherSettings { state: place.state.clone(), before, now })
     }
 
     /// A host's pause and its faults go on from an earlier process.
@@ -239,21 +270,6 @@ impl Fetcher {
 /// Whether an outcome holds for its link in other lists, too; a share of pages is that of one list.
 fn is_of_any_list(outcome: &Outcome) -> bool {
     outcome.verdict != Some(Reason::OverBudget)
-}
-
-/// After the list of links has changed: which of them have an outcome.
-fn mark_completed_by_key(
-    frontier: &Frontier,
-    keys: &HashSet<u64>,
-    completed: &mut CompletedSet,
-) -> Result<(), FetchError> {
-    for row in frontier.rows() {
-        let (id, row) = row?;
-        if keys.contains(&xxh3_64(row.key.as_bytes())) {
-            completed.insert(id);
-        }
-    }
-    Ok(())
 }
 
 /// A worker's two threads: this one asks, the other writes.

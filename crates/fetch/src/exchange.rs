@@ -11,6 +11,7 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, H
 use reqwest::{Client, Response, StatusCode, Version};
 use rustix::io::Errno;
 use url::{Host, Position, Url};
+use warc::http::{Media, media};
 
 use crate::Settings;
 
@@ -221,7 +222,7 @@ impl Page {
     }
 }
 
-/// A URL without user and password: they would be sent, and stand in the archive.
+/// A URL without user and password: they would be sent, and archived.
 pub(crate) fn without_user(mut url: Url) -> Url {
     // What cannot have a user has none.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
@@ -294,7 +295,7 @@ pub(crate) async fn exchange(
     };
     // What is not going to be kept is not stored; the type of a robots.txt is anybody's guess.
     let is_wanted = match kind {
-        RequestKind::Page => page.status == StatusCode::OK && is_html(&page.headers),
+        RequestKind::Page => page.status == StatusCode::OK && is_html(&page.headers, &page.body),
         RequestKind::Robots => page.status.is_success(),
     };
     let limit_bytes = match kind {
@@ -422,10 +423,11 @@ pub(crate) fn check_decoded_size(page: &Page, max_decoded_bytes: u64) -> Result<
     Ok(())
 }
 
-pub(crate) fn is_html(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/html");
-    let kind = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    matches!(kind.as_str(), "text/html" | "application/xhtml+xml")
+/// Whether a page is HTML by its headers and what is there of its body. One without a type may be: what is inside
+/// decides when it is read.
+pub(crate) fn is_html(headers: &HeaderMap, body_start: &[u8]) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_none() || media(content_type, body_start) == Media::Html
 }
 
 #[cfg(test)]

@@ -113,7 +113,8 @@ impl Network {
             state.silent_hosts.insert(xxh3_64(host.as_bytes()));
         }
         let is_lonely = is_last && state.answered_at.is_none_or(|answered_at| answered_at < since);
-        let is_conclusive = state.answered.len() >= MIN_ANSWERED_ADDRESSES || state.silent_hosts.len() >= MIN_SILENT_HOSTS;
+        let is_conclusive =
+            state.answered.len() >= MIN_ANSWERED_ADDRESSES || state.silent_hosts.len() >= MIN_SILENT_HOSTS;
         if !is_conclusive || !(is_lonely || state.consecutive_silences >= MAX_CONSECUTIVE_SILENCES) {
             return SilenceCause::Host;
         }

@@ -260,7 +260,17 @@ fn unix_ms_of(moment: Instant) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::sync::mpsc;
+
+    use reqwest::header::HeaderMap;
+    use reqwest::{StatusCode, Version};
+    use url::Url;
+
     use super::*;
+    use crate::exchange::Page;
+    use crate::frontier::Row;
+    use crate::journal::Groups;
 
     #[test]
     fn what_is_waited_for() {
@@ -271,5 +281,98 @@ mod tests {
         check(Errno::NFILE, Some("open file left for"));
         check(Errno::ACCESS, None);
         check(Errno::ROFS, None);
+    }
+
+    /// A page of its own body; every fourth has that of the first.
+    fn note(id: u64) -> Note {
+        let url = Url::parse(&format!("http://a.example/{id}")).unwrap();
+        let body = if id.is_multiple_of(4) { 0 } else { id };
+        let page = Page {
+            url: url.clone(),
+            status: StatusCode::OK,
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            body: format!("<p>body {body}").repeat(100).into_bytes(),
+            cut: None,
+            address: None,
+            took: Duration::ZERO,
+        };
+        let row = Row {
+            domain: "a.example".into(),
+            host: "a.example".into(),
+            key: format!("example,a)/{id}"),
+            url: url.to_string(),
+            is_over: false,
+        };
+        let (via, signals) = (Vec::new(), Vec::new());
+        Note::Finished(Box::new(Finished { id, row, url: Some(url), result: Ok(page), via, signals }))
+    }
+
+    /// The outcomes of a journal, and what an earlier process has left.
+    fn read_journal(place: &Place) -> (Vec<Outcome>, Left) {
+        let mut groups = Groups::open(&place.journal(0), &journal::MAGIC).unwrap();
+        let (mut outcomes, mut left) = (Vec::new(), Left::default());
+        for group in &mut groups {
+            for entry in group.unwrap().1.0 {
+                match entry {
+                    JournalEntry::Done { outcome, stored, .. } => {
+                        left.index.extend(stored.map(|stored| index_entry(&outcome, &stored)));
+                        outcomes.push(*outcome);
+                    }
+                    JournalEntry::Sealed { .. } => left.index.clear(),
+                    _ => {}
+                }
+            }
+        }
+        left.journal = groups.end();
+        (outcomes, left)
+    }
+
+    /// Three processes write four pages each; the first two end without sealing, as a kill leaves them.
+    #[test]
+    fn every_outcome_names_its_record_across_kills() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::folder(folder.path());
+        let settings = Settings { max_warc_bytes: 4_000, group_pages: 2, ..Settings::for_contact("a@b.example") };
+        let (monitor, backlog) = (Monitor::default(), Backlog::default());
+        for process in 0..3 {
+            let (outcomes, left) = read_journal(&place);
+            assert_eq!(outcomes.len(), process * 4);
+            let stop = || false;
+            let mut writer = PageWriter::open(&place, 0, &settings, &monitor, &backlog, &stop, left).unwrap();
+            writer.head("settings", 1).unwrap();
+            let notes: Vec<Note> = (0..4).map(|page| note(process as u64 * 4 + page)).collect();
+            if process < 2 {
+                notes.chunks(2).for_each(|group| writer.commit(group).unwrap());
+            } else {
+                let (sender, receiver) = mpsc::channel();
+                notes.into_iter().for_each(|note| sender.send(note).unwrap());
+                drop(sender);
+                writer.run(&receiver).unwrap();
+            }
+        }
+        let (outcomes, _) = read_journal(&place);
+        assert_eq!(outcomes.len(), 12);
+        let mut archives = std::collections::BTreeSet::new();
+        for outcome in &outcomes {
+            let name = outcome.warc.clone().unwrap();
+            let archive = std::fs::read(folder.path().join(&name)).unwrap();
+            let mut record = String::new();
+            let member = &archive[outcome.offset.unwrap() as usize..];
+            flate2::bufread::GzDecoder::new(member).read_to_string(&mut record).unwrap();
+            // A page whose body is archived already leads to the record that has it.
+            let number: u64 = outcome.url.rsplit('/').next().unwrap().parse().unwrap();
+            let body = if number.is_multiple_of(4) { 0 } else { number };
+            assert!(record.starts_with("WARC/1.1\r\nWARC-Type: response"), "{record}");
+            assert!(record.contains(&format!("<p>body {body}<p>")), "{}: {record}", outcome.url);
+            archives.insert(name);
+        }
+        assert!(archives.len() > 1, "{archives:?}");
+        for name in archives {
+            let index = std::fs::read_to_string(folder.path().join(name.replace(".warc.gz", ".cdxj"))).unwrap();
+            assert!(index.lines().count() >= 2 && index.contains(&name), "{index}");
+        }
+        let open = std::fs::read_dir(folder.path()).unwrap().filter_map(Result::ok);
+        assert!(open.into_iter().all(|entry| !entry.file_name().to_string_lossy().ends_with(".open")));
     }
 }

@@ -24,7 +24,7 @@ pub struct Plan {
     pub longest: Vec<(String, u64)>,
     /// The critical path in seconds: the host with the most links, one request after another.
     pub critical_path_s: u64,
-    /// How long all links take with this many hosts at once, if none were longer than the others.
+    /// How long all links take with this many concurrent hosts, if none were longer than the others.
     pub work_s: u64,
     /// The critical path if no host had more than so many pages.
     pub capped: Vec<(u64, u64)>,

@@ -122,15 +122,24 @@ impl CompletedSet {
     }
 }
 
-/// Where each origin's robots.txt stands in the journals of earlier processes.
+/// Where each origin's robots.txt is in the journals of earlier processes.
 #[derive(Default)]
 pub(crate) struct RobotsBefore {
     pub(crate) journals: Vec<File>,
     /// By the hash of the origin: journal, offset of the frame, when it was asked for.
-    pub(crate) places: HashMap<u64, (u32, u64, u64)>,
+    places: HashMap<u64, (u32, u64, u64)>,
 }
 
 impl RobotsBefore {
+    /// Notes a frame that has an origin's robots.txt, if it is the latest.
+    pub(crate) fn note(&mut self, origin: &str, journal: u32, offset: u64, asked_unix_s: u64) {
+        let here = (journal, offset, asked_unix_s);
+        let latest = self.places.entry(xxh3_64(origin.as_bytes())).or_insert(here);
+        if asked_unix_s >= latest.2 {
+            *latest = here;
+        }
+    }
+
     fn find(&self, origin: &str) -> Option<(robots::Answer, u64)> {
         let (journal, offset, _) = self.places.get(&xxh3_64(origin.as_bytes()))?;
         // What cannot be read again is asked for again.

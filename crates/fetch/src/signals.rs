@@ -2,7 +2,7 @@
 //!
 //! Read are `X-Robots-Tag: noai` (a convention of image sites), `tdm-reservation: 1` (TDMRep, a W3C community
 //! report), `Content-Usage: train-ai=n` (the IETF's AIPREF drafts; a header, or a line of robots.txt with or
-//! without a path) and `Content-Signal: ai-train=no` (a line of robots.txt). What stands in the page itself
+//! without a path) and `Content-Signal: ai-train=no` (a line of robots.txt). What the page itself says
 //! is for the reader of the page. Left out: `/.well-known/tdmrep.json`, which would be one more request per host.
 
 use reqwest::header::HeaderMap;

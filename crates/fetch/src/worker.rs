@@ -384,10 +384,10 @@ impl<'c> Worker<'c> {
         Some(job)
     }
 
-    /// After this machine ran out of files or ports: fewer requests at once.
+    /// After this machine ran out of files or ports: fewer concurrent requests.
     fn decrease_concurrency(&mut self, under_way: usize, refusal: &Refusal) {
         self.concurrency.decrease(under_way, Instant::now());
-        let line = format!("{}; going on with {} requests at once", refusal.detail, self.concurrency.requests());
+        let line = format!("{}; going on with {} concurrent requests", refusal.detail, self.concurrency.requests());
         self.shared.monitor.log(line);
     }
 
@@ -583,7 +583,7 @@ impl<'c> Worker<'c> {
         if let Some((_, line)) = found.iter().find(|(signal, _)| self.shared.settings.honour.contains(*signal)) {
             return refuse(Reason::OptedOut, line.clone());
         }
-        if !exchange::is_html(&page.headers) {
+        if !exchange::is_html(&page.headers, &page.body) {
             return refuse(Reason::NotHtml, page.content_type().unwrap_or_default());
         }
         exchange::check_decoded_size(&page, self.shared.settings.max_decoded_bytes)?;

@@ -1,12 +1,13 @@
 //! safetensors files: flat buffers of f32 to named tensors and back, without a second copy in memory.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, Metadata, TensorInfo, View};
+use atomic_file::{AtomicFile, IoContext};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 /// Longest header that is believed; the format's own limit.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
@@ -56,63 +57,53 @@ pub(crate) struct Borrowed<'a> {
     pub(crate) data: &'a [f32],
 }
 
-impl View for Borrowed<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(bytemuck::cast_slice(self.data))
-    }
-
-    fn data_len(&self) -> usize {
-        4 * self.data.len()
+impl From<atomic_file::Error> for CheckpointError {
+    fn from(error: atomic_file::Error) -> CheckpointError {
+        let atomic_file::Error { action, path, source } = error;
+        CheckpointError::Io { action, path, source }
     }
 }
 
-/// Writes tensors under a temporary name, syncs the file, and renames it. At most one entry of metadata, since
-/// the format keeps no order of several.
+/// Writes tensors to a file that appears whole. At most one entry of metadata, since the format keeps no order of
+/// several.
+///
+/// The bytes are those of [`safetensors::serialize_to_file`], which is not called because it gives its file to the
+/// owner alone (mode 0600), whatever the umask says.
 pub(crate) fn write(
     path: &Path,
-    tensors: Vec<(String, Borrowed<'_>)>,
+    mut tensors: Vec<(String, Borrowed<'_>)>,
     (key, value): (&str, String),
 ) -> Result<(), CheckpointError> {
-    let metadata = HashMap::from([(key.to_owned(), value)]);
-    write_by(path, |partial| {
-        safetensors::serialize_to_file(tensors, Some(metadata), partial)
-            .map_err(|error| match error {
-                safetensors::SafeTensorError::IoError(source) => source,
-                other => std::io::Error::other(other),
-            })
-            .and_then(|()| File::open(partial)?.sync_all())
-    })
-}
-
-/// Writes a file under a temporary name, syncs it, and renames it.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    write_by(path, |partial| {
-        fs::write(partial, bytes)?;
-        File::open(partial)?.sync_all()
-    })
-}
-
-fn write_by(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), CheckpointError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
-    let partial = path.with_extension("partial");
-    if let Err(source) = write(&partial) {
-        // The disk is full, most likely: give back what the half file took.
-        let _ = fs::remove_file(&partial);
-        return Err(CheckpointError::io("write", path, source));
+    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let header = header_of(&tensors, HashMap::from([(key.to_owned(), value)]));
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(&(header.len() as u64).to_le_bytes()).at("write", path)?;
+    file.write_all(&header).at("write", path)?;
+    for (_, tensor) in &tensors {
+        file.write_all(bytemuck::cast_slice(tensor.data)).at("write", path)?;
     }
-    fs::rename(&partial, path).map_err(|source| CheckpointError::io("rename into place", path, source))?;
-    // The new name itself must outlive a power cut.
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|source| CheckpointError::io("sync", folder, source))
+    file.commit()?;
+    Ok(())
+}
+
+/// The header of a safetensors file: where each tensor lies, as JSON, padded to eight bytes with spaces.
+fn header_of(tensors: &[(String, Borrowed<'_>)], metadata: HashMap<String, String>) -> Vec<u8> {
+    let mut end = 0;
+    let infos = tensors.iter().map(|(name, tensor)| {
+        let start = end;
+        end += size_of_val(tensor.data);
+        (name.clone(), TensorInfo { dtype: Dtype::F32, shape: tensor.shape.to_vec(), data_offsets: (start, end) })
+    });
+    let metadata = Metadata::new(Some(metadata), infos.collect()).expect("tensors have the size of their shapes");
+    let mut header = serde_json::to_vec(&metadata).expect("names and numbers");
+    header.resize(header.len().next_multiple_of(8), b' ');
+    header
+}
+
+/// Writes a small file that appears whole.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    atomic_file::write(path, bytes)?;
+    Ok(())
 }
 
 /// A safetensors file whose header was read and found to fit the file.
@@ -229,6 +220,9 @@ fn half_to_f32(bits: u16) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -259,6 +253,29 @@ mod tests {
         let mut to = [0.0; 2];
         TensorFile::open(&path).unwrap().read("x", &[2], &mut to).unwrap();
         assert_eq!(to, [1.0, -2.0]);
+    }
+
+    #[test]
+    fn files_are_those_of_the_library_and_others_may_read_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let data = [1.0, -2.5, 3.25, 0.0];
+        let shapes: [(&str, &[usize]); 4] = [("b", &[2, 2]), ("a.10", &[4]), ("a.9", &[]), ("none", &[0, 3])];
+        let parts = shapes.map(|(name, shape)| (name, shape, &data[..shape.iter().product()]));
+        let tensors = parts.map(|(name, shape, data)| (name.to_owned(), Borrowed { shape, data }));
+        write(&path, tensors.into(), ("key", "a \"value\"".into())).unwrap();
+
+        let views = parts.map(|(name, shape, data)| {
+            let bytes = bytemuck::cast_slice(data);
+            (name, safetensors::tensor::TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap())
+        });
+        let metadata = HashMap::from([("key".to_owned(), "a \"value\"".to_owned())]);
+        assert!(fs::read(&path).unwrap() == safetensors::serialize(views, Some(metadata)).unwrap());
+
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        let plain = folder.path().join("plain");
+        fs::write(&plain, "x").unwrap();
+        assert_eq!(mode(&path), mode(&plain));
     }
 
     #[test]

@@ -129,6 +129,8 @@ pub fn train(
     let config = beginning.config();
     config.check().and_then(|()| settings.check()).map_err(TrainError::Settings)?;
     fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
+    // What a kill left of a checkpoint is as large as one. No other training writes to this folder.
+    atomic_file::sweep_here(folder).map_err(CheckpointError::from)?;
     let (at, curve) = start(folder, beginning, settings, fingerprint(beginning, settings, tokens, validation))?;
     let mut training = Training {
         folder,

@@ -61,7 +61,7 @@ impl<'a> Submission<'a> {
     ///
     /// # Errors
     /// When a column has none of the shapes that the field may have.
-    pub fn of_row(row: texts::Row<'_, 'a>) -> Result<Submission<'a>, Malformed> {
+    pub fn of_row(row: texts::ParquetRow<'_, 'a>) -> Result<Submission<'a>, Malformed> {
         row.read().map_err(|error| Malformed(error.into()))
     }
 

@@ -7,7 +7,7 @@ use std::io::{BufRead, Read, Seek};
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::{Error, Line, Lines, ParquetRows, Row, RowBatch, Source};
+use crate::{Error, Line, Lines, ParquetBatch, ParquetRow, ParquetRows, Source};
 
 /// Bytes that a byte of text takes in JSON at most: `\u0000` to `\u001f`.
 const MAX_ESCAPE_BYTES: usize = 6;
@@ -141,8 +141,8 @@ fn first_line(error: sonic_rs::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-fn events_of_rows(batch: &RowBatch, options: &Options) -> Result<VecDeque<Event>, Error> {
-    let event_of_row = |(number, row): (u64, Row<'_, '_>)| {
+fn events_of_rows(batch: &ParquetBatch, options: &Options) -> Result<VecDeque<Event>, Error> {
+    let event_of_row = |(number, row): (u64, ParquetRow<'_, '_>)| {
         let fields = row.read_by(FieldsSeed(options));
         let fields = fields.map_err(|error| error.source().map(ToString::to_string).unwrap_or_default());
         event(number, fields, options)

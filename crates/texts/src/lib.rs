@@ -11,5 +11,5 @@ pub use decompress::decompress;
 pub use documents::{Document, Documents, Event, Options};
 pub use error::{Error, RowError};
 pub use lines::{Line, Lines};
-pub use parquet_rows::{ParquetRows, Row, RowBatch, Rows};
+pub use parquet_rows::{BatchRows, ParquetBatch, ParquetRow, ParquetRows};
 pub use source::Source;

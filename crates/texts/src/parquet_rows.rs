@@ -89,7 +89,7 @@ impl ParquetRows {
     ///
     /// # Errors
     /// [`Error::Parquet`] when the file is damaged; there are no more rows then.
-    pub fn next_batch(&mut self) -> Result<Option<RowBatch>, Error> {
+    pub fn next_batch(&mut self) -> Result<Option<ParquetBatch>, Error> {
         let batch = guarded(self.row, || match self.batches.next() {
             Some(batch) => Ok(Some(with_seconds(&batch?)?)),
             None => Ok(None),
@@ -97,61 +97,48 @@ impl ParquetRows {
         Ok(batch.map(|batch| {
             let first_row = self.row + 1;
             self.row += batch.num_rows() as u64;
-            RowBatch { first_row, batch }
+            ParquetBatch { first_row, batch }
         }))
     }
 }
 
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Calls the Parquet library, which panics rather than fails at some of the damage that a file may have: a chunk of
-/// negative length in the footer is one. To whoever reads files of others, that is an error like any other.
-fn guarded<T>(row: u64, read: impl FnOnce() -> Result<T, AnyError>) -> Result<T, Error> {
-    let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
-        let what = panic.downcast_ref::<&str>().map(|what| (*what).to_owned());
-        let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(format!("the decoder panicked: {what}").into())
-    });
-    result.map_err(|source| Error::Parquet { row, source })
-}
-
-/// Rows in a row.
-pub struct RowBatch {
+/// Some rows of a Parquet file, one after the other.
+pub struct ParquetBatch {
     first_row: u64,
     batch: RecordBatch,
 }
 
-impl RowBatch {
+impl ParquetBatch {
     /// The rows, ready to be read one by one.
     ///
     /// # Errors
     /// [`Error::Parquet`] when a column has a type that serde has no word for.
-    pub fn rows(&self) -> Result<Rows<'_>, Error> {
+    pub fn rows(&self) -> Result<BatchRows<'_>, Error> {
         let first_row = self.first_row;
         match Deserializer::from_record_batch(&self.batch) {
-            Ok(rows) => Ok(Rows { first_row, rows }),
+            Ok(rows) => Ok(BatchRows { first_row, rows }),
             Err(source) => Err(Error::Parquet { row: first_row - 1, source: source.into() }),
         }
     }
 }
 
 /// The rows of a batch.
-pub struct Rows<'de> {
+pub struct BatchRows<'de> {
     first_row: u64,
     rows: Deserializer<'de>,
 }
 
-impl<'de> Rows<'de> {
+impl<'de> BatchRows<'de> {
     /// Every row with its number in the file, from 1.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, Row<'_, 'de>)> {
-        (self.first_row..).zip(self.rows.iter().map(Row))
+    pub fn iter(&self) -> impl Iterator<Item = (u64, ParquetRow<'_, 'de>)> {
+        (self.first_row..).zip(self.rows.iter().map(ParquetRow))
     }
 }
 
 /// One row: a map from the names of its columns to their values.
-pub struct Row<'batch, 'de>(DeserializerItem<'batch, 'de>);
+pub struct ParquetRow<'batch, 'de>(DeserializerItem<'batch, 'de>);
 
-impl<'de> Row<'_, 'de> {
+impl<'de> ParquetRow<'_, 'de> {
     /// Reads the row as a type, which may borrow from it.
     ///
     /// # Errors
@@ -167,6 +154,19 @@ impl<'de> Row<'_, 'de> {
     pub fn read_by<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, RowError> {
         seed.deserialize(self.0).map_err(RowError)
     }
+}
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Calls the Parquet library, which panics rather than fails at some of the damage that a file may have: a chunk of
+/// negative length in the footer is one. To whoever reads files of others, that is an error like any other.
+fn guarded<T>(row: u64, read: impl FnOnce() -> Result<T, AnyError>) -> Result<T, Error> {
+    let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let what = panic.downcast_ref::<&str>().map(|what| (*what).to_owned());
+        let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(format!("the decoder panicked: {what}").into())
+    });
+    result.map_err(|source| Error::Parquet { row, source })
 }
 
 /// The batch with its timestamps as seconds: a reader of numbers does not see in which unit a column counts.

@@ -21,8 +21,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use store::table::TableReader;
 use records::{Link, Outcome};
+use store::table::TableReader;
 use webtext_tests::web::{
     Answer, Client, Request, Script, Step, Web, check_archives, check_oracle, check_oracle_through, check_with_peers,
     cpu_of_children, go_inside_namespace, gzip, html, noise, numbered, outcomes, page, redirect, respond, webtext,

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use store::table::{TableReader, TableWriter};
 use records::{Link, Outcome};
 use serde_json::Value;
+use store::table::{TableReader, TableWriter};
 use warc::{Event, Kind, Location, Reader};
 
 use super::{Visit, Web, webtext};

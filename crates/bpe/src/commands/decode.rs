@@ -40,7 +40,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         decoded
     };
     match &arguments.output {
-        Some(path) => std::fs::write(path, decoded).with_context(|| format!("cannot write {}", path.display())),
-        None => std::io::stdout().write_all(&decoded).context("cannot write to standard output"),
+        Some(path) => drop(atomic_file::write(path, &decoded)?),
+        None => std::io::stdout().write_all(&decoded).context("cannot write to standard output")?,
     }
+    Ok(())
 }

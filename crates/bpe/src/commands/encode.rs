@@ -1,14 +1,16 @@
 //! `bpe encode`.
 
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use atomic_file::AtomicFile;
 use bpe::input::Batch;
 use bpe::tokens::{TokenFormat, llmc_header, write_megatron_index};
 use bpe::{Encoder, TokenId, formats};
 
-use super::{Partial, beside, is_special};
+use super::{beside, is_special};
 
 /// Flags of `bpe encode`.
 #[derive(clap::Args)]
@@ -93,26 +95,71 @@ fn encode_batch(
     Ok(encoded)
 }
 
-/// The file of ids under a temporary name, and the lengths of its documents.
+/// The ids on their way to their file, and the lengths of its documents.
 struct Sink {
     path: PathBuf,
     format: TokenFormat,
-    file: Option<Partial>,
+    output: Output,
     lengths: Vec<u64>,
     text_bytes: u64,
 }
 
+/// Where ids are written to.
+enum Output {
+    Standard(io::Stdout),
+    File(AtomicFile),
+    /// llm.c's header counts the tokens: the ids wait in an unnamed file until it can be written before them.
+    AfterHeader {
+        ids: BufWriter<File>,
+        file: AtomicFile,
+    },
+}
+
+impl Output {
+    fn create(path: &Path, format: TokenFormat) -> anyhow::Result<Output> {
+        if path == Path::new("-") {
+            ensure!(format == TokenFormat::Ids, "standard output takes --format ids only");
+            return Ok(Output::Standard(io::stdout()));
+        }
+        if format != TokenFormat::Llmc {
+            return Ok(Output::File(AtomicFile::create(path)?));
+        }
+        ensure!(!is_special(path), "llm.c's header is written last: the output must be a file");
+        let file = AtomicFile::create(path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let ids =
+            tempfile::tempfile_in(folder).with_context(|| format!("cannot create a file in {}", folder.display()))?;
+        Ok(Output::AfterHeader { ids: BufWriter::with_capacity(1 << 20, ids), file })
+    }
+
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Output::Standard(stdout) => stdout,
+            Output::File(file) => file,
+            Output::AfterHeader { ids, .. } => ids,
+        }
+    }
+
+    /// The file, with everything in it; none for standard output.
+    fn into_file(self, tokens: u64) -> io::Result<Option<AtomicFile>> {
+        match self {
+            Output::Standard(_) => Ok(None),
+            Output::File(file) => Ok(Some(file)),
+            Output::AfterHeader { ids, mut file } => {
+                file.write_all(&llmc_header(tokens))?;
+                let mut ids = ids.into_inner()?;
+                ids.rewind()?;
+                io::copy(&mut ids, &mut file)?;
+                Ok(Some(file))
+            }
+        }
+    }
+}
+
 impl Sink {
     fn create(path: &Path, format: TokenFormat) -> anyhow::Result<Sink> {
-        let file = if path == Path::new("-") {
-            anyhow::ensure!(format == TokenFormat::Ids, "standard output takes --format ids only");
-            None
-        } else {
-            Some(Partial::create(path)?)
-        };
-        let mut sink = Sink { path: path.to_path_buf(), format, file, lengths: Vec::new(), text_bytes: 0 };
-        sink.write(&vec![0; format.header_bytes()])?;
-        Ok(sink)
+        let output = Output::create(path, format)?;
+        Ok(Sink { path: path.to_path_buf(), format, output, lengths: Vec::new(), text_bytes: 0 })
     }
 
     fn take(&mut self, encoded: &Encoded) -> anyhow::Result<()> {
@@ -125,52 +172,41 @@ impl Sink {
         }
         self.lengths.extend_from_slice(lengths);
         self.text_bytes += encoded.text_bytes;
-        self.write(&encoded.bytes)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let result = match &mut self.file {
-            Some(partial) => partial.file.write_all(bytes),
-            None => std::io::stdout().write_all(bytes),
-        };
-        result.with_context(|| format!("cannot write {}", self.path.display()))
+        let written = self.output.writer().write_all(&encoded.bytes);
+        written.with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     fn finish(self) -> anyhow::Result<()> {
-        let Some(mut ids) = self.file else { return Ok(()) };
         let failed = || format!("cannot write {}", self.path.display());
+        let tokens = self.lengths.iter().sum();
+        let Some(ids) = self.output.into_file(tokens).with_context(failed)? else { return Ok(()) };
         if is_special(&self.path) {
-            // Nothing can stand beside it, and nothing in it be gone back to.
-            anyhow::ensure!(
-                self.format != TokenFormat::Llmc,
-                "llm.c's header is written last: the output must be a file"
-            );
-            return ids.finish();
-        }
-        if self.format == TokenFormat::Llmc {
-            ids.file.seek(SeekFrom::Start(0)).with_context(failed)?;
-            ids.file.write_all(&llmc_header(self.lengths.iter().sum())).with_context(failed)?;
+            // Nothing can stand beside it.
+            ids.commit()?;
+            return Ok(());
         }
         let mut others = Vec::new();
         if self.format != TokenFormat::Ids {
-            let mut offsets = Partial::create(&beside(&self.path, ".offsets"))?;
+            let mut offsets = AtomicFile::create(&beside(&self.path, ".offsets"))?;
             let mut offset = 0u64;
             for length in [0].iter().chain(&self.lengths) {
                 offset += length;
-                offsets.file.write_all(&offset.to_le_bytes()).with_context(failed)?;
+                offsets.write_all(&offset.to_le_bytes()).with_context(failed)?;
             }
             others.push(offsets);
         }
         if self.format == TokenFormat::Megatron {
-            let mut index = Partial::create(&self.path.with_extension("idx"))?;
-            write_megatron_index(&self.lengths, &mut index.file).with_context(failed)?;
+            let mut index = AtomicFile::create(&self.path.with_extension("idx"))?;
+            write_megatron_index(&self.lengths, &mut index).with_context(failed)?;
             others.push(index);
         }
         // An older file must not stand beside newer offsets, whenever this process ends.
         if self.path.exists() {
             std::fs::remove_file(&self.path).with_context(failed)?;
         }
-        others.into_iter().try_for_each(Partial::finish)?;
-        ids.finish()
+        for file in others.into_iter().chain([ids]) {
+            file.commit()?;
+        }
+        Ok(())
     }
 }

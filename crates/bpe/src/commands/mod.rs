@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use bpe::input::{self, Batch, Batches, InputError};
 use bpe::parallel::map_ordered;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Files of texts and how they are read.
 #[derive(clap::Args)]
 pub struct Inputs {
-    /// Text, JSON Lines with a `text` field, or Parquet with a `text` column; also .zst and .gz.
+    /// Text, JSON Lines with a `text` field, or Parquet with a `text` column; also .zst, .xz, .bz2 and .gz.
     #[arg(required = true, value_name = "IN")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -107,7 +107,8 @@ impl Inputs {
             return ProgressBar::hidden();
         }
         let is_packed = |path: &PathBuf| {
-            path.extension().is_some_and(|end| ["zst", "gz", "parquet"].iter().any(|packed| end == *packed))
+            path.extension()
+                .is_some_and(|end| ["zst", "xz", "bz2", "gz", "parquet"].iter().any(|packed| end == *packed))
         };
         let total: Option<u64> = match self.paths.iter().any(is_packed) {
             true => None,
@@ -125,37 +126,6 @@ impl Inputs {
     }
 }
 
-/// The ending of a temporary name.
-pub const PARTIAL: &str = ".partial";
-
-/// A file under a temporary name beside its own, which [`Partial::finish`] moves into place. What is no regular
-/// file (`/dev/null`, a pipe) must not be replaced: it is written to as it is.
-pub struct Partial {
-    path: PathBuf,
-    partial: Option<PathBuf>,
-    pub file: std::io::BufWriter<std::fs::File>,
-}
-
-impl Partial {
-    pub fn create(path: &Path) -> anyhow::Result<Partial> {
-        let partial = (!is_special(path)).then(|| beside(path, PARTIAL));
-        let file = match &partial {
-            Some(partial) => std::fs::File::create(partial),
-            None => std::fs::File::options().write(true).open(path),
-        };
-        let file = file.with_context(|| format!("cannot create {}", partial.as_deref().unwrap_or(path).display()))?;
-        Ok(Partial { path: path.to_path_buf(), partial, file: std::io::BufWriter::with_capacity(1 << 20, file) })
-    }
-
-    pub fn finish(self) -> anyhow::Result<()> {
-        let failed = || format!("cannot write {}", self.path.display());
-        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(failed)?;
-        let Some(partial) = &self.partial else { return Ok(()) };
-        file.sync_all().with_context(failed)?;
-        std::fs::rename(partial, &self.path).with_context(failed)
-    }
-}
-
 /// Whether something stands at a path that is neither a regular file nor a folder.
 pub fn is_special(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
@@ -166,11 +136,4 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
-}
-
-/// Writes a small file under a temporary name first.
-pub fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let mut file = Partial::create(path)?;
-    std::io::Write::write_all(&mut file.file, content).with_context(|| format!("cannot write {}", path.display()))?;
-    file.finish()
 }

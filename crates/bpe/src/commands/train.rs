@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use atomic_file::AtomicFile;
 use bpe::counts::{SpillingCounts, read_words, write_words};
 use bpe::input::Batch;
 use bpe::train::{Options, Ties, Training};
@@ -14,12 +15,10 @@ use bpe::{END_OF_TEXT, Tokenizer, formats};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{PARTIAL, Partial, beside, write_whole};
-
 /// Flags of `bpe train`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Text, JSON Lines with a `text` field, or Parquet with a `text` column; also .zst and .gz.
+    /// Text, JSON Lines with a `text` field, or Parquet with a `text` column; also .zst, .xz, .bz2 and .gz.
     #[arg(required_unless_present = "counts", value_name = "IN")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -65,10 +64,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("cannot create {}", arguments.output.display()))?;
     let Counted { words, documents } = count(arguments)?;
     if let Some(path) = &arguments.save_counts {
-        let mut file = Partial::create(path)?;
-        write_words(words.iter().map(|(word, count)| (word.as_slice(), *count)), &mut file.file)
+        let mut file = AtomicFile::create(path)?;
+        write_words(words.iter().map(|(word, count)| (word.as_slice(), *count)), &mut file)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        file.finish()?;
+        file.commit()?;
     }
     let options = Options {
         vocab_size: sizes[sizes.len() - 1],
@@ -83,10 +82,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ladder.push(write_size(&training, size, &folder, arguments, documents, words.len())?);
     }
     // The tokenizers are written: the merges need not be kept for another try.
-    let checkpoint = checkpoint_path(&arguments.output);
-    let _ = std::fs::remove_file(&checkpoint);
-    // A kill may have left half of one.
-    let _ = std::fs::remove_file(beside(&checkpoint, PARTIAL));
+    let _ = std::fs::remove_file(checkpoint_path(&arguments.output));
+    // A kill may have left half of one; no other training writes to this folder.
+    atomic_file::sweep_here(&arguments.output)?;
     tell(arguments, documents, words.len(), resumed, &ladder);
     Ok(())
 }
@@ -168,7 +166,7 @@ fn train(words: &[(Vec<u8>, u64)], options: &Options, arguments: &Arguments) -> 
     while training.merge_next() {
         if training.merges().len().is_multiple_of(256) && last.elapsed() >= between {
             let checkpoint = Checkpoint { fingerprint: fingerprint.clone(), merges: training.merges().to_vec() };
-            write_whole(&path, &serde_json::to_vec(&checkpoint)?)?;
+            atomic_file::write(&path, &serde_json::to_vec(&checkpoint)?)?;
             last = Instant::now();
         }
     }
@@ -200,7 +198,7 @@ fn write_size(
     let merges = tokenizer.merges().len();
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for (name, content) in formats::files(&tokenizer) {
-        write_whole(&folder.join(name), content.as_bytes())?;
+        atomic_file::write(&folder.join(name), content.as_bytes())?;
     }
     let (bytes, tokens) = (training.tokens(0), training.tokens(merges));
     let row = json!({
@@ -208,7 +206,7 @@ fn write_size(
         "ties": arguments.ties, "sample": arguments.sample, "unicode": bpe::UNICODE_VERSION, "documents": documents,
         "distinct_words": words, "bytes": bytes, "tokens": tokens, "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
     });
-    write_whole(&folder.join("training.json"), format!("{row:#}\n").as_bytes())?;
+    atomic_file::write(&folder.join("training.json"), format!("{row:#}\n").as_bytes())?;
     Ok(row)
 }
 

@@ -10,8 +10,7 @@ use crate::{About, Text};
 pub struct Wikipedia {}
 
 /// How titles of its pages, and of most copies, end.
-const TITLE_ENDINGS: [&str; 4] =
-    ["- Wikipedia", "– Wikipedia", "— Wikipedia", "Wikipedia, the free encyclopedia"];
+const TITLE_ENDINGS: [&str; 4] = ["- Wikipedia", "– Wikipedia", "— Wikipedia", "Wikipedia, the free encyclopedia"];
 /// What stands below the title of its pages.
 const TAGLINE: &str = "From Wikipedia, the free encyclopedia";
 /// Characters of a text in which the tagline is looked for.

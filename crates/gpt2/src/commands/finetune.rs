@@ -232,5 +232,6 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
 }
 
 fn write(path: &Path, content: &str) -> anyhow::Result<()> {
-    std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+    atomic_file::write(path, content.as_bytes())?;
+    Ok(())
 }

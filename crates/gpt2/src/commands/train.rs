@@ -175,8 +175,7 @@ fn with_progress(
 fn save(output: &Path, trained: &Trained, tokenizer: &Tokenizer) -> anyhow::Result<()> {
     save_model(output, &trained.model, tokenizer.end_of_text().map(|id| id.0))?;
     for (name, content) in formats::files(tokenizer) {
-        let path = output.join(name);
-        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+        atomic_file::write(&output.join(name), content.as_bytes())?;
     }
     Ok(())
 }
@@ -241,10 +240,9 @@ fn write_sample(
     let end_of_text = tokenizer.end_of_text().map(|id| id.0);
     sample(model, &prompt, end_of_text, &options, |id| text.extend_from_slice(tokenizer.token(TokenId(id))));
     lines.push(serde_json::json!({"step": row.step, "text": String::from_utf8_lossy(&text)}).to_string());
-    // Renamed when it is whole: the lines before are not lost to a kill.
-    let partial = output.join("samples.partial");
-    let written = std::fs::write(&partial, lines.join("\n") + "\n").and_then(|()| std::fs::rename(&partial, &path));
-    written.with_context(|| format!("cannot write {}", path.display()))
+    // Whole or not at all: the lines before are not lost to a kill.
+    atomic_file::write(&path, (lines.join("\n") + "\n").as_bytes())?;
+    Ok(())
 }
 
 /// Applies `section.key=value`; the value is TOML, or a string where it is none.

@@ -20,7 +20,9 @@ mod work;
 pub use build::{Interrupted, Missing, OtherSettings, Selection, StagePreview, UnknownStage};
 pub use flow::{Bucket, BucketOfTask, Buckets, File, Flow, PlannedTask, Product, StageRef, Table, Task, Wire};
 pub use plan::{External, Plan, Planner, expand, resolve, stable_runs};
-pub use report::{Digests, Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, TaskReport, Tally, Unreadable};
+pub use report::{
+    Digests, Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, Tally, TaskReport, Unreadable,
+};
 pub use run::{Options, Run, Stop};
 pub use status::{StageState, StageStatus, Summary, Totals};
 pub use work::{BucketOutput, FileOutput, Received, Source, TableOutput, Work};

@@ -35,12 +35,7 @@ pub struct Options {
 impl Options {
     /// One thread, no progress, and nobody who stops it.
     pub fn quiet() -> Options {
-        Options {
-            threads: 1,
-            sort_memory_bytes: 256 << 20,
-            progress: Progress::new(true),
-            stop: Arc::default(),
-        }
+        Options { threads: 1, sort_memory_bytes: 256 << 20, progress: Progress::new(true), stop: Arc::default() }
     }
 }
 

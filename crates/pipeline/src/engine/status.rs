@@ -91,9 +91,7 @@ impl Run {
                 (Some(seal), _) => {
                     StageStatus { stage: name, state: StageState::Done, tasks, tally: seal.header().tally.clone() }
                 }
-                (None, None) => {
-                    StageStatus { stage: name, state: StageState::Waiting, tasks, tally: Tally::default() }
-                }
+                (None, None) => StageStatus { stage: name, state: StageState::Waiting, tasks, tally: Tally::default() },
                 (None, Some(plan)) => {
                     let (mut missing, mut tally) = (Vec::new(), Tally::default());
                     for (at, task) in plan.entries()?.enumerate() {

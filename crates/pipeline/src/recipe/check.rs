@@ -66,11 +66,7 @@ impl Recipe {
             for path in expand(&source.paths).context("in [pages] paths")? {
                 let is_folder = path.is_dir();
                 let wants_folder = source.from == PageSource::Html;
-                ensure!(
-                    !wants_folder || is_folder,
-                    "[pages] paths: {} is no folder of HTML files",
-                    path.display()
-                );
+                ensure!(!wants_folder || is_folder, "[pages] paths: {} is no folder of HTML files", path.display());
             }
         }
         expand(&self.shards.exclude).context("in [shards] exclude")?;

@@ -317,8 +317,9 @@ impl Links {
     /// When a date is none.
     pub fn submission_rules(&self) -> anyhow::Result<SubmissionRules> {
         let period = |text: &Option<String>| {
-            let read =
-                |text: &String| links::period(text).ok_or_else(|| anyhow!("{text:?} is no date of the form 2017-12-31"));
+            let read = |text: &String| {
+                links::period(text).ok_or_else(|| anyhow!("{text:?} is no date of the form 2017-12-31"))
+            };
             text.as_ref().map(read).transpose()
         };
         let extension = |e: &String| e.trim_start_matches('.').to_ascii_lowercase();
@@ -497,10 +498,9 @@ mod tests {
 
     #[test]
     fn one_source_or_several() {
-        let several = QUICKSTART.replace("[pages]", "[[pages]]").replace(
-            "[extract]",
-            "[[pages]]\nfrom = \"html\"\npaths = [\"more\"]\n[extract]",
-        );
+        let several = QUICKSTART
+            .replace("[pages]", "[[pages]]")
+            .replace("[extract]", "[[pages]]\nfrom = \"html\"\npaths = [\"more\"]\n[extract]");
         let recipe = Recipe::parse(&several, &[]).unwrap();
         assert_eq!(recipe.pages.iter().map(|p| p.from).collect::<Vec<_>>(), [PageSource::Warc, PageSource::Html]);
         assert_eq!(Recipe::parse(QUICKSTART, &[]).unwrap().pages[..], recipe.pages[..1]);

@@ -63,9 +63,8 @@ pub(super) fn add(
     let keep_exact = settings.exact;
     let pairs = flow.stage("dedup.pairs", move |plan| {
         let exact = plan.buckets(exact, buckets)?.into_iter().zip(plan.buckets(bands, buckets)?);
-        let tasks = exact.map(|(exact, bands)| {
-            (bucket_name(exact.bucket), FindPairs { exact, bands, keep_exact, buckets })
-        });
+        let tasks =
+            exact.map(|(exact, bands)| (bucket_name(exact.bucket), FindPairs { exact, bands, keep_exact, buckets }));
         Ok(tasks.collect())
     });
     let mut edges = vec![pairs.product(FindPairs::EDGES)];

@@ -41,7 +41,8 @@ pub(super) fn add(flow: &mut Flow, settings: &Links, buckets: u32) -> Wire<Table
 
 /// A dump's name with what tells it from one of the same name elsewhere.
 fn task_name(dump: &External) -> String {
-    let name: String = dump.name().chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    let name: String =
+        dump.name().chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
     format!("{name}-{:08x}", xxh3_64(dump.url.as_bytes()) as u32)
 }
 

@@ -45,7 +45,8 @@ pub(super) fn add(
     let scatter = flow.stage("shards.scatter", move |plan| {
         // One task has written all buckets: a bucket of that file is a bucket of the stage.
         let (_, dropped_rows) = plan.buckets_of_tasks(dropped.rows)?.into_iter().next().context("one task clusters")?;
-        let exclude = expand(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let exclude =
+            expand(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
         let tables = plan.tables(texts)?.into_iter().zip(plan.tables(documents)?);
         let tasks = tables.map(|((name, texts), (_, documents))| {
             let file = file_number(&name);

@@ -30,7 +30,11 @@ pub(super) fn add(flow: &mut Flow, recipe: &Recipe, shards: TextShards) -> Wire<
         let task = match (&settings.train, &settings.existing, counts) {
             (Some(options), _, Some(counts)) => {
                 let counts = plan.buckets(counts, 1)?.remove(0);
-                MakeTokenizer { train: Some(TrainedOn { counts, options: options.clone() }), existing: None, files: vec![] }
+                MakeTokenizer {
+                    train: Some(TrainedOn { counts, options: options.clone() }),
+                    existing: None,
+                    files: vec![],
+                }
             }
             (_, Some(name), _) => {
                 let files = formats::file_of(name)?.map(|file| External::of(&file)).transpose()?;
@@ -59,7 +63,8 @@ struct CountPretokens {
 }
 
 impl CountPretokens {
-    const COUNTS: Product<CountPretokens, Buckets<(Vec<u8>, u64)>> = Product::new("counts", "work/{stage}/{name}.counts");
+    const COUNTS: Product<CountPretokens, Buckets<(Vec<u8>, u64)>> =
+        Product::new("counts", "work/{stage}/{name}.counts");
 }
 
 impl Task for CountPretokens {

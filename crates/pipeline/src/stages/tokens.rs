@@ -48,10 +48,12 @@ pub(super) fn add(flow: &mut Flow, settings: &Shards, shards: TextShards, files:
     let nanogpt = settings.tokens.contains(&TokenForm::Nanogpt);
     let join = flow.stage("tokens.join", move |plan| {
         let (ids, documents) = (plan.files(ids)?, plan.tables(documents)?);
-        let shards: Vec<_> = ids.into_iter().zip(documents).map(|((name, ids), (_, table))| (name, ids, table)).collect();
+        let shards: Vec<_> =
+            ids.into_iter().zip(documents).map(|((name, ids), (_, table))| (name, ids, table)).collect();
         let of_split = |split: Split| {
             let of_split = shards.iter().filter(|(name, ..)| is_train(name) == (split == Split::Train));
-            let shards = of_split.map(|(_, ids, documents)| JoinedShard { ids: ids.clone(), documents: documents.clone() });
+            let shards =
+                of_split.map(|(_, ids, documents)| JoinedShard { ids: ids.clone(), documents: documents.clone() });
             (split.as_str().to_owned(), JoinShards { shards: shards.collect(), nanogpt })
         };
         Ok([Split::Train, Split::Val].map(of_split).into())
@@ -76,7 +78,8 @@ struct EncodeShard {
 }
 
 impl EncodeShard {
-    const DOCUMENTS: Product<EncodeShard, Table<TokenRow>> = Product::new("documents", "tokens/documents-{name}.parquet");
+    const DOCUMENTS: Product<EncodeShard, Table<TokenRow>> =
+        Product::new("documents", "tokens/documents-{name}.parquet");
     /// Ids in nanoGPT's form, on their way to one file.
     const IDS: Product<EncodeShard, File> = Product::new("ids", "work/{stage}/{name}.u16");
     const LLMC: Product<EncodeShard, File> = Product::new("llmc", "tokens/llmc/{name}.bin");

@@ -105,8 +105,10 @@ fn warn_of_nothing(summary: &Summary) {
     eprintln!("warning: the data set is empty: {} kept none of {} records{why}", totals.stage, counts.read);
     let without_url = totals.tally.sum("pages_without_url") as u64;
     if without_url > 0 {
-        eprintln!("hint: {} no URL, so that no link can lead to them; give them URLs in urls.tsv, or say only_links = false",
-            plural(without_url, "page has", "pages have"));
+        eprintln!(
+            "hint: {} no URL, so that no link can lead to them; give them URLs in urls.tsv, or say only_links = false",
+            plural(without_url, "page has", "pages have")
+        );
     }
 }
 
@@ -123,7 +125,8 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Ending> {
         } else if missing.is_empty() {
             println!("{stage:18} done{of}");
         } else {
-            let disk = if *min_output_bytes > 0 { format!(", at least {min_output_bytes} bytes") } else { String::new() };
+            let disk =
+                if *min_output_bytes > 0 { format!(", at least {min_output_bytes} bytes") } else { String::new() };
             println!("{stage:18} {}{of} to do{disk}", missing.len());
             for task in missing.iter().filter(|task| task.why != "new").take(MAX_TASKS_SHOWN) {
                 println!("    task {} ({}): {}", task.number, task.name, task.why);

@@ -92,7 +92,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             match record {
                 Ok(row) => sorter.push(row)?,
                 Err(Dropped { reason, line, text }) => {
-                    if counts.dropped.get(&reason).copied().unwrap_or(0) < SAMPLES && reason == Reason::MalformedRecord {
+                    if counts.dropped.get(&reason).copied().unwrap_or(0) < SAMPLES && reason == Reason::MalformedRecord
+                    {
                         let start: String = text.chars().take(SAMPLE_CHARS).collect();
                         eprintln!("{reason}: {name}:{line}: {start}");
                     }

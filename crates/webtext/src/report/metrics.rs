@@ -135,7 +135,8 @@ impl RunMetrics {
     /// The totals of the stages of this name, over all sources of pages.
     pub fn stages<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Totals> {
         self.stages.iter().filter(move |totals| {
-            totals.tasks > 0 && totals.stage.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            totals.tasks > 0
+                && totals.stage.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         })
     }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use records::Reason;
 use pipeline::{RecipeRun, Totals};
+use records::Reason;
 
 use super::metrics::{Amount, RunMetrics, Sample};
 use super::{escape, svg};
@@ -28,7 +28,8 @@ pub fn render(folder: &Path, run: &RecipeRun, metrics: &RunMetrics) -> anyhow::R
         lead(metrics),
         CONTENTS
     );
-    let title = if metrics.stage("links.read").is_some() { "From submissions to tokens" } else { "From captures to tokens" };
+    let title =
+        if metrics.stage("links.read").is_some() { "From submissions to tokens" } else { "From captures to tokens" };
     section(&mut html, "funnel", title, &funnel(metrics));
     section(&mut html, "drops", "What was dropped, and why", &drops(metrics));
     section(&mut html, "texts", "The texts", &texts(metrics));
@@ -57,7 +58,8 @@ fn section(html: &mut String, id: &str, title: &str, body: &str) {
 fn lead(metrics: &RunMetrics) -> String {
     let Amount { documents, bytes } = metrics.kept;
     let tokens = metrics.stage("tokens.encode").map_or(0.0, |stage| stage.tally.sum("tokens"));
-    let per_token = if tokens > 0.0 { format!(" ({:.2} bytes per token)", bytes as f64 / tokens) } else { String::new() };
+    let per_token =
+        if tokens > 0.0 { format!(" ({:.2} bytes per token)", bytes as f64 / tokens) } else { String::new() };
     format!(
         "<b>{}</b> documents, <b>{}</b> of text, <b>{}</b> tokens{per_token}",
         grouped(documents),

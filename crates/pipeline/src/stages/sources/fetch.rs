@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Settings};
 use anyhow::{Context, ensure};
 use atomic_file::IoContext;
-use ::fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Settings};
 use records::{Outcome, Reason};
 use serde::{Deserialize, Serialize};
 use store::State;

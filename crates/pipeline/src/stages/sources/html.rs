@@ -24,7 +24,8 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
         let folders = expand(&pages.paths)?;
         let files = html_files(&folders)?;
         ensure!(!files.is_empty(), "there is no .html or .htm file below {}", pages.paths.join(", "));
-        let runs = stable_runs(files, MEAN_FILES_PER_TASK, MAX_BYTES_PER_TASK, |file| (&file.file.url, file.file.len_bytes));
+        let runs =
+            stable_runs(files, MEAN_FILES_PER_TASK, MAX_BYTES_PER_TASK, |file| (&file.file.url, file.file.len_bytes));
         let task = |files: Vec<HtmlFile>| {
             let name = format!("{:016x}", xxh3_64(files[0].file.url.as_bytes()));
             (name, PackHtml { files, max_page_bytes: pages.max_page_bytes })

@@ -6,7 +6,7 @@ use records::{CaptureChoice, Link, Outcome, PageKey, Reason};
 use serde::{Deserialize, Serialize};
 
 use super::selected::{PageLink, Selected};
-use super::warc::{Capture, IndexArchives};
+use super::warc::{Capture, IndexArchives, is_file};
 use super::{Answered, LinksLeft, LinksOfBucket, is_sampled};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, StageRef, Table, TableOutput, Task, Wire, Work};
 use crate::recipe::Pages;
@@ -61,8 +61,11 @@ impl Task for MatchPages {
         let captures = work.receive(&self.captures)?;
         let outcomes = work.create_table(MatchPages::OUTCOMES)?;
         let selected = work.create_buckets(MatchPages::SELECTED, self.buckets)?;
-        let mut matcher = Matcher { task: self, work, answered, outcomes, selected };
+        let mut matcher = Matcher { task: self, work, answered, outcomes, selected, pages_without_url: 0 };
         matcher.join(links, captures)?;
+        if matcher.pages_without_url > 0 {
+            matcher.work.metric("pages_without_url", matcher.pages_without_url as f64);
+        }
         matcher.outcomes.finish()?;
         matcher.selected.finish()
     }
@@ -75,6 +78,8 @@ struct Matcher<'t, 'w, 'r> {
     answered: Answered,
     outcomes: TableOutput<Outcome>,
     selected: BucketOutput<Selected>,
+    /// Pages that no link can lead to, since they have only a file's name.
+    pages_without_url: u64,
 }
 
 impl Matcher<'_, '_, '_> {
@@ -130,6 +135,7 @@ impl Matcher<'_, '_, '_> {
             best.verdict
         };
         self.work.counts.record(verdict);
+        self.pages_without_url += u64::from(verdict == Some(Reason::NotInLinks) && is_file(&best.page));
         let url = link.map_or(&best.url, |link| &link.url).clone();
         self.outcomes.push(outcome(&best, url, verdict))?;
         if verdict.is_none() {

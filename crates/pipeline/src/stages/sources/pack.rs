@@ -1,7 +1,7 @@
 //! What the sources share that have files of something else: they pack them into archives of the run.
 
-use records::Reason;
 use ::warc::{Date, NewRecord, Writer};
+use records::Reason;
 
 use super::warc::FILE_HEADER;
 use crate::engine::{FileOutput, Interrupted, Work};

@@ -1,10 +1,10 @@
 //! JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages. `pages.pack`
 //! makes archives of it, which are then read as others' are.
 
+use ::texts::{Documents, Event, Options};
 use anyhow::Context;
 use records::Reason;
 use serde::{Deserialize, Serialize};
-use ::texts::{Documents, Event, Options};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pack::{Packed, Packer};
@@ -86,7 +86,10 @@ impl Task for PackTexts {
                         }
                     };
                     let text = document.text.as_bytes();
-                    open.push(work, &Packed { url: &url, content_type: "text/plain; charset=utf-8", bytes: text, file: &row })?;
+                    open.push(
+                        work,
+                        &Packed { url: &url, content_type: "text/plain; charset=utf-8", bytes: text, file: &row },
+                    )?;
                     *bytes += text.len() as u64;
                     if *bytes >= MAX_ARCHIVE_BYTES
                         && let Some((full, _)) = packer.take()

@@ -5,11 +5,11 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use ::links::Canonical;
+use ::warc::http::{Media, Response, media};
+use ::warc::{Event, Kind, Reader, Record};
 use records::{PageKey, Reason};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
-use ::warc::http::{Media, Response, media};
-use ::warc::{Event, Kind, Reader, Record};
 
 use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
 use crate::engine::{BucketOutput, Buckets, External, File, Flow, Interrupted, Product, StageRef, Task, Work, expand};
@@ -185,7 +185,8 @@ impl IndexArchives {
                     Err(reason) => {
                         work.counts.drop(reason);
                         if reason == Reason::MalformedPage {
-                            let start = String::from_utf8_lossy(&record.body[..record.body.len().min(300)]).into_owned();
+                            let start =
+                                String::from_utf8_lossy(&record.body[..record.body.len().min(300)]).into_owned();
                             work.sample(reason, || format!("{name} at byte {}", record.location.offset), &start);
                         }
                     }
@@ -250,6 +251,11 @@ fn capture(record: &Record, archive: &str) -> Result<Capture, Reason> {
         captured,
         file,
     })
+}
+
+/// Whether a page is known by a file's name alone.
+pub(super) fn is_file(page: &PageKey) -> bool {
+    page.domain.is_empty() && page.key.starts_with("file)/")
 }
 
 /// The page that an archive's URL names, and the URL in its usual form; none for what names no page (`dns:`, `urn:`).

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Plan, Settings, Signal};
 use indicatif::{HumanCount, HumanDuration};
-use store::table::{TableReader, TableWriter};
 use records::{Counts, Link};
+use store::table::{TableReader, TableWriter};
 
 use self::host_report::HostReport;
 use self::view::View;
