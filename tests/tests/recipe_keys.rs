@@ -1,18 +1,25 @@
 //! Which stages a change of each key of a recipe redoes.
 //!
-//! The keys are those that the recipe's types know, taken from what they say about a key that they do not know: a new
-//! key without a row in the table is a failure. Each row is built on a copy of a run, so rows do not depend on each
-//! other. A stage is redone when a manifest of its tasks was written again.
+//! `recipe_keys.txt` has two lines for each change: the key and its new value, or the key alone where it is removed;
+//! and the stages of which a task is done again. The keys are those that the recipe's types know, taken from what they
+//! say about a key that they do not know: a new key without a change in the table is a failure. Each change is built on
+//! a copy of a finished run, so changes do not depend on each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use pipeline::Recipe;
+use arrow_array::{ArrayRef, Int16Array, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use parquet::arrow::ArrowWriter;
+use pipeline::{Options, Recipe, RecipeRun};
 use tempfile::TempDir;
 use toml::{Table, Value};
 use webtext_tests::{build, copy_folder, names, recipe_without_model, root};
+
+/// The changes, and the stages that each redoes, in the order of the flow.
+const CHANGES: &str = include_str!("recipe_keys.txt");
 
 /// The sections of a recipe, each with the base that has it.
 const SECTIONS: &[(&str, Base)] = &[
@@ -35,10 +42,10 @@ const SECTIONS: &[(&str, Base)] = &[
     ("limits", Base::Warc),
 ];
 
-/// A recipe that keys are changed in. None asks anybody on a network for anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A recipe in which keys are changed. None asks anybody on a network for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Base {
-    /// The quickstart's without its model; pages are taken without links, too.
+    /// The quickstart's without its model. Pages are taken without links, too, so that links decide no page.
     Warc,
     /// As `Warc`, with a model of a few weights.
     Model,
@@ -50,63 +57,24 @@ enum Base {
     CommonCrawl,
 }
 
-#[test]
-fn print() {
-    let mut bases = Bases::default();
-    for line in fs::read_to_string("/tmp/keys.tsv").unwrap().lines() {
-        let (key, value) = line.split_once(" = ").unwrap_or((line, ""));
-        let section = key.rsplit_once('.').map_or("", |(s, _)| s);
-        let mut base = SECTIONS.iter().filter(|(s, _)| *s == section).map(|x| x.1).next().unwrap_or(Base::Warc);
-        if key.ends_with("_field") { base = Base::Texts; }
-        let redone = bases.redone_by(base, key, value);
-        println!("{line} -> {redone:?}");
-    }
-}
-
-#[derive(Default)]
-struct Bases {
-    runs: BTreeMap<Base, TempDir>,
-}
-
-impl Bases {
-    fn redone_by(&mut self, base: Base, key: &str, value: &str) -> Result<String, String> {
-        let run = self.runs.entry(base).or_insert_with(|| {
-            let folder = tempfile::tempdir().unwrap();
-            build(base.recipe(folder.path(), None), &folder.path().join("run")).unwrap();
-            folder
-        });
-        let copy = tempfile::tempdir().unwrap();
-        copy_folder(&run.path().join("run"), copy.path());
-        let before = manifests(copy.path());
-        let recipe = base.recipe(run.path(), Some((key, value)));
-        build(recipe, copy.path()).map_err(|e| format!("{e:#}"))?;
-        let after = manifests(copy.path());
-        let written = after.iter().filter(|(name, time)| before.get(*name) != Some(time));
-        let stages: BTreeSet<&str> = written.map(|(name, _)| name.split('/').next().unwrap()).collect();
-        Ok(stages.into_iter().collect::<Vec<_>>().join(" "))
-    }
-}
-
-/// When each manifest of a run was written.
-fn manifests(run: &Path) -> BTreeMap<String, SystemTime> {
-    let tasks = run.join("tasks");
-    let manifests = names(&tasks).into_iter().filter(|name| name.ends_with(".json"));
-    manifests.map(|name| (name.clone(), fs::metadata(tasks.join(name)).unwrap().modified().unwrap())).collect()
-}
+const MODEL: &str = "{layers = 1, heads = 1, channels = 8, context = 8, sample_prompt = \"The\", train = {steps = 1, \
+    batch = 1, learning_rate = 0.001, warmup_steps = 0, weight_decay = 0.1, clip_norm = 1.0, seed = 1, \
+    evaluate_every = 1, evaluate_batches = 1}}";
+const FETCH: &str = "{from = \"fetch\", fetch = {contact = \"test@example.org\"}}";
+const COMMON_CRAWL: &str = "{from = \"common-crawl\", common_crawl = {index = [\"index.parquet\"], data = \"data\"}}";
+const TEXTS: &str = "{from = \"texts\", paths = [\"texts.jsonl\"], only_links = false}";
 
 impl Base {
-    /// The recipe, with its own files in a folder, and one key changed.
-    fn recipe(self, folder: &Path, change: Option<(&str, &str)>) -> Recipe {
-        let mut recipe = self.table(folder);
-        if let Some((key, value)) = change {
-            set(&mut recipe, key, value);
+    /// The base in which a key is changed.
+    fn of(key: &str) -> Base {
+        if ["pages.from", "pages.text_field", "pages.url_field"].contains(&key) {
+            return Base::Texts;
         }
-        let path = folder.join("recipe.toml");
-        fs::write(&path, recipe.to_string()).unwrap();
-        Recipe::load(&path, &[]).unwrap()
+        let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+        SECTIONS.iter().find(|(known, _)| *known == section).unwrap_or_else(|| panic!("no section has {key}")).1
     }
 
-    fn table(self, folder: &Path) -> Table {
+    fn table(self) -> Table {
         let fixtures = root().join("fixtures");
         let text = recipe_without_model().replace("../fixtures", &fixtures.to_string_lossy());
         let mut recipe: Table = text.parse().unwrap();
@@ -117,72 +85,182 @@ impl Base {
                 set(&mut recipe, "model", MODEL);
             }
             Base::Texts => {
-                let line = |n: u32| format!("{{\"text\":\"The harbour has {n} boats.\",\"url\":\"http://a.example/{n}\"}}\n");
-                fs::write(folder.join("texts.jsonl"), (0..20).map(line).collect::<String>()).unwrap();
-                recipe.remove("links");
-                recipe.remove("filter");
-                set(&mut recipe, "pages", "{from = \"texts\", paths = [\"texts.jsonl\"], only_links = false}");
+                ["links", "filter"].iter().for_each(|section| drop(recipe.remove(*section)));
+                set(&mut recipe, "pages", TEXTS);
             }
             Base::Fetch | Base::CommonCrawl => {
                 set(&mut recipe, "links.min_karma", "1_000_000");
-                let source = if self == Base::Fetch { FETCH } else { COMMON_CRAWL };
-                set(&mut recipe, "pages", source);
+                set(&mut recipe, "pages", if self == Base::Fetch { FETCH } else { COMMON_CRAWL });
             }
         }
         recipe
     }
+
+    /// The finished run that changes are made to copies of.
+    fn run(self) -> &'static Path {
+        static RUNS: [OnceLock<TempDir>; 5] = [const { OnceLock::new() }; 5];
+        let make = || {
+            let folder = tempfile::tempdir().unwrap();
+            build(load(&self.table()), folder.path()).unwrap();
+            folder
+        };
+        RUNS[self as usize].get_or_init(make).path()
+    }
 }
 
-const MODEL: &str = "{layers = 1, heads = 1, channels = 8, context = 8, sample_prompt = \"The\", train = {steps = 1, \
-    batch = 1, learning_rate = 0.001, warmup_steps = 0, weight_decay = 0.1, clip_norm = 1.0, seed = 1, \
-    evaluate_every = 1, evaluate_batches = 1}}";
-const FETCH: &str = "{from = \"fetch\", fetch = {contact = \"test@example.org\"}}";
-const COMMON_CRAWL: &str =
-    "{from = \"common-crawl\", common_crawl = {index = [\"/nonexistent\"], data = \"/nonexistent\"}}";
+/// The files that recipes here name beside the fixtures.
+fn inputs() -> &'static Path {
+    static INPUTS: OnceLock<TempDir> = OnceLock::new();
+    let make = || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let text = |n: u32| format!("{{\"text\":\"The boat of number {n}.\",\"url\":\"http://boats.example/{n}\"}}\n");
+        fs::write(path("texts.jsonl"), (0..20).map(text).collect::<String>()).unwrap();
+        let links = fs::read(root().join("fixtures/links/RS_2009-09.jsonl")).unwrap();
+        fs::write(path("links.jsonl"), links).unwrap();
+        fs::write(path("exclude.txt"), "http://nobody.example/\n").unwrap();
+        fs::copy(root().join("fixtures/pages.warc.gz"), path("other.warc.gz")).unwrap();
+        ["index.parquet", "other.parquet"].iter().for_each(|name| write_index(&path(name)));
+        folder
+    };
+    INPUTS.get_or_init(make).path()
+}
 
-/// Sets a key to a TOML value, in the first source or in the rule that the key names; without a value, removes it.
+/// An index of Common Crawl's form, with one capture that nobody asks for.
+fn write_index(path: &Path) {
+    let columns: [(&str, ArrayRef); 7] = [
+        ("url_surtkey", Arc::new(StringArray::from(vec!["example,nobody)/"]))),
+        ("url", Arc::new(StringArray::from(vec!["http://nobody.example/"]))),
+        ("fetch_time", Arc::new(TimestampMillisecondArray::from(vec![5]))),
+        ("fetch_status", Arc::new(Int16Array::from(vec![200]))),
+        ("warc_filename", Arc::new(StringArray::from(vec!["a.warc.gz"]))),
+        ("warc_record_offset", Arc::new(Int32Array::from(vec![0]))),
+        ("warc_record_length", Arc::new(Int32Array::from(vec![1]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(fs::File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+fn load(recipe: &Table) -> Recipe {
+    let path = inputs().join("recipe.toml");
+    fs::write(&path, recipe.to_string()).unwrap();
+    Recipe::load(&path, &[]).unwrap()
+}
+
+/// Sets a key to a TOML value; an empty one removes it. Rules of `filter` are known by their names.
 fn set(recipe: &mut Table, key: &str, value: &str) {
-    let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
-    let mut section = recipe;
-    for part in path.split('.').filter(|part| !part.is_empty()) {
-        section = match section.entry(part).or_insert_with(|| Table::new().into()) {
-            Value::Table(inner) => inner,
-            Value::Array(rules) => {
-                let name = path.rsplit('.').next();
-                let rule = rules.iter_mut().find(|rule| rule["rule"].as_str() == name).unwrap();
-                rule.as_table_mut().unwrap()
-            }
-            _ => panic!("{part} is no section"),
-        };
-        if part == "filter" {
-            break;
+    let path: Vec<&str> = key.split('.').collect();
+    let (section, last) = match path[..] {
+        ["filter", rule, last] => {
+            let rules = recipe["filter"].as_array_mut().unwrap();
+            let rule = rules.iter_mut().find(|entry| entry["rule"].as_str() == Some(rule)).unwrap();
+            (rule.as_table_mut().unwrap(), last)
+        }
+        _ => {
+            let (last, sections) = path.split_last().unwrap();
+            let inner = |table, name: &&str| -> &mut Table { Table::get_mut(table, *name).unwrap().as_table_mut().unwrap() };
+            (sections.iter().fold(recipe, inner), *last)
+        }
+    };
+    match value {
+        "" => drop(section.remove(last)),
+        _ => drop(section.insert(last.to_owned(), format!("v = {value}").parse::<Table>().unwrap()["v"].clone())),
+    }
+}
+
+/// The stages that a change redoes, in order.
+fn redone_by(key: &str, value: &str) -> String {
+    let base = Base::of(key);
+    let mut table = base.table();
+    set(&mut table, key, value);
+    if key == "tokenizer.use" {
+        set(&mut table, "tokenizer.train", "");
+    }
+    let recipe = load(&table);
+    assert_ne!(recipe, load(&base.table()), "{key} = {value} changes nothing");
+    let run = tempfile::tempdir().unwrap();
+    copy_folder(base.run(), run.path());
+    let before = manifests(run.path());
+    build(recipe.clone(), run.path()).unwrap_or_else(|error| panic!("{key} = {value}: {error:#}"));
+    let after = manifests(run.path());
+    let is_redone = |stage: &&str| {
+        let prefix = format!("{stage}/");
+        after.iter().any(|(name, time)| name.starts_with(&prefix) && before.get(name) != Some(time))
+    };
+    let flow = RecipeRun::new(run.path(), recipe, Options::quiet()).unwrap().run;
+    flow.flow().names().into_iter().filter(is_redone).collect::<Vec<_>>().join(" ")
+}
+
+/// When each manifest of a run was written.
+fn manifests(run: &Path) -> BTreeMap<String, SystemTime> {
+    let tasks = run.join("tasks");
+    let manifests = names(&tasks).into_iter().filter(|name| name.ends_with(".json"));
+    manifests.map(|name| (name.clone(), fs::metadata(tasks.join(name)).unwrap().modified().unwrap())).collect()
+}
+
+/// The changes of the table: key, value, stages.
+fn changes() -> Vec<(&'static str, &'static str, &'static str)> {
+    let lines: Vec<&str> = CHANGES.lines().collect();
+    let change = |pair: &[&'static str]| {
+        let (key, value) = pair[0].split_once(" = ").unwrap_or((pair[0], ""));
+        (key, value, pair.get(1).map_or("", |stages| stages.trim()))
+    };
+    lines.chunks(2).map(change).collect()
+}
+
+#[test]
+fn a_change_redoes_the_stages_that_read_it_and_what_follows() {
+    let mut found = String::new();
+    let mut wrong = Vec::new();
+    for (key, value, stages) in changes() {
+        let redone = redone_by(key, value);
+        let change = if value.is_empty() { key.to_owned() } else { format!("{key} = {value}") };
+        found += &format!("{change}\n    {redone}\n");
+        if redone != stages {
+            wrong.push(change);
         }
     }
-    if value.is_empty() {
-        section.remove(last);
-    } else {
-        section.insert(last.to_owned(), format!("v = {value}").parse::<Table>().unwrap().remove("v").unwrap());
+    assert!(wrong.is_empty(), "these changes redo other stages: {wrong:?}. As it is:\n{found}");
+}
+
+#[test]
+fn no_number_of_links_rules_or_duplicates_extracts_pages_again() {
+    for (key, _, stages) in changes() {
+        if ["links.", "filter", "dedup.", "shards.", "tokenizer.", "model."].iter().any(|begin| key.starts_with(begin)) {
+            assert!(!stages.split(' ').any(|stage| stage == "documents.extract"), "{key} redoes {stages}");
+        }
     }
 }
 
-/// The keys that a section knows.
-fn known_keys(section: &str, base: Base) -> Vec<String> {
-    let folder = tempfile::tempdir().unwrap();
-    let mut recipe = base.table(folder.path());
-    set(&mut recipe, &format!("{section}.no_such_key").trim_start_matches('.').to_owned(), "0");
+/// The names in backquotes behind `expected` in what a type says about a name that it does not know.
+fn known_names(recipe: &Table, place: &str) -> Vec<String> {
     let message = format!("{:#}", Recipe::parse(&recipe.to_string(), &[]).unwrap_err());
-    let line = message.lines().find(|line| line.contains("unknown field")).unwrap_or_else(|| panic!("{section}: {message}"));
+    let line = message.lines().find(|line| line.contains("unknown "));
+    let line = line.unwrap_or_else(|| panic!("{place} takes an unknown name: {message}"));
     let expected = line.split_once("expected").map_or("", |(_, expected)| expected);
     expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 #[test]
-fn every_key_has_a_row() {
-    let is_section = |key: &str| SECTIONS.iter().any(|(section, _)| *section == key || section.starts_with(&format!("{key}.")));
-    for (section, base) in SECTIONS {
-        for key in known_keys(section, *base) {
-            let key = format!("{section}.{key}").trim_start_matches('.').to_owned();
-            if !is_section(&key) { println!("MISSING {key}"); }
-        }
+fn every_key_has_a_change() {
+    let is_section = |key: &str| SECTIONS.iter().any(|(section, _)| format!("{section}.").starts_with(&format!("{key}.")));
+    let mut missing = Vec::new();
+    for &(section, base) in SECTIONS {
+        let key_of = |name: &str| if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
+        let mut recipe = base.table();
+        set(&mut recipe, &key_of("no_such_key"), "0");
+        let keys = known_names(&recipe, section).into_iter().map(|name| key_of(&name));
+        missing.extend(keys.filter(|key| !is_section(key) && !changes().iter().any(|change| change.0 == key)));
     }
+    assert!(missing.is_empty(), "no change in recipe_keys.txt is of {missing:?}");
+
+    // The rules are sections, too.
+    let mut recipe = Base::Warc.table();
+    let unknown = Table::from_iter([("rule".to_owned(), Value::from("no_such_rule"))]);
+    recipe["filter"].as_array_mut().unwrap().push(unknown.into());
+    let rules = known_names(&recipe, "filter").into_iter().map(|rule| format!("filter.{rule}"));
+    let missing: Vec<String> = rules.filter(|rule| !is_section(rule)).collect();
+    assert!(missing.is_empty(), "these rules are no sections here: {missing:?}");
 }

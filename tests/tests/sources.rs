@@ -146,13 +146,14 @@ fn archive(responses: &[(&str, u64, u16, &str)]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), 0);
     for (url, seconds, status, page) in responses {
         let head = format!("HTTP/1.1 {status} Status\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", page.len());
+        let block = format!("{head}{page}");
         let record = NewRecord {
             kind: "response",
             target: Some(url),
             date: &Date::from_seconds(*seconds),
             content_type: "application/http;msgtype=response",
             headers: &[],
-            block: format!("{head}{page}").as_bytes(),
+            block: block.as_bytes(),
             payload_start: Some(head.len()),
         };
         writer.write(&record).unwrap();
