@@ -120,6 +120,7 @@ fn inputs() -> &'static Path {
         fs::write(path("links.jsonl"), links).unwrap();
         fs::write(path("exclude.txt"), "http://nobody.example/\n").unwrap();
         fs::copy(root().join("fixtures/pages.warc.gz"), path("other.warc.gz")).unwrap();
+        ["data", "other"].iter().for_each(|name| fs::create_dir(path(name)).unwrap());
         ["index.parquet", "other.parquet"].iter().for_each(|name| write_index(&path(name)));
         folder
     };
@@ -160,14 +161,18 @@ fn set(recipe: &mut Table, key: &str, value: &str) {
         }
         _ => {
             let (last, sections) = path.split_last().unwrap();
-            let inner = |table, name: &&str| -> &mut Table { Table::get_mut(table, *name).unwrap().as_table_mut().unwrap() };
-            (sections.iter().fold(recipe, inner), *last)
+            (sections.iter().fold(recipe, |table, name| section_of(table, name)), *last)
         }
     };
     match value {
         "" => drop(section.remove(last)),
         _ => drop(section.insert(last.to_owned(), format!("v = {value}").parse::<Table>().unwrap()["v"].clone())),
     }
+}
+
+/// A section of a recipe; it begins to be when it is asked for.
+fn section_of<'t>(table: &'t mut Table, name: &str) -> &'t mut Table {
+    table.entry(name).or_insert_with(|| Table::new().into()).as_table_mut().unwrap()
 }
 
 /// The stages that a change redoes, in order.
