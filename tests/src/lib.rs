@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
+use serde_json::Value;
+use store::table::TableReader;
+
 pub mod web;
 
 /// The checkout.
@@ -16,6 +20,9 @@ pub fn root() -> PathBuf {
 
 /// What becomes of a test that lacks something which `.ci/run` sees to: `deny` makes its skip a failure.
 const SKIP: &str = "WEBTEXT_TESTS_SKIP";
+
+/// A folder of binaries that are there already, and are not built.
+const BINARIES: &str = "WEBTEXT_TESTS_BINARIES";
 
 /// Says why a test, or a part of it, is skipped: past the harness, which keeps what a passing test prints to itself.
 ///
@@ -69,6 +76,9 @@ pub fn run_inside(test: &str, command: &mut Command) {
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
+        if let Some(folder) = std::env::var_os(BINARIES) {
+            return folder.into();
+        }
         // Tests lie in target/<profile>/deps.
         let test = std::env::current_exe().unwrap();
         let folder = test.parent().unwrap().parent().unwrap();
@@ -92,10 +102,21 @@ pub fn binary(name: &str) -> PathBuf {
     folder.join(name)
 }
 
+/// The quickstart's recipe.
+pub fn quickstart_recipe() -> PathBuf {
+    root().join("pipelines/quickstart.toml")
+}
+
+/// The text of the quickstart's recipe up to its model, without which a run ends with tokens.
+pub fn recipe_without_model() -> String {
+    let text = fs::read_to_string(quickstart_recipe()).unwrap();
+    text.split("[model]").next().unwrap().to_owned()
+}
+
 /// `webtext build pipelines/quickstart.toml --out OUT`, with a model of a few steps and further flags.
 pub fn quickstart(out: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(binary("webtext"));
-    command.arg("build").arg(root().join("pipelines/quickstart.toml")).arg("--out").arg(out);
+    command.arg("build").arg(quickstart_recipe()).arg("--out").arg(out);
     command.args(["--set", "model.train.steps=6", "--set", "model.train.evaluate_every=3"]).args(flags);
     command
 }
@@ -106,6 +127,32 @@ pub fn check(command: &mut Command, code: i32) -> Output {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{command:?}\n{out}\n{err}");
     output
+}
+
+/// What a command printed as JSON.
+pub fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What a summary says of a stage.
+pub fn stage(summary: &Value, name: &str) -> Value {
+    let stages = summary["stages"].as_array().unwrap();
+    stages.iter().find(|stage| stage["stage"] == name).unwrap_or_else(|| panic!("no {name} in {summary}")).clone()
+}
+
+/// Builds a recipe in this process, as `webtext build` does.
+pub fn build(recipe: Recipe, out: &Path) -> anyhow::Result<Summary> {
+    recipe.check_inputs()?;
+    RecipeRun::new(out, recipe, Options { threads: 2, ..Options::quiet() })?.run.build(&Selection::default())
+}
+
+/// The rows of all tables in a folder of a run of which the names begin so, in the order of the names.
+pub fn rows<T: store::table::Row>(folder: &Path, prefix: &str) -> Vec<T> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix) && name.ends_with(".parquet")).collect();
+    names.sort();
+    let rows = names.iter().flat_map(|name| TableReader::<T>::open(&folder.join(name)).unwrap());
+    rows.map(|row| row.unwrap()).collect()
 }
 
 /// Standard error as text.
@@ -138,11 +185,20 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Every file of a run by its relative name, but for the lock and this machine's cache of input times.
+/// Every file of a run by its relative name, but for leases and what may be lost.
 pub fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let is_content = |name: &String| name != "lock" && !name.starts_with("work/fingerprints");
+    let is_content = |name: &String| !name.starts_with("lease/") && !name.starts_with("scratch/");
     let names = names(run).into_iter().filter(is_content);
     names.map(|name| (name.clone(), fs::read(run.join(name)).unwrap())).collect()
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    for name in names(from) {
+        let path = to.join(&name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(from.join(name), path).unwrap();
+    }
 }
 
 /// Checks that two runs hold the same files with the same bytes.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use webtext_tests::{binary, check, root, stderr};
+use webtext_tests::{binary, check, json, quickstart_recipe, recipe_without_model, root, stage, stderr};
 
 /// A run over a dump and an archive or folder of pages, without a model.
 struct Case {
@@ -30,9 +30,7 @@ impl Case {
 
     /// Builds without a model; pages are an archive or a folder.
     fn build(&self, dump: &Path, from: &str, pages: &Path, out: &Path) -> Command {
-        let text = fs::read_to_string(root().join("pipelines/quickstart.toml")).unwrap();
-        let text = text.split("[model]").next().unwrap();
-        let recipe = self.write("recipe.toml", text.as_bytes());
+        let recipe = self.write("recipe.toml", recipe_without_model().as_bytes());
         let mut command = Command::new(binary("webtext"));
         let set = |key: &str, value: &Path| format!("{key}=[{:?}]", value.to_string_lossy());
         command.arg("build").arg(recipe).arg("--out").arg(out).args(["-q", "--json"]);
@@ -44,14 +42,12 @@ impl Case {
             "--set",
             &format!("pages.from={from}"),
         ]);
-        command.args(["--set", "pages.only_links=false", "--set", "documents.words_at_least=5"]);
+        command.args(["--set", "pages.only_links=false", "--set", "filter.length.min_words=5"]);
         command
     }
 
-    fn counts(&self, output: &std::process::Output, stage: &str) -> Value {
-        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let stages = summary["stages"].as_array().unwrap().clone();
-        stages.into_iter().find(|s| s["stage"] == stage).unwrap()
+    fn counts(&self, output: &std::process::Output, name: &str) -> Value {
+        stage(&json(output), name)
     }
 }
 
@@ -116,11 +112,12 @@ fn hostile_pages_are_counted_drops() {
     let dump = case.write("empty.jsonl", b"");
     let output = check(&mut case.build(&dump, "html", &pages, &case.path("run")), 0);
     assert_eq!(case.counts(&output, "pages.pack")["counts"]["dropped"]["page_too_large"], 1);
-    let documents = case.counts(&output, "documents");
+    let extracted = case.counts(&output, "documents.extract");
     // A tag with 200,000 attributes costs no more than its bytes.
-    assert_eq!(documents["counts"]["dropped"]["page_too_complex"], 2, "{documents}");
-    assert_eq!(documents["counts"]["read"], 7);
-    assert!(documents["counts"]["kept"].as_u64() >= Some(1), "{documents}");
+    assert_eq!(extracted["counts"]["dropped"]["page_too_complex"], 2, "{extracted}");
+    assert_eq!(extracted["counts"]["read"], 7);
+    let filtered = case.counts(&output, "documents.filter");
+    assert!(filtered["counts"]["kept"].as_u64() >= Some(1), "{filtered}");
 }
 
 #[test]
@@ -159,16 +156,17 @@ fn empty_and_foreign_inputs() {
 #[test]
 fn faulty_recipes_and_flags_end_with_2() {
     let case = Case::new();
-    let good = fs::read_to_string(root().join("pipelines/quickstart.toml")).unwrap();
+    let fixtures = root().join("fixtures").to_string_lossy().into_owned();
+    let good = fs::read_to_string(quickstart_recipe()).unwrap().replace("../fixtures", &fixtures);
     let build = |text: &str, flags: &[&str]| {
         let recipe = case.write("faulty.toml", text.as_bytes());
         let mut command = Command::new(binary("webtext"));
         stderr(&check(command.arg("build").arg(recipe).arg("--out").arg(case.path("run")).args(flags), 2))
     };
-    assert!(build(&good.replace("karma =", "carma ="), &[]).contains("did you mean `karma`?"));
+    assert!(build(&good.replace("min_karma =", "min_carma ="), &[]).contains("did you mean `min_karma`?"));
     assert!(build("[links", &[]).contains("line 1"));
     assert!(build(&good, &["--set", "shards.validation=7"]).contains("between 0 and 1"));
-    assert!(build(&good, &["--stage", "documnets"]).contains("did you mean documents?"));
+    assert!(build(&good, &["--stage", "documnets.filter"]).contains("did you mean documents.filter?"));
     assert!(build(&good, &["--task", "1/2"]).contains("--stage"));
     assert!(!case.path("run").exists(), "a faulty call leaves nothing behind");
 }
@@ -179,7 +177,7 @@ fn a_folder_that_cannot_be_written() {
     let blocked = case.write("blocked", b"a file where a folder is wanted");
     let output =
         check(&mut case.build(&fixture("links/RS_*"), "warc", &fixture("pages.warc.gz"), &blocked.join("run")), 1);
-    assert!(stderr(&output).contains("cannot create the folder"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("blocked/run") && stderr(&output).contains("Not a directory"), "{}", stderr(&output));
 }
 
 #[test]

@@ -6,9 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use records::{Document, Outcome, Reason};
-use store::table::TableReader;
-use webtext_tests::check;
+use records::{Document, DocumentText, Outcome, Reason};
+use webtext_tests::{check, rows};
 use webtext_tests::web::{Web, inside_namespace, page, redirect, respond, webtext};
 
 const HOSTS: usize = 12;
@@ -37,7 +36,8 @@ fn recipe(folder: &Path) {
     let recipe = r#"
         [links]
         dumps = ["RS_2014-05"]
-        karma = { at_least = 3, of = "any submission" }
+        min_karma = 3
+        karma_of = "any submission"
         over_18 = "drop"
         drop_domains = []
         drop_extensions = []
@@ -50,12 +50,16 @@ fn recipe(folder: &Path) {
         max_warc_bytes = 20_000
         group_pages = 8
         group_ms = 100
-        [documents]
-        language = { keep = "en", at_least = 0.5 }
-        drop_wikipedia = true
-        words_at_least = 20
-        words_at_most = 100_000
-        comments = "drop"
+        [[filter]]
+        rule = "wikipedia"
+        [[filter]]
+        rule = "length"
+        min_words = 20
+        max_words = 100_000
+        [[filter]]
+        rule = "language"
+        keep = "en"
+        min_confidence = 0.5
         [dedup]
         exact = true
         [shards]
@@ -69,18 +73,6 @@ fn recipe(folder: &Path) {
         buckets = 3
     "#;
     fs::write(folder.join("recipe.toml"), recipe).unwrap();
-}
-
-fn rows<T: store::table::Row>(folder: &Path, prefix: &str) -> Vec<T> {
-    let mut rows = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with(prefix) && name.ends_with(".parquet") {
-            rows.extend(TableReader::<T>::open(&path).unwrap().map(|row| row.unwrap()));
-        }
-    }
-    rows
 }
 
 #[test]
@@ -123,6 +115,9 @@ fn links_become_documents() {
     assert!(archives.iter().all(|archive| run.join(archive).is_file()), "{archives:?}");
 
     let documents: Vec<Document> = rows(&run.join("documents"), "");
+    let texts: Vec<DocumentText> = rows(&run.join("documents/text"), "");
+    let titles: BTreeMap<&str, &str> =
+        texts.iter().filter_map(|text| Some((text.id.as_str(), text.title.as_deref()?))).collect();
     let by_url: BTreeMap<&str, &Document> =
         documents.iter().map(|document| (document.url.as_str(), document)).collect();
     assert_eq!((documents.len(), by_url.len()), (HOSTS * PAGES - 1, HOSTS * PAGES - 1));
@@ -130,7 +125,7 @@ fn links_become_documents() {
         let name = url.trim_start_matches("http://").replace(".example", "");
         // What was redirected has the text of the page that it led to.
         let expected = if name == "h1/1" { "h1/2" } else { &name };
-        assert_eq!(document.title.as_deref(), Some(expected), "{url}");
+        assert_eq!(titles.get(document.id.as_str()), Some(&expected), "{url}");
         assert_eq!(document.verdict, None, "{url}: {:?}", document.detail);
     }
     // A build with nothing to do asks nobody.

@@ -7,18 +7,24 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use webtext_tests::{binary, check, real_data, unpack};
+use webtext_tests::{binary, check, json, real_data, stage, unpack};
 
 const RECIPE: &str = r#"
-[documents]
-language = { keep = "en", at_least = 0.5 }
-drop_wikipedia = true
-words_at_least = 50
-words_at_most = 100_000
+[extract]
 comments = "drop"
+[[filter]]
+rule = "wikipedia"
+[[filter]]
+rule = "length"
+min_words = 50
+max_words = 100_000
+[[filter]]
+rule = "language"
+keep = "en"
+min_confidence = 0.5
 [dedup]
 exact = true
-near = { shingle_words = 5, bands = 14, rows = 8, jaccard_at_least = 0.7 }
+near = { shingle_words = 5, bands = 14, rows = 8, min_jaccard = 0.7 }
 [shards]
 seed = 2357
 validation = 0.02
@@ -41,8 +47,8 @@ fn build(folder: &Path, head: &str, code: i32) -> impl Fn(&str) -> Value + use<>
             .args(["-q", "--json"]),
         code,
     );
-    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
-    move |stage| summary["stages"].as_array().unwrap().iter().find(|s| s["stage"] == stage).unwrap().clone()
+    let summary = json(&output);
+    move |name| stage(&summary, name)
 }
 
 #[test]
@@ -64,7 +70,7 @@ fn real_dumps_and_real_pages() {
         std::fs::write(folder.path().join(set).join("html/urls.tsv"), urls.collect::<String>()).unwrap();
     }
     let head = format!(
-        "[links]\ndumps = [\"{}/links/*.zst\"]\nkarma = {{ at_least = 3, of = \"any submission\" }}\nover_18 = \"drop\"\n\
+        "[links]\ndumps = [\"{}/links/*.zst\"]\nmin_karma = 3\nkarma_of = \"any submission\"\nover_18 = \"drop\"\n\
          drop_domains = [\"wikipedia.org\", \"reddit.com\", \"redd.it\", \"imgur.com\"]\ndrop_extensions = [\"jpg\", \"png\", \"gif\", \"pdf\"]\n\
          [pages]\nfrom = \"html\"\npaths = [\"dragnet/html\", \"wcxb-dev/html\"]\nonly_links = false\n",
         data.display()
@@ -72,10 +78,10 @@ fn real_dumps_and_real_pages() {
     let stage = build(folder.path(), &head, 0);
     assert_eq!(stage("links.read")["counts"]["read"], 1_252_221);
     assert_eq!(stage("pages.pack")["counts"]["read"], 2_878);
-    let documents = stage("documents");
+    let documents = stage("documents.filter");
     let kept = documents["counts"]["kept"].as_u64().unwrap();
     assert!((2_500..2_800).contains(&kept), "{documents}");
-    assert!(stage("tokens.join")["figures"]["train_tokens"].as_f64().unwrap() > 1e6);
+    assert!(stage("tokens.encode")["metrics"]["tokens"]["sum"].as_f64().unwrap() > 1e6);
 }
 
 #[test]
@@ -97,5 +103,5 @@ fn archives_of_many_tools() {
                 && !unreadable["error"].as_str().unwrap().is_empty()
         );
     }
-    assert!(stage("documents")["counts"]["kept"].as_u64().unwrap() > 100);
+    assert!(stage("documents.filter")["counts"]["kept"].as_u64().unwrap() > 100);
 }

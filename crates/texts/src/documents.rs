@@ -68,8 +68,8 @@ impl Documents {
     /// Opens JSON Lines, compressed or not, or Parquet; the source's content says which, see [`Source::open`].
     ///
     /// # Errors
-    /// When the source cannot be read, is neither of the two, or lacks a column that the options name. A line of JSON
-    /// without the field of the text is [`Event::Malformed`], since other lines may have it.
+    /// When the source cannot be read, is neither of the two, or lacks the column of the text. A line of JSON without
+    /// that field is [`Event::Malformed`], since other lines may have it. A source may lack URLs in either form.
     pub fn open<R: Read + Seek + Send + 'static>(source: R, options: Options) -> Result<Documents, Error> {
         let records = match Source::open(source)? {
             Source::PlainText(_) => return Err(Error::PlainText),
@@ -78,10 +78,12 @@ impl Documents {
                 Records::Lines(Lines::new(reader, for_the_text.saturating_add(MAX_OTHER_FIELDS_BYTES)))
             }
             Source::Parquet(source) => {
-                let fields: Vec<&str> =
-                    [Some(options.text_field.as_str()), options.url_field.as_deref()].into_iter().flatten().collect();
-                let rows = ParquetRows::open(source, |column| fields.contains(&column))?;
-                fields.iter().try_for_each(|field| rows.require_texts(field))?;
+                let url = options.url_field.as_deref();
+                let rows = ParquetRows::open(source, |column| column == options.text_field || Some(column) == url)?;
+                rows.require_texts(&options.text_field)?;
+                if let Some(url) = url.filter(|url| rows.columns().iter().any(|column| column == url)) {
+                    rows.require_texts(url)?;
+                }
                 Records::Parquet(rows)
             }
         };

@@ -401,7 +401,7 @@ fn seek_some(out: &Path, outcomes: &BTreeMap<String, Outcome>, pages: &BTreeMap<
     for (url, page) in pages.iter().step_by(pages.len() / 100 + 1) {
         let outcome = &outcomes[url];
         let mut reader = Reader::open(&out.join(outcome.warc.as_ref().unwrap()), 1 << 20).unwrap();
-        reader.seek(Location { offset: outcome.offset.unwrap(), within: 0 }).unwrap();
+        reader.seek(Location { offset: outcome.offset.unwrap(), offset_in_member: 0 }).unwrap();
         let Some(Event::Record(record)) = reader.next().unwrap() else { panic!("{url}: no record there") };
         assert_eq!((record.kind, record.target()), (Kind::Response, Some(page.target.as_str())));
     }

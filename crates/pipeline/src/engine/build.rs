@@ -768,7 +768,11 @@ fn changes(old: &Value, new: &Value) -> String {
 }
 
 fn short(value: &Value) -> String {
-    let text = value.to_string();
+    let text = match value.as_f64() {
+        // Numbers of 32 bits are shown with the digits that a recipe gives them.
+        Some(number) if value.is_f64() && f64::from(number as f32) == number => (number as f32).to_string(),
+        _ => value.to_string(),
+    };
     if text.chars().count() <= 40 { text } else { format!("{}…", text.chars().take(39).collect::<String>()) }
 }
 

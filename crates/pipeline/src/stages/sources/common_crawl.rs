@@ -113,7 +113,7 @@ impl CopyPages {
         state: &store::State,
     ) -> Result<::common_crawl::Outcomes, CommonCrawlError> {
         let sample = self.sample;
-        let links = self.links.left(work).map_err(store_error)?;
+        let links = self.links.look_ahead(work).map_err(store_error)?;
         let links = links.filter(move |link| link.as_ref().map_or(true, |link| is_sampled(&link.page(), sample)));
         let (progress, shown) = (work.progress(), state.key(""));
         let run = Run {

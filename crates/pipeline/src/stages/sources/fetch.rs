@@ -63,7 +63,7 @@ impl FetchPages {
     /// The links that are to be fetched: those of the sample.
     fn wanted(&self, work: &Work<'_>) -> anyhow::Result<impl Iterator<Item = anyhow::Result<records::Link>> + use<>> {
         let sample = self.sample;
-        let links = self.links.left(work)?;
+        let links = self.links.look_ahead(work)?;
         Ok(links.filter(move |link| link.as_ref().map_or(true, |link| is_sampled(&link.page(), sample))))
     }
 

@@ -148,19 +148,16 @@ pub(super) struct LinksOfBucket {
 }
 
 impl LinksOfBucket {
-    /// Kept links that no earlier source has answered, sorted by page.
+    /// Kept links that no earlier source has answered, sorted by page and counted as received.
     fn left(&self, work: &Work<'_>) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Link>> + use<>> {
-        let mut answered = self.answered(work)?;
         let links = self.links.as_ref().map(|table| work.table::<Link, _>(table)).transpose()?;
-        let kept = links.into_iter().flatten().filter(|link| link.as_ref().map_or(true, |l| l.verdict.is_none()));
-        Ok(kept.filter_map(move |link| match link {
-            Err(error) => Some(Err(error.into())),
-            Ok(link) => match answered.has(&link.page()) {
-                Err(error) => Some(Err(error)),
-                Ok(true) => None,
-                Ok(false) => Some(Ok(link)),
-            },
-        }))
+        Ok(unanswered(links.into_iter().flatten(), self.answered(work)?))
+    }
+
+    /// The same links for a look ahead: not counted.
+    fn look_ahead(&self, work: &Work<'_>) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Link>> + use<>> {
+        let links = self.links.as_ref().map(|table| work.lookup::<Link, _>(table)).transpose()?;
+        Ok(unanswered(links.into_iter().flatten(), self.answered(work)?))
     }
 
     /// The pages that earlier sources have answered.
@@ -168,6 +165,22 @@ impl LinksOfBucket {
         let tables = self.earlier.iter().map(|table| Ok(work.lookup::<OutcomeOfPage, _>(table)?.peekable()));
         Ok(Answered { tables: tables.collect::<anyhow::Result<_>>()? })
     }
+}
+
+/// The kept ones of links that are sorted by page, but for those of pages that were answered.
+fn unanswered(
+    links: impl Iterator<Item = store::Result<Link>>,
+    mut answered: Answered,
+) -> impl Iterator<Item = anyhow::Result<Link>> {
+    let kept = links.filter(|link| link.as_ref().map_or(true, |link| link.verdict.is_none()));
+    kept.filter_map(move |link| match link {
+        Err(error) => Some(Err(error.into())),
+        Ok(link) => match answered.has(&link.page()) {
+            Err(error) => Some(Err(error)),
+            Ok(true) => None,
+            Ok(false) => Some(Ok(link)),
+        },
+    })
 }
 
 /// What is read of an earlier source's outcome.
