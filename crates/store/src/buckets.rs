@@ -61,7 +61,7 @@ macro_rules! spill_rows {
     };
 }
 
-spill_rows!(String = 1, (Vec<u8>, u64) = 1);
+spill_rows!(u64 = 1, String = 1, (Vec<u8>, u64) = 1);
 
 /// A bucket that is being filled.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use atomic_file::IoContext;
@@ -198,9 +198,22 @@ fn read_list(path: &Path) -> anyhow::Result<String> {
 /// An entry of a list of paths, made absolute by the folder that it is relative to.
 pub fn resolve(folder: &Path, entry: &str) -> String {
     match entry.strip_prefix('@') {
-        Some(list) => format!("@{}", folder.join(list).display()),
-        None => folder.join(entry).display().to_string(),
+        Some(list) => format!("@{}", without_dots(&folder.join(list)).display()),
+        None => without_dots(&folder.join(entry)).display().to_string(),
     }
+}
+
+/// A path without `.` and `..`, so that a file has one name however a recipe reaches it.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// Cuts items, in their order, into runs that stay the same when others are added or removed: a run begins at an item
@@ -241,6 +254,14 @@ mod tests {
         assert!(changed <= 2, "{changed} runs changed");
         // Large items are alone.
         assert!(stable_runs(items, 16, 100, |name| (name, 1000)).iter().all(|run| run.len() == 1));
+    }
+
+    #[test]
+    fn a_file_has_one_name() {
+        let folder = Path::new("/data/pipelines");
+        assert_eq!(resolve(folder, "../crawl/./*.warc.gz"), "/data/crawl/*.warc.gz");
+        assert_eq!(resolve(folder, "@../list"), "@/data/list");
+        assert_eq!(resolve(folder, "/absolute"), "/absolute");
     }
 
     #[test]

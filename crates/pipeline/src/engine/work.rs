@@ -17,9 +17,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
 use super::plan::External;
-use super::report::{
-    Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable,
-};
+use super::report::{Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable};
 use super::run::Run;
 use crate::Progress;
 

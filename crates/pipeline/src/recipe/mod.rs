@@ -98,9 +98,9 @@ pub struct Pages {
     /// Take only pages that a kept link asks for.
     #[serde(default = "yes")]
     pub only_links: bool,
-    /// Which of several captures of a page is taken.
+    /// Which of several captures of a page is taken; by default the earliest, of `common-crawl` the nearest.
     #[serde(default)]
-    pub capture: CaptureChoice,
+    pub capture: Option<CaptureChoice>,
     /// Share of pages that are taken, by hash of their key: 0.01 is every hundredth.
     #[serde(default = "one")]
     pub sample: f64,
@@ -340,6 +340,13 @@ impl Links {
 }
 
 impl Pages {
+    /// Sets the defaults that depend on the kind of source.
+    fn spell_out(&mut self) {
+        let is_copied = self.from == PageSource::CommonCrawl;
+        let default = if is_copied { CaptureChoice::Nearest } else { CaptureChoice::Earliest };
+        self.capture.get_or_insert(default);
+    }
+
     fn default_max_page_bytes() -> u64 {
         20 << 20
     }
@@ -400,11 +407,12 @@ impl Recipe {
             apply(&mut table, setting).with_context(|| format!("in --set {setting}"))?;
         }
         former::refuse(&table)?;
-        let recipe: Recipe = if overrides.is_empty() {
+        let mut recipe: Recipe = if overrides.is_empty() {
             toml::from_str(text).map_err(|error| explain(&error))?
         } else {
             Recipe::deserialize(table).map_err(|error| explain(&error))?
         };
+        recipe.pages.iter_mut().for_each(Pages::spell_out);
         recipe.check()?;
         Ok(recipe)
     }

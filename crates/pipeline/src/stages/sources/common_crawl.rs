@@ -23,7 +23,8 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     let pages = settings.clone();
     let stage = flow.stage_of_source("pages.copy", number, move |plan| {
         let settings = pages.common_crawl.clone().context("the recipe has no [pages.common_crawl]")?;
-        let settings = Settings { capture: pages.capture, max_page_bytes: pages.max_page_bytes, ..settings };
+        let capture = pages.capture.unwrap_or(settings.capture);
+        let settings = Settings { capture, max_page_bytes: pages.max_page_bytes, ..settings };
         let links = left.of_buckets(plan, buckets)?.into_iter().enumerate();
         let task = |(bucket, links): (usize, LinksOfBucket)| {
             let task = CopyPages { links, settings: settings.clone(), sample: pages.sample, buckets };
