@@ -5,10 +5,10 @@ use std::iter::Peekable;
 use records::{CaptureChoice, Link, Outcome, PageKey, Reason};
 use serde::{Deserialize, Serialize};
 
+use super::capture::{Capture, is_file};
 use super::selected::{PageLink, Selected};
-use super::warc::{Capture, IndexArchives, is_file};
 use super::{Answered, LinksLeft, LinksOfBucket, is_sampled};
-use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, StageRef, Table, TableOutput, Task, Wire, Work};
+use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, Table, TableOutput, Task, Wire, Work};
 use crate::recipe::Pages;
 use crate::stages::bucket_name;
 
@@ -18,10 +18,10 @@ pub(super) fn add(
     number: usize,
     settings: &Pages,
     left: LinksLeft,
-    index: StageRef<IndexArchives>,
+    captures: Wire<Buckets<Capture>>,
     buckets: u32,
 ) -> (Wire<Buckets<Selected>>, Wire<Table<Outcome>>) {
-    let (captures, pages) = (index.product(IndexArchives::CAPTURES), settings.clone());
+    let pages = settings.clone();
     let stage = flow.stage_of_source("pages.match", number, move |plan| {
         let links = left.of_buckets(plan, buckets)?;
         let captures = plan.buckets(captures, buckets)?;

@@ -3,6 +3,7 @@
 //! A source is a file here, a variant of [`PageSource`] and a line in [`add`]. Nothing behind [`Captured`] asks which
 //! one it was.
 
+mod capture;
 mod common_crawl;
 mod fetch;
 mod html;

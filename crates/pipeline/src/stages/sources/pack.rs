@@ -3,7 +3,7 @@
 use ::warc::{Date, NewRecord, Writer};
 use records::Reason;
 
-use super::warc::FILE_HEADER;
+use super::capture::FILE_HEADER;
 use crate::engine::{FileOutput, Interrupted, Work};
 
 /// Files that one task packs, on average, and their bytes at most.

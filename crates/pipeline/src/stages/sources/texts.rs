@@ -7,6 +7,7 @@ use records::Reason;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::capture::page_of;
 use super::pack::{Packed, Packer};
 use super::{Captured, LinksLeft, warc};
 use crate::engine::{External, File, Flow, Product, Task, Work, expand};
@@ -110,7 +111,7 @@ impl Task for PackTexts {
 impl PackTexts {
     /// The URL of a document; what has none is known by its file and row.
     fn url_of(&self, url: Option<&str>, row: u64) -> String {
-        match url.filter(|url| warc::page_of(url).is_some()) {
+        match url.filter(|url| page_of(url).is_some()) {
             Some(url) => url.to_owned(),
             None => format!("file:///{}#{row}", self.file.url.trim_start_matches('/')),
         }

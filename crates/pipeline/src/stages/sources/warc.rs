@@ -4,19 +4,15 @@
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-use ::links::Canonical;
-use ::warc::http::{Media, Response, media};
-use ::warc::{Event, Kind, Reader, Record};
-use records::{PageKey, Reason};
+use ::warc::{Event, Reader};
+use records::Reason;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
 
+use super::capture::{Capture, capture};
 use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
 use crate::engine::{BucketOutput, Buckets, External, File, Flow, Interrupted, Product, StageRef, Task, Work, expand};
 use crate::recipe::Pages;
-
-/// Header of a record that tells the file which it was made from.
-pub(super) const FILE_HEADER: &str = "WARC-Webtext-File";
 
 /// Adds the stages for archives that others wrote.
 pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
@@ -41,7 +37,8 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
         };
         Ok(sources.map(archive).collect())
     });
-    let (selected, outcomes) = match_pages::add(flow, number, settings, left, index, buckets);
+    let (selected, outcomes) =
+        match_pages::add(flow, number, settings, left, index.product(IndexArchives::CAPTURES), buckets);
     Captured { selected, outcomes, archives }
 }
 
@@ -67,35 +64,15 @@ pub(super) fn add_packed(
     let archives = Arc::new(move |plan: &crate::engine::Planner<'_>| {
         Ok(plan.files(packed)?.into_iter().map(|(_, file)| Archive::own(file)).collect())
     });
-    let (selected, outcomes) = match_pages::add(flow, number, settings, left, index, buckets);
+    let (selected, outcomes) =
+        match_pages::add(flow, number, settings, left, index.product(IndexArchives::CAPTURES), buckets);
     Captured { selected, outcomes, archives }
 }
-
-/// A response in an archive, on its way to its bucket; sorted by page.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Capture {
-    pub(super) page: PageKey,
-    /// Why it holds no page that can be read.
-    pub(super) verdict: Option<Reason>,
-    pub(super) archive: String,
-    pub(super) offset: u64,
-    pub(super) offset_in_member: u64,
-    pub(super) url: String,
-    pub(super) status: Option<u16>,
-    pub(super) content_type: Option<String>,
-    /// The time of the capture as the archive writes it, and in seconds since 1970.
-    pub(super) captured: String,
-    pub(super) captured_utc: Option<i64>,
-    /// The file that the page was made from.
-    pub(super) file: Option<String>,
-}
-
-store::spill_rows!(Capture = 1);
 
 /// An archive that is to be indexed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum ArchiveFile {
+enum ArchiveFile {
     External(External),
     Own(File),
 }
@@ -111,7 +88,7 @@ impl ArchiveFile {
 
 /// Finds the captures in a group of archives.
 #[derive(Serialize, Deserialize)]
-pub(super) struct IndexArchives {
+struct IndexArchives {
     archives: Vec<ArchiveFile>,
     buckets: u32,
     max_page_bytes: u64,
@@ -119,8 +96,7 @@ pub(super) struct IndexArchives {
 
 impl IndexArchives {
     /// Captures by registrable domain.
-    pub(super) const CAPTURES: Product<IndexArchives, Buckets<Capture>> =
-        Product::new("captures", "work/{stage}/{name}.captures");
+    const CAPTURES: Product<IndexArchives, Buckets<Capture>> = Product::new("captures", "work/{stage}/{name}.captures");
 }
 
 impl Task for IndexArchives {
@@ -206,65 +182,4 @@ impl IndexArchives {
         }
         Ok(())
     }
-}
-
-/// What a record captures, with its own verdict; or why it is no capture.
-fn capture(record: &Record, archive: &str) -> Result<Capture, Reason> {
-    match record.kind {
-        Kind::Response | Kind::Resource => {}
-        Kind::Revisit => return Err(Reason::Revisit),
-        Kind::Warcinfo | Kind::Request | Kind::Metadata | Kind::Conversion | Kind::Continuation | Kind::Other => {
-            return Err(Reason::NotAResponse);
-        }
-    }
-    let target = record.target().ok_or(Reason::MalformedPage)?;
-    let (page, url) = page_of(target).ok_or(Reason::NotAResponse)?;
-    let (status, content_type, body) = if record.kind == Kind::Response {
-        let response = Response::parse(&record.body).ok_or(Reason::MalformedPage)?;
-        let content_type = response.header("Content-Type").map(str::to_owned);
-        (Some(response.status), content_type, record.body.get(response.body_start..).unwrap_or(&[]))
-    } else {
-        (None, record.header("Content-Type").map(str::to_owned), record.body.as_slice())
-    };
-    let file = record.header(FILE_HEADER).map(str::to_owned);
-    // Plain text is a page only where it is what the recipe gave us as one.
-    let is_readable = match media(content_type.as_deref(), body) {
-        Media::Html => true,
-        Media::Text => file.is_some(),
-        Media::Other => false,
-    };
-    let verdict = match status {
-        Some(status) if status != 200 => Some(Reason::HttpStatus),
-        _ if !is_readable => Some(Reason::NotHtml),
-        _ if record.is_cut() => Some(Reason::PageTooLarge),
-        _ => None,
-    };
-    let captured = record.header("WARC-Date").unwrap_or("").to_owned();
-    Ok(Capture {
-        page,
-        verdict,
-        archive: archive.to_owned(),
-        offset: record.location.offset,
-        offset_in_member: record.location.offset_in_member,
-        url,
-        status,
-        content_type,
-        captured_utc: ::warc::unix_seconds(&captured),
-        captured,
-        file,
-    })
-}
-
-/// Whether a page is known by a file's name alone.
-pub(super) fn is_file(page: &PageKey) -> bool {
-    page.domain.is_empty() && page.key.starts_with("file)/")
-}
-
-/// The page that an archive's URL names, and the URL in its usual form; none for what names no page (`dns:`, `urn:`).
-pub(super) fn page_of(target: &str) -> Option<(PageKey, String)> {
-    if let Some(path) = target.strip_prefix("file:///") {
-        return Some((PageKey { domain: String::new(), key: format!("file)/{path}") }, target.to_owned()));
-    }
-    let canonical = Canonical::parse(target).ok()?;
-    Some((PageKey { domain: canonical.domain, key: canonical.key }, canonical.url))
 }

@@ -1,0 +1,92 @@
+//! What a record of an archive captures: which page, when, and whether it can be read.
+
+use ::links::Canonical;
+use ::warc::http::{Media, Response, media};
+use ::warc::{Kind, Record};
+use records::{PageKey, Reason};
+use serde::{Deserialize, Serialize};
+
+/// Header of a record that tells the file which it was made from.
+pub(super) const FILE_HEADER: &str = "WARC-Webtext-File";
+
+/// A response in an archive, on its way to its bucket; sorted by page.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Capture {
+    pub(super) page: PageKey,
+    /// Why it holds no page that can be read.
+    pub(super) verdict: Option<Reason>,
+    pub(super) archive: String,
+    pub(super) offset: u64,
+    pub(super) offset_in_member: u64,
+    pub(super) url: String,
+    pub(super) status: Option<u16>,
+    pub(super) content_type: Option<String>,
+    /// The time of the capture as the archive writes it, and in seconds since 1970.
+    pub(super) captured: String,
+    pub(super) captured_utc: Option<i64>,
+    /// The file that the page was made from.
+    pub(super) file: Option<String>,
+}
+
+store::spill_rows!(Capture = 1);
+
+/// What a record captures, with its own verdict; or why it is no capture.
+pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason> {
+    match record.kind {
+        Kind::Response | Kind::Resource => {}
+        Kind::Revisit => return Err(Reason::Revisit),
+        Kind::Warcinfo | Kind::Request | Kind::Metadata | Kind::Conversion | Kind::Continuation | Kind::Other => {
+            return Err(Reason::NotAResponse);
+        }
+    }
+    let target = record.target().ok_or(Reason::MalformedPage)?;
+    let (page, url) = page_of(target).ok_or(Reason::NotAResponse)?;
+    let (status, content_type, body) = if record.kind == Kind::Response {
+        let response = Response::parse(&record.body).ok_or(Reason::MalformedPage)?;
+        let content_type = response.header("Content-Type").map(str::to_owned);
+        (Some(response.status), content_type, record.body.get(response.body_start..).unwrap_or(&[]))
+    } else {
+        (None, record.header("Content-Type").map(str::to_owned), record.body.as_slice())
+    };
+    let file = record.header(FILE_HEADER).map(str::to_owned);
+    // Plain text is a page only where it is what the recipe gave us as one.
+    let is_readable = match media(content_type.as_deref(), body) {
+        Media::Html => true,
+        Media::Text => file.is_some(),
+        Media::Other => false,
+    };
+    let verdict = match status {
+        Some(status) if status != 200 => Some(Reason::HttpStatus),
+        _ if !is_readable => Some(Reason::NotHtml),
+        _ if record.is_cut() => Some(Reason::PageTooLarge),
+        _ => None,
+    };
+    let captured = record.header("WARC-Date").unwrap_or("").to_owned();
+    Ok(Capture {
+        page,
+        verdict,
+        archive: archive.to_owned(),
+        offset: record.location.offset,
+        offset_in_member: record.location.offset_in_member,
+        url,
+        status,
+        content_type,
+        captured_utc: ::warc::unix_seconds(&captured),
+        captured,
+        file,
+    })
+}
+
+/// Whether a page is known by a file's name alone.
+pub(super) fn is_file(page: &PageKey) -> bool {
+    page.domain.is_empty() && page.key.starts_with("file)/")
+}
+
+/// The page that an archive's URL names, and the URL in its usual form; none for what names no page (`dns:`, `urn:`).
+pub(super) fn page_of(target: &str) -> Option<(PageKey, String)> {
+    if let Some(path) = target.strip_prefix("file:///") {
+        return Some((PageKey { domain: String::new(), key: format!("file)/{path}") }, target.to_owned()));
+    }
+    let canonical = Canonical::parse(target).ok()?;
+    Some((PageKey { domain: canonical.domain, key: canonical.key }, canonical.url))
+}
