@@ -215,7 +215,7 @@ pub fn stable_runs<T>(
     let mut run_bytes = 0u64;
     for item in items {
         let (name, bytes) = name_and_bytes(&item);
-        let begins = xxh3_64(name.as_bytes()) % mean_items == 0;
+        let begins = xxh3_64(name.as_bytes()).is_multiple_of(mean_items);
         if runs.is_empty() || begins || run_bytes.saturating_add(bytes) > max_bytes {
             runs.push(Vec::new());
             run_bytes = 0;

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
 use super::plan::External;
 use super::report::{
-    Digests, Histogram, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, TaskReport, Tally, Unreadable,
+    Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, TaskReport, Tally, Unreadable,
 };
 use super::run::Run;
 use crate::Progress;
@@ -289,7 +289,7 @@ impl<'a> Work<'a> {
     pub fn histogram(&mut self, name: &str, value: u64) {
         match self.tally.histograms.get_mut(name) {
             Some(histogram) => histogram.note(value),
-            None => self.tally.histograms.entry(name.to_owned()).or_insert_with(Histogram::default).note(value),
+            None => self.tally.histograms.entry(name.to_owned()).or_default().note(value),
         }
     }
 
