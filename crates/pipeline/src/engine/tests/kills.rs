@@ -1,7 +1,7 @@
 //! A run that is killed before any of its writes comes to the same bytes when it is run again.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::toy::Lab;
 use super::watched::Watched;
@@ -22,6 +22,7 @@ fn check_kills(lab: &Lab, work: impl Fn(&Run) -> anyhow::Result<()>) {
         lab.end_holders();
         lab.build().unwrap_or_else(|error| panic!("after a kill before write {kills}: {error:#}"));
         lab.check_undisturbed();
+        assert_eq!(partial_files(&lab.run_folder()), 0, "after a kill before write {kills}");
         kills += 1;
         fs::remove_dir_all(lab.run_folder()).unwrap();
         copy(saved.path(), &lab.run_folder());
@@ -31,6 +32,15 @@ fn check_kills(lab: &Lab, work: impl Fn(&Run) -> anyhow::Result<()>) {
 
 fn build(run: &Run) -> anyhow::Result<()> {
     run.build(&Selection::default()).map(drop)
+}
+
+/// Files that a writer has begun and not ended.
+fn partial_files(folder: &Path) -> usize {
+    let count = |path: PathBuf| match path.is_dir() {
+        true => partial_files(&path),
+        false => usize::from(path.to_string_lossy().contains(atomic_file::PARTIAL_MARK)),
+    };
+    fs::read_dir(folder).unwrap().map(|entry| count(entry.unwrap().path())).sum()
 }
 
 fn copy(from: &Path, to: &Path) {
