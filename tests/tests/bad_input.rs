@@ -177,7 +177,11 @@ fn a_folder_that_cannot_be_written() {
     let blocked = case.write("blocked", b"a file where a folder is wanted");
     let output =
         check(&mut case.build(&fixture("links/RS_*"), "warc", &fixture("pages.warc.gz"), &blocked.join("run")), 1);
-    assert!(stderr(&output).contains("blocked/run") && stderr(&output).contains("Not a directory"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("blocked/run") && stderr(&output).contains("Not a directory"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

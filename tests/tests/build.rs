@@ -193,7 +193,10 @@ fn a_preview_names_stage_and_key_and_writes_nothing() {
     let text = stdout(&check(&mut case.build(&["--dry-run", "--set", "dedup.near.min_jaccard=0.9"]), 0));
     assert!(text.contains("min_jaccard 0.7 → 0.9"), "{text}");
     let lines: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
-    assert!(lines["dedup.shingles"].contains("done") && lines["dedup.verify"].contains("16 of 16 tasks to do"), "{text}");
+    assert!(
+        lines["dedup.shingles"].contains("done") && lines["dedup.verify"].contains("16 of 16 tasks to do"),
+        "{text}"
+    );
     assert!(lines["dedup.cluster"].contains("follows dedup.verify"), "{text}");
     assert!(files(&case.run()) == before, "a preview writes nothing");
 }

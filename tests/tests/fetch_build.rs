@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use records::{Document, DocumentText, Outcome, Reason};
-use webtext_tests::{check, rows};
 use webtext_tests::web::{Web, inside_namespace, page, redirect, respond, webtext};
+use webtext_tests::{check, rows};
 
 const HOSTS: usize = 12;
 const PAGES: usize = 10;

@@ -28,7 +28,9 @@ const TASKS: &str = include_str!("pins/tasks.txt");
 
 /// Whether two folders hold the same files with the same bytes.
 fn is_same(a: &Path, b: &Path) -> bool {
-    b.is_dir() && names(a) == names(b) && names(a).iter().all(|name| fs::read(a.join(name)).ok() == fs::read(b.join(name)).ok())
+    b.is_dir()
+        && names(a) == names(b)
+        && names(a).iter().all(|name| fs::read(a.join(name)).ok() == fs::read(b.join(name)).ok())
 }
 
 /// Puts a copy of the fixtures where the pins expect them. Other tests, of other checkouts, may do so at the same time.

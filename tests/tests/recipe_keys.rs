@@ -233,7 +233,8 @@ fn a_change_redoes_the_stages_that_read_it_and_what_follows() {
 #[test]
 fn no_number_of_links_rules_or_duplicates_extracts_pages_again() {
     for (key, _, stages) in changes() {
-        if ["links.", "filter", "dedup.", "shards.", "tokenizer.", "model."].iter().any(|begin| key.starts_with(begin)) {
+        if ["links.", "filter", "dedup.", "shards.", "tokenizer.", "model."].iter().any(|begin| key.starts_with(begin))
+        {
             assert!(!stages.split(' ').any(|stage| stage == "documents.extract"), "{key} redoes {stages}");
         }
     }
@@ -250,7 +251,8 @@ fn known_names(recipe: &Table, place: &str) -> Vec<String> {
 
 #[test]
 fn every_key_has_a_change() {
-    let is_section = |key: &str| SECTIONS.iter().any(|(section, _)| format!("{section}.").starts_with(&format!("{key}.")));
+    let is_section =
+        |key: &str| SECTIONS.iter().any(|(section, _)| format!("{section}.").starts_with(&format!("{key}.")));
     let mut missing = Vec::new();
     for &(section, base) in SECTIONS {
         let key_of = |name: &str| if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };

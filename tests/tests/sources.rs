@@ -138,14 +138,17 @@ struct Sharded {
 
 /// A page that says a word.
 fn page(word: &str) -> String {
-    format!("<!doctype html><title>{word}</title><p>The {word} ferry leaves at noon and comes back before it is dark.</p>")
+    format!(
+        "<!doctype html><title>{word}</title><p>The {word} ferry leaves at noon and comes back before it is dark.</p>"
+    )
 }
 
 /// An archive of responses: URL, seconds since 1970, status, page.
 fn archive(responses: &[(&str, u64, u16, &str)]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), 0);
     for (url, seconds, status, page) in responses {
-        let head = format!("HTTP/1.1 {status} Status\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", page.len());
+        let head =
+            format!("HTTP/1.1 {status} Status\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", page.len());
         let block = format!("{head}{page}");
         let record = NewRecord {
             kind: "response",
@@ -165,8 +168,7 @@ fn set(urls: &[&str]) -> BTreeSet<String> {
     urls.iter().map(|url| url.to_string()).collect()
 }
 
-const URLS: [&str; 4] =
-    ["http://a.example/", "http://b.example/", "http://c.example/", "http://d.example/"];
+const URLS: [&str; 4] = ["http://a.example/", "http://b.example/", "http://c.example/", "http://d.example/"];
 
 /// An archive with the first page and a failure in place of the second; a folder with the first three.
 fn two_sources() -> Inputs {
@@ -184,23 +186,20 @@ fn two_sources() -> Inputs {
 #[test]
 fn a_later_source_has_what_the_earlier_left() {
     let inputs = two_sources();
-    let sources = "[[pages]]\nfrom = \"warc\"\npaths = [\"pages.warc.gz\"]\n[[pages]]\nfrom = \"html\"\npaths = [\"html\"]\n";
+    let sources =
+        "[[pages]]\nfrom = \"warc\"\npaths = [\"pages.warc.gz\"]\n[[pages]]\nfrom = \"html\"\npaths = [\"html\"]\n";
     let linked = inputs.build(&format!("{LINKS}{sources}"), &[]);
     assert_eq!(linked.urls(), set(&URLS[..3]));
     let first = linked.verdicts(1);
-    assert_eq!(first.values().copied().collect::<Vec<_>>(), [
-        None,
-        Some(Reason::HttpStatus),
-        Some(Reason::NotCaptured),
-        Some(Reason::NotCaptured)
-    ]);
+    assert_eq!(
+        first.values().copied().collect::<Vec<_>>(),
+        [None, Some(Reason::HttpStatus), Some(Reason::NotCaptured), Some(Reason::NotCaptured)]
+    );
     let second = linked.verdicts(2);
-    assert_eq!(second.values().copied().collect::<Vec<_>>(), [
-        Some(Reason::SupersededCapture),
-        None,
-        None,
-        Some(Reason::NotCaptured)
-    ]);
+    assert_eq!(
+        second.values().copied().collect::<Vec<_>>(),
+        [Some(Reason::SupersededCapture), None, None, Some(Reason::NotCaptured)]
+    );
     let words: BTreeSet<String> = linked.texts().into_iter().filter_map(|text| text.title).collect();
     assert_eq!(words, set(&["archived", "b", "c"]));
 
@@ -213,7 +212,8 @@ fn a_later_source_has_what_the_earlier_left() {
 #[test]
 fn the_order_of_sources_decides() {
     let inputs = two_sources();
-    let sources = "[[pages]]\nfrom = \"html\"\npaths = [\"html\"]\n[[pages]]\nfrom = \"warc\"\npaths = [\"pages.warc.gz\"]\n";
+    let sources =
+        "[[pages]]\nfrom = \"html\"\npaths = [\"html\"]\n[[pages]]\nfrom = \"warc\"\npaths = [\"pages.warc.gz\"]\n";
     let built = inputs.build(&format!("{LINKS}{sources}"), &[]);
     let words: BTreeSet<String> = built.texts().into_iter().filter_map(|text| text.title).collect();
     assert_eq!(words, set(&["a", "b", "c"]));
@@ -248,7 +248,9 @@ fn a_corpus_is_read_with_and_without_urls() {
     inputs.write("boats.jsonl", (1..=6).map(line).collect::<String>() + "{\"text\": 7}\nnot JSON\n");
     write_parquet(inputs.folder.path(), "boats.parquet", (1..=6).map(|n| TextRow { text: text(n), url: url(n) }));
     write_parquet(inputs.folder.path(), "alone.parquet", (1..=6).map(|n| TextAlone { text: text(n) }));
-    for (file, has_urls, malformed) in [("boats.jsonl", true, 2), ("boats.parquet", true, 0), ("alone.parquet", false, 0)] {
+    for (file, has_urls, malformed) in
+        [("boats.jsonl", true, 2), ("boats.parquet", true, 0), ("alone.parquet", false, 0)]
+    {
         let built = inputs.build(&TEXTS.replace("FILE", file), &[]);
         assert_eq!(built.dropped("pages.pack", Reason::MalformedRecord), malformed, "{file}");
         let path = inputs.path(file).display().to_string();
@@ -266,7 +268,8 @@ fn a_corpus_is_read_with_and_without_urls() {
 #[test]
 fn a_corpus_whose_fields_have_other_names() {
     let inputs = Inputs::new();
-    inputs.write("a.jsonl", "{\"content\":\"A green boat.\",\"source\":\"http://a.example/1\",\"text\":\"not this\"}\n");
+    inputs
+        .write("a.jsonl", "{\"content\":\"A green boat.\",\"source\":\"http://a.example/1\",\"text\":\"not this\"}\n");
     let head = TEXTS.replace("FILE", "a.jsonl");
     let built = inputs.build(&head, &["pages.text_field=content", "pages.url_field=source"]);
     assert_eq!(built.urls(), set(&["http://a.example/1"]));
@@ -295,8 +298,10 @@ fn the_recipe_chooses_among_captures() {
     inputs.write_links(&URLS[..1], 5_000);
     let (early, near, late) = (page("early"), page("near"), page("late"));
     // Their order in the archive says nothing; a failure is never the best.
-    let captures = [(4_900, 200, &near), (9_000, 200, &late), (1_000, 200, &early), (5_000, 500, &late), (1, 404, &early)];
-    let responses: Vec<_> = captures.iter().map(|(time, status, page)| (URLS[0], *time, *status, page.as_str())).collect();
+    let captures =
+        [(4_900, 200, &near), (9_000, 200, &late), (1_000, 200, &early), (5_000, 500, &late), (1, 404, &early)];
+    let responses: Vec<_> =
+        captures.iter().map(|(time, status, page)| (URLS[0], *time, *status, page.as_str())).collect();
     inputs.write("pages.warc.gz", archive(&responses));
     let head = format!("{LINKS}[pages]\nfrom = \"warc\"\npaths = [\"pages.warc.gz\"]\n");
     for (choice, expected) in [("earliest", "early"), ("latest", "late"), ("nearest", "near")] {
