@@ -236,7 +236,6 @@ fn a_change_redoes_the_stages_that_read_it_and_what_follows() {
     // Builds wait for the disk most of the time.
     let redone: Vec<String> = std::thread::scope(|scope| {
         let chunks = changes.chunks(changes.len().div_ceil(BUILDS));
-
         let of_chunk = |chunk: &'static [Change]| {
             move || -> Vec<String> { chunk.iter().map(|change| redone_by(change.key, change.value)).collect() }
         };
