@@ -21,6 +21,9 @@ use webtext_tests::{build, copy_folder, names, recipe_without_model, root};
 /// The changes, and the stages that each redoes, in the order of the flow.
 const CHANGES: &str = include_str!("recipe_keys.txt");
 
+/// Builds at the same time.
+const BUILDS: usize = 6;
+
 /// The sections of a recipe, each with the base that has it.
 const SECTIONS: &[(&str, Base)] = &[
     ("", Base::Warc),
@@ -145,9 +148,10 @@ fn write_index(path: &Path) {
 }
 
 fn load(recipe: &Table) -> Recipe {
-    let path = inputs().join("recipe.toml");
-    fs::write(&path, recipe.to_string()).unwrap();
-    Recipe::load(&path, &[]).unwrap()
+    // Paths are relative to it; others are written at the same time.
+    let file = tempfile::NamedTempFile::new_in(inputs()).unwrap();
+    fs::write(file.path(), recipe.to_string()).unwrap();
+    Recipe::load(file.path(), &[]).unwrap()
 }
 
 /// Sets a key to a TOML value; an empty one removes it. Rules of `filter` are known by their names.
@@ -205,26 +209,45 @@ fn manifests(run: &Path) -> BTreeMap<String, SystemTime> {
     manifests.map(|name| (name.clone(), fs::metadata(tasks.join(name)).unwrap().modified().unwrap())).collect()
 }
 
-/// The changes of the table: key, value, stages.
-fn changes() -> Vec<(&'static str, &'static str, &'static str)> {
-    let lines: Vec<&str> = CHANGES.lines().collect();
+/// A change of the table.
+struct Change {
+    line: &'static str,
+    key: &'static str,
+    value: &'static str,
+    stages: &'static str,
+}
+
+/// The changes of the table.
+fn changes() -> &'static [Change] {
+    static ALL: OnceLock<Vec<Change>> = OnceLock::new();
     let change = |pair: &[&'static str]| {
         let (key, value) = pair[0].split_once(" = ").unwrap_or((pair[0], ""));
-        (key, value, pair.get(1).map_or("", |stages| stages.trim()))
+        Change { line: pair[0], key, value, stages: pair[1].trim() }
     };
-    lines.chunks(2).map(change).collect()
+    ALL.get_or_init(|| {
+        let lines: Vec<&'static str> = CHANGES.lines().collect();
+        lines.chunks(2).map(change).collect()
+    })
 }
 
 #[test]
 fn a_change_redoes_the_stages_that_read_it_and_what_follows() {
-    let mut found = String::new();
-    let mut wrong = Vec::new();
-    for (key, value, stages) in changes() {
-        let redone = redone_by(key, value);
-        let change = if value.is_empty() { key.to_owned() } else { format!("{key} = {value}") };
-        found += &format!("{change}\n    {redone}\n");
-        if redone != stages {
-            wrong.push(change);
+    let changes = changes();
+    // Builds wait for the disk most of the time.
+    let redone: Vec<String> = std::thread::scope(|scope| {
+        let chunks = changes.chunks(changes.len().div_ceil(BUILDS));
+        let of_chunk = |chunk: &'static [Change]| {
+            move || -> Vec<String> { chunk.iter().map(|change| redone_by(change.key, change.value)).collect() }
+        };
+        let threads: Vec<_> = chunks.map(|chunk| scope.spawn(of_chunk(chunk))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let (mut found, mut wrong) = (String::new(), Vec::new());
+    for (Change { line, stages, .. }, redone) in changes.iter().zip(redone) {
+        found += format!("{line}\n    {redone}").trim_end();
+        found += "\n";
+        if redone != *stages {
+            wrong.push(line);
         }
     }
     assert!(wrong.is_empty(), "these changes redo other stages: {wrong:?}. As it is:\n{found}");
@@ -232,7 +255,7 @@ fn a_change_redoes_the_stages_that_read_it_and_what_follows() {
 
 #[test]
 fn no_number_of_links_rules_or_duplicates_extracts_pages_again() {
-    for (key, _, stages) in changes() {
+    for Change { key, stages, .. } in changes() {
         if ["links.", "filter", "dedup.", "shards.", "tokenizer.", "model."].iter().any(|begin| key.starts_with(begin))
         {
             assert!(!stages.split(' ').any(|stage| stage == "documents.extract"), "{key} redoes {stages}");
@@ -259,7 +282,7 @@ fn every_key_has_a_change() {
         let mut recipe = base.table();
         set(&mut recipe, &key_of("no_such_key"), "0");
         let keys = known_names(&recipe, section).into_iter().map(|name| key_of(&name));
-        missing.extend(keys.filter(|key| !is_section(key) && !changes().iter().any(|change| change.0 == key)));
+        missing.extend(keys.filter(|key| !is_section(key) && !changes().iter().any(|change| change.key == key)));
     }
     assert!(missing.is_empty(), "no change in recipe_keys.txt is of {missing:?}");
 
