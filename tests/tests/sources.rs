@@ -243,7 +243,7 @@ const TEXTS: &str = "[pages]\nfrom = \"texts\"\npaths = [\"FILE\"]\nonly_links =
 fn a_corpus_is_read_with_and_without_urls() {
     let inputs = Inputs::new();
     let text = |n: u32| format!("Boat number {n} lies in the harbour.\n\nIt is painted green.");
-    let url = |n: u32| (n % 2 == 0).then(|| format!("http://boats.example/{n}"));
+    let url = |n: u32| n.is_multiple_of(2).then(|| format!("http://boats.example/{n}"));
     let line = |n: u32| format!("{}\n", serde_json::json!({"text": text(n), "url": url(n), "other": n}));
     inputs.write("boats.jsonl", (1..=6).map(line).collect::<String>() + "{\"text\": 7}\nnot JSON\n");
     write_parquet(inputs.folder.path(), "boats.parquet", (1..=6).map(|n| TextRow { text: text(n), url: url(n) }));

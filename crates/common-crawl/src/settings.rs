@@ -20,7 +20,8 @@ pub struct Settings {
     pub index: Vec<String>,
     /// The root below which the index names archives: a folder or a URL.
     pub data: String,
-    /// Which of several captures of a link is copied, among those of the best grade.
+    /// Which of several captures of a link is copied, among those of the best grade. In a recipe, a key of `[pages]`.
+    #[serde(skip)]
     pub capture: CaptureChoice,
     /// Bytes between two members that are fetched along rather than left out by a further request.
     pub max_gap_bytes: u64,
@@ -30,11 +31,13 @@ pub struct Settings {
     pub max_concurrent_requests: usize,
     /// Files of the index that are read at the same time, each by a thread of its own.
     pub max_concurrent_index_files: usize,
-    /// Longest member, stored and inflated.
+    /// Longest member, stored and inflated. In a recipe, a key of `[pages]`.
+    #[serde(skip)]
     pub max_page_bytes: u64,
     /// An archive is sealed when it has grown to this.
     pub max_warc_bytes: u64,
-    /// Memory of one sort.
+    /// Memory of one sort; whoever runs it decides, not a recipe.
+    #[serde(skip)]
     pub sort_memory_bytes: usize,
     /// Tries of a request before the run stops.
     pub max_tries: u32,

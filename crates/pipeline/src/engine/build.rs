@@ -105,6 +105,7 @@ impl Run {
         let lease = self.lease_of_build()?;
         self.store().sweep()?;
         if selected.is_none() {
+            self.stand(0)?; // a build whose inputs are not there removes nothing
             self.remove_stages_that_are_gone()?;
         }
         self.ensure_sealed_before(selected.unwrap_or(0))?;

@@ -93,13 +93,7 @@ impl Pages {
             PageSource::CommonCrawl => {
                 ensure!(has_links, "from = \"common-crawl\" needs [links]");
                 let settings = self.common_crawl.as_ref();
-                let settings = settings.context("from = \"common-crawl\" needs [pages.common_crawl] with an index")?;
-                settings.check()?;
-                let default = common_crawl::Settings::default();
-                ensure!(
-                    settings.capture == default.capture && settings.max_page_bytes == default.max_page_bytes,
-                    "capture and max_page_bytes are keys of [pages], not of [pages.common_crawl]"
-                );
+                settings.context("from = \"common-crawl\" needs [pages.common_crawl] with an index")?.check()?;
             }
             PageSource::Warc | PageSource::Html | PageSource::Texts => {
                 ensure!(!self.paths.is_empty(), "paths is empty");

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use ::common_crawl::{CommonCrawlError, LinkSource, Run, Settings};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use atomic_file::IoContext;
-use records::{Outcome, Reason};
+use records::{CaptureChoice, Outcome};
 use serde::{Deserialize, Serialize};
 
+use super::requested::{self, is_archive, names_in};
 use super::selected::Selected;
-use super::{Archive, Captured, LinksLeft, LinksOfBucket, is_sampled, store_error};
+use super::{Archive, Captured, LinksLeft, LinksOfBucket, store_error};
 use crate::engine::{Buckets, File, Flow, Interrupted, Planner, Product, Table, Task, Work};
 use crate::recipe::Pages;
 use crate::stages::bucket_name;
@@ -23,11 +24,16 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     let pages = settings.clone();
     let stage = flow.stage_of_source("pages.copy", number, move |plan| {
         let settings = pages.common_crawl.clone().context("the recipe has no [pages.common_crawl]")?;
-        let capture = pages.capture.unwrap_or(settings.capture);
-        let settings = Settings { capture, max_page_bytes: pages.max_page_bytes, ..settings };
         let links = left.of_buckets(plan, buckets)?.into_iter().enumerate();
         let task = |(bucket, links): (usize, LinksOfBucket)| {
-            let task = CopyPages { links, settings: settings.clone(), sample: pages.sample, buckets };
+            let task = CopyPages {
+                links,
+                settings: settings.clone(),
+                capture: pages.capture.unwrap_or_default(),
+                max_page_bytes: pages.max_page_bytes,
+                sample: pages.sample,
+                buckets,
+            };
             (bucket_name(bucket as u32), task)
         };
         Ok(links.map(task).collect())
@@ -47,6 +53,8 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
 struct CopyPages {
     links: LinksOfBucket,
     settings: Settings,
+    capture: CaptureChoice,
+    max_page_bytes: u64,
     sample: f64,
     buckets: u32,
 }
@@ -63,8 +71,13 @@ impl Task for CopyPages {
 
     fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
         let state = work.state(STATE)?;
-        let settings = Settings { sort_memory_bytes: work.sort_memory_bytes(), ..self.settings.clone() };
-        let mut copied = match self.copy(work, &settings, &state) {
+        let settings = Settings {
+            capture: self.capture,
+            max_page_bytes: self.max_page_bytes,
+            sort_memory_bytes: work.sort_memory_bytes(),
+            ..self.settings.clone()
+        };
+        let copied = match self.copy(work, &settings, &state) {
             Err(CommonCrawlError::Stopped) => return Err(Interrupted.into()),
             Err(CommonCrawlError::OtherRun { what, .. }) => {
                 work.progress().line(&format!("    begun with {what}: what was copied is removed, and copied anew"));
@@ -75,32 +88,10 @@ impl Task for CopyPages {
             other => other?,
         };
         state.save()?;
-        let mut outcomes = work.create_table(CopyPages::OUTCOMES)?;
-        let mut selected = work.create_buckets(CopyPages::SELECTED, self.buckets)?;
-        // Both are sorted by domain and key.
-        for link in self.links.left(work)? {
-            let link = link?;
-            if !is_sampled(&link.page(), self.sample) {
-                work.counts.drop(Reason::NotSampled);
-                outcomes.push(link.without_page(Reason::NotSampled, None))?;
-                continue;
-            }
-            let outcome = copied.next().with_context(|| format!("{} has no outcome", link.key))??;
-            ensure!(link.key == outcome.key, "the outcome of {} is that of {}", link.key, outcome.key);
-            work.counts.record(outcome.verdict);
-            if let Some(row) = Selected::of_outcome(&link, &outcome) {
-                selected.push(row.bucket(self.buckets), &row)?;
-            }
-            outcomes.push(outcome)?;
-        }
-        drop(copied);
-        outcomes.finish()?;
-        selected.finish()?;
-        for entry in std::fs::read_dir(state.folder()).at("list", state.folder())? {
-            let name = entry.at("list", state.folder())?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".warc.gz") {
-                work.register_state(CopyPages::ARCHIVES, &state, &name)?;
-            }
+        let of_bucket = (&self.links, self.sample, self.buckets);
+        requested::write_outcomes(work, of_bucket, copied, CopyPages::OUTCOMES, CopyPages::SELECTED)?;
+        for name in names_in(state.folder())?.into_iter().filter(|name| is_archive(name)) {
+            work.register_state(CopyPages::ARCHIVES, &state, &name)?;
         }
         Ok(())
     }
@@ -113,9 +104,7 @@ impl CopyPages {
         settings: &Settings,
         state: &store::State,
     ) -> Result<::common_crawl::Outcomes, CommonCrawlError> {
-        let sample = self.sample;
-        let links = self.links.look_ahead(work).map_err(store_error)?;
-        let links = links.filter(move |link| link.as_ref().map_or(true, |link| is_sampled(&link.page(), sample)));
+        let links = requested::wanted(work, &self.links, self.sample).map_err(store_error)?;
         let (progress, shown) = (work.progress(), state.key(""));
         let run = Run {
             folder: state.folder(),

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Settings};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use atomic_file::IoContext;
-use records::{Outcome, Reason};
+use records::Outcome;
 use serde::{Deserialize, Serialize};
-use store::State;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::requested::{self, is_archive, names_in};
 use super::selected::Selected;
-use super::{Archive, Captured, LinksLeft, LinksOfBucket, is_sampled, store_error};
+use super::{Archive, Captured, LinksLeft, LinksOfBucket, store_error};
 use crate::engine::{Buckets, File, Flow, Interrupted, Planner, Product, Table, Task, Work};
 use crate::recipe::Pages;
 use crate::stages::bucket_name;
@@ -60,13 +60,6 @@ impl FetchPages {
     const OUTCOMES: Product<FetchPages, Table<Outcome>> =
         Product::new("outcomes", "pages/outcomes{suffix}-{name}.parquet");
 
-    /// The links that are to be fetched: those of the sample.
-    fn wanted(&self, work: &Work<'_>) -> anyhow::Result<impl Iterator<Item = anyhow::Result<records::Link>> + use<>> {
-        let sample = self.sample;
-        let links = self.links.look_ahead(work)?;
-        Ok(links.filter(move |link| link.as_ref().map_or(true, |link| is_sampled(&link.page(), sample))))
-    }
-
     /// What a list of hosts is made of; one that was made of something else is made anew.
     fn source_of_frontier(&self) -> anyhow::Result<String> {
         Ok(format!("{:016x}", xxh3_64(&serde_json::to_vec(&(&self.links, self.sample))?)))
@@ -84,7 +77,7 @@ impl Task for FetchPages {
         let frontier = match Frontier::open(state.folder(), &source, max_pages_per_domain)? {
             Some(frontier) => frontier,
             None => {
-                let links = self.wanted(work)?.map(|link| link.map_err(store_error));
+                let links = requested::wanted(work, &self.links, self.sample)?.map(|link| link.map_err(store_error));
                 let memory = work.sort_memory_bytes();
                 Frontier::build(links, state.folder(), &source, max_pages_per_domain, memory)?
             }
@@ -105,7 +98,17 @@ impl Task for FetchPages {
         if work.is_stopping() {
             return Err(Interrupted.into());
         }
-        self.write_outcomes(work, &state, &frontier, &place)
+        let answers = ::fetch::outcomes(&frontier, &place, work.sort_memory_bytes())?;
+        let of_bucket = (&self.links, self.sample, self.buckets);
+        requested::write_outcomes(work, of_bucket, answers, FetchPages::OUTCOMES, FetchPages::SELECTED)?;
+        for name in names_in(&place.archive)? {
+            if is_archive(&name) {
+                work.register_state(FetchPages::ARCHIVES, &state, &name)?;
+            } else if is_index(&name) {
+                work.register_state(FetchPages::INDEXES, &state, &name)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -131,7 +134,7 @@ fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, place: &Pl
 
 /// Removes what an earlier try has left, but not the list of hosts.
 fn forget(place: &Place) -> anyhow::Result<()> {
-    for name in names(place)? {
+    for name in names_in(&place.archive)? {
         if is_archive(&name) || is_index(&name) || name.ends_with(".open") || name.starts_with("journal-") {
             let path = place.archive.join(name);
             std::fs::remove_file(&path).at("remove", &path)?;
@@ -140,61 +143,6 @@ fn forget(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_archive(name: &str) -> bool {
-    name.ends_with(".warc.gz")
-}
-
 fn is_index(name: &str) -> bool {
     name.ends_with(".cdxj")
-}
-
-/// The files of a task, sorted.
-fn names(place: &Place) -> anyhow::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(&place.archive).at("list", &place.archive)? {
-        names.push(entry.at("list", &place.archive)?.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
-    Ok(names)
-}
-
-impl FetchPages {
-    /// The table of outcomes, and the pages that are to be read, by archive.
-    fn write_outcomes(
-        &self,
-        work: &mut Work<'_>,
-        state: &State,
-        frontier: &Frontier,
-        place: &Place,
-    ) -> anyhow::Result<()> {
-        let mut outcomes = work.create_table(FetchPages::OUTCOMES)?;
-        let mut selected = work.create_buckets(FetchPages::SELECTED, self.buckets)?;
-        let mut fetched = ::fetch::outcomes(frontier, place, work.sort_memory_bytes())?;
-        // Both are sorted by domain and key.
-        for link in self.links.left(work)? {
-            let link = link?;
-            if !is_sampled(&link.page(), self.sample) {
-                work.counts.drop(Reason::NotSampled);
-                outcomes.push(link.without_page(Reason::NotSampled, None))?;
-                continue;
-            }
-            let outcome = fetched.next().with_context(|| format!("{} has no outcome", link.key))??;
-            ensure!(link.key == outcome.key, "the outcome of {} is that of {}", link.key, outcome.key);
-            work.counts.record(outcome.verdict);
-            if let Some(row) = Selected::of_outcome(&link, &outcome) {
-                selected.push(row.bucket(self.buckets), &row)?;
-            }
-            outcomes.push(outcome)?;
-        }
-        outcomes.finish()?;
-        selected.finish()?;
-        for name in names(place)? {
-            if is_archive(&name) {
-                work.register_state(FetchPages::ARCHIVES, state, &name)?;
-            } else if is_index(&name) {
-                work.register_state(FetchPages::INDEXES, state, &name)?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -9,6 +9,7 @@ mod fetch;
 mod html;
 mod match_pages;
 mod pack;
+mod requested;
 mod selected;
 mod texts;
 mod warc;

@@ -1,0 +1,71 @@
+//! What the sources share that ask for each link: every link gets the outcome of its request.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use atomic_file::IoContext;
+use records::{Link, Outcome, Reason};
+
+use super::selected::Selected;
+use super::{LinksOfBucket, is_sampled};
+use crate::engine::{Buckets, Product, Table, Work};
+
+/// The links of a bucket that are asked for: those of the sample that no earlier source has answered. A look ahead:
+/// they are counted when they get their outcomes.
+pub(super) fn wanted(
+    work: &Work<'_>,
+    links: &LinksOfBucket,
+    sample: f64,
+) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Link>> + use<>> {
+    let links = links.look_ahead(work)?;
+    Ok(links.filter(move |link| link.as_ref().map_or(true, |link| is_sampled(&link.page(), sample))))
+}
+
+/// Writes the outcome of every link of a bucket, and sends the pages to their archives. `answers` are those of the
+/// links that were [`wanted`], in the same order.
+pub(super) fn write_outcomes<T, E>(
+    work: &mut Work<'_>,
+    (links, sample, buckets): (&LinksOfBucket, f64, u32),
+    answers: impl Iterator<Item = Result<Outcome, E>>,
+    table: Product<T, Table<Outcome>>,
+    selected: Product<T, Buckets<Selected>>,
+) -> anyhow::Result<()>
+where
+    anyhow::Error: From<E>,
+{
+    let mut outcomes = work.create_table(table)?;
+    let mut selected = work.create_buckets(selected, buckets)?;
+    let mut answers = answers;
+    for link in links.left(work)? {
+        let link = link?;
+        if !is_sampled(&link.page(), sample) {
+            work.counts.drop(Reason::NotSampled);
+            outcomes.push(link.without_page(Reason::NotSampled, None))?;
+            continue;
+        }
+        let outcome = answers.next().with_context(|| format!("{} has no outcome", link.key))??;
+        ensure!(link.key == outcome.key, "the outcome of {} is that of {}", link.key, outcome.key);
+        work.counts.record(outcome.verdict);
+        if let Some(row) = Selected::of_outcome(&link, &outcome) {
+            selected.push(row.bucket(buckets), &row)?;
+        }
+        outcomes.push(outcome)?;
+    }
+    outcomes.finish()?;
+    selected.finish()
+}
+
+/// The names of the files in a folder, sorted.
+pub(super) fn names_in(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).at("list", folder)? {
+        names.push(entry.at("list", folder)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a file is a finished archive.
+pub(super) fn is_archive(name: &str) -> bool {
+    name.ends_with(".warc.gz")
+}
