@@ -46,10 +46,13 @@ impl Run<'_> {
     }
 }
 
+/// The form of plan and journal; raised when an earlier one cannot be gone on with.
+const FORM: &str = "1";
+
 /// What a plan depends on; a folder serves no other.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Identity {
-    version: String,
+    form: String,
     links_checksum: String,
     index: Vec<String>,
     capture: CaptureChoice,
@@ -135,7 +138,7 @@ impl State {
             None => crate::runtime()?.block_on(index::files(settings))?,
         };
         let identity = Identity {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            form: FORM.to_owned(),
             links_checksum: store::checksum_hex(self.links_checksum),
             index: settings.index.clone(),
             capture: settings.capture,
@@ -158,7 +161,7 @@ impl Identity {
     /// What this run was begun with that another has not.
     fn difference(&self, other: &Identity) -> Option<&'static str> {
         let differences = [
-            (self.version != other.version, "another version of webtext"),
+            (self.form != other.form, "another form of plan"),
             (self.links_checksum != other.links_checksum, "other links"),
             (self.index != other.index, "another index"),
             (self.capture != other.capture, "another choice of captures"),

@@ -219,6 +219,17 @@ pub struct Document {
     pub verdict: Option<Reason>,
 }
 
+/// A document that someone asked to leave out. Table `excluded/*.parquet`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exclusion {
+    /// The document.
+    pub id: String,
+    /// Its page's duplicate key.
+    pub key: String,
+    /// `excluded`.
+    pub verdict: Reason,
+}
+
 /// A document that another one represents. Table `duplicates/*.parquet`, sorted by id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Duplicate {

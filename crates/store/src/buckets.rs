@@ -138,7 +138,10 @@ impl<T: SpillRow> BucketWriter<T> {
         } else if self.held_bytes >= HELD_BYTES {
             let sizes = self.held.iter().enumerate();
             let (fullest, _) = sizes.max_by_key(|(_, held)| held.plain.len()).expect("has buckets");
-            self.write_frame(fullest)
+            self.write_frame(fullest)?;
+            // Written before its time to make room: the room is given back.
+            self.held[fullest].plain = Vec::new();
+            Ok(())
         } else {
             Ok(())
         }

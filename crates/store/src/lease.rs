@@ -49,12 +49,19 @@ impl Holder {
     pub fn this_process() -> Holder {
         let process = std::process::id();
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        // Process numbers of containers on one machine mean different processes.
+        let numbers = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         Holder {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            boot: boot.trim().to_owned(),
+            boot: format!("{} {}", boot.trim(), numbers.display()).trim().to_owned(),
             process,
             started: process_started(process).unwrap_or(0),
         }
+    }
+
+    /// Which start of the machine it is, whatever the container.
+    fn boot_id(&self) -> &str {
+        self.boot.split(' ').next().unwrap_or("")
     }
 
     /// Whether the holder ran on this machine and is gone.
@@ -62,7 +69,10 @@ impl Holder {
         let this = Holder::this_process();
         self.host == this.host
             && !self.boot.is_empty()
-            && (self.boot != this.boot || process_started(self.process) != Some(self.started))
+            && match self.boot == this.boot {
+                true => process_started(self.process) != Some(self.started),
+                false => self.boot_id() != this.boot_id(),
+            }
     }
 }
 
@@ -153,7 +163,11 @@ impl Drop for Lease {
         if let Some(renewing) = self.renewing.take() {
             let _ = renewing.join();
         }
-        if !self.is_lost() {
+        let found = self.store.get(&self.key).ok().flatten();
+        let is_ours = |bytes: &[u8]| {
+            serde_json::from_slice::<Content>(bytes).is_ok_and(|content| content.holder == Holder::this_process())
+        };
+        if !self.is_lost() && found.is_some_and(|(bytes, _)| is_ours(&bytes)) {
             // One that cannot be deleted now is seen to be of a process that is gone.
             let _ = self.store.delete(&self.key);
         }
@@ -174,7 +188,8 @@ fn wait_until_free(store: &dyn Store, key: &str, found: (Vec<u8>, Tag), pace: Pa
     if holder.is_gone() {
         return Ok(tag);
     }
-    if holder.host == Holder::this_process().host {
+    let this = Holder::this_process();
+    if holder.host == this.host && holder.boot == this.boot && !this.boot.is_empty() {
         return Err(held());
     }
     let seen = Instant::now();

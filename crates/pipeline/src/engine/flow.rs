@@ -56,9 +56,23 @@ pub struct PlannedTask {
 }
 
 impl PlannedTask {
-    /// What tells this task from any other of its stage: 32 hexadecimal digits.
+    /// What tells this task from any other of its stage: 32 hexadecimal digits. Members whose names begin with `@` say
+    /// where an input lies and not what it is: they may change with other tasks, and are left out.
     pub(crate) fn digest(&self, revision: u32) -> String {
-        format!("{:032x}", xxh3_128(format!("{revision} {}", self.task).as_bytes()))
+        let mut task = self.task.clone();
+        remove_places(&mut task);
+        format!("{:032x}", xxh3_128(format!("{revision} {task}").as_bytes()))
+    }
+}
+
+fn remove_places(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| !name.starts_with('@'));
+            members.values_mut().for_each(remove_places);
+        }
+        Value::Array(values) => values.iter_mut().for_each(remove_places),
+        _ => {}
     }
 }
 
@@ -166,12 +180,12 @@ impl<K> Copy for Wire<K> {}
 
 /// Declares a handle on an object: plain data beside a type that takes no space.
 macro_rules! handle {
-    ($(#[$doc:meta])* $name:ident<$row:ident> { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident<$row:ident> { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Serialize, Deserialize)]
         #[serde(bound = "")]
         pub struct $name<$row> {
-            $($(#[$field_doc])* pub $field: $type,)*
+            $($(#[$field_meta])* pub $field: $type,)*
             #[serde(skip)]
             pub(crate) row: PhantomData<fn() -> $row>,
         }
@@ -220,8 +234,10 @@ handle! {
         /// The stage and the product that it is of.
         from: String,
         /// The object's key.
+        #[serde(rename = "@key")]
         key: String,
         /// The bucket's number.
+        #[serde(rename = "@bucket")]
         bucket: u32,
         /// What its rows are known by.
         digest: String,

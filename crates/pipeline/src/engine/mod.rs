@@ -8,18 +8,23 @@
 //! Everything between tasks is files, so tasks may run in any order, at any place, and twice.
 
 mod build;
+mod changes;
 mod flow;
 mod plan;
+mod preview;
+mod removal;
 mod report;
 mod run;
+mod single_task;
 mod status;
 #[cfg(test)]
 mod tests;
 mod work;
 
-pub use build::{Interrupted, Missing, OtherSettings, Selection, StagePreview, UnknownStage};
+pub use build::{Interrupted, Missing, OtherSettings, Selection, UnknownStage};
 pub use flow::{Bucket, BucketOfTask, Buckets, File, Flow, PlannedTask, Product, StageRef, Table, Task, Wire};
-pub use plan::{External, Plan, Planner, expand, resolve, stable_runs};
+pub use plan::{External, Plan, Planner, TablePair, expand, resolve, stable_runs};
+pub use preview::StagePreview;
 pub use report::{
     Digests, Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, Tally, TaskReport, Unreadable,
 };

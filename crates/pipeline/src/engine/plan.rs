@@ -41,6 +41,9 @@ pub(crate) fn digest_of(tasks: &[PlannedTask], revision: u32) -> String {
     format!("{:032x}", hasher.digest128())
 }
 
+/// The name of a task, and the tables of two stages that have it.
+pub type TablePair<A, B> = (String, Table<A>, Table<B>);
+
 /// What a stage may ask when it plans its tasks.
 pub struct Planner<'a> {
     run: &'a Run,
@@ -61,6 +64,16 @@ impl<'a> Planner<'a> {
     pub fn tables<R>(&self, wire: Wire<Table<R>>) -> anyhow::Result<Vec<(String, Table<R>)>> {
         self.upstream.borrow_mut().insert(wire.stage);
         self.run.tables(wire)
+    }
+
+    /// The tables of two stages that have the same tasks.
+    pub fn pairs<A, B>(&self, a: Wire<Table<A>>, b: Wire<Table<B>>) -> anyhow::Result<Vec<TablePair<A, B>>> {
+        let (a, b) = (self.tables(a)?, self.tables(b)?);
+        let names = |(one, other): (&String, &String)| one == other;
+        let are_equal =
+            a.len() == b.len() && a.iter().map(|(name, _)| name).zip(b.iter().map(|(name, _)| name)).all(names);
+        ensure!(are_equal, "two stages that go together have other tasks; please report this");
+        Ok(a.into_iter().zip(b).map(|((name, a), (_, b))| (name, a, b)).collect())
     }
 
     /// The files that a stage wrote, with the names of their tasks.

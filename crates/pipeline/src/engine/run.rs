@@ -1,13 +1,14 @@
 //! A flow in a store: where plans, manifests and seals lie, and how they are read.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::catalogue::Catalogue;
+use store::lease::Lease;
 use store::table::TableReader;
 use store::{Condition, Store};
 
@@ -45,6 +46,8 @@ pub struct Run {
     flow: Flow,
     recipe: String,
     options: Options,
+    /// That no other process builds this run; held while a build is under way.
+    pub(super) lease: Mutex<Option<Lease>>,
 }
 
 /// The recipe of the data that is there.
@@ -53,7 +56,7 @@ const RECIPE: &str = "recipe.toml";
 impl Run {
     /// A run in `store`; nothing is written yet. `recipe` is the recipe as text, with every default spelled out.
     pub fn new(store: Arc<dyn Store>, flow: Flow, recipe: String, options: Options) -> Run {
-        Run { store, flow, recipe, options }
+        Run { store, flow, recipe, options, lease: Mutex::default() }
     }
 
     /// Where the run lies.
@@ -79,7 +82,12 @@ impl Run {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.options.stop.load(Ordering::Relaxed)
+        self.options.stop.load(Ordering::Relaxed) || self.is_lease_lost()
+    }
+
+    /// Whether another process has taken over this build.
+    pub(super) fn is_lease_lost(&self) -> bool {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Lease::is_lost)
     }
 
     // -- the recipe

@@ -57,9 +57,16 @@ impl Summary {
         self.stages.iter().all(|stage| stage.tally.unreadable.is_empty())
     }
 
-    /// The first stage that read records and kept none.
-    pub fn emptied_by(&self) -> Option<&Totals> {
-        self.stages.iter().find(|stage| stage.tally.counts.read > 0 && stage.tally.counts.kept == 0)
+    /// Where the last of these stages kept nothing: the first stage that kept nothing of what it read, or had nothing
+    /// to read.
+    pub fn emptied_by(&self, last: &str) -> Option<&Totals> {
+        let of_last = self.stages.iter().find(|stage| stage.stage == last)?;
+        let is_empty = |stage: &&Totals| stage.tally.counts.read > 0 && stage.tally.counts.kept == 0;
+        if of_last.tally.counts.kept > 0 {
+            return None;
+        }
+        // Stages that only sort count nothing.
+        self.stages.iter().find(is_empty).or_else(|| self.stages.iter().find(|stage| stage.tally.counts.kept == 0))
     }
 }
 

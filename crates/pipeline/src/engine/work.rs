@@ -98,7 +98,7 @@ impl<'a> Work<'a> {
     {
         let mut sorter = self.sorter()?;
         let mut rows = 0;
-        for file in self.run.outputs_from(&bucket.from)? {
+        for file in self.files_of(bucket)? {
             let blob = self.store().open(&file.key)?;
             for row in BucketReader::new(blob, self.store().shown(&file.key), bucket.bucket)? {
                 sorter.push(row?)?;
@@ -110,17 +110,34 @@ impl<'a> Work<'a> {
     }
 
     /// The rows of a bucket in the order in which they were written, task by task, counted as received.
-    pub fn receive_unsorted<R>(&mut self, bucket: &Bucket<R>) -> anyhow::Result<Vec<store::Result<R>>>
+    pub fn receive_unsorted<R>(
+        &self,
+        bucket: &Bucket<R>,
+    ) -> anyhow::Result<Received<impl Iterator<Item = store::Result<R>> + use<'a, R>>>
     where
         R: SpillRow,
     {
-        let mut rows = Vec::new();
-        for file in self.run.outputs_from(&bucket.from)? {
-            let blob = self.store().open(&file.key)?;
-            rows.extend(BucketReader::new(blob, self.store().shown(&file.key), bucket.bucket)?);
-        }
-        *lock(&self.shared.received).entry(bucket.from.clone()).or_default() += rows.len() as u64;
-        Ok(rows)
+        let (store, number) = (self.run.store(), bucket.bucket);
+        let files = self.files_of(bucket)?.into_iter();
+        let rows = files.flat_map(move |file| {
+            let rows = store.open(&file.key).and_then(|blob| BucketReader::new(blob, store.shown(&file.key), number));
+            let (rows, fault) = match rows {
+                Ok(rows) => (Some(rows), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            fault.into_iter().chain(rows.into_iter().flatten())
+        });
+        Ok(self.received(&bucket.from, rows))
+    }
+
+    /// The files that have rows of a bucket.
+    fn files_of<R>(&self, bucket: &Bucket<R>) -> anyhow::Result<Vec<Output>> {
+        let mut files = self.run.outputs_from(&bucket.from)?;
+        files.retain(|file| {
+            let digests = file.digests.as_ref().map_or(&[][..], |Digests(digests)| digests);
+            digests.get(bucket.bucket as usize).is_some_and(|digest| *digest != 0)
+        });
+        Ok(files)
     }
 
     /// The rows of one bucket of one task's file, in the order in which they were written, counted as received.

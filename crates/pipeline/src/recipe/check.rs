@@ -1,10 +1,17 @@
 //! What can be said of a recipe before anything is read or written.
 
-use anyhow::{Context, ensure};
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
 use bpe::formats;
 
 use super::{PageSource, Pages, Recipe, TokenForm};
 use crate::engine::expand;
+
+/// Most shards, and most buckets of a wide step.
+const MAX_COUNT: u32 = 65_536;
+/// Most ids that token files of two bytes can have.
+const MAX_VOCAB_SIZE: usize = 65_536;
 
 impl Recipe {
     /// Checks the numbers and how sections fit together.
@@ -25,7 +32,10 @@ impl Recipe {
             ensure!((0.0..=1.0).contains(&near.min_jaccard), "[dedup] near: min_jaccard lies between 0 and 1");
         }
         ensure!((0.0..1.0).contains(&self.shards.validation), "[shards] validation lies between 0 and 1");
-        ensure!(self.shards.count > 0 && self.limits.buckets > 0, "[shards] count and [limits] buckets are at least 1");
+        let counts = 1..=MAX_COUNT;
+        ensure!(counts.contains(&self.shards.count), "[shards] count lies between 1 and {MAX_COUNT}");
+        ensure!(counts.contains(&self.limits.buckets), "[limits] buckets lies between 1 and {MAX_COUNT}");
+        ensure!(self.limits.sort_memory_mib > 0, "[limits] sort_memory_mib is at least 1");
         let tokenizers = [self.tokenizer.existing.is_some(), self.tokenizer.train.is_some()];
         ensure!(tokenizers[0] != tokenizers[1], "[tokenizer] has either use or train");
         if let Some(train) = &self.tokenizer.train {
@@ -63,16 +73,23 @@ impl Recipe {
             expand(&links.dumps).context("in [links] dumps")?;
         }
         for source in &self.pages {
+            let wants_folders = source.from == PageSource::Html;
             for path in expand(&source.paths).context("in [pages] paths")? {
-                let is_folder = path.is_dir();
-                let wants_folder = source.from == PageSource::Html;
-                ensure!(!wants_folder || is_folder, "[pages] paths: {} is no folder of HTML files", path.display());
+                let shown = path.display();
+                ensure!(!wants_folders || path.is_dir(), "[pages] paths: {shown} is no folder of HTML files");
+            }
+            // A pattern may meet folders, too; who names one means what is in it.
+            let folder = source.paths.iter().find(|path| !wants_folders && Path::new(path).is_dir());
+            if let Some(folder) = folder {
+                bail!("[pages] paths: {folder} is a folder; name its files, as {folder}/*");
             }
         }
         expand(&self.shards.exclude).context("in [shards] exclude")?;
         if let Some(name) = &self.tokenizer.existing {
             let tokenizer = formats::load(name).context("in [tokenizer] use")?;
             tokenizer.end_of_text().context("the tokenizer has no <|endoftext|>")?;
+            let size = tokenizer.vocab_size();
+            ensure!(size <= MAX_VOCAB_SIZE, "[tokenizer] use: {size} ids do not fit into token files of two bytes");
         }
         Ok(())
     }
@@ -87,7 +104,7 @@ impl Pages {
                 ensure!(has_links, "from = \"fetch\" needs [links]");
                 let settings = self.fetch.as_ref().context("from = \"fetch\" needs [pages.fetch] with a contact")?;
                 if let Some(fault) = settings.fault() {
-                    anyhow::bail!("[pages.fetch]: {fault}");
+                    bail!("[pages.fetch]: {fault}");
                 }
             }
             PageSource::CommonCrawl => {

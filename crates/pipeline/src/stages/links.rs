@@ -82,7 +82,7 @@ impl Task for ReadDump {
             Ok(())
         });
         match read.map_err(|error| error.downcast::<DumpError>()) {
-            Ok(scores) => self.tell_scores(work, scores),
+            Ok(scores) => self.log_scores(work, scores),
             Err(Ok(error)) => work.unreadable(&self.dump.url, &error),
             Err(Err(error)) => return Err(error),
         }
@@ -93,7 +93,7 @@ impl Task for ReadDump {
 
 impl ReadDump {
     /// Scores are taken some time after a submission; a dump that was made too early says so by their mean.
-    fn tell_scores(&self, work: &mut Work<'_>, scores: DumpScores) {
+    fn log_scores(&self, work: &mut Work<'_>, scores: DumpScores) {
         work.metric("score_sum", scores.sum as f64);
         if let Some(mean) = scores.mean().filter(|mean| *mean < MIN_MATURE_MEAN)
             && scores.submissions >= MIN_SCORED_RECORDS

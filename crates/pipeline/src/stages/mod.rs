@@ -10,7 +10,7 @@ mod sources;
 mod tokenizer;
 mod tokens;
 
-use records::{Document, DocumentText, Duplicate, Link, Outcome};
+use records::{Document, DocumentText, Duplicate, Exclusion, Link, Outcome};
 
 use crate::engine::{Flow, Table, Wire};
 use crate::recipe::Recipe;
@@ -31,6 +31,8 @@ pub struct Products {
     pub documents: Wire<Table<Document>>,
     /// Documents that others represent.
     pub duplicates: Wire<Table<Duplicate>>,
+    /// Documents that someone asked to leave out.
+    pub excluded: Wire<Table<Exclusion>>,
     /// Where documents lie among the tokens.
     pub tokens: Wire<Table<TokenRow>>,
 }
@@ -54,9 +56,29 @@ pub fn of(recipe: &Recipe) -> (Flow, Products) {
     if let Some(model) = &recipe.model {
         model::add(&mut flow, model, tokens.bins, tokenizer);
     }
-    let products =
-        Products { links, outcomes, texts, documents, duplicates: duplicates.table, tokens: tokens.documents };
+    let products = Products {
+        links,
+        outcomes,
+        texts,
+        documents,
+        duplicates: duplicates.table,
+        excluded: shards.excluded,
+        tokens: tokens.documents,
+    };
     (flow, products)
+}
+
+/// Two tables that have a row for each other's, row by row; an error where one ends before the other.
+fn side_by_side<A, B>(
+    a: impl Iterator<Item = A>,
+    b: impl Iterator<Item = B>,
+) -> impl Iterator<Item = anyhow::Result<(A, B)>> {
+    let (mut a, mut b) = (a, b);
+    std::iter::from_fn(move || match (a.next(), b.next()) {
+        (Some(a), Some(b)) => Some(Ok((a, b))),
+        (None, None) => None,
+        _ => Some(Err(anyhow::anyhow!("two tables that go together have other rows; please report this"))),
+    })
 }
 
 /// The name of a task that there is once per bucket.

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use links::Canonical;
-use records::{Document, DocumentText, Reason, document_id};
+use records::{Document, DocumentText, Exclusion, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use shard::{ShardRow, Split, TextForm, order, shard_of, split};
 
 use super::dedup::rows::DroppedRow;
 use super::dedup::{Dropped, bucket_of_file, file_number};
+use super::side_by_side;
 use crate::engine::{Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand};
 use crate::recipe::Shards;
 
@@ -20,6 +21,8 @@ use crate::recipe::Shards;
 pub(super) struct TextShards {
     pub(super) files: Wire<File>,
     pub(super) form: TextForm,
+    /// The documents that someone asked to leave out.
+    pub(super) excluded: Wire<Table<Exclusion>>,
 }
 
 /// The text shards by number: training shards, then the one for validation.
@@ -47,8 +50,7 @@ pub(super) fn add(
         let (_, dropped_rows) = plan.buckets_of_tasks(dropped.rows)?.into_iter().next().context("one task clusters")?;
         let exclude =
             expand(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
-        let tables = plan.tables(texts)?.into_iter().zip(plan.tables(documents)?);
-        let tasks = tables.map(|((name, texts), (_, documents))| {
+        let tasks = plan.pairs(texts, documents)?.into_iter().map(|(name, texts, documents)| {
             let file = file_number(&name);
             let task = ScatterDocuments {
                 file,
@@ -69,7 +71,8 @@ pub(super) fn add(
         let shards = names(count).into_iter().zip(plan.buckets(placed, count + 1)?);
         Ok(shards.map(|(name, documents)| (name, WriteShard { documents, form })).collect())
     });
-    TextShards { files: write.product(WriteShard::SHARD), form }
+    let excluded = scatter.product(ScatterDocuments::EXCLUDED);
+    TextShards { files: write.product(WriteShard::SHARD), form, excluded }
 }
 
 /// A document with its place in the shuffled order.
@@ -137,6 +140,7 @@ struct ScatterDocuments {
 
 impl ScatterDocuments {
     const PLACED: Product<ScatterDocuments, Buckets<Placed>> = Product::new("placed", "work/{stage}/{name}.placed");
+    const EXCLUDED: Product<ScatterDocuments, Table<Exclusion>> = Product::new("excluded", "excluded/{name}.parquet");
 }
 
 impl Task for ScatterDocuments {
@@ -151,9 +155,11 @@ impl Task for ScatterDocuments {
         }
         let mut dropped = dropped.into_iter().peekable();
         let mut placed = work.create_buckets(ScatterDocuments::PLACED, self.count + 1)?;
+        let mut exclusions = work.create_table(ScatterDocuments::EXCLUDED)?;
         let texts = work.table::<ShardedText, _>(&self.texts)?;
         let documents = work.table::<ShardedDocument, _>(&self.documents)?;
-        for (row, (text, document)) in texts.zip(documents).enumerate() {
+        for (row, pair) in side_by_side(texts, documents).enumerate() {
+            let (text, document) = pair?;
             let (text, document) = (text?, document?);
             if document.verdict.is_some() {
                 continue; // counted by the stage that dropped it
@@ -165,7 +171,10 @@ impl Task for ScatterDocuments {
                 None => excluded.contains(&document.id).then_some(Reason::Excluded),
             };
             work.counts.record(verdict);
-            if verdict.is_some() {
+            if let Some(verdict) = verdict {
+                if verdict == Reason::Excluded {
+                    exclusions.push(Exclusion { id: document.id, key: document.key, verdict })?;
+                }
                 continue;
             }
             let place = order(&document.id, self.seed);
@@ -175,6 +184,8 @@ impl Task for ScatterDocuments {
             };
             placed.push(bucket, &Placed { order: place, row: shard_row(text, document) })?;
         }
+        ensure!(dropped.next().is_none(), "a duplicate lies behind the last document; please report this");
+        exclusions.finish()?;
         placed.finish()
     }
 }

@@ -1,8 +1,6 @@
 //! `tokenizer.count` (a task per training shard) counts pretokens; `tokenizer.make` (one task) trains on the counts, or
 //! takes the tokenizer that the recipe names.
 
-use std::path::Path;
-
 use anyhow::{Context, bail};
 use bpe::train::{self, WordCounts};
 use bpe::{END_OF_TEXT, Tokenizer, formats};
@@ -149,7 +147,5 @@ pub(super) fn whole(files: Vec<(String, File)>) -> anyhow::Result<File> {
 /// Loads the run's tokenizer.
 pub(super) fn load(work: &Work<'_>, file: &File) -> anyhow::Result<Tokenizer> {
     let path = work.local_file(file)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    formats::load(&folder.to_string_lossy())
-        .with_context(|| format!("cannot load the tokenizer in {}", folder.display()))
+    formats::load(&path.to_string_lossy()).with_context(|| format!("cannot load the tokenizer {}", path.display()))
 }

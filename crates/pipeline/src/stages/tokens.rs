@@ -41,7 +41,11 @@ pub(super) fn add(flow: &mut Flow, settings: &Shards, shards: TextShards, files:
     let encode = flow.stage("tokens.encode", move |plan| {
         let tokenizer = tokenizer::whole(plan.files(files)?)?;
         let llmc = forms.contains(&TokenForm::Llmc);
-        let task = |(name, shard)| (name, EncodeShard { shard, form: shards.form, tokenizer: tokenizer.clone(), llmc });
+        let unicode = bpe::UNICODE_VERSION.to_owned();
+        let task = |(name, shard)| {
+            let (tokenizer, unicode) = (tokenizer.clone(), unicode.clone());
+            (name, EncodeShard { shard, form: shards.form, tokenizer, unicode, llmc })
+        };
         Ok(plan.files(shards.files)?.into_iter().map(task).collect())
     });
     let (ids, documents) = (encode.product(EncodeShard::IDS), encode.product(EncodeShard::DOCUMENTS));
@@ -74,6 +78,8 @@ struct EncodeShard {
     shard: File,
     form: TextForm,
     tokenizer: File,
+    /// The version of Unicode whose letters pretokens are made by.
+    unicode: String,
     llmc: bool,
 }
 

@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 
 /// A data set without a document is seldom what was meant.
 fn warn_of_nothing(summary: &Summary) {
-    let Some(totals) = summary.emptied_by() else { return };
+    let Some(totals) = summary.emptied_by("shards.write") else { return };
     let counts = &totals.tally.counts;
     let most = counts.dropped.iter().max_by_key(|(reason, n)| (**n, std::cmp::Reverse(**reason)));
     let why = most.map(|(reason, n)| format!(": {n} {reason} ({})", reason.explanation())).unwrap_or_default();

@@ -56,11 +56,14 @@ fn fates(run: &RecipeRun) -> anyhow::Result<Sorted<Fate>> {
             duplicates.insert(row.id, row.verdict);
         }
     }
+    let excluded = crate::report::excluded_ids(&run.run, run.products.excluded)?;
     let mut sorter = Sorter::new(std::env::temp_dir(), SORT_BYTES);
     for (_, table) in run.run.tables(run.products.documents)? {
         for row in run.run.open_table::<Document, _>(&table)? {
             let Document { id, url, verdict, .. } = row?;
-            let verdict = verdict.or_else(|| duplicates.get(&id).copied());
+            let verdict = verdict
+                .or_else(|| duplicates.get(&id).copied())
+                .or_else(|| excluded.contains(&id).then_some(Reason::Excluded));
             sorter.push(Fate { id, url, verdict })?;
         }
     }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use pipeline::RecipeRun;
 use pipeline::engine::{Table, Wire};
 use pipeline::stages::TokenRow;
-use records::{Document, DocumentText, Duplicate, Link, Outcome, Reason, document_id};
+use records::{Document, DocumentText, Duplicate, Exclusion, Link, Outcome, Reason, document_id};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -63,6 +63,7 @@ struct Fate {
     document: Option<(String, Document)>,
     text: Option<DocumentText>,
     duplicate: Option<Duplicate>,
+    exclusion: Option<Exclusion>,
     tokens: Option<(String, TokenRow)>,
 }
 
@@ -81,11 +82,16 @@ impl Fate {
             Some(at) => Some(outcomes.swap_remove(at)),
             None => outcomes.pop(),
         };
+        let exclusion = find(run, Some(products.excluded), |row: &Exclusion| row.id == id)?.map(|(_, row)| row);
         Ok(Fate {
             link: find(run, products.links, |row: &Link| row.key == key)?.map(|(_, row)| row),
             outcome,
             document: find(run, Some(products.documents), |row: &Document| row.id == id)?,
-            text: find(run, Some(products.texts), |row: &DocumentText| row.id == id)?.map(|(_, row)| row),
+            text: match &exclusion {
+                None => find(run, Some(products.texts), |row: &DocumentText| row.id == id)?.map(|(_, row)| row),
+                Some(_) => None, // somebody asked that it be shown to nobody
+            },
+            exclusion,
             duplicate: find(run, Some(products.duplicates), |row: &Duplicate| row.id == id)?.map(|(_, row)| row),
             tokens: find(run, Some(products.tokens), |row: &TokenRow| row.id == id)?,
         })
@@ -99,7 +105,7 @@ impl Fate {
         let tokens = self.tokens.as_ref().map(|(table, row)| json!({"shard": shard_of(table), "row": row}));
         json!({
             "key": key, "id": id, "link": self.link, "page": self.outcome, "document": self.document.as_ref().map(|(_, row)| row),
-            "text": self.text, "duplicate": self.duplicate, "tokens": tokens,
+            "text": self.text, "exclusion": self.exclusion, "duplicate": self.duplicate, "tokens": tokens,
         })
     }
 
@@ -155,7 +161,8 @@ impl Fate {
             let language = document.language.as_deref().unwrap_or("none");
             let confidence = document.language_confidence.unwrap_or(0.0);
             line("language", format!("{language}, confidence {confidence:.2}"));
-            line("verdict", verdict(document.verdict, &document.detail));
+            let excluded = self.exclusion.as_ref().map(|exclusion| exclusion.verdict);
+            line("verdict", verdict(document.verdict.or(excluded), &document.detail));
             let begin: String = text.map(|text| text.text.chars().take(TEXT_CHARS).collect()).unwrap_or_default();
             println!("\n    {}\n", begin.replace('\n', "\n    "));
         }

@@ -1,11 +1,12 @@
 //! The numbers and samples that a report shows, gathered in one pass over the run's tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use gpt2::LossRow;
-use pipeline::{RecipeRun, Totals};
-use records::{Counts, Document, DocumentText, Duplicate, Reason};
+use pipeline::engine::{Table, Wire};
+use pipeline::{RecipeRun, Run, Totals};
+use records::{Counts, Document, DocumentText, Duplicate, Exclusion, Reason};
 use serde::{Deserialize, Serialize};
 
 /// Kept documents that are shown.
@@ -71,6 +72,7 @@ impl RunMetrics {
                 }
             }
         }
+        let excluded = excluded_ids(run, products.excluded)?;
         // Samples are the documents with the smallest ids: ids are hashes, so that is a fair draw. Their texts are
         // read once it is known which they are.
         let mut kept = Samples::of(KEPT_SAMPLES);
@@ -79,6 +81,9 @@ impl RunMetrics {
             for (file, (_, table)) in run.tables(products.documents)?.into_iter().enumerate() {
                 for (row, document) in run.open_table::<Document, _>(&table)?.enumerate() {
                     let document = document?;
+                    if excluded.contains(&document.id) {
+                        continue; // nothing of it is shown
+                    }
                     let duplicate = duplicates.get(&document.id).map(|duplicate| duplicate.verdict);
                     let verdict = document.verdict.or(duplicate);
                     metrics.count(&document, verdict.is_none());
@@ -158,6 +163,19 @@ impl Amount {
         self.documents += 1;
         self.bytes += bytes;
     }
+}
+
+/// The ids of the documents that someone asked to leave out.
+pub fn excluded_ids(run: &Run, product: Wire<Table<Exclusion>>) -> anyhow::Result<BTreeSet<String>> {
+    let mut ids = BTreeSet::new();
+    if run.has(product) {
+        for (_, table) in run.tables(product)? {
+            for row in run.open_table::<Exclusion, _>(&table)? {
+                ids.insert(row?.id);
+            }
+        }
+    }
+    Ok(ids)
 }
 
 /// Number of a documents file, and of a row in it.

@@ -9,6 +9,7 @@ mod svg;
 
 use std::path::{Path, PathBuf};
 
+pub use metrics::excluded_ids;
 use pipeline::RecipeRun;
 
 /// Writes `report.html` into the run's folder and returns its path.

@@ -14,7 +14,7 @@ use store::bucket_of;
 use store::table::TableReader;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{bucket_name, only_task};
+use super::{bucket_name, only_task, side_by_side};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
 use crate::recipe::{Dedup, Near};
 use rows::{BandRow, Candidate, CandidatePair, DocumentRef, DroppedRow, EdgeRow, ExactRow};
@@ -54,19 +54,18 @@ pub(super) fn add(
 ) -> Duplicates {
     let near = settings.near.clone();
     let sign = flow.stage("dedup.sign", move |plan| {
-        let tables = plan.tables(texts)?.into_iter().zip(plan.tables(documents)?);
-        let tasks = tables.map(|((name, texts), (_, documents))| {
+        let tasks = plan.pairs(texts, documents)?.into_iter().map(|(name, texts, documents)| {
             let file = file_number(&name);
             (name, SignDocuments { file, texts, documents, near: near.clone().map(Signature::from), buckets })
         });
         Ok(tasks.collect())
     });
     let (exact, bands) = (sign.product(SignDocuments::EXACT), sign.product(SignDocuments::BANDS));
-    let keep_exact = settings.exact;
+    let drop_exact = settings.exact;
     let pairs = flow.stage("dedup.pairs", move |plan| {
         let exact = plan.buckets(exact, buckets)?.into_iter().zip(plan.buckets(bands, buckets)?);
         let tasks =
-            exact.map(|(exact, bands)| (bucket_name(exact.bucket), FindPairs { exact, bands, keep_exact, buckets }));
+            exact.map(|(exact, bands)| (bucket_name(exact.bucket), FindPairs { exact, bands, drop_exact, buckets }));
         Ok(tasks.collect())
     });
     let mut edges = vec![pairs.product(FindPairs::EDGES)];
@@ -180,7 +179,8 @@ impl Task for SignDocuments {
         let mut bands = work.create_buckets(SignDocuments::BANDS, self.buckets)?;
         let texts = work.table::<OnlyText, _>(&self.texts)?;
         let documents = work.table::<SignedDocument, _>(&self.documents)?;
-        for (row, (text, document)) in texts.zip(documents).enumerate() {
+        for (row, pair) in side_by_side(texts, documents).enumerate() {
+            let (text, document) = pair?;
             let (OnlyText { text }, SignedDocument { id, key, karma, verdict }) = (text?, document?);
             if verdict.is_some() {
                 continue; // counted by the stage that dropped it
@@ -213,7 +213,7 @@ impl Task for SignDocuments {
 struct FindPairs {
     exact: Bucket<ExactRow>,
     bands: Bucket<BandRow>,
-    keep_exact: bool,
+    drop_exact: bool,
     buckets: u32,
 }
 
@@ -234,7 +234,7 @@ impl Task for FindPairs {
             work.counts.keep();
             match &first {
                 Some(first) if first.text_hash == row.text_hash => {
-                    if self.keep_exact {
+                    if self.drop_exact {
                         let (a, b) = (first.document.clone(), row.document);
                         edges.push(0, &EdgeRow { a, b, jaccard: 1.0, exact: true })?;
                     }
@@ -252,7 +252,7 @@ impl Task for FindPairs {
                 self.push_pairs(&mut group, &mut pairs)?;
             }
             // Exact copies are known already; the first of them stands for all, when copies are dropped.
-            if !(self.keep_exact && group.last().is_some_and(|last| last.text_hash == row.text_hash)) {
+            if !(self.drop_exact && group.last().is_some_and(|last| last.text_hash == row.text_hash)) {
                 group.push(row);
             }
         }

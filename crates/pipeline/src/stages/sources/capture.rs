@@ -71,7 +71,8 @@ pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason>
         url,
         status,
         content_type,
-        captured_utc: ::warc::unix_seconds(&captured),
+        // A file was never captured; its record has a date because every record has one.
+        captured_utc: if file.is_some() { None } else { ::warc::unix_seconds(&captured) },
         captured,
         file,
     })

@@ -1,6 +1,6 @@
 //! `pages.fetch`: one task per bucket of registrable domains, so that a domain has one caller.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Settings};
@@ -70,7 +70,7 @@ impl Task for FetchPages {
     const REVISION: u32 = 1;
 
     fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
-        let fetcher = Fetcher::new(self.settings.clone())?;
+        let fetcher = fetcher(&self.settings)?;
         let state = work.state(STATE)?;
         let max_pages_per_domain = self.settings.max_pages_per_domain;
         let source = self.source_of_frontier()?;
@@ -110,6 +110,19 @@ impl Task for FetchPages {
         }
         Ok(())
     }
+}
+
+/// The fetcher of these settings: one for all tasks of the process, so that they share what they know of hosts and
+/// addresses, and how often these are asked.
+fn fetcher(settings: &Settings) -> anyhow::Result<Arc<Fetcher>> {
+    static FETCHERS: Mutex<Vec<(Settings, Arc<Fetcher>)>> = Mutex::new(Vec::new());
+    let mut fetchers = FETCHERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, fetcher)) = fetchers.iter().find(|(known, _)| known == settings) {
+        return Ok(fetcher.clone());
+    }
+    let fetcher = Arc::new(Fetcher::new(settings.clone())?);
+    fetchers.push((settings.clone(), fetcher.clone()));
+    Ok(fetcher)
 }
 
 /// Fetches until every link has its outcome, or the run is to stop.

@@ -22,7 +22,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     let pages = settings.clone();
     let pack = flow.stage_of_source("pages.pack", number, move |_| {
         let folders = expand(&pages.paths)?;
-        let files = html_files(&folders)?;
+        let files = html_files(&folders, number)?;
         ensure!(!files.is_empty(), "there is no .html or .htm file below {}", pages.paths.join(", "));
         let runs =
             stable_runs(files, MEAN_FILES_PER_TASK, MAX_BYTES_PER_TASK, |file| (&file.file.url, file.file.len_bytes));
@@ -62,6 +62,10 @@ impl Task for PackHtml {
             if work.is_stopping() {
                 return Err(Interrupted.into());
             }
+            if file.len_bytes > self.max_page_bytes {
+                packer.drop_too_large(work, &file.url, file.len_bytes);
+                continue;
+            }
             let html = match std::fs::read(&file.url) {
                 Ok(html) => html,
                 Err(error) => {
@@ -83,8 +87,10 @@ impl Task for PackHtml {
 }
 
 /// The HTML files below folders with their URLs, sorted by path. A file that `urls.tsv` does not name has the URL
-/// `file:///` and its path from the folder that all given ones share.
-fn html_files(folders: &[PathBuf]) -> anyhow::Result<Vec<HtmlFile>> {
+/// `file:///` and its path from the folder that all given ones share; behind the number of the source, from the second
+/// on.
+fn html_files(folders: &[PathBuf], source: usize) -> anyhow::Result<Vec<HtmlFile>> {
+    let prefix = if source == 0 { String::new() } else { format!("source-{}/", source + 1) };
     let shared = shared_folder(folders);
     let mut files = Vec::new();
     for folder in folders {
@@ -95,7 +101,7 @@ fn html_files(folders: &[PathBuf]) -> anyhow::Result<Vec<HtmlFile>> {
             let relative = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
             let page_url = match urls.remove(relative.as_str()) {
                 Some((_, url)) => url.to_owned(),
-                None => format!("file:///{}", path.strip_prefix(&shared).unwrap_or(&path).display()),
+                None => format!("file:///{prefix}{}", path.strip_prefix(&shared).unwrap_or(&path).display()),
             };
             files.push(HtmlFile { file: External::of(&path)?, page_url });
         }
@@ -161,7 +167,7 @@ mod tests {
     }
 
     fn urls(folders: &[PathBuf]) -> Vec<String> {
-        html_files(folders).unwrap().into_iter().map(|file| file.page_url).collect()
+        html_files(folders, 0).unwrap().into_iter().map(|file| file.page_url).collect()
     }
 
     #[test]
@@ -181,7 +187,7 @@ mod tests {
             ("1.html https://a.example/\n", "line 1: not a path"),
         ] {
             std::fs::write(data.path().join("urls.tsv"), list).unwrap();
-            let error = html_files(&[data.path().to_path_buf()]).unwrap_err();
+            let error = html_files(&[data.path().to_path_buf()], 0).unwrap_err();
             assert!(format!("{error:#}").contains(expected), "{error:#}");
         }
     }

@@ -39,9 +39,7 @@ impl Packer {
             return Err(Interrupted.into());
         }
         if packed.bytes.len() as u64 > self.max_page_bytes {
-            work.counts.drop(Reason::PageTooLarge);
-            let text = format!("{} bytes", packed.bytes.len());
-            work.sample(Reason::PageTooLarge, || packed.file.to_owned(), &text);
+            self.drop_too_large(work, packed.file, packed.bytes.len() as u64);
             return Ok(());
         }
         let date = Date::epoch(); // A file's time is not part of its content.
@@ -57,6 +55,12 @@ impl Packer {
         self.writer.write(&record)?;
         work.counts.keep();
         Ok(())
+    }
+
+    /// Drops a page that is longer than the recipe allows.
+    pub(super) fn drop_too_large(&self, work: &mut Work<'_>, file: &str, len_bytes: u64) {
+        work.counts.drop(Reason::PageTooLarge);
+        work.sample(Reason::PageTooLarge, || file.to_owned(), &format!("{len_bytes} bytes"));
     }
 
     pub(super) fn finish(self) -> anyhow::Result<()> {

@@ -1,0 +1,61 @@
+//! What a build would do, and why.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::build::Missing;
+use super::run::Run;
+
+/// What a build would do with a stage.
+#[derive(Debug, Clone, Serialize)]
+pub struct StagePreview {
+    /// The stage.
+    pub stage: String,
+    /// Its tasks, where they are known before it.
+    pub tasks: Option<u32>,
+    /// The tasks that would be done.
+    pub missing: Vec<Missing>,
+    /// Stages before it that will change: what they come to decides what is done here.
+    pub follows: Vec<String>,
+    /// Bytes that the outputs take at least.
+    pub min_output_bytes: u64,
+}
+
+impl Run {
+    /// What a build would do, without doing it.
+    pub fn preview(&self) -> anyhow::Result<Vec<StagePreview>> {
+        let mut previews: Vec<StagePreview> = Vec::new();
+        let mut changing: BTreeSet<String> = BTreeSet::new();
+        for (number, stage) in self.flow().stages().iter().enumerate() {
+            let plan_there = self.plan_there(number)?;
+            // Until a stage was planned once, nobody knows what it reads: everything before it.
+            let follows: Vec<String> = match &plan_there {
+                Some(plan) => plan.header().upstream.keys().filter(|name| changing.contains(*name)).cloned().collect(),
+                None => changing.iter().cloned().collect(),
+            };
+            let mut preview = StagePreview {
+                stage: stage.name.clone(),
+                tasks: plan_there.map(|plan| plan.len() as u32),
+                missing: Vec::new(),
+                min_output_bytes: 0,
+                follows,
+            };
+            let mut changes = !preview.follows.is_empty();
+            if !changes {
+                let comparison = self.compare_with_plan(number)?;
+                preview.tasks = Some(comparison.plan.len() as u32);
+                let tasks = comparison.missing.iter().map(|missing| &comparison.plan[missing.number as usize].task);
+                preview.min_output_bytes = tasks.map(stage.min_output_bytes).fold(0, u64::saturating_add);
+                preview.missing = comparison.missing;
+                // Also when a task is gone, or nobody has sealed them.
+                changes = !comparison.is_sealed;
+            }
+            if changes {
+                changing.insert(stage.name.clone());
+            }
+            previews.push(preview);
+        }
+        Ok(previews)
+    }
+}
