@@ -39,17 +39,14 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.extractors import Trafilatura
 from datatrove.pipeline.readers import WarcReader
 from datatrove.pipeline.tokens import DocumentTokenizer
-folder, out, tokenizer = sys.argv[1:]
-LocalPipelineExecutor(
-    pipeline=[
-        WarcReader(folder, glob_pattern="*.warc.gz"),
-        Trafilatura(favour_precision=True, timeout=10),
-        DocumentTokenizer(out + "/tokens", tokenizer_name_or_path=tokenizer, eos_token="<|endoftext|>", shuffle_documents=False),
-    ],
-    tasks=1,
-    workers=1,
-    logging_dir=out + "/logs",
-).run()
+if __name__ == "__main__":
+    folder, out, tokenizer = sys.argv[1:]
+    extract = Trafilatura(favour_precision=True, timeout=10)
+    tokenize = DocumentTokenizer(
+        out + "/tokens", tokenizer_name_or_path=tokenizer, eos_token="<|endoftext|>", shuffle_documents=False
+    )
+    steps = [WarcReader(folder, glob_pattern="*.warc.gz"), extract, tokenize]
+    LocalPipelineExecutor(pipeline=steps, tasks=1, workers=1, logging_dir=out + "/logs").run()
 """
 
 
@@ -93,15 +90,20 @@ def main():
     run(ours)
     tokenizer = scratch / "tokenizer.json"
     shutil.copy(scratch / "ours/tokenizer/tokenizer.json", tokenizer)
+    # A file of its own: its workers import it again.
+    peer = scratch / "peer.py"
+    peer.write_text(PEER)
     results = {"webtext": [], "datatrove": []}
     for _ in range(arguments.runs):
         shutil.rmtree(scratch / "ours", ignore_errors=True)
         results["webtext"].append(run(ours))
         shutil.rmtree(scratch / "peer", ignore_errors=True)
-        results["datatrove"].append(run([sys.executable, "-c", PEER, folder, scratch / "peer", tokenizer]))
+        results["datatrove"].append(run([sys.executable, peer, folder, scratch / "peer", tokenizer]))
     summary = json.loads((scratch / "ours/manifest.json").read_text())
     stages = {stage["stage"]: stage for stage in summary["stages"]}
     print(f"{stages['documents.extract']['counts']['read']} pages; medians of {arguments.runs} runs in turn")
+    if not list((scratch / "peer/tokens").rglob("*.ds")):
+        sys.exit("datatrove has written no tokens")
     medians = {}
     for name, rows in results.items():
         medians[name] = [sorted(column)[len(column) // 2] for column in zip(*rows)]
