@@ -116,17 +116,18 @@ struct Shared {
 }
 
 impl Lease {
-    /// Takes the lease at `key`.
+    /// Takes the lease at `key`. `wait` is asked again and again while it is not known whether a holder on another
+    /// machine is still there; when it says no, the lease counts as held.
     ///
     /// # Errors
     /// [`Error::Held`] when another process holds it; any fault of the store as what it is.
-    pub fn take(store: Arc<dyn Store>, key: &str, pace: Pace) -> Result<Lease> {
+    pub fn take(store: Arc<dyn Store>, key: &str, pace: Pace, wait: &dyn Fn(&Holder) -> bool) -> Result<Lease> {
         let holder = Holder::this_process();
         let first = content(&holder, 0);
         let tag = loop {
             let condition = match store.get(key)? {
                 None => Condition::IfAbsent,
-                Some(found) => Condition::IfUnchanged(wait_until_free(&*store, key, found, pace)?),
+                Some(found) => Condition::IfUnchanged(wait_until_free(&*store, key, found, pace, wait)?),
             };
             if let Outcome::Put(tag) = store.put(key, &first, condition)? {
                 break tag;
@@ -141,9 +142,9 @@ impl Lease {
     }
 
     /// Whether somebody holds the lease at `key`; a holder that is gone does not.
-    pub fn holder(store: &dyn Store, key: &str, pace: Pace) -> Result<Option<Holder>> {
+    pub fn holder(store: &dyn Store, key: &str, pace: Pace, wait: &dyn Fn(&Holder) -> bool) -> Result<Option<Holder>> {
         let Some(found) = store.get(key)? else { return Ok(None) };
-        match wait_until_free(store, key, found, pace) {
+        match wait_until_free(store, key, found, pace, wait) {
             Ok(_) => Ok(None),
             Err(Error::Held { holder, .. }) => Ok(Some(*holder)),
             Err(error) => Err(error),
@@ -179,7 +180,13 @@ fn content(holder: &Holder, renewed: u64) -> Vec<u8> {
 }
 
 /// Returns the tag of a lease that its holder does not renew.
-fn wait_until_free(store: &dyn Store, key: &str, found: (Vec<u8>, Tag), pace: Pace) -> Result<Tag> {
+fn wait_until_free(
+    store: &dyn Store,
+    key: &str,
+    found: (Vec<u8>, Tag),
+    pace: Pace,
+    wait: &dyn Fn(&Holder) -> bool,
+) -> Result<Tag> {
     let (bytes, tag) = found;
     let Ok(Content { holder, .. }) = serde_json::from_slice(&bytes) else {
         return Ok(tag); // cut off by a kill in the middle of a copy; nobody can renew that
@@ -194,6 +201,9 @@ fn wait_until_free(store: &dyn Store, key: &str, found: (Vec<u8>, Tag), pace: Pa
     }
     let seen = Instant::now();
     while seen.elapsed() < pace.expires_after {
+        if !wait(&holder) {
+            return Err(held());
+        }
         std::thread::sleep(pace.renew_every / 4);
         match store.get(key)? {
             Some((_, now)) if now == tag => {}
@@ -241,12 +251,12 @@ mod tests {
     #[test]
     fn one_holder_at_a_time() {
         let (_folder, store) = store();
-        let lease = Lease::take(store.clone(), "lease", FAST).unwrap();
-        assert!(matches!(Lease::take(store.clone(), "lease", FAST), Err(Error::Held { .. })));
-        assert_eq!(Lease::holder(&*store, "lease", FAST).unwrap(), Some(Holder::this_process()));
+        let lease = Lease::take(store.clone(), "lease", FAST, &|_| true).unwrap();
+        assert!(matches!(Lease::take(store.clone(), "lease", FAST, &|_| true), Err(Error::Held { .. })));
+        assert_eq!(Lease::holder(&*store, "lease", FAST, &|_| true).unwrap(), Some(Holder::this_process()));
         drop(lease);
-        assert_eq!(Lease::holder(&*store, "lease", FAST).unwrap(), None);
-        drop(Lease::take(store.clone(), "lease", FAST).unwrap());
+        assert_eq!(Lease::holder(&*store, "lease", FAST, &|_| true).unwrap(), None);
+        drop(Lease::take(store.clone(), "lease", FAST, &|_| true).unwrap());
     }
 
     #[test]
@@ -255,7 +265,7 @@ mod tests {
         // Process 1 is there, but did not start at this tick.
         let gone = other(&Holder::this_process().host, 1);
         store.put("lease", &content(&gone, 7), Condition::Always).unwrap();
-        drop(Lease::take(store.clone(), "lease", FAST).unwrap());
+        drop(Lease::take(store.clone(), "lease", FAST, &|_| true).unwrap());
     }
 
     #[test]
@@ -263,7 +273,7 @@ mod tests {
         let (_folder, store) = store();
         let away = other("another-machine", 1);
         store.put("lease", &content(&away, 7), Condition::Always).unwrap();
-        let lease = Lease::take(store.clone(), "lease", FAST).unwrap();
+        let lease = Lease::take(store.clone(), "lease", FAST, &|_| true).unwrap();
         // It comes back, as after a pause of the whole machine, and we see that we have lost it.
         store.put("lease", &content(&away, 8), Condition::Always).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -294,7 +304,7 @@ mod tests {
                     }
                 }
             });
-            let taken = Lease::take(store.clone(), "lease", FAST);
+            let taken = Lease::take(store.clone(), "lease", FAST, &|_| true);
             ended.store(true, Ordering::Relaxed);
             assert!(matches!(taken, Err(Error::Held { .. })));
         });

@@ -53,6 +53,8 @@ enum Ending {
 }
 
 fn main() -> ExitCode {
+    // Who reads what we print may stop; that ends a command like any other of the system's, without a word.
+    sigpipe::reset();
     let result = match Arguments::parse().command {
         Command::Build(arguments) => commands::build::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
@@ -89,5 +91,10 @@ fn main() -> ExitCode {
 /// What the user can do about an error of the store's.
 fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
     let of_file = error.downcast_ref::<atomic_file::Error>().and_then(atomic_file::Error::hint);
-    of_file.or_else(|| error.downcast_ref::<store::Error>()?.hint())
+    let of_store = || error.downcast_ref::<store::Error>()?.hint();
+    let of_system = || {
+        let is_full = error.downcast_ref::<std::io::Error>()?.kind() == std::io::ErrorKind::StorageFull;
+        is_full.then_some("free some space and run the same command again; finished tasks are kept")
+    };
+    of_file.or_else(of_store).or_else(of_system)
 }

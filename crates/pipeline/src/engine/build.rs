@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
-use store::lease::{Lease, Pace};
+use store::lease::{Holder, Lease, Pace};
 use store::{Condition, catalogue};
 
 use super::changes::{MAX_CHANGES_SHOWN, changed_keys, changes};
@@ -85,7 +85,11 @@ impl Run {
         if let (Some(stage), Some((number, of))) = (selected, selection.task) {
             return self.build_task(stage, number, of);
         }
-        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.lease_of_build()?);
+        let lease = match self.lease_of_build() {
+            Err(_) if self.is_stopping() => return Err(Interrupted.into()),
+            other => other?,
+        };
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
         let built = self.build_stages(selected);
         let is_lost = self.is_lease_lost();
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -129,14 +133,25 @@ impl Run {
         Err(UnknownStage(format!("there is no stage {name}{nearest}. The stages are: {}", names.join(", "))).into())
     }
 
+    /// Whether to wait and see if a process on another machine is still at work; says once that we do.
+    pub(super) fn waits_for(&self, holder: &Holder) -> bool {
+        if !self.has_said_waiting.swap(true, Ordering::Relaxed) {
+            self.progress().line(&format!("waiting to see whether {holder} is still at work on this run"));
+        }
+        !self.is_stopping()
+    }
+
     /// One build at a time, and no single task beside it.
     pub(super) fn lease_of_build(&self) -> anyhow::Result<Lease> {
-        let lease = Lease::take(self.shared_store(), BUILD_LEASE, Pace::default()).map_err(at_work)?;
+        let lease = Lease::take(self.shared_store(), BUILD_LEASE, Pace::default(), &|holder| self.waits_for(holder))
+            .map_err(at_work)?;
         for listed in self.store().list("lease")? {
             if listed.key == BUILD_LEASE {
                 continue;
             }
-            if let Some(holder) = Lease::holder(self.store(), &listed.key, Pace::default())? {
+            if let Some(holder) =
+                Lease::holder(self.store(), &listed.key, Pace::default(), &|holder| self.waits_for(holder))?
+            {
                 bail!("{holder} is doing the task {} of this run; wait for it", listed.key);
             }
             self.store().delete(&listed.key)?;

@@ -53,8 +53,22 @@ fn compare(path: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &
                 compare(&join(&at.to_string()), old, new, differs);
             }
         }
+        (Value::Array(old), Value::Array(new)) => {
+            let lengths = [Value::from(old.len()), Value::from(new.len())];
+            let came = new.iter().find(|entry| !old.contains(entry)).map(|entry| format!(" ({} came)", name_of(entry)));
+            let went = old.iter().find(|entry| !new.contains(entry)).map(|entry| format!(" ({} went)", name_of(entry)));
+            let path = format!("number of {path}{}", came.or(went).unwrap_or_default());
+            differs(&path, &lengths[0], &lengths[1]);
+        }
         _ => differs(path, old, new),
     }
+}
+
+/// What an entry of a list is called: the file or URL that it names, or the entry itself.
+fn name_of(entry: &Value) -> String {
+    let named = ["url", "name", "key"].iter().find_map(|member| entry.get(member)?.as_str());
+    let nested = || entry.as_object()?.values().find_map(|inner| inner.get("url")?.as_str());
+    named.or_else(nested).map_or_else(|| short(entry), str::to_owned)
 }
 
 /// The keys of two recipes that differ.

@@ -23,7 +23,7 @@ mod work;
 
 pub use build::{Interrupted, Missing, OtherSettings, Selection, UnknownStage};
 pub use flow::{Bucket, BucketOfTask, Buckets, File, Flow, PlannedTask, Product, StageRef, Table, Task, Wire};
-pub use plan::{External, Plan, Planner, TablePair, expand, resolve, stable_runs};
+pub use plan::{External, Plan, Planner, TablePair, expand, expand_files, resolve, stable_runs};
 pub use preview::StagePreview;
 pub use report::{
     Digests, Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, Tally, TaskReport, Unreadable,

@@ -178,6 +178,20 @@ pub fn expand(entries: &[String]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// As [`expand`], for inputs that are files: folders that a pattern meets are passed over.
+///
+/// # Errors
+/// When an entry names no file, or a folder itself.
+pub fn expand_files(entries: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    if let Some(folder) = entries.iter().find(|entry| Path::new(entry).is_dir()) {
+        anyhow::bail!("{folder} is a folder; name its files, as {folder}/*");
+    }
+    let mut files = expand(entries)?;
+    files.retain(|path| !path.is_dir());
+    ensure!(!files.is_empty() || entries.is_empty(), "there is no file {}, only folders", entries.join(", "));
+    Ok(files)
+}
+
 fn expand_into(entries: &[String], depth: u32, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in entries {
         let before = files.len();
@@ -212,6 +226,15 @@ fn read_list(path: &Path) -> anyhow::Result<String> {
 pub fn resolve(folder: &Path, entry: &str) -> String {
     match entry.strip_prefix('@') {
         Some(list) => format!("@{}", without_dots(&folder.join(list)).display()),
+        // The folder is meant as it is written, whatever signs of patterns its name has.
+        None if entry.contains(['*', '?', '[']) && !folder.join(entry).exists() && Path::new(entry).is_relative() => {
+            let ups = Path::new(entry).components().take_while(|part| *part == Component::ParentDir).count();
+            let parts = Path::new(entry)
+                .components()
+                .skip_while(|part| matches!(part, Component::ParentDir | Component::CurDir));
+            let folder = without_dots(&folder.join("../".repeat(ups)));
+            format!("{}/{}", glob::Pattern::escape(&folder.display().to_string()), parts.collect::<PathBuf>().display())
+        }
         None => without_dots(&folder.join(entry)).display().to_string(),
     }
 }
@@ -275,6 +298,7 @@ mod tests {
         assert_eq!(resolve(folder, "../crawl/./*.warc.gz"), "/data/crawl/*.warc.gz");
         assert_eq!(resolve(folder, "@../list"), "@/data/list");
         assert_eq!(resolve(folder, "/absolute"), "/absolute");
+        assert_eq!(resolve(Path::new("/d[1]/pipelines"), "../x/*.gz"), "/d[[]1[]]/x/*.gz");
     }
 
     #[test]

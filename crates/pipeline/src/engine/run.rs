@@ -48,6 +48,8 @@ pub struct Run {
     options: Options,
     /// That no other process builds this run; held while a build is under way.
     pub(super) lease: Mutex<Option<Lease>>,
+    /// Whether it was said that another machine is waited for.
+    pub(super) has_said_waiting: AtomicBool,
 }
 
 /// The recipe of the data that is there.
@@ -56,7 +58,7 @@ const RECIPE: &str = "recipe.toml";
 impl Run {
     /// A run in `store`; nothing is written yet. `recipe` is the recipe as text, with every default spelled out.
     pub fn new(store: Arc<dyn Store>, flow: Flow, recipe: String, options: Options) -> Run {
-        Run { store, flow, recipe, options, lease: Mutex::default() }
+        Run { store, flow, recipe, options, lease: Mutex::default(), has_said_waiting: AtomicBool::default() }
     }
 
     /// Where the run lies.

@@ -17,7 +17,8 @@ impl Run {
     pub(super) fn build_task(&self, stage_number: usize, number: u32, of: u32) -> anyhow::Result<Summary> {
         let stage = &self.flow().stages()[stage_number];
         let key = format!("lease/{}.{number}.json", stage.name);
-        let lease = Lease::take(self.shared_store(), &key, Pace::default()).map_err(at_work)?;
+        let lease = Lease::take(self.shared_store(), &key, Pace::default(), &|holder| self.waits_for(holder))
+            .map_err(at_work)?;
         self.refuse_beside_build()?; // one that begins now sees this task's lease
         self.ensure_sealed_before(stage_number)?;
         let plan = match self.plan_there(stage_number)? {
@@ -57,7 +58,7 @@ impl Run {
     }
 
     fn refuse_beside_build(&self) -> anyhow::Result<()> {
-        match Lease::holder(self.store(), BUILD_LEASE, Pace::default())? {
+        match Lease::holder(self.store(), BUILD_LEASE, Pace::default(), &|holder| self.waits_for(holder))? {
             Some(holder) => bail!("{holder} is building this run; wait for it or choose another --out"),
             None => Ok(()),
         }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use store::buckets::{BucketReader, BucketWriter, SpillRow};
 use store::sort::{Sorted, Sorter};
 use store::table::{TableReader, TableWriter};
-use store::{BlobReader, State, Store, Upload, checksum_hex};
+use store::{Blob, BlobReader, State, Store, Upload, checksum_hex};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
@@ -160,6 +160,7 @@ impl<'a> Work<'a> {
     where
         R: Serialize + DeserializeOwned,
     {
+        self.verify(&table.key, &table.checksum)?;
         Ok(TableReader::new(self.store().open(&table.key)?, self.store().shown(&table.key))?)
     }
 
@@ -174,13 +175,39 @@ impl<'a> Work<'a> {
         Received { rows, from: from.to_owned(), count: 0, shared: self.shared.clone() }
     }
 
+    /// Holds an object against the checksum that its task gave it: neither Parquet nor ids notice every changed byte.
+    /// Bucket files have checksums of their own.
+    fn verify(&self, key: &str, checksum: &str) -> anyhow::Result<()> {
+        let mut object = BlobReader::new(self.store().open(key)?);
+        let (mut hasher, mut buffer) = (Xxh3::new(), vec![0; HASH_BYTES]);
+        loop {
+            match object.read(&mut buffer)? {
+                0 => break,
+                n => hasher.update(&buffer[..n]),
+            }
+        }
+        if checksum_hex(hasher.digest()) != checksum {
+            let (object, what) = (self.store().shown(key), "its bytes are not those that were written".to_owned());
+            return Err(store::Error::Damaged { object, offset: 0, what }.into());
+        }
+        Ok(())
+    }
+
     /// A file of an earlier stage.
     pub fn file(&self, file: &File) -> anyhow::Result<BlobReader> {
+        self.verify(&file.key, &file.checksum)?;
         Ok(BlobReader::new(self.store().open(&file.key)?))
+    }
+
+    /// A file of an earlier stage, for readers of ranges.
+    pub fn blob(&self, file: &File) -> anyhow::Result<Box<dyn Blob>> {
+        self.verify(&file.key, &file.checksum)?;
+        Ok(self.store().open(&file.key)?)
     }
 
     /// A file of an earlier stage as a file of this machine.
     pub fn local_file(&self, file: &File) -> anyhow::Result<PathBuf> {
+        self.verify(&file.key, &file.checksum)?;
         Ok(self.store().local_file(&file.key)?)
     }
 
@@ -462,7 +489,8 @@ impl Upload for FileOutput {
 
 impl Write for FileOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.upload.write(bytes)
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", self.slot.key));
+        self.upload.write(bytes).map_err(named)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,15 +1,15 @@
 //! What can be said of a recipe before anything is read or written.
 
-use std::path::Path;
-
 use anyhow::{Context, bail, ensure};
 use bpe::formats;
 
-use super::{PageSource, Pages, Recipe, TokenForm};
-use crate::engine::expand;
+use super::{Extract, PageSource, Pages, Recipe, TokenForm};
+use crate::engine::{expand, expand_files};
 
 /// Most shards, and most buckets of a wide step.
 const MAX_COUNT: u32 = 65_536;
+/// Longest MinHash signature.
+const MAX_PERMUTATIONS: usize = 65_536;
 /// Most ids that token files of two bytes can have.
 const MAX_VOCAB_SIZE: usize = 65_536;
 
@@ -23,12 +23,19 @@ impl Recipe {
         for source in &self.pages {
             source.check(self.links.is_some()).context("in [pages]")?;
         }
+        let Extract { max_nodes, max_depth, .. } = self.extract;
+        ensure!(max_nodes > 0 && max_depth > 0, "[extract] max_nodes and max_depth are at least 1");
         for rule in &self.filter {
             rule.check().with_context(|| format!("in the rule {}", rule.name()))?;
         }
         if let Some(near) = &self.dedup.near {
             let sizes = [near.shingle_words, near.bands, near.rows];
             ensure!(!sizes.contains(&0), "[dedup] near: shingle_words, bands and rows are at least 1");
+            let permutations = near.bands.saturating_mul(near.rows);
+            ensure!(
+                permutations <= MAX_PERMUTATIONS,
+                "[dedup] near: bands × rows is {permutations}, and at most {MAX_PERMUTATIONS}"
+            );
             ensure!((0.0..=1.0).contains(&near.min_jaccard), "[dedup] near: min_jaccard lies between 0 and 1");
         }
         ensure!((0.0..1.0).contains(&self.shards.validation), "[shards] validation lies between 0 and 1");
@@ -70,21 +77,18 @@ impl Recipe {
     /// A sentence that names what is not there.
     pub fn check_inputs(&self) -> anyhow::Result<()> {
         if let Some(links) = &self.links {
-            expand(&links.dumps).context("in [links] dumps")?;
+            expand_files(&links.dumps).context("in [links] dumps")?;
         }
         for source in &self.pages {
-            let wants_folders = source.from == PageSource::Html;
-            for path in expand(&source.paths).context("in [pages] paths")? {
-                let shown = path.display();
-                ensure!(!wants_folders || path.is_dir(), "[pages] paths: {shown} is no folder of HTML files");
+            if source.from != PageSource::Html {
+                expand_files(&source.paths).context("in [pages] paths")?;
+                continue;
             }
-            // A pattern may meet folders, too; who names one means what is in it.
-            let folder = source.paths.iter().find(|path| !wants_folders && Path::new(path).is_dir());
-            if let Some(folder) = folder {
-                bail!("[pages] paths: {folder} is a folder; name its files, as {folder}/*");
+            for path in expand(&source.paths).context("in [pages] paths")? {
+                ensure!(path.is_dir(), "[pages] paths: {} is no folder of HTML files", path.display());
             }
         }
-        expand(&self.shards.exclude).context("in [shards] exclude")?;
+        expand_files(&self.shards.exclude).context("in [shards] exclude")?;
         if let Some(name) = &self.tokenizer.existing {
             let tokenizer = formats::load(name).context("in [tokenizer] use")?;
             tokenizer.end_of_text().context("the tokenizer has no <|endoftext|>")?;
@@ -98,6 +102,7 @@ impl Recipe {
 impl Pages {
     fn check(&self, has_links: bool) -> anyhow::Result<()> {
         ensure!(has_links || !self.only_links, "only_links needs [links]; say only_links = false");
+        ensure!(self.max_page_bytes > 0, "max_page_bytes is at least 1");
         ensure!(self.sample > 0.0 && self.sample <= 1.0, "sample lies above 0 and is at most 1");
         match self.from {
             PageSource::Fetch => {

@@ -7,7 +7,7 @@ use store::bucket_of;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket_name;
-use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire, Work, expand};
+use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire, Work, expand_files};
 use crate::recipe::Links;
 
 /// Records from which a mean of their scores means something, and a mean that means they were taken too early.
@@ -19,7 +19,7 @@ pub(super) fn add(flow: &mut Flow, settings: &Links, buckets: u32) -> Wire<Table
     let links = settings.clone();
     let read = flow.stage("links.read", move |_| {
         let mut tasks = Vec::new();
-        for path in expand(&links.dumps)? {
+        for path in expand_files(&links.dumps)? {
             let dump = External::of(&path)?;
             let rules = links.submission_rules()?;
             let task = ReadDump { dump, rules, max_record_bytes: links.max_record_bytes, buckets };

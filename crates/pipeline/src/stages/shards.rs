@@ -13,7 +13,9 @@ use shard::{ShardRow, Split, TextForm, order, shard_of, split};
 use super::dedup::rows::DroppedRow;
 use super::dedup::{Dropped, bucket_of_file, file_number};
 use super::side_by_side;
-use crate::engine::{Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand};
+use crate::engine::{
+    Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand_files,
+};
 use crate::recipe::Shards;
 
 /// The text shards, and the form that they have.
@@ -49,7 +51,7 @@ pub(super) fn add(
         // One task has written all buckets: a bucket of that file is a bucket of the stage.
         let (_, dropped_rows) = plan.buckets_of_tasks(dropped.rows)?.into_iter().next().context("one task clusters")?;
         let exclude =
-            expand(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
+            expand_files(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
         let tasks = plan.pairs(texts, documents)?.into_iter().map(|(name, texts, documents)| {
             let file = file_number(&name);
             let task = ScatterDocuments {

@@ -70,7 +70,7 @@ impl Task for CountPretokens {
 
     fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
         let mut counts = WordCounts::new();
-        let blob = work.store().open(&self.shard.key)?;
+        let blob = work.blob(&self.shard)?;
         for row in self.form.read::<OnlyText>(blob, work.store().shown(&self.shard.key))? {
             counts.add_text(&row?.text);
         }

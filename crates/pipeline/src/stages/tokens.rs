@@ -109,7 +109,7 @@ impl Task for EncodeShard {
         if self.llmc {
             sinks.push(Box::new(LlmcSink::new(work, end_of_text)?));
         }
-        let blob = work.store().open(&self.shard.key)?;
+        let blob = work.blob(&self.shard)?;
         let (mut start, mut ids) = (0, Vec::new());
         for (line, row) in self.form.read::<IdAndText>(blob, work.store().shown(&self.shard.key))?.enumerate() {
             let IdAndText { id, text } = row?;

@@ -1,9 +1,10 @@
 //! `webtext build`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use pipeline::engine::StagePreview;
+use pipeline::recipe::PageSource;
 use pipeline::{Options, Progress, Recipe, RecipeRun, Selection, Summary};
 
 use super::{Usage, allow_many_files, plural, stop_on_ctrl_c};
@@ -73,6 +74,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if recipe.pages.iter().any(|source| source.fetch.is_some()) {
         allow_many_files();
     }
+    refuse_folder(&folder, &recipe)?;
     let options =
         Options { threads, progress: Progress::new(arguments.quiet), stop: stop_on_ctrl_c()?, ..Options::quiet() };
     let run = RecipeRun::new(&folder, recipe, options)?;
@@ -97,6 +99,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         println!("{}", serde_json::to_string(&summary)?);
     }
     Ok(if summary.all_readable() { Ending::Complete } else { Ending::SomeUnreadable })
+}
+
+/// Refuses a folder that holds something else, and one that is part of the run's own input.
+fn refuse_folder(folder: &Path, recipe: &Recipe) -> anyhow::Result<()> {
+    let is_run = ["tasks", "lease"].iter().any(|part| folder.join(part).exists());
+    let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+    if !is_run && !is_empty {
+        let shown = folder.display();
+        return Err(Usage(format!("{shown} is not the folder of a run, and not empty; choose another --out")).into());
+    }
+    let folder = std::path::absolute(folder)?;
+    for source in recipe.pages.iter().filter(|source| source.from == PageSource::Html) {
+        if let Some(input) = source.paths.iter().find(|path| folder.starts_with(path)) {
+            let shown = folder.display();
+            return Err(
+                Usage(format!("{shown} lies in {input}, whose pages it is made of; choose another --out")).into()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A data set without a document is seldom what was meant.

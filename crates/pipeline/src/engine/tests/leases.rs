@@ -79,7 +79,8 @@ fn a_single_task_beside_another_is_not() {
 fn a_process_that_is_gone_holds_nothing() {
     let lab = Lab::built();
     for key in ["lease/build.json", "lease/read.a.json"] {
-        let lease = store::lease::Lease::take(Arc::new(lab.store()), key, store::lease::Pace::default()).unwrap();
+        let lease =
+            store::lease::Lease::take(Arc::new(lab.store()), key, store::lease::Pace::default(), &|_| true).unwrap();
         assert!(lab.build().is_err());
         let held = fs::read(lab.path(key)).unwrap();
         drop(lease);

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::capture::page_of;
 use super::pack::{Packed, Packer};
 use super::{Captured, LinksLeft, warc};
-use crate::engine::{External, File, Flow, Product, Task, Work, expand};
+use crate::engine::{External, File, Flow, Product, Task, Work, expand_files};
 use crate::recipe::Pages;
 
 /// Bytes of texts in one archive: as many are read by one task later on.
@@ -21,7 +21,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     let pages = settings.clone();
     let pack = flow.stage_of_source("pages.pack", number, move |_| {
         let mut tasks = Vec::new();
-        for path in expand(&pages.paths)? {
+        for path in expand_files(&pages.paths)? {
             let task = PackTexts {
                 file: External::of(&path)?,
                 text_field: pages.text_field.clone(),

@@ -11,14 +11,16 @@ use store::bucket_of;
 
 use super::capture::{Capture, capture};
 use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
-use crate::engine::{BucketOutput, Buckets, External, File, Flow, Interrupted, Product, StageRef, Task, Work, expand};
+use crate::engine::{
+    BucketOutput, Buckets, External, File, Flow, Interrupted, Product, StageRef, Task, Work, expand_files,
+};
 use crate::recipe::Pages;
 
 /// Adds the stages for archives that others wrote.
 pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
     let (pages, max_page_bytes) = (settings.clone(), settings.max_page_bytes);
     let index = flow.stage_of_source("pages.index", number, move |_| {
-        let paths = expand(&pages.paths)?.into_iter().filter(|path| path.is_file());
+        let paths = expand_files(&pages.paths)?.into_iter();
         let archives = paths.map(|path| External::of(&path)).collect::<anyhow::Result<Vec<_>>>()?;
         let groups = archive_groups(number, buckets, archives, |archive| (&archive.url, archive.len_bytes));
         let task = |group: ArchiveGroup<External>| {
