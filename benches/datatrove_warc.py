@@ -4,7 +4,7 @@
     benches/datatrove_warc.py BIN FOLDER [--runs 3]
 
 BIN is a release build of `webtext`, FOLDER has HTML files, of which one archive of responses is made; run it with a
-Python that has `datatrove[io,processing]` and `trafilatura`.
+Python that has `datatrove[io,processing]`, `trafilatura` and `lxml_html_clean`.
 Ours also filters, removes near-duplicates and writes its tables, on one thread; datatrove's chain is WarcReader,
 Trafilatura and DocumentTokenizer with the same tokenizer, one task. Prints CPU seconds, wall time, peak memory and the
 ratio of medians.
