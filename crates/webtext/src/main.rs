@@ -53,9 +53,12 @@ enum Ending {
 }
 
 fn main() -> ExitCode {
-    // Who reads what we print may stop; that ends a command like any other of the system's, without a word.
-    sigpipe::reset();
-    let result = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // Commands that open connections see to it themselves: a host that goes away must not end them.
+    if !matches!(command, Command::Build(_) | Command::Fetch(_)) {
+        commands::end_with_our_reader();
+    }
+    let result = match command {
         Command::Build(arguments) => commands::build::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Diff(arguments) => commands::diff::run(&arguments),

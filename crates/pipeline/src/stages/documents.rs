@@ -8,10 +8,10 @@ use extract::Policy;
 use filter::{About, Filter, Judgement, RuleSettings};
 use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
-use warc::http::{BodyError, Media, Response, media};
+use warc::http::{BodyError, Response};
 use warc::{Event, Kind, Location, Reader, Record};
 
-use super::sources::{Archive, ArchiveGroup, Captured, PageLink, Place, SelectPages, add_select, groups};
+use super::sources::{Archive, ArchiveGroup, Captured, PageForm, PageLink, Place, SelectPages, add_select, groups};
 use crate::engine::{BucketOfTask, Buckets, Flow, Interrupted, Planner, Product, Table, Task, Wire, Work};
 use crate::recipe::{Extract, Keep, Recipe};
 
@@ -174,7 +174,7 @@ impl PageOfPlace<'_> {
             record.body.as_slice().into()
         };
         let html_bytes = body.len() as u64;
-        if media(content_type.as_deref(), &body) == Media::Text {
+        if self.place.form == PageForm::Text {
             let text = String::from_utf8_lossy(&body).into_owned();
             let row = DocumentText { kind: TEXT_KIND.to_owned(), charset: "UTF-8".to_owned(), ..self.row(None) };
             return Ok(with_text(DocumentText { text, html_bytes, ..row }));

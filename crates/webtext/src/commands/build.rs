@@ -7,7 +7,7 @@ use pipeline::engine::StagePreview;
 use pipeline::recipe::PageSource;
 use pipeline::{Options, Progress, Recipe, RecipeRun, Selection, Summary};
 
-use super::{Usage, allow_many_files, plural, stop_on_ctrl_c};
+use super::{Usage, allow_many_files, end_with_our_reader, plural, stop_on_ctrl_c};
 use crate::Ending;
 
 /// Tasks of a stage that a preview names one by one.
@@ -71,8 +71,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     training_threads(threads)?;
-    if recipe.pages.iter().any(|source| source.fetch.is_some()) {
+    if recipe.pages.iter().any(|source| source.fetch.is_some() || source.common_crawl.is_some()) {
         allow_many_files();
+    } else {
+        end_with_our_reader();
     }
     refuse_folder(&folder, &recipe)?;
     let options =

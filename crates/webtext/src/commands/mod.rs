@@ -42,6 +42,12 @@ fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// Lets the command end without a word when whoever reads what it prints goes away, as the system's own do. Not for
+/// commands that open connections.
+pub fn end_with_our_reader() {
+    sigpipe::reset();
+}
+
 /// Lets a command that fetches have as many open files as the system allows; with fewer it goes on more slowly.
 fn allow_many_files() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);

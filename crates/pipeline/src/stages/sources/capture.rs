@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 /// Header of a record that tells the file which it was made from.
 pub(super) const FILE_HEADER: &str = "WARC-Webtext-File";
 
+/// What a page is made of. A source decides it; extraction only obeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) enum PageForm {
+    /// HTML, out of which the main text is taken.
+    Html,
+    /// Plain text, which is taken as it is.
+    Text,
+}
+
 /// A response in an archive, on its way to its bucket; sorted by page.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Capture {
@@ -26,6 +35,7 @@ pub(super) struct Capture {
     pub(super) captured_utc: Option<i64>,
     /// The file that the page was made from.
     pub(super) file: Option<String>,
+    pub(super) form: PageForm,
 }
 
 store::spill_rows!(Capture = 1);
@@ -50,10 +60,10 @@ pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason>
     };
     let file = record.header(FILE_HEADER).map(str::to_owned);
     // Plain text is a page only where it is what the recipe gave us as one.
-    let is_readable = match media(content_type.as_deref(), body) {
-        Media::Html => true,
-        Media::Text => file.is_some(),
-        Media::Other => false,
+    let (is_readable, form) = match media(content_type.as_deref(), body) {
+        Media::Html => (true, PageForm::Html),
+        Media::Text => (file.is_some(), PageForm::Text),
+        Media::Other => (false, PageForm::Html),
     };
     let verdict = match status {
         Some(status) if status != 200 => Some(Reason::HttpStatus),
@@ -75,6 +85,7 @@ pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason>
         captured_utc: if file.is_some() { None } else { ::warc::unix_seconds(&captured) },
         captured,
         file,
+        form,
     })
 }
 

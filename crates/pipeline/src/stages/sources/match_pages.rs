@@ -172,8 +172,8 @@ fn next_group(
 
 fn selected(capture: Capture, link: Option<&Link>) -> Selected {
     let link = link.map(PageLink::of);
-    let Capture { page, archive, offset, offset_in_member, url, captured_utc, file, .. } = capture;
-    Selected { archive, offset, offset_in_member, page, url, captured_utc, file, link }
+    let Capture { page, archive, offset, offset_in_member, url, captured_utc, file, form, .. } = capture;
+    Selected { archive, offset, offset_in_member, page, url, captured_utc, file, form, link }
 }
 
 fn outcome(capture: &Capture, url: String, verdict: Option<Reason>) -> Outcome {

@@ -26,6 +26,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::engine::{Buckets, External, File, Flow, Planner, Table, Wire, Work, stable_runs};
 use crate::recipe::{PageSource, Pages};
 
+pub(super) use capture::PageForm;
 pub(super) use selected::{PageLink, Place, SelectPages, add as add_select, groups};
 
 /// Archives of a task, on average, where they are small, and their bytes where they are not.

@@ -7,6 +7,7 @@ use records::{Link, Outcome, PageKey};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
 
+use super::capture::PageForm;
 use super::{Archive, ArchiveGroup, Captured, archive_groups};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Planner, Product, StageRef, Task, Work};
 use crate::stages::bucket_name;
@@ -25,6 +26,7 @@ pub(in crate::stages) struct Selected {
     pub(super) captured_utc: Option<i64>,
     /// The file that the page was made from.
     pub(super) file: Option<String>,
+    pub(super) form: PageForm,
     pub(super) link: Option<PageLink>,
 }
 
@@ -61,6 +63,7 @@ pub(in crate::stages) struct Place {
     pub(in crate::stages) url: String,
     pub(in crate::stages) captured_utc: Option<i64>,
     pub(in crate::stages) file: Option<String>,
+    pub(in crate::stages) form: PageForm,
 }
 
 store::spill_rows!(Selected = 1, Place = 1, PageLink = 1);
@@ -77,6 +80,7 @@ impl Selected {
             url: outcome.final_url.clone().unwrap_or_else(|| link.url.clone()),
             captured_utc: outcome.captured.as_deref().and_then(::warc::unix_seconds),
             file: None,
+            form: PageForm::Html,
             link: Some(PageLink::of(link)),
         })
     }
@@ -152,11 +156,11 @@ impl Task for SelectPages {
         let mut places: BucketOutput<Place> = work.create_buckets(SelectPages::PLACES, count)?;
         let mut links: BucketOutput<PageLink> = work.create_buckets(SelectPages::LINKS, count)?;
         for selected in selected {
-            let Selected { archive, offset, offset_in_member, page, url, captured_utc, file, link } = selected?;
+            let Selected { archive, offset, offset_in_member, page, url, captured_utc, file, form, link } = selected?;
             let Some(&(group, archive)) = group_of.get(archive.as_str()) else {
                 anyhow::bail!("a capture lies in {archive}, which is no archive of this source; please report this");
             };
-            places.push(group, &Place { archive, offset, offset_in_member, page, url, captured_utc, file })?;
+            places.push(group, &Place { archive, offset, offset_in_member, page, url, captured_utc, file, form })?;
             links.push(group, &link.unwrap_or_default())?;
         }
         places.finish()?;
