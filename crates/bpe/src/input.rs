@@ -249,10 +249,12 @@ impl Batches {
             let texts = texts::Options { text_field: "text".into(), url_field: None, max_text_bytes: usize::MAX };
             Source::Parquet { documents: texts::Documents::open(file, texts).map_err(|e| fault(e.into()))?, row: 0 }
         } else {
-            let reader = open_plain(path).map_err(|e| fault(e.into()))?;
             if [".jsonl", ".json", ".ndjson"].iter().any(|ending| name.ends_with(ending)) {
+                let reader = open_plain(path).map_err(|e| fault(e.into()))?;
                 Source::Lines { reader, held: Vec::new(), line: 1, ended: false }
             } else {
+                // A byte order mark is a part of a plain text, and has ids like any other.
+                let reader = File::open(path).and_then(texts::decompress_exactly).map_err(|e| fault(e.into()))?;
                 Source::Text { reader, held: Vec::new(), offset: 0, open: false, begun: 0, ended: false }
             }
         };

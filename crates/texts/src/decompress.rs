@@ -11,7 +11,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The plain bytes of a source. How it is compressed is told by its first bytes, never by a name: zstd (several frames
 /// in a row, windows of up to 2 GiB), xz, bzip2, gzip (several members in a row), or not at all. A UTF-8 byte order
-/// mark at the beginning of the plain bytes is skipped.
+/// mark at the beginning of the plain bytes is skipped; [`decompress_exactly`] leaves it.
 ///
 /// Memory: 512 KiB, and the decompressor's window.
 ///
@@ -28,6 +28,18 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The source's, when not even its first byte can be read. Damage further on is an error of the reader, behind all
 /// bytes that could still be had.
 pub fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut plain = Peeked::new(decompress_exactly(source)?, BYTE_ORDER_MARK.len())?;
+    if plain.head() == BYTE_ORDER_MARK {
+        plain.consume(BYTE_ORDER_MARK.len());
+    }
+    Ok(Box::new(plain))
+}
+
+/// As [`decompress`], with every byte: for texts whose bytes are what counts.
+///
+/// # Errors
+/// As [`decompress`].
+pub fn decompress_exactly(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let packed = Peeked::new(buffered(source), 6)?;
     let plain: Box<dyn BufRead + Send> = match packed.head() {
         // A frame, or a skippable one, which `pzstd` writes first.
@@ -41,11 +53,7 @@ pub fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufR
         [0x1f, 0x8b, ..] => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(packed))),
         _ => Box::new(packed),
     };
-    let mut plain = Peeked::new(plain, BYTE_ORDER_MARK.len())?;
-    if plain.head() == BYTE_ORDER_MARK {
-        plain.consume(BYTE_ORDER_MARK.len());
-    }
-    Ok(Box::new(plain))
+    Ok(plain)
 }
 
 fn buffered<R: Read>(reader: R) -> BufReader<R> {

@@ -7,7 +7,7 @@ mod lines;
 mod parquet_rows;
 mod source;
 
-pub use decompress::decompress;
+pub use decompress::{decompress, decompress_exactly};
 pub use documents::{Document, Documents, Event, Options};
 pub use error::{Error, RowError};
 pub use lines::{Line, Lines};
