@@ -3,8 +3,8 @@
 
 use std::io::Write;
 
-use store::buckets::BucketReader;
 use libfuzzer_sys::fuzz_target;
+use store::buckets::BucketReader;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");

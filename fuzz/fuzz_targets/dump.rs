@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use links::{Canonical, DumpError, KarmaOf, LinkRules, Submission, WithoutKarma, read_dump};
+use links::{Canonical, DumpError, Submission, SubmissionRules, read_dump};
 use texts::{Line, Lines, decompress};
 
 const MAX_RECORD_BYTES: usize = 1 << 16;
@@ -19,11 +19,8 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = read_dump::<DumpError>(Cursor::new(bytes.to_vec()), "dump", &rules(), MAX_RECORD_BYTES, |_| Ok(()));
 });
 
-fn rules() -> LinkRules {
-    LinkRules {
-        min_karma: 3,
-        karma_of: KarmaOf::AnySubmission,
-        without_karma: WithoutKarma::Drop,
+fn rules() -> SubmissionRules {
+    SubmissionRules {
         drop_over_18: true,
         from: None,
         before: None,
