@@ -83,7 +83,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     // The tokenizers are written: the merges need not be kept for another try.
     let _ = std::fs::remove_file(checkpoint_path(&arguments.output));
-    // A kill may have left half of one; no other training writes to this folder.
     atomic_file::sweep_here(&arguments.output)?;
     tell(arguments, documents, words.len(), resumed, &ladder);
     Ok(())
@@ -207,6 +206,8 @@ fn write_size(
         "distinct_words": words, "bytes": bytes, "tokens": tokens, "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
     });
     atomic_file::write(&folder.join("training.json"), format!("{row:#}\n").as_bytes())?;
+    // A kill may have left half of a file; no other training writes to this folder.
+    atomic_file::sweep_here(folder)?;
     Ok(row)
 }
 
