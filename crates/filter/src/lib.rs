@@ -20,7 +20,7 @@
 mod rules;
 mod text;
 
-pub use rules::{Language, Length, RuleSettings, Wikipedia};
+pub use rules::{InvalidRule, Language, Length, RuleSettings, Wikipedia};
 pub use text::{Text, is_known_language};
 
 /// What is known of a document beside its text.

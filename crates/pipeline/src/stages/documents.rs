@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
 use extract::Policy;
 use filter::{About, Filter, Judgement, RuleSettings};
 use records::{Document, DocumentText, Reason, document_id};
@@ -12,7 +11,8 @@ use warc::http::{BodyError, Response};
 use warc::{Event, Kind, Location, Reader, Record};
 
 use super::sources::{Archive, ArchiveGroup, Captured, PageForm, PageLink, Place, SelectPages, add_select, groups};
-use crate::engine::{BucketOfTask, Buckets, Flow, Interrupted, Planner, Product, Table, Task, Wire, Work};
+use crate::engine::{BucketOfTask, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
+use crate::error::{Error, OrBug as _, Result, ensure};
 use crate::recipe::{Extract, Keep, Recipe};
 
 /// Kind of a document that was given as text.
@@ -55,7 +55,7 @@ pub(super) fn add(
             links.map(|(_, group, links)| (group.name, links)).collect();
         let mut tasks = Vec::new();
         for (name, texts) in plan.tables(texts)? {
-            let links = links.remove(&name).with_context(|| format!("the documents {name} have no links"))?;
+            let links = links.remove(&name).or_bug(|| format!("the documents {name} have no links"))?;
             tasks.push((name, FilterDocuments { texts, links, rules: rules.clone() }));
         }
         Ok(tasks)
@@ -72,15 +72,15 @@ fn buckets_of_groups<R>(
     sources: &[Captured],
     products: &[Wire<Buckets<R>>],
     buckets: u32,
-) -> anyhow::Result<Vec<BucketOfGroup<R>>> {
+) -> Result<Vec<BucketOfGroup<R>>> {
     let mut of_groups = Vec::new();
     for (number, (captured, &product)) in sources.iter().zip(products).enumerate() {
         let tasks = plan.buckets_of_tasks(product)?;
-        ensure!(tasks.len() == buckets as usize, "pages.select has {} tasks", tasks.len());
+        ensure!(tasks.len() == buckets as usize, Input, "pages.select has {} tasks", tasks.len());
         let mut tasks: Vec<_> = tasks.into_iter().map(|(_, of_groups)| of_groups.into_iter()).collect();
         for group in groups(plan, number, captured, buckets)? {
             let bucket = tasks[group.bucket as usize].next();
-            let bucket = bucket.with_context(|| format!("pages.select does not know the archives {}", group.name))?;
+            let bucket = bucket.or_bug(|| format!("pages.select does not know the archives {}", group.name))?;
             of_groups.push((number, group, bucket));
         }
     }
@@ -103,7 +103,7 @@ impl ExtractPages {
 impl Task for ExtractPages {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let policy = |keep| if keep == Keep::Keep { Policy::Keep } else { Policy::Drop };
         let options = extract::Options {
             comments: policy(self.options.comments),
@@ -118,7 +118,7 @@ impl Task for ExtractPages {
         for place in work.rows(&self.places)? {
             let place = place?;
             if work.is_stopping() {
-                return Err(Interrupted.into());
+                return Err(Error::Interrupted);
             }
             if open.as_ref().is_none_or(|(archive, _)| *archive != place.archive) {
                 let archive = &self.archives[place.archive as usize];
@@ -147,7 +147,7 @@ struct PageOfPlace<'a> {
 type Dropped = (Reason, String);
 
 impl PageOfPlace<'_> {
-    fn read(&self, reader: &mut Reader, options: &extract::Options, limit_bytes: u64) -> anyhow::Result<DocumentText> {
+    fn read(&self, reader: &mut Reader, options: &extract::Options, limit_bytes: u64) -> Result<DocumentText> {
         let Place { offset, offset_in_member, .. } = *self.place;
         reader.seek(Location { offset, offset_in_member })?;
         Ok(match reader.next()? {
@@ -277,13 +277,13 @@ impl FilterDocuments {
 impl Task for FilterDocuments {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let filter = Filter::new(self.rules.clone());
         let mut documents = work.create_table(FilterDocuments::DOCUMENTS)?;
         let mut links = work.rows(&self.links)?;
         for text in work.table::<JudgedText, _>(&self.texts)? {
             // Both are in the order of the places.
-            let link = links.next().context("there are fewer links than texts; please report this")??;
+            let link = links.next().or_bug(|| "there are fewer links than texts".to_owned())??;
             let document = judged(&filter, text?, link);
             // What extraction dropped is counted there.
             if document.text_bytes > 0 {
@@ -292,7 +292,7 @@ impl Task for FilterDocuments {
             }
             documents.push(document)?;
         }
-        ensure!(links.next().is_none(), "there are more links than texts; please report this");
+        ensure!(links.next().is_none(), Bug, "there are more links than texts");
         drop(links);
         documents.finish()
     }

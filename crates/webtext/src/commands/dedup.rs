@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use console::Exit;
 use dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
 use records::{Counts, Reason};
 use serde_json::json;
 
 use super::{JsonLines, for_each_row};
-use crate::Ending;
 
 /// Flags of `webtext dedup`.
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let family = MinHash::new(arguments.bands.max(1), arguments.rows.max(1));
     let words = arguments.shingle_words.max(1);
     let mut by_text: HashMap<u64, u64> = HashMap::new();
@@ -105,5 +105,5 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     kept.finish()?;
     dropped.map(JsonLines::finish).transpose()?;
     super::print_counts(&counts, arguments.json)?;
-    Ok(if all_readable { Ending::Complete } else { Ending::SomeUnreadable })
+    Ok(if all_readable { Exit::Complete } else { Exit::SomeUnreadable })
 }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use console::Exit;
 use filter::{About, Filter, Language, Length, RuleSettings, Wikipedia};
 use records::{Counts, Reason};
 use serde_json::json;
 
 use super::{JsonLines, Usage, for_each_row};
-use crate::Ending;
 
 /// Flags of `webtext filter`.
 #[derive(clap::Args)]
@@ -41,7 +41,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let filter = Filter::new(rules(arguments)?);
     let mut kept = JsonLines::create(&arguments.output)?;
     let mut dropped = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     kept.finish()?;
     dropped.map(JsonLines::finish).transpose()?;
     super::print_counts(&counts, arguments.json)?;
-    Ok(if all_readable { Ending::Complete } else { Ending::SomeUnreadable })
+    Ok(if all_readable { Exit::Complete } else { Exit::SomeUnreadable })
 }
 
 /// The rules of the flags, in the order of the quickstart's recipe.

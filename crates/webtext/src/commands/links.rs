@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use atomic_file::IoContext;
+use console::Exit;
 use links::{
     Dropped, DumpError, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma, merge_rows, read_dump,
 };
@@ -13,7 +14,6 @@ use store::sort::Sorter;
 use store::table::TableWriter;
 
 use super::JsonLines;
-use crate::Ending;
 
 /// Memory of the sort that brings the submissions of a link together.
 const SORT_BYTES: usize = 512 << 20;
@@ -58,7 +58,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     // Everything that can be refused is, before an output of that name is replaced.
     let mut dumps = Vec::new();
     for path in &arguments.dumps {
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let mut sorter = Sorter::<SubmissionRow>::new(folder, SORT_BYTES);
     let mut counts = Counts::default();
     let mut dropped_rows = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
-    let mut ending = Ending::Complete;
+    let mut ending = Exit::Complete;
     for (name, dump) in dumps {
         // Records that are no links are counted here, links when they are merged.
         let read = read_dump(dump, &name, &rules, MAX_RECORD_BYTES, |record| -> anyhow::Result<()> {
@@ -107,8 +107,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         });
         if let Err(error) = read {
             let error = error.downcast::<DumpError>()?;
-            eprintln!("unreadable: {:#}", anyhow::Error::from(error));
-            ending = Ending::SomeUnreadable;
+            tracing::warn!("unreadable: {:#}", anyhow::Error::from(error));
+            ending = Exit::SomeUnreadable;
         }
     }
     let mut table = TableWriter::create(&arguments.output)?;

@@ -16,46 +16,23 @@ pub mod status;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use atomic_file::AtomicFile;
 use records::Counts;
 use serde_json::Value;
 
-/// The command was called with something that cannot be meant.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
+pub use console::Usage;
 
-/// Lets Ctrl-C end a run between tasks: what is returned becomes true at the first; the second ends the process at once.
+/// Lets Ctrl-C end a run between tasks.
 fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let pressed = stop.clone();
-    ctrlc::set_handler(move || {
-        if pressed.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping after what is under way; press Ctrl-C again to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(stop)
-}
-
-/// Lets the command end without a word when whoever reads what it prints goes away, as the system's own do. Not for
-/// commands that open connections.
-pub fn end_with_our_reader() {
-    sigpipe::reset();
+    console::stop_on_ctrl_c("stopping after what is under way").context("cannot listen for Ctrl-C")
 }
 
 /// Lets a command that fetches have as many open files as the system allows; with fewer it goes on more slowly.
 fn allow_many_files() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-}
-
-/// A number with its noun: `1 task`, `2 tasks`.
-fn plural(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// Tells what became of the records: as JSON on standard output, or for people on standard error.
@@ -118,11 +95,11 @@ fn for_each_row(paths: &[PathBuf], mut each: impl FnMut(Value, &str) -> anyhow::
                     each(row, &text)?;
                 }
                 Ok(_) => {
-                    eprintln!("unreadable: {}, line {}: no field \"text\"", path.display(), number + 1);
+                    tracing::warn!("unreadable: {}, line {}: no field \"text\"", path.display(), number + 1);
                     all_readable = false;
                 }
                 Err(error) => {
-                    eprintln!("unreadable: {}, line {}: {error:#}", path.display(), number + 1);
+                    tracing::warn!("unreadable: {}, line {}: {error:#}", path.display(), number + 1);
                     all_readable = false;
                     if error.is::<std::io::Error>() {
                         break;
