@@ -1,7 +1,7 @@
 //! What a model is told of each block: its text, its place, its containers, its neighbours, its page.
 //!
-//! [`Surroundings`] is what is computed once a page; [`describe`] writes one block's features through a
-//! [`Sink`], which takes the numbers or, for the list of names, the names. A feature is added or taken away in
+//! [`PageContext`] is what is computed once a page; [`describe`] writes one block's features through a
+//! [`FeatureSink`], which takes the numbers or, for the list of names, the names. A feature is added or taken away in
 //! one place, and the model is trained again (`train/`). Trees split at thresholds, so no feature needs a scale:
 //! there is no logarithm here, whose last bit is another on another machine.
 
@@ -9,24 +9,24 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
-use ::words::is_unspaced;
+use words::is_unspaced;
 
 use crate::PageKind;
-use crate::blocks::{Block, Blocks, Container, Kind, ends_like_sentence};
+use crate::blocks::{Block, BlockKind, Blocks, Container, ends_like_sentence};
 use crate::head::Head;
-use crate::html::{Name, NameSet, Tree, attribute, tag};
+use crate::html::{Name, NameSet, Tree, attribute, tag, tags};
 use crate::labels::{self, GROUPS};
-use crate::lexicon::{self, Lexicon, Meaning, OfKinds, Seen};
+use crate::lexicon::{self, ClassOdds, KindScores, Lexicon, SeenWords};
 use crate::votes::{Votes, votes};
-use crate::words::{WordTable, hash, packed};
+use crate::word_table::{WordTable, hash, packed};
 
 /// Takes features one by one.
-pub trait Sink {
+pub trait FeatureSink {
     /// A feature; `of` tells which of several of one name it is.
     fn put(&mut self, name: &'static str, of: &'static str, value: f32);
 }
 
-impl Sink for Vec<f32> {
+impl FeatureSink for Vec<f32> {
     #[inline]
     fn put(&mut self, _: &'static str, _: &'static str, value: f32) {
         self.push(value);
@@ -35,9 +35,9 @@ impl Sink for Vec<f32> {
 
 /// The names of the features, in order.
 #[derive(Debug, Default)]
-pub struct Names(pub Vec<String>);
+pub struct FeatureNames(pub Vec<String>);
 
-impl Sink for Names {
+impl FeatureSink for FeatureNames {
     fn put(&mut self, name: &'static str, of: &'static str, _: f32) {
         self.0.push(if of.is_empty() { name.to_owned() } else { format!("{name}.{of}") });
     }
@@ -92,7 +92,7 @@ const WORD_GROUPS: &[(&str, &str)] = &[
 static WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::of_groups(WORD_GROUPS.iter().map(|(_, words)| *words)));
 
 /// Elements around a block that say what it is part of.
-const AROUND: &[(&str, Name)] = &[
+const LANDMARKS: &[(&str, Name)] = &[
     ("nav", tag::NAV),
     ("header", tag::HEADER),
     ("footer", tag::FOOTER),
@@ -179,7 +179,7 @@ impl Template {
 }
 
 /// What is known of a page before any of its blocks is described.
-pub struct Surroundings<'a> {
+pub struct PageContext<'a> {
     tree: &'a Tree<'a>,
     head: &'a Head,
     page: &'a Blocks,
@@ -191,16 +191,16 @@ pub struct Surroundings<'a> {
     narrow_templates: ByHash<Template>,
     wide_templates: ByHash<Template>,
     texts_seen: ByHash<u32>,
-    /// By container: distances to the elements of [`AROUND`], [`FAR`] for none.
-    around: Vec<[u8; AROUND.len()]>,
+    /// By container: distances to the elements of [`LANDMARKS`], [`FAR`] for none.
+    landmark_distances: Vec<[u8; LANDMARKS.len()]>,
     /// By container: distances to the label groups.
-    labelled: Vec<[u8; labels::COUNT]>,
+    label_distances: Vec<[u8; labels::COUNT]>,
     /// By container: what the words of its classes mean.
-    meant: Vec<Meaning>,
+    class_odds: Vec<ClassOdds>,
     /// By container: the same with the containers around it, the page's own element aside.
-    meant_around: Vec<Meaning>,
+    class_odds_around: Vec<ClassOdds>,
     /// How much the words of all classes speak for each kind of page.
-    meant_kinds: OfKinds,
+    class_kind_scores: KindScores,
     /// By container: how many with text of its template stood before it below the same parent.
     ordinals: Vec<u32>,
     /// By container: which of the page's articles it is in, 0 for none.
@@ -237,15 +237,15 @@ struct PageKinds {
     short_blocks: u32,
 }
 
-impl<'a> Surroundings<'a> {
+impl<'a> PageContext<'a> {
     /// Gathers what the features of a page's blocks are made of. Time and memory are linear in the blocks and
     /// containers.
-    pub fn new(tree: &'a Tree<'a>, head: &'a Head, page: &'a Blocks, lexicon: &Lexicon) -> Surroundings<'a> {
+    pub fn new(tree: &'a Tree<'a>, head: &'a Head, page: &'a Blocks, lexicon: &Lexicon) -> PageContext<'a> {
         let title = title_words(head);
         let texts: Vec<Text> = page.blocks.iter().map(|block| text(page.text_of(block), &title)).collect();
         let commas: Vec<u32> = texts.iter().map(|text| text.commas).collect();
         let functions: Vec<u32> = texts.iter().map(|text| text.functions).collect();
-        let mut around = Surroundings {
+        let mut context = PageContext {
             tree,
             head,
             page,
@@ -255,11 +255,11 @@ impl<'a> Surroundings<'a> {
             narrow_templates: ByHash::default(),
             wide_templates: ByHash::default(),
             texts_seen: ByHash::default(),
-            around: Vec::new(),
-            labelled: Vec::new(),
-            meant: Vec::new(),
-            meant_around: Vec::new(),
-            meant_kinds: OfKinds::default(),
+            landmark_distances: Vec::new(),
+            label_distances: Vec::new(),
+            class_odds: Vec::new(),
+            class_odds_around: Vec::new(),
+            class_kind_scores: KindScores::default(),
             ordinals: Vec::new(),
             articles: Vec::new(),
             first_headings: Vec::new(),
@@ -274,16 +274,16 @@ impl<'a> Surroundings<'a> {
             votes: votes(page, &commas, &functions),
             longest: page.blocks.iter().map(|block| block.words).max().unwrap_or(0),
         };
-        around.walk_containers();
-        around.read_classes(lexicon);
-        around.walk_blocks();
-        around
+        context.walk_containers();
+        context.read_classes(lexicon);
+        context.walk_blocks();
+        context
     }
 
     fn read_classes(&mut self, lexicon: &Lexicon) {
-        let mut seen = Seen::default();
+        let mut seen = SeenWords::default();
         for container in &self.page.containers {
-            let mut own = Meaning::default();
+            let mut own = ClassOdds::default();
             for name in lexicon::ATTRIBUTES {
                 if let Some(value) = self.tree.raw_attribute(container.node, name) {
                     lexicon.add(value, &mut own, &mut seen);
@@ -291,13 +291,13 @@ impl<'a> Surroundings<'a> {
             }
             // What the body says is said of the whole page.
             if matches!(self.tree.name(container.node), tag::BODY | tag::HTML) {
-                own = Meaning::default();
+                own = ClassOdds::default();
             }
-            let around = self.meant_around.get(container.parent as usize).copied().unwrap_or_default();
-            self.meant.push(own);
-            self.meant_around.push(own.inside(&around));
+            let outer = self.class_odds_around.get(container.parent as usize).copied().unwrap_or_default();
+            self.class_odds.push(own);
+            self.class_odds_around.push(own.inside(&outer));
         }
-        self.meant_kinds = lexicon.kinds(&seen);
+        self.class_kind_scores = lexicon.kinds(&seen);
     }
 
     fn walk_containers(&mut self) {
@@ -321,15 +321,19 @@ impl<'a> Surroundings<'a> {
             let is_article = name == tag::ARTICLE && container.words > 0;
             let inside = if is_root { 0 } else { self.articles[parent] };
             self.articles.push(if is_article { self.kinds.articles + 1 } else { inside });
-            let mut around = if is_root { [FAR; AROUND.len()] } else { self.around[parent].map(|d| (d + 1).min(FAR)) };
-            for (distance, (_, wanted)) in around.iter_mut().zip(AROUND) {
+            let mut landmarks = if is_root {
+                [FAR; LANDMARKS.len()]
+            } else {
+                self.landmark_distances[parent].map(|d| (d + 1).min(FAR))
+            };
+            for (distance, (_, wanted)) in landmarks.iter_mut().zip(LANDMARKS) {
                 if name == *wanted {
                     *distance = 0;
                 }
             }
-            self.around.push(around);
+            self.landmark_distances.push(landmarks);
             let mut labelled =
-                if is_root { [FAR; labels::COUNT] } else { self.labelled[parent].map(|d| (d + 1).min(FAR)) };
+                if is_root { [FAR; labels::COUNT] } else { self.label_distances[parent].map(|d| (d + 1).min(FAR)) };
             // What the body says is said of the whole page.
             if container.labels.0 != 0 && !matches!(name, tag::BODY | tag::HTML) {
                 for (group, distance) in labelled.iter_mut().enumerate() {
@@ -339,7 +343,7 @@ impl<'a> Surroundings<'a> {
                     }
                 }
             }
-            self.labelled.push(labelled);
+            self.label_distances.push(labelled);
             self.kinds.articles += u32::from(is_article);
             self.kinds.has_main |= name == tag::MAIN;
         }
@@ -353,7 +357,7 @@ impl<'a> Surroundings<'a> {
             self.words_before.push(words);
             self.weight_before.push(weight);
             self.long_before.push(if long == u32::MAX { 100 } else { (number as u32 - long).min(100) });
-            first_headings += u32::from(block.kind == Kind::Heading(1));
+            first_headings += u32::from(block.kind == BlockKind::Heading(1));
             self.first_headings.push(first_headings);
             words += block.words;
             weight += block.weight;
@@ -367,10 +371,10 @@ impl<'a> Surroundings<'a> {
             *self.texts_seen.entry(text.hash).or_default() += 1;
             let kinds = &mut self.kinds;
             match block.kind {
-                Kind::Heading(_) => kinds.headings += 1,
-                Kind::ListItem { .. } => kinds.items += 1,
-                Kind::Cell(_) => kinds.cells += 1,
-                Kind::Preformatted => kinds.code_words += block.words,
+                BlockKind::Heading(_) => kinds.headings += 1,
+                BlockKind::ListItem { .. } => kinds.items += 1,
+                BlockKind::Cell(_) => kinds.cells += 1,
+                BlockKind::Preformatted => kinds.code_words += block.words,
                 _ => {}
             }
             kinds.functions += text.functions;
@@ -379,8 +383,11 @@ impl<'a> Surroundings<'a> {
                 *count += text.groups >> group & 1;
             }
             let likeness = likeness(text, block, self.title_words)
-                + if matches!(block.kind, Kind::Heading(1)) { 0.3 } else { 0.0 };
-            if likeness > best_title + 0.01 && likeness > 0.6 && self.around[block.container as usize][0] == FAR {
+                + if matches!(block.kind, BlockKind::Heading(1)) { 0.3 } else { 0.0 };
+            if likeness > best_title + 0.01
+                && likeness > 0.6
+                && self.landmark_distances[block.container as usize][0] == FAR
+            {
                 best_title = likeness;
                 self.title_block = Some(number);
             }
@@ -416,13 +423,13 @@ impl<'a> Surroundings<'a> {
 
     /// Whether a block stands in what calls itself comments.
     pub fn is_comment(&self, block: usize) -> bool {
-        self.labelled[self.page.blocks[block].container as usize][const { labels::group("comment") }] < FAR
+        self.label_distances[self.page.blocks[block].container as usize][const { labels::group("comment") }] < FAR
     }
 
     /// Whether a block is for readers without scripts only.
     pub fn is_for_scriptless(&self, block: usize) -> bool {
-        let noscript = AROUND.iter().position(|(_, name)| *name == tag::NOSCRIPT);
-        noscript.is_some_and(|at| self.around[self.page.blocks[block].container as usize][at] < FAR)
+        let noscript = LANDMARKS.iter().position(|(_, name)| *name == tag::NOSCRIPT);
+        noscript.is_some_and(|at| self.landmark_distances[self.page.blocks[block].container as usize][at] < FAR)
     }
 
     /// The block's template: its element with its class, and those of the two around it.
@@ -540,20 +547,20 @@ fn share(part: f32, whole: f32) -> f32 {
 }
 
 /// Writes the features of one block.
-pub fn describe(around: &Surroundings, number: usize, to: &mut impl Sink) {
-    own_text(around, number, to);
-    own_element(around, number, to);
-    containers(around, number, to);
-    neighbours(around, number, to);
-    place(around, number, to);
-    voted(around, number, to);
-    page(around, to);
+pub fn describe(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
+    own_text(context, number, to);
+    own_element(context, number, to);
+    containers(context, number, to);
+    neighbours(context, number, to);
+    place(context, number, to);
+    voted(context, number, to);
+    page(context, to);
 }
 
-fn own_text(around: &Surroundings, number: usize, to: &mut impl Sink) {
-    let block = &around.page.blocks[number];
-    let text = around.page.text_of(block);
-    let found = &around.texts[number];
+fn own_text(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
+    let block = &context.page.blocks[number];
+    let text = context.page.text_of(block);
+    let found = &context.texts[number];
     let (words, bytes) = (block.words.max(1) as f32, block.bytes().max(1) as f32);
     to.put("words", "", (block.words as f32).min(BLOCK_WORDS));
     to.put("bytes", "", bytes.min(BLOCK_WORDS * 8.0));
@@ -599,9 +606,9 @@ fn own_text(around: &Surroundings, number: usize, to: &mut impl Sink) {
         },
     );
     to.put("lines", "", text.bytes().filter(|&b| b == b'\n').count().min(20) as f32);
-    to.put("likeness_to_title", "", likeness(found, block, around.title_words));
-    to.put("is_title_block", "", f32::from(around.title_block == Some(number)));
-    to.put("times_on_page", "", around.texts_seen.get(&found.hash).copied().unwrap_or(1).min(20) as f32);
+    to.put("likeness_to_title", "", likeness(found, block, context.title_words));
+    to.put("is_title_block", "", f32::from(context.title_block == Some(number)));
+    to.put("times_on_page", "", context.texts_seen.get(&found.hash).copied().unwrap_or(1).min(20) as f32);
     let is_short = block.words <= 30;
     for (group, (name, _)) in WORD_GROUPS.iter().enumerate().skip(1) {
         let value = (found.groups >> group & 1) + (found.first_group >> group & 1);
@@ -609,24 +616,24 @@ fn own_text(around: &Surroundings, number: usize, to: &mut impl Sink) {
     }
 }
 
-fn own_element(around: &Surroundings, number: usize, to: &mut impl Sink) {
-    let block = &around.page.blocks[number];
+fn own_element(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
+    let block = &context.page.blocks[number];
     let container = block.container as usize;
     to.put(
         "kind",
         "",
         match block.kind {
-            Kind::Paragraph => 0.0,
-            Kind::Heading(level) => f32::from(level),
-            Kind::ListItem { .. } => 7.0,
-            Kind::Term => 8.0,
-            Kind::Definition => 9.0,
-            Kind::Cell(_) => 10.0,
-            Kind::Preformatted => 11.0,
+            BlockKind::Paragraph => 0.0,
+            BlockKind::Heading(level) => f32::from(level),
+            BlockKind::ListItem { .. } => 7.0,
+            BlockKind::Term => 8.0,
+            BlockKind::Definition => 9.0,
+            BlockKind::Cell(_) => 10.0,
+            BlockKind::Preformatted => 11.0,
         },
     );
-    const OTHER: NameSet = NameSet::of(&[tag::SECTION, tag::ARTICLE, tag::MAIN, tag::BODY]);
-    let name = element(around.tree, &around.page.containers[container]);
+    const OTHER: NameSet = tags![SECTION ARTICLE MAIN BODY];
+    let name = element(context.tree, &context.page.containers[container]);
     to.put(
         "element",
         "",
@@ -645,13 +652,13 @@ fn own_element(around: &Surroundings, number: usize, to: &mut impl Sink) {
             _ => 11.0,
         },
     );
-    to.put("depth", "", around.page.containers[container].depth as f32);
+    to.put("depth", "", context.page.containers[container].depth as f32);
     to.put("quotes", "", f32::from(block.quotes));
-    let first = around.tree.node(block.first).parent;
+    let first = context.tree.node(block.first).parent;
     to.put(
         "inline",
         "",
-        match around.tree.name(first) {
+        match context.tree.name(first) {
             tag::A => 1.0,
             tag::STRONG | tag::B => 2.0,
             tag::EM | tag::I | tag::CITE => 3.0,
@@ -663,27 +670,27 @@ fn own_element(around: &Surroundings, number: usize, to: &mut impl Sink) {
             _ => 0.0,
         },
     );
-    for ((name, _), distance) in AROUND.iter().zip(around.around[container]) {
+    for ((name, _), distance) in LANDMARKS.iter().zip(context.landmark_distances[container]) {
         to.put("in", name, f32::from(distance));
     }
-    for ((name, _), distance) in GROUPS.iter().zip(around.labelled[container]) {
+    for ((name, _), distance) in GROUPS.iter().zip(context.label_distances[container]) {
         to.put("labelled", name, f32::from(distance));
     }
     let mut at = container;
     for level in ["own", "parent", "second", "third", "fourth"] {
-        to.put("class_odds", level, around.meant[at].mean());
-        at = around.page.containers[at].parent as usize;
+        to.put("class_odds", level, context.class_odds[at].mean());
+        at = context.page.containers[at].parent as usize;
     }
-    let meaning = &around.meant_around[container];
+    let meaning = &context.class_odds_around[container];
     to.put("class_odds", "least", meaning.least);
     to.put("class_odds", "most", meaning.most);
     to.put("class_odds", "mean", meaning.mean());
     to.put("class_words", "", meaning.words.min(30) as f32);
 }
 
-fn containers(around: &Surroundings, number: usize, to: &mut impl Sink) {
-    let block = &around.page.blocks[number];
-    let all = &around.page.containers;
+fn containers(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
+    let block = &context.page.blocks[number];
+    let all = &context.page.containers;
     let page = &all[0];
     let mut at = block.container;
     for level in ["own", "parent", "second", "third", "fourth"] {
@@ -695,13 +702,13 @@ fn containers(around: &Surroundings, number: usize, to: &mut impl Sink) {
         to.put("container_sentences", level, share(here.weight, here.words as f32));
         at = here.parent;
     }
-    for (name, best) in ["three_quarters", "half"].into_iter().zip(around.best) {
+    for (name, best) in ["three_quarters", "half"].into_iter().zip(context.best) {
         let (above_block, above_best) = levels_to_common(all, block.container, best);
         to.put("inside_best", name, if above_best == 0 { above_block as f32 } else { -(above_best as f32) });
         to.put("best_weight", name, share(all[best as usize].weight, page.weight));
     }
-    let narrow = around.narrow_templates[&around.narrow[block.container as usize]];
-    let wide = around.wide_templates[&around.wide[block.container as usize]];
+    let narrow = context.narrow_templates[&context.narrow[block.container as usize]];
+    let wide = context.wide_templates[&context.wide[block.container as usize]];
     for (name, template) in [("narrow", narrow), ("wide", wide)] {
         to.put("template_blocks", name, (template.blocks as f32).min(PAGE_BLOCKS));
         to.put("template_words", name, share(template.words as f32, page.words as f32));
@@ -713,9 +720,9 @@ fn containers(around: &Surroundings, number: usize, to: &mut impl Sink) {
 }
 
 /// What the rules say ([`crate::votes`]).
-fn voted(around: &Surroundings, number: usize, to: &mut impl Sink) {
-    let (votes, all) = (&around.votes, &around.page.containers);
-    let block = &around.page.blocks[number];
+fn voted(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
+    let (votes, all) = (&context.votes, &context.page.containers);
+    let block = &context.page.blocks[number];
     let (above_block, above_top) = levels_to_common(all, block.container, votes.top);
     to.put("inside_top", "", if above_top == 0 { above_block as f32 } else { -(above_top as f32) });
     let top = votes.points[votes.top as usize];
@@ -729,12 +736,12 @@ fn voted(around: &Surroundings, number: usize, to: &mut impl Sink) {
     to.put("vote_among", "", f32::from(votes.among[number]));
     to.put("vote_before", "", f32::from(votes.sides[number].0));
     to.put("vote_after", "", f32::from(votes.sides[number].1));
-    to.put("share_of_longest", "", share(block.words as f32, (around.longest as f32).min(BLOCK_WORDS)).min(1.0));
+    to.put("share_of_longest", "", share(block.words as f32, (context.longest as f32).min(BLOCK_WORDS)).min(1.0));
     to.put("share_of_weight", "", share(block.weight, all[0].weight.min(PAGE_WORDS)).min(1.0));
 }
 
-fn neighbours(around: &Surroundings, number: usize, to: &mut impl Sink) {
-    let blocks = &around.page.blocks;
+fn neighbours(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
+    let blocks = &context.page.blocks;
     let steps: [(&str, isize); 6] = [("-3", -3), ("-2", -2), ("-1", -1), ("+1", 1), ("+2", 2), ("+3", 3)];
     for (name, step) in steps {
         let other = number.checked_add_signed(step).and_then(|at| blocks.get(at).map(|block| (at, block)));
@@ -751,29 +758,29 @@ fn neighbours(around: &Surroundings, number: usize, to: &mut impl Sink) {
             "near_kind",
             name,
             match block.kind {
-                Kind::Heading(_) => 1.0,
-                Kind::ListItem { .. } => 2.0,
-                Kind::Cell(_) => 3.0,
-                Kind::Preformatted => 4.0,
+                BlockKind::Heading(_) => 1.0,
+                BlockKind::ListItem { .. } => 2.0,
+                BlockKind::Cell(_) => 3.0,
+                BlockKind::Preformatted => 4.0,
                 _ => 0.0,
             },
         );
-        to.put("near_apart", name, apart(around, number, at) as f32);
+        to.put("near_apart", name, apart(context, number, at) as f32);
     }
     for (name, radius) in [("5", 5), ("15", 15)] {
         let from = number.saturating_sub(radius);
         let to_end = (number + radius + 1).min(blocks.len());
-        let words = around.words_before[to_end] - around.words_before[from];
-        let weight = around.weight_before[to_end] - around.weight_before[from];
+        let words = context.words_before[to_end] - context.words_before[from];
+        let weight = context.weight_before[to_end] - context.weight_before[from];
         to.put("window_words", name, (words as f32 / (to_end - from) as f32).min(BLOCK_WORDS));
         to.put("window_sentences", name, share(weight, words as f32));
     }
 }
 
 /// Levels from a block's container up to the one that holds the other block too.
-fn apart(around: &Surroundings, block: usize, other: usize) -> u32 {
-    let blocks = &around.page.blocks;
-    levels_to_common(&around.page.containers, blocks[block].container, blocks[other].container).0
+fn apart(context: &PageContext, block: usize, other: usize) -> u32 {
+    let blocks = &context.page.blocks;
+    levels_to_common(&context.page.containers, blocks[block].container, blocks[other].container).0
 }
 
 /// Levels from each of two containers up to the innermost one around both.
@@ -791,55 +798,55 @@ fn levels_to_common(all: &[Container], mut a: u32, mut b: u32) -> (u32, u32) {
     (above_a, above_b)
 }
 
-fn place(around: &Surroundings, number: usize, to: &mut impl Sink) {
-    let blocks = around.page.blocks.len();
-    let page = &around.page.containers[0];
+fn place(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
+    let blocks = context.page.blocks.len();
+    let page = &context.page.containers[0];
     to.put("place", "blocks", number as f32 / blocks as f32);
-    to.put("place", "words", share(around.words_before[number] as f32, page.words as f32));
-    to.put("place", "weight", share(around.weight_before[number], page.weight));
+    to.put("place", "words", share(context.words_before[number] as f32, page.words as f32));
+    to.put("place", "weight", share(context.weight_before[number], page.weight));
     to.put("number", "", (number as f32).min(PAGE_BLOCKS));
     to.put("to_end", "", ((blocks - number) as f32).min(PAGE_BLOCKS));
-    to.put("long_before", "", around.long_before[number] as f32);
-    to.put("long_after", "", around.long_after[number] as f32);
-    to.put("first_headings", "", around.first_headings[number].min(20) as f32);
-    let mut at = around.page.blocks[number].container;
-    to.put("article", "", around.articles[at as usize].min(50) as f32);
+    to.put("long_before", "", context.long_before[number] as f32);
+    to.put("long_after", "", context.long_after[number] as f32);
+    to.put("first_headings", "", context.first_headings[number].min(20) as f32);
+    let mut at = context.page.blocks[number].container;
+    to.put("article", "", context.articles[at as usize].min(50) as f32);
     for level in ["own", "parent", "second", "third", "fourth", "fifth"] {
-        to.put("ordinal", level, around.ordinals[at as usize].min(25) as f32);
-        at = around.page.containers[at as usize].parent;
+        to.put("ordinal", level, context.ordinals[at as usize].min(25) as f32);
+        at = context.page.containers[at as usize].parent;
     }
-    let from_title = around.title_block.map_or(-PAGE_BLOCKS, |title| number as f32 - title as f32);
+    let from_title = context.title_block.map_or(-PAGE_BLOCKS, |title| number as f32 - title as f32);
     to.put("from_title", "", from_title.clamp(-PAGE_BLOCKS, PAGE_BLOCKS));
-    let title = around.title_block.unwrap_or(0);
-    let weight = around.weight_before[number] - around.weight_before[title];
+    let title = context.title_block.unwrap_or(0);
+    let weight = context.weight_before[number] - context.weight_before[title];
     to.put("weight_from_title", "", share(weight, page.weight));
 }
 
 /// Writes the features of a page as a whole, which tell its kind.
-pub fn describe_page(around: &Surroundings, to: &mut impl Sink) {
-    page(around, to);
-    let all = &around.page.containers[0];
-    for ((name, _), labelled) in GROUPS.iter().zip(around.kinds.labelled) {
+pub fn describe_page(context: &PageContext, to: &mut impl FeatureSink) {
+    page(context, to);
+    let all = &context.page.containers[0];
+    for ((name, _), labelled) in GROUPS.iter().zip(context.kinds.labelled) {
         to.put("page_labels", name, labelled as f32);
     }
-    for ((name, _), said) in WORD_GROUPS.iter().zip(around.kinds.groups) {
-        to.put("page_words_said", name, said as f32 / around.len().max(1) as f32);
+    for ((name, _), said) in WORD_GROUPS.iter().zip(context.kinds.groups) {
+        to.put("page_words_said", name, said as f32 / context.len().max(1) as f32);
     }
-    let best = &around.page.containers[around.best[1] as usize];
+    let best = &context.page.containers[context.best[1] as usize];
     to.put("page_best_weight", "", share(best.weight, all.weight));
     to.put("page_best_blocks", "", share(best.blocks as f32, all.blocks as f32));
-    to.put("page_top_points", "", around.votes.points[around.votes.top as usize].min(POINTS));
-    to.put("page_longest", "", (around.longest as f32).min(BLOCK_WORDS));
-    for (kind, meant) in PageKind::ALL.iter().zip(around.meant_kinds) {
-        to.put("page_classes", kind.name(), meant);
+    to.put("page_top_points", "", context.votes.points[context.votes.top as usize].min(POINTS));
+    to.put("page_longest", "", (context.longest as f32).min(BLOCK_WORDS));
+    for (kind, class_odds) in PageKind::ALL.iter().zip(context.class_kind_scores) {
+        to.put("page_classes", kind.name(), class_odds);
     }
-    to.put("page_templates", "", share(around.narrow_templates.len() as f32, around.len() as f32));
+    to.put("page_templates", "", share(context.narrow_templates.len() as f32, context.len() as f32));
 }
 
-fn page(around: &Surroundings, to: &mut impl Sink) {
-    let page = &around.page.containers[0];
-    let kinds = &around.kinds;
-    let blocks = around.page.blocks.len() as f32;
+fn page(context: &PageContext, to: &mut impl FeatureSink) {
+    let page = &context.page.containers[0];
+    let kinds = &context.kinds;
+    let blocks = context.page.blocks.len() as f32;
     to.put("page_words", "", (page.words as f32).min(PAGE_WORDS));
     to.put("page_blocks", "", blocks.min(PAGE_BLOCKS));
     to.put("page_link_density", "", share(page.link_bytes as f32, page.bytes as f32));
@@ -854,8 +861,8 @@ fn page(around: &Surroundings, to: &mut impl Sink) {
     to.put("page_code", "", share(kinds.code_words as f32, page.words as f32));
     to.put("page_short", "", kinds.short_blocks as f32 / blocks);
     to.put("page_function_words", "", share(kinds.functions as f32, page.words as f32));
-    to.put("page_title", "", f32::from(around.title_block.is_some()));
-    to.put("page_type", "", around.head.declared_kind as f32);
+    to.put("page_title", "", f32::from(context.title_block.is_some()));
+    to.put("page_type", "", context.head.declared_kind as f32);
     for (group, (name, _)) in GROUPS.iter().enumerate() {
         if matches!(
             *name,
@@ -871,41 +878,41 @@ fn page(around: &Surroundings, to: &mut impl Sink) {
     }
 }
 
-/// Writes what a first guess says of a block's surroundings: the features that a second model gets besides.
-pub struct Context<'a> {
-    around: &'a Surroundings<'a>,
-    guesses: &'a [f32],
-    /// By container: words times guess.
-    mass: Vec<f32>,
+/// Writes what a first probability says of a block's surroundings: the features that a second model gets besides.
+pub struct FirstPass<'a> {
+    context: &'a PageContext<'a>,
+    probabilities: &'a [f32],
+    /// By container: words times probability.
+    expected_words: Vec<f32>,
     templates: ByHash<(f32, f32)>,
-    mass_before: Vec<f32>,
+    expected_words_before: Vec<f32>,
     best: u32,
     sure_before: Vec<u32>,
     sure_after: Vec<u32>,
     top: f32,
 }
 
-/// A block with this guess or more is one that another may lean on.
+/// A block with this probability or more is one that another may lean on.
 const SURE: f32 = 0.7;
 
-impl<'a> Context<'a> {
-    /// `guesses` has the first model's probability of each block.
-    pub fn new(around: &'a Surroundings<'a>, guesses: &'a [f32]) -> Context<'a> {
-        let page = around.page;
-        let mut mass = vec![0.0f32; page.containers.len()];
+impl<'a> FirstPass<'a> {
+    /// `probabilities` has the first model's probability of each block.
+    pub fn new(context: &'a PageContext<'a>, probabilities: &'a [f32]) -> FirstPass<'a> {
+        let page = context.page;
+        let mut expected_words = vec![0.0f32; page.containers.len()];
         let mut templates: ByHash<(f32, f32)> = ByHash::default();
-        let mut mass_before = vec![0.0f32];
+        let mut expected_words_before = vec![0.0f32];
         let (mut sure_before, mut sure_after) = (Vec::new(), vec![100; page.blocks.len()]);
         let mut last_sure = None;
-        for (number, (block, &guess)) in page.blocks.iter().zip(guesses).enumerate() {
-            let weighed = guess * block.words as f32;
-            mass[block.container as usize] += weighed;
-            let template = templates.entry(around.template(number)).or_default();
+        for (number, (block, &probability)) in page.blocks.iter().zip(probabilities).enumerate() {
+            let weighed = probability * block.words as f32;
+            expected_words[block.container as usize] += weighed;
+            let template = templates.entry(context.template(number)).or_default();
             template.0 += weighed;
             template.1 += block.words as f32;
-            mass_before.push(mass_before[number] + weighed);
+            expected_words_before.push(expected_words_before[number] + weighed);
             sure_before.push(last_sure.map_or(100, |sure: usize| (number - sure).min(100) as u32));
-            if guess >= SURE && block.words >= 8 {
+            if probability >= SURE && block.words >= 8 {
                 last_sure = Some(number);
             }
         }
@@ -914,40 +921,54 @@ impl<'a> Context<'a> {
             if let Some(sure) = next_sure {
                 sure_after[number] = usize::min(sure - number, 100) as u32;
             }
-            if guesses[number] >= SURE && page.blocks[number].words >= 8 {
+            if probabilities[number] >= SURE && page.blocks[number].words >= 8 {
                 next_sure = Some(number);
             }
         }
-        for at in (1..mass.len()).rev() {
-            mass[page.containers[at].parent as usize] += mass[at];
+        for at in (1..expected_words.len()).rev() {
+            expected_words[page.containers[at].parent as usize] += expected_words[at];
         }
-        let best = descend_mass(page, &mass, 0.8);
-        let top = guesses.iter().copied().fold(0.0, f32::max);
-        Context { around, guesses, mass, templates, mass_before, best, sure_before, sure_after, top }
+        let best = descend_expected_words(page, &expected_words, 0.8);
+        let top = probabilities.iter().copied().fold(0.0, f32::max);
+        FirstPass {
+            context,
+            probabilities,
+            expected_words,
+            templates,
+            expected_words_before,
+            best,
+            sure_before,
+            sure_after,
+            top,
+        }
     }
 }
 
-fn descend_mass(page: &Blocks, mass: &[f32], share: f32) -> u32 {
+fn descend_expected_words(page: &Blocks, expected_words: &[f32], share: f32) -> u32 {
     let mut best = 0;
     // Parents stand before children, so the last that qualifies on the path is the innermost.
     for (number, container) in page.containers.iter().enumerate().skip(1) {
-        if container.parent == best && mass[number] >= share * mass[0] && mass[number] > 0.0 {
+        if container.parent == best
+            && expected_words[number] >= share * expected_words[0]
+            && expected_words[number] > 0.0
+        {
             best = number as u32;
         }
     }
     best
 }
 
-/// Writes the features of a block that need the first model's guesses.
-pub fn describe_context(context: &Context, number: usize, to: &mut impl Sink) {
-    let around = context.around;
-    let page = around.page;
+/// Writes the features of a block that need the first model's probabilities.
+pub fn describe_first_pass(first_pass: &FirstPass, number: usize, to: &mut impl FeatureSink) {
+    let context = first_pass.context;
+    let page = context.page;
     let block = &page.blocks[number];
-    let guess = |at: usize, step: isize| at.checked_add_signed(step).and_then(|at| context.guesses.get(at));
-    to.put("guess", "", context.guesses[number]);
+    let probability =
+        |at: usize, step: isize| at.checked_add_signed(step).and_then(|at| first_pass.probabilities.get(at));
+    to.put("probability", "", first_pass.probabilities[number]);
     let steps = [("-4", -4), ("-3", -3), ("-2", -2), ("-1", -1), ("+1", 1), ("+2", 2), ("+3", 3), ("+4", 4)];
     for (name, step) in steps {
-        to.put("guess_near", name, guess(number, step).copied().unwrap_or(-0.1));
+        to.put("probability_near", name, probability(number, step).copied().unwrap_or(-0.1));
     }
     for (name, radius) in [("5", 5), ("12", 12), ("30", 30)] {
         for (before, from, end) in [
@@ -956,40 +977,44 @@ pub fn describe_context(context: &Context, number: usize, to: &mut impl Sink) {
         ] {
             let end = end.max(from.min(page.blocks.len()));
             let from = from.min(end);
-            let mass = context.mass_before[end] - context.mass_before[from];
-            let words = around.words_before[end] - around.words_before[from];
-            to.put(if before { "guess_before" } else { "guess_after" }, name, share(mass, words as f32));
+            let expected_words = first_pass.expected_words_before[end] - first_pass.expected_words_before[from];
+            let words = context.words_before[end] - context.words_before[from];
+            to.put(
+                if before { "probability_before" } else { "probability_after" },
+                name,
+                share(expected_words, words as f32),
+            );
         }
     }
     let mut at = block.container;
     for level in ["own", "parent", "second", "third", "fourth", "fifth"] {
         let here = &page.containers[at as usize];
         // Without the block itself, unless it is all there is.
-        let own = context.guesses[number] * block.words as f32;
+        let own = first_pass.probabilities[number] * block.words as f32;
         let others = here.words - block.words;
-        let mean = if others > 0 { (context.mass[at as usize] - own) / others as f32 } else { -0.1 };
-        to.put("guess_container", level, mean);
+        let mean = if others > 0 { (first_pass.expected_words[at as usize] - own) / others as f32 } else { -0.1 };
+        to.put("probability_container", level, mean);
         to.put(
-            "guess_container_share",
+            "probability_container_share",
             level,
-            share(context.mass[at as usize], context.mass[0].min(PAGE_WORDS)).min(1.0),
+            share(first_pass.expected_words[at as usize], first_pass.expected_words[0].min(PAGE_WORDS)).min(1.0),
         );
         at = here.parent;
     }
-    let (mass, words) = context.templates[&around.template(number)];
+    let (expected_words, words) = first_pass.templates[&context.template(number)];
     let others = words - block.words as f32;
-    let own = context.guesses[number] * block.words as f32;
-    to.put("guess_template", "", if others > 0.0 { (mass - own) / others } else { -0.1 });
-    to.put("guess_page", "", share(context.mass[0], page.containers[0].words as f32));
-    to.put("guess_page_words", "", context.mass[0].min(PAGE_WORDS));
-    to.put("guess_top", "", context.top);
-    to.put("guess_place", "", share(context.mass_before[number], context.mass[0]));
-    to.put("sure_before", "", context.sure_before[number] as f32);
-    to.put("sure_after", "", context.sure_after[number] as f32);
+    let own = first_pass.probabilities[number] * block.words as f32;
+    to.put("probability_template", "", if others > 0.0 { (expected_words - own) / others } else { -0.1 });
+    to.put("probability_page", "", share(first_pass.expected_words[0], page.containers[0].words as f32));
+    to.put("probability_page_words", "", first_pass.expected_words[0].min(PAGE_WORDS));
+    to.put("probability_top", "", first_pass.top);
+    to.put("probability_place", "", share(first_pass.expected_words_before[number], first_pass.expected_words[0]));
+    to.put("sure_before", "", first_pass.sure_before[number] as f32);
+    to.put("sure_after", "", first_pass.sure_after[number] as f32);
     let (mut at, mut levels) = (block.container, 0.0);
-    while page.containers[at as usize].depth > page.containers[context.best as usize].depth {
+    while page.containers[at as usize].depth > page.containers[first_pass.best as usize].depth {
         at = page.containers[at as usize].parent;
         levels += 1.0;
     }
-    to.put("in_guessed_best", "", if at == context.best { levels } else { -1.0 });
+    to.put("in_probable_best", "", if at == first_pass.best { levels } else { -1.0 });
 }

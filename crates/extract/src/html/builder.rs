@@ -1,31 +1,41 @@
 //! The stack of open elements, the list of formatting elements, and the ways to insert a node
 //! (sections "Parse state" and "Creating and inserting nodes" of the standard).
 
-use super::modes::Mode;
-use super::names::tag;
-use super::tokenizer::Raw;
-use super::{Excess, Limits, NONE, Name, NameSet, Namespace, Node, NodeId, OWN, ROOT, Span, Tree};
+use super::names::{Name, NameSet, Namespace, tag, tags};
+use super::token::{Tag, TextState};
+use super::tree::{NONE, Node, NodeId, OWN, ROOT, Span, Tree};
+use super::{ParseError, ParseOptions};
 
 /// Formatting elements open at once: pages have tens, and each new block opens them all again.
-const FORMATTING_MAX: usize = 4_096;
+const MAX_FORMATTING_ELEMENTS: usize = 4_096;
 /// Attributes of a second `<html>` or `<body>` that are looked at.
-const ATTRIBUTES_MERGED_MAX: usize = 256;
+const MAX_MERGED_ATTRIBUTES: usize = 256;
 /// A text that was put together is copied to be added to up to this many bytes; then a second text begins.
-const TEXT_COPIED_MAX: usize = 4_096;
+const MAX_COPIED_TEXT_BYTES: usize = 4_096;
 
-/// A start tag, or an end tag with nothing but its name.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tag {
-    pub(super) name: Name,
-    pub(super) attributes: Span,
-    pub(super) self_closing: bool,
-}
-
-impl Tag {
-    /// A tag that the source does not hold but the rules ask for.
-    pub(super) fn bare(name: Name) -> Tag {
-        Tag { name, attributes: Span::EMPTY, self_closing: false }
-    }
+/// An insertion mode. "In head noscript" is missing since scripting is on, "in table text" since text is
+/// gathered in [`Builder::table_text`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Initial,
+    BeforeHtml,
+    BeforeHead,
+    InHead,
+    AfterHead,
+    InBody,
+    Text,
+    InTable,
+    InCaption,
+    InColumnGroup,
+    InTableBody,
+    InRow,
+    InCell,
+    InTemplate,
+    AfterBody,
+    InFrameset,
+    AfterFrameset,
+    AfterAfterBody,
+    AfterAfterFrameset,
 }
 
 /// An open element.
@@ -52,11 +62,11 @@ pub(super) struct Place {
 
 pub(super) struct Builder<'s> {
     pub(super) tree: Tree<'s>,
-    pub(super) limits: Limits,
+    pub(super) options: ParseOptions,
     /// The limit that was passed, if one was.
-    pub(super) excess: Option<Excess>,
-    /// How the text after the last start tag is to be read.
-    pub(super) raw: Option<Raw>,
+    pub(super) error: Option<ParseError>,
+    /// How the text after the start tag that is being read is to be read ([`Builder::start_tag`] gives it).
+    pub(super) text_state: Option<TextState>,
     pub(super) mode: Mode,
     pub(super) original_mode: Mode,
     pub(super) template_modes: Vec<Mode>,
@@ -74,20 +84,9 @@ pub(super) struct Builder<'s> {
     pub(super) table_text: Vec<Span>,
 }
 
-pub(super) const HEADINGS: NameSet = NameSet::of(&[tag::H1, tag::H2, tag::H3, tag::H4, tag::H5, tag::H6]);
+pub(super) const HEADINGS: NameSet = tags![H1 H2 H3 H4 H5 H6];
 
-const SCOPE: NameSet = NameSet::of(&[
-    tag::APPLET,
-    tag::CAPTION,
-    tag::HTML,
-    tag::TABLE,
-    tag::TD,
-    tag::TH,
-    tag::MARQUEE,
-    tag::OBJECT,
-    tag::SELECT,
-    tag::TEMPLATE,
-]);
+const SCOPE: NameSet = tags![APPLET CAPTION HTML TABLE TD TH MARQUEE OBJECT SELECT TEMPLATE];
 
 /// What ends a scope; MathML's and SVG's integration points end all but a table's.
 pub(super) struct Scope {
@@ -97,138 +96,62 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) const DEFAULT: Scope = Scope { borders: SCOPE, foreign: true };
-    pub(super) const LIST_ITEM: Scope = Scope { borders: SCOPE.with(&[tag::OL, tag::UL]), foreign: true };
-    pub(super) const BUTTON: Scope = Scope { borders: SCOPE.with(&[tag::BUTTON]), foreign: true };
-    pub(super) const TABLE: Scope =
-        Scope { borders: NameSet::of(&[tag::HTML, tag::TABLE, tag::TEMPLATE]), foreign: false };
+    pub(super) const LIST_ITEM: Scope = Scope { borders: SCOPE.with(tags![OL UL]), foreign: true };
+    pub(super) const BUTTON: Scope = Scope { borders: SCOPE.with(tags![BUTTON]), foreign: true };
+    pub(super) const TABLE: Scope = Scope { borders: tags![HTML TABLE TEMPLATE], foreign: false };
 
     fn ends_at(&self, name: Name) -> bool {
         self.borders.has(name) || (self.foreign && !name.is_html() && is_foreign_border(name))
     }
 }
 
-/// Elements of MathML and SVG whose contents are read as HTML.
+/// MathML's text integration points, by their tags.
+pub(super) const MATHML_TEXT: NameSet = tags![MI MO MN MS MTEXT];
+/// SVG's HTML integration points, by their tags.
+pub(super) const SVG_HTML: NameSet = tags![FOREIGN_OBJECT DESC TITLE];
+
+/// Elements of MathML and SVG that end a scope: those whose contents are read as HTML.
 fn is_foreign_border(name: Name) -> bool {
     let local = name.local();
     match name.namespace() {
-        Namespace::MathMl => [tag::MI, tag::MO, tag::MN, tag::MS, tag::MTEXT, tag::ANNOTATION_XML].contains(&local),
-        Namespace::Svg => [tag::FOREIGN_OBJECT, tag::DESC, tag::TITLE].contains(&local),
+        Namespace::MathMl => MATHML_TEXT.has(local) || local == tag::ANNOTATION_XML,
+        Namespace::Svg => SVG_HTML.has(local),
         _ => false,
     }
 }
 
 /// "Special" elements of the standard.
-const SPECIAL: NameSet = NameSet::of(&[
-    tag::ADDRESS,
-    tag::APPLET,
-    tag::AREA,
-    tag::ARTICLE,
-    tag::ASIDE,
-    tag::BASE,
-    tag::BASEFONT,
-    tag::BGSOUND,
-    tag::BLOCKQUOTE,
-    tag::BODY,
-    tag::BR,
-    tag::BUTTON,
-    tag::CAPTION,
-    tag::CENTER,
-    tag::COL,
-    tag::COLGROUP,
-    tag::DD,
-    tag::DETAILS,
-    tag::DIR,
-    tag::DIV,
-    tag::DL,
-    tag::DT,
-    tag::EMBED,
-    tag::FIELDSET,
-    tag::FIGCAPTION,
-    tag::FIGURE,
-    tag::FOOTER,
-    tag::FORM,
-    tag::FRAME,
-    tag::FRAMESET,
-    tag::H1,
-    tag::H2,
-    tag::H3,
-    tag::H4,
-    tag::H5,
-    tag::H6,
-    tag::HEAD,
-    tag::HEADER,
-    tag::HGROUP,
-    tag::HR,
-    tag::HTML,
-    tag::IFRAME,
-    tag::IMG,
-    tag::INPUT,
-    tag::KEYGEN,
-    tag::LI,
-    tag::LINK,
-    tag::LISTING,
-    tag::MAIN,
-    tag::MARQUEE,
-    tag::MENU,
-    tag::META,
-    tag::NAV,
-    tag::NOEMBED,
-    tag::NOFRAMES,
-    tag::NOSCRIPT,
-    tag::OBJECT,
-    tag::OL,
-    tag::P,
-    tag::PARAM,
-    tag::PLAINTEXT,
-    tag::PRE,
-    tag::SCRIPT,
-    tag::SEARCH,
-    tag::SECTION,
-    tag::SELECT,
-    tag::SOURCE,
-    tag::STYLE,
-    tag::SUMMARY,
-    tag::TABLE,
-    tag::TBODY,
-    tag::TD,
-    tag::TEMPLATE,
-    tag::TEXTAREA,
-    tag::TFOOT,
-    tag::TH,
-    tag::THEAD,
-    tag::TITLE,
-    tag::TR,
-    tag::TRACK,
-    tag::UL,
-    tag::WBR,
-    tag::XMP,
-]);
+const SPECIAL: NameSet = tags![
+    ADDRESS APPLET AREA ARTICLE ASIDE BASE BASEFONT BGSOUND BLOCKQUOTE BODY BR BUTTON CAPTION CENTER COL COLGROUP DD
+    DETAILS DIR DIV DL DT EMBED FIELDSET FIGCAPTION FIGURE FOOTER FORM FRAME FRAMESET H1 H2 H3 H4 H5 H6 HEAD HEADER
+    HGROUP HR HTML IFRAME IMG INPUT KEYGEN LI LINK LISTING MAIN MARQUEE MENU META NAV NOEMBED NOFRAMES NOSCRIPT
+    OBJECT OL P PARAM PLAINTEXT PRE SCRIPT SEARCH SECTION SELECT SOURCE STYLE SUMMARY TABLE TBODY TD TEMPLATE
+    TEXTAREA TFOOT TH THEAD TITLE TR TRACK UL WBR XMP
+];
 
 pub(super) fn is_special(name: Name) -> bool {
     SPECIAL.has(name) || is_foreign_border(name)
 }
 
 /// Elements whose end tag may be left out.
-const IMPLIED_END: NameSet =
-    NameSet::of(&[tag::DD, tag::DT, tag::LI, tag::OPTGROUP, tag::OPTION, tag::P, tag::RB, tag::RP, tag::RT, tag::RTC]);
+const IMPLIED_END: NameSet = tags![DD DT LI OPTGROUP OPTION P RB RP RT RTC];
 
-const IMPLIED_END_THOROUGHLY: NameSet =
-    IMPLIED_END.with(&[tag::CAPTION, tag::COLGROUP, tag::TBODY, tag::TD, tag::TFOOT, tag::TH, tag::THEAD, tag::TR]);
+const IMPLIED_END_THOROUGHLY: NameSet = IMPLIED_END.with(tags![CAPTION COLGROUP TBODY TD TFOOT TH THEAD TR]);
 
 /// Where text and elements that do not belong there are put before the table.
-const FOSTERED: NameSet = NameSet::of(&[tag::TABLE, tag::TBODY, tag::TFOOT, tag::THEAD, tag::TR]);
+const FOSTERED: NameSet = tags![TABLE TBODY TFOOT THEAD TR];
 
 impl<'s> Builder<'s> {
-    pub(super) fn new(source: &'s str, limits: Limits) -> Builder<'s> {
+    pub(super) fn new(source: &'s str, options: ParseOptions) -> Builder<'s> {
         // Pages have a node every 30 to 60 bytes.
-        let nodes = Vec::with_capacity((source.len() / 48).clamp(64, limits.nodes_max.max(64)));
+        let nodes = Vec::with_capacity((source.len() / 48).clamp(64, options.max_nodes.max(64)));
         let attributes = Vec::with_capacity(source.len() / 64);
         let own = String::new();
         let mut builder = Builder {
             tree: Tree { source, own, origins: Vec::new(), nodes, attributes, unknown_names: Vec::new() },
-            limits,
-            excess: None,
-            raw: None,
+            options,
+            error: None,
+            text_state: None,
             mode: Mode::Initial,
             original_mode: Mode::Initial,
             template_modes: Vec::new(),
@@ -262,8 +185,8 @@ impl<'s> Builder<'s> {
     // -- nodes
 
     fn new_node(&mut self, name: Name, content: Span) -> NodeId {
-        if self.tree.nodes.len() >= self.limits.nodes_max {
-            self.excess = Some(Excess::Nodes);
+        if self.tree.nodes.len() >= self.options.max_nodes {
+            self.error = Some(ParseError::TooManyNodes(self.options.max_nodes));
         }
         let (parent, first_child, last_child, previous, next) = (NONE, NONE, NONE, NONE, NONE);
         self.tree.nodes.push(Node { parent, first_child, last_child, previous, next, name, content });
@@ -370,7 +293,7 @@ impl<'s> Builder<'s> {
     fn extend_text(&mut self, id: NodeId, span: Span) -> bool {
         let mut text = self.tree.node(id).content;
         if text.start + text.len != span.start {
-            if text.len as usize > TEXT_COPIED_MAX {
+            if text.len as usize > MAX_COPIED_TEXT_BYTES {
                 return false;
             }
             // Neither follows the other: both go to the end of the tree's own bytes.
@@ -429,14 +352,14 @@ impl<'s> Builder<'s> {
     /// Adds the attributes that a first `<html>` or `<body>` did not have.
     pub(super) fn add_attributes(&mut self, id: NodeId, tag: Tag) {
         let had = self.tree.node(id).content;
-        if tag.attributes.len == 0 || had.len as usize >= ATTRIBUTES_MERGED_MAX {
+        if tag.attributes.len == 0 || had.len as usize >= MAX_MERGED_ATTRIBUTES {
             return;
         }
         let start = self.tree.attributes.len();
         let range = |span: Span| span.start as usize..(span.start + span.len) as usize;
         self.tree.attributes.extend_from_within(range(had));
         let more = tag.attributes.start as usize..;
-        for at in more.take((tag.attributes.len as usize).min(ATTRIBUTES_MERGED_MAX)) {
+        for at in more.take((tag.attributes.len as usize).min(MAX_MERGED_ATTRIBUTES)) {
             let new = self.tree.attributes[at];
             let is_new = self.tree.attributes[start..]
                 .iter()
@@ -452,8 +375,8 @@ impl<'s> Builder<'s> {
     // -- the stack of open elements
 
     pub(super) fn push(&mut self, open: Open) {
-        if self.open.len() >= self.limits.depth_max {
-            self.excess = Some(Excess::Depth);
+        if self.open.len() >= self.options.max_depth {
+            self.error = Some(ParseError::TooDeep(self.options.max_depth));
         }
         if open.name.is_html()
             && let Some(number) = open.name.known()
@@ -570,15 +493,15 @@ impl<'s> Builder<'s> {
         {
             self.formatting.remove(earliest);
         }
-        if self.formatting.len() >= FORMATTING_MAX {
-            self.excess = Some(Excess::Depth);
+        if self.formatting.len() >= MAX_FORMATTING_ELEMENTS {
+            self.error = Some(ParseError::TooDeep(self.options.max_depth));
         }
         self.formatting.push(Formatting::Element(Open { id, name }));
     }
 
     fn same_attributes(&self, a: NodeId, b: NodeId) -> bool {
         let (all_a, all_b) = (self.tree.attributes_of(a), self.tree.attributes_of(b));
-        if all_a.len() != all_b.len() || all_a.len() > ATTRIBUTES_MERGED_MAX {
+        if all_a.len() != all_b.len() || all_a.len() > MAX_MERGED_ATTRIBUTES {
             return false;
         }
         all_a.iter().all(|x| {
@@ -629,7 +552,7 @@ impl<'s> Builder<'s> {
             from -= 1;
         }
         for place in from..self.formatting.len() {
-            if self.excess.is_some() {
+            if self.error.is_some() {
                 return;
             }
             let Formatting::Element(open) = self.formatting[place] else { continue };

@@ -1,12 +1,12 @@
 //! Small cases that say what the tree is, and the same tree from any text. The html5lib vectors and the
-//! comparison with html5ever are in `tests/html.rs` of this crate.
+//! comparison with scraper are in `tests/html.rs` of this crate.
 
 use super::*;
 
-const LIMITS: Limits = Limits { nodes_max: 1_000_000, depth_max: 2_048, scripting: true };
+const OPTIONS: ParseOptions = ParseOptions { max_nodes: 1_000_000, max_depth: 2_048, scripting: true };
 
 fn outline(html: &str) -> String {
-    let tree = parse(html, LIMITS).unwrap();
+    let tree = parse(html, OPTIONS).unwrap();
     let describe = |id: NodeId| match tree.name(id) {
         Name::DOCUMENT => "/".to_owned(),
         Name::TEXT => format!("{:?}", tree.text(id)),
@@ -40,7 +40,7 @@ fn texts_are_decoded_and_joined() {
     assert_eq!(outline("a<1"), "/ html head body \"a<1\"");
     assert_eq!(outline("<pre>\n\nx"), "/ html head body pre \"\\nx\"");
     assert_eq!(outline("a\0b"), "/ html head body \"ab\"");
-    let tree = parse("<a HREF='x?a=1&amp;b=&copy=2' href=y Class>", LIMITS).unwrap();
+    let tree = parse("<a HREF='x?a=1&amp;b=&copy=2' href=y Class>", OPTIONS).unwrap();
     let link = tree.preorder(ROOT).find(|&id| tree.name(id) == tag::A).unwrap();
     assert_eq!(tree.attribute(link, attribute::HREF).as_deref(), Some("x?a=1&b=&copy=2"));
     assert_eq!(tree.attribute(link, attribute::CLASS).as_deref(), Some(""));
@@ -49,14 +49,14 @@ fn texts_are_decoded_and_joined() {
 
 #[test]
 fn limits_are_kept() {
-    let limits = Limits { nodes_max: 1_000, depth_max: 100, scripting: true };
-    assert_eq!(parse(&"<div>".repeat(101), limits).err(), Some(Excess::Depth));
-    assert_eq!(parse(&"<p>".repeat(1_001), limits).err(), Some(Excess::Nodes));
+    let options = ParseOptions { max_nodes: 1_000, max_depth: 100, scripting: true };
+    assert_eq!(parse(&"<div>".repeat(101), options).err(), Some(ParseError::TooDeep(100)));
+    assert_eq!(parse(&"<p>".repeat(1_001), options).err(), Some(ParseError::TooManyNodes(1_000)));
     // Each block opens the formatting elements again: what the limit of depth does not see, that of nodes does.
     let fonts: String = (0..90).map(|i| format!("<font a{i}>")).collect();
-    assert_eq!(parse(&format!("{fonts}{}", "<p>x</p>".repeat(100)), limits).err(), None);
+    assert_eq!(parse(&format!("{fonts}{}", "<p>x</p>".repeat(100)), options).err(), None);
     let reopened: String = (0..90).map(|i| format!("<p><font a{i}></p>")).collect();
-    assert_eq!(parse(&reopened, limits).err(), Some(Excess::Nodes));
+    assert_eq!(parse(&reopened, options).err(), Some(ParseError::TooManyNodes(1_000)));
 }
 
 #[test]
@@ -69,7 +69,7 @@ proptest::proptest! {
     /// Links between nodes agree with each other, whatever the page.
     #[test]
     fn trees_are_trees(html in "(<(/?(p|div|table|caption|colgroup|col|td|tr|b|a|i|ul|li|svg|math|mi|desc|template|select|option|pre|form|body|html|head|frameset|button|nobr|h1|x)|br|!--|--|script|!doctype html)( class=(nav|x))?>|[a-z \0&;<]{0,9}){0,60}") {
-        let tree = parse(&html, LIMITS).unwrap();
+        let tree = parse(&html, OPTIONS).unwrap();
         let mut reached = vec![0; tree.node_count()];
         for id in tree.preorder(ROOT) {
             reached[id as usize] += 1;

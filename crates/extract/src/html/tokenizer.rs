@@ -1,30 +1,19 @@
 //! Tags, text and comments out of the source (section "Tokenization" of the standard).
 //!
 //! The states of the standard that lie inside one token are loops here; a state between tokens is a
-//! [`Raw`] or none. Nothing is copied: a tag's attributes and a text are spans of the source, decoded
+//! [`TextState`], which the builder gives for a start tag, or none. Nothing is copied: a tag's attributes and a text are spans of the source, decoded
 //! where somebody reads them.
 
 use std::borrow::Cow;
 
 use memchr::memmem::Finder;
 
-use super::builder::{Builder, Tag};
-use super::names::{attribute, tag};
-use super::{Attribute, AttributeName, Excess, Limits, Name, Span, Tree};
-use crate::words::packed;
-
-/// How the text after certain start tags is read, up to their end tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Raw {
-    /// Character references count: titles and text areas.
-    Escapable,
-    /// As it stands: styles, frames, `noscript`.
-    Text,
-    /// As it stands, with the script's own comments.
-    Script,
-    /// To the end of the page.
-    Plain,
-}
+use super::builder::Builder;
+use super::names::{AttributeName, Name, attribute, tag};
+use super::token::{Tag, TextState};
+use super::tree::{Attribute, Span, Tree};
+use super::{ParseError, ParseOptions};
+use crate::word_table::packed;
 
 pub(super) struct Tokenizer<'s> {
     bytes: &'s [u8],
@@ -38,7 +27,7 @@ pub(super) struct Tokenizer<'s> {
 }
 
 impl<'s> Tokenizer<'s> {
-    pub(super) fn new(source: &'s str, limits: Limits) -> Tokenizer<'s> {
+    pub(super) fn new(source: &'s str, options: ParseOptions) -> Tokenizer<'s> {
         let bytes = source.as_bytes();
         Tokenizer {
             bytes,
@@ -46,19 +35,16 @@ impl<'s> Tokenizer<'s> {
             at: 0,
             has_nul: memchr::memchr(0, bytes).is_some(),
             end_tag: Finder::new(b"</"),
-            builder: Builder::new(source, limits),
+            builder: Builder::new(source, options),
             unknown: std::collections::HashMap::new(),
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Tree<'s>, Excess> {
+    pub(super) fn run(mut self) -> Result<Tree<'s>, ParseError> {
         while self.at < self.bytes.len() {
-            match self.builder.raw.take() {
-                Some(raw) => self.raw_text(raw),
-                None => self.markup(),
-            }
-            if let Some(excess) = self.builder.excess {
-                return Err(excess);
+            self.markup();
+            if let Some(error) = self.builder.error {
+                return Err(error);
             }
         }
         Ok(self.builder.finish())
@@ -75,8 +61,10 @@ impl<'s> Tokenizer<'s> {
         }
         match self.bytes.get(start + 1) {
             Some(byte) if byte.is_ascii_alphabetic() => {
-                if let Some(tag) = self.tag(start + 1) {
-                    self.builder.start_tag(tag);
+                if let Some(tag) = self.tag(start + 1)
+                    && let Some(state) = self.builder.start_tag(tag)
+                {
+                    self.text_without_markup(state);
                 }
             }
             Some(b'/') => self.end_tag_open(start),
@@ -254,26 +242,26 @@ impl<'s> Tokenizer<'s> {
     }
 
     /// The text of an element that holds no markup, and its end tag.
-    fn raw_text(&mut self, raw: Raw) {
+    fn text_without_markup(&mut self, state: TextState) {
         let from = self.at;
         let name = self.builder.current_name();
-        let end = match raw {
-            Raw::Plain => self.bytes.len(),
-            Raw::Script => self.script_end(from),
-            Raw::Escapable | Raw::Text => self.raw_end(from, name),
+        let end = match state {
+            TextState::PlainText => self.bytes.len(),
+            TextState::ScriptData => self.script_end(from),
+            TextState::Rcdata | TextState::RawText => self.raw_end(from, name),
         };
         self.at = end;
         if end > from {
             let span = Span::new(from, end);
-            match raw {
-                Raw::Escapable => self.escapable_text(from, end),
-                Raw::Text | Raw::Script => self.builder.raw_text(span, self.has_nul),
-                Raw::Plain if self.has_nul => {
+            match state {
+                TextState::Rcdata => self.escapable_text(from, end),
+                TextState::RawText | TextState::ScriptData => self.builder.raw_text(span, self.has_nul),
+                TextState::PlainText if self.has_nul => {
                     let replaced = self.source[from..end].replace('\0', "\u{fffd}");
                     let span = self.builder.own(&replaced, from);
                     self.builder.text(span, false);
                 }
-                Raw::Plain => self.builder.text(span, false),
+                TextState::PlainText => self.builder.text(span, false),
             }
         }
         if end < self.bytes.len() {
