@@ -1,14 +1,12 @@
-//! HTML bytes → main text, and what the page says of itself.
+#![doc = include_str!("../README.md")]
 //!
-//! The steps, each in its module: [`charset`] decodes as browsers do; [`html`] builds the tree the standard
-//! asks for, under a budget of nodes and depth; [`blocks`] cuts it into paragraphs, headings, items and cells;
-//! [`features`] describes each block by its text, its containers, its neighbours and its page; [`model`] gives
-//! the probability that it is main text; [`select`] decides; `print` writes lines or Markdown; [`head`] reads
-//! title, author, date and opt-outs; [`explain`] shows all that on the page.
+//! # Steps
 //!
-//! Left out: executing scripts, visual layout, any rule that names a site, and any limit by the clock. The same
-//! bytes give the same text on every machine: where features are no whole numbers, their arithmetic is that of
-//! IEEE 754 alone.
+//! Each in its module: [`charset`] decodes; [`html`] builds the tree the standard asks for, within limits; [`blocks`]
+//! cuts it into paragraphs, headings, items and cells; [`features`] describes each block by its text, its containers,
+//! its neighbours and its page; [`model`] gives the probability that it is main text; [`select`] decides; `print`
+//! writes lines or Markdown; [`head`] reads title, author, date and opt-outs; [`explain`] shows all that on the page.
+//! Where features are no whole numbers, their arithmetic is that of IEEE 754 alone.
 
 pub mod blocks;
 pub mod charset;
