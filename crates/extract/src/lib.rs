@@ -75,7 +75,7 @@ pub struct Options {
     pub max_bytes: usize,
     /// Most nodes of a page's tree. Default: 1,000,000.
     pub max_nodes: usize,
-    /// Deepest nesting of a page's tree, in elements. Default: 2,048 (browsers flatten at 512).
+    /// Deepest nesting of a page's tree, in elements; what nests deeper is flattened. Default: 512, as in browsers.
     pub max_depth: u32,
 }
 
@@ -87,7 +87,7 @@ impl Default for Options {
             format: Format::Text,
             max_bytes: 64 << 20,
             max_nodes: 1_000_000,
-            max_depth: 2_048,
+            max_depth: 512,
         }
     }
 }

@@ -6,8 +6,14 @@ use super::token::{Tag, TextState};
 use super::tree::{NONE, Node, NodeId, OWN, ROOT, Span, Tree};
 use super::{ParseError, ParseOptions};
 
-/// Formatting elements open at once: pages have tens, and each new block opens them all again.
-const MAX_FORMATTING_ELEMENTS: usize = 4_096;
+/// The page itself, its body and an element in it: no limit of depth flattens these.
+const MIN_MAX_DEPTH: usize = 3;
+/// Open elements, those that were flattened too: many questions are put to all of them. Where one more is opened, the
+/// innermost is closed.
+const MAX_OPEN_ELEMENTS: usize = 2_048;
+/// Formatting elements open at once: pages have tens, and each new block opens them all again. Where there is one more,
+/// the first is forgotten.
+const MAX_FORMATTING_ELEMENTS: usize = 2_048;
 /// Attributes of a second `<html>` or `<body>` that are looked at.
 const MAX_MERGED_ATTRIBUTES: usize = 256;
 /// A text that was put together is copied to be added to up to this many bytes; then a second text begins.
@@ -53,6 +59,15 @@ pub(super) enum Formatting {
     Element(Open),
 }
 
+/// What was there when contents began that leave nothing open behind them.
+#[derive(Debug)]
+pub(super) struct Isolated {
+    outside: usize,
+    formatting: usize,
+    template_modes: usize,
+    form: Option<NodeId>,
+}
+
 /// Where a node is inserted: below `parent`, before `before` or at the end.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
@@ -86,7 +101,9 @@ pub(super) struct Builder<'s> {
 
 pub(super) const HEADINGS: NameSet = tags![H1 H2 H3 H4 H5 H6];
 
-const SCOPE: NameSet = tags![APPLET CAPTION HTML TABLE TD TH MARQUEE OBJECT SELECT TEMPLATE];
+/// The standard's, and `<noscript>`, which it reads as markup nowhere but where no script runs: nothing in it closes
+/// what stands around it.
+const SCOPE: NameSet = tags![APPLET CAPTION HTML NOSCRIPT TABLE TD TH MARQUEE OBJECT SELECT TEMPLATE];
 
 /// What ends a scope; MathML's and SVG's integration points end all but a table's.
 pub(super) struct Scope {
@@ -234,6 +251,19 @@ impl<'s> Builder<'s> {
 
     // -- inserting
 
+    /// The appropriate place for inserting a node now. At the greatest depth nothing is put into the current element,
+    /// but behind it, as browsers do: the order of the page is kept, its depth is not.
+    fn place(&self) -> Place {
+        let place = self.place_in(self.current());
+        if self.open.len() < self.options.max_depth.max(MIN_MAX_DEPTH) || place.before != NONE {
+            return place;
+        }
+        match self.tree.node(place.parent).parent {
+            NONE => place,
+            parent => Place { parent, before: NONE },
+        }
+    }
+
     /// The appropriate place for inserting a node, inside `target`.
     fn place_in(&self, target: Open) -> Place {
         if !self.foster_parenting || !FOSTERED.has(target.name) {
@@ -270,7 +300,7 @@ impl<'s> Builder<'s> {
     }
 
     pub(super) fn insert_text(&mut self, span: Span) {
-        let place = self.place_in(self.current());
+        let place = self.place();
         self.insert_text_at(span, place);
     }
 
@@ -309,7 +339,7 @@ impl<'s> Builder<'s> {
     }
 
     pub(super) fn insert_comment(&mut self, span: Span) {
-        let place = self.place_in(self.current());
+        let place = self.place();
         self.insert_comment_at(span, place);
     }
 
@@ -329,24 +359,21 @@ impl<'s> Builder<'s> {
 
     /// Creates an element, links it in its place and opens it.
     pub(super) fn insert(&mut self, tag: Tag) -> NodeId {
+        let id = self.insert_void(tag);
+        self.push(Open { id, name: tag.name });
+        id
+    }
+
+    /// Creates an element that has no end, or none of its own, and links it in its place.
+    pub(super) fn insert_void(&mut self, tag: Tag) -> NodeId {
         let id = self.new_node(tag.name, tag.attributes);
-        let place = match self.open.last() {
-            Some(&current) => self.place_in(current),
-            None => Place { parent: ROOT, before: NONE },
-        };
+        let place = if self.open.is_empty() { Place { parent: ROOT, before: NONE } } else { self.place() };
         self.link(id, place);
         if tag.name == tag::TEMPLATE {
             let content = self.new_node(Name::CONTENT, Span::EMPTY);
             self.link(content, Place { parent: id, before: NONE });
         }
-        self.push(Open { id, name: tag.name });
         id
-    }
-
-    /// Inserts an element that has no end.
-    pub(super) fn insert_void(&mut self, tag: Tag) {
-        self.insert(tag);
-        self.pop();
     }
 
     /// Adds the attributes that a first `<html>` or `<body>` did not have.
@@ -375,8 +402,8 @@ impl<'s> Builder<'s> {
     // -- the stack of open elements
 
     pub(super) fn push(&mut self, open: Open) {
-        if self.open.len() >= self.options.max_depth {
-            self.error = Some(ParseError::TooDeep(self.options.max_depth));
+        if self.open.len() >= MAX_OPEN_ELEMENTS.max(self.options.max_depth) {
+            self.pop();
         }
         if open.name.is_html()
             && let Some(number) = open.name.known()
@@ -469,6 +496,29 @@ impl<'s> Builder<'s> {
         }
     }
 
+    // -- contents that end where their element's end tag stands, whatever is left open in them
+
+    /// Begins such contents, in the current element.
+    pub(super) fn begin_isolated(&mut self) -> Isolated {
+        self.formatting.push(Formatting::Marker);
+        Isolated {
+            outside: self.open.len() - 1,
+            formatting: self.formatting.len(),
+            template_modes: self.template_modes.len(),
+            form: self.form,
+        }
+    }
+
+    /// Closes the element and all that was left open in it.
+    pub(super) fn end_isolated(&mut self, isolated: Isolated) {
+        while self.open.len() > isolated.outside {
+            self.pop();
+        }
+        self.formatting.truncate(isolated.formatting.saturating_sub(1));
+        self.template_modes.truncate(isolated.template_modes);
+        self.form = isolated.form;
+    }
+
     // -- formatting elements
 
     pub(super) fn push_formatting(&mut self, id: NodeId, name: Name) {
@@ -494,7 +544,7 @@ impl<'s> Builder<'s> {
             self.formatting.remove(earliest);
         }
         if self.formatting.len() >= MAX_FORMATTING_ELEMENTS {
-            self.error = Some(ParseError::TooDeep(self.options.max_depth));
+            self.formatting.remove(0);
         }
         self.formatting.push(Formatting::Element(Open { id, name }));
     }

@@ -80,11 +80,8 @@ impl Builder<'_> {
     }
 
     fn insert_foreign_in(&mut self, tag: Tag, namespace: Namespace) -> NodeId {
-        let id = self.insert(Tag { name: tag.name.within(namespace), ..tag });
-        if tag.self_closing {
-            self.pop();
-        }
-        id
+        let tag = Tag { name: tag.name.within(namespace), ..tag };
+        if tag.self_closing { self.insert_void(tag) } else { self.insert(tag) }
     }
 
     /// Reads an end tag by these rules if they apply; `false` when those of HTML do.

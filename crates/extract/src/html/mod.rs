@@ -8,7 +8,8 @@
 //!
 //! Left out: fragments (`innerHTML`), scripts that write into the page, parse errors, copies of `<option>`
 //! in `<selectedcontent>`, and a head's `<noscript>`: there scripting counts as on. In the body it is as the
-//! caller says, since some sites hand their whole text to those without scripts.
+//! caller says, since some sites hand their whole text to those without scripts. What is read there ends at
+//! `</noscript`, where it ends for browsers with scripts: nothing that is left open in it reaches the rest of the page.
 
 mod builder;
 mod doctype;
@@ -33,7 +34,8 @@ use tree::OWN;
 pub struct ParseOptions {
     /// Most nodes. Default: 1,000,000.
     pub max_nodes: usize,
-    /// Most open elements. Default: 2,048.
+    /// Deepest nesting, in elements. What nests deeper is put behind its element instead of into it, as browsers do.
+    /// Default: 512, as in browsers.
     pub max_depth: usize,
     /// Whether scripting counts as on: then what `<noscript>` in the body holds is text, not markup. Default: off.
     pub scripting: bool,
@@ -41,7 +43,7 @@ pub struct ParseOptions {
 
 impl Default for ParseOptions {
     fn default() -> ParseOptions {
-        ParseOptions { max_nodes: 1_000_000, max_depth: 2_048, scripting: false }
+        ParseOptions { max_nodes: 1_000_000, max_depth: 512, scripting: false }
     }
 }
 
@@ -52,9 +54,6 @@ pub enum ParseError {
     /// More nodes than [`ParseOptions::max_nodes`].
     #[error("the page has more than {0} nodes")]
     TooManyNodes(usize),
-    /// More open elements than [`ParseOptions::max_depth`].
-    #[error("the page nests deeper than {0} elements")]
-    TooDeep(usize),
     /// More bytes than 31 bits can count: places in the source are kept in 32.
     #[error("the page has 2 GiB or more")]
     TooLarge,

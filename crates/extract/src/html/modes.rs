@@ -3,7 +3,7 @@
 //! A handler of tags gives `true` when it is done, `false` when the tag is to be read again in the mode
 //! that is now current. Text goes another way, since in most modes only its white space counts.
 
-use super::builder::{Builder, Formatting, HEADINGS, Mode, Open, Scope, is_special};
+use super::builder::{Builder, Formatting, HEADINGS, Isolated, Mode, Open, Scope, is_special};
 use super::doctype;
 use super::names::{Name, NameSet, attribute, tag, tags};
 use super::token::{Tag, TextState};
@@ -132,6 +132,13 @@ impl<'s> Builder<'s> {
             }
             Mode::AfterAfterFrameset => true,
         }
+    }
+
+    /// The end of contents that leave nothing open behind them, and of their element.
+    pub(super) fn end_contents(&mut self, contents: Isolated) {
+        self.between_texts();
+        self.end_isolated(contents);
+        self.reset_mode();
     }
 
     pub(super) fn comment(&mut self, span: Span) {
@@ -361,7 +368,9 @@ impl<'s> Builder<'s> {
     fn start_in_head(&mut self, tag: Tag) -> bool {
         match tag.name {
             tag::HTML => return self.start_in_body(tag),
-            tag::BASE | tag::BASEFONT | tag::BGSOUND | tag::LINK | tag::META => self.insert_void(tag),
+            tag::BASE | tag::BASEFONT | tag::BGSOUND | tag::LINK | tag::META => {
+                self.insert_void(tag);
+            }
             tag::TITLE => self.insert_with_text(tag, TextState::Rcdata),
             tag::NOSCRIPT | tag::NOFRAMES | tag::STYLE => self.insert_with_text(tag, TextState::RawText),
             tag::SCRIPT => self.insert_with_text(tag, TextState::ScriptData),
@@ -524,7 +533,9 @@ impl<'s> Builder<'s> {
                 self.frameset_ok = false;
                 self.mode = Mode::InTable;
             }
-            tag::PARAM | tag::SOURCE | tag::TRACK => self.insert_void(tag),
+            tag::PARAM | tag::SOURCE | tag::TRACK => {
+                self.insert_void(tag);
+            }
             tag::INPUT => self.start_input(tag),
             tag::HR => {
                 self.close_p_in_button_scope();
@@ -640,8 +651,7 @@ impl<'s> Builder<'s> {
             self.pop_until(tag::SELECT);
         }
         self.reconstruct_formatting();
-        let id = self.insert(tag);
-        self.pop();
+        let id = self.insert_void(tag);
         if !self.is_hidden_input(id) {
             self.frameset_ok = false;
         }
@@ -814,11 +824,12 @@ impl<'s> Builder<'s> {
                 }
             }
             tag::STYLE | tag::SCRIPT | tag::TEMPLATE => return self.start_in_head(tag),
-            tag::INPUT if self.is_hidden_tag(tag) => self.insert_void(tag),
+            tag::INPUT if self.is_hidden_tag(tag) => {
+                self.insert_void(tag);
+            }
             tag::FORM => {
                 if !self.is_open(tag::TEMPLATE) && self.form.is_none() {
-                    self.form = Some(self.insert(tag));
-                    self.pop();
+                    self.form = Some(self.insert_void(tag));
                 }
             }
             _ => return self.fostering(|builder| builder.start_in_body(tag)),
@@ -877,7 +888,9 @@ impl<'s> Builder<'s> {
     fn start_in_column_group(&mut self, tag: Tag) -> bool {
         match tag.name {
             tag::HTML => return self.start_in_body(tag),
-            tag::COL => self.insert_void(tag),
+            tag::COL => {
+                self.insert_void(tag);
+            }
             tag::TEMPLATE => return self.start_in_head(tag),
             _ => return !self.close_column_group(),
         }
@@ -1046,7 +1059,9 @@ impl<'s> Builder<'s> {
             tag::FRAMESET if self.mode == Mode::InFrameset => {
                 self.insert(tag);
             }
-            tag::FRAME if self.mode == Mode::InFrameset => self.insert_void(tag),
+            tag::FRAME if self.mode == Mode::InFrameset => {
+                self.insert_void(tag);
+            }
             _ => {}
         }
         true

@@ -50,13 +50,65 @@ fn texts_are_decoded_and_joined() {
 #[test]
 fn limits_are_kept() {
     let options = ParseOptions { max_nodes: 1_000, max_depth: 100, scripting: true };
-    assert_eq!(parse(&"<div>".repeat(101), options).err(), Some(ParseError::TooDeep(100)));
     assert_eq!(parse(&"<p>".repeat(1_001), options).err(), Some(ParseError::TooManyNodes(1_000)));
     // Each block opens the formatting elements again: what the limit of depth does not see, that of nodes does.
     let fonts: String = (0..90).map(|i| format!("<font a{i}>")).collect();
     assert_eq!(parse(&format!("{fonts}{}", "<p>x</p>".repeat(100)), options).err(), None);
     let reopened: String = (0..90).map(|i| format!("<p><font a{i}></p>")).collect();
     assert_eq!(parse(&reopened, options).err(), Some(ParseError::TooManyNodes(1_000)));
+}
+
+#[test]
+fn depth_is_flattened() {
+    let mut options = OPTIONS;
+    options.max_depth = 4;
+    let depths = |html: &str| {
+        let tree = parse(html, options).unwrap();
+        let depth =
+            |id: NodeId| std::iter::successors(Some(id), |&id| Some(tree.node(id).parent)).take_while(|&id| id != ROOT);
+        let texts = tree.preorder(ROOT).filter(|&id| tree.name(id) == Name::TEXT);
+        texts.map(|id| format!("{}{}", tree.text(id), depth(id).count())).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(depths("<div>a<div>b<div>c<div>d</div>e</div>f</div>g"), "a4 b4 c4 defg4");
+    assert_eq!(depths("<p>a<b>b<i>c<u>d</u>e</i>f</b>g<p>h"), "a4 b4 c4 defg4 h4");
+    let deep = format!("{}x", "<div>".repeat(5_000));
+    assert!(depths(&deep).ends_with("x4"));
+}
+
+#[test]
+fn nothing_gets_out_of_noscript() {
+    let read = |contents: &str| {
+        let html = format!("<p>a<noscript>{contents}</noscript>b<p>c");
+        let tree = parse(&html, ParseOptions::default()).unwrap();
+        let outside = |id: &NodeId| {
+            !std::iter::successors(Some(*id), |&id| Some(tree.node(id).parent).filter(|&up| up != NONE))
+                .any(|id| tree.name(id) == tag::NOSCRIPT)
+        };
+        let texts = tree.preorder(ROOT).filter(|&id| tree.name(id) == Name::TEXT).filter(outside);
+        let parent = |id: NodeId| tree.tag_name(tree.node(id).parent).into_owned();
+        texts.map(|id| format!("{}:{}", parent(id), tree.text(id))).collect::<Vec<_>>().join(" ")
+    };
+    for contents in [
+        "",
+        "x",
+        "<iframe src=x>",
+        "<iframe/>",
+        "<div><b>x",
+        "<table><tr>",
+        "<!-- x",
+        "<script>x",
+        "<img src='x",
+        "<template><form>",
+        "<plaintext>",
+        "<textarea>",
+        "<noscript>x",
+        "<svg><title>",
+        "<select><option>",
+        "</body>",
+        "<form>",
+    ] {
+        assert_eq!(read(contents), "p:a p:b p:c", "{contents}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use memchr::memmem::Finder;
 
-use super::builder::Builder;
+use super::builder::{Builder, Isolated};
 use super::names::{AttributeName, Name, attribute, tag};
 use super::token::{Tag, TextState};
 use super::tree::{Attribute, Span, Tree};
@@ -16,12 +16,15 @@ use super::{ParseError, ParseOptions};
 use crate::word_table::packed;
 
 pub(super) struct Tokenizer<'s> {
+    /// The source up to where what is being read ends.
     bytes: &'s [u8],
     source: &'s str,
     at: usize,
     has_nul: bool,
     end_tag: Finder<'static>,
     builder: Builder<'s>,
+    /// The `<noscript>` that `bytes` ends with.
+    noscript: Option<Isolated>,
     /// Tags that [`tag`] does not know, by their lower-cased bytes.
     unknown: std::collections::HashMap<Cow<'s, [u8]>, Name>,
 }
@@ -36,18 +39,32 @@ impl<'s> Tokenizer<'s> {
             has_nul: memchr::memchr(0, bytes).is_some(),
             end_tag: Finder::new(b"</"),
             builder: Builder::new(source, options),
+            noscript: None,
             unknown: std::collections::HashMap::new(),
         }
     }
 
     pub(super) fn run(mut self) -> Result<Tree<'s>, ParseError> {
-        while self.at < self.bytes.len() {
-            self.markup();
-            if let Some(error) = self.builder.error {
-                return Err(error);
+        loop {
+            while self.at < self.bytes.len() {
+                self.markup();
+                if let Some(error) = self.builder.error {
+                    return Err(error);
+                }
             }
+            let Some(contents) = self.noscript.take() else { return Ok(self.builder.finish()) };
+            self.builder.end_contents(contents);
+            self.bytes = self.source.as_bytes();
         }
-        Ok(self.builder.finish())
+    }
+
+    /// After `<noscript>` whose contents are read as markup: they are a source of their own up to `</noscript`.
+    fn begin_noscript(&mut self) {
+        let end = self.raw_end(self.at, tag::NOSCRIPT);
+        if self.noscript.is_none() && end < self.bytes.len() {
+            self.noscript = Some(self.builder.begin_isolated());
+            self.bytes = &self.bytes[..end];
+        }
     }
 
     /// Text up to the next `<`, and what begins there.
@@ -61,10 +78,13 @@ impl<'s> Tokenizer<'s> {
         }
         match self.bytes.get(start + 1) {
             Some(byte) if byte.is_ascii_alphabetic() => {
-                if let Some(tag) = self.tag(start + 1)
-                    && let Some(state) = self.builder.start_tag(tag)
-                {
-                    self.text_without_markup(state);
+                let Some(tag) = self.tag(start + 1) else { return };
+                match self.builder.start_tag(tag) {
+                    Some(state) => self.text_without_markup(state),
+                    None if tag.name == tag::NOSCRIPT && self.builder.current_name() == tag::NOSCRIPT => {
+                        self.begin_noscript();
+                    }
+                    None => {}
                 }
             }
             Some(b'/') => self.end_tag_open(start),
