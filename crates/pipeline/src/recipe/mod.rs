@@ -153,8 +153,8 @@ pub struct Extract {
 
 impl Default for Extract {
     fn default() -> Extract {
-        let extract::Options { nodes_max, depth_max, .. } = extract::Options::default();
-        Extract { comments: Keep::Drop, title: Keep::Keep, max_nodes: nodes_max, max_depth: depth_max }
+        let extract::Options { max_nodes, max_depth, .. } = extract::Options::default();
+        Extract { comments: Keep::Drop, title: Keep::Keep, max_nodes, max_depth }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use extract::Policy;
+use extract::Inclusion;
 use filter::{About, Filter, Judgement, RuleSettings};
 use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
@@ -104,14 +104,12 @@ impl Task for ExtractPages {
     const REVISION: u32 = 1;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let policy = |keep| if keep == Keep::Keep { Policy::Keep } else { Policy::Drop };
-        let options = extract::Options {
-            comments: policy(self.options.comments),
-            title: policy(self.options.title),
-            nodes_max: self.options.max_nodes,
-            depth_max: self.options.max_depth,
-            ..extract::Options::default()
-        };
+        let inclusion = |keep| if keep == Keep::Keep { Inclusion::Keep } else { Inclusion::Drop };
+        let mut options = extract::Options::default();
+        options.comments = inclusion(self.options.comments);
+        options.title = inclusion(self.options.title);
+        options.max_nodes = self.options.max_nodes;
+        options.max_depth = self.options.max_depth;
         let mut texts = work.create_table(ExtractPages::TEXTS)?;
         let mut html_bytes = 0;
         let mut open: Option<(u32, Reader)> = None;

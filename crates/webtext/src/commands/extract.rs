@@ -49,11 +49,11 @@ enum Policy {
     Drop,
 }
 
-impl From<Policy> for extract::Policy {
-    fn from(policy: Policy) -> extract::Policy {
+impl From<Policy> for extract::Inclusion {
+    fn from(policy: Policy) -> extract::Inclusion {
         match policy {
-            Policy::Keep => extract::Policy::Keep,
-            Policy::Drop => extract::Policy::Drop,
+            Policy::Keep => extract::Inclusion::Keep,
+            Policy::Drop => extract::Inclusion::Drop,
         }
     }
 }
@@ -66,12 +66,12 @@ enum Format {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let options = extract::Options {
-        comments: arguments.comments.into(),
-        title: arguments.title.into(),
-        format: if arguments.format == Format::Markdown { extract::Format::Markdown } else { extract::Format::Text },
-        ..extract::Options::default()
-    };
+    let mut options = extract::Options::default();
+    options.comments = arguments.comments.into();
+    options.title = arguments.title.into();
+    if arguments.format == Format::Markdown {
+        options.format = extract::Format::Markdown;
+    }
     if arguments.bench {
         return bench(&arguments.inputs, &options);
     }
