@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::ops::Range;
 
+use crate::loss::MAX_LABEL_COUNT;
 use crate::reader::Reader;
 use crate::{LABEL_PREFIX, ReadError};
 
@@ -72,6 +73,7 @@ impl Dictionary {
         let mut label_counts = Vec::with_capacity(label_count as usize);
         for index in 0..size {
             reader.until_nul(&mut words.bytes)?;
+            let count_offset = reader.offset();
             let count = reader.i64()?;
             let offset = reader.offset();
             let kind = reader.u8()?;
@@ -80,6 +82,9 @@ impl Dictionary {
             }
             words.finish_word();
             if index >= word_count {
+                if !(0..MAX_LABEL_COUNT).contains(&count) {
+                    return Err(ReadError::Setting { name: "count of a label", value: count, offset: count_offset });
+                }
                 label_counts.push(count);
             }
         }

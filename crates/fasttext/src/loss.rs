@@ -3,12 +3,11 @@
 //! fastText ranks labels by `log(p + 0.00001)` and returns the exponential of that, so that its probabilities are
 //! greater than `p` by 0.00001, and may reach 1.00001. So are these.
 
-use crate::ReadError;
 use crate::matrix::{OutputMatrix, PANEL_ROWS};
 use crate::top::Top;
 
-/// Labels more often than this are taken for damage, as fastText's own tree would be.
-const MAX_LABEL_COUNT: i64 = 1_000_000_000_000_000;
+/// No label has this count: in fastText's tree, it is that of a node which is not made yet.
+pub(crate) const MAX_LABEL_COUNT: i64 = 1_000_000_000_000_000;
 
 /// Sigmoids of scores from -8 to 8 are looked up in steps of 1/32.
 const MAX_SIGMOID: f32 = 8.0;
@@ -127,13 +126,11 @@ pub(crate) struct LabelTree {
 impl LabelTree {
     /// Joins the two rarest nodes again and again: the least frequent labels are taken from the end of the list, which
     /// fastText sorts by count. Of a label and an inner node with the same count, the node is taken.
-    pub(crate) fn new(label_counts: &[i64]) -> Result<LabelTree, ReadError> {
-        if let Some(&value) = label_counts.iter().find(|count| !(0..MAX_LABEL_COUNT).contains(*count)) {
-            return Err(ReadError::Setting { name: "count of a label", value, offset: 0 });
-        }
+    ///
+    /// Counts are from 0 to below [`MAX_LABEL_COUNT`], so that a child is always made before its parent.
+    pub(crate) fn new(label_counts: &[i64]) -> LabelTree {
         let label_count = label_counts.len();
         let mut children = Vec::with_capacity(label_count - 1);
-        // Sums are saturating; a node that is not made yet counts as many as nothing can.
         let mut node_counts: Vec<i64> = Vec::with_capacity(label_count - 1);
         let mut labels_left = label_count;
         let mut next_node = 0;
@@ -152,7 +149,7 @@ impl LabelTree {
             children.push([left, right]);
             node_counts.push(left_count.saturating_add(right_count));
         }
-        Ok(LabelTree { label_count, children })
+        LabelTree { label_count, children }
     }
 
     /// Visits nodes left to right, but for those below which no label can get into the list.
@@ -197,7 +194,7 @@ mod tests {
     use super::*;
 
     fn check_tree(label_counts: &[i64], expected: &[[u32; 2]]) {
-        assert_eq!(LabelTree::new(label_counts).unwrap().children, expected, "{label_counts:?}");
+        assert_eq!(LabelTree::new(label_counts).children, expected, "{label_counts:?}");
     }
 
     #[test]
@@ -207,14 +204,13 @@ mod tests {
         check_tree(&[9, 4, 2, 1], &[[3, 2], [4, 1], [5, 0]]);
         // A label and a node of the same count: the node.
         check_tree(&[3, 3, 1, 1], &[[3, 2], [4, 1], [0, 5]]);
-        assert!(LabelTree::new(&[1, -1]).is_err());
     }
 
     /// A child was made before its parent, so that no way down is endless, whatever the order of the counts.
     #[test]
     fn trees_of_unsorted_counts_end() {
         for counts in [[0, 0, 0, 7, 0].as_slice(), &[1, 2, 3, 4, 5, 6], &[MAX_LABEL_COUNT - 1; 40]] {
-            let tree = LabelTree::new(counts).unwrap();
+            let tree = LabelTree::new(counts);
             for (inner, children) in tree.children.iter().enumerate() {
                 assert!(children.iter().all(|&child| (child as usize) < counts.len() + inner), "{counts:?}");
             }

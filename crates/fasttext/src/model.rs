@@ -5,8 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use crate::dictionary::{Dictionary, DictionaryScratch, NgramSettings};
-use crate::loss::LabelTree;
-use crate::loss::{Loss, LossScratch, SigmoidTable, exp};
+use crate::loss::{LabelTree, Loss, LossScratch, SigmoidTable, exp};
 use crate::matrix::{InputMatrix, OutputMatrix, Shape};
 use crate::reader::Reader;
 use crate::top::Top;
@@ -23,8 +22,8 @@ const SUPERVISED: i32 = 3;
 
 /// A supervised model. It can be asked by several threads at once, each with its own [`Scratch`].
 ///
-/// Takes as much memory as its file is long: matrices stay quantised, dense output matrices are filled up to a multiple
-/// of 16 labels.
+/// Takes about as much memory as its file is long: what is quantised stays so. Beyond that, it holds some 16 bytes per
+/// word, 16 to 32 per bucket of a pruned model, and a dense output matrix that is filled up to a multiple of 16 rows.
 #[derive(Debug)]
 pub struct Model {
     dimension: usize,
@@ -162,7 +161,7 @@ impl Model {
         reader.finish()?;
 
         let loss = match loss {
-            LossName::HierarchicalSoftmax => Loss::HierarchicalSoftmax(LabelTree::new(dictionary.label_counts())?),
+            LossName::HierarchicalSoftmax => Loss::HierarchicalSoftmax(LabelTree::new(dictionary.label_counts())),
             LossName::NegativeSampling | LossName::OneVsAll => Loss::Sigmoid(SigmoidTable::new()),
             LossName::Softmax => Loss::Softmax,
         };

@@ -130,8 +130,7 @@ impl<R: Read> Reader<R> {
             self.fill(chunk)?;
             for (index, bytes) in chunk.as_chunks::<4>().0.iter().enumerate() {
                 let value = f32::from_le_bytes(*bytes);
-                // Written so that a NaN is refused.
-                if !(value.abs() <= MAX_WEIGHT) {
+                if value.is_nan() || value.abs() > MAX_WEIGHT {
                     return Err(ReadError::Weight { offset: chunk_offset + 4 * index as u64, value });
                 }
                 weights.push(value);

@@ -4,6 +4,8 @@
 //! order must be equal; a probability may differ in its last bits where glibc's single-precision `exp` is not rounded
 //! correctly. What this crate answers is pinned to the bit beside it, so that every processor is held to it.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use fasttext::{Model, Prediction, Scratch};
 
 /// Four steps of a single float at 1: what fastText may differ by.
