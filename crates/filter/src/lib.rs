@@ -17,9 +17,11 @@
 //! assert_eq!((failure.rule, failure.measure), ("length", "words"));
 //! ```
 
+mod paragraphs;
 mod rules;
 mod text;
 
+pub use paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 pub use rules::{InvalidRule, Language, Length, RuleSettings, Wikipedia};
 pub use text::{Text, is_known_language};
 
