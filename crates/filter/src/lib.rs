@@ -30,7 +30,6 @@ mod python;
 mod repetition;
 mod rules;
 mod text;
-mod tokens;
 mod url_host;
 mod words;
 

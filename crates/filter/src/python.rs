@@ -100,12 +100,6 @@ pub fn is_word(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { WORD.contains(c) }
 }
 
-/// Whether the category is one of P*.
-pub fn is_punctuation(c: char) -> bool {
-    static PUNCTUATION: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"[\p{P}&&\p{age=14.0}]"));
-    PUNCTUATION.contains(c)
-}
-
 /// What `\d` matches: decimal digits of every script.
 pub fn is_digit(c: char) -> bool {
     static DIGITS: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"[\p{Nd}&&\p{age=14.0}]"));

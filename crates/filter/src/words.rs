@@ -8,9 +8,10 @@
 use std::ops::Range;
 
 use hashbrown::HashTable;
+use words::english::{SentenceRole, for_each_token, sentence_role};
 
 use crate::hash::hash;
-use crate::{python, tokens};
+use crate::python;
 
 /// The words of a text.
 #[derive(Debug, Default)]
@@ -40,17 +41,6 @@ pub struct Word {
     role: SentenceRole,
 }
 
-/// What a token does to sentences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SentenceRole {
-    /// Begins a sentence, where one has ended.
-    Word,
-    /// Punctuation that belongs to the sentence before it.
-    Punctuation,
-    /// Ends a sentence.
-    Terminator,
-}
-
 impl Words {
     /// The words of a text. Time O(bytes).
     pub fn of(text: &str) -> Words {
@@ -58,7 +48,7 @@ impl Words {
         words.ids.reserve(text.len() / 4);
         words.starts.reserve(text.len() / 4);
         let mut numbers: HashTable<u32> = HashTable::with_capacity(text.len() / 8);
-        tokens::for_each_token(text, |start, end| {
+        for_each_token(text, |Range { start, end }| {
             let token = &text[start..end];
             if token.starts_with(python::is_space) {
                 words.blanks.push(words.ids.len());
@@ -82,7 +72,7 @@ impl Words {
             .get();
         if id as usize == distinct.len() {
             let (len_bytes, chars) = (token.len(), python::len(token));
-            distinct.push(Word { start, len_bytes, chars, count: 0, role: SentenceRole::of(token) });
+            distinct.push(Word { start, len_bytes, chars, count: 0, role: sentence_role(token) });
         }
         distinct[id as usize].count += 1;
         self.ids.push(id);
@@ -127,13 +117,13 @@ impl Words {
         let mut has_ended = false;
         for at in words.start..=words.end {
             let is_after_blank = blanks.next_if_eq(&&at).is_some();
-            let role = if at < words.end { self.word(at).role } else { SentenceRole::Punctuation };
-            if has_ended && (is_after_blank || role == SentenceRole::Word) {
+            let role = if at < words.end { self.word(at).role } else { SentenceRole::Continues };
+            if has_ended && (is_after_blank || role == SentenceRole::Begins) {
                 each(start..at);
                 start = at;
                 has_ended = false;
             }
-            has_ended |= role == SentenceRole::Terminator;
+            has_ended |= role == SentenceRole::Ends;
         }
         if has_tokens {
             each(start..words.end);
@@ -152,20 +142,5 @@ impl Words {
         let mut count = 0;
         self.for_each_sentence(words, false, |_| count += 1);
         count
-    }
-}
-
-impl SentenceRole {
-    fn of(token: &str) -> SentenceRole {
-        if token.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-            return SentenceRole::Word;
-        }
-        if tokens::ends_sentence(token) {
-            SentenceRole::Terminator
-        } else if token.chars().all(python::is_punctuation) {
-            SentenceRole::Punctuation
-        } else {
-            SentenceRole::Word
-        }
     }
 }

@@ -81,26 +81,50 @@ pub fn for_each_word<'t>(text: &'t str, mut each: impl FnMut(&'t str)) {
 /// assert_eq!(sentences, ["Is it (he said).)", "5 p.m.?", "Yes.", "\nGood"]);
 /// ```
 pub fn for_each_sentence(text: &str, mut each: impl FnMut(Range<usize>)) {
-    let tables = tables();
     let mut sentence = 0..0;
     let mut has_ended = false;
     for_each_token(text, |token| {
-        let mut chars = text[token.clone()].chars();
-        let first = chars.next().map_or(0, |first| tables.classes(first));
-        let is_end = first & SENTENCE_END != 0 && chars.as_str().is_empty();
-        let mut is_punctuation =
-            || first & PUNCTUATION != 0 && chars.all(|char| tables.classes(char) & PUNCTUATION != 0);
-        if is_end {
-            has_ended = true;
-        } else if has_ended && !is_punctuation() {
-            each(sentence.clone());
-            sentence.start = token.start;
-            has_ended = false;
+        match sentence_role(&text[token.clone()]) {
+            SentenceRole::Ends => has_ended = true,
+            SentenceRole::Begins if has_ended => {
+                each(sentence.clone());
+                sentence.start = token.start;
+                has_ended = false;
+            }
+            SentenceRole::Begins | SentenceRole::Continues => {}
         }
         sentence.end = token.end;
     });
     if !sentence.is_empty() {
         each(sentence);
+    }
+}
+
+/// What a token does to sentences, by which [`for_each_sentence`] parts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SentenceRole {
+    /// A `.`, `!`, `?` or their like: the sentence ends before the next token that begins one.
+    Ends,
+    /// Other punctuation, which belongs to the sentence before it.
+    Continues,
+    /// A word or white space: begins a sentence, where one has ended.
+    Begins,
+}
+
+/// The role of a token, for those who look at words and sentences in one pass.
+pub fn sentence_role(token: &str) -> SentenceRole {
+    let mut chars = token.chars();
+    let first = match chars.next() {
+        None => return SentenceRole::Continues,
+        Some(first) if first.is_ascii_alphanumeric() => return SentenceRole::Begins,
+        Some(first) => tables().classes(first),
+    };
+    if first & SENTENCE_END != 0 && chars.as_str().is_empty() {
+        SentenceRole::Ends
+    } else if first & PUNCTUATION != 0 && chars.all(|char| tables().classes(char) & PUNCTUATION != 0) {
+        SentenceRole::Continues
+    } else {
+        SentenceRole::Begins
     }
 }
 

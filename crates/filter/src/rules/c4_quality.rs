@@ -401,7 +401,8 @@ impl<'a> Pass<'a> {
         let kept = python::strip(&self.kept);
         let edit = (kept != self.text).then(|| Edit {
             text: kept.to_owned(),
-            words: Some(self.kept_words),
+            // Joined with newlines, which are tokens between them, lines have the words that they had.
+            words: (self.rule.settings.split_by == SplitBy::Lines).then_some(self.kept_words),
             cuts: self.cuts.named(),
         });
         Findings { values, first: self.first, detail: None, edit }

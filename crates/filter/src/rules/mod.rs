@@ -25,7 +25,6 @@ pub use gopher_repetition::GopherRepetition;
 pub use language::Language;
 pub use length::Length;
 pub use pii::Pii;
-pub(crate) use punctuation::is_terminal;
 pub use unigram_log_probability::UnigramLogProbability;
 pub use url::Url;
 pub use wikipedia::Wikipedia;
