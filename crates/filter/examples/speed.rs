@@ -5,9 +5,7 @@
 use std::io::BufRead;
 use std::time::Instant;
 
-use filter::{
-    About, C4Dialect, C4Quality, Filter, FineWebQuality, GopherQuality, GopherRepetition, Pii, RuleSettings,
-};
+use filter::{About, C4Dialect, C4Quality, Filter, FineWebQuality, GopherQuality, GopherRepetition, Pii, RuleSettings};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -70,4 +70,3 @@ mod tests {
         assert!(!is_known_language("xx"));
     }
 }
-

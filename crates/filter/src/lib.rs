@@ -39,8 +39,8 @@ pub use language::{detect_language, is_known_language};
 pub use list::ListError;
 pub use measure::{Bound, Limit, Measure, Unit};
 pub use rules::{
-    C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, FineWebQuality, GopherQuality, GopherRepetition,
-    InvalidRule, Language, Length, Pii, RuleSettings, SplitBy, UnigramLogProbability, Url, Wikipedia,
+    C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FineWebQuality, GopherQuality, GopherRepetition,
+    InvalidRule, Language, Length, Pii, RefinedWebLines, RuleSettings, SplitBy, UnigramLogProbability, Url, Wikipedia,
 };
 
 use rules::{Edit, Findings, Rule};
@@ -260,10 +260,81 @@ mod tests {
         assert_eq!((judgement.failure, judgement.text), (None, Cow::Borrowed("")));
     }
 
+    /// FineWeb's rules, and all others that need no list.
+    fn all_rules() -> Filter {
+        Filter::new(&[
+            RuleSettings::GopherRepetition(GopherRepetition::default()),
+            RuleSettings::GopherQuality(GopherQuality::default()),
+            RuleSettings::C4Quality(C4Quality {
+                split_by: SplitBy::Sentences,
+                ..C4Quality::of_dialect(C4Dialect::Tfds)
+            }),
+            RuleSettings::C4Quality(C4Quality::of_dialect(C4Dialect::Datatrove0_10)),
+            RuleSettings::FineWebQuality(FineWebQuality::default()),
+            RuleSettings::C4Paragraph(C4Paragraph::default()),
+            RuleSettings::Url(Url::default()),
+            RuleSettings::Pii(Pii::default()),
+            RuleSettings::Wikipedia(Wikipedia {}),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn every_rule_measures_what_others_drop() {
+        let filter = all_rules();
+        let judgement = filter.judge(ENGLISH, About { url: "http://example.org/", ..About::default() });
+        assert_eq!(judgement.measures.len(), filter.measures().len());
+        assert_eq!(judgement.failures.len(), 9);
+        assert!(judgement.failures.iter().flatten().count() > 1);
+        let names: std::collections::BTreeSet<_> = filter.measures().iter().map(FilterMeasure::name).collect();
+        assert_eq!(names.len(), filter.measures().len());
+        assert!(names.contains("c4_quality.sentences") && names.contains("c4_quality_2.sentences"));
+    }
+
+    #[test]
+    fn a_rule_measures_what_the_rule_before_it_left() {
+        let filter = Filter::new(&[
+            RuleSettings::C4Quality(C4Quality::of_dialect(C4Dialect::Datatrove0_10)),
+            RuleSettings::FineWebQuality(FineWebQuality::default()),
+        ])
+        .unwrap();
+        let judgement = filter.judge("Home\nThe tide is out.[1]\nAbout us", About::default());
+        assert_eq!(judgement.text, "The tide is out.");
+        let cut = |name, count| Cut { rule: "c4_quality", name, count };
+        let expected = [cut("lines_without_terminal_punctuation", 2), cut("citations", 1)];
+        assert_eq!(judgement.cuts, expected);
+        let lines = filter.measures().iter().position(|measure| measure.name() == "fineweb_quality.lines").unwrap();
+        assert_eq!(judgement.measures[lines], 1.0);
+    }
+
+    #[test]
+    fn the_first_of_two_lines_that_drop_a_text_gives_the_verdict() {
+        let c4 = RuleSettings::C4Quality(C4Quality::of_dialect(C4Dialect::Datatrove0_10));
+        let filter = Filter::new(&[c4]).unwrap();
+        let fault = |text| filter.judge(text, About::default()).failure.unwrap().fault;
+        assert_eq!(fault("Code is { here.\nThen lorem ipsum dolor."), "curly_bracket");
+        assert_eq!(fault("Then lorem ipsum dolor.\nCode is { here."), "lorem_ipsum");
+    }
+
+    #[test]
+    fn hostile_texts() {
+        let filter = all_rules();
+        for part in
+            ["", "a", "\n", " ", "a\n", "[", "[1", "{.", "a@", "a.", "1.1.1.", "-a", "...", "#", "é", "a b. ", "\u{85}"]
+        {
+            for count in [1, 2, 20_000] {
+                let text = part.repeat(count);
+                let judgement = filter.judge(&text, About { url: part, ..About::default() });
+                assert_eq!(judgement.measures.len(), filter.measures().len());
+            }
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn never_panics(text: String, n in 0usize..300) {
             filter().judge(&text.repeat(n), About::default());
+            all_rules().judge(&text.repeat(n % 4), About { url: &text, ..About::default() });
         }
     }
 }

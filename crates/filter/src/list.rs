@@ -79,7 +79,10 @@ mod tests {
             path
         };
         let set = LineSet::read(&[path("a", "b.org \n#c.org\n\na.org"), path("b", "d.org\r\n")]).unwrap();
-        assert_eq!(["a.org", "b.org", "c.org", "d.org", ""].map(|line| set.contains(line)), [true, true, false, true, false]);
+        assert_eq!(
+            ["a.org", "b.org", "c.org", "d.org", ""].map(|line| set.contains(line)),
+            [true, true, false, true, false]
+        );
         assert!(LineSet::read(&["missing".to_owned()]).err().unwrap().to_string().contains("missing"));
     }
 }

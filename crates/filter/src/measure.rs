@@ -141,7 +141,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_a_number_or_none() {
-        for (json, limit) in [("50", 50.0.into()), ("0.3", 0.3.into()), ("-10", (-10.0).into()), ("\"none\"", Limit::NONE)] {
+        for (json, limit) in
+            [("50", 50.0.into()), ("0.3", 0.3.into()), ("-10", (-10.0).into()), ("\"none\"", Limit::NONE)]
+        {
             assert_eq!(serde_json::from_str::<Limit>(json).unwrap(), limit);
             assert_eq!(serde_json::to_string(&limit).unwrap(), json);
         }
@@ -151,9 +153,12 @@ mod tests {
 
     #[test]
     fn bounds_are_part_of_what_is_allowed() {
-        let measure = Measure::new("words", Unit::Count, "")
-            .min("min_words", Limit::at(2.0), "too_few_words", "")
-            .max("max_words", Limit::at(4.0), "too_many_words", "");
+        let measure = Measure::new("words", Unit::Count, "").min("min_words", Limit::at(2.0), "too_few_words", "").max(
+            "max_words",
+            Limit::at(4.0),
+            "too_many_words",
+            "",
+        );
         let fault = |value| measure.broken_bound(value).map(|bound| bound.fault);
         assert_eq!([1.0, 2.0, 4.0, f64::NAN].map(fault), [Some("too_few_words"), None, None, None]);
         assert_eq!(fault(5.0), Some("too_many_words"));

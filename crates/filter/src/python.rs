@@ -94,17 +94,44 @@ pub fn is_alpha(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_alphabetic() } else { LETTERS.contains(c) }
 }
 
-/// What `\w` matches: letters, numbers of every kind, and the underscore.
+/// What `\w` matches, as a class of regular expressions: letters, numbers of every kind, and the underscore.
+pub const WORD_CLASS: &str = r"[_[\p{L}\p{N}&&\p{age=14.0}]]";
+/// What `\d` matches, as a class of regular expressions.
+pub const DIGIT_CLASS: &str = r"[\p{Nd}&&\p{age=14.0}]";
+/// What `\s` matches, as a class of regular expressions.
+pub const SPACE_CLASS: &str = r"[\s\x1c-\x1f]";
+
+/// What `\w` matches of one character.
 pub fn is_word(c: char) -> bool {
-    static WORD: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"[_[\p{L}\p{N}&&\p{age=14.0}]]"));
+    static WORD: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(WORD_CLASS));
     if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { WORD.contains(c) }
+}
+
+/// `str.isalnum` of one character.
+pub fn is_alphanumeric(c: char) -> bool {
+    c != '_' && is_word(c)
+}
+
+/// `str.isupper` of one character: the property `Uppercase`.
+pub fn is_upper(c: char) -> bool {
+    static UPPER: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"[\p{Uppercase}&&\p{age=14.0}]"));
+    if c.is_ascii() { c.is_ascii_uppercase() } else { UPPER.contains(c) }
 }
 
 /// What `\d` matches: decimal digits of every script.
 pub fn is_digit(c: char) -> bool {
-    static DIGITS: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"[\p{Nd}&&\p{age=14.0}]"));
+    static DIGITS: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(DIGIT_CLASS));
     if c.is_ascii() { c.is_ascii_digit() } else { DIGITS.contains(c) }
 }
+
+/// `str.isdigit` of one character: decimal digits, and those in circles, raised, and the like.
+pub fn is_digit_char(c: char) -> bool {
+    static OTHER: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(OTHER_DIGITS));
+    is_digit(c) || !c.is_ascii() && OTHER.contains(c)
+}
+
+/// Characters with `Numeric_Type=Digit` (UnicodeData.txt).
+const OTHER_DIGITS: &str = r"[\u{b2}-\u{b3}\u{b9}\u{1369}-\u{1371}\u{19da}\u{2070}\u{2074}-\u{2079}\u{2080}-\u{2089}\u{2460}-\u{2468}\u{2474}-\u{247c}\u{2488}-\u{2490}\u{24ea}\u{24f5}-\u{24fd}\u{24ff}\u{2776}-\u{277e}\u{2780}-\u{2788}\u{278a}-\u{2792}\u{10a40}-\u{10a43}\u{10e60}-\u{10e68}\u{11052}-\u{1105a}\u{1f100}-\u{1f10a}]";
 
 /// A set of characters as sorted ranges. Membership takes O(log ranges).
 pub struct CharSet(Vec<(char, char)>);

@@ -42,7 +42,12 @@ fn datatrove_says_the_same() {
 
     let (compared, differences) = compare(folder, &texts, &verdicts);
     eprintln!("{compared} bytes of text compared");
-    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences[..differences.len().min(20)].join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences[..differences.len().min(20)].join("\n")
+    );
 }
 
 fn skip(why: &str) {
@@ -131,7 +136,8 @@ fn compare(folder: &Path, texts: &Path, verdicts: &Path) -> (usize, Vec<String>)
             let expected = &verdicts["rules"][at];
             let difference = difference(filter, &judgement, 0, std::slice::from_ref(expected));
             let edited = expected["text"].as_str().is_some_and(|expected| expected != judgement.text);
-            if let Some(what) = difference.or(edited.then(|| format!("{:?}, not {}", judgement.text, expected["text"]))) {
+            if let Some(what) = difference.or(edited.then(|| format!("{:?}, not {}", judgement.text, expected["text"])))
+            {
                 differences.push(format!("{} ({at}): {what}: {}", rules[at].name(), short(&row)));
             }
         }

@@ -297,7 +297,11 @@ impl<'a> Pass<'a> {
         let mut any = false;
         words.for_each_sentence(0..words.len(), true, |sentence| {
             any = true;
-            let bytes = if sentence.is_empty() { 0..0 } else { words.span(sentence.start).start..words.span(sentence.end - 1).end };
+            let bytes = if sentence.is_empty() {
+                0..0
+            } else {
+                words.span(sentence.start).start..words.span(sentence.end - 1).end
+            };
             self.judge(Line { words: sentence, end: bytes.end, text: self.text[bytes].into() });
         });
         if !any {
@@ -464,7 +468,57 @@ fn is_above(count: usize, limit: Limit) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What is kept of a text by lines, and how many sentences that has: the twin of [`Pass`], which reads like the
+    /// original.
+    fn kept_by_strings(text: &str, dialect: C4Dialect) -> (String, usize) {
+        let settings = C4Quality::of_dialect(dialect);
+        let (mut kept, mut sentences) = (Vec::new(), 0);
+        for line in python::split_lines(text) {
+            let mut line = Line { words: 0..0, end: 0, text: python::strip(&text[line]).into() };
+            let mut words = python::split(&line.text).count();
+            line.remove_citations();
+            let line = line.text;
+            if dialect == C4Dialect::Tfds {
+                words = python::split(&line).count();
+            }
+            let marks: &[char] =
+                if dialect == C4Dialect::Tfds { &['.', '?', '!', '"'] } else { &['.', '?', '!', '"', '\''] };
+            if !line.ends_with(marks) || line.ends_with("...") || is_below(words, settings.min_line_words) {
+                continue;
+            }
+            let lower = line.to_lowercase();
+            if Phrases::ALL[1..].iter().any(|(phrase, _)| lower.contains(phrase)) {
+                continue;
+            }
+            let mut of_line = 0;
+            words::english::for_each_sentence(&line, |_| of_line += 1);
+            sentences += of_line.max(1);
+            kept.push(line.into_owned());
+        }
+        (python::strip(&kept.join("\n")).to_owned(), sentences)
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_kept_as_by_strings(
+            text in "((The|tide|is|out|, and|no|JavaScript|coo\u{212a}ies|use|use cookies|terms of use|\\[1\\]|\\[edit\\]|it's|:-\\))[ .?'\"\n\u{85}]{1,3}){0,40}",
+            is_tfds: bool,
+        ) {
+            let dialect = if is_tfds { C4Dialect::Tfds } else { C4Dialect::Datatrove0_10 };
+            let rule = C4Quality::of_dialect(dialect).open().unwrap();
+            let findings = rule.apply(&Text::new(text.as_str().into()), About::default());
+            let kept = findings.edit.as_ref().map_or(text.as_str(), |edit| &edit.text);
+            let expected = kept_by_strings(&text, dialect);
+            prop_assert_eq!((kept, findings.values[2]), (expected.0.as_str(), expected.1 as f64));
+            if let Some(words) = findings.edit.as_ref().and_then(|edit| edit.words) {
+                prop_assert_eq!(words, Words::of(kept).len());
+            }
+        }
+    }
 
     #[test]
     fn citations() {

@@ -1,12 +1,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Datatrove, Findings, Rule, Settings, fraction};
+use crate::About;
 use crate::list::ListError;
 use crate::measure::{Limit, Measure, Unit};
 use crate::python;
 use crate::repetition::{duplicate_ngram_chars, duplicates, top_ngram_chars};
 use crate::text::Text;
-use crate::About;
 
 /// Texts that do not repeat themselves: table A1 of the Gopher paper (<https://arxiv.org/abs/2112.11446>).
 ///

@@ -33,10 +33,18 @@ impl Settings for Language {
 impl Rule for Language {
     fn measures(&self) -> Vec<Measure> {
         vec![
-            Measure::new("code", Unit::Count, "1 where the language is the one that is kept")
-                .min("keep", Limit::at(1.0), "other_language", ""),
-            Measure::new("confidence", Unit::Fraction, "confidence of the language, whichever it is")
-                .min("min_confidence", Limit::at(self.min_confidence), "too_unsure", ""),
+            Measure::new("code", Unit::Count, "1 where the language is the one that is kept").min(
+                "keep",
+                Limit::at(1.0),
+                "other_language",
+                "",
+            ),
+            Measure::new("confidence", Unit::Fraction, "confidence of the language, whichever it is").min(
+                "min_confidence",
+                Limit::at(self.min_confidence),
+                "too_unsure",
+                "",
+            ),
         ]
     }
 
@@ -46,8 +54,11 @@ impl Rule for Language {
             return Findings { detail, ..Findings::of(vec![0.0, f64::NAN]) };
         };
         let is_kept = code == iso_639_3(&self.keep);
-        let limit =
-            if is_kept { format!("min_confidence = {}", self.min_confidence) } else { format!("keep = {:?}", self.keep) };
+        let limit = if is_kept {
+            format!("min_confidence = {}", self.min_confidence)
+        } else {
+            format!("keep = {:?}", self.keep)
+        };
         let detail = Some(format!("{code} with confidence {confidence:.2}, {limit}"));
         Findings { detail, ..Findings::of(vec![f64::from(u8::from(is_kept)), f64::from(confidence)]) }
     }

@@ -33,9 +33,13 @@ impl Rule for Length {
     fn measures(&self) -> Vec<Measure> {
         let limit = |words: u64| Limit::at(words as f64);
         vec![
-            Measure::new("words", Unit::Count, "runs without white space; where no spaces are written, half the letters")
-                .min("min_words", limit(self.min_words), "too_few_words", "")
-                .max("max_words", limit(self.max_words), "too_many_words", ""),
+            Measure::new(
+                "words",
+                Unit::Count,
+                "runs without white space; where no spaces are written, half the letters",
+            )
+            .min("min_words", limit(self.min_words), "too_few_words", "")
+            .max("max_words", limit(self.max_words), "too_many_words", ""),
         ]
     }
 

@@ -10,6 +10,7 @@ mod language;
 mod length;
 mod pii;
 mod punctuation;
+mod refinedweb_lines;
 mod unigram_log_probability;
 mod url;
 mod wikipedia;
@@ -25,6 +26,7 @@ pub use gopher_repetition::GopherRepetition;
 pub use language::Language;
 pub use length::Length;
 pub use pii::Pii;
+pub use refinedweb_lines::{Dclm, RefinedWebLines};
 pub use unigram_log_probability::UnigramLogProbability;
 pub use url::Url;
 pub use wikipedia::Wikipedia;
@@ -129,6 +131,7 @@ rules! {
     "language" Language,
     "length" Length,
     "pii" Pii,
+    "refinedweb_lines" RefinedWebLines,
     "unigram_log_probability" UnigramLogProbability,
     "url" Url,
     "wikipedia" Wikipedia,

@@ -133,7 +133,9 @@ fn find_emails(text: &str) -> Vec<Span> {
             continue;
         }
         let first = start_of_atoms(bytes, from, at);
-        let Some(start) = (first..at).find(|&start| bytes[start] != b'.' && is_word_border(text, start)) else { continue };
+        let Some(start) = (first..at).find(|&start| bytes[start] != b'.' && is_word_border(text, start)) else {
+            continue;
+        };
         if let Some(domain) = EMAIL_DOMAIN.find(&text[at + 1..]) {
             emails.push(start..at + 1 + domain.end());
         }
