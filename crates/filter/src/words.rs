@@ -109,7 +109,8 @@ impl Words {
     /// The range is taken as a text for itself, without white space at its ends, unless `edges` says that white space
     /// before its first word and behind its last is a part of it.
     pub fn for_each_sentence(&self, words: Range<usize>, edges: bool, mut each: impl FnMut(Range<usize>)) {
-        let (first, last) = if edges { (words.start, words.end) } else { (words.start + 1, words.end.wrapping_sub(1)) };
+        let inner = (words.start + 1, words.end.saturating_sub(1));
+        let (first, last) = if edges { (words.start, words.end) } else { inner };
         let blanks = &self.blanks[self.blanks.partition_point(|&blank| blank < first)..];
         let mut blanks = blanks.iter().take_while(|&&blank| blank <= last && first <= last).peekable();
         let has_tokens = !words.is_empty() || blanks.peek().is_some();
