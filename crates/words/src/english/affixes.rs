@@ -66,7 +66,8 @@ fn period_len(tables: &Tables, text: &str) -> usize {
     let classes = tables.classes(last);
     let splits = classes & BEFORE_PERIOD != 0
         || before.next().is_some_and(|second| {
-            classes & tables.classes(second) & UPPER != 0 || second == '°' && matches!(last, 'F' | 'f' | 'C' | 'c' | 'K' | 'k')
+            classes & tables.classes(second) & UPPER != 0
+                || second == '°' && matches!(last, 'F' | 'f' | 'C' | 'c' | 'K' | 'k')
         });
     usize::from(splits)
 }
@@ -99,7 +100,8 @@ pub fn for_each_infix(tables: &Tables, text: &str, mut infix: impl FnMut(Range<u
 /// Length in bytes of the infix at the start of a text, 0 if there is none.
 fn infix_len(tables: &Tables, before: char, text: &str) -> usize {
     let behind = |classes| tables.classes(before) & classes != 0;
-    let next_is = |at: usize, classes| text[at..].chars().next().is_some_and(|next| tables.classes(next) & classes != 0);
+    let next_is =
+        |at: usize, classes| text[at..].chars().next().is_some_and(|next| tables.classes(next) & classes != 0);
     let between = |first, second| usize::from(behind(first) && next_is(1, second));
     let after_digit = before.is_ascii_digit();
     match text.chars().next() {

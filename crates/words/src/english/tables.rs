@@ -98,8 +98,9 @@ impl Tables {
         };
         // Identifiers of the tokens of phrases come first: special cases are made of such tokens, too.
         let lines = include_str!("../../tables/english/special_cases.tsv").lines();
-        let lines: Vec<(&str, Option<&str>)> =
-            lines.map(|line| line.split_once('\t').map_or((line, None), |(tokens, phrase)| (tokens, Some(phrase)))).collect();
+        let lines: Vec<(&str, Option<&str>)> = lines
+            .map(|line| line.split_once('\t').map_or((line, None), |(tokens, phrase)| (tokens, Some(phrase))))
+            .collect();
         for (special_case, phrase) in lines.iter().enumerate().filter_map(|(n, line)| Some((n, line.1?))) {
             tables.add_phrase(special_case, phrase);
         }
@@ -160,7 +161,6 @@ impl Tables {
     pub fn is_quantity(&self, text: &str) -> bool {
         self.quantities.contains(text)
     }
-
 }
 
 /// Classes by code point in pages: most of the million code points share a few of them.

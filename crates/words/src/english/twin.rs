@@ -211,8 +211,8 @@ proptest! {
 }
 
 #[test]
-fn every_character_is_of_the_classes_that_the_twin_has() {
-    let chars = (0..=0x10_ffff).step_by(if cfg!(debug_assertions) { 7 } else { 1 }).filter_map(char::from_u32);
+fn characters_are_of_the_classes_that_the_twin_has() {
+    let chars = (0..=0x10_ffff).step_by(61).filter_map(char::from_u32);
     for char in chars {
         check(&format!("{char} 5{char} a{char}b {char}a {char}. Z{char}. a,{char} a.{char}"));
     }

@@ -107,8 +107,7 @@ fn is_octet(tables: &Tables, text: &str, octet: Octet) -> bool {
     let short = match octet {
         Octet::Middle => is_digits(tables, text, 1) || is_digits(tables, text, 2),
         Octet::First | Octet::Last => {
-            text.starts_with(|char| matches!(char, '1'..='9'))
-                && (text.len() == 1 || is_digits(tables, &text[1..], 1))
+            text.starts_with(|char| matches!(char, '1'..='9')) && (text.len() == 1 || is_digits(tables, &text[1..], 1))
         }
     };
     let hundreds = || {
