@@ -1,8 +1,7 @@
 """What datatrove's filters say of texts, with every measure by datatrove's own code.
 
 Reads JSON Lines of {"text", "url"}, writes a line of verdicts for each. Called by parity.rs. The lists are read from the
-folder that is the third argument; the fourth, if it is "toy", has words parted at white space in place of spaCy's, which
-tests everything but the words a hundred times faster.
+folder that is the third argument.
 """
 
 import json
@@ -29,73 +28,11 @@ from datatrove.pipeline.filters import (
 from datatrove.pipeline.filters import gopher_repetition_filter as repetition
 from datatrove.pipeline.formatters import PIIFormatter
 from datatrove.utils.text import PUNCTUATION_SET, split_into_words
-from datatrove.utils.word_tokenizers import WordTokenizer
+from datatrove.utils.typeshelper import Languages
 
 LISTS = sys.argv[3]
+ENGLISH = Languages.english
 np.seterr(all="ignore")
-
-
-class Toy(WordTokenizer):
-    """Words parted at white space, and sentences after full stops."""
-
-    MARKS = ".!?\"',"
-
-    def tokens(self, text):
-        at = 0
-        while at < len(text):
-            rest = at
-            while rest < len(text) and text[rest].isspace():
-                rest += 1
-            if rest > at:
-                skip = int(at > 0 and text[at] == " ")
-                if rest > at + skip:
-                    yield at + skip, rest
-                at = rest
-                continue
-            while rest < len(text) and not text[rest].isspace():
-                rest += 1
-            stem = len(text[at:rest].rstrip(self.MARKS))
-            if stem:
-                yield at, at + stem
-            for i in range(at + stem, rest):
-                yield i, i + 1
-            at = rest
-
-    def word_tokenize(self, text):
-        return [text[a:b] for a, b in self.tokens(text) if text[a:b].strip()]
-
-    def sent_tokenize(self, text):
-        return [text[a:b].strip() for a, b in self.span_tokenize(text)]
-
-    def span_tokenize(self, text):
-        import unicodedata
-
-        from datatrove.utils.text import TERMINAL_PUNCTUATION
-
-        spans, start, seen, end = [], None, False, 0
-        for a, b in self.tokens(text):
-            token = text[a:b]
-            punct = all(unicodedata.category(c)[0] == "P" for c in token)
-            if start is None:
-                start = a
-            if seen and not punct and token not in TERMINAL_PUNCTUATION:
-                spans.append((start, end))
-                start, seen = a, False
-            elif token in TERMINAL_PUNCTUATION:
-                seen = True
-            end = b
-        if start is not None:
-            spans.append((start, end))
-        return spans
-
-
-LANGUAGE = Toy() if sys.argv[4:] == ["toy"] else "eng"
-
-
-def filter_with(cls, **settings):
-    filter = cls(**settings)
-    filter.language = LANGUAGE
-    return filter
 
 
 def verdict(filter, text, url=""):
@@ -117,7 +54,7 @@ def ratio(a, b):
 
 class GopherRepetition:
     name = "gopher_repetition"
-    filter = filter_with(GopherRepetitionFilter)
+    filter = GopherRepetitionFilter()
 
     def measures(self, text, url):
         f, n = self.filter, len(text)
@@ -126,7 +63,7 @@ class GopherRepetition:
         lines = f._line_splitter.split(text)
         l, lc = repetition.find_duplicates(lines)
         yield from (n, ratio(p, len(paragraphs)), ratio(pc, n), ratio(l, len(lines)), ratio(lc, n))
-        words = split_into_words(text, LANGUAGE)
+        words = split_into_words(text, ENGLISH)
         for k, _ in f.top_n_grams:
             grams = repetition.get_n_grams(words, k)
             yield ratio(repetition.find_top_duplicate(grams) if grams else 0, n)
@@ -136,10 +73,10 @@ class GopherRepetition:
 
 class GopherQuality:
     name = "gopher_quality"
-    filter = filter_with(GopherQualityFilter)
+    filter = GopherQualityFilter()
 
     def measures(self, text, url):
-        words = split_into_words(text, LANGUAGE)
+        words = split_into_words(text, ENGLISH)
         n = len(words)
         plain = [w for w in words if any(ch not in PUNCTUATION_SET for ch in w)]
         yield len(plain)
@@ -158,9 +95,8 @@ class C4Quality:
     settings = {}
 
     def __init__(self):
-        self.filter = filter_with(C4QualityFilter, **self.settings)
-        self.open = filter_with(
-            C4QualityFilter,
+        self.filter = C4QualityFilter(**self.settings)
+        self.open = C4QualityFilter(
             **{**self.settings, "filter_lorem_ipsum": False, "filter_curly_bracket": False, "min_num_sentences": 0},
         )
         self.stats = {}
@@ -193,9 +129,9 @@ class C4Quality:
         """Lines that get as far as a check and fail it: each is given to the filter as if it was the only one."""
         if ("lorem" if "lorem" in switch else "{") not in text.lower():
             return 0
-        lines = text.splitlines() if self.open.split_paragraph else c4.split_into_sentences(text, LANGUAGE)
+        lines = text.splitlines() if self.open.split_paragraph else c4.split_into_sentences(text, ENGLISH)
         settings = {**self.settings, "filter_lorem_ipsum": False, "filter_curly_bracket": False, switch: True}
-        probe = filter_with(C4QualityFilter, **{**settings, "min_num_sentences": -1, "split_paragraph": False})
+        probe = C4QualityFilter(**{**settings, "min_num_sentences": -1, "split_paragraph": False})
         original, c4.split_into_sentences = c4.split_into_sentences, lambda line, _: [line]
         try:
             return sum(verdict(probe, line)[0] is not None for line in lines)
@@ -253,7 +189,7 @@ class C4BadWords:
 
 class FineWebQuality:
     name = "fineweb_quality"
-    filter = filter_with(FineWebQualityFilter)
+    filter = FineWebQualityFilter()
 
     def measures(self, text, url):
         lines = [line for line in text.split("\n") if line.strip() != ""]
@@ -261,7 +197,7 @@ class FineWebQuality:
         yield ratio(sum(1 for line in lines if line.endswith(self.filter.stop_chars)), len(lines))
         yield ratio(sum(1 for line in lines if len(line) <= self.filter.short_line_length), len(lines))
         yield ratio(repetition.find_duplicates(lines)[1], len(text.replace("\n", "")))
-        yield ratio(text.count("\n"), len(split_into_words(text, LANGUAGE)))
+        yield ratio(text.count("\n"), len(split_into_words(text, ENGLISH)))
 
 
 class Url:
@@ -308,7 +244,7 @@ class Unigram:
         unigram.os = SimpleNamespace(
             path=SimpleNamespace(join=lambda a, _: os.path.join(a, "unigrams"), isfile=lambda _: True)
         )
-        self.filter = filter_with(unigram.UnigramLogProbFilter)
+        self.filter = unigram.UnigramLogProbFilter()
 
     def measures(self, text, url):
         yield float(self.filter.get_logprob(SimpleNamespace(text=text)))

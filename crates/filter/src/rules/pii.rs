@@ -223,7 +223,7 @@ mod tests {
         check("é#a@b.de-", "éemail@example.com-");
         check("a@b@c.de", "a@email@example.com");
         check("8.8.8.8 and 10.0.0.1 and 08.8.8.8", "22.214.171.124 and 10.0.0.1 and 08.8.8.8");
-        check("1.2.3.4567", "22.214.171.1247");
+        check("1.2.3.4567", "22.214.171.12467");
     }
 
     #[test]

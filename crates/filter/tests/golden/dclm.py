@@ -1,7 +1,7 @@
-"""Runs DCLM's line modifiers over texts: `dclm.py MODIFIERS.py CORE_UTILS.py < TEXTS.jsonl > dclm.jsonl`.
+"""Runs DCLM's line modifiers over texts: `dclm.py MODIFIERS.py < TEXTS.jsonl > dclm.jsonl`.
 
-The two files are `baselines/mappers/modifiers.py` and `core_utils.py` of github.com/mlfoundations/dclm, which is in no
-registry. Only the functions that are needed are taken, so that what those files import need not be there. For each text
+The file is `baselines/mappers/modifiers.py` of github.com/mlfoundations/dclm, which is in no
+registry. Only the functions that are needed are taken, so that what it imports need not be there. For each text
 a line: the 64-bit FNV-1a hash of what is left of it (none for a text that is dropped on the way), and the share of words
 that are gone.
 """
