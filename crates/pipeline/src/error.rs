@@ -113,6 +113,7 @@ work_errors! {
     glob::GlobError,
     glob::PatternError,
     filter::InvalidRule,
+    filter::ListError,
     warc::ReadError,
     texts::Error,
     bpe::formats::FormatError,

@@ -387,6 +387,7 @@ impl Recipe {
         if let Some(links) = &mut recipe.links {
             links.dumps.iter_mut().for_each(absolute);
         }
+        recipe.filter.iter_mut().flat_map(RuleSettings::paths).for_each(absolute);
         recipe.shards.exclude.iter_mut().for_each(absolute);
         if let Some(existing) = recipe.tokenizer.existing.as_mut().filter(|name| *name != "gpt2") {
             absolute(existing);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use extract::Inclusion;
-use filter::{About, Filter, Judgement, RuleSettings};
+use filter::{About, Filter, RuleSettings, detect_language};
 use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use warc::http::{BodyError, Response};
@@ -276,7 +276,7 @@ impl Task for FilterDocuments {
     const REVISION: u32 = 1;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let filter = Filter::new(self.rules.clone());
+        let filter = Filter::new(&self.rules)?;
         let mut documents = work.create_table(FilterDocuments::DOCUMENTS)?;
         let mut links = work.rows(&self.links)?;
         for text in work.table::<JudgedText, _>(&self.texts)? {
@@ -317,14 +317,16 @@ fn judged(filter: &Filter, row: JudgedText, link: PageLink) -> Document {
         return document;
     }
     let about = About {
+        url: &document.url,
         domain: &document.domain,
         title: title.as_deref().unwrap_or(""),
         generator: generator.as_deref().unwrap_or(""),
     };
-    let Judgement { language, language_confidence, words, failure } = filter.judge(&text, about);
+    let failure = filter.judge(&text, about).failure;
+    let (language, language_confidence) = detect_language(&text).unzip();
     document.language = language.map(str::to_owned);
     document.language_confidence = language_confidence;
-    document.words = words;
+    document.words = words::count(&text);
     if let Some(failure) = failure {
         document.verdict = Some(Reason::of_rule(failure.rule, failure.measure));
         document.detail = Some(failure.detail);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use console::Exit;
-use filter::{About, Filter, Language, Length, RuleSettings, Wikipedia};
+use filter::{About, Filter, Language, Length, RuleSettings, Wikipedia, detect_language};
 use records::{Counts, Reason};
 use serde_json::json;
 
@@ -42,17 +42,18 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let filter = Filter::new(rules(arguments)?);
+    let filter = Filter::new(&rules(arguments)?)?;
     let mut kept = JsonLines::create(&arguments.output)?;
     let mut dropped = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
     let mut counts = Counts::default();
     let all_readable = for_each_row(&arguments.inputs, |mut row, text| {
         let field = |name: &str| row[name].as_str().unwrap_or("").to_owned();
-        let (domain, title) = (field("domain"), field("title"));
-        let judgement = filter.judge(text, About { domain: &domain, title: &title, generator: "" });
-        row["language"] = json!(judgement.language);
-        row["language_confidence"] = json!(judgement.language_confidence);
-        row["words"] = json!(judgement.words);
+        let (url, domain, title) = (field("url"), field("domain"), field("title"));
+        let judgement = filter.judge(text, About { url: &url, domain: &domain, title: &title, generator: "" });
+        let (language, language_confidence) = detect_language(text).unzip();
+        row["language"] = json!(language);
+        row["language_confidence"] = json!(language_confidence);
+        row["words"] = json!(words::count(text));
         let reason = judgement.failure.as_ref().map(|failure| Reason::of_rule(failure.rule, failure.measure));
         counts.record(reason);
         match (judgement.failure, &mut dropped) {
