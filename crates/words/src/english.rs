@@ -10,10 +10,10 @@
 //! 3. Otherwise a prefix and a suffix (punctuation, quotes, units behind a digit) are split off, again and again, until
 //!    there is none or a special case is left.
 //! 4. What is left is one token if it is a URL, else it is split at its infixes (`-` between letters, `…`).
-//! 5. Special cases that this took apart are [put together again](phrases).
+//! 5. Special cases that this took apart are put together again (`english/phrases.rs`).
 //!
-//! The rules are tables that `tables/english.py` reads out of spaCy 3.8 ([`tables`]), and code that does what its
-//! regular expressions do ([`affixes`], [`url`]). The readable twin in the tests runs the expressions themselves.
+//! The rules are tables that `tables/english.py` reads out of spaCy 3.8, and code that does what its regular expressions
+//! do (`english/affixes.rs`, `english/url.rs`). The readable twin in the tests runs the expressions themselves.
 //! Classes of Unicode are those of Python 3.11, which has Unicode 14.
 //!
 //! Left out: norms, lemmas, tags and all else that spaCy says of a token; changing the rules; other languages.
