@@ -54,12 +54,7 @@ fn copy_from_common_crawl(arguments: &Arguments) -> anyhow::Result<Ending> {
 }
 
 /// Crawls until every link has its outcome, the budget is spent or Ctrl-C is pressed.
-fn crawl(
-    arguments: &Arguments,
-    fetcher: &Fetcher,
-    frontier: &Frontier,
-    budget: CrawlBudget,
-) -> anyhow::Result<Ending> {
+fn crawl(arguments: &Arguments, fetcher: &Fetcher, frontier: &Frontier, budget: CrawlBudget) -> anyhow::Result<Ending> {
     allow_many_files();
     let stop = stop_on_ctrl_c()?;
     let paths = CrawlPaths::in_folder(&arguments.output);
