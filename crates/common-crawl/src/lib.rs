@@ -1,18 +1,4 @@
-//! Links → pages without crawling: captures that Common Crawl made are found in its columnar index and copied out
-//! of its archives.
-//!
-//! Two steps, each of which goes on where a kill left it:
-//!
-//! 1. [`plan`] reads the index (only the row groups and pages that can hold a host of the links, only the columns it
-//!    needs) and chooses a capture for each link.
-//! 2. [`fetch`] asks for the chosen members in the order in which they lie in the archives, neighbours in one
-//!    request, and copies each as it is into archives of its own, after checking that it is whole and the page meant.
-//!
-//! What is written is a function of links, index and archives: it does not depend on the transport, on the number
-//! of concurrent requests, or on kills. Every kept link ends with exactly one [`records::Outcome`].
-//!
-//! Left out: a request to the index server for each URL (it is a service for people), captures of redirects and
-//! their targets, records other than responses.
+#![doc = include_str!("../README.md")]
 
 mod choose;
 mod copy;

@@ -108,7 +108,7 @@ impl Pages {
             PageSource::Fetch => {
                 ensure!(has_links, "from = \"fetch\" needs [links]");
                 let settings = self.fetch.as_ref().context("from = \"fetch\" needs [pages.fetch] with a contact")?;
-                if let Some(fault) = settings.fault() {
+                if let Err(fault) = settings.check() {
                     bail!("[pages.fetch]: {fault}");
                 }
             }
