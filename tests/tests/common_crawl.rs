@@ -646,8 +646,8 @@ fn what_cannot_go_on_says_why() {
     // Whom a server should write to must be known, also when only a part comes from one.
     let mut command = Command::new(binary("webtext"));
     command.arg("fetch").arg(&links).arg("-o").arg(&out).args(["--from", "common-crawl", "--index", index]);
-    refused(&mut command, 2, "neither a mail address nor a page");
-    refused(command.args(["--contact", "nobody"]), 2, "neither a mail address nor a page");
+    refused(&mut command, 2, "neither a mail address nor a web page");
+    refused(command.args(["--contact", "nobody"]), 2, "neither a mail address nor a web page");
     let mut command = Command::new(binary("webtext"));
     command.arg("fetch").arg(&links).arg("-o").arg(&out).args(["--from", "common-crawl"]);
     refused(&mut command, 2, "--index");

@@ -257,7 +257,7 @@ fn fetch_of(folder: &Path, flags: &[&str]) -> Command {
 fn a_fetcher_without_a_contact_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let output = check(&mut fetch_of(folder.path(), &["--contact", "nobody"]), 2);
-    assert!(webtext_tests::stderr(&output).contains("neither a mail address nor a page"));
+    assert!(webtext_tests::stderr(&output).contains("neither a mail address nor a web page"));
     // It says so before it does anything: to sort a long list takes minutes.
     assert!(!folder.path().join("out").exists());
 }

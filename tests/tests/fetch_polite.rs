@@ -568,7 +568,7 @@ fn an_outage_of_our_own_is_nobodys_fault() {
     }
     let wait_for_pause = |running: &mut webtext_tests::web::Running| {
         let until = Instant::now() + Duration::from_secs(20);
-        while !running.stderr().contains("is there a network?") {
+        while !running.stderr().contains("the network seems to be down") {
             assert!(!running.has_ended_after(Duration::from_millis(20)), "it ended: {}", running.stderr());
             assert!(Instant::now() < until, "it says nothing of the network: {}", running.stderr());
         }
@@ -598,7 +598,7 @@ fn an_outage_of_our_own_is_nobodys_fault() {
     let ended = running.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stderr.matches("paused: no host can be reached").count(), 2, "{}", ended.stderr);
-    assert_eq!(ended.stderr.matches("going on").count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("resumed").count(), 2, "{}", ended.stderr);
     check_all_kept(&client.out(), &urls);
     check_oracle(&web.visits(), Duration::from_millis(100));
     assert_eq!(asked_again(&web.visits()), 0);

@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 use store::sort::Sorter;
 use store::table::{TableReader, TableWriter};
 
-use crate::Plan;
+use crate::CopyPlan;
 use crate::error::CommonCrawlError;
 use crate::index::Capture;
-use crate::run::State;
-use crate::settings::Settings;
+use crate::run::RunState;
+use crate::settings::CommonCrawlSettings;
 
 /// A capture to copy. Table `plan.parquet`, sorted by archive and offset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Planned {
+pub(crate) struct PlannedCapture {
     pub(crate) warc_filename: String,
     pub(crate) offset: u64,
     pub(crate) len_bytes: u64,
@@ -36,10 +36,10 @@ pub(crate) struct Planned {
     pub(crate) mime: Option<String>,
 }
 
-impl Planned {
+impl PlannedCapture {
     /// The capture chosen for a link, which has this number.
-    fn of(link: Link, number: u32, chosen: Capture) -> Planned {
-        Planned {
+    fn of(link: Link, number: u32, chosen: Capture) -> PlannedCapture {
+        PlannedCapture {
             warc_filename: chosen.warc_filename,
             offset: chosen.offset,
             len_bytes: chosen.len_bytes,
@@ -122,7 +122,11 @@ impl Preference {
 }
 
 /// Chooses for each link and writes `plan.parquet` and `misses.parquet` to the work folder.
-pub(crate) fn choose(settings: &Settings, state: &State, files: usize) -> Result<Plan, CommonCrawlError> {
+pub(crate) fn choose(
+    settings: &CommonCrawlSettings,
+    state: &RunState,
+    files: usize,
+) -> Result<CopyPlan, CommonCrawlError> {
     let preference = Preference { choice: settings.capture, max_page_bytes: settings.max_page_bytes };
     let mut captures = Sorter::<Capture>::new(&state.folder, settings.sort_memory_bytes);
     for number in 0..files {
@@ -131,9 +135,9 @@ pub(crate) fn choose(settings: &Settings, state: &State, files: usize) -> Result
         }
     }
     let captures = captures.finish()?.map(|row| row.map_err(CommonCrawlError::from));
-    let mut planned = Sorter::<Planned>::new(&state.folder, settings.sort_memory_bytes);
+    let mut planned = Sorter::<PlannedCapture>::new(&state.folder, settings.sort_memory_bytes);
     let mut misses = TableWriter::<Outcome>::create(&state.path("misses.parquet"))?;
-    let mut plan = Plan::default();
+    let mut plan = CopyPlan::default();
     join(state.kept_links()?, captures, preference, |link, number, chosen| {
         plan.links += 1;
         let verdict = chosen
@@ -142,12 +146,12 @@ pub(crate) fn choose(settings: &Settings, state: &State, files: usize) -> Result
         plan.counts.record(verdict);
         match verdict {
             Some(verdict) => misses.push(miss(&link, chosen, verdict))?,
-            None => planned.push(Planned::of(link, number, chosen.expect("without one there is a verdict")))?,
+            None => planned.push(PlannedCapture::of(link, number, chosen.expect("without one there is a verdict")))?,
         }
         Ok(())
     })?;
     misses.finish()?;
-    let mut table = TableWriter::<Planned>::create(&state.path("plan.parquet"))?;
+    let mut table = TableWriter::<PlannedCapture>::create(&state.path("plan.parquet"))?;
     for row in planned.finish()? {
         table.push(row?)?;
     }
@@ -210,22 +214,22 @@ pub(crate) fn date(ms: i64) -> Option<String> {
 
 /// One request: neighbours in one archive.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Request {
+pub(crate) struct RangeRequest {
     pub(crate) range: Range<u64>,
     /// At least one, sorted by offset.
-    pub(crate) rows: Vec<Planned>,
+    pub(crate) rows: Vec<PlannedCapture>,
 }
 
 /// Coalesces the rows of a plan, which are sorted by archive and offset.
-pub(crate) struct Requests<I: Iterator> {
+pub(crate) struct RangeRequests<I: Iterator> {
     rows: std::iter::Peekable<I>,
     max_gap_bytes: u64,
     max_request_bytes: u64,
 }
 
-impl<I: Iterator<Item = Result<Planned, store::Error>>> Requests<I> {
-    pub(crate) fn new(rows: I, settings: &Settings) -> Requests<I> {
-        Requests {
+impl<I: Iterator<Item = Result<PlannedCapture, store::Error>>> RangeRequests<I> {
+    pub(crate) fn new(rows: I, settings: &CommonCrawlSettings) -> RangeRequests<I> {
+        RangeRequests {
             rows: rows.peekable(),
             max_gap_bytes: settings.max_gap_bytes,
             max_request_bytes: settings.max_request_bytes,
@@ -233,10 +237,10 @@ impl<I: Iterator<Item = Result<Planned, store::Error>>> Requests<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Planned, store::Error>>> Iterator for Requests<I> {
-    type Item = Result<Request, store::Error>;
+impl<I: Iterator<Item = Result<PlannedCapture, store::Error>>> Iterator for RangeRequests<I> {
+    type Item = Result<RangeRequest, store::Error>;
 
-    fn next(&mut self) -> Option<Result<Request, store::Error>> {
+    fn next(&mut self) -> Option<Result<RangeRequest, store::Error>> {
         let first = match self.rows.next()? {
             Err(error) => return Some(Err(error)),
             Ok(row) => row,
@@ -254,15 +258,19 @@ impl<I: Iterator<Item = Result<Planned, store::Error>>> Iterator for Requests<I>
             range.end = range.end.max(next.range().end);
             rows.push(next);
         }
-        Some(Ok(Request { range, rows }))
+        Some(Ok(RangeRequest { range, rows }))
     }
 }
 
 /// Adds to a plan what it takes to fetch it with these settings.
-pub(crate) fn with_requests(mut plan: Plan, settings: &Settings, path: &Path) -> Result<Plan, CommonCrawlError> {
+pub(crate) fn with_requests(
+    mut plan: CopyPlan,
+    settings: &CommonCrawlSettings,
+    path: &Path,
+) -> Result<CopyPlan, CommonCrawlError> {
     (plan.member_bytes, plan.archives, plan.requests, plan.request_bytes) = (0, 0, 0, 0);
     let mut last = String::new();
-    for request in Requests::new(TableReader::<Planned>::open(path)?, settings) {
+    for request in RangeRequests::new(TableReader::<PlannedCapture>::open(path)?, settings) {
         let request = request?;
         plan.requests += 1;
         plan.request_bytes += request.range.end - request.range.start;
@@ -350,8 +358,8 @@ mod tests {
         check(&[moved, Capture { fetched_ms: 7000, ..image }], Some(6), 7000);
     }
 
-    fn planned(file: &str, offset: u64, len_bytes: u64) -> Planned {
-        Planned {
+    fn planned(file: &str, offset: u64, len_bytes: u64) -> PlannedCapture {
+        PlannedCapture {
             warc_filename: file.into(),
             offset,
             len_bytes,
@@ -365,9 +373,10 @@ mod tests {
         }
     }
 
-    fn check_requests(rows: &[Planned], expected: &[(u64, u64)]) {
-        let settings = Settings { max_gap_bytes: 10, max_request_bytes: 100, ..Settings::default() };
-        let requests = Requests::new(rows.iter().cloned().map(Ok), &settings);
+    fn check_requests(rows: &[PlannedCapture], expected: &[(u64, u64)]) {
+        let settings =
+            CommonCrawlSettings { max_gap_bytes: 10, max_request_bytes: 100, ..CommonCrawlSettings::default() };
+        let requests = RangeRequests::new(rows.iter().cloned().map(Ok), &settings);
         let ranges: Vec<_> = requests.map(|request| request.unwrap().range).map(|r| (r.start, r.end)).collect();
         assert_eq!(ranges, expected);
     }

@@ -12,13 +12,13 @@ use records::Reason;
 use store::table::TableReader;
 use warc::{ArchiveWriter, Date, NewRecord, Writer};
 
-use crate::choose::{Planned, Request, Requests};
+use crate::choose::{PlannedCapture, RangeRequest, RangeRequests};
 use crate::error::CommonCrawlError;
 use crate::journal::{self, Fate, Frame};
 use crate::member::{self, Refusal};
 use crate::remote::{ReadError, Root};
-use crate::run::{Run, State};
-use crate::settings::Settings;
+use crate::run::{CopyRun, RunState};
+use crate::settings::CommonCrawlSettings;
 
 /// The journal is written at the latest after so many requests, or so many bytes.
 const GROUP_REQUESTS: usize = 16;
@@ -30,7 +30,7 @@ const MAX_MISSING_AT_FIRST: usize = 5;
 
 /// A request that was answered.
 struct Answer {
-    rows: Vec<Planned>,
+    rows: Vec<PlannedCapture>,
     bytes: Bytes,
     /// Whether the archive is there; `None` when it was not asked for.
     is_there: Option<bool>,
@@ -40,20 +40,20 @@ struct Answer {
 
 /// Copies the captures that have no fate in the journal yet.
 pub(crate) async fn copy(
-    settings: &Settings,
-    run: &Run<'_>,
-    state: &State,
+    settings: &CommonCrawlSettings,
+    run: &CopyRun<'_>,
+    state: &RunState,
     root: &Root,
 ) -> Result<(), CommonCrawlError> {
     let (archive, already) = journal::open(run.archive_names(), &state.path("journal"))?;
     let max_warc_bytes = settings.max_warc_bytes;
     let mut copies = Copies { archive, max_warc_bytes, fates: Vec::new(), requests: 0, bytes: 0 };
-    let mut rows = TableReader::<Planned>::open(&state.path("plan.parquet"))?;
+    let mut rows = TableReader::<PlannedCapture>::open(&state.path("plan.parquet"))?;
     for _ in 0..already {
         rows.next().transpose()?;
     }
     let max_page_bytes = settings.max_page_bytes;
-    let mut answers = futures_util::stream::iter(Requests::new(rows, settings))
+    let mut answers = futures_util::stream::iter(RangeRequests::new(rows, settings))
         .map(async |request| answer(request?, root, max_page_bytes).await)
         .buffered(settings.max_concurrent_requests.max(1));
     let mut missing = Missing { names: Vec::new(), any_found: already > 0 };
@@ -113,10 +113,10 @@ impl Missing {
 }
 
 /// Asks for a range and checks what lies in it.
-async fn answer(request: Request, root: &Root, max_page_bytes: u64) -> Result<Answer, CommonCrawlError> {
-    let Request { range, rows } = request;
+async fn answer(request: RangeRequest, root: &Root, max_page_bytes: u64) -> Result<Answer, CommonCrawlError> {
+    let RangeRequest { range, rows } = request;
     let start = range.start;
-    let all = |rows: Vec<Planned>, is_there, reason, detail: String| {
+    let all = |rows: Vec<PlannedCapture>, is_there, reason, detail: String| {
         let refusal = Refusal { reason, detail, status: None };
         let checked = rows.iter().map(|_| Err(refusal.clone())).collect();
         Ok(Answer { rows, bytes: Bytes::new(), is_there, checked })
@@ -147,7 +147,7 @@ async fn answer(request: Request, root: &Root, max_page_bytes: u64) -> Result<An
     }
 }
 
-fn check(bytes: &Bytes, start: u64, row: &Planned, max_page_bytes: u64) -> Result<Range<usize>, Refusal> {
+fn check(bytes: &Bytes, start: u64, row: &PlannedCapture, max_page_bytes: u64) -> Result<Range<usize>, Refusal> {
     let range = row.range();
     let range = (range.start - start) as usize..(range.end - start) as usize;
     let Some(member) = bytes.get(range.clone()) else {

@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use user_error::{Exit, UserError};
 use warc::ArchiveError;
 
-/// A run could not go on; what it had written stays, and the same call goes on with it.
+/// A run failed. What it has written stays, and the same call continues it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CommonCrawlError {
-    /// A setting that no run can have.
+    /// The settings are invalid.
     #[error("{0}")]
     Settings(String),
-    /// The client could not be made.
+    /// The HTTP client could not be built.
     #[error("cannot start the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// A file of the index or an archive could not be read, however often it was tried.
+    /// A file of the index or an archive could not be read, after all retries.
     #[error("cannot read {name}")]
     Read {
         /// The file, as it was named.
@@ -31,7 +32,7 @@ pub enum CommonCrawlError {
         /// What is wrong with it.
         what: String,
     },
-    /// Links must be sorted as `webtext links` leaves them.
+    /// The links are not sorted as `webtext links` writes them.
     #[error("{} is not sorted by domain and key, or has a key twice, at {key:?}", path.display())]
     Unsorted {
         /// The table.
@@ -39,7 +40,7 @@ pub enum CommonCrawlError {
         /// The first key out of order.
         key: String,
     },
-    /// The folder holds another run.
+    /// The folder holds a run of other links or settings.
     #[error("{} was begun with {what}; give another folder, or the same settings", folder.display())]
     OtherRun {
         /// The output folder.
@@ -50,7 +51,7 @@ pub enum CommonCrawlError {
     /// Another process works in the folder.
     #[error("another process works in {}", .0.display())]
     Locked(PathBuf),
-    /// So many archives in a row are not there that the root must be wrong.
+    /// The first archives are all missing, so the root must be wrong.
     #[error("the last {files} archives are not there, such as {name}")]
     NothingThere {
         /// Missing archives in a row.
@@ -58,18 +59,22 @@ pub enum CommonCrawlError {
         /// One of them.
         name: String,
     },
-    /// An archive or the journal is not as an earlier process left it.
-    #[error("{} is damaged: {what}", path.display())]
-    Damaged {
+    /// An archive of this run or its journal could not be read or written, or is damaged.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A state file of this run is not as an earlier process wrote it.
+    #[error("{} is damaged", path.display())]
+    StateFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
-        what: String,
+        /// What is wrong with its JSON.
+        #[source]
+        source: serde_json::Error,
     },
-    /// A table, a sort or a file of this machine.
+    /// A table, a sort or another file on this machine failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The user asked to stop; everything noted so far is kept.
+    /// `stop` returned true; everything in the journal is kept.
     #[error("stopped; run the same command again to go on")]
     Stopped,
 }
@@ -80,8 +85,8 @@ impl UserError for CommonCrawlError {
             CommonCrawlError::Unsorted { .. } => "make the table with `webtext links`",
             CommonCrawlError::NothingThere { .. } => "is --data the root that the index means?",
             CommonCrawlError::Read { .. } => "what was copied is kept; run the same command again to go on",
-            CommonCrawlError::Damaged { .. } => {
-                "the disk may be failing; archives that are sealed can be used, and the links copied again into another \
+            CommonCrawlError::Archive(ArchiveError::Damaged { .. }) | CommonCrawlError::StateFile { .. } => {
+                "the disk may be failing; sealed archives are usable as they are, and the links can be copied again into another \
                  folder"
             }
             CommonCrawlError::Store(error) => return error.hint(),
@@ -102,14 +107,5 @@ impl UserError for CommonCrawlError {
 impl From<atomic_file::Error> for CommonCrawlError {
     fn from(error: atomic_file::Error) -> CommonCrawlError {
         CommonCrawlError::Store(error.into())
-    }
-}
-
-impl From<ArchiveError> for CommonCrawlError {
-    fn from(error: ArchiveError) -> CommonCrawlError {
-        match error {
-            ArchiveError::Io { action, path, source } => atomic_file::Error { action, path, source }.into(),
-            ArchiveError::Damaged { path, what } => CommonCrawlError::Damaged { path, what },
-        }
     }
 }

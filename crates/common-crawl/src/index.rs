@@ -35,7 +35,7 @@ use store::table::TableWriter;
 use crate::error::CommonCrawlError;
 use crate::link_filter::LinkFilter;
 use crate::remote::{self, RangedFile, ReadError, RetryingHttpClient, Root};
-use crate::settings::Settings;
+use crate::settings::CommonCrawlSettings;
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8192;
@@ -114,7 +114,7 @@ impl std::fmt::Display for IndexMetrics {
 }
 
 /// The Parquet files that the settings name: files as they are, folders and lists by their content, in order.
-pub(crate) async fn files(settings: &Settings) -> Result<Vec<String>, CommonCrawlError> {
+pub(crate) async fn files(settings: &CommonCrawlSettings) -> Result<Vec<String>, CommonCrawlError> {
     let client = RetryingHttpClient::new(settings)?;
     let mut files = Vec::new();
     for name in &settings.index {
@@ -229,14 +229,14 @@ pub(crate) async fn read_file(
 }
 
 /// The row groups to read, each with its rows.
-struct Part {
+struct RowsToRead {
     row_groups: Vec<(usize, RowSelection)>,
     rows: u64,
 }
 
 /// What of a file can hold wanted hosts, by the statistics of row groups and pages; without statistics, all of it.
-fn part_to_read(metadata: &ParquetMetaData, filter: &LinkFilter) -> Part {
-    let mut part = Part { row_groups: Vec::new(), rows: 0 };
+fn part_to_read(metadata: &ParquetMetaData, filter: &LinkFilter) -> RowsToRead {
+    let mut part = RowsToRead { row_groups: Vec::new(), rows: 0 };
     let schema = metadata.file_metadata().schema_descr();
     let column = schema.columns().iter().position(|column| column.path().parts() == [KEY]);
     let Some(column) = column else { return part };
@@ -575,7 +575,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("part.parquet");
             write(&path, &rows, statistics);
-            let client = RetryingHttpClient::new(&Settings::default()).unwrap();
+            let client = RetryingHttpClient::new(&CommonCrawlSettings::default()).unwrap();
             let file = remote::open_file(path.to_str().unwrap(), &client).unwrap();
             let captures = folder.path().join("captures.parquet");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

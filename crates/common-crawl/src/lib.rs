@@ -1,18 +1,4 @@
-//! Links → pages without crawling: captures that Common Crawl made are found in its columnar index and copied out
-//! of its archives.
-//!
-//! Two steps, each of which goes on where a kill left it:
-//!
-//! 1. [`plan`] reads the index (only the row groups and pages that can hold a host of the links, only the columns it
-//!    needs) and chooses a capture for each link.
-//! 2. [`fetch`] asks for the chosen members in the order in which they lie in the archives, neighbours in one
-//!    request, and copies each as it is into archives of its own, after checking that it is whole and the page meant.
-//!
-//! What is written is a function of links, index and archives: it does not depend on the transport, on the number
-//! of concurrent requests, or on kills. Every kept link ends with exactly one [`records::Outcome`].
-//!
-//! Left out: a request to the index server for each URL (it is a service for people), captures of redirects and
-//! their targets, records other than responses.
+#![doc = include_str!("../README.md")]
 
 mod choose;
 mod copy;
@@ -37,52 +23,62 @@ use serde::{Deserialize, Serialize};
 
 pub use error::CommonCrawlError;
 pub use index::IndexMetrics;
-pub use outcomes::Outcomes;
-pub use run::{LinkSource, Run};
-pub use settings::{DATA, Settings};
+pub use outcomes::CopyOutcomes;
+pub use run::{CopyRun, LinkSource};
+pub use settings::{CommonCrawlSettings, DATA};
 
 use link_filter::LinkFilter;
 use remote::{RetryingHttpClient, Root};
-use run::{State, read_json, write_json};
+use run::{RunState, read_json, write_json};
 
-/// What a plan comes to.
+/// A plan in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
+#[non_exhaustive]
+pub struct CopyPlan {
     /// Kept links.
     pub links: u64,
-    /// What becomes of them, as far as the index tells: kept are those with a capture to copy.
+    /// Their outcomes as far as the index decides them: kept are those with a capture to copy.
     pub counts: Counts,
     /// Bytes of the members to copy.
     pub member_bytes: u64,
-    /// Archives that they lie in.
+    /// Archives that hold them.
     pub archives: u64,
-    /// Requests for them, by the settings of this call.
+    /// Requests for them, under the settings of this call.
     pub requests: u64,
-    /// Bytes of these requests, with what lies in the gaps.
+    /// Bytes of these requests, gaps included.
     pub request_bytes: u64,
     /// What was read of the index.
     pub index: IndexMetrics,
 }
 
-/// Finds a capture for each link, or takes up the plan that is in the folder.
+/// Finds a capture for each link, or loads the plan that is in the folder.
 ///
 /// Memory: 12 bytes per link, 30 per host, one row group per index file that is read, and two sorts.
 ///
 /// # Errors
-/// When the settings fit no run or another run than the folder's, links are not sorted, or the index cannot be read.
-pub fn plan(links: LinkSource<'_>, settings: &Settings, run: &Run<'_>) -> Result<Plan, CommonCrawlError> {
+/// When the settings are invalid or differ from those of the folder's run, links are not sorted, or the index cannot be
+/// read.
+pub fn plan(
+    links: LinkSource<'_>,
+    settings: &CommonCrawlSettings,
+    run: &CopyRun<'_>,
+) -> Result<CopyPlan, CommonCrawlError> {
     settings.check()?;
-    make_plan(&State::open(links, run)?, settings, run)
+    make_plan(&RunState::open(links, run)?, settings, run)
 }
 
-/// Copies the captures of a plan, which is made first where there is none, into archives of the run's folder.
-/// Returns what became of each link.
+/// Copies the captures of a plan, which is made first if there is none, into archives in the run's folder. Returns the
+/// outcome of each link.
 ///
 /// # Errors
-/// As [`plan`]; and when an archive of Common Crawl cannot be read. Whatever is wrong with one page is an outcome.
-pub fn fetch(links: LinkSource<'_>, settings: &Settings, run: &Run<'_>) -> Result<Outcomes, CommonCrawlError> {
+/// As [`plan`]; and when an archive of Common Crawl cannot be read. A fault of a single page is an outcome.
+pub fn fetch(
+    links: LinkSource<'_>,
+    settings: &CommonCrawlSettings,
+    run: &CopyRun<'_>,
+) -> Result<CopyOutcomes, CommonCrawlError> {
     settings.check()?;
-    let state = State::open(links, run)?;
+    let state = RunState::open(links, run)?;
     let plan = make_plan(&state, settings, run)?;
     let runtime = runtime()?;
     let client = RetryingHttpClient::new(settings)?;
@@ -95,7 +91,7 @@ pub fn fetch(links: LinkSource<'_>, settings: &Settings, run: &Run<'_>) -> Resul
         traffic.retries.load(Ordering::Relaxed),
         traffic.bytes.load(Ordering::Relaxed)
     ));
-    Outcomes::open(state, &plan, settings, run)
+    CopyOutcomes::open(state, &plan, settings, run)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CommonCrawlError> {
@@ -103,10 +99,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, CommonCrawlError> {
     Ok(runtime.at("start a runtime for", Path::new("requests"))?)
 }
 
-fn make_plan(state: &State, settings: &Settings, run: &Run<'_>) -> Result<Plan, CommonCrawlError> {
+fn make_plan(
+    state: &RunState,
+    settings: &CommonCrawlSettings,
+    run: &CopyRun<'_>,
+) -> Result<CopyPlan, CommonCrawlError> {
     let files = state.identity(settings)?.files;
     let summary = state.path("plan.json");
-    if let Some(found) = read_json::<Plan>(&summary)? {
+    if let Some(found) = read_json::<CopyPlan>(&summary)? {
         return choose::with_requests(found, settings, &state.path("plan.parquet"));
     }
     (run.log)("reading the links");
@@ -117,18 +117,18 @@ fn make_plan(state: &State, settings: &Settings, run: &Run<'_>) -> Result<Plan, 
     (run.log)("choosing captures");
     let mut plan = choose::choose(settings, state, files.len())?;
     plan.index = metrics;
-    // The summary makes the plan one: it is written last.
+    // Written last: without the summary there is no plan.
     write_json(&summary, &plan)?;
     let captures = state.path("captures");
     fs::remove_dir_all(&captures).at("remove", &captures)?;
     choose::with_requests(plan, settings, &state.path("plan.parquet"))
 }
 
-/// Reads every file of the index that has not been read yet, each thread one at a time.
+/// Reads all files of the index that have not been read yet, one at a time per thread.
 fn read_index(
-    settings: &Settings,
-    run: &Run<'_>,
-    state: &State,
+    settings: &CommonCrawlSettings,
+    run: &CopyRun<'_>,
+    state: &RunState,
     files: &[String],
     filter: &LinkFilter,
 ) -> Result<IndexMetrics, CommonCrawlError> {
@@ -160,7 +160,7 @@ fn read_index(
         for _ in 0..settings.max_concurrent_index_files.max(1) {
             scope.spawn(|| {
                 if let Err(error) = worker() {
-                    // The others finish their file and find no further one.
+                    // The other threads finish their file and find no further one.
                     next.store(files.len(), Ordering::Relaxed);
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }

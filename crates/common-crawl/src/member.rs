@@ -4,7 +4,7 @@ use std::io::Read;
 
 use records::Reason;
 
-use crate::choose::Planned;
+use crate::choose::PlannedCapture;
 
 /// Record headers may add this to a page.
 const MAX_HEAD_BYTES: u64 = 64 << 10;
@@ -23,7 +23,7 @@ fn malformed(detail: impl Into<String>) -> Refusal {
 
 /// Checks a member: it inflates to its end (its CRC and length fit) and fills its range, it holds one `response`
 /// record and nothing else, the record's target has the link's key, and its HTTP message has status 200.
-pub(crate) fn check(member: &[u8], row: &Planned, max_page_bytes: u64) -> Result<(), Refusal> {
+pub(crate) fn check(member: &[u8], row: &PlannedCapture, max_page_bytes: u64) -> Result<(), Refusal> {
     let limit_bytes = max_page_bytes.saturating_add(MAX_HEAD_BYTES);
     let mut decoder = flate2::bufread::GzDecoder::new(member);
     let mut plain = Vec::new();
@@ -101,8 +101,8 @@ mod tests {
         )
     }
 
-    fn row() -> Planned {
-        Planned {
+    fn row() -> PlannedCapture {
+        PlannedCapture {
             warc_filename: "a.warc.gz".into(),
             offset: 0,
             len_bytes: 0,

@@ -9,33 +9,33 @@ use store::sort::{Sorted, Sorter};
 use store::table::TableReader;
 use warc::{ArchiveNames, JournalReader};
 
-use crate::Plan;
-use crate::choose::{self, Planned};
+use crate::CopyPlan;
+use crate::choose::{self, PlannedCapture};
 use crate::error::CommonCrawlError;
 use crate::journal::{self, Fate, Frame};
-use crate::run::{Run, State};
-use crate::settings::Settings;
+use crate::run::{CopyRun, RunState};
+use crate::settings::CommonCrawlSettings;
 
 /// The outcomes of a run, one for each kept link, sorted by domain and key. That of a copied capture names its archive
 /// and the offset in it.
 ///
 /// The run's folder is locked until this is dropped.
-pub struct Outcomes {
+pub struct CopyOutcomes {
     copied: Peekable<Sorted<Numbered>>,
     misses: Peekable<TableReader<Outcome>>,
-    _state: State,
+    _state: RunState,
 }
 
-impl Outcomes {
+impl CopyOutcomes {
     /// Reads the journal of a run that has come to its end.
     pub(crate) fn open(
-        state: State,
-        plan: &Plan,
-        settings: &Settings,
-        run: &Run<'_>,
-    ) -> Result<Outcomes, CommonCrawlError> {
+        state: RunState,
+        plan: &CopyPlan,
+        settings: &CommonCrawlSettings,
+        run: &CopyRun<'_>,
+    ) -> Result<CopyOutcomes, CommonCrawlError> {
         let names = run.archive_names();
-        let mut rows = TableReader::<Planned>::open(&state.path("plan.parquet"))?;
+        let mut rows = TableReader::<PlannedCapture>::open(&state.path("plan.parquet"))?;
         let mut sorter = Sorter::<Numbered>::new(&state.folder, settings.sort_memory_bytes);
         let mut copied = 0;
         for frame in JournalReader::<Frame>::open(&state.path("journal"), &journal::MAGIC)? {
@@ -48,11 +48,11 @@ impl Outcomes {
         }
         assert_eq!(copied, plan.counts.kept, "each row of the plan has a fate");
         let misses = TableReader::open(&state.path("misses.parquet"))?.peekable();
-        Ok(Outcomes { copied: sorter.finish()?.peekable(), misses, _state: state })
+        Ok(CopyOutcomes { copied: sorter.finish()?.peekable(), misses, _state: state })
     }
 }
 
-impl Iterator for Outcomes {
+impl Iterator for CopyOutcomes {
     type Item = Result<Outcome, CommonCrawlError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -92,7 +92,7 @@ impl PartialOrd for Numbered {
     }
 }
 
-fn outcome(row: Planned, names: &ArchiveNames, shown: &str, archive: u32, fate: Fate) -> Outcome {
+fn outcome(row: PlannedCapture, names: &ArchiveNames, shown: &str, archive: u32, fate: Fate) -> Outcome {
     let mut outcome = Outcome {
         domain: row.domain,
         key: row.key,

@@ -27,7 +27,7 @@ use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStore
 use url::Url;
 
 use crate::error::CommonCrawlError;
-use crate::settings::Settings;
+use crate::settings::CommonCrawlSettings;
 
 /// Longest text of a failed answer that is shown.
 const MAX_SHOWN_CHARS: usize = 200;
@@ -248,7 +248,7 @@ fn fault_of(error: &object_store::Error) -> Option<&RequestFault> {
 
 impl RetryingHttpClient {
     /// The client; its connections live on the runtime that uses it.
-    pub(crate) fn new(settings: &Settings) -> Result<RetryingHttpClient, CommonCrawlError> {
+    pub(crate) fn new(settings: &CommonCrawlSettings) -> Result<RetryingHttpClient, CommonCrawlError> {
         // Another client in the process finds the provider installed; that is what it wants.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -403,7 +403,7 @@ mod tests {
     use super::*;
 
     fn client() -> RetryingHttpClient {
-        let settings = Settings { min_wait_ms: 500, max_wait_ms: 3000, ..Settings::default() };
+        let settings = CommonCrawlSettings { min_wait_ms: 500, max_wait_ms: 3000, ..CommonCrawlSettings::default() };
         RetryingHttpClient::new(&settings).unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! One run: where its files lie, which links it is of, and that no other process works on it.
+//! One run: its files, its links, and the lock that keeps other processes out.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,45 +13,45 @@ use warc::ArchiveNames;
 
 use crate::error::CommonCrawlError;
 use crate::index;
-use crate::settings::Settings;
+use crate::settings::CommonCrawlSettings;
 
-/// Where links come from. They are sorted by domain and key; those with a verdict are passed over.
+/// Where links come from. They must be sorted by domain and key; those with a verdict are skipped.
 pub enum LinkSource<'a> {
-    /// A table of links on this machine, which is read where it lies.
+    /// A table of links on this machine, read in place.
     Table(&'a Path),
-    /// Rows from anywhere, which are copied beside the plan: links are read more than once.
+    /// Rows from anywhere. They are copied into the run's folder, since links are read more than once.
     Rows(Box<dyn Iterator<Item = store::Result<Link>> + 'a>),
 }
 
-/// Where the files of a run lie, and the two functions that it calls back.
+/// Files and callbacks of a run.
 #[derive(Clone, Copy)]
-pub struct Run<'a> {
+pub struct CopyRun<'a> {
     /// Folder of the archives; the state of the run is below it, in `common-crawl/PREFIX/`.
     pub folder: &'a Path,
-    /// What the names of archives begin with: `pages` gives `pages-00000.warc.gz`. Runs of different prefixes can work
-    /// in one folder at the same time.
+    /// Prefix of archive names: `pages` gives `pages-00000.warc.gz`. Runs with different prefixes may use one folder at
+    /// the same time.
     pub prefix: &'a str,
-    /// What precedes the names of archives in outcomes, such as `pages/`.
+    /// Prefix of archive names in [`records::Outcome::warc`], such as `pages/`.
     pub shown: &'a str,
-    /// Whether the user asked to stop.
+    /// Polled; when it returns true, the run ends with [`CommonCrawlError::Stopped`].
     pub stop: &'a (dyn Fn() -> bool + Sync),
-    /// Takes lines about progress.
+    /// Receives progress messages, one line each.
     pub log: &'a (dyn Fn(&str) + Sync),
 }
 
-impl Run<'_> {
-    /// What the archives are called.
+impl CopyRun<'_> {
+    /// Names of the archives.
     pub(crate) fn archive_names(&self) -> ArchiveNames {
         ArchiveNames { folder: self.folder.to_path_buf(), stem: self.prefix.to_owned() }
     }
 }
 
-/// The form of plan and journal; raised when an earlier one cannot be gone on with.
+/// Version of plan and journal; raised when a run of an earlier one cannot be continued.
 const FORM: &str = "1";
 
-/// What a plan depends on; a folder serves no other.
+/// `run.json`: what a plan depends on. A folder holds one plan only.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub(crate) struct RunIdentity {
     form: String,
     links_checksum: String,
     index: Vec<String>,
@@ -62,8 +62,8 @@ pub(crate) struct Identity {
     pub(crate) files: Vec<String>,
 }
 
-/// The state folder of a run, which no other process works in.
-pub(crate) struct State {
+/// The locked state folder of a run.
+pub(crate) struct RunState {
     pub(crate) folder: PathBuf,
     /// The table of links, kept ones and others.
     pub(crate) links: PathBuf,
@@ -71,9 +71,9 @@ pub(crate) struct State {
     _lock: File,
 }
 
-impl State {
-    /// Locks the state folder, which is made if there is none, and brings the links into reach.
-    pub(crate) fn open(links: LinkSource<'_>, run: &Run<'_>) -> Result<State, CommonCrawlError> {
+impl RunState {
+    /// Creates and locks the state folder, and copies links that are given as rows into it.
+    pub(crate) fn open(links: LinkSource<'_>, run: &CopyRun<'_>) -> Result<RunState, CommonCrawlError> {
         let folder = run.folder.join("common-crawl").join(run.prefix);
         fs::create_dir_all(&folder).at("create the folder", &folder)?;
         let path = folder.join("lock");
@@ -96,19 +96,19 @@ impl State {
                 (path, written.checksum)
             }
         };
-        Ok(State { folder, links, links_checksum, _lock: lock })
+        Ok(RunState { folder, links, links_checksum, _lock: lock })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// The captures that a file of the index has.
+    /// Table of the captures found in a file of the index.
     pub(crate) fn captures(&self, index_file: usize) -> PathBuf {
         self.folder.join(format!("captures/{index_file:05}.parquet"))
     }
 
-    /// The kept links in the order of their table, which is checked.
+    /// The kept links in order. A link out of order is an error.
     pub(crate) fn kept_links(
         &self,
     ) -> Result<impl Iterator<Item = Result<Link, CommonCrawlError>> + use<'_>, CommonCrawlError> {
@@ -126,18 +126,18 @@ impl State {
         }))
     }
 
-    /// What the folder's run is of.
+    /// The identity of the folder's run, which is written at its first call.
     ///
     /// # Errors
-    /// When it was begun with something else.
-    pub(crate) fn identity(&self, settings: &Settings) -> Result<Identity, CommonCrawlError> {
+    /// [`CommonCrawlError::OtherRun`] when the run was begun with other links or settings.
+    pub(crate) fn identity(&self, settings: &CommonCrawlSettings) -> Result<RunIdentity, CommonCrawlError> {
         let path = self.path("run.json");
-        let found = read_json::<Identity>(&path)?;
+        let found = read_json::<RunIdentity>(&path)?;
         let files = match &found {
             Some(found) => found.files.clone(),
             None => crate::runtime()?.block_on(index::files(settings))?,
         };
-        let identity = Identity {
+        let identity = RunIdentity {
             form: FORM.to_owned(),
             links_checksum: store::checksum_hex(self.links_checksum),
             index: settings.index.clone(),
@@ -157,9 +157,9 @@ impl State {
     }
 }
 
-impl Identity {
-    /// What this run was begun with that another has not.
-    fn difference(&self, other: &Identity) -> Option<&'static str> {
+impl RunIdentity {
+    /// How this run differs from another.
+    fn difference(&self, other: &RunIdentity) -> Option<&'static str> {
         let differences = [
             (self.form != other.form, "another form of plan"),
             (self.links_checksum != other.links_checksum, "other links"),
@@ -172,18 +172,18 @@ impl Identity {
     }
 }
 
-/// Reads a file of [`write_json`]; none where there is none.
+/// Reads a file that [`write_json`] wrote; `None` if there is none.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CommonCrawlError> {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.at("read", path)?,
     };
     let parsed = serde_json::from_slice(&bytes)
-        .map_err(|error| CommonCrawlError::Damaged { path: path.to_path_buf(), what: error.to_string() })?;
+        .map_err(|source| CommonCrawlError::StateFile { path: path.to_path_buf(), source })?;
     Ok(Some(parsed))
 }
 
-/// Writes a file for people and for a later process, whole or not at all.
+/// Writes a JSON file that appears whole or not at all.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), CommonCrawlError> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(io::Error::from).at("write", path)?;
     bytes.push(b'\n');

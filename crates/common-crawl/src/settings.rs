@@ -1,4 +1,4 @@
-//! How captures are found and copied.
+//! Settings of a run: how captures are found and copied.
 
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
@@ -6,55 +6,55 @@ use serde::{Deserialize, Serialize};
 use crate::error::CommonCrawlError;
 use crate::remote::is_remote;
 
-/// Where Common Crawl publishes its data for everyone.
+/// Root of Common Crawl's public data.
 pub const DATA: &str = "https://data.commoncrawl.org";
 
-/// How captures are found and copied.
+/// Settings of a run. `index` has no default; `contact` is needed when a server is contacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Mail address or page where the owner of a server can complain; needed when index or data are remote.
+pub struct CommonCrawlSettings {
+    /// Mail address or web page where owners of servers can complain; required when index or data are remote.
     pub contact: Option<String>,
     /// Parquet files of the index, folders of them, or lists of them (`cc-index-table.paths.gz`): paths,
     /// `http(s)://` or `s3://` URLs.
     pub index: Vec<String>,
-    /// The root below which the index names archives: a folder or a URL.
+    /// Root of the archives that the index names: a folder or a URL.
     pub data: String,
-    /// Which of several captures of a link is copied, among those of the best grade. In a recipe, a key of `[pages]`.
+    /// Which capture of a link is copied, among those of the best grade. In a recipe, a key of `[pages]`.
     #[serde(skip)]
     pub capture: CaptureChoice,
-    /// Bytes between two members that are fetched along rather than left out by a further request.
+    /// Largest gap between two members that are fetched in one request, gap included.
     pub max_gap_bytes: u64,
-    /// Longest request, unless one member is longer.
+    /// Largest request, unless a single member is larger.
     pub max_request_bytes: u64,
-    /// Requests for archives under way.
+    /// Requests for archives in flight.
     pub max_concurrent_requests: usize,
-    /// Files of the index that are read at the same time, each by a thread of its own.
+    /// Files of the index read at the same time, each by a thread.
     pub max_concurrent_index_files: usize,
-    /// Longest member, stored and inflated. In a recipe, a key of `[pages]`.
+    /// Largest member, compressed and decompressed. In a recipe, a key of `[pages]`.
     #[serde(skip)]
     pub max_page_bytes: u64,
-    /// An archive is sealed when it has grown to this.
+    /// Size at which an archive is complete and the next begins.
     pub max_warc_bytes: u64,
-    /// Memory of one sort; whoever runs it decides, not a recipe.
+    /// Memory of one sort. Not a key of recipes: the machine decides.
     #[serde(skip)]
     pub sort_memory_bytes: usize,
-    /// Tries of a request before the run stops.
+    /// Tries of a request before the run fails.
     pub max_tries: u32,
-    /// Wait after the first try; it doubles with every further one.
+    /// Wait after the first failed try; it doubles with each further one.
     pub min_wait_ms: u64,
-    /// Longest wait, that of `Retry-After` included.
+    /// Longest wait, including that of `Retry-After`.
     pub max_wait_ms: u64,
-    /// Time for a connection.
+    /// Time to connect.
     pub connect_timeout_ms: u64,
-    /// Longest silence in an answer.
+    /// Longest time between two chunks of an answer.
     pub idle_timeout_ms: u64,
 }
 
-impl Default for Settings {
+impl Default for CommonCrawlSettings {
     /// The settings for Common Crawl's own server, without an index.
-    fn default() -> Settings {
-        Settings {
+    fn default() -> CommonCrawlSettings {
+        CommonCrawlSettings {
             contact: None,
             index: Vec::new(),
             data: DATA.to_owned(),
@@ -77,22 +77,22 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// `webtext/0.1.0 (+contact)`.
+impl CommonCrawlSettings {
+    /// The User-Agent header: `webtext/VERSION (+CONTACT)`.
     pub fn user_agent(&self) -> String {
         let contact = self.contact.as_deref().unwrap_or("no contact");
         format!("webtext/{} (+{contact})", env!("CARGO_PKG_VERSION"))
     }
 
-    /// Whether anything is asked of a server.
+    /// Whether a server is contacted.
     pub fn is_remote(&self) -> bool {
         is_remote(&self.data) || self.index.iter().any(|name| is_remote(name))
     }
 
-    /// Refuses settings under which no run can begin.
+    /// Checks that a run can begin under these settings.
     ///
     /// # Errors
-    /// [`CommonCrawlError::Settings`] when no index is named, or a server is to be asked without a contact.
+    /// [`CommonCrawlError::Settings`] when no index is named, or a server would be contacted without a valid contact.
     pub fn check(&self) -> Result<(), CommonCrawlError> {
         let refuse = |what: String| Err(CommonCrawlError::Settings(what));
         if self.index.is_empty() {
@@ -102,7 +102,7 @@ impl Settings {
             let contact = self.contact.as_deref().unwrap_or("").trim();
             if !(contact.contains('@') || contact.starts_with("https://") || contact.starts_with("http://")) {
                 return refuse(format!(
-                    "the contact {contact:?} is neither a mail address nor a page; servers must know whom to write to"
+                    "the contact {contact:?} is neither a mail address nor a web page; owners of servers must be able to complain"
                 ));
             }
             if !contact.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use common_crawl::{CommonCrawlError, LinkSource, Run, Settings};
+use common_crawl::{CommonCrawlError, CommonCrawlSettings, CopyRun, LinkSource};
 use parquet::arrow::ArrowWriter;
 use records::{CaptureChoice, Link, Outcome, Reason};
 use store::table::TableWriter;
@@ -93,22 +93,26 @@ fn rows(links: &[Link]) -> LinkSource<'_> {
     LinkSource::Rows(Box::new(links.iter().cloned().map(Ok)))
 }
 
-fn settings(data: &Path) -> Settings {
-    Settings {
+fn settings(data: &Path) -> CommonCrawlSettings {
+    CommonCrawlSettings {
         index: vec![data.join("index.parquet").display().to_string()],
         data: data.display().to_string(),
         max_gap_bytes: 0,
         max_request_bytes: 1,
         max_warc_bytes: 2_000,
-        ..Settings::default()
+        ..CommonCrawlSettings::default()
     }
 }
 
-fn run<'a>(folder: &'a Path, prefix: &'a str, stop: &'a (dyn Fn() -> bool + Sync)) -> Run<'a> {
-    Run { folder, prefix, shown: "pages/", stop, log: &|_| {} }
+fn run<'a>(folder: &'a Path, prefix: &'a str, stop: &'a (dyn Fn() -> bool + Sync)) -> CopyRun<'a> {
+    CopyRun { folder, prefix, shown: "pages/", stop, log: &|_| {} }
 }
 
-fn outcomes(source: LinkSource<'_>, settings: &Settings, run: &Run<'_>) -> Result<Vec<Outcome>, CommonCrawlError> {
+fn outcomes(
+    source: LinkSource<'_>,
+    settings: &CommonCrawlSettings,
+    run: &CopyRun<'_>,
+) -> Result<Vec<Outcome>, CommonCrawlError> {
     common_crawl::fetch(source, settings, run)?.collect()
 }
 
@@ -125,7 +129,7 @@ fn a_captured_link_names_archive_and_offset() {
     let (data, out) = (folder.path(), folder.path().join("out"));
     let (members, links) = (make_data(data), links());
     for (choice, time_s) in [(CaptureChoice::Earliest, 1_000), (CaptureChoice::Nearest, 5_000)] {
-        let settings = Settings { capture: choice, ..settings(data) };
+        let settings = CommonCrawlSettings { capture: choice, ..settings(data) };
         let prefix = format!("{choice:?}");
         let found = outcomes(rows(&links), &settings, &run(&out, &prefix, &|| false)).unwrap();
         let kept: Vec<&Link> = links.iter().filter(|link| link.verdict.is_none()).collect();
@@ -189,15 +193,15 @@ fn a_folder_serves_one_run() {
     let run = run(&out, "pages", &|| false);
     let plan = common_crawl::plan(rows(&links), &settings, &run).unwrap();
     assert_eq!((plan.links, plan.counts.kept), (PAGES as u64 - 1, PAGES as u64 - 2));
-    let other = Settings { capture: CaptureChoice::Latest, ..settings.clone() };
-    let refused = |source, settings: &Settings| match common_crawl::fetch(source, settings, &run) {
+    let other = CommonCrawlSettings { capture: CaptureChoice::Latest, ..settings.clone() };
+    let refused = |source, settings: &CommonCrawlSettings| match common_crawl::fetch(source, settings, &run) {
         Err(CommonCrawlError::OtherRun { what, .. }) => what,
         other => panic!("{:?}", other.map(|_| ())),
     };
     assert_eq!(refused(rows(&links), &other), "another choice of captures");
     assert_eq!(refused(rows(&links[1..]), &settings), "other links");
     let unsorted: Vec<Link> = links.iter().rev().cloned().collect();
-    let elsewhere = Run { prefix: "other", ..run };
+    let elsewhere = CopyRun { prefix: "other", ..run };
     let error = common_crawl::plan(rows(&unsorted), &settings, &elsewhere).unwrap_err();
     assert!(matches!(error, CommonCrawlError::Unsorted { .. }), "{error}");
     // While the outcomes are read, nobody else works here.

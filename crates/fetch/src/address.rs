@@ -1,25 +1,27 @@
-//! Which addresses may be asked: public ones, looked at after DNS and pinned for the connection.
+//! Which IP addresses may be requested: public ones, checked after the DNS lookup and pinned for the connection.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use dns_lookup::{AddrInfoHints, LookupError, SockType};
 use records::Reason;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::exchange::Refusal;
+use crate::refusal::Refusal;
 
-/// How long an answer of DNS is believed. The system's resolver does not give its time to live.
+/// How long a DNS answer is valid. The system's resolver does not return its time to live.
 const PINNED_FOR: Duration = Duration::from_secs(3600);
-/// From this number on, and each time it has doubled, answers are forgotten whose time is over.
+/// At this number of hosts, and whenever it has doubled, expired answers are removed.
 const MAX_PINNED_HOSTS: usize = 50_000;
 
 /// Whether an address belongs to a host on the public internet.
 ///
-/// Not: loopback, private, link-local, shared (CGNAT), documentation, benchmarking, multicast and
-/// reserved ranges, and IPv6 forms that carry an IPv4 address (mapped, NAT64, 6to4, Teredo), since what
-/// they lead to is up to a gateway.
+/// Not public are loopback, private, link-local, shared (CGNAT), documentation, benchmarking, multicast and reserved
+/// ranges, and IPv6 forms that carry an IPv4 address (mapped, NAT64, 6to4, Teredo), since a gateway decides where those
+/// lead. The ranges are those of the IANA special-purpose address registries.
 ///
 /// ```
 /// assert!(fetch::is_public("93.184.216.34".parse().unwrap()));
@@ -49,21 +51,21 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // Only 2000::/3 is given out; in it, Teredo, documentation and 6to4 are not hosts.
+    // Only 2000::/3 is assigned; within it, Teredo, documentation and 6to4 are not hosts.
     let global = segments[0] & 0xe000 == 0x2000;
     let teredo_and_kin = segments[0] == 0x2001 && segments[1] < 0x200;
     let documentation = (segments[0] == 0x2001 && segments[1] == 0x0db8) || segments[0] == 0x3fff;
     global && !teredo_and_kin && !documentation && segments[0] != 0x2002
 }
 
-/// The public addresses of hosts that were looked up. A connection can go nowhere else: the client's resolver
-/// knows only what is pinned here, so a second answer of DNS cannot lead it inward.
+/// Resolver that knows only the public addresses found by [`look_up`](PinnedResolver::look_up). The HTTP client uses it
+/// for every connection, so that a second DNS answer cannot lead into a private network (DNS rebinding).
 #[derive(Clone, Default)]
-pub(crate) struct Names {
+pub(crate) struct PinnedResolver {
     pinned: Arc<Mutex<Pinned>>,
 }
 
-/// Addresses by host, and until when they are believed.
+/// Addresses by host, and when they expire.
 #[derive(Default)]
 struct Pinned {
     hosts: HashMap<String, (Arc<[IpAddr]>, Instant)>,
@@ -82,23 +84,19 @@ impl Pinned {
     }
 }
 
-impl Names {
-    /// The public addresses of a host, by DNS or as they were found before; never an empty list.
-    pub(crate) async fn look_up(&self, host: &str, limit: Duration) -> Result<Arc<[IpAddr]>, Refusal> {
+impl PinnedResolver {
+    /// The public addresses of a host, from the pinned ones or by DNS within `timeout`. Never an empty list.
+    pub(crate) async fn look_up(&self, host: &str, timeout: Duration) -> Result<Arc<[IpAddr]>, Refusal> {
         if let Some((addresses, until)) = self.pinned().hosts.get(host)
             && *until > Instant::now()
         {
             return Ok(addresses.clone());
         }
-        let found = tokio::time::timeout(limit, tokio::net::lookup_host((host, 0))).await;
-        let found: Vec<IpAddr> = match found {
-            Err(_) => {
-                let detail = format!("DNS gave no answer for {host} in time");
-                return Err(Refusal::new(Reason::ConnectFailed, detail).silence());
-            }
-            Ok(Err(error)) => return Err(Refusal::of_dns(&error)),
-            Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
+        let Ok(found) = tokio::time::timeout(timeout, resolve(host.to_owned())).await else {
+            let detail = format!("DNS gave no answer for {host} in time");
+            return Err(Refusal::new(Reason::ConnectFailed, detail).silence());
         };
+        let found = found.map_err(Refusal::of_dns)?;
         let public: Arc<[IpAddr]> = found.iter().copied().filter(|&address| is_public(address)).collect();
         if public.is_empty() {
             let named = found.first().map_or("nothing".to_owned(), IpAddr::to_string);
@@ -108,7 +106,7 @@ impl Names {
         Ok(public)
     }
 
-    /// Forgets a host of which nothing is left to be fetched.
+    /// Removes a host that has no links left.
     pub(crate) fn forget(&self, host: &str) {
         self.pinned().hosts.remove(host);
     }
@@ -118,12 +116,23 @@ impl Names {
     }
 }
 
-/// The host was not looked up before the client asked for it.
+/// The HTTP client asked for a host that was not looked up before.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} has no address that was found public")]
 pub(crate) struct NotPinned(String);
 
-impl Resolve for Names {
+/// Asks the system's resolver (`/etc/hosts`, DNS, …) for all addresses of a host. Tokio's own lookup would do the same
+/// and return an error that tells an unknown name from a silent server by its text alone.
+async fn resolve(host: String) -> Result<Vec<IpAddr>, LookupError> {
+    let lookup = move || {
+        let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+        let found = dns_lookup::getaddrinfo(Some(&host), None, Some(hints))?;
+        Ok(found.map(|entry| Ok(entry?.sockaddr.ip())).collect::<io::Result<_>>()?)
+    };
+    tokio::task::spawn_blocking(lookup).await.expect("a lookup does not panic")
+}
+
+impl Resolve for PinnedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let pinned = self.pinned().hosts.get(name.as_str()).map(|(addresses, _)| addresses.clone());
         let answer = pinned.ok_or_else(|| NotPinned(name.as_str().to_owned()));
@@ -143,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges() {
+    fn public_and_other_ranges() {
         for address in
             ["8.8.8.8", "93.184.216.34", "100.63.0.1", "172.32.0.1", "2606:2800:220:1::1", "2001:4860:4860::8888"]
         {

@@ -1,47 +1,47 @@
-//! How many requests may be under way after this machine has run out of files or ports: additive increase,
-//! multiplicative decrease (AIMD), as TCP finds its window.
+//! How many requests may be in flight after this machine has run out of file descriptors or ports: additive increase,
+//! multiplicative decrease (AIMD), the rule by which TCP sizes its congestion window.
 
 use std::time::{Duration, Instant};
 
-/// So many answers allow one more request, after the number had to be lowered.
+/// Answers after which the limit grows by one request.
 const ANSWERS_PER_INCREASE: usize = 16;
-/// How long nothing new is begun after the number was lowered.
+/// After a decrease, no request starts for this long.
 const DECREASE_PAUSE: Duration = Duration::from_millis(500);
 
-/// A limit on concurrent requests that finds what the machine has room for.
+/// A limit on concurrent requests that adapts to what the machine can open.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     max_requests: usize,
     requests: usize,
-    /// Answers since the last change.
+    /// Answers since the limit last changed.
     answers: usize,
     resumes_at: Instant,
 }
 
 impl ConcurrencyLimit {
-    /// A limit that begins at its maximum.
+    /// A limit that starts at its maximum.
     pub(crate) fn new(max_requests: usize) -> ConcurrencyLimit {
         ConcurrencyLimit { max_requests, requests: max_requests, answers: 0, resumes_at: Instant::now() }
     }
 
-    /// Requests that may be under way.
+    /// Requests that may be in flight.
     pub(crate) fn requests(&self) -> usize {
         self.requests
     }
 
-    /// When the next request may be begun.
+    /// When the next request may start.
     pub(crate) fn resumes_at(&self) -> Instant {
         self.resumes_at
     }
 
-    /// The machine had no file or port left for one of so many requests: half of them are too many.
-    pub(crate) fn decrease(&mut self, under_way: usize, now: Instant) {
-        self.requests = (under_way / 2).max(1);
+    /// Halves the limit: with `in_flight` requests, the machine had no file descriptor or port left.
+    pub(crate) fn decrease(&mut self, in_flight: usize, now: Instant) {
+        self.requests = (in_flight / 2).max(1);
         self.answers = 0;
         self.resumes_at = now + DECREASE_PAUSE;
     }
 
-    /// A request was answered.
+    /// Counts an answer towards the next increase.
     pub(crate) fn answered(&mut self) {
         self.answers += 1;
         if self.answers >= ANSWERS_PER_INCREASE && self.requests < self.max_requests {

@@ -1,4 +1,4 @@
-//! What workers hand to their page writers, and how much of it is not durable yet.
+//! Messages from workers to their page writers, and a count of those that are not durable yet.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -6,34 +6,35 @@ use std::time::Instant;
 
 use url::Url;
 
-use crate::Settings;
-use crate::exchange::{Page, Refusal};
-use crate::frontier::Row;
-use crate::robots;
+use crate::CrawlSettings;
+use crate::frontier::FrontierRow;
+use crate::page::Page;
+use crate::refusal::Refusal;
+use crate::robots::RobotsAnswer;
 
-/// A group also ends when its bodies have so many bytes.
+/// A group is also complete when its bodies reach this size.
 pub(crate) const MAX_GROUP_BYTES: u64 = 64 << 20;
 
-/// What a worker hands to its page writer.
+/// A message from a worker to its page writer.
 pub(crate) enum Note {
     /// A link has its outcome.
     Finished(Box<Finished>),
-    /// A host is not to be asked until then.
+    /// A host must not be requested before this time.
     Rest { host: Box<str>, until: Instant, consecutive_faults: u32 },
-    /// An origin's robots.txt was asked for just now.
-    Robots { origin: String, answer: robots::Answer },
+    /// An origin's robots.txt was requested just now.
+    Robots { origin: String, answer: RobotsAnswer },
 }
 
-/// A link at its end.
+/// A link and its result.
 pub(crate) struct Finished {
     pub(crate) id: u64,
-    pub(crate) row: Row,
-    /// The URL that was asked for last; none when the link's own was not one.
+    pub(crate) row: FrontierRow,
+    /// The last URL requested; `None` when the link's own URL does not parse.
     pub(crate) url: Option<Url>,
     pub(crate) result: Result<Page, Refusal>,
-    /// The URLs that led here by redirects, the link's own first; empty without redirects.
+    /// The URLs that redirected here, the link's own first; empty without redirects.
     pub(crate) via: Vec<Url>,
-    /// Signals against use for training, as the host words them.
+    /// Signals against use for training, as the host wrote them.
     pub(crate) signals: Vec<String>,
 }
 
@@ -42,7 +43,7 @@ impl Note {
         u64::from(matches!(self, Note::Finished(_)))
     }
 
-    /// Where a page came from.
+    /// The address that a page came from.
     pub(crate) fn answered_at(&self) -> Option<SocketAddr> {
         match self {
             Note::Finished(finished) => finished.result.as_ref().ok()?.address,
@@ -50,18 +51,18 @@ impl Note {
         }
     }
 
-    /// Bytes that wait in memory.
+    /// Approximate memory of the message.
     pub(crate) fn len_bytes(&self) -> u64 {
         match self {
             Note::Finished(finished) => 1024 + finished.result.as_ref().map_or(0, |page| page.body.len() as u64),
             Note::Rest { .. } => 128,
-            Note::Robots { answer: robots::Answer::Text(text), .. } => 256 + text.len() as u64,
+            Note::Robots { answer: RobotsAnswer::Text(text), .. } => 256 + text.len() as u64,
             Note::Robots { .. } => 256,
         }
     }
 }
 
-/// What a worker has handed over and its page writer has not made durable: a kill loses it.
+/// Counts what a worker has sent and its page writer has not made durable: a kill loses it.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     bytes: AtomicU64,
@@ -81,8 +82,8 @@ impl Backlog {
         }
     }
 
-    /// Whether a whole group is not durable; then nothing new is to be asked for.
-    pub(crate) fn is_full(&self, settings: &Settings) -> bool {
+    /// Whether a whole group is waiting to become durable. Until it is, no new request starts.
+    pub(crate) fn is_full(&self, settings: &CrawlSettings) -> bool {
         self.bytes.load(Relaxed) >= MAX_GROUP_BYTES || self.links.load(Relaxed) >= settings.group_pages as u64
     }
 }

@@ -6,61 +6,61 @@ use std::path::{Path, PathBuf};
 use user_error::{Exit, UserError};
 use warc::ArchiveError;
 
-/// The fetcher itself could not work; faults of hosts are outcomes.
+/// The fetcher itself failed. Faults of hosts are outcomes, not errors.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FetchError {
-    /// A setting that no fetcher can have.
+    /// The settings are invalid.
     #[error("{0}")]
     Settings(String),
-    /// The place holds outcomes that were decided under other settings.
-    #[error("{} was begun with {before}, and now it is {now}", state.display())]
+    /// The folder holds outcomes that were decided under other settings.
+    #[error("{} was begun with {before}, and now it is {now}", state_folder.display())]
     OtherSettings {
         /// Folder of the journals.
-        state: PathBuf,
-        /// The settings that decide about outcomes, as they were.
+        state_folder: PathBuf,
+        /// The earlier settings that decide about outcomes, as JSON.
         before: String,
-        /// As they are now.
+        /// The current ones.
         now: String,
     },
-    /// The client could not be made.
+    /// The HTTP client could not be built.
     #[error("cannot start the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// The archive, its journal or the frontier could not be written or read.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
+    /// The async runtime of a worker could not be started.
+    #[error("cannot start a runtime for requests")]
+    Runtime(#[source] io::Error),
+    /// The journals are complete but lack outcomes.
+    #[error("{} has no outcome for {links} links", state_folder.display())]
+    MissingOutcomes {
+        /// Folder of the journals.
+        state_folder: PathBuf,
+        /// Links without an outcome.
+        links: u64,
     },
-    /// A file is not as an earlier process left it.
-    #[error("{} is damaged: {what}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The list of links could not be written or read.
+    /// An archive or its journal could not be read or written, or is damaged.
     #[error(transparent)]
-    Store(store::Error),
+    Archive(#[from] ArchiveError),
+    /// The frontier, an index or a folder could not be read or written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 impl FetchError {
-    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError + use<> {
-        let path = path.to_path_buf();
-        move |source| FetchError::Io { action, path, source }
+    /// The file and the operating system's error, if that is what failed.
+    pub(crate) fn io(&self) -> Option<(&Path, &io::Error)> {
+        match self {
+            FetchError::Archive(ArchiveError::Io { path, source, .. }) => Some((path, source)),
+            FetchError::Store(store::Error::Io(error)) => Some((&error.path, &error.source)),
+            _ => None,
+        }
     }
 }
 
 impl UserError for FetchError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            FetchError::Damaged { .. } => {
-                "the disk may be failing; archives that are sealed can be used as they are, and the links fetched again \
+            FetchError::Archive(ArchiveError::Damaged { .. }) | FetchError::MissingOutcomes { .. } => {
+                "the disk may be failing; sealed archives are usable as they are, and the links can be fetched again \
                  into another folder"
             }
             FetchError::OtherSettings { .. } => "give the same limits, or fetch into another folder",
@@ -80,25 +80,6 @@ impl UserError for FetchError {
 
 impl From<atomic_file::Error> for FetchError {
     fn from(error: atomic_file::Error) -> FetchError {
-        let atomic_file::Error { action, path, source } = error;
-        FetchError::Io { action, path, source }
-    }
-}
-
-impl From<store::Error> for FetchError {
-    fn from(error: store::Error) -> FetchError {
-        match error {
-            store::Error::Io(error) => error.into(),
-            other => FetchError::Store(other),
-        }
-    }
-}
-
-impl From<ArchiveError> for FetchError {
-    fn from(error: ArchiveError) -> FetchError {
-        match error {
-            ArchiveError::Io { action, path, source } => FetchError::Io { action, path, source },
-            ArchiveError::Damaged { path, what } => FetchError::Damaged { path, what },
-        }
+        FetchError::Store(error.into())
     }
 }

@@ -1,8 +1,8 @@
-//! The list of links as a file that can be read host by host: what is to be fetched does not have to fit into memory.
+//! The frontier: the list of links as a file sorted by host, so that a list need not fit into memory.
 //!
-//! The list is closed, since nothing is discovered, so no database is needed. Rows lie sorted by domain, host and
-//! duplicate key; a link's number is its place. In memory is one entry of 24 bytes for each host, the host with the
-//! most links first: the longest queue decides how long the whole takes, so it begins first.
+//! No links are discovered on the way, so the list never changes and needs no database. Rows are sorted by domain, host
+//! and duplicate key; a link's id is its position, from 0. Memory holds 24 bytes per host. Hosts are crawled in order of
+//! their number of links, largest first, because the longest queue decides how long the whole crawl takes.
 
 use std::cmp::Reverse;
 use std::fs::{self, File};
@@ -17,26 +17,26 @@ use serde::{Deserialize, Serialize};
 use store::sort::Sorter;
 use url::Url;
 
-use crate::hosts::host_of;
+use crate::host_registry::host_of;
 
-/// What a cursor reads at once, of which most is the links of a host.
+/// Bytes that a cursor reads at a time.
 const READ_BYTES: usize = 8 << 10;
 const ROWS: &str = "frontier.links";
 const SITES: &str = "frontier.hosts";
 const HEAD: &str = "frontier.json";
 
-/// A link as the frontier holds it; sorted by domain, host and key.
+/// A link in the frontier. Field order is sort order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Row {
+pub(crate) struct FrontierRow {
     pub(crate) domain: String,
     pub(crate) host: String,
     pub(crate) key: String,
     pub(crate) url: String,
-    /// The domain has its share of pages without this one.
+    /// Whether the domain has `max_pages_per_domain` links with more karma than this one.
     pub(crate) is_over: bool,
 }
 
-/// The links of one host.
+/// Where the links of one host are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Site {
     offset: u64,
@@ -44,7 +44,7 @@ pub(crate) struct Site {
     pub(crate) links: u64,
 }
 
-/// What the files were made from.
+/// `frontier.json`: what the other files were made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     source: String,
@@ -53,7 +53,7 @@ struct Head {
     checksum: u64,
 }
 
-/// A list of links, sorted by host, on disk.
+/// A list of links on disk, sorted by host.
 #[derive(Debug, Clone)]
 pub struct Frontier {
     path: PathBuf,
@@ -63,7 +63,10 @@ pub struct Frontier {
 }
 
 impl Frontier {
-    /// Opens the frontier of a folder, when it was made from the same source under the same cap.
+    /// Opens the frontier of a folder; `None` if there is none, or one of another `source` or another cap.
+    ///
+    /// # Errors
+    /// When a file of the frontier cannot be read.
     pub fn open(folder: &Path, source: &str, max_pages_per_domain: u64) -> store::Result<Option<Frontier>> {
         let Ok(text) = fs::read(folder.join(HEAD)) else { return Ok(None) };
         let Ok(head) = serde_json::from_slice::<Head>(&text) else { return Ok(None) };
@@ -73,9 +76,13 @@ impl Frontier {
         Frontier::load(folder, head).map(Some)
     }
 
-    /// Writes the frontier of a folder. `source` says what the links were read from; rows are sorted in `memory_bytes`.
+    /// Writes the frontier of a folder. `source` is any text that identifies where the links came from;
+    /// `max_pages_per_domain` 0 sets no cap.
     ///
-    /// Time O(n log n), twice where domains are capped; memory as said, whatever the number of links.
+    /// Time O(n log n), twice that with a cap. Memory: `memory_bytes` for each sort, and 24 bytes per host.
+    ///
+    /// # Errors
+    /// Those of `links`, and when a file cannot be written.
     pub fn build(
         links: impl Iterator<Item = store::Result<Link>>,
         folder: &Path,
@@ -84,7 +91,7 @@ impl Frontier {
         memory_bytes: usize,
     ) -> store::Result<Frontier> {
         fs::create_dir_all(folder).at("create the folder", folder)?;
-        // The head vouches for the other files; it comes back when they are whole.
+        // Without its head a frontier does not count. The head is written last.
         let head = folder.join(HEAD);
         match fs::remove_file(&head) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", &head)?,
@@ -125,27 +132,27 @@ impl Frontier {
         Ok(Frontier { path, rows, sites: read_sites(&folder.join(SITES))?.into(), head })
     }
 
-    /// Links in it.
+    /// Number of links.
     pub fn links(&self) -> u64 {
         self.head.links
     }
 
-    /// Hosts in it.
+    /// Number of hosts.
     pub fn hosts(&self) -> usize {
         self.sites.len()
     }
 
-    /// Distinguishes one list from another.
+    /// XXH3-64 of the rows.
     pub(crate) fn checksum(&self) -> u64 {
         self.head.checksum
     }
 
-    /// Hosts, the one with the most links first.
+    /// The hosts, the one with the most links first.
     pub(crate) fn sites(&self) -> &[Site] {
         &self.sites
     }
 
-    /// The links of a host, from the first on.
+    /// Reads the links of a host in order.
     pub(crate) fn cursor(&self, site: Site) -> Cursor {
         Cursor {
             path: self.path.clone(),
@@ -158,43 +165,43 @@ impl Frontier {
         }
     }
 
-    /// Every link with its number.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = store::Result<(u64, Row)>> {
+    /// Reads all links with their ids.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = store::Result<(u64, FrontierRow)>> {
         let whole = Site { offset: 0, first_id: 0, links: self.head.links };
         self.cursor(whole)
     }
 }
 
-/// The rows of links, marked where their domain has more than its share: those of the least karma are over.
+/// Turns links into rows and marks those over their domain's cap: the ones with the least karma.
 fn capped<'l>(
     links: impl Iterator<Item = store::Result<Link>> + 'l,
     folder: &Path,
     max_pages_per_domain: u64,
     memory_bytes: usize,
-) -> store::Result<Box<dyn Iterator<Item = store::Result<Row>> + 'l>> {
+) -> store::Result<Box<dyn Iterator<Item = store::Result<FrontierRow>> + 'l>> {
     let row_of = |link: Link| {
         let host = Url::parse(&link.url).map(|url| host_of(&url).to_owned()).unwrap_or_default();
-        Row { domain: link.domain, host, key: link.key, url: link.url, is_over: false }
+        FrontierRow { domain: link.domain, host, key: link.key, url: link.url, is_over: false }
     };
     if max_pages_per_domain == 0 {
         return Ok(Box::new(links.map(move |link| link.map(row_of))));
     }
-    // The least in order is the best: `None`, no karma, reversed comes last.
-    let mut sorter = Sorter::<(String, Reverse<Option<i64>>, Row)>::new(folder, memory_bytes);
+    // Sorted by karma, descending; `None` comes last.
+    let mut sorter = Sorter::<(String, Reverse<Option<i64>>, FrontierRow)>::new(folder, memory_bytes);
     for link in links {
         let link = link?;
         let karma = link.karma;
         let row = row_of(link);
         sorter.push((row.domain.clone(), Reverse(karma), row))?;
     }
-    let (mut domain, mut place) = (String::new(), 0);
+    let (mut domain, mut rank) = (String::new(), 0);
     Ok(Box::new(sorter.finish()?.map(move |row| {
         let (of_domain, _, row) = row?;
         if of_domain != domain {
-            (domain, place) = (of_domain, 0);
+            (domain, rank) = (of_domain, 0);
         }
-        place += 1;
-        Ok(Row { is_over: place > max_pages_per_domain, ..row })
+        rank += 1;
+        Ok(FrontierRow { is_over: rank > max_pages_per_domain, ..row })
     })))
 }
 
@@ -221,7 +228,7 @@ fn read_sites(path: &Path) -> store::Result<Vec<Site>> {
     (0..count).map(|_| Ok(Site { offset: number()?, first_id: number()?, links: number()? })).collect()
 }
 
-/// Reads the links of one host in order, some kilobytes at a time.
+/// Reads the links of one host in order, 8 KiB at a time.
 pub(crate) struct Cursor {
     path: PathBuf,
     file: Arc<File>,
@@ -233,7 +240,7 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    fn read_row(&mut self) -> store::Result<Row> {
+    fn read_row(&mut self) -> store::Result<FrontierRow> {
         self.fill(4)?;
         let len = u32::from_le_bytes(self.bytes[self.start..self.start + 4].try_into().expect("four bytes")) as usize;
         self.fill(4 + len)?;
@@ -247,9 +254,9 @@ impl Cursor {
         Ok(row)
     }
 
-    /// Sees to it that so many bytes are at hand.
-    fn fill(&mut self, wanted: usize) -> store::Result<()> {
-        while self.bytes.len() - self.start < wanted {
+    /// Reads until at least `min_bytes` are buffered.
+    fn fill(&mut self, min_bytes: usize) -> store::Result<()> {
+        while self.bytes.len() - self.start < min_bytes {
             self.bytes.drain(..self.start);
             self.start = 0;
             let have = self.bytes.len();
@@ -270,7 +277,7 @@ impl Cursor {
 }
 
 impl Iterator for Cursor {
-    type Item = store::Result<(u64, Row)>;
+    type Item = store::Result<(u64, FrontierRow)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
@@ -306,7 +313,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn hosts_come_by_their_links() {
+    fn hosts_are_ordered_by_number_of_links() {
         let folder = tempfile::tempdir().unwrap();
         let urls = [("http://a.com/1", 3), ("http://www.b.com/1", 3), ("http://b.com/2", 3), ("http://www.b.com/3", 3)];
         let made = frontier(folder.path(), &urls, 0);
@@ -322,7 +329,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_domain_over_its_share_keeps_the_most_karma() {
+    fn a_capped_domain_keeps_the_most_karma() {
         let folder = tempfile::tempdir().unwrap();
         let urls = [("http://a.com/1", 3), ("http://x.a.com/2", 9), ("http://a.com/3", 5), ("http://b.com/", 1)];
         let frontier = frontier(folder.path(), &urls, 2);
@@ -332,7 +339,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_cut_file_is_named() {
+    fn a_truncated_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let frontier = frontier(folder.path(), &[("http://a.com/1", 3), ("http://a.com/2", 3)], 0);
         let rows = File::options().write(true).open(folder.path().join(ROWS)).unwrap();

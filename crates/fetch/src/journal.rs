@@ -1,4 +1,4 @@
-//! What has been done, durably: a journal per worker, of which each frame is a group of entries.
+//! The journal of a worker: what has been done, durably. Each frame is a group of entries.
 //!
 //! Order of writes: the group's records, sync of the WARC file, the frame, sync of the journal.
 
@@ -8,27 +8,27 @@ use records::Outcome;
 use serde::{Deserialize, Serialize};
 use warc::{ArchiveState, JournalFrame, JournalReader, Magic};
 
-use crate::robots;
+use crate::robots::RobotsAnswer;
 
-/// What a journal begins with.
+/// First bytes of a journal file: kind and version.
 pub(crate) const MAGIC: Magic = *b"WTFETCH2";
 
-/// The groups of a journal, each with its offset.
+/// Reads the groups of a journal, each with its offset.
 pub(crate) type Groups = JournalReader<Group>;
 
-/// Entries that become durable at once.
+/// Entries that become durable together.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Group(pub(crate) Vec<JournalEntry>);
 
-/// Something that has happened.
+/// One fact in the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum JournalEntry {
-    /// The first of a process: what the entries that follow are of.
+    /// First entry of a process: what the following entries belong to.
     Head {
         /// The settings that decide about outcomes, as JSON.
         settings: String,
-        /// Checksum of the frontier that ids belong to.
+        /// Checksum of the frontier that `id`s refer to.
         frontier: u64,
     },
     /// A link has its outcome.
@@ -38,19 +38,19 @@ pub(crate) enum JournalEntry {
         /// The response's record, where one was written.
         stored: Option<Stored>,
     },
-    /// A host is not to be asked until then (milliseconds since 1970).
+    /// A host must not be requested before this time (milliseconds since 1970).
     Rest { host: String, until_unix_ms: u64, consecutive_faults: u32 },
-    /// An origin's robots.txt, and when it was asked for (seconds since 1970).
-    Robots { origin: String, asked_unix_s: u64, answer: robots::Answer },
-    /// The WARC file of this number is so long with the frame's records in it.
+    /// An origin's robots.txt, and when it was requested (seconds since 1970).
+    Robots { origin: String, asked_unix_s: u64, answer: RobotsAnswer },
+    /// Length of the open WARC file, this frame's records included.
     Warc { number: u32, len_bytes: u64 },
-    /// The WARC file of this number is sealed; the next one follows.
+    /// The WARC file of this number is complete; the next one follows.
     Sealed { number: u32 },
-    /// A host answered at this address; one per group, by which a later process can probe the network.
+    /// A host answered at this address. One per group; a later process probes the network with it.
     Answered { address: SocketAddr },
 }
 
-/// Where a response's record lies, for the index of its WARC file.
+/// Where a response's record is, for the index of its WARC file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stored {
     pub(crate) warc: u32,

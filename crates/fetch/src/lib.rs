@@ -1,16 +1,4 @@
-//! Links → pages, politely, stored as WARC.
-//!
-//! The rules: robots.txt (RFC 9309) before anything else of an origin; one request at a time to a host, with a pause
-//! between them that robots.txt, `Retry-After` and slow answers lengthen; a share of requests for each registrable
-//! domain and each address; no address that is not public, whether named by a URL, by DNS or by a redirect; limits on
-//! size, time, rate and redirects; a User-Agent with an address to write to. Every link ends with exactly one
-//! [`records::Outcome`].
-//!
-//! - [`Frontier`] holds the list on disk, by host; [`plan`] estimates what a list will take before anything is sent.
-//! - [`Fetcher`] runs workers over it; [`Monitor`] lets others watch, [`Budget`] ends it early.
-//! - What has been done is journalled in groups: after a kill, fetching goes on with the links of the last group.
-//!
-//! Left out: pages that Common Crawl has already (the crate `common-crawl`), cookies, HTTP/3, `/.well-known/tdmrep.json`, retries on another day.
+#![doc = include_str!("../README.md")]
 
 mod address;
 mod aimd;
@@ -19,28 +7,38 @@ mod crawl;
 mod error;
 mod exchange;
 mod frontier;
-mod hosts;
+mod host_queues;
+mod host_registry;
 mod journal;
 mod monitor;
 mod network;
+mod outcomes;
+mod pacing;
+mod page;
 mod page_records;
 mod page_writer;
-mod place;
+mod paths;
 mod plan;
+mod refusal;
 mod request;
+mod resume;
 mod robots;
+mod robots_request;
 mod settings;
+mod settle;
 mod shared;
 mod signals;
+mod target_url;
 mod worker;
 
 pub use address::is_public;
-pub use crawl::{Ended, Fetcher, outcomes, outcomes_so_far};
+pub use crawl::{CrawlEnd, Fetcher};
 pub use error::FetchError;
 pub use frontier::Frontier;
-pub use monitor::{Monitor, Snapshot};
-pub use place::Place;
-pub use plan::{Plan, plan};
-pub use settings::Settings;
-pub use shared::Budget;
-pub use signals::{Honour, Signal};
+pub use monitor::{CrawlSnapshot, Monitor};
+pub use outcomes::{outcomes, outcomes_so_far};
+pub use paths::CrawlPaths;
+pub use plan::{CrawlPlan, plan};
+pub use settings::CrawlSettings;
+pub use shared::CrawlBudget;
+pub use signals::{HonouredSignals, UsageSignal};

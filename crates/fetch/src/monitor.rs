@@ -1,4 +1,4 @@
-//! What is going on, for those who watch: counters that workers add to.
+//! Counters of a crawl in progress, and messages for people.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use records::Reason;
 use serde::Serialize;
 
-/// Counters of a fetch that is under way. Outcomes count when they are durable.
+/// Counters of a crawl in progress; any thread may read them. Outcomes count once they are durable.
 #[derive(Debug, Default)]
 pub struct Monitor {
     pub(crate) links: AtomicU64,
@@ -17,63 +17,64 @@ pub struct Monitor {
     pub(crate) pages: AtomicU64,
     pub(crate) done: AtomicU64,
     pub(crate) hosts: AtomicI64,
-    pub(crate) under_way: AtomicI64,
+    pub(crate) in_flight: AtomicI64,
     dropped: Mutex<BTreeMap<Reason, u64>>,
     paused: Mutex<BTreeMap<Pauser, String>>,
-    lines: Mutex<Vec<String>>,
+    messages: Mutex<Vec<String>>,
 }
 
-/// What lets nothing be asked for; each ends its own pause.
+/// Who has paused the crawl. Each ends its own pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pauser {
-    /// The page writer of this worker cannot write.
+    /// The page writer of this worker, which cannot write.
     PageWriter(u32),
-    /// No host can be reached.
+    /// The network probe: no host can be reached.
     Network,
 }
 
 /// The counters at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Snapshot {
-    /// Links in all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CrawlSnapshot {
+    /// Links of the list.
     pub links: u64,
-    /// Links that have an outcome, those of earlier calls among them.
+    /// Links that have an outcome, including those from earlier calls.
     pub done: u64,
     /// Pages kept in this call.
     pub pages: u64,
     /// Bytes of bodies received in this call, as sent.
     pub bytes: u64,
-    /// Requests sent in this call, for robots.txt and redirects, too.
+    /// Requests sent in this call, including those for robots.txt and redirects.
     pub requests: u64,
-    /// Hosts that have links waiting.
+    /// Hosts with links in memory.
     pub hosts: i64,
-    /// Requests under way.
+    /// Requests in flight.
     pub under_way: i64,
     /// Links without a page in this call, by reason.
     pub dropped: BTreeMap<Reason, u64>,
-    /// Why nothing is asked for at the moment, if nothing is.
+    /// Why the crawl is paused, if it is.
     pub paused: Option<String>,
 }
 
 impl Monitor {
-    /// The counters now.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
+    /// The current counters.
+    pub fn snapshot(&self) -> CrawlSnapshot {
+        CrawlSnapshot {
             links: self.links.load(Relaxed),
             done: self.done.load(Relaxed),
             pages: self.pages.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             requests: self.requests.load(Relaxed),
             hosts: self.hosts.load(Relaxed),
-            under_way: self.under_way.load(Relaxed),
+            under_way: self.in_flight.load(Relaxed),
             dropped: lock(&self.dropped).clone(),
             paused: lock(&self.paused).values().next().cloned(),
         }
     }
 
-    /// Lines for people that have come up since the last call.
-    pub fn take_lines(&self) -> Vec<String> {
-        std::mem::take(&mut lock(&self.lines))
+    /// Messages for people since the last call, one line each.
+    pub fn take_messages(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.messages))
     }
 
     pub(crate) fn count(&self, verdict: Option<Reason>) {
@@ -84,8 +85,8 @@ impl Monitor {
         }
     }
 
-    pub(crate) fn log(&self, line: String) {
-        lock(&self.lines).push(line);
+    pub(crate) fn log(&self, message: String) {
+        lock(&self.messages).push(message);
     }
 
     pub(crate) fn pause(&self, pauser: Pauser, why: String) {
@@ -97,19 +98,19 @@ impl Monitor {
     pub(crate) fn unpause(&self, pauser: Pauser) {
         let mut paused = lock(&self.paused);
         if paused.remove(&pauser).is_some() && paused.is_empty() {
-            self.log("going on".into());
+            self.log("resumed".into());
         }
     }
 
-    /// Whether a page writer cannot write; then nothing is to be asked for that would have to be kept.
+    /// Whether a page writer cannot write. Until it can, no request starts, since its page could not be kept.
     pub(crate) fn cannot_write(&self) -> bool {
         lock(&self.paused).keys().any(|pauser| matches!(pauser, Pauser::PageWriter(_)))
     }
 }
 
-impl Snapshot {
-    /// How long the rest takes at the pace so far; none while nothing is known.
-    pub fn left(&self, done_before: u64, took: Duration) -> Option<Duration> {
+impl CrawlSnapshot {
+    /// Time to completion at the rate since `done_before` links were done, `took` ago; `None` if none was done since.
+    pub fn time_left(&self, done_before: u64, took: Duration) -> Option<Duration> {
         let done_now = self.done.saturating_sub(done_before);
         let left = self.links.saturating_sub(self.done);
         (done_now > 0).then(|| took.mul_f64(left as f64 / done_now as f64))
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_ends_its_own_pause() {
+    fn a_pause_ends_by_its_own_pauser() {
         let monitor = Monitor::default();
         monitor.pause(Pauser::PageWriter(0), "no room".into());
         monitor.pause(Pauser::PageWriter(0), "no room".into());
@@ -137,6 +138,6 @@ mod tests {
         assert_eq!(monitor.snapshot().paused.as_deref(), Some("no answer"));
         monitor.unpause(Pauser::Network);
         assert_eq!(monitor.snapshot().paused, None);
-        assert_eq!(monitor.take_lines(), ["paused: no room", "paused: no answer", "going on"]);
+        assert_eq!(monitor.take_messages(), ["paused: no room", "paused: no answer", "resumed"]);
     }
 }

@@ -1,11 +1,11 @@
-//! Whether our own network is down, and not the hosts: no host is blamed for silence while no other host answers
-//! either.
+//! Tells an outage of this machine's network from silent hosts, so that no host is blamed for an outage.
 //!
-//! Silence is a request without any answer: none of DNS, no connection, no first byte. When there is only silence, the
-//! network is probed: by connections to addresses that have answered before, and where there are none by asking one
-//! host after another. Until one answers, nothing is decided about links, and little is asked.
+//! A request is *silent* when nothing answers it: no DNS server, no connection, no first byte. When all requests are
+//! silent, the network is probed: by connecting to addresses that have answered before, or, where there are none, by
+//! requesting one host after another. Until one answers, no link gets an outcome because of silence, and few requests
+//! are sent.
 //!
-//! Left out: networks that answer for every host, such as those that want a password first.
+//! Left out: captive portals, which answer for every host.
 
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -14,49 +14,49 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Requests in a row without an answer, to any host, after which the network is probed.
+/// Consecutive silent requests, to any hosts, after which the network is probed.
 const MAX_CONSECUTIVE_SILENCES: u32 = 8;
-/// Addresses to probe: those of the hosts that answered last.
+/// Addresses kept for probing: those of the hosts that answered last.
 const MAX_ANSWERED_ADDRESSES: usize = 8;
-/// With fewer addresses than this, their silence says nothing of the network, unless so many hosts are silent.
+/// With fewer known addresses than this, silence is only conclusive when `MIN_SILENT_HOSTS` hosts are silent.
 const MIN_ANSWERED_ADDRESSES: usize = 4;
 const MIN_SILENT_HOSTS: usize = 30;
-/// After a probe that failed, the next follows when ten pauses of a host are over, or this time.
+/// Longest time between two probes; otherwise ten times the pause between two requests to a host.
 const MAX_PROBE_PAUSE: Duration = Duration::from_secs(30);
 
-/// What the answers of all hosts together say of the network.
+/// The state of the network, as the answers of all hosts show it.
 #[derive(Debug)]
 pub(crate) struct Network {
-    /// The pause that a host is left.
+    /// Minimum time between two requests to a host, and between two probes.
     delay: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// When a host answered last, and the addresses of the last that did.
+    /// When a host answered last, and the addresses of recent answers.
     answered_at: Option<Instant>,
     answered: VecDeque<SocketAddr>,
-    /// Since then.
+    /// Silent requests since the last answer.
     consecutive_silences: u32,
     silent_hosts: HashSet<u64>,
     probed_at: Option<Instant>,
     doubt: Option<Doubt>,
 }
 
-/// It may be the network.
+/// The network may be down, and is probed.
 #[derive(Debug)]
 struct Doubt {
     probes_at: Instant,
     probes: u32,
-    /// A probe failed.
+    /// Whether a probe has failed.
     is_out: bool,
 }
 
-/// Why there was no answer.
+/// Why a request was silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SilenceCause {
-    /// The host is silent: others answered meanwhile.
+    /// The host does not answer: others did meanwhile.
     Host,
     /// The network is being probed.
     Undecided,
@@ -64,26 +64,26 @@ pub(crate) enum SilenceCause {
     Network,
 }
 
-/// What a worker is to do to find out about the network.
+/// What a worker should do next to probe the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NetworkProbe {
-    /// Nothing.
+    /// Nothing: the network works.
     NotNeeded,
-    /// Nothing but waiting.
+    /// Wait; the next probe is not due.
     Wait,
     /// Connect to this address.
     Connect(SocketAddr),
-    /// Ask one host, and note it by [`Network::probes_by_asking`].
-    AskOneHost,
+    /// Send one request to any host, and report it with [`Network::note_request_probe`].
+    RequestOneHost,
 }
 
 impl Network {
-    /// A network of which nothing is known; a host has `delay` between two requests.
+    /// A network about which nothing is known. `delay` is the minimum time between two requests to a host.
     pub(crate) fn new(delay: Duration) -> Network {
         Network { delay, state: Mutex::default() }
     }
 
-    /// A host answered, at this address if that is known.
+    /// Notes that a host answered, at this address if it is known.
     pub(crate) fn answered(&self, from: Option<SocketAddr>) {
         let mut state = self.state();
         state.answered_at = Some(Instant::now());
@@ -95,14 +95,14 @@ impl Network {
         }
     }
 
-    /// A host answered an earlier process at this address. Without it, a process that begins among the silent hosts at
-    /// the end of a list could not distinguish them from an outage.
+    /// Notes an address that answered an earlier process. Without it, a process that starts among the silent hosts at the
+    /// end of a list could not tell them from an outage.
     pub(crate) fn answered_before(&self, from: SocketAddr) {
         self.state().know(from);
     }
 
-    /// A host was silent, as all tries of the link were `since` then. `is_last`: this would decide about the link or
-    /// the host.
+    /// Notes a silent request. All tries of its link have been silent since `since`; `is_last` says that one more silence
+    /// decides about the link or the host.
     pub(crate) fn silent(&self, host: &str, since: Instant, is_last: bool) -> SilenceCause {
         let mut state = self.state();
         if let Some(doubt) = &state.doubt {
@@ -118,7 +118,7 @@ impl Network {
         if !is_conclusive || !(is_lonely || state.consecutive_silences >= MAX_CONSECUTIVE_SILENCES) {
             return SilenceCause::Host;
         }
-        // Addresses that are probed have the pause of a host, too.
+        // Probed addresses get the pause of a host, too.
         let now = Instant::now();
         let probes_at = state.probed_at.map_or(now, |probed_at| now.max(probed_at + self.delay));
         let is_out = state.answered.is_empty();
@@ -126,7 +126,7 @@ impl Network {
         if is_out { SilenceCause::Network } else { SilenceCause::Undecided }
     }
 
-    /// What is to be done now. An address is given once; the next one comes after a pause.
+    /// The next probe. Each is returned once; the next is due after a pause.
     pub(crate) fn probe(&self, now: Instant) -> NetworkProbe {
         let again = (10 * self.delay).min(MAX_PROBE_PAUSE);
         let mut state = self.state();
@@ -134,31 +134,31 @@ impl Network {
         if now < doubt.probes_at {
             return NetworkProbe::Wait;
         }
-        // Hosts that answered before may be gone; then only asking others shows.
+        // The hosts that answered before may be gone. Every second probe is a request to another host.
         let address = if doubt.probes.is_multiple_of(2) { answered.pop_front() } else { None };
-        let Some(address) = address else { return NetworkProbe::AskOneHost };
+        let Some(address) = address else { return NetworkProbe::RequestOneHost };
         answered.push_back(address);
         (doubt.probes, doubt.probes_at) = (doubt.probes + 1, now + again);
         *probed_at = Some(now);
         NetworkProbe::Connect(address)
     }
 
-    /// A host is asked as a probe.
-    pub(crate) fn probes_by_asking(&self, now: Instant) {
+    /// Notes that a request to a host was sent as a probe.
+    pub(crate) fn note_request_probe(&self, now: Instant) {
         let again = (10 * self.delay).min(MAX_PROBE_PAUSE);
         if let Some(doubt) = &mut self.state().doubt {
             (doubt.probes, doubt.probes_at) = (doubt.probes + 1, now + again);
         }
     }
 
-    /// An address that was probed did not answer.
+    /// Notes that a probed address did not answer.
     pub(crate) fn probe_failed(&self) {
         if let Some(doubt) = &mut self.state().doubt {
             doubt.is_out = true;
         }
     }
 
-    /// Whether no host has answered since the network came into doubt.
+    /// Whether the network is being probed.
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.state().doubt.is_some()
     }
@@ -192,7 +192,7 @@ mod tests {
         SocketAddr::from(([93, 184, 216, number], 80))
     }
 
-    /// A network on which so many hosts answered.
+    /// A network on which this many hosts answered.
     fn network(answered: u8) -> Network {
         let network = Network::new(DELAY);
         (0..answered).for_each(|number| network.answered(Some(address(number))));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_silent_among_others_is_to_blame() {
+    fn one_silent_host_among_others_is_its_own_fault() {
         let network = network(4);
         let since = Instant::now();
         network.answered(None);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_of_all_is_probed() {
+    fn silence_of_all_hosts_is_probed() {
         let network = network(4);
         for number in 1..MAX_CONSECUTIVE_SILENCES {
             assert_eq!(network.silent(&format!("h{number}.example"), Instant::now(), false), SilenceCause::Host);
@@ -230,9 +230,9 @@ mod tests {
         network.probe_failed();
         assert!(network.is_out());
         assert_eq!(network.silent("b.example", now, true), SilenceCause::Network);
-        // Hosts are asked in turn with addresses.
-        assert_eq!(network.probe(now + 10 * DELAY), NetworkProbe::AskOneHost);
-        network.probes_by_asking(now + 10 * DELAY);
+        // Requests to hosts and connections to addresses take turns.
+        assert_eq!(network.probe(now + 10 * DELAY), NetworkProbe::RequestOneHost);
+        network.note_request_probe(now + 10 * DELAY);
         assert_eq!(network.probe(now + 11 * DELAY), NetworkProbe::Wait);
         assert!(matches!(network.probe(now + 20 * DELAY), NetworkProbe::Connect(_)));
         network.answered(None);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_try_in_silence_is_probed() {
+    fn a_silent_last_try_is_probed() {
         let network = network(4);
         assert_eq!(network.silent("a.example", Instant::now(), true), SilenceCause::Undecided);
         assert!(matches!(network.probe(Instant::now()), NetworkProbe::Connect(_)));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_hosts_say_nothing_of_the_network_and_many_do() {
+    fn a_few_silent_hosts_are_not_conclusive_and_many_are() {
         for answered in 0..MIN_ANSWERED_ADDRESSES as u8 {
             let network = network(answered);
             for number in 1..MIN_SILENT_HOSTS {

@@ -5,19 +5,20 @@ use std::collections::HashMap;
 use reqwest::Version;
 use warc::{Date, NewRecord, REVISIT_IDENTICAL_DIGEST, Writer};
 
-use crate::Settings;
+use crate::CrawlSettings;
 use crate::backlog::Finished;
-use crate::exchange::{Page, RequestKind, request_bytes};
+use crate::exchange::{RequestKind, request_bytes};
 use crate::journal::Stored;
+use crate::page::Page;
 
-/// Bodies of which it is remembered that they are archived; a page that has one again becomes a `revisit`.
+/// Bodies whose digest is kept. A page with a known body is archived as a `revisit`.
 const MAX_DIGESTS: usize = 1 << 16;
-/// A body shorter than this is not worth a reference.
+/// Shorter bodies are archived again: a reference would take as much space.
 const MIN_REVISIT_BYTES: usize = 512;
-/// Pages are compressed fast: at level 6 files are 7% smaller, in twice the time.
+/// The fastest level: level 6 makes files 7% smaller in twice the time.
 const GZIP_LEVEL: u32 = 1;
 
-/// Where a body was archived first.
+/// The record in which a body was first archived.
 #[derive(Clone)]
 pub(crate) struct Origin {
     pub(crate) warc: u32,
@@ -27,12 +28,12 @@ pub(crate) struct Origin {
     date: String,
 }
 
-/// Where bodies were archived, by their digest.
+/// The archived bodies, by digest.
 #[derive(Default)]
 pub(crate) struct Digests(HashMap<String, Origin>);
 
 impl Digests {
-    /// Adds the bodies of a group that is durable; when they are too many, the others are forgotten.
+    /// Adds the bodies of a durable group. Before there are too many, all earlier ones are removed.
     pub(crate) fn extend(&mut self, origins: Vec<(String, Origin)>) {
         if self.0.len() + origins.len() > MAX_DIGESTS {
             self.0.clear();
@@ -41,9 +42,9 @@ impl Digests {
     }
 }
 
-/// The records of a group, in memory until the group is written.
+/// Builds the records of a group in memory.
 pub(crate) struct GroupRecords<'c> {
-    settings: &'c Settings,
+    settings: &'c CrawlSettings,
     archive_name: String,
     number: u32,
     writer: Writer<Vec<u8>>,
@@ -52,9 +53,9 @@ pub(crate) struct GroupRecords<'c> {
 }
 
 impl<'c> GroupRecords<'c> {
-    /// Records for the archive of this name and number, which has `len_bytes` already.
+    /// Starts records for an archive that has `len_bytes` already.
     pub(crate) fn new(
-        settings: &'c Settings,
+        settings: &'c CrawlSettings,
         archive_name: String,
         number: u32,
         len_bytes: u64,
@@ -64,13 +65,13 @@ impl<'c> GroupRecords<'c> {
         GroupRecords { settings, archive_name, number, writer, digests, origins: Vec::new() }
     }
 
-    /// The records as they are written, and the bodies that are archived in them for the first time.
+    /// The compressed records, and the bodies first archived in them, by digest.
     pub(crate) fn finish(self) -> (Vec<u8>, Vec<(String, Origin)>) {
         (self.writer.into_inner(), self.origins)
     }
 
-    /// The response (or a reference to one with the same body), its request, and how it came about. An archive begins
-    /// with a `warcinfo`.
+    /// Adds the response (or a revisit of one with the same body), its request and its metadata. The first page of an
+    /// archive is preceded by a `warcinfo`.
     pub(crate) fn write_page(&mut self, page: &Page, finished: &Finished, date: &Date) -> (Stored, Origin) {
         if self.writer.offset() == 0 {
             self.write_warcinfo(date);
@@ -107,19 +108,19 @@ impl<'c> GroupRecords<'c> {
             return (stored, before);
         }
         let origin = Origin { warc: self.number, offset, id, url: target.to_owned(), date: date.0.clone() };
-        if page.cut.is_none() && page.body.len() >= MIN_REVISIT_BYTES {
+        if page.truncation.is_none() && page.body.len() >= MIN_REVISIT_BYTES {
             self.origins.push((digest, origin.clone()));
         }
         (stored, origin)
     }
 
-    /// Where a page's body is archived already, if it is whole.
+    /// The record that has a page's body already; `None` for a truncated body.
     fn archived_before(&self, page: &Page, digest: &str) -> Option<Origin> {
         let in_group = self.origins.iter().find(|(known, _)| known == digest).map(|(_, origin)| origin);
-        in_group.or_else(|| self.digests.0.get(digest)).filter(|_| page.cut.is_none()).cloned()
+        in_group.or_else(|| self.digests.0.get(digest)).filter(|_| page.truncation.is_none()).cloned()
     }
 
-    /// The offset and the id of the response, or of the revisit.
+    /// Writes the response or revisit; returns its offset and id.
     fn write_response(&mut self, page: &Page, date: &Date, before: Option<&Origin>) -> (u64, String) {
         let mut block = head_of(page);
         let payload_start = block.len();
@@ -131,12 +132,12 @@ impl<'c> GroupRecords<'c> {
         if page.version == Version::HTTP_2 {
             headers.push(("WARC-Protocol", "h2"));
         }
-        if let Some(cut) = page.cut {
-            headers.push(("WARC-Truncated", cut.name()));
+        if let Some(truncation) = page.truncation {
+            headers.push(("WARC-Truncated", truncation.name()));
         }
         match before {
-            // The standard wants the payload's digest here, and fastwarc refuses every file that has it: it compares
-            // the digest with the payload that is not there. The digest is in the index and at the origin.
+            // WARC/1.1 (section 6.7.2) wants the payload's digest here, but FastWARC rejects every file that has it: it
+            // compares the digest with the absent payload. The digest is in the index and in the original record.
             Some(origin) => headers.extend([
                 ("WARC-Refers-To", origin.id.as_str()),
                 ("WARC-Profile", REVISIT_IDENTICAL_DIGEST),
@@ -176,11 +177,12 @@ impl<'c> GroupRecords<'c> {
     }
 
     fn write(&mut self, record: &NewRecord<'_>) -> u64 {
-        self.writer.write(record).expect("memory takes what is written")
+        self.writer.write(record).expect("writing to memory does not fail")
     }
 }
 
-/// The head in the form that validators accept: the body is stored as it came out of the transfer coding.
+/// The HTTP head in a form that validators accept. The body is stored without its transfer coding, so headers about that
+/// are left out and `content-length` is recomputed.
 fn head_of(page: &Page) -> Vec<u8> {
     let reason = page.status.canonical_reason().unwrap_or("");
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", page.status.as_u16()).into_bytes();
@@ -197,7 +199,7 @@ fn head_of(page: &Page) -> Vec<u8> {
     head
 }
 
-/// The metadata record: how long it took, what led here, what the host says of its use.
+/// The metadata record: fetch time, redirects, signals against use for training.
 fn metadata_fields(page: &Page, finished: &Finished) -> String {
     let mut fields = format!("fetchTimeMs: {}\r\n", page.took.as_millis());
     if let Some(last) = finished.via.last() {

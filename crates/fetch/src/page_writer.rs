@@ -1,35 +1,29 @@
-//! Pages into WARC files, and outcomes into the journal: one thread per worker, which alone touches the disk.
+//! Writes pages to WARC files and outcomes to the journal: one thread per worker, the only one that writes to disk.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use atomic_file::IoContext;
 use records::Outcome;
 use rustix::io::Errno;
 use warc::cdxj::{self, Entry};
-use warc::{ArchiveWriter, Date, JournalEnd};
+use warc::{ArchiveWriter, Date};
 
-use crate::Settings;
+use crate::CrawlSettings;
 use crate::backlog::{Backlog, Finished, MAX_GROUP_BYTES, Note};
 use crate::error::FetchError;
+use crate::frontier::FrontierRow;
 use crate::journal::{self, Group, JournalEntry, Stored};
 use crate::monitor::{Monitor, Pauser};
 use crate::page_records::{Digests, GroupRecords};
-use crate::place::Place;
+use crate::paths::CrawlPaths;
+use crate::resume::WorkerResume;
 
-/// How often a write is tried again for which there was no room or no file.
-const ROOM_PAUSE: Duration = Duration::from_secs(1);
+/// Pause before a failed write is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// What an earlier process has left of a worker's files.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Left {
-    /// How far the journal is good.
-    pub(crate) journal: JournalEnd,
-    /// The index of the WARC file that was open.
-    pub(crate) index: Vec<Entry>,
-}
-
-/// A line of the index of a WARC file.
+/// A line of a WARC file's index.
 pub(crate) fn index_entry(outcome: &Outcome, stored: &Stored) -> Entry {
     let url = outcome.final_url.clone().unwrap_or_else(|| outcome.url.clone());
     let mime = outcome.content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or("").trim();
@@ -47,14 +41,20 @@ pub(crate) fn index_entry(outcome: &Outcome, stored: &Stored) -> Entry {
     }
 }
 
+/// What a page writer needs of the crawl.
+#[derive(Clone, Copy)]
+pub(crate) struct WriterContext<'c> {
+    pub(crate) paths: &'c CrawlPaths,
+    pub(crate) settings: &'c CrawlSettings,
+    pub(crate) monitor: &'c Monitor,
+    pub(crate) backlog: &'c Backlog,
+    pub(crate) stop: &'c (dyn Fn() -> bool + Sync),
+}
+
 /// Writes a worker's files.
 pub(crate) struct PageWriter<'c> {
-    place: &'c Place,
+    context: WriterContext<'c>,
     worker: u32,
-    settings: &'c Settings,
-    monitor: &'c Monitor,
-    backlog: &'c Backlog,
-    stop: &'c (dyn Fn() -> bool + Sync),
     archive: ArchiveWriter<Group>,
     /// The index of the open archive.
     index: Vec<Entry>,
@@ -62,33 +62,28 @@ pub(crate) struct PageWriter<'c> {
 }
 
 impl<'c> PageWriter<'c> {
-    /// Begins a worker's journal, or goes on with what an earlier process has left.
+    /// Starts a worker's journal, or continues the one of an earlier process.
     pub(crate) fn open(
-        place: &'c Place,
+        context: WriterContext<'c>,
         worker: u32,
-        settings: &'c Settings,
-        monitor: &'c Monitor,
-        backlog: &'c Backlog,
-        stop: &'c (dyn Fn() -> bool + Sync),
-        left: Left,
+        before: WorkerResume,
     ) -> Result<PageWriter<'c>, FetchError> {
-        let (names, path) = (place.archive_names(worker), place.journal(worker));
-        let archive = ArchiveWriter::open(names, &path, &journal::MAGIC, left.journal)?;
-        let digests = Digests::default();
-        Ok(PageWriter { place, worker, settings, monitor, backlog, stop, archive, index: left.index, digests })
+        let (names, path) = (context.paths.archive_names(worker), context.paths.journal(worker));
+        let archive = ArchiveWriter::open(names, &path, &journal::MAGIC, before.journal)?;
+        Ok(PageWriter { context, worker, archive, index: before.index, digests: Digests::default() })
     }
 
-    /// Notes what the journal is of, as its first frame.
-    pub(crate) fn head(&mut self, settings: &str, frontier: u64) -> Result<(), FetchError> {
+    /// Writes what the following entries belong to, as the first frame of this process.
+    pub(crate) fn write_head(&mut self, settings: &str, frontier: u64) -> Result<(), FetchError> {
         let head = JournalEntry::Head { settings: settings.to_owned(), frontier };
         Ok(self.archive.commit(&Group(vec![head]))?)
     }
 
-    /// Writes until the worker is done, then seals the WARC file. Half a group is written while the other half
-    /// gathers, so that a kill costs one group and the worker need not wait for the disk.
+    /// Writes until the worker is done, then seals the WARC file. Half a group is written while the other half is
+    /// collected, so that a kill loses at most one group and the worker need not wait for the disk.
     pub(crate) fn run(mut self, notes: &Receiver<Note>) -> Result<(), FetchError> {
-        let half_pages = self.settings.group_pages.div_ceil(2);
-        let group_time = Duration::from_millis(self.settings.group_ms);
+        let half_pages = self.context.settings.group_pages.div_ceil(2);
+        let group_time = Duration::from_millis(self.context.settings.group_ms);
         while let Ok(first) = notes.recv() {
             let ends = Instant::now() + group_time;
             let mut bytes = first.len_bytes();
@@ -102,50 +97,48 @@ impl<'c> PageWriter<'c> {
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
                 }
             }
-            if !self.waiting_for_room(|writer| writer.commit(&half))? {
+            if !self.retry_while_full(|writer| writer.commit(&half))? {
                 return Ok(());
             }
-            self.backlog.remove(&half);
+            self.context.backlog.remove(&half);
         }
-        self.waiting_for_room(PageWriter::seal).map(|_| ())
+        self.retry_while_full(PageWriter::seal).map(|_| ())
     }
 
-    /// Does a write again for as long as the disk is full or this machine has no file left; `false` when it is to
-    /// stop before. What is not written is not done.
-    fn waiting_for_room(
+    /// Repeats a write for as long as the disk is full or the machine has no file descriptor left. Returns `false` if
+    /// the crawl is stopped before it succeeds: what is not written is not done.
+    fn retry_while_full(
         &mut self,
         mut write: impl FnMut(&mut PageWriter<'c>) -> Result<(), FetchError>,
     ) -> Result<bool, FetchError> {
         let pauser = Pauser::PageWriter(self.worker);
         loop {
-            let (path, lack) = match write(self) {
-                Ok(()) => {
-                    self.monitor.unpause(pauser);
-                    return Ok(true);
-                }
-                Err(FetchError::Io { path, source, action }) => match lack(&source) {
-                    Some(lack) => (path, lack),
-                    None => return Err(FetchError::Io { path, source, action }),
-                },
-                Err(error) => return Err(error),
+            let Err(error) = write(self) else {
+                self.context.monitor.unpause(pauser);
+                return Ok(true);
             };
-            if (self.stop)() {
+            let exhausted = error.io().and_then(|(path, source)| Some((path, exhausted_resource(source)?)));
+            let Some((path, resource)) = exhausted else { return Err(error) };
+            if (self.context.stop)() {
                 return Ok(false);
             }
-            let folder = path.parent().unwrap_or(&path).display().to_string();
-            self.monitor.pause(pauser, format!("there is no {lack} {folder}; fetching goes on when there is"));
-            std::thread::sleep(ROOM_PAUSE);
+            let folder = path.parent().unwrap_or(path).display().to_string();
+            self.context
+                .monitor
+                .pause(pauser, format!("there is no {resource} {folder}; the crawl resumes when there is"));
+            std::thread::sleep(RETRY_PAUSE);
         }
     }
 
     /// Makes a group durable.
     fn commit(&mut self, notes: &[Note]) -> Result<(), FetchError> {
-        if self.archive.len_bytes() >= self.settings.max_warc_bytes {
+        if self.archive.len_bytes() >= self.context.settings.max_warc_bytes {
             self.seal()?;
         }
         let number = self.archive.number();
         let name = self.archive.names().name(number);
-        let mut records = GroupRecords::new(self.settings, name, number, self.archive.len_bytes(), &self.digests);
+        let mut records =
+            GroupRecords::new(self.context.settings, name, number, self.archive.len_bytes(), &self.digests);
         let mut group = Group(notes.iter().map(|note| self.entry(note, &mut records)).collect());
         let answered = notes.iter().rev().find_map(Note::answered_at);
         group.0.extend(answered.map(|address| JournalEntry::Answered { address }));
@@ -159,24 +152,24 @@ impl<'c> PageWriter<'c> {
         for entry in &group.0 {
             if let JournalEntry::Done { outcome, stored, .. } = entry {
                 self.index.extend(stored.as_ref().map(|stored| index_entry(outcome, stored)));
-                self.monitor.count(outcome.verdict);
+                self.context.monitor.count(outcome.verdict);
             }
         }
         Ok(())
     }
 
-    /// Writes the index of the WARC file beside it, and goes on to the next number.
+    /// Completes the WARC file: writes its index beside it; the next page starts another file.
     fn seal(&mut self) -> Result<(), FetchError> {
         if self.archive.len_bytes() == 0 {
             return Ok(self.archive.name_sealed()?);
         }
         let number = self.archive.number();
-        let cdxj = self.place.cdxj(self.worker, number);
+        let cdxj = self.context.paths.cdxj(self.worker, number);
         for entry in &mut self.index {
             entry.filename = self.archive.names().name(number);
         }
         let mut lines = Vec::new();
-        cdxj::write_sorted(&self.index, &mut lines).map_err(FetchError::at("write", &cdxj))?;
+        cdxj::write_sorted(&self.index, &mut lines).at("write", &cdxj)?;
         atomic_file::write(&cdxj, &lines)?;
         self.archive.commit(&Group(vec![JournalEntry::Sealed { number }]))?;
         self.index.clear();
@@ -197,22 +190,9 @@ impl<'c> PageWriter<'c> {
         }
     }
 
-    /// A link's outcome; its page, if there is one, goes into the records.
+    /// A link's outcome; its page, if there is one, is added to the records.
     fn done(&self, finished: &Finished, records: &mut GroupRecords<'_>) -> JournalEntry {
-        let row = &finished.row;
-        let mut outcome = Outcome {
-            domain: row.domain.clone(),
-            key: row.key.clone(),
-            url: row.url.clone(),
-            final_url: None,
-            status: None,
-            content_type: None,
-            captured: None,
-            warc: None,
-            offset: None,
-            detail: None,
-            verdict: None,
-        };
+        let mut outcome = outcome_of(&finished.row);
         let stored = match &finished.result {
             Err(refusal) => {
                 outcome.verdict = Some(refusal.reason);
@@ -230,7 +210,7 @@ impl<'c> PageWriter<'c> {
                 outcome.content_type = page.content_type();
                 outcome.final_url = Some(page.url.to_string());
                 outcome.captured = Some(date.0);
-                outcome.warc = Some(format!("{}{name}", self.place.shown));
+                outcome.warc = Some(format!("{}{name}", self.context.paths.outcome_prefix));
                 outcome.offset = Some(origin.offset);
                 Some(stored)
             }
@@ -239,21 +219,39 @@ impl<'c> PageWriter<'c> {
     }
 }
 
-/// What a write lacks that may be there a little later: room on the disk or in a quota, or one more open file, here
-/// or in the system.
-fn lack(error: &io::Error) -> Option<&'static str> {
+/// An outcome in which nothing is decided.
+fn outcome_of(row: &FrontierRow) -> Outcome {
+    Outcome {
+        domain: row.domain.clone(),
+        key: row.key.clone(),
+        url: row.url.clone(),
+        final_url: None,
+        status: None,
+        content_type: None,
+        captured: None,
+        warc: None,
+        offset: None,
+        detail: None,
+        verdict: None,
+    }
+}
+
+/// What a failed write lacks, if that may become available again: space on the disk or in a quota, or a file descriptor
+/// of the process or the system.
+fn exhausted_resource(error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error)? {
-        Errno::NOSPC | Errno::DQUOT => Some("room in"),
-        Errno::MFILE | Errno::NFILE => Some("open file left for"),
+        Errno::NOSPC | Errno::DQUOT => Some("space in"),
+        Errno::MFILE | Errno::NFILE => Some("file descriptor for"),
         _ => None,
     }
 }
 
+/// The current time in milliseconds since 1970.
 pub(crate) fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// A moment of this process on the clock that the next one has, too.
+/// A moment of this process in milliseconds since 1970, which another process understands.
 fn unix_ms_of(moment: Instant) -> u64 {
     unix_ms() + moment.saturating_duration_since(Instant::now()).as_millis() as u64
 }
@@ -268,17 +266,18 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::exchange::Page;
-    use crate::frontier::Row;
     use crate::journal::Groups;
+    use crate::page::Page;
 
     #[test]
-    fn what_is_waited_for() {
-        let check = |errno: Errno, expected: Option<&str>| assert_eq!(lack(&errno.into()), expected, "{errno}");
-        check(Errno::NOSPC, Some("room in"));
-        check(Errno::DQUOT, Some("room in"));
-        check(Errno::MFILE, Some("open file left for"));
-        check(Errno::NFILE, Some("open file left for"));
+    fn resources_that_may_become_available() {
+        let check = |errno: Errno, expected: Option<&str>| {
+            assert_eq!(exhausted_resource(&errno.into()), expected, "{errno}");
+        };
+        check(Errno::NOSPC, Some("space in"));
+        check(Errno::DQUOT, Some("space in"));
+        check(Errno::MFILE, Some("file descriptor for"));
+        check(Errno::NFILE, Some("file descriptor for"));
         check(Errno::ACCESS, None);
         check(Errno::ROFS, None);
     }
@@ -293,11 +292,11 @@ mod tests {
             version: Version::HTTP_11,
             headers: HeaderMap::new(),
             body: format!("<p>body {body}").repeat(100).into_bytes(),
-            cut: None,
+            truncation: None,
             address: None,
             took: Duration::ZERO,
         };
-        let row = Row {
+        let row = FrontierRow {
             domain: "a.example".into(),
             host: "a.example".into(),
             key: format!("example,a)/{id}"),
@@ -309,9 +308,9 @@ mod tests {
     }
 
     /// The outcomes of a journal, and what an earlier process has left.
-    fn read_journal(place: &Place) -> (Vec<Outcome>, Left) {
-        let mut groups = Groups::open(&place.journal(0), &journal::MAGIC).unwrap();
-        let (mut outcomes, mut left) = (Vec::new(), Left::default());
+    fn read_journal(paths: &CrawlPaths) -> (Vec<Outcome>, WorkerResume) {
+        let mut groups = Groups::open(&paths.journal(0), &journal::MAGIC).unwrap();
+        let (mut outcomes, mut left) = (Vec::new(), WorkerResume::default());
         for group in &mut groups {
             for entry in group.unwrap().1.0 {
                 match entry {
@@ -332,15 +331,17 @@ mod tests {
     #[test]
     fn every_outcome_names_its_record_across_kills() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::folder(folder.path());
-        let settings = Settings { max_warc_bytes: 4_000, group_pages: 2, ..Settings::for_contact("a@b.example") };
+        let paths = CrawlPaths::in_folder(folder.path());
+        let settings =
+            CrawlSettings { max_warc_bytes: 4_000, group_pages: 2, ..CrawlSettings::for_contact("a@b.example") };
         let (monitor, backlog) = (Monitor::default(), Backlog::default());
         for process in 0..3 {
-            let (outcomes, left) = read_journal(&place);
+            let (outcomes, before) = read_journal(&paths);
             assert_eq!(outcomes.len(), process * 4);
-            let stop = || false;
-            let mut writer = PageWriter::open(&place, 0, &settings, &monitor, &backlog, &stop, left).unwrap();
-            writer.head("settings", 1).unwrap();
+            let (paths, settings, monitor, backlog, stop) = (&paths, &settings, &monitor, &backlog, &|| false);
+            let context = WriterContext { paths, settings, monitor, backlog, stop };
+            let mut writer = PageWriter::open(context, 0, before).unwrap();
+            writer.write_head("settings", 1).unwrap();
             let notes: Vec<Note> = (0..4).map(|page| note(process as u64 * 4 + page)).collect();
             if process < 2 {
                 notes.chunks(2).for_each(|group| writer.commit(group).unwrap());
@@ -351,7 +352,7 @@ mod tests {
                 writer.run(&receiver).unwrap();
             }
         }
-        let (outcomes, _) = read_journal(&place);
+        let (outcomes, _) = read_journal(&paths);
         assert_eq!(outcomes.len(), 12);
         let mut archives = std::collections::BTreeSet::new();
         for outcome in &outcomes {

@@ -1,4 +1,4 @@
-//! robots.txt (RFC 9309): what it leads to, and what is kept of it across a restart.
+//! robots.txt (RFC 9309): the rules of an origin, and the answer that the journal keeps of them.
 
 use std::time::Duration;
 
@@ -7,50 +7,50 @@ use robotxt::Robots;
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
-use crate::signals::{Signal, UsageRules};
+use crate::signals::{UsageRules, UsageSignal};
 
-/// RFC 9309, section 2.4: no longer than a day.
-pub(crate) const BELIEVED_FOR: Duration = Duration::from_secs(24 * 3600);
-/// The name that groups of robots.txt call this crawler by.
+/// How long an answer is valid. RFC 9309, section 2.4: at most a day.
+pub(crate) const VALID_FOR: Duration = Duration::from_secs(24 * 3600);
+/// The product token of this crawler in `User-agent` lines.
 pub(crate) const AGENT: &str = "webtext";
 
-/// How an origin's robots.txt was answered, as the journal keeps it.
+/// The result of requesting an origin's robots.txt, as the journal keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Answer {
-    /// Its text, decoded.
+pub(crate) enum RobotsAnswer {
+    /// Its bytes, without content coding.
     Text(Vec<u8>),
-    /// There is none: a status of the 400s, or redirects without an end (RFC 9309, section 2.3.1.3).
+    /// There is none: status 4xx, or too many redirects (RFC 9309, section 2.3.1.3). Everything is allowed.
     Absent,
-    /// A status of the 500s, 429, or no answer. The reason is that of the origin's pages.
+    /// Status 5xx or 429, or no answer: nothing is allowed. Pages of the origin are dropped for this reason.
     Unreachable(Reason, String),
 }
 
-/// The rules of one origin (scheme, host and port).
+/// The rules of an origin (scheme, host and port).
 #[derive(Debug)]
-pub(crate) enum Rules {
+pub(crate) enum RobotsRules {
     Read { robots: Robots, usage: UsageRules },
     AllowAll,
     DisallowAll(Reason, String),
 }
 
-impl Rules {
-    pub(crate) fn of(answer: &Answer) -> Rules {
+impl RobotsRules {
+    pub(crate) fn of(answer: &RobotsAnswer) -> RobotsRules {
         match answer {
-            Answer::Text(text) => {
-                Rules::Read { robots: Robots::parse(text, AGENT), usage: UsageRules::parse(text, AGENT) }
+            RobotsAnswer::Text(text) => {
+                RobotsRules::Read { robots: Robots::parse(text, AGENT), usage: UsageRules::parse(text, AGENT) }
             }
-            Answer::Absent => Rules::AllowAll,
-            Answer::Unreachable(reason, why) => Rules::DisallowAll(*reason, why.clone()),
+            RobotsAnswer::Absent => RobotsRules::AllowAll,
+            RobotsAnswer::Unreachable(reason, why) => RobotsRules::DisallowAll(*reason, why.clone()),
         }
     }
 
-    /// Why a URL may not be fetched, if it may not.
+    /// Why a URL must not be fetched; `None` if it may be.
     pub(crate) fn refusal(&self, url: &Url) -> Option<(Reason, String)> {
         match self {
-            Rules::AllowAll => None,
-            Rules::DisallowAll(Reason::AddressRefused, why) => Some((Reason::AddressRefused, why.clone())),
-            Rules::DisallowAll(reason, why) => Some((*reason, format!("robots.txt could not be read: {why}"))),
-            Rules::Read { robots, .. } => {
+            RobotsRules::AllowAll => None,
+            RobotsRules::DisallowAll(Reason::AddressRefused, why) => Some((Reason::AddressRefused, why.clone())),
+            RobotsRules::DisallowAll(reason, why) => Some((*reason, format!("robots.txt could not be read: {why}"))),
+            RobotsRules::Read { robots, .. } => {
                 let path = path_of(url);
                 let refusal = || (Reason::RobotsDisallowed, format!("robots.txt disallows {path}"));
                 (!robots.is_allowed(path)).then(refusal)
@@ -58,19 +58,19 @@ impl Rules {
         }
     }
 
-    /// What robots.txt says against the use of a URL's page for training.
-    pub(crate) fn signals(&self, url: &Url) -> Vec<(Signal, String)> {
+    /// Signals in robots.txt against training on a URL's page.
+    pub(crate) fn signals(&self, url: &Url) -> Vec<(UsageSignal, String)> {
         match self {
-            Rules::Read { usage, .. } => usage.of_path(path_of(url)),
-            Rules::AllowAll | Rules::DisallowAll(..) => Vec::new(),
+            RobotsRules::Read { usage, .. } => usage.of_path(path_of(url)),
+            RobotsRules::AllowAll | RobotsRules::DisallowAll(..) => Vec::new(),
         }
     }
 
-    /// Least time between two requests that it asks for.
+    /// Minimum time between two requests, by `Crawl-delay`; zero without one.
     pub(crate) fn crawl_delay(&self) -> Duration {
         match self {
-            Rules::Read { robots, .. } => robots.crawl_delay().unwrap_or_default(),
-            Rules::AllowAll | Rules::DisallowAll(..) => Duration::ZERO,
+            RobotsRules::Read { robots, .. } => robots.crawl_delay().unwrap_or_default(),
+            RobotsRules::AllowAll | RobotsRules::DisallowAll(..) => Duration::ZERO,
         }
     }
 }
@@ -83,19 +83,20 @@ fn path_of(url: &Url) -> &str {
 mod tests {
     use super::*;
 
-    fn check(answer: &Answer, path: &str, expected: Option<Reason>) {
+    fn check(answer: &RobotsAnswer, path: &str, expected: Option<Reason>) {
         let url = Url::parse("http://a.example/").unwrap().join(path).unwrap();
-        assert_eq!(Rules::of(answer).refusal(&url).map(|(reason, _)| reason), expected, "{answer:?} {path}");
+        assert_eq!(RobotsRules::of(answer).refusal(&url).map(|(reason, _)| reason), expected, "{answer:?} {path}");
     }
 
     #[test]
-    fn what_an_answer_leads_to() {
-        let text = Answer::Text(b"User-agent: *\nCrawl-delay: 3\nDisallow: /private\nDisallow: /*?print".to_vec());
+    fn an_answer_gives_rules() {
+        let text =
+            RobotsAnswer::Text(b"User-agent: *\nCrawl-delay: 3\nDisallow: /private\nDisallow: /*?print".to_vec());
         check(&text, "/public", None);
         check(&text, "/private/1", Some(Reason::RobotsDisallowed));
         check(&text, "/a?print=1", Some(Reason::RobotsDisallowed));
-        assert_eq!(Rules::of(&text).crawl_delay(), Duration::from_secs(3));
-        check(&Answer::Absent, "/private", None);
-        check(&Answer::Unreachable(Reason::TimedOut, "late".into()), "/", Some(Reason::TimedOut));
+        assert_eq!(RobotsRules::of(&text).crawl_delay(), Duration::from_secs(3));
+        check(&RobotsAnswer::Absent, "/private", None);
+        check(&RobotsAnswer::Unreachable(Reason::TimedOut, "late".into()), "/", Some(Reason::TimedOut));
     }
 }

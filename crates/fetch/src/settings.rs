@@ -1,65 +1,70 @@
-//! How pages are fetched: everything that a recipe's `[pages.fetch]` and the flags of `webtext fetch` say.
+//! Settings of a crawl: the keys of a recipe's `[pages.fetch]` and the flags of `webtext fetch`.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::signals::Honour;
+use crate::error::FetchError;
+use crate::signals::HonouredSignals;
 
-/// How pages are fetched. There is no default for the contact: a fetcher that nobody can write to is
-/// not polite.
+/// Settings of a crawl. Every one has a default except the contact: a crawler that nobody can reach is not polite.
+///
+/// ```
+/// let settings = fetch::CrawlSettings { max_pages_per_domain: 100, ..fetch::CrawlSettings::for_contact("me@example.org") };
+/// assert!(settings.check().is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Mail address or page where the owner of a host can complain.
+pub struct CrawlSettings {
+    /// Mail address or web page where owners of hosts can complain; sent in the User-Agent.
     pub contact: String,
-    /// Least time between two requests to a host.
+    /// Minimum time between two requests to a host.
     pub min_delay_ms: u64,
-    /// Longest Crawl-delay and Retry-After that are waited for; what is longer counts as this.
+    /// Maximum of that time: a longer Crawl-delay or Retry-After counts as this.
     pub max_delay_ms: u64,
-    /// Hosts under way, per process or task: their queues are what takes memory.
+    /// Hosts with links in memory at a time, about 8 KiB each, per process or task.
     pub max_concurrent_hosts: usize,
-    /// Requests under way, per process or task.
+    /// Requests in flight, per process or task.
     pub max_concurrent_requests: usize,
-    /// Requests under way to the hosts of one registrable domain.
+    /// Requests in flight to the hosts of one registrable domain.
     pub max_requests_per_domain: u32,
-    /// Requests under way to one address, whatever names it has.
+    /// Requests in flight to one IP address, whatever its hosts are called.
     pub max_requests_per_address: u32,
-    /// Time for a connection, TLS included.
+    /// Time to connect, TLS included.
     pub connect_timeout_ms: u64,
-    /// Time from the connection to the first byte of an answer.
+    /// Time from the connection to the first byte of the answer.
     pub first_byte_timeout_ms: u64,
-    /// Longest silence in the middle of a body.
+    /// Time between two chunks of a body.
     pub idle_timeout_ms: u64,
     /// Time for a whole page.
     pub page_timeout_ms: u64,
-    /// A body that comes slower than this after its first ten seconds is cut.
+    /// Minimum rate of a body after its first ten seconds; a slower one is cut off there.
     pub min_bytes_per_second: u64,
     /// Largest body, as sent.
     pub max_body_bytes: u64,
-    /// Largest body, decoded: what grows beyond it is a bomb.
+    /// Largest body, decoded; a larger one counts as a decompression bomb.
     pub max_decoded_bytes: u64,
-    /// Redirects that are followed to a page.
+    /// Redirects followed for a link.
     pub max_redirects: usize,
-    /// How often a page is asked for: again after a 429 or 503, a fault or a time-out.
+    /// Requests for a link: the first, and retries after status 429 or 503, a fault or a timeout.
     pub max_tries: u32,
-    /// Faults in a row after which the rest of a host is left.
+    /// Consecutive faults after which a host is given up.
     pub max_consecutive_faults: u32,
-    /// Pages of one registrable domain, those of the most karma; 0 for no limit.
+    /// Pages of one registrable domain, those with the most karma; 0 for no limit.
     pub max_pages_per_domain: u64,
-    /// Which signals against use for training are honoured.
-    pub honour: Honour,
-    /// A WARC file is sealed when it has grown to this.
+    /// Signals against use for training that drop a page.
+    pub honour: HonouredSignals,
+    /// Size at which a WARC file is complete and the next begins.
     pub max_warc_bytes: u64,
-    /// Outcomes of a worker that may wait to be durable: what a kill loses at most, beside what is under way.
+    /// Outcomes of a worker that may wait to become durable. A kill loses at most these and the requests in flight.
     pub group_pages: usize,
-    /// An outcome waits no longer than this before it is written.
+    /// Longest time that an outcome waits before it is written.
     pub group_ms: u64,
 }
 
-impl Settings {
-    /// Every default, without a contact.
-    pub const DEFAULT: Settings = Settings {
+impl CrawlSettings {
+    /// All defaults, with an empty contact.
+    pub const DEFAULT: CrawlSettings = CrawlSettings {
         contact: String::new(),
         min_delay_ms: 2_000,
         max_delay_ms: 300_000,
@@ -78,30 +83,33 @@ impl Settings {
         max_tries: 3,
         max_consecutive_faults: 10,
         max_pages_per_domain: 0,
-        honour: Honour::ALL,
+        honour: HonouredSignals::ALL,
         max_warc_bytes: 1_000_000_000,
         group_pages: 64,
         group_ms: 1_000,
     };
 
-    /// The settings with every default, for a contact.
-    pub fn for_contact(contact: &str) -> Settings {
-        Settings { contact: contact.to_owned(), ..Settings::DEFAULT }
+    /// All defaults, with this contact.
+    pub fn for_contact(contact: &str) -> CrawlSettings {
+        CrawlSettings { contact: contact.to_owned(), ..CrawlSettings::DEFAULT }
     }
 
-    /// `webtext/0.1.0 (+contact)`.
+    /// The User-Agent header: `webtext/VERSION (+CONTACT)`.
     pub fn user_agent(&self) -> String {
         format!("webtext/{} (+{})", env!("CARGO_PKG_VERSION"), self.contact.trim())
     }
 
-    /// What is wrong with the settings, if anything.
-    pub fn fault(&self) -> Option<String> {
+    /// Checks that a crawl can run under these settings.
+    ///
+    /// # Errors
+    /// [`FetchError::Settings`] when the contact is neither a mail address nor a web page, or a limit is 0.
+    pub fn check(&self) -> Result<(), FetchError> {
         let contact = self.contact.trim();
         let is_reachable = contact.contains('@') || contact.starts_with("https://") || contact.starts_with("http://");
         if !is_reachable || contact.chars().any(|c| c.is_control() || !c.is_ascii()) {
-            return Some(format!(
-                "the contact {contact:?} is neither a mail address nor a page; hosts must know whom to write to"
-            ));
+            return Err(FetchError::Settings(format!(
+                "the contact {contact:?} is neither a mail address nor a web page; owners of hosts must be able to complain"
+            )));
         }
         let at_least_one = [
             ("max_concurrent_hosts", self.max_concurrent_hosts as u64),
@@ -112,8 +120,10 @@ impl Settings {
             ("max_consecutive_faults", self.max_consecutive_faults.into()),
             ("group_pages", self.group_pages as u64),
         ];
-        let (name, _) = at_least_one.into_iter().find(|&(_, value)| value == 0)?;
-        Some(format!("{name} is 0; nothing would be fetched"))
+        match at_least_one.into_iter().find(|&(_, value)| value == 0) {
+            Some((name, _)) => Err(FetchError::Settings(format!("{name} is 0; nothing would be fetched"))),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn min_delay(&self) -> Duration {
@@ -125,9 +135,9 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings::DEFAULT
+impl Default for CrawlSettings {
+    fn default() -> CrawlSettings {
+        CrawlSettings::DEFAULT
     }
 }
 
@@ -136,12 +146,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_contact_is_asked_for() {
-        let fault = |contact: &str| Settings::for_contact(contact).fault();
-        assert_eq!(fault("a@b.example"), None);
-        assert_eq!(fault("https://b.example/crawler"), None);
-        assert!(fault("").is_some());
-        assert!(fault("nobody").is_some());
-        assert!(fault("a@b.example\r\nX-Injected: 1").is_some());
+    fn a_contact_is_required() {
+        let check = |contact: &str, expected: bool| {
+            assert_eq!(CrawlSettings::for_contact(contact).check().is_ok(), expected, "{contact:?}");
+        };
+        check("a@b.example", true);
+        check("https://b.example/crawler", true);
+        check("", false);
+        check("nobody", false);
+        check("a@b.example\r\nX-Injected: 1", false);
     }
 }

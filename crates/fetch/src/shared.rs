@@ -1,4 +1,4 @@
-//! What the workers of one fetch share: the list and what of it is completed, the hosts, the budget.
+//! State shared by the workers of one crawl: the list, which of its links are done, the hosts, the budget.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,44 +10,45 @@ use url::Url;
 use warc::read_frame_at;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::address::Names;
+use crate::address::PinnedResolver;
 use crate::frontier::{Frontier, Site};
-use crate::hosts::{HostLimits, Hosts, origin_of};
+use crate::host_registry::{HostLimits, HostRegistry, origin_of};
 use crate::journal::{Group, JournalEntry};
 use crate::monitor::Monitor;
 use crate::network::Network;
 use crate::page_writer::unix_ms;
-use crate::robots::{self, Rules};
-use crate::settings::Settings;
+use crate::robots::{self, RobotsAnswer, RobotsRules};
+use crate::settings::CrawlSettings;
 
-/// After how much a fetch stops in order; a later call goes on. By default there is no limit.
+/// Limits on one call of [`Fetcher::run`](crate::Fetcher::run). When one is reached, the crawl ends in good order, and
+/// a later call continues it. Without limits by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Budget {
-    /// Pages kept.
+pub struct CrawlBudget {
+    /// Pages to keep.
     pub pages: Option<u64>,
     /// Bytes of their bodies, as sent.
     pub bytes: Option<u64>,
-    /// Time.
+    /// Time since the start of the call.
     pub time: Option<Duration>,
 }
 
-/// What the workers of one fetch share.
+/// State shared by the workers of one crawl.
 pub(crate) struct Shared<'c> {
-    pub(crate) settings: &'c Settings,
-    pub(crate) hosts: &'c Hosts,
+    pub(crate) settings: &'c CrawlSettings,
+    pub(crate) hosts: &'c HostRegistry,
     pub(crate) network: &'c Arc<Network>,
-    pub(crate) names: &'c Names,
+    pub(crate) resolver: &'c PinnedResolver,
     pub(crate) frontier: &'c Frontier,
     pub(crate) monitor: &'c Monitor,
     pub(crate) completed: CompletedSet,
     pub(crate) workers: u32,
     pub(crate) next_site: AtomicUsize,
-    pub(crate) robots_before: RobotsBefore,
-    pub(crate) budget: Budget,
+    pub(crate) journalled_robots: JournalledRobots,
+    pub(crate) budget: CrawlBudget,
     pub(crate) started: Instant,
     pub(crate) pages: AtomicU64,
     pub(crate) bytes: AtomicU64,
-    /// Bytes of bodies that are not whole yet.
+    /// Bytes of bodies that are still arriving.
     pub(crate) arriving_bytes: AtomicU64,
     pub(crate) failed: AtomicBool,
     pub(crate) stop: &'c (dyn Fn() -> bool + Sync),
@@ -62,12 +63,12 @@ impl Shared<'_> {
         }
     }
 
-    /// The next host of the list.
+    /// Takes the next host of the list.
     pub(crate) fn next_site(&self) -> Option<Site> {
         self.frontier.sites().get(self.next_site.fetch_add(1, Relaxed)).copied()
     }
 
-    /// Whether nothing new is to be begun.
+    /// Whether no new request may start.
     pub(crate) fn is_ending(&self) -> bool {
         self.failed.load(Relaxed) || (self.stop)() || self.is_spent()
     }
@@ -83,22 +84,22 @@ impl Shared<'_> {
         self.bytes.fetch_add(len_bytes, Relaxed);
     }
 
-    /// The rules of a URL's origin, as this process or one before it has read them.
-    pub(crate) fn rules(&self, url: &Url) -> Option<Arc<Rules>> {
+    /// The rules of a URL's origin, if this process or an earlier one has read them and they are still valid.
+    pub(crate) fn rules(&self, url: &Url) -> Option<Arc<RobotsRules>> {
         self.hosts.rules(url).or_else(|| {
-            let (answer, asked_unix_s) = self.robots_before.find(origin_of(url))?;
+            let (answer, asked_unix_s) = self.journalled_robots.find(origin_of(url))?;
             let age = Duration::from_secs((unix_ms() / 1000).saturating_sub(asked_unix_s));
-            let left = robots::BELIEVED_FOR.checked_sub(age)?;
-            self.hosts.set_rules(url, Rules::of(&answer), Instant::now() + left);
+            let left = robots::VALID_FOR.checked_sub(age)?;
+            self.hosts.set_rules(url, RobotsRules::of(&answer), Instant::now() + left);
             self.hosts.rules(url)
         })
     }
 }
 
-/// The links that have an outcome: one bit each.
+/// The set of links that have an outcome: one bit each.
 pub(crate) struct CompletedSet {
     bits: Vec<u64>,
-    /// Links in it.
+    /// Links in the set.
     pub(crate) count: u64,
 }
 
@@ -108,7 +109,7 @@ impl CompletedSet {
         CompletedSet { bits: vec![0; links.div_ceil(64) as usize], count: 0 }
     }
 
-    /// Adds a link; `false` when it was there already.
+    /// Adds a link; `false` if it was in the set already.
     pub(crate) fn insert(&mut self, id: u64) -> bool {
         let (word, bit) = ((id / 64) as usize, 1 << (id % 64));
         let is_new = self.bits[word] & bit == 0;
@@ -122,16 +123,16 @@ impl CompletedSet {
     }
 }
 
-/// Where each origin's robots.txt is in the journals of earlier processes.
+/// Finds robots.txt answers in the journals of earlier processes, without holding them in memory.
 #[derive(Default)]
-pub(crate) struct RobotsBefore {
+pub(crate) struct JournalledRobots {
     pub(crate) journals: Vec<File>,
-    /// By the hash of the origin: journal, offset of the frame, when it was asked for.
+    /// By hash of the origin: journal, offset of the frame, time of the request in seconds since 1970.
     places: HashMap<u64, (u32, u64, u64)>,
 }
 
-impl RobotsBefore {
-    /// Notes a frame that has an origin's robots.txt, if it is the latest.
+impl JournalledRobots {
+    /// Adds a frame that holds an origin's robots.txt; the latest one counts.
     pub(crate) fn note(&mut self, origin: &str, journal: u32, offset: u64, asked_unix_s: u64) {
         let here = (journal, offset, asked_unix_s);
         let latest = self.places.entry(xxh3_64(origin.as_bytes())).or_insert(here);
@@ -140,9 +141,9 @@ impl RobotsBefore {
         }
     }
 
-    fn find(&self, origin: &str) -> Option<(robots::Answer, u64)> {
+    fn find(&self, origin: &str) -> Option<(RobotsAnswer, u64)> {
         let (journal, offset, _) = self.places.get(&xxh3_64(origin.as_bytes()))?;
-        // What cannot be read again is asked for again.
+        // An unreadable answer is requested again.
         let group: Group = read_frame_at(&self.journals[*journal as usize], *offset).ok()?;
         group.0.into_iter().rev().find_map(|entry| match entry {
             JournalEntry::Robots { origin: found, answer, asked_unix_s } if found == origin => {

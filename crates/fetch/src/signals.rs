@@ -1,17 +1,18 @@
-//! Signals against use for training: what hosts say of their pages, and which of it is honoured.
+//! Signals against use for training in HTTP headers and robots.txt, and which of them are honoured.
 //!
-//! Read are `X-Robots-Tag: noai` (a convention of image sites), `tdm-reservation: 1` (TDMRep, a W3C community
+//! The signals are `X-Robots-Tag: noai` (a convention of image sites), `tdm-reservation: 1` (TDMRep, a W3C community
 //! report), `Content-Usage: train-ai=n` (the IETF's AIPREF drafts; a header, or a line of robots.txt with or
-//! without a path) and `Content-Signal: ai-train=no` (a line of robots.txt). What the page itself says
-//! is for the reader of the page. Left out: `/.well-known/tdmrep.json`, which would be one more request per host.
+//! without a path) and `Content-Signal: ai-train=no` (a line of robots.txt). Signals in
+//! the page itself are left to the extractor. Left out: `/.well-known/tdmrep.json`, which would be one more request per host.
 
 use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-/// A way of saying no.
+/// A signal against use for training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Signal {
+#[non_exhaustive]
+pub enum UsageSignal {
     /// `X-Robots-Tag: noai`.
     Noai,
     /// `tdm-reservation: 1`.
@@ -22,95 +23,103 @@ pub enum Signal {
     ContentSignal,
 }
 
-impl Signal {
-    const ALL: [Signal; 4] = [Signal::Noai, Signal::TdmReservation, Signal::ContentUsage, Signal::ContentSignal];
+impl UsageSignal {
+    const ALL: [UsageSignal; 4] =
+        [UsageSignal::Noai, UsageSignal::TdmReservation, UsageSignal::ContentUsage, UsageSignal::ContentSignal];
 }
 
-impl std::str::FromStr for Signal {
+impl std::str::FromStr for UsageSignal {
     type Err = String;
 
-    fn from_str(name: &str) -> Result<Signal, String> {
+    fn from_str(name: &str) -> Result<UsageSignal, String> {
         serde_json::from_value(serde_json::Value::String(name.to_owned())).map_err(|_| {
-            format!("{name:?} is no signal; there are noai, tdm-reservation, content-usage, content-signal")
+            format!("{name:?} is not a signal; known are noai, tdm-reservation, content-usage, content-signal")
         })
     }
 }
 
-/// The signals that are honoured: a page that carries one is dropped. All are read and archived.
+/// The set of signals that drop a page. All signals are read and archived, honoured or not.
+///
+/// ```
+/// use fetch::{HonouredSignals, UsageSignal};
+///
+/// let honoured = HonouredSignals::from(vec![UsageSignal::Noai]);
+/// assert!(honoured.contains(UsageSignal::Noai) && !honoured.contains(UsageSignal::ContentUsage));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<Signal>", into = "Vec<Signal>")]
-pub struct Honour {
+#[serde(from = "Vec<UsageSignal>", into = "Vec<UsageSignal>")]
+pub struct HonouredSignals {
     signals: [bool; 4],
 }
 
-impl Honour {
-    /// Every signal; the default.
-    pub const ALL: Honour = Honour { signals: [true; 4] };
+impl HonouredSignals {
+    /// All signals; the default.
+    pub const ALL: HonouredSignals = HonouredSignals { signals: [true; 4] };
 
-    /// Whether a page with this signal is dropped.
-    pub fn contains(self, signal: Signal) -> bool {
+    /// Whether this signal drops a page.
+    pub fn contains(self, signal: UsageSignal) -> bool {
         self.signals[signal as usize]
     }
 }
 
-impl From<Vec<Signal>> for Honour {
-    fn from(chosen: Vec<Signal>) -> Honour {
-        Honour { signals: Signal::ALL.map(|signal| chosen.contains(&signal)) }
+impl From<Vec<UsageSignal>> for HonouredSignals {
+    fn from(chosen: Vec<UsageSignal>) -> HonouredSignals {
+        HonouredSignals { signals: UsageSignal::ALL.map(|signal| chosen.contains(&signal)) }
     }
 }
 
-impl From<Honour> for Vec<Signal> {
-    fn from(honour: Honour) -> Vec<Signal> {
-        Signal::ALL.into_iter().filter(|&signal| honour.contains(signal)).collect()
+impl From<HonouredSignals> for Vec<UsageSignal> {
+    fn from(honour: HonouredSignals) -> Vec<UsageSignal> {
+        UsageSignal::ALL.into_iter().filter(|&signal| honour.contains(signal)).collect()
     }
 }
 
-/// The signals in a response's head, each with the line that gives it.
-pub(crate) fn of_headers(headers: &HeaderMap) -> Vec<(Signal, String)> {
+/// The signals in response headers, each with its header line.
+pub(crate) fn of_headers(headers: &HeaderMap) -> Vec<(UsageSignal, String)> {
     let values = |name: &str| -> Vec<String> {
         headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
     };
     let mut found = Vec::new();
     for tag in values("x-robots-tag") {
         if tag.split([',', ':']).any(|word| word.trim().eq_ignore_ascii_case("noai")) {
-            found.push((Signal::Noai, format!("X-Robots-Tag: {tag}")));
+            found.push((UsageSignal::Noai, format!("X-Robots-Tag: {tag}")));
         }
     }
     for value in values("tdm-reservation") {
         if value.trim() == "1" {
-            found.push((Signal::TdmReservation, format!("tdm-reservation: {value}")));
+            found.push((UsageSignal::TdmReservation, format!("tdm-reservation: {value}")));
         }
     }
     for value in values("content-usage") {
         if says_no(&value, "train-ai") {
-            found.push((Signal::ContentUsage, format!("Content-Usage: {value}")));
+            found.push((UsageSignal::ContentUsage, format!("Content-Usage: {value}")));
         }
     }
     for value in values("content-signal") {
         if says_no(&value, "ai-train") {
-            found.push((Signal::ContentSignal, format!("Content-Signal: {value}")));
+            found.push((UsageSignal::ContentSignal, format!("Content-Signal: {value}")));
         }
     }
     found
 }
 
-/// `search=yes, ai-train=no` and `train-ai=n`: a list of a name and a yes or a no.
+/// Whether a list such as `search=yes, ai-train=no` or `train-ai=n` says no to `name`.
 fn says_no(list: &str, name: &str) -> bool {
     list.split([',', ';']).filter_map(|item| item.split_once('=')).any(|(key, value)| {
         key.trim().eq_ignore_ascii_case(name) && matches!(value.trim().to_ascii_lowercase().as_str(), "n" | "no")
     })
 }
 
-/// One line of robots.txt that speaks of use.
+/// One line of robots.txt about use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct UsageLine {
-    signal: Signal,
+    signal: UsageSignal,
     path: String,
     is_no: bool,
     line: String,
 }
 
-/// What the group of robots.txt that speaks to a crawler says of the use of its pages.
+/// The lines about use in the robots.txt group that applies to a crawler.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UsageRules {
     lines: Vec<UsageLine>,
@@ -150,12 +159,12 @@ impl UsageRules {
         UsageRules { lines: if is_own_named { own } else { all } }
     }
 
-    /// The signals that hold for a path (with its query): of each kind, the line of the longest path.
-    pub(crate) fn of_path(&self, path: &str) -> Vec<(Signal, String)> {
+    /// The signals for a path (with its query): of each kind, the line with the longest matching path decides.
+    pub(crate) fn of_path(&self, path: &str) -> Vec<(UsageSignal, String)> {
         let mut found = Vec::new();
-        for signal in Signal::ALL {
+        for signal in UsageSignal::ALL {
             let lines = self.lines.iter().filter(|line| line.signal == signal && covers(&line.path, path));
-            // Where two are as long, the no counts.
+            // Of two equally long paths, the no counts.
             let decides = lines.max_by_key(|line| (line.path.len(), line.is_no));
             if let Some(line) = decides.filter(|line| line.is_no) {
                 found.push((signal, format!("robots.txt: {}", line.line)));
@@ -167,8 +176,8 @@ impl UsageRules {
 
 fn usage_line(key: &str, value: &str, line: &str) -> Option<UsageLine> {
     let (signal, name) = match key {
-        "content-usage" => (Signal::ContentUsage, "train-ai"),
-        "content-signal" => (Signal::ContentSignal, "ai-train"),
+        "content-usage" => (UsageSignal::ContentUsage, "train-ai"),
+        "content-signal" => (UsageSignal::ContentSignal, "ai-train"),
         _ => return None,
     };
     let (path, list) = match value.split_once(char::is_whitespace) {
@@ -180,7 +189,7 @@ fn usage_line(key: &str, value: &str, line: &str) -> Option<UsageLine> {
     says.then(|| UsageLine { signal, path: path.to_owned(), is_no, line: line.to_owned() })
 }
 
-/// Whether a path of robots.txt covers a URL's path: a prefix, `*` for anything, `$` for the end.
+/// Whether a path pattern of robots.txt matches a URL's path: a prefix, with `*` for anything and `$` for the end.
 fn covers(pattern: &str, path: &str) -> bool {
     let (pattern, to_end) = pattern.strip_suffix('$').map_or((pattern, false), |pattern| (pattern, true));
     let mut parts = pattern.split('*');
@@ -202,32 +211,32 @@ fn covers(pattern: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(robots: &str, path: &str, expected: &[Signal]) {
+    fn check(robots: &str, path: &str, expected: &[UsageSignal]) {
         let found = UsageRules::parse(robots.as_bytes(), "webtext").of_path(path);
         assert_eq!(found.iter().map(|(signal, _)| *signal).collect::<Vec<_>>(), expected, "{robots}\n{path}");
     }
 
     #[test]
     fn lines_of_robots_txt() {
-        check("User-agent: *\nContent-Signal: search=yes, ai-train=no\n", "/", &[Signal::ContentSignal]);
+        check("User-agent: *\nContent-Signal: search=yes, ai-train=no\n", "/", &[UsageSignal::ContentSignal]);
         check("User-agent: *\nContent-Signal: search=yes, ai-train=yes\n", "/", &[]);
-        check("Content-Usage: train-ai=n\n", "/a", &[Signal::ContentUsage]);
+        check("Content-Usage: train-ai=n\n", "/a", &[UsageSignal::ContentUsage]);
         check("User-agent: other\nContent-Usage: train-ai=n\n", "/a", &[]);
         check(
             "User-agent: other\nUser-agent: webtext\nDisallow:\nContent-Usage: train-ai=n\n",
             "/",
-            &[Signal::ContentUsage],
+            &[UsageSignal::ContentUsage],
         );
-        // Who is named does not listen to what is said to everybody.
+        // A crawler that is named does not follow the group for everybody.
         check("User-agent: webtext\nAllow: /\n\nUser-agent: *\nContent-Usage: train-ai=n\n", "/", &[]);
     }
 
     #[test]
     fn the_longest_path_decides() {
         let robots = "User-agent: *\nContent-Usage: train-ai=n\nContent-Usage: /open train-ai=y\nContent-Usage: /open/not* train-ai=n";
-        check(robots, "/", &[Signal::ContentUsage]);
+        check(robots, "/", &[UsageSignal::ContentUsage]);
         check(robots, "/open/a", &[]);
-        check(robots, "/open/nothing", &[Signal::ContentUsage]);
+        check(robots, "/open/nothing", &[UsageSignal::ContentUsage]);
     }
 
     #[test]
@@ -249,26 +258,26 @@ mod tests {
 
     #[test]
     fn headers() {
-        let check = |name: &'static str, value: &str, expected: Option<Signal>| {
+        let check = |name: &'static str, value: &str, expected: Option<UsageSignal>| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
             assert_eq!(of_headers(&headers).first().map(|(signal, _)| *signal), expected, "{name}: {value}");
         };
-        check("x-robots-tag", "noindex, noai", Some(Signal::Noai));
-        check("x-robots-tag", "otherbot: noai", Some(Signal::Noai));
+        check("x-robots-tag", "noindex, noai", Some(UsageSignal::Noai));
+        check("x-robots-tag", "otherbot: noai", Some(UsageSignal::Noai));
         check("x-robots-tag", "noindex", None);
-        check("tdm-reservation", "1", Some(Signal::TdmReservation));
+        check("tdm-reservation", "1", Some(UsageSignal::TdmReservation));
         check("tdm-reservation", "0", None);
-        check("content-usage", "search=y, train-ai=n", Some(Signal::ContentUsage));
+        check("content-usage", "search=y, train-ai=n", Some(UsageSignal::ContentUsage));
         check("content-usage", "train-ai=y", None);
     }
 
     #[test]
     fn a_choice_of_signals_is_a_list() {
-        let honour: Honour = serde_json::from_str(r#"["noai","content-usage"]"#).unwrap();
-        assert!(honour.contains(Signal::Noai) && !honour.contains(Signal::TdmReservation));
+        let honour: HonouredSignals = serde_json::from_str(r#"["noai","content-usage"]"#).unwrap();
+        assert!(honour.contains(UsageSignal::Noai) && !honour.contains(UsageSignal::TdmReservation));
         assert_eq!(serde_json::to_string(&honour).unwrap(), r#"["noai","content-usage"]"#);
-        assert!("nothing".parse::<Signal>().unwrap_err().contains("no signal"));
+        assert!("nothing".parse::<UsageSignal>().unwrap_err().contains("not a signal"));
     }
 
     proptest::proptest! {
@@ -282,9 +291,9 @@ mod tests {
             UsageRules::parse(lines.as_bytes(), "webtext").of_path(&path);
         }
 
-        /// A prefix that is cut into pieces by stars still covers what it covered.
+        /// A pattern still matches its path when stars are inserted.
         #[test]
-        fn stars_cover_more(path in "/[a-z]{1,12}", cut in 1_usize..12, at_end: bool) {
+        fn stars_match_more(path in "/[a-z]{1,12}", cut in 1_usize..12, at_end: bool) {
             let cut = cut.min(path.len());
             let pattern = format!("{}*{}{}", &path[..cut], &path[cut..], if at_end { "$" } else { "" });
             proptest::prop_assert!(covers(&pattern, &path), "{pattern} {path}");

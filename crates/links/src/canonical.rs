@@ -35,7 +35,8 @@ pub struct Canonical {
 
 /// Why a URL has no canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+#[non_exhaustive]
+pub enum UrlFault {
     /// It does not parse, or has no host.
     #[error("the URL does not parse")]
     Malformed,
@@ -53,7 +54,7 @@ impl Canonical {
     /// assert_eq!(a.key, "uk,co,example)/b?a=2&z=1");
     /// assert_eq!(a.domain, "example.co.uk");
     /// ```
-    pub fn parse(text: &str) -> Result<Canonical, Fault> {
+    pub fn parse(text: &str) -> Result<Canonical, UrlFault> {
         let text = text.trim();
         let parsed = if text.starts_with('/') && !text.starts_with("//") {
             Url::parse("https://www.reddit.com").and_then(|base| base.join(text))
@@ -65,10 +66,10 @@ impl Canonical {
             Err(_) => Url::parse(&format!("http://{text}"))
                 .ok()
                 .filter(|url| looks_like_host(text) && url.domain().is_some_and(|host| host.contains('.')))
-                .ok_or(Fault::Malformed)?,
+                .ok_or(UrlFault::Malformed)?,
         };
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Fault::Scheme);
+            return Err(UrlFault::Scheme);
         }
         if !url.fragment().is_some_and(|fragment| fragment.starts_with('!')) {
             url.set_fragment(None);
@@ -79,10 +80,10 @@ impl Canonical {
                 (host.to_owned(), psl::domain_str(host).unwrap_or(host).to_owned())
             }
             Some(address) => (address.to_string(), address.to_string()),
-            None => return Err(Fault::Malformed),
+            None => return Err(UrlFault::Malformed),
         };
         if host.is_empty() {
-            return Err(Fault::Malformed);
+            return Err(UrlFault::Malformed);
         }
         let key = key_of(&url, &host);
         let extension = extension_of(url.path());
@@ -192,10 +193,10 @@ mod tests {
     #[test]
     fn faults() {
         for url in ["", "http://", "http:///", "not a url", "http://a b/", "https://exa mple.com", "word"] {
-            assert_eq!(Canonical::parse(url), Err(Fault::Malformed), "{url}");
+            assert_eq!(Canonical::parse(url), Err(UrlFault::Malformed), "{url}");
         }
         for url in ["mailto:a@b.example", "ftp://a.example/", "javascript:void(0)", "data:,x"] {
-            assert_eq!(Canonical::parse(url), Err(Fault::Scheme), "{url}");
+            assert_eq!(Canonical::parse(url), Err(UrlFault::Scheme), "{url}");
         }
     }
 

@@ -8,6 +8,6 @@ mod submission;
 
 pub use canonical::Canonical;
 pub use dates::period;
-pub use read::{Dropped, DumpError, DumpScores, merge_rows, read_dump};
+pub use read::{DroppedRecord, DumpError, DumpScores, merge_rows, read_dump};
 pub use rules::{KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma};
-pub use submission::{Malformed, Submission};
+pub use submission::{MalformedSubmission, Submission};

@@ -6,7 +6,7 @@ use std::io::{BufRead, Read, Seek};
 use records::{Counts, Link, Reason};
 use texts::{Line, Lines, ParquetRows, Source};
 
-use crate::{Canonical, KarmaRule, Malformed, Submission, SubmissionRow, SubmissionRules};
+use crate::{Canonical, KarmaRule, MalformedSubmission, Submission, SubmissionRow, SubmissionRules};
 
 /// A dump cannot be opened, or breaks off.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub struct DumpError {
 
 /// A record of a dump that is no link, and leaves no row.
 #[derive(Debug)]
-pub struct Dropped<'a> {
+pub struct DroppedRecord<'a> {
     /// Why.
     pub reason: Reason,
     /// The line or row in the dump, from 1.
@@ -65,7 +65,7 @@ pub fn read_dump<E: From<DumpError>>(
     name: &str,
     rules: &SubmissionRules,
     max_record_bytes: usize,
-    each: impl FnMut(Result<SubmissionRow, Dropped<'_>>) -> Result<(), E>,
+    each: impl FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> Result<(), E>,
 ) -> Result<DumpScores, E> {
     let mut dump = Dump { name, rules, scores: DumpScores::default(), each };
     match Source::open(source).map_err(|source| dump.broken(source))? {
@@ -85,14 +85,14 @@ struct Dump<'a, F> {
     each: F,
 }
 
-impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, Dropped<'_>>) -> Result<(), E>> Dump<'_, F> {
+impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> Result<(), E>> Dump<'_, F> {
     fn read_lines(&mut self, mut lines: Lines<impl BufRead>) -> Result<(), E> {
         let mut are_urls = None;
         while let Some((line, content)) = lines.next().map_err(|source| self.broken(source))? {
             match content {
                 Line::TooLong(len_bytes) => {
                     let text = format!("{len_bytes} bytes").into();
-                    (self.each)(Err(Dropped { reason: Reason::RecordTooLong, line, text }))?;
+                    (self.each)(Err(DroppedRecord { reason: Reason::RecordTooLong, line, text }))?;
                 }
                 Line::Whole(bytes) => {
                     let parse = match *are_urls.get_or_insert_with(|| is_url_alone(bytes)) {
@@ -121,18 +121,18 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, Dropped<'_>>) -> Result<
     }
 
     /// Passes on what became of one record. `shown` is what is left of a malformed one for people to look at.
-    fn take(&mut self, line: u64, parsed: Result<Submission<'_>, Malformed>, shown: &[u8]) -> Result<(), E> {
+    fn take(&mut self, line: u64, parsed: Result<Submission<'_>, MalformedSubmission>, shown: &[u8]) -> Result<(), E> {
         let submission = match parsed {
             Ok(submission) => submission,
             Err(error) => {
                 let text = describe(&error, shown).into();
-                return (self.each)(Err(Dropped { reason: Reason::MalformedRecord, line, text }));
+                return (self.each)(Err(DroppedRecord { reason: Reason::MalformedRecord, line, text }));
             }
         };
         self.scores.add(submission.score);
         match self.rules.submission(&submission, self.name, line) {
             Ok(row) => (self.each)(Ok(row)),
-            Err(reason) => (self.each)(Err(Dropped { reason, line, text: submission.title.unwrap_or_default() })),
+            Err(reason) => (self.each)(Err(DroppedRecord { reason, line, text: submission.title.unwrap_or_default() })),
         }
     }
 
@@ -148,7 +148,7 @@ fn is_url_alone(line: &[u8]) -> bool {
         .is_ok_and(|text| !text.starts_with(['{', '[', '"']) && !text.contains(char::is_whitespace) && is_url(text))
 }
 
-fn describe(error: &Malformed, shown: &[u8]) -> String {
+fn describe(error: &MalformedSubmission, shown: &[u8]) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     if shown.is_empty() { cause } else { format!("{cause}: {}", String::from_utf8_lossy(shown)) }
 }
@@ -223,7 +223,7 @@ mod tests {
         let scores = read_dump::<DumpError>(Cursor::new(bytes.into()), name, &rules(), 1000, |record| {
             match record {
                 Ok(row) => rows.push(row),
-                Err(Dropped { reason, line, text }) => dropped.push((reason, line, text.into_owned())),
+                Err(DroppedRecord { reason, line, text }) => dropped.push((reason, line, text.into_owned())),
             }
             Ok(())
         })?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use records::{Link, PageKey, Reason};
 use serde::{Deserialize, Serialize};
 
-use crate::canonical::{Canonical, Fault};
+use crate::canonical::{Canonical, UrlFault};
 use crate::submission::Submission;
 
 /// How the scores of several submissions become one karma.
@@ -118,8 +118,8 @@ impl SubmissionRules {
             return without_page(truncated(&submission.url, self.max_url_bytes), Reason::UrlTooLong);
         }
         match Canonical::parse(&submission.url) {
-            Err(Fault::Malformed) => without_page(submission.url.trim(), Reason::MalformedUrl),
-            Err(Fault::Scheme) => without_page(submission.url.trim(), Reason::UnsupportedScheme),
+            Err(UrlFault::Malformed) => without_page(submission.url.trim(), Reason::MalformedUrl),
+            Err(UrlFault::Scheme) => without_page(submission.url.trim(), Reason::UnsupportedScheme),
             Ok(canonical) => {
                 let verdict = self.verdict(submission, &canonical);
                 (PageKey { domain: canonical.domain, key: canonical.key }, canonical.url, verdict)

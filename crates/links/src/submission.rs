@@ -33,7 +33,7 @@ pub struct Submission<'a> {
 /// Why a record is not a submission.
 #[derive(Debug, thiserror::Error)]
 #[error("the record is not a submission")]
-pub struct Malformed(#[source] Box<dyn std::error::Error + Send + Sync>);
+pub struct MalformedSubmission(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl<'a> Submission<'a> {
     /// Whether a field or column of this name is read.
@@ -53,24 +53,24 @@ impl<'a> Submission<'a> {
     ///
     /// # Errors
     /// When the line is not a JSON object, or a field that is used has none of its known shapes.
-    pub fn parse(line: &'a [u8]) -> Result<Submission<'a>, Malformed> {
-        sonic_rs::from_slice(line).map_err(|error| Malformed(error.into()))
+    pub fn parse(line: &'a [u8]) -> Result<Submission<'a>, MalformedSubmission> {
+        sonic_rs::from_slice(line).map_err(|error| MalformedSubmission(error.into()))
     }
 
     /// Reads one row of a table whose columns have the names of the fields; a missing column is a missing field.
     ///
     /// # Errors
     /// When a column has none of the shapes that the field may have.
-    pub fn of_row(row: texts::ParquetRow<'_, 'a>) -> Result<Submission<'a>, Malformed> {
-        row.read().map_err(|error| Malformed(error.into()))
+    pub fn of_row(row: texts::ParquetRow<'_, 'a>) -> Result<Submission<'a>, MalformedSubmission> {
+        row.read().map_err(|error| MalformedSubmission(error.into()))
     }
 
     /// Reads one line of a list: a URL as it is, of which nothing else is known.
     ///
     /// # Errors
     /// When the line is not UTF-8.
-    pub fn of_url(line: &'a [u8]) -> Result<Submission<'a>, Malformed> {
-        let url = std::str::from_utf8(line).map_err(|error| Malformed(error.into()))?;
+    pub fn of_url(line: &'a [u8]) -> Result<Submission<'a>, MalformedSubmission> {
+        let url = std::str::from_utf8(line).map_err(|error| MalformedSubmission(error.into()))?;
         Ok(Submission { url: url.into(), ..Submission::default() })
     }
 }

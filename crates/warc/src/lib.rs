@@ -3,6 +3,7 @@
 mod archive_writer;
 pub mod cdxj;
 mod date;
+mod fault;
 mod headers;
 pub mod http;
 mod members;
@@ -16,7 +17,8 @@ pub use archive_writer::{
     read_frame_at,
 };
 pub use date::{Date, unix_seconds};
+pub use fault::RecordFault;
 pub use headers::Headers;
 pub use raw::Checksum;
-pub use reader::{BREAKS_OFF, Event, Kind, Location, ReadError, Reader, Record};
+pub use reader::{Event, Kind, Location, ReadError, Reader, Record};
 pub use writer::{NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};

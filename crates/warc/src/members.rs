@@ -10,7 +10,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use memchr::memmem;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
-use crate::BREAKS_OFF;
+use crate::fault::RecordFault;
 use crate::raw::{Checksum, Raw, Source};
 
 /// Longest file name or comment in a gzip header that is believed.
@@ -37,16 +37,17 @@ const DICTIONARY_MAGIC: &[u8] = &[0x5d, 0x2a, 0x4d, 0x18];
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecodeError {
     /// The archive's content is at fault.
-    #[error("{0}")]
-    Malformed(String),
+    #[error(transparent)]
+    Malformed(#[from] RecordFault),
     /// The source is, and reading cannot go on.
     #[error(transparent)]
     Source(#[from] io::Error),
 }
 
 impl DecodeError {
-    pub(crate) fn malformed(what: impl ToString) -> DecodeError {
-        DecodeError::Malformed(what.to_string())
+    /// Damaged compressed data, in the decoder's words.
+    pub(crate) fn compression(error: impl ToString) -> DecodeError {
+        RecordFault::compression(error).into()
     }
 }
 
@@ -273,7 +274,7 @@ impl Gunzip {
             match gzip_header_len(raw.buffered())? {
                 Some(len) => break len,
                 None if raw.fill_more()? => {}
-                None => return Err(DecodeError::malformed(BREAKS_OFF)),
+                None => return Err(RecordFault::ArchiveTruncated.into()),
             }
         };
         if self.inflate_whole(raw, header)? {
@@ -333,12 +334,12 @@ impl Gunzip {
             plain.compact();
             let input = raw.peek(1)?;
             if input.is_empty() {
-                return Err(DecodeError::malformed(BREAKS_OFF));
+                return Err(RecordFault::ArchiveTruncated.into());
             }
             let (before_in, before_out) = (self.stream.total_in(), self.stream.total_out());
             let output = &mut plain.bytes[plain.end..STREAM_BYTES];
             let status =
-                self.stream.decompress(input, output, FlushDecompress::None).map_err(DecodeError::malformed)?;
+                self.stream.decompress(input, output, FlushDecompress::None).map_err(DecodeError::compression)?;
             let n = (self.stream.total_out() - before_out) as usize;
             self.crc.update(&output[..n]);
             self.len_bytes = self.len_bytes.wrapping_add(n as u32);
@@ -358,18 +359,18 @@ fn check_trailer(raw: &mut Raw, crc32: u32, len_bytes: u32) -> Result<(), Decode
     let trailer = [crc32.to_le_bytes(), len_bytes.to_le_bytes()].concat();
     let stored = raw.peek(trailer.len())?;
     if stored.len() < trailer.len() {
-        return Err(DecodeError::malformed(BREAKS_OFF));
+        return Err(RecordFault::ArchiveTruncated.into());
     }
     let is_right = stored.starts_with(&trailer);
     raw.consume(trailer.len());
-    if is_right { Ok(()) } else { Err(DecodeError::malformed("gzip checksum or length differs")) }
+    if is_right { Ok(()) } else { Err(DecodeError::compression("gzip checksum or length differs")) }
 }
 
 /// How long the header of the gzip member is (RFC 1952, section 2.3); `None` when it goes on behind `bytes`.
 fn gzip_header_len(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
     let magic = GZIP_MAGIC.len().min(bytes.len());
     if bytes[..magic] != GZIP_MAGIC[..magic] {
-        return Err(DecodeError::malformed("no gzip member begins here"));
+        return Err(DecodeError::compression("no gzip member begins here"));
     }
     let Some(&flags) = bytes.get(3) else { return Ok(None) };
     let mut len = 10;
@@ -383,7 +384,7 @@ fn gzip_header_len(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
             match memchr::memchr(0, &rest[..rest.len().min(MAX_NAME_BYTES + 1)]) {
                 Some(end) => len += end + 1,
                 None if rest.len() > MAX_NAME_BYTES => {
-                    return Err(DecodeError::malformed("a gzip member's name has no end"));
+                    return Err(DecodeError::compression("a gzip member's name has no end"));
                 }
                 None => return Ok(None),
             }
@@ -414,7 +415,7 @@ impl Unzstd {
         self.plain.end_member();
         self.plain.ended = false;
         // The dictionary stays.
-        self.decoder.reinit().map_err(DecodeError::malformed)
+        self.decoder.reinit().map_err(DecodeError::compression)
     }
 
     /// Decodes until there are `min_bytes` plain bytes or the frame has ended.
@@ -425,14 +426,14 @@ impl Unzstd {
             let mut input = InBuffer::around(raw.peek(1)?);
             let at_end = input.src.is_empty();
             let mut output = OutBuffer::around(&mut plain.bytes[plain.end..]);
-            let missing_bytes = self.decoder.run(&mut input, &mut output).map_err(DecodeError::malformed)?;
+            let missing_bytes = self.decoder.run(&mut input, &mut output).map_err(DecodeError::compression)?;
             let made_bytes = output.pos();
             plain.end += made_bytes;
             plain.ended = missing_bytes == 0;
             let taken_bytes = input.pos();
             raw.consume(taken_bytes);
             if at_end && made_bytes == 0 && !plain.ended {
-                return Err(DecodeError::malformed(BREAKS_OFF));
+                return Err(RecordFault::ArchiveTruncated.into());
             }
         }
         Ok(plain.unread())

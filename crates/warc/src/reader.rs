@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
+use crate::fault::RecordFault;
 use crate::headers::Headers;
 use crate::members::{DecodeError, Members};
 use crate::raw::Checksum;
@@ -15,10 +16,6 @@ const MAX_HEADER_LINES: usize = 256;
 const MAX_SEARCHES_PER_MEMBER: u32 = 100;
 /// A block of a plain archive that claims more than this is first held against the archive's length.
 const MAX_TRUSTED_CLAIM_BYTES: u64 = 1 << 20;
-/// What [`Event::Malformed`] says of an archive that was cut off.
-pub const BREAKS_OFF: &str = "the archive ends in the middle of a record";
-/// The same of a compressed member that is itself whole.
-const MEMBER_BREAKS_OFF: &str = "the compressed member ends in the middle of a record";
 
 /// An archive could not be opened or read; malformed content is an [`Event`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +106,7 @@ pub enum Event {
         /// Where they begin.
         location: Location,
         /// What is wrong.
-        what: String,
+        fault: RecordFault,
     },
 }
 
@@ -194,7 +191,7 @@ impl Reader {
     pub fn seek(&mut self, location: Location) -> Result<(), ReadError> {
         self.try_seek(location).map_err(|error| match error {
             DecodeError::Source(source) => self.error(source),
-            DecodeError::Malformed(what) => self.error(io::Error::new(io::ErrorKind::InvalidData, what)),
+            DecodeError::Malformed(fault) => self.error(io::Error::new(io::ErrorKind::InvalidData, fault)),
         })
     }
 
@@ -271,10 +268,10 @@ impl Reader {
             }
             lines += 1; // folded lines, too: they lengthen a value
             if lines > MAX_HEADER_LINES {
-                return Err(DecodeError::malformed("more header lines than any writer has"));
+                return Err(RecordFault::TooManyHeaderLines.into());
             }
             if !self.line.starts_with(b" ") && !self.line.starts_with(b"\t") && !self.line.contains(&b':') {
-                return Err(DecodeError::malformed("a header line without a colon"));
+                return Err(RecordFault::MalformedHeader.into());
             }
             self.head.extend_from_slice(&self.line);
             self.head.push(b'\n');
@@ -283,7 +280,7 @@ impl Reader {
         let len_bytes: u64 = headers
             .get("Content-Length")
             .and_then(|value| value.parse().ok())
-            .ok_or_else(|| DecodeError::malformed("no Content-Length that is a number"))?;
+            .ok_or_else(|| DecodeError::from(RecordFault::NoContentLength))?;
         let kind = Kind::named(headers.get("WARC-Type").unwrap_or(""));
         let body = self.read_body(len_bytes)?;
         Ok(Record { location, kind, headers, body, len_bytes })
@@ -293,7 +290,7 @@ impl Reader {
         let line = String::from_utf8_lossy(&self.line).into_owned();
         self.is_arc |= line.starts_with("filedesc:");
         let Some(arc) = ArcLine::parse(&line) else {
-            return Err(DecodeError::Malformed(self.not_a_record(location)));
+            return Err(self.no_record(location).into());
         };
         let len_bytes = arc.len_bytes;
         let body = self.read_body(len_bytes)?;
@@ -312,21 +309,18 @@ impl Reader {
     }
 
     /// What is found where a record should begin.
-    fn not_a_record(&self, location: Location) -> String {
-        let what = match self.line.as_slice() {
-            [b'P', b'K', 3, 4, ..] if location.offset_in_member == 0 => {
-                "a ZIP file, such as a WACZ, whose archives must be taken out"
-            }
-            [4, 0x22, 0x4d, 0x18, ..] if location.offset_in_member == 0 => "an LZ4 file, which is not read",
-            _ if self.is_arc => "no ARC record begins here",
-            _ => "neither a WARC nor an ARC record begins here",
-        };
-        what.to_owned()
+    fn no_record(&self, location: Location) -> RecordFault {
+        match self.line.as_slice() {
+            [b'P', b'K', 3, 4, ..] if location.offset_in_member == 0 => RecordFault::ZipFile,
+            [4, 0x22, 0x4d, 0x18, ..] if location.offset_in_member == 0 => RecordFault::Lz4File,
+            _ if self.is_arc => RecordFault::NoArcRecord,
+            _ => RecordFault::NoRecord,
+        }
     }
 
     /// Reads a header line into `self.line`, without its end.
     fn read_header_line(&mut self) -> Result<(), DecodeError> {
-        if self.read_line()? { Ok(()) } else { Err(DecodeError::malformed("a header line longer than 64 KiB")) }
+        if self.read_line()? { Ok(()) } else { Err(RecordFault::HeaderLineTooLong.into()) }
     }
 
     /// Reads a line into `self.line`, without its end; `false` when it is too long, with its rest not yet read.
@@ -360,7 +354,7 @@ impl Reader {
         if len_bytes > MAX_TRUSTED_CLAIM_BYTES
             && self.members.remaining_bytes()?.is_some_and(|remaining_bytes| remaining_bytes < len_bytes)
         {
-            return Err(DecodeError::malformed(BREAKS_OFF));
+            return Err(RecordFault::ArchiveTruncated.into());
         }
         let mut body = Vec::new();
         let mut missing = len_bytes;
@@ -381,12 +375,12 @@ impl Reader {
 
     /// Goes behind the damage, to the next record or member.
     fn recover(&mut self, location: Location, error: DecodeError) -> Result<Event, ReadError> {
-        let what = match error {
+        let fault = match error {
             DecodeError::Source(source) => return Err(self.error(source)),
-            DecodeError::Malformed(what) => what,
+            DecodeError::Malformed(fault) => fault,
         };
         self.find_next_record(location).map_err(|source| self.error(source))?;
-        Ok(Event::Malformed { location, what })
+        Ok(Event::Malformed { location, fault })
     }
 
     /// Goes to the next line that begins a record, behind the damaged record's first line: first inside its
@@ -454,12 +448,12 @@ impl Reader {
     /// At the end of a member, where the record should have more.
     fn continue_record(&mut self) -> Result<(), DecodeError> {
         if self.members.is_plain() {
-            return Err(DecodeError::malformed(BREAKS_OFF));
+            return Err(RecordFault::ArchiveTruncated.into());
         }
         if !self.is_arc && self.members.continue_member()? {
             return Ok(());
         }
-        Err(DecodeError::malformed(MEMBER_BREAKS_OFF))
+        Err(RecordFault::MemberTruncated.into())
     }
 
     fn error(&self, source: io::Error) -> ReadError {

@@ -238,7 +238,7 @@ mod tests {
     fn bodies(events: &[Event]) -> Vec<String> {
         let text = |event: &Event| match event {
             Event::Record(record) => String::from_utf8_lossy(&record.body).into_owned(),
-            Event::Malformed { what, .. } => format!("! {what}"),
+            Event::Malformed { fault, .. } => format!("! {fault}"),
         };
         events.iter().map(text).collect()
     }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use one_byte::OneByte;
-use warc::{BREAKS_OFF, Checksum, Event, Kind, Reader};
+use warc::{Checksum, Event, Kind, Reader, RecordFault};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Files in which warcio's counts are not what the bytes say, each with the reason.
@@ -44,8 +44,8 @@ fn read(path: &Path) -> Found {
     let mut found = Found::default();
     while let Some(event) = reader.next().unwrap() {
         let record = match event {
-            Event::Malformed { location, what } => {
-                found.malformed.push(format!("{}+{}: {what}", location.offset, location.offset_in_member));
+            Event::Malformed { location, fault } => {
+                found.malformed.push(format!("{}+{}: {fault}", location.offset, location.offset_in_member));
                 continue;
             }
             Event::Record(record) => record,
@@ -71,13 +71,13 @@ fn read(path: &Path) -> Found {
 fn agree(found: &Found, warcio: &BTreeMap<String, u64>) -> bool {
     let incomplete = |what: &&String| {
         [
-            BREAKS_OFF,
-            "member ends in the middle of a record",
-            "no Content-Length that is a number",
-            "a header line without a colon",
+            RecordFault::ArchiveTruncated,
+            RecordFault::MemberTruncated,
+            RecordFault::NoContentLength,
+            RecordFault::MalformedHeader,
         ]
         .iter()
-        .any(|fault| what.ends_with(fault))
+        .any(|fault| what.ends_with(&fault.to_string()))
     };
     let more = found.malformed.iter().filter(incomplete).count() as u64;
     let is_covered = found.counts.iter().all(|(kind, count)| warcio.get(kind).is_some_and(|theirs| count <= theirs));

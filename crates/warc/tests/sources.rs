@@ -94,7 +94,7 @@ fn arc(blocks: &[Vec<u8>]) -> Vec<u8> {
 fn body(event: Event) -> Vec<u8> {
     match event {
         Event::Record(record) => record.body,
-        Event::Malformed { location, what } => panic!("{location:?}: {what}"),
+        Event::Malformed { location, fault } => panic!("{location:?}: {fault}"),
     }
 }
 

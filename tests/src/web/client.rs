@@ -346,7 +346,7 @@ fn read_archive(path: &Path, limit_bytes: u64) -> BTreeMap<u64, Archived> {
     while let Some(event) = reader.next().unwrap() {
         let record = match event {
             Event::Record(record) => record,
-            Event::Malformed { location, what } => panic!("{}: {location:?}: {what}", path.display()),
+            Event::Malformed { location, fault } => panic!("{}: {location:?}: {fault}", path.display()),
         };
         assert_eq!(is_first, record.kind == Kind::Warcinfo, "{}: {:?}", path.display(), record.headers);
         is_first = false;

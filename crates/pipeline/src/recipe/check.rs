@@ -116,7 +116,7 @@ impl Pages {
             PageSource::Fetch => {
                 ensure!(has_links, Recipe, "from = \"fetch\" needs [links]");
                 let settings = self.fetch.as_ref().ok_or_else(|| missing("fetch", "pages.fetch", "a contact"))?;
-                if let Some(fault) = settings.fault() {
+                if let Err(fault) = settings.check() {
                     bail!(Recipe, "[pages.fetch]: {fault}");
                 }
             }

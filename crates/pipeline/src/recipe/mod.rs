@@ -115,10 +115,10 @@ pub struct Pages {
     pub url_field: String,
     /// How politely pages are fetched (`fetch`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fetch: Option<fetch::Settings>,
+    pub fetch: Option<fetch::CrawlSettings>,
     /// Where Common Crawl's index and archives lie (`common-crawl`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub common_crawl: Option<common_crawl::Settings>,
+    pub common_crawl: Option<common_crawl::CommonCrawlSettings>,
 }
 
 /// Where pages come from.

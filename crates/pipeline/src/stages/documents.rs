@@ -153,7 +153,7 @@ impl PageOfPlace<'_> {
                 Ok(text) => text,
                 Err(dropped) => self.row(Some(dropped)),
             },
-            Some(Event::Malformed { what, .. }) => self.row(Some((Reason::MalformedPage, what))),
+            Some(Event::Malformed { fault, .. }) => self.row(Some((Reason::MalformedPage, fault.to_string()))),
             None => self.row(Some((Reason::MalformedPage, "the archive ends before the record".into()))),
         })
     }

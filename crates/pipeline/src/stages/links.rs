@@ -1,6 +1,6 @@
 //! `links.read`: one task per dump; `links.merge`: one task per bucket of registrable domains.
 
-use ::links::{Dropped, DumpScores, KarmaRule, SubmissionRow, SubmissionRules, merge_rows, read_dump};
+use ::links::{DroppedRecord, DumpScores, KarmaRule, SubmissionRow, SubmissionRules, merge_rows, read_dump};
 use records::Link;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
@@ -75,7 +75,7 @@ impl Task for ReadDump {
                     submissions.push(bucket_of(row.page.bucket_bytes(), self.buckets), &row)?;
                     work.counts.keep();
                 }
-                Err(Dropped { reason, line, text }) => {
+                Err(DroppedRecord { reason, line, text }) => {
                     work.counts.drop(reason);
                     work.sample(reason, || format!("{}:{line}", self.dump.url), &text);
                 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use common_crawl::{LinkSource, Plan, Run, Settings};
+use common_crawl::{CommonCrawlSettings, CopyPlan, CopyRun, LinkSource};
 use console::Exit;
 use records::{CaptureChoice, Counts};
 use store::table::TableWriter;
@@ -23,33 +23,33 @@ pub struct Arguments {
     /// Root of the archives that the index names: a folder or a URL.
     #[arg(long, value_name = "PATH-OR-URL", default_value = common_crawl::DATA)]
     data: String,
-    /// Which of several captures is copied: the earliest, the latest, or the nearest to the link's first submission.
+    /// Which capture of a link is copied: the earliest, the latest, or the nearest to the link's first submission.
     #[arg(long, value_name = "WHICH", default_value = "nearest", value_parser = capture_choice)]
     capture: CaptureChoice,
-    /// Files of the index read at the same time; each takes a thread.
-    #[arg(long, value_name = "N", default_value_t = Settings::default().max_concurrent_index_files)]
+    /// Files of the index read at the same time, each by a thread.
+    #[arg(long, value_name = "N", default_value_t = CommonCrawlSettings::default().max_concurrent_index_files)]
     max_concurrent_index_files: usize,
-    /// Captures of an archive that lie at most so far apart come in one request.
-    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().max_gap_bytes)]
+    /// Largest gap between two captures that are fetched in one request.
+    #[arg(long, value_name = "BYTES", default_value_t = CommonCrawlSettings::default().max_gap_bytes)]
     max_gap_bytes: u64,
-    /// Longest of these requests.
-    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().max_request_bytes)]
+    /// Largest request, unless a single capture is larger.
+    #[arg(long, value_name = "BYTES", default_value_t = CommonCrawlSettings::default().max_request_bytes)]
     max_request_bytes: u64,
-    /// Wait after the first try of a request; it doubles with every further one.
-    #[arg(long, value_name = "MS", default_value_t = Settings::default().min_wait_ms)]
+    /// Wait after the first failed try of a request; it doubles with each further one.
+    #[arg(long, value_name = "MS", default_value_t = CommonCrawlSettings::default().min_wait_ms)]
     min_wait_ms: u64,
-    /// Longest of these waits.
-    #[arg(long, value_name = "MS", default_value_t = Settings::default().max_wait_ms)]
+    /// Longest wait between two tries.
+    #[arg(long, value_name = "MS", default_value_t = CommonCrawlSettings::default().max_wait_ms)]
     max_wait_ms: u64,
-    /// Longest page, stored and decompressed.
-    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().max_page_bytes)]
+    /// Largest page, compressed and decompressed.
+    #[arg(long, value_name = "BYTES", default_value_t = CommonCrawlSettings::default().max_page_bytes)]
     max_page_bytes: u64,
 }
 
 impl Arguments {
-    fn settings(&self, contact: Option<&str>, limits: &SharedLimits) -> Settings {
-        let default = Settings::default();
-        Settings {
+    fn settings(&self, contact: Option<&str>, limits: &SharedLimits) -> CommonCrawlSettings {
+        let default = CommonCrawlSettings::default();
+        CommonCrawlSettings {
             contact: contact.map(str::to_owned),
             index: self.index.clone(),
             data: self.data.clone(),
@@ -73,14 +73,14 @@ fn capture_choice(name: &str) -> Result<CaptureChoice, String> {
     serde_json::from_value(name.into()).map_err(|error| error.to_string())
 }
 
-/// What is printed.
+/// What to print.
 #[derive(Clone, Copy)]
 pub struct Print {
-    /// The plan, and nothing is fetched.
+    /// The plan, without fetching anything.
     pub plan: bool,
     /// Counts as JSON on standard output.
     pub json: bool,
-    /// No progress.
+    /// Do not print progress.
     pub quiet: bool,
 }
 
@@ -100,7 +100,7 @@ pub fn run(
             eprintln!("{line}");
         }
     };
-    let run = Run { folder, prefix: "pages", shown: "", stop: &|| stop.load(Ordering::Relaxed), log: &log };
+    let run = CopyRun { folder, prefix: "pages", shown: "", stop: &|| stop.load(Ordering::Relaxed), log: &log };
     let links = LinkSource::Table(links);
     if print.plan {
         let plan = common_crawl::plan(links, &settings, &run)?;
@@ -121,7 +121,7 @@ pub fn run(
     Ok(Exit::Complete)
 }
 
-fn print_plan(plan: &Plan, json: bool) -> anyhow::Result<Exit> {
+fn print_plan(plan: &CopyPlan, json: bool) -> anyhow::Result<Exit> {
     if json {
         println!("{}", serde_json::to_string(plan)?);
         return Ok(Exit::Complete);

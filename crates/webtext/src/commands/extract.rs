@@ -180,9 +180,9 @@ impl Output<'_> {
         while let Some(event) = reader.next()? {
             let record = match event {
                 Event::Record(record) => record,
-                Event::Malformed { location, what } => {
+                Event::Malformed { location, fault } => {
                     let place = format!("{} at byte {}", path.display(), location.offset);
-                    self.report_unreadable(&place, &std::io::Error::other(what))?;
+                    self.report_unreadable(&place, &std::io::Error::other(fault))?;
                     continue;
                 }
             };

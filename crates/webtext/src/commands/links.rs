@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use atomic_file::IoContext;
 use console::Exit;
 use links::{
-    Dropped, DumpError, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma, merge_rows, read_dump,
+    DroppedRecord, DumpError, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma, merge_rows, read_dump,
 };
 use records::{Counts, Reason};
 use serde_json::json;
@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let read = read_dump(dump, &name, &rules, MAX_RECORD_BYTES, |record| -> anyhow::Result<()> {
             match record {
                 Ok(row) => sorter.push(row)?,
-                Err(Dropped { reason, line, text }) => {
+                Err(DroppedRecord { reason, line, text }) => {
                     if counts.dropped.get(&reason).copied().unwrap_or(0) < SAMPLES && reason == Reason::MalformedRecord
                     {
                         let start: String = text.chars().take(SAMPLE_CHARS).collect();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ::common_crawl::{CommonCrawlError, LinkSource, Run, Settings};
+use ::common_crawl::{CommonCrawlError, CommonCrawlSettings, CopyOutcomes, CopyRun, LinkSource};
 use atomic_file::IoContext;
 use records::{CaptureChoice, Outcome};
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
 #[derive(Serialize, Deserialize)]
 struct CopyPages {
     links: LinksOfBucket,
-    settings: Settings,
+    settings: CommonCrawlSettings,
     capture: CaptureChoice,
     max_page_bytes: u64,
     sample: f64,
@@ -71,7 +71,7 @@ impl Task for CopyPages {
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let state = work.state(STATE)?;
-        let settings = Settings {
+        let settings = CommonCrawlSettings {
             capture: self.capture,
             max_page_bytes: self.max_page_bytes,
             sort_memory_bytes: work.sort_memory_bytes(),
@@ -101,12 +101,12 @@ impl CopyPages {
     fn copy(
         &self,
         work: &Work<'_>,
-        settings: &Settings,
+        settings: &CommonCrawlSettings,
         state: &store::State,
-    ) -> Result<::common_crawl::Outcomes, CommonCrawlError> {
+    ) -> Result<CopyOutcomes, CommonCrawlError> {
         let links = requested::wanted(work, &self.links, self.sample).map_err(store_error)?;
         let (observer, shown) = (work.observer(), state.key(""));
-        let run = Run {
+        let run = CopyRun {
             folder: state.folder(),
             prefix: work.name(),
             shown: &shown,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Settings};
+use ::fetch::{CrawlBudget, CrawlEnd, CrawlPaths, CrawlSettings, FetchError, Fetcher, Frontier, Monitor};
 use atomic_file::IoContext;
 use records::Outcome;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
 #[derive(Serialize, Deserialize)]
 struct FetchPages {
     links: LinksOfBucket,
-    settings: Settings,
+    settings: CrawlSettings,
     sample: f64,
     buckets: u32,
 }
@@ -83,14 +83,18 @@ impl Task for FetchPages {
             }
         };
         let folder = state.folder().to_path_buf();
-        let prefix = work.name().to_owned();
-        let place = Place { archive: folder.clone(), state: folder, prefix, shown: state.key("") };
-        match fetch_all(work, &fetcher, &frontier, &place) {
+        let paths = CrawlPaths {
+            archive_folder: folder.clone(),
+            state_folder: folder,
+            archive_prefix: work.name().to_owned(),
+            outcome_prefix: state.key(""),
+        };
+        match fetch_all(work, &fetcher, &frontier, &paths) {
             // The recipe decides otherwise now; what was decided before does not fit beside it.
             Err(error @ FetchError::OtherSettings { .. }) => {
                 tracing::warn!("{error}; its pages are removed and fetched again");
-                forget(&place)?;
-                fetch_all(work, &fetcher, &frontier, &place)?;
+                forget(&paths)?;
+                fetch_all(work, &fetcher, &frontier, &paths)?;
             }
             other => other?,
         }
@@ -98,10 +102,10 @@ impl Task for FetchPages {
         if work.is_stopping() {
             return Err(Error::Interrupted);
         }
-        let answers = ::fetch::outcomes(&frontier, &place, work.sort_memory_bytes())?;
+        let answers = ::fetch::outcomes(&frontier, &paths, work.sort_memory_bytes())?;
         let of_bucket = (&self.links, self.sample, self.buckets);
         requested::write_outcomes(work, of_bucket, answers, FetchPages::OUTCOMES, FetchPages::SELECTED)?;
-        for name in names_in(&place.archive)? {
+        for name in names_in(&paths.archive_folder)? {
             if is_archive(&name) {
                 work.register_state(FetchPages::ARCHIVES, &state, &name)?;
             } else if is_index(&name) {
@@ -114,8 +118,8 @@ impl Task for FetchPages {
 
 /// The fetcher of these settings: one for all tasks of the process, so that they share what they know of hosts and
 /// addresses, and how often these are asked.
-fn fetcher(settings: &Settings) -> Result<Arc<Fetcher>> {
-    static FETCHERS: Mutex<Vec<(Settings, Arc<Fetcher>)>> = Mutex::new(Vec::new());
+fn fetcher(settings: &CrawlSettings) -> Result<Arc<Fetcher>> {
+    static FETCHERS: Mutex<Vec<(CrawlSettings, Arc<Fetcher>)>> = Mutex::new(Vec::new());
     let mut fetchers = FETCHERS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, fetcher)) = fetchers.iter().find(|(known, _)| known == settings) {
         return Ok(fetcher.clone());
@@ -126,30 +130,30 @@ fn fetcher(settings: &Settings) -> Result<Arc<Fetcher>> {
 }
 
 /// Fetches until every link has its outcome, or the run is to stop.
-fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, place: &Place) -> Result<(), FetchError> {
+fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, paths: &CrawlPaths) -> Result<(), FetchError> {
     let (observer, monitor) = (work.observer(), Monitor::default());
     std::thread::scope(|scope| {
         let fetching =
-            scope.spawn(|| fetcher.run(frontier, place, 1, Budget::default(), &monitor, &|| work.is_stopping()));
+            scope.spawn(|| fetcher.run(frontier, paths, 1, CrawlBudget::default(), &monitor, &|| work.is_stopping()));
         while !fetching.is_finished() {
             std::thread::park_timeout(TOLD_EVERY / 10);
             let now = monitor.snapshot();
-            for line in monitor.take_lines() {
+            for line in monitor.take_messages() {
                 tracing::info!("    {line}");
             }
             observer.task_does(&format!("{} of {} links done, {} pages", now.done, now.links, now.pages));
         }
         let ended = fetching.join().expect("the fetcher does not panic")?;
-        debug_assert!(ended != Ended::Budget, "there is none");
+        debug_assert!(ended != CrawlEnd::BudgetSpent, "there is none");
         Ok(())
     })
 }
 
 /// Removes what an earlier try has left, but not the list of hosts.
-fn forget(place: &Place) -> Result<()> {
-    for name in names_in(&place.archive)? {
+fn forget(paths: &CrawlPaths) -> Result<()> {
+    for name in names_in(&paths.archive_folder)? {
         if is_archive(&name) || is_index(&name) || name.ends_with(".open") || name.starts_with("journal-") {
-            let path = place.archive.join(name);
+            let path = paths.archive_folder.join(name);
             std::fs::remove_file(&path).at("remove", &path)?;
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
         };
         Ok(runs.into_iter().map(task).collect())
     });
-    warc::add_packed(flow, number, settings, left, pack.product(PackHtml::ARCHIVE), buckets)
+    warc::add(flow, number, settings, left, Some(pack.product(PackHtml::ARCHIVE)), buckets)
 }
 
 /// A file with the URL of its page.

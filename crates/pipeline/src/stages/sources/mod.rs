@@ -53,7 +53,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     match settings.from {
         PageSource::Fetch => fetch::add(flow, number, settings, left, buckets),
         PageSource::CommonCrawl => common_crawl::add(flow, number, settings, left, buckets),
-        PageSource::Warc => warc::add(flow, number, settings, left, buckets),
+        PageSource::Warc => warc::add(flow, number, settings, left, None, buckets),
         PageSource::Html => html::add(flow, number, settings, left, buckets),
         PageSource::Texts => texts::add(flow, number, settings, left, buckets),
     }

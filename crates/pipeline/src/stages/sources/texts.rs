@@ -32,7 +32,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
         }
         Ok(tasks)
     });
-    warc::add_packed(flow, number, settings, left, pack.product(PackTexts::ARCHIVES), buckets)
+    warc::add(flow, number, settings, left, Some(pack.product(PackTexts::ARCHIVES)), buckets)
 }
 
 /// Packs the texts of one file.

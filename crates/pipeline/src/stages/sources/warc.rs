@@ -4,70 +4,65 @@
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-use ::warc::{Event, Reader};
+use ::warc::{Event, Reader, RecordFault};
 use records::Reason;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
 
 use super::capture::{Capture, capture};
 use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
-use crate::engine::{BucketOutput, Buckets, External, File, Flow, Product, StageRef, Task, Work, expand_files};
+use crate::engine::{
+    BucketOutput, Buckets, External, File, Flow, Planner, Product, SourceRead, StageRef, Task, Wire, Work, expand_files,
+};
 use crate::error::{Error, Result};
 use crate::recipe::Pages;
 
-/// Adds the stages for archives that others wrote.
-pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
+/// Adds the stages: for archives that an earlier stage of the run `packed`, or for those at the source's paths.
+pub(super) fn add(
+    flow: &mut Flow,
+    number: usize,
+    settings: &Pages,
+    left: LinksLeft,
+    packed: Option<Wire<File>>,
+    buckets: u32,
+) -> Captured {
     let (pages, max_page_bytes) = (settings.clone(), settings.max_page_bytes);
-    let index = flow.stage_of_source("pages.index", number, move |_| {
-        let paths = expand_files(&pages.paths)?.into_iter();
-        let archives = paths.map(|path| External::of(&path)).collect::<Result<Vec<_>>>()?;
-        let groups = archive_groups(number, buckets, archives, |archive| (&archive.url, archive.len_bytes));
-        let task = |group: ArchiveGroup<External>| {
-            let archives = group.archives.into_iter().map(ArchiveFile::External).collect();
-            (group.name, IndexArchives { archives, buckets, max_page_bytes })
+    let index = flow.stage_of_source("pages.index", number, move |plan| {
+        let archives = match packed {
+            Some(packed) => plan.files(packed)?.into_iter().map(|(_, file)| ArchiveFile::Own(file)).collect(),
+            None => external_archives(&pages)?,
+        };
+        let groups = archive_groups(number, buckets, archives, |archive| (archive.name(), archive.len_bytes()));
+        let task = |group: ArchiveGroup<ArchiveFile>| {
+            (group.name, IndexArchives { archives: group.archives, buckets, max_page_bytes })
         };
         Ok(groups.into_iter().map(task).collect())
     });
-    let archives = Arc::new(move |plan: &crate::engine::Planner<'_>| {
-        let sources = plan.reports(index)?.into_iter().flat_map(|report| report.sources);
-        let archive = |source: crate::engine::SourceRead| Archive {
-            name: source.url,
-            is_own: false,
-            len_bytes: source.len_bytes,
-            checksum: source.checksum,
-        };
-        Ok(sources.map(archive).collect())
+    let archives = Arc::new(move |plan: &Planner<'_>| match packed {
+        Some(packed) => Ok(plan.files(packed)?.into_iter().map(|(_, file)| Archive::own(file)).collect()),
+        None => archives_read(plan, index),
     });
     let (selected, outcomes) =
         match_pages::add(flow, number, settings, left, index.product(IndexArchives::CAPTURES), buckets);
     Captured { selected, outcomes, archives }
 }
 
-/// Adds the stages for archives that an earlier stage of the run packed.
-pub(super) fn add_packed(
-    flow: &mut Flow,
-    number: usize,
-    settings: &Pages,
-    left: LinksLeft,
-    packed: crate::engine::Wire<File>,
-    buckets: u32,
-) -> Captured {
-    let max_page_bytes = settings.max_page_bytes;
-    let index: StageRef<IndexArchives> = flow.stage_of_source("pages.index", number, move |plan| {
-        let files = plan.files(packed)?.into_iter().map(|(_, file)| file).collect();
-        let groups = archive_groups(number, buckets, files, |file: &File| (&file.key, file.len_bytes));
-        let task = |group: ArchiveGroup<File>| {
-            let archives = group.archives.into_iter().map(ArchiveFile::Own).collect();
-            (group.name, IndexArchives { archives, buckets, max_page_bytes })
-        };
-        Ok(groups.into_iter().map(task).collect())
-    });
-    let archives = Arc::new(move |plan: &crate::engine::Planner<'_>| {
-        Ok(plan.files(packed)?.into_iter().map(|(_, file)| Archive::own(file)).collect())
-    });
-    let (selected, outcomes) =
-        match_pages::add(flow, number, settings, left, index.product(IndexArchives::CAPTURES), buckets);
-    Captured { selected, outcomes, archives }
+/// The archives at the paths of a source.
+fn external_archives(pages: &Pages) -> Result<Vec<ArchiveFile>> {
+    let paths = expand_files(&pages.paths)?;
+    paths.iter().map(|path| Ok(ArchiveFile::External(External::of(path)?))).collect()
+}
+
+/// The archives that tasks of the index have read, with their checksums.
+fn archives_read(plan: &Planner<'_>, index: StageRef<IndexArchives>) -> Result<Vec<Archive>> {
+    let sources = plan.reports(index)?.into_iter().flat_map(|report| report.sources);
+    let archive = |source: SourceRead| Archive {
+        name: source.url,
+        is_own: false,
+        len_bytes: source.len_bytes,
+        checksum: source.checksum,
+    };
+    Ok(sources.map(archive).collect())
 }
 
 /// An archive that is to be indexed.
@@ -83,6 +78,13 @@ impl ArchiveFile {
         match self {
             ArchiveFile::External(external) => &external.url,
             ArchiveFile::Own(file) => &file.key,
+        }
+    }
+
+    fn len_bytes(&self) -> u64 {
+        match self {
+            ArchiveFile::External(external) => external.len_bytes,
+            ArchiveFile::Own(file) => file.len_bytes,
         }
     }
 }
@@ -150,15 +152,15 @@ impl IndexArchives {
                     work.unreadable(name, &error);
                     break;
                 }
-                Ok(Some(Event::Malformed { location, what })) => {
+                Ok(Some(Event::Malformed { location, fault })) => {
                     malformed += 1;
                     let place = format!("{name} at byte {}", location.offset);
-                    if what.contains(::warc::BREAKS_OFF) {
-                        let what = format!("{what}, which begins at byte {}", location.offset);
+                    if fault == RecordFault::ArchiveTruncated {
+                        let what = format!("{fault}, which begins at byte {}", location.offset);
                         work.unreadable(name, &std::io::Error::new(std::io::ErrorKind::UnexpectedEof, what));
                     }
                     work.counts.drop(Reason::MalformedPage);
-                    work.sample(Reason::MalformedPage, || place, &what);
+                    work.sample(Reason::MalformedPage, || place, &fault.to_string());
                 }
                 Ok(Some(Event::Record(record))) => match capture(&record, name) {
                     Err(reason) => {

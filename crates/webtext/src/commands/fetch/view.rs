@@ -1,17 +1,17 @@
-//! What a person or a program sees of a fetch: a live view on a terminal, lines elsewhere, events with `--json`.
+//! The progress of a crawl: a live view on a terminal, plain lines elsewhere, events with `--json`.
 
 use std::time::{Duration, Instant};
 
-use fetch::{Monitor, Snapshot};
+use fetch::{CrawlSnapshot, Monitor};
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use records::{Counts, Reason};
 use serde_json::json;
 
-/// How often the view is drawn, and how often a line is printed where there is no terminal.
-const DRAWN_EVERY: Duration = Duration::from_millis(500);
-const TOLD_EVERY: Duration = Duration::from_secs(30);
+/// Time between two updates of the live view, and between two plain lines.
+const VIEW_INTERVAL: Duration = Duration::from_millis(500);
+const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What a person or a program sees of a fetch under way.
+/// Shows the progress of a crawl.
 pub(super) struct View {
     bar: ProgressBar,
     json: bool,
@@ -27,40 +27,40 @@ impl View {
         View { bar, json, quiet, started: Instant::now() }
     }
 
-    /// Shows the counters until the fetch is over.
+    /// Shows the counters until the crawl is over.
     pub(super) fn watch(&self, monitor: &Monitor, is_over: &dyn Fn() -> bool) {
-        let (mut told, mut before) = (Instant::now(), None);
+        let (mut last_line, mut before) = (Instant::now(), None);
         while !is_over() {
-            std::thread::sleep(DRAWN_EVERY);
+            std::thread::sleep(VIEW_INTERVAL);
             let now = monitor.snapshot();
             let (done_before, pages_before, at) = *before.get_or_insert((now.done, now.pages, Instant::now()));
-            for line in monitor.take_lines() {
-                self.line(&line);
+            for line in monitor.take_messages() {
+                self.message(&line);
             }
             let rate = (now.pages - pages_before) as f64 / at.elapsed().as_secs_f64().max(0.001);
-            let left = now.left(done_before, at.elapsed());
+            let left = now.time_left(done_before, at.elapsed());
             if !self.bar.is_hidden() {
-                self.bar.set_message(drawn(&now, rate, left));
+                self.bar.set_message(live_view(&now, rate, left));
                 self.bar.tick();
             }
-            if told.elapsed() >= TOLD_EVERY {
-                told = Instant::now();
+            if last_line.elapsed() >= LINE_INTERVAL {
+                last_line = Instant::now();
                 if self.json {
                     let seconds = self.started.elapsed().as_secs();
                     println!("{}", json!({"event": "progress", "seconds": seconds, "now": now}));
                 } else if self.bar.is_hidden() && !self.quiet {
-                    eprintln!("{}", in_a_line(&now, rate, left));
+                    eprintln!("{}", plain_line(&now, rate, left));
                 }
             }
         }
-        for line in monitor.take_lines() {
-            self.line(&line);
+        for line in monitor.take_messages() {
+            self.message(&line);
         }
         self.bar.finish_and_clear();
     }
 
-    /// A line that stays.
-    fn line(&self, text: &str) {
+    /// Prints a message that stays on the screen.
+    fn message(&self, text: &str) {
         if self.json {
             println!("{}", json!({"event": "note", "text": text}));
         }
@@ -80,7 +80,7 @@ impl View {
     }
 }
 
-fn in_a_line(now: &Snapshot, rate: f64, left: Option<Duration>) -> String {
+fn plain_line(now: &CrawlSnapshot, rate: f64, left: Option<Duration>) -> String {
     let left = left.map_or(String::new(), |left| format!(", {} left", HumanDuration(left)));
     format!(
         "{} of {} links done, {} pages ({rate:.1}/s, {}), {} hosts under way{left}",
@@ -92,9 +92,9 @@ fn in_a_line(now: &Snapshot, rate: f64, left: Option<Duration>) -> String {
     )
 }
 
-/// The live view: one line of progress, one of what is under way, one of what was dropped.
-fn drawn(now: &Snapshot, rate: f64, left: Option<Duration>) -> String {
-    let mut lines = vec![in_a_line(now, rate, left)];
+/// The live view: a line of progress, a line of requests or the reason of a pause, a line of drops.
+fn live_view(now: &CrawlSnapshot, rate: f64, left: Option<Duration>) -> String {
+    let mut lines = vec![plain_line(now, rate, left)];
     lines.push(match &now.paused {
         Some(why) => format!("paused: {why}"),
         None => format!("{} requests under way, {} sent", now.under_way, HumanCount(now.requests)),
@@ -115,31 +115,24 @@ mod tests {
 
     #[test]
     fn the_view_shows_pace_queue_and_drops_by_number() {
-        let mut now = Snapshot {
-            links: 50_000,
-            done: 12_000,
-            pages: 11_000,
-            bytes: 3 << 30,
-            requests: 14_321,
-            hosts: 812,
-            under_way: 64,
-            dropped: [(Reason::HttpStatus, 1_700), (Reason::TimedOut, 2), (Reason::RobotsDisallowed, 298)].into(),
-            paused: None,
-        };
-        let left = now.left(2_000, Duration::from_secs(60));
+        let mut now = CrawlSnapshot::default();
+        (now.links, now.done, now.pages, now.bytes) = (50_000, 12_000, 11_000, 3 << 30);
+        (now.requests, now.hosts, now.under_way) = (14_321, 812, 64);
+        now.dropped = [(Reason::HttpStatus, 1_700), (Reason::TimedOut, 2), (Reason::RobotsDisallowed, 298)].into();
+        let left = now.time_left(2_000, Duration::from_secs(60));
         assert_eq!(
-            drawn(&now, 183.34, left),
+            live_view(&now, 183.34, left),
             "12,000 of 50,000 links done, 11,000 pages (183.3/s, 3.00 GiB), 812 hosts under way, 4 minutes left\n\
              64 requests under way, 14,321 sent\n\
              dropped: 1,700 http_status, 298 robots_disallowed, 2 timed_out"
         );
 
-        // A pause takes the place of what is under way, and nothing is said of what is not known.
+        // The reason of a pause replaces the requests; what is unknown is left out.
         now.paused = Some("there is no room in out".into());
         now.dropped.clear();
-        let left = now.left(now.done, Duration::from_secs(60));
+        let left = now.time_left(now.done, Duration::from_secs(60));
         assert_eq!(
-            drawn(&now, 0.0, left),
+            live_view(&now, 0.0, left),
             "12,000 of 50,000 links done, 11,000 pages (0.0/s, 3.00 GiB), 812 hosts under way\n\
              paused: there is no room in out"
         );

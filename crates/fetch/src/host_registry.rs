@@ -1,7 +1,7 @@
-//! What is known of each host that is under way: when it may be asked again, who is asking it now, its rules.
+//! The hosts being crawled: when each may be requested again, whether a request is in flight, and its rules.
 //!
-//! All workers of a process share it, and so do tasks of a pipeline: a caller claims a host before it asks it,
-//! so two requests to it never overlap, whatever list or redirect led there.
+//! All workers of a process share the registry, and so do the tasks of a pipeline. A caller claims a host before each
+//! request, so that two requests to it never overlap, whatever list or redirect led there.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,20 +10,19 @@ use std::time::Instant;
 
 use url::{Position, Url};
 
-use crate::robots::Rules;
+use crate::robots::RobotsRules;
 
-/// After so many hosts were left, those whose pause is over are forgotten.
+/// After this many hosts have no links left, idle ones are removed.
 const MAX_LEFT_HOSTS: usize = 20_000;
 
-/// The name under which a host has its pause, whatever scheme, port or user a URL gives with it: without a dot at
-/// the end.
+/// The host name under which requests are paced, whatever the scheme, port or user of the URL; without a final dot.
 pub(crate) fn host_of(url: &Url) -> &str {
     url.host_str().unwrap_or("").trim_end_matches('.')
 }
 
-/// Scheme, host and port: what a robots.txt speaks for.
+/// Scheme, host and port: the scope of a robots.txt.
 pub(crate) fn origin_of(url: &Url) -> &str {
-    // A user in the URL is no part of an origin; such URLs are few, and the worst is one more robots.txt.
+    // A user in the URL is no part of an origin, but such URLs are rare and cost one more robots.txt at worst.
     &url[..Position::BeforePath]
 }
 
@@ -34,47 +33,47 @@ fn domain_of(host: &str) -> &str {
 
 #[derive(Debug)]
 struct Host {
-    /// Workers that have links for it.
+    /// Workers that have links of it.
     queues: u32,
-    is_asked: bool,
+    is_claimed: bool,
     next_allowed: Instant,
     consecutive_faults: u32,
     address: Option<IpAddr>,
-    rules: HashMap<Box<str>, (Arc<Rules>, Instant)>,
+    rules: HashMap<Box<str>, (Arc<RobotsRules>, Instant)>,
 }
 
-/// What the workers know together.
+/// The registry's content.
 #[derive(Default)]
 struct Known {
     hosts: HashMap<Box<str>, Host>,
-    /// Requests under way.
+    /// Requests in flight, by domain and by address.
     domains: HashMap<Box<str>, u32>,
     addresses: HashMap<IpAddr, u32>,
     left_since_sweep: usize,
-    /// Before this moment no host is asked.
+    /// No host may be requested before this time.
     opens_at: Option<Instant>,
 }
 
 /// The hosts of a process.
 #[derive(Default)]
-pub(crate) struct Hosts {
+pub(crate) struct HostRegistry {
     known: Mutex<Known>,
 }
 
-/// The answer to a claim.
+/// The result of a claim.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// The host is the caller's until it is released.
+    /// The caller may send one request, and must then release the host.
     Granted,
-    /// It is to be asked for again at this time.
+    /// The host may be claimed from this time on.
     Later(Instant),
-    /// It is being asked, or its domain or address has its share of requests.
+    /// The host, its domain or its address has the maximum number of requests in flight.
     Crowded,
-    /// It has failed so often that it is not asked any more.
+    /// The host has had this many consecutive faults and is given up.
     GivenUp(u32),
 }
 
-/// How many requests may be under way, and after how many faults a host is left.
+/// Limits on requests in flight, and on the faults of a host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HostLimits {
     pub(crate) max_requests_per_domain: u32,
@@ -82,8 +81,8 @@ pub(crate) struct HostLimits {
     pub(crate) max_consecutive_faults: u32,
 }
 
-impl Hosts {
-    /// Asks for the right to send a host one request.
+impl HostRegistry {
+    /// Claims the right to send a host one request.
     pub(crate) fn claim(&self, name: &str, limits: HostLimits, now: Instant) -> Claim {
         let mut known = self.known();
         let Known { hosts, domains, addresses, opens_at, .. } = &mut *known;
@@ -97,7 +96,7 @@ impl Hosts {
         if host.next_allowed > now {
             return Claim::Later(host.next_allowed);
         }
-        if host.is_asked {
+        if host.is_claimed {
             return Claim::Crowded;
         }
         let domain = domain_of(name);
@@ -110,12 +109,12 @@ impl Hosts {
         if let Some(address) = host.address {
             *addresses.entry(address).or_default() += 1;
         }
-        host.is_asked = true;
+        host.is_claimed = true;
         Claim::Granted
     }
 
-    /// Notes the address that a claimed host turned out to have; `false` when the address has its share of requests
-    /// already: then the claim is to be released, and asked for again.
+    /// Notes the address of a claimed host. Returns `false` if the address has its maximum of requests already; the claim
+    /// must then be released and made again later.
     pub(crate) fn settle_address(&self, name: &str, address: IpAddr, limits: HostLimits) -> bool {
         let mut known = self.known();
         let Known { hosts, addresses, .. } = &mut *known;
@@ -124,43 +123,44 @@ impl Hosts {
             return true;
         }
         if let Some(before) = host.address.replace(address) {
-            leave(addresses, &before);
+            decrement(addresses, &before);
         }
         let count = addresses.entry(address).or_default();
         *count += 1;
         *count <= limits.max_requests_per_address
     }
 
-    /// Ends a claim: the host rests until `next_allowed`, and has failed so often in a row.
-    pub(crate) fn release(&self, name: &str, next_allowed: Instant, fault: Fault) -> u32 {
+    /// Ends a claim: the host may not be requested before `next_allowed`. Returns its consecutive faults.
+    pub(crate) fn release(&self, name: &str, next_allowed: Instant, health: HostHealth) -> u32 {
         let mut known = self.known();
         let Known { hosts, domains, addresses, .. } = &mut *known;
         let host = hosts.get_mut(name).expect("a claimed host is known");
-        host.is_asked = false;
+        host.is_claimed = false;
         host.next_allowed = host.next_allowed.max(next_allowed);
-        match fault {
-            Fault::None => host.consecutive_faults = 0,
-            Fault::One => host.consecutive_faults += 1,
-            Fault::Unknown => {}
+        match health {
+            HostHealth::Good => host.consecutive_faults = 0,
+            HostHealth::Failed => host.consecutive_faults += 1,
+            HostHealth::Unknown => {}
         }
-        leave(domains, domain_of(name));
+        decrement(domains, domain_of(name));
         if let Some(address) = host.address {
-            leave(addresses, &address);
+            decrement(addresses, &address);
         }
         host.consecutive_faults
     }
 
-    /// How often a host has failed since its last good answer.
+    /// Faults of a host since its last good answer.
     pub(crate) fn consecutive_faults(&self, name: &str) -> u32 {
         self.known().hosts.get(name).map_or(0, |host| host.consecutive_faults)
     }
 
-    /// No host is asked before this moment: an earlier process may have asked any of them a moment ago.
+    /// Lets no host be requested before this time: an earlier process may have requested any of them just before it
+    /// ended.
     pub(crate) fn open_at(&self, moment: Instant) {
         self.known().opens_at = Some(moment);
     }
 
-    /// When a host may be asked, and how often it has failed, as an earlier process has left it.
+    /// Restores when a host may be requested, and its consecutive faults, from an earlier process.
     pub(crate) fn restore(&self, name: &str, next_allowed: Instant, consecutive_faults: u32) {
         let mut known = self.known();
         if !known.hosts.contains_key(name) && consecutive_faults == 0 && next_allowed <= Instant::now() {
@@ -171,27 +171,27 @@ impl Hosts {
         host.consecutive_faults = consecutive_faults;
     }
 
-    /// The rules of a URL's origin, if they are known and not too old.
-    pub(crate) fn rules(&self, url: &Url) -> Option<Arc<Rules>> {
+    /// The rules of a URL's origin, if they are known and still valid.
+    pub(crate) fn rules(&self, url: &Url) -> Option<Arc<RobotsRules>> {
         let known = self.known();
         let (rules, until) = known.hosts.get(host_of(url))?.rules.get(origin_of(url))?;
         (*until > Instant::now()).then(|| rules.clone())
     }
 
-    /// Notes the rules of a URL's origin, to be believed until then.
-    pub(crate) fn set_rules(&self, url: &Url, rules: Rules, until: Instant) {
+    /// Sets the rules of a URL's origin, valid until this time.
+    pub(crate) fn set_rules(&self, url: &Url, rules: RobotsRules, until: Instant) {
         let mut known = self.known();
         let host = known.hosts.entry(host_of(url).into()).or_insert_with(|| Host::new(Instant::now()));
         host.rules.insert(origin_of(url).into(), (Arc::new(rules), until));
     }
 
-    /// A worker has links for a host: what is known of it is kept.
+    /// Notes that a worker has links of a host, which keeps the host in the registry.
     pub(crate) fn enter(&self, name: &str) {
         self.known().hosts.entry(name.into()).or_insert_with(|| Host::new(Instant::now())).queues += 1;
     }
 
-    /// A worker has no more links for a host. Once many are known, those that rest no longer are forgotten, and
-    /// named to the caller; if a redirect leads to one again, its robots.txt is asked for again.
+    /// Notes that a worker has no more links of a host. Now and then this removes idle hosts, whose names it returns; if a
+    /// redirect leads to one again, its robots.txt is requested again.
     pub(crate) fn leave(&self, name: &str) -> Vec<Box<str>> {
         let mut known = self.known();
         if let Some(host) = known.hosts.get_mut(name) {
@@ -203,7 +203,7 @@ impl Hosts {
         }
         known.left_since_sweep = 0;
         let now = Instant::now();
-        let is_idle = |host: &Host| host.queues == 0 && !host.is_asked && host.next_allowed <= now;
+        let is_idle = |host: &Host| host.queues == 0 && !host.is_claimed && host.next_allowed <= now;
         let idle = known.hosts.extract_if(|_, host| is_idle(host));
         idle.map(|(name, _)| name).collect()
     }
@@ -213,25 +213,25 @@ impl Hosts {
     }
 }
 
-/// What a request says of its host's health.
+/// What a request shows of its host's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It answered.
-    None,
-    /// It failed.
-    One,
-    /// Nothing was asked in the end.
+pub(crate) enum HostHealth {
+    /// The host works.
+    Good,
+    /// The host had a fault.
+    Failed,
+    /// Nothing: no request was sent, or it was a retry of a link that failed before.
     Unknown,
 }
 
 impl Host {
     fn new(next_allowed: Instant) -> Host {
-        Host { queues: 0, is_asked: false, next_allowed, consecutive_faults: 0, address: None, rules: HashMap::new() }
+        Host { queues: 0, is_claimed: false, next_allowed, consecutive_faults: 0, address: None, rules: HashMap::new() }
     }
 }
 
-/// One request fewer is under way; what has none takes no memory.
-fn leave<K: std::hash::Hash + Eq + std::borrow::Borrow<Q>, Q: std::hash::Hash + Eq + ?Sized>(
+/// Counts one request less; an entry without requests is removed.
+fn decrement<K: std::hash::Hash + Eq + std::borrow::Borrow<Q>, Q: std::hash::Hash + Eq + ?Sized>(
     counts: &mut HashMap<K, u32>,
     key: &Q,
 ) {
@@ -253,7 +253,7 @@ mod tests {
         HostLimits { max_requests_per_domain: 2, max_requests_per_address: 3, max_consecutive_faults: 2 };
 
     /// `g` granted, `l` later, `x` given up.
-    fn claims(hosts: &Hosts, names: &[&str], now: Instant) -> String {
+    fn claims(hosts: &HostRegistry, names: &[&str], now: Instant) -> String {
         let letter = |name: &&str| match hosts.claim(name, LIMITS, now) {
             Claim::Granted => 'g',
             Claim::Later(_) | Claim::Crowded => 'l',
@@ -263,19 +263,19 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_one_caller_and_a_pause() {
-        let (hosts, now) = (Hosts::default(), Instant::now());
+    fn a_host_has_one_claim_and_a_pause() {
+        let (hosts, now) = (HostRegistry::default(), Instant::now());
         assert_eq!(claims(&hosts, &["a.com", "a.com"], now), "gl");
-        hosts.release("a.com", now + Duration::from_secs(2), Fault::None);
+        hosts.release("a.com", now + Duration::from_secs(2), HostHealth::Good);
         assert_eq!(claims(&hosts, &["a.com"], now + Duration::from_secs(1)), "l");
         assert_eq!(claims(&hosts, &["a.com"], now + Duration::from_secs(2)), "g");
     }
 
     #[test]
-    fn domains_and_addresses_have_shares() {
-        let (hosts, now) = (Hosts::default(), Instant::now());
+    fn domains_and_addresses_have_limits() {
+        let (hosts, now) = (HostRegistry::default(), Instant::now());
         assert_eq!(claims(&hosts, &["x.a.com", "y.a.com", "z.a.com", "b.com"], now), "gglg");
-        hosts.release("x.a.com", now, Fault::None);
+        hosts.release("x.a.com", now, HostHealth::Good);
         assert_eq!(claims(&hosts, &["z.a.com"], now), "g");
         let address: IpAddr = "93.184.216.34".parse().unwrap();
         let settled: Vec<bool> =
@@ -283,33 +283,33 @@ mod tests {
         assert_eq!(settled, [true, true, true]);
         assert_eq!(claims(&hosts, &["c.com"], now), "g");
         assert!(!hosts.settle_address("c.com", address, LIMITS));
-        hosts.release("c.com", now, Fault::Unknown);
-        // Its address is known now, and the claim itself waits for a share.
+        hosts.release("c.com", now, HostHealth::Unknown);
+        // Its address is known now, and limits the claim itself.
         assert_eq!(claims(&hosts, &["c.com"], now), "l");
-        hosts.release("b.com", now, Fault::None);
+        hosts.release("b.com", now, HostHealth::Good);
         assert_eq!(claims(&hosts, &["c.com"], now), "g");
     }
 
     #[test]
-    fn a_host_that_fails_too_often_is_left() {
-        let (hosts, now) = (Hosts::default(), Instant::now());
+    fn a_host_with_too_many_faults_is_given_up() {
+        let (hosts, now) = (HostRegistry::default(), Instant::now());
         for _ in 0..2 {
             assert_eq!(claims(&hosts, &["a.com"], now), "g");
-            hosts.release("a.com", now, Fault::One);
+            hosts.release("a.com", now, HostHealth::Failed);
         }
         assert_eq!(claims(&hosts, &["a.com"], now), "x");
     }
 
     #[test]
-    fn rules_are_those_of_an_origin_and_grow_old() {
-        let hosts = Hosts::default();
+    fn rules_belong_to_an_origin_and_expire() {
+        let hosts = HostRegistry::default();
         let url = |text: &str| Url::parse(text).unwrap();
         let soon = Instant::now() + Duration::from_secs(60);
-        hosts.set_rules(&url("http://a.com/x"), Rules::AllowAll, soon);
+        hosts.set_rules(&url("http://a.com/x"), RobotsRules::AllowAll, soon);
         assert!(hosts.rules(&url("http://a.com/y")).is_some());
         assert!(hosts.rules(&url("https://a.com/y")).is_none());
         assert!(hosts.rules(&url("http://a.com:81/y")).is_none());
-        hosts.set_rules(&url("http://a.com/x"), Rules::AllowAll, Instant::now());
+        hosts.set_rules(&url("http://a.com/x"), RobotsRules::AllowAll, Instant::now());
         assert!(hosts.rules(&url("http://a.com/y")).is_none());
     }
 }

@@ -1,0 +1,47 @@
+//! What can be wrong with a part of an archive.
+
+/// Why a part of an archive is not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordFault {
+    /// The archive ends inside the record: it was truncated.
+    #[error("the archive ends in the middle of a record")]
+    ArchiveTruncated,
+    /// The compressed member ends inside the record, and the member itself is whole.
+    #[error("the compressed member ends in the middle of a record")]
+    MemberTruncated,
+    /// A header line without a colon.
+    #[error("a header line without a colon")]
+    MalformedHeader,
+    /// A header line over 64 KiB.
+    #[error("a header line longer than 64 KiB")]
+    HeaderLineTooLong,
+    /// More than 256 header lines.
+    #[error("more header lines than any writer has")]
+    TooManyHeaderLines,
+    /// `Content-Length` is missing or not a number.
+    #[error("no Content-Length that is a number")]
+    NoContentLength,
+    /// There is neither a WARC nor an ARC record.
+    #[error("neither a WARC nor an ARC record begins here")]
+    NoRecord,
+    /// An ARC archive goes on without an ARC record.
+    #[error("no ARC record begins here")]
+    NoArcRecord,
+    /// The file is a ZIP file, such as a WACZ.
+    #[error("a ZIP file, such as a WACZ, whose archives must be taken out")]
+    ZipFile,
+    /// The file is compressed with LZ4, which is not supported.
+    #[error("an LZ4 file, which is not read")]
+    Lz4File,
+    /// Compressed data is damaged.
+    #[error("{0}")]
+    Compression(String),
+}
+
+impl RecordFault {
+    /// Damaged compressed data, in the decoder's words.
+    pub(crate) fn compression(error: impl ToString) -> RecordFault {
+        RecordFault::Compression(error.to_string())
+    }
+}
