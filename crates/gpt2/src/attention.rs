@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
 use crate::ops::{exp, softmax, sum_by, vectorised};
-use crate::random::Mask;
+use crate::random::DropoutMask;
 
 /// Queries of a block.
 const BLOCK: usize = 64;
@@ -25,7 +25,7 @@ pub(crate) struct Attention {
     pub(crate) channels: usize,
     pub(crate) precision: Precision,
     /// Dropout of the weights.
-    pub(crate) mask: Option<Mask>,
+    pub(crate) mask: Option<DropoutMask>,
 }
 
 impl Attention {

@@ -1,4 +1,4 @@
-//! Text for a terminal, out of tokens that end anywhere inside a character.
+//! Text out of a stream of tokens, which may end anywhere inside a character.
 
 /// Turns the bytes of tokens into text, as soon as it is certain.
 ///
