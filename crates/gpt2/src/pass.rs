@@ -165,7 +165,7 @@ impl Pass {
     /// with R. With `dropout`, elements are dropped as in training.
     ///
     /// # Panics
-    /// If the inputs are no whole sequences, `t` is 0 or passes the context, or an id passes the vocabulary.
+    /// If the inputs are not whole sequences, `t` is 0 or above the context, or an id is past the vocabulary.
     pub fn forward(&mut self, model: &Model, inputs: &[u32], t: usize, dropout: Option<Dropout>) {
         assert!(t > 0 && t <= self.config.context, "sequences of 1 to {} tokens, not {t}", self.config.context);
         assert!(inputs.len().is_multiple_of(t), "whole sequences");
@@ -432,10 +432,10 @@ impl Pass {
         site: DropoutSite,
     ) {
         if let Some(dropout) = self.dropout {
-            let mut made = std::mem::take(&mut self.scratch);
-            linear(model, self.precision, affine, branch, &mut made[..to.len()]);
-            ops::add_masked(to, x, &made[..x.len()], dropout.mask(site.number()));
-            self.scratch = made;
+            let mut scratch = std::mem::take(&mut self.scratch);
+            linear(model, self.precision, affine, branch, &mut scratch[..to.len()]);
+            ops::add_masked(to, x, &scratch[..x.len()], dropout.mask(site.number()));
+            self.scratch = scratch;
             return;
         }
         let (weight, bias) = affine.of(&model.weights);
@@ -633,7 +633,7 @@ impl Model {
     /// Mean cross-entropy of predicting `targets` after `inputs`, in nats per token. Both: (B, T), row by row.
     ///
     /// # Panics
-    /// If the lengths differ or are no multiple of `t`, if `t` passes the context, or an id the vocabulary.
+    /// If the lengths differ or are not a multiple of `t`, if `t` is above the context, or an id past the vocabulary.
     pub fn loss(&self, inputs: &[u32], targets: &[u32], t: usize) -> f32 {
         let mut pass = Pass::new(self.config(), Precision::F32, Keep::Nothing);
         pass.forward(self, inputs, t, None);

@@ -167,7 +167,7 @@ impl MemoryPlan {
 /// A block keeps, of R·C each: its input, both norms' outputs, `attn_z` and `resid_mid` (5),
 /// queries, keys and values (3), the MLP before and after GELU (8), and in GPT-1 `resid_post` (1); of R each: two numbers
 /// per norm (4), and of R·H the attention's sums. Once there are the stream and the final norm (2), two gradients and
-/// a wide one (6) and scratch (3), and min(R, 512) rows of logits. Attention weights are made anew in
+/// a wide one (6) and scratch (3), and min(R, 512) rows of logits. Attention weights are computed again in
 /// the backward pass and never kept.
 fn activation_floats(model: &ModelConfig, batch: usize) -> u64 {
     let [layers, heads, c, v] = [model.layers, model.heads, model.channels, model.vocab_size].map(|size| size as u64);

@@ -59,7 +59,7 @@ impl Model {
     /// Runs the model over one sequence and gives the logits (T, V).
     ///
     /// `hook` gets every activation under its name, in the order in which they come to be, and may change
-    /// it: what follows is then made from the changed values. The shape must stay.
+    /// it: what follows is computed from the changed values. The shape must stay.
     ///
     /// ```
     /// let model = gpt2::Model::new(&gpt2::ModelConfig::gpt2(2, 2, 8, 6, 11), 1);
@@ -242,7 +242,7 @@ impl Model {
 const ATTENTION: [&str; 7] = ["attn.q", "attn.k", "attn.v", "attn.scores", "attn.pattern", "attn.z", "attn.out"];
 const MLP: [&str; 3] = ["mlp.pre", "mlp.post", "mlp.out"];
 
-/// Shows a block's step to the hook and gives what the hook made of it.
+/// Shows an activation of a block to the hook, and returns it as the hook left it.
 type See<'a> = dyn FnMut(&str, &[usize], Vec<f32>) -> Vec<f32> + 'a;
 
 fn show(hook: &mut impl FnMut(&str, &mut Activation), name: &str, shape: &[usize], data: Vec<f32>) -> Vec<f32> {

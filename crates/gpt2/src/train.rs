@@ -343,7 +343,7 @@ fn start(
     Ok((found, curve))
 }
 
-/// Everything the weights depend on, as a short text. How many checkpoints are kept is no part of it.
+/// Everything the weights depend on, as a short text. The number of checkpoints that are kept is not part of it.
 fn fingerprint(
     initial: InitialWeights<'_>,
     settings: &TrainConfig,

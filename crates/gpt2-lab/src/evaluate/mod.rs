@@ -125,7 +125,7 @@ pub struct EvalReport {
     pub truncated: u64,
 }
 
-/// An evaluation could not be made.
+/// An evaluation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {

@@ -23,7 +23,7 @@ pub enum Pooling {
     Max,
 }
 
-/// What the outputs of a head stand for.
+/// What the outputs of a head mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outputs {
     /// So many labels; the pooled vectors of an example's sequences are added.

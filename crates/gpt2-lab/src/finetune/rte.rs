@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         Ok(LabelledExample { texts: ExampleTexts::Entailment { premise, hypothesis }, label })
     }
 
-    /// The next tag that is no comment, declaration or instruction.
+    /// The next tag that is not a comment, a declaration or an instruction.
     fn next_tag(&mut self) -> Result<Option<Tag<'a>>, LineFault> {
         loop {
             let rest = &self.text[self.at..];

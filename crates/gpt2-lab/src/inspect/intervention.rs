@@ -77,7 +77,7 @@ impl Intervention {
         Ok(intervention)
     }
 
-    /// Logits (T, V) of a run with all `interventions` made; `other` is the text that is patched from.
+    /// Logits (T, V) of a run with all `interventions`; `other` is the text that is patched from.
     ///
     /// Where two change the same values, the later one has the last word.
     ///

@@ -24,7 +24,7 @@ pub use page::write_page;
 pub use terminal::TerminalOptions;
 pub use view::{BlockView, Inspection, LensCell, Prediction, TokenView, readable};
 
-/// An inspection that cannot be made.
+/// An inspection failed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InspectError {

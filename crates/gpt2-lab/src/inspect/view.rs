@@ -141,7 +141,7 @@ impl Inspection {
     }
 }
 
-/// A token as people can read it: spaces as `␣`, line ends as `⏎`, bytes that are no characters as `<e4>`.
+/// A token in a readable form: spaces as `␣`, line ends as `⏎`, bytes outside of characters as `<e4>`.
 ///
 /// Ids that the tokenizer does not have are shown by number.
 pub fn readable(tokenizer: &Tokenizer, id: u32) -> String {

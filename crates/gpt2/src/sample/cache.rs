@@ -24,14 +24,14 @@ const TASK_PRODUCTS: usize = 1 << 16;
 
 /// Keys and values of several sequences, each at its own length.
 ///
-/// Memory: 8 bytes × layers × C × positions a sequence: 75 MB for GPT-2 small at its whole context.
+/// Memory: 8 bytes × layers × C × positions per sequence: 75 MB for GPT-2 small at its whole context.
 pub(crate) struct KeyValueCache {
     /// (sequence, layer, H, D, stride): keys with a position every element, so that a query's products with all
     /// of them are sums of long runs.
     keys: Vec<f32>,
     /// (sequence, layer, H, positions, D)
     values: Vec<f32>,
-    /// Positions filled, a sequence.
+    /// Positions filled, per sequence.
     lengths: Vec<usize>,
     shape: Shape,
 }
