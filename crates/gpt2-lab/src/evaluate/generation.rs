@@ -248,8 +248,7 @@ fn first_sentences(text: &str, sentences: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use gpt2::Model;
-    use gpt2::ModelConfig;
+    use gpt2::{Model, ModelConfig};
 
     use super::*;
 

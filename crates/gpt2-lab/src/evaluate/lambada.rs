@@ -134,8 +134,7 @@ fn start_of_last_word(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use gpt2::Model;
-    use gpt2::ModelConfig;
+    use gpt2::{Model, ModelConfig};
 
     use super::*;
 

@@ -6,13 +6,8 @@
 use std::path::Path;
 
 use bpe::Tokenizer;
-use gpt2::CheckpointError;
-use gpt2::Model;
-use gpt2::ModelConfig;
-use gpt2::Precision;
 use gpt2::tensor_file::{self, TensorData, TensorFile};
-use gpt2::{Keep, Pass};
-use gpt2::{load_model, save_model};
+use gpt2::{CheckpointError, Keep, Model, ModelConfig, Pass, Precision, load_model, save_model};
 use serde::{Deserialize, Serialize};
 
 use crate::finetune::batches::MicroBatch;

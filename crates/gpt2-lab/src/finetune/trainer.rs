@@ -2,9 +2,7 @@
 
 use bpe::Tokenizer;
 use gpt2::random::Dropout;
-use gpt2::{AdamW, AdamWUpdate, BETA_2_FINE_TUNING, global_norm};
-use gpt2::{Gradients, Model};
-use gpt2::{Keep, Pass};
+use gpt2::{AdamW, AdamWUpdate, BETA_2_FINE_TUNING, Gradients, Keep, Model, Pass, global_norm};
 use serde::Serialize;
 
 use crate::finetune::batches::{self, MicroBatch};
@@ -221,6 +219,7 @@ mod tests {
     use gpt2::random::{Stream, bits, normal};
 
     use super::*;
+    use crate::finetune::batches::EXAMPLE_ORDER;
     use crate::finetune::examples::ExampleTexts;
     use crate::finetune::{Pooling, Transfer};
 

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use gpt2::Activation;
-use gpt2::CheckpointError;
-use gpt2::Model;
 use gpt2::tensor_file::{self, TensorData};
+use gpt2::{Activation, CheckpointError, Model};
 use serde_json::json;
 
 /// Runs the model over a sequence and keeps the activations whose names are among `names`.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use gpt2::Activation;
-use gpt2::Model;
+use gpt2::{Activation, Model};
 
 use crate::inspect::{InspectError, record, select_names};
 

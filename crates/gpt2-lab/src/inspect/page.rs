@@ -90,8 +90,7 @@ fn rounded(x: f32) -> f64 {
 #[cfg(test)]
 mod tests {
     use bpe::Tokenizer;
-    use gpt2::Model;
-    use gpt2::ModelConfig;
+    use gpt2::{Model, ModelConfig};
 
     use super::*;
 

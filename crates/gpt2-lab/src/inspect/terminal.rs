@@ -342,8 +342,7 @@ impl Palette {
 
 #[cfg(test)]
 mod tests {
-    use gpt2::Model;
-    use gpt2::ModelConfig;
+    use gpt2::{Model, ModelConfig};
 
     use super::*;
 

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bpe::{TokenId, Tokenizer};
-use gpt2::Activation;
-use gpt2::Model;
-use gpt2::ModelConfig;
+use gpt2::{Activation, Model, ModelConfig};
 
 use crate::inspect::InspectError;
 use crate::inspect::intervention::in_range;
