@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_token_is_judged_once_with_enough_before_it() {
+    fn each_token_is_scored_once_with_enough_before_it() {
         for context in 1..8 {
             for stride in 1..=context {
                 for len in 1..30 {

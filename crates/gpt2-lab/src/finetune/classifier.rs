@@ -56,27 +56,27 @@ impl Classifier {
         self.model.config().vocab_size
     }
 
-    /// Its answer to each of `texts`.
+    /// Its prediction for each of `texts`.
     ///
     /// # Panics
     /// If the tokenizer has ids past the model's vocabulary, or the texts are not of the task's kind.
     pub fn classify(&self, tokenizer: &Tokenizer, texts: &[ExampleTexts]) -> Vec<ClassPrediction> {
         let mut encoder = InputEncoder::new(tokenizer, self.specials, self.model.config().context);
         let encode = |texts: &ExampleTexts| EncodedExample { sequences: encoder.sequences(texts), label: 0 };
-        self.answers(&texts.iter().map(encode).collect::<Vec<_>>())
+        self.predictions(&texts.iter().map(encode).collect::<Vec<_>>())
     }
 
-    /// How good its answers to these examples are.
+    /// The metrics of its predictions for these examples.
     pub(crate) fn metrics(&self, examples: &[EncodedExample]) -> ClassificationMetrics {
         let labels: Vec<usize> = examples.iter().map(|example| example.label).collect();
-        ClassificationMetrics::new(self.task, &self.answers(examples), &labels)
+        ClassificationMetrics::new(self.task, &self.predictions(examples), &labels)
     }
 
-    fn answers(&self, examples: &[EncodedExample]) -> Vec<ClassPrediction> {
+    fn predictions(&self, examples: &[EncodedExample]) -> Vec<ClassPrediction> {
         // By length, so that there is little padding.
         let mut order: Vec<usize> = (0..examples.len()).collect();
         order.sort_by_key(|&index| examples[index].longest());
-        let mut answers = vec![ClassPrediction { label: 0, probabilities: Vec::new() }; examples.len()];
+        let mut predictions = vec![ClassPrediction { label: 0, probabilities: Vec::new() }; examples.len()];
         let mut pass = Pass::new(self.model.config(), Precision::F32, Keep::Nothing);
         for indices in order.chunks(EXAMPLES_AT_ONCE) {
             let batch: Vec<&EncodedExample> = indices.iter().map(|&index| &examples[index]).collect();
@@ -84,11 +84,11 @@ impl Classifier {
                 pass.forward(&self.model, &micro_batch.inputs, micro_batch.t, None);
                 let logits = self.head.logits(pass.hidden(), &micro_batch);
                 for (&index, logits) in indices[micro_batch.first..].iter().zip(logits) {
-                    answers[index] = ClassPrediction::new(&logits);
+                    predictions[index] = ClassPrediction::new(&logits);
                 }
             }
         }
-        answers
+        predictions
     }
 
     /// Writes `config.json`, `model.safetensors` and `head.safetensors` into a folder.
@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn answers_do_not_depend_on_what_else_is_asked() {
+    fn predictions_do_not_depend_on_what_else_is_asked() {
         let tokenizer = Tokenizer::bytes_only();
         let classifier = classifier(FineTuneTask::Mrpc);
         let texts = |a: &str, b: &str| ExampleTexts::Similarity(a.into(), b.into());
         let all = [texts("a", "b"), texts("b", "a"), texts("a much longer", "text")];
         let together = classifier.classify(&tokenizer, &all);
-        let together: Vec<_> = together.into_iter().map(|answer| answer.probabilities).collect();
+        let together: Vec<_> = together.into_iter().map(|prediction| prediction.probabilities).collect();
         for (texts, together) in all.iter().zip(&together) {
             let alone = &classifier.classify(&tokenizer, std::slice::from_ref(texts))[0].probabilities;
             assert!(alone.iter().zip(together).all(|(a, b)| (a - b).abs() < 1e-6), "{alone:?} {together:?}");

@@ -1,11 +1,11 @@
-//! How good predictions are: the numbers that the papers print, by scikit-learn's definitions.
+//! The metrics that the papers print, by scikit-learn's definitions.
 
 use serde::Serialize;
 
 use crate::finetune::head::{ClassPrediction, cross_entropy};
 use crate::finetune::tasks::FineTuneTask;
 
-/// Figures over the examples of a set.
+/// Metrics over the examples of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ClassificationMetrics {
@@ -31,17 +31,17 @@ struct Confusion {
 }
 
 impl ClassificationMetrics {
-    /// From a classifier's answers and the labels that are right.
+    /// From a classifier's predictions and the labels that are right.
     ///
     /// # Panics
-    /// If there is not a label for each answer, or no answer at all.
-    pub fn new(task: FineTuneTask, answers: &[ClassPrediction], labels: &[usize]) -> ClassificationMetrics {
-        assert!(!labels.is_empty() && answers.len() == labels.len(), "a label for each answer");
+    /// If there is not a label for each prediction, or no prediction at all.
+    pub fn new(task: FineTuneTask, predictions: &[ClassPrediction], labels: &[usize]) -> ClassificationMetrics {
+        assert!(!labels.is_empty() && predictions.len() == labels.len(), "a label for each prediction");
         let examples = labels.len() as f64;
-        let pairs = || labels.iter().zip(answers);
-        let correct = pairs().filter(|&(&label, answer)| label == answer.label).count();
-        let loss = pairs().map(|(&label, answer)| cross_entropy(&answer.probabilities, label)).sum::<f64>();
-        let confusion = (task.labels().len() == 2).then(|| Confusion::new(answers, labels));
+        let pairs = || labels.iter().zip(predictions);
+        let correct = pairs().filter(|&(&label, prediction)| label == prediction.label).count();
+        let loss = pairs().map(|(&label, prediction)| cross_entropy(&prediction.probabilities, label)).sum::<f64>();
+        let confusion = (task.labels().len() == 2).then(|| Confusion::new(predictions, labels));
         ClassificationMetrics {
             examples: labels.len() as u64,
             loss: loss / examples,
@@ -62,10 +62,10 @@ impl ClassificationMetrics {
 }
 
 impl Confusion {
-    fn new(answers: &[ClassPrediction], labels: &[usize]) -> Confusion {
+    fn new(predictions: &[ClassPrediction], labels: &[usize]) -> Confusion {
         let mut counts = Confusion::default();
-        for (answer, label) in answers.iter().zip(labels) {
-            *match (label, answer.label) {
+        for (prediction, label) in predictions.iter().zip(labels) {
+            *match (label, prediction.label) {
                 (1, 1) => &mut counts.true_positives,
                 (_, 1) => &mut counts.false_positives,
                 (1, _) => &mut counts.false_negatives,
@@ -106,9 +106,9 @@ mod tests {
 
     /// Compares accuracy, F1 and Matthews with those of scikit-learn.
     fn check(gold: &[usize], predicted: &[usize], expected: [f64; 3]) {
-        let answer = |&label: &usize| ClassPrediction { label, probabilities: vec![0.5, 0.5] };
-        let answers: Vec<_> = predicted.iter().map(answer).collect();
-        let metrics = ClassificationMetrics::new(FineTuneTask::Cola, &answers, gold);
+        let prediction = |&label: &usize| ClassPrediction { label, probabilities: vec![0.5, 0.5] };
+        let predictions: Vec<_> = predicted.iter().map(prediction).collect();
+        let metrics = ClassificationMetrics::new(FineTuneTask::Cola, &predictions, gold);
         assert!((metrics.loss - 2f64.ln()).abs() < 1e-6);
         let found = [metrics.accuracy, metrics.f1.unwrap(), metrics.matthews.unwrap()];
         for (found, expected) in found.iter().zip(expected) {
@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn choices_have_accuracy_alone() {
-        let answer = |label| ClassPrediction { label, probabilities: vec![0.25; 4] };
-        let metrics = ClassificationMetrics::new(FineTuneTask::Choice, &[answer(3), answer(2)], &[3, 0]);
+        let prediction = |label| ClassPrediction { label, probabilities: vec![0.25; 4] };
+        let metrics = ClassificationMetrics::new(FineTuneTask::Choice, &[prediction(3), prediction(2)], &[3, 0]);
         assert_eq!((metrics.accuracy, metrics.f1, metrics.matthews), (0.5, None, None));
     }
 

@@ -1,6 +1,6 @@
-//! How near a text that a model wrote is to one that a person wrote.
+//! Metrics that compare a text that a model wrote with a reference.
 //!
-//! Each measure follows the program whose figures are compared with others': PyPI `rouge-score`, `sacrebleu`, and the
+//! Each follows the program whose figures are usually reported: PyPI `rouge-score`, `sacrebleu`, and the
 //! script of SQuAD. `recorded.jsonl` holds what those say about pairs of texts (`benches/gpt2_metrics.py`).
 
 mod answers;
