@@ -110,7 +110,7 @@ fn the_command_prints_figures_and_fails_with_1() {
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &report["task"], &report["metrics"][0]["n"]), (Some(0), &"copa".into(), &1.into()));
     let (code, _, error) = eval(&["--task", "copa"]);
-    assert!(code == Some(1) && error.contains("hint: --tokenizer gpt2"), "{error}");
+    assert!(code == Some(1) && error.contains("--tokenizer gpt2"), "{error}");
     let (code, _, error) = eval(&["--task", "lambada", "--tokenizer", "gpt2"]);
     assert!(code == Some(1) && error.contains("line 1: missing field `text`"), "{error}");
     let (code, _, error) = eval(&["--task", "perplexity", "--tokenizer", "gpt2", "--stride", "65"]);
