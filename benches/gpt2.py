@@ -33,6 +33,7 @@ def command(contestant, shape, steps, binary):
     flags = [flag for key, value in shape.items() for flag in (f"--{key}", str(value))]
     flags += ["--vocab-size", "50257", "--steps", str(steps + LEFT_OUT)]
     if contestant.startswith("ours"):
+        flags = ["--sequence-length" if flag == "--t" else flag for flag in flags]
         return [binary, "bench", *flags, "--precision", CONTESTANTS[contestant][0], "--json"]
     mode = {"PyTorch eager": "eager", "PyTorch compiled": "compiled", "PyTorch bf16 autocast": "bf16"}[contestant]
     return [sys.executable, str(HERE / "gpt2_torch.py"), mode, *flags]
@@ -57,7 +58,7 @@ def main():
     options = arguments.parse_args()
     binary = options.bin
     if binary is None:
-        subprocess.run(["cargo", "build", "--release", "-p", "gpt2"], cwd=HERE.parent, check=True)
+        subprocess.run(["cargo", "build", "--release", "-p", "gpt2-lab"], cwd=HERE.parent, check=True)
         binary = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")) / "release" / "gpt2"
     for name, shape in SHAPES.items():
         times, peaks, shares = ({key: [] for key in CONTESTANTS} for _ in range(3))

@@ -1,7 +1,7 @@
 """`gpt2 eval` beside plain loops over Hugging Face's model: every figure of every task must be the same.
 
     pip install torch transformers tiktoken rouge-score sacrebleu
-    cargo build --release -p gpt2
+    cargo build --release -p gpt2-lab
     python benches/gpt2_eval.py DATA --gpt2 target/release/gpt2
 
 DATA is a folder with `gpt2-vocab/` and `evals/` (LAMBADA, HellaSwag, PIQA, COPA, Winograd, WinoGrande, BLiMP,
@@ -198,7 +198,7 @@ def perplexity(reference, path, options):
 
 
 def lambada(reference, path, options):
-    source = (Path(__file__).parent / "../crates/gpt2/src/evaluate/lambada.rs").read_text()
+    source = (Path(__file__).parent / "../crates/gpt2-lab/src/evaluate/lambada.rs").read_text()
     stop_words = set(re.findall(r'"(.*?)"', source.split("STOP_WORDS: &[&str] = &[")[1].split("];")[0]))
     texts = [reference.encoder.decode_single_token_bytes(id) for id in range(END_OF_TEXT)]
     stop = [text.lower().removeprefix(b" ").decode(errors="replace") in stop_words for text in texts]
@@ -349,7 +349,7 @@ def answer(reference, path, options):
     return {"exact_match": (exact / len(rows), len(rows)), "f1": (f1 / len(rows), len(rows))}
 
 
-WRITE = ["--tokens", "40", "--top-k", "1", "--examples", "2"]
+WRITE = ["--max-tokens", "40", "--top-k", "1", "--examples", "2"]
 TASKS = [
     ("perplexity", perplexity, "wt103.test.decoded.txt", ["--stride", "32"]),
     ("lambada", lambada, "lambada_test.jsonl", []),

@@ -27,7 +27,7 @@ CONTEXT = 96
 
 
 def build():
-    wanted = ["-p", "gpt2", "-p", "bpe", "--bin", "gpt2", "--bin", "bpe", "--example", "parity"]
+    wanted = ["-p", "gpt2", "-p", "gpt2-lab", "-p", "bpe", "--bin", "gpt2", "--bin", "bpe", "--example", "parity"]
     subprocess.run(["cargo", "build", "--release", "--quiet", *wanted], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return target / "release" / "examples" / "parity", target / "release" / "gpt2"
@@ -127,7 +127,7 @@ def check_greedy(kind, parity_folder, gpt2):
     subprocess.run([gpt2, "train", config, "-q"], check=True)
     model = kind.from_pretrained(trained).eval()
     prompt = "the quick"
-    sample = [gpt2, "sample", trained, "--prompt", prompt, "--tokens", "40", "--temperature", "0", "--json"]
+    sample = [gpt2, "sample", trained, "--prompt", prompt, "--max-tokens", "40", "--temperature", "0", "--json"]
     ours = json.loads(subprocess.run(sample, capture_output=True, text=True, check=True).stdout)
     start = torch.tensor([ours["prompt_ids"]])
     theirs = model.generate(start, max_new_tokens=40, do_sample=False, pad_token_id=0)[0, start.shape[1] :].tolist()

@@ -98,7 +98,7 @@ def make_end_likely(model):
 
 def ours(folder, tokens, options, *flags):
     """What `gpt2 sample --json` says."""
-    command = [options.gpt2, "sample", folder, "--tokenizer", "gpt2", "--prompt", PROMPT, "--tokens", str(tokens)]
+    command = [options.gpt2, "sample", folder, "--tokenizer", "gpt2", "--prompt", PROMPT, "--max-tokens", str(tokens)]
     environment = {**os.environ, "RAYON_NUM_THREADS": str(options.threads)}
     run = subprocess.run([*command, "--temperature", "0", "--json", *flags], env=environment, check=True, stdout=subprocess.PIPE)
     return json.loads(run.stdout)

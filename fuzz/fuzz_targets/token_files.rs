@@ -7,5 +7,5 @@ fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("tokens.bin");
     std::fs::write(&path, bytes).expect("room for the input");
-    let _ = gpt2::Tokens::open(&[path], 4, 60_000);
+    let _ = gpt2::TokenFiles::open(&[path], 4, 60_000);
 });

@@ -61,7 +61,7 @@ enum Base {
 }
 
 const MODEL: &str = "{layers = 1, heads = 1, channels = 8, context = 8, sample_prompt = \"The\", train = {steps = 1, \
-    batch = 1, learning_rate = 0.001, warmup_steps = 0, weight_decay = 0.1, clip_norm = 1.0, seed = 1, \
+    batch = 1, learning_rate = 0.001, warmup_steps = 0, weight_decay = 0.1, max_gradient_norm = 1.0, seed = 1, \
     evaluate_every = 1, evaluate_batches = 1}}";
 const FETCH: &str = "{from = \"fetch\", fetch = {contact = \"test@example.org\"}}";
 const COMMON_CRAWL: &str = "{from = \"common-crawl\", common_crawl = {index = [\"index.parquet\"], data = \"data\"}}";

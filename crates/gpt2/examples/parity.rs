@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use gpt2::{Beginning, Tokens, TrainConfig, load_model, save_gradients, train};
+use gpt2::{InitialWeights, TokenFiles, TrainConfig, load_model, save_gradients, train};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -27,9 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
          seed = 1\nevaluate_every = 10\nevaluate_batches = 1",
     )?;
     let shape = model.config();
-    let tokens = Tokens::open(std::slice::from_ref(tokens), shape.context, shape.vocab_size)?;
+    let tokens = TokenFiles::open(std::slice::from_ref(tokens), shape.context, shape.vocab_size)?;
     let run = out.join("training");
-    train(&run, Beginning::Model(&model), &settings, &tokens, &tokens, |progress| {
+    train(&run, InitialWeights::Model(&model), &settings, &tokens, &tokens, |progress| {
         println!("{}", progress.loss);
         ControlFlow::Continue(())
     })?;

@@ -1,6 +1,6 @@
 //! Rates of the products that a training step is made of: `cargo run --release -p gpt2 --example products`.
 
-use gpt2::{Layout, Precision, peak_gflops, product_gflops};
+use gpt2::{Precision, ProductLayout, peak_gflops, product_gflops};
 
 fn main() {
     let shapes = [
@@ -18,9 +18,9 @@ fn main() {
         println!("{precision:?}: peak {:.0} GFLOP/s", peak_gflops(precision));
         for (name, rows, columns, length) in shapes {
             let rate = |shape, layout| product_gflops(shape, layout, precision, 5);
-            let plain = rate((rows, columns, length), Layout::Plain);
-            let right = rate((rows, columns, length), Layout::RightTransposed);
-            let left = rate((length, columns, rows), Layout::LeftTransposed);
+            let plain = rate((rows, columns, length), ProductLayout::Plain);
+            let right = rate((rows, columns, length), ProductLayout::RightTransposed);
+            let left = rate((length, columns, rows), ProductLayout::LeftTransposed);
             println!("  {name:22} x·w {plain:4.0}   x·wᵀ {right:4.0}   xᵀ·y (of length {rows}) {left:4.0}");
         }
     }

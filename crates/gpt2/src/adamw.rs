@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov and Hutter 2019): Adam with decay that is no part of the gradient.
+//! AdamW (Loshchilov and Hutter 2019): Adam with weight decay that is not part of the gradient.
 
 use std::ops::Range;
 
@@ -10,40 +10,56 @@ use crate::ops::{sum_by, vectorised};
 /// The first constant of both papers, and PyTorch's ε.
 const BETA_1: f32 = 0.9;
 const EPSILON: f32 = 1e-8;
-/// The second constant: the GPT-3 paper's, for pre-training.
-pub(crate) const BETA_2_QUICK: f32 = 0.95;
-/// Adam's own, which the GPT-1 paper's code keeps: a fine-tuning is too short for a quicker second moment.
-pub(crate) const BETA_2_SLOW: f32 = 0.999;
-/// Weights of a task; fixed, so that the gradient's norm has one value.
+/// β₂ for pre-training, as in the GPT-3 paper.
+pub const BETA_2_PRE_TRAINING: f32 = 0.95;
+/// β₂ for fine-tuning: Adam's default, which the GPT-1 paper's code keeps.
+pub const BETA_2_FINE_TUNING: f32 = 0.999;
+/// Weights per task; fixed, so that the gradient's norm has one value.
 const CHUNK: usize = 1 << 14;
 
-/// The moments of all weights, in the model's order.
+/// The optimiser's state: both moments of every weight. 8 bytes per weight.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct AdamW {
+pub struct AdamW {
+    /// Running means of the gradients.
     pub(crate) first: Vec<f32>,
+    /// Running means of their squares.
     pub(crate) second: Vec<f32>,
 }
 
-/// The numbers of one update.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Update {
-    /// Updates done before.
-    pub(crate) step: u64,
-    pub(crate) learning_rate: f32,
-    pub(crate) beta_2: f32,
-    /// Matrices lose `learning_rate · weight_decay` of themselves; norms and biases nothing.
-    pub(crate) weight_decay: f32,
-    /// The gradient is multiplied by this: what cuts its norm, and the mean over several passes.
-    pub(crate) gradient_scale: f32,
+/// The settings of one update. β₁ is 0.9 and ε 1e-8, as in both papers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct AdamWUpdate {
+    /// Updates done before, for the correction of the moments' bias.
+    pub step: u64,
+    /// Learning rate of this update.
+    pub learning_rate: f32,
+    /// β₂, the decay of the second moment. Default: [`BETA_2_PRE_TRAINING`].
+    pub beta_2: f32,
+    /// Matrices shrink by `learning_rate · weight_decay` of themselves; norms and biases do not. Default: 0.
+    pub weight_decay: f32,
+    /// The gradient is multiplied by this first: clipping, and the mean over several passes. Default: 1.
+    pub gradient_scale: f32,
+}
+
+impl AdamWUpdate {
+    /// Update number `step`, from 0, at a learning rate; the other settings have their defaults.
+    pub fn new(step: u64, learning_rate: f32) -> AdamWUpdate {
+        AdamWUpdate { step, learning_rate, beta_2: BETA_2_PRE_TRAINING, weight_decay: 0.0, gradient_scale: 1.0 }
+    }
 }
 
 impl AdamW {
-    pub(crate) fn new(parameters: usize) -> AdamW {
+    /// Both moments 0.
+    pub fn new(parameters: usize) -> AdamW {
         AdamW { first: vec![0.0; parameters], second: vec![0.0; parameters] }
     }
 
-    /// Moves the model's weights.
-    pub(crate) fn update_model(&mut self, model: &mut Model, gradients: &Gradients, update: Update) {
+    /// Updates all weights of a model.
+    ///
+    /// # Panics
+    /// If the optimiser or the gradients are those of a model of another shape.
+    pub fn update_model(&mut self, model: &mut Model, gradients: &Gradients, update: AdamWUpdate) {
         let tensors: Vec<_> =
             model.tensors().iter().map(|tensor| (tensor.range.clone(), tensor.is_decayed())).collect();
         for (range, is_decayed) in tensors {
@@ -51,16 +67,19 @@ impl AdamW {
         }
     }
 
-    /// Moves the weights of a range, a tensor's.
-    pub(crate) fn update(
+    /// Updates the weights of a range, a tensor's.
+    ///
+    /// # Panics
+    /// If the range is not in `weights`, in `gradients` and in the optimiser.
+    pub fn update(
         &mut self,
         weights: &mut [f32],
         gradients: &[f32],
         range: Range<usize>,
         is_decayed: bool,
-        update: Update,
+        update: AdamWUpdate,
     ) {
-        let Update { step, learning_rate, beta_2, weight_decay, gradient_scale } = update;
+        let AdamWUpdate { step, learning_rate, beta_2, weight_decay, gradient_scale } = update;
         let steps_done = i32::try_from(step + 1).unwrap_or(i32::MAX);
         let (unbias_1, unbias_2) = (1.0 / (1.0 - BETA_1.powi(steps_done)), 1.0 / (1.0 - beta_2.powi(steps_done)));
         let keep = 1.0 - if is_decayed { learning_rate * weight_decay } else { 0.0 };
@@ -82,8 +101,8 @@ impl AdamW {
     }
 }
 
-/// Euclidean norm of all gradients together.
-pub(crate) fn norm(gradients: &[&[f32]]) -> f32 {
+/// Euclidean norm of several buffers of gradients together. The sum has a fixed order for any number of threads.
+pub fn global_norm(gradients: &[&[f32]]) -> f32 {
     let squares = |chunk: &[f32]| vectorised(|| sum_by(chunk.len(), |i| chunk[i] * chunk[i]));
     let sums = |buffer: &&[f32]| buffer.par_chunks(CHUNK).map(squares).collect::<Vec<f32>>();
     gradients.iter().flat_map(sums).map(f64::from).sum::<f64>().sqrt() as f32
@@ -113,8 +132,8 @@ mod tests {
         let steps: [f64; 3] = [0.5, -0.25, 1.0];
         for (step, &gradient) in steps.iter().enumerate() {
             let gradients = Gradients(vec![2.0 * gradient as f32; before.len()]);
-            let (step, beta_2) = (step as u64, BETA_2_QUICK);
-            let update = Update { step, learning_rate: 0.01, beta_2, weight_decay: 0.1, gradient_scale: 0.5 };
+            let (step, beta_2) = (step as u64, BETA_2_PRE_TRAINING);
+            let update = AdamWUpdate { step, learning_rate: 0.01, beta_2, weight_decay: 0.1, gradient_scale: 0.5 };
             optimiser.update_model(&mut model, &gradients, update);
         }
         for tensor in model.tensors() {
@@ -129,8 +148,8 @@ mod tests {
     #[test]
     fn the_norm_is_that_of_one_long_vector() {
         let gradients: Vec<f32> = (0..40_000).map(|i| (i % 5) as f32 - 2.0).collect();
-        assert!((norm(&[&gradients]) - 80_000f32.sqrt()).abs() < 0.01);
-        assert_eq!(norm(&[&[3.0], &[4.0]]), 5.0);
-        assert!(norm(&[&[3.0], &[f32::NAN]]).is_nan());
+        assert!((global_norm(&[&gradients]) - 80_000f32.sqrt()).abs() < 0.01);
+        assert_eq!(global_norm(&[&[3.0], &[4.0]]), 5.0);
+        assert!(global_norm(&[&[3.0], &[f32::NAN]]).is_nan());
     }
 }

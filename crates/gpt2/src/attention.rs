@@ -1,7 +1,7 @@
 //! Causal self-attention, forward and backward, a task for each (sequence, head).
 //!
 //! A task goes through the queries by blocks and looks at the keys up to the block's end alone, so that half
-//! of the scores are never made. Of the weights (T, T) only each row's log-sum is kept; the backward pass makes
+//! of the scores are never computed. Of the weights (T, T) only each row's log-sum is kept; the backward pass computes
 //! them again (Dao et al. 2022, "FlashAttention", section 3.1, without its tiling of the keys: a block's scores
 //! fit the cache).
 
@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
 use crate::ops::{exp, softmax, sum_by, vectorised};
-use crate::random::Mask;
+use crate::random::DropoutMask;
 
 /// Queries of a block.
 const BLOCK: usize = 64;
@@ -25,7 +25,7 @@ pub(crate) struct Attention {
     pub(crate) channels: usize,
     pub(crate) precision: Precision,
     /// Dropout of the weights.
-    pub(crate) mask: Option<Mask>,
+    pub(crate) mask: Option<DropoutMask>,
 }
 
 impl Attention {

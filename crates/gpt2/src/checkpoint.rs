@@ -1,6 +1,6 @@
 //! The state of a training, from which it goes on as if it had never stopped.
 //!
-//! `checkpoint.safetensors` is the newest; with `keep_checkpoints = 3` the two before it are
+//! `checkpoint.safetensors` is the newest; with `max_checkpoints = 3` the two before it are
 //! `checkpoint-1.safetensors` and `checkpoint-2.safetensors`. A checkpoint appears under its name when it is
 //! whole and on the disk; a damaged one is passed over for the one before it.
 
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::adamw::AdamW;
 use crate::config::ModelConfig;
 use crate::model::Model;
-use crate::tensors::{self, CheckpointError, TensorFile};
+use crate::tensor_file::{self, CheckpointError, TensorFile};
 use crate::weights::{load_tensors, named};
 
-/// What a training must know to go on, beside the tensors.
+/// What a training needs to go on, beside the tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     /// Steps done.
@@ -53,11 +53,11 @@ pub(crate) fn save(folder: &Path, checkpoint: &Checkpoint, keep: usize) -> Resul
     let state = serde_json::to_string(state).expect("plain values");
     let newest = path(folder, 0);
     if keep < 2 || !newest.exists() {
-        return tensors::write(&newest, all, ("state", state));
+        return tensor_file::write(&newest, all, ("state", state));
     }
     // Whole under a name of its own before the others move on: at no moment is there none.
     let next = folder.join("checkpoint-next.safetensors");
-    tensors::write(&next, all, ("state", state))?;
+    tensor_file::write(&next, all, ("state", state))?;
     for age in (0..keep - 1).rev().filter(|&age| path(folder, age).exists()) {
         rename(&path(folder, age), &path(folder, age + 1))?;
     }
@@ -106,11 +106,11 @@ pub(crate) fn find(folder: &Path, config: &ModelConfig, fingerprint: &str) -> Re
     error.map_or(Ok(Found::Nothing), Err)
 }
 
-/// Deletes what a training has left in a folder, so that another one can begin there.
+/// Deletes the checkpoints and the loss curve of a training, so that another one can begin in the folder.
 ///
 /// # Errors
 /// What the system refuses.
-pub fn forget_training(folder: &Path) -> Result<(), CheckpointError> {
+pub fn delete_training(folder: &Path) -> Result<(), CheckpointError> {
     let others = ["best.safetensors", "loss.jsonl", "loss.svg"].map(|name| folder.join(name));
     for path in candidates(folder)?.into_iter().chain(others.into_iter().filter(|path| path.exists())) {
         fs::remove_file(&path).map_err(|source| CheckpointError::io("delete", &path, source))?;
@@ -139,8 +139,9 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
 fn open(path: &Path) -> Result<(State, TensorFile), CheckpointError> {
     let malformed = |what: String| CheckpointError::malformed(path, what);
     let file = TensorFile::open(path)?;
-    let state = file.entry("state").ok_or_else(|| malformed("it holds no state of a training".into()))?;
-    let state = serde_json::from_str(state).map_err(|error| malformed(format!("its state is none: {error}")))?;
+    let state = file.entry("state").ok_or_else(|| malformed("it has no training state".into()))?;
+    let state = serde_json::from_str(state)
+        .map_err(|error| malformed(format!("its training state cannot be read: {error}")))?;
     Ok((state, file))
 }
 
@@ -198,7 +199,7 @@ mod tests {
         fs::write(path(folder, 1), b"x").unwrap();
         assert!(matches!(find(folder, &config(), "f"), Err(CheckpointError::Malformed { .. })));
         assert!(matches!(find(folder, &config(), "g"), Err(CheckpointError::Malformed { .. })));
-        forget_training(folder).unwrap();
+        delete_training(folder).unwrap();
         assert!(matches!(find(folder, &config(), "f"), Ok(Found::Nothing)));
     }
 

@@ -1,37 +1,41 @@
-//! Shapes of models and settings of a training.
+//! Shapes of models, settings of a training, and what is wrong with those that cannot be.
+
+use std::fmt::Display;
+use std::ops::RangeBounds;
 
 use serde::{Deserialize, Serialize};
 
 use crate::matmul::Precision;
 
-/// The two papers' ways of arranging a block.
+/// Where a block has its layer norms: the two papers differ in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
-    /// Norm after each residual sum, none at the end: "Improving Language Understanding by Generative
+    /// Post-norm: a norm after each residual sum, none at the end. "Improving Language Understanding by Generative
     /// Pre-Training" (2018).
     Gpt1,
-    /// Norm before each part, and one at the end: "Language Models are Unsupervised Multitask Learners" (2019).
+    /// Pre-norm: a norm before attention and before the MLP, and one at the end. "Language Models are Unsupervised
+    /// Multitask Learners" (2019).
     #[default]
     Gpt2,
 }
 
-/// The shape of a model. The letters are those of the papers' code.
+/// The shape of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Order of norms and sums.
+    /// Pre-norm or post-norm blocks. Default: GPT-2's.
     #[serde(default)]
     pub family: Family,
-    /// Blocks.
+    /// Number of blocks (L).
     pub layers: usize,
-    /// Attention heads (H); they divide the channels.
+    /// Attention heads per block (H); a divisor of `channels`.
     pub heads: usize,
-    /// Width (C).
+    /// Width of the residual stream (C).
     pub channels: usize,
-    /// Longest sequence (T).
+    /// Longest sequence in tokens (T).
     pub context: usize,
-    /// Ids (V).
+    /// Number of token ids (V).
     pub vocab_size: usize,
 }
 
@@ -44,8 +48,8 @@ const PRESETS: [(&str, Family, usize, usize, usize, usize, usize); 5] = [
     ("gpt2-xl", Family::Gpt2, 48, 25, 1600, 1024, 50257),
 ];
 
-/// The largest size that is no mistake; the number of parameters fits 64 bits by far.
-const SIZE_MAX: usize = 1 << 20;
+/// No layer, head, channel, position or id count of a real model comes near this, and all products fit 64 bits.
+const MAX_SIZE: usize = 1 << 20;
 
 impl ModelConfig {
     /// A model of GPT-2's family.
@@ -74,25 +78,29 @@ impl ModelConfig {
         PRESETS.iter().map(|preset| preset.0)
     }
 
-    /// Checks that the shape is one.
+    /// Checks that a model of this shape can exist.
     ///
     /// # Errors
-    /// A sentence that names the fault.
-    pub fn check(&self) -> Result<(), String> {
-        let sizes = [self.layers, self.heads, self.channels, self.context, self.vocab_size];
-        if sizes.contains(&0) {
-            return Err("layers, heads, channels, context and vocab_size are at least 1".into());
+    /// The first size that is 0 or above 1,048,576; heads that do not divide the channels.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let &ModelConfig { layers, heads, channels, context, vocab_size, .. } = self;
+        let sizes = [
+            ("layers", layers),
+            ("heads", heads),
+            ("channels", channels),
+            ("context", context),
+            ("vocab_size", vocab_size),
+        ];
+        for (key, size) in sizes {
+            ConfigError::check(key, size, 1..=MAX_SIZE, "from 1 to 1,048,576")?;
         }
-        if sizes.iter().any(|&size| size > SIZE_MAX) {
-            return Err(format!("layers, heads, channels, context and vocab_size are at most {SIZE_MAX}"));
-        }
-        if !self.channels.is_multiple_of(self.heads) {
-            return Err(format!("{} channels cannot be divided among {} heads", self.channels, self.heads));
+        if !channels.is_multiple_of(heads) {
+            return Err(ConfigError::HeadsDoNotDivideChannels { channels, heads });
         }
         Ok(())
     }
 
-    /// Weights; the tied output projection counts once.
+    /// Number of weights; the tied output projection counts once.
     ///
     /// ```
     /// assert_eq!(gpt2::ModelConfig::preset("gpt2").unwrap().parameters(), 124_439_808);
@@ -104,59 +112,62 @@ impl ModelConfig {
         (vocab_size + context) * c + layers * block + final_norm
     }
 
-    /// Floating-point operations of a training step for each token: 6 for each weight of a matrix product
-    /// (2 forward, 4 backward), and 12·C·T a block for attention over all T keys (PaLM paper, appendix B).
-    pub fn flops_a_token(&self, t: usize) -> f64 {
+    /// Floating-point operations per token of a training step over sequences of `t` tokens: 6 per weight of a matrix
+    /// product (2 forward, 4 backward), and 12·C·T per block for attention over all T keys (Chowdhery et al., "PaLM",
+    /// 2022, appendix B).
+    pub fn flops_per_token(&self, t: usize) -> f64 {
         let ModelConfig { layers, channels: c, vocab_size, .. } = *self;
         6.0 * (12 * layers * c * c + vocab_size * c) as f64 + 12.0 * (layers * c * t) as f64
     }
 
-    /// Channels of one head.
+    /// Channels per head (D).
     pub fn head_size(&self) -> usize {
         self.channels / self.heads
     }
 }
 
-/// How a model is trained. What has a default is written out in a run's resolved recipe.
+/// How a model is trained. Every field but those with a default must be given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TrainConfig {
     /// Updates of the weights.
     pub steps: u64,
-    /// Sequences a pass (B).
+    /// Sequences per pass (B).
     pub batch: usize,
-    /// Passes a step, whose gradients are averaged. Default: 1.
+    /// Passes per step, whose gradients are averaged. Default: 1.
     #[serde(default = "one")]
     pub accumulate: u64,
-    /// Highest learning rate.
+    /// Peak learning rate, reached at the end of the warm-up.
     pub learning_rate: f32,
-    /// What the rate falls to by a cosine, as a share of the highest. Default: 0.1.
+    /// The learning rate at the end of the cosine decay, as a fraction of the peak. Default: 0.1.
     #[serde(default = "a_tenth")]
-    pub decay_to: f32,
-    /// Steps over which the rate rises from 0.
+    pub min_learning_rate_fraction: f32,
+    /// Steps over which the learning rate rises linearly from 0.
     pub warmup_steps: u64,
-    /// Decoupled weight decay, on matrices only.
+    /// Decoupled weight decay, of matrices only.
     pub weight_decay: f32,
-    /// The gradient's norm is cut to this.
-    pub clip_norm: f32,
-    /// Share of elements that become 0 in training: embeddings, attention weights, both branches. Default: 0.
+    /// A gradient with a larger Euclidean norm is scaled down to this norm.
+    pub max_gradient_norm: f32,
+    /// Probability that an element is dropped in training: of the embeddings, of the attention weights, and of what
+    /// attention and MLP add to the residual stream. Default: 0.
     #[serde(default)]
     pub dropout: f32,
-    /// In what matrix products hold their factors; weights are f32 in any case. Default: f32.
+    /// Number format of the factors of matrix products; weights and sums are f32 in any case. Default: f32.
     #[serde(default)]
     pub precision: Precision,
     /// Seed of weights, batches and dropout.
     pub seed: u64,
-    /// Steps between validations, and between checkpoints.
+    /// Steps between two validations; each is followed by a checkpoint.
     pub evaluate_every: u64,
-    /// Batches of a validation; they are the same each time.
+    /// Batches per validation, the same each time.
     pub evaluate_batches: u64,
-    /// Ends the training after this many validations without a new lowest loss. Default: never.
+    /// Ends the training after this many validations in a row without a new lowest loss. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
     /// Checkpoints that are kept, the newest among them. Default: 1.
     #[serde(default = "one_checkpoint")]
-    pub keep_checkpoints: usize,
+    pub max_checkpoints: usize,
 }
 
 fn one() -> u64 {
@@ -171,13 +182,70 @@ fn a_tenth() -> f32 {
     0.1
 }
 
+/// A shape or a setting that no model or training can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A number outside its range.
+    #[error("{key} is {value}; it must be {expected}")]
+    OutOfRange {
+        /// The setting's name.
+        key: &'static str,
+        /// The number that was given.
+        value: String,
+        /// The range, in words.
+        expected: &'static str,
+    },
+    /// Every head has the same number of channels.
+    #[error("{channels} channels cannot be divided among {heads} heads")]
+    HeadsDoNotDivideChannels {
+        /// Width of the residual stream.
+        channels: usize,
+        /// Attention heads per block.
+        heads: usize,
+    },
+}
+
+impl ConfigError {
+    /// Checks that a number is in its range, `expected` in words. NaN is in none.
+    ///
+    /// ```
+    /// use gpt2::ConfigError;
+    ///
+    /// let error = ConfigError::check("dropout", 1.0, 0.0..1.0, "at least 0 and below 1").unwrap_err();
+    /// assert_eq!(error.to_string(), "dropout is 1; it must be at least 0 and below 1");
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError::OutOfRange`].
+    pub fn check<T: PartialOrd + Display>(
+        key: &'static str,
+        value: T,
+        range: impl RangeBounds<T>,
+        expected: &'static str,
+    ) -> Result<(), ConfigError> {
+        if range.contains(&value) {
+            return Ok(());
+        }
+        Err(ConfigError::OutOfRange { key, value: value.to_string(), expected })
+    }
+}
+
 impl TrainConfig {
-    /// The learning rate at a step: a linear rise, then a cosine down to `decay_to` of the highest.
+    /// Keys that had another name before, each with its present one, for readers of files to refuse.
+    pub const FORMER_KEYS: [(&str, &str); 3] = [
+        ("clip_norm", "max_gradient_norm"),
+        ("decay_to", "min_learning_rate_fraction"),
+        ("keep_checkpoints", "max_checkpoints"),
+    ];
+
+    /// The learning rate of a step, counted from 0: a linear rise, then a cosine down to
+    /// `min_learning_rate_fraction` of the peak.
     ///
     /// ```
     /// let config: gpt2::TrainConfig = toml::from_str(
     ///     "steps = 100\nbatch = 1\nlearning_rate = 1.0\nwarmup_steps = 10\nweight_decay = 0.1\n\
-    ///      clip_norm = 1.0\nseed = 1\nevaluate_every = 10\nevaluate_batches = 1",
+    ///      max_gradient_norm = 1.0\nseed = 1\nevaluate_every = 10\nevaluate_batches = 1",
     /// )?;
     /// assert_eq!(config.rate_at(4), 0.5);
     /// assert_eq!(config.rate_at(100), 0.1);
@@ -189,7 +257,33 @@ impl TrainConfig {
         }
         let length = self.steps.saturating_sub(self.warmup_steps).max(1) as f32;
         let part = ((step - self.warmup_steps) as f32 / length).min(1.0);
-        let floor = self.decay_to * self.learning_rate;
+        let floor = self.min_learning_rate_fraction * self.learning_rate;
         floor + 0.5 * (1.0 + (std::f32::consts::PI * part).cos()) * (self.learning_rate - floor)
+    }
+
+    /// Checks that a training with these settings can run.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("batch", self.batch as u64),
+            ("accumulate", self.accumulate),
+            ("evaluate_every", self.evaluate_every),
+            ("evaluate_batches", self.evaluate_batches),
+            ("patience", self.patience.unwrap_or(1)),
+            ("max_checkpoints", self.max_checkpoints as u64),
+        ];
+        for (key, count) in counts {
+            ConfigError::check(key, count, 1.., "at least 1")?;
+        }
+        for (key, number) in [("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)] {
+            ConfigError::check(key, number, 0.0..=f32::MAX, "finite and at least 0")?;
+        }
+        let above_0 = f32::MIN_POSITIVE..=f32::MAX;
+        ConfigError::check("max_gradient_norm", self.max_gradient_norm, above_0, "finite and above 0")?;
+        ConfigError::check("dropout", self.dropout, 0.0..1.0, "at least 0 and below 1")?;
+        let fraction = self.min_learning_rate_fraction;
+        ConfigError::check("min_learning_rate_fraction", fraction, 0.0..=1.0, "from 0 to 1")
     }
 }

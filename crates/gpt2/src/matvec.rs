@@ -232,7 +232,7 @@ mod tests {
     use crate::random::{Stream, normal};
 
     fn numbers(len: usize, seed: u64) -> Vec<f32> {
-        (0..len).map(|i| normal(seed, Stream::Weights, i as u64)).collect()
+        (0..len).map(|i| normal(seed, Stream::WEIGHTS, i as u64)).collect()
     }
 
     /// Both products of `rows` rows agree with the definition, and the first row with itself alone.

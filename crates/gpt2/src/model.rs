@@ -14,26 +14,38 @@ use crate::random::{Stream, normal};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     config: ModelConfig,
-    layout: Layout,
+    layout: ParameterLayout,
     pub(crate) weights: Vec<f32>,
 }
 
-/// Gradients of all weights, in the same order.
+/// Gradients of all weights, in the model's order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gradients(pub(crate) Vec<f32>);
 
+impl Gradients {
+    /// All of them; [`ParameterTensor::range`] says which belong to a parameter.
+    pub fn as_slice(&self) -> &[f32] {
+        &self.0
+    }
+
+    /// The same, to be changed.
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
 /// Where the parameters of a shape lie in the flat buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct ParameterLayout {
     /// (V, C): token embeddings, and the output projection, which is tied to them.
     pub(crate) wte: Range<usize>,
     /// (T, C): position embeddings.
     pub(crate) wpe: Range<usize>,
     pub(crate) blocks: Vec<Block>,
-    /// The final norm, which GPT-1 has not.
+    /// The final norm; GPT-1 has none.
     pub(crate) ln_f: Option<Affine>,
     /// All of them in order, with their names.
-    tensors: Vec<Tensor>,
+    tensors: Vec<ParameterTensor>,
 }
 
 /// The parameters of one block.
@@ -72,15 +84,19 @@ impl Affine {
     }
 }
 
-/// One parameter: its name at Hugging Face, its shape, and where it lies in the flat buffer.
+/// One parameter of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tensor {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) range: Range<usize>,
+#[non_exhaustive]
+pub struct ParameterTensor {
+    /// Its name in Hugging Face's files, such as `h.3.attn.c_attn.weight`.
+    pub name: String,
+    /// Lengths of its axes. A linear weight is (inputs, outputs).
+    pub shape: Vec<usize>,
+    /// Where it lies in [`Model::weights`] and in [`Gradients`].
+    pub range: Range<usize>,
 }
 
-impl Tensor {
+impl ParameterTensor {
     /// Only matrices are decayed: norms and biases have one dimension.
     pub(crate) fn is_decayed(&self) -> bool {
         self.shape.len() == 2
@@ -92,7 +108,7 @@ impl Model {
     /// √(2·layers), so that the sum over all blocks keeps its size.
     ///
     /// # Panics
-    /// If [`ModelConfig::check`] finds a fault.
+    /// If [`ModelConfig::check`] has an error.
     pub fn new(config: &ModelConfig, seed: u64) -> Model {
         let mut model = Model::zeros(config);
         let residual = match config.family {
@@ -105,7 +121,7 @@ impl Model {
             let weights = &mut model.weights[tensor.range.clone()];
             if tensor.is_decayed() {
                 weights.par_iter_mut().enumerate().for_each(|(i, weight)| {
-                    *weight = deviation * normal(seed, Stream::Weights, (start + i) as u64);
+                    *weight = deviation * normal(seed, Stream::WEIGHTS, (start + i) as u64);
                 });
             } else {
                 let is_norm = tensor.name.contains("ln_") && tensor.name.ends_with("weight");
@@ -117,22 +133,30 @@ impl Model {
 
     /// A model whose weights are all 0, to be filled from a file.
     pub(crate) fn zeros(config: &ModelConfig) -> Model {
-        if let Err(fault) = config.check() {
-            panic!("{fault}");
-        }
-        let layout = Layout::new(config);
+        config.check().unwrap_or_else(|error| panic!("{error}"));
+        let layout = ParameterLayout::new(config);
         let len = layout.tensors.last().map_or(0, |tensor| tensor.range.end);
         Model { config: config.clone(), layout, weights: vec![0.0; len] }
     }
 
     /// The parameters that a model of this shape has, without making one.
-    pub(crate) fn tensors_of(config: &ModelConfig) -> Vec<Tensor> {
-        Layout::new(config).tensors
+    pub(crate) fn tensors_of(config: &ModelConfig) -> Vec<ParameterTensor> {
+        ParameterLayout::new(config).tensors
     }
 
     /// The shape.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// All weights, parameter by parameter in the order of [`Model::tensors`].
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// The same, to be changed.
+    pub fn weights_mut(&mut self) -> &mut [f32] {
+        &mut self.weights
     }
 
     /// Number of weights; the tied output projection counts once.
@@ -146,12 +170,18 @@ impl Model {
     }
 
     /// Where each parameter lies in [`Model::weights`] and in [`Gradients`].
-    pub(crate) fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &ParameterLayout {
         &self.layout
     }
 
-    /// All parameters in order, with their names at Hugging Face.
-    pub(crate) fn tensors(&self) -> &[Tensor] {
+    /// All parameters in the order of [`Model::weights`].
+    ///
+    /// ```
+    /// let model = gpt2::Model::new(&gpt2::ModelConfig::gpt2(1, 2, 8, 6, 11), 1);
+    /// let wte = &model.tensors()[0];
+    /// assert_eq!((&wte.name[..], &wte.shape[..], wte.range.clone()), ("wte.weight", &[11, 8][..], 0..88));
+    /// ```
+    pub fn tensors(&self) -> &[ParameterTensor] {
         &self.layout.tensors
     }
 
@@ -166,8 +196,8 @@ impl Model {
     }
 }
 
-impl Layout {
-    fn new(config: &ModelConfig) -> Layout {
+impl ParameterLayout {
+    fn new(config: &ModelConfig) -> ParameterLayout {
         let ModelConfig { family, layers, channels: c, context, vocab_size, .. } = *config;
         let mut list = TensorList::default();
         let [wte, wpe] = match family {
@@ -192,20 +222,20 @@ impl Layout {
             Family::Gpt1 => None,
             Family::Gpt2 => Some(list.push_affine("ln_f", &[c])),
         };
-        Layout { wte, wpe, blocks, ln_f, tensors: list.tensors }
+        ParameterLayout { wte, wpe, blocks, ln_f, tensors: list.tensors }
     }
 }
 
 #[derive(Default)]
 struct TensorList {
-    tensors: Vec<Tensor>,
+    tensors: Vec<ParameterTensor>,
 }
 
 impl TensorList {
     fn push(&mut self, name: String, shape: Vec<usize>) -> Range<usize> {
         let start = self.tensors.last().map_or(0, |tensor| tensor.range.end);
         let range = start..start + shape.iter().product::<usize>();
-        self.tensors.push(Tensor { name, shape, range: range.clone() });
+        self.tensors.push(ParameterTensor { name, shape, range: range.clone() });
         range
     }
 

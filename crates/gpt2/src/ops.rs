@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::random::Mask;
+use crate::random::DropoutMask;
 
 /// The papers' ε.
 const EPSILON: f32 = 1e-5;
@@ -189,7 +189,7 @@ pub(crate) fn add_bias(to: &mut [f32], x: &[f32], bias: &[f32]) {
 }
 
 /// `to = x + mask · branch`: the residual sum where a branch has dropout.
-pub(crate) fn add_masked(to: &mut [f32], x: &[f32], branch: &[f32], mask: Mask) {
+pub(crate) fn add_masked(to: &mut [f32], x: &[f32], branch: &[f32], mask: DropoutMask) {
     let parts = to.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK).zip(branch.par_chunks(CHUNK))).enumerate();
     parts.for_each(|(chunk, (to, (x, branch)))| {
         vectorised(|| {
@@ -201,7 +201,7 @@ pub(crate) fn add_masked(to: &mut [f32], x: &[f32], branch: &[f32], mask: Mask) 
 }
 
 /// `to = mask · from`, which is dropout and its own gradient.
-pub(crate) fn masked(to: &mut [f32], from: &[f32], mask: Mask) {
+pub(crate) fn masked(to: &mut [f32], from: &[f32], mask: DropoutMask) {
     to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).enumerate().for_each(|(chunk, (to, from))| {
         vectorised(|| {
             for (i, (to, from)) in to.iter_mut().zip(from).enumerate() {
@@ -217,8 +217,8 @@ pub(crate) fn largest(x: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
     for x in whole {
-        for (most, &x) in lanes.iter_mut().zip(x) {
-            *most = if x > *most { x } else { *most };
+        for (max, &x) in lanes.iter_mut().zip(x) {
+            *max = if x > *max { x } else { *max };
         }
     }
     lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
@@ -234,11 +234,11 @@ pub(crate) fn exp_and_sum(x: &mut [f32], shift: f32) -> f32 {
 /// Softmax in place; gives the logarithm of the sum of all eˣ.
 #[inline(always)]
 pub(crate) fn softmax(x: &mut [f32]) -> f32 {
-    let most = largest(x);
-    let total = exp_and_sum(x, most);
+    let max = largest(x);
+    let total = exp_and_sum(x, max);
     let scale = 1.0 / total;
     x.iter_mut().for_each(|x| *x *= scale);
-    most + total.ln()
+    max + total.ln()
 }
 
 #[cfg(test)]

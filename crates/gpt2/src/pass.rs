@@ -1,46 +1,64 @@
 //! What a model computes: the forward pass, the loss and the backward pass, as the papers have them.
 //!
 //! A [`Pass`] holds every buffer for batches of one shape, allocated once. Shapes use the papers' letters; R is
-//! B·T, the rows of a batch.
+//! B·T, the rows of a batch. Buffers have the names of `trace.rs`: `attn_z`, `resid_mid`, `mlp_pre`, `mlp_post`,
+//! `resid_post`.
 
 use rayon::prelude::*;
 
 use crate::attention::Attention;
 use crate::config::{Family, ModelConfig};
 use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
-use crate::model::{Affine, Gradients, Model, Tensor};
+use crate::model::{Affine, Gradients, Model, ParameterTensor};
 use crate::ops::{self, Norm};
 use crate::random::Dropout;
 
-/// A target that counts for nothing: padding.
-pub(crate) const IGNORED: u32 = u32::MAX;
+/// The target of a row that is left out of the loss, such as padding.
+pub const IGNORED: u32 = u32::MAX;
 
 /// Rows whose logits exist at a time. 512 beat 128 by 6% in a trial: the embeddings are read less often.
 pub(crate) const LOGIT_ROWS: usize = 512;
 
-/// Whether a pass is only looked at, or is followed by a backward pass.
+/// Which activations a pass keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// One block's activations at a time.
+pub enum Keep {
+    /// Those of one block at a time: enough for a forward pass alone.
     Nothing,
-    /// Those of all blocks.
+    /// Those of all blocks, for a backward pass.
     ForBackward,
 }
 
-/// The buffers of passes over batches of B sequences of T tokens.
-pub(crate) struct Pass {
+/// The buffers of passes over batches of B sequences of T tokens: for training loops of one's own.
+///
+/// ```
+/// use gpt2::{AdamW, AdamWUpdate, Keep, Model, ModelConfig, Pass, Precision};
+///
+/// let mut model = Model::new(&ModelConfig::gpt2(1, 2, 16, 8, 50), 1);
+/// let mut pass = Pass::new(model.config(), Precision::F32, Keep::ForBackward);
+/// let (mut gradients, mut optimiser) = (model.zero_gradients(), AdamW::new(model.parameters()));
+/// let (inputs, targets) = ([1, 2, 3, 4], [2, 3, 4, 5]); // (B, T): two sequences of two tokens
+/// let mut losses = Vec::new();
+/// for step in 0..10 {
+///     pass.forward(&model, &inputs, 2, None);
+///     losses.push(pass.language_model_loss(&model, &targets, 1.0, &mut gradients, false));
+///     pass.backward(&model, &inputs, &mut gradients, false);
+///     optimiser.update_model(&mut model, &gradients, AdamWUpdate::new(step, 0.01));
+/// }
+/// assert!(losses[9] < losses[0]);
+/// ```
+pub struct Pass {
     config: ModelConfig,
     precision: Precision,
     t: usize,
     dropout: Option<Dropout>,
-    /// One for each block, or one for all of them.
+    /// One per block, or one for all of them.
     blocks: Vec<Activations>,
     /// (R, C): the residual stream; in the end the input of the final norm.
     x: Vec<f32>,
     ln_f: Norm,
     /// (min(R, LOGIT_ROWS), V)
     logits: Vec<f32>,
-    /// (R, 3C) or more: what a branch or a head makes before it finds its place.
+    /// (R, 3C) or more: what a branch or a head makes before it is copied to its buffer.
     scratch: Vec<f32>,
     backward: Option<BackwardBuffers>,
 }
@@ -55,17 +73,17 @@ struct Activations {
     qkv: Vec<f32>,
     /// (B, H, T): logarithms of the sums of the attention weights.
     log_sums: Vec<f32>,
-    /// (R, C): all heads side by side.
-    attended: Vec<f32>,
+    /// (R, C): the values that each head has mixed, all heads side by side.
+    attn_z: Vec<f32>,
     /// (R, C): after attention. GPT-2: the residual stream; GPT-1: the sum that ln_1 normalises.
-    middle: Vec<f32>,
+    resid_mid: Vec<f32>,
     ln_2: Norm,
     /// (R, 4C): before GELU.
-    hidden: Vec<f32>,
+    mlp_pre: Vec<f32>,
     /// (R, 4C): after GELU.
-    activated: Vec<f32>,
+    mlp_post: Vec<f32>,
     /// (R, C): the sum that GPT-1's ln_2 normalises; GPT-2 has none.
-    end: Vec<f32>,
+    resid_post: Vec<f32>,
 }
 
 #[derive(Default)]
@@ -78,22 +96,22 @@ struct BackwardBuffers {
     d_wide: Vec<f32>,
 }
 
-/// Where dropout falls: the embeddings, and three places of each block.
+/// Where dropout applies: to the embeddings, and at three sites per block.
 #[derive(Clone, Copy)]
-enum Place {
+enum DropoutSite {
     Embeddings,
-    Weights(usize),
+    AttentionWeights(usize),
     Attention(usize),
     Mlp(usize),
 }
 
-impl Place {
+impl DropoutSite {
     fn number(self) -> u64 {
         match self {
-            Place::Embeddings => 0,
-            Place::Weights(layer) => 3 * layer as u64 + 1,
-            Place::Attention(layer) => 3 * layer as u64 + 2,
-            Place::Mlp(layer) => 3 * layer as u64 + 3,
+            DropoutSite::Embeddings => 0,
+            DropoutSite::AttentionWeights(layer) => 3 * layer as u64 + 1,
+            DropoutSite::Attention(layer) => 3 * layer as u64 + 2,
+            DropoutSite::Mlp(layer) => 3 * layer as u64 + 3,
         }
     }
 }
@@ -101,9 +119,9 @@ impl Place {
 impl Pass {
     /// Buffers without a size; the first [`Pass::forward`] gives them one.
     ///
-    /// Memory: 16·R·C and R·H floats a block (17·R·C in GPT-1) when kept for the backward pass, else of one block;
-    /// 512·V for logits.
-    pub(crate) fn new(config: &ModelConfig, precision: Precision, keep: Keep) -> Pass {
+    /// Memory: 16·R·C and R·H floats per block (17·R·C in GPT-1) when kept for the backward pass, else of one block;
+    /// min(R, 512)·V for logits.
+    pub fn new(config: &ModelConfig, precision: Precision, keep: Keep) -> Pass {
         let is_kept = keep == Keep::ForBackward;
         Pass {
             config: config.clone(),
@@ -126,12 +144,12 @@ impl Pass {
             return;
         }
         for block in &mut self.blocks {
-            let narrow = [&mut block.x, &mut block.attended, &mut block.middle];
+            let narrow = [&mut block.x, &mut block.attn_z, &mut block.resid_mid];
             narrow.into_iter().for_each(|buffer| buffer.resize(rows * c, 0.0));
             block.qkv.resize(rows * 3 * c, 0.0);
             block.log_sums.resize(rows * heads, 0.0);
-            [&mut block.hidden, &mut block.activated].into_iter().for_each(|wide| wide.resize(rows * 4 * c, 0.0));
-            block.end.resize(if family == Family::Gpt1 { rows * c } else { 0 }, 0.0);
+            [&mut block.mlp_pre, &mut block.mlp_post].into_iter().for_each(|wide| wide.resize(rows * 4 * c, 0.0));
+            block.resid_post.resize(if family == Family::Gpt1 { rows * c } else { 0 }, 0.0);
             [&mut block.ln_1, &mut block.ln_2].into_iter().for_each(|norm| norm.resize(rows, c));
         }
         self.x.resize(rows * c, 0.0);
@@ -143,11 +161,12 @@ impl Pass {
         }
     }
 
-    /// Runs embeddings, blocks and final norm over `inputs` (B, T). Buffers grow and shrink with R.
+    /// Runs embeddings, blocks and final norm over `inputs` (B, T), sequences of `t` tokens. Buffers grow and shrink
+    /// with R. With `dropout`, elements are dropped as in training.
     ///
     /// # Panics
-    /// If the inputs are no whole sequences, `t` is 0 or passes the context, or an id passes the vocabulary.
-    pub(crate) fn forward(&mut self, model: &Model, inputs: &[u32], t: usize, dropout: Option<Dropout>) {
+    /// If the inputs are not whole sequences, `t` is 0 or above the context, or an id is past the vocabulary.
+    pub fn forward(&mut self, model: &Model, inputs: &[u32], t: usize, dropout: Option<Dropout>) {
         assert!(t > 0 && t <= self.config.context, "sequences of 1 to {} tokens, not {t}", self.config.context);
         assert!(inputs.len().is_multiple_of(t), "whole sequences");
         self.t = t;
@@ -169,27 +188,33 @@ impl Pass {
         }
     }
 
-    /// Hidden states (R, C) after the final norm.
-    pub(crate) fn hidden(&self) -> &[f32] {
+    /// Hidden states (R, C) after the final norm, of the last [`Pass::forward`].
+    pub fn hidden(&self) -> &[f32] {
         &self.ln_f.y
     }
 
-    /// The gradient of [`Pass::hidden`] (R, C), to be set before [`Pass::backward`].
+    /// The gradient of [`Pass::hidden`] (R, C): [`Pass::backward`] begins with it.
     ///
     /// # Panics
-    /// If the pass keeps nothing for a backward pass.
-    pub(crate) fn d_hidden_mut(&mut self) -> &mut [f32] {
+    /// If the pass was made with [`Keep::Nothing`].
+    pub fn d_hidden_mut(&mut self) -> &mut [f32] {
         &mut self.backward_buffers().d
     }
 
-    /// Mean cross-entropy in nats of the targets that are not [`IGNORED`]; 0 if all are.
-    pub(crate) fn loss(&mut self, model: &Model, targets: &[u32]) -> f32 {
+    /// Mean cross-entropy in nats per token of the `targets` (R) that are not [`IGNORED`]; 0 if all are.
+    ///
+    /// # Panics
+    /// If there is not a target for each row, or one is past the vocabulary.
+    pub fn loss(&mut self, model: &Model, targets: &[u32]) -> f32 {
         self.cross_entropy(model, targets, None)
     }
 
     /// The same loss. Sets the gradient of [`Pass::hidden`] and that of `wte`, both times `scale`;
     /// with `accumulate` it adds to the latter.
-    pub(crate) fn language_model_loss(
+    ///
+    /// # Panics
+    /// As [`Pass::loss`], and if the pass was made with [`Keep::Nothing`].
+    pub fn language_model_loss(
         &mut self,
         model: &Model,
         targets: &[u32],
@@ -202,11 +227,14 @@ impl Pass {
     }
 
     /// From the gradient of [`Pass::hidden`] to those of all weights. With `accumulate` it adds to them, else it
-    /// sets them, but for `wte`, to which it adds in any case.
-    pub(crate) fn backward(&mut self, model: &Model, inputs: &[u32], gradients: &mut Gradients, accumulate: bool) {
+    /// sets them, but for `wte`, to which it adds in any case: [`Pass::language_model_loss`] comes before it.
+    ///
+    /// # Panics
+    /// If the pass was made with [`Keep::Nothing`], or `inputs` are not those of the last [`Pass::forward`].
+    pub fn backward(&mut self, model: &Model, inputs: &[u32], gradients: &mut Gradients, accumulate: bool) {
         if !accumulate {
             // What products set needs no zeros; positions, biases and norms are summed up.
-            let is_summed = |tensor: &&Tensor| tensor.shape.len() == 1 || tensor.range == model.layout().wpe;
+            let is_summed = |tensor: &&ParameterTensor| tensor.shape.len() == 1 || tensor.range == model.layout().wpe;
             model.tensors().iter().filter(is_summed).for_each(|tensor| gradients.0[tensor.range.clone()].fill(0.0));
         }
         if let Some(ln_f) = &model.layout().ln_f {
@@ -240,7 +268,7 @@ impl Pass {
             x.iter_mut().zip(token.iter().zip(position)).for_each(|(x, (token, position))| *x = token + position);
         });
         if let Some(dropout) = self.dropout {
-            let mask = dropout.mask(Place::Embeddings.number());
+            let mask = dropout.mask(DropoutSite::Embeddings.number());
             ops::masked(&mut self.scratch[..inputs.len() * c], &self.x, mask);
             self.x.copy_from_slice(&self.scratch[..inputs.len() * c]);
         }
@@ -249,7 +277,7 @@ impl Pass {
     fn embed_backward(&mut self, model: &Model, inputs: &[u32], gradients: &mut Gradients) {
         let (c, t) = (self.config.channels, self.t);
         if let Some(dropout) = self.dropout {
-            let mask = dropout.mask(Place::Embeddings.number());
+            let mask = dropout.mask(DropoutSite::Embeddings.number());
             let buffers = self.backward_buffers();
             ops::masked(&mut buffers.d_branch, &buffers.d, mask);
             std::mem::swap(&mut buffers.d, &mut buffers.d_branch);
@@ -269,30 +297,30 @@ impl Pass {
     fn block_forward_gpt2(&mut self, model: &Model, layer: usize, block: &mut Activations) {
         let weights = &model.layout().blocks[layer];
         block.ln_1.forward(&block.x, weights.ln_1.of(&model.weights));
-        self.attention(layer, model, &block.ln_1.y, &mut block.qkv, &mut block.log_sums, &mut block.attended);
-        let from = (&block.attended[..], &block.x[..]);
-        self.add_branch(model, &weights.c_proj, from, &mut block.middle, Place::Attention(layer));
-        block.ln_2.forward(&block.middle, weights.ln_2.of(&model.weights));
-        linear(model, self.precision, &weights.c_fc, &block.ln_2.y, &mut block.hidden);
-        ops::gelu(&block.hidden, &mut block.activated);
+        self.attention(layer, model, &block.ln_1.y, &mut block.qkv, &mut block.log_sums, &mut block.attn_z);
+        let from = (&block.attn_z[..], &block.x[..]);
+        self.add_branch(model, &weights.c_proj, from, &mut block.resid_mid, DropoutSite::Attention(layer));
+        block.ln_2.forward(&block.resid_mid, weights.ln_2.of(&model.weights));
+        linear(model, self.precision, &weights.c_fc, &block.ln_2.y, &mut block.mlp_pre);
+        ops::gelu(&block.mlp_pre, &mut block.mlp_post);
         let mut x = std::mem::take(&mut self.x);
-        let from = (&block.activated[..], &block.middle[..]);
-        self.add_branch(model, &weights.mlp_c_proj, from, &mut x, Place::Mlp(layer));
+        let from = (&block.mlp_post[..], &block.resid_mid[..]);
+        self.add_branch(model, &weights.mlp_c_proj, from, &mut x, DropoutSite::Mlp(layer));
         self.x = x;
     }
 
     /// `n = ln_1(x + attn(x))`, then `ln_2(n + mlp(n))`.
     fn block_forward_gpt1(&mut self, model: &Model, layer: usize, block: &mut Activations) {
         let weights = &model.layout().blocks[layer];
-        self.attention(layer, model, &block.x, &mut block.qkv, &mut block.log_sums, &mut block.attended);
-        let from = (&block.attended[..], &block.x[..]);
-        self.add_branch(model, &weights.c_proj, from, &mut block.middle, Place::Attention(layer));
-        block.ln_1.forward(&block.middle, weights.ln_1.of(&model.weights));
-        linear(model, self.precision, &weights.c_fc, &block.ln_1.y, &mut block.hidden);
-        ops::gelu(&block.hidden, &mut block.activated);
-        let from = (&block.activated[..], &block.ln_1.y[..]);
-        self.add_branch(model, &weights.mlp_c_proj, from, &mut block.end, Place::Mlp(layer));
-        block.ln_2.forward(&block.end, weights.ln_2.of(&model.weights));
+        self.attention(layer, model, &block.x, &mut block.qkv, &mut block.log_sums, &mut block.attn_z);
+        let from = (&block.attn_z[..], &block.x[..]);
+        self.add_branch(model, &weights.c_proj, from, &mut block.resid_mid, DropoutSite::Attention(layer));
+        block.ln_1.forward(&block.resid_mid, weights.ln_1.of(&model.weights));
+        linear(model, self.precision, &weights.c_fc, &block.ln_1.y, &mut block.mlp_pre);
+        ops::gelu(&block.mlp_pre, &mut block.mlp_post);
+        let from = (&block.mlp_post[..], &block.ln_1.y[..]);
+        self.add_branch(model, &weights.mlp_c_proj, from, &mut block.resid_post, DropoutSite::Mlp(layer));
+        block.ln_2.forward(&block.resid_post, weights.ln_2.of(&model.weights));
         self.x.copy_from_slice(&block.ln_2.y);
     }
 
@@ -307,7 +335,7 @@ impl Pass {
     ) {
         let weights = &model.layout().blocks[layer];
         self.mlp_backward(model, layer, (block, &block.ln_2.y), gradients, accumulate);
-        self.norm_backward(model, (&block.ln_2, &weights.ln_2, &block.middle), gradients);
+        self.norm_backward(model, (&block.ln_2, &weights.ln_2, &block.resid_mid), gradients);
         self.attention_backward(model, layer, (block, &block.ln_1.y), gradients, accumulate);
         self.norm_backward(model, (&block.ln_1, &weights.ln_1, &block.x), gradients);
     }
@@ -321,15 +349,15 @@ impl Pass {
         accumulate: bool,
     ) {
         let weights = &model.layout().blocks[layer];
-        self.norm_backward_through(model, (&block.ln_2, &weights.ln_2, &block.end), gradients);
+        self.norm_backward_through(model, (&block.ln_2, &weights.ln_2, &block.resid_post), gradients);
         self.mlp_backward(model, layer, (block, &block.ln_1.y), gradients, accumulate);
         self.add_d_branch();
-        self.norm_backward_through(model, (&block.ln_1, &weights.ln_1, &block.middle), gradients);
+        self.norm_backward_through(model, (&block.ln_1, &weights.ln_1, &block.resid_mid), gradients);
         self.attention_backward(model, layer, (block, &block.x), gradients, accumulate);
         self.add_d_branch();
     }
 
-    /// `attended = attention(input · c_attn)`
+    /// `attn_z = attention(input · c_attn)`
     fn attention(
         &mut self,
         layer: usize,
@@ -337,11 +365,11 @@ impl Pass {
         input: &[f32],
         qkv: &mut [f32],
         log_sums: &mut [f32],
-        attended: &mut [f32],
+        attn_z: &mut [f32],
     ) {
         linear(model, self.precision, &model.layout().blocks[layer].c_attn, input, qkv);
         let shape = self.attention_shape(layer);
-        shape.forward(qkv, attended, log_sums, &mut self.scratch[..attended.len()]);
+        shape.forward(qkv, attn_z, log_sums, &mut self.scratch[..attn_z.len()]);
     }
 
     /// From `d` to `d_branch`, the gradient of the attention's input.
@@ -354,16 +382,16 @@ impl Pass {
         accumulate: bool,
     ) {
         let weights = &model.layout().blocks[layer];
-        let from = (&block.attended[..], Place::Attention(layer));
-        let mut d_attended = self.branch_backward(model, &weights.c_proj, from, gradients, accumulate);
+        let from = (&block.attn_z[..], DropoutSite::Attention(layer));
+        let mut d_attn_z = self.branch_backward(model, &weights.c_proj, from, gradients, accumulate);
         let mut d_wide = std::mem::take(&mut self.backward_buffers().d_wide);
         let d_qkv = &mut d_wide[..block.qkv.len()];
-        let kept = (&block.qkv[..], &block.attended[..], &block.log_sums[..]);
-        self.attention_shape(layer).backward(kept, &d_attended, d_qkv, &mut self.scratch);
-        let to = LinearGradients { dx: &mut d_attended, flat: &mut gradients.0, accumulate };
+        let kept = (&block.qkv[..], &block.attn_z[..], &block.log_sums[..]);
+        self.attention_shape(layer).backward(kept, &d_attn_z, d_qkv, &mut self.scratch);
+        let to = LinearGradients { dx: &mut d_attn_z, flat: &mut gradients.0, accumulate };
         linear_backward(model, self.precision, &weights.c_attn, (input, d_qkv), to);
         let buffers = self.backward_buffers();
-        (buffers.d_branch, buffers.d_wide) = (d_attended, d_wide);
+        (buffers.d_branch, buffers.d_wide) = (d_attn_z, d_wide);
     }
 
     /// From `d` to `d_branch`, the gradient of the perceptron's input.
@@ -376,18 +404,18 @@ impl Pass {
         accumulate: bool,
     ) {
         let weights = &model.layout().blocks[layer];
-        let from = (&block.activated[..], Place::Mlp(layer));
-        let mut d_hidden = self.branch_backward(model, &weights.mlp_c_proj, from, gradients, accumulate);
-        ops::gelu_backward(&block.hidden, &mut d_hidden);
+        let from = (&block.mlp_post[..], DropoutSite::Mlp(layer));
+        let mut d_mlp_pre = self.branch_backward(model, &weights.mlp_c_proj, from, gradients, accumulate);
+        ops::gelu_backward(&block.mlp_pre, &mut d_mlp_pre);
         let mut d_branch = std::mem::take(&mut self.backward_buffers().d_branch);
         let to = LinearGradients { dx: &mut d_branch, flat: &mut gradients.0, accumulate };
-        linear_backward(model, self.precision, &weights.c_fc, (input, &d_hidden), to);
+        linear_backward(model, self.precision, &weights.c_fc, (input, &d_mlp_pre), to);
         let buffers = self.backward_buffers();
-        (buffers.d_branch, buffers.d_wide) = (d_branch, d_hidden);
+        (buffers.d_branch, buffers.d_wide) = (d_branch, d_mlp_pre);
     }
 
     fn attention_shape(&self, layer: usize) -> Attention {
-        let mask = self.dropout.map(|dropout| dropout.mask(Place::Weights(layer).number()));
+        let mask = self.dropout.map(|dropout| dropout.mask(DropoutSite::AttentionWeights(layer).number()));
         let ModelConfig { heads, channels, .. } = self.config;
         Attention { heads, t: self.t, channels, precision: self.precision, mask }
     }
@@ -401,13 +429,13 @@ impl Pass {
         affine: &Affine,
         (branch, x): (&[f32], &[f32]),
         to: &mut [f32],
-        place: Place,
+        site: DropoutSite,
     ) {
         if let Some(dropout) = self.dropout {
-            let mut made = std::mem::take(&mut self.scratch);
-            linear(model, self.precision, affine, branch, &mut made[..to.len()]);
-            ops::add_masked(to, x, &made[..x.len()], dropout.mask(place.number()));
-            self.scratch = made;
+            let mut scratch = std::mem::take(&mut self.scratch);
+            linear(model, self.precision, affine, branch, &mut scratch[..to.len()]);
+            ops::add_masked(to, x, &scratch[..x.len()], dropout.mask(site.number()));
+            self.scratch = scratch;
             return;
         }
         let (weight, bias) = affine.of(&model.weights);
@@ -426,7 +454,7 @@ impl Pass {
         &mut self,
         model: &Model,
         affine: &Affine,
-        (branch, place): (&[f32], Place),
+        (branch, site): (&[f32], DropoutSite),
         gradients: &mut Gradients,
         accumulate: bool,
     ) -> Vec<f32> {
@@ -437,7 +465,7 @@ impl Pass {
         let mut d_input = std::mem::take(if is_wide { &mut buffers.d_wide } else { &mut buffers.d_branch });
         let dy = match self.dropout {
             Some(dropout) => {
-                ops::masked(&mut scratch[..d.len()], &d, dropout.mask(place.number()));
+                ops::masked(&mut scratch[..d.len()], &d, dropout.mask(site.number()));
                 &scratch[..d.len()]
             }
             None => &d[..],
@@ -586,13 +614,13 @@ fn losses(logits: &mut [f32], targets: &[u32], with_gradients: bool) -> f64 {
             }
             let own = f64::from(row[target as usize]);
             let log_sum = ops::vectorised(|| {
-                let most = ops::largest(row);
-                let total = ops::exp_and_sum(row, most);
+                let max = ops::largest(row);
+                let total = ops::exp_and_sum(row, max);
                 if with_gradients {
                     let scale = 1.0 / total;
                     row.iter_mut().for_each(|x| *x *= scale);
                 }
-                f64::from(most) + f64::from(total).ln()
+                f64::from(max) + f64::from(total).ln()
             });
             row[target as usize] -= 1.0;
             log_sum - own
@@ -602,10 +630,10 @@ fn losses(logits: &mut [f32], targets: &[u32], with_gradients: bool) -> f64 {
 }
 
 impl Model {
-    /// Mean cross-entropy of predicting `targets` after `inputs`, in nats a token. Both: (B, T), row by row.
+    /// Mean cross-entropy of predicting `targets` after `inputs`, in nats per token. Both: (B, T), row by row.
     ///
     /// # Panics
-    /// If the lengths differ or are no multiple of `t`, if `t` passes the context, or an id the vocabulary.
+    /// If the lengths differ or are not a multiple of `t`, if `t` is above the context, or an id past the vocabulary.
     pub fn loss(&self, inputs: &[u32], targets: &[u32], t: usize) -> f32 {
         let mut pass = Pass::new(self.config(), Precision::F32, Keep::Nothing);
         pass.forward(self, inputs, t, None);
@@ -634,7 +662,7 @@ impl Model {
         std::mem::take(&mut pass.ln_f.y)
     }
 
-    /// Logits (R, V) after each of `inputs`: all of them in memory.
+    /// Logits (R, V) after each of `inputs`, all of them in memory at once.
     ///
     /// # Panics
     /// As [`Model::loss`].
@@ -667,26 +695,17 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{Stream, normal};
+    use crate::testing::perturbed;
 
     fn shapes() -> [ModelConfig; 2] {
         [ModelConfig::gpt2(2, 2, 8, 6, 11), ModelConfig::gpt1(2, 2, 8, 6, 11)]
-    }
-
-    /// A model whose norms and biases are not at rest, so that every gradient is tried.
-    fn shaken(config: &ModelConfig) -> Model {
-        let mut model = Model::new(config, 3);
-        for (i, weight) in model.weights.iter_mut().enumerate() {
-            *weight += 0.3 * normal(5, Stream::Weights, i as u64);
-        }
-        model
     }
 
     const INPUTS: [u32; 8] = [1, 5, 0, 10, 2, 2, 3, 4];
     const TARGETS: [u32; 8] = [5, 0, 10, 2, 7, 3, IGNORED, 9];
 
     fn check_gradients(config: &ModelConfig, dropout: Option<Dropout>) {
-        let model = shaken(config);
+        let model = perturbed(config, 0.3);
         let mut pass = Pass::new(config, Precision::F32, Keep::ForBackward);
         let mut gradients = model.zero_gradients();
         pass.forward(&model, &INPUTS, 4, dropout);
@@ -721,7 +740,7 @@ mod tests {
     #[test]
     fn gradients_of_two_passes_add_up() {
         for config in shapes() {
-            let model = shaken(&config);
+            let model = perturbed(&config, 0.3);
             let mut pass = Pass::new(&config, Precision::F32, Keep::ForBackward);
             let (mut once, mut twice) = (model.zero_gradients(), model.zero_gradients());
             twice.0.fill(f32::NAN);
@@ -740,7 +759,7 @@ mod tests {
     #[test]
     fn the_future_is_not_seen() {
         for config in shapes() {
-            let model = shaken(&config);
+            let model = perturbed(&config, 0.3);
             let (long, short) = (model.hidden(&[1, 2, 3, 9, 9], 5), model.hidden(&[1, 2, 3], 3));
             for (a, b) in long[..3 * 8].iter().zip(&short) {
                 assert!((a - b).abs() < 1e-5);

@@ -1,6 +1,7 @@
-//! A model and its training on paper: parameters, memory, work, and how many tokens are worth it.
+//! What a model and its training cost, computed beforehand: parameters, memory, operations, and the number of tokens
+//! that is worth training on.
 //!
-//! Left out: the optimum of a given budget (only the tokens for a given model), and machines with more
+//! Left out: the best model for a given budget (only the tokens for a given model), and machines with more
 //! than one memory.
 
 use serde::Serialize;
@@ -10,41 +11,43 @@ use crate::pass::LOGIT_ROWS;
 
 /// Bytes of an f32.
 const FLOAT_BYTES: u64 = 4;
-/// Tokens a parameter for the least loss of a given amount of work: Hoffmann et al., "Training Compute-Optimal
+/// Tokens per parameter for the least loss of a given amount of work: Hoffmann et al., "Training Compute-Optimal
 /// Large Language Models" (2022), whose three estimates all lie near it at these sizes.
-const TOKENS_A_PARAMETER: u64 = 20;
+const TOKENS_PER_PARAMETER: u64 = 20;
 
-/// What a model of a shape costs.
+/// What training a model of a shape costs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Plan {
+#[non_exhaustive]
+pub struct TrainingPlan {
     /// The shape.
     pub model: ModelConfig,
-    /// Sequences a pass (B).
+    /// Sequences per pass (B).
     pub batch: usize,
-    /// Passes a step.
+    /// Passes per step.
     pub accumulate: u64,
     /// Parameters by part.
     pub parameters: ParameterPlan,
     /// Bytes by use.
     pub memory: MemoryPlan,
-    /// Floating-point operations of a training for one token: see [`Plan::new`].
-    pub training_flops_a_token: u64,
-    /// Those of a forward pass alone, a third.
-    pub forward_flops_a_token: u64,
-    /// Tokens of one step: B·T of each pass.
-    pub tokens_a_step: u64,
-    /// 20 tokens a parameter (Hoffmann et al., 2022).
+    /// Floating-point operations per token of a training: see [`TrainingPlan::new`].
+    pub training_flops_per_token: u64,
+    /// Those of a forward pass alone: a third.
+    pub forward_flops_per_token: u64,
+    /// Tokens per step: B·T for each pass.
+    pub tokens_per_step: u64,
+    /// 20 tokens per parameter (Hoffmann et al., 2022).
     pub optimal_tokens: u64,
-    /// Steps that see as many.
+    /// Steps that see [`TrainingPlan::optimal_tokens`].
     pub optimal_steps: u64,
     /// Tokens of the planned training.
     pub tokens: u64,
-    /// Steps that see as many.
+    /// Steps that see [`TrainingPlan::tokens`].
     pub steps: u64,
 }
 
 /// Number of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ParameterPlan {
     /// V·C, which is the output projection as well.
     pub token_embeddings: u64,
@@ -62,6 +65,7 @@ pub struct ParameterPlan {
 
 /// Bytes in memory, in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct MemoryPlan {
     /// The parameters.
     pub weights: u64,
@@ -79,46 +83,46 @@ pub struct MemoryPlan {
     pub sampling: u64,
 }
 
-impl Plan {
+impl TrainingPlan {
     /// Plans a training of `tokens` tokens (default: the optimal number) in steps of `accumulate`
     /// passes over `batch` sequences each.
     ///
-    /// Operations a token, forward and backward: 6·(N − positions) + 12·L·C·T. Each weight multiplies and adds
+    /// Operations per token, forward and backward: 6·(N − positions) + 12·L·C·T. Each weight multiplies and adds
     /// once forward and twice backward; a row of positions is only looked up, while the token embeddings count as
     /// the output projection. The second term is attention, q·k and pattern·v, counted as if it saw the future, too:
     /// Chowdhery et al., "PaLM" (2022), appendix B.
     ///
     /// ```
-    /// let plan = gpt2::Plan::new(&gpt2::ModelConfig::preset("gpt2").unwrap(), 8, 1, None);
+    /// let plan = gpt2::TrainingPlan::new(&gpt2::ModelConfig::preset("gpt2").unwrap(), 8, 1, None);
     /// assert_eq!(plan.parameters.total, 124_439_808);
     /// assert_eq!(plan.optimal_tokens, 20 * 124_439_808);
     /// ```
-    pub fn new(model: &ModelConfig, batch: usize, accumulate: u64, tokens: Option<u64>) -> Plan {
+    pub fn new(model: &ModelConfig, batch: usize, accumulate: u64, tokens: Option<u64>) -> TrainingPlan {
         let [layers, c, t] = [model.layers, model.channels, model.context].map(|size| size as u64);
         let parameters = ParameterPlan::new(model);
         let flops = 6 * (parameters.total - parameters.position_embeddings) + 12 * layers * c * t;
-        let tokens_a_step = accumulate * batch as u64 * t;
-        let optimal_tokens = TOKENS_A_PARAMETER * parameters.total;
+        let tokens_per_step = accumulate * batch as u64 * t;
+        let optimal_tokens = TOKENS_PER_PARAMETER * parameters.total;
         let tokens = tokens.unwrap_or(optimal_tokens);
-        Plan {
+        TrainingPlan {
             model: model.clone(),
             batch,
             accumulate,
             memory: MemoryPlan::new(model, batch, parameters.total),
             parameters,
-            training_flops_a_token: flops,
-            forward_flops_a_token: flops / 3,
-            tokens_a_step,
+            training_flops_per_token: flops,
+            forward_flops_per_token: flops / 3,
+            tokens_per_step,
             optimal_tokens,
-            optimal_steps: optimal_tokens.div_ceil(tokens_a_step),
+            optimal_steps: optimal_tokens.div_ceil(tokens_per_step),
             tokens,
-            steps: tokens.div_ceil(tokens_a_step),
+            steps: tokens.div_ceil(tokens_per_step),
         }
     }
 
-    /// Seconds that the planned training takes at a rate of operations.
-    pub fn training_seconds(&self, flops_a_second: f64) -> f64 {
-        self.tokens as f64 * self.training_flops_a_token as f64 / flops_a_second
+    /// Seconds that the planned training takes at a rate of floating-point operations per second.
+    pub fn training_seconds(&self, flops_per_second: f64) -> f64 {
+        self.tokens as f64 * self.training_flops_per_token as f64 / flops_per_second
     }
 }
 
@@ -160,10 +164,10 @@ impl MemoryPlan {
 
 /// Floats that a training step holds beside weights, gradients and moments; R is B·T.
 ///
-/// A block keeps, of R·C each: its input, both norms' outputs, the heads' outputs and the middle of the stream (5),
-/// queries, keys and values (3), the MLP before and after GELU (8), and in GPT-1 its end (1); of R each: two numbers
-/// a norm (4), and of R·H the attention's sums. Once there are the stream and the final norm (2), two gradients and
-/// a wide one (6) and what is in the making (3), and min(R, 512) rows of logits. Attention weights are made anew in
+/// A block keeps, of R·C each: its input, both norms' outputs, `attn_z` and `resid_mid` (5),
+/// queries, keys and values (3), the MLP before and after GELU (8), and in GPT-1 `resid_post` (1); of R each: two numbers
+/// per norm (4), and of R·H the attention's sums. Once there are the stream and the final norm (2), two gradients and
+/// a wide one (6) and scratch (3), and min(R, 512) rows of logits. Attention weights are computed again in
 /// the backward pass and never kept.
 fn activation_floats(model: &ModelConfig, batch: usize) -> u64 {
     let [layers, heads, c, v] = [model.layers, model.heads, model.channels, model.vocab_size].map(|size| size as u64);
@@ -189,7 +193,7 @@ mod tests {
             ("gpt2-xl", 1_557_611_200),
         ];
         for (name, expected) in sizes {
-            let plan = Plan::new(&ModelConfig::preset(name).unwrap(), 1, 1, None);
+            let plan = TrainingPlan::new(&ModelConfig::preset(name).unwrap(), 1, 1, None);
             assert_eq!(plan.parameters.total, expected, "{name}");
         }
     }
@@ -197,7 +201,7 @@ mod tests {
     #[test]
     fn a_model_has_as_many_parameters_as_planned() {
         for config in [ModelConfig::gpt1(3, 2, 8, 6, 11), ModelConfig::gpt2(2, 4, 16, 5, 13)] {
-            let plan = Plan::new(&config, 1, 1, None);
+            let plan = TrainingPlan::new(&config, 1, 1, None);
             assert_eq!(plan.parameters.total, Model::new(&config, 1).parameters() as u64);
         }
     }
@@ -205,9 +209,9 @@ mod tests {
     #[test]
     fn work_a_token_is_that_of_the_benchmarks() {
         // 6 layers, 6 heads, 384 wide, context 256: 186.8 MFLOP a token (docs/gpt2.md).
-        let plan = Plan::new(&ModelConfig::gpt2(6, 6, 384, 256, 50257), 2, 2, Some(1_000_000));
-        assert_eq!(plan.training_flops_a_token / 100_000, 1867);
-        assert_eq!((plan.tokens_a_step, plan.steps), (1024, 977));
+        let plan = TrainingPlan::new(&ModelConfig::gpt2(6, 6, 384, 256, 50257), 2, 2, Some(1_000_000));
+        assert_eq!(plan.training_flops_per_token / 100_000, 1867);
+        assert_eq!((plan.tokens_per_step, plan.steps), (1024, 977));
         let seconds = plan.training_seconds(186.8e9);
         assert!((seconds - 1000.0).abs() < 1.0, "{seconds}");
     }

@@ -1,6 +1,6 @@
 //! A forward pass of one sequence in which every step has a name and can be seen or changed.
 //!
-//! It is written to be read beside the papers and is the twin that the fast pass in `pass.rs` is held
+//! It is written to be read beside the papers, and is the reference that the fast pass in `pass.rs` is tested
 //! against. Left out: batches, gradients, and every trick that would save time or memory.
 //!
 //! | name | shape | what it is |
@@ -16,7 +16,7 @@
 //! | `blocks.N.mlp.pre`, `.post` | (T, 4C) | before and after GELU |
 //! | `blocks.N.mlp.out` | (T, C) | projected |
 //! | `blocks.N.resid_post` | (T, C) | the sum after the MLP |
-//! | `ln_f` | (T, C) | the final norm, which GPT-1 has not |
+//! | `ln_f` | (T, C) | the final norm; GPT-1 has none |
 //! | `logits` | (T, V) | |
 //!
 //! The names are those that interpretability tools use; a head is always the first axis.
@@ -59,7 +59,7 @@ impl Model {
     /// Runs the model over one sequence and gives the logits (T, V).
     ///
     /// `hook` gets every activation under its name, in the order in which they come to be, and may change
-    /// it: what follows is then made from the changed values. The shape must stay.
+    /// it: what follows is computed from the changed values. The shape must stay.
     ///
     /// ```
     /// let model = gpt2::Model::new(&gpt2::ModelConfig::gpt2(2, 2, 8, 6, 11), 1);
@@ -74,7 +74,7 @@ impl Model {
     /// a shape.
     pub fn trace(&self, tokens: &[u32], mut hook: impl FnMut(&str, &mut Activation)) -> Activation {
         let ModelConfig { context, vocab_size, .. } = *self.config();
-        assert!(!tokens.is_empty() && tokens.len() <= context, "one token at least, the context at most");
+        assert!(!tokens.is_empty() && tokens.len() <= context, "one token at least, the context at max");
         assert!(tokens.iter().all(|&id| (id as usize) < vocab_size), "ids lie in the vocabulary of {vocab_size}");
         let mut x = self.embed(tokens, &mut hook);
         for (layer, block) in self.layout().blocks.iter().enumerate() {
@@ -109,8 +109,8 @@ impl Model {
         names
     }
 
-    /// The name under which a block hands its result to the next.
-    pub(crate) fn block_output(&self, layer: usize) -> String {
+    /// The name of the activation that block `layer` passes on to the next.
+    pub fn block_output(&self, layer: usize) -> String {
         match self.config().family {
             Family::Gpt1 => format!("blocks.{layer}.ln_2"),
             Family::Gpt2 => format!("blocks.{layer}.resid_post"),
@@ -118,13 +118,14 @@ impl Model {
     }
 
     /// Logits (T, V) of hidden states (T, C): the output projection is the token embedding, transposed.
-    pub(crate) fn unembed(&self, x: &[f32]) -> Vec<f32> {
+    fn unembed(&self, x: &[f32]) -> Vec<f32> {
         let (c, v) = (self.config().channels, self.config().vocab_size);
         product(Matrix::new(x, x.len() / c, c, c), Matrix::new(self.wte(), v, c, c).transposed(), x.len() / c, v)
     }
 
-    /// Logits (T, V) as if the stream `x` (T, C) between two blocks were the last: through the final norm.
-    pub(crate) fn lens(&self, x: &[f32]) -> Vec<f32> {
+    /// Logit lens: the logits (T, V) that the residual stream `x` (T, C) between two blocks would give if it were the
+    /// last, by the final norm (GPT-1 has none) and the output projection.
+    pub fn logit_lens(&self, x: &[f32]) -> Vec<f32> {
         match &self.layout().ln_f {
             Some(ln_f) => self.unembed(&self.layer_norm(x, ln_f)),
             None => self.unembed(x),
@@ -145,21 +146,21 @@ impl Model {
     fn pre_norm_block(&self, block: &Block, x: Vec<f32>, see: &mut See<'_>) -> Vec<f32> {
         let shape = self.stream_shape(&x);
         let normed = see("ln_1", &shape, self.layer_norm(&x, &block.ln_1));
-        let attended = self.attention(block, &normed, see);
-        let x = see("resid_mid", &shape, sum(&x, &attended));
+        let attn_out = self.attention(block, &normed, see);
+        let x = see("resid_mid", &shape, sum(&x, &attn_out));
         let normed = see("ln_2", &shape, self.layer_norm(&x, &block.ln_2));
-        let thought = self.mlp(block, &normed, see);
-        see("resid_post", &shape, sum(&x, &thought))
+        let mlp_out = self.mlp(block, &normed, see);
+        see("resid_post", &shape, sum(&x, &mlp_out))
     }
 
     /// GPT-1: `ln_1(x + attn(x))`, then `ln_2(x + mlp(x))`.
     fn post_norm_block(&self, block: &Block, x: Vec<f32>, see: &mut See<'_>) -> Vec<f32> {
         let shape = self.stream_shape(&x);
-        let attended = self.attention(block, &x, see);
-        let x = see("resid_mid", &shape, sum(&x, &attended));
+        let attn_out = self.attention(block, &x, see);
+        let x = see("resid_mid", &shape, sum(&x, &attn_out));
         let x = see("ln_1", &shape, self.layer_norm(&x, &block.ln_1));
-        let thought = self.mlp(block, &x, see);
-        let x = see("resid_post", &shape, sum(&x, &thought));
+        let mlp_out = self.mlp(block, &x, see);
+        let x = see("resid_post", &shape, sum(&x, &mlp_out));
         see("ln_2", &shape, self.layer_norm(&x, &block.ln_2))
     }
 
@@ -241,7 +242,7 @@ impl Model {
 const ATTENTION: [&str; 7] = ["attn.q", "attn.k", "attn.v", "attn.scores", "attn.pattern", "attn.z", "attn.out"];
 const MLP: [&str; 3] = ["mlp.pre", "mlp.post", "mlp.out"];
 
-/// Shows a block's step to the hook and gives what the hook made of it.
+/// Shows an activation of a block to the hook, and returns it as the hook left it.
 type See<'a> = dyn FnMut(&str, &[usize], Vec<f32>) -> Vec<f32> + 'a;
 
 fn show(hook: &mut impl FnMut(&str, &mut Activation), name: &str, shape: &[usize], data: Vec<f32>) -> Vec<f32> {
@@ -267,8 +268,8 @@ fn sum(a: &[f32], b: &[f32]) -> Vec<f32> {
 /// Softmax over the scores up to the query's own position; 0 for its future.
 fn causal_softmax(scores: &[f32], query: usize) -> Vec<f32> {
     let past = &scores[..=query];
-    let most = past.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = past.iter().map(|score| (score - most).exp()).collect();
+    let max = past.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = past.iter().map(|score| (score - max).exp()).collect();
     let total: f32 = powers.iter().sum();
     let mut pattern: Vec<f32> = powers.iter().map(|power| power / total).collect();
     pattern.resize(scores.len(), 0.0);
@@ -283,27 +284,18 @@ fn gelu(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{Stream, normal};
-
-    /// A model in which nothing is at rest, so that every part of it matters.
-    fn shaken(config: &ModelConfig) -> Model {
-        let mut model = Model::new(config, 3);
-        for (i, weight) in model.weights.iter_mut().enumerate() {
-            *weight += 0.2 * normal(5, Stream::Weights, i as u64);
-        }
-        model
-    }
+    use crate::testing::perturbed;
 
     /// Largest difference, relative to the largest value.
     fn distance(a: &[f32], b: &[f32]) -> f32 {
         assert_eq!(a.len(), b.len());
-        let size = a.iter().fold(0.0f32, |most, a| most.max(a.abs()));
+        let size = a.iter().fold(0.0f32, |max, a| max.max(a.abs()));
         a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / size
     }
 
     /// The fast pass gives what the readable one gives.
     fn check_twins(config: &ModelConfig) {
-        let model = shaken(config);
+        let model = perturbed(config, 0.2);
         let tokens: Vec<u32> = (0..13).map(|i| i * i * 7 % config.vocab_size as u32).collect();
         let mut last = Vec::new();
         let output = model.block_output(config.layers - 1);
@@ -316,9 +308,9 @@ mod tests {
         assert!(distance(&last, &model.hidden(&tokens, tokens.len())) < 1e-5);
         for (at, score) in model.score(&tokens).iter().enumerate() {
             let row = &logits.data[at * config.vocab_size..][..config.vocab_size];
-            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let total: f32 = row.iter().map(|logit| (logit - most).exp()).sum();
-            let expected = row[tokens[at + 1] as usize] - most - total.ln();
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let total: f32 = row.iter().map(|logit| (logit - max).exp()).sum();
+            let expected = row[tokens[at + 1] as usize] - max - total.ln();
             assert!((score.log_probability - expected).abs() < 1e-5 * expected.abs().max(1.0), "{score:?} {expected}");
         }
     }
@@ -333,7 +325,7 @@ mod tests {
     #[test]
     fn names_are_those_that_come() {
         for config in [ModelConfig::gpt1(2, 2, 8, 6, 11), ModelConfig::gpt2(2, 2, 8, 6, 11)] {
-            let model = shaken(&config);
+            let model = perturbed(&config, 0.2);
             let mut names = Vec::new();
             model.trace(&[1, 2, 3], |name, _| names.push(name.to_owned()));
             assert_eq!(names, model.activation_names());
@@ -343,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_change_reaches_all_that_follows_and_nothing_before() {
-        let model = shaken(&ModelConfig::gpt2(2, 2, 8, 6, 11));
+        let model = perturbed(&ModelConfig::gpt2(2, 2, 8, 6, 11), 0.2);
         let run = |change: bool| {
             let mut all = Vec::new();
             model.trace(&[1, 2, 3, 4], |name, activation| {
@@ -362,7 +354,7 @@ mod tests {
 
     #[test]
     fn patterns_are_causal_and_sum_to_1() {
-        let model = shaken(&ModelConfig::gpt1(2, 2, 8, 6, 11));
+        let model = perturbed(&ModelConfig::gpt1(2, 2, 8, 6, 11), 0.2);
         model.trace(&[5, 4, 3, 2], |name, activation| {
             if name.ends_with("attn.pattern") {
                 for (row, weights) in activation.rows().enumerate() {

@@ -2,136 +2,184 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::adamw::{AdamW, BETA_2_QUICK, Update, norm};
+use user_error::{Exit, UserError};
+
+use crate::adamw::{AdamW, AdamWUpdate, global_norm};
 use crate::checkpoint::{self, Checkpoint, Found, State};
-use crate::config::{ModelConfig, TrainConfig};
-use crate::curve::{LossRow, loss_curve_file};
-use crate::data::{DataError, Tokens};
+use crate::config::{ConfigError, ModelConfig, TrainConfig};
+use crate::loss_curve::{LossRow, loss_curve_file};
 use crate::model::{Gradients, Model};
 use crate::pass::{Keep, Pass};
 use crate::random::Dropout;
-use crate::tensors::{CheckpointError, TensorFile, write_whole};
+use crate::tensor_file::{CheckpointError, TensorFile, write_whole};
+use crate::token_files::{TokenFileError, TokenFiles};
 use crate::weights::{load_tensors, save_weights};
 
 /// A training could not be started or go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
+    /// The shape or a setting cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Tokens could not be read.
     #[error(transparent)]
-    Data(#[from] DataError),
-    /// A checkpoint could not be written or read; the last good one is kept.
+    Tokens(#[from] TokenFileError),
+    /// A checkpoint could not be written or read. The last good one is kept.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The folder holds the checkpoint of a training with another shape, settings or tokens.
-    #[error("{} holds a checkpoint of another training (step {step})", folder.display())]
+    /// The folder holds the checkpoint of a training with another shape, other settings or other tokens.
+    #[error("{} holds a checkpoint of another training, at step {step}", folder.display())]
     OtherTraining {
         /// The folder.
-        folder: std::path::PathBuf,
+        folder: PathBuf,
         /// Steps that the other training has done.
         step: u64,
     },
-    /// The loss is no number any more.
+    /// The loss is not finite.
     #[error("the loss is {loss} at step {step}: the training has diverged; its batch was {batch}")]
     Diverged {
         /// The step, from 0, whose batch gave it.
         step: u64,
-        /// The loss.
+        /// The loss: NaN or infinite.
         loss: f32,
-        /// The sequences of the batch, by file and token.
+        /// The sequences of the batch, by file and first token.
         batch: String,
     },
-    /// The caller asked to stop; a checkpoint was written.
+    /// The caller asked to stop, and a checkpoint was written.
     #[error("stopped after step {step}")]
     Stopped {
         /// Steps done.
         step: u64,
     },
-    /// A setting that no training can have.
-    #[error("{0}")]
-    Settings(String),
+}
+
+impl UserError for TrainError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            TrainError::OtherTraining { .. } => "choose another folder, or delete its checkpoints to begin anew",
+            TrainError::Diverged { .. } => "lower `learning_rate`, or raise `warmup_steps`",
+            TrainError::Stopped { .. } => "the same command goes on from there",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
+        if matches!(self, TrainError::Stopped { .. }) { Exit::Stopped } else { Exit::Failed }
+    }
 }
 
 /// What a training reports after each step.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress<'a> {
+#[non_exhaustive]
+pub struct TrainProgress<'a> {
     /// Steps done.
     pub step: u64,
-    /// Loss of the step's batch.
+    /// Mean loss of the step's batches, in nats per token.
     pub loss: f32,
-    /// Norm of its gradient, before it was cut.
+    /// Euclidean norm of the step's gradient, before it was clipped.
     pub gradient_norm: f32,
-    /// Tokens the step saw.
+    /// Tokens that the step saw.
     pub tokens: u64,
     /// Set when the step was followed by a validation; a checkpoint comes next.
     pub validated: Option<LossRow>,
-    /// The model as it is.
+    /// The model after the step.
     pub model: &'a Model,
 }
 
 /// A finished training.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Trained {
-    /// The model: the last one; with `patience` the one with the lowest validation loss.
+    /// The model after the last step; with `patience` the one with the lowest validation loss.
     pub model: Model,
-    /// Its loss curve.
+    /// Its loss curve, a row per validation.
     pub curve: Vec<LossRow>,
-    /// With `patience`: the step of the lowest validation loss, if the training ended early because of it.
-    pub stopped_early_for: Option<u64>,
+    /// With `patience`, if the training ended early: the step of the lowest validation loss.
+    pub best_step: Option<u64>,
 }
 
-/// What a training's first step finds.
+/// The weights that a training begins with, unless its folder holds a checkpoint.
 #[derive(Debug, Clone, Copy)]
-pub enum Beginning<'a> {
-    /// Weights drawn from the settings' seed.
+pub enum InitialWeights<'a> {
+    /// A model of this shape with random weights, drawn from the settings' seed.
     Random(&'a ModelConfig),
-    /// The weights of a model.
+    /// A trained model.
     Model(&'a Model),
 }
 
-impl<'a> Beginning<'a> {
+impl<'a> InitialWeights<'a> {
     fn config(&self) -> &'a ModelConfig {
         match self {
-            Beginning::Random(config) => config,
-            Beginning::Model(model) => model.config(),
+            InitialWeights::Random(config) => config,
+            InitialWeights::Model(model) => model.config(),
         }
     }
 
     /// What the fingerprint of a training needs of it.
     fn checksum(&self) -> Option<u64> {
         match self {
-            Beginning::Random(_) => None,
-            Beginning::Model(model) => Some(xxhash_rust::xxh3::xxh3_64(bytemuck::cast_slice(&model.weights))),
+            InitialWeights::Random(_) => None,
+            InitialWeights::Model(model) => Some(xxhash_rust::xxh3::xxh3_64(bytemuck::cast_slice(&model.weights))),
         }
     }
 }
 
-/// Trains a model, going on from the newest checkpoint in `folder`.
+/// Trains a model. Where `folder` holds a checkpoint of the same training, it goes on from there.
 ///
-/// `report` is called after each step and may break the training off, behind a checkpoint of that step. Where a validation was due it is called
-/// before the checkpoint is written: what it writes about a step is never missing after a kill, but may be
-/// written twice.
+/// `report` is called after each step. When it breaks, a checkpoint of that step is written and the training ends with
+/// [`TrainError::Stopped`]. Where a validation was due, `report` comes before the checkpoint: what it writes about a
+/// step is never missing after a kill, but may be written twice.
 ///
 /// `folder` gets `checkpoint.safetensors`, `loss.jsonl` and `loss.svg`; with `patience` also `best.safetensors`.
 /// The result depends on the shape, the settings and the tokens alone: not on threads, and not on kills in between.
 ///
+/// Memory: 16 bytes per parameter, and the activations of one pass ([`crate::TrainingPlan`] counts both).
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use gpt2::{InitialWeights, ModelConfig, TokenFiles, TrainConfig, train};
+///
+/// let folder = tempfile::tempdir()?;
+/// let tokens = folder.path().join("tokens.bin");
+/// std::fs::write(&tokens, (0..500u16).flat_map(|id| (id % 7).to_le_bytes()).collect::<Vec<u8>>())?;
+/// let tokens = TokenFiles::open(&[tokens], 8, 7)?;
+/// let settings: TrainConfig = toml::from_str(
+///     "steps = 20\nbatch = 2\nlearning_rate = 0.01\nwarmup_steps = 5\nweight_decay = 0.1\n\
+///      max_gradient_norm = 1.0\nseed = 1\nevaluate_every = 10\nevaluate_batches = 1",
+/// )?;
+/// let shape = ModelConfig::gpt2(1, 2, 16, 8, 7);
+/// let initial = InitialWeights::Random(&shape);
+/// let trained = train(&folder.path().join("run"), initial, &settings, &tokens, &tokens, |progress| {
+///     println!("step {}: loss {:.3}", progress.step, progress.loss);
+///     ControlFlow::Continue(())
+/// })?;
+/// assert_eq!(trained.curve.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
-/// Unfit tokens, a full disk, divergence, a checkpoint of another training, checkpoints that are all damaged.
+/// Settings out of range, unfit tokens, a full disk, divergence, a checkpoint of another training, checkpoints that
+/// are all damaged, a caller that stops.
 pub fn train(
     folder: &Path,
-    beginning: Beginning<'_>,
+    initial: InitialWeights<'_>,
     settings: &TrainConfig,
-    tokens: &Tokens,
-    validation: &Tokens,
-    mut report: impl FnMut(Progress<'_>) -> ControlFlow<()>,
+    tokens: &TokenFiles,
+    validation: &TokenFiles,
+    mut report: impl FnMut(TrainProgress<'_>) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
-    let config = beginning.config();
-    config.check().and_then(|()| settings.check()).map_err(TrainError::Settings)?;
+    let config = initial.config();
+    config.check()?;
+    settings.check()?;
     fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
     // What a kill left of a checkpoint is as large as one. No other training writes to this folder.
     atomic_file::sweep_here(folder).map_err(CheckpointError::from)?;
-    let (at, curve) = start(folder, beginning, settings, fingerprint(beginning, settings, tokens, validation))?;
+    let (at, curve) = start(folder, initial, settings, fingerprint(initial, settings, tokens, validation))?;
     let mut training = Training {
         folder,
         settings,
@@ -149,7 +197,7 @@ pub fn train(
         let validated = if is_due { Some(training.validate()?) } else { None };
         let tokens = settings.accumulate * (settings.batch * config.context) as u64;
         let model = &training.at.model;
-        let flow = report(Progress { step, loss, gradient_norm, tokens, validated, model });
+        let flow = report(TrainProgress { step, loss, gradient_norm, tokens, validated, model });
         if is_due || flow.is_break() {
             training.save()?;
         }
@@ -163,8 +211,8 @@ pub fn train(
 struct Training<'a> {
     folder: &'a Path,
     settings: &'a TrainConfig,
-    tokens: &'a Tokens,
-    validation: &'a Tokens,
+    tokens: &'a TokenFiles,
+    validation: &'a TokenFiles,
     at: Checkpoint,
     curve: Vec<LossRow>,
     gradients: Gradients,
@@ -172,7 +220,7 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// One update of the weights; gives the loss, and the gradient's norm before it was cut.
+    /// One update of the weights; gives the loss, and the gradient's norm before it was clipped.
     fn step(&mut self) -> Result<(f32, f32), TrainError> {
         let Training { settings, at, gradients, pass, .. } = self;
         let (step, passes) = (at.state.step, settings.accumulate);
@@ -191,11 +239,14 @@ impl Training<'_> {
             sum += f64::from(loss);
         }
         let mean = 1.0 / passes as f32;
-        let norm = mean * norm(&[&gradients.0]);
-        let cut = if norm > settings.clip_norm { settings.clip_norm / norm } else { 1.0 };
+        let norm = mean * global_norm(&[&gradients.0]);
+        let clip = if norm > settings.max_gradient_norm { settings.max_gradient_norm / norm } else { 1.0 };
         let learning_rate = settings.rate_at(step);
-        let (beta_2, gradient_scale) = (BETA_2_QUICK, mean * cut);
-        let update = Update { step, learning_rate, beta_2, weight_decay: settings.weight_decay, gradient_scale };
+        let update = AdamWUpdate {
+            weight_decay: settings.weight_decay,
+            gradient_scale: mean * clip,
+            ..AdamWUpdate::new(step, learning_rate)
+        };
         at.optimiser.update_model(&mut at.model, gradients, update);
         let loss = sum / passes as f64;
         at.state.step += 1;
@@ -227,7 +278,7 @@ impl Training<'_> {
     /// Writes the curve, then the checkpoint: without its row it would lose it, a row too many is cut off.
     fn save(&self) -> Result<(), CheckpointError> {
         self.write_curve()?;
-        checkpoint::save(self.folder, &self.at, self.settings.keep_checkpoints)
+        checkpoint::save(self.folder, &self.at, self.settings.max_checkpoints)
     }
 
     fn validation_loss(&mut self) -> Result<f32, TrainError> {
@@ -255,7 +306,7 @@ impl Training<'_> {
 
     fn finish(self, config: &ModelConfig) -> Result<Trained, TrainError> {
         let best = self.at.state.best.filter(|_| self.settings.patience.is_some());
-        let stopped_early_for = best.filter(|_| self.at.state.step < self.settings.steps).map(|(_, step)| step);
+        let best_step = best.filter(|_| self.at.state.step < self.settings.steps).map(|(_, step)| step);
         let model = match best {
             Some((_, step)) if step < self.at.state.step => {
                 let path = self.folder.join("best.safetensors");
@@ -263,24 +314,24 @@ impl Training<'_> {
             }
             _ => self.at.model,
         };
-        Ok(Trained { model, curve: self.curve, stopped_early_for })
+        Ok(Trained { model, curve: self.curve, best_step })
     }
 }
 
-/// The newest checkpoint with its part of the curve, or a beginning.
+/// The newest checkpoint with its part of the curve, or step 0.
 fn start(
     folder: &Path,
-    beginning: Beginning<'_>,
+    initial: InitialWeights<'_>,
     settings: &TrainConfig,
     fingerprint: String,
 ) -> Result<(Checkpoint, Vec<LossRow>), TrainError> {
-    let found = match checkpoint::find(folder, beginning.config(), &fingerprint)? {
+    let found = match checkpoint::find(folder, initial.config(), &fingerprint)? {
         Found::Checkpoint(found) => *found,
         Found::Other(step) => return Err(TrainError::OtherTraining { folder: folder.to_path_buf(), step }),
         Found::Nothing => {
-            let model = match beginning {
-                Beginning::Random(config) => Model::new(config, settings.seed),
-                Beginning::Model(model) => model.clone(),
+            let model = match initial {
+                InitialWeights::Random(config) => Model::new(config, settings.seed),
+                InitialWeights::Model(model) => model.clone(),
             };
             let state = State { step: 0, fingerprint, losses: (0.0, 0), best: None };
             return Ok((Checkpoint { state, optimiser: AdamW::new(model.parameters()), model }, Vec::new()));
@@ -292,35 +343,17 @@ fn start(
     Ok((found, curve))
 }
 
-/// Everything the weights depend on, as a short text. How many checkpoints are kept is no part of it.
-fn fingerprint(beginning: Beginning<'_>, settings: &TrainConfig, tokens: &Tokens, validation: &Tokens) -> String {
-    let settings = TrainConfig { keep_checkpoints: 1, ..settings.clone() };
+/// Everything the weights depend on, as a short text. The number of checkpoints that are kept is not part of it.
+fn fingerprint(
+    initial: InitialWeights<'_>,
+    settings: &TrainConfig,
+    tokens: &TokenFiles,
+    validation: &TokenFiles,
+) -> String {
+    let settings = TrainConfig { max_checkpoints: 1, ..settings.clone() };
     let data = [tokens.checksum(), validation.checksum()];
-    let all = serde_json::json!([beginning.config(), beginning.checksum(), settings, data]);
+    let all = serde_json::json!([initial.config(), initial.checksum(), settings, data]);
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(all.to_string().as_bytes()))
-}
-
-impl TrainConfig {
-    /// Checks that the settings are ones.
-    ///
-    /// # Errors
-    /// A sentence that names the fault.
-    pub fn check(&self) -> Result<(), String> {
-        let counts = [self.batch as u64, self.accumulate, self.evaluate_every, self.evaluate_batches];
-        if counts.contains(&0) || self.keep_checkpoints == 0 || self.patience == Some(0) {
-            let names = "batch, accumulate, evaluate_every, evaluate_batches, keep_checkpoints and patience";
-            return Err(format!("{names} are at least 1"));
-        }
-        let shares = [self.dropout, self.decay_to];
-        if shares.iter().any(|share| !(0.0..=1.0).contains(share)) || self.dropout >= 1.0 {
-            return Err("dropout is at least 0 and below 1, decay_to from 0 to 1".into());
-        }
-        let rates = [self.learning_rate, self.weight_decay, self.clip_norm];
-        if rates.iter().any(|rate| !rate.is_finite() || *rate < 0.0) || self.clip_norm == 0.0 {
-            return Err("learning_rate, weight_decay and clip_norm are finite and not negative, clip_norm not 0".into());
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -328,11 +361,11 @@ mod tests {
     use super::*;
     use crate::matmul::Precision;
 
-    fn tokens(folder: &Path, name: &str) -> Tokens {
+    fn tokens(folder: &Path, name: &str) -> TokenFiles {
         let path = folder.join(name);
         let ids: Vec<u8> = (0..4000u32).flat_map(|i| ((i * i / 7 % 13) as u16).to_le_bytes()).collect();
         fs::write(&path, ids).unwrap();
-        Tokens::open(&[path], 8, 13).unwrap()
+        TokenFiles::open(&[path], 8, 13).unwrap()
     }
 
     fn settings() -> TrainConfig {
@@ -341,17 +374,17 @@ mod tests {
             batch: 4,
             accumulate: 1,
             learning_rate: 0.01,
-            decay_to: 0.1,
+            min_learning_rate_fraction: 0.1,
             warmup_steps: 5,
             weight_decay: 0.1,
-            clip_norm: 1.0,
+            max_gradient_norm: 1.0,
             dropout: 0.0,
             precision: Precision::F32,
             seed: 1,
             evaluate_every: 10,
             evaluate_batches: 2,
             patience: None,
-            keep_checkpoints: 1,
+            max_checkpoints: 1,
         }
     }
 
@@ -362,7 +395,7 @@ mod tests {
     fn run(folder: &Path, shape: &ModelConfig, settings: &TrainConfig, until: u64) -> Result<Trained, TrainError> {
         fs::create_dir_all(folder).unwrap();
         let (data, held_out) = (tokens(folder, "a.bin"), tokens(folder, "b.bin"));
-        train(folder, Beginning::Random(shape), settings, &data, &held_out, |progress| {
+        train(folder, InitialWeights::Random(shape), settings, &data, &held_out, |progress| {
             if progress.step < until { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
     }
@@ -420,10 +453,10 @@ mod tests {
             TrainConfig { steps: 400, learning_rate: 3.0, warmup_steps: 400, patience: Some(2), ..settings() };
         let trained = run(folder.path(), &shape(), &settings, u64::MAX).unwrap();
         let best = trained.curve.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).unwrap();
-        assert_eq!(trained.stopped_early_for, Some(best.step));
+        assert_eq!(trained.best_step, Some(best.step));
         assert_eq!(trained.curve.last().unwrap().step, best.step + 20);
         let again = run(folder.path(), &shape(), &settings, u64::MAX).unwrap();
-        assert!(again.model == trained.model && again.stopped_early_for == trained.stopped_early_for);
+        assert!(again.model == trained.model && again.best_step == trained.best_step);
     }
 
     #[test]
@@ -436,7 +469,7 @@ mod tests {
         let wider = ModelConfig::gpt2(1, 2, 32, 8, 13);
         let error = run(folder.path(), &wider, &settings(), u64::MAX).unwrap_err();
         assert!(matches!(error, TrainError::OtherTraining { step: 30, .. }), "{error}");
-        let more_kept = TrainConfig { keep_checkpoints: 3, ..settings() };
+        let more_kept = TrainConfig { max_checkpoints: 3, ..settings() };
         assert!(run(folder.path(), &shape(), &more_kept, u64::MAX).is_ok());
     }
 }

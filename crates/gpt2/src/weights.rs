@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::config::{Family, ModelConfig};
-use crate::model::{Gradients, Model, Tensor};
-use crate::tensors::{self, Borrowed, CheckpointError, TensorFile, write_whole};
+use crate::model::{Gradients, Model, ParameterTensor};
+use crate::tensor_file::{self, CheckpointError, TensorData, TensorFile, write_whole};
 
 /// Writes `config.json` and `model.safetensors` into a folder, as `GPT2LMHeadModel` (GPT-1: `OpenAIGPTLMHeadModel`)
 /// loads them.
@@ -25,7 +25,7 @@ pub fn save_model(folder: &Path, model: &Model, end_of_text: Option<u32>) -> Res
 
 /// Writes the weights alone.
 pub(crate) fn save_weights(path: &Path, model: &Model) -> Result<(), CheckpointError> {
-    tensors::write(path, named(model, "", &model.weights), ("format", "pt".into()))
+    tensor_file::write(path, named(model, "", &model.weights), ("format", "pt".into()))
 }
 
 /// Writes gradients under the names of the weights, for comparison with other programs.
@@ -33,14 +33,14 @@ pub(crate) fn save_weights(path: &Path, model: &Model) -> Result<(), CheckpointE
 /// # Errors
 /// What the system refuses.
 pub fn save_gradients(path: &Path, model: &Model, gradients: &Gradients) -> Result<(), CheckpointError> {
-    tensors::write(path, named(model, "", &gradients.0), ("format", "pt".into()))
+    tensor_file::write(path, named(model, "", &gradients.0), ("format", "pt".into()))
 }
 
 /// All tensors of a buffer in the model's order, each with `prefix` before its name.
-pub(crate) fn named<'a>(model: &'a Model, prefix: &str, flat: &'a [f32]) -> Vec<(String, Borrowed<'a>)> {
-    let tensor = |tensor: &'a Tensor| {
+pub(crate) fn named<'a>(model: &'a Model, prefix: &str, flat: &'a [f32]) -> Vec<(String, TensorData<'a>)> {
+    let tensor = |tensor: &'a ParameterTensor| {
         let data = &flat[tensor.range.clone()];
-        (format!("{prefix}{}", tensor.name), Borrowed { shape: &tensor.shape, data })
+        (format!("{prefix}{}", tensor.name), TensorData { shape: &tensor.shape, data })
     };
     model.tensors().iter().map(tensor).collect()
 }
@@ -92,7 +92,7 @@ pub(crate) fn load_tensors(
     config: &ModelConfig,
 ) -> Result<Model, CheckpointError> {
     // A shape is what a file claims: it is believed when all its tensors are there, before memory is taken.
-    if config.layers > file.len() {
+    if config.layers > file.tensors() {
         return Err(CheckpointError::malformed(path, format!("it has fewer tensors than {} layers", config.layers)));
     }
     let layout = Model::tensors_of(config);
@@ -153,7 +153,7 @@ fn parse_config(json: &Value) -> Result<ModelConfig, String> {
         context: number("n_positions")?,
         vocab_size: number("vocab_size")?,
     };
-    config.check()?;
+    config.check().map_err(|error| error.to_string())?;
     let (key, known) = match family {
         Family::Gpt1 => ("afn", &["gelu", "gelu_new"][..]),
         Family::Gpt2 => ("activation_function", &["gelu_new", "gelu_pytorch_tanh"][..]),
@@ -206,14 +206,14 @@ mod tests {
         let shapes: Vec<Vec<usize>> = model.tensors().iter().map(|tensor| [&[1], &tensor.shape[..]].concat()).collect();
         for (tensor, shape) in model.tensors().iter().zip(&shapes) {
             let name = aliases("", &tensor.name)[2].clone();
-            tensors.push((name, Borrowed { shape, data: &model.weights[tensor.range.clone()] }));
+            tensors.push((name, TensorData { shape, data: &model.weights[tensor.range.clone()] }));
         }
         let names: Vec<&str> = tensors.iter().map(|(name, _)| &name[..]).collect();
         for name in ["model/wte", "model/h0/ln_1/g", "model/h0/attn/c_attn/w", "model/h0/mlp/c_proj/b", "model/ln_f/b"]
         {
             assert!(names.contains(&name), "{name} is not among {names:?}");
         }
-        tensors::write(&folder.path().join("model.safetensors"), tensors, ("k", "v".into())).unwrap();
+        tensor_file::write(&folder.path().join("model.safetensors"), tensors, ("k", "v".into())).unwrap();
         assert_eq!(load_model(folder.path()).unwrap(), model);
     }
 

@@ -1,4 +1,4 @@
-//! Matrix products, and the crate's only `unsafe`: packed kernels of its own on AVX-512, the `gemm` crate
+//! Matrix products, and the crate's only `unsafe`: packed kernels of its own on AVX-512, the `gemm-f32` crate
 //! everywhere else.
 //!
 //! Invariant: a [`Matrix`] or [`MatrixMut`] only exists when its last element lies inside its slice, so
@@ -7,15 +7,19 @@
 //! Every element is summed in one order, whatever the number of threads: work is cut by rows and columns
 //! of the result, never along the sum.
 
-#![expect(unsafe_code, reason = "kernels read packed panels by pointer, and gemm takes pointers and strides")]
+#![expect(unsafe_code, reason = "kernels read packed panels by pointer, and gemm-f32 takes pointers and strides")]
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+use std::fmt;
+use std::str::FromStr;
+
+use gemm_common::Parallelism;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// In what the factors of a product are held while it is made; sums are always f32.
+/// Number format of a product's factors; sums are always f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -24,6 +28,39 @@ pub enum Precision {
     F32,
     /// Factors are rounded to bfloat16: 8 bits of mantissa, twice the rate where the processor has `vdpbf16ps`.
     Bf16,
+}
+
+impl Precision {
+    /// Both formats.
+    pub const ALL: [Precision; 2] = [Precision::F32, Precision::Bf16];
+
+    /// `f32` or `bf16`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text is not the name of a [`Precision`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not a precision; write f32 or bf16")]
+pub struct UnknownPrecision(String);
+
+impl FromStr for Precision {
+    type Err = UnknownPrecision;
+
+    fn from_str(name: &str) -> Result<Precision, UnknownPrecision> {
+        let found = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+        found.ok_or_else(|| UnknownPrecision(name.to_owned()))
+    }
 }
 
 /// A matrix inside a slice, read in place: `rows × columns`, one of the two strides is 1.
@@ -214,7 +251,7 @@ fn task_shape(rows: usize, columns: usize, wanted: usize) -> (usize, usize) {
     (row_step, columns.div_ceil(column_tasks).next_multiple_of(48))
 }
 
-/// A product by the `gemm` crate; bf16 is imitated by rounding the factors.
+/// A product by the `gemm-f32` crate; bf16 is imitated by rounding the factors.
 fn portable(
     to: MatrixMut<'_>,
     start: Start<'_>,
@@ -233,25 +270,26 @@ fn portable(
     if let Start::Bias(bias) = start {
         to.data.chunks_mut(to.stride).take(to.rows).for_each(|row| row[..bias.len()].copy_from_slice(bias));
     }
-    let parallelism = if threads == Threads::All { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    let parallelism = if threads == Threads::All { Parallelism::Rayon(0) } else { Parallelism::None };
+    // Computed as `toᵀ = bᵀ · aᵀ`: the kernels write columns.
     // SAFETY: the constructors of both types checked that every element lies inside its slice; `to` is
-    // borrowed mutably, so it overlaps neither `a` nor `b`.
+    // borrowed mutably, so it overlaps neither `a` nor `b`; strides are not negative.
     unsafe {
-        gemm::gemm(
-            to.rows,
+        gemm_f32::gemm::f32::get_gemm_fn()(
             to.columns,
+            to.rows,
             a.columns,
             to.data.as_mut_ptr(),
-            1,
             to.stride as isize,
+            1,
             !matches!(start, Start::Zero),
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
             b.data.as_ptr(),
-            b.column_stride as isize,
             b.row_stride as isize,
-            1.0f32,
+            b.column_stride as isize,
+            a.data.as_ptr(),
+            a.row_stride as isize,
+            a.column_stride as isize,
+            1.0,
             scale,
             false,
             false,

@@ -1,4 +1,4 @@
-//! Beam search: the continuation that is likeliest as a whole, as far as a narrow search finds it.
+//! Beam search: the continuation that is most probable as a whole, as far as a narrow search finds it.
 //!
 //! The rules are those of Hugging Face's `generate(num_beams=…, do_sample=False)`, whose texts it gives. Each step
 //! takes the 2·width best continuations of all beams by the sum of their log probabilities. Those among the first
@@ -14,20 +14,28 @@ use rayon::prelude::*;
 use crate::model::Model;
 use crate::sample::cache::KeyValueCache;
 use crate::sample::choose::top;
-use crate::sample::{Sequence, Stop, advance};
+use crate::sample::{Sequence, StopReason, advance};
 
 /// How wide a beam search is, and when it ends.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct BeamOptions {
-    /// Beams; 1 is greedy.
+    /// Number of beams; 1 is greedy.
     pub width: usize,
-    /// Most tokens to add.
-    pub tokens: usize,
-    /// Power of the length by which a sum of log probabilities is divided: 0 prefers short texts, 1 compares
-    /// them by the token, more prefers long ones.
+    /// Tokens that are added at most.
+    pub max_tokens: usize,
+    /// A text's score is the sum of its log probabilities over its length to this power: 0 prefers short texts, 1
+    /// compares means per token, more prefers long texts. Default: 1.
     pub length_penalty: f64,
-    /// Stop as soon as `width` texts are finished, though a beam might still beat them.
+    /// Stop as soon as `width` texts are finished, although an unfinished one might still score higher. Default: false.
     pub early_stopping: bool,
+}
+
+impl BeamOptions {
+    /// `width` beams and at most `max_tokens` new tokens; the other options have their defaults.
+    pub fn new(width: usize, max_tokens: usize) -> BeamOptions {
+        BeamOptions { width, max_tokens, length_penalty: 1.0, early_stopping: false }
+    }
 }
 
 /// A finished text.
@@ -37,8 +45,8 @@ pub struct Hypothesis {
     pub ids: Vec<u32>,
     /// Sum of its log probabilities in nats, over length^penalty.
     pub score: f64,
-    /// [`Stop::Tokens`] or [`Stop::EndOfText`].
-    pub stop: Stop,
+    /// [`StopReason::MaxTokens`] or [`StopReason::EndOfText`].
+    pub stop: StopReason,
 }
 
 /// A beam and one of its continuations.
@@ -49,7 +57,7 @@ struct Candidate {
     sum: f64,
 }
 
-/// The best texts after `prompt`, best first: `options.width` of them, or fewer where there are not so many.
+/// The texts after `prompt` with the highest scores, best first: `options.width` of them, or all where there are fewer.
 ///
 /// Time: a pass over the prompt, then a pass over `width` tokens for each position. The window slides as
 /// [`sample`](crate::sample) has it.
@@ -57,26 +65,26 @@ struct Candidate {
 /// # Panics
 /// As [`sample`](crate::sample); if `options.width` is 0.
 pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, options: &BeamOptions) -> Vec<Hypothesis> {
-    let BeamOptions { width, tokens, length_penalty, early_stopping } = *options;
+    let BeamOptions { width, max_tokens, length_penalty, early_stopping } = *options;
     assert!(width > 0, "at least one beam");
-    if tokens == 0 {
-        return vec![Hypothesis { ids: Vec::new(), score: 0.0, stop: Stop::Tokens }];
+    if max_tokens == 0 {
+        return vec![Hypothesis { ids: Vec::new(), score: 0.0, stop: StopReason::MaxTokens }];
     }
-    let mut cache = KeyValueCache::new(model.config(), width, prompt.len().max(1).saturating_add(tokens));
+    let mut cache = KeyValueCache::new(model.config(), width, prompt.len().max(1).saturating_add(max_tokens));
     let first = Sequence::new(&mut cache, 0, prompt, end_of_text);
     let prompt_len = first.ids.len();
     let mut beams = vec![(first, 0.0)];
     let mut finished: Vec<Hypothesis> = Vec::new();
-    for len in 1..=tokens {
+    for len in 1..=max_tokens {
         let normalised = |sum: f64| sum / (len as f64).powf(length_penalty);
         let logits = advance(model, &mut cache, beams.iter_mut().map(|(sequence, _)| sequence));
         let sums: Vec<f64> = beams.iter().map(|&(_, sum)| sum).collect();
         let candidates = best_candidates(&logits, &sums, 2 * width);
         for &Candidate { beam, id, sum } in candidates.iter().take(width) {
             let mut ids = beams[beam].0.ids[prompt_len..].to_vec();
-            let stop = if Some(id) == end_of_text { Stop::EndOfText } else { Stop::Tokens };
-            if stop == Stop::EndOfText || len == tokens {
-                ids.extend((stop == Stop::Tokens).then_some(id));
+            let stop = if Some(id) == end_of_text { StopReason::EndOfText } else { StopReason::MaxTokens };
+            if stop == StopReason::EndOfText || len == max_tokens {
+                ids.extend((stop == StopReason::MaxTokens).then_some(id));
                 finished.push(Hypothesis { ids, score: normalised(sum), stop });
             }
         }
@@ -86,7 +94,7 @@ pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, opti
             candidates.iter().filter(|candidate| Some(candidate.id) != end_of_text).take(width).collect();
         let is_beaten = |best: &&Candidate| normalised(best.sum) <= finished[width - 1].score;
         let is_decided = || finished.len() == width && (early_stopping || going_on.first().is_none_or(is_beaten));
-        if len == tokens || is_decided() {
+        if len == max_tokens || is_decided() {
             break;
         }
         beams = continued(&mut cache, width, &beams, &going_on);
@@ -103,13 +111,13 @@ fn best_candidates(logits: &[f32], sums: &[f64], count: usize) -> Vec<Candidate>
         .enumerate()
         .flat_map_iter(|(beam, (logits, &sum))| {
             let best = top(logits, count);
-            let most = logits[best[0] as usize];
-            let total: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
+            let max = logits[best[0] as usize];
+            let total: f64 = logits.iter().map(|&logit| f64::from(logit - max).exp()).sum();
             let log_total = total.ln();
             best.into_iter().map(move |id| Candidate {
                 beam,
                 id,
-                sum: sum + f64::from(logits[id as usize] - most) - log_total,
+                sum: sum + f64::from(logits[id as usize] - max) - log_total,
             })
         })
         .collect();
@@ -148,6 +156,7 @@ mod tests {
     use super::*;
     use crate::config::ModelConfig;
     use crate::sample::{SampleOptions, sample, twin};
+    use crate::testing::perturbed;
 
     /// All texts of at most `tokens` tokens with their sums of log probabilities, the end counted.
     fn all_texts(model: &Model, prompt: &[u32], end: u32, tokens: usize) -> Vec<(Vec<u32>, f64, usize)> {
@@ -177,11 +186,11 @@ mod tests {
     fn a_beam_as_wide_as_the_tree_finds_the_best_of_all_texts() {
         for seed in 0..4 {
             let config = ModelConfig::gpt2(1, 2, 8, 12, 5);
-            let model = twin::shaken(&config);
+            let model = perturbed(&config, 0.3);
             let prompt = [seed, 1];
             for length_penalty in [0.0, 1.0, 2.0] {
                 // 4⁴ open texts at most: nothing is cut off, and the search stops only when it knows.
-                let options = BeamOptions { width: 625, tokens: 4, length_penalty, early_stopping: false };
+                let options = BeamOptions { length_penalty, ..BeamOptions::new(625, 4) };
                 let found = beam_search(&model, &prompt, Some(4), &options);
                 let mut all: Vec<(Vec<u32>, f64)> = all_texts(&model, &prompt, 4, 4)
                     .into_iter()
@@ -191,7 +200,7 @@ mod tests {
                 assert_eq!(found.len(), all.len());
                 for (found, (ids, score)) in found.iter().zip(&all) {
                     assert!((found.score - score).abs() < 1e-4, "{} {score}", found.score);
-                    assert_eq!(found.stop == Stop::Tokens, ids.len() == 4);
+                    assert_eq!(found.stop == StopReason::MaxTokens, ids.len() == 4);
                 }
                 assert_eq!(found[0].ids, all[0].0);
             }
@@ -200,23 +209,23 @@ mod tests {
 
     #[test]
     fn one_beam_is_greedy() {
-        let model = twin::shaken(&ModelConfig::gpt2(2, 2, 16, 24, 40));
+        let model = perturbed(&ModelConfig::gpt2(2, 2, 16, 24, 40), 0.3);
         let mut greedy = Vec::new();
         sample(&model, &[1, 2], None, &SampleOptions::greedy(60), |id| greedy.push(id));
-        let options = BeamOptions { width: 1, tokens: 60, length_penalty: 1.0, early_stopping: false };
+        let options = BeamOptions::new(1, 60);
         let found = beam_search(&model, &[1, 2], None, &options);
         assert_eq!((found.len(), &found[0].ids), (1, &greedy));
     }
 
     #[test]
     fn the_best_text_scores_what_the_model_says() {
-        let model = twin::shaken(&ModelConfig::gpt2(2, 2, 16, 32, 40));
+        let model = perturbed(&ModelConfig::gpt2(2, 2, 16, 32, 40), 0.3);
         for early_stopping in [false, true] {
-            let options = BeamOptions { width: 4, tokens: 20, length_penalty: 1.0, early_stopping };
+            let options = BeamOptions { early_stopping, ..BeamOptions::new(4, 20) };
             let found = beam_search(&model, &[3, 4], Some(5), &options);
             assert!(found.is_sorted_by(|a, b| a.score >= b.score) && found.len() == 4);
             for Hypothesis { ids, score, stop } in found {
-                let end = (stop == Stop::EndOfText).then_some(5);
+                let end = (stop == StopReason::EndOfText).then_some(5);
                 let ids: Vec<u32> = [3, 4].into_iter().chain(ids).chain(end).collect();
                 let scores = &model.score(&ids)[1..];
                 let mean =

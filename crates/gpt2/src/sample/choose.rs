@@ -2,17 +2,17 @@
 //!
 //! Temperature, then top-k, then top-p, the order of Hugging Face's processors. Equal logits go by the lower
 //! id, so that a choice is a function of logits, settings and one random number. The vocabulary is never
-//! sorted as a whole: its likeliest part is cut off first, and only that is put in order.
+//! sorted as a whole: its most probable part is selected first, and only that is sorted.
 
 use crate::sample::SampleOptions;
 
-/// Candidates that are first put in order when it is unknown how many top-p will keep.
+/// Candidates that are sorted first, when it is unknown how many top-p will keep.
 const FIRST_CANDIDATES: usize = 64;
 
 /// The id that `options` and a random number in [0, 1) choose. Time O(V).
 pub(crate) fn choose(logits: &[f32], options: &SampleOptions, random: f64) -> u32 {
     if options.temperature <= 0.0 {
-        return likeliest(logits);
+        return argmax(logits);
     }
     let weight = Weights::new(logits, options.temperature);
     let top_k = if options.top_k == 0 { logits.len() } else { options.top_k.min(logits.len()) };
@@ -25,7 +25,7 @@ pub(crate) fn choose(logits: &[f32], options: &SampleOptions, random: f64) -> u3
         let kept = order.first(top_k);
         return draw(kept.iter().map(|&id| (id, weight.of(id))), random);
     }
-    // The fewest of the likeliest whose share of what top-k left reaches top-p, and one at least.
+    // The fewest most probable whose share of what top-k left reaches top-p, and one at least.
     let total = if top_k == logits.len() {
         (0..logits.len() as u32).map(|id| weight.of(id)).sum::<f64>()
     } else {
@@ -46,13 +46,13 @@ pub(crate) fn choose(logits: &[f32], options: &SampleOptions, random: f64) -> u3
     }
 }
 
-/// The id with the highest logit.
-pub(crate) fn likeliest(logits: &[f32]) -> u32 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    logits.iter().position(|&logit| logit >= most).unwrap_or(0) as u32
+/// The id with the highest logit; the lower id of equals.
+pub(crate) fn argmax(logits: &[f32]) -> u32 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    logits.iter().position(|&logit| logit >= max).unwrap_or(0) as u32
 }
 
-/// The `count` likeliest ids, likeliest first. Time O(V + count·log count).
+/// The `count` most probable ids, most probable first. Time O(V + count·log count).
 pub(crate) fn top(logits: &[f32], count: usize) -> Vec<u32> {
     Order::new(logits).first(count.min(logits.len())).to_vec()
 }
@@ -73,18 +73,18 @@ fn draw(weights: impl Iterator<Item = (u32, f64)>, random: f64) -> u32 {
 /// Probabilities before they are divided by their sum.
 struct Weights<'a> {
     logits: &'a [f32],
-    most: f32,
+    max: f32,
     temperature: f64,
 }
 
 impl Weights<'_> {
     fn new(logits: &[f32], temperature: f32) -> Weights<'_> {
-        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        Weights { logits, most, temperature: f64::from(temperature) }
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        Weights { logits, max, temperature: f64::from(temperature) }
     }
 
     fn of(&self, id: u32) -> f64 {
-        (f64::from(self.logits[id as usize] - self.most) / self.temperature).exp()
+        (f64::from(self.logits[id as usize] - self.max) / self.temperature).exp()
     }
 }
 

@@ -33,65 +33,72 @@ use crate::model::Model;
 use crate::random::{Stream, uniform};
 
 /// How the next token is chosen, and when a text ends.
+///
+/// ```
+/// let mut options = gpt2::SampleOptions::greedy(50);
+/// (options.temperature, options.top_k) = (0.8, 40);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SampleOptions {
-    /// Most tokens to add.
-    pub tokens: usize,
-    /// 0 takes the likeliest token; 1 follows the model's probabilities.
+    /// Tokens that are added at most.
+    pub max_tokens: usize,
+    /// 0 takes the most probable token each time (greedy); 1 follows the model's probabilities.
     pub temperature: f32,
-    /// Only the likeliest `top_k` tokens; 0 for all.
+    /// Only the `top_k` most probable tokens; 0 for all.
     pub top_k: usize,
-    /// Only the fewest of the likeliest tokens whose probabilities reach this sum; 1 for all. It applies to what
-    /// `top_k` left, and keeps one token at least.
+    /// Nucleus sampling: of what `top_k` left, only the most probable tokens until their probabilities add up to this;
+    /// one at least. 1 for all.
     pub top_p: f32,
-    /// Stop when the new tokens end in a cycle of at most 64 tokens that ran this often; below 2, never.
+    /// Stop when the new tokens end in a cycle of at most 64 tokens that ran this many times; below 2, never.
     pub stop_repeats: usize,
-    /// Seed of the choice.
+    /// Seed of the choices.
     pub seed: u64,
 }
 
 impl SampleOptions {
-    /// The likeliest token each time, and no stop at repeats.
-    pub fn greedy(tokens: usize) -> SampleOptions {
-        SampleOptions { tokens, temperature: 0.0, top_k: 0, top_p: 1.0, stop_repeats: 0, seed: 0 }
+    /// The most probable token each time, and no stop at repeats.
+    pub fn greedy(max_tokens: usize) -> SampleOptions {
+        SampleOptions { max_tokens, temperature: 0.0, top_k: 0, top_p: 1.0, stop_repeats: 0, seed: 0 }
     }
 }
 
 /// Why a text ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stop {
-    /// It has [`SampleOptions::tokens`].
-    Tokens,
-    /// The model ended it.
+pub enum StopReason {
+    /// It has [`SampleOptions::max_tokens`]. Serialised as `tokens`.
+    #[serde(rename = "tokens")]
+    MaxTokens,
+    /// The model chose end-of-text.
     EndOfText,
-    /// It went round in a circle.
+    /// Its end repeats, see [`SampleOptions::stop_repeats`].
     Repeats,
-    /// The caller had enough.
+    /// The caller stopped it.
     Caller,
 }
 
 /// What happens to one of several texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// It has a new token. End-of-text is none.
+pub enum SampleEvent {
+    /// It has a new token; end-of-text does not count as one.
     Token(u32),
-    /// It is at its end.
-    End(Stop),
+    /// It has ended.
+    End(StopReason),
 }
 
-/// Continues `prompt`; `each` gets every new token.
+/// Continues `prompt`, calls `each` with every new token, and says why the text ended.
 ///
 /// An empty prompt begins after `end_of_text` (or after id 0 where there is none), and a text ends when the
 /// model chooses it. Time: a pass over the prompt, then one over a single token for each new one.
 ///
 /// ```
-/// use gpt2::{Model, ModelConfig, SampleOptions, Stop, sample};
+/// use gpt2::{Model, ModelConfig, SampleOptions, StopReason, sample};
 ///
 /// let model = Model::new(&ModelConfig::gpt2(1, 2, 8, 16, 50), 1);
 /// let mut ids = Vec::new();
 /// let stop = sample(&model, &[3, 1, 4], None, &SampleOptions::greedy(20), |id| ids.push(id));
-/// assert_eq!((stop, ids.len()), (Stop::Tokens, 20));
+/// assert_eq!((stop, ids.len()), (StopReason::MaxTokens, 20));
 /// ```
 ///
 /// # Panics
@@ -102,24 +109,25 @@ pub fn sample(
     end_of_text: Option<u32>,
     options: &SampleOptions,
     mut each: impl FnMut(u32),
-) -> Stop {
-    let mut last = Stop::Tokens;
+) -> StopReason {
+    let mut last = StopReason::MaxTokens;
     sample_batch(model, &[prompt], end_of_text, options, 1, |_, event| {
         match event {
-            Event::Token(id) => each(id),
-            Event::End(stop) => last = stop,
+            SampleEvent::Token(id) => each(id),
+            SampleEvent::End(stop) => last = stop,
         }
         ControlFlow::Continue(())
     });
     last
 }
 
-/// Continues every prompt, `at_once` of them side by side; `each` gets what happens to which.
+/// Continues every prompt, `at_once` of them side by side, and calls `each` with the index of a prompt and what happened
+/// to its text.
 ///
 /// Prompt `i` is continued as [`sample`] does with the seed `options.seed + i`, to the bit. When a text ends, the
-/// next prompt takes its place. `each` ends its text by [`ControlFlow::Break`].
+/// next prompt takes its place. `each` ends the text by [`ControlFlow::Break`].
 ///
-/// Memory beside the model: 8 bytes × layers × C × the longest text, at most the context, for each of `at_once`.
+/// Memory beside the model, for each of `at_once`: 8 bytes × layers × C × the longest text, the context at most.
 ///
 /// # Panics
 /// As [`sample`]; if `at_once` is 0.
@@ -129,26 +137,26 @@ pub fn sample_batch(
     end_of_text: Option<u32>,
     options: &SampleOptions,
     at_once: usize,
-    mut each: impl FnMut(usize, Event) -> ControlFlow<()>,
+    mut each: impl FnMut(usize, SampleEvent) -> ControlFlow<()>,
 ) {
     assert!(at_once > 0, "at least one sequence at a time");
     let longest = prompts.iter().map(|prompt| prompt.as_ref().len()).max().unwrap_or(0);
     let slots = at_once.min(prompts.len());
-    let mut cache = KeyValueCache::new(model.config(), slots, longest.max(1).saturating_add(options.tokens));
+    let mut cache = KeyValueCache::new(model.config(), slots, longest.max(1).saturating_add(options.max_tokens));
     let mut free: Vec<usize> = (0..slots).rev().collect();
     let mut waiting = prompts.iter().enumerate();
-    let mut running: Vec<Text> = Vec::new();
+    let mut running: Vec<GrowingText> = Vec::new();
     loop {
         while let Some(&slot) = free.last()
             && let Some((index, prompt)) = waiting.next()
         {
-            if options.tokens == 0 {
-                let _ = each(index, Event::End(Stop::Tokens));
+            if options.max_tokens == 0 {
+                let _ = each(index, SampleEvent::End(StopReason::MaxTokens));
                 continue;
             }
             free.pop();
             let sequence = Sequence::new(&mut cache, slot, prompt.as_ref(), end_of_text);
-            running.push(Text { index, sequence, new: 0, repeats: Repeats::new(options.stop_repeats) });
+            running.push(GrowingText { index, sequence, new: 0, repeats: Repeats::new(options.stop_repeats) });
         }
         if running.is_empty() {
             return;
@@ -163,14 +171,14 @@ pub fn sample_batch(
         running.retain_mut(|text| {
             let id = chosen.next().expect("a token for each text");
             let stop = match id {
-                id if Some(id) == end_of_text => Some(Stop::EndOfText),
+                id if Some(id) == end_of_text => Some(StopReason::EndOfText),
                 id => {
-                    let wish = each(text.index, Event::Token(id));
-                    text.push(id, wish, options)
+                    let flow = each(text.index, SampleEvent::Token(id));
+                    text.push(id, flow, options)
                 }
             };
             if let Some(stop) = stop {
-                let _ = each(text.index, Event::End(stop));
+                let _ = each(text.index, SampleEvent::End(stop));
                 free.push(text.sequence.slot);
             }
             stop.is_none()
@@ -179,7 +187,7 @@ pub fn sample_batch(
 }
 
 /// One of several texts that grow side by side.
-struct Text {
+struct GrowingText {
     /// Which prompt's.
     index: usize,
     sequence: Sequence,
@@ -188,21 +196,21 @@ struct Text {
     repeats: Repeats,
 }
 
-impl Text {
-    /// The number that decides its next token.
+impl GrowingText {
+    /// The random number that chooses its next token.
     fn random(&self, seed: u64) -> f64 {
-        uniform(seed.wrapping_add(self.index as u64), Stream::Samples, self.new as u64)
+        uniform(seed.wrapping_add(self.index as u64), Stream::SAMPLES, self.new as u64)
     }
 
-    /// Adds a token, after which the caller may wish to stop.
-    fn push(&mut self, id: u32, wish: ControlFlow<()>, options: &SampleOptions) -> Option<Stop> {
+    /// Adds a token, after which the caller may stop the text.
+    fn push(&mut self, id: u32, flow: ControlFlow<()>, options: &SampleOptions) -> Option<StopReason> {
         self.sequence.ids.push(id);
         self.new += 1;
         let repeats = self.repeats.push(id);
-        match wish {
-            ControlFlow::Break(()) => Some(Stop::Caller),
-            ControlFlow::Continue(()) if repeats => Some(Stop::Repeats),
-            ControlFlow::Continue(()) => (self.new == options.tokens).then_some(Stop::Tokens),
+        match flow {
+            ControlFlow::Break(()) => Some(StopReason::Caller),
+            ControlFlow::Continue(()) if repeats => Some(StopReason::Repeats),
+            ControlFlow::Continue(()) => (self.new == options.max_tokens).then_some(StopReason::MaxTokens),
         }
     }
 }
@@ -250,16 +258,22 @@ fn advance<'a>(
 mod tests {
     use super::*;
     use crate::config::ModelConfig;
+    use crate::testing::perturbed;
 
     fn model() -> Model {
-        twin::shaken(&ModelConfig::gpt2(2, 2, 16, 24, 40))
+        perturbed(&ModelConfig::gpt2(2, 2, 16, 24, 40), 0.3)
     }
 
     fn options(tokens: usize, seed: u64) -> SampleOptions {
         SampleOptions { temperature: 1.5, top_k: 30, top_p: 0.95, seed, ..SampleOptions::greedy(tokens) }
     }
 
-    fn text(model: &Model, prompt: &[u32], end_of_text: Option<u32>, options: &SampleOptions) -> (Vec<u32>, Stop) {
+    fn text(
+        model: &Model,
+        prompt: &[u32],
+        end_of_text: Option<u32>,
+        options: &SampleOptions,
+    ) -> (Vec<u32>, StopReason) {
         let mut ids = Vec::new();
         let stop = sample(model, prompt, end_of_text, options, |id| ids.push(id));
         (ids, stop)
@@ -276,10 +290,10 @@ mod tests {
                 if ids.len() - start > context {
                     start = ids.len() - context / 2;
                 }
-                assert_eq!(id, choose::likeliest(&twin::next_logits(&model, &ids[start..])));
+                assert_eq!(id, choose::argmax(&twin::next_logits(&model, &ids[start..])));
                 ids.push(id);
             }
-            assert_eq!((got.len(), stop), (50, Stop::Tokens));
+            assert_eq!((got.len(), stop), (50, StopReason::MaxTokens));
         }
     }
 
@@ -293,15 +307,15 @@ mod tests {
             let mut batch = vec![(Vec::new(), None); prompts.len()];
             sample_batch(&model, &prompts, Some(7), &options(40, 5), at_once, |index, event| {
                 match event {
-                    Event::Token(id) => batch[index].0.push(id),
-                    Event::End(stop) => assert!(batch[index].1.replace(stop).is_none()),
+                    SampleEvent::Token(id) => batch[index].0.push(id),
+                    SampleEvent::End(stop) => assert!(batch[index].1.replace(stop).is_none()),
                 }
                 ControlFlow::Continue(())
             });
             let batch: Vec<_> = batch.into_iter().map(|(ids, stop)| (ids, stop.unwrap())).collect();
             assert!(batch == alone, "{at_once}");
         }
-        assert!(alone.iter().any(|(_, stop)| *stop == Stop::EndOfText));
+        assert!(alone.iter().any(|(_, stop)| *stop == StopReason::EndOfText));
         assert_ne!(text(&model, &[1], None, &options(40, 5)), text(&model, &[1], None, &options(40, 6)));
     }
 
@@ -309,19 +323,19 @@ mod tests {
     fn texts_end_for_a_reason() {
         let model = model();
         let (ids, stop) = text(&model, &[1], None, &SampleOptions { stop_repeats: 3, ..SampleOptions::greedy(2000) });
-        assert!(stop == Stop::Repeats && ids.len() < 2000);
-        assert_eq!(text(&model, &[1], Some(ids[0]), &SampleOptions::greedy(5)), (vec![], Stop::EndOfText));
-        assert_eq!(text(&model, &[1], None, &SampleOptions::greedy(0)), (vec![], Stop::Tokens));
+        assert!(stop == StopReason::Repeats && ids.len() < 2000);
+        assert_eq!(text(&model, &[1], Some(ids[0]), &SampleOptions::greedy(5)), (vec![], StopReason::EndOfText));
+        assert_eq!(text(&model, &[1], None, &SampleOptions::greedy(0)), (vec![], StopReason::MaxTokens));
         assert_eq!(text(&model, &[], Some(39), &options(5, 1)), text(&model, &[39], None, &options(5, 1)));
         let mut ends = Vec::new();
         sample_batch(&model, &[[1], [2]], None, &SampleOptions::greedy(5), 2, |index, event| match event {
-            Event::Token(_) if index == 1 => ControlFlow::Break(()),
-            Event::Token(_) => ControlFlow::Continue(()),
-            Event::End(stop) => {
+            SampleEvent::Token(_) if index == 1 => ControlFlow::Break(()),
+            SampleEvent::Token(_) => ControlFlow::Continue(()),
+            SampleEvent::End(stop) => {
                 ends.push((index, stop));
                 ControlFlow::Continue(())
             }
         });
-        assert_eq!(ends, [(1, Stop::Caller), (0, Stop::Tokens)]);
+        assert_eq!(ends, [(1, StopReason::Caller), (0, StopReason::MaxTokens)]);
     }
 }

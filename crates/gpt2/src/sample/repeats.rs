@@ -1,4 +1,4 @@
-//! Notices that a text has begun to go round in a circle.
+//! Notices that a text has begun to repeat itself.
 
 /// Longest cycle that is looked for, in tokens.
 const LONGEST_CYCLE: usize = 64;

@@ -1,9 +1,9 @@
-//! Text for a terminal, out of tokens that end anywhere inside a character.
+//! Text out of a stream of tokens, which may end anywhere inside a character.
 
 /// Turns the bytes of tokens into text, as soon as it is certain.
 ///
 /// The bytes of a character are held back until it is whole, and text that may begin a stop string until it is
-/// known whether it does. Bytes that are no UTF-8 become U+FFFD, as `String::from_utf8_lossy` has them.
+/// known whether it does. Invalid UTF-8 becomes U+FFFD, as in `String::from_utf8_lossy`.
 ///
 /// ```
 /// let mut text = gpt2::TextStream::new(&["END".into()]);

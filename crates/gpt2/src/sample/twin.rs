@@ -2,16 +2,6 @@
 
 use crate::config::{Family, ModelConfig};
 use crate::model::{Affine, Model};
-use crate::random::{Stream, normal};
-
-/// A model whose norms and biases are not at rest, so that every weight matters.
-pub(crate) fn shaken(config: &ModelConfig) -> Model {
-    let mut model = Model::new(config, 3);
-    for (i, weight) in model.weights.iter_mut().enumerate() {
-        *weight += 0.3 * normal(5, Stream::Weights, i as u64);
-    }
-    model
-}
 
 /// Logits (V) after the last of `tokens`.
 pub(crate) fn next_logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
@@ -32,12 +22,12 @@ pub(crate) fn next_logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
             (0..x.len()).map(|t| linear(&block.c_proj, &attention(&qkv[..=t], heads, c))).collect::<Vec<_>>()
         };
         if family == Family::Gpt2 {
-            let attended = attn(x.iter().map(|x| norm(&block.ln_1, x)).collect());
-            x = x.iter().zip(&attended).map(|(x, attended)| sum(x, attended)).collect();
+            let attn_out = attn(x.iter().map(|x| norm(&block.ln_1, x)).collect());
+            x = x.iter().zip(&attn_out).map(|(x, attn_out)| sum(x, attn_out)).collect();
             x = x.iter().map(|x| sum(x, &mlp(&norm(&block.ln_2, x)))).collect();
         } else {
-            let attended = attn(x.clone());
-            x = x.iter().zip(&attended).map(|(x, attended)| norm(&block.ln_1, &sum(x, attended))).collect();
+            let attn_out = attn(x.clone());
+            x = x.iter().zip(&attn_out).map(|(x, attn_out)| norm(&block.ln_1, &sum(x, attn_out))).collect();
             x = x.iter().map(|n| norm(&block.ln_2, &sum(n, &mlp(n)))).collect();
         }
     }

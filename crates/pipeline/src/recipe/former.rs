@@ -32,6 +32,9 @@ const FORMER: &[(&str, &str)] = &[
     ("documents.depth_max", "`max_depth` in the section `[extract]`"),
     ("documents", "the sections `[extract]` and `[[filter]]`"),
     ("dedup.near.jaccard_at_least", "`min_jaccard`"),
+    ("model.train.clip_norm", "`max_gradient_norm`"),
+    ("model.train.decay_to", "`min_learning_rate_fraction`"),
+    ("model.train.keep_checkpoints", "`max_checkpoints`"),
 ];
 
 /// Refuses a recipe with a former key, with its new name.

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use atomic_file::IoContext;
 use bpe::{Encoder, TokenId, formats};
 use gpt2::{
-    Beginning, ModelConfig, Progress, SampleOptions, Tokens, TrainError, forget_training, sample, save_model, train,
+    InitialWeights, ModelConfig, SampleOptions, TokenFiles, TrainError, TrainProgress, delete_training, sample,
+    save_model, train,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,8 +59,8 @@ impl Task for TrainModel {
         let recipe = &self.model;
         let config =
             ModelConfig::gpt2(recipe.layers, recipe.heads, recipe.channels, recipe.context, tokenizer.vocab_size());
-        let open = |file: &File| -> Result<Tokens> {
-            Ok(Tokens::open(&[work.local_file(file)?], config.context, config.vocab_size)?)
+        let open = |file: &File| -> Result<TokenFiles> {
+            Ok(TokenFiles::open(&[work.local_file(file)?], config.context, config.vocab_size)?)
         };
         let tokens = open(&self.train)?;
         let validation = open(&self.validation).within(|| {
@@ -69,7 +70,7 @@ impl Task for TrainModel {
         let folder = state.folder();
         let steps = recipe.train.steps;
         let (observer, is_stopping) = (work.observer(), || work.is_stopping());
-        let report = |now: Progress<'_>| {
+        let report = |now: TrainProgress<'_>| {
             observer.task_does(&format!("step {}/{steps}, loss {:.3}", now.step, now.loss));
             if let Some(row) = now.validated {
                 let (step, loss, validation) = (row.step, row.train_loss, row.validation_loss);
@@ -78,11 +79,12 @@ impl Task for TrainModel {
             // A checkpoint is written behind this step, so stopping loses nothing.
             if is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let mut trained = train(folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
+        let initial = InitialWeights::Random(&config);
+        let mut trained = train(folder, initial, &recipe.train, &tokens, &validation, report);
         if let Err(TrainError::OtherTraining { .. }) = trained {
             // The recipe or the tokens have changed: what they led to is of no use.
-            forget_training(folder)?;
-            trained = train(folder, Beginning::Random(&config), &recipe.train, &tokens, &validation, report);
+            delete_training(folder)?;
+            trained = train(folder, initial, &recipe.train, &tokens, &validation, report);
         }
         state.save()?;
         let trained = match trained {
@@ -116,7 +118,8 @@ impl TrainModel {
         let prompt = Encoder::new(tokenizer).encode(&self.model.sample_prompt);
         let prompt: Vec<u32> = prompt.into_iter().map(|id| id.0).collect();
         let seed = self.model.train.seed;
-        let options = SampleOptions { temperature: 0.8, top_k: 40, seed, ..SampleOptions::greedy(SAMPLE_TOKENS) };
+        let mut options = SampleOptions::greedy(SAMPLE_TOKENS);
+        (options.temperature, options.top_k, options.seed) = (0.8, 40, seed);
         sample(&trained.model, &prompt, end_of_text, &options, |id| {
             text.extend_from_slice(tokenizer.token(TokenId(id)));
         });

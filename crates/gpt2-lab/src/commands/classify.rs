@@ -1,0 +1,58 @@
+//! `gpt2 classify`: the predictions of a fine-tuned model, one line of JSON per input.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use bpe::formats;
+use gpt2_lab::check_vocabulary;
+use gpt2_lab::finetune::{ClassificationMetrics, Classifier, ExampleTexts};
+use serde_json::json;
+
+use crate::commands::finetune::figures;
+
+/// Inputs that are classified before their predictions are written.
+const INPUTS_AT_ONCE: usize = 256;
+
+/// Classify texts with a fine-tuned model. Prints one line of JSON per text.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Folder that `gpt2 finetune` wrote.
+    model: PathBuf,
+    /// One text per line; for mrpc and rte two with a tab between them; for choice {"query": …, "choices": […]}.
+    input: PathBuf,
+    /// The input has labels, in the format of the task's own files. Adds "gold" to each line, and prints the metrics to
+    /// standard error.
+    #[arg(long)]
+    labelled: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let Arguments { model: folder, input, labelled } = arguments;
+    let classifier = Classifier::load(folder)?;
+    let tokenizer = formats::load(&folder.to_string_lossy())?;
+    check_vocabulary(&tokenizer, classifier.vocab_size())?;
+    let task = classifier.task();
+    let (texts, labels): (Vec<ExampleTexts>, Vec<usize>) = if *labelled {
+        task.read(input)?.into_iter().map(|example| (example.texts, example.label)).unzip()
+    } else {
+        (task.read_unlabelled(input)?, Vec::new())
+    };
+    let name = |index: usize| task.labels().get(index).map_or_else(|| json!(index), |label| json!(label));
+    let mut stdout = std::io::stdout().lock();
+    let mut predictions = Vec::new();
+    for texts in texts.chunks(INPUTS_AT_ONCE) {
+        for prediction in classifier.classify(&tokenizer, texts) {
+            let mut line = json!({"label": name(prediction.label), "probabilities": prediction.probabilities});
+            if let Some(&label) = labels.get(predictions.len()) {
+                line["gold"] = name(label);
+            }
+            writeln!(stdout, "{line}").context("cannot write to standard output")?;
+            predictions.push(prediction);
+        }
+    }
+    if *labelled {
+        tracing::info!("{}", figures(&ClassificationMetrics::new(task, &predictions, &labels)));
+    }
+    Ok(())
+}

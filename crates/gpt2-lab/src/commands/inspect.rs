@@ -1,0 +1,171 @@
+//! `gpt2 inspect`: what a model does with a text.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use bpe::Tokenizer;
+use console::count;
+use gpt2::Model;
+use gpt2_lab::inspect::{
+    Effect, Inspection, Intervention, TerminalOptions, record, select_names, write_activations, write_page,
+};
+
+use crate::commands::load;
+
+/// Show what each step of a forward pass gives: embeddings, attention, norms, logit lens. Or change a step and show the
+/// effect.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Folder with config.json, model.safetensors and a tokenizer.
+    model: PathBuf,
+    /// A text, or the path of a file with one; `-` for standard input.
+    #[arg(value_name = "TEXT|FILE")]
+    text: String,
+    /// Tokenizer: `gpt2`, a folder or a file. Default: that in the model's folder.
+    #[arg(long, value_name = "NAME|DIR|FILE")]
+    tokenizer: Option<String>,
+    /// Begin after end-of-text, as a new document does.
+    #[arg(long)]
+    new_document: bool,
+    /// Only this block, counted from 0.
+    #[arg(long)]
+    layer: Option<usize>,
+    /// Only this head, counted from 0; with --layer its whole attention map.
+    #[arg(long)]
+    head: Option<usize>,
+    /// The position whose attention, norms and predictions are shown, counted from 0. Default: the last.
+    #[arg(long)]
+    position: Option<usize>,
+    /// Number of predictions per list.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
+    /// Wait for Enter after each section.
+    #[arg(long)]
+    step: bool,
+    /// Write a page with everything instead; it loads nothing from elsewhere.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write activations to a safetensors file instead.
+    #[arg(long, value_name = "FILE.safetensors")]
+    activations: Option<PathBuf>,
+    /// Names of the activations to write; * stands for any text, as in 'blocks.3.attn.pattern,*.mlp.post'.
+    #[arg(long, default_value = "*", value_name = "NAMES", value_delimiter = ',', requires = "activations")]
+    names: Vec<String>,
+    /// Set an activation to zero, or to its mean, and show the effect. May be given several times.
+    #[arg(long, value_name = "NAME[:head=K][:position=P][:mean]", conflicts_with_all = ["html", "activations"])]
+    ablate: Vec<String>,
+    /// Replace an activation by that of the text of --from, and show the effect. May be given several times.
+    #[arg(long, value_name = "NAME[:head=K][:position=P]", requires = "from", conflicts_with_all = ["html", "activations"])]
+    patch: Vec<String>,
+    /// The text whose activations --patch takes.
+    #[arg(long, value_name = "TEXT|FILE", requires = "patch")]
+    from: Option<String>,
+    /// With --ablate or --patch: the token whose probability is compared. Default: the most probable one.
+    #[arg(long, value_name = "TOKEN")]
+    target: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref())?;
+    let text = read(&arguments.text)?;
+    let tokens = encode(&model, &tokenizer, &text, arguments.new_document)?;
+    if let Some(path) = &arguments.activations {
+        return export(&model, &text, &tokens, path, &arguments.names);
+    }
+    if !arguments.ablate.is_empty() || !arguments.patch.is_empty() {
+        return intervene(arguments, &model, &tokenizer, &tokens);
+    }
+    ensure!(arguments.target.is_none(), "--target needs --ablate or --patch");
+    let inspection = Inspection::new(&model, &tokenizer, &tokens, arguments.top.into());
+    let position = arguments.position.unwrap_or(tokens.len() - 1);
+    inspection.check(arguments.layer, arguments.head, position)?;
+    if let Some(path) = &arguments.html {
+        write_page(path, &inspection.page()?)?;
+        tracing::info!("wrote {}", path.display());
+        return Ok(());
+    }
+    let options = TerminalOptions { layer: arguments.layer, head: arguments.head, position, colour: is_coloured() };
+    print(&inspection.sections(&options), arguments.step)
+}
+
+fn export(model: &Model, text: &str, tokens: &[u32], path: &Path, names: &[String]) -> anyhow::Result<()> {
+    let patterns: Vec<&str> = names.iter().map(|name| name.trim()).collect();
+    let all = model.activation_names();
+    let kept = record(model, tokens, &select_names(&all, &patterns)?);
+    write_activations(path, &kept, text, tokens)?;
+    tracing::info!("wrote {} to {}", count(kept.len() as u64, "activation"), path.display());
+    Ok(())
+}
+
+fn intervene(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer, tokens: &[u32]) -> anyhow::Result<()> {
+    let other = match &arguments.from {
+        Some(from) => Some(encode(model, tokenizer, &read(from)?, arguments.new_document)?),
+        None => None,
+    };
+    let ablations = arguments.ablate.iter().map(|text| Intervention::ablation(text));
+    let patches = arguments.patch.iter().map(|text| Intervention::patch(text));
+    let interventions = ablations.chain(patches).collect::<Result<Vec<_>, _>>()?;
+    let position = arguments.position.unwrap_or(tokens.len() - 1);
+    let len = tokens.len() as u64;
+    ensure!((position as u64) < len, "there is no position {position}: the text has {}", count(len, "token"));
+    let target = arguments.target.as_deref().map(|target| single_token(tokenizer, target)).transpose()?;
+    let after = Intervention::run(model, tokens, &interventions, other.as_deref())?;
+    let before = model.trace(tokens, |_, _| ());
+    let effect = Effect::new(&before, &after, position, target, arguments.top.into());
+    print(&[effect.table(tokenizer, is_coloured())], false)
+}
+
+/// The text itself, or that of a file or of standard input.
+fn read(text: &str) -> anyhow::Result<String> {
+    match text {
+        "-" => std::io::read_to_string(std::io::stdin()).context("cannot read standard input"),
+        path if Path::new(path).is_file() => {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {path} as a text"))
+        }
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// The ids of a text that the model can take.
+fn encode(model: &Model, tokenizer: &Tokenizer, text: &str, new_document: bool) -> anyhow::Result<Vec<u32>> {
+    let mut tokens = gpt2_lab::encode(tokenizer, text);
+    if new_document || tokens.is_empty() {
+        tokens.insert(0, tokenizer.end_of_text().context("the tokenizer has no end-of-text")?.0);
+    }
+    let (len, context) = (tokens.len(), model.config().context);
+    ensure!(len <= context, "the text has {len} tokens, more than the model's context of {context}");
+    Ok(tokens)
+}
+
+/// The id of a text that is one token.
+fn single_token(tokenizer: &Tokenizer, text: &str) -> anyhow::Result<u32> {
+    let ids = gpt2_lab::encode(tokenizer, text);
+    if let [id] = ids[..] {
+        return Ok(id);
+    }
+    let note = if text.starts_with(' ') { "" } else { "; most words begin with a space, as in ' the'" };
+    bail!("--target '{text}' is {}, not one{note}", count(ids.len() as u64, "token"))
+}
+
+fn is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Prints sections with an empty line between them, or each after Enter.
+fn print(sections: &[String], step: bool) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    for (number, section) in sections.iter().enumerate() {
+        let gap = if number > 0 && !step { "\n" } else { "" };
+        let written = stdout.write_all(format!("{gap}{section}").as_bytes()).and_then(|()| stdout.flush());
+        written.context("cannot write to standard output")?;
+        if step && number + 1 < sections.len() {
+            eprint!("Enter for the next step … ");
+            let read = std::io::stdin().read_line(&mut String::new()).context("cannot read standard input")?;
+            if read == 0 {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

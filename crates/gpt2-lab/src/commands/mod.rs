@@ -1,0 +1,57 @@
+//! The subcommands, a file each: its arguments, and `run`.
+
+pub(crate) mod bench;
+pub(crate) mod classify;
+pub(crate) mod eval;
+pub(crate) mod finetune;
+pub(crate) mod inspect;
+pub(crate) mod plan;
+pub(crate) mod sample;
+pub(crate) mod train;
+mod train_file;
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use bpe::Tokenizer;
+use bpe::formats::{self, FormatError};
+use console::UserError;
+use gpt2::{Model, ModelConfig, load_model};
+use gpt2_lab::check_vocabulary;
+
+/// A folder's model and its tokenizer, or another one by name, folder or file.
+pub(crate) fn load(folder: &Path, tokenizer: Option<&str>) -> anyhow::Result<(Model, Tokenizer)> {
+    let model = load_model(folder)?;
+    let own = folder.to_string_lossy();
+    let tokenizer = formats::load(tokenizer.unwrap_or(&own)).map_err(|error| match error {
+        error @ FormatError::NotFound(_) => anyhow::Error::from(NoTokenizer(error)),
+        other => other.into(),
+    })?;
+    check_vocabulary(&tokenizer, model.config().vocab_size)?;
+    Ok((model, tokenizer))
+}
+
+/// There is no tokenizer where one was looked for.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct NoTokenizer(FormatError);
+
+impl UserError for NoTokenizer {
+    fn hint(&self) -> Option<String> {
+        Some("GPT-2's own tokenizer is compiled in: --tokenizer gpt2".into())
+    }
+}
+
+/// A model of the papers by name.
+pub(crate) fn preset(name: &str) -> anyhow::Result<ModelConfig> {
+    let names = || ModelConfig::preset_names().collect::<Vec<_>>().join(", ");
+    ModelConfig::preset(name).ok_or_else(|| anyhow!("there is no model {name}; there are {}", names()))
+}
+
+/// Writes the files of a tokenizer into a model's folder.
+pub(crate) fn write_tokenizer(folder: &Path, tokenizer: &Tokenizer) -> anyhow::Result<()> {
+    for (name, content) in formats::files(tokenizer) {
+        atomic_file::write(&folder.join(name), content.as_bytes()).context("cannot write the tokenizer")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! `gpt2 train`: a model as a TOML file says.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use bpe::{Tokenizer, formats};
+use console::Unit;
+use gpt2::{
+    InitialWeights, LossRow, Model, SampleOptions, TokenFiles, TrainProgress, Trained, load_model, peak_gflops,
+    save_model, train,
+};
+use gpt2_lab::{check_vocabulary, continue_text};
+use serde_json::{Value, json};
+
+use crate::commands::train_file::{FilePatterns, SamplesSection, TrainFile};
+use crate::commands::write_tokenizer;
+
+/// Train a model as a TOML file says. After a kill, the same command goes on.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Settings: [data], [model], [train], [samples]. docs/formats.md has all keys.
+    config: PathBuf,
+    /// Override a setting: train.steps=100.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Number of threads. Default: all cores. The weights are the same for any number.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print a summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
+    }
+    let settings = TrainFile::read(&arguments.config, &arguments.overrides)?;
+    let tokenizer = formats::load(&settings.data.tokenizer)?;
+    check_vocabulary(&tokenizer, settings.model.vocab_size)?;
+    settings.model.check()?;
+    let open = |patterns: &FilePatterns| -> anyhow::Result<TokenFiles> {
+        Ok(TokenFiles::open(&patterns.files()?, settings.model.context, settings.model.vocab_size)?)
+    };
+    let (tokens, validation) = (open(&settings.data.train)?, open(&settings.data.validation)?);
+    let stop = console::stop_on_ctrl_c("stopping after this step").context("cannot listen for Ctrl-C")?;
+    let mut meter = Meter::new(&settings, quiet);
+    let trained = train_with_meter(&settings, &tokenizer, &tokens, &validation, &mut meter, &stop)?;
+    drop(meter);
+    save_model(&settings.data.output, &trained.model, tokenizer.end_of_text().map(|id| id.0))?;
+    write_tokenizer(&settings.data.output, &tokenizer)?;
+    if arguments.json {
+        let summary = json!({
+            "parameters": trained.model.parameters(), "train_tokens": tokens.tokens(),
+            "best_step": trained.best_step, "curve": trained.curve,
+        });
+        println!("{summary}");
+    }
+    Ok(())
+}
+
+fn train_with_meter(
+    settings: &TrainFile,
+    tokenizer: &Tokenizer,
+    tokens: &TokenFiles,
+    validation: &TokenFiles,
+    meter: &mut Meter,
+    stop: &AtomicBool,
+) -> anyhow::Result<Trained> {
+    let output = &settings.data.output;
+    let start = settings.data.start_from.as_deref().map(load_model).transpose()?;
+    if let Some(model) = start.as_ref().filter(|model| *model.config() != settings.model) {
+        bail!("[model] says {:?}, but the model of [data] start_from is {:?}", settings.model, model.config());
+    }
+    let initial = start.as_ref().map_or(InitialWeights::Random(&settings.model), InitialWeights::Model);
+    let mut failed = None;
+    let result = train(output, initial, &settings.train, tokens, validation, |progress| {
+        meter.show(&progress);
+        if let (Some(row), Some(samples)) = (progress.validated, &settings.samples) {
+            failed = write_sample(output, samples, tokenizer, progress.model, row).err();
+        }
+        if failed.is_some() || stop.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    failed.map_or(Ok(()), Err)?;
+    Ok(result?)
+}
+
+/// Shows loss, tokens per second, and the share of the rate that this machine's matrix products reach.
+struct Meter {
+    shown: console::Progress,
+    steps: u64,
+    /// Seconds per token if all time were matrix products at the machine's peak; `None` where nothing is shown.
+    seconds_per_token_at_peak: Option<f64>,
+    begun: Instant,
+    tokens: u64,
+    validation: String,
+}
+
+impl Meter {
+    fn new(settings: &TrainFile, quiet: bool) -> Meter {
+        let flops = settings.model.flops_per_token(settings.model.context);
+        let seconds = (!quiet).then(|| flops / 1e9 / peak_gflops(settings.train.precision));
+        let steps = settings.train.steps;
+        let shown = console::Progress::start("train", Unit::things("steps"), Some(steps));
+        Meter {
+            shown,
+            steps,
+            seconds_per_token_at_peak: seconds,
+            begun: Instant::now(),
+            tokens: 0,
+            validation: String::new(),
+        }
+    }
+
+    fn show(&mut self, progress: &TrainProgress<'_>) {
+        let Some(seconds_per_token) = self.seconds_per_token_at_peak else { return };
+        self.tokens += progress.tokens;
+        let rate = self.tokens as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
+        let share = 100.0 * rate * seconds_per_token;
+        let figures = format!("loss {:.3}, {rate:.0} tokens/s, {share:.0}% of peak", progress.loss);
+        if let Some(row) = progress.validated {
+            self.validation = format!(", validation {:.3}", row.validation_loss);
+            tracing::info!("step {}/{}: {figures}{}", progress.step, self.steps, self.validation);
+        }
+        self.shown.set(progress.step);
+        self.shown.message(format!("{figures}{}", self.validation));
+    }
+}
+
+/// Adds a line to `samples.jsonl`, one per validation. Lines of steps that are done again are replaced.
+fn write_sample(
+    output: &Path,
+    samples: &SamplesSection,
+    tokenizer: &Tokenizer,
+    model: &Model,
+    row: LossRow,
+) -> anyhow::Result<()> {
+    let path = output.join("samples.jsonl");
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let is_before = |line: &&str| {
+        let line: Option<Value> = serde_json::from_str(line).ok();
+        line.and_then(|line| line["step"].as_u64()).is_some_and(|step| step < row.step)
+    };
+    let mut lines: Vec<String> = before.lines().filter(is_before).map(str::to_owned).collect();
+    let mut options = SampleOptions::greedy(samples.max_tokens);
+    (options.temperature, options.top_k, options.seed) = (0.8, 40, row.step);
+    let text = continue_text(model, tokenizer, &samples.prompt, &options);
+    lines.push(json!({"step": row.step, "text": text}).to_string());
+    // Whole or not at all: the lines before are not lost to a kill.
+    atomic_file::write(&path, (lines.join("\n") + "\n").as_bytes())?;
+    Ok(())
+}

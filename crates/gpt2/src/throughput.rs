@@ -1,0 +1,76 @@
+//! How fast this machine multiplies matrices and trains: the peak that a training's speed is compared with.
+
+use std::time::Instant;
+
+use crate::adamw::{AdamW, AdamWUpdate, global_norm};
+use crate::config::ModelConfig;
+use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
+use crate::model::Model;
+use crate::pass::{Keep, Pass};
+use crate::random::{Stream, bits};
+
+/// Which factor of a product lies transposed in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProductLayout {
+    /// Neither, `x · w`: a forward pass.
+    Plain,
+    /// The right one, `x · wᵀ`: the gradient of an input, and logits.
+    RightTransposed,
+    /// The left one, `xᵀ · y`: the gradient of a weight.
+    LeftTransposed,
+}
+
+/// Rate of a product of `rows × length` by `length × columns` on all threads, in GFLOP/s: the highest of `tries`.
+pub fn product_gflops(
+    (rows, columns, length): (usize, usize, usize),
+    layout: ProductLayout,
+    precision: Precision,
+    tries: usize,
+) -> f64 {
+    let (a, b) = (vec![0.5; rows * length], vec![0.25; length * columns]);
+    let mut to = vec![0.0; rows * columns];
+    let left = match layout {
+        ProductLayout::LeftTransposed => Matrix::new(&a, length, rows, rows).transposed(),
+        _ => Matrix::new(&a, rows, length, length),
+    };
+    let right = match layout {
+        ProductLayout::RightTransposed => Matrix::new(&b, columns, length, length).transposed(),
+        _ => Matrix::new(&b, length, columns, columns),
+    };
+    let seconds = (0..tries.max(1)).map(|_| {
+        let begun = Instant::now();
+        let target = MatrixMut::new(&mut to, rows, columns, columns);
+        multiply(target, Start::Zero, 1.0, left, right, Threads::All, precision);
+        begun.elapsed().as_secs_f64()
+    });
+    2.0 * (rows * columns * length) as f64 / seconds.fold(f64::INFINITY, f64::min) / 1e9
+}
+
+/// This machine's peak in GFLOP/s: the rate of this crate's products of 1536³, measured for about a tenth of a second.
+pub fn peak_gflops(precision: Precision) -> f64 {
+    product_gflops((1536, 1536, 1536), ProductLayout::Plain, precision, 5)
+}
+
+/// Milliseconds of each of `steps` training steps (forward, backward, clipping, AdamW) over `batch` sequences of `t`
+/// random tokens.
+pub fn step_milliseconds(config: &ModelConfig, batch: usize, t: usize, precision: Precision, steps: usize) -> Vec<f64> {
+    let mut model = Model::new(config, 1);
+    let mut gradients = model.zero_gradients();
+    let mut optimiser = AdamW::new(model.parameters());
+    let mut pass = Pass::new(config, precision, Keep::ForBackward);
+    let v = config.vocab_size as u64;
+    let ids: Vec<u32> = (0..(batch * t) as u64 + 1).map(|i| (bits(1, Stream::BATCHES, i) % v) as u32).collect();
+    let (inputs, targets) = (&ids[..batch * t], &ids[1..]);
+    (0..steps as u64)
+        .map(|step| {
+            let begun = Instant::now();
+            pass.forward(&model, inputs, t, None);
+            pass.language_model_loss(&model, targets, 1.0, &mut gradients, false);
+            pass.backward(&model, inputs, &mut gradients, false);
+            let gradient_scale = 1.0 / global_norm(&[&gradients.0]).max(1.0);
+            let update = AdamWUpdate { weight_decay: 0.1, gradient_scale, ..AdamWUpdate::new(step, 6e-4) };
+            optimiser.update_model(&mut model, &gradients, update);
+            1000.0 * begun.elapsed().as_secs_f64()
+        })
+        .collect()
+}

@@ -1,0 +1,384 @@
+//! Training batches from the files of token ids that `bpe encode` and `webtext build` write.
+//!
+//! A training sees its tokens in *epochs*. An epoch cuts every shard into sequences of T tokens, beginning at an
+//! offset of its own, and goes through all sequences of all shards in an order of its own: each token at most once, and
+//! no list of positions in memory. Which sequences make a batch is a function of (seed, number of the batch) alone.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::random::{Stream, bits};
+
+/// First number of llm.c's header of GPT-2 tokens.
+const LLMC_MAGIC: [u8; 4] = 20_240_520i32.to_le_bytes();
+/// First numbers of llm.c's other files.
+const LLMC_OTHER: [(i32, &str); 3] = [
+    (20_240_801, "llm.c's file of 32-bit ids"),
+    (20_240_326, "a model of llm.c, not tokens"),
+    (20_240_522, "an evaluation set of llm.c, not tokens"),
+];
+const LLMC_HEADER_BYTES: u64 = 1024;
+/// First bytes of the index that Megatron writes beside its `.bin`.
+const MEGATRON_MAGIC: &[u8; 9] = b"MMIDIDX\0\0";
+
+/// A file of tokens cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenFileError {
+    /// The system refused.
+    #[error("cannot read tokens from {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not an array of 16-bit ids.
+    #[error("{} is not a file of 16-bit ids: {what}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        what: String,
+    },
+    /// Too few tokens for one sequence and its targets.
+    #[error("{} is too short: a context of {context} needs {} tokens, and it has {tokens}", path.display(), context + 1)]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+        /// Tokens in it.
+        tokens: u64,
+        /// Length of a sequence.
+        context: usize,
+    },
+    /// An id that the model has no embedding for.
+    #[error("{}: token {index} has the id {id}, but the vocabulary has {vocab_size}", path.display())]
+    UnknownId {
+        /// The file.
+        path: PathBuf,
+        /// Number of the token, from 0.
+        index: u64,
+        /// Its id.
+        id: u32,
+        /// Ids in the model's vocabulary.
+        vocab_size: usize,
+    },
+    /// An empty list of files.
+    #[error("there is no token file")]
+    NoFiles,
+}
+
+/// Files of 16-bit token ids, read a batch at a time. Each is in nanoGPT's format or in llm.c's; its first bytes say
+/// which.
+#[derive(Debug)]
+pub struct TokenFiles {
+    shards: Vec<Shard>,
+    context: usize,
+    vocab_size: usize,
+    checksum: u64,
+}
+
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    file: File,
+    start_bytes: u64,
+    tokens: u64,
+}
+
+/// Inputs and the tokens that follow them, both (B, T), and where they come from.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) inputs: Vec<u32>,
+    pub(crate) targets: Vec<u32>,
+    /// The shard and first token of each sequence.
+    places: Vec<(usize, u64)>,
+}
+
+impl TokenFiles {
+    /// Opens files and reads each once, for the checksum and for ids past the vocabulary.
+    ///
+    /// # Errors
+    /// No file; files that cannot be read, are not arrays of 16-bit ids, are shorter than `context + 1` tokens, or hold an
+    /// id of `vocab_size` or more.
+    pub fn open(paths: &[PathBuf], context: usize, vocab_size: usize) -> Result<TokenFiles, TokenFileError> {
+        let shards: Vec<Shard> = paths.iter().map(|path| Shard::open(path, context)).collect::<Result<_, _>>()?;
+        if shards.is_empty() {
+            return Err(TokenFileError::NoFiles);
+        }
+        let mut checksum = 0;
+        for shard in &shards {
+            let of_shard = shard.scan(vocab_size)?;
+            checksum = xxhash_rust::xxh3::xxh3_64_with_seed(&of_shard.to_le_bytes(), checksum);
+        }
+        Ok(TokenFiles { shards, context, vocab_size, checksum })
+    }
+
+    /// Number of tokens in all shards.
+    pub fn tokens(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.tokens).sum()
+    }
+
+    /// XXH3-64 over all shards in order; a training is bound to its data by it.
+    pub(crate) fn checksum(&self) -> u64 {
+        self.checksum
+    }
+
+    /// Batch `number` of a training: `b` sequences of the whole context.
+    pub(crate) fn batch(&self, seed: u64, number: u64, b: usize) -> Result<Batch, TokenFileError> {
+        let mut batch = Batch::default();
+        for i in 0..b as u64 {
+            let (shard, place) = self.place(seed, number * b as u64 + i);
+            self.sequence(shard, place, &mut batch)?;
+        }
+        Ok(batch)
+    }
+
+    /// Where sequence `number` of a training begins: shard and token.
+    fn place(&self, seed: u64, number: u64) -> (usize, u64) {
+        let t = self.context as u64;
+        // Epochs have as many sequences as the largest offset leaves, so that all are of one length.
+        let of_shard = |shard: &Shard| (shard.tokens - t).div_ceil(t).saturating_sub(1).max(1);
+        let sequences: u64 = self.shards.iter().map(of_shard).sum();
+        let (epoch, index) = (number / sequences, number % sequences);
+        let mut left = permuted(index, sequences, bits(seed, Stream::BATCHES, 2 * epoch));
+        for (i, shard) in self.shards.iter().enumerate() {
+            let count = of_shard(shard);
+            if left < count {
+                // Within what the shard leaves over: less than T, so that offset + count · T tokens are there.
+                let spare = shard.tokens - 1 - count * t;
+                let offset = bits(seed, Stream::BATCHES, 2 * epoch + 1) % spare.min(t - 1).saturating_add(1);
+                return (i, offset + left * t);
+            }
+            left -= count;
+        }
+        unreachable!("a permuted index is below the number of sequences")
+    }
+
+    /// Batch `number` of `count` that are spread evenly over all tokens; the same for every validation.
+    pub(crate) fn spread(&self, number: u64, count: u64, b: usize) -> Result<Batch, TokenFileError> {
+        let mut batch = Batch::default();
+        let t = self.context as u64;
+        let places = |shard: &Shard| shard.tokens - t;
+        let all: u64 = self.shards.iter().map(places).sum();
+        let sequences = (count * b as u64).max(1);
+        for i in 0..b as u64 {
+            let at = u128::from(all) * u128::from(number * b as u64 + i) / u128::from(sequences);
+            let mut left = at as u64;
+            for (index, shard) in self.shards.iter().enumerate() {
+                if left < places(shard) {
+                    self.sequence(index, left, &mut batch)?;
+                    break;
+                }
+                left -= places(shard);
+            }
+        }
+        Ok(batch)
+    }
+
+    /// The sequences of a batch, for a message.
+    pub(crate) fn describe(&self, batch: &Batch) -> String {
+        let place =
+            |&(shard, place): &(usize, u64)| format!("{} from token {place}", self.shards[shard].path.display());
+        batch.places.iter().map(place).collect::<Vec<_>>().join(", ")
+    }
+
+    /// `T + 1` tokens, appended as inputs and as targets one further.
+    fn sequence(&self, index: usize, place: u64, batch: &mut Batch) -> Result<(), TokenFileError> {
+        let (shard, t) = (&self.shards[index], self.context);
+        let mut bytes = vec![0; 2 * (t + 1)];
+        let read = shard.file.read_exact_at(&mut bytes, shard.start_bytes + 2 * place);
+        read.map_err(|source| TokenFileError::Io { path: shard.path.clone(), source })?;
+        let ids: Vec<u32> = ids(&bytes).collect();
+        // Looked at once already, but a file may have changed since.
+        if let Some(at) = ids.iter().position(|&id| id as usize >= self.vocab_size) {
+            return Err(shard.unknown_id(place + at as u64, ids[at], self.vocab_size));
+        }
+        batch.inputs.extend_from_slice(&ids[..t]);
+        batch.targets.extend_from_slice(&ids[1..]);
+        batch.places.push((index, place));
+        Ok(())
+    }
+}
+
+impl Shard {
+    fn open(path: &Path, context: usize) -> Result<Shard, TokenFileError> {
+        let io = |source| TokenFileError::Io { path: path.to_path_buf(), source };
+        let malformed = |what: String| Err(TokenFileError::Malformed { path: path.to_path_buf(), what });
+        let file = File::open(path).map_err(io)?;
+        let len_bytes = file.metadata().map_err(io)?.len();
+        let mut head = [0; 12];
+        let known = len_bytes.min(12) as usize;
+        file.read_exact_at(&mut head[..known], 0).map_err(io)?;
+        let magic = [head[0], head[1], head[2], head[3]];
+        if let Some((_, what)) = LLMC_OTHER.iter().find(|(other, _)| other.to_le_bytes() == magic) {
+            return malformed(format!("it is {what}"));
+        }
+        if head[..9] == *MEGATRON_MAGIC {
+            return malformed("it is the index of Megatron's tokens; give the .bin beside it".into());
+        }
+        if !len_bytes.is_multiple_of(2) {
+            return malformed("it has an odd number of bytes: it is truncated, or its ids are not 16 bits wide".into());
+        }
+        let is_llmc = len_bytes >= LLMC_HEADER_BYTES && magic == LLMC_MAGIC;
+        let start_bytes = if is_llmc { LLMC_HEADER_BYTES } else { 0 };
+        let tokens = (len_bytes - start_bytes) / 2;
+        let claimed = i64::from(i32::from_le_bytes([head[8], head[9], head[10], head[11]]));
+        if is_llmc && claimed != tokens as i64 {
+            return malformed(format!("its header says {claimed} tokens, but it has {tokens}: it is truncated"));
+        }
+        if tokens <= context as u64 {
+            return Err(TokenFileError::TooShort { path: path.to_path_buf(), tokens, context });
+        }
+        Ok(Shard { path: path.to_path_buf(), file, start_bytes, tokens })
+    }
+
+    /// Reads all of it: its XXH3-64, and whether every id is below `vocab_size`.
+    fn scan(&self, vocab_size: usize) -> Result<u64, TokenFileError> {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        let mut buffer = vec![0; 1 << 20];
+        let (mut done, mut every_second_is_0) = (0, true);
+        while done < self.tokens {
+            let n = (2 * (self.tokens - done)).min(buffer.len() as u64) as usize;
+            let bytes = &mut buffer[..n];
+            let read = self.file.read_exact_at(bytes, self.start_bytes + 2 * done);
+            read.map_err(|source| TokenFileError::Io { path: self.path.clone(), source })?;
+            every_second_is_0 &= bytes.chunks_exact(4).all(|four| four[2] == 0 && four[3] == 0);
+            if ids(bytes).max().is_some_and(|id| id as usize >= vocab_size) {
+                let (at, id) = ids(bytes).enumerate().find(|&(_, id)| id as usize >= vocab_size).expect("just seen");
+                return Err(self.unknown_id(done + at as u64, id, vocab_size));
+            }
+            hasher.update(bytes);
+            done += n as u64 / 2;
+        }
+        if every_second_is_0 && self.tokens >= 64 {
+            let what = "every second id is 0: its ids are probably 32 bits wide".into();
+            return Err(TokenFileError::Malformed { path: self.path.clone(), what });
+        }
+        Ok(hasher.digest())
+    }
+
+    fn unknown_id(&self, index: u64, id: u32, vocab_size: usize) -> TokenFileError {
+        TokenFileError::UnknownId { path: self.path.clone(), index, id, vocab_size }
+    }
+}
+
+fn ids(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.chunks_exact(2).map(|two| u32::from(u16::from_le_bytes([two[0], two[1]])))
+}
+
+/// Where `index` goes in an order of `0..len` that `key` chooses: a Feistel network over the next power of four,
+/// walked until it comes back into the range, which takes four steps at most on the mean.
+fn permuted(index: u64, len: u64, key: u64) -> u64 {
+    let half_bits = (64 - (len - 1).leading_zeros()).div_ceil(2).max(1);
+    let mask = (1u64 << half_bits) - 1;
+    let mut at = index;
+    loop {
+        let (mut left, mut right) = (at >> half_bits, at & mask);
+        for round in 0..4 {
+            let mixed = bits(key, Stream::BATCHES, right << 2 | round) & mask;
+            (left, right) = (right, left ^ mixed);
+        }
+        at = left << half_bits | right;
+        if at < len {
+            return at;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn counting(first: u16, count: u16) -> Vec<u8> {
+        (first..first + count).flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn batches_are_functions_of_seed_and_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [file(folder.path(), "a", &counting(0, 100)), file(folder.path(), "b", &counting(200, 50))];
+        let tokens = TokenFiles::open(&paths, 8, 300).unwrap();
+        let batch = tokens.batch(1, 2, 3).unwrap();
+        assert_eq!(batch, tokens.batch(1, 2, 3).unwrap());
+        assert_ne!(batch, tokens.batch(1, 3, 3).unwrap());
+        assert_ne!(batch, tokens.batch(2, 2, 3).unwrap());
+        assert!(batch.inputs.iter().zip(&batch.targets).all(|(input, target)| input + 1 == *target));
+    }
+
+    #[test]
+    fn an_epoch_sees_each_token_once_and_another_one_in_another_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [file(folder.path(), "a", &counting(0, 101)), file(folder.path(), "b", &counting(200, 51))];
+        let tokens = TokenFiles::open(&paths, 8, 300).unwrap();
+        let inputs = |epoch: u64| -> Vec<u32> {
+            (0..16).flat_map(|i| tokens.batch(5, 16 * epoch + i, 1).unwrap().inputs).collect()
+        };
+        for epoch in 0..4 {
+            let mut seen = inputs(epoch);
+            assert_ne!(seen, inputs(epoch + 1));
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), 16 * 8, "no token twice");
+        }
+    }
+
+    #[test]
+    fn a_file_of_exactly_one_sequence() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = TokenFiles::open(&[file(folder.path(), "a", &counting(0, 9))], 8, 300).unwrap();
+        for number in 0..5 {
+            assert_eq!(tokens.batch(1, number, 1).unwrap().inputs, (0..8).collect::<Vec<_>>());
+        }
+        assert_eq!(tokens.spread(0, 1, 1).unwrap().targets, (1..9).collect::<Vec<_>>());
+    }
+
+    proptest! {
+        #[test]
+        fn an_order_is_one(len in 1u64..300, key: u64) {
+            let mut order: Vec<u64> = (0..len).map(|i| permuted(i, len, key)).collect();
+            order.sort_unstable();
+            prop_assert!(order.into_iter().eq(0..len));
+        }
+
+        #[test]
+        fn every_place_is_inside(tokens in 9u16..200, seed: u64, number in 0u64..500) {
+            let folder = tempfile::tempdir().unwrap();
+            let tokens = TokenFiles::open(&[file(folder.path(), "a", &counting(0, tokens))], 8, 300).unwrap();
+            prop_assert!(tokens.batch(seed, number, 2).is_ok());
+        }
+    }
+
+    #[test]
+    fn faults() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |bytes: &[u8], context: usize, vocab_size: usize, expected: &str| {
+            let path = file(folder.path(), "x", bytes);
+            let error = TokenFiles::open(&[path], context, vocab_size).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(&[0; 7], 2, 10, "an odd number of bytes");
+        check(&[0; 6], 3, 10, "a context of 3 needs 4 tokens, and it has 3");
+        check(&[0, 0, 9, 0, 1, 0], 2, 5, "token 1 has the id 9, but the vocabulary has 5");
+        let wide: Vec<u8> = (1..200u32).flat_map(u32::to_le_bytes).collect();
+        check(&wide, 8, 300, "32 bits wide");
+        let mut llmc = vec![0; 1024];
+        llmc[..4].copy_from_slice(&LLMC_MAGIC);
+        llmc[8..12].copy_from_slice(&50i32.to_le_bytes());
+        check(&[&llmc[..], &counting(0, 40)].concat(), 8, 300, "says 50 tokens, but it has 40");
+        llmc[..4].copy_from_slice(&20_240_801i32.to_le_bytes());
+        check(&llmc, 8, 300, "llm.c's file of 32-bit ids");
+        check(b"MMIDIDX\0\0abcdefghijkl", 2, 300, "give the .bin beside it");
+        assert!(matches!(TokenFiles::open(&[], 8, 300), Err(TokenFileError::NoFiles)));
+    }
+}
