@@ -11,7 +11,7 @@ use console::{Exit, Verbosity, as_user_error};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// From a dump of links to filtered English text, tokens and a small GPT-2.
+/// From links, archives or texts to a filtered data set, tokens and a small GPT-2.
 ///
 /// Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 finished with some inputs unreadable, 130 stopped.
 #[derive(Parser)]
@@ -29,23 +29,23 @@ enum Command {
     Build(commands::build::Arguments),
     /// Which stages and tasks of a run are done.
     Status(commands::status::Arguments),
-    /// What differs between two runs: counts, and documents that came and went, by reason.
+    /// What differs between two runs: counts, and documents that came or went, by reason.
     Diff(commands::diff::Arguments),
     /// Remove the work files of stages that are done.
     Clean(commands::clean::Arguments),
-    /// The fate of one URL or document, from its submission to its tokens.
+    /// What became of a URL or a document, from its submission to its tokens.
     Explain(commands::explain::Arguments),
     /// Write a run's report.html again.
     Report(commands::report::Arguments),
-    /// Dumps to a table of links, one row each with its fate.
+    /// Dumps and lists of URLs to a table of links, kept or dropped with the reason.
     Links(commands::links::Arguments),
-    /// Links to WARC files, politely.
+    /// Links to WARC files, from the web or from Common Crawl.
     Fetch(Box<commands::fetch::Arguments>),
-    /// HTML to its main text.
+    /// HTML and WARC files to main text.
     Extract(commands::extract::Arguments),
-    /// Texts to those that pass the rules, each drop with its reason.
+    /// Texts without those that fail a rule, each drop with its reason.
     Filter(commands::filter::Arguments),
-    /// Texts to those that are no duplicates.
+    /// Texts without duplicates.
     Dedup(commands::dedup::Arguments),
 }
 
