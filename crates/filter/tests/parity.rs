@@ -126,6 +126,7 @@ fn compare(folder: &Path, texts: &Path, verdicts: &Path) -> (usize, Vec<String>)
     let chain = Filter::new(&[0, 1, 3, 8].map(|at: usize| rules[at].clone())).unwrap();
     let alone: Vec<Filter> = rules.iter().map(|rule| Filter::new(std::slice::from_ref(rule)).unwrap()).collect();
     let lines = |path: &Path| BufReader::new(File::open(path).unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines(texts).count(), lines(verdicts).count());
     let (mut compared, mut differences) = (0, Vec::new());
     for (text, verdicts) in lines(texts).zip(lines(verdicts)) {
         let row: Value = serde_json::from_str(&text).unwrap();
