@@ -180,6 +180,7 @@ class C4BadWords:
     c4.cached_asset_path_or_download = lambda *_, **__: os.path.join(LISTS, "bad_words")
     filter = C4BadWordsFilter()
     words = {line.strip() for line in open(os.path.join(LISTS, "bad_words"), encoding="utf-8")}
+    words -= set().union(*c4._BADWORDS_ALLOWLIST.values())
 
     def measures(self, text, url):
         text, border = text.lower(), re.compile(r"\W|$")

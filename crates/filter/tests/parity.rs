@@ -4,6 +4,8 @@
 //! `WEBTEXT_PARITY_TEXTS` names a file of JSON Lines with `text`, and perhaps `url`, to be compared in place of the
 //! texts made here.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -124,6 +126,7 @@ fn compare(folder: &Path, texts: &Path, verdicts: &Path) -> (usize, Vec<String>)
     let chain = Filter::new(&[0, 1, 3, 8].map(|at: usize| rules[at].clone())).unwrap();
     let alone: Vec<Filter> = rules.iter().map(|rule| Filter::new(std::slice::from_ref(rule)).unwrap()).collect();
     let lines = |path: &Path| BufReader::new(File::open(path).unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines(texts).count(), lines(verdicts).count());
     let (mut compared, mut differences) = (0, Vec::new());
     for (text, verdicts) in lines(texts).zip(lines(verdicts)) {
         let row: Value = serde_json::from_str(&text).unwrap();
@@ -150,7 +153,7 @@ fn compare(folder: &Path, texts: &Path, verdicts: &Path) -> (usize, Vec<String>)
 }
 
 fn difference(filter: &Filter, judgement: &Judgement<'_>, from: usize, expected: &[Value]) -> Option<String> {
-    let Some((first, rest)) = expected.split_first() else { return None };
+    let (first, rest) = expected.split_first()?;
     let rule = filter.measures().get(from)?.rule_index;
     let measures = filter.measures()[from..].iter().take_while(|measure| measure.rule_index == rule);
     let mut next = from;
