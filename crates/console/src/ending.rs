@@ -1,0 +1,112 @@
+//! How a command ends: its message, its hint and its exit code.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use user_error::{Exit, UserError};
+
+/// The command was called with something that cannot be meant.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Usage {}
+
+impl UserError for Usage {
+    fn exit(&self) -> Exit {
+        Exit::WrongUsage
+    }
+}
+
+/// Sees an error as what it is to a user, if it is of one certain type.
+pub type UserErrorCast = for<'e> fn(&'e (dyn Error + 'static)) -> Option<&'e dyn UserError>;
+
+/// The cast for errors of type `E`.
+pub fn as_user_error<'e, E: UserError + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e dyn UserError> {
+    error.downcast_ref::<E>().map(|error| error as &dyn UserError)
+}
+
+/// Prints how a command ended, if it is not complete, and returns its exit code. `known` lists the error types that
+/// say something to a user; they are looked for along the chain of causes, from the outermost on.
+pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> ExitCode {
+    let exit = match result {
+        Ok(Exit::SomeUnreadable) => {
+            eprintln!("note: some inputs could not be read to their end; they are named above");
+            Exit::SomeUnreadable
+        }
+        Ok(exit) => exit,
+        // The reader of standard output went away; there is nobody to tell.
+        Err(error) if error.chain().any(is_broken_pipe) => Exit::Complete,
+        Err(error) => {
+            let (exit, hint) = advice(&error, known);
+            let prefix = if exit == Exit::Stopped { "" } else { "error: " };
+            eprintln!("{prefix}{error:#}");
+            if let Some(hint) = hint {
+                eprintln!("\nhint: {hint}");
+            }
+            exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+/// The exit code and the hint of the first error in the chain that has one.
+fn advice(error: &anyhow::Error, known: &[UserErrorCast]) -> (Exit, Option<String>) {
+    let own: UserErrorCast = as_user_error::<Usage>;
+    let casts = || std::iter::once(&own).chain(known);
+    let users = || error.chain().filter_map(|cause| casts().find_map(|cast| cast(cause)));
+    let exit = users().map(UserError::exit).find(|&exit| exit != Exit::Failed).unwrap_or(Exit::Failed);
+    let hint = users().find_map(UserError::hint).or_else(|| error.chain().find_map(hint_of_system));
+    (exit, hint)
+}
+
+fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn hint_of_system(cause: &(dyn Error + 'static)) -> Option<String> {
+    let is_full = cause.downcast_ref::<io::Error>()?.kind() == io::ErrorKind::StorageFull;
+    is_full.then(|| "free some space and run the same command again; what is finished is kept".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the table is damaged")]
+    struct Damaged;
+
+    impl UserError for Damaged {
+        fn hint(&self) -> Option<String> {
+            Some("delete it".into())
+        }
+    }
+
+    #[track_caller]
+    fn check(error: anyhow::Error, exit: Exit, hint: Option<&str>) {
+        let (found, said) = advice(&error, &[as_user_error::<Damaged>]);
+        assert_eq!((found, said.as_deref()), (exit, hint));
+    }
+
+    #[test]
+    fn advice_is_found_along_the_chain() {
+        check(anyhow::anyhow!("no"), Exit::Failed, None);
+        check(anyhow::Error::from(Damaged).context("in stage 1"), Exit::Failed, Some("delete it"));
+        check(Usage("no".into()).into(), Exit::WrongUsage, None);
+        let full = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("cannot write");
+        check(full, Exit::Failed, Some("free some space and run the same command again; what is finished is kept"));
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_failure() {
+        let gone = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot print");
+        assert_eq!(end(Err(gone), &[]), ExitCode::SUCCESS);
+    }
+}

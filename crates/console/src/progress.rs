@@ -1,0 +1,176 @@
+//! How far something is: a bar on a terminal, plain lines elsewhere, nothing when quiet.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How often a plain line is printed where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// How often the bar is drawn again while nothing advances.
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
+
+static BARS: LazyLock<MultiProgress> = LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn set_quiet(quiet: bool) {
+    IS_QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Does something while no bar is drawn.
+pub(crate) fn above_bars<T>(print: impl FnOnce() -> T) -> T {
+    BARS.suspend(print)
+}
+
+/// What is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes, shown as KiB, MiB, GiB.
+    Bytes,
+    /// Things with this name in the plural: `tasks`, `steps`.
+    Things(Cow<'static, str>),
+}
+
+impl Unit {
+    /// Things with this name in the plural.
+    pub const fn things(plural: &'static str) -> Unit {
+        Unit::Things(Cow::Borrowed(plural))
+    }
+}
+
+/// How far one thing is. Shown until [`finish`](Progress::finish) or until it is dropped.
+pub struct Progress {
+    bar: ProgressBar,
+    label: String,
+    unit: Unit,
+    started: Instant,
+    last_line: Mutex<Instant>,
+}
+
+impl Progress {
+    /// Begins to show `label` at 0 of `total`; without a total there is a rate and no time left.
+    pub fn start(label: &str, unit: Unit, total: Option<u64>) -> Progress {
+        let bar = match IS_QUIET.load(Ordering::Relaxed) {
+            true => ProgressBar::hidden(),
+            false => BARS.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new)),
+        };
+        bar.set_style(style(&unit, total.is_some()));
+        bar.set_prefix(label.to_owned());
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(DRAWN_EVERY);
+        }
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        let now = Instant::now();
+        Progress { bar, label: label.to_owned(), unit, started: now, last_line: Mutex::new(now) }
+    }
+
+    /// So many more are done.
+    pub fn add(&self, n: u64) {
+        self.bar.inc(n);
+        self.line_if_due();
+    }
+
+    /// So many are done.
+    pub fn set(&self, n: u64) {
+        self.bar.set_position(n);
+        self.line_if_due();
+    }
+
+    /// What is being done right now, behind the numbers.
+    pub fn message(&self, text: impl Into<String>) {
+        self.bar.set_message(text.into());
+        self.line_if_due();
+    }
+
+    /// Takes the bar off the terminal.
+    pub fn finish(self) {}
+
+    /// Without a terminal, a line every ten seconds.
+    fn line_if_due(&self) {
+        if !self.bar.is_hidden() || IS_QUIET.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= LINE_EVERY {
+            *last = Instant::now();
+            let line = line(&self.unit, self.bar.position(), self.bar.length(), self.started.elapsed());
+            let (label, message) = (&self.label, self.bar.message());
+            tracing::info!("{}", format!("{label}: {line}  {message}").trim_end());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        BARS.remove(&self.bar);
+    }
+}
+
+fn style(unit: &Unit, has_total: bool) -> ProgressStyle {
+    let template = match (unit, has_total) {
+        (Unit::Bytes, true) => {
+            "  {prefix:18} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}, {eta} left  {msg}".to_owned()
+        }
+        (Unit::Bytes, false) => "  {prefix:18} {spinner} {bytes}  {bytes_per_sec}  {msg}".to_owned(),
+        (Unit::Things(things), true) => {
+            format!(
+                "  {{prefix:18}} {{bar:24}} {{human_pos}}/{{human_len}} {things}  {{per_sec}}, {{eta}} left  {{msg}}"
+            )
+        }
+        (Unit::Things(things), false) => {
+            format!("  {{prefix:18}} {{spinner}} {{human_pos}} {things}  {{per_sec}}  {{msg}}")
+        }
+    };
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// `12 of 40 tasks, 3.0 a second, 9 seconds left`.
+fn line(unit: &Unit, done: u64, total: Option<u64>, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(1e-9);
+    let rate = done as f64 / seconds;
+    let (shown, shown_total, rate_shown) = match unit {
+        Unit::Bytes => (
+            HumanBytes(done).to_string(),
+            total.map(|total| HumanBytes(total).to_string()),
+            format!("{}/s", HumanBytes(rate as u64)),
+        ),
+        Unit::Things(things) => {
+            let all = |n: u64| format!("{} {things}", HumanCount(n));
+            let shown = if total.is_some() { HumanCount(done).to_string() } else { all(done) };
+            (shown, total.map(all), format!("{rate:.1}/s"))
+        }
+    };
+    let of = shown_total.map(|total| format!(" of {total}")).unwrap_or_default();
+    let left = total.filter(|_| done > 0).map(|total| total.saturating_sub(done) as f64 / rate);
+    let left = left.map(|left| format!(", {} left", HumanDuration(Duration::from_secs_f64(left)))).unwrap_or_default();
+    format!("{shown}{of}, {rate_shown}{left}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_a_rate_and_the_time_left() {
+        let check = |unit: Unit, done, total, expected: &str| {
+            assert_eq!(line(&unit, done, total, Duration::from_secs(4)), expected);
+        };
+        check(Unit::things("tasks"), 12, Some(40), "12 of 40 tasks, 3.0/s, 9 seconds left");
+        check(Unit::things("texts"), 12_000, None, "12,000 texts, 3000.0/s");
+        check(Unit::things("tasks"), 0, Some(40), "0 of 40 tasks, 0.0/s");
+        check(Unit::Bytes, 4 << 20, Some(8 << 20), "4.00 MiB of 8.00 MiB, 1.00 MiB/s, 4 seconds left");
+    }
+
+    #[test]
+    fn without_a_terminal_nothing_is_drawn() {
+        let progress = Progress::start("encode", Unit::Bytes, Some(10));
+        progress.add(3);
+        progress.message("a.txt");
+        progress.finish();
+    }
+}

@@ -1,0 +1,136 @@
+//! A log for each task that warned or failed.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::logging::line_of;
+
+/// The name of the spans that are tasks; their fields are `stage`, `task` and, once it has failed, `error`.
+const TASK_SPAN: &str = "task";
+
+/// Where a task's log goes: stage, task, the lines.
+type WriteLog = dyn Fn(&str, &str, &str) + Send + Sync;
+
+/// Keeps the events within a span `task` (fields `stage`, `task`, `error`) until it ends, and hands them over if there
+/// was a warning or an error among them, or the span has an `error`. Memory: the events of the tasks under way.
+pub struct TaskLogs {
+    write: Mutex<Option<Box<WriteLog>>>,
+}
+
+impl TaskLogs {
+    /// Logs that are given to `write` as stage, task and text.
+    pub fn new(write: impl Fn(&str, &str, &str) + Send + Sync + 'static) -> TaskLogs {
+        TaskLogs { write: Mutex::new(Some(Box::new(write))) }
+    }
+}
+
+/// What was said within a task.
+#[derive(Default)]
+struct TaskLog {
+    stage: String,
+    task: String,
+    lines: String,
+    is_worth_keeping: bool,
+}
+
+impl Visit for TaskLog {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, text: &str) {
+        match field.name() {
+            "stage" => self.stage = text.to_owned(),
+            "task" => self.task = text.to_owned(),
+            "error" => {
+                self.lines += &format!("error: {text}\n");
+                self.is_worth_keeping = true;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TaskLogs {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if attributes.metadata().name() != TASK_SPAN {
+            return;
+        }
+        let mut log = TaskLog::default();
+        attributes.record(&mut log);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(log);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(log) = span.extensions_mut().get_mut::<TaskLog>()
+        {
+            values.record(log);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let Some(scope) = context.event_scope(event) else { return };
+        for span in scope {
+            if let Some(log) = span.extensions_mut().get_mut::<TaskLog>() {
+                log.lines += &line_of(event);
+                log.lines.push('\n');
+                log.is_worth_keeping |= *event.metadata().level() <= Level::WARN;
+            }
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let log = context.span(&id).and_then(|span| span.extensions_mut().remove::<TaskLog>());
+        if let Some(log) = log.filter(|log| log.is_worth_keeping)
+            && let Some(write) = &*self.write.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            write(&log.stage, &log.task, &log.lines);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[test]
+    fn only_tasks_that_warned_or_failed_are_kept() {
+        let kept: Arc<Mutex<Vec<String>>> = Arc::default();
+        let to = kept.clone();
+        let write =
+            move |stage: &str, task: &str, text: &str| to.lock().unwrap().push(format!("{stage}/{task}: {text}"));
+        let subscriber = tracing_subscriber::registry().with(TaskLogs::new(write));
+        tracing::subscriber::with_default(subscriber, || {
+            for (task, warns, fails) in [("1", false, false), ("2", true, false), ("3", false, true)] {
+                let span = tracing::info_span!("task", stage = "links.read", task, error = tracing::field::Empty);
+                let _inside = span.enter();
+                tracing::debug!(lines = 7, "read");
+                if warns {
+                    tracing::warn!("cut off");
+                }
+                if fails {
+                    span.record("error", tracing::field::display("no such file"));
+                }
+            }
+        });
+        let debug = "debug console::task_logs::tests: read lines=7";
+        let expected = [
+            format!("links.read/2: {debug}\nwarning: cut off\n"),
+            format!("links.read/3: {debug}\nerror: no such file\n"),
+        ];
+        assert_eq!(*kept.lock().unwrap(), expected);
+    }
+}
