@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use bpe::input::open_plain;
 use serde::Deserialize;
+use texts::decompress_file;
 
 use super::passages::{Judge, Passage};
 use super::rows::{Row, is_named, not_empty, parse_rows};
@@ -84,11 +84,11 @@ fn read_files(path: &Path, limit: Option<u64>) -> Result<BTreeMap<PathBuf, Vec<P
         for entry in std::fs::read_dir(path)? {
             let name = entry?.path();
             if is_lines(&name) {
-                read(name.clone(), &mut open_plain(&name)?)?;
+                read(name.clone(), &mut decompress_file(&name)?)?;
             }
         }
     } else if is_named(path, ".tar") {
-        let mut archive = tar::Archive::new(open_plain(path)?);
+        let mut archive = tar::Archive::new(decompress_file(path)?);
         for entry in archive.entries()? {
             let mut entry = entry?;
             let name = path.join(entry.path()?);
@@ -97,7 +97,7 @@ fn read_files(path: &Path, limit: Option<u64>) -> Result<BTreeMap<PathBuf, Vec<P
             }
         }
     } else {
-        read(path.to_path_buf(), &mut open_plain(path)?)?;
+        read(path.to_path_buf(), &mut decompress_file(path)?)?;
     }
     Ok(files)
 }

@@ -8,8 +8,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use bpe::input::open_plain;
 use serde::Deserialize;
+use texts::decompress_file;
 
 use super::passages::{Judge, Passage, largest};
 use super::rows::{Row, is_named, not_empty, read_rows};
@@ -49,7 +49,7 @@ pub(super) fn read_stories(path: &Path, limit: Option<u64>) -> Result<Vec<Questi
         return read_rows(path, limit);
     }
     let io = |source| EvaluateError::Io { path: path.to_path_buf(), source };
-    let mut lines = BufReader::new(open_plain(path).map_err(io)?).lines().enumerate();
+    let mut lines = BufReader::new(decompress_file(path).map_err(io)?).lines().enumerate();
     let mut stories = Vec::new();
     while limit.is_none_or(|limit| (stories.len() as u64) < limit) {
         let mut story = Vec::with_capacity(STORY_LINES);

@@ -12,7 +12,7 @@
 use std::path::Path;
 
 use bpe::TokenId;
-use bpe::input::{Documents, Options};
+use bpe::input::{InputOptions, WholeDocuments};
 
 use super::passages::{Judge, log_probability};
 use super::{EvaluateError, EvaluateOptions, Metric, Progress};
@@ -44,7 +44,7 @@ pub(super) fn evaluate(
     }
     let limit = options.limit.unwrap_or(u64::MAX);
     let mut sums = Sums::default();
-    for document in Documents::open(path, &Options::default())? {
+    for document in WholeDocuments::open(path, &InputOptions::default())? {
         let left = limit - sums.tokens;
         if left == 0 {
             break;

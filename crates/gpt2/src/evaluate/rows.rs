@@ -6,8 +6,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use bpe::input::open_plain;
 use serde::de::DeserializeOwned;
+use texts::decompress_file;
 
 use super::EvaluateError;
 
@@ -24,7 +24,7 @@ pub(super) trait Row: DeserializeOwned {
 
 /// All rows of a file, or the first `limit`. Empty lines are none.
 pub(super) fn read_rows<R: Row>(path: &Path, limit: Option<u64>) -> Result<Vec<R>, EvaluateError> {
-    let file = open_plain(path).map_err(|source| EvaluateError::Io { path: path.to_path_buf(), source })?;
+    let file = decompress_file(path).map_err(|source| EvaluateError::Io { path: path.to_path_buf(), source })?;
     not_empty(path, parse_rows(path, file, limit)?)
 }
 
