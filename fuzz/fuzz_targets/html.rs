@@ -2,19 +2,19 @@
 //! formats with every policy, and both explanations; the same bytes give the same text.
 #![no_main]
 
-use extract::html::{self, Limits, Name, ROOT, Tree};
-use extract::{Format, Options, Page, Policy, charset, explain, extract, with_analysis};
+use extract::html::{self, ParseOptions, Name, ROOT, Tree};
+use extract::{Format, Options, Page, Inclusion, charset, explain, extract, with_analysis};
 use libfuzzer_sys::fuzz_target;
 
-const NODES_MAX: usize = 20_000;
-const DEPTH_MAX: u32 = 256;
+const MAX_NODES: usize = 20_000;
+const MAX_DEPTH: u32 = 256;
 
 /// Both formats, each with each policy once: a page is read as seldom as that allows.
-const WRITTEN: [(Format, Policy, Policy); 4] = [
-    (Format::Text, Policy::Drop, Policy::Keep),
-    (Format::Text, Policy::Keep, Policy::Drop),
-    (Format::Markdown, Policy::Keep, Policy::Keep),
-    (Format::Markdown, Policy::Drop, Policy::Drop),
+const WRITTEN: [(Format, Inclusion, Inclusion); 4] = [
+    (Format::Text, Inclusion::Drop, Inclusion::Keep),
+    (Format::Text, Inclusion::Keep, Inclusion::Drop),
+    (Format::Markdown, Inclusion::Keep, Inclusion::Keep),
+    (Format::Markdown, Inclusion::Drop, Inclusion::Drop),
 ];
 
 fuzz_target!(|bytes: &[u8]| {
@@ -22,14 +22,16 @@ fuzz_target!(|bytes: &[u8]| {
     let content_type = [None, Some("text/html; charset=shift_jis")][usize::from(bytes.last() == Some(&b'\n'))];
     let source = html::with_plain_newlines(charset::decode(bytes, content_type).text);
     for scripting in [false, true] {
-        let limits = Limits { nodes_max: NODES_MAX, depth_max: DEPTH_MAX as usize, scripting };
-        if let Ok(tree) = html::parse(&source, limits) {
+        let mut options = ParseOptions::default();
+        (options.max_nodes, options.max_depth, options.scripting) = (MAX_NODES, MAX_DEPTH as usize, scripting);
+        if let Ok(tree) = html::parse(&source, options) {
             check_tree(&tree, &source);
         }
     }
     for (format, comments, title) in WRITTEN {
-        let limits = Options { nodes_max: NODES_MAX, depth_max: DEPTH_MAX, ..Options::default() };
-        let options = Options { format, comments, title, ..limits };
+        let mut options = Options::default();
+        (options.max_nodes, options.max_depth) = (MAX_NODES, MAX_DEPTH);
+        (options.format, options.comments, options.title) = (format, comments, title);
         let Ok(page) = with_analysis(bytes, content_type, &options, |analysis| {
             let _ = explain::overlay(analysis);
             let lines = explain::list(analysis, false);
@@ -47,7 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// Every node hangs where its parent and siblings say, and every text begins on a character of the source.
 fn check_tree(tree: &Tree, source: &str) {
-    assert!(tree.node_count() <= NODES_MAX, "more nodes than the limit");
+    assert!(tree.node_count() <= MAX_NODES, "more nodes than the limit");
     let mut reached = 0;
     for id in tree.preorder(ROOT) {
         reached += 1;

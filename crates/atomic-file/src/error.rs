@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use user_error::UserError;
+
 /// Shorthand for a result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -17,16 +19,14 @@ pub struct Error {
     pub source: io::Error,
 }
 
-impl Error {
-    /// The `hint:` to print under this error, where there is something the user can do.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self.source.kind() {
-            io::ErrorKind::StorageFull => {
-                Some("free some space and run the same command again; finished tasks are kept")
-            }
-            io::ErrorKind::PermissionDenied => Some("choose a folder that you may write to"),
-            _ => None,
-        }
+impl UserError for Error {
+    fn hint(&self) -> Option<String> {
+        let hint = match self.source.kind() {
+            io::ErrorKind::StorageFull => "free some space and run the same command again; what is finished is kept",
+            io::ErrorKind::PermissionDenied => "choose a folder that you may write to",
+            _ => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use user_error::{Exit, UserError};
 use warc::ArchiveError;
 
 /// A run could not go on; what it had written stays, and the same call goes on with it.
@@ -73,18 +74,27 @@ pub enum CommonCrawlError {
     Stopped,
 }
 
-impl CommonCrawlError {
-    /// The `hint:` to print under this error, where there is something the user can do.
-    pub fn hint(&self) -> Option<&'static str> {
+impl UserError for CommonCrawlError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            CommonCrawlError::Unsorted { .. } => "make the table with `webtext links`",
+            CommonCrawlError::NothingThere { .. } => "is --data the root that the index means?",
+            CommonCrawlError::Read { .. } => "what was copied is kept; run the same command again to go on",
+            CommonCrawlError::Damaged { .. } => {
+                "the disk may be failing; archives that are sealed can be used, and the links copied again into another \
+                 folder"
+            }
+            CommonCrawlError::Store(error) => return error.hint(),
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
         match self {
-            CommonCrawlError::Unsorted { .. } => Some("make the table with `webtext links`"),
-            CommonCrawlError::NothingThere { .. } => Some("is --data the root that the index means?"),
-            CommonCrawlError::Read { .. } => Some("what was copied is kept; run the same command again to go on"),
-            CommonCrawlError::Damaged { .. } => Some(
-                "the disk may be failing; archives that are sealed can be used, and the links copied anew into another folder",
-            ),
-            CommonCrawlError::Store(error) => error.hint(),
-            _ => None,
+            CommonCrawlError::Settings(_) => Exit::WrongUsage,
+            CommonCrawlError::Stopped => Exit::Stopped,
+            _ => Exit::Failed,
         }
     }
 }

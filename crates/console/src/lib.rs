@@ -7,7 +7,7 @@ mod task_logs;
 
 pub use ending::{Usage, UserErrorCast, as_user_error, end};
 pub use logging::{Verbosity, start_logging};
-pub use progress::{Progress, Unit};
+pub use progress::{Progress, Unit, is_quiet};
 pub use task_logs::TaskLogs;
 pub use user_error::{Exit, UserError};
 

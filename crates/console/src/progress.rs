@@ -15,6 +15,11 @@ const DRAWN_EVERY: Duration = Duration::from_millis(200);
 static BARS: LazyLock<MultiProgress> = LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
 static IS_QUIET: AtomicBool = AtomicBool::new(false);
 
+/// Whether `-q` was given: nothing but warnings and errors is to be printed on standard error.
+pub fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
+
 pub(crate) fn set_quiet(quiet: bool) {
     IS_QUIET.store(quiet, Ordering::Relaxed);
 }
@@ -52,7 +57,7 @@ pub struct Progress {
 impl Progress {
     /// Begins to show `label` at 0 of `total`; without a total there is a rate and no time left.
     pub fn start(label: &str, unit: Unit, total: Option<u64>) -> Progress {
-        let bar = match IS_QUIET.load(Ordering::Relaxed) {
+        let bar = match is_quiet() {
             true => ProgressBar::hidden(),
             false => BARS.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new)),
         };
@@ -91,7 +96,7 @@ impl Progress {
 
     /// Without a terminal, a line every ten seconds.
     fn line_if_due(&self) {
-        if !self.bar.is_hidden() || IS_QUIET.load(Ordering::Relaxed) {
+        if !self.bar.is_hidden() || is_quiet() {
             return;
         }
         let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);

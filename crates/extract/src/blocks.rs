@@ -3,15 +3,14 @@
 //! One pass over the tree, no recursion. Around the blocks stand their containers, the block-level elements
 //! that hold text at some depth, with sums over what they hold; the features are made of both.
 
-use ::words::is_unspaced;
+use words::is_unspaced;
 
-use crate::html::Name;
-use crate::html::{NONE, NameSet, Namespace, NodeId, ROOT, Tree, attribute, tag};
+use crate::html::{NONE, Name, NameSet, Namespace, NodeId, ROOT, Tree, attribute, tag, tags};
 use crate::labels::{self, Labels};
 
 /// What a block is printed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum BlockKind {
     /// Running text.
     Paragraph,
     /// A heading and its level, 1 to 6.
@@ -41,7 +40,7 @@ pub struct Block {
     /// Index of the innermost container.
     pub container: u32,
     /// What it is printed as.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// Where its text begins in [`Blocks::text`].
     pub start: u32,
     /// Where it ends.
@@ -125,91 +124,21 @@ impl Blocks {
 }
 
 /// Elements that never hold text a reader sees as part of the page's content.
-const INVISIBLE: NameSet = NameSet::of(&[
-    tag::SCRIPT,
-    tag::STYLE,
-    tag::TEMPLATE,
-    tag::HEAD,
-    tag::IFRAME,
-    tag::OBJECT,
-    tag::EMBED,
-    tag::CANVAS,
-    tag::AUDIO,
-    tag::VIDEO,
-    tag::MAP,
-    tag::SELECT,
-    tag::OPTION,
-    tag::TEXTAREA,
-    tag::INPUT,
-    tag::DIALOG,
-    tag::NOFRAMES,
-    tag::NOEMBED,
-    tag::DATALIST,
-    tag::TITLE,
-    tag::METER,
-    tag::PROGRESS,
-    tag::RP,
-    tag::RT,
-]);
+const INVISIBLE: NameSet = tags![
+    SCRIPT STYLE TEMPLATE HEAD IFRAME OBJECT EMBED CANVAS AUDIO VIDEO MAP SELECT OPTION TEXTAREA INPUT DIALOG
+    NOFRAMES NOEMBED DATALIST TITLE METER PROGRESS RP RT
+];
 
 /// Elements that begin and end a line of their own.
-const BLOCK_LEVEL: NameSet = NameSet::of(&[
-    tag::ADDRESS,
-    tag::ARTICLE,
-    tag::ASIDE,
-    tag::BLOCKQUOTE,
-    tag::BODY,
-    tag::CAPTION,
-    tag::CENTER,
-    tag::DD,
-    tag::DETAILS,
-    tag::DIR,
-    tag::DIV,
-    tag::DL,
-    tag::DT,
-    tag::FIELDSET,
-    tag::FIGCAPTION,
-    tag::FIGURE,
-    tag::FOOTER,
-    tag::FORM,
-    tag::H1,
-    tag::H2,
-    tag::H3,
-    tag::H4,
-    tag::H5,
-    tag::H6,
-    tag::HEADER,
-    tag::HGROUP,
-    tag::HR,
-    tag::HTML,
-    tag::LEGEND,
-    tag::LI,
-    tag::LISTING,
-    tag::MAIN,
-    tag::MENU,
-    tag::NAV,
-    tag::NOSCRIPT,
-    tag::OL,
-    tag::P,
-    tag::PLAINTEXT,
-    tag::PRE,
-    tag::SEARCH,
-    tag::SECTION,
-    tag::SUMMARY,
-    tag::TABLE,
-    tag::TBODY,
-    tag::TD,
-    tag::TFOOT,
-    tag::TH,
-    tag::THEAD,
-    tag::TR,
-    tag::UL,
-    tag::XMP,
-]);
+const BLOCK_LEVEL: NameSet = tags![
+    ADDRESS ARTICLE ASIDE BLOCKQUOTE BODY CAPTION CENTER DD DETAILS DIR DIV DL DT FIELDSET FIGCAPTION FIGURE FOOTER
+    FORM H1 H2 H3 H4 H5 H6 HEADER HGROUP HR HTML LEGEND LI LISTING MAIN MENU NAV NOSCRIPT OL P PLAINTEXT PRE SEARCH
+    SECTION SUMMARY TABLE TBODY TD TFOOT TH THEAD TR UL XMP
+];
 
-const TABLE_PARTS: NameSet = NameSet::of(&[tag::TABLE, tag::TBODY, tag::THEAD, tag::TFOOT, tag::TR, tag::TD, tag::TH]);
-const PREFORMATTED: NameSet = NameSet::of(&[tag::PRE, tag::LISTING, tag::XMP, tag::PLAINTEXT]);
-const LISTS: NameSet = NameSet::of(&[tag::UL, tag::OL, tag::MENU, tag::DIR]);
+const TABLE_PARTS: NameSet = tags![TABLE TBODY THEAD TFOOT TR TD TH];
+const PREFORMATTED: NameSet = tags![PRE LISTING XMP PLAINTEXT];
+const LISTS: NameSet = tags![UL OL MENU DIR];
 
 /// Whether an element and all below it are seen by no reader, whatever scripts do.
 pub fn is_invisible(tree: &Tree, id: NodeId) -> bool {
@@ -302,9 +231,9 @@ fn cut(tree: &Tree, with_hidden: bool) -> Blocks {
 }
 
 /// A cell with a longer text is no cell of data, in bytes.
-const CELL_BYTES: usize = 700;
+const MAX_CELL_BYTES: usize = 700;
 /// What stands in tables that lay out a page, and not in those of data.
-const LAID_OUT: NameSet = NameSet::of(&[tag::TABLE, tag::H1, tag::H2, tag::H3, tag::FORM, tag::HR]);
+const LAID_OUT: NameSet = tags![TABLE H1 H2 H3 FORM HR];
 
 /// The tables that lay out the page, as pages did before style sheets, in the order of their numbers.
 fn layout_tables(tree: &Tree) -> Vec<NodeId> {
@@ -337,7 +266,7 @@ fn layout_tables(tree: &Tree) -> Vec<NodeId> {
         while next == NONE {
             if cells.last().is_some_and(|&(cell, _)| cell == at)
                 && let Some((_, bytes)) = cells.pop()
-                && bytes > CELL_BYTES
+                && bytes > MAX_CELL_BYTES
             {
                 layout.extend(tables.last());
             }
@@ -548,7 +477,7 @@ impl<'a> Cutter<'a> {
     }
 
     fn push_block(&mut self, start: usize, end: usize, is_preformatted: bool) {
-        let kind = if is_preformatted { Kind::Preformatted } else { self.kind() };
+        let kind = if is_preformatted { BlockKind::Preformatted } else { self.kind() };
         let mut block = Block {
             container: *self.stack.last().expect("the root is always on the stack"),
             kind,
@@ -566,31 +495,31 @@ impl<'a> Cutter<'a> {
         self.page.blocks.push(block);
     }
 
-    fn kind(&mut self) -> Kind {
+    fn kind(&mut self) -> BlockKind {
         for (distance, &container) in self.stack.iter().rev().take(4).enumerate() {
             let id = self.page.containers[container as usize].node;
             match self.tree.name(id) {
-                tag::H1 => return Kind::Heading(1),
-                tag::H2 => return Kind::Heading(2),
-                tag::H3 => return Kind::Heading(3),
-                tag::H4 => return Kind::Heading(4),
-                tag::H5 => return Kind::Heading(5),
-                tag::H6 => return Kind::Heading(6),
+                tag::H1 => return BlockKind::Heading(1),
+                tag::H2 => return BlockKind::Heading(2),
+                tag::H3 => return BlockKind::Heading(3),
+                tag::H4 => return BlockKind::Heading(4),
+                tag::H5 => return BlockKind::Heading(5),
+                tag::H6 => return BlockKind::Heading(6),
                 tag::LI => {
                     let is_first = !std::mem::replace(&mut self.item_begun, true);
                     let list = self.lists.last();
                     let number = list.map_or(0, |list| if list.is_numbered { list.items } else { 0 });
-                    return Kind::ListItem { depth: self.lists.len().clamp(1, 255) as u8, number, is_first };
+                    return BlockKind::ListItem { depth: self.lists.len().clamp(1, 255) as u8, number, is_first };
                 }
-                tag::DT => return Kind::Term,
-                tag::DD => return Kind::Definition,
-                tag::TD | tag::TH if self.page.containers[container as usize].is_layout => return Kind::Paragraph,
-                tag::TD | tag::TH if distance == 0 => return Kind::Cell(self.tree.node(id).parent),
-                tag::TABLE | tag::SECTION | tag::ARTICLE => return Kind::Paragraph,
+                tag::DT => return BlockKind::Term,
+                tag::DD => return BlockKind::Definition,
+                tag::TD | tag::TH if self.page.containers[container as usize].is_layout => return BlockKind::Paragraph,
+                tag::TD | tag::TH if distance == 0 => return BlockKind::Cell(self.tree.node(id).parent),
+                tag::TABLE | tag::SECTION | tag::ARTICLE => return BlockKind::Paragraph,
                 _ => {}
             }
         }
-        Kind::Paragraph
+        BlockKind::Paragraph
     }
 
     fn finish(mut self) -> Blocks {
@@ -622,9 +551,9 @@ fn weight(block: &Block, text: &str) -> f32 {
     let sentence = ends_like_sentence(text);
     let share = match block.kind {
         _ if density > 0.5 => 0.0,
-        Kind::Heading(_) => 0.1,
-        Kind::Preformatted => 0.7,
-        Kind::Cell(_) | Kind::ListItem { .. } if !sentence => 0.3,
+        BlockKind::Heading(_) => 0.1,
+        BlockKind::Preformatted => 0.7,
+        BlockKind::Cell(_) | BlockKind::ListItem { .. } if !sentence => 0.3,
         _ if block.words >= 20 || (sentence && block.words >= 6) => 1.0,
         _ if sentence => 0.6,
         _ => 0.2,
@@ -680,7 +609,7 @@ fn space_len(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// Words of a block, as [`::words::count`] counts them but parted by spaces, tabs and line feeds alone. Only
+/// Words of a block, as [`words::count`] counts them but parted by spaces, tabs and line feeds alone. Only
 /// preformatted text has other white space, and the model of main text was trained on these counts.
 pub(crate) fn count_words(text: &str) -> u32 {
     let bytes = text.as_bytes();
@@ -697,10 +626,10 @@ pub(crate) fn count_words(text: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::html::{Limits, parse};
+    use crate::html::{ParseOptions, parse};
 
     fn cut_page(html: &str) -> Blocks {
-        blocks(&parse(html, Limits { nodes_max: 10_000, depth_max: 200, scripting: false }).unwrap())
+        blocks(&parse(html, ParseOptions::default()).unwrap())
     }
 
     fn check(html: &str, expected: &[&str]) {
@@ -747,23 +676,23 @@ mod tests {
         let page = cut_page(
             "<h2>h</h2><ol><li>i<ul><li>j</ul><li><p>k<p>l</ol><dl><dt>m<dd>n</dl><table><tr><td>c<td><a href=x>d</a></table><blockquote>q</blockquote>",
         );
-        let item = |depth, number, is_first| Kind::ListItem { depth, number, is_first };
-        let kinds: Vec<Kind> = page.blocks.iter().map(|block| block.kind).collect();
+        let item = |depth, number, is_first| BlockKind::ListItem { depth, number, is_first };
+        let kinds: Vec<BlockKind> = page.blocks.iter().map(|block| block.kind).collect();
         assert_eq!(
             kinds[..7],
             [
-                Kind::Heading(2),
+                BlockKind::Heading(2),
                 item(1, 1, true),
                 item(2, 0, true),
                 item(1, 2, true),
                 item(1, 2, false),
-                Kind::Term,
-                Kind::Definition
+                BlockKind::Term,
+                BlockKind::Definition
             ]
         );
-        assert!(matches!((kinds[7], kinds[8]), (Kind::Cell(a), Kind::Cell(b)) if a == b));
+        assert!(matches!((kinds[7], kinds[8]), (BlockKind::Cell(a), BlockKind::Cell(b)) if a == b));
         assert_eq!((page.blocks[7].link_density(), page.blocks[8].link_density()), (0.0, 1.0));
-        assert_eq!((kinds[9], page.blocks[9].quotes), (Kind::Paragraph, 1));
+        assert_eq!((kinds[9], page.blocks[9].quotes), (BlockKind::Paragraph, 1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// How far a meta tag is looked for, in bytes; the standard's 1024 misses pages with long scripts first.
-const PRESCAN_BYTES: usize = 4096;
+const MAX_PRESCAN_BYTES: usize = 4096;
 
 /// A decoded page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ fn charset_parameter(content_type: &str) -> Option<&'static Encoding> {
 
 /// Finds `charset=` inside a `<meta …>` (or an XML declaration's `encoding=`) near the start.
 fn prescan(html: &[u8]) -> Option<&'static Encoding> {
-    let head = &html[..html.len().min(PRESCAN_BYTES)];
+    let head = &html[..html.len().min(MAX_PRESCAN_BYTES)];
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     if let Some(declaration) = head.strip_prefix("<?xml") {
         let declaration = &declaration[..declaration.find("?>").unwrap_or(0)];

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::Analysis;
-use crate::blocks::{Kind, is_hidden, is_invisible};
-use crate::html::{NONE, Name, NameSet, Namespace, NodeId, ROOT, Tree, tag};
-use crate::select::Reason;
+use crate::blocks::{BlockKind, is_hidden, is_invisible};
+use crate::html::{NONE, Name, NameSet, Namespace, NodeId, ROOT, Tree, tag, tags};
+use crate::select::BlockReason;
 
 /// Bytes of a block's text in a line of the list.
 const SHOWN_BYTES: usize = 90;
@@ -47,33 +47,33 @@ fn shortened(text: &str) -> String {
     format!("{}…", &text[..end])
 }
 
-fn short(reason: Reason) -> &'static str {
+fn short(reason: BlockReason) -> &'static str {
     match reason {
-        Reason::Likely => "likely",
-        Reason::LongText => "long-text",
-        Reason::InCompany => "in-company",
-        Reason::BestThereIs => "best-there-is",
-        Reason::Title => "title",
-        Reason::Comment => "comment",
-        Reason::Unlikely => "unlikely",
-        Reason::CommentLeftOut => "comment-left",
-        Reason::ForScriptless => "scriptless",
-        Reason::TitleLeftOut => "title-left-out",
-        Reason::Repeated => "repeated",
-        Reason::HeadingOfNothing => "heads-nothing",
+        BlockReason::Likely => "likely",
+        BlockReason::LongText => "long-text",
+        BlockReason::AmongMainText => "among-text",
+        BlockReason::BestThereIs => "best-there-is",
+        BlockReason::Title => "title",
+        BlockReason::Comment => "comment",
+        BlockReason::Unlikely => "unlikely",
+        BlockReason::CommentLeftOut => "comment-left",
+        BlockReason::ForScriptless => "scriptless",
+        BlockReason::TitleLeftOut => "title-left-out",
+        BlockReason::Repeated => "repeated",
+        BlockReason::HeadingOfNothing => "heads-nothing",
     }
 }
 
 /// The name of a block's kind in lists and JSON.
-pub fn kind(kind: Kind) -> &'static str {
+pub fn kind(kind: BlockKind) -> &'static str {
     match kind {
-        Kind::Paragraph => "paragraph",
-        Kind::Heading(_) => "heading",
-        Kind::ListItem { .. } => "list_item",
-        Kind::Term => "term",
-        Kind::Definition => "definition",
-        Kind::Cell(_) => "cell",
-        Kind::Preformatted => "preformatted",
+        BlockKind::Paragraph => "paragraph",
+        BlockKind::Heading(_) => "heading",
+        BlockKind::ListItem { .. } => "list_item",
+        BlockKind::Term => "term",
+        BlockKind::Definition => "definition",
+        BlockKind::Cell(_) => "cell",
+        BlockKind::Preformatted => "preformatted",
     }
 }
 
@@ -106,28 +106,10 @@ struct Writer<'a> {
     html: String,
 }
 
-const VOID: NameSet = NameSet::of(&[
-    tag::AREA,
-    tag::BASE,
-    tag::BR,
-    tag::COL,
-    tag::EMBED,
-    tag::FRAME,
-    tag::HR,
-    tag::IMG,
-    tag::INPUT,
-    tag::KEYGEN,
-    tag::LINK,
-    tag::META,
-    tag::PARAM,
-    tag::SOURCE,
-    tag::TRACK,
-    tag::WBR,
-]);
+const VOID: NameSet = tags![AREA BASE BR COL EMBED FRAME HR IMG INPUT KEYGEN LINK META PARAM SOURCE TRACK WBR];
 
 /// What runs, loads another page, or would send the reader away.
-const LEFT_OUT: NameSet =
-    NameSet::of(&[tag::SCRIPT, tag::IFRAME, tag::OBJECT, tag::EMBED, tag::APPLET, tag::META, tag::TEMPLATE, tag::BASE]);
+const LEFT_OUT: NameSet = tags![SCRIPT IFRAME OBJECT EMBED APPLET META TEMPLATE BASE];
 
 impl Writer<'_> {
     fn page(&mut self) {

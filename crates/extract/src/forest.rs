@@ -130,11 +130,10 @@ impl Forest {
             let mut sums = sums.chunks_exact_mut(LANES);
             let mut lanes = rows.chunks_exact(LANES * self.features);
             for (sums, rows) in (&mut sums).zip(&mut lanes) {
+                let rows: [&[f32]; LANES] = std::array::from_fn(|lane| &rows[lane * self.features..][..self.features]);
                 let mut places = [0u16; LANES];
                 for _ in 0..tree.depth {
-                    for (place, row) in places.iter_mut().zip(rows.chunks_exact(self.features)) {
-                        *place = step(nodes, *place, row);
-                    }
+                    places = std::array::from_fn(|lane| step(nodes, places[lane], rows[lane]));
                 }
                 for (sum, place) in sums.iter_mut().zip(places) {
                     *sum += nodes[usize::from(place)].value;

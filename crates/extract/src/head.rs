@@ -1,6 +1,6 @@
 //! What a page says of itself outside its text: title, author, date, language, address, opt-outs.
 
-use crate::html::{AttributeName, Name, NameSet, NodeId, ROOT, Tree, attribute, tag};
+use crate::html::{AttributeName, Name, NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
 
 /// What was found; what a page does not say is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,10 +26,9 @@ pub struct Head {
 }
 
 /// Linked data longer than this is passed over, in bytes.
-const LINKED_DATA_BYTES_MAX: usize = 1 << 18;
+const MAX_LINKED_DATA_BYTES: usize = 1 << 18;
 
-const LOOKED_AT: NameSet =
-    NameSet::of(&[tag::HTML, tag::TITLE, tag::LINK, tag::META, tag::SCRIPT, tag::TIME, tag::A, tag::SPAN, tag::ABBR]);
+const LOOKED_AT: NameSet = tags![HTML TITLE LINK META SCRIPT TIME A SPAN ABBR];
 
 /// Reads a page's head, and the few marks in its body that say the same things. One pass over the nodes.
 pub fn head(tree: &Tree) -> Head {
@@ -167,7 +166,7 @@ impl Reader<'_> {
             return;
         }
         let texts = self.tree.children(id).map(|child| self.tree.text(child)).next().unwrap_or("");
-        if texts.len() > LINKED_DATA_BYTES_MAX {
+        if texts.len() > MAX_LINKED_DATA_BYTES {
             return;
         }
         if let Some(date) = json_string_after(texts, "\"datePublished\"") {
@@ -268,10 +267,10 @@ fn day(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::html::{Limits, parse};
+    use crate::html::{ParseOptions, parse};
 
     fn check(html: &str) -> Head {
-        head(&parse(html, Limits { nodes_max: 10_000, depth_max: 100, scripting: true }).unwrap())
+        head(&parse(html, ParseOptions { max_nodes: 10_000, max_depth: 100, scripting: true }).unwrap())
     }
 
     #[test]

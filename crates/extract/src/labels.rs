@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use crate::html::{NodeId, Tree, attribute};
-use crate::words::{WordTable, packed};
+use crate::word_table::{WordTable, packed};
 
 /// A set of groups, one bit each, in the order of [`GROUPS`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,7 +121,7 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 static WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::of_groups(GROUPS.iter().map(|(_, words)| *words)));
 
 /// Bytes of one attribute that are looked at.
-const BYTES_MAX: usize = 256;
+const MAX_ATTRIBUTE_BYTES: usize = 256;
 
 /// The groups whose words stand in an element's class, id, role or `itemprop`.
 pub fn labels(tree: &Tree, id: NodeId) -> Labels {
@@ -136,7 +136,7 @@ pub fn labels(tree: &Tree, id: NodeId) -> Labels {
 
 /// Words are cut at anything but letters and at capitals after small letters: `related-posts`, `siteNav`, `ad_top`.
 fn of_text(value: &str) -> u32 {
-    let bytes = &value.as_bytes()[..value.len().min(BYTES_MAX)];
+    let bytes = &value.as_bytes()[..value.len().min(MAX_ATTRIBUTE_BYTES)];
     let words = &*WORDS;
     let mut labels = 0;
     let (mut word_from, mut whole_from) = (0, 0);
@@ -149,7 +149,7 @@ fn of_text(value: &str) -> u32 {
             }
             word_from = if begins { at } else { at + 1 };
         }
-        // Names with a hyphen or capitals are words of their own too.
+        // FeatureNames with a hyphen or capitals are words of their own too.
         if matches!(byte, b' ' | b'\t' | b'\n') {
             let whole = &bytes[whole_from..at];
             if (6..=16).contains(&whole.len()) && whole.iter().any(|b| !b.is_ascii_lowercase()) {

@@ -23,7 +23,7 @@ use crate::html::{AttributeName, attribute};
 pub const ATTRIBUTES: [AttributeName; 4] = [attribute::CLASS, attribute::ID, attribute::ROLE, attribute::ITEMPROP];
 
 /// Numbers for each kind of page.
-pub type OfKinds = [f32; PageKind::ALL.len()];
+pub type KindScores = [f32; PageKind::ALL.len()];
 
 const MAGIC: &[u8; 8] = b"WTWORDS1";
 const KINDS: usize = PageKind::ALL.len();
@@ -32,12 +32,12 @@ const ODDS_PARTS: f32 = 16.0;
 const KIND_PARTS: f32 = 8.0;
 
 /// Bytes of one attribute that are looked at.
-const BYTES_MAX: usize = 512;
+const MAX_ATTRIBUTE_BYTES: usize = 512;
 /// Letters that make a word.
-const LETTERS_AT_LEAST: usize = 2;
+const MIN_LETTERS: usize = 2;
 /// Bytes that make a whole name a word of its own.
-const NAME_BYTES_AT_LEAST: usize = 4;
-const NAME_BYTES_MAX: usize = 40;
+const MIN_NAME_BYTES: usize = 4;
+const MAX_NAME_BYTES: usize = 40;
 
 /// A learned table of words.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub struct Lexicon {
     /// Open-addressed by hash: the number of a word and one more, 0 for none.
     slots: Vec<u32>,
     words: Vec<Word>,
-    kinds_without: OfKinds,
+    kinds_without: KindScores,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ struct Word {
 
 /// What the known words of an element say, or of an element and those around it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Meaning {
+pub struct ClassOdds {
     /// Words that are known.
     pub words: u32,
     /// Sum of the logarithms of their odds.
@@ -68,15 +68,15 @@ pub struct Meaning {
     pub most: f32,
 }
 
-impl Meaning {
+impl ClassOdds {
     /// The mean of the words' logarithms of odds; 0, which says nothing, without words.
     pub fn mean(&self) -> f32 {
         if self.words == 0 { 0.0 } else { self.sum / self.words as f32 }
     }
 
     /// What an element's words say together with those around it.
-    pub fn inside(&self, around: &Meaning) -> Meaning {
-        Meaning {
+    pub fn inside(&self, around: &ClassOdds) -> ClassOdds {
+        ClassOdds {
             words: self.words + around.words,
             sum: self.sum + around.sum,
             least: self.least.min(around.least),
@@ -87,7 +87,7 @@ impl Meaning {
 
 /// The known words of a page, each once.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct SeenWords {
     is_seen: Vec<bool>,
     numbers: Vec<u32>,
 }
@@ -128,7 +128,7 @@ impl Lexicon {
     }
 
     /// Adds what the words of a value say, and that they were seen.
-    pub fn add(&self, value: &str, meaning: &mut Meaning, seen: &mut Seen) {
+    pub fn add(&self, value: &str, meaning: &mut ClassOdds, seen: &mut SeenWords) {
         if self.words.is_empty() {
             return;
         }
@@ -150,7 +150,7 @@ impl Lexicon {
     }
 
     /// How much the words seen on a page speak for each kind of page.
-    pub fn kinds(&self, seen: &Seen) -> OfKinds {
+    pub fn kinds(&self, seen: &SeenWords) -> KindScores {
         let mut sums = [0i32; KINDS];
         for &number in &seen.numbers {
             for (sum, kind) in sums.iter_mut().zip(self.words[number as usize].kinds) {
@@ -165,10 +165,10 @@ impl Lexicon {
 
 /// Calls `each` with the hash of every word of an attribute's value.
 ///
-/// Names are cut into words at anything but letters and at capitals after small letters; a name that is more than
+/// FeatureNames are cut into words at anything but letters and at capitals after small letters; a name that is more than
 /// one word, `td-post-content`, is a word too, with its numbers as `0`.
 pub fn words(value: &str, mut each: impl FnMut(u32)) {
-    let bytes = &value.as_bytes()[..value.len().min(BYTES_MAX)];
+    let bytes = &value.as_bytes()[..value.len().min(MAX_ATTRIBUTE_BYTES)];
     for name in bytes.split(u8::is_ascii_whitespace) {
         let mut from = 0;
         for at in 0..=name.len() {
@@ -177,13 +177,13 @@ pub fn words(value: &str, mut each: impl FnMut(u32)) {
             if byte.is_ascii_alphabetic() && !begins {
                 continue;
             }
-            if at >= from + LETTERS_AT_LEAST {
+            if at >= from + MIN_LETTERS {
                 each(hash(&name[from..at]));
             }
             from = if begins { at } else { at + 1 };
         }
-        if name.len() >= NAME_BYTES_AT_LEAST && !name.iter().all(u8::is_ascii_alphabetic) {
-            each(hash_of_name(&name[..name.len().min(NAME_BYTES_MAX)]));
+        if name.len() >= MIN_NAME_BYTES && !name.iter().all(u8::is_ascii_alphabetic) {
+            each(hash_of_name(&name[..name.len().min(MAX_NAME_BYTES)]));
         }
     }
 }
@@ -248,9 +248,9 @@ mod tests {
     #[test]
     fn meanings_add_up() {
         let lexicon = Lexicon::read(&table(&[("=sub-menu", -64), ("content", 32)])).unwrap();
-        let (mut own, mut around, mut seen) = (Meaning::default(), Meaning::default(), Seen::default());
+        let (mut own, mut around, mut seen) = (ClassOdds::default(), ClassOdds::default(), SeenWords::default());
         lexicon.add("content sub-menu unheard", &mut own, &mut seen);
-        assert_eq!(own, Meaning { words: 2, sum: -2.0, least: -4.0, most: 2.0 });
+        assert_eq!(own, ClassOdds { words: 2, sum: -2.0, least: -4.0, most: 2.0 });
         lexicon.add("content", &mut around, &mut seen);
         assert_eq!(own.inside(&around).mean(), 0.0);
         assert_eq!(lexicon.kinds(&seen)[1], (-64.0 + 32.0) / 8.0 / 2f32.sqrt());

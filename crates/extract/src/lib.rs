@@ -1,14 +1,12 @@
-//! HTML bytes → main text, and what the page says of itself.
+#![doc = include_str!("../README.md")]
 //!
-//! The steps, each in its module: [`charset`] decodes as browsers do; [`html`] builds the tree the standard
-//! asks for, under a budget of nodes and depth; [`blocks`] cuts it into paragraphs, headings, items and cells;
-//! [`features`] describes each block by its text, its containers, its neighbours and its page; [`model`] gives
-//! the probability that it is main text; [`select`] decides; `print` writes lines or Markdown; [`head`] reads
-//! title, author, date and opt-outs; [`explain`] shows all that on the page.
+//! # Steps
 //!
-//! Left out: executing scripts, visual layout, any rule that names a site, and any limit by the clock. The same
-//! bytes give the same text on every machine: where features are no whole numbers, their arithmetic is that of
-//! IEEE 754 alone.
+//! Each in its module: [`charset`] decodes; [`html`] builds the tree the standard asks for, within limits; [`blocks`]
+//! cuts it into paragraphs, headings, items and cells; [`features`] describes each block by its text, its containers,
+//! its neighbours and its page; [`model`] gives the probability that it is main text; [`select`] decides; `print`
+//! writes lines or Markdown; [`head`] reads title, author, date and opt-outs; [`explain`] shows all that on the page.
+//! Where features are no whole numbers, their arithmetic is that of IEEE 754 alone.
 
 pub mod blocks;
 pub mod charset;
@@ -23,21 +21,21 @@ pub mod model;
 mod print;
 pub mod select;
 mod votes;
-mod words;
+mod word_table;
 
 use std::ops::Range;
 
 pub use charset::Decoded;
 pub use head::Head;
 
-use blocks::{Blocks, Kind};
-use features::Surroundings;
-use html::{Limits, Tree};
-use select::Reason;
+use blocks::{BlockKind, Blocks};
+use features::PageContext;
+use html::{ParseError, ParseOptions, Tree};
+use select::BlockReason;
 
 /// Whether something is part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
+pub enum Inclusion {
     /// It is kept.
     Keep,
     /// It is left out.
@@ -54,32 +52,42 @@ pub enum Format {
     Markdown,
 }
 
-/// What a page is read with.
+/// What is taken for main text, how it is written, and how large a page may be.
+///
+/// ```
+/// let mut options = extract::Options::default();
+/// options.format = extract::Format::Markdown;
+/// let html = b"<title>Moss</title><h1>Moss</h1><p>Moss grows slowly, and on stone. It has no roots.</p>";
+/// let page = extract::extract(html, None, &options)?;
+/// assert_eq!(page.text, "# Moss\n\nMoss grows slowly, and on stone. It has no roots.");
+/// # Ok::<(), extract::ExtractError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// Readers' comments below an article. Default: drop. The posts of a forum are its main text.
-    pub comments: Policy,
+    pub comments: Inclusion,
     /// The heading that repeats the page's title. Default: keep.
-    pub title: Policy,
+    pub title: Inclusion,
     /// Default: text.
     pub format: Format,
-    /// Most bytes of a page. Default: 64 MiB.
-    pub bytes_max: usize,
+    /// Most bytes of a page, as they come. Default: 64 MiB.
+    pub max_bytes: usize,
     /// Most nodes of a page's tree. Default: 1,000,000.
-    pub nodes_max: usize,
-    /// Deepest nesting of a page's tree. Default: 2,048 (browsers flatten at 512).
-    pub depth_max: u32,
+    pub max_nodes: usize,
+    /// Deepest nesting of a page's tree, in elements; what nests deeper is flattened. Default: 512, as in browsers.
+    pub max_depth: u32,
 }
 
 impl Default for Options {
     fn default() -> Options {
         Options {
-            comments: Policy::Drop,
-            title: Policy::Keep,
+            comments: Inclusion::Drop,
+            title: Inclusion::Keep,
             format: Format::Text,
-            bytes_max: 64 << 20,
-            nodes_max: 1_000_000,
-            depth_max: 2_048,
+            max_bytes: 64 << 20,
+            max_nodes: 1_000_000,
+            max_depth: 512,
         }
     }
 }
@@ -147,7 +155,7 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// What it is.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// Where it stands in [`Page::text`], in bytes, list marks and indents aside.
     pub range: Range<usize>,
     /// Where its first text begins in the page as UTF-8 with plain line feeds, in bytes.
@@ -156,18 +164,16 @@ pub struct Part {
     pub probability: f32,
 }
 
-/// Why a page could not be read.
+/// Why a page could not be read: it passes a limit of [`Options`]. No bytes are refused for what they say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExtractError {
-    /// The page has more bytes than the limit.
+    /// The page has more bytes than [`Options::max_bytes`].
     #[error("the page has more than {0} bytes")]
     TooLarge(usize),
-    /// The tree nests deeper than the limit.
-    #[error("the page nests deeper than {0} elements")]
-    TooDeep(u32),
-    /// The tree has more nodes than the limit.
-    #[error("the page has more than {0} nodes")]
-    TooManyNodes(usize),
+    /// The page's tree passes a limit.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
 }
 
 /// Extracts the main text of a page.
@@ -201,7 +207,7 @@ pub struct Analysis<'a> {
     /// Of each block.
     pub probabilities: &'a [f32],
     /// Of each block.
-    pub reasons: &'a [Reason],
+    pub reasons: &'a [BlockReason],
     /// What the page is.
     pub kind: PageKind,
     charset: &'static str,
@@ -217,24 +223,21 @@ pub fn with_analysis<T>(
     options: &Options,
     see: impl FnOnce(&Analysis) -> T,
 ) -> Result<T, ExtractError> {
-    if html.len() > options.bytes_max {
-        return Err(ExtractError::TooLarge(options.bytes_max));
+    if html.len() > options.max_bytes {
+        return Err(ExtractError::TooLarge(options.max_bytes));
     }
     let decoded = charset::decode(html, content_type);
     let source = html::with_plain_newlines(decoded.text);
-    let limits = Limits { nodes_max: options.nodes_max, depth_max: options.depth_max as usize, scripting: false };
-    let tree = html::parse(&source, limits).map_err(|excess| match excess {
-        html::Excess::Nodes => ExtractError::TooManyNodes(options.nodes_max),
-        html::Excess::Depth => ExtractError::TooDeep(options.depth_max),
-        html::Excess::Bytes => ExtractError::TooLarge(options.bytes_max),
-    })?;
+    let parse_options =
+        ParseOptions { max_nodes: options.max_nodes, max_depth: options.max_depth as usize, scripting: false };
+    let tree = html::parse(&source, parse_options)?;
     let head = head::head(&tree);
     let blocks = blocks::blocks(&tree);
-    let around = Surroundings::new(&tree, &head, &blocks, model::lexicon());
-    let kind = model::page_kind(&around);
-    let probabilities = model::probabilities(&around, &blocks, &kind);
+    let context = PageContext::new(&tree, &head, &blocks, model::lexicon());
+    let kind = model::page_kind(&context);
+    let probabilities = model::probabilities(&context, &blocks, &kind);
     let kind = kind.kind();
-    let reasons = select::select(&around, &blocks, &probabilities, kind, options);
+    let reasons = select::select(&context, &blocks, &probabilities, kind, options);
     let (probabilities, reasons) = (&probabilities[..], &reasons[..]);
     Ok(see(&Analysis {
         tree: &tree,

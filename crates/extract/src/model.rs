@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use crate::PageKind;
 use crate::blocks::Blocks;
-use crate::features::{Context, Surroundings, describe, describe_context, describe_page};
+use crate::features::{FirstPass, PageContext, describe, describe_first_pass, describe_page};
 use crate::forest::{Forest, sigmoid};
 use crate::lexicon::Lexicon;
 
@@ -26,13 +26,13 @@ pub fn lexicon() -> &'static Lexicon {
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read(BYTES).expect("the forests are those of this version"));
 
-/// A block whose first guess is below this is not looked at twice.
-const HOPELESS: f32 = 0.01;
+/// A block whose first probability is below this is not looked at twice.
+const MIN_CANDIDATE_PROBABILITY: f32 = 0.01;
 /// One in so many trees of the first forest is asked about every block.
-const EARLY_PART: usize = 4;
-/// A block whose sum is below this by then is boilerplate, and is guessed to be so.
-const PLAIN: f32 = -3.0;
-const PLAIN_GUESS: f32 = 0.002;
+const EARLY_TREES_DIVISOR: usize = 4;
+/// A block whose margin is below this by then is boilerplate, and is guessed to be so.
+const MIN_EARLY_MARGIN: f32 = -3.0;
+const BOILERPLATE_PROBABILITY: f32 = 0.002;
 /// Blocks that are described at once; a row is a kilobyte.
 const BATCH: usize = 512;
 
@@ -58,9 +58,9 @@ impl Model {
 
 /// How much speaks for each kind of page, in the order of [`PageKind::ALL`].
 #[derive(Debug, Clone, Copy)]
-pub struct KindSums([f32; PageKind::ALL.len()]);
+pub struct KindMargins([f32; PageKind::ALL.len()]);
 
-impl KindSums {
+impl KindMargins {
     /// The kind that most speaks for.
     pub fn kind(&self) -> PageKind {
         let best = (0..self.0.len()).max_by(|&a, &b| self.0[a].total_cmp(&self.0[b]));
@@ -69,14 +69,14 @@ impl KindSums {
 }
 
 /// Asks the forests of pages.
-pub fn page_kind(around: &Surroundings) -> KindSums {
+pub fn page_kind(context: &PageContext) -> KindMargins {
     let mut row = Vec::new();
-    describe_page(around, &mut row);
-    let mut sums = [0.0; PageKind::ALL.len()];
-    for (sum, forest) in sums.iter_mut().zip(&MODEL.kinds) {
-        *sum = forest.sums(&row)[0];
+    describe_page(context, &mut row);
+    let mut margins = [0.0; PageKind::ALL.len()];
+    for (margin, forest) in margins.iter_mut().zip(&MODEL.kinds) {
+        *margin = forest.sums(&row)[0];
     }
-    KindSums(sums)
+    KindMargins(margins)
 }
 
 /// The probability that a block is main text, for each block of a page.
@@ -84,61 +84,62 @@ pub fn page_kind(around: &Surroundings) -> KindSums {
 /// The first forest sees each block, what is around it, and what kind of page it stands on; the second sees
 /// besides what the first made of the neighbours, so that a short block inside a text is told from one beside it.
 /// The mean of both is better than the second alone.
-pub fn probabilities(around: &Surroundings, page: &Blocks, kind: &KindSums) -> Vec<f32> {
+pub fn probabilities(context: &PageContext, page: &Blocks, kind: &KindMargins) -> Vec<f32> {
     let model = &*MODEL;
-    let mut guesses = Vec::with_capacity(page.blocks.len());
+    let mut probabilities = Vec::with_capacity(page.blocks.len());
     let mut rows = Vec::new();
     for start in (0..page.blocks.len()).step_by(BATCH) {
         let end = page.blocks.len().min(start + BATCH);
         rows.clear();
         for number in start..end {
-            describe(around, number, &mut rows);
+            describe(context, number, &mut rows);
             rows.extend_from_slice(&kind.0);
         }
-        first_guesses(&model.first, &rows, end - start, &mut guesses);
+        first_probabilities(&model.first, &rows, end - start, &mut probabilities);
     }
-    let context = Context::new(around, &guesses);
-    let hopeful: Vec<usize> = (0..guesses.len()).filter(|&number| guesses[number] >= HOPELESS).collect();
-    let mut second = Vec::with_capacity(hopeful.len());
+    let first_pass = FirstPass::new(context, &probabilities);
+    let candidates: Vec<usize> =
+        (0..probabilities.len()).filter(|&number| probabilities[number] >= MIN_CANDIDATE_PROBABILITY).collect();
+    let mut second = Vec::with_capacity(candidates.len());
     let mut second_rows = Vec::new();
-    for batch in hopeful.chunks(BATCH) {
+    for batch in candidates.chunks(BATCH) {
         second_rows.clear();
         for &number in batch {
-            describe_context(&context, number, &mut second_rows);
+            describe_first_pass(&first_pass, number, &mut second_rows);
             if page.blocks.len() <= BATCH {
                 let width = model.first.features();
                 second_rows.extend_from_slice(&rows[number * width..][..width]);
             } else {
-                describe(around, number, &mut second_rows);
+                describe(context, number, &mut second_rows);
                 second_rows.extend_from_slice(&kind.0);
             }
         }
         second.extend(model.second.sums(&second_rows));
     }
-    for (number, sum) in hopeful.into_iter().zip(second) {
-        guesses[number] = (guesses[number] + sigmoid(sum)) / 2.0;
+    for (number, margin) in candidates.into_iter().zip(second) {
+        probabilities[number] = (probabilities[number] + sigmoid(margin)) / 2.0;
     }
-    guesses
+    probabilities
 }
 
 /// Appends what the first forest makes of each block of a batch. Most blocks of a page are plain boilerplate,
 /// which a part of the trees tells; the others are not asked about them.
-fn first_guesses(forest: &Forest, rows: &[f32], blocks: usize, to: &mut Vec<f32>) {
+fn first_probabilities(forest: &Forest, rows: &[f32], blocks: usize, to: &mut Vec<f32>) {
     let width = forest.features();
-    let early = forest.trees() / EARLY_PART;
-    let mut sums = vec![0.0; blocks];
-    forest.add(0..early, rows, &mut sums);
-    let open: Vec<usize> = (0..blocks).filter(|&number| sums[number] >= PLAIN).collect();
+    let early = forest.trees() / EARLY_TREES_DIVISOR;
+    let mut margins = vec![0.0; blocks];
+    forest.add(0..early, rows, &mut margins);
+    let open: Vec<usize> = (0..blocks).filter(|&number| margins[number] >= MIN_EARLY_MARGIN).collect();
     let mut open_rows = Vec::with_capacity(open.len() * width);
     for &number in &open {
         open_rows.extend_from_slice(&rows[number * width..][..width]);
     }
-    let mut open_sums: Vec<f32> = open.iter().map(|&number| sums[number]).collect();
-    forest.add(early..forest.trees(), &open_rows, &mut open_sums);
+    let mut open_margins: Vec<f32> = open.iter().map(|&number| margins[number]).collect();
+    forest.add(early..forest.trees(), &open_rows, &mut open_margins);
     let first = to.len();
-    to.resize(first + blocks, PLAIN_GUESS);
-    for (number, sum) in open.into_iter().zip(open_sums) {
-        to[first + number] = sigmoid(sum);
+    to.resize(first + blocks, BOILERPLATE_PROBABILITY);
+    for (number, margin) in open.into_iter().zip(open_margins) {
+        to[first + number] = sigmoid(margin);
     }
 }
 
@@ -146,28 +147,32 @@ fn first_guesses(forest: &Forest, rows: &[f32], blocks: usize, to: &mut Vec<f32>
 mod tests {
     use super::*;
     use crate::blocks::blocks;
-    use crate::features::Names;
+    use crate::features::FeatureNames;
     use crate::head::Head;
-    use crate::html::{Limits, parse};
+    use crate::html::{ParseOptions, parse};
 
     /// How many features the two forests of blocks and those of pages are made for, and how many there are.
-    fn feature_counts(around: &Surroundings) -> [(usize, usize); 3] {
-        let mut names = [Names::default(), Names::default(), Names::default()];
-        describe(around, 0, &mut names[0]);
-        describe_context(&Context::new(around, &vec![0.0; around.len()]), 0, &mut names[1]);
-        describe_page(around, &mut names[2]);
-        let [blocks, context, page] = names.map(|names| names.0.len());
+    fn feature_counts(context: &PageContext) -> [(usize, usize); 3] {
+        let mut names = [FeatureNames::default(), FeatureNames::default(), FeatureNames::default()];
+        describe(context, 0, &mut names[0]);
+        describe_first_pass(&FirstPass::new(context, &vec![0.0; context.len()]), 0, &mut names[1]);
+        describe_page(context, &mut names[2]);
+        let [blocks, first_pass, page] = names.map(|names| names.0.len());
         let first = blocks + PageKind::ALL.len();
         let model = &*MODEL;
-        [(model.first.features(), first), (model.second.features(), context + first), (model.kinds[0].features(), page)]
+        [
+            (model.first.features(), first),
+            (model.second.features(), first_pass + first),
+            (model.kinds[0].features(), page),
+        ]
     }
 
     /// A feature was added or taken away: the model has to be trained again (`train/README.md`).
     #[test]
     fn the_model_is_that_of_these_features() {
-        let tree = parse("<p>text", Limits { nodes_max: 100, depth_max: 100, scripting: false }).unwrap();
+        let tree = parse("<p>text", ParseOptions::default()).unwrap();
         let (head, page) = (Head::default(), blocks(&tree));
-        for (of_model, of_code) in feature_counts(&Surroundings::new(&tree, &head, &page, lexicon())) {
+        for (of_model, of_code) in feature_counts(&PageContext::new(&tree, &head, &page, lexicon())) {
             assert_eq!(of_model, of_code);
         }
     }

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use crate::Format;
-use crate::blocks::{Block, Blocks, Kind};
+use crate::blocks::{Block, BlockKind, Blocks};
 
 /// Lists inside lists are indented up to this depth, so that hostile nesting stays linear.
-const DEPTH_MAX: u8 = 12;
+const MAX_INDENT_DEPTH: u8 = 12;
 
 /// Writes the blocks of these numbers; gives the text and where each block stands in it, marks and indents aside.
 pub(crate) fn print(page: &Blocks, kept: &[usize], format: Format) -> (String, Vec<Range<usize>>) {
@@ -24,16 +24,16 @@ pub(crate) fn print(page: &Blocks, kept: &[usize], format: Format) -> (String, V
         let start = match format {
             Format::Text => plain(&mut text, block, page.text_of(block)),
             Format::Markdown => {
-                let opens_row = matches!(block.kind, Kind::Cell(_)) && separator != " | ";
-                cells += u32::from(matches!(block.kind, Kind::Cell(_)));
+                let opens_row = matches!(block.kind, BlockKind::Cell(_)) && separator != " | ";
+                cells += u32::from(matches!(block.kind, BlockKind::Cell(_)));
                 markdown(&mut text, block, page.text_of(block), opens_row)
             }
         };
         ranges.push(start..text.len());
         if format == Format::Markdown {
             match block.kind {
-                Kind::Preformatted => text.push_str(&format!("\n{}", fence(page.text_of(block)))),
-                Kind::Term => text.push_str("**"),
+                BlockKind::Preformatted => text.push_str(&format!("\n{}", fence(page.text_of(block)))),
+                BlockKind::Term => text.push_str("**"),
                 _ => {}
             }
         }
@@ -48,9 +48,11 @@ pub(crate) fn print(page: &Blocks, kept: &[usize], format: Format) -> (String, V
 /// What stands between two blocks.
 fn separator(before: &Block, block: &Block) -> &'static str {
     match (before.kind, block.kind) {
-        (Kind::Cell(a), Kind::Cell(b)) if a == b => " | ",
-        (Kind::Cell(_), Kind::Cell(_)) => "\n",
-        (Kind::ListItem { .. } | Kind::Definition, Kind::ListItem { .. } | Kind::Definition) => "\n",
+        (BlockKind::Cell(a), BlockKind::Cell(b)) if a == b => " | ",
+        (BlockKind::Cell(_), BlockKind::Cell(_)) => "\n",
+        (BlockKind::ListItem { .. } | BlockKind::Definition, BlockKind::ListItem { .. } | BlockKind::Definition) => {
+            "\n"
+        }
         _ => "\n\n",
     }
 }
@@ -58,11 +60,11 @@ fn separator(before: &Block, block: &Block) -> &'static str {
 /// Appends a block; gives the place of its first byte.
 fn plain(text: &mut String, block: &Block, own: &str) -> usize {
     match block.kind {
-        Kind::ListItem { depth, is_first, .. } => {
+        BlockKind::ListItem { depth, is_first, .. } => {
             indent(text, depth);
             text.push_str(if is_first { "- " } else { "  " });
         }
-        Kind::Definition => text.push_str("- "),
+        BlockKind::Definition => text.push_str("- "),
         _ => {}
     }
     let start = text.len();
@@ -71,23 +73,23 @@ fn plain(text: &mut String, block: &Block, own: &str) -> usize {
 }
 
 fn indent(text: &mut String, depth: u8) {
-    for _ in 1..depth.min(DEPTH_MAX) {
+    for _ in 1..depth.min(MAX_INDENT_DEPTH) {
         text.push_str("  ");
     }
 }
 
 fn markdown(text: &mut String, block: &Block, own: &str, opens_row: bool) -> usize {
-    for _ in 0..block.quotes.min(DEPTH_MAX) {
+    for _ in 0..block.quotes.min(MAX_INDENT_DEPTH) {
         text.push_str("> ");
     }
     match block.kind {
-        Kind::Heading(level) => {
+        BlockKind::Heading(level) => {
             for _ in 0..level {
                 text.push('#');
             }
             text.push(' ');
         }
-        Kind::ListItem { depth, number, is_first } => {
+        BlockKind::ListItem { depth, number, is_first } => {
             indent(text, depth);
             match (is_first, number) {
                 (true, 0) => text.push_str("- "),
@@ -95,17 +97,17 @@ fn markdown(text: &mut String, block: &Block, own: &str, opens_row: bool) -> usi
                 (false, _) => text.push_str("  "),
             }
         }
-        Kind::Term => text.push_str("**"),
-        Kind::Definition => text.push_str("- "),
-        Kind::Preformatted => text.push_str(&format!("{}\n", fence(own))),
-        Kind::Cell(_) if opens_row => text.push_str("| "),
+        BlockKind::Term => text.push_str("**"),
+        BlockKind::Definition => text.push_str("- "),
+        BlockKind::Preformatted => text.push_str(&format!("{}\n", fence(own))),
+        BlockKind::Cell(_) if opens_row => text.push_str("| "),
         _ => {}
     }
     let start = text.len();
     match block.kind {
-        Kind::Preformatted => text.push_str(own),
+        BlockKind::Preformatted => text.push_str(own),
         // A line of a cell, a heading or an item would end it.
-        Kind::Heading(_) | Kind::Cell(_) | Kind::Term => escaped(text, &own.replace('\n', " ")),
+        BlockKind::Heading(_) | BlockKind::Cell(_) | BlockKind::Term => escaped(text, &own.replace('\n', " ")),
         _ => escaped(text, own),
     }
     start
@@ -119,7 +121,7 @@ fn fence(code: &str) -> String {
 
 /// Closes a row of a Markdown table, and after the first row draws the line that makes it a table.
 fn end_row(text: &mut String, before: Option<&Block>, cells: &mut u32, format: Format) {
-    if format == Format::Markdown && before.is_some_and(|before| matches!(before.kind, Kind::Cell(_))) {
+    if format == Format::Markdown && before.is_some_and(|before| matches!(before.kind, BlockKind::Cell(_))) {
         text.push_str(" |");
         let line_start = text[..text.len() - 2].rfind('\n').map_or(0, |at| at + 1);
         let is_first_row = line_start < 2 || !text[..line_start - 1].ends_with('|');
@@ -159,10 +161,10 @@ fn escaped(to: &mut String, text: &str) {
 mod tests {
     use super::*;
     use crate::blocks::blocks;
-    use crate::html::{Limits, parse};
+    use crate::html::{ParseOptions, parse};
 
     fn check(html: &str, text: &str, markdown: &str) {
-        let tree = parse(html, Limits { nodes_max: 10_000, depth_max: 200, scripting: false }).unwrap();
+        let tree = parse(html, ParseOptions::default()).unwrap();
         let page = blocks(&tree);
         let all: Vec<usize> = (0..page.blocks.len()).collect();
         for (format, expected) in [(Format::Text, text), (Format::Markdown, markdown)] {

@@ -5,40 +5,40 @@
 
 use std::collections::HashMap;
 
-use crate::blocks::{Block, Blocks, Kind, ends_like_sentence};
-use crate::features::Surroundings;
-use crate::{Options, PageKind, Policy};
+use crate::blocks::{Block, BlockKind, Blocks, ends_like_sentence};
+use crate::features::PageContext;
+use crate::{Inclusion, Options, PageKind};
 
 /// A block is kept from this probability on.
-const THRESHOLD: f32 = 0.42;
-/// The same on listings and pages of products, whose text is in short pieces that are all in doubt; but not on a
+const MIN_PROBABILITY: f32 = 0.42;
+/// The same on listings and pages of products, whose text is in short fragments that are all in doubt; but not on a
 /// page of fewer words than nearly all that the model was trained on, where everything is in doubt.
-const THRESHOLD_OF_PIECES: f32 = 0.32;
-const PIECES_FROM_WORDS: u32 = 200;
+const MIN_PROBABILITY_OF_FRAGMENTS: f32 = 0.32;
+const MIN_WORDS_OF_FRAGMENTS: u32 = 200;
 /// Blocks of fewer words may stand as often as they like.
-const ONCE_FROM_WORDS: u32 = 8;
+const MIN_REPEATED_WORDS: u32 = 8;
 /// A block of so many words stands on a page once.
-const LONG_WORDS: u32 = 40;
+const MIN_LONG_WORDS: u32 = 40;
 /// From so many words on, running text in one element is the page's text.
-const LONG_TEXT_WORDS: f32 = 2_000.0;
+const MIN_LONG_TEXT_WORDS: f32 = 2_000.0;
 /// Where nothing is likely, sentences of so many words are kept from this probability on.
-const SENTENCE_WORDS: f32 = 6.0;
-const POSSIBLE: f32 = 0.05;
+const MIN_SENTENCE_WORDS: f32 = 6.0;
+const MIN_SENTENCE_PROBABILITY: f32 = 0.05;
 /// Among blocks of which this share of the words is kept, a block is kept from this probability on.
-const COMPANY_SHARE: f32 = 0.8;
-const LIKELY_IN_COMPANY: f32 = 0.3;
+const MIN_NEIGHBOUR_SHARE: f32 = 0.8;
+const MIN_PROBABILITY_AMONG_MAIN_TEXT: f32 = 0.3;
 /// With this many words besides its comments, a page has a text that they are comments on.
-const TEXT_WORDS: u32 = 50;
+const MIN_TEXT_WORDS: u32 = 50;
 
 /// Why a block was kept or left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
+pub enum BlockReason {
     /// The model takes it for main text.
     Likely,
     /// It stands in the element that holds a long text.
     LongText,
     /// It is not unlikely, and stands in one element with main text alone.
-    InCompany,
+    AmongMainText,
     /// No block is likely, and it is a sentence.
     BestThereIs,
     /// It is the page's title.
@@ -59,85 +59,85 @@ pub enum Reason {
     HeadingOfNothing,
 }
 
-impl Reason {
+impl BlockReason {
     /// Whether the block is part of the text.
     pub fn is_kept(self) -> bool {
-        use Reason::{BestThereIs, Comment, InCompany, Likely, LongText, Title};
-        matches!(self, Likely | LongText | InCompany | BestThereIs | Title | Comment)
+        use BlockReason::{AmongMainText, BestThereIs, Comment, Likely, LongText, Title};
+        matches!(self, Likely | LongText | AmongMainText | BestThereIs | Title | Comment)
     }
 
     /// In words.
     pub fn describe(self) -> &'static str {
         match self {
-            Reason::Likely => "main text",
-            Reason::LongText => "part of a long text",
-            Reason::InCompany => "among main text",
-            Reason::BestThereIs => "the best there is",
-            Reason::Title => "the title",
-            Reason::Comment => "a comment, kept as asked",
-            Reason::Unlikely => "not main text",
-            Reason::CommentLeftOut => "a comment, left out as asked",
-            Reason::ForScriptless => "for readers without scripts",
-            Reason::TitleLeftOut => "the title, left out as asked",
-            Reason::Repeated => "stood before",
-            Reason::HeadingOfNothing => "a heading of nothing",
+            BlockReason::Likely => "main text",
+            BlockReason::LongText => "part of a long text",
+            BlockReason::AmongMainText => "among main text",
+            BlockReason::BestThereIs => "the best there is",
+            BlockReason::Title => "the title",
+            BlockReason::Comment => "a comment, kept as asked",
+            BlockReason::Unlikely => "not main text",
+            BlockReason::CommentLeftOut => "a comment, left out as asked",
+            BlockReason::ForScriptless => "for readers without scripts",
+            BlockReason::TitleLeftOut => "the title, left out as asked",
+            BlockReason::Repeated => "stood before",
+            BlockReason::HeadingOfNothing => "a heading of nothing",
         }
     }
 }
 
 /// Decides about every block of a page.
 pub fn select(
-    around: &Surroundings,
+    context: &PageContext,
     page: &Blocks,
     probabilities: &[f32],
     kind: PageKind,
     options: &Options,
-) -> Vec<Reason> {
+) -> Vec<BlockReason> {
     let threshold = match kind {
-        PageKind::Listing | PageKind::Product if page.words() >= PIECES_FROM_WORDS => THRESHOLD_OF_PIECES,
-        _ => THRESHOLD,
+        PageKind::Listing | PageKind::Product if page.words() >= MIN_WORDS_OF_FRAGMENTS => MIN_PROBABILITY_OF_FRAGMENTS,
+        _ => MIN_PROBABILITY,
     };
-    let mut reasons: Vec<Reason> = probabilities
+    let mut reasons: Vec<BlockReason> = probabilities
         .iter()
-        .map(|&probability| if probability >= threshold { Reason::Likely } else { Reason::Unlikely })
+        .map(|&probability| if probability >= threshold { BlockReason::Likely } else { BlockReason::Unlikely })
         .collect();
-    keep_long_text(around, page, &mut reasons);
-    keep_company(page, probabilities, &mut reasons);
-    leave_beside_text(page, &mut reasons, Reason::ForScriptless, |number| around.is_for_scriptless(number));
+    keep_long_text(context, page, &mut reasons);
+    keep_among_main_text(page, probabilities, &mut reasons);
+    leave_beside_text(page, &mut reasons, BlockReason::ForScriptless, |number| context.is_for_scriptless(number));
     match options.comments {
-        Policy::Keep => keep_comments(around, page, &mut reasons),
-        Policy::Drop if kind != PageKind::Forum => {
-            leave_beside_text(page, &mut reasons, Reason::CommentLeftOut, |number| around.is_comment(number));
+        Inclusion::Keep => keep_comments(context, page, &mut reasons),
+        Inclusion::Drop if kind != PageKind::Forum => {
+            leave_beside_text(page, &mut reasons, BlockReason::CommentLeftOut, |number| context.is_comment(number));
         }
-        Policy::Drop => {}
+        Inclusion::Drop => {}
     }
     if !reasons.iter().any(|reason| reason.is_kept()) {
-        keep_sentences(around, page, probabilities, &mut reasons);
+        keep_sentences(context, page, probabilities, &mut reasons);
     }
     leave_repeated(page, &mut reasons);
     leave_empty_headings(page, &mut reasons);
-    if let Some(title) = around.title_block()
+    if let Some(title) = context.title_block()
         && reasons.iter().any(|reason| reason.is_kept())
     {
-        reasons[title] = if options.title == Policy::Keep { Reason::Title } else { Reason::TitleLeftOut };
+        reasons[title] = if options.title == Inclusion::Keep { BlockReason::Title } else { BlockReason::TitleLeftOut };
     }
     reasons
 }
 
 /// Running text inside what calls itself comments, which the model has learned to leave.
-fn keep_comments(around: &Surroundings, page: &Blocks, reasons: &mut [Reason]) {
+fn keep_comments(context: &PageContext, page: &Blocks, reasons: &mut [BlockReason]) {
     for (number, block) in page.blocks.iter().enumerate() {
-        let is_running = block.weight >= 4.0 || matches!(block.kind, Kind::Preformatted);
-        if reasons[number] == Reason::Unlikely && is_running && around.is_comment(number) {
-            reasons[number] = Reason::Comment;
+        let is_running = block.weight >= 4.0 || matches!(block.kind, BlockKind::Preformatted);
+        if reasons[number] == BlockReason::Unlikely && is_running && context.is_comment(number) {
+            reasons[number] = BlockReason::Comment;
         }
     }
 }
 
 /// The paragraphs of a long text, which few of the pages that the model was trained on have: those that stand
-/// directly in one element, together [`LONG_TEXT_WORDS`] of running words and over half of the page's.
-fn keep_long_text(around: &Surroundings, page: &Blocks, reasons: &mut [Reason]) {
-    let Some(root) = page.containers.first().filter(|root| root.weight >= LONG_TEXT_WORDS) else { return };
+/// directly in one element, together [`MIN_LONG_TEXT_WORDS`] of running words and over half of the page's.
+fn keep_long_text(context: &PageContext, page: &Blocks, reasons: &mut [BlockReason]) {
+    let Some(root) = page.containers.first().filter(|root| root.weight >= MIN_LONG_TEXT_WORDS) else { return };
     let parent = |block: &Block| page.containers[block.container as usize].parent;
     let mut weights = vec![0.0; page.containers.len()];
     for block in &page.blocks {
@@ -145,17 +145,17 @@ fn keep_long_text(around: &Surroundings, page: &Blocks, reasons: &mut [Reason]) 
     }
     for (number, block) in page.blocks.iter().enumerate() {
         let weight: f32 = weights[parent(block) as usize];
-        let is_long_text = weight >= LONG_TEXT_WORDS && weight >= 0.5 * root.weight && !around.is_comment(number);
-        if is_long_text && reasons[number] == Reason::Unlikely && block.link_density() < 0.3 {
-            reasons[number] = Reason::LongText;
+        let is_long_text = weight >= MIN_LONG_TEXT_WORDS && weight >= 0.5 * root.weight && !context.is_comment(number);
+        if is_long_text && reasons[number] == BlockReason::Unlikely && block.link_density() < 0.3 {
+            reasons[number] = BlockReason::LongText;
         }
     }
 }
 
 /// Paragraphs and code that the model is in doubt about, where nearly all of the same that stands in their element
 /// is kept: an article's last paragraph, a listing between two of them.
-fn keep_company(page: &Blocks, probabilities: &[f32], reasons: &mut [Reason]) {
-    let is_text = |block: &Block| matches!(block.kind, Kind::Paragraph | Kind::Preformatted);
+fn keep_among_main_text(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
+    let is_text = |block: &Block| matches!(block.kind, BlockKind::Paragraph | BlockKind::Preformatted);
     let parent = |block: &Block| page.containers[block.container as usize].parent as usize;
     let (mut words, mut kept) = (vec![0; page.containers.len()], vec![0; page.containers.len()]);
     for (block, reason) in page.blocks.iter().zip(&*reasons).filter(|(block, _)| is_text(block)) {
@@ -164,57 +164,63 @@ fn keep_company(page: &Blocks, probabilities: &[f32], reasons: &mut [Reason]) {
     }
     for (number, block) in page.blocks.iter().enumerate() {
         let place = parent(block);
-        let is_among_text = kept[place] as f32 >= COMPANY_SHARE * words[place] as f32;
-        let is_in_doubt = reasons[number] == Reason::Unlikely && probabilities[number] >= LIKELY_IN_COMPANY;
+        let is_among_text = kept[place] as f32 >= MIN_NEIGHBOUR_SHARE * words[place] as f32;
+        let is_in_doubt =
+            reasons[number] == BlockReason::Unlikely && probabilities[number] >= MIN_PROBABILITY_AMONG_MAIN_TEXT;
         if is_in_doubt && is_among_text && is_text(block) && block.link_density() < 0.3 {
-            reasons[number] = Reason::InCompany;
+            reasons[number] = BlockReason::AmongMainText;
         }
     }
 }
 
 /// A page of a sentence or two is like nothing that the model was trained on, and still has a text. What asks
 /// for scripts to be switched on is none.
-fn keep_sentences(around: &Surroundings, page: &Blocks, probabilities: &[f32], reasons: &mut [Reason]) {
+fn keep_sentences(context: &PageContext, page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
     let is_sentence = |number: usize| {
         let block = &page.blocks[number];
-        let is_running = block.weight >= SENTENCE_WORDS && ends_like_sentence(page.text_of(block));
-        is_running && probabilities[number] >= POSSIBLE && !around.is_for_scriptless(number)
+        let is_running = block.weight >= MIN_SENTENCE_WORDS && ends_like_sentence(page.text_of(block));
+        is_running && probabilities[number] >= MIN_SENTENCE_PROBABILITY && !context.is_for_scriptless(number)
     };
     let sentences: Vec<usize> = (0..reasons.len()).filter(|&number| is_sentence(number)).collect();
     let best = sentences.iter().map(|&number| probabilities[number]).fold(0.0, f32::max);
     for number in sentences {
         if probabilities[number] >= best / 2.0 {
-            reasons[number] = Reason::BestThereIs;
+            reasons[number] = BlockReason::BestThereIs;
         }
     }
 }
 
 /// Leaves a part of the page where there is a text besides; else the part is the text.
-fn leave_beside_text(page: &Blocks, reasons: &mut [Reason], as_what: Reason, is_part: impl Fn(usize) -> bool) {
+fn leave_beside_text(
+    page: &Blocks,
+    reasons: &mut [BlockReason],
+    reason_left: BlockReason,
+    is_part: impl Fn(usize) -> bool,
+) {
     let text_words: u32 = (0..reasons.len())
         .filter(|&number| reasons[number].is_kept() && !is_part(number))
         .map(|number| page.blocks[number].words)
         .sum();
-    if text_words < TEXT_WORDS {
+    if text_words < MIN_TEXT_WORDS {
         return;
     }
     for (number, reason) in reasons.iter_mut().enumerate() {
         if reason.is_kept() && is_part(number) {
-            *reason = as_what;
+            *reason = reason_left;
         }
     }
 }
 
 /// Leaves what stood before: a run of blocks that repeats a run, or a long block. A refrain or an instruction
 /// between other lines may stand twice.
-fn leave_repeated(page: &Blocks, reasons: &mut [Reason]) {
+fn leave_repeated(page: &Blocks, reasons: &mut [BlockReason]) {
     let kept: Vec<usize> = (0..reasons.len()).filter(|&number| reasons[number].is_kept()).collect();
     let text = |place: usize| kept.get(place).map(|&number| page.text_of(&page.blocks[number]));
     let mut first: HashMap<&str, usize> = HashMap::new();
     let mut repeated = Vec::new();
     for (place, &number) in kept.iter().enumerate() {
         let block = &page.blocks[number];
-        if block.words < ONCE_FROM_WORDS || block.kind == Kind::Preformatted {
+        if block.words < MIN_REPEATED_WORDS || block.kind == BlockKind::Preformatted {
             continue;
         }
         let Some(&before) = first.get(page.text_of(block)) else {
@@ -223,22 +229,22 @@ fn leave_repeated(page: &Blocks, reasons: &mut [Reason]) {
         };
         let follows = before > 0 && place > before + 1 && text(place - 1) == text(before - 1);
         let is_followed = before + 1 < place && text(place + 1).is_some() && text(place + 1) == text(before + 1);
-        if follows || is_followed || block.words >= LONG_WORDS {
+        if follows || is_followed || block.words >= MIN_LONG_WORDS {
             repeated.push(number);
         }
     }
     for number in repeated {
-        reasons[number] = Reason::Repeated;
+        reasons[number] = BlockReason::Repeated;
     }
 }
 
 /// Headings at the end head nothing.
-fn leave_empty_headings(page: &Blocks, reasons: &mut [Reason]) {
-    let is_heading = |number: usize| matches!(page.blocks[number].kind, Kind::Heading(_));
+fn leave_empty_headings(page: &Blocks, reasons: &mut [BlockReason]) {
+    let is_heading = |number: usize| matches!(page.blocks[number].kind, BlockKind::Heading(_));
     let kept: Vec<usize> = (0..reasons.len()).filter(|&at| reasons[at].is_kept()).collect();
     // The first block kept stays, so that a page of headings has a text.
     for &number in kept.iter().skip(1).rev().take_while(|&&number| is_heading(number)) {
-        reasons[number] = Reason::HeadingOfNothing;
+        reasons[number] = BlockReason::HeadingOfNothing;
     }
 }
 
@@ -246,18 +252,18 @@ fn leave_empty_headings(page: &Blocks, reasons: &mut [Reason]) {
 mod tests {
     use super::*;
     use crate::blocks::blocks;
-    use crate::html::{Limits, parse};
+    use crate::html::{ParseOptions, parse};
 
     /// Everything is likely; gives what is kept in the end, a letter for each block.
     fn check(html: &str, expected: &str) {
-        let tree = parse(html, Limits { nodes_max: 10_000, depth_max: 200, scripting: false }).unwrap();
+        let tree = parse(html, ParseOptions::default()).unwrap();
         let page = blocks(&tree);
-        let mut reasons = vec![Reason::Likely; page.blocks.len()];
+        let mut reasons = vec![BlockReason::Likely; page.blocks.len()];
         leave_repeated(&page, &mut reasons);
         leave_empty_headings(&page, &mut reasons);
-        let letter = |reason: &Reason| match reason {
-            Reason::Likely => '+',
-            Reason::Repeated => 'r',
+        let letter = |reason: &BlockReason| match reason {
+            BlockReason::Likely => '+',
+            BlockReason::Repeated => 'r',
             _ => 'h',
         };
         assert_eq!(reasons.iter().map(letter).collect::<String>(), expected, "{html}");

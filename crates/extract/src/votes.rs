@@ -3,7 +3,7 @@
 //! One asks for the element whose paragraphs score most, as reader views do; the other looks at the run of
 //! blocks alone, its lengths, links and function words, as the boilerplate removers of corpus linguists do.
 
-use crate::blocks::{Blocks, Kind};
+use crate::blocks::{BlockKind, Blocks};
 use crate::labels::group;
 
 /// What the rules say of a page.
@@ -66,7 +66,7 @@ fn points(page: &Blocks, commas: &[u32], votes: &mut Votes) {
         })
         .collect();
     for (block, &commas) in page.blocks.iter().zip(commas) {
-        let is_running = matches!(block.kind, Kind::Paragraph | Kind::Preformatted | Kind::Cell(_));
+        let is_running = matches!(block.kind, BlockKind::Paragraph | BlockKind::Preformatted | BlockKind::Cell(_));
         if !is_running || block.bytes() < 25 {
             continue;
         }

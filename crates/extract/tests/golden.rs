@@ -47,8 +47,8 @@ fn golden_pages() {
         report += &format!("{likeness:.3} {} {name} ({})\n", page.text == expected, page.kind.name());
     }
     let mean = sum / names.len() as f64;
-    assert!(mean >= MEAN_AT_LEAST && exact >= EXACT_AT_LEAST, "mean {mean:.3}, {exact} exact\n{report}");
+    assert!(mean >= MIN_MEAN_LIKENESS && exact >= MIN_EXACT_PAGES, "mean {mean:.3}, {exact} exact\n{report}");
 }
 
-const MEAN_AT_LEAST: f64 = 0.95;
-const EXACT_AT_LEAST: usize = 20;
+const MIN_MEAN_LIKENESS: f64 = 0.95;
+const MIN_EXACT_PAGES: usize = 20;

@@ -14,10 +14,10 @@ HOSTS_AT_LEAST = 4
 # A word counts as if it had stood on so many more pages, on which it said nothing.
 PAGES_BEFORE = 2.0
 # A block weighs its words up to so many, and a little for being there: a long text is not all that a class means.
-TOKENS_MAX = 60
+MAX_TOKENS = 60
 TOKENS_MORE = 0.3
 # Elements around a block whose words are counted for it.
-LEVELS_MAX = 12
+MAX_LEVELS = 12
 
 KIND_PENALTY = 0.03
 KIND_STEPS = 150
@@ -91,9 +91,9 @@ def shares_kept(page):
     above = []  # of each container, the containers whose words are counted for what stands in it, innermost first
     whole = set(page["whole"])
     for number, parent in enumerate(page["parents"]):
-        above.append(([number] + (above[parent] if parent != number else []))[:LEVELS_MAX])
+        above.append(([number] + (above[parent] if parent != number else []))[:MAX_LEVELS])
     words_around = {}
-    mass, kept_mass = {}, {}
+    tokens_of, kept_tokens_of = {}, {}
     for number, container in enumerate(page["containers"]):
         if number == page["title_block"]:  # Whether the title is kept is a setting, and nothing to be learned.
             continue
@@ -101,12 +101,12 @@ def shares_kept(page):
             around = {word for at in above[container] if at not in whole for word in page["words"][at]}
             words_around[container] = sorted(around)
         tokens = page["tokens"][number]
-        block = min(tokens, TOKENS_MAX) + TOKENS_MORE
+        block = min(tokens, MAX_TOKENS) + TOKENS_MORE
         kept = block * page["kept"][number] / max(tokens, 1)
         for word in words_around[container]:
-            mass[word] = mass.get(word, 0) + block
-            kept_mass[word] = kept_mass.get(word, 0) + kept
-    return {word: kept_mass[word] / all_ for word, all_ in mass.items()}
+            tokens_of[word] = tokens_of.get(word, 0) + block
+            kept_tokens_of[word] = kept_tokens_of.get(word, 0) + kept
+    return {word: kept_tokens_of[word] / all_ for word, all_ in tokens_of.items()}
 
 
 def softmax_regression(rows, truth, weight):

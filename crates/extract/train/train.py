@@ -32,9 +32,9 @@ LOOKED_AT = ["dragnet", "cleaneval-dev", "cleanportaleval"]
 FOLDS = 8
 # Of links of few words that nobody kept, one in so many is looked at, and weighs for all.
 TRIVIAL_KEPT_OF = 4
-# As in select.rs: from what probability on a block is kept, and on pages whose text is in short pieces.
-THRESHOLD, THRESHOLD_OF_PIECES, PIECES_FROM_WORDS = 0.42, 0.32, 200
-KINDS_IN_PIECES = ["listing", "product"]
+# As in select.rs: from what probability on a block is kept, and on pages whose text is in short fragments.
+MIN_PROBABILITY, MIN_PROBABILITY_OF_FRAGMENTS, MIN_WORDS_OF_FRAGMENTS = 0.42, 0.32, 200
+KINDS_IN_FRAGMENTS = ["listing", "product"]
 KINDS = ["article", "forum", "product", "documentation", "listing", "other"]
 # Names of WCXB's page types in ours.
 KIND_OF_TYPE = {"collection": "listing", "service": "other"}
@@ -118,31 +118,31 @@ class Set:
         weights[self.is_trivial] *= TRIVIAL_KEPT_OF
         return weights
 
-    def with_context(self, guesses):
+    def with_context(self, probabilities):
         """The features of the second forest."""
-        guesses.astype(np.float32).tofile(f"{self.out}.guesses")
+        probabilities.astype(np.float32).tofile(f"{self.out}.probabilities")
         self.run("context")
         context = np.fromfile(f"{self.out}.context.f32", dtype=np.float32).reshape(len(self.tokens), -1)
         return np.concatenate([context, self.rows], axis=1)
 
     def set_kinds(self, sums):
         """What the forests of pages say of each page becomes a part of its blocks' features."""
-        self.kind_sums = sums.astype(np.float32)
-        self.rows = np.concatenate([self.features, self.kind_sums[self.page]], axis=1)
+        self.kind_margins = sums.astype(np.float32)
+        self.rows = np.concatenate([self.features, self.kind_margins[self.page]], axis=1)
 
-    def kept(self, guesses):
+    def kept(self, probabilities):
         """As the extractor decides by the kind of page (select.rs)."""
-        is_in_pieces = np.isin(self.kind_sums.argmax(axis=1), [KINDS.index(kind) for kind in KINDS_IN_PIECES])
-        is_in_pieces &= np.bincount(self.page, self.tokens, len(self.pages)) >= PIECES_FROM_WORDS
-        thresholds = np.where(is_in_pieces, THRESHOLD_OF_PIECES, THRESHOLD)
-        return self.without_comments(guesses >= thresholds[self.page])
+        is_in_fragments = np.isin(self.kind_margins.argmax(axis=1), [KINDS.index(kind) for kind in KINDS_IN_FRAGMENTS])
+        is_in_fragments &= np.bincount(self.page, self.tokens, len(self.pages)) >= MIN_WORDS_OF_FRAGMENTS
+        thresholds = np.where(is_in_fragments, MIN_PROBABILITY_OF_FRAGMENTS, MIN_PROBABILITY)
+        return self.without_comments(probabilities >= thresholds[self.page])
 
     def without_comments(self, kept):
         """As the extractor leaves comments (select.rs): where there is a text besides, unless it is a forum."""
         column = open(f"{self.out}.names").read().split("\n").index("labelled.comment")
         is_comment = self.features[:, column] < 30
         words = np.bincount(self.page, self.tokens * (kept & ~is_comment), len(self.pages))
-        leaves = (words >= 50) & (self.kind_sums.argmax(axis=1) != KINDS.index("forum"))
+        leaves = (words >= 50) & (self.kind_margins.argmax(axis=1) != KINDS.index("forum"))
         return kept & ~(is_comment & leaves[self.page])
 
     def text(self, number, kept):
@@ -178,18 +178,18 @@ def fit_sets(sets, rows, rounds, without=None):
 
 
 def held_out(sets, rows, rounds):
-    """Each block's guess by the forest that has not seen its host."""
-    guesses = {s.name: np.zeros(len(s.tokens)) for s in sets}
+    """Each block's probability by the forest that has not seen its host."""
+    probabilities = {s.name: np.zeros(len(s.tokens)) for s in sets}
     for fold in range(FOLDS):
         forest = fit_sets(sets, rows, rounds, without=fold)
         for s in sets:
             inside = s.fold == fold
-            guesses[s.name][inside] = forest.predict(rows[s.name][inside])
-    return guesses
+            probabilities[s.name][inside] = forest.predict(rows[s.name][inside])
+    return probabilities
 
 
 def report(label, s, first, second):
-    """How good the mean of both forests' guesses is."""
+    """How good the mean of both forests' probabilities is."""
     kept = s.kept((first + second) / 2)
     drop, keep = s.figures(kept & ~s.is_title), s.figures(kept | s.is_title)
     print(
@@ -237,7 +237,7 @@ def held_out_kinds(sets):
 
 def report_kinds(sets):
     labels = kind_labels(sets)
-    found = np.concatenate([s.kind_sums for s in sets]).argmax(axis=1)
+    found = np.concatenate([s.kind_margins for s in sets]).argmax(axis=1)
     print(f"kinds: {np.mean(found == labels):.3f} right")
     for number, kind in enumerate(KINDS):
         precision = np.mean(labels[found == number] == number)
@@ -295,8 +295,8 @@ def main():
     describe_held_out(sets, words)
     held_out_kinds(sets)
     rows = {s.name: s.rows for s in sets}
-    guesses = held_out(sets, rows, FIRST_TREES)
-    rows_with_context = {s.name: s.with_context(guesses[s.name]) for s in sets}
+    probabilities = held_out(sets, rows, FIRST_TREES)
+    rows_with_context = {s.name: s.with_context(probabilities[s.name]) for s in sets}
     first = fit_sets(sets, rows, FIRST_TREES)
     second = fit_sets(sets, rows_with_context, SECOND_TREES)
     kinds = fit_kinds(np.concatenate([s.page_features for s in sets]), kind_labels(sets))
@@ -306,15 +306,15 @@ def main():
         (arguments.write / "forests.bin").write_bytes(forests)
         (arguments.write / "lexicon.bin").write_bytes(lexicon)
     if arguments.check:
-        second_guesses = held_out(sets, rows_with_context, SECOND_TREES)
+        second_probabilities = held_out(sets, rows_with_context, SECOND_TREES)
         for s in sets:
-            report("held out", s, guesses[s.name], second_guesses[s.name])
+            report("held out", s, probabilities[s.name], second_probabilities[s.name])
         report_kinds(sets)
         for s in load(LOOKED_AT):
             s.describe([lexicon], np.zeros(len(s.pages), dtype=int))
             s.set_kinds(ask_kinds(kinds, s.page_features))
-            first_guesses = first.predict(s.rows)
-            report("unseen", s, first_guesses, second.predict(s.with_context(first_guesses)))
+            first_probabilities = first.predict(s.rows)
+            report("unseen", s, first_probabilities, second.predict(s.with_context(first_probabilities)))
 
 
 main()

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use user_error::{Exit, UserError};
 use warc::ArchiveError;
 
 /// The fetcher itself could not work; faults of hosts are outcomes.
@@ -53,16 +54,26 @@ impl FetchError {
         let path = path.to_path_buf();
         move |source| FetchError::Io { action, path, source }
     }
+}
 
-    /// The `hint:` to print under this error, where there is something the user can do.
-    pub fn hint(&self) -> Option<&'static str> {
+impl UserError for FetchError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            FetchError::Damaged { .. } => {
+                "the disk may be failing; archives that are sealed can be used as they are, and the links fetched again \
+                 into another folder"
+            }
+            FetchError::OtherSettings { .. } => "give the same limits, or fetch into another folder",
+            FetchError::Store(error) => return error.hint(),
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
         match self {
-            FetchError::Damaged { .. } => Some(
-                "the disk may be failing; archives that are sealed can be used as they are, and the links fetched anew into another folder",
-            ),
-            FetchError::OtherSettings { .. } => Some("give the same limits, or fetch into another folder"),
-            FetchError::Store(error) => error.hint(),
-            _ => None,
+            FetchError::Settings(_) | FetchError::OtherSettings { .. } => Exit::WrongUsage,
+            _ => Exit::Failed,
         }
     }
 }

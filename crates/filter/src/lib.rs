@@ -1,31 +1,58 @@
-//! Text → verdict, by rules that a recipe lists.
+//! Text → measures → verdict, by rules that a recipe lists.
 //!
-//! A [rule](RuleSettings) has named measures and limits on them. Rules are tried in the recipe's order; the first one
-//! of which a measure is out of its limits gives the verdict, as rule and measure, and says what exactly led to it.
+//! A [rule](RuleSettings) has named [measures](Measure), which are numbers, and limits on them; it may also edit the text.
+//! Every rule measures every text, each the text as the rules before it edited it. The first rule of which a measure is
+//! out of its limits gives the verdict, and says what exactly led to it. Published rules follow the code that their
+//! `dialect` names to the last digit.
 //!
 //! Left out: learned quality models, and any rule by the clock.
 //!
 //! ```
-//! use filter::{About, Filter, Language, Length, RuleSettings};
-//! let filter = Filter::new(vec![
-//!     RuleSettings::Length(Length { min_words: 5, max_words: 100_000 }),
+//! use filter::{About, Filter, GopherQuality, Language, RuleSettings};
+//! let filter = Filter::new(&[
+//!     RuleSettings::GopherQuality(GopherQuality { min_words: 5.0.into(), ..GopherQuality::default() }),
 //!     RuleSettings::Language(Language { keep: "en".into(), min_confidence: 0.5 }),
-//! ]);
+//! ])?;
 //! let judgement = filter.judge("The ferry leaves at noon and comes back before dark.", About::default());
-//! assert_eq!((judgement.failure, judgement.language), (None, Some("eng")));
-//! let failure = filter.judge("Too short.", About::default()).failure.unwrap();
-//! assert_eq!((failure.rule, failure.measure), ("length", "words"));
+//! assert!(judgement.failure.is_none());
+//! let judgement = filter.judge("Too short.", About::default());
+//! let failure = judgement.failure.unwrap();
+//! assert_eq!((failure.rule, failure.measure, failure.fault), ("gopher_quality", "words", "too_few_words"));
+//! assert_eq!((filter.measures()[0].name(), judgement.measures[0]), ("gopher_quality.words".to_owned(), 2.0));
+//! # Ok::<(), filter::ListError>(())
 //! ```
 
+mod hash;
+mod language;
+mod list;
+mod measure;
+mod paragraphs;
+mod python;
+mod repetition;
 mod rules;
 mod text;
+mod url_host;
+mod words;
 
-pub use rules::{Language, Length, RuleSettings, Wikipedia};
-pub use text::{Text, is_known_language};
+use std::borrow::Cow;
+
+pub use language::{detect_language, is_known_language};
+pub use list::ListError;
+pub use measure::{Bound, Limit, Measure, Unit};
+pub use paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
+pub use rules::{
+    C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FineWebQuality, GopherQuality, GopherRepetition,
+    InvalidRule, Language, Length, Pii, RefinedWebLines, RuleSettings, SplitBy, UnigramLogProbability, Url, Wikipedia,
+};
+
+use rules::{Edit, Findings, Rule};
+use text::Text;
 
 /// What is known of a document beside its text.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct About<'a> {
+    /// URL of the page.
+    pub url: &'a str,
     /// Registrable domain of the page.
     pub domain: &'a str,
     /// Title of the page.
@@ -41,45 +68,138 @@ pub struct Failure {
     pub rule: &'static str,
     /// Its measure.
     pub measure: &'static str,
+    /// What is wrong with it: `too_few_words`.
+    pub fault: &'static str,
+    /// What the code that the rule follows calls it; empty where it has no name, or none is followed.
+    pub upstream: &'static str,
     /// The value and the limit, for people.
     pub detail: String,
 }
 
 /// What the rules say of a text.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Judgement {
-    /// ISO 639-3 code of the language; none when there are no letters to tell it from.
-    pub language: Option<&'static str>,
-    /// Confidence of the language, 0 to 1.
-    pub language_confidence: Option<f32>,
-    /// Words: runs without white space; where no spaces are written, two letters count as a word.
-    pub words: u64,
-    /// Why the text is dropped, if it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement<'a> {
+    /// Why the text is dropped, if it is: the first of `failures`.
     pub failure: Option<Failure>,
+    /// For each rule, in order, why it alone would drop the text, if it would.
+    pub failures: Vec<Option<Failure>>,
+    /// The values of [`Filter::measures`], in their order; NaN where one is not defined for the text.
+    pub measures: Vec<f64>,
+    /// The text as the last rule left it; borrowed where no rule changed it.
+    pub text: Cow<'a, str>,
+    /// What was cut or replaced, in order.
+    pub cuts: Vec<Cut>,
 }
 
-/// The rules of a recipe, in its order.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Parts of a text that a rule cut or replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// The rule.
+    pub rule: &'static str,
+    /// What they are.
+    pub name: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// A measure of a rule of a filter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FilterMeasure {
+    /// The rule.
+    pub rule: &'static str,
+    /// The place of the rule in the filter, from 0.
+    pub rule_index: usize,
+    /// How many rules of the same name stand before it.
+    pub repeat: usize,
+    /// The measure with its limits.
+    pub measure: Measure,
+}
+
+impl FilterMeasure {
+    /// `rule.measure`, unique in the filter: a second rule of the same name is `rule_2`.
+    pub fn name(&self) -> String {
+        let (rule, measure) = (self.rule, self.measure.name);
+        match self.repeat {
+            0 => format!("{rule}.{measure}"),
+            repeat => format!("{rule}_{}.{measure}", repeat + 1),
+        }
+    }
+}
+
+/// The rules of a recipe, in its order, with the lists that they read.
+#[derive(Default)]
 pub struct Filter {
-    rules: Vec<RuleSettings>,
+    rules: Vec<(&'static str, Box<dyn Rule>)>,
+    measures: Vec<FilterMeasure>,
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.rules.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 impl Filter {
     /// A filter by these rules; without any, every text passes.
-    pub fn new(rules: Vec<RuleSettings>) -> Filter {
-        Filter { rules }
+    ///
+    /// # Errors
+    /// A list that a rule names cannot be read.
+    pub fn new(settings: &[RuleSettings]) -> Result<Filter, ListError> {
+        let mut filter = Filter::default();
+        for settings in settings {
+            let (name, rule) = (settings.name(), settings.open()?);
+            let repeat = filter.rules.iter().filter(|(other, _)| *other == name).count();
+            let rule_index = filter.rules.len();
+            let of_filter = |measure| FilterMeasure { rule: name, rule_index, repeat, measure };
+            filter.measures.extend(rule.measures().into_iter().map(of_filter));
+            filter.rules.push((name, rule));
+        }
+        Ok(filter)
     }
 
-    /// Judges a text. Time linear in its length; the language is told from 2 KiB of it.
-    pub fn judge(&self, text: &str, about: About<'_>) -> Judgement {
-        let text = Text::new(text);
-        let failure = self.rules.iter().find_map(|rule| {
-            let (measure, detail) = rule.judge(&text, about)?;
-            Some(Failure { rule: rule.name(), measure, detail })
-        });
-        let (language, language_confidence) = text.language().unzip();
-        Judgement { language, language_confidence, words: text.words(), failure }
+    /// What is measured of each text: the measures of each rule, in order.
+    pub fn measures(&self) -> &[FilterMeasure] {
+        &self.measures
     }
+
+    /// Judges a text. Time linear in its length.
+    pub fn judge<'a>(&self, text: &'a str, about: About<'_>) -> Judgement<'a> {
+        let mut text = Text::new(text.into());
+        let (mut values, mut failures, mut cuts) = (Vec::with_capacity(self.measures.len()), Vec::new(), Vec::new());
+        for (rule, opened) in &self.rules {
+            let findings = opened.apply(&text, about);
+            let measures = &self.measures[values.len()..values.len() + findings.values.len()];
+            failures.push(failure(measures, &findings));
+            values.extend(&findings.values);
+            if let Some(Edit { text: edited, words, cuts: counts }) = findings.edit {
+                let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+                cuts.extend(counts.map(|(name, count)| Cut { rule, name, count: count as u64 }));
+                text = match words {
+                    Some(words) => Text::with_word_count(edited.into(), words),
+                    None => Text::new(edited.into()),
+                };
+            }
+        }
+        let failure = failures.iter().flatten().next().cloned();
+        Judgement { failure, failures, measures: values, text: text.into_str(), cuts }
+    }
+}
+
+/// The measure of a rule that is out of its limits, the first one unless the rule says which.
+fn failure(measures: &[FilterMeasure], findings: &Findings) -> Option<Failure> {
+    let broken = |index: usize| {
+        let of_filter = &measures[index];
+        let bound = of_filter.measure.broken_bound(findings.values[index])?;
+        Some((of_filter, findings.values[index], bound))
+    };
+    let (FilterMeasure { rule, measure, .. }, value, bound) =
+        findings.first.and_then(broken).or_else(|| (0..measures.len()).find_map(broken))?;
+    let detail = findings.detail.clone().unwrap_or_else(|| match (bound.key, bound.limit.number()) {
+        ("", _) | (_, None) => format!("{} = {value}", measure.name),
+        (key, Some(limit)) => format!("{} = {value}, {key} = {limit}", measure.name),
+    });
+    let (measure, fault, upstream) = (measure.name, bound.fault, bound.upstream);
+    Some(Failure { rule, measure, fault, upstream, detail })
 }
 
 #[cfg(test)]
@@ -90,12 +210,13 @@ mod tests {
         and that nobody would be asked to pay for it.";
 
     fn filter() -> Filter {
-        Filter::new(vec![
+        Filter::new(&[
             RuleSettings::Wikipedia(Wikipedia {}),
             // Length before language: of a few words no language can be told with confidence.
             RuleSettings::Length(Length { min_words: 10, max_words: 1000 }),
             RuleSettings::Language(Language { keep: "en".into(), min_confidence: 0.5 }),
         ])
+        .unwrap()
     }
 
     fn check(text: &str, about: About<'_>, expected: Option<(&str, &str)>) {
@@ -133,15 +254,89 @@ mod tests {
     #[test]
     fn a_judgement_measures_what_it_drops() {
         let judgement = filter().judge("Only a few English words here.", About::default());
-        assert_eq!((judgement.words, judgement.language.is_some()), (6, true));
+        let measures = filter().measures().iter().map(FilterMeasure::name).zip(judgement.measures).collect::<Vec<_>>();
+        assert!(measures.contains(&("length.words".to_owned(), 6.0)), "{measures:?}");
+        assert_eq!(judgement.failures[1], judgement.failure);
         assert!(judgement.failure.unwrap().detail.contains("min_words = 10"));
-        assert_eq!(Filter::default().judge("", About::default()), Judgement::default());
+        let judgement = Filter::default().judge("", About::default());
+        assert_eq!((judgement.failure, judgement.text), (None, Cow::Borrowed("")));
+    }
+
+    /// FineWeb's rules, and all others that need no list.
+    fn all_rules() -> Filter {
+        Filter::new(&[
+            RuleSettings::GopherRepetition(GopherRepetition::default()),
+            RuleSettings::GopherQuality(GopherQuality::default()),
+            RuleSettings::C4Quality(C4Quality {
+                split_by: SplitBy::Sentences,
+                ..C4Quality::of_dialect(C4Dialect::Tfds)
+            }),
+            RuleSettings::C4Quality(C4Quality::of_dialect(C4Dialect::Datatrove0_10)),
+            RuleSettings::FineWebQuality(FineWebQuality::default()),
+            RuleSettings::C4Paragraph(C4Paragraph::default()),
+            RuleSettings::Url(Url::default()),
+            RuleSettings::Pii(Pii::default()),
+            RuleSettings::Wikipedia(Wikipedia {}),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn every_rule_measures_what_others_drop() {
+        let filter = all_rules();
+        let judgement = filter.judge(ENGLISH, About { url: "http://example.org/", ..About::default() });
+        assert_eq!(judgement.measures.len(), filter.measures().len());
+        assert_eq!(judgement.failures.len(), 9);
+        assert!(judgement.failures.iter().flatten().count() > 1);
+        let names: std::collections::BTreeSet<_> = filter.measures().iter().map(FilterMeasure::name).collect();
+        assert_eq!(names.len(), filter.measures().len());
+        assert!(names.contains("c4_quality.sentences") && names.contains("c4_quality_2.sentences"));
+    }
+
+    #[test]
+    fn a_rule_measures_what_the_rule_before_it_left() {
+        let filter = Filter::new(&[
+            RuleSettings::C4Quality(C4Quality::of_dialect(C4Dialect::Datatrove0_10)),
+            RuleSettings::FineWebQuality(FineWebQuality::default()),
+        ])
+        .unwrap();
+        let judgement = filter.judge("Home\nThe tide is out.[1]\nAbout us", About::default());
+        assert_eq!(judgement.text, "The tide is out.");
+        let cut = |name, count| Cut { rule: "c4_quality", name, count };
+        let expected = [cut("lines_without_terminal_punctuation", 2), cut("citations", 1)];
+        assert_eq!(judgement.cuts, expected);
+        let lines = filter.measures().iter().position(|measure| measure.name() == "fineweb_quality.lines").unwrap();
+        assert_eq!(judgement.measures[lines], 1.0);
+    }
+
+    #[test]
+    fn the_first_of_two_lines_that_drop_a_text_gives_the_verdict() {
+        let c4 = RuleSettings::C4Quality(C4Quality::of_dialect(C4Dialect::Datatrove0_10));
+        let filter = Filter::new(&[c4]).unwrap();
+        let fault = |text| filter.judge(text, About::default()).failure.unwrap().fault;
+        assert_eq!(fault("Code is { here.\nThen lorem ipsum dolor."), "curly_bracket");
+        assert_eq!(fault("Then lorem ipsum dolor.\nCode is { here."), "lorem_ipsum");
+    }
+
+    #[test]
+    fn hostile_texts() {
+        let filter = all_rules();
+        for part in
+            ["", "a", "\n", " ", "a\n", "[", "[1", "{.", "a@", "a.", "1.1.1.", "-a", "...", "#", "é", "a b. ", "\u{85}"]
+        {
+            for count in [1, 2, 20_000] {
+                let text = part.repeat(count);
+                let judgement = filter.judge(&text, About { url: part, ..About::default() });
+                assert_eq!(judgement.measures.len(), filter.measures().len());
+            }
+        }
     }
 
     proptest::proptest! {
         #[test]
         fn never_panics(text: String, n in 0usize..300) {
             filter().judge(&text.repeat(n), About::default());
+            all_rules().judge(&text.repeat(n % 4), About { url: &text, ..About::default() });
         }
     }
 }

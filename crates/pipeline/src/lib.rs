@@ -9,16 +9,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
 use store::LocalStore;
 
 pub mod engine;
-mod progress;
+mod error;
 pub mod recipe;
 pub mod stages;
 
-pub use engine::{Interrupted, Options, Run, Selection, StageState, StageStatus, Stop, Summary, Totals, UnknownStage};
-pub use progress::Progress;
+use crate::error::Within as _;
+pub use engine::{Observer, Options, Run, Selection, StageState, StageStatus, Stop, Summary, Totals, Unobserved};
+pub use error::{Error, Result};
 pub use recipe::Recipe;
 pub use stages::Products;
 
@@ -37,7 +37,7 @@ impl RecipeRun {
     ///
     /// # Errors
     /// When the recipe cannot be written as text.
-    pub fn new(folder: &Path, recipe: Recipe, mut options: Options) -> anyhow::Result<RecipeRun> {
+    pub fn new(folder: &Path, recipe: Recipe, mut options: Options) -> Result<RecipeRun> {
         let (flow, products) = stages::of(&recipe);
         options.sort_memory_bytes = recipe.limits.sort_memory_mib << 20;
         let run = Run::new(Arc::new(LocalStore::new(folder)), flow, recipe.to_toml()?, options);
@@ -48,11 +48,11 @@ impl RecipeRun {
     ///
     /// # Errors
     /// When the folder holds no recipe, or one of another version that cannot be read.
-    pub fn open(folder: &Path) -> anyhow::Result<RecipeRun> {
+    pub fn open(folder: &Path) -> Result<RecipeRun> {
         let path = folder.join("recipe.toml");
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("{} is not the folder of a run", folder.display()))?;
-        let recipe = Recipe::parse(&text, &[]).with_context(|| format!("in {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).within(|| format!("{} is not the folder of a run", folder.display()))?;
+        let recipe = Recipe::parse(&text, &[]).within(|| format!("in {}", path.display()))?;
         RecipeRun::new(folder, recipe, Options::quiet())
     }
 }

@@ -1,5 +1,7 @@
 //! The one error type of the store: each variant names the file it speaks of.
 
+use user_error::UserError;
+
 /// Shorthand for a result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -49,14 +51,13 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The `hint:` to print under this error, where there is something the user can do.
-    pub fn hint(&self) -> Option<&'static str> {
+impl UserError for Error {
+    fn hint(&self) -> Option<String> {
         match self {
             Error::Io(error) => error.hint(),
-            Error::Damaged { .. } => {
-                Some("delete this file and run the same command again; the task that wrote it will be redone")
-            }
+            Error::Damaged { .. } => Some(
+                "delete this file and run the same command again; the task that wrote it will be redone".to_owned(),
+            ),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ mod report;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use console::{Exit, Verbosity, as_user_error};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,6 +19,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 #[derive(Subcommand)]
@@ -46,58 +49,39 @@ enum Command {
     Dedup(commands::dedup::Arguments),
 }
 
-/// How a command ended, if it did not fail.
-enum Ending {
-    Complete,
-    SomeUnreadable,
-}
-
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    let Arguments { command, verbosity } = Arguments::parse();
     // Commands that open connections see to it themselves: a host that goes away must not end them.
     if !matches!(command, Command::Build(_) | Command::Fetch(_)) {
-        commands::end_with_our_reader();
+        console::end_quietly_with_reader();
     }
-    let result = match command {
-        Command::Build(arguments) => commands::build::run(&arguments),
-        Command::Status(arguments) => commands::status::run(&arguments),
-        Command::Diff(arguments) => commands::diff::run(&arguments),
-        Command::Clean(arguments) => commands::clean::run(&arguments),
-        Command::Explain(arguments) => commands::explain::run(&arguments),
-        Command::Report(arguments) => commands::report::run(&arguments),
-        Command::Links(arguments) => commands::links::run(&arguments),
-        Command::Fetch(arguments) => commands::fetch::run(&arguments),
-        Command::Extract(arguments) => commands::extract::run(&arguments),
-        Command::Filter(arguments) => commands::filter::run(&arguments),
-        Command::Dedup(arguments) => commands::dedup::run(&arguments),
-    };
-    match result {
-        Ok(Ending::Complete) => ExitCode::SUCCESS,
-        Ok(Ending::SomeUnreadable) => {
-            eprintln!("note: some inputs could not be read to their end; they are named above");
-            ExitCode::from(3)
-        }
-        Err(error) if error.is::<pipeline::Interrupted>() => {
-            eprintln!("{error}");
-            ExitCode::from(130)
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            if let Some(hint) = error.chain().find_map(hint) {
-                eprintln!("\nhint: {hint}");
-            }
-            ExitCode::from(if error.is::<commands::Usage>() || error.is::<pipeline::UnknownStage>() { 2 } else { 1 })
-        }
+    if let Command::Build(arguments) = &command {
+        console::start_logging(verbosity, Some(commands::build::task_logs(arguments)));
+    } else {
+        console::start_logging(verbosity, None);
     }
+    let known = [
+        as_user_error::<pipeline::Error>,
+        as_user_error::<fetch::FetchError>,
+        as_user_error::<common_crawl::CommonCrawlError>,
+        as_user_error::<store::Error>,
+        as_user_error::<atomic_file::Error>,
+    ];
+    console::end(run(&command), &known)
 }
 
-/// What the user can do about an error of the store's.
-fn hint<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e str> {
-    let of_file = error.downcast_ref::<atomic_file::Error>().and_then(atomic_file::Error::hint);
-    let of_store = || error.downcast_ref::<store::Error>()?.hint();
-    let of_system = || {
-        let is_full = error.downcast_ref::<std::io::Error>()?.kind() == std::io::ErrorKind::StorageFull;
-        is_full.then_some("free some space and run the same command again; finished tasks are kept")
-    };
-    of_file.or_else(of_store).or_else(of_system)
+fn run(command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Build(arguments) => commands::build::run(arguments),
+        Command::Status(arguments) => commands::status::run(arguments),
+        Command::Diff(arguments) => commands::diff::run(arguments),
+        Command::Clean(arguments) => commands::clean::run(arguments),
+        Command::Explain(arguments) => commands::explain::run(arguments),
+        Command::Report(arguments) => commands::report::run(arguments),
+        Command::Links(arguments) => commands::links::run(arguments),
+        Command::Fetch(arguments) => commands::fetch::run(arguments),
+        Command::Extract(arguments) => commands::extract::run(arguments),
+        Command::Filter(arguments) => commands::filter::run(arguments),
+        Command::Dedup(arguments) => commands::dedup::run(arguments),
+    }
 }

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod english;
+
 /// Whether a letter belongs to a script that is written without spaces: Thai, kana, or Han with its extension A.
 ///
 /// ```

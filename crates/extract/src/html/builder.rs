@@ -1,31 +1,47 @@
 //! The stack of open elements, the list of formatting elements, and the ways to insert a node
 //! (sections "Parse state" and "Creating and inserting nodes" of the standard).
 
-use super::modes::Mode;
-use super::names::tag;
-use super::tokenizer::Raw;
-use super::{Excess, Limits, NONE, Name, NameSet, Namespace, Node, NodeId, OWN, ROOT, Span, Tree};
+use super::names::{Name, NameSet, Namespace, tag, tags};
+use super::token::{Tag, TextState};
+use super::tree::{NONE, Node, NodeId, OWN, ROOT, Span, Tree};
+use super::{ParseError, ParseOptions};
 
-/// Formatting elements open at once: pages have tens, and each new block opens them all again.
-const FORMATTING_MAX: usize = 4_096;
+/// The page itself, its body and an element in it: no limit of depth flattens these.
+const MIN_MAX_DEPTH: usize = 3;
+/// Open elements, those that were flattened too: many questions are put to all of them. Where one more is opened, the
+/// innermost is closed.
+const MAX_OPEN_ELEMENTS: usize = 2_048;
+/// Formatting elements open at once: pages have tens, and each new block opens them all again. Where there is one more,
+/// the first is forgotten.
+const MAX_FORMATTING_ELEMENTS: usize = 2_048;
 /// Attributes of a second `<html>` or `<body>` that are looked at.
-const ATTRIBUTES_MERGED_MAX: usize = 256;
+const MAX_MERGED_ATTRIBUTES: usize = 256;
 /// A text that was put together is copied to be added to up to this many bytes; then a second text begins.
-const TEXT_COPIED_MAX: usize = 4_096;
+const MAX_COPIED_TEXT_BYTES: usize = 4_096;
 
-/// A start tag, or an end tag with nothing but its name.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tag {
-    pub(super) name: Name,
-    pub(super) attributes: Span,
-    pub(super) self_closing: bool,
-}
-
-impl Tag {
-    /// A tag that the source does not hold but the rules ask for.
-    pub(super) fn bare(name: Name) -> Tag {
-        Tag { name, attributes: Span::EMPTY, self_closing: false }
-    }
+/// An insertion mode. "In head noscript" is missing since scripting is on, "in table text" since text is
+/// gathered in [`Builder::table_text`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Initial,
+    BeforeHtml,
+    BeforeHead,
+    InHead,
+    AfterHead,
+    InBody,
+    Text,
+    InTable,
+    InCaption,
+    InColumnGroup,
+    InTableBody,
+    InRow,
+    InCell,
+    InTemplate,
+    AfterBody,
+    InFrameset,
+    AfterFrameset,
+    AfterAfterBody,
+    AfterAfterFrameset,
 }
 
 /// An open element.
@@ -43,6 +59,15 @@ pub(super) enum Formatting {
     Element(Open),
 }
 
+/// What was there when contents began that leave nothing open behind them.
+#[derive(Debug)]
+pub(super) struct Isolated {
+    outside: usize,
+    formatting: usize,
+    template_modes: usize,
+    form: Option<NodeId>,
+}
+
 /// Where a node is inserted: below `parent`, before `before` or at the end.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
@@ -52,11 +77,11 @@ pub(super) struct Place {
 
 pub(super) struct Builder<'s> {
     pub(super) tree: Tree<'s>,
-    pub(super) limits: Limits,
+    pub(super) options: ParseOptions,
     /// The limit that was passed, if one was.
-    pub(super) excess: Option<Excess>,
-    /// How the text after the last start tag is to be read.
-    pub(super) raw: Option<Raw>,
+    pub(super) error: Option<ParseError>,
+    /// How the text after the start tag that is being read is to be read ([`Builder::start_tag`] gives it).
+    pub(super) text_state: Option<TextState>,
     pub(super) mode: Mode,
     pub(super) original_mode: Mode,
     pub(super) template_modes: Vec<Mode>,
@@ -74,20 +99,11 @@ pub(super) struct Builder<'s> {
     pub(super) table_text: Vec<Span>,
 }
 
-pub(super) const HEADINGS: NameSet = NameSet::of(&[tag::H1, tag::H2, tag::H3, tag::H4, tag::H5, tag::H6]);
+pub(super) const HEADINGS: NameSet = tags![H1 H2 H3 H4 H5 H6];
 
-const SCOPE: NameSet = NameSet::of(&[
-    tag::APPLET,
-    tag::CAPTION,
-    tag::HTML,
-    tag::TABLE,
-    tag::TD,
-    tag::TH,
-    tag::MARQUEE,
-    tag::OBJECT,
-    tag::SELECT,
-    tag::TEMPLATE,
-]);
+/// The standard's, and `<noscript>`, which it reads as markup nowhere but where no script runs: nothing in it closes
+/// what stands around it.
+const SCOPE: NameSet = tags![APPLET CAPTION HTML NOSCRIPT TABLE TD TH MARQUEE OBJECT SELECT TEMPLATE];
 
 /// What ends a scope; MathML's and SVG's integration points end all but a table's.
 pub(super) struct Scope {
@@ -97,138 +113,62 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) const DEFAULT: Scope = Scope { borders: SCOPE, foreign: true };
-    pub(super) const LIST_ITEM: Scope = Scope { borders: SCOPE.with(&[tag::OL, tag::UL]), foreign: true };
-    pub(super) const BUTTON: Scope = Scope { borders: SCOPE.with(&[tag::BUTTON]), foreign: true };
-    pub(super) const TABLE: Scope =
-        Scope { borders: NameSet::of(&[tag::HTML, tag::TABLE, tag::TEMPLATE]), foreign: false };
+    pub(super) const LIST_ITEM: Scope = Scope { borders: SCOPE.with(tags![OL UL]), foreign: true };
+    pub(super) const BUTTON: Scope = Scope { borders: SCOPE.with(tags![BUTTON]), foreign: true };
+    pub(super) const TABLE: Scope = Scope { borders: tags![HTML TABLE TEMPLATE], foreign: false };
 
     fn ends_at(&self, name: Name) -> bool {
         self.borders.has(name) || (self.foreign && !name.is_html() && is_foreign_border(name))
     }
 }
 
-/// Elements of MathML and SVG whose contents are read as HTML.
+/// MathML's text integration points, by their tags.
+pub(super) const MATHML_TEXT: NameSet = tags![MI MO MN MS MTEXT];
+/// SVG's HTML integration points, by their tags.
+pub(super) const SVG_HTML: NameSet = tags![FOREIGN_OBJECT DESC TITLE];
+
+/// Elements of MathML and SVG that end a scope: those whose contents are read as HTML.
 fn is_foreign_border(name: Name) -> bool {
     let local = name.local();
     match name.namespace() {
-        Namespace::MathMl => [tag::MI, tag::MO, tag::MN, tag::MS, tag::MTEXT, tag::ANNOTATION_XML].contains(&local),
-        Namespace::Svg => [tag::FOREIGN_OBJECT, tag::DESC, tag::TITLE].contains(&local),
+        Namespace::MathMl => MATHML_TEXT.has(local) || local == tag::ANNOTATION_XML,
+        Namespace::Svg => SVG_HTML.has(local),
         _ => false,
     }
 }
 
 /// "Special" elements of the standard.
-const SPECIAL: NameSet = NameSet::of(&[
-    tag::ADDRESS,
-    tag::APPLET,
-    tag::AREA,
-    tag::ARTICLE,
-    tag::ASIDE,
-    tag::BASE,
-    tag::BASEFONT,
-    tag::BGSOUND,
-    tag::BLOCKQUOTE,
-    tag::BODY,
-    tag::BR,
-    tag::BUTTON,
-    tag::CAPTION,
-    tag::CENTER,
-    tag::COL,
-    tag::COLGROUP,
-    tag::DD,
-    tag::DETAILS,
-    tag::DIR,
-    tag::DIV,
-    tag::DL,
-    tag::DT,
-    tag::EMBED,
-    tag::FIELDSET,
-    tag::FIGCAPTION,
-    tag::FIGURE,
-    tag::FOOTER,
-    tag::FORM,
-    tag::FRAME,
-    tag::FRAMESET,
-    tag::H1,
-    tag::H2,
-    tag::H3,
-    tag::H4,
-    tag::H5,
-    tag::H6,
-    tag::HEAD,
-    tag::HEADER,
-    tag::HGROUP,
-    tag::HR,
-    tag::HTML,
-    tag::IFRAME,
-    tag::IMG,
-    tag::INPUT,
-    tag::KEYGEN,
-    tag::LI,
-    tag::LINK,
-    tag::LISTING,
-    tag::MAIN,
-    tag::MARQUEE,
-    tag::MENU,
-    tag::META,
-    tag::NAV,
-    tag::NOEMBED,
-    tag::NOFRAMES,
-    tag::NOSCRIPT,
-    tag::OBJECT,
-    tag::OL,
-    tag::P,
-    tag::PARAM,
-    tag::PLAINTEXT,
-    tag::PRE,
-    tag::SCRIPT,
-    tag::SEARCH,
-    tag::SECTION,
-    tag::SELECT,
-    tag::SOURCE,
-    tag::STYLE,
-    tag::SUMMARY,
-    tag::TABLE,
-    tag::TBODY,
-    tag::TD,
-    tag::TEMPLATE,
-    tag::TEXTAREA,
-    tag::TFOOT,
-    tag::TH,
-    tag::THEAD,
-    tag::TITLE,
-    tag::TR,
-    tag::TRACK,
-    tag::UL,
-    tag::WBR,
-    tag::XMP,
-]);
+const SPECIAL: NameSet = tags![
+    ADDRESS APPLET AREA ARTICLE ASIDE BASE BASEFONT BGSOUND BLOCKQUOTE BODY BR BUTTON CAPTION CENTER COL COLGROUP DD
+    DETAILS DIR DIV DL DT EMBED FIELDSET FIGCAPTION FIGURE FOOTER FORM FRAME FRAMESET H1 H2 H3 H4 H5 H6 HEAD HEADER
+    HGROUP HR HTML IFRAME IMG INPUT KEYGEN LI LINK LISTING MAIN MARQUEE MENU META NAV NOEMBED NOFRAMES NOSCRIPT
+    OBJECT OL P PARAM PLAINTEXT PRE SCRIPT SEARCH SECTION SELECT SOURCE STYLE SUMMARY TABLE TBODY TD TEMPLATE
+    TEXTAREA TFOOT TH THEAD TITLE TR TRACK UL WBR XMP
+];
 
 pub(super) fn is_special(name: Name) -> bool {
     SPECIAL.has(name) || is_foreign_border(name)
 }
 
 /// Elements whose end tag may be left out.
-const IMPLIED_END: NameSet =
-    NameSet::of(&[tag::DD, tag::DT, tag::LI, tag::OPTGROUP, tag::OPTION, tag::P, tag::RB, tag::RP, tag::RT, tag::RTC]);
+const IMPLIED_END: NameSet = tags![DD DT LI OPTGROUP OPTION P RB RP RT RTC];
 
-const IMPLIED_END_THOROUGHLY: NameSet =
-    IMPLIED_END.with(&[tag::CAPTION, tag::COLGROUP, tag::TBODY, tag::TD, tag::TFOOT, tag::TH, tag::THEAD, tag::TR]);
+const IMPLIED_END_THOROUGHLY: NameSet = IMPLIED_END.with(tags![CAPTION COLGROUP TBODY TD TFOOT TH THEAD TR]);
 
 /// Where text and elements that do not belong there are put before the table.
-const FOSTERED: NameSet = NameSet::of(&[tag::TABLE, tag::TBODY, tag::TFOOT, tag::THEAD, tag::TR]);
+const FOSTERED: NameSet = tags![TABLE TBODY TFOOT THEAD TR];
 
 impl<'s> Builder<'s> {
-    pub(super) fn new(source: &'s str, limits: Limits) -> Builder<'s> {
+    pub(super) fn new(source: &'s str, options: ParseOptions) -> Builder<'s> {
         // Pages have a node every 30 to 60 bytes.
-        let nodes = Vec::with_capacity((source.len() / 48).clamp(64, limits.nodes_max.max(64)));
+        let nodes = Vec::with_capacity((source.len() / 48).clamp(64, options.max_nodes.max(64)));
         let attributes = Vec::with_capacity(source.len() / 64);
         let own = String::new();
         let mut builder = Builder {
             tree: Tree { source, own, origins: Vec::new(), nodes, attributes, unknown_names: Vec::new() },
-            limits,
-            excess: None,
-            raw: None,
+            options,
+            error: None,
+            text_state: None,
             mode: Mode::Initial,
             original_mode: Mode::Initial,
             template_modes: Vec::new(),
@@ -262,8 +202,8 @@ impl<'s> Builder<'s> {
     // -- nodes
 
     fn new_node(&mut self, name: Name, content: Span) -> NodeId {
-        if self.tree.nodes.len() >= self.limits.nodes_max {
-            self.excess = Some(Excess::Nodes);
+        if self.tree.nodes.len() >= self.options.max_nodes {
+            self.error = Some(ParseError::TooManyNodes(self.options.max_nodes));
         }
         let (parent, first_child, last_child, previous, next) = (NONE, NONE, NONE, NONE, NONE);
         self.tree.nodes.push(Node { parent, first_child, last_child, previous, next, name, content });
@@ -311,6 +251,19 @@ impl<'s> Builder<'s> {
 
     // -- inserting
 
+    /// The appropriate place for inserting a node now. At the greatest depth nothing is put into the current element,
+    /// but behind it, as browsers do: the order of the page is kept, its depth is not.
+    fn place(&self) -> Place {
+        let place = self.place_in(self.current());
+        if self.open.len() < self.options.max_depth.max(MIN_MAX_DEPTH) || place.before != NONE {
+            return place;
+        }
+        match self.tree.node(place.parent).parent {
+            NONE => place,
+            parent => Place { parent, before: NONE },
+        }
+    }
+
     /// The appropriate place for inserting a node, inside `target`.
     fn place_in(&self, target: Open) -> Place {
         if !self.foster_parenting || !FOSTERED.has(target.name) {
@@ -347,7 +300,7 @@ impl<'s> Builder<'s> {
     }
 
     pub(super) fn insert_text(&mut self, span: Span) {
-        let place = self.place_in(self.current());
+        let place = self.place();
         self.insert_text_at(span, place);
     }
 
@@ -370,7 +323,7 @@ impl<'s> Builder<'s> {
     fn extend_text(&mut self, id: NodeId, span: Span) -> bool {
         let mut text = self.tree.node(id).content;
         if text.start + text.len != span.start {
-            if text.len as usize > TEXT_COPIED_MAX {
+            if text.len as usize > MAX_COPIED_TEXT_BYTES {
                 return false;
             }
             // Neither follows the other: both go to the end of the tree's own bytes.
@@ -386,7 +339,7 @@ impl<'s> Builder<'s> {
     }
 
     pub(super) fn insert_comment(&mut self, span: Span) {
-        let place = self.place_in(self.current());
+        let place = self.place();
         self.insert_comment_at(span, place);
     }
 
@@ -406,37 +359,34 @@ impl<'s> Builder<'s> {
 
     /// Creates an element, links it in its place and opens it.
     pub(super) fn insert(&mut self, tag: Tag) -> NodeId {
+        let id = self.insert_void(tag);
+        self.push(Open { id, name: tag.name });
+        id
+    }
+
+    /// Creates an element that has no end, or none of its own, and links it in its place.
+    pub(super) fn insert_void(&mut self, tag: Tag) -> NodeId {
         let id = self.new_node(tag.name, tag.attributes);
-        let place = match self.open.last() {
-            Some(&current) => self.place_in(current),
-            None => Place { parent: ROOT, before: NONE },
-        };
+        let place = if self.open.is_empty() { Place { parent: ROOT, before: NONE } } else { self.place() };
         self.link(id, place);
         if tag.name == tag::TEMPLATE {
             let content = self.new_node(Name::CONTENT, Span::EMPTY);
             self.link(content, Place { parent: id, before: NONE });
         }
-        self.push(Open { id, name: tag.name });
         id
-    }
-
-    /// Inserts an element that has no end.
-    pub(super) fn insert_void(&mut self, tag: Tag) {
-        self.insert(tag);
-        self.pop();
     }
 
     /// Adds the attributes that a first `<html>` or `<body>` did not have.
     pub(super) fn add_attributes(&mut self, id: NodeId, tag: Tag) {
         let had = self.tree.node(id).content;
-        if tag.attributes.len == 0 || had.len as usize >= ATTRIBUTES_MERGED_MAX {
+        if tag.attributes.len == 0 || had.len as usize >= MAX_MERGED_ATTRIBUTES {
             return;
         }
         let start = self.tree.attributes.len();
         let range = |span: Span| span.start as usize..(span.start + span.len) as usize;
         self.tree.attributes.extend_from_within(range(had));
         let more = tag.attributes.start as usize..;
-        for at in more.take((tag.attributes.len as usize).min(ATTRIBUTES_MERGED_MAX)) {
+        for at in more.take((tag.attributes.len as usize).min(MAX_MERGED_ATTRIBUTES)) {
             let new = self.tree.attributes[at];
             let is_new = self.tree.attributes[start..]
                 .iter()
@@ -452,8 +402,8 @@ impl<'s> Builder<'s> {
     // -- the stack of open elements
 
     pub(super) fn push(&mut self, open: Open) {
-        if self.open.len() >= self.limits.depth_max {
-            self.excess = Some(Excess::Depth);
+        if self.open.len() >= MAX_OPEN_ELEMENTS.max(self.options.max_depth) {
+            self.pop();
         }
         if open.name.is_html()
             && let Some(number) = open.name.known()
@@ -546,6 +496,29 @@ impl<'s> Builder<'s> {
         }
     }
 
+    // -- contents that end where their element's end tag stands, whatever is left open in them
+
+    /// Begins such contents, in the current element.
+    pub(super) fn begin_isolated(&mut self) -> Isolated {
+        self.formatting.push(Formatting::Marker);
+        Isolated {
+            outside: self.open.len() - 1,
+            formatting: self.formatting.len(),
+            template_modes: self.template_modes.len(),
+            form: self.form,
+        }
+    }
+
+    /// Closes the element and all that was left open in it.
+    pub(super) fn end_isolated(&mut self, isolated: Isolated) {
+        while self.open.len() > isolated.outside {
+            self.pop();
+        }
+        self.formatting.truncate(isolated.formatting.saturating_sub(1));
+        self.template_modes.truncate(isolated.template_modes);
+        self.form = isolated.form;
+    }
+
     // -- formatting elements
 
     pub(super) fn push_formatting(&mut self, id: NodeId, name: Name) {
@@ -570,15 +543,15 @@ impl<'s> Builder<'s> {
         {
             self.formatting.remove(earliest);
         }
-        if self.formatting.len() >= FORMATTING_MAX {
-            self.excess = Some(Excess::Depth);
+        if self.formatting.len() >= MAX_FORMATTING_ELEMENTS {
+            self.formatting.remove(0);
         }
         self.formatting.push(Formatting::Element(Open { id, name }));
     }
 
     fn same_attributes(&self, a: NodeId, b: NodeId) -> bool {
         let (all_a, all_b) = (self.tree.attributes_of(a), self.tree.attributes_of(b));
-        if all_a.len() != all_b.len() || all_a.len() > ATTRIBUTES_MERGED_MAX {
+        if all_a.len() != all_b.len() || all_a.len() > MAX_MERGED_ATTRIBUTES {
             return false;
         }
         all_a.iter().all(|x| {
@@ -629,7 +602,7 @@ impl<'s> Builder<'s> {
             from -= 1;
         }
         for place in from..self.formatting.len() {
-            if self.excess.is_some() {
+            if self.error.is_some() {
                 return;
             }
             let Formatting::Element(open) = self.formatting[place] else { continue };

@@ -1,59 +1,15 @@
 //! SVG and MathML (section "The rules for parsing tokens in foreign content" of the standard).
 
-use super::builder::{Builder, Open, Tag};
-use super::names::{attribute, tag};
-use super::{Name, NameSet, Namespace, NodeId};
+use super::builder::{Builder, MATHML_TEXT, Open, SVG_HTML};
+use super::names::{Name, NameSet, Namespace, attribute, tag, tags};
+use super::token::Tag;
+use super::tree::NodeId;
 
 /// Start tags that end foreign content, wherever they stand.
-const BREAKOUT: NameSet = NameSet::of(&[
-    tag::B,
-    tag::BIG,
-    tag::BLOCKQUOTE,
-    tag::BODY,
-    tag::BR,
-    tag::CENTER,
-    tag::CODE,
-    tag::DD,
-    tag::DIV,
-    tag::DL,
-    tag::DT,
-    tag::EM,
-    tag::EMBED,
-    tag::H1,
-    tag::H2,
-    tag::H3,
-    tag::H4,
-    tag::H5,
-    tag::H6,
-    tag::HEAD,
-    tag::HR,
-    tag::I,
-    tag::IMG,
-    tag::LI,
-    tag::LISTING,
-    tag::MENU,
-    tag::META,
-    tag::NOBR,
-    tag::OL,
-    tag::P,
-    tag::PRE,
-    tag::RUBY,
-    tag::S,
-    tag::SMALL,
-    tag::SPAN,
-    tag::STRONG,
-    tag::STRIKE,
-    tag::SUB,
-    tag::SUP,
-    tag::TABLE,
-    tag::TT,
-    tag::U,
-    tag::UL,
-    tag::VAR,
-]);
-
-const MATHML_TEXT: NameSet = NameSet::of(&[tag::MI, tag::MO, tag::MN, tag::MS, tag::MTEXT]);
-const SVG_HTML: NameSet = NameSet::of(&[tag::FOREIGN_OBJECT, tag::DESC, tag::TITLE]);
+const BREAKOUT: NameSet = tags![
+    B BIG BLOCKQUOTE BODY BR CENTER CODE DD DIV DL DT EM EMBED H1 H2 H3 H4 H5 H6 HEAD HR I IMG LI LISTING MENU META
+    NOBR OL P PRE RUBY S SMALL SPAN STRONG STRIKE SUB SUP TABLE TT U UL VAR
+];
 
 impl Builder<'_> {
     pub(super) fn in_foreign_content(&self) -> bool {
@@ -124,11 +80,8 @@ impl Builder<'_> {
     }
 
     fn insert_foreign_in(&mut self, tag: Tag, namespace: Namespace) -> NodeId {
-        let id = self.insert(Tag { name: tag.name.within(namespace), ..tag });
-        if tag.self_closing {
-            self.pop();
-        }
-        id
+        let tag = Tag { name: tag.name.within(namespace), ..tag };
+        if tag.self_closing { self.insert_void(tag) } else { self.insert(tag) }
     }
 
     /// Reads an end tag by these rules if they apply; `false` when those of HTML do.

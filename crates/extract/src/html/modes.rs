@@ -3,113 +3,31 @@
 //! A handler of tags gives `true` when it is done, `false` when the tag is to be read again in the mode
 //! that is now current. Text goes another way, since in most modes only its white space counts.
 
-use super::builder::{Builder, Formatting, HEADINGS, Scope, Tag, is_special};
-use super::names::{attribute, tag};
-use super::tokenizer::Raw;
-use super::{Name, NameSet, NodeId, ROOT, Span, Tree, doctype};
+use super::builder::{Builder, Formatting, HEADINGS, Isolated, Mode, Open, Scope, is_special};
+use super::doctype;
+use super::names::{Name, NameSet, attribute, tag, tags};
+use super::token::{Tag, TextState};
+use super::tree::{NodeId, ROOT, Span, Tree};
 
-/// An insertion mode. "In head noscript" is missing since scripting is on, "in table text" since text is
-/// gathered in [`Builder::table_text`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    Initial,
-    BeforeHtml,
-    BeforeHead,
-    InHead,
-    AfterHead,
-    InBody,
-    Text,
-    InTable,
-    InCaption,
-    InColumnGroup,
-    InTableBody,
-    InRow,
-    InCell,
-    InTemplate,
-    AfterBody,
-    InFrameset,
-    AfterFrameset,
-    AfterAfterBody,
-    AfterAfterFrameset,
-}
-
-const IN_HEAD: NameSet = NameSet::of(&[
-    tag::BASE,
-    tag::BASEFONT,
-    tag::BGSOUND,
-    tag::LINK,
-    tag::META,
-    tag::NOFRAMES,
-    tag::SCRIPT,
-    tag::STYLE,
-    tag::TEMPLATE,
-    tag::TITLE,
-]);
+const IN_HEAD: NameSet = tags![BASE BASEFONT BGSOUND LINK META NOFRAMES SCRIPT STYLE TEMPLATE TITLE];
 
 /// Start tags that close a paragraph and open a block, end tags that close that block.
-const BLOCKS: NameSet = NameSet::of(&[
-    tag::ADDRESS,
-    tag::ARTICLE,
-    tag::ASIDE,
-    tag::BLOCKQUOTE,
-    tag::CENTER,
-    tag::DETAILS,
-    tag::DIALOG,
-    tag::DIR,
-    tag::DIV,
-    tag::DL,
-    tag::FIELDSET,
-    tag::FIGCAPTION,
-    tag::FIGURE,
-    tag::FOOTER,
-    tag::HEADER,
-    tag::HGROUP,
-    tag::MAIN,
-    tag::MENU,
-    tag::NAV,
-    tag::OL,
-    tag::SEARCH,
-    tag::SECTION,
-    tag::SUMMARY,
-    tag::UL,
-]);
+const BLOCKS: NameSet = tags![
+    ADDRESS ARTICLE ASIDE BLOCKQUOTE CENTER DETAILS DIALOG DIR DIV DL FIELDSET FIGCAPTION FIGURE FOOTER HEADER
+    HGROUP MAIN MENU NAV OL SEARCH SECTION SUMMARY UL
+];
 
-const FORMATTING: NameSet = NameSet::of(&[
-    tag::A,
-    tag::B,
-    tag::BIG,
-    tag::CODE,
-    tag::EM,
-    tag::FONT,
-    tag::I,
-    tag::NOBR,
-    tag::S,
-    tag::SMALL,
-    tag::STRIKE,
-    tag::STRONG,
-    tag::TT,
-    tag::U,
-]);
+const FORMATTING: NameSet = tags![A B BIG CODE EM FONT I NOBR S SMALL STRIKE STRONG TT U];
 
-const TABLE_PARTS: NameSet = NameSet::of(&[
-    tag::CAPTION,
-    tag::COL,
-    tag::COLGROUP,
-    tag::TBODY,
-    tag::TD,
-    tag::TFOOT,
-    tag::TH,
-    tag::THEAD,
-    tag::TR,
-]);
+const TABLE_PARTS: NameSet = tags![CAPTION COL COLGROUP TBODY TD TFOOT TH THEAD TR];
 
-const TABLE_CONTEXT: NameSet = NameSet::of(&[tag::TABLE, tag::TEMPLATE, tag::HTML]);
-const TABLE_BODIES: NameSet = NameSet::of(&[tag::TBODY, tag::TFOOT, tag::THEAD]);
-const TABLE_BODY_CONTEXT: NameSet = NameSet::of(&[tag::TBODY, tag::TFOOT, tag::THEAD, tag::TEMPLATE, tag::HTML]);
-const ROW_CONTEXT: NameSet = NameSet::of(&[tag::TR, tag::TEMPLATE, tag::HTML]);
-const CELLS: NameSet = NameSet::of(&[tag::TD, tag::TH]);
+const TABLE_CONTEXT: NameSet = tags![TABLE TEMPLATE HTML];
+const TABLE_BODIES: NameSet = tags![TBODY TFOOT THEAD];
+const TABLE_BODY_CONTEXT: NameSet = tags![TBODY TFOOT THEAD TEMPLATE HTML];
+const ROW_CONTEXT: NameSet = tags![TR TEMPLATE HTML];
+const CELLS: NameSet = tags![TD TH];
 /// Elements in which text belongs to the table and is looked at as a whole.
-const TABLE_TEXT: NameSet = NameSet::of(&[tag::TABLE, tag::TBODY, tag::TEMPLATE, tag::TFOOT, tag::THEAD, tag::TR]);
+const TABLE_TEXT: NameSet = tags![TABLE TBODY TEMPLATE TFOOT THEAD TR];
 
 pub(super) fn is_blank(text: &str) -> bool {
     text.bytes().all(is_blank_byte)
@@ -122,12 +40,13 @@ fn is_blank_byte(byte: u8) -> bool {
 impl<'s> Builder<'s> {
     // -- tokens
 
-    pub(super) fn start_tag(&mut self, tag: Tag) {
+    /// Reads a start tag; gives how the text after it is to be read, if it holds no markup.
+    pub(super) fn start_tag(&mut self, tag: Tag) -> Option<TextState> {
         self.between_texts();
-        if self.foreign_start_tag(tag) {
-            return;
+        if !self.foreign_start_tag(tag) {
+            self.html_start_tag(tag);
         }
-        self.html_start_tag(tag);
+        self.text_state.take()
     }
 
     pub(super) fn html_start_tag(&mut self, tag: Tag) {
@@ -213,6 +132,13 @@ impl<'s> Builder<'s> {
             }
             Mode::AfterAfterFrameset => true,
         }
+    }
+
+    /// The end of contents that leave nothing open behind them, and of their element.
+    pub(super) fn end_contents(&mut self, contents: Isolated) {
+        self.between_texts();
+        self.end_isolated(contents);
+        self.reset_mode();
     }
 
     pub(super) fn comment(&mut self, span: Span) {
@@ -442,10 +368,12 @@ impl<'s> Builder<'s> {
     fn start_in_head(&mut self, tag: Tag) -> bool {
         match tag.name {
             tag::HTML => return self.start_in_body(tag),
-            tag::BASE | tag::BASEFONT | tag::BGSOUND | tag::LINK | tag::META => self.insert_void(tag),
-            tag::TITLE => self.insert_raw(tag, Raw::Escapable),
-            tag::NOSCRIPT | tag::NOFRAMES | tag::STYLE => self.insert_raw(tag, Raw::Text),
-            tag::SCRIPT => self.insert_raw(tag, Raw::Script),
+            tag::BASE | tag::BASEFONT | tag::BGSOUND | tag::LINK | tag::META => {
+                self.insert_void(tag);
+            }
+            tag::TITLE => self.insert_with_text(tag, TextState::Rcdata),
+            tag::NOSCRIPT | tag::NOFRAMES | tag::STYLE => self.insert_with_text(tag, TextState::RawText),
+            tag::SCRIPT => self.insert_with_text(tag, TextState::ScriptData),
             tag::TEMPLATE => {
                 self.insert(tag);
                 self.formatting.push(Formatting::Marker);
@@ -459,9 +387,9 @@ impl<'s> Builder<'s> {
         true
     }
 
-    fn insert_raw(&mut self, tag: Tag, raw: Raw) {
+    fn insert_with_text(&mut self, tag: Tag, state: TextState) {
         self.insert(tag);
-        self.raw = Some(raw);
+        self.text_state = Some(state);
         self.original_mode = self.mode;
         self.mode = Mode::Text;
     }
@@ -481,7 +409,7 @@ impl<'s> Builder<'s> {
             tag::HEAD => {}
             name if IN_HEAD.has(name) => {
                 let head = self.head.expect("the head came before");
-                self.push(super::builder::Open { id: head, name: tag::HEAD });
+                self.push(Open { id: head, name: tag::HEAD });
                 self.start_in_head(tag);
                 if let Some(place) = self.position(head) {
                     self.remove_at(place);
@@ -550,8 +478,8 @@ impl<'s> Builder<'s> {
 
     fn start_other_in_body(&mut self, tag: Tag) {
         match tag.name {
-            tag::LI => self.start_item(tag, NameSet::of(&[tag::LI])),
-            tag::DD | tag::DT => self.start_item(tag, NameSet::of(&[tag::DD, tag::DT])),
+            tag::LI => self.start_item(tag, tags![LI]),
+            tag::DD | tag::DT => self.start_item(tag, tags![DD DT]),
             tag::AREA | tag::BR | tag::EMBED | tag::IMG | tag::KEYGEN | tag::WBR => {
                 self.reconstruct_formatting();
                 self.insert_void(tag);
@@ -580,7 +508,7 @@ impl<'s> Builder<'s> {
             tag::PLAINTEXT => {
                 self.close_p_in_button_scope();
                 self.insert(tag);
-                self.raw = Some(Raw::Plain);
+                self.text_state = Some(TextState::PlainText);
             }
             tag::BUTTON => {
                 if self.in_scope(tag::BUTTON, &Scope::DEFAULT) {
@@ -605,7 +533,9 @@ impl<'s> Builder<'s> {
                 self.frameset_ok = false;
                 self.mode = Mode::InTable;
             }
-            tag::PARAM | tag::SOURCE | tag::TRACK => self.insert_void(tag),
+            tag::PARAM | tag::SOURCE | tag::TRACK => {
+                self.insert_void(tag);
+            }
             tag::INPUT => self.start_input(tag),
             tag::HR => {
                 self.close_p_in_button_scope();
@@ -616,7 +546,7 @@ impl<'s> Builder<'s> {
                 self.frameset_ok = false;
             }
             tag::TEXTAREA => {
-                self.insert_raw(tag, Raw::Escapable);
+                self.insert_with_text(tag, TextState::Rcdata);
                 self.skips_line_feed = true;
                 self.frameset_ok = false;
             }
@@ -624,14 +554,14 @@ impl<'s> Builder<'s> {
                 self.close_p_in_button_scope();
                 self.reconstruct_formatting();
                 self.frameset_ok = false;
-                self.insert_raw(tag, Raw::Text);
+                self.insert_with_text(tag, TextState::RawText);
             }
             tag::IFRAME => {
                 self.frameset_ok = false;
-                self.insert_raw(tag, Raw::Text);
+                self.insert_with_text(tag, TextState::RawText);
             }
-            tag::NOEMBED => self.insert_raw(tag, Raw::Text),
-            tag::NOSCRIPT if self.limits.scripting => self.insert_raw(tag, Raw::Text),
+            tag::NOEMBED => self.insert_with_text(tag, TextState::RawText),
+            tag::NOSCRIPT if self.options.scripting => self.insert_with_text(tag, TextState::RawText),
             tag::SELECT => self.start_select(tag),
             tag::OPTION => self.start_option(tag, tag::OPTGROUP),
             tag::OPTGROUP => self.start_option(tag, Name::DOCUMENT),
@@ -721,8 +651,7 @@ impl<'s> Builder<'s> {
             self.pop_until(tag::SELECT);
         }
         self.reconstruct_formatting();
-        let id = self.insert(tag);
-        self.pop();
+        let id = self.insert_void(tag);
         if !self.is_hidden_input(id) {
             self.frameset_ok = false;
         }
@@ -760,7 +689,7 @@ impl<'s> Builder<'s> {
     }
 
     fn end_in_body(&mut self, name: Name) -> bool {
-        const CLOSED_IN_SCOPE: NameSet = NameSet::of(&[tag::BUTTON, tag::LISTING, tag::PRE, tag::SELECT]);
+        const CLOSED_IN_SCOPE: NameSet = tags![BUTTON LISTING PRE SELECT];
         if BLOCKS.has(name) || CLOSED_IN_SCOPE.has(name) {
             self.end_block(name, Name::DOCUMENT, &Scope::DEFAULT);
         } else if FORMATTING.has(name) {
@@ -895,11 +824,12 @@ impl<'s> Builder<'s> {
                 }
             }
             tag::STYLE | tag::SCRIPT | tag::TEMPLATE => return self.start_in_head(tag),
-            tag::INPUT if self.is_hidden_tag(tag) => self.insert_void(tag),
+            tag::INPUT if self.is_hidden_tag(tag) => {
+                self.insert_void(tag);
+            }
             tag::FORM => {
                 if !self.is_open(tag::TEMPLATE) && self.form.is_none() {
-                    self.form = Some(self.insert(tag));
-                    self.pop();
+                    self.form = Some(self.insert_void(tag));
                 }
             }
             _ => return self.fostering(|builder| builder.start_in_body(tag)),
@@ -958,7 +888,9 @@ impl<'s> Builder<'s> {
     fn start_in_column_group(&mut self, tag: Tag) -> bool {
         match tag.name {
             tag::HTML => return self.start_in_body(tag),
-            tag::COL => self.insert_void(tag),
+            tag::COL => {
+                self.insert_void(tag);
+            }
             tag::TEMPLATE => return self.start_in_head(tag),
             _ => return !self.close_column_group(),
         }
@@ -1127,7 +1059,9 @@ impl<'s> Builder<'s> {
             tag::FRAMESET if self.mode == Mode::InFrameset => {
                 self.insert(tag);
             }
-            tag::FRAME if self.mode == Mode::InFrameset => self.insert_void(tag),
+            tag::FRAME if self.mode == Mode::InFrameset => {
+                self.insert_void(tag);
+            }
             _ => {}
         }
         true

@@ -1,8 +1,8 @@
-//! Names of elements and attributes as small numbers, so that the parser compares and counts without strings.
+//! FeatureNames of elements and attributes as small numbers, so that the parser compares and counts without strings.
 
 use std::fmt;
 
-use crate::words::{hash, packed};
+use crate::word_table::{hash, packed};
 
 /// An element's name with its namespace, or what else a node is.
 ///
@@ -105,9 +105,9 @@ impl NameSet {
         NameSet(bits)
     }
 
-    /// This set and these tags.
-    pub const fn with(self, names: &[Name]) -> NameSet {
-        let NameSet([a, b, c, d]) = NameSet::of(names);
+    /// This set and another.
+    pub const fn with(self, others: NameSet) -> NameSet {
+        let NameSet([a, b, c, d]) = others;
         NameSet([self.0[0] | a, self.0[1] | b, self.0[2] | c, self.0[3] | d])
     }
 
@@ -118,6 +118,12 @@ impl NameSet {
         tag < 256 && (self.0[tag / 64] >> (tag % 64)) & 1 == 1
     }
 }
+
+/// The set of HTML tags with these constants, `tags![A ABBR]`.
+macro_rules! tags {
+    ($($constant:ident)*) => { $crate::html::NameSet::of(&[$($crate::html::tag::$constant),*]) };
+}
+pub(crate) use tags;
 
 /// An open-addressed table from packed names to their numbers, built by the compiler.
 pub(super) struct NameTable<const SLOTS: usize> {
@@ -242,7 +248,7 @@ mod tests {
         assert_eq!(tag::NAMES[tag::DIV.known().unwrap()], "div");
         assert_ne!(tag::TITLE, tag::TITLE.within(Namespace::Svg));
         assert_eq!(tag::TITLE.within(Namespace::Svg).local(), tag::TITLE);
-        assert!(NameSet::of(&[tag::A, tag::XMP]).has(tag::XMP) && !NameSet::of(&[tag::A]).has(tag::B));
-        assert!(!NameSet::of(&[tag::A]).has(tag::A.within(Namespace::Svg)));
+        assert!(tags![A XMP].has(tag::XMP) && !tags![A].has(tag::B));
+        assert!(!tags![A].has(tag::A.within(Namespace::Svg)));
     }
 }

@@ -1,12 +1,12 @@
 //! Small cases that say what the tree is, and the same tree from any text. The html5lib vectors and the
-//! comparison with html5ever are in `tests/html.rs` of this crate.
+//! comparison with scraper are in `tests/html.rs` of this crate.
 
 use super::*;
 
-const LIMITS: Limits = Limits { nodes_max: 1_000_000, depth_max: 2_048, scripting: true };
+const OPTIONS: ParseOptions = ParseOptions { max_nodes: 1_000_000, max_depth: 2_048, scripting: true };
 
 fn outline(html: &str) -> String {
-    let tree = parse(html, LIMITS).unwrap();
+    let tree = parse(html, OPTIONS).unwrap();
     let describe = |id: NodeId| match tree.name(id) {
         Name::DOCUMENT => "/".to_owned(),
         Name::TEXT => format!("{:?}", tree.text(id)),
@@ -40,7 +40,7 @@ fn texts_are_decoded_and_joined() {
     assert_eq!(outline("a<1"), "/ html head body \"a<1\"");
     assert_eq!(outline("<pre>\n\nx"), "/ html head body pre \"\\nx\"");
     assert_eq!(outline("a\0b"), "/ html head body \"ab\"");
-    let tree = parse("<a HREF='x?a=1&amp;b=&copy=2' href=y Class>", LIMITS).unwrap();
+    let tree = parse("<a HREF='x?a=1&amp;b=&copy=2' href=y Class>", OPTIONS).unwrap();
     let link = tree.preorder(ROOT).find(|&id| tree.name(id) == tag::A).unwrap();
     assert_eq!(tree.attribute(link, attribute::HREF).as_deref(), Some("x?a=1&b=&copy=2"));
     assert_eq!(tree.attribute(link, attribute::CLASS).as_deref(), Some(""));
@@ -49,14 +49,66 @@ fn texts_are_decoded_and_joined() {
 
 #[test]
 fn limits_are_kept() {
-    let limits = Limits { nodes_max: 1_000, depth_max: 100, scripting: true };
-    assert_eq!(parse(&"<div>".repeat(101), limits).err(), Some(Excess::Depth));
-    assert_eq!(parse(&"<p>".repeat(1_001), limits).err(), Some(Excess::Nodes));
+    let options = ParseOptions { max_nodes: 1_000, max_depth: 100, scripting: true };
+    assert_eq!(parse(&"<p>".repeat(1_001), options).err(), Some(ParseError::TooManyNodes(1_000)));
     // Each block opens the formatting elements again: what the limit of depth does not see, that of nodes does.
     let fonts: String = (0..90).map(|i| format!("<font a{i}>")).collect();
-    assert_eq!(parse(&format!("{fonts}{}", "<p>x</p>".repeat(100)), limits).err(), None);
+    assert_eq!(parse(&format!("{fonts}{}", "<p>x</p>".repeat(100)), options).err(), None);
     let reopened: String = (0..90).map(|i| format!("<p><font a{i}></p>")).collect();
-    assert_eq!(parse(&reopened, limits).err(), Some(Excess::Nodes));
+    assert_eq!(parse(&reopened, options).err(), Some(ParseError::TooManyNodes(1_000)));
+}
+
+#[test]
+fn depth_is_flattened() {
+    let mut options = OPTIONS;
+    options.max_depth = 4;
+    let depths = |html: &str| {
+        let tree = parse(html, options).unwrap();
+        let depth =
+            |id: NodeId| std::iter::successors(Some(id), |&id| Some(tree.node(id).parent)).take_while(|&id| id != ROOT);
+        let texts = tree.preorder(ROOT).filter(|&id| tree.name(id) == Name::TEXT);
+        texts.map(|id| format!("{}{}", tree.text(id), depth(id).count())).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(depths("<div>a<div>b<div>c<div>d</div>e</div>f</div>g"), "a4 b4 c4 defg4");
+    assert_eq!(depths("<p>a<b>b<i>c<u>d</u>e</i>f</b>g<p>h"), "a4 b4 c4 defg4 h4");
+    let deep = format!("{}x", "<div>".repeat(5_000));
+    assert!(depths(&deep).ends_with("x4"));
+}
+
+#[test]
+fn nothing_gets_out_of_noscript() {
+    let read = |contents: &str| {
+        let html = format!("<p>a<noscript>{contents}</noscript>b<p>c");
+        let tree = parse(&html, ParseOptions::default()).unwrap();
+        let outside = |id: &NodeId| {
+            !std::iter::successors(Some(*id), |&id| Some(tree.node(id).parent).filter(|&up| up != NONE))
+                .any(|id| tree.name(id) == tag::NOSCRIPT)
+        };
+        let texts = tree.preorder(ROOT).filter(|&id| tree.name(id) == Name::TEXT).filter(outside);
+        let parent = |id: NodeId| tree.tag_name(tree.node(id).parent).into_owned();
+        texts.map(|id| format!("{}:{}", parent(id), tree.text(id))).collect::<Vec<_>>().join(" ")
+    };
+    for contents in [
+        "",
+        "x",
+        "<iframe src=x>",
+        "<iframe/>",
+        "<div><b>x",
+        "<table><tr>",
+        "<!-- x",
+        "<script>x",
+        "<img src='x",
+        "<template><form>",
+        "<plaintext>",
+        "<textarea>",
+        "<noscript>x",
+        "<svg><title>",
+        "<select><option>",
+        "</body>",
+        "<form>",
+    ] {
+        assert_eq!(read(contents), "p:a p:b p:c", "{contents}");
+    }
 }
 
 #[test]
@@ -69,7 +121,7 @@ proptest::proptest! {
     /// Links between nodes agree with each other, whatever the page.
     #[test]
     fn trees_are_trees(html in "(<(/?(p|div|table|caption|colgroup|col|td|tr|b|a|i|ul|li|svg|math|mi|desc|template|select|option|pre|form|body|html|head|frameset|button|nobr|h1|x)|br|!--|--|script|!doctype html)( class=(nav|x))?>|[a-z \0&;<]{0,9}){0,60}") {
-        let tree = parse(&html, LIMITS).unwrap();
+        let tree = parse(&html, OPTIONS).unwrap();
         let mut reached = vec![0; tree.node_count()];
         for id in tree.preorder(ROOT) {
             reached[id as usize] += 1;

@@ -1,44 +1,36 @@
 //! Tags, text and comments out of the source (section "Tokenization" of the standard).
 //!
 //! The states of the standard that lie inside one token are loops here; a state between tokens is a
-//! [`Raw`] or none. Nothing is copied: a tag's attributes and a text are spans of the source, decoded
+//! [`TextState`], which the builder gives for a start tag, or none. Nothing is copied: a tag's attributes and a text are spans of the source, decoded
 //! where somebody reads them.
 
 use std::borrow::Cow;
 
 use memchr::memmem::Finder;
 
-use super::builder::{Builder, Tag};
-use super::names::{attribute, tag};
-use super::{Attribute, AttributeName, Excess, Limits, Name, Span, Tree};
-use crate::words::packed;
-
-/// How the text after certain start tags is read, up to their end tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Raw {
-    /// Character references count: titles and text areas.
-    Escapable,
-    /// As it stands: styles, frames, `noscript`.
-    Text,
-    /// As it stands, with the script's own comments.
-    Script,
-    /// To the end of the page.
-    Plain,
-}
+use super::builder::{Builder, Isolated};
+use super::names::{AttributeName, Name, attribute, tag};
+use super::token::{Tag, TextState};
+use super::tree::{Attribute, Span, Tree};
+use super::{ParseError, ParseOptions};
+use crate::word_table::packed;
 
 pub(super) struct Tokenizer<'s> {
+    /// The source up to where what is being read ends.
     bytes: &'s [u8],
     source: &'s str,
     at: usize,
     has_nul: bool,
     end_tag: Finder<'static>,
     builder: Builder<'s>,
+    /// The `<noscript>` that `bytes` ends with.
+    noscript: Option<Isolated>,
     /// Tags that [`tag`] does not know, by their lower-cased bytes.
     unknown: std::collections::HashMap<Cow<'s, [u8]>, Name>,
 }
 
 impl<'s> Tokenizer<'s> {
-    pub(super) fn new(source: &'s str, limits: Limits) -> Tokenizer<'s> {
+    pub(super) fn new(source: &'s str, options: ParseOptions) -> Tokenizer<'s> {
         let bytes = source.as_bytes();
         Tokenizer {
             bytes,
@@ -46,22 +38,33 @@ impl<'s> Tokenizer<'s> {
             at: 0,
             has_nul: memchr::memchr(0, bytes).is_some(),
             end_tag: Finder::new(b"</"),
-            builder: Builder::new(source, limits),
+            builder: Builder::new(source, options),
+            noscript: None,
             unknown: std::collections::HashMap::new(),
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Tree<'s>, Excess> {
-        while self.at < self.bytes.len() {
-            match self.builder.raw.take() {
-                Some(raw) => self.raw_text(raw),
-                None => self.markup(),
+    pub(super) fn run(mut self) -> Result<Tree<'s>, ParseError> {
+        loop {
+            while self.at < self.bytes.len() {
+                self.markup();
+                if let Some(error) = self.builder.error {
+                    return Err(error);
+                }
             }
-            if let Some(excess) = self.builder.excess {
-                return Err(excess);
-            }
+            let Some(contents) = self.noscript.take() else { return Ok(self.builder.finish()) };
+            self.builder.end_contents(contents);
+            self.bytes = self.source.as_bytes();
         }
-        Ok(self.builder.finish())
+    }
+
+    /// After `<noscript>` whose contents are read as markup: they are a source of their own up to `</noscript`.
+    fn begin_noscript(&mut self) {
+        let end = self.raw_end(self.at, tag::NOSCRIPT);
+        if self.noscript.is_none() && end < self.bytes.len() {
+            self.noscript = Some(self.builder.begin_isolated());
+            self.bytes = &self.bytes[..end];
+        }
     }
 
     /// Text up to the next `<`, and what begins there.
@@ -75,8 +78,13 @@ impl<'s> Tokenizer<'s> {
         }
         match self.bytes.get(start + 1) {
             Some(byte) if byte.is_ascii_alphabetic() => {
-                if let Some(tag) = self.tag(start + 1) {
-                    self.builder.start_tag(tag);
+                let Some(tag) = self.tag(start + 1) else { return };
+                match self.builder.start_tag(tag) {
+                    Some(state) => self.text_without_markup(state),
+                    None if tag.name == tag::NOSCRIPT && self.builder.current_name() == tag::NOSCRIPT => {
+                        self.begin_noscript();
+                    }
+                    None => {}
                 }
             }
             Some(b'/') => self.end_tag_open(start),
@@ -254,26 +262,26 @@ impl<'s> Tokenizer<'s> {
     }
 
     /// The text of an element that holds no markup, and its end tag.
-    fn raw_text(&mut self, raw: Raw) {
+    fn text_without_markup(&mut self, state: TextState) {
         let from = self.at;
         let name = self.builder.current_name();
-        let end = match raw {
-            Raw::Plain => self.bytes.len(),
-            Raw::Script => self.script_end(from),
-            Raw::Escapable | Raw::Text => self.raw_end(from, name),
+        let end = match state {
+            TextState::PlainText => self.bytes.len(),
+            TextState::ScriptData => self.script_end(from),
+            TextState::Rcdata | TextState::RawText => self.raw_end(from, name),
         };
         self.at = end;
         if end > from {
             let span = Span::new(from, end);
-            match raw {
-                Raw::Escapable => self.escapable_text(from, end),
-                Raw::Text | Raw::Script => self.builder.raw_text(span, self.has_nul),
-                Raw::Plain if self.has_nul => {
+            match state {
+                TextState::Rcdata => self.escapable_text(from, end),
+                TextState::RawText | TextState::ScriptData => self.builder.raw_text(span, self.has_nul),
+                TextState::PlainText if self.has_nul => {
                     let replaced = self.source[from..end].replace('\0', "\u{fffd}");
                     let span = self.builder.own(&replaced, from);
                     self.builder.text(span, false);
                 }
-                Raw::Plain => self.builder.text(span, false),
+                TextState::PlainText => self.builder.text(span, false),
             }
         }
         if end < self.bytes.len() {

@@ -31,7 +31,7 @@ pub fn tokens(text: &str) -> Vec<&str> {
 /// Lengths of the runs that are looked for as anchors, longest first.
 const ANCHOR_LENGTHS: [usize; 4] = [5, 3, 2, 1];
 /// Gaps of up to this many pairs of words are aligned word by word.
-const PAIRS_MAX: usize = 1 << 20;
+const MAX_PAIRS: usize = 1 << 20;
 
 /// For each word of the page, whether it stands in the gold.
 ///
@@ -60,7 +60,7 @@ pub fn kept(page: &[&str], gold: &[&str]) -> Vec<bool> {
             continue;
         }
         if level == ANCHOR_LENGTHS.len() {
-            if (a_end - a) * (b_end - b) <= PAIRS_MAX {
+            if (a_end - a) * (b_end - b) <= MAX_PAIRS {
                 common_subsequence(&page[a..a_end], &gold[b..b_end], &mut kept[a..a_end]);
             }
             continue;

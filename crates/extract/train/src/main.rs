@@ -2,7 +2,7 @@
 //!
 //! `pages` writes each page's blocks with the share of their words that the annotators kept, and the words of its
 //! classes; `features` writes what the first model is told of each block, once there are lexicons of such words;
-//! `context` writes what the second model is told besides, from the first one's guesses.
+//! `context` writes what the second model is told besides, from the first one's probabilities.
 //! Left out: fitting, which `train.py` does, and scoring.
 
 mod align;
@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use extract::blocks::{Blocks, Container, blocks};
-use extract::features::{Context, Names, Surroundings, describe, describe_context, describe_page};
+use extract::features::{FeatureNames, FirstPass, PageContext, describe, describe_first_pass, describe_page};
 use extract::head::{Head, head};
-use extract::html::{self, Limits, tag};
+use extract::html::{self, ParseOptions, tag};
 use extract::lexicon::{self, Lexicon};
 use serde::Serialize;
 
@@ -44,18 +44,18 @@ enum Command {
         /// each page: the number of its lexicon.
         out: PathBuf,
     },
-    /// Features that need the first model's guesses: OUT.context.f32 and OUT.context.names.
-    Context {
+    /// Features that need the first model's probabilities: OUT.context.f32 and OUT.context.names.
+    FirstPass {
         /// The same set.
         set: PathBuf,
-        /// The same name; OUT.guesses has a 32-bit number for each block.
+        /// The same name; OUT.probabilities has a 32-bit number for each block.
         out: PathBuf,
     },
 }
 
 /// A page of a set, as `train.py` reads it.
 #[derive(Serialize)]
-struct Row {
+struct AnnotatedPage {
     id: String,
     page_type: Option<String>,
     host: String,
@@ -80,7 +80,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Pages { set, out } => write_pages(&set, &out),
         Command::Features { set, out } => features(&set, &out),
-        Command::Context { set, out } => context(&set, &out),
+        Command::FirstPass { set, out } => context(&set, &out),
     }
 }
 
@@ -100,7 +100,7 @@ fn pages(
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let decoded = extract::charset::decode(&bytes, None);
         let source = html::with_plain_newlines(decoded.text);
-        let Ok(tree) = html::parse(&source, Limits { nodes_max: 1_000_000, depth_max: 2_048, scripting: false }) else {
+        let Ok(tree) = html::parse(&source, ParseOptions::default()) else {
             eprintln!("{id}: passes the limits");
             continue;
         };
@@ -131,14 +131,14 @@ fn write_pages(set: &Path, out: &Path) -> anyhow::Result<()> {
         let kept = align::kept(&all, &gold);
         let in_blocks = borders.windows(2).map(|border| &kept[border[0]..border[1]]);
         let is_whole = |number: &usize| matches!(tree.name(page.containers[*number].node), tag::BODY | tag::HTML);
-        let row = Row {
+        let row = AnnotatedPage {
             id: id.to_owned(),
             page_type: meta["page_type"].as_str().map(str::to_owned),
             host: meta["url"].as_str().and_then(host).unwrap_or(id).to_owned(),
             gold_tokens: gold.len(),
             tokens: in_blocks.clone().map(|tokens| tokens.len() as u32).collect(),
             kept: in_blocks.map(|tokens| tokens.iter().filter(|kept| **kept).count() as u32).collect(),
-            title_block: Surroundings::new(tree, head, page, &none).title_block(),
+            title_block: PageContext::new(tree, head, page, &none).title_block(),
             texts: page.blocks.iter().map(|block| page.text_of(block).to_owned()).collect(),
             containers: page.blocks.iter().map(|block| block.container).collect(),
             parents: page.containers.iter().map(|container| container.parent).collect(),
@@ -183,21 +183,21 @@ fn features(set: &Path, out: &Path) -> anyhow::Result<()> {
     let mut lexicon_of = fs::read(out.with_extension("lexicon_of"))?.into_iter();
     let mut numbers = BufWriter::new(File::create(out.with_extension("f32"))?);
     let mut page_numbers = BufWriter::new(File::create(out.with_extension("pages.f32"))?);
-    let mut names = Names::default();
+    let mut names = FeatureNames::default();
     pages(set, |id, _, tree, head, page| {
         let lexicon = lexicon_of.next().and_then(|number| lexicons.get(usize::from(number)));
         let lexicon = lexicon.with_context(|| format!("{id} has no lexicon"))?;
-        let surroundings = Surroundings::new(tree, head, page, lexicon);
+        let context = PageContext::new(tree, head, page, lexicon);
         let mut features = Vec::new();
         for number in 0..page.blocks.len() {
-            describe(&surroundings, number, &mut features);
+            describe(&context, number, &mut features);
             if names.0.is_empty() {
-                describe(&surroundings, number, &mut names);
+                describe(&context, number, &mut names);
             }
         }
         write_numbers(&mut numbers, &features)?;
         let mut page_features = Vec::new();
-        describe_page(&surroundings, &mut page_features);
+        describe_page(&context, &mut page_features);
         write_numbers(&mut page_numbers, &page_features)
     })?;
     fs::write(out.with_extension("names"), names.0.join("\n"))?;
@@ -212,29 +212,29 @@ fn host(url: &str) -> Option<&str> {
 
 fn context(set: &Path, out: &Path) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
-    File::open(out.with_extension("guesses"))?.read_to_end(&mut bytes)?;
-    let guesses: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    File::open(out.with_extension("probabilities"))?.read_to_end(&mut bytes)?;
+    let probabilities: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     let mut numbers = BufWriter::new(File::create(out.with_extension("context.f32"))?);
-    let mut names = Names::default();
+    let mut names = FeatureNames::default();
     // The second model's own features do without a lexicon.
     let none = Lexicon::default();
     let mut at = 0;
     pages(set, |_, _, tree, head, page| {
-        let surroundings = Surroundings::new(tree, head, page, &none);
+        let context = PageContext::new(tree, head, page, &none);
         let end = at + page.blocks.len();
-        ensure!(end <= guesses.len(), "there are {} guesses, too few", guesses.len());
-        let context = Context::new(&surroundings, &guesses[at..end]);
+        ensure!(end <= probabilities.len(), "there are {} probabilities, too few", probabilities.len());
+        let first_pass = FirstPass::new(&context, &probabilities[at..end]);
         at = end;
         let mut features = Vec::new();
         for number in 0..page.blocks.len() {
-            describe_context(&context, number, &mut features);
+            describe_first_pass(&first_pass, number, &mut features);
             if names.0.is_empty() {
-                describe_context(&context, number, &mut names);
+                describe_first_pass(&first_pass, number, &mut names);
             }
         }
         write_numbers(&mut numbers, &features)
     })?;
-    ensure!(at == guesses.len(), "there are {} guesses for {at} blocks", guesses.len());
+    ensure!(at == probabilities.len(), "there are {} probabilities for {at} blocks", probabilities.len());
     fs::write(out.with_extension("context.names"), names.0.join("\n"))?;
     Ok(())
 }

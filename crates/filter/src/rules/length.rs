@@ -1,9 +1,14 @@
 use serde::{Deserialize, Serialize};
 
-use super::Rule;
-use crate::{About, Text};
+use super::{Findings, Rule, Settings};
+use crate::About;
+use crate::list::ListError;
+use crate::measure::{Limit, Measure, Unit};
+use crate::text::Text;
 
-/// Texts of a length that can be a document's. Measure: `words`.
+/// Texts of a length that can be a document's.
+///
+/// Words are runs without white space; where no spaces are written, two letters count as a word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Length {
@@ -13,20 +18,32 @@ pub struct Length {
     pub max_words: u64,
 }
 
-impl Rule for Length {
+impl Settings for Length {
     fn fault(&self) -> Option<String> {
         (self.min_words > self.max_words)
             .then(|| format!("min_words = {} is more than max_words = {}", self.min_words, self.max_words))
     }
 
-    fn judge(&self, text: &Text<'_>, _: About<'_>) -> Option<(&'static str, String)> {
-        let words = text.words();
-        if words < self.min_words {
-            Some(("words", format!("{words} words, min_words = {}", self.min_words)))
-        } else if words > self.max_words {
-            Some(("words", format!("{words} words, max_words = {}", self.max_words)))
-        } else {
-            None
-        }
+    fn open(&self) -> Result<Box<dyn Rule>, ListError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Rule for Length {
+    fn measures(&self) -> Vec<Measure> {
+        let limit = |words: u64| Limit::at(words as f64);
+        vec![
+            Measure::new(
+                "words",
+                Unit::Count,
+                "runs without white space; where no spaces are written, half the letters",
+            )
+            .min("min_words", limit(self.min_words), "too_few_words", "")
+            .max("max_words", limit(self.max_words), "too_many_words", ""),
+        ]
+    }
+
+    fn apply(&self, text: &Text<'_>, _: About<'_>) -> Findings {
+        Findings::of(vec![words::count(text.as_str()) as f64])
     }
 }

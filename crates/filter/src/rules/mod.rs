@@ -1,26 +1,98 @@
 //! The rules. A rule is a file here and a line in `rules!`.
 
+mod c4_bad_words;
+mod c4_paragraph;
+mod c4_quality;
+mod fineweb_quality;
+mod gopher_quality;
+mod gopher_repetition;
 mod language;
 mod length;
+mod pii;
+mod punctuation;
+mod refinedweb_lines;
+mod unigram_log_probability;
+mod url;
 mod wikipedia;
 
 use serde::{Deserialize, Serialize};
 
+pub use c4_bad_words::C4BadWords;
+pub use c4_paragraph::C4Paragraph;
+pub use c4_quality::{C4Dialect, C4Quality, SplitBy};
+pub use fineweb_quality::FineWebQuality;
+pub use gopher_quality::GopherQuality;
+pub use gopher_repetition::GopherRepetition;
 pub use language::Language;
 pub use length::Length;
+pub use pii::Pii;
+pub use refinedweb_lines::{Dclm, RefinedWebLines};
+pub use unigram_log_probability::UnigramLogProbability;
+pub use url::Url;
 pub use wikipedia::Wikipedia;
 
-use crate::{About, Text};
+use crate::list::ListError;
+use crate::text::Text;
+use crate::{About, Measure};
 
-/// A rule with its numbers.
-trait Rule {
+/// A rule's numbers, as a recipe has them.
+pub(crate) trait Settings {
     /// What is wrong with the numbers themselves, if anything.
     fn fault(&self) -> Option<String> {
         None
     }
 
-    /// The first measure that is out of its limits, and what exactly is wrong; none when the text passes.
-    fn judge(&self, text: &Text<'_>, about: About<'_>) -> Option<(&'static str, String)>;
+    /// The files that the rule reads, for making relative ones absolute.
+    fn paths(&mut self) -> Vec<&mut String> {
+        Vec::new()
+    }
+
+    /// The rule, with its files read.
+    fn open(&self) -> Result<Box<dyn Rule>, ListError>;
+}
+
+/// A rule that can judge.
+pub(crate) trait Rule: Send + Sync {
+    /// What is measured, in the order in which limits are looked at.
+    fn measures(&self) -> Vec<Measure>;
+
+    /// Measures a text, and edits it.
+    fn apply(&self, text: &Text<'_>, about: About<'_>) -> Findings;
+}
+
+/// What a rule finds of a text.
+#[derive(Default)]
+pub(crate) struct Findings {
+    /// One value for each measure; NaN where it is not defined.
+    pub values: Vec<f64>,
+    /// The measure that gives the verdict, where that is not the first of which the value is out of limits.
+    pub first: Option<usize>,
+    /// What exactly led to the verdict, where that is more than a value and a limit.
+    pub detail: Option<String>,
+    /// The text that goes on, if it is another one.
+    pub edit: Option<Edit>,
+}
+
+impl Findings {
+    /// Values alone.
+    fn of(values: Vec<f64>) -> Findings {
+        Findings { values, ..Findings::default() }
+    }
+}
+
+/// A text that a rule changed.
+pub(crate) struct Edit {
+    /// The new text.
+    pub text: String,
+    /// How many words it has, if that is known.
+    pub words: Option<usize>,
+    /// What was cut or replaced, by what it is called; those with a count of 0 may be left out.
+    pub cuts: Vec<(&'static str, usize)>,
+}
+
+/// A part of a whole; not defined where there is no whole.
+fn fraction(part: usize, whole: usize) -> f64 {
+    if whole == 0 { f64::NAN } else { part as f64 / whole as f64 }
 }
 
 macro_rules! rules {
@@ -38,30 +110,49 @@ macro_rules! rules {
                 match self { $(RuleSettings::$rule(_) => $name,)* }
             }
 
-            fn rule(&self) -> &dyn Rule {
-                match self { $(RuleSettings::$rule(rule) => rule,)* }
+            fn settings(&self) -> &dyn Settings {
+                match self { $(RuleSettings::$rule(settings) => settings,)* }
+            }
+
+            fn settings_mut(&mut self) -> &mut dyn Settings {
+                match self { $(RuleSettings::$rule(settings) => settings,)* }
             }
         }
     };
 }
 
 rules! {
+    "c4_bad_words" C4BadWords,
+    "c4_paragraph" C4Paragraph,
+    "c4_quality" C4Quality,
+    "fineweb_quality" FineWebQuality,
+    "gopher_quality" GopherQuality,
+    "gopher_repetition" GopherRepetition,
     "language" Language,
     "length" Length,
+    "pii" Pii,
+    "refinedweb_lines" RefinedWebLines,
+    "unigram_log_probability" UnigramLogProbability,
+    "url" Url,
     "wikipedia" Wikipedia,
 }
 
 impl RuleSettings {
-    /// Checks the numbers.
+    /// Checks the numbers. Files are not looked for.
     ///
     /// # Errors
     /// A sentence that names the key.
     pub fn check(&self) -> Result<(), InvalidRule> {
-        self.rule().fault().map_or(Ok(()), |fault| Err(InvalidRule(fault)))
+        self.settings().fault().map_or(Ok(()), |fault| Err(InvalidRule(fault)))
     }
 
-    pub(crate) fn judge(&self, text: &Text<'_>, about: About<'_>) -> Option<(&'static str, String)> {
-        self.rule().judge(text, about)
+    /// The files that the rule reads, so that relative paths can be made absolute.
+    pub fn paths(&mut self) -> Vec<&mut String> {
+        self.settings_mut().paths()
+    }
+
+    pub(crate) fn open(&self) -> Result<Box<dyn Rule>, ListError> {
+        self.settings().open()
     }
 }
 
@@ -69,3 +160,12 @@ impl RuleSettings {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRule(String);
+
+/// The published code that a rule follows to the last digit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Datatrove {
+    /// datatrove 0.10, with English words as spaCy finds them.
+    #[default]
+    #[serde(rename = "datatrove-0.10")]
+    V0_10,
+}

@@ -1,10 +1,12 @@
 use serde::{Deserialize, Serialize};
 
-use super::Rule;
-use crate::{About, Text};
+use super::{Findings, Rule, Settings};
+use crate::About;
+use crate::list::ListError;
+use crate::measure::{Limit, Measure, Unit};
+use crate::text::Text;
 
-/// Texts that are not Wikipedia's, nor copies of it: test sets are made of those. Measures: `domain`, `title`, `text`,
-/// `generator`.
+/// Texts that are not Wikipedia's, nor copies of it: test sets are made of those.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wikipedia {}
@@ -16,23 +18,33 @@ const TAGLINE: &str = "From Wikipedia, the free encyclopedia";
 /// Characters of a text in which the tagline is looked for.
 const HEAD_CHARS: usize = 600;
 
+impl Settings for Wikipedia {
+    fn open(&self) -> Result<Box<dyn Rule>, ListError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
 impl Rule for Wikipedia {
-    fn judge(&self, text: &Text<'_>, about: About<'_>) -> Option<(&'static str, String)> {
+    fn measures(&self) -> Vec<Measure> {
+        let sign = |name, doc, fault| Measure::new(name, Unit::Count, doc).max("", Limit::at(0.0), fault, "");
+        vec![
+            sign("domain", "1 where the domain is wikipedia.org", "wikipedia_domain"),
+            sign("title", "1 where the title says that it is Wikipedia's", "wikipedia_title"),
+            sign("text", "1 where the text begins with Wikipedia's tagline", "wikipedia_text"),
+            sign("generator", "1 where a MediaWiki page names Wikipedia", "wikipedia_generator"),
+        ]
+    }
+
+    fn apply(&self, text: &Text<'_>, about: About<'_>) -> Findings {
         let text = text.as_str();
-        if about.domain == "wikipedia.org" {
-            return Some(("domain", "the domain is wikipedia.org".to_owned()));
-        }
         let title = about.title.trim_end();
-        if TITLE_ENDINGS.iter().any(|ending| title.ends_with(ending)) {
-            return Some(("title", "the title says that it is Wikipedia's".to_owned()));
-        }
         let head_end = text.char_indices().nth(HEAD_CHARS).map_or(text.len(), |(at, _)| at);
-        if text[..head_end].contains(TAGLINE) {
-            return Some(("text", format!("the text begins with {TAGLINE:?}")));
-        }
-        if about.generator.starts_with("MediaWiki") && text.contains("Wikipedia") {
-            return Some(("generator", "a MediaWiki page that names Wikipedia".to_owned()));
-        }
-        None
+        let signs = [
+            about.domain == "wikipedia.org",
+            TITLE_ENDINGS.iter().any(|ending| title.ends_with(ending)),
+            text[..head_end].contains(TAGLINE),
+            about.generator.starts_with("MediaWiki") && text.contains("Wikipedia"),
+        ];
+        Findings::of(signs.map(|sign| f64::from(u8::from(sign))).into())
     }
 }

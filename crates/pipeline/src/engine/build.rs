@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use store::lease::{Holder, Lease, Pace};
 use store::{Condition, catalogue};
@@ -16,30 +15,11 @@ use super::plan::{Plan, Planner, digest_of};
 use super::report::{Manifest, Seal, TaskReport};
 use super::run::{Run, lost};
 use super::status::{Summary, Totals};
-use super::work::Work;
+use super::work::{Work, chain};
+use crate::error::{Error, OrBug as _, Result, Within as _, bail, ensure};
 
 /// The lease of a build over all tasks.
 pub(super) const BUILD_LEASE: &str = "lease/build.json";
-
-/// Ctrl-C was pressed; what was finished is kept.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped; run the same command again to go on")]
-pub struct Interrupted;
-
-/// The recipe has no such stage, or the stage no such task.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UnknownStage(pub(super) String);
-
-/// A stage was asked for whose predecessors are there, but made under another recipe.
-#[derive(Debug, thiserror::Error)]
-#[error("stage {stage} was made with other settings: {}; nothing was changed", keys.join(", "))]
-pub struct OtherSettings {
-    /// The stage that would be another.
-    pub stage: String,
-    /// The recipe keys that differ.
-    pub keys: Vec<String>,
-}
 
 /// Which tasks to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,28 +59,28 @@ impl Run {
     /// Does what is missing of the selected stages.
     ///
     /// # Errors
-    /// [`UnknownStage`], [`OtherSettings`], [`Interrupted`], or what a stage, a task or the store says.
-    pub fn build(&self, selection: &Selection) -> anyhow::Result<Summary> {
+    /// [`Error::UnknownStage`], [`Error::OtherSettings`], [`Error::Interrupted`], or what a stage, a task or the store says.
+    pub fn build(&self, selection: &Selection) -> Result<Summary> {
         let selected = selection.stage.as_deref().map(|name| self.stage_named(name)).transpose()?;
         if let (Some(stage), Some((number, of))) = (selected, selection.task) {
             return self.build_task(stage, number, of);
         }
         let lease = match self.lease_of_build() {
-            Err(_) if self.is_stopping() => return Err(Interrupted.into()),
+            Err(_) if self.is_stopping() => return Err(Error::Interrupted),
             other => other?,
         };
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
         let built = self.build_stages(selected);
         let is_lost = self.is_lease_lost();
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.progress().end();
+        self.observer().build_ends();
         match built {
-            Err(error) if is_lost => Err(error.context("another webtext has taken over this run, and goes on with it")),
+            Err(error) if is_lost => Err(error.within("another webtext has taken over this run, and goes on with it")),
             other => other,
         }
     }
 
-    fn build_stages(&self, selected: Option<usize>) -> anyhow::Result<Summary> {
+    fn build_stages(&self, selected: Option<usize>) -> Result<Summary> {
         self.store().sweep()?;
         if selected.is_none() {
             self.compare_with_plan(0)?; // a build whose inputs are not there removes nothing
@@ -122,7 +102,7 @@ impl Run {
         Ok(summary)
     }
 
-    pub(super) fn stage_named(&self, name: &str) -> anyhow::Result<usize> {
+    pub(super) fn stage_named(&self, name: &str) -> Result<usize> {
         let names = self.flow().names();
         if let Some(number) = names.iter().position(|known| *known == name) {
             return Ok(number);
@@ -130,19 +110,19 @@ impl Run {
         let nearest =
             names.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
         let nearest = nearest.map(|nearest| format!(" (did you mean {nearest}?)")).unwrap_or_default();
-        Err(UnknownStage(format!("there is no stage {name}{nearest}. The stages are: {}", names.join(", "))).into())
+        Err(Error::UnknownStage(format!("there is no stage {name}{nearest}. The stages are: {}", names.join(", "))))
     }
 
     /// Whether to wait and see if a process on another machine is still at work; says once that we do.
     pub(super) fn waits_for(&self, holder: &Holder) -> bool {
         if !self.has_said_waiting.swap(true, Ordering::Relaxed) {
-            self.progress().line(&format!("waiting to see whether {holder} is still at work on this run"));
+            tracing::info!("waiting to see whether {holder} is still at work on this run");
         }
         !self.is_stopping()
     }
 
     /// One build at a time, and no single task beside it.
-    pub(super) fn lease_of_build(&self) -> anyhow::Result<Lease> {
+    pub(super) fn lease_of_build(&self) -> Result<Lease> {
         let lease = Lease::take(self.shared_store(), BUILD_LEASE, Pace::default(), &|holder| self.waits_for(holder))
             .map_err(at_work)?;
         for listed in self.store().list("lease")? {
@@ -152,14 +132,14 @@ impl Run {
             if let Some(holder) =
                 Lease::holder(self.store(), &listed.key, Pace::default(), &|holder| self.waits_for(holder))?
             {
-                bail!("{holder} is doing the task {} of this run; wait for it", listed.key);
+                bail!(State, "{holder} is doing the task {} of this run; wait for it", listed.key);
             }
             self.store().delete(&listed.key)?;
         }
         Ok(lease)
     }
 
-    fn write_summary(&self, summary: &Summary) -> anyhow::Result<()> {
+    fn write_summary(&self, summary: &Summary) -> Result<()> {
         let json = serde_json::json!({"recipe": self.recipe_text(), "stages": summary.stages});
         self.store().put("manifest.json", format!("{json:#}\n").as_bytes(), Condition::Always)?;
         Ok(())
@@ -168,14 +148,14 @@ impl Run {
     // -- one stage
 
     /// Plans a stage and compares the plan with what is there.
-    pub(super) fn compare_with_plan(&self, number: usize) -> anyhow::Result<StageComparison> {
+    pub(super) fn compare_with_plan(&self, number: usize) -> Result<StageComparison> {
         let stage = &self.flow().stages()[number];
         let planner = Planner::new(self);
-        let plan = (stage.plan)(&planner).with_context(|| format!("cannot plan the stage {}", stage.name))?;
+        let plan = (stage.plan)(&planner).within(|| format!("cannot plan the stage {}", stage.name))?;
         let upstream = planner.upstream();
         let mut names = BTreeSet::new();
         for task in &plan {
-            ensure!(names.insert(&task.name), "stage {} has two tasks {}; please report this", stage.name, task.name);
+            ensure!(names.insert(&task.name), Bug, "stage {} has two tasks {}", stage.name, task.name);
         }
         let digest = digest_of(&plan, stage.revision);
         let seal = self.seal_there(number)?;
@@ -231,7 +211,7 @@ impl Run {
         stage: &Stage,
         task: &PlannedTask,
         wanted: &str,
-    ) -> anyhow::Result<Result<TaskReport, String>> {
+    ) -> Result<Result<TaskReport, String>> {
         let Some(manifest) = self.manifest(&stage.name, &task.name)? else { return Ok(Err("new".into())) };
         if manifest.revision != stage.revision {
             return Ok(Err(format!("the stage was revised ({} → {})", manifest.revision, stage.revision)));
@@ -243,7 +223,7 @@ impl Run {
     }
 
     /// Does the missing tasks of a stage and seals it; returns how many those were.
-    fn build_stage(&self, number: usize) -> anyhow::Result<usize> {
+    fn build_stage(&self, number: usize) -> Result<usize> {
         let started = Instant::now();
         let stage = &self.flow().stages()[number];
         let mut comparison = self.compare_with_plan(number)?;
@@ -267,12 +247,7 @@ impl Run {
     }
 
     /// Runs these tasks of a stage and seals it; its former seal is gone by now.
-    pub(super) fn run_and_seal(
-        &self,
-        number: usize,
-        comparison: &mut StageComparison,
-        tasks: &[u32],
-    ) -> anyhow::Result<()> {
+    pub(super) fn run_and_seal(&self, number: usize, comparison: &mut StageComparison, tasks: &[u32]) -> Result<()> {
         let mut done = std::mem::take(&mut comparison.done);
         let reports = self.run_tasks(number, &comparison.plan, tasks)?;
         tasks.iter().zip(reports).for_each(|(&task, report)| done[task as usize] = Some(report));
@@ -281,7 +256,7 @@ impl Run {
     }
 
     /// A full disk is told before work begins, where it can be foreseen.
-    fn foresee(&self, stage: &Stage, comparison: &StageComparison) -> anyhow::Result<()> {
+    fn foresee(&self, stage: &Stage, comparison: &StageComparison) -> Result<()> {
         let tasks = comparison.missing.iter().map(|missing| &comparison.plan[missing.number as usize].task);
         let needed: u64 = tasks.map(stage.min_output_bytes).fold(0, u64::saturating_add);
         if let Some(free) = self.store().free_bytes().filter(|&free| free < needed) {
@@ -291,7 +266,7 @@ impl Run {
             );
             let path = self.store().shown("").into();
             return Err(atomic_file::Error { action: "begin the stage in", path, source: error })
-                .with_context(|| format!("stage {}", stage.name));
+                .within(|| format!("stage {}", stage.name));
         }
         Ok(())
     }
@@ -303,11 +278,11 @@ impl Run {
         replaced.for_each(|missing| *whys.entry(&missing.why).or_default() += 1);
         for (why, tasks) in whys.iter().take(MAX_CHANGES_SHOWN) {
             let of = comparison.plan.len();
-            self.progress().line(&format!("{}: {tasks} of {of} tasks are done again: {why}", stage.name));
+            tracing::info!("{}: {tasks} of {of} tasks are done again: {why}", stage.name);
         }
     }
 
-    pub(super) fn write_plan(&self, number: usize, comparison: &StageComparison) -> anyhow::Result<()> {
+    pub(super) fn write_plan(&self, number: usize, comparison: &StageComparison) -> Result<()> {
         let stage = &self.flow().stages()[number];
         let plan = Plan {
             stage: stage.name.clone(),
@@ -325,7 +300,7 @@ impl Run {
         Ok(())
     }
 
-    fn upstream_checksums(&self, upstream: impl Iterator<Item = usize>) -> anyhow::Result<BTreeMap<String, String>> {
+    fn upstream_checksums(&self, upstream: impl Iterator<Item = usize>) -> Result<BTreeMap<String, String>> {
         let checksum = |number: usize| {
             let seal = self.seal_of(number)?;
             Ok((self.flow().stages()[number].name.clone(), format!("{:016x}", seal.checksum())))
@@ -334,12 +309,12 @@ impl Run {
     }
 
     /// Runs tasks on a pool of threads; the first fault ends the stage after the tasks under way.
-    fn run_tasks(&self, number: usize, plan: &[PlannedTask], missing: &[u32]) -> anyhow::Result<Vec<TaskReport>> {
+    fn run_tasks(&self, number: usize, plan: &[PlannedTask], missing: &[u32]) -> Result<Vec<TaskReport>> {
         let stage = &self.flow().stages()[number];
         if missing.is_empty() {
             return Ok(Vec::new());
         }
-        self.progress().stage(&stage.name, missing.len());
+        self.observer().stage_begins(&stage.name, missing.len() as u64);
         // All before any task runs: another may be about to write the same.
         for &task in missing {
             self.remove_task(&stage.name, &plan[task as usize].name)?;
@@ -357,10 +332,10 @@ impl Run {
                 }
                 match self.run_task(number, &plan[task as usize]) {
                     Ok(report) => reports.lock().expect("no thread panics with it")[at] = Some(report),
-                    Err(error) if error.is::<Interrupted>() => return was_skipped.store(true, Ordering::Relaxed),
+                    Err(error) if error.is_interrupted() => return was_skipped.store(true, Ordering::Relaxed),
                     Err(error) => {
                         let place = format!("stage {}, task {task}/{}", stage.name, plan.len());
-                        fault.lock().expect("no thread panics with it").get_or_insert(error.context(place));
+                        fault.lock().expect("no thread panics with it").get_or_insert(error.within(place));
                         return;
                     }
                 }
@@ -373,16 +348,24 @@ impl Run {
         });
         match fault.into_inner().expect("no thread panics with it") {
             Some(error) => Err(error),
-            None if was_skipped.into_inner() => Err(Interrupted.into()),
+            None if was_skipped.into_inner() => Err(Error::Interrupted),
             None => Ok(reports.into_inner().expect("no thread panics with it").into_iter().flatten().collect()),
         }
     }
 
-    pub(super) fn run_task(&self, number: usize, planned: &PlannedTask) -> anyhow::Result<TaskReport> {
+    pub(super) fn run_task(&self, number: usize, planned: &PlannedTask) -> Result<TaskReport> {
         let stage = &self.flow().stages()[number];
-        let mut work = Work::new(self, number, &planned.name);
-        (stage.run)(&planned.task, &mut work)?;
-        let report = work.into_report(planned.digest(stage.revision))?;
+        let span = tracing::info_span!("task", stage = stage.name, task = planned.name, error = tracing::field::Empty);
+        let report = span.in_scope(|| {
+            let mut work = Work::new(self, number, &planned.name);
+            (stage.run)(&planned.task, &mut work)?;
+            work.into_report(planned.digest(stage.revision))
+        });
+        let report = report.inspect_err(|error| {
+            if !error.is_interrupted() {
+                span.record("error", chain(error));
+            }
+        })?;
         let manifest = Manifest {
             stage: stage.name.clone(),
             revision: stage.revision,
@@ -391,22 +374,24 @@ impl Run {
         };
         let json = format!("{}\n", serde_json::to_string(&manifest)?);
         self.store().put(&Run::manifest_key(&stage.name, &planned.name), json.as_bytes(), Condition::Always)?;
-        self.progress().advance(1);
+        self.observer().task_ends();
         Ok(report)
     }
 
     /// Checks that nothing was lost, and ends the stage.
-    fn seal(&self, number: usize, comparison: &StageComparison, reports: &[TaskReport]) -> anyhow::Result<()> {
+    fn seal(&self, number: usize, comparison: &StageComparison, reports: &[TaskReport]) -> Result<()> {
         let stage = &self.flow().stages()[number];
         let seal = Seal::over(&stage.name, stage.revision, &comparison.digest, reports);
         let seal = Seal { is_pruned: !comparison.pruned.is_empty(), ..seal };
         for (from, &received) in &seal.tally.received {
-            let (before, product) = from.rsplit_once('/').context("received rows name a stage and a product")?;
+            let (before, product) =
+                from.rsplit_once('/').or_bug(|| format!("received rows of {from} name no stage and product"))?;
             let before = self.stage_named(before)?;
             let written = self.seal_of(before)?.header().rows.get(product).copied().unwrap_or(0);
             ensure!(
                 written == received,
-                "stage {} received {received} rows of {from}, which has {written}; please report this",
+                Bug,
+                "stage {} received {received} rows of {from}, which has {written}",
                 stage.name
             );
         }
@@ -414,7 +399,7 @@ impl Run {
         Ok(())
     }
 
-    fn log_stage(&self, number: usize, tasks_run: usize, started: Instant) -> anyhow::Result<()> {
+    fn log_stage(&self, number: usize, tasks_run: usize, started: Instant) -> Result<()> {
         let Totals { stage, tasks, tally } = self.totals(number)?;
         let noun = if tasks == 1 { "task " } else { "tasks" };
         let mut line = format!("{stage:17} {tasks:5} {noun}");
@@ -429,9 +414,9 @@ impl Run {
             0 => "  (done before)".to_owned(),
             _ => format!("  {:.1} s", started.elapsed().as_secs_f64()),
         };
-        self.progress().line(&line);
+        tracing::info!("{line}");
         for unreadable in tally.unreadable {
-            self.progress().line(&format!("    unreadable: {}: {}", unreadable.path, unreadable.error));
+            tracing::warn!("unreadable: {}: {}", unreadable.path, unreadable.error);
         }
         Ok(())
     }
@@ -440,7 +425,7 @@ impl Run {
 
     /// Sees to it that the stages before this one have the seals that this recipe asks for; makes them of manifests
     /// where all are there. Plans are written once all stages are known to be as they should be.
-    pub(super) fn ensure_sealed_before(&self, stage: usize) -> anyhow::Result<()> {
+    pub(super) fn ensure_sealed_before(&self, stage: usize) -> Result<()> {
         let mut planned = Vec::new();
         for number in 0..stage {
             if self.is_current(number)? {
@@ -459,7 +444,7 @@ impl Run {
     }
 
     /// Refuses a stage of which a task is missing, or that was made under another recipe.
-    fn ensure_done(&self, number: usize, comparison: &StageComparison) -> anyhow::Result<()> {
+    fn ensure_done(&self, number: usize, comparison: &StageComparison) -> Result<()> {
         let stage = self.flow().stages()[number].name.clone();
         let has_changed = match comparison.missing.is_empty() {
             true => {
@@ -471,11 +456,12 @@ impl Run {
         if has_changed && let Some(there) = self.recipe_there()? {
             let keys = changed_keys(&there, self.recipe_text());
             if !keys.is_empty() {
-                return Err(OtherSettings { stage, keys }.into());
+                return Err(Error::OtherSettings { stage, keys });
             }
         }
         let Some(first) = comparison.missing.first() else { return Ok(()) };
         bail!(
+            State,
             "stage {stage} is not done: {} of {} tasks are missing, such as task {} ({})",
             comparison.missing.len(),
             comparison.plan.len(),
@@ -486,13 +472,13 @@ impl Run {
 
     /// Whether a stage is sealed by a plan that was made for this recipe out of the seals that are there. Reads the
     /// heads of a plan and of seals alone.
-    fn is_current(&self, number: usize) -> anyhow::Result<bool> {
+    fn is_current(&self, number: usize) -> Result<bool> {
         let Some(plan) = self.plan_there(number)? else { return Ok(false) };
         let Some(seal) = self.seal_there(number)? else { return Ok(false) };
         Ok(seal.header().plan == plan.header().digest && self.is_plan_current(plan.header())?)
     }
 
-    pub(super) fn is_plan_current(&self, plan: &Plan) -> anyhow::Result<bool> {
+    pub(super) fn is_plan_current(&self, plan: &Plan) -> Result<bool> {
         if plan.recipe != self.recipe_digest() {
             return Ok(false);
         }
@@ -509,10 +495,10 @@ impl Run {
     }
 }
 
-pub(super) fn at_work(error: store::Error) -> anyhow::Error {
+pub(super) fn at_work(error: store::Error) -> Error {
     match error {
         store::Error::Held { holder, .. } => {
-            anyhow::anyhow!("another webtext works in this run ({holder}); wait for it or choose another --out")
+            Error::State(format!("another webtext works in this run ({holder}); wait for it or choose another --out"))
         }
         other => other.into(),
     }

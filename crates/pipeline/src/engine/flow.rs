@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::plan::Planner;
 use super::work::Work;
+use crate::error::Result;
 
 /// One cell of a stage's array, as data.
 ///
@@ -19,7 +20,7 @@ pub trait Task: Serialize + DeserializeOwned + 'static {
     const REVISION: u32;
 
     /// Reads the inputs, writes outputs, counts.
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()>;
+    fn run(&self, work: &mut Work<'_>) -> Result<()>;
 
     /// Bytes that the outputs take at least, where that is known before.
     fn min_output_bytes(&self) -> u64 {
@@ -33,7 +34,7 @@ pub struct Flow {
     stages: Vec<Stage>,
 }
 
-type PlanTasks = Box<dyn Fn(&Planner<'_>) -> anyhow::Result<Vec<PlannedTask>> + Send + Sync>;
+type PlanTasks = Box<dyn Fn(&Planner<'_>) -> Result<Vec<PlannedTask>> + Send + Sync>;
 
 /// A step: an array of tasks that can be planned once the stages that it reads are sealed.
 pub(crate) struct Stage {
@@ -42,7 +43,7 @@ pub(crate) struct Stage {
     pub(crate) suffix: String,
     pub(crate) revision: u32,
     pub(crate) plan: PlanTasks,
-    pub(crate) run: fn(&Value, &mut Work<'_>) -> anyhow::Result<()>,
+    pub(crate) run: fn(&Value, &mut Work<'_>) -> Result<()>,
     pub(crate) min_output_bytes: fn(&Value) -> u64,
 }
 
@@ -82,7 +83,7 @@ impl Flow {
     pub fn stage<T: Task>(
         &mut self,
         name: &str,
-        plan: impl Fn(&Planner<'_>) -> anyhow::Result<Vec<(String, T)>> + Send + Sync + 'static,
+        plan: impl Fn(&Planner<'_>) -> Result<Vec<(String, T)>> + Send + Sync + 'static,
     ) -> StageRef<T> {
         self.stage_of_source(name, 0, plan)
     }
@@ -92,7 +93,7 @@ impl Flow {
         &mut self,
         name: &str,
         source: usize,
-        plan: impl Fn(&Planner<'_>) -> anyhow::Result<Vec<(String, T)>> + Send + Sync + 'static,
+        plan: impl Fn(&Planner<'_>) -> Result<Vec<(String, T)>> + Send + Sync + 'static,
     ) -> StageRef<T> {
         let suffix = if source == 0 { String::new() } else { format!("-{}", source + 1) };
         let plan = move |planner: &Planner<'_>| {

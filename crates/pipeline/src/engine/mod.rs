@@ -21,13 +21,13 @@ mod status;
 mod tests;
 mod work;
 
-pub use build::{Interrupted, Missing, OtherSettings, Selection, UnknownStage};
+pub use build::{Missing, Selection};
 pub use flow::{Bucket, BucketOfTask, Buckets, File, Flow, PlannedTask, Product, StageRef, Table, Task, Wire};
 pub use plan::{External, Plan, Planner, TablePair, expand, expand_files, resolve, stable_runs};
 pub use preview::StagePreview;
 pub use report::{
     Digests, Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, Tally, TaskReport, Unreadable,
 };
-pub use run::{Options, Run, Stop};
+pub use run::{Observer, Options, Run, Stop, Unobserved};
 pub use status::{StageState, StageStatus, Summary, Totals};
 pub use work::{BucketOutput, FileOutput, Received, Source, TableOutput, Work};

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, ensure};
 use atomic_file::IoContext;
 use serde::{Deserialize, Serialize};
 use store::{BlobReader, LocalBlob};
@@ -13,6 +12,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::flow::{Bucket, BucketOfTask, Buckets, File, PlannedTask, StageRef, Table, Wire};
 use super::report::{Digests, Output, TaskReport};
 use super::run::Run;
+use crate::error::{Result, Within as _, bail, ensure};
 
 /// Lists that name further lists are followed no deeper.
 const MAX_LIST_DEPTH: u32 = 4;
@@ -61,34 +61,34 @@ impl<'a> Planner<'a> {
     }
 
     /// The tables that a stage wrote, with the names of their tasks.
-    pub fn tables<R>(&self, wire: Wire<Table<R>>) -> anyhow::Result<Vec<(String, Table<R>)>> {
+    pub fn tables<R>(&self, wire: Wire<Table<R>>) -> Result<Vec<(String, Table<R>)>> {
         self.upstream.borrow_mut().insert(wire.stage);
         self.run.tables(wire)
     }
 
     /// The tables of two stages that have the same tasks.
-    pub fn pairs<A, B>(&self, a: Wire<Table<A>>, b: Wire<Table<B>>) -> anyhow::Result<Vec<TablePair<A, B>>> {
+    pub fn pairs<A, B>(&self, a: Wire<Table<A>>, b: Wire<Table<B>>) -> Result<Vec<TablePair<A, B>>> {
         let (a, b) = (self.tables(a)?, self.tables(b)?);
         let names = |(one, other): (&String, &String)| one == other;
         let are_equal =
             a.len() == b.len() && a.iter().map(|(name, _)| name).zip(b.iter().map(|(name, _)| name)).all(names);
-        ensure!(are_equal, "two stages that go together have other tasks; please report this");
+        ensure!(are_equal, Bug, "two stages that go together have other tasks");
         Ok(a.into_iter().zip(b).map(|((name, a), (_, b))| (name, a, b)).collect())
     }
 
     /// The files that a stage wrote, with the names of their tasks.
-    pub fn files(&self, wire: Wire<File>) -> anyhow::Result<Vec<(String, File)>> {
+    pub fn files(&self, wire: Wire<File>) -> Result<Vec<(String, File)>> {
         let outputs = self.outputs(wire.stage, wire.product)?.into_iter();
         let file = |output: Output| File { key: output.key, len_bytes: output.len_bytes, checksum: output.checksum };
         Ok(outputs.map(|(task, output)| (task, file(output))).collect())
     }
 
     /// The buckets `0..count` of a stage, each over all its tasks.
-    pub fn buckets<R>(&self, wire: Wire<Buckets<R>>, count: u32) -> anyhow::Result<Vec<Bucket<R>>> {
+    pub fn buckets<R>(&self, wire: Wire<Buckets<R>>, count: u32) -> Result<Vec<Bucket<R>>> {
         self.upstream.borrow_mut().insert(wire.stage);
         let seal = self.run.seal_of(wire.stage)?;
         let digests = seal.header().digests.get(wire.product).map_or(&[][..], |Digests(digests)| digests);
-        ensure!(digests.len() <= count as usize, "{} has {} buckets, not {count}", wire.product, digests.len());
+        ensure!(digests.len() <= count as usize, Input, "{} has {} buckets, not {count}", wire.product, digests.len());
         let from = self.from(wire.stage, wire.product);
         let bucket = |bucket: u32| Bucket {
             from: from.clone(),
@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The buckets of each task of a stage, with the tasks' names.
-    pub fn buckets_of_tasks<R>(&self, wire: Wire<Buckets<R>>) -> anyhow::Result<Vec<(String, Vec<BucketOfTask<R>>)>> {
+    pub fn buckets_of_tasks<R>(&self, wire: Wire<Buckets<R>>) -> Result<Vec<(String, Vec<BucketOfTask<R>>)>> {
         let from = self.from(wire.stage, wire.product);
         let outputs = self.outputs(wire.stage, wire.product)?.into_iter();
         let buckets = |output: Output| {
@@ -118,13 +118,13 @@ impl<'a> Planner<'a> {
     }
 
     /// The tasks of a stage with what they did.
-    pub fn reports<T>(&self, stage: StageRef<T>) -> anyhow::Result<Vec<TaskReport>> {
+    pub fn reports<T>(&self, stage: StageRef<T>) -> Result<Vec<TaskReport>> {
         let wire = stage.product(super::flow::Product::<T, File>::new("", ""));
         self.upstream.borrow_mut().insert(wire.stage);
         Ok(self.run.seal_of(wire.stage)?.entries()?.collect::<store::Result<_>>()?)
     }
 
-    fn outputs(&self, stage: usize, product: &str) -> anyhow::Result<Vec<(String, Output)>> {
+    fn outputs(&self, stage: usize, product: &str) -> Result<Vec<(String, Output)>> {
         self.upstream.borrow_mut().insert(stage);
         self.run.outputs(stage, product)
     }
@@ -147,7 +147,7 @@ pub struct External {
 
 impl External {
     /// Looks at a local file.
-    pub fn of(path: &Path) -> anyhow::Result<External> {
+    pub fn of(path: &Path) -> Result<External> {
         let metadata = std::fs::metadata(path).at("look at", path)?;
         let since = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let version = since.map_or(0, |since| since.as_nanos()).to_string();
@@ -170,7 +170,7 @@ impl External {
 ///
 /// # Errors
 /// When an entry names no file.
-pub fn expand(entries: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+pub fn expand(entries: &[String]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     expand_into(entries, MAX_LIST_DEPTH, &mut files)?;
     files.sort();
@@ -182,39 +182,39 @@ pub fn expand(entries: &[String]) -> anyhow::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When an entry names no file, or a folder itself.
-pub fn expand_files(entries: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+pub fn expand_files(entries: &[String]) -> Result<Vec<PathBuf>> {
     if let Some(folder) = entries.iter().find(|entry| Path::new(entry).is_dir()) {
-        anyhow::bail!("{folder} is a folder; name its files, as {folder}/*");
+        bail!(Input, "{folder} is a folder; name its files, as {folder}/*");
     }
     let mut files = expand(entries)?;
     files.retain(|path| !path.is_dir());
-    ensure!(!files.is_empty() || entries.is_empty(), "there is no file {}, only folders", entries.join(", "));
+    ensure!(!files.is_empty() || entries.is_empty(), Input, "there is no file {}, only folders", entries.join(", "));
     Ok(files)
 }
 
-fn expand_into(entries: &[String], depth: u32, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn expand_into(entries: &[String], depth: u32, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in entries {
         let before = files.len();
         if let Some(list) = entry.strip_prefix('@') {
-            ensure!(depth > 0, "{entry} is a list in a list in a list");
+            ensure!(depth > 0, Input, "{entry} is a list in a list in a list");
             let folder = Path::new(list).parent().unwrap_or(Path::new("."));
             let text = read_list(Path::new(list))?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let inner: Vec<String> = lines.map(|line| resolve(folder, line)).collect();
-            expand_into(&inner, depth - 1, files).with_context(|| format!("in the list {list}"))?;
+            expand_into(&inner, depth - 1, files).within(|| format!("in the list {list}"))?;
         } else if Path::new(entry).exists() {
             files.push(PathBuf::from(entry)); // a name may hold the signs of patterns
         } else {
-            for file in glob::glob(entry).with_context(|| format!("{entry} is no pattern"))? {
+            for file in glob::glob(entry).within(|| format!("{entry} is no pattern"))? {
                 files.push(file?);
             }
         }
-        ensure!(files.len() > before, "there is no file {entry}");
+        ensure!(files.len() > before, Input, "there is no file {entry}");
     }
     Ok(())
 }
 
-fn read_list(path: &Path) -> anyhow::Result<String> {
+fn read_list(path: &Path) -> Result<String> {
     let file = std::fs::File::open(path).at("open", path)?;
     let mut text = String::new();
     let mut plain = texts::decompress(file).at("read", path)?;

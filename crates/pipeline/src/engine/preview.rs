@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::build::Missing;
 use super::run::Run;
+use crate::error::Result;
 
 /// What a build would do with a stage.
 #[derive(Debug, Clone, Serialize)]
@@ -24,7 +25,7 @@ pub struct StagePreview {
 
 impl Run {
     /// What a build would do, without doing it.
-    pub fn preview(&self) -> anyhow::Result<Vec<StagePreview>> {
+    pub fn preview(&self) -> Result<Vec<StagePreview>> {
         let mut previews: Vec<StagePreview> = Vec::new();
         let mut changing: BTreeSet<String> = BTreeSet::new();
         for (number, stage) in self.flow().stages().iter().enumerate() {

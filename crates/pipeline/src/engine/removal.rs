@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::ensure;
 use store::catalogue;
 
 use super::flow::{PlannedTask, Stage};
 use super::report::{Seal, TaskReport};
 use super::run::{Run, is_work};
+use crate::error::{Result, ensure};
 
 impl Run {
     /// Removes a seal, before anything that it speaks of is touched.
-    pub(super) fn remove_seal(&self, stage: &Stage) -> anyhow::Result<()> {
+    pub(super) fn remove_seal(&self, stage: &Stage) -> Result<()> {
         Ok(self.store().delete(&Run::key(&stage.name, "seal"))?)
     }
 
     /// Removes the outputs that a manifest names, then the manifest: a kill in between is noticed.
-    pub(super) fn remove_task(&self, stage: &str, task: &str) -> anyhow::Result<()> {
+    pub(super) fn remove_task(&self, stage: &str, task: &str) -> Result<()> {
         if let Some(manifest) = self.manifest(stage, task)? {
             for output in manifest.report.outputs.iter().filter(|output| !output.is_state) {
                 self.store().delete(&output.key)?;
@@ -26,7 +26,7 @@ impl Run {
     }
 
     /// The tasks of a stage that have a manifest.
-    fn tasks_there(&self, stage: &str) -> anyhow::Result<Vec<String>> {
+    fn tasks_there(&self, stage: &str) -> Result<Vec<String>> {
         let folder = Run::key(stage, "");
         let listed = self.store().list(&folder)?.into_iter();
         let name = |key: String| Some(key.strip_prefix(&folder)?.strip_suffix(".json")?.to_owned());
@@ -34,7 +34,7 @@ impl Run {
     }
 
     /// Removes tasks that the plan no longer has.
-    pub(super) fn remove_tasks_that_are_gone(&self, stage: &Stage, plan: &[PlannedTask]) -> anyhow::Result<()> {
+    pub(super) fn remove_tasks_that_are_gone(&self, stage: &Stage, plan: &[PlannedTask]) -> Result<()> {
         let planned: BTreeSet<&str> = plan.iter().map(|task| task.name.as_str()).collect();
         for task in self.tasks_there(&stage.name)? {
             if !planned.contains(task.as_str()) {
@@ -45,7 +45,7 @@ impl Run {
     }
 
     /// Removes the tasks of stages that the recipe no longer has.
-    pub(super) fn remove_stages_that_are_gone(&self) -> anyhow::Result<()> {
+    pub(super) fn remove_stages_that_are_gone(&self) -> Result<()> {
         let names: BTreeSet<&str> = self.flow().names().into_iter().collect();
         let objects = self.store().list("tasks")?;
         let folders = objects.iter().filter_map(|object| object.key.strip_prefix("tasks/")?.split('/').next());
@@ -61,16 +61,21 @@ impl Run {
     }
 
     /// Does the tasks of stages again whose work files were removed and are wanted now.
-    pub(super) fn restore_pruned(&self, upstream: &BTreeSet<usize>) -> anyhow::Result<()> {
+    pub(super) fn restore_pruned(&self, upstream: &BTreeSet<usize>) -> Result<()> {
         for &number in upstream {
             let seal = self.seal_of(number)?;
             if !seal.header().is_pruned {
                 continue;
             }
             let stage = &self.flow().stages()[number];
-            self.progress().line(&format!("{}: done again, since its work files were removed", stage.name));
+            tracing::info!("{}: done again, since its work files were removed", stage.name);
             let mut comparison = self.compare_with_plan(number)?;
-            ensure!(comparison.is_sealed, "stage {} has changed meanwhile; run the same command again", stage.name);
+            ensure!(
+                comparison.is_sealed,
+                State,
+                "stage {} has changed meanwhile; run the same command again",
+                stage.name
+            );
             self.restore_pruned(&comparison.upstream)?;
             self.remove_seal(stage)?;
             let pruned = std::mem::take(&mut comparison.pruned);
@@ -80,7 +85,7 @@ impl Run {
     }
 
     /// Removes the work files of stages that no unfinished stage reads; returns their bytes.
-    pub fn clean(&self) -> anyhow::Result<u64> {
+    pub fn clean(&self) -> Result<u64> {
         let _lease = self.lease_of_build()?;
         let stages = self.flow().stages();
         let mut wanted: BTreeSet<String> = BTreeSet::new();
@@ -122,7 +127,7 @@ impl Run {
 
     /// A seal that was marked has another checksum; the plans that were made from it name the new one. Plans that were
     /// made from an earlier seal stay out of date.
-    fn refresh_plans(&self, marked: &BTreeMap<&str, [String; 2]>) -> anyhow::Result<()> {
+    fn refresh_plans(&self, marked: &BTreeMap<&str, [String; 2]>) -> Result<()> {
         for (number, stage) in self.flow().stages().iter().enumerate() {
             let Some(plan) = self.plan_there(number)? else { continue };
             let mut head = plan.header().clone();

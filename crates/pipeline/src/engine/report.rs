@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::Result;
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::catalogue::Catalogue;
@@ -15,10 +14,28 @@ use store::{Condition, Store};
 use super::flow::{Flow, PlannedTask, Table, Wire};
 use super::plan::Plan;
 use super::report::{Manifest, Output, Seal, TaskReport};
-use crate::Progress;
+use crate::error::{Error, OrBug as _, Result};
 
 /// Becomes true when the user asks to stop.
 pub type Stop = Arc<AtomicBool>;
+
+/// Watches how far a build is. What is worth reading afterwards comes as `tracing` events instead.
+pub trait Observer: std::fmt::Debug + Send + Sync {
+    /// A stage begins, of which so many tasks are to be done.
+    fn stage_begins(&self, _stage: &str, _tasks: u64) {}
+    /// A task is done.
+    fn task_ends(&self) {}
+    /// What a task that takes long is doing right now.
+    fn task_does(&self, _what: &str) {}
+    /// Nothing is under way any more.
+    fn build_ends(&self) {}
+}
+
+/// Nobody watches.
+#[derive(Debug)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {}
 
 /// How a run works; nothing here changes a byte of what it makes.
 #[derive(Debug, Clone)]
@@ -27,16 +44,16 @@ pub struct Options {
     pub threads: usize,
     /// Memory that one sort may take.
     pub sort_memory_bytes: usize,
-    /// Where progress is told.
-    pub progress: Progress,
+    /// Who watches.
+    pub observer: Arc<dyn Observer>,
     /// Ends the run between tasks.
     pub stop: Stop,
 }
 
 impl Options {
-    /// One thread, no progress, and nobody who stops it.
+    /// One thread, nobody who watches, and nobody who stops it.
     pub fn quiet() -> Options {
-        Options { threads: 1, sort_memory_bytes: 256 << 20, progress: Progress::new(true), stop: Arc::default() }
+        Options { threads: 1, sort_memory_bytes: 256 << 20, observer: Arc::new(Unobserved), stop: Arc::default() }
     }
 }
 
@@ -79,8 +96,8 @@ impl Run {
         &self.options
     }
 
-    pub(crate) fn progress(&self) -> &Progress {
-        &self.options.progress
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        &*self.options.observer
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -105,13 +122,13 @@ impl Run {
     }
 
     /// The recipe of the data that is there; `None` in a new run.
-    pub(super) fn recipe_there(&self) -> anyhow::Result<Option<String>> {
+    pub(super) fn recipe_there(&self) -> Result<Option<String>> {
         let found = self.store.get(RECIPE)?;
         Ok(found.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// Makes this the recipe of the data that is there.
-    pub(super) fn keep_recipe(&self) -> anyhow::Result<()> {
+    pub(super) fn keep_recipe(&self) -> Result<()> {
         if self.recipe_there()?.as_deref() != Some(self.recipe.as_str()) {
             self.store.put(RECIPE, self.recipe.as_bytes(), Condition::Always)?;
         }
@@ -129,16 +146,16 @@ impl Run {
     }
 
     /// The plan of a stage that was made last; `None` when there is none. One that is damaged is named and left out.
-    pub(super) fn plan_there(&self, stage: usize) -> anyhow::Result<Option<Catalogue<Plan, PlannedTask>>> {
+    pub(super) fn plan_there(&self, stage: usize) -> Result<Option<Catalogue<Plan, PlannedTask>>> {
         let name = &self.flow.stages()[stage].name;
         self.unless_damaged(Catalogue::open(self.store(), &Run::key(name, "plan")))
     }
 
     /// What was found, unless it is damaged: that is told, and it is as if there were nothing.
-    pub(super) fn unless_damaged<T>(&self, found: store::Result<Option<T>>) -> anyhow::Result<Option<T>> {
+    pub(super) fn unless_damaged<T>(&self, found: store::Result<Option<T>>) -> Result<Option<T>> {
         match found {
             Err(error @ store::Error::Damaged { .. }) => {
-                self.progress().line(&format!("    note: {error}; it is made again"));
+                tracing::warn!("{error}; it is made again");
                 Ok(None)
             }
             other => Ok(other?),
@@ -147,20 +164,20 @@ impl Run {
 
     /// The seal of a stage; `None` when there is none. One that is damaged is named and left out: it is made again
     /// from the manifests.
-    pub(super) fn seal_there(&self, stage: usize) -> anyhow::Result<Option<Catalogue<Seal, TaskReport>>> {
+    pub(super) fn seal_there(&self, stage: usize) -> Result<Option<Catalogue<Seal, TaskReport>>> {
         let stage = &self.flow.stages()[stage];
         let seal = Catalogue::<Seal, TaskReport>::open(self.store(), &Run::key(&stage.name, "seal"));
         Ok(self.unless_damaged(seal)?.filter(|seal| seal.header().revision == stage.revision))
     }
 
     /// The seal of a stage that must have one.
-    pub(super) fn seal_of(&self, stage: usize) -> anyhow::Result<Catalogue<Seal, TaskReport>> {
+    pub(super) fn seal_of(&self, stage: usize) -> Result<Catalogue<Seal, TaskReport>> {
         let name = &self.flow.stages()[stage].name;
-        self.seal_there(stage)?.with_context(|| format!("stage {name} is not done"))
+        self.seal_there(stage)?.ok_or_else(|| Error::State(format!("stage {name} is not done")))
     }
 
     /// The manifest of a task; `None` when there is none, or it is no manifest of this stage (the task then runs again).
-    pub(super) fn manifest(&self, stage: &str, task: &str) -> anyhow::Result<Option<Manifest>> {
+    pub(super) fn manifest(&self, stage: &str, task: &str) -> Result<Option<Manifest>> {
         let found = self.store.get(&Run::manifest_key(stage, task))?;
         Ok(found.and_then(|(bytes, _)| serde_json::from_slice::<Manifest>(&bytes).ok()))
     }
@@ -168,7 +185,7 @@ impl Run {
     // -- products
 
     /// The outputs of a product, with the names of their tasks.
-    pub(super) fn outputs(&self, stage: usize, product: &str) -> anyhow::Result<Vec<(String, Output)>> {
+    pub(super) fn outputs(&self, stage: usize, product: &str) -> Result<Vec<(String, Output)>> {
         let seal = self.seal_of(stage)?;
         let mut outputs = Vec::new();
         for report in seal.entries()? {
@@ -180,15 +197,16 @@ impl Run {
     }
 
     /// The outputs of `stage/product`.
-    pub(super) fn outputs_from(&self, from: &str) -> anyhow::Result<Vec<Output>> {
-        let (stage, product) = from.rsplit_once('/').context("a handle names a stage and a product")?;
+    pub(super) fn outputs_from(&self, from: &str) -> Result<Vec<Output>> {
+        let (stage, product) =
+            from.rsplit_once('/').or_bug(|| format!("the handle {from} names no stage and product"))?;
         let stage = self.flow.stages().iter().position(|known| known.name == stage);
-        let stage = stage.with_context(|| format!("{from} is of a stage that this recipe does not have"))?;
+        let stage = stage.or_bug(|| format!("{from} is of a stage that this recipe does not have"))?;
         Ok(self.outputs(stage, product)?.into_iter().map(|(_, output)| output).collect())
     }
 
     /// The tables of a product, with the names of their tasks.
-    pub fn tables<R>(&self, wire: Wire<Table<R>>) -> anyhow::Result<Vec<(String, Table<R>)>> {
+    pub fn tables<R>(&self, wire: Wire<Table<R>>) -> Result<Vec<(String, Table<R>)>> {
         let from = format!("{}/{}", self.flow.stages()[wire.stage].name, wire.product);
         let table = |output: Output| Table {
             from: from.clone(),
@@ -201,7 +219,7 @@ impl Run {
     }
 
     /// Opens a table, by the columns of `R`.
-    pub fn open_table<R, S>(&self, table: &Table<S>) -> anyhow::Result<TableReader<R>>
+    pub fn open_table<R, S>(&self, table: &Table<S>) -> Result<TableReader<R>>
     where
         R: Serialize + DeserializeOwned,
     {
@@ -218,7 +236,7 @@ impl Run {
         &self,
         outputs: impl Iterator<Item = &'o Output>,
         listed: &mut BTreeMap<String, BTreeMap<String, u64>>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<()> {
         for output in outputs {
             let folder = output.key.rsplit_once('/').map_or("", |(folder, _)| folder);
             if !listed.contains_key(folder) {

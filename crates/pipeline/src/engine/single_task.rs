@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail, ensure};
 use store::lease::{Lease, Pace};
 
-use super::build::{BUILD_LEASE, UnknownStage, at_work};
+use super::build::{BUILD_LEASE, at_work};
 use super::flow::{PlannedTask, Stage};
 use super::plan::Plan;
 use super::report::TaskReport;
 use super::run::{Run, lost};
 use super::status::{Summary, Totals};
+use crate::error::{Error, OrBug as _, Result, bail, ensure};
 
 impl Run {
     /// Does one task, as a process of its own among others.
-    pub(super) fn build_task(&self, stage_number: usize, number: u32, of: u32) -> anyhow::Result<Summary> {
+    pub(super) fn build_task(&self, stage_number: usize, number: u32, of: u32) -> Result<Summary> {
         let stage = &self.flow().stages()[stage_number];
         let key = format!("lease/{}.{number}.json", stage.name);
         let lease = Lease::take(self.shared_store(), &key, Pace::default(), &|holder| self.waits_for(holder))
@@ -26,17 +26,20 @@ impl Run {
             _ => {
                 let comparison = self.compare_with_plan(stage_number)?;
                 self.write_plan(stage_number, &comparison)?;
-                self.plan_there(stage_number)?.context("the plan was just written")?
+                self.plan_there(stage_number)?.or_bug(|| "a plan that was just written is not there".to_owned())?
             }
         };
         let tasks = plan.len() as u32;
         if of != tasks {
             let noun = if tasks == 1 { "task" } else { "tasks" };
-            return Err(UnknownStage(format!("stage {} has {tasks} {noun}, not {of}", stage.name)).into());
+            return Err(Error::UnknownStage(format!("stage {} has {tasks} {noun}, not {of}", stage.name)));
         }
         if number >= of {
             let last = of.saturating_sub(1);
-            return Err(UnknownStage(format!("the tasks of stage {} are numbered from 0 to {last}", stage.name)).into());
+            return Err(Error::UnknownStage(format!(
+                "the tasks of stage {} are numbered from 0 to {last}",
+                stage.name
+            )));
         }
         let planned = plan.entry(number.into())?;
         self.keep_recipe()?;
@@ -46,29 +49,30 @@ impl Run {
                 self.refuse_pruned(stage, plan.header())?;
                 self.remove_seal(stage)?;
                 self.remove_task(&stage.name, &planned.name)?;
-                self.progress().stage(&stage.name, 1);
+                self.observer().stage_begins(&stage.name, 1);
                 (self.run_task(stage_number, &planned)?, 1)
             }
         };
         drop(lease);
-        self.progress().end();
+        self.observer().build_ends();
         // A single task answers for itself alone: its exit code is not that of earlier stages.
         let totals = Totals { stage: stage.name.clone(), tasks: 1, tally: report.tally };
         Ok(Summary { stages: vec![totals], tasks_run })
     }
 
-    fn refuse_beside_build(&self) -> anyhow::Result<()> {
+    fn refuse_beside_build(&self) -> Result<()> {
         match Lease::holder(self.store(), BUILD_LEASE, Pace::default(), &|holder| self.waits_for(holder))? {
-            Some(holder) => bail!("{holder} is building this run; wait for it or choose another --out"),
+            Some(holder) => bail!(State, "{holder} is building this run; wait for it or choose another --out"),
             None => Ok(()),
         }
     }
 
     /// A single task makes no other stage's work files again.
-    fn refuse_pruned(&self, stage: &Stage, plan: &Plan) -> anyhow::Result<()> {
+    fn refuse_pruned(&self, stage: &Stage, plan: &Plan) -> Result<()> {
         for before in plan.upstream.keys() {
             ensure!(
                 !self.seal_of(self.stage_named(before)?)?.header().is_pruned,
+                State,
                 "the work files of stage {before} were removed; build the stage {} as a whole to make them again",
                 stage.name
             );
@@ -76,7 +80,7 @@ impl Run {
         Ok(())
     }
 
-    fn done_task(&self, stage: &Stage, planned: &PlannedTask) -> anyhow::Result<Option<TaskReport>> {
+    fn done_task(&self, stage: &Stage, planned: &PlannedTask) -> Result<Option<TaskReport>> {
         let Ok(report) = self.report_of(stage, planned, &planned.digest(stage.revision))? else { return Ok(None) };
         let mut listed = BTreeMap::new();
         self.listing(report.outputs.iter(), &mut listed)?;

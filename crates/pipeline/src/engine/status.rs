@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::report::Tally;
 use super::run::Run;
+use crate::error::Result;
 
 /// What a stage did, over all its tasks.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -72,7 +73,7 @@ impl Summary {
 
 impl Run {
     /// What a sealed stage did; nothing, where it is not.
-    pub(super) fn totals(&self, number: usize) -> anyhow::Result<Totals> {
+    pub(super) fn totals(&self, number: usize) -> Result<Totals> {
         let stage = self.flow().stages()[number].name.clone();
         Ok(match self.seal_there(number)? {
             Some(seal) => Totals { stage, tasks: seal.header().tasks, tally: seal.header().tally.clone() },
@@ -81,12 +82,12 @@ impl Run {
     }
 
     /// What every stage did.
-    pub fn all_totals(&self) -> anyhow::Result<Vec<Totals>> {
+    pub fn all_totals(&self) -> Result<Vec<Totals>> {
         (0..self.flow().stages().len()).map(|number| self.totals(number)).collect()
     }
 
     /// Where each stage stands by its last plan, in order.
-    pub fn status(&self) -> anyhow::Result<Vec<StageStatus>> {
+    pub fn status(&self) -> Result<Vec<StageStatus>> {
         let mut status = Vec::new();
         for (number, stage) in self.flow().stages().iter().enumerate() {
             let name = stage.name.clone();

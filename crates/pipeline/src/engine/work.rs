@@ -18,8 +18,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
 use super::plan::External;
 use super::report::{Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable};
-use super::run::Run;
-use crate::Progress;
+use super::run::{Observer, Run};
+use crate::error::{Result, ensure};
 
 /// Characters of a sample that is kept of a dropped record.
 const SAMPLE_CHARS: usize = 300;
@@ -74,9 +74,9 @@ impl<'a> Work<'a> {
         self.run.store()
     }
 
-    /// Where progress is told.
-    pub fn progress(&self) -> &Progress {
-        self.run.progress()
+    /// Who watches the run.
+    pub fn observer(&self) -> &dyn Observer {
+        self.run.observer()
     }
 
     /// Whether the user asked to stop; long tasks look at it between checkpoints.
@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
     // -- inputs
 
     /// The rows of a bucket, sorted and counted as received.
-    pub fn receive<R>(&mut self, bucket: &Bucket<R>) -> anyhow::Result<Sorted<R>>
+    pub fn receive<R>(&mut self, bucket: &Bucket<R>) -> Result<Sorted<R>>
     where
         R: Ord + SpillRow,
     {
@@ -113,7 +113,7 @@ impl<'a> Work<'a> {
     pub fn receive_unsorted<R>(
         &self,
         bucket: &Bucket<R>,
-    ) -> anyhow::Result<Received<impl Iterator<Item = store::Result<R>> + use<'a, R>>>
+    ) -> Result<Received<impl Iterator<Item = store::Result<R>> + use<'a, R>>>
     where
         R: SpillRow,
     {
@@ -131,7 +131,7 @@ impl<'a> Work<'a> {
     }
 
     /// The files that have rows of a bucket.
-    fn files_of<R>(&self, bucket: &Bucket<R>) -> anyhow::Result<Vec<Output>> {
+    fn files_of<R>(&self, bucket: &Bucket<R>) -> Result<Vec<Output>> {
         let mut files = self.run.outputs_from(&bucket.from)?;
         files.retain(|file| {
             let digests = file.digests.as_ref().map_or(&[][..], |Digests(digests)| digests);
@@ -141,14 +141,14 @@ impl<'a> Work<'a> {
     }
 
     /// The rows of one bucket of one task's file, in the order in which they were written, counted as received.
-    pub fn rows<R: SpillRow>(&self, bucket: &BucketOfTask<R>) -> anyhow::Result<Received<BucketReader<R>>> {
+    pub fn rows<R: SpillRow>(&self, bucket: &BucketOfTask<R>) -> Result<Received<BucketReader<R>>> {
         let blob = self.store().open(&bucket.key)?;
         let reader = BucketReader::new(blob, self.store().shown(&bucket.key), bucket.bucket)?;
         Ok(self.received(&bucket.from, reader))
     }
 
     /// The rows of a table, read by the columns of `R` and counted as received.
-    pub fn table<R, S>(&self, table: &Table<S>) -> anyhow::Result<Received<TableReader<R>>>
+    pub fn table<R, S>(&self, table: &Table<S>) -> Result<Received<TableReader<R>>>
     where
         R: Serialize + DeserializeOwned,
     {
@@ -156,7 +156,7 @@ impl<'a> Work<'a> {
     }
 
     /// The rows of a table for looking some of them up: not counted.
-    pub fn lookup<R, S>(&self, table: &Table<S>) -> anyhow::Result<TableReader<R>>
+    pub fn lookup<R, S>(&self, table: &Table<S>) -> Result<TableReader<R>>
     where
         R: Serialize + DeserializeOwned,
     {
@@ -165,7 +165,7 @@ impl<'a> Work<'a> {
     }
 
     /// The rows of one bucket of one task's file that several tasks read: not counted.
-    pub fn lookup_rows<R: SpillRow>(&self, bucket: &BucketOfTask<R>) -> anyhow::Result<BucketReader<R>> {
+    pub fn lookup_rows<R: SpillRow>(&self, bucket: &BucketOfTask<R>) -> Result<BucketReader<R>> {
         let blob = self.store().open(&bucket.key)?;
         Ok(BucketReader::new(blob, self.store().shown(&bucket.key), bucket.bucket)?)
     }
@@ -177,7 +177,7 @@ impl<'a> Work<'a> {
 
     /// Holds an object against the checksum that its task gave it: neither Parquet nor ids notice every changed byte.
     /// Bucket files have checksums of their own.
-    fn verify(&self, key: &str, checksum: &str) -> anyhow::Result<()> {
+    fn verify(&self, key: &str, checksum: &str) -> Result<()> {
         let mut object = BlobReader::new(self.store().open(key)?);
         let (mut hasher, mut buffer) = (Xxh3::new(), vec![0; HASH_BYTES]);
         loop {
@@ -194,19 +194,19 @@ impl<'a> Work<'a> {
     }
 
     /// A file of an earlier stage.
-    pub fn file(&self, file: &File) -> anyhow::Result<BlobReader> {
+    pub fn file(&self, file: &File) -> Result<BlobReader> {
         self.verify(&file.key, &file.checksum)?;
         Ok(BlobReader::new(self.store().open(&file.key)?))
     }
 
     /// A file of an earlier stage, for readers of ranges.
-    pub fn blob(&self, file: &File) -> anyhow::Result<Box<dyn Blob>> {
+    pub fn blob(&self, file: &File) -> Result<Box<dyn Blob>> {
         self.verify(&file.key, &file.checksum)?;
         Ok(self.store().open(&file.key)?)
     }
 
     /// A file of an earlier stage as a file of this machine.
-    pub fn local_file(&self, file: &File) -> anyhow::Result<PathBuf> {
+    pub fn local_file(&self, file: &File) -> Result<PathBuf> {
         self.verify(&file.key, &file.checksum)?;
         Ok(self.store().local_file(&file.key)?)
     }
@@ -223,7 +223,7 @@ impl<'a> Work<'a> {
     }
 
     /// Notes what an input from outside was, once it was read.
-    pub fn finish_source(&mut self, mut source: Source) -> anyhow::Result<String> {
+    pub fn finish_source(&mut self, mut source: Source) -> Result<String> {
         let from = lock(&source.hashed).until;
         source.seek(SeekFrom::Start(from))?;
         let mut buffer = vec![0; HASH_BYTES];
@@ -238,7 +238,7 @@ impl<'a> Work<'a> {
     // -- outputs
 
     /// Starts the task's table of a product.
-    pub fn create_table<T, R>(&self, product: Product<T, Table<R>>) -> anyhow::Result<TableOutput<R>>
+    pub fn create_table<T, R>(&self, product: Product<T, Table<R>>) -> Result<TableOutput<R>>
     where
         R: Serialize + DeserializeOwned,
     {
@@ -248,7 +248,7 @@ impl<'a> Work<'a> {
     }
 
     /// Starts the task's bucket file of a product, with buckets `0..count`.
-    pub fn create_buckets<T, R>(&self, product: Product<T, Buckets<R>>, count: u32) -> anyhow::Result<BucketOutput<R>>
+    pub fn create_buckets<T, R>(&self, product: Product<T, Buckets<R>>, count: u32) -> Result<BucketOutput<R>>
     where
         R: SpillRow,
     {
@@ -258,18 +258,18 @@ impl<'a> Work<'a> {
     }
 
     /// Starts the task's file of a product.
-    pub fn create_file<T>(&self, product: Product<T, File>) -> anyhow::Result<FileOutput> {
+    pub fn create_file<T>(&self, product: Product<T, File>) -> Result<FileOutput> {
         self.create_named(product, &self.name)
     }
 
     /// Starts a file of a product of which the task writes several, or by another name than its own.
-    pub fn create_named<T>(&self, product: Product<T, File>, name: &str) -> anyhow::Result<FileOutput> {
+    pub fn create_named<T>(&self, product: Product<T, File>, name: &str) -> Result<FileOutput> {
         let slot = self.slot(product.name, product.key, name);
         Ok(FileOutput { upload: self.store().create(&slot.key)?, slot })
     }
 
     /// Writes a small file of a product in one go.
-    pub fn write<T>(&self, product: Product<T, File>, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    pub fn write<T>(&self, product: Product<T, File>, name: &str, bytes: &[u8]) -> Result<()> {
         let mut file = self.create_named(product, name)?;
         file.write_all(bytes)?;
         file.finish()
@@ -283,24 +283,24 @@ impl<'a> Work<'a> {
     }
 
     /// A folder for files that may be lost; nobody else has it.
-    pub fn scratch(&self) -> anyhow::Result<PathBuf> {
+    pub fn scratch(&self) -> Result<PathBuf> {
         Ok(self.store().scratch(&format!("{}/{}", self.run.flow().stages()[self.stage].name, self.name))?)
     }
 
     /// A sorter that spills into the task's scratch folder.
-    pub fn sorter<R: Ord + Serialize + DeserializeOwned>(&self) -> anyhow::Result<Sorter<R>> {
+    pub fn sorter<R: Ord + Serialize + DeserializeOwned>(&self) -> Result<Sorter<R>> {
         Ok(Sorter::new(self.scratch()?, self.sort_memory_bytes()))
     }
 
     /// Files that a later try of this task finds again, on whichever machine. `key` has the form of a product's.
-    pub fn state(&self, key: &str) -> anyhow::Result<State> {
+    pub fn state(&self, key: &str) -> Result<State> {
         let stage = &self.run.flow().stages()[self.stage];
         let key = key.replace("{stage}", &stage.name).replace("{suffix}", &stage.suffix).replace("{name}", &self.name);
         Ok(self.store().state(&key)?)
     }
 
     /// Makes a finished file of the state an output.
-    pub fn register_state<T>(&self, product: Product<T, File>, state: &State, name: &str) -> anyhow::Result<File> {
+    pub fn register_state<T>(&self, product: Product<T, File>, state: &State, name: &str) -> Result<File> {
         let (len_bytes, checksum) = store::checksum_file(&state.folder().join(name))?;
         let file = File { key: state.key(name), len_bytes, checksum: checksum_hex(checksum) };
         lock(&self.shared.outputs).push(Output {
@@ -337,7 +337,9 @@ impl<'a> Work<'a> {
 
     /// Notes an input that broke off. What was read of it stays.
     pub fn unreadable(&mut self, path: &str, error: &dyn std::error::Error) {
-        self.tally.unreadable.push(Unreadable { path: path.to_owned(), error: chain(error) });
+        let error = chain(error);
+        tracing::warn!(target: "task", "unreadable: {path}: {error}");
+        self.tally.unreadable.push(Unreadable { path: path.to_owned(), error });
     }
 
     /// Keeps the beginning of a dropped record that has no row anywhere.
@@ -349,12 +351,12 @@ impl<'a> Work<'a> {
     }
 
     /// What the task did, once it is through.
-    pub(crate) fn into_report(mut self, digest: String) -> anyhow::Result<TaskReport> {
-        anyhow::ensure!(self.counts.reconcile(), "the counts do not reconcile: {:?}", self.counts);
+    pub(crate) fn into_report(mut self, digest: String) -> Result<TaskReport> {
+        ensure!(self.counts.reconcile(), State, "the counts do not reconcile: {:?}", self.counts);
         let outputs = std::mem::take(&mut *lock(&self.shared.outputs));
         let finished = outputs.iter().filter(|output| !output.is_state).count() as u64;
         let started = self.shared.started.load(Ordering::Relaxed);
-        anyhow::ensure!(started == finished, "{started} outputs were started, {finished} finished; please report this");
+        ensure!(started == finished, Bug, "{started} outputs were started, {finished} finished");
         self.tally.counts = self.counts;
         self.tally.received = std::mem::take(&mut *lock(&self.shared.received));
         Ok(TaskReport { name: self.name, digest, outputs, sources: self.sources, tally: self.tally })
@@ -362,7 +364,7 @@ impl<'a> Work<'a> {
 }
 
 /// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -426,13 +428,13 @@ pub struct TableOutput<R> {
 
 impl<R: Serialize + DeserializeOwned> TableOutput<R> {
     /// Appends a row.
-    pub fn push(&mut self, row: R) -> anyhow::Result<()> {
+    pub fn push(&mut self, row: R) -> Result<()> {
         self.rows += 1;
         Ok(self.writer.push(row)?)
     }
 
     /// Makes the table an output of the task.
-    pub fn finish(self) -> anyhow::Result<()> {
+    pub fn finish(self) -> Result<()> {
         let written = self.writer.finish()?;
         self.slot.register(written, Some(self.rows), None);
         Ok(())
@@ -447,12 +449,12 @@ pub struct BucketOutput<R> {
 
 impl<R: SpillRow> BucketOutput<R> {
     /// Adds a row to a bucket.
-    pub fn push(&mut self, bucket: u32, row: &R) -> anyhow::Result<()> {
+    pub fn push(&mut self, bucket: u32, row: &R) -> Result<()> {
         Ok(self.writer.push(bucket, row)?)
     }
 
     /// Makes the file an output of the task.
-    pub fn finish(self) -> anyhow::Result<()> {
+    pub fn finish(self) -> Result<()> {
         let filled = self.writer.finish()?;
         self.slot.register(filled.written, Some(filled.rows), Some(filled.digests));
         Ok(())
@@ -472,7 +474,7 @@ impl FileOutput {
     }
 
     /// Makes the file an output of the task.
-    pub fn finish(self) -> anyhow::Result<()> {
+    pub fn finish(self) -> Result<()> {
         Box::new(self).commit()?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Keys that recipes had before, each with what it is called now.
 
-use anyhow::bail;
+use crate::error::{Result, bail};
 
 /// Former keys, and what to write. `pages` stands for every source, whether it is one section or several.
 const FORMER: &[(&str, &str)] = &[
@@ -35,11 +35,11 @@ const FORMER: &[(&str, &str)] = &[
 ];
 
 /// Refuses a recipe with a former key, with its new name.
-pub(super) fn refuse(recipe: &toml::Table) -> anyhow::Result<()> {
+pub(super) fn refuse(recipe: &toml::Table) -> Result<()> {
     for (key, now) in FORMER {
         let path: Vec<&str> = key.split('.').collect();
         if has(&toml::Value::Table(recipe.clone()), &path) {
-            bail!("the key `{key}` has another name now: write {now}");
+            bail!(Recipe, "the key `{key}` has another name now: write {now}");
         }
     }
     Ok(())

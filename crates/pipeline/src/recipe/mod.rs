@@ -5,13 +5,13 @@ mod former;
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
 use filter::RuleSettings;
 use links::{KarmaOf, KarmaRule, SubmissionRules, WithoutKarma};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::resolve;
+use crate::error::{Error, Result, Within as _, bail};
 
 /// A recipe, as `recipe.toml` in a run's folder keeps it with every default spelled out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,8 +153,8 @@ pub struct Extract {
 
 impl Default for Extract {
     fn default() -> Extract {
-        let extract::Options { nodes_max, depth_max, .. } = extract::Options::default();
-        Extract { comments: Keep::Drop, title: Keep::Keep, max_nodes: nodes_max, max_depth: depth_max }
+        let extract::Options { max_nodes, max_depth, .. } = extract::Options::default();
+        Extract { comments: Keep::Drop, title: Keep::Keep, max_nodes, max_depth }
     }
 }
 
@@ -315,10 +315,10 @@ impl Links {
     ///
     /// # Errors
     /// When a date is none.
-    pub fn submission_rules(&self) -> anyhow::Result<SubmissionRules> {
+    pub fn submission_rules(&self) -> Result<SubmissionRules> {
         let period = |text: &Option<String>| {
             let read = |text: &String| {
-                links::period(text).ok_or_else(|| anyhow!("{text:?} is no date of the form 2017-12-31"))
+                links::period(text).ok_or_else(|| Error::Recipe(format!("{text:?} is no date of the form 2017-12-31")))
             };
             text.as_ref().map(read).transpose()
         };
@@ -371,11 +371,9 @@ impl Recipe {
     ///
     /// # Errors
     /// A sentence that names the key, the line, and for an unknown key the nearest known one or its new name.
-    pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Recipe> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
-        let mut recipe =
-            Recipe::parse(&text, overrides).with_context(|| format!("in the recipe {}", path.display()))?;
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe> {
+        let text = std::fs::read_to_string(path).within(|| format!("cannot read the recipe {}", path.display()))?;
+        let mut recipe = Recipe::parse(&text, overrides).within(|| format!("in the recipe {}", path.display()))?;
         // Absolute, so that a run can be gone on with from any folder.
         let folder = std::path::absolute(path)?.parent().unwrap_or(Path::new("/")).to_path_buf();
         let absolute = |path: &mut String| *path = resolve(&folder, path);
@@ -389,6 +387,7 @@ impl Recipe {
         if let Some(links) = &mut recipe.links {
             links.dumps.iter_mut().for_each(absolute);
         }
+        recipe.filter.iter_mut().flat_map(RuleSettings::paths).for_each(absolute);
         recipe.shards.exclude.iter_mut().for_each(absolute);
         if let Some(existing) = recipe.tokenizer.existing.as_mut().filter(|name| *name != "gpt2") {
             absolute(existing);
@@ -400,11 +399,11 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::load`].
-    pub fn parse(text: &str, overrides: &[String]) -> anyhow::Result<Recipe> {
+    pub fn parse(text: &str, overrides: &[String]) -> Result<Recipe> {
         // The text itself first, so that faults have the line they stand on.
-        let mut table: toml::Table = text.parse()?;
+        let mut table: toml::Table = text.parse().map_err(|error| explain(&error))?;
         for setting in overrides {
-            apply(&mut table, setting).with_context(|| format!("in --set {setting}"))?;
+            apply(&mut table, setting).within(|| format!("in --set {setting}"))?;
         }
         former::refuse(&table)?;
         let mut recipe: Recipe = if overrides.is_empty() {
@@ -418,13 +417,16 @@ impl Recipe {
     }
 
     /// The recipe with every default spelled out.
-    pub fn to_toml(&self) -> anyhow::Result<String> {
-        Ok(format!("# The recipe of this run with every default spelled out.\n{}", toml::to_string_pretty(self)?))
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(format!(
+            "# The recipe of this run with every default spelled out.\n{}",
+            toml::to_string_pretty(self).map_err(|error| Error::Bug(error.to_string()))?
+        ))
     }
 }
 
 /// Adds "did you mean" to an unknown key.
-fn explain(error: &toml::de::Error) -> anyhow::Error {
+fn explain(error: &toml::de::Error) -> Error {
     let message = error.to_string();
     let message = message.trim_end();
     let quoted: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
@@ -435,23 +437,23 @@ fn explain(error: &toml::de::Error) -> anyhow::Error {
         _ => None,
     };
     match nearest {
-        Some(nearest) => anyhow!("{message}\ndid you mean `{nearest}`?"),
-        None => anyhow!("{message}"),
+        Some(nearest) => Error::Recipe(format!("{message}\ndid you mean `{nearest}`?")),
+        None => Error::Recipe(message.to_owned()),
     }
 }
 
 /// Applies `a.b.c=value`; the value is TOML, or a string where it is none. A number in the path counts the sources of
 /// `[[pages]]` or the rules of `[[filter]]` from 1; without one, a single source is meant. Rules may also be named.
-fn apply(table: &mut toml::Table, setting: &str) -> anyhow::Result<()> {
-    let (key, value) = setting.split_once('=').context("not of the form KEY=VALUE")?;
+fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
+    let (key, value) = setting.split_once('=').ok_or_else(|| Error::Recipe("not of the form KEY=VALUE".to_owned()))?;
     let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
     let value = parsed.unwrap_or_else(|| value.trim().into());
     let path: Vec<&str> = key.trim().split('.').collect();
     set(table, &path, value)
 }
 
-fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) -> anyhow::Result<()> {
-    let (part, rest) = path.split_first().context("a key has a name")?;
+fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) -> Result<()> {
+    let (part, rest) = path.split_first().ok_or_else(|| Error::Recipe("a key has a name".to_owned()))?;
     if rest.is_empty() {
         table.insert((*part).to_owned(), value);
         return Ok(());
@@ -462,7 +464,7 @@ fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) -> anyhow::Re
             let (entry, rest) = entry_of(part, entries, rest)?;
             set(entry, rest, value)
         }
-        _ => anyhow::bail!("{part} is not a section"),
+        _ => bail!(Recipe, "{part} is not a section"),
     }
 }
 
@@ -471,7 +473,7 @@ fn entry_of<'t, 'p>(
     list: &str,
     entries: &'t mut [toml::Value],
     path: &'p [&'p str],
-) -> anyhow::Result<(&'t mut toml::Table, &'p [&'p str])> {
+) -> Result<(&'t mut toml::Table, &'p [&'p str])> {
     let of_rule = |entry: &toml::Value| entry.get("rule").and_then(toml::Value::as_str) == Some(path[0]);
     let at = match path[0].parse::<usize>() {
         Ok(number) => Some((number.wrapping_sub(1), &path[1..])),
@@ -481,9 +483,9 @@ fn entry_of<'t, 'p>(
             None => None,
         },
     };
-    let several = || format!("[[{list}]] has {} entries; say {list}.1.… for the first", entries.len());
-    let (at, rest) = at.filter(|(at, rest)| *at < entries.len() && !rest.is_empty()).with_context(several)?;
-    let entry = entries[at].as_table_mut().with_context(|| format!("{list} is not a list of sections"))?;
+    let several = || Error::Recipe(format!("[[{list}]] has {} entries; say {list}.1.… for the first", entries.len()));
+    let (at, rest) = at.filter(|(at, rest)| *at < entries.len() && !rest.is_empty()).ok_or_else(several)?;
+    let entry = entries[at].as_table_mut().ok_or_else(|| Error::Recipe(format!("{list} is not a list of sections")))?;
     Ok((entry, rest))
 }
 

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
-use extract::Policy;
-use filter::{About, Filter, Judgement, RuleSettings};
+use extract::Inclusion;
+use filter::{About, Filter, RuleSettings, detect_language};
 use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use warc::http::{BodyError, Response};
 use warc::{Event, Kind, Location, Reader, Record};
 
 use super::sources::{Archive, ArchiveGroup, Captured, PageForm, PageLink, Place, SelectPages, add_select, groups};
-use crate::engine::{BucketOfTask, Buckets, Flow, Interrupted, Planner, Product, Table, Task, Wire, Work};
+use crate::engine::{BucketOfTask, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
+use crate::error::{Error, OrBug as _, Result, ensure};
 use crate::recipe::{Extract, Keep, Recipe};
 
 /// Kind of a document that was given as text.
@@ -55,7 +55,7 @@ pub(super) fn add(
             links.map(|(_, group, links)| (group.name, links)).collect();
         let mut tasks = Vec::new();
         for (name, texts) in plan.tables(texts)? {
-            let links = links.remove(&name).with_context(|| format!("the documents {name} have no links"))?;
+            let links = links.remove(&name).or_bug(|| format!("the documents {name} have no links"))?;
             tasks.push((name, FilterDocuments { texts, links, rules: rules.clone() }));
         }
         Ok(tasks)
@@ -72,15 +72,15 @@ fn buckets_of_groups<R>(
     sources: &[Captured],
     products: &[Wire<Buckets<R>>],
     buckets: u32,
-) -> anyhow::Result<Vec<BucketOfGroup<R>>> {
+) -> Result<Vec<BucketOfGroup<R>>> {
     let mut of_groups = Vec::new();
     for (number, (captured, &product)) in sources.iter().zip(products).enumerate() {
         let tasks = plan.buckets_of_tasks(product)?;
-        ensure!(tasks.len() == buckets as usize, "pages.select has {} tasks", tasks.len());
+        ensure!(tasks.len() == buckets as usize, Input, "pages.select has {} tasks", tasks.len());
         let mut tasks: Vec<_> = tasks.into_iter().map(|(_, of_groups)| of_groups.into_iter()).collect();
         for group in groups(plan, number, captured, buckets)? {
             let bucket = tasks[group.bucket as usize].next();
-            let bucket = bucket.with_context(|| format!("pages.select does not know the archives {}", group.name))?;
+            let bucket = bucket.or_bug(|| format!("pages.select does not know the archives {}", group.name))?;
             of_groups.push((number, group, bucket));
         }
     }
@@ -103,22 +103,20 @@ impl ExtractPages {
 impl Task for ExtractPages {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
-        let policy = |keep| if keep == Keep::Keep { Policy::Keep } else { Policy::Drop };
-        let options = extract::Options {
-            comments: policy(self.options.comments),
-            title: policy(self.options.title),
-            nodes_max: self.options.max_nodes,
-            depth_max: self.options.max_depth,
-            ..extract::Options::default()
-        };
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        let inclusion = |keep| if keep == Keep::Keep { Inclusion::Keep } else { Inclusion::Drop };
+        let mut options = extract::Options::default();
+        options.comments = inclusion(self.options.comments);
+        options.title = inclusion(self.options.title);
+        options.max_nodes = self.options.max_nodes;
+        options.max_depth = self.options.max_depth;
         let mut texts = work.create_table(ExtractPages::TEXTS)?;
         let mut html_bytes = 0;
         let mut open: Option<(u32, Reader)> = None;
         for place in work.rows(&self.places)? {
             let place = place?;
             if work.is_stopping() {
-                return Err(Interrupted.into());
+                return Err(Error::Interrupted);
             }
             if open.as_ref().is_none_or(|(archive, _)| *archive != place.archive) {
                 let archive = &self.archives[place.archive as usize];
@@ -147,7 +145,7 @@ struct PageOfPlace<'a> {
 type Dropped = (Reason, String);
 
 impl PageOfPlace<'_> {
-    fn read(&self, reader: &mut Reader, options: &extract::Options, limit_bytes: u64) -> anyhow::Result<DocumentText> {
+    fn read(&self, reader: &mut Reader, options: &extract::Options, limit_bytes: u64) -> Result<DocumentText> {
         let Place { offset, offset_in_member, .. } = *self.place;
         reader.seek(Location { offset, offset_in_member })?;
         Ok(match reader.next()? {
@@ -277,13 +275,13 @@ impl FilterDocuments {
 impl Task for FilterDocuments {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
-        let filter = Filter::new(self.rules.clone());
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        let filter = Filter::new(&self.rules)?;
         let mut documents = work.create_table(FilterDocuments::DOCUMENTS)?;
         let mut links = work.rows(&self.links)?;
         for text in work.table::<JudgedText, _>(&self.texts)? {
             // Both are in the order of the places.
-            let link = links.next().context("there are fewer links than texts; please report this")??;
+            let link = links.next().or_bug(|| "there are fewer links than texts".to_owned())??;
             let document = judged(&filter, text?, link);
             // What extraction dropped is counted there.
             if document.text_bytes > 0 {
@@ -292,7 +290,7 @@ impl Task for FilterDocuments {
             }
             documents.push(document)?;
         }
-        ensure!(links.next().is_none(), "there are more links than texts; please report this");
+        ensure!(links.next().is_none(), Bug, "there are more links than texts");
         drop(links);
         documents.finish()
     }
@@ -319,14 +317,16 @@ fn judged(filter: &Filter, row: JudgedText, link: PageLink) -> Document {
         return document;
     }
     let about = About {
+        url: &document.url,
         domain: &document.domain,
         title: title.as_deref().unwrap_or(""),
         generator: generator.as_deref().unwrap_or(""),
     };
-    let Judgement { language, language_confidence, words, failure } = filter.judge(&text, about);
+    let failure = filter.judge(&text, about).failure;
+    let (language, language_confidence) = detect_language(&text).unzip();
     document.language = language.map(str::to_owned);
     document.language_confidence = language_confidence;
-    document.words = words;
+    document.words = words::count(&text);
     if let Some(failure) = failure {
         document.verdict = Some(Reason::of_rule(failure.rule, failure.measure));
         document.detail = Some(failure.detail);

@@ -1,6 +1,6 @@
 //! `links.read`: one task per dump; `links.merge`: one task per bucket of registrable domains.
 
-use ::links::{Dropped, DumpError, DumpScores, KarmaRule, SubmissionRow, SubmissionRules, merge_rows, read_dump};
+use ::links::{Dropped, DumpScores, KarmaRule, SubmissionRow, SubmissionRules, merge_rows, read_dump};
 use records::Link;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket_name;
 use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire, Work, expand_files};
+use crate::error::{Error, Result};
 use crate::recipe::Links;
 
 /// Records from which a mean of their scores means something, and a mean that means they were taken too early.
@@ -64,11 +65,11 @@ impl ReadDump {
 impl Task for ReadDump {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut submissions = work.create_buckets(ReadDump::SUBMISSIONS, self.buckets)?;
         let source = work.source(&self.dump)?;
         let name = self.dump.name();
-        let read = read_dump(source.share()?, name, &self.rules, self.max_record_bytes, |line| -> anyhow::Result<()> {
+        let read = read_dump(source.share()?, name, &self.rules, self.max_record_bytes, |line| -> Result<()> {
             match line {
                 Ok(row) => {
                     submissions.push(bucket_of(row.page.bucket_bytes(), self.buckets), &row)?;
@@ -81,10 +82,10 @@ impl Task for ReadDump {
             }
             Ok(())
         });
-        match read.map_err(|error| error.downcast::<DumpError>()) {
+        match read {
             Ok(scores) => self.log_scores(work, scores),
-            Err(Ok(error)) => work.unreadable(&self.dump.url, &error),
-            Err(Err(error)) => return Err(error),
+            Err(Error::Dump(error)) => work.unreadable(&self.dump.url, &error),
+            Err(error) => return Err(error),
         }
         work.finish_source(source)?;
         submissions.finish()
@@ -98,10 +99,10 @@ impl ReadDump {
         if let Some(mean) = scores.mean().filter(|mean| *mean < MIN_MATURE_MEAN)
             && scores.submissions >= MIN_SCORED_RECORDS
         {
-            work.progress().line(&format!(
-                "    note: the mean score of {} is {mean:.2}; its scores may be immature, and karma keeps little",
+            tracing::warn!(
+                "the mean score of {} is {mean:.2}: its scores may be too young to tell, and few links are kept",
                 self.dump.url
-            ));
+            );
         }
     }
 }
@@ -120,8 +121,8 @@ impl MergeLinks {
 impl Task for MergeLinks {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
-        let rows = work.receive(&self.submissions)?.map(|row| row.map_err(anyhow::Error::from));
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        let rows = work.receive(&self.submissions)?.map(|row| row.map_err(Error::from));
         let mut table = work.create_table(MergeLinks::LINKS)?;
         merge_rows(rows, &self.karma, &mut work.counts, |link| table.push(link))?;
         table.finish()

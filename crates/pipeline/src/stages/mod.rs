@@ -13,6 +13,7 @@ mod tokens;
 use records::{Document, DocumentText, Duplicate, Exclusion, Link, Outcome};
 
 use crate::engine::{Flow, Table, Wire};
+use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 
 pub use shards::key_of;
@@ -69,15 +70,12 @@ pub fn of(recipe: &Recipe) -> (Flow, Products) {
 }
 
 /// Two tables that have a row for each other's, row by row; an error where one ends before the other.
-fn side_by_side<A, B>(
-    a: impl Iterator<Item = A>,
-    b: impl Iterator<Item = B>,
-) -> impl Iterator<Item = anyhow::Result<(A, B)>> {
+fn side_by_side<A, B>(a: impl Iterator<Item = A>, b: impl Iterator<Item = B>) -> impl Iterator<Item = Result<(A, B)>> {
     let (mut a, mut b) = (a, b);
     std::iter::from_fn(move || match (a.next(), b.next()) {
         (Some(a), Some(b)) => Some(Ok((a, b))),
         (None, None) => None,
-        _ => Some(Err(anyhow::anyhow!("two tables that go together have other rows; please report this"))),
+        _ => Some(Err(Error::Bug("two tables that go together have other rows".to_owned()))),
     })
 }
 

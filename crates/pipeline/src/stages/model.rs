@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use anyhow::Context;
 use atomic_file::IoContext;
 use bpe::{Encoder, TokenId, formats};
 use gpt2::{
@@ -11,7 +10,8 @@ use gpt2::{
 use serde::{Deserialize, Serialize};
 
 use super::{only_task, tokenizer};
-use crate::engine::{File, Flow, Interrupted, Product, Task, Wire, Work};
+use crate::engine::{File, Flow, Product, Task, Wire, Work};
+use crate::error::{Error, OrBug as _, Result, Within as _};
 use crate::recipe::Model;
 
 /// Tokens of the sample that ends a run.
@@ -26,7 +26,7 @@ pub(super) fn add(flow: &mut Flow, model: &Model, bins: Wire<File>, tokenizer: W
         let bins = plan.files(bins)?;
         let of_split = |split: &str| {
             let bin = bins.iter().find(|(name, _)| name == split).map(|(_, file)| file.clone());
-            bin.with_context(|| format!("there are no {split} tokens"))
+            bin.or_bug(|| format!("there are no {split} tokens"))
         };
         Ok(only_task(TrainModel {
             train: of_split("train")?,
@@ -53,26 +53,27 @@ impl TrainModel {
 impl Task for TrainModel {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let tokenizer = tokenizer::load(work, &self.tokenizer)?;
         let recipe = &self.model;
         let config =
             ModelConfig::gpt2(recipe.layers, recipe.heads, recipe.channels, recipe.context, tokenizer.vocab_size());
-        let open = |file: &File| -> anyhow::Result<Tokens> {
+        let open = |file: &File| -> Result<Tokens> {
             Ok(Tokens::open(&[work.local_file(file)?], config.context, config.vocab_size)?)
         };
         let tokens = open(&self.train)?;
-        let validation = open(&self.validation)
-            .context("the validation split is too small for the model's context; raise [shards] validation")?;
+        let validation = open(&self.validation).within(|| {
+            "the validation split is too small for the model's context; raise [shards] validation".to_owned()
+        })?;
         let state = work.state(STATE)?;
         let folder = state.folder();
         let steps = recipe.train.steps;
-        let (progress, is_stopping) = (work.progress(), || work.is_stopping());
+        let (observer, is_stopping) = (work.observer(), || work.is_stopping());
         let report = |now: Progress<'_>| {
-            progress.message(format!("step {}/{steps}, loss {:.3}", now.step, now.loss));
+            observer.task_does(&format!("step {}/{steps}, loss {:.3}", now.step, now.loss));
             if let Some(row) = now.validated {
                 let (step, loss, validation) = (row.step, row.train_loss, row.validation_loss);
-                progress.line(&format!("    step {step:5}  loss {loss:.3}  validation {validation:.3}"));
+                tracing::info!("    step {step:5}  loss {loss:.3}  validation {validation:.3}");
             }
             // A checkpoint is written behind this step, so stopping loses nothing.
             if is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -85,7 +86,7 @@ impl Task for TrainModel {
         }
         state.save()?;
         let trained = match trained {
-            Err(TrainError::Stopped { .. }) => return Err(Interrupted.into()),
+            Err(TrainError::Stopped { .. }) => return Err(Error::Interrupted),
             other => other?,
         };
         self.write_model(work, &tokenizer, &trained)
@@ -93,13 +94,8 @@ impl Task for TrainModel {
 }
 
 impl TrainModel {
-    fn write_model(
-        &self,
-        work: &mut Work<'_>,
-        tokenizer: &bpe::Tokenizer,
-        trained: &gpt2::Trained,
-    ) -> anyhow::Result<()> {
-        let last = trained.curve.last().context("a training has at least one step")?;
+    fn write_model(&self, work: &mut Work<'_>, tokenizer: &bpe::Tokenizer, trained: &gpt2::Trained) -> Result<()> {
+        let last = trained.curve.last().or_bug(|| "a training had no step".to_owned())?;
         work.metric("parameters", trained.model.parameters() as f64);
         work.metric("train_loss", f64::from(last.train_loss));
         work.metric("validation_loss", f64::from(last.validation_loss));

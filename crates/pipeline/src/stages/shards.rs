@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use anyhow::{Context, ensure};
 use links::Canonical;
 use records::{Document, DocumentText, Exclusion, Reason, document_id};
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use super::side_by_side;
 use crate::engine::{
     Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand_files,
 };
+use crate::error::{OrBug as _, Result, Within as _, ensure};
 use crate::recipe::Shards;
 
 /// The text shards, and the form that they have.
@@ -49,9 +49,10 @@ pub(super) fn add(
     let shards = settings.clone();
     let scatter = flow.stage("shards.scatter", move |plan| {
         // One task has written all buckets: a bucket of that file is a bucket of the stage.
-        let (_, dropped_rows) = plan.buckets_of_tasks(dropped.rows)?.into_iter().next().context("one task clusters")?;
+        let (_, dropped_rows) =
+            plan.buckets_of_tasks(dropped.rows)?.into_iter().next().or_bug(|| "no task has clustered".to_owned())?;
         let exclude =
-            expand_files(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<anyhow::Result<Vec<_>>>()?;
+            expand_files(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<Result<Vec<_>>>()?;
         let tasks = plan.pairs(texts, documents)?.into_iter().map(|(name, texts, documents)| {
             let file = file_number(&name);
             let task = ScatterDocuments {
@@ -148,7 +149,7 @@ impl ScatterDocuments {
 impl Task for ScatterDocuments {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let excluded = self.excluded_ids(work)?;
         // Other files share the bucket; all rows are sorted.
         let mut dropped = Vec::new();
@@ -186,7 +187,7 @@ impl Task for ScatterDocuments {
             };
             placed.push(bucket, &Placed { order: place, row: shard_row(text, document) })?;
         }
-        ensure!(dropped.next().is_none(), "a duplicate lies behind the last document; please report this");
+        ensure!(dropped.next().is_none(), Bug, "a duplicate lies behind the last document");
         exclusions.finish()?;
         placed.finish()
     }
@@ -194,12 +195,12 @@ impl Task for ScatterDocuments {
 
 impl ScatterDocuments {
     /// The ids of documents that someone asked to leave out: lists have a URL or an id per line.
-    fn excluded_ids(&self, work: &mut Work<'_>) -> anyhow::Result<BTreeSet<String>> {
+    fn excluded_ids(&self, work: &mut Work<'_>) -> Result<BTreeSet<String>> {
         let mut ids = BTreeSet::new();
         for list in &self.exclude {
             let source = work.source(list)?;
             for line in texts::decompress(source.share()?)?.lines() {
-                let line = line.with_context(|| format!("cannot read {}", list.url))?;
+                let line = line.within(|| format!("cannot read {}", list.url))?;
                 let entry = line.trim();
                 if entry.is_empty() || entry.starts_with('#') {
                     continue;
@@ -251,7 +252,7 @@ impl WriteShard {
 impl Task for WriteShard {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let documents = work.receive(&self.documents)?;
         let name = format!("{}.{}", work.name(), self.form.extension());
         let file = work.create_named(WriteShard::SHARD, &name)?;

@@ -1,7 +1,6 @@
 //! `tokenizer.count` (a task per training shard) counts pretokens; `tokenizer.make` (one task) trains on the counts, or
 //! takes the tokenizer that the recipe names.
 
-use anyhow::{Context, bail};
 use bpe::train::{self, WordCounts};
 use bpe::{Tokenizer, formats};
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use shard::TextForm;
 use super::only_task;
 use super::shards::{TextShards, is_train};
 use crate::engine::{Bucket, Buckets, External, File, Flow, Product, Task, Wire, Work};
+use crate::error::{OrBug as _, Result, Within as _, bail};
 use crate::recipe::{Recipe, TrainTokenizer};
 
 /// Adds the stages; returns the tokenizer's files.
@@ -38,7 +38,7 @@ pub(super) fn add(flow: &mut Flow, recipe: &Recipe, shards: TextShards) -> Wire<
                 let files = formats::file_of(name)?.map(|file| External::of(&file)).transpose()?;
                 MakeTokenizer { train: None, existing: Some(name.clone()), files: files.into_iter().collect() }
             }
-            _ => bail!("[tokenizer] has neither use nor train"),
+            _ => bail!(Input, "[tokenizer] has neither use nor train"),
         };
         Ok(only_task(task))
     });
@@ -68,7 +68,7 @@ impl CountPretokens {
 impl Task for CountPretokens {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut counts = WordCounts::new();
         let blob = work.blob(&self.shard)?;
         for row in self.form.read::<OnlyText>(blob, work.store().shown(&self.shard.key))? {
@@ -104,7 +104,7 @@ impl MakeTokenizer {
 impl Task for MakeTokenizer {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let tokenizer = match (&self.train, &self.existing) {
             (Some(TrainedOn { counts, options }), _) => {
                 let mut all = WordCounts::new();
@@ -116,7 +116,7 @@ impl Task for MakeTokenizer {
                 train::train(&all.into_sorted(), &options)
             }
             (None, Some(name)) => formats::load(name)?,
-            (None, None) => bail!("[tokenizer] has neither use nor train"),
+            (None, None) => bail!(Input, "[tokenizer] has neither use nor train"),
         };
         for file in &self.files {
             let source = work.source(file)?;
@@ -134,13 +134,13 @@ impl Task for MakeTokenizer {
 const WHOLE: &str = "tokenizer.json";
 
 /// The run's tokenizer, as one of its files: what those who use it depend on.
-pub(super) fn whole(files: Vec<(String, File)>) -> anyhow::Result<File> {
+pub(super) fn whole(files: Vec<(String, File)>) -> Result<File> {
     let whole = files.into_iter().map(|(_, file)| file).find(|file| file.key.ends_with(WHOLE));
-    whole.context("tokenizer.make has written no tokenizer.json")
+    whole.or_bug(|| "tokenizer.make has written no tokenizer.json".to_owned())
 }
 
 /// Loads the run's tokenizer.
-pub(super) fn load(work: &Work<'_>, file: &File) -> anyhow::Result<Tokenizer> {
+pub(super) fn load(work: &Work<'_>, file: &File) -> Result<Tokenizer> {
     let path = work.local_file(file)?;
-    formats::load(&path.to_string_lossy()).with_context(|| format!("cannot load the tokenizer {}", path.display()))
+    formats::load(&path.to_string_lossy()).within(|| format!("cannot load the tokenizer {}", path.display()))
 }

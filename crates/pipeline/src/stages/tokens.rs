@@ -2,7 +2,6 @@
 
 use std::io::{Read, Seek, Write};
 
-use anyhow::{Context, ensure};
 use bpe::tokens::{TokenFormat, llmc_header};
 use bpe::{Encoder, TokenId};
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use shard::{Split, TextForm};
 use super::shards::{TextShards, is_train};
 use super::tokenizer;
 use crate::engine::{File, FileOutput, Flow, Product, Table, Task, Wire, Work};
+use crate::error::{OrBug as _, Result, ensure};
 use crate::recipe::{Shards, TokenForm};
 
 /// Bytes of an id in every form.
@@ -93,16 +93,16 @@ impl EncodeShard {
 
 /// Where the ids of documents are pushed.
 trait TokenSink {
-    fn push(&mut self, ids: &[TokenId]) -> anyhow::Result<()>;
-    fn finish(self: Box<Self>, work: &Work<'_>) -> anyhow::Result<()>;
+    fn push(&mut self, ids: &[TokenId]) -> Result<()>;
+    fn finish(self: Box<Self>, work: &Work<'_>) -> Result<()>;
 }
 
 impl Task for EncodeShard {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let tokenizer = tokenizer::load(work, &self.tokenizer)?;
-        let end_of_text = tokenizer.end_of_text().context("the tokenizer has no <|endoftext|>")?;
+        let end_of_text = tokenizer.end_of_text().or_bug(|| "the tokenizer has no <|endoftext|>".to_owned())?;
         let mut encoder = Encoder::new(&tokenizer);
         let mut documents = work.create_table(EncodeShard::DOCUMENTS)?;
         let mut sinks: Vec<Box<dyn TokenSink>> = vec![Box::new(NanogptSink::new(work, end_of_text)?)];
@@ -134,19 +134,19 @@ struct NanogptSink {
 }
 
 impl NanogptSink {
-    fn new(work: &Work<'_>, end_of_text: TokenId) -> anyhow::Result<NanogptSink> {
+    fn new(work: &Work<'_>, end_of_text: TokenId) -> Result<NanogptSink> {
         Ok(NanogptSink { file: work.create_file(EncodeShard::IDS)?, end_of_text, bytes: Vec::new() })
     }
 }
 
 impl TokenSink for NanogptSink {
-    fn push(&mut self, ids: &[TokenId]) -> anyhow::Result<()> {
+    fn push(&mut self, ids: &[TokenId]) -> Result<()> {
         self.bytes.clear();
         TokenFormat::Nanogpt.append(ids, self.end_of_text, &mut self.bytes)?;
         Ok(self.file.write_all(&self.bytes)?)
     }
 
-    fn finish(self: Box<Self>, _: &Work<'_>) -> anyhow::Result<()> {
+    fn finish(self: Box<Self>, _: &Work<'_>) -> Result<()> {
         self.file.finish()
     }
 }
@@ -161,21 +161,21 @@ struct LlmcSink {
 }
 
 impl LlmcSink {
-    fn new(work: &Work<'_>, end_of_text: TokenId) -> anyhow::Result<LlmcSink> {
+    fn new(work: &Work<'_>, end_of_text: TokenId) -> Result<LlmcSink> {
         let waiting = std::io::BufWriter::new(store::sort::unnamed_file(&work.scratch()?)?);
         Ok(LlmcSink { waiting, tokens: 0, end_of_text, bytes: Vec::new() })
     }
 }
 
 impl TokenSink for LlmcSink {
-    fn push(&mut self, ids: &[TokenId]) -> anyhow::Result<()> {
+    fn push(&mut self, ids: &[TokenId]) -> Result<()> {
         self.bytes.clear();
         self.tokens += TokenFormat::Llmc.append(ids, self.end_of_text, &mut self.bytes)?;
         Ok(self.waiting.write_all(&self.bytes)?)
     }
 
-    fn finish(self: Box<Self>, work: &Work<'_>) -> anyhow::Result<()> {
-        let mut waiting = self.waiting.into_inner()?;
+    fn finish(self: Box<Self>, work: &Work<'_>) -> Result<()> {
+        let mut waiting = self.waiting.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         waiting.rewind()?;
         // Its readers look for `train_00000.bin`.
         let mut file = work.create_named(EncodeShard::LLMC, &work.name().replace('-', "_"))?;
@@ -213,12 +213,12 @@ impl JoinShards {
 impl Task for JoinShards {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         if self.nanogpt {
             let mut bin = work.create_file(JoinShards::BIN)?;
             for shard in &self.shards {
                 let copied = std::io::copy(&mut work.file(&shard.ids)?.take(u64::MAX), &mut bin)?;
-                ensure!(copied == shard.ids.len_bytes, "{} has changed; please report this", shard.ids.key);
+                ensure!(copied == shard.ids.len_bytes, Bug, "{} has changed", shard.ids.key);
             }
             bin.finish()?;
         }

@@ -1,14 +1,15 @@
 //! `webtext build`.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
+use console::{Exit, Progress, Unit};
 use pipeline::engine::StagePreview;
 use pipeline::recipe::PageSource;
-use pipeline::{Options, Progress, Recipe, RecipeRun, Selection, Summary};
+use pipeline::{Observer, Options, Recipe, RecipeRun, Selection, Summary};
 
-use super::{Usage, allow_many_files, end_with_our_reader, plural, stop_on_ctrl_c};
-use crate::Ending;
+use super::{Usage, allow_many_files, stop_on_ctrl_c};
 
 /// Tasks of a stage that a preview names one by one.
 const MAX_TASKS_SHOWN: usize = 3;
@@ -43,9 +44,6 @@ pub struct Arguments {
     /// Print a summary as JSON on standard output.
     #[arg(long)]
     json: bool,
-    /// No progress on standard error.
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 fn task(text: &str) -> Result<(u32, u32), String> {
@@ -53,9 +51,9 @@ fn task(text: &str) -> Result<(u32, u32), String> {
     parts.ok_or_else(|| "not of the form I/N, such as 0/16".to_owned())
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let mut recipe =
-        Recipe::load(&arguments.recipe, &arguments.overrides).map_err(|error| Usage(format!("{error:#}")))?;
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)
+        .map_err(|error| Usage(format!("{:#}", anyhow::Error::from(error))))?;
     for list in &arguments.exclude {
         let list = std::path::absolute(list)?;
         recipe.shards.exclude.push(list.to_string_lossy().into_owned());
@@ -64,8 +62,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if arguments.task.is_none() {
         recipe.check_inputs().with_context(|| format!("in the recipe {}", arguments.recipe.display()))?;
     }
-    let name = arguments.recipe.file_stem().context("the recipe's path names no file")?;
-    let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+    let folder = folder_of(arguments);
     let threads = match arguments.threads {
         Some(threads) => threads.max(1),
         None => std::thread::available_parallelism().map_or(1, usize::from),
@@ -74,11 +71,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if recipe.pages.iter().any(|source| source.fetch.is_some() || source.common_crawl.is_some()) {
         allow_many_files();
     } else {
-        end_with_our_reader();
+        console::end_quietly_with_reader();
     }
     refuse_folder(&folder, &recipe)?;
-    let options =
-        Options { threads, progress: Progress::new(arguments.quiet), stop: stop_on_ctrl_c()?, ..Options::quiet() };
+    let observer = std::sync::Arc::new(StageProgress::default());
+    let options = Options { threads, observer, stop: stop_on_ctrl_c()?, ..Options::quiet() };
     let run = RecipeRun::new(&folder, recipe, options)?;
     if arguments.dry_run {
         return preview(&run, arguments.json);
@@ -90,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     }
     if arguments.stage.is_none() {
         let report = crate::report::write(&folder, &run)?;
-        if !arguments.quiet && !arguments.json {
+        if !console::is_quiet() && !arguments.json {
             if let Ok(sample) = std::fs::read_to_string(folder.join("model/sample.txt")) {
                 println!("\nThe model says:\n\n    {}\n", sample.trim().replace('\n', "\n    "));
             }
@@ -100,7 +97,66 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if arguments.json {
         println!("{}", serde_json::to_string(&summary)?);
     }
-    Ok(if summary.all_readable() { Ending::Complete } else { Ending::SomeUnreadable })
+    Ok(if summary.all_readable() { Exit::Complete } else { Exit::SomeUnreadable })
+}
+
+/// The folder of the run: the one asked for, or `runs/` and the recipe's name.
+fn folder_of(arguments: &Arguments) -> PathBuf {
+    let name = arguments.recipe.file_stem().unwrap_or(std::ffi::OsStr::new("run"));
+    arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
+}
+
+/// Writes `logs/STAGE/TASK.log` in the run's folder for each task that warned or failed.
+pub fn task_logs(arguments: &Arguments) -> console::TaskLogs {
+    let folder = folder_of(arguments);
+    console::TaskLogs::new(move |stage, task, text| {
+        let path = folder.join("logs").join(stage).join(format!("{}.log", task.replace('/', "-")));
+        // A log that cannot be written is no reason to fail; what it says is said on the terminal, too.
+        if let Err(error) = atomic_file::write(&path, text.as_bytes()) {
+            tracing::debug!("{error}: {}", error.source);
+        }
+    })
+}
+
+/// Shows how far the stage under way is.
+#[derive(Default)]
+struct StageProgress(Mutex<Option<Progress>>);
+
+impl StageProgress {
+    fn with(&self, show: impl FnOnce(&Progress)) {
+        if let Some(progress) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            show(progress);
+        }
+    }
+
+    fn replace(&self, progress: Option<Progress>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+}
+
+impl std::fmt::Debug for StageProgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StageProgress")
+    }
+}
+
+impl Observer for StageProgress {
+    fn stage_begins(&self, stage: &str, tasks: u64) {
+        self.replace(None); // the former bar goes before the next one is drawn
+        self.replace(Some(Progress::start(stage, Unit::things("tasks"), Some(tasks))));
+    }
+
+    fn task_ends(&self) {
+        self.with(|progress| progress.add(1));
+    }
+
+    fn task_does(&self, what: &str) {
+        self.with(|progress| progress.message(what));
+    }
+
+    fn build_ends(&self) {
+        self.replace(None);
+    }
 }
 
 /// Refuses a folder that holds something else, and one that is part of the run's own input.
@@ -129,24 +185,24 @@ fn warn_of_nothing(summary: &Summary) {
     let counts = &totals.tally.counts;
     let most = counts.dropped.iter().max_by_key(|(reason, n)| (**n, std::cmp::Reverse(**reason)));
     let why = most.map(|(reason, n)| format!(": {n} {reason} ({})", reason.explanation())).unwrap_or_default();
-    eprintln!("warning: the data set is empty: {} kept none of {} records{why}", totals.stage, counts.read);
+    tracing::warn!("the data set is empty: {} kept none of {} records{why}", totals.stage, counts.read);
     let without_url = totals.tally.sum("pages_without_url") as u64;
     if without_url > 0 {
         eprintln!(
-            "hint: {} no URL, so that no link can lead to them; give them URLs in urls.tsv, or say only_links = false",
-            plural(without_url, "page has", "pages have")
+            "hint: {} without a URL, so that no link can lead there; give URLs in urls.tsv, or say only_links = false",
+            console::count(without_url, "page")
         );
     }
 }
 
-fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Ending> {
+fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
     let previews = run.run.preview()?;
     if json {
         println!("{}", serde_json::to_string(&previews)?);
-        return Ok(Ending::Complete);
+        return Ok(Exit::Complete);
     }
     for StagePreview { stage, tasks, missing, follows, min_output_bytes } in &previews {
-        let of = tasks.map(|tasks| format!(" of {}", plural(u64::from(tasks), "task", "tasks"))).unwrap_or_default();
+        let of = tasks.map(|tasks| format!(" of {}", console::count(u64::from(tasks), "task"))).unwrap_or_default();
         if !follows.is_empty() {
             println!("{stage:18} follows {}{of}", follows.join(", "));
         } else if missing.is_empty() {
@@ -163,7 +219,7 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Ending> {
     if let Some(free) = run.run.store().free_bytes() {
         println!("{free} bytes are free");
     }
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }
 
 /// The training takes its threads from the process's own pool.

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
+use console::Exit;
 use pipeline::RecipeRun;
-
-use crate::Ending;
 
 /// Flags of `webtext clean`.
 #[derive(clap::Args)]
@@ -16,12 +15,12 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let bytes = RecipeRun::open(&arguments.run)?.run.clean()?;
     if arguments.json {
         println!("{}", serde_json::json!({"freed_bytes": bytes}));
     } else {
         println!("{bytes} bytes freed; a build that needs them again makes them again");
     }
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }

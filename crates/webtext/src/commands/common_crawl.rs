@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use common_crawl::{CommonCrawlError, LinkSource, Plan, Run, Settings};
+use common_crawl::{LinkSource, Plan, Run, Settings};
+use console::Exit;
 use records::{CaptureChoice, Counts};
 use store::table::TableWriter;
 
 use super::fetch::SharedLimits;
-use super::{Usage, stop_on_ctrl_c};
-use crate::Ending;
+use super::stop_on_ctrl_c;
 
 /// Flags of `webtext fetch --from common-crawl`, beside those of every `webtext fetch`.
 #[derive(clap::Args)]
@@ -92,7 +92,7 @@ pub fn run(
     folder: &Path,
     contact: Option<&str>,
     print: Print,
-) -> anyhow::Result<Ending> {
+) -> anyhow::Result<Exit> {
     let settings = arguments.settings(contact, limits);
     let stop = stop_on_ctrl_c()?;
     let log = |line: &str| {
@@ -103,14 +103,14 @@ pub fn run(
     let run = Run { folder, prefix: "pages", shown: "", stop: &|| stop.load(Ordering::Relaxed), log: &log };
     let links = LinkSource::Table(links);
     if print.plan {
-        let plan = common_crawl::plan(links, &settings, &run).map_err(in_words)?;
+        let plan = common_crawl::plan(links, &settings, &run)?;
         return print_plan(&plan, print.json);
     }
     let mut counts = Counts::default();
-    let outcomes = common_crawl::fetch(links, &settings, &run).map_err(in_words)?;
+    let outcomes = common_crawl::fetch(links, &settings, &run)?;
     let mut table = TableWriter::create(&folder.join("outcomes.parquet"))?;
     for outcome in outcomes {
-        let outcome = outcome.map_err(in_words)?;
+        let outcome = outcome?;
         counts.record(outcome.verdict);
         table.push(outcome)?;
     }
@@ -118,34 +118,16 @@ pub fn run(
     if print.json || !print.quiet {
         super::print_counts(&counts, print.json)?;
     }
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }
 
-/// Gives errors the form by which the binary chooses its exit code, and their hint.
-fn in_words(error: CommonCrawlError) -> anyhow::Error {
-    match error {
-        CommonCrawlError::Settings(what) => Usage(what).into(),
-        CommonCrawlError::Stopped => pipeline::Interrupted.into(),
-        // The binary finds the hints of the store's errors by itself.
-        CommonCrawlError::Store(error) => error.into(),
-        error => {
-            let hint = error.hint();
-            let error = anyhow::Error::from(error);
-            match hint {
-                Some(hint) => anyhow::anyhow!("{error:#}\n\nhint: {hint}"),
-                None => error,
-            }
-        }
-    }
-}
-
-fn print_plan(plan: &Plan, json: bool) -> anyhow::Result<Ending> {
+fn print_plan(plan: &Plan, json: bool) -> anyhow::Result<Exit> {
     if json {
         println!("{}", serde_json::to_string(plan)?);
-        return Ok(Ending::Complete);
+        return Ok(Exit::Complete);
     }
     super::print_counts(&plan.counts, false)?;
     eprintln!("{:>12} bytes in {} captures of {} archives", plan.member_bytes, plan.counts.kept, plan.archives);
     eprintln!("{:>12} bytes in {} requests", plan.request_bytes, plan.requests);
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }

@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use console::Exit;
 use dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use texts::{NoFields, RowWriter};
 
 use super::{Faults, Usage, for_each_row};
-use crate::Ending;
 
 /// Flags of `webtext dedup`.
 #[derive(clap::Args)]
@@ -52,7 +52,7 @@ struct Dropped {
     jaccard: f64,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Some(pipe) = arguments.inputs.iter().find(|path| path.exists() && !path.is_file()) {
         return Err(Usage(format!("{} is no file, and inputs are read three times", pipe.display())).into());
     }

@@ -4,13 +4,11 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use console::Exit;
 use pipeline::RecipeRun;
 use records::{Document, Duplicate, Reason};
 use serde::{Deserialize, Serialize};
 use store::sort::{Sorted, Sorter};
-
-use super::plural;
-use crate::Ending;
 
 /// Memory of the sort of one run's documents.
 const SORT_BYTES: usize = 256 << 20;
@@ -70,7 +68,7 @@ fn fates(run: &RecipeRun) -> anyhow::Result<Sorted<Fate>> {
     Ok(sorter.finish()?)
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let (before, after) = (RecipeRun::open(&arguments.before)?, RecipeRun::open(&arguments.after)?);
     let moved = moved(fates(&before)?, fates(&after)?)?;
     let stages = stages(&before, &after)?;
@@ -80,7 +78,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             .map(|((from, to), moved)| serde_json::json!({"before": from, "after": to, "documents": moved.documents, "examples": moved.examples}))
             .collect();
         println!("{}", serde_json::json!({"stages": stages, "documents": moved}));
-        return Ok(Ending::Complete);
+        return Ok(Exit::Complete);
     }
     for StageCounts { stage, before, after } in &stages {
         let side = |kept: &Option<u64>| kept.map_or_else(|| "–".to_owned(), |kept| kept.to_string());
@@ -91,10 +89,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         println!("\nEvery document has come to the same end in both.");
     }
     for ((from, to), Moved { documents, examples }) in &moved {
-        println!("\n{} {from} → {to}", plural(*documents, "document", "documents"));
+        println!("\n{} {from} → {to}", console::count(*documents, "document"));
         examples.iter().for_each(|example| println!("    {example}"));
     }
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }
 
 /// Merges two runs; both are sorted by id.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use console::Exit;
 use pipeline::RecipeRun;
 use pipeline::engine::{Table, Wire};
 use pipeline::stages::TokenRow;
@@ -11,8 +12,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shard::Split;
-
-use crate::Ending;
 
 /// Characters of the text that are shown.
 const TEXT_CHARS: usize = 400;
@@ -29,7 +28,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let run = RecipeRun::open(&arguments.run)?;
     let target = arguments.target.trim();
     let is_id = target.len() == 32 && target.bytes().all(|b| b.is_ascii_hexdigit());
@@ -53,7 +52,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     } else {
         fate.print(&run, target, &key, &id);
     }
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }
 
 /// The rows that speak of one link.

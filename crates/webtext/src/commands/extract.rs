@@ -6,11 +6,10 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use console::Exit;
 use serde_json::json;
 use warc::http::{BodyError, Media, Response, media};
 use warc::{Event, Kind, Reader, Record};
-
-use crate::Ending;
 
 /// Larger pages are reported as unreadable.
 const MAX_PAGE_BYTES: u64 = 64 << 20;
@@ -50,11 +49,11 @@ enum Policy {
     Drop,
 }
 
-impl From<Policy> for extract::Policy {
-    fn from(policy: Policy) -> extract::Policy {
+impl From<Policy> for extract::Inclusion {
+    fn from(policy: Policy) -> extract::Inclusion {
         match policy {
-            Policy::Keep => extract::Policy::Keep,
-            Policy::Drop => extract::Policy::Drop,
+            Policy::Keep => extract::Inclusion::Keep,
+            Policy::Drop => extract::Inclusion::Drop,
         }
     }
 }
@@ -66,13 +65,13 @@ enum Format {
     Json,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let options = extract::Options {
-        comments: arguments.comments.into(),
-        title: arguments.title.into(),
-        format: if arguments.format == Format::Markdown { extract::Format::Markdown } else { extract::Format::Text },
-        ..extract::Options::default()
-    };
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut options = extract::Options::default();
+    options.comments = arguments.comments.into();
+    options.title = arguments.title.into();
+    if arguments.format == Format::Markdown {
+        options.format = extract::Format::Markdown;
+    }
     if arguments.bench {
         return bench(&arguments.inputs, &options);
     }
@@ -93,7 +92,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             output.file(input, &options)?;
         }
     }
-    Ok(if output.unreadable == 0 { Ending::Complete } else { Ending::SomeUnreadable })
+    Ok(if output.unreadable == 0 { Exit::Complete } else { Exit::SomeUnreadable })
 }
 
 /// Writes pages, and counts what cannot be read.
@@ -200,7 +199,7 @@ impl Output<'_> {
     }
 
     fn report_unreadable(&mut self, what: &str, error: &dyn std::error::Error) -> anyhow::Result<()> {
-        eprintln!("unreadable: {what}: {error}");
+        tracing::warn!("unreadable: {what}: {error}");
         self.unreadable += 1;
         Ok(())
     }
@@ -284,7 +283,7 @@ fn json(page: &extract::Page) -> String {
 }
 
 /// Reads all pages first, so that nothing but extraction is timed; one thread, user time.
-fn bench(inputs: &[PathBuf], options: &extract::Options) -> anyhow::Result<Ending> {
+fn bench(inputs: &[PathBuf], options: &extract::Options) -> anyhow::Result<Exit> {
     let mut pages = Vec::new();
     for input in inputs {
         let files = if input.is_dir() { html_files(input)? } else { vec![input.clone()] };
@@ -306,7 +305,7 @@ fn bench(inputs: &[PathBuf], options: &extract::Options) -> anyhow::Result<Endin
             "pages_per_s": pages.len() as f64 / user_s, "mb_per_s": html_bytes as f64 / 1e6 / user_s,
         })
     );
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }
 
 /// User time of this process so far, from /proc.

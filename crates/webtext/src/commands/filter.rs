@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use filter::{About, Filter, Language, Length, RuleSettings, Wikipedia};
+use console::Exit;
+use filter::{About, Filter, Language, Length, RuleSettings, Wikipedia, detect_language};
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use texts::RowWriter;
 
 use super::{Faults, Usage, for_each_row};
-use crate::Ending;
 
 /// Flags of `webtext filter`.
 #[derive(clap::Args)]
@@ -60,19 +60,20 @@ struct Dropped {
     detail: String,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let filter = Filter::new(rules(arguments)?);
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let filter = Filter::new(&rules(arguments)?)?;
     let mut kept = RowWriter::create(&arguments.output)?;
     let mut dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
     let mut counts = Counts::default();
     let unreadable = for_each_row(&arguments.inputs, Faults::Named, |row| {
         let field = |name: &str| row.field(name).unwrap_or_default();
-        let (domain, title) = (field("domain"), field("title"));
-        let judgement = filter.judge(row.text(), About { domain: &domain, title: &title, generator: "" });
+        let (url, domain, title) = (field("url"), field("domain"), field("title"));
+        let judgement = filter.judge(row.text(), About { url: &url, domain: &domain, title: &title, generator: "" });
         let reason = judgement.failure.as_ref().map(|failure| Reason::of_rule(failure.rule, failure.measure));
         counts.record(reason);
-        let language = judgement.language.map(str::to_owned);
-        let (language_confidence, words) = (judgement.language_confidence.map(f64::from), judgement.words);
+        let (language, language_confidence) = detect_language(row.text()).unzip();
+        let (language, language_confidence) = (language.map(str::to_owned), language_confidence.map(f64::from));
+        let words = words::count(row.text());
         match (judgement.failure.zip(reason), &mut dropped) {
             (None, _) => kept.push(&row, Measures { language, language_confidence, words })?,
             (Some((failure, reason)), Some(dropped)) => {

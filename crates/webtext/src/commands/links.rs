@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use atomic_file::IoContext;
+use console::Exit;
 use links::{
     Dropped, DumpError, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma, merge_rows, read_dump,
 };
@@ -14,8 +15,6 @@ use serde_json::json;
 use store::sort::Sorter;
 use store::table::TableWriter;
 use texts::CompressedFile;
-
-use crate::Ending;
 
 /// Memory of the sort that brings the submissions of a link together.
 const SORT_BYTES: usize = 512 << 20;
@@ -60,7 +59,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     // Everything that can be refused is, before an output of that name is replaced.
     let mut dumps = Vec::new();
     for path in &arguments.dumps {
@@ -87,7 +86,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let mut sorter = Sorter::<SubmissionRow>::new(folder, SORT_BYTES);
     let mut counts = Counts::default();
     let mut dropped_rows = arguments.dropped.as_deref().map(CompressedFile::create).transpose()?;
-    let mut ending = Ending::Complete;
+    let mut ending = Exit::Complete;
     for (name, dump) in dumps {
         // Records that are no links are counted here, links when they are merged.
         let read = read_dump(dump, &name, &rules, MAX_RECORD_BYTES, |record| -> anyhow::Result<()> {
@@ -110,8 +109,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         });
         if let Err(error) = read {
             let error = error.downcast::<DumpError>()?;
-            eprintln!("unreadable: {:#}", anyhow::Error::from(error));
-            ending = Ending::SomeUnreadable;
+            tracing::warn!("unreadable: {:#}", anyhow::Error::from(error));
+            ending = Exit::SomeUnreadable;
         }
     }
     let mut table = TableWriter::create(&arguments.output)?;

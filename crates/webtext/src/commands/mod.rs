@@ -15,47 +15,23 @@ pub mod status;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
+use console::Exit;
 use records::{Counts, Reason};
 use texts::{DocumentOptions, DocumentRow, RowReader, Source};
 
-use crate::Ending;
+pub use console::Usage;
 
-/// The command was called with something that cannot be meant.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
-
-/// Lets Ctrl-C end a run between tasks: what is returned becomes true at the first; the second ends the process at once.
+/// Lets Ctrl-C end a run between tasks.
 fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let pressed = stop.clone();
-    ctrlc::set_handler(move || {
-        if pressed.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping after what is under way; press Ctrl-C again to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(stop)
-}
-
-/// Lets the command end without a word when whoever reads what it prints goes away, as the system's own do. Not for
-/// commands that open connections.
-pub fn end_with_our_reader() {
-    sigpipe::reset();
+    console::stop_on_ctrl_c("stopping after what is under way").context("cannot listen for Ctrl-C")
 }
 
 /// Lets a command that fetches have as many open files as the system allows; with fewer it goes on more slowly.
 fn allow_many_files() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-}
-
-/// A number with its noun: `1 task`, `2 tasks`.
-fn plural(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// Tells what became of the records: as JSON on standard output, or for people on standard error.
@@ -89,7 +65,7 @@ fn for_each_row(
     for path in paths {
         let name = |fault: String| {
             if faults == Faults::Named {
-                eprintln!("unreadable: {}{fault}", path.display());
+                tracing::warn!("unreadable: {}{fault}", path.display());
             }
         };
         let file = Source::open_file(path).and_then(|file| RowReader::of_source(file, DocumentOptions::default()));
@@ -121,8 +97,8 @@ struct UnreadableRows {
 
 impl UnreadableRows {
     /// Adds the rows to the counts of a command, and says how it ends.
-    fn end(&self, counts: &mut Counts) -> Ending {
+    fn end(&self, counts: &mut Counts) -> Exit {
         (0..self.rows).for_each(|_| counts.drop(Reason::MalformedRecord));
-        if self.rows + self.files == 0 { Ending::Complete } else { Ending::SomeUnreadable }
+        if self.rows + self.files == 0 { Exit::Complete } else { Exit::SomeUnreadable }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
+use console::Exit;
 use pipeline::RecipeRun;
-
-use crate::Ending;
 
 /// Flags of `webtext report`.
 #[derive(clap::Args)]
@@ -13,8 +12,8 @@ pub struct Arguments {
     run: PathBuf,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let path = crate::report::write(&arguments.run, &RecipeRun::open(&arguments.run)?)?;
     println!("{}", path.display());
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
+use console::Exit;
 use pipeline::{RecipeRun, StageState, StageStatus};
-
-use crate::Ending;
 
 /// Flags of `webtext status`.
 #[derive(clap::Args)]
@@ -16,7 +15,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let run = RecipeRun::open(&arguments.run)?;
     let mut rows = Vec::new();
     for StageStatus { stage, state, tasks, tally } in run.run.status()? {
@@ -48,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if arguments.json {
         println!("{}", serde_json::Value::from(rows));
     }
-    Ok(Ending::Complete)
+    Ok(Exit::Complete)
 }
 
 /// `[1, 2, 3, 7]` as `1-3,7`, as array jobs of cluster schedulers take it.

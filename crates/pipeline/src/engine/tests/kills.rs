@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::toy::Lab;
 use super::watched::Watched;
+use crate::Result;
 use crate::engine::{Run, Selection};
 
 /// Does `work` on copies of a lab's run, killed before the first write, the second, and so on to the last; a build
 /// after each must come to the bytes of a run that nobody disturbed.
-fn check_kills(lab: &Lab, work: impl Fn(&Run) -> anyhow::Result<()>) {
+fn check_kills(lab: &Lab, work: impl Fn(&Run) -> Result<()>) {
     let saved = tempfile::tempdir().unwrap();
     copy(&lab.run_folder(), saved.path());
     let mut kills = 0;
@@ -30,7 +31,7 @@ fn check_kills(lab: &Lab, work: impl Fn(&Run) -> anyhow::Result<()>) {
     assert!(kills > 20, "{kills} writes are no build");
 }
 
-fn build(run: &Run) -> anyhow::Result<()> {
+fn build(run: &Run) -> Result<()> {
     run.build(&Selection::default()).map(drop)
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::toy::Lab;
 use super::watched::{Verb, Watched};
-use crate::engine::{Interrupted, Options, Selection};
+use crate::engine::{Options, Selection};
 
 #[test]
 fn a_task_that_fails_is_named_and_the_finished_ones_are_kept() {
@@ -39,6 +39,6 @@ fn a_build_that_is_stopped_ends_between_tasks() {
         Ok(())
     });
     let error = lab.run_with(store, options).build(&Selection::default()).unwrap_err();
-    assert!(error.is::<Interrupted>(), "{error:#}");
+    assert!(error.is_interrupted(), "{error}");
     lab.check_build("count/2 count/3 label/0 label/1 label/2 label/3 join/all");
 }

@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::toy::{Lab, assert_same, one_task};
-use crate::engine::{OtherSettings, Selection, UnknownStage};
+use crate::Error;
+use crate::engine::Selection;
 
 /// Does the tasks of a stage one by one, the last first.
 fn build_in_reverse(lab: &Lab, stage: &str, tasks: u32) {
@@ -45,7 +46,7 @@ fn numbers_that_a_stage_does_not_have() {
         ("cuont", 0, 4, "there is no stage cuont (did you mean count?). The stages are: read, count, label, join"),
     ] {
         let error = lab.build_task(stage, number, of).unwrap_err();
-        assert_eq!(error.downcast::<UnknownStage>().unwrap().to_string(), said);
+        assert!(matches!(&error, Error::UnknownStage(text) if text == said), "{error}");
     }
     assert_same(&lab.objects(), &before);
 }
@@ -67,7 +68,7 @@ fn other_settings_are_named_and_change_nothing() {
     lab.settings.prefix = "n".into();
     for task in [Some((0, 1)), None] {
         let error = lab.run().build(&Selection { stage: Some("join".into()), task }).unwrap_err();
-        let OtherSettings { stage, keys } = error.downcast().unwrap();
+        let Error::OtherSettings { stage, keys } = error else { panic!("{error}") };
         assert_eq!((stage.as_str(), keys), ("count", vec!["min_times".to_owned(), "prefix".to_owned()]));
         assert_same(&lab.objects(), &before);
     }

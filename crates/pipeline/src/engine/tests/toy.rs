@@ -22,6 +22,7 @@ use super::watched::Watched;
 use crate::engine::{
     Bucket, Buckets, External, File, Flow, Options, Product, Run, Selection, Summary, Table, Task, Wire, Work,
 };
+use crate::{Error, Result};
 
 const BUCKETS: u32 = 4;
 
@@ -121,13 +122,13 @@ impl ReadNumbers {
 impl Task for ReadNumbers {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut numbers = work.create_buckets(ReadNumbers::NUMBERS, BUCKETS)?;
         let mut source = work.source(&self.file)?;
         let mut text = String::new();
         source.read_to_string(&mut text)?;
         for line in text.lines() {
-            let number: u64 = line.parse()?;
+            let number: u64 = line.parse().map_err(|error| Error::Input(format!("{line}: {error}")))?;
             let is_kept = number <= self.max_number;
             work.counts.record((!is_kept).then_some(Reason::RecordTooLong));
             if is_kept {
@@ -159,7 +160,7 @@ impl<const REVISION: u32> CountNumbers<REVISION> {
 impl<const REVISION: u32> Task for CountNumbers<REVISION> {
     const REVISION: u32 = REVISION;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let numbers: Vec<u64> = work.receive(&self.numbers)?.collect::<store::Result<_>>()?;
         let mut table = work.create_table(CountNumbers::<REVISION>::COUNTS)?;
         for equal in numbers.chunk_by(|a, b| a == b) {
@@ -188,7 +189,7 @@ impl LabelCounts {
 impl Task for LabelCounts {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut labels = work.create_file(LabelCounts::LABELS)?;
         let unread = usize::from(self.fault == Some(Fault::UnreadRow));
         let rows: Vec<NumberCount> = work.lookup(&self.counts)?.collect::<store::Result<_>>()?;
@@ -214,7 +215,7 @@ impl JoinLabels {
 impl Task for JoinLabels {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut joined = work.create_file(JoinLabels::JOINED)?;
         for labels in &self.labels {
             std::io::copy(&mut work.file(labels)?, &mut joined)?;
@@ -298,7 +299,7 @@ impl Lab {
     }
 
     /// Builds everything.
-    pub(super) fn build(&self) -> anyhow::Result<Summary> {
+    pub(super) fn build(&self) -> Result<Summary> {
         self.run().build(&Selection::default())
     }
 
@@ -308,7 +309,7 @@ impl Lab {
     }
 
     /// Does one task as a process of its own.
-    pub(super) fn build_task(&self, stage: &str, number: u32, of: u32) -> anyhow::Result<Summary> {
+    pub(super) fn build_task(&self, stage: &str, number: u32, of: u32) -> Result<Summary> {
         self.run().build(&one_task(stage, number, of))
     }
 

@@ -7,7 +7,6 @@ pub(super) mod rows;
 use std::collections::BTreeSet;
 
 use ::dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
-use anyhow::Context;
 use records::{Document, DocumentText, Duplicate, Reason};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
@@ -16,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{bucket_name, only_task, side_by_side};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
+use crate::error::{OrBug as _, Result};
 use crate::recipe::{Dedup, Near};
 use rows::{BandRow, Candidate, CandidatePair, DocumentRef, DroppedRow, EdgeRow, ExactRow};
 
@@ -109,7 +109,7 @@ fn texts_of_buckets(
     plan: &Planner<'_>,
     texts: Wire<Table<DocumentText>>,
     buckets: u32,
-) -> anyhow::Result<Vec<Vec<TextsOfFile>>> {
+) -> Result<Vec<Vec<TextsOfFile>>> {
     let mut of_buckets: Vec<Vec<TextsOfFile>> = (0..buckets).map(|_| Vec::new()).collect();
     for (name, texts) in plan.tables(texts)? {
         let file = file_number(&name);
@@ -173,7 +173,7 @@ impl SignDocuments {
 impl Task for SignDocuments {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let family = self.near.as_ref().map(|near| (near.shingle_words, MinHash::new(near.bands, near.rows)));
         let mut exact = work.create_buckets(SignDocuments::EXACT, self.buckets)?;
         let mut bands = work.create_buckets(SignDocuments::BANDS, self.buckets)?;
@@ -187,7 +187,7 @@ impl Task for SignDocuments {
             }
             let document = DocumentRef {
                 rank: karma.map_or(1, |karma| karma.saturating_neg()),
-                id: u128::from_str_radix(&id, 16).with_context(|| format!("{id} is no document's id"))?,
+                id: u128::from_str_radix(&id, 16).ok().or_bug(|| format!("{id} is no document's id"))?,
                 key,
                 file: self.file,
                 row: row as u64,
@@ -225,7 +225,7 @@ impl FindPairs {
 impl Task for FindPairs {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut edges = work.create_buckets(FindPairs::EDGES, 1)?;
         // Sorted by hash, then document: the first of a hash represents the others.
         let mut first: Option<ExactRow> = None;
@@ -262,7 +262,7 @@ impl Task for FindPairs {
 }
 
 impl FindPairs {
-    fn push_pairs(&self, group: &mut Vec<BandRow>, pairs: &mut BucketOutput<CandidatePair>) -> anyhow::Result<()> {
+    fn push_pairs(&self, group: &mut Vec<BandRow>, pairs: &mut BucketOutput<CandidatePair>) -> Result<()> {
         let mut documents: Vec<DocumentRef> = group.drain(..).map(|row| row.document).collect();
         documents.sort_unstable();
         for (a, b) in candidate_pairs(documents.len()) {
@@ -288,7 +288,7 @@ impl<'t, 'w, 'r> Texts<'t, 'w, 'r> {
         Texts { files: files.iter(), work, open: None, words, last: None }
     }
 
-    fn shingles_of(&mut self, place: (u64, u64)) -> anyhow::Result<&[u64]> {
+    fn shingles_of(&mut self, place: (u64, u64)) -> Result<&[u64]> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != place) {
             let text = self.text_of(place)?;
             self.last = Some((place, shingles(&text, self.words)));
@@ -296,15 +296,15 @@ impl<'t, 'w, 'r> Texts<'t, 'w, 'r> {
         Ok(self.last.as_ref().map_or(&[], |(_, shingles)| shingles))
     }
 
-    fn text_of(&mut self, (file, row): (u64, u64)) -> anyhow::Result<String> {
+    fn text_of(&mut self, (file, row): (u64, u64)) -> Result<String> {
         if self.open.as_ref().is_none_or(|(open, _)| *open != file) {
             let of_file = self.files.find(|of_file| of_file.file == file);
-            let of_file = of_file.context("a documents file is missing; please report this")?;
+            let of_file = of_file.or_bug(|| "a documents file is missing".to_owned())?;
             self.open = Some((file, self.work.lookup::<OnlyText, _>(&of_file.texts)?.enumerate()));
         }
-        let rows = self.open.as_mut().map(|(_, rows)| rows).context("opened above")?;
+        let rows = self.open.as_mut().map(|(_, rows)| rows).or_bug(|| "a file was not opened".to_owned())?;
         let found = rows.find(|(number, _)| *number as u64 == row);
-        let (_, text) = found.with_context(|| format!("row {row} of a documents file is missing"))?;
+        let (_, text) = found.or_bug(|| format!("row {row} of a documents file is missing"))?;
         Ok(text?.text)
     }
 }
@@ -326,7 +326,7 @@ impl SendShingles {
 impl Task for SendShingles {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let pairs = work.receive(&self.pairs)?;
         let mut candidates = work.create_buckets(SendShingles::CANDIDATES, self.buckets)?;
         let mut texts = Texts::new(work, &self.texts, self.words);
@@ -366,7 +366,7 @@ impl VerifyPairs {
 impl Task for VerifyPairs {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let candidates = work.receive(&self.candidates)?;
         let mut edges = work.create_buckets(VerifyPairs::EDGES, 1)?;
         let mut texts = Texts::new(work, &self.texts, self.words);
@@ -401,7 +401,7 @@ impl ClusterDocuments {
 impl Task for ClusterDocuments {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut pairs = Vec::new();
         for edges in &self.edges {
             for edge in work.receive_unsorted(edges)? {

@@ -1,5 +1,6 @@
 //! What a record of an archive captures: which page, when, and whether it can be read.
 
+use crate::error::Result;
 use ::links::Canonical;
 use ::warc::http::{Media, Response, media};
 use ::warc::{Kind, Record};

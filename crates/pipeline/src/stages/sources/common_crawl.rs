@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use ::common_crawl::{CommonCrawlError, LinkSource, Run, Settings};
-use anyhow::Context;
 use atomic_file::IoContext;
 use records::{CaptureChoice, Outcome};
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::requested::{self, is_archive, names_in};
 use super::selected::Selected;
 use super::{Archive, Captured, LinksLeft, LinksOfBucket, store_error};
-use crate::engine::{Buckets, File, Flow, Interrupted, Planner, Product, Table, Task, Work};
+use crate::engine::{Buckets, File, Flow, Planner, Product, Table, Task, Work};
+use crate::error::{Error, OrBug as _, Result};
 use crate::recipe::Pages;
 use crate::stages::bucket_name;
 
@@ -23,7 +23,7 @@ const STATE: &str = "pages/{stage}/{name}";
 pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
     let pages = settings.clone();
     let stage = flow.stage_of_source("pages.copy", number, move |plan| {
-        let settings = pages.common_crawl.clone().context("the recipe has no [pages.common_crawl]")?;
+        let settings = pages.common_crawl.clone().or_bug(|| "the recipe has no [pages.common_crawl]".to_owned())?;
         let links = left.of_buckets(plan, buckets)?.into_iter().enumerate();
         let task = |(bucket, links): (usize, LinksOfBucket)| {
             let task = CopyPages {
@@ -69,7 +69,7 @@ impl CopyPages {
 impl Task for CopyPages {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let state = work.state(STATE)?;
         let settings = Settings {
             capture: self.capture,
@@ -78,9 +78,9 @@ impl Task for CopyPages {
             ..self.settings.clone()
         };
         let copied = match self.copy(work, &settings, &state) {
-            Err(CommonCrawlError::Stopped) => return Err(Interrupted.into()),
+            Err(CommonCrawlError::Stopped) => return Err(Error::Interrupted),
             Err(CommonCrawlError::OtherRun { what, .. }) => {
-                work.progress().line(&format!("    begun with {what}: what was copied is removed, and copied anew"));
+                tracing::warn!("begun with {what}; what was copied is removed and copied again");
                 std::fs::remove_dir_all(state.folder()).at("remove", state.folder())?;
                 let state = work.state(STATE)?;
                 self.copy(work, &settings, &state)?
@@ -105,13 +105,13 @@ impl CopyPages {
         state: &store::State,
     ) -> Result<::common_crawl::Outcomes, CommonCrawlError> {
         let links = requested::wanted(work, &self.links, self.sample).map_err(store_error)?;
-        let (progress, shown) = (work.progress(), state.key(""));
+        let (observer, shown) = (work.observer(), state.key(""));
         let run = Run {
             folder: state.folder(),
             prefix: work.name(),
             shown: &shown,
             stop: &|| work.is_stopping(),
-            log: &|line| progress.message(line.to_owned()),
+            log: &|line| observer.task_does(line),
         };
         ::common_crawl::fetch(LinkSource::Rows(Box::new(links.map(|link| link.map_err(store_error)))), settings, &run)
     }

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Settings};
-use anyhow::Context;
 use atomic_file::IoContext;
 use records::Outcome;
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::requested::{self, is_archive, names_in};
 use super::selected::Selected;
 use super::{Archive, Captured, LinksLeft, LinksOfBucket, store_error};
-use crate::engine::{Buckets, File, Flow, Interrupted, Planner, Product, Table, Task, Work};
+use crate::engine::{Buckets, File, Flow, Planner, Product, Table, Task, Work};
+use crate::error::{Error, OrBug as _, Result};
 use crate::recipe::Pages;
 use crate::stages::bucket_name;
 
@@ -26,7 +26,7 @@ const STATE: &str = "pages/{stage}/{name}";
 pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
     let pages = settings.clone();
     let stage = flow.stage_of_source("pages.fetch", number, move |plan| {
-        let settings = pages.fetch.clone().context("the recipe has no [pages.fetch]")?;
+        let settings = pages.fetch.clone().or_bug(|| "the recipe has no [pages.fetch]".to_owned())?;
         let links = left.of_buckets(plan, buckets)?.into_iter().enumerate();
         let task = |(bucket, links): (usize, LinksOfBucket)| {
             let task = FetchPages { links, settings: settings.clone(), sample: pages.sample, buckets };
@@ -61,7 +61,7 @@ impl FetchPages {
         Product::new("outcomes", "pages/outcomes{suffix}-{name}.parquet");
 
     /// What a list of hosts is made of; one that was made of something else is made anew.
-    fn source_of_frontier(&self) -> anyhow::Result<String> {
+    fn source_of_frontier(&self) -> Result<String> {
         Ok(format!("{:016x}", xxh3_64(&serde_json::to_vec(&(&self.links, self.sample))?)))
     }
 }
@@ -69,7 +69,7 @@ impl FetchPages {
 impl Task for FetchPages {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let fetcher = fetcher(&self.settings)?;
         let state = work.state(STATE)?;
         let max_pages_per_domain = self.settings.max_pages_per_domain;
@@ -88,7 +88,7 @@ impl Task for FetchPages {
         match fetch_all(work, &fetcher, &frontier, &place) {
             // The recipe decides otherwise now; what was decided before does not fit beside it.
             Err(error @ FetchError::OtherSettings { .. }) => {
-                work.progress().line(&format!("    {error}: its pages are removed, and asked for anew"));
+                tracing::warn!("{error}; its pages are removed and fetched again");
                 forget(&place)?;
                 fetch_all(work, &fetcher, &frontier, &place)?;
             }
@@ -96,7 +96,7 @@ impl Task for FetchPages {
         }
         state.save()?;
         if work.is_stopping() {
-            return Err(Interrupted.into());
+            return Err(Error::Interrupted);
         }
         let answers = ::fetch::outcomes(&frontier, &place, work.sort_memory_bytes())?;
         let of_bucket = (&self.links, self.sample, self.buckets);
@@ -114,7 +114,7 @@ impl Task for FetchPages {
 
 /// The fetcher of these settings: one for all tasks of the process, so that they share what they know of hosts and
 /// addresses, and how often these are asked.
-fn fetcher(settings: &Settings) -> anyhow::Result<Arc<Fetcher>> {
+fn fetcher(settings: &Settings) -> Result<Arc<Fetcher>> {
     static FETCHERS: Mutex<Vec<(Settings, Arc<Fetcher>)>> = Mutex::new(Vec::new());
     let mut fetchers = FETCHERS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, fetcher)) = fetchers.iter().find(|(known, _)| known == settings) {
@@ -127,7 +127,7 @@ fn fetcher(settings: &Settings) -> anyhow::Result<Arc<Fetcher>> {
 
 /// Fetches until every link has its outcome, or the run is to stop.
 fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, place: &Place) -> Result<(), FetchError> {
-    let (progress, monitor) = (work.progress(), Monitor::default());
+    let (observer, monitor) = (work.observer(), Monitor::default());
     std::thread::scope(|scope| {
         let fetching =
             scope.spawn(|| fetcher.run(frontier, place, 1, Budget::default(), &monitor, &|| work.is_stopping()));
@@ -135,9 +135,9 @@ fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, place: &Pl
             std::thread::park_timeout(TOLD_EVERY / 10);
             let now = monitor.snapshot();
             for line in monitor.take_lines() {
-                progress.line(&format!("    {line}"));
+                tracing::info!("    {line}");
             }
-            progress.message(format!("{} of {} links done, {} pages", now.done, now.links, now.pages));
+            observer.task_does(&format!("{} of {} links done, {} pages", now.done, now.links, now.pages));
         }
         let ended = fetching.join().expect("the fetcher does not panic")?;
         debug_assert!(ended != Ended::Budget, "there is none");
@@ -146,7 +146,7 @@ fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, place: &Pl
 }
 
 /// Removes what an earlier try has left, but not the list of hosts.
-fn forget(place: &Place) -> anyhow::Result<()> {
+fn forget(place: &Place) -> Result<()> {
     for name in names_in(&place.archive)? {
         if is_archive(&name) || is_index(&name) || name.ends_with(".open") || name.starts_with("journal-") {
             let path = place.archive.join(name);

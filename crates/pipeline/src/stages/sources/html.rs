@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
 use atomic_file::IoContext;
 use records::Reason;
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::pack::{MAX_BYTES_PER_TASK, MEAN_FILES_PER_TASK, Packed, Packer};
 use super::{Captured, LinksLeft, warc};
-use crate::engine::{External, File, Flow, Interrupted, Product, Task, Work, expand, stable_runs};
+use crate::engine::{External, File, Flow, Product, Task, Work, expand, stable_runs};
+use crate::error::{Error, Result, bail, ensure};
 use crate::recipe::Pages;
 
 /// The list that gives files URLs: lines of `path<TAB>url`, the path relative to the list's folder.
@@ -23,7 +23,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     let pack = flow.stage_of_source("pages.pack", number, move |_| {
         let folders = expand(&pages.paths)?;
         let files = html_files(&folders, number)?;
-        ensure!(!files.is_empty(), "there is no .html or .htm file below {}", pages.paths.join(", "));
+        ensure!(!files.is_empty(), Input, "there is no .html or .htm file below {}", pages.paths.join(", "));
         let runs =
             stable_runs(files, MEAN_FILES_PER_TASK, MAX_BYTES_PER_TASK, |file| (&file.file.url, file.file.len_bytes));
         let task = |files: Vec<HtmlFile>| {
@@ -56,11 +56,11 @@ impl PackHtml {
 impl Task for PackHtml {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut packer = Packer::new(work.create_file(PackHtml::ARCHIVE)?, self.max_page_bytes);
         for HtmlFile { file, page_url } in &self.files {
             if work.is_stopping() {
-                return Err(Interrupted.into());
+                return Err(Error::Interrupted);
             }
             if file.len_bytes > self.max_page_bytes {
                 packer.drop_too_large(work, &file.url, file.len_bytes);
@@ -89,7 +89,7 @@ impl Task for PackHtml {
 /// The HTML files below folders with their URLs, sorted by path. A file that `urls.tsv` does not name has the URL
 /// `file:///` and its path from the folder that all given ones share; behind the number of the source, from the second
 /// on.
-fn html_files(folders: &[PathBuf], source: usize) -> anyhow::Result<Vec<HtmlFile>> {
+fn html_files(folders: &[PathBuf], source: usize) -> Result<Vec<HtmlFile>> {
     let prefix = if source == 0 { String::new() } else { format!("source-{}/", source + 1) };
     let shared = shared_folder(folders);
     let mut files = Vec::new();
@@ -106,7 +106,7 @@ fn html_files(folders: &[PathBuf], source: usize) -> anyhow::Result<Vec<HtmlFile
             files.push(HtmlFile { file: External::of(&path)?, page_url });
         }
         if let Some((path, (line, _))) = urls.into_iter().min_by_key(|(_, (line, _))| *line) {
-            anyhow::bail!("{}, line {line}: there is no file {}", list.display(), folder.join(path).display());
+            bail!(Input, "{}, line {line}: there is no file {}", list.display(), folder.join(path).display());
         }
     }
     files.sort_by(|a, b| a.file.url.cmp(&b.file.url));
@@ -115,20 +115,20 @@ fn html_files(folders: &[PathBuf], source: usize) -> anyhow::Result<Vec<HtmlFile
 }
 
 /// The URLs of a list by path, with the numbers of their lines.
-fn read_url_list<'t>(list: &Path, text: &'t str) -> anyhow::Result<BTreeMap<&'t str, (usize, &'t str)>> {
+fn read_url_list<'t>(list: &Path, text: &'t str) -> Result<BTreeMap<&'t str, (usize, &'t str)>> {
     let mut urls = BTreeMap::new();
     for (number, line) in text.lines().enumerate().map(|(number, line)| (number + 1, line.trim_end())) {
         if line.is_empty() {
             continue;
         }
-        let fault = || format!("{}, line {number}: not a path, a tab and a URL", list.display());
-        let (path, url) = line.split_once('\t').with_context(fault)?;
+        let fault = || Error::Input(format!("{}, line {number}: not a path, a tab and a URL", list.display()));
+        let (path, url) = line.split_once('\t').ok_or_else(fault)?;
         urls.insert(path, (number, url));
     }
     Ok(urls)
 }
 
-fn html_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn html_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(at) = folders.pop() {

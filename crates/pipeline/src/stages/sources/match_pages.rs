@@ -9,6 +9,7 @@ use super::capture::{Capture, is_file};
 use super::selected::{PageLink, Selected};
 use super::{Answered, LinksLeft, LinksOfBucket, is_sampled};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, Table, TableOutput, Task, Wire, Work};
+use crate::error::Result;
 use crate::recipe::Pages;
 use crate::stages::bucket_name;
 
@@ -56,7 +57,7 @@ impl MatchPages {
 impl Task for MatchPages {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let links = self.links.left(work)?;
         let answered = self.links.answered(work)?;
         let captures = work.receive(&self.captures)?;
@@ -87,9 +88,9 @@ impl Matcher<'_, '_, '_> {
     /// Both are sorted by page.
     fn join(
         &mut self,
-        links: impl Iterator<Item = anyhow::Result<Link>>,
+        links: impl Iterator<Item = Result<Link>>,
         captures: impl Iterator<Item = store::Result<Capture>>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<()> {
         let mut captures = captures.peekable();
         for link in links {
             let link = link?;
@@ -115,7 +116,7 @@ impl Matcher<'_, '_, '_> {
     }
 
     /// Writes the outcome of a page that has captures, and of all of these.
-    fn decide(&mut self, link: Option<&Link>, mut group: Vec<Capture>) -> anyhow::Result<()> {
+    fn decide(&mut self, link: Option<&Link>, mut group: Vec<Capture>) -> Result<()> {
         let created = link.and_then(|link| link.created_utc);
         // The best one first: what can be read, then what the recipe prefers; of equals, the first archive's.
         group.sort_by_key(|capture| {
@@ -155,7 +156,7 @@ impl Matcher<'_, '_, '_> {
 fn next_group(
     captures: &mut Peekable<impl Iterator<Item = store::Result<Capture>>>,
     wanted: impl Fn(&PageKey) -> bool,
-) -> anyhow::Result<Option<Vec<Capture>>> {
+) -> Result<Option<Vec<Capture>>> {
     let mut group: Vec<Capture> = Vec::new();
     loop {
         let belongs = match captures.peek() {

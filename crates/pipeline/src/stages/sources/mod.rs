@@ -24,6 +24,7 @@ use store::bucket_of;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::{Buckets, External, File, Flow, Planner, Table, Wire, Work, stable_runs};
+use crate::error::{Error, Result};
 use crate::recipe::{PageSource, Pages};
 
 pub(super) use capture::PageForm;
@@ -45,7 +46,7 @@ pub(super) struct Captured {
 }
 
 /// Finds the archives of a source once its stages are sealed.
-pub(super) type ArchiveList = Arc<dyn Fn(&Planner<'_>) -> anyhow::Result<Vec<Archive>> + Send + Sync>;
+pub(super) type ArchiveList = Arc<dyn Fn(&Planner<'_>) -> Result<Vec<Archive>> + Send + Sync>;
 
 /// Adds the stages of a source.
 pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
@@ -78,7 +79,7 @@ impl Archive {
     }
 
     /// Opens it for reading.
-    pub(super) fn open(&self, work: &Work<'_>) -> anyhow::Result<store::BlobReader> {
+    pub(super) fn open(&self, work: &Work<'_>) -> Result<store::BlobReader> {
         if self.is_own {
             return Ok(store::BlobReader::new(work.store().open(&self.name)?));
         }
@@ -129,7 +130,7 @@ pub(super) struct LinksLeft {
 
 impl LinksLeft {
     /// The links of each bucket.
-    fn of_buckets(&self, plan: &Planner<'_>, buckets: u32) -> anyhow::Result<Vec<LinksOfBucket>> {
+    fn of_buckets(&self, plan: &Planner<'_>, buckets: u32) -> Result<Vec<LinksOfBucket>> {
         let mut of_buckets: Vec<LinksOfBucket> = (0..buckets).map(|_| LinksOfBucket::default()).collect();
         if let Some(links) = self.links {
             let tables = plan.tables(links)?.into_iter();
@@ -152,21 +153,21 @@ pub(super) struct LinksOfBucket {
 
 impl LinksOfBucket {
     /// Kept links that no earlier source has answered, sorted by page and counted as received.
-    fn left(&self, work: &Work<'_>) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Link>> + use<>> {
+    fn left(&self, work: &Work<'_>) -> Result<impl Iterator<Item = Result<Link>> + use<>> {
         let links = self.links.as_ref().map(|table| work.table::<Link, _>(table)).transpose()?;
         Ok(unanswered(links.into_iter().flatten(), self.answered(work)?))
     }
 
     /// The same links for a look ahead: not counted.
-    fn look_ahead(&self, work: &Work<'_>) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Link>> + use<>> {
+    fn look_ahead(&self, work: &Work<'_>) -> Result<impl Iterator<Item = Result<Link>> + use<>> {
         let links = self.links.as_ref().map(|table| work.lookup::<Link, _>(table)).transpose()?;
         Ok(unanswered(links.into_iter().flatten(), self.answered(work)?))
     }
 
     /// The pages that earlier sources have answered.
-    fn answered(&self, work: &Work<'_>) -> anyhow::Result<Answered> {
+    fn answered(&self, work: &Work<'_>) -> Result<Answered> {
         let tables = self.earlier.iter().map(|table| Ok(work.lookup::<OutcomeOfPage, _>(table)?.peekable()));
-        Ok(Answered { tables: tables.collect::<anyhow::Result<_>>()? })
+        Ok(Answered { tables: tables.collect::<Result<_>>()? })
     }
 }
 
@@ -174,7 +175,7 @@ impl LinksOfBucket {
 fn unanswered(
     links: impl Iterator<Item = store::Result<Link>>,
     mut answered: Answered,
-) -> impl Iterator<Item = anyhow::Result<Link>> {
+) -> impl Iterator<Item = Result<Link>> {
     let kept = links.filter(|link| link.as_ref().map_or(true, |link| link.verdict.is_none()));
     kept.filter_map(move |link| match link {
         Err(error) => Some(Err(error.into())),
@@ -200,7 +201,7 @@ struct Answered {
 }
 
 impl Answered {
-    fn has(&mut self, page: &PageKey) -> anyhow::Result<bool> {
+    fn has(&mut self, page: &PageKey) -> Result<bool> {
         let mut is_answered = false;
         for table in &mut self.tables {
             loop {
@@ -223,10 +224,10 @@ impl Answered {
 }
 
 /// A link that could not be read, for crates that take links from the store alone.
-fn store_error(error: anyhow::Error) -> store::Error {
-    match error.downcast::<store::Error>() {
-        Ok(error) => error,
-        Err(other) => store::Error::Row { object: "the links".to_owned(), source: other.into() },
+fn store_error(error: Error) -> store::Error {
+    match error {
+        Error::Store(error) => error,
+        other => store::Error::Row { object: "the links".to_owned(), source: other.into() },
     }
 }
 

@@ -4,7 +4,8 @@ use ::warc::{Date, NewRecord, Writer};
 use records::Reason;
 
 use super::capture::FILE_HEADER;
-use crate::engine::{FileOutput, Interrupted, Work};
+use crate::engine::{FileOutput, Work};
+use crate::error::{Error, Result};
 
 /// Files that one task packs, on average, and their bytes at most.
 pub(super) const MEAN_FILES_PER_TASK: u64 = 500;
@@ -33,10 +34,10 @@ impl Packer {
     /// Packs one page, or drops it with its reason.
     ///
     /// # Errors
-    /// [`Interrupted`] when the user asked to stop, or what the disk says.
-    pub(super) fn push(&mut self, work: &mut Work<'_>, packed: &Packed<'_>) -> anyhow::Result<()> {
+    /// [`Error::Interrupted`] when the user asked to stop, or what the disk says.
+    pub(super) fn push(&mut self, work: &mut Work<'_>, packed: &Packed<'_>) -> Result<()> {
         if work.is_stopping() {
-            return Err(Interrupted.into());
+            return Err(Error::Interrupted);
         }
         if packed.bytes.len() as u64 > self.max_page_bytes {
             self.drop_too_large(work, packed.file, packed.bytes.len() as u64);
@@ -63,7 +64,7 @@ impl Packer {
         work.sample(Reason::PageTooLarge, || file.to_owned(), &format!("{len_bytes} bytes"));
     }
 
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         self.writer.into_inner().finish()
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
 use atomic_file::IoContext;
 use records::{Link, Outcome, Reason};
 
 use super::selected::Selected;
 use super::{LinksOfBucket, is_sampled};
 use crate::engine::{Buckets, Product, Table, Work};
+use crate::error::{Error, OrBug as _, Result, ensure};
 
 /// The links of a bucket that are asked for: those of the sample that no earlier source has answered. A look ahead:
 /// they are counted when they get their outcomes.
@@ -16,7 +16,7 @@ pub(super) fn wanted(
     work: &Work<'_>,
     links: &LinksOfBucket,
     sample: f64,
-) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Link>> + use<>> {
+) -> Result<impl Iterator<Item = Result<Link>> + use<>> {
     let links = links.look_ahead(work)?;
     Ok(links.filter(move |link| link.as_ref().map_or(true, |link| is_sampled(&link.page(), sample))))
 }
@@ -29,9 +29,9 @@ pub(super) fn write_outcomes<T, E>(
     answers: impl Iterator<Item = Result<Outcome, E>>,
     table: Product<T, Table<Outcome>>,
     selected: Product<T, Buckets<Selected>>,
-) -> anyhow::Result<()>
+) -> Result<()>
 where
-    anyhow::Error: From<E>,
+    Error: From<E>,
 {
     let mut outcomes = work.create_table(table)?;
     let mut selected = work.create_buckets(selected, buckets)?;
@@ -43,8 +43,8 @@ where
             outcomes.push(link.without_page(Reason::NotSampled, None))?;
             continue;
         }
-        let outcome = answers.next().with_context(|| format!("{} has no outcome", link.key))??;
-        ensure!(link.key == outcome.key, "the outcome of {} is that of {}", link.key, outcome.key);
+        let outcome = answers.next().or_bug(|| format!("{} has no outcome", link.key))??;
+        ensure!(link.key == outcome.key, Bug, "the outcome of {} is that of {}", link.key, outcome.key);
         work.counts.record(outcome.verdict);
         if let Some(row) = Selected::of_outcome(&link, &outcome) {
             selected.push(row.bucket(buckets), &row)?;
@@ -56,7 +56,7 @@ where
 }
 
 /// The names of the files in a folder, sorted.
-pub(super) fn names_in(folder: &Path) -> anyhow::Result<Vec<String>> {
+pub(super) fn names_in(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).at("list", folder)? {
         names.push(entry.at("list", folder)?.file_name().to_string_lossy().into_owned());

@@ -10,6 +10,7 @@ use store::bucket_of;
 use super::capture::PageForm;
 use super::{Archive, ArchiveGroup, Captured, archive_groups};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Planner, Product, StageRef, Task, Work};
+use crate::error::{Result, bail};
 use crate::stages::bucket_name;
 
 /// A capture that answers a page, on its way to its archive.
@@ -97,7 +98,7 @@ pub(in crate::stages) fn groups(
     source: usize,
     captured: &Captured,
     buckets: u32,
-) -> anyhow::Result<Vec<ArchiveGroup<Archive>>> {
+) -> Result<Vec<ArchiveGroup<Archive>>> {
     let archives = (captured.archives)(plan)?;
     Ok(archive_groups(source, buckets, archives, |archive| (&archive.name, archive.len_bytes)))
 }
@@ -144,7 +145,7 @@ impl SelectPages {
 impl Task for SelectPages {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut group_of: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
         for (group, archives) in self.groups.iter().enumerate() {
             for (number, archive) in archives.iter().enumerate() {
@@ -158,7 +159,7 @@ impl Task for SelectPages {
         for selected in selected {
             let Selected { archive, offset, offset_in_member, page, url, captured_utc, file, form, link } = selected?;
             let Some(&(group, archive)) = group_of.get(archive.as_str()) else {
-                anyhow::bail!("a capture lies in {archive}, which is no archive of this source; please report this");
+                bail!(Bug, "a capture lies in {archive}, which is no archive of this source");
             };
             places.push(group, &Place { archive, offset, offset_in_member, page, url, captured_utc, file, form })?;
             links.push(group, &link.unwrap_or_default())?;

@@ -2,7 +2,6 @@
 //! makes archives of it, which are then read as others' are.
 
 use ::texts::{DocumentOptions, Documents};
-use anyhow::Context;
 use records::Reason;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -11,6 +10,7 @@ use super::capture::page_of;
 use super::pack::{Packed, Packer};
 use super::{Captured, LinksLeft, warc};
 use crate::engine::{External, File, Flow, Product, Task, Work, expand_files};
+use crate::error::{Result, Within as _};
 use crate::recipe::Pages;
 
 /// Bytes of texts in one archive: as many are read by one task later on.
@@ -51,14 +51,14 @@ impl PackTexts {
 impl Task for PackTexts {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let source = work.source(&self.file)?;
         let options = DocumentOptions::new(&self.text_field)
             .with_url_field(&self.url_field)
             .with_max_text_bytes(usize::try_from(self.max_page_bytes).unwrap_or(usize::MAX));
         let documents = match Documents::open(source.share()?, options) {
             Ok(documents) => documents,
-            Err(error) => return Err(error).with_context(|| format!("in {}", self.file.url)),
+            Err(error) => return Err(error).within(|| format!("in {}", self.file.url)),
         };
         let mut packer: Option<(Packer, u64)> = None;
         let mut archives = 0u32;

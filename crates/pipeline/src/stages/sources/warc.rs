@@ -11,9 +11,8 @@ use store::bucket_of;
 
 use super::capture::{Capture, capture};
 use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
-use crate::engine::{
-    BucketOutput, Buckets, External, File, Flow, Interrupted, Product, StageRef, Task, Work, expand_files,
-};
+use crate::engine::{BucketOutput, Buckets, External, File, Flow, Product, StageRef, Task, Work, expand_files};
+use crate::error::{Error, Result};
 use crate::recipe::Pages;
 
 /// Adds the stages for archives that others wrote.
@@ -21,7 +20,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     let (pages, max_page_bytes) = (settings.clone(), settings.max_page_bytes);
     let index = flow.stage_of_source("pages.index", number, move |_| {
         let paths = expand_files(&pages.paths)?.into_iter();
-        let archives = paths.map(|path| External::of(&path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let archives = paths.map(|path| External::of(&path)).collect::<Result<Vec<_>>>()?;
         let groups = archive_groups(number, buckets, archives, |archive| (&archive.url, archive.len_bytes));
         let task = |group: ArchiveGroup<External>| {
             let archives = group.archives.into_iter().map(ArchiveFile::External).collect();
@@ -104,7 +103,7 @@ impl IndexArchives {
 impl Task for IndexArchives {
     const REVISION: u32 = 1;
 
-    fn run(&self, work: &mut Work<'_>) -> anyhow::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut captures = work.create_buckets(IndexArchives::CAPTURES, self.buckets)?;
         for archive in &self.archives {
             match archive {
@@ -132,7 +131,7 @@ impl IndexArchives {
         archive: impl Read + Seek + Send + 'static,
         name: &str,
         captures: &mut BucketOutput<Capture>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<()> {
         let (mut records, mut malformed) = (0u64, 0u64);
         let mut reader = match Reader::new(archive, name.to_owned(), self.max_page_bytes) {
             Ok(reader) => reader,
@@ -143,7 +142,7 @@ impl IndexArchives {
         };
         loop {
             if work.is_stopping() {
-                return Err(Interrupted.into());
+                return Err(Error::Interrupted);
             }
             match reader.next() {
                 Ok(None) => break,

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
-use fetch::{Budget, Ended, FetchError, Fetcher, Frontier, Monitor, Place, Plan, Settings, Signal};
+use console::Exit;
+use fetch::{Budget, Ended, Fetcher, Frontier, Monitor, Place, Plan, Settings, Signal};
 use indicatif::{HumanCount, HumanDuration};
 use records::{Counts, Link};
 use store::table::{TableReader, TableWriter};
@@ -14,7 +15,6 @@ use store::table::{TableReader, TableWriter};
 use self::host_report::HostReport;
 use self::view::View;
 use super::{Usage, allow_many_files, stop_on_ctrl_c};
-use crate::Ending;
 
 mod host_report;
 mod view;
@@ -71,9 +71,6 @@ pub struct Arguments {
     /// Events as JSON Lines on standard output; the last holds the counts.
     #[arg(long)]
     json: bool,
-    /// No progress.
-    #[arg(short, long)]
-    quiet: bool,
     #[command(flatten, next_help_heading = "With --from common-crawl")]
     common_crawl: super::common_crawl::Arguments,
 }
@@ -231,14 +228,15 @@ impl Arguments {
     }
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.from == From::CommonCrawl {
         if let Some(flag) = arguments.flag_for_the_web()? {
             return Err(Usage(format!("{flag} does nothing with --from common-crawl")).into());
         }
         let _lock = lock(&arguments.output)?;
         let (links, folder, contact) = (&arguments.links, &arguments.output, arguments.contact.as_deref());
-        let print = super::common_crawl::Print { plan: arguments.plan, json: arguments.json, quiet: arguments.quiet };
+        let print =
+            super::common_crawl::Print { plan: arguments.plan, json: arguments.json, quiet: console::is_quiet() };
         let (own, shared) = (&arguments.common_crawl, &arguments.shared);
         return super::common_crawl::run(own, shared, links, folder, contact, print);
     }
@@ -248,9 +246,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         let _lock = lock(&arguments.output)?;
         let frontier = frontier(arguments, &settings)?;
         print_plan(&fetch::plan(&frontier, &settings)?, &settings, arguments.json)?;
-        return Ok(Ending::Complete);
+        return Ok(Exit::Complete);
     }
-    let fetcher = Fetcher::new(settings).map_err(in_words)?;
+    let fetcher = Fetcher::new(settings)?;
     let _lock = lock(&arguments.output)?;
     let frontier = frontier(arguments, fetcher.settings())?;
     allow_many_files();
@@ -259,42 +257,31 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let threads =
         arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     let monitor = Monitor::default();
-    let view = View::new(arguments.json, arguments.quiet);
+    let view = View::new(arguments.json, console::is_quiet());
     let ended = std::thread::scope(|scope| {
         let fetching =
             scope.spawn(|| fetcher.run(&frontier, &place, threads, budget, &monitor, &|| stop.load(Ordering::Relaxed)));
         view.watch(&monitor, &|| fetching.is_finished());
         fetching.join().expect("the fetcher does not panic")
     });
-    let ended = ended.map_err(in_words)?;
+    let ended = ended?;
     let left = frontier.links() - monitor.snapshot().done;
     if ended == Ended::Complete {
         let counts = write_tables(&frontier, &place, &arguments.output)?;
         view.finished(&counts, 0)?;
-        return Ok(Ending::Complete);
+        return Ok(Exit::Complete);
     }
     let now = monitor.snapshot();
     let counts = Counts { read: now.pages + now.dropped.values().sum::<u64>(), kept: now.pages, dropped: now.dropped };
     // A report that cannot be written is no reason to call the fetch failed.
     if let Err(error) = write_hosts(&frontier, &place, &arguments.output) {
-        eprintln!("note: no hosts.tsv: {error:#}");
+        tracing::warn!("no hosts.tsv: {error:#}");
     }
     view.finished(&counts, left)?;
-    if !arguments.quiet {
+    if !console::is_quiet() {
         eprintln!("{left} links are left; run the same command again to go on");
     }
-    if ended == Ended::Stopped { Err(pipeline::Interrupted.into()) } else { Ok(Ending::Complete) }
-}
-
-/// Gives errors the form by which the binary chooses its exit code, and their hint.
-fn in_words(error: FetchError) -> anyhow::Error {
-    let hint = error.hint().map_or(String::new(), |hint| format!("\n\nhint: {hint}"));
-    match error {
-        FetchError::Settings(_) | FetchError::OtherSettings { .. } => Usage(format!("{error}{hint}")).into(),
-        // The binary finds the hints of the store's errors by itself.
-        FetchError::Store(error) => error.into(),
-        error => anyhow::anyhow!("{:#}{hint}", anyhow::Error::from(error)),
-    }
+    if ended == Ended::Stopped { Err(pipeline::Error::Interrupted.into()) } else { Ok(Exit::Complete) }
 }
 
 /// Locks the folder for this process, and removes what a killed one was still writing. The lock ends with the file,
@@ -337,8 +324,8 @@ fn write_tables(frontier: &Frontier, place: &Place, folder: &Path) -> anyhow::Re
     let mut counts = Counts::default();
     let mut table = TableWriter::create(&folder.join("outcomes.parquet"))?;
     let mut hosts = HostReport::create(&folder.join("hosts.tsv"))?;
-    for outcome in fetch::outcomes(frontier, place, SORT_BYTES).map_err(in_words)? {
-        let outcome = outcome.map_err(in_words)?;
+    for outcome in fetch::outcomes(frontier, place, SORT_BYTES)? {
+        let outcome = outcome?;
         counts.record(outcome.verdict);
         hosts.push(&outcome)?;
         table.push(outcome)?;
@@ -351,9 +338,9 @@ fn write_tables(frontier: &Frontier, place: &Place, folder: &Path) -> anyhow::Re
 /// `hosts.tsv` of a fetch that was stopped: what became of links so far.
 fn write_hosts(frontier: &Frontier, place: &Place, folder: &Path) -> anyhow::Result<()> {
     let mut hosts = HostReport::create(&folder.join("hosts.tsv"))?;
-    let (_, outcomes) = fetch::outcomes_so_far(frontier, place, SORT_BYTES).map_err(in_words)?;
+    let (_, outcomes) = fetch::outcomes_so_far(frontier, place, SORT_BYTES)?;
     for outcome in outcomes {
-        hosts.push(&outcome.map_err(in_words)?)?;
+        hosts.push(&outcome?)?;
     }
     hosts.finish()
 }

@@ -1,0 +1,52 @@
+//! What a model is told of each block: its text, its place, its containers, its neighbours, its page.
+//!
+//! [`PageContext`] is what is computed once a page; [`describe`] writes one block's features through a
+//! [`FeatureSink`], which takes the numbers or, for the list of names, the names; [`describe_page`] writes the page's,
+//! and [`describe_first_pass`] those that need the first model's probabilities ([`FirstPass`]). A feature is added or
+//! taken away in one place, and the model is trained again (`train/`). Trees split at thresholds, so no feature needs a
+//! scale: there is no logarithm here, whose last bit is another on another machine.
+
+mod block;
+mod first_pass;
+mod page;
+mod page_context;
+mod scan;
+
+pub use block::describe;
+pub use first_pass::{FirstPass, describe_first_pass};
+pub use page::describe_page;
+pub use page_context::PageContext;
+
+/// Takes features one by one.
+pub trait FeatureSink {
+    /// A feature; `of` tells which of several of one name it is.
+    fn put(&mut self, name: &'static str, of: &'static str, value: f32);
+}
+
+impl FeatureSink for Vec<f32> {
+    #[inline]
+    fn put(&mut self, _: &'static str, _: &'static str, value: f32) {
+        self.push(value);
+    }
+}
+
+/// The names of the features, in order.
+#[derive(Debug, Default)]
+pub struct FeatureNames(pub Vec<String>);
+
+impl FeatureSink for FeatureNames {
+    fn put(&mut self, name: &'static str, of: &'static str, _: f32) {
+        self.0.push(if of.is_empty() { name.to_owned() } else { format!("{name}.{of}") });
+    }
+}
+
+// Pages that annotators have read are short: half have under 600 words, few over 3,000. What is longer than
+// these sizes counts as just as long, so that a book is not taken for something unlike any text.
+const BLOCK_WORDS: f32 = 100.0;
+const PAGE_WORDS: f32 = 1_000.0;
+const PAGE_BLOCKS: f32 = 50.0;
+const POINTS: f32 = 60.0;
+
+fn share(part: f32, whole: f32) -> f32 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}

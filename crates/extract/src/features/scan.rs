@@ -1,0 +1,150 @@
+//! One pass over a block's text: its signs, its words, and what they speak of.
+//!
+//! Left out: words of other languages than English, and what a word means beside others.
+
+use std::sync::LazyLock;
+
+use crate::blocks::Block;
+use crate::head::Head;
+use crate::word_table::{WordTable, hash, packed};
+
+/// Groups of words that short blocks of boilerplate are made of; the first is function words of English.
+pub(super) const WORD_GROUPS: &[(&str, &str)] = &[
+    (
+        "function",
+        "the of and to a in is that for it was on are as with his they at be this have from or had by but not what all were we when your can said there use an each which she do how their if will up other about out many then them these so some her would make like him into has two more go no way could my than been who its now did get may our me you he i",
+    ),
+    (
+        "share",
+        "share tweet facebook twitter pinterest linkedin whatsapp email print instagram reddit tumblr youtube telegram copy",
+    ),
+    ("comment", "comment comments reply replies respond report flag upvote downvote permalink quote likes"),
+    (
+        "account",
+        "subscribe subscribed newsletter newsletters login signup register account password username signin log sign join inbox",
+    ),
+    ("consent", "cookie cookies consent gdpr privacy policy terms accept preferences"),
+    ("advert", "advertisement advertisements sponsored sponsor ad ads advertising promoted affiliate commission"),
+    (
+        "byline",
+        "by posted published updated author written filed edited contributor staff correspondent reporter editor modified",
+    ),
+    (
+        "time",
+        "january february march april june july august september october november december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday ago minutes hours days am pm est gmt utc",
+    ),
+    (
+        "related",
+        "related recommended popular trending latest similar stories articles posts recent also editor's picks featured most viewed",
+    ),
+    ("tags", "tags tagged categories category topics labels filed keywords"),
+    ("paging", "previous next older newer prev page pages first last back home top menu skip"),
+    ("rights", "copyright rights reserved trademark trademarks llc inc ltd © disclaimer"),
+    ("more", "read more continue reading click here view see show learn full story load expand download watch listen"),
+    ("credit", "photo photos photograph image images credit courtesy getty reuters ap caption source via illustration"),
+    (
+        "shop",
+        "price cart add buy shipping quantity stock sku checkout sale discount order wishlist returns delivery off",
+    ),
+    (
+        "forum",
+        "posts joined member members topic thread forum threads views moderator join replied posting registered location offline senior junior",
+    ),
+    ("contact", "contact phone tel fax address mail call office hours directions map street suite"),
+    ("search", "search filter sort results showing found items per clear all"),
+];
+
+static WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::of_groups(WORD_GROUPS.iter().map(|(_, words)| *words)));
+
+/// What a block's own text is like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TextScan {
+    pub(super) capitals: u32,
+    pub(super) digits: u32,
+    pub(super) commas: u32,
+    pub(super) stops: u32,
+    pub(super) marks: u32,
+    pub(super) capital_words: u32,
+    pub(super) groups: u32,
+    pub(super) first_group: u32,
+    pub(super) functions: u32,
+    pub(super) title_words: u32,
+    pub(super) hash: u64,
+}
+
+pub(super) fn mixed(a: u64, b: u64) -> u64 {
+    hash(u128::from(a) | u128::from(b) << 64)
+}
+
+pub(super) fn hash_of_bytes(bytes: &[u8]) -> u64 {
+    let mut state = bytes.len() as u64;
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        state = mixed(state, u64::from_le_bytes(word));
+    }
+    state
+}
+
+/// The words of the page's title, sorted; few enough to be searched.
+pub(super) fn title_words(head: &Head) -> Vec<u64> {
+    let mut words: Vec<u64> = Vec::new();
+    let title = head.title.as_deref().unwrap_or("");
+    for word in title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).take(40) {
+        words.push(hash_of_bytes(&word.as_bytes().to_ascii_lowercase()));
+    }
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// One pass over a block's text.
+pub(super) fn scan(text: &str, title: &[u64]) -> TextScan {
+    let mut found = TextScan { hash: hash_of_bytes(text.as_bytes()), ..TextScan::default() };
+    let bytes = text.as_bytes();
+    // Only short blocks are labels; the words of long ones tell their language.
+    let looks_for_title = bytes.len() < 300 && !title.is_empty();
+    let (mut from, mut word_number) = (0, 0);
+    for at in 0..=bytes.len() {
+        let byte = bytes.get(at).copied().unwrap_or(b' ');
+        if byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'\'' {
+            found.digits += u32::from(byte.is_ascii_digit());
+            found.capitals += u32::from(byte.is_ascii_uppercase());
+            continue;
+        }
+        match byte {
+            b'.' | b'!' | b'?' => found.stops += 1,
+            b',' | b';' => found.commas += 1,
+            b'|' | b'/' | b'>' | b'<' | b'{' | b'}' | b'=' | b'_' | b'*' | b'#' | b'@' | b'+' => found.marks += 1,
+            _ => {}
+        }
+        if at > from {
+            let word = &bytes[from..at];
+            found.capital_words += u32::from(word[0].is_ascii_uppercase());
+            if word.len() <= 16 {
+                let bits = WORDS.find(packed(word));
+                found.groups |= bits;
+                found.functions += bits & 1;
+                if word_number == 0 {
+                    found.first_group = bits;
+                }
+            }
+            if looks_for_title && title.binary_search(&hash_of_bytes(&word.to_ascii_lowercase())).is_ok() {
+                found.title_words += 1;
+            }
+            word_number += 1;
+        }
+        from = at + 1;
+    }
+    found
+}
+
+/// How much a block is the title: share of its words in the title times share of the title it covers.
+pub(super) fn likeness(text: &TextScan, block: &Block, title_words: u32) -> f32 {
+    if title_words == 0 || block.words == 0 {
+        return 0.0;
+    }
+    let inside = (text.title_words as f32 / block.words as f32).min(1.0);
+    let covered = (text.title_words as f32 / title_words as f32).min(1.0);
+    inside * covered.sqrt()
+}

@@ -1,0 +1,240 @@
+//! How much of a text repeats itself: equal lines and paragraphs, the most frequent n-gram, n-grams seen before.
+//!
+//! All are counted as datatrove counts them; each fast path has a twin in the tests that reads like the original.
+//! Nothing is joined into strings: an n-gram is known by the number of its first n - 1 words and its last word, or by
+//! its place in the text's words written without white space.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use crate::hash::{hash, hash_12_bytes_at, hash_pair};
+use crate::python;
+use crate::words::Words;
+
+/// Elements of a list that have been in it before.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Duplicates {
+    /// How many elements the list has.
+    pub elements: usize,
+    /// How many are equal to one before.
+    pub duplicates: usize,
+    /// Code points of these.
+    pub duplicate_chars: usize,
+}
+
+/// Counts elements that are equal to one before. Time O(bytes).
+pub fn duplicates<'t>(elements: impl Iterator<Item = &'t str>) -> Duplicates {
+    let mut seen: HashTable<&str> = HashTable::new();
+    let mut counted = Duplicates::default();
+    for element in elements {
+        counted.elements += 1;
+        match seen.entry(hash(element.as_bytes()), |other| *other == element, |other| hash(other.as_bytes())) {
+            Entry::Vacant(entry) => {
+                entry.insert(element);
+            }
+            Entry::Occupied(_) => {
+                counted.duplicates += 1;
+                counted.duplicate_chars += python::len(element);
+            }
+        }
+    }
+    counted
+}
+
+/// The n of [`top_ngram_chars`].
+pub const TOP_N: [usize; 3] = [2, 3, 4];
+
+/// Code points of all occurrences of the most frequent n-gram of words, joined with spaces, for n of 2, 3 and 4; of
+/// n-grams that are equally frequent the one seen first. 0 where the text has fewer than n words.
+///
+/// Time O(words): an n-gram can only repeat where its first n - 1 words do, so that little is left to count for each
+/// next n.
+pub fn top_ngram_chars(words: &Words) -> [usize; 3] {
+    let mut class: Vec<u32> = words.ids.clone();
+    let mut repeated: Vec<usize> = (0..words.len()).filter(|&at| words.word(at).count > 1).collect();
+    TOP_N.map(|n| {
+        repeated.retain(|&at| at + n <= words.len());
+        let ngrams = count_ngrams(&mut class, &repeated, |at| words.ids[at + n - 1]);
+        repeated.retain(|&at| ngrams[class[at] as usize].count > 1);
+        let chars = |at: usize| (at..at + n).map(|at| words.word(at).chars).sum::<usize>() + n - 1;
+        // Without a repeated one all occur once, and the first of the text is the first seen.
+        let single = Ngram { first: 0, count: usize::from(words.len() >= n) };
+        let top = ngrams.iter().fold(single, |top, ngram| if ngram.count > top.count { *ngram } else { top });
+        if top.count == 0 { 0 } else { chars(top.first) * top.count }
+    })
+}
+
+/// An n-gram: where it is seen first, and how often.
+#[derive(Clone, Copy)]
+struct Ngram {
+    first: usize,
+    count: usize,
+}
+
+/// Counts the n-grams at some places, where `class` numbers those of one word less, and makes it their own numbers.
+fn count_ngrams(class: &mut [u32], places: &[usize], last_word: impl Fn(usize) -> u32) -> Vec<Ngram> {
+    let mut ngrams: Vec<Ngram> = Vec::new();
+    let mut numbers: HashTable<(u32, u32, u32)> = HashTable::with_capacity(places.len());
+    for &at in places {
+        let pair = (class[at], last_word(at));
+        let number = match numbers.entry(
+            hash_pair(pair.0, pair.1),
+            |&(first, last, _)| (first, last) == pair,
+            |&(first, last, _)| hash_pair(first, last),
+        ) {
+            Entry::Occupied(entry) => entry.get().2,
+            Entry::Vacant(entry) => {
+                let number = ngrams.len() as u32;
+                entry.insert((pair.0, pair.1, number));
+                ngrams.push(Ngram { first: at, count: 0 });
+                number
+            }
+        };
+        ngrams[number as usize].count += 1;
+        class[at] = number;
+    }
+    ngrams
+}
+
+/// The n of [`duplicate_ngram_chars`].
+pub const DUPLICATE_N: [usize; 6] = [5, 6, 7, 8, 9, 10];
+
+/// Code points of n-grams that have been seen before, their words joined without spaces, for n from 5 to 10. After one
+/// that has, the next looked at is n words on; after one that has not, one word on.
+///
+/// Equal are n-grams of the same letters, even if these are parted into words otherwise. Time O(bytes): only places
+/// whose first bytes occur twice are looked at.
+pub fn duplicate_ngram_chars(text: &str, words: &Words) -> [usize; 6] {
+    let joined = Joined::new(text, words);
+    let candidates = joined.candidates();
+    DUPLICATE_N.map(|n| joined.duplicate_chars(words, &candidates, n))
+}
+
+/// The words of a text without anything between them.
+struct Joined {
+    /// The bytes, and [`ANCHOR_BYTES`] more.
+    bytes: Vec<u8>,
+    /// Where each word starts, and where the last ends.
+    starts: Vec<usize>,
+}
+
+/// Bytes at the start of an n-gram by which those are sorted out that occur once.
+const ANCHOR_BYTES: usize = 12;
+
+impl Joined {
+    fn new(text: &str, words: &Words) -> Joined {
+        let mut bytes = Vec::with_capacity(text.len() + ANCHOR_BYTES);
+        let mut starts = Vec::with_capacity(words.len() + 1);
+        for at in 0..words.len() {
+            starts.push(bytes.len());
+            bytes.extend_from_slice(&text.as_bytes()[words.span(at)]);
+        }
+        starts.push(bytes.len());
+        bytes.resize(bytes.len() + ANCHOR_BYTES, 0);
+        Joined { bytes, starts }
+    }
+
+    /// Words at which an n-gram can begin that occurs twice, for any n from 5: those whose first bytes occur twice, and
+    /// those whose n-gram may have fewer bytes than that.
+    ///
+    /// What occurs twice is told by a table of hashes that counts to two, so a few too many are given.
+    fn candidates(&self) -> Vec<usize> {
+        let shortest = DUPLICATE_N[0];
+        let ngrams = self.starts.len().saturating_sub(shortest);
+        let mut counts = vec![0u8; (ngrams * 8).next_power_of_two()];
+        let slot = |at: usize, mask: usize| hash_12_bytes_at(&self.bytes, self.starts[at]) as usize & mask;
+        let mask = counts.len() - 1;
+        for at in 0..ngrams {
+            let count = &mut counts[slot(at, mask)];
+            *count = count.saturating_add(1).min(2);
+        }
+        let is_short = |at: usize| self.starts[at + shortest] - self.starts[at] < ANCHOR_BYTES;
+        (0..ngrams).filter(|&at| counts[slot(at, mask)] > 1 || is_short(at)).collect()
+    }
+
+    fn duplicate_chars(&self, words: &Words, candidates: &[usize], n: usize) -> usize {
+        let ngram = |at: usize| &self.bytes[self.starts[at]..self.starts[at + n]];
+        let mut seen: HashTable<usize> = HashTable::with_capacity(candidates.len());
+        let mut next = 0;
+        let mut chars = 0;
+        for &at in candidates {
+            if at < next || at + n > words.len() {
+                continue;
+            }
+            match seen.entry(hash(ngram(at)), |&other| ngram(other) == ngram(at), |&other| hash(ngram(other))) {
+                Entry::Vacant(entry) => {
+                    entry.insert(at);
+                }
+                Entry::Occupied(_) => {
+                    chars += (at..at + n).map(|at| words.word(at).chars).sum::<usize>();
+                    next = at + n;
+                }
+            }
+        }
+        chars
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spelled<'t>(text: &'t str, words: &Words) -> Vec<&'t str> {
+        (0..words.len()).map(|at| &text[words.span(at)]).collect()
+    }
+
+    /// The twin of [`top_ngram_chars`].
+    fn top_by_strings(words: &[&str], n: usize) -> usize {
+        let mut counts: HashMap<String, (usize, usize)> = HashMap::new();
+        for (at, ngram) in words.windows(n).enumerate() {
+            counts.entry(ngram.join(" ")).or_insert((at, 0)).1 += 1;
+        }
+        let top = counts.iter().max_by_key(|(_, (first, count))| (*count, std::cmp::Reverse(*first)));
+        top.map_or(0, |(ngram, (_, count))| ngram.chars().count() * count)
+    }
+
+    /// The twin of [`duplicate_ngram_chars`].
+    fn duplicates_by_strings(words: &[&str], n: usize) -> usize {
+        let mut seen = HashSet::new();
+        let (mut at, mut chars) = (0, 0);
+        while at + n <= words.len() {
+            let ngram = words[at..at + n].concat();
+            if seen.contains(&ngram) {
+                chars += ngram.chars().count();
+                at += n;
+            } else {
+                seen.insert(ngram);
+                at += 1;
+            }
+        }
+        chars
+    }
+
+    proptest! {
+        #[test]
+        fn ngrams_are_counted_as_strings_are(text in "((a|b|aa|ab|é|the|sea) ){0,60}") {
+            let words = Words::of(&text);
+            let spelled = spelled(&text, &words);
+            prop_assert_eq!(top_ngram_chars(&words), TOP_N.map(|n| top_by_strings(&spelled, n)));
+            let expected = DUPLICATE_N.map(|n| duplicates_by_strings(&spelled, n));
+            prop_assert_eq!(duplicate_ngram_chars(&text, &words), expected);
+        }
+
+        #[test]
+        fn longer_words_that_differ_late(text in "((shipwrecked|shipwright|ship) ){0,60}") {
+            let words = Words::of(&text);
+            let expected = DUPLICATE_N.map(|n| duplicates_by_strings(&spelled(&text, &words), n));
+            prop_assert_eq!(duplicate_ngram_chars(&text, &words), expected);
+        }
+    }
+
+    #[test]
+    fn elements_after_the_first_are_duplicates() {
+        let counted = duplicates(["é!", "b", "é!", "é!", ""].into_iter());
+        assert_eq!(counted, Duplicates { elements: 5, duplicates: 2, duplicate_chars: 4 });
+    }
+}

@@ -1,0 +1,165 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Datatrove, Findings, Rule, Settings, fraction};
+use crate::About;
+use crate::list::ListError;
+use crate::measure::{Limit, Measure, Unit};
+use crate::python;
+use crate::repetition::{duplicate_ngram_chars, duplicates, top_ngram_chars};
+use crate::text::Text;
+
+/// Texts that do not repeat themselves: table A1 of the Gopher paper (<https://arxiv.org/abs/2112.11446>).
+///
+/// Follows datatrove's `GopherRepetitionFilter`. A duplicate is each copy behind the first. Characters are divided by
+/// those of the whole text, white space with them. n-grams of one text are counted in its words; the most frequent one
+/// counts with the spaces between its words, duplicate ones without.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GopherRepetition {
+    /// The code that is followed.
+    pub dialect: Datatrove,
+    /// Most duplicate paragraphs, of all paragraphs.
+    pub max_duplicate_paragraphs: Limit,
+    /// Most characters of duplicate paragraphs.
+    pub max_duplicate_paragraph_chars: Limit,
+    /// Most duplicate lines, of all lines.
+    pub max_duplicate_lines: Limit,
+    /// Most characters of duplicate lines.
+    pub max_duplicate_line_chars: Limit,
+    /// Most characters of the most frequent 2-gram.
+    pub max_top_2_gram: Limit,
+    /// Most characters of the most frequent 3-gram.
+    pub max_top_3_gram: Limit,
+    /// Most characters of the most frequent 4-gram.
+    pub max_top_4_gram: Limit,
+    /// Most characters of duplicate 5-grams.
+    pub max_duplicate_5_grams: Limit,
+    /// Most characters of duplicate 6-grams.
+    pub max_duplicate_6_grams: Limit,
+    /// Most characters of duplicate 7-grams.
+    pub max_duplicate_7_grams: Limit,
+    /// Most characters of duplicate 8-grams.
+    pub max_duplicate_8_grams: Limit,
+    /// Most characters of duplicate 9-grams.
+    pub max_duplicate_9_grams: Limit,
+    /// Most characters of duplicate 10-grams.
+    pub max_duplicate_10_grams: Limit,
+}
+
+impl Default for GopherRepetition {
+    fn default() -> GopherRepetition {
+        GopherRepetition {
+            dialect: Datatrove::V0_10,
+            max_duplicate_paragraphs: Limit::at(0.3),
+            max_duplicate_paragraph_chars: Limit::at(0.2),
+            max_duplicate_lines: Limit::at(0.3),
+            max_duplicate_line_chars: Limit::at(0.2),
+            max_top_2_gram: Limit::at(0.2),
+            max_top_3_gram: Limit::at(0.18),
+            max_top_4_gram: Limit::at(0.16),
+            max_duplicate_5_grams: Limit::at(0.15),
+            max_duplicate_6_grams: Limit::at(0.14),
+            max_duplicate_7_grams: Limit::at(0.13),
+            max_duplicate_8_grams: Limit::at(0.12),
+            max_duplicate_9_grams: Limit::at(0.11),
+            max_duplicate_10_grams: Limit::at(0.10),
+        }
+    }
+}
+
+impl Settings for GopherRepetition {
+    fn open(&self) -> Result<Box<dyn Rule>, ListError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Rule for GopherRepetition {
+    #[rustfmt::skip]
+    fn measures(&self) -> Vec<Measure> {
+        let share = |name, doc| Measure::new(name, Unit::Fraction, doc);
+        vec![
+            Measure::new("chars", Unit::Chars, "code points of the text")
+                .min("", Limit::at(1.0), "empty", "empty"),
+            share("duplicate_paragraphs", "paragraphs that are equal to one before, of all")
+                .max("max_duplicate_paragraphs", self.max_duplicate_paragraphs, "too_many_duplicate_paragraphs", "dup_para_frac"),
+            share("duplicate_paragraph_chars", "characters of duplicate paragraphs, of all")
+                .max("max_duplicate_paragraph_chars", self.max_duplicate_paragraph_chars, "too_many_duplicate_paragraph_chars", "dup_para_char_frac"),
+            share("duplicate_lines", "lines that are equal to one before, of all")
+                .max("max_duplicate_lines", self.max_duplicate_lines, "too_many_duplicate_lines", "dup_line_frac"),
+            share("duplicate_line_chars", "characters of duplicate lines, of all")
+                .max("max_duplicate_line_chars", self.max_duplicate_line_chars, "too_many_duplicate_line_chars", "dup_line_char_frac"),
+            share("top_2_gram", "characters of the most frequent 2-gram, of all")
+                .max("max_top_2_gram", self.max_top_2_gram, "too_frequent_2_gram", "top_2_gram"),
+            share("top_3_gram", "characters of the most frequent 3-gram, of all")
+                .max("max_top_3_gram", self.max_top_3_gram, "too_frequent_3_gram", "top_3_gram"),
+            share("top_4_gram", "characters of the most frequent 4-gram, of all")
+                .max("max_top_4_gram", self.max_top_4_gram, "too_frequent_4_gram", "top_4_gram"),
+            share("duplicate_5_grams", "characters of 5-grams seen before, of all")
+                .max("max_duplicate_5_grams", self.max_duplicate_5_grams, "too_many_duplicate_5_grams", "duplicated_5_n_grams"),
+            share("duplicate_6_grams", "characters of 6-grams seen before, of all")
+                .max("max_duplicate_6_grams", self.max_duplicate_6_grams, "too_many_duplicate_6_grams", "duplicated_6_n_grams"),
+            share("duplicate_7_grams", "characters of 7-grams seen before, of all")
+                .max("max_duplicate_7_grams", self.max_duplicate_7_grams, "too_many_duplicate_7_grams", "duplicated_7_n_grams"),
+            share("duplicate_8_grams", "characters of 8-grams seen before, of all")
+                .max("max_duplicate_8_grams", self.max_duplicate_8_grams, "too_many_duplicate_8_grams", "duplicated_8_n_grams"),
+            share("duplicate_9_grams", "characters of 9-grams seen before, of all")
+                .max("max_duplicate_9_grams", self.max_duplicate_9_grams, "too_many_duplicate_9_grams", "duplicated_9_n_grams"),
+            share("duplicate_10_grams", "characters of 10-grams seen before, of all")
+                .max("max_duplicate_10_grams", self.max_duplicate_10_grams, "too_many_duplicate_10_grams", "duplicated_10_n_grams"),
+        ]
+    }
+
+    fn apply(&self, text: &Text<'_>, _: About<'_>) -> Findings {
+        let chars = text.len_chars();
+        let paragraphs = duplicates(paragraphs(text.as_str()));
+        let lines = duplicates(lines(text.as_str()));
+        let words = text.words();
+        let top = top_ngram_chars(words);
+        let duplicate = duplicate_ngram_chars(text.as_str(), words);
+        let mut values = vec![
+            chars as f64,
+            fraction(paragraphs.duplicates, paragraphs.elements),
+            fraction(paragraphs.duplicate_chars, chars),
+            fraction(lines.duplicates, lines.elements),
+            fraction(lines.duplicate_chars, chars),
+        ];
+        values.extend(top.iter().chain(&duplicate).map(|&part| fraction(part, chars)));
+        Findings::of(values)
+    }
+}
+
+/// What stands between blank lines, of the text without white space at its ends: parted at two newlines or more.
+fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
+    parts(python::strip(text), "\n\n")
+}
+
+/// What stands between newlines, however many: an empty line before them at the start and one behind them at the end.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    parts(text, "\n")
+}
+
+/// The parts of a text between runs of newlines that begin with `separator`.
+fn parts<'t>(text: &'t str, separator: &'static str) -> impl Iterator<Item = &'t str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some(end) = memchr::memmem::find(text.as_bytes(), separator.as_bytes()) else { return Some(text) };
+        rest = Some(text[end..].trim_start_matches('\n'));
+        Some(&text[..end])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_paragraphs() {
+        let check = |text, expected_lines: &[&str], expected_paragraphs: &[&str]| {
+            assert_eq!(lines(text).collect::<Vec<_>>(), expected_lines);
+            assert_eq!(paragraphs(text).collect::<Vec<_>>(), expected_paragraphs);
+        };
+        check("", &[""], &[""]);
+        check("\n\na\nb\n\n\nc\n", &["", "a", "b", "c", ""], &["a\nb", "c"]);
+    }
+}

@@ -1,0 +1,180 @@
+//! What datatrove says of the same texts: verdict, reason, edited text, and every measure.
+//!
+//! Needs a Python that has datatrove and spaCy: `WEBTEXT_PEERS` names it. Skips with a printed reason without it.
+//! `WEBTEXT_PARITY_TEXTS` names a file of JSON Lines with `text`, and perhaps `url`, to be compared in place of the
+//! texts made here.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::Command;
+
+use filter::{
+    About, C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Filter, FineWebQuality, GopherQuality,
+    GopherRepetition, Judgement, Limit, Pii, RuleSettings, SplitBy, UnigramLogProbability, Url,
+};
+use serde_json::{Value, json};
+
+mod texts;
+
+#[test]
+fn datatrove_says_the_same() {
+    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
+        return skip("WEBTEXT_PEERS names no Python with datatrove");
+    };
+    let has_datatrove = Command::new(&python).args(["-c", "import datatrove, spacy, tldextract, ahocorasick"]).output();
+    if !has_datatrove.is_ok_and(|output| output.status.success()) {
+        return skip("the Python that WEBTEXT_PEERS names lacks datatrove, spaCy, tldextract or pyahocorasick");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_lists(folder);
+    let texts = std::env::var_os("WEBTEXT_PARITY_TEXTS").map_or_else(|| folder.join("texts"), Into::into);
+    if !texts.exists() {
+        write_texts(&texts);
+    }
+    let verdicts = folder.join("verdicts");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(&texts).arg(&verdicts).arg(folder);
+    assert!(command.status().unwrap().success());
+
+    let (compared, differences) = compare(folder, &texts, &verdicts);
+    eprintln!("{compared} bytes of text compared");
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences[..differences.len().min(20)].join("\n")
+    );
+}
+
+fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: datatrove_says_the_same: {why}");
+    assert!(std::env::var("WEBTEXT_TESTS_SKIP").as_deref() != Ok("deny"), "{why}");
+}
+
+/// Lists made up for the test.
+fn write_lists(folder: &Path) {
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    write("domains", "# made up\nbad.com\nhost.example.org\nblocked.co.uk\nevil.github.io\ngithub.io\n");
+    write("urls", "http://example.com/forbidden\n");
+    write("banned_words", "gam-bling\nfoo\n");
+    write("soft_banned_words", "cheap\nwin\nprize\n");
+    write("banned_subwords", "casi-no\nwarez\nino\n");
+    write("bad_words", "darn\nbloody hell\nsm\nheck\n5-pin\nÉtron\nétron\n");
+    let unigrams = ["the,23135851162", "of,13151942776", "and,12997637966", "sea,105", "é,7", "the,23135851162"];
+    write("unigrams", &format!("word,count\n{}\n", unigrams.join("\n")));
+}
+
+fn write_texts(path: &Path) {
+    let mut file = File::create(path).unwrap();
+    for (text, url) in texts::all() {
+        writeln!(file, "{}", json!({ "text": text, "url": url })).unwrap();
+    }
+}
+
+/// The rules of parity.py, in its order.
+fn rules(folder: &Path) -> Vec<RuleSettings> {
+    let list = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let c4 = C4Quality::of_dialect(C4Dialect::Datatrove0_10);
+    vec![
+        RuleSettings::GopherRepetition(GopherRepetition::default()),
+        RuleSettings::GopherQuality(GopherQuality::default()),
+        RuleSettings::C4Quality(c4.clone()),
+        RuleSettings::C4Quality(C4Quality { require_terminal_punctuation: false, ..c4.clone() }),
+        RuleSettings::C4Quality(C4Quality { split_by: SplitBy::Sentences, ..c4.clone() }),
+        RuleSettings::C4Quality(C4Quality {
+            remove_citations: false,
+            require_terminal_punctuation: false,
+            min_line_words: Limit::NONE,
+            max_word_chars: Limit::NONE,
+            remove_javascript_lines: false,
+            remove_policy_lines: false,
+            ..c4
+        }),
+        RuleSettings::C4Paragraph(C4Paragraph::default()),
+        RuleSettings::C4BadWords(C4BadWords {
+            dialect: Datatrove::V0_10,
+            list: list("bad_words"),
+            language: "en".into(),
+            max_bad_words: Limit::at(0.0),
+        }),
+        RuleSettings::FineWebQuality(FineWebQuality::default()),
+        RuleSettings::Url(Url {
+            domains: vec![list("domains")],
+            urls: vec![list("urls")],
+            banned_words: vec![list("banned_words")],
+            soft_banned_words: vec![list("soft_banned_words")],
+            banned_subwords: vec![list("banned_subwords")],
+            ..Url::default()
+        }),
+        RuleSettings::Pii(Pii::default()),
+        RuleSettings::UnigramLogProbability(UnigramLogProbability {
+            dialect: Datatrove::V0_10,
+            table: list("unigrams"),
+            min_mean_log_probability: Limit::at(-10.0),
+        }),
+    ]
+}
+
+/// Compares line by line; returns how many bytes of text, and what differs.
+fn compare(folder: &Path, texts: &Path, verdicts: &Path) -> (usize, Vec<String>) {
+    let rules = rules(folder);
+    let chain = Filter::new(&[0, 1, 3, 8].map(|at: usize| rules[at].clone())).unwrap();
+    let alone: Vec<Filter> = rules.iter().map(|rule| Filter::new(std::slice::from_ref(rule)).unwrap()).collect();
+    let lines = |path: &Path| BufReader::new(File::open(path).unwrap()).lines().map(Result::unwrap);
+    let (mut compared, mut differences) = (0, Vec::new());
+    for (text, verdicts) in lines(texts).zip(lines(verdicts)) {
+        let row: Value = serde_json::from_str(&text).unwrap();
+        let verdicts: Value = serde_json::from_str(&verdicts).unwrap();
+        let (text, url) = (row["text"].as_str().unwrap(), row["url"].as_str().unwrap_or(""));
+        let about = About { url, ..About::default() };
+        for (at, filter) in alone.iter().enumerate() {
+            let judgement = filter.judge(text, about);
+            let expected = &verdicts["rules"][at];
+            let difference = difference(filter, &judgement, 0, std::slice::from_ref(expected));
+            let edited = expected["text"].as_str().is_some_and(|expected| expected != judgement.text);
+            if let Some(what) = difference.or(edited.then(|| format!("{:?}, not {}", judgement.text, expected["text"])))
+            {
+                differences.push(format!("{} ({at}): {what}: {}", rules[at].name(), short(&row)));
+            }
+        }
+        let judgement = chain.judge(text, about);
+        if let Some(what) = difference(&chain, &judgement, 0, verdicts["chain"].as_array().unwrap()) {
+            differences.push(format!("chain: {what}: {}", short(&row)));
+        }
+        compared += text.len();
+    }
+    (compared, differences)
+}
+
+fn difference(filter: &Filter, judgement: &Judgement<'_>, from: usize, expected: &[Value]) -> Option<String> {
+    let Some((first, rest)) = expected.split_first() else { return None };
+    let rule = filter.measures().get(from)?.rule_index;
+    let measures = filter.measures()[from..].iter().take_while(|measure| measure.rule_index == rule);
+    let mut next = from;
+    for (measure, expected) in measures.zip(first["measures"].as_array().unwrap_or(&Vec::new())) {
+        let value = judgement.measures[next];
+        next += 1;
+        let expected = expected.as_f64().unwrap_or(f64::NAN);
+        // numpy's logarithm may differ from the system's in the last bit.
+        let tolerance = if measure.rule == "unigram_log_probability" { expected.abs() * 1e-12 } else { 0.0 };
+        if !((value - expected).abs() <= tolerance || value.is_nan() && expected.is_nan()) {
+            return Some(format!("{} = {value}, not {expected}", measure.name()));
+        }
+    }
+    if first["measures"].is_null() {
+        next += filter.measures()[from..].iter().take_while(|measure| measure.rule_index == rule).count();
+    }
+    let upstream = judgement.failures[rule].as_ref().map(|failure| failure.upstream);
+    if first["upstream"] != "error" && first["upstream"].as_str() != upstream {
+        return Some(format!("{upstream:?}, not {}", first["upstream"]));
+    }
+    difference(filter, judgement, next, rest)
+}
+
+fn short(row: &Value) -> String {
+    let row = row.to_string();
+    row.chars().take(600).collect()
+}

@@ -1,0 +1,183 @@
+//! Texts made to meet every branch of the rules: prose, lists, boilerplate, code, other scripts, broken and random ones.
+
+/// About 1 MB of texts with URLs, the same in each run.
+pub fn all() -> Vec<(String, String)> {
+    let mut random = Random(20_260_101);
+    let mut texts: Vec<String> = EDGES.iter().map(|&text| text.to_owned()).collect();
+    for n in 0..900 {
+        texts.push(match n % 6 {
+            0 => prose(&mut random, 200),
+            1 => page(&mut random),
+            2 => repetitive(&mut random),
+            3 => mangled(&mut random),
+            4 => random_unicode(&mut random),
+            _ => prose(&mut random, 30),
+        });
+    }
+    texts.into_iter().map(|text| (text, url(&mut random))).collect()
+}
+
+const EDGES: &[&str] = &[
+    "",
+    " ",
+    "\n",
+    "\n\n\n",
+    "a",
+    ".",
+    "...",
+    "…",
+    "#",
+    "•",
+    "{",
+    "word",
+    "one two.",
+    "\u{a0}",
+    "\u{1c}",
+    "\r\n",
+    "\u{2028}",
+    "[1] [2] [3]",
+    "[1] [2] [3].",
+    "One two three.  [1]",
+    "One two three. [1] \"",
+    "  One two three.\n\n\nOne two three.  ",
+    "lorem ipsum dolor sit.\nfunction() { return; } is code.",
+    "Code is { here. Yes.\nLorem Ipsum dolor sit.",
+    "We use coo\u{212a}ies on this page.",
+    "Please enable Java[1]Script to go on.",
+    "JAVASCRİPT is a word here.",
+    "Terms of Use and more.\nOur Privacy Policy is here.",
+    "Bloody hell, darn it.",
+    "darning needles, heck_no, 5-pin plugs, étron.",
+    "Mail a.b@c.de or x!y@[1.2.3.4] or a@b, at 8.8.8.8, 10.1.2.3, 999.1.1.1, 01.2.3.4, 1.2.3.4.5.6.7.8.",
+    "é@b.com ²a@b.co.uk _@x.yz .@x.yz a..b@x.yz a@b.c- a@b.-c a@-b.c a@[1.2.3.x:] !@a.bc x!@a.bc",
+];
+
+/// A linear congruential generator: enough for texts.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n
+    }
+
+    fn of<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+}
+
+#[rustfmt::skip]
+const WORDS: &[&str] = &[
+    "the", "be", "to", "of", "and", "that", "have", "with", "The", "harbour", "master", "said", "crane", "would", "n't",
+    "don't", "storms", "winter", "sea", "at", "noon", "they're", "cannot", "a", "I", "1,200", "3.5%", "U.S.", "e.g.",
+    "ships", "well-known", "ferry", "Dr.", "boats", "tide", "and/or", "café", "naïve", "—", "…", "“quay”", "pier", "it",
+];
+const MARKS: &[&str] =
+    &[". ", ". ", ". ", "? ", "! ", ", ", "; ", ".\" ", "... ", ".\n", ".\n", ".\n\n", " - ", ".  ", ": "];
+
+fn prose(random: &mut Random, words: usize) -> String {
+    let mut text = String::new();
+    for _ in 0..1 + random.below(words) {
+        text.push_str(random.of(WORDS));
+        text.push_str(if random.below(9) == 0 { random.of(MARKS) } else { " " });
+    }
+    text
+}
+
+#[rustfmt::skip]
+const LINES: &[&str] = &[
+    "Home", "About us", "• First item", "- Second item", "* Third", "Read more...", "Continue reading…", "#tag #other #more",
+    "Copyright 2014", "We use cookies to make this page better.", "JavaScript must be enabled to see this page.",
+    "Lorem ipsum dolor sit amet, so it goes on.", "if (x) { return 1; }", "See the town's history.[12][edit]",
+    "\"That is all,\" she said.", "It was 'so'", "12 34 56 78", "Σίσυφος ἔβαλεν.", "これは文です。次の文です。", "यह एक वाक्य है।",
+    "Sign in", "Sign-in to go on", "3 items in cart now", "Read more...", "12 LIKES", "1,2k shares!", "SHOUTED IN CAPITALS", "١٢٣", "①②", "ITEMS İN CART",
+    "!!!", "<b>bold</b>", "2014-05-06", "See our privacy policy for more.", "write to me@example.org today.",
+    "The server at 8.8.4.4 is down.", "Ask them [citation needed] about the tide[3].", "Nobody knew.  \"", "   indented   text   ",
+];
+
+fn page(random: &mut Random) -> String {
+    let mut text = String::new();
+    for _ in 0..random.below(40) {
+        match random.below(3) {
+            0 => text.push_str(&prose(random, 40)),
+            _ => text.push_str(random.of(LINES)),
+        }
+        text.push_str(
+            random.of(&["\n", "\n", "\n", "\n\n", "\n\n\n", "\r\n", " ", "\u{85}", "\u{2028}", "\x0c", "\n\t"]),
+        );
+    }
+    text
+}
+
+fn repetitive(random: &mut Random) -> String {
+    let phrases: Vec<String> = (0..2 + random.below(4)).map(|_| prose(random, 14)).collect();
+    (0..random.below(40)).map(|_| phrases[random.below(phrases.len())].as_str()).collect()
+}
+
+fn mangled(random: &mut Random) -> String {
+    let mut chars: Vec<char> = page(random).chars().collect();
+    for _ in 0..chars.len() / 10 {
+        let at = random.below(chars.len());
+        let sign = random.of(&[
+            '.', ' ', '\n', '"', '\'', '#', '[', ']', '{', '@', '…', '\u{a0}', '\u{1f}', '\u{200b}', 'é', '１', '-',
+        ]);
+        if random.below(2) == 0 { chars.insert(at, sign) } else { chars[at] = sign }
+    }
+    chars.into_iter().collect()
+}
+
+fn random_unicode(random: &mut Random) -> String {
+    let highest = random.of(&[0x80, 0x100, 0x600, 0x3000, 0x1_0000, 0x11_0000]);
+    let any = |random: &mut Random| char::from_u32(random.below(highest) as u32).unwrap_or('\u{fffd}');
+    (0..random.below(600)).map(|_| if random.below(5) == 0 { ' ' } else { any(random) }).collect()
+}
+
+fn url(random: &mut Random) -> String {
+    let scheme = random.of(&["http://", "https://", "//", "", "ftp://", "HTTP://", "ht tp://"]);
+    let user = random.of(&["", "", "", "me@", "me:x@y@"]);
+    let host = random.of(&[
+        "example.com",
+        "www.bad.com",
+        "BAD.com",
+        "host.example.org",
+        "a.host.example.org",
+        "x.blocked.co.uk",
+        "co.uk",
+        "localhost",
+        "evil.github.io",
+        "other.github.io",
+        "127.0.0.1",
+        "[::1]",
+        "a..com",
+        ".bad.com",
+        "bad.com.",
+        "b.ck",
+        "www.ck",
+        "x.y.ck",
+        "bad。com",
+        "xn--e1afmkfd.xn--p1ai",
+        "münchen.de",
+        "a.b.kawasaki.jp",
+        "city.kawasaki.jp",
+        "foo.unknowntld",
+        "x.compute.amazonaws.com",
+    ]);
+    let port = random.of(&["", "", ":80", ":"]);
+    let path = random.of(&[
+        "",
+        "/",
+        "/forbidden",
+        "/foo/bar",
+        "/FOO",
+        "/gambling",
+        "/cheap-win",
+        "/cheap/cheap",
+        "/win_prize",
+        "/ca-sino",
+        "/w.a.r.e.z",
+        "?q=foo",
+        "#foo",
+        "/a%20foo",
+    ]);
+    format!("{scheme}{user}{host}{port}{path}")
+}

@@ -1,0 +1,173 @@
+//! What a build ends with when it does not end well.
+
+use user_error::{Exit, UserError};
+
+/// Shorthand for a result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a run, or a question to it, failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The user asked to stop; what was finished is kept.
+    #[error("stopped; run the same command again to go on")]
+    Interrupted,
+    /// The recipe has no such stage, or the stage no such task.
+    #[error("{0}")]
+    UnknownStage(String),
+    /// A stage was asked for whose predecessors are there, but made under another recipe.
+    #[error("stage {stage} was made with other settings: {}; nothing was changed", keys.join(", "))]
+    OtherSettings {
+        /// The stage that would be another.
+        stage: String,
+        /// The recipe keys that differ.
+        keys: Vec<String>,
+    },
+    /// The recipe says something that cannot be meant; the sentence names the key.
+    #[error("{0}")]
+    Recipe(String),
+    /// An input that the recipe names is not there, or not what it has to be.
+    #[error("{0}")]
+    Input(String),
+    /// The run is not in a state in which this can be done: a stage is missing, or another process is at work.
+    #[error("{0}")]
+    State(String),
+    /// Something that cannot be unless this program is wrong.
+    #[error("{0}; please report this")]
+    Bug(String),
+    /// An error with what was being done.
+    #[error("{what}")]
+    Within {
+        /// What was being done, or where.
+        what: String,
+        /// What went wrong there.
+        source: Box<Error>,
+    },
+    /// The store refused, or an object in it is damaged.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The operating system refused.
+    #[error(transparent)]
+    File(#[from] atomic_file::Error),
+    /// A dump could not be read to its end.
+    #[error(transparent)]
+    Dump(#[from] links::DumpError),
+    /// The crawler itself could not work.
+    #[error(transparent)]
+    Fetch(#[from] fetch::FetchError),
+    /// Captures could not be copied out of Common Crawl.
+    #[error(transparent)]
+    CommonCrawl(#[from] common_crawl::CommonCrawlError),
+    /// A crate that does a task's work failed.
+    #[error(transparent)]
+    Work(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Whether the user asked to stop.
+    pub fn is_interrupted(&self) -> bool {
+        match self {
+            Error::Interrupted => true,
+            Error::Within { source, .. } => source.is_interrupted(),
+            _ => false,
+        }
+    }
+}
+
+impl UserError for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Within { source, .. } => source.hint(),
+            Error::Store(error) => error.hint(),
+            Error::File(error) => error.hint(),
+            Error::Fetch(error) => error.hint(),
+            Error::CommonCrawl(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Error::Interrupted => Exit::Stopped,
+            Error::UnknownStage(_) => Exit::WrongUsage,
+            Error::Within { source, .. } => source.exit(),
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// The errors of the crates that tasks call, all of them [`Error::Work`].
+macro_rules! work_errors {
+    ($($error:ty,)*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Error {
+                Error::Work(error.into())
+            }
+        })*
+    };
+}
+
+work_errors! {
+    std::io::Error,
+    serde_json::Error,
+    glob::GlobError,
+    glob::PatternError,
+    filter::InvalidRule,
+    filter::ListError,
+    warc::ReadError,
+    texts::Error,
+    bpe::formats::FormatError,
+    bpe::tokens::TooWide,
+    gpt2::CheckpointError,
+    gpt2::DataError,
+    gpt2::TrainError,
+}
+
+impl Error {
+    /// Puts what was being done before the error.
+    pub(crate) fn within(self, what: impl Into<String>) -> Error {
+        Error::Within { what: what.into(), source: Box::new(self) }
+    }
+}
+
+/// Says where an error came from.
+pub(crate) trait Within<T> {
+    /// Puts what was being done before the error.
+    fn within(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Within<T> for std::result::Result<T, E> {
+    fn within(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|error| error.into().within(what()))
+    }
+}
+
+/// Something that is there unless this program is wrong.
+pub(crate) trait OrBug<T> {
+    /// What is there, or [`Error::Bug`].
+    fn or_bug(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> OrBug<T> for Option<T> {
+    fn or_bug(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.ok_or_else(|| Error::Bug(what()))
+    }
+}
+
+/// Ends the function with an error of this kind unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $kind:ident, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::Error::$kind(format!($($message)+)));
+        }
+    };
+}
+
+/// Ends the function with an error of this kind.
+macro_rules! bail {
+    ($kind:ident, $($message:tt)+) => {
+        return Err($crate::Error::$kind(format!($($message)+)))
+    };
+}
+
+pub(crate) use {bail, ensure};
