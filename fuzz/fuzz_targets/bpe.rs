@@ -12,7 +12,7 @@ static GPT2: LazyLock<Tokenizer> = LazyLock::new(Tokenizer::gpt2);
 static TWIN: LazyLock<Twin> = LazyLock::new(|| Twin::new(&GPT2));
 
 thread_local! {
-    // Kept from input to input, so that its memory of words is part of what is tested.
+    // Kept from input to input, so that its cache is part of what is tested.
     static ENCODER: RefCell<Encoder<'static>> = RefCell::new(Encoder::new(&GPT2));
 }
 

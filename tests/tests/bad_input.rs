@@ -234,3 +234,35 @@ fn bpe_names_the_byte_that_is_no_utf8() {
     assert!(!case.path("ids.txt").exists());
     check(&mut encode(&["--lossy"]), 0);
 }
+
+#[test]
+fn a_row_without_a_text_is_named_and_counted() {
+    let case = Case::new();
+    let rows = concat!(
+        "{\"id\":1.50,\"text\":\"The ferry leaves at noon.\"}\n{\"body\":7}\n",
+        "{\"text\":null}\n{\"id\":2,\"text\":\"The ferry leaves at noon.\"}\n",
+    );
+    let input = case.write("a.jsonl", rows.as_bytes());
+    let run = |command: &str, input: &Path, output: &Path, flags: &[&str]| {
+        let mut webtext = Command::new(binary("webtext"));
+        webtext.args([command, "--json"]).arg(input).arg("-o").arg(output).args(flags);
+        webtext
+    };
+    let table = case.path("kept.parquet");
+    let output = check(&mut run("filter", &input, &table, &["--min-words", "0", "--language", "any"]), 3);
+    let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&counts["read"], &counts["kept"]), (&4.into(), &3.into()));
+    assert_eq!(counts["dropped"]["malformed_record"], 1);
+    let message = "a.jsonl, line 2: it has no field \"text\"; its fields are body";
+    assert_eq!(stderr(&output).matches(message).count(), 1, "{}", stderr(&output));
+
+    let (lines, dropped) = (case.path("kept.jsonl.gz"), case.path("dropped.parquet"));
+    let output = check(&mut run("dedup", &table, &lines, &["--dropped", &dropped.to_string_lossy()]), 0);
+    let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&counts["kept"], &counts["dropped"]["exact_duplicate"]), (&2.into(), &1.into()));
+    assert!(dropped.exists());
+    let output = check(&mut run("dedup", &input, &case.path("again.jsonl"), &[]), 3);
+    assert_eq!(stderr(&output).matches(message).count(), 1, "{}", stderr(&output));
+    let kept = fs::read_to_string(case.path("again.jsonl")).unwrap();
+    assert_eq!(kept, "{\"id\":1.50,\"text\":\"The ferry leaves at noon.\"}\n{\"text\":null}\n");
+}

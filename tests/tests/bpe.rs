@@ -240,7 +240,7 @@ fn two_tokenizers_are_compared_by_language() {
     assert_eq!(json["differences"].as_array().unwrap().len(), 10);
     let output = check(bpe(folder.path()).args(["compare", "gpt2", "own", "--corpus", "a.jsonl"]), 0);
     let table = String::from_utf8(output.stdout).unwrap();
-    assert!(table.contains("bytes a token") && table.contains("deu") && table.contains("a.jsonl, line"), "{table}");
+    assert!(table.contains("bytes per token") && table.contains("deu") && table.contains("a.jsonl, line"), "{table}");
 }
 
 #[test]
@@ -257,5 +257,36 @@ fn faults_are_named() {
     assert!(["/dev/full", "/dev/null"].iter().all(|device| !fs::metadata(device).unwrap().is_file()));
     assert!(fault(&["encode", "absent.txt", "-o", "x", "-q"]).contains("cannot read absent.txt"));
     assert!(fault(&["train", "--counts", "words", "--vocab-size", "300", "-o", "t", "-q"]).contains("word counts"));
-    assert!(fault(&["count", "a.jsonl", "--memory-mib", "1", "-q"]).contains("at least 64"));
+    let usage = check(bpe(folder.path()).args(["count", "a.jsonl", "--memory-mib", "1", "-q"]), 2);
+    assert!(stderr(&usage).contains("at least 64"));
+    assert!(fault(&["count", "b.txt", "--tokenizer", "absent", "-q"]).contains("hint: a tokenizer is `gpt2`"));
+    fs::write(folder.path().join("c.jsonl"), "{\"body\":\"one\"}\n").unwrap();
+    assert!(fault(&["count", "c.jsonl", "-q"]).contains("it has no field \"text\"; its fields are body"));
+    check(bpe(folder.path()).args(["count", "c.jsonl", "-q", "--text-field", "body"]), 0);
+}
+
+#[test]
+fn standard_input_and_a_reader_that_goes_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let counted = |input: &str, flags: &[&str]| {
+        let mut command = bpe(folder.path());
+        command.args(["count", "-", "-q", "--json"]).args(flags).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let lines = "{\"text\":\"one\"}\n{\"text\":null}\n";
+    assert_eq!(counted(lines, &["--input-format", "jsonl"]), json!({"documents": 2, "bytes": 3, "tokens": 1}));
+    assert_eq!(counted("one two", &[]), json!({"documents": 1, "bytes": 7, "tokens": 2}));
+
+    fs::write(folder.path().join("b.txt"), "one two three ".repeat(1 << 16)).unwrap();
+    for arguments in [&["info", "gpt2"][..], &["encode", "b.txt", "-o", "-", "--format", "ids", "-q"]] {
+        let mut child =
+            bpe(folder.path()).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.stderr.is_empty(), "{}", stderr(&output));
+    }
 }

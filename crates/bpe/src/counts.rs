@@ -6,13 +6,13 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::ops::Range;
 
+use crate::pretoken_cache::{Key, MAX_CACHED_BYTES};
 use crate::pretokenize::{BLOCK_BYTES, Visitor, visit};
 use crate::simd::{Kernel, WithKernel, prefetch, with_kernel};
-use crate::words::{Key, WORD_MAX_BYTES};
 
 /// Slots of a table of counts to begin with.
-const SLOTS_AT_FIRST: usize = 1 << 12;
-/// Words whose slots are asked for before the first is looked at.
+const INITIAL_SLOTS: usize = 1 << 12;
+/// Words whose slots are prefetched before the first is looked at.
 const CHUNK_WORDS: usize = 64;
 
 /// Counts of pretokens. Counts are u64: web-scale corpora overflow 32 bits.
@@ -29,7 +29,7 @@ pub struct WordCounts {
 
 impl Default for WordCounts {
     fn default() -> WordCounts {
-        WordCounts { slots: vec![(Key::NONE, 0); SLOTS_AT_FIRST], short: 0, long: HashMap::default(), long_bytes: 0 }
+        WordCounts { slots: vec![(Key::NONE, 0); INITIAL_SLOTS], short: 0, long: HashMap::default(), long_bytes: 0 }
     }
 }
 
@@ -55,8 +55,8 @@ impl WordCounts {
         if word.is_empty() || count == 0 {
             return;
         }
-        if word.len() <= WORD_MAX_BYTES {
-            return self.add_key(Key::of_word(word), count);
+        if word.len() <= MAX_CACHED_BYTES {
+            return self.add_key(Key::of_pretoken(word), count);
         }
         match self.long.get_mut(word) {
             Some(held) => *held += count,
@@ -164,7 +164,7 @@ impl Visitor for CountText<'_> {
         while ends != 0 {
             let end = ends.trailing_zeros() as usize;
             ends &= ends - 1;
-            if end - start <= WORD_MAX_BYTES {
+            if end - start <= MAX_CACHED_BYTES {
                 let from = block[start..].first_chunk::<16>().expect("a block has 16 bytes behind its 64");
                 self.push(Key::of(*from, end - start));
             } else {
@@ -176,8 +176,8 @@ impl Visitor for CountText<'_> {
 
     #[inline(never)]
     fn single(&mut self, at: usize, pretoken: &[u8]) {
-        if pretoken.len() <= WORD_MAX_BYTES {
-            self.push(Key::of_word(pretoken));
+        if pretoken.len() <= MAX_CACHED_BYTES {
+            self.push(Key::of_pretoken(pretoken));
         } else {
             self.count_long(at..at + pretoken.len());
         }
@@ -274,7 +274,9 @@ impl SpillingCounts {
         let mut held = WordCounts::new();
         for set in sets {
             held.merge(set.held);
-            runs.extend(set.runs.into_iter().map(|file| Box::new(Words(BufReader::with_capacity(1 << 18, file))) as _));
+            runs.extend(
+                set.runs.into_iter().map(|file| Box::new(WordRecords(BufReader::with_capacity(1 << 18, file))) as _),
+            );
         }
         if runs.is_empty() {
             return Ok(held.into_sorted());
@@ -326,17 +328,17 @@ pub fn write_words<'w>(words: impl Iterator<Item = (&'w [u8], u64)>, to: &mut im
 /// When the file is none of word counts, or breaks off.
 pub fn read_words(from: impl Read) -> io::Result<WordCounts> {
     let mut counts = WordCounts::new();
-    for word in Words(from) {
+    for word in WordRecords(from) {
         let (word, count) = word?;
         counts.add(&word, count);
     }
     Ok(counts)
 }
 
-/// Words of a file one by one; the first is asked for behind the magic.
-struct Words<R>(R);
+/// Words of a file one by one; the magic number is skipped.
+struct WordRecords<R>(R);
 
-impl<R: Read> Words<R> {
+impl<R: Read> WordRecords<R> {
     fn read(&mut self) -> io::Result<Option<(Vec<u8>, u64)>> {
         let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let mut four = [0; 4];
@@ -365,7 +367,7 @@ impl<R: Read> Words<R> {
     }
 }
 
-impl<R: Read> Iterator for Words<R> {
+impl<R: Read> Iterator for WordRecords<R> {
     type Item = io::Result<(Vec<u8>, u64)>;
 
     fn next(&mut self) -> Option<io::Result<(Vec<u8>, u64)>> {

@@ -1,22 +1,21 @@
-//! Text to ids: pretokens by blocks, most of them out of the memory of words, the others by merges.
+//! Text to ids: pretokens by blocks, most of them out of the cache, the others by merges.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::long_words::{LONG_MAX_BYTES, LongWords};
-use crate::merges::{Merges, SHORT_LANES, SHORT_MAX_BYTES};
+use crate::long_pretoken_cache::{LongPretokenCache, MAX_LONG_BYTES};
+use crate::merges::{MAX_SHORT_BYTES, Merges, SHORT_LANES};
+use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, MAX_CACHED_IDS, PretokenCache};
 use crate::pretokenize::{BLOCK_BYTES, Visitor, last_border, visit};
 use crate::simd::{Kernel, WithKernel, with_kernel};
-use crate::words::{Key, Lines, WORD_MAX_BYTES, WORD_MAX_IDS, Words};
 use crate::{TokenId, Tokenizer};
 
-/// Encodes with one tokenizer. Clones share the merges and know the words that were met before; each has its
-/// own memory of words.
+/// Encodes with one tokenizer. Clones share the merges; each has a pretoken cache of its own, which begins as a copy.
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     merges: Arc<Merges>,
-    words: Words,
-    long_words: LongWords,
+    cache: PretokenCache,
+    long_cache: LongPretokenCache,
     chunk: Box<Chunk>,
 }
 
@@ -25,8 +24,8 @@ impl Clone for Encoder<'_> {
         Encoder {
             tokenizer: self.tokenizer,
             merges: self.merges.clone(),
-            words: self.words.copy(),
-            long_words: self.long_words.clone(),
+            cache: self.cache.copy(),
+            long_cache: self.long_cache.clone(),
             chunk: Chunk::new(),
         }
     }
@@ -36,9 +35,10 @@ impl<'a> Encoder<'a> {
     /// An encoder for `tokenizer`. Time and memory linear in its merges (some 4 ms for GPT-2's), and 4 to 16 MiB.
     pub fn new(tokenizer: &'a Tokenizer) -> Encoder<'a> {
         let merges = Merges::new(tokenizer);
-        let mut words = Words::new();
-        remember_tokens(tokenizer, &merges, &mut words.lines());
-        Encoder { tokenizer, merges: Arc::new(merges), words, long_words: LongWords::default(), chunk: Chunk::new() }
+        let mut cache = PretokenCache::new();
+        insert_tokens(tokenizer, &merges, &mut cache.buckets());
+        let (merges, long_cache) = (Arc::new(merges), LongPretokenCache::default());
+        Encoder { tokenizer, merges, cache, long_cache, chunk: Chunk::new() }
     }
 
     /// The ids of a text. Special tokens in it are ordinary text.
@@ -62,61 +62,61 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// A third of the words that a text will bring are tokens; they need no merges.
-fn remember_tokens(tokenizer: &Tokenizer, merges: &Merges, words: &mut Lines<'_>) {
-    let alone = merges.stands_alone();
-    let mut keys: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_WORDS);
-    let mut tokens = (0u32..).zip(&alone).peekable();
+/// A third of the pretokens that a text will bring are canonical tokens; they need no merges.
+fn insert_tokens(tokenizer: &Tokenizer, merges: &Merges, buckets: &mut Buckets<'_>) {
+    let is_canonical = merges.canonical_tokens();
+    let mut keys: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
+    let mut tokens = (0u32..).zip(&is_canonical).peekable();
     while tokens.peek().is_some() {
-        for (id, &alone) in tokens.by_ref().take(CHUNK_WORDS) {
+        for (id, &is_canonical) in tokens.by_ref().take(CHUNK_PRETOKENS) {
             let bytes = tokenizer.token(TokenId(id));
-            if alone && bytes.len() <= WORD_MAX_BYTES {
-                let key = Key::of_word(bytes);
-                let line = words.line_of(key);
-                words.ask_for(line);
-                keys.push((key, line, id));
+            if is_canonical && bytes.len() <= MAX_CACHED_BYTES {
+                let key = Key::of_pretoken(bytes);
+                let bucket = buckets.bucket_of(key);
+                buckets.prefetch(bucket);
+                keys.push((key, bucket, id));
             }
         }
-        for (key, line, id) in keys.drain(..) {
-            words.remember(key, line, [id, 0, 0, 0], 1);
+        for (key, bucket, id) in keys.drain(..) {
+            buckets.insert(key, bucket, [id, 0, 0, 0], 1);
         }
     }
 }
 
-/// Pretokens that are looked up side by side: while the line of one comes out of memory, those of the others
-/// are asked for. What is kept of them fits into the first-level cache.
-const CHUNK_WORDS: usize = 512;
+/// Pretokens that are looked up side by side: while the bucket of one comes out of memory, those of the others
+/// are prefetched. What is kept of them fits into the first-level cache.
+const CHUNK_PRETOKENS: usize = 512;
 /// Most pretokens of a block.
-const BLOCK_WORDS: usize = 64;
+const BLOCK_PRETOKENS: usize = 64;
 
 /// Pretokens under way: the scratch space of one encoder.
 struct Chunk {
     len: usize,
     /// The pretokens that have a key.
-    keys: [Key; CHUNK_WORDS],
-    /// Their lines; [`LONG`] for a pretoken without a key.
-    lines: [u32; CHUNK_WORDS],
+    keys: [Key; CHUNK_PRETOKENS],
+    /// Their buckets; [`LONG`] for a pretoken without a key.
+    buckets: [u32; CHUNK_PRETOKENS],
     /// Ids of the pretokens that were found, side by side.
-    found: [u32; CHUNK_WORDS * WORD_MAX_IDS],
+    found: [u32; CHUNK_PRETOKENS * MAX_CACHED_IDS],
     /// Pretokens without a key: their bytes in the text.
     long: Vec<Range<usize>>,
-    /// Pretokens that are not remembered, in order.
+    /// Pretokens that are not cached, in order.
     unknown: Vec<Unknown>,
     /// Their ids, in any order.
     made: Vec<u32>,
 }
 
-/// Bytes of a text that are encoded before the memory of words may grow.
+/// Bytes of a text that are encoded before the cache may grow.
 const PART_BYTES: usize = 4 << 20;
 
-/// The line of a pretoken that is too long to be remembered.
+/// In the place of a bucket: the pretoken is too long for one.
 const LONG: u32 = u32::MAX;
 
-/// A pretoken that is not remembered.
+/// A pretoken that is not cached.
 #[derive(Clone, Default)]
 struct Unknown {
     key: Key,
-    line: u32,
+    bucket: u32,
     /// Ids that were found before it.
     found_before: usize,
     /// Where its ids are in `made`.
@@ -127,9 +127,9 @@ impl Chunk {
     fn new() -> Box<Chunk> {
         Box::new(Chunk {
             len: 0,
-            keys: [Key::default(); CHUNK_WORDS],
-            lines: [0; CHUNK_WORDS],
-            found: [0; CHUNK_WORDS * WORD_MAX_IDS],
+            keys: [Key::default(); CHUNK_PRETOKENS],
+            buckets: [0; CHUNK_PRETOKENS],
+            found: [0; CHUNK_PRETOKENS * MAX_CACHED_IDS],
             long: Vec::new(),
             unknown: Vec::new(),
             made: Vec::new(),
@@ -258,15 +258,15 @@ impl<'a> GrowingText<'a> {
 }
 
 impl Encoder<'_> {
-    fn encode_to(&mut self, text: &str, sink: &mut impl Sink) {
-        let Encoder { merges, words, long_words, chunk, .. } = self;
+    fn encode_to(&mut self, text: &str, sink: &mut impl IdSink) {
+        let Encoder { merges, cache, long_cache, chunk, .. } = self;
         let mut rest = text;
         while !rest.is_empty() {
-            // In parts, so that the memory of words can grow in between.
+            // In parts, so that the cache can grow in between.
             let end = if rest.len() <= PART_BYTES { None } else { last_border(&rest.as_bytes()[..PART_BYTES]) };
             let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            with_kernel(EncodeText { merges, words: words.lines(), long_words, chunk, text: part, sink });
-            words.grow_if_crowded();
+            with_kernel(EncodeText { merges, buckets: cache.buckets(), long_cache, chunk, text: part, sink });
+            cache.grow_if_crowded();
             rest = behind;
         }
     }
@@ -274,14 +274,14 @@ impl Encoder<'_> {
 
 struct EncodeText<'e, S> {
     merges: &'e Merges,
-    words: Lines<'e>,
-    long_words: &'e mut LongWords,
+    buckets: Buckets<'e>,
+    long_cache: &'e mut LongPretokenCache,
     chunk: &'e mut Chunk,
     text: &'e str,
     sink: &'e mut S,
 }
 
-impl<S: Sink> WithKernel for EncodeText<'_, S> {
+impl<S: IdSink> WithKernel for EncodeText<'_, S> {
     type Output = ();
 
     #[inline(always)]
@@ -291,8 +291,8 @@ impl<S: Sink> WithKernel for EncodeText<'_, S> {
     }
 }
 
-impl<S: Sink> Visitor for EncodeText<'_, S> {
-    /// Takes in the pretokens of a block and asks for their lines.
+impl<S: IdSink> Visitor for EncodeText<'_, S> {
+    /// Takes in the pretokens of a block and prefetches their buckets.
     #[inline(always)]
     fn block(&mut self, at: usize, block: &[u8; BLOCK_BYTES], mut ends: u64) {
         let mut start = 0;
@@ -300,7 +300,7 @@ impl<S: Sink> Visitor for EncodeText<'_, S> {
             let end = ends.trailing_zeros() as usize;
             ends &= ends - 1;
             let len = end - start;
-            if len <= WORD_MAX_BYTES {
+            if len <= MAX_CACHED_BYTES {
                 let from = block[start..].first_chunk::<16>().expect("a block has 16 bytes behind its 64");
                 self.push(Key::of(*from, len));
             } else {
@@ -313,8 +313,8 @@ impl<S: Sink> Visitor for EncodeText<'_, S> {
 
     #[inline(never)]
     fn single(&mut self, at: usize, pretoken: &[u8]) {
-        if pretoken.len() <= WORD_MAX_BYTES {
-            self.push(Key::of_word(pretoken));
+        if pretoken.len() <= MAX_CACHED_BYTES {
+            self.push(Key::of_pretoken(pretoken));
         } else {
             self.push_long(at..at + pretoken.len());
         }
@@ -322,45 +322,45 @@ impl<S: Sink> Visitor for EncodeText<'_, S> {
     }
 }
 
-impl<S: Sink> EncodeText<'_, S> {
+impl<S: IdSink> EncodeText<'_, S> {
     #[inline(always)]
     fn push(&mut self, key: Key) {
-        let line = self.words.line_of(key);
-        self.words.ask_for(line);
-        let place = self.chunk.len % CHUNK_WORDS;
+        let bucket = self.buckets.bucket_of(key);
+        self.buckets.prefetch(bucket);
+        let place = self.chunk.len % CHUNK_PRETOKENS;
         self.chunk.keys[place] = key;
-        self.chunk.lines[place] = line;
+        self.chunk.buckets[place] = bucket;
         self.chunk.len += 1;
     }
 
     #[cold]
     fn push_long(&mut self, bytes: Range<usize>) {
-        self.chunk.lines[self.chunk.len % CHUNK_WORDS] = LONG;
+        self.chunk.buckets[self.chunk.len % CHUNK_PRETOKENS] = LONG;
         self.chunk.len += 1;
         self.chunk.long.push(bytes);
     }
 
     #[inline(always)]
     fn encode_full_chunk(&mut self) {
-        if self.chunk.len > CHUNK_WORDS - BLOCK_WORDS {
+        if self.chunk.len > CHUNK_PRETOKENS - BLOCK_PRETOKENS {
             self.encode_chunk();
         }
     }
 
     /// Looks up the pretokens of the chunk, merges those that are unknown, and gives all ids out in order.
     fn encode_chunk(&mut self) {
-        let Chunk { len, keys, lines, found, unknown, .. } = &mut *self.chunk;
+        let Chunk { len, keys, buckets, found, unknown, .. } = &mut *self.chunk;
         let mut ids = 0;
-        for (&key, &line) in keys.iter().zip(&*lines).take(*len) {
+        for (&key, &bucket) in keys.iter().zip(&*buckets).take(*len) {
             let to = found[ids..].first_chunk_mut().expect("room for four ids a pretoken");
-            let known = if line == LONG { None } else { self.words.find(key, line) };
+            let known = if bucket == LONG { None } else { self.buckets.find(key, bucket) };
             match known {
                 Some((four, count)) => {
                     // All four are copied: their number cannot be foreseen.
                     *to = *four;
                     ids += count;
                 }
-                None => unknown.push(Unknown { key, line, found_before: ids, ids: 0..0 }),
+                None => unknown.push(Unknown { key, bucket, found_before: ids, ids: 0..0 }),
             }
         }
         *len = 0;
@@ -383,16 +383,16 @@ impl<S: Sink> EncodeText<'_, S> {
     #[cold]
     #[inline(never)]
     fn merge_unknown(&mut self) {
-        let EncodeText { merges, words, long_words, chunk, text, .. } = self;
-        with_kernel(MergeUnknown { merges, words, long_words, chunk, text: text.as_bytes() });
+        let EncodeText { merges, buckets, long_cache, chunk, text, .. } = self;
+        with_kernel(MergeUnknown { merges, buckets, long_cache, chunk, text: text.as_bytes() });
     }
 }
 
-/// Merges the pretokens of a chunk that no memory has. Compiled for a kernel for the sake of its instructions.
+/// Merges the pretokens of a chunk that no cache has. Compiled for a kernel for the sake of its instructions.
 struct MergeUnknown<'e, 'w> {
     merges: &'e Merges,
-    words: &'e mut Lines<'w>,
-    long_words: &'e mut LongWords,
+    buckets: &'e mut Buckets<'w>,
+    long_cache: &'e mut LongPretokenCache,
     chunk: &'e mut Chunk,
     text: &'e [u8],
 }
@@ -408,14 +408,14 @@ impl WithKernel for MergeUnknown<'_, '_> {
         let (mut side_by_side, mut numbers) = (Vec::with_capacity(unknown.len()), Vec::with_capacity(unknown.len()));
         for (number, unknown) in unknown.iter_mut().enumerate() {
             let (bytes, len) = unknown.key.bytes();
-            let word = match unknown.line {
-                LONG => &self.text[long.next().expect("one was pushed with the line").clone()],
+            let word = match unknown.bucket {
+                LONG => &self.text[long.next().expect("one was pushed with the bucket").clone()],
                 _ => &bytes[..len],
             };
             let start = made.len();
-            if let Some(ids) = self.long_words.find(word) {
+            if let Some(ids) = self.long_cache.find(word) {
                 made.extend_from_slice(ids);
-            } else if word.len() <= SHORT_MAX_BYTES {
+            } else if word.len() <= MAX_SHORT_BYTES {
                 let mut bytes = [0; SHORT_LANES];
                 bytes[..word.len()].copy_from_slice(word);
                 side_by_side.push((bytes, word.len()));
@@ -423,8 +423,8 @@ impl WithKernel for MergeUnknown<'_, '_> {
                 continue;
             } else {
                 self.merges.encode(word, made);
-                if word.len() <= LONG_MAX_BYTES {
-                    self.long_words.remember(word, &made[start..]);
+                if word.len() <= MAX_LONG_BYTES {
+                    self.long_cache.insert(word, &made[start..]);
                 }
             }
             unknown.ids = start..made.len();
@@ -435,12 +435,12 @@ impl WithKernel for MergeUnknown<'_, '_> {
             let start = made.len();
             made.extend_from_slice(&ids[..count]);
             done.push((numbers[place], start..made.len()));
-            let (Unknown { key, line, .. }, (bytes, len)) = (&unknown[numbers[place]], &side_by_side[place]);
-            if *line != LONG && count <= WORD_MAX_IDS {
+            let (Unknown { key, bucket, .. }, (bytes, len)) = (&unknown[numbers[place]], &side_by_side[place]);
+            if *bucket != LONG && count <= MAX_CACHED_IDS {
                 let ids = *ids.first_chunk().expect("there are more lanes than four");
-                self.words.remember(*key, *line, ids, count);
-            } else if self.long_words.find(&bytes[..*len]).is_none() {
-                self.long_words.remember(&bytes[..*len], &ids[..count]);
+                self.buckets.insert(*key, *bucket, ids, count);
+            } else if self.long_cache.find(&bytes[..*len]).is_none() {
+                self.long_cache.insert(&bytes[..*len], &ids[..count]);
             }
         });
         for (number, ids) in done {
@@ -449,22 +449,22 @@ impl WithKernel for MergeUnknown<'_, '_> {
     }
 }
 
-/// What is done with ids.
-trait Sink {
+/// What is done with ids: they are collected, or only counted.
+trait IdSink {
     /// Takes the next ids of the text.
     fn take(&mut self, ids: &[u32]);
 }
 
 struct Count(u64);
 
-impl Sink for Count {
+impl IdSink for Count {
     #[inline(always)]
     fn take(&mut self, ids: &[u32]) {
         self.0 += ids.len() as u64;
     }
 }
 
-impl Sink for Vec<TokenId> {
+impl IdSink for Vec<TokenId> {
     #[inline(always)]
     fn take(&mut self, ids: &[u32]) {
         self.extend_from_slice(bytemuck::cast_slice(ids));
@@ -486,7 +486,7 @@ mod tests {
     static TWIN: LazyLock<Twin> = LazyLock::new(|| Twin::new(&GPT2));
 
     thread_local! {
-        // Kept from text to text, so that its memory of words is part of what is tested.
+        // Kept from text to text, so that its cache is part of what is tested.
         static ENCODER: RefCell<Encoder<'static>> = RefCell::new(Encoder::new(&GPT2));
     }
 
@@ -495,7 +495,7 @@ mod tests {
         assert_eq!(pretokens, twin::pretokens(text), "{text:?}");
         let ids = ENCODER.with_borrow_mut(|encoder| encoder.encode(text));
         assert_eq!(ids, TWIN.encode(text), "{text:?}");
-        assert_eq!(ENCODER.with_borrow_mut(|encoder| encoder.encode(text)), ids, "from memory: {text:?}");
+        assert_eq!(ENCODER.with_borrow_mut(|encoder| encoder.encode(text)), ids, "from the cache: {text:?}");
         assert_eq!(GPT2.decode(&ids).unwrap(), text.as_bytes());
     }
 

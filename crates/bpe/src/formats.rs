@@ -12,11 +12,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use user_error::UserError;
+
 use crate::byte_order::{from_visible, to_visible};
 use crate::{Tokenizer, TokenizerError};
 
 /// A tokenizer's file could not be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FormatError {
     /// The system refused.
     #[error("cannot {action} {}", path.display())]
@@ -48,12 +51,26 @@ pub enum FormatError {
     NotFound(PathBuf),
 }
 
+impl UserError for FormatError {
+    fn hint(&self) -> Option<String> {
+        let is_missing = match self {
+            FormatError::NotFound(_) => true,
+            FormatError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            _ => false,
+        };
+        is_missing.then(|| "a tokenizer is `gpt2`, a folder that `bpe train` made, or a file of one".to_owned())
+    }
+}
+
 /// A token as files and messages show it.
 pub(crate) fn visible(bytes: &[u8]) -> String {
     to_visible(bytes)
 }
 
 /// Loads a tokenizer by name (`gpt2`), from a file of any known format, or from a folder that holds one.
+///
+/// # Errors
+/// When there is none, it cannot be read, or it would give other ids than its owner's code does.
 pub fn load(name: &str) -> Result<Tokenizer, FormatError> {
     let Some(file) = file_of(name)? else { return Ok(Tokenizer::gpt2()) };
     let text = std::fs::read_to_string(&file).map_err(|source| FormatError::Io {
@@ -73,6 +90,9 @@ pub fn load(name: &str) -> Result<Tokenizer, FormatError> {
 }
 
 /// The file that [`load`] reads for a name; none for `gpt2`, which is compiled in.
+///
+/// # Errors
+/// [`FormatError::NotFound`] for a folder without a tokenizer.
 pub fn file_of(name: &str) -> Result<Option<PathBuf>, FormatError> {
     let path = Path::new(name);
     if name == "gpt2" {
@@ -101,6 +121,9 @@ pub mod merges {
     use super::*;
 
     /// Reads the file. The header is the first line and only that: a merge may itself begin with `#version`.
+    ///
+    /// # Errors
+    /// When a line is no merge, or the merges contradict each other.
     pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
         let mut lines = text.lines().enumerate().peekable();
         lines.next_if(|(_, line)| line.starts_with("#version"));
@@ -200,7 +223,11 @@ pub mod tiktoken {
     }
 
     /// Reads the file. tiktoken merges by the rank of the joined bytes, so the pair of each merge is what
-    /// the lower ranks make of the token; a token of which they make more than two parts is refused.
+    /// the lower ranks make of the token.
+    ///
+    /// # Errors
+    /// When a line is no token, the ranks or the first 256 tokens are in another order than GPT-2's, or the lower ranks
+    /// make more than two parts of a token.
     pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
         let mut ranks: HashMap<Vec<u8>, u32> = HashMap::new();
         let mut tokens = Vec::new();
@@ -290,6 +317,9 @@ pub mod tokenizer_json {
     }
 
     /// Reads the file; merges may be pairs or strings with a space, ids must be those that merges imply.
+    ///
+    /// # Errors
+    /// When it is not byte-level BPE with GPT-2's pre-tokenizer, or its parts contradict each other.
     pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
         let fault = |what: &str| FormatError::Json(what.to_owned());
         let json: Value = serde_json::from_str(text).map_err(|error| FormatError::Json(error.to_string()))?;

@@ -1,22 +1,4 @@
-//! Byte-level BPE, as GPT-2 has it.
-//!
-//! **Definition.** A text is cut into *pretokens* by GPT-2's pattern; a pretoken is a sequence of bytes,
-//! each a token; then, as long as two neighbours are the pair of a merge, the pair with the lowest *rank*
-//! (of equals, the leftmost) becomes one token. A [`Tokenizer`] is the list of merges in their order.
-//!
-//! **Consequences.** Pretokens are independent of each other, so each is encoded once and remembered.
-//! Any bytes can be encoded, and [decoding](Tokenizer::decode) gives back exactly those bytes.
-//!
-//! - [`pretokenize`]: the pattern as a hand-written scanner over Unicode 16's classes.
-//! - [`Encoder`]: the merges with a bounded memory of words; [`GrowingText`] for text that arrives in parts;
-//!   [`twin`] is the readable equivalent.
-//! - [`counts`] and [`train`]: words to counts, and counts to merges, merge for merge those of Hugging Face's `BpeTrainer`.
-//! - [`formats`]: `vocab.bpe`, `encoder.json`, `vocab.json` + `merges.txt`, `.tiktoken`, `tokenizer.json`.
-//! - [`input`]: documents out of text, JSON Lines and Parquet, plain or compressed; [`parallel`]: work on
-//!   them at once, with results in order.
-//! - [`tokens`]: the files of ids that trainers read.
-//!
-//! Left out: other pre-tokenizers than GPT-2's, normalisation, and templates around a text.
+#![doc = include_str!("../README.md")]
 
 mod byte_order;
 mod classes;
@@ -24,9 +6,10 @@ pub mod counts;
 mod encode;
 pub mod formats;
 pub mod input;
-mod long_words;
+mod long_pretoken_cache;
 mod merges;
 pub mod parallel;
+mod pretoken_cache;
 pub mod pretokenize;
 mod simd;
 mod tokenizer;
@@ -34,7 +17,6 @@ pub mod tokens;
 pub mod train;
 #[cfg(feature = "twin")]
 pub mod twin;
-mod words;
 
 pub use encode::{Encoder, GrowingText, SpecialInText, Specials};
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};

@@ -2,12 +2,22 @@
 
 mod commands;
 
+use std::process::ExitCode;
+
+use bpe::formats::FormatError;
+use bpe::input::InputError;
+use bpe::tokens::TooWide;
 use clap::{Parser, Subcommand};
+use console::{Exit, Verbosity, as_user_error};
 
 /// Byte-level BPE as GPT-2 has it: exact, and from files to shards.
+///
+/// Exit codes: 0 complete, 1 failed, 2 wrong usage, 130 stopped.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Arguments {
+    #[command(flatten)]
+    verbosity: Verbosity,
     #[command(subcommand)]
     command: Command,
 }
@@ -16,24 +26,26 @@ struct Arguments {
 enum Command {
     /// Learn merges from texts and write a tokenizer's files.
     Train(commands::train::Arguments),
-    /// Texts to token ids.
+    /// Turn texts into token ids.
     Encode(commands::encode::Arguments),
-    /// Token ids back to bytes.
+    /// Turn token ids back into bytes.
     Decode(commands::decode::Arguments),
-    /// Number of tokens, without keeping them.
+    /// Count the tokens of texts.
     Count(commands::count::Arguments),
-    /// A text with its tokens, in colour or as a page.
+    /// Show a text with its tokens, in colour or as a page.
     Show(commands::show::Arguments),
-    /// Two tokenizers on the same texts.
+    /// Compare two tokenizers on the same texts.
     Compare(commands::compare::Arguments),
-    /// What a tokenizer consists of.
+    /// Print what a tokenizer consists of.
     Info(commands::info::Arguments),
     /// Encode files once, cold and in memory, and print the rate.
     Bench(commands::bench::Arguments),
 }
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    console::end_quietly_with_reader();
+    console::start_logging(arguments.verbosity, None);
     let result = match arguments.command {
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Encode(arguments) => commands::encode::run(&arguments),
@@ -44,11 +56,12 @@ fn main() -> std::process::ExitCode {
         Command::Info(arguments) => commands::info::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    let known = [
+        as_user_error::<FormatError>,
+        as_user_error::<InputError>,
+        as_user_error::<TooWide>,
+        as_user_error::<commands::Stopped>,
+        as_user_error::<atomic_file::Error>,
+    ];
+    console::end(result.map(|()| Exit::Complete), &known)
 }

@@ -11,7 +11,7 @@ const NONE: u32 = u32::MAX;
 /// Lanes of a word that is merged beside others.
 pub(crate) const SHORT_LANES: usize = 32;
 /// Longest word that is: one byte less, so that the place behind its end has a lane.
-pub(crate) const SHORT_MAX_BYTES: usize = SHORT_LANES - 1;
+pub(crate) const MAX_SHORT_BYTES: usize = SHORT_LANES - 1;
 /// Bits that tell one of them from the others.
 const SHORT_LANE_BITS: u32 = SHORT_LANES.trailing_zeros();
 /// Words that are merged side by side.
@@ -22,11 +22,11 @@ const LANES: usize = 64;
 const LANE_BITS: u32 = LANES.trailing_zeros();
 /// Bytes of a longer pretoken that are encoded at a time.
 const PIECE_BYTES: usize = 48;
-/// Bytes that are encoded again for the sake of a border, at most; then the whole pretoken is, with a heap.
-const AGAIN_MAX_BYTES: usize = 4096;
+/// Bytes that are encoded again to find a valid pair, at most; then the whole pretoken is, with a heap.
+const MAX_REDONE_BYTES: usize = 4096;
 /// Bits of an id in a slot of the table of pairs: two ids and what they make fill 64.
 const ID_BITS: u32 = 21;
-const _: () = assert!(256 + Tokenizer::MERGES_MAX <= 1 << ID_BITS, "every id fits into its bits");
+const _: () = assert!(256 + Tokenizer::MAX_MERGES <= 1 << ID_BITS, "every id fits into its bits");
 /// A slot that holds no pair.
 const EMPTY: u64 = u64::MAX;
 
@@ -79,9 +79,9 @@ impl Merges {
         (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// Asks for the entry of a pair, which [`Merges::get`] will look at.
+    /// Brings the entry of a pair into the processor's caches, for [`Merges::get`] to look at.
     #[inline(always)]
-    fn ask_for(&self, left: u32, right: u32) {
+    fn prefetch(&self, left: u32, right: u32) {
         prefetch(&self.slots[self.home(key_of(left, right))]);
     }
 
@@ -102,22 +102,25 @@ impl Merges {
         }
     }
 
-    /// For each token, whether its bytes alone are encoded as that token: no merge of a lower rank goes
-    /// across the border of its two parts. Vocabularies that were trained have hardly any other.
-    pub(crate) fn stands_alone(&self) -> Vec<bool> {
-        let mut alone = vec![true; 256 + self.parts.len()];
+    /// For each token, whether it is *canonical*: its bytes alone are encoded as that token, since its two parts are
+    /// canonical and a valid pair below its rank. Vocabularies that were trained have hardly any other. Canonical tokens
+    /// and valid pairs are the terms of GitHub's `bpe` crate.
+    pub(crate) fn canonical_tokens(&self) -> Vec<bool> {
+        let mut canonical = vec![true; 256 + self.parts.len()];
         for (rank, &(left, right)) in self.parts.iter().enumerate() {
             let id = 256 + rank;
-            alone[id] = alone[left as usize] && alone[right as usize] && self.keeps_border(left, right, id as u32);
+            canonical[id] =
+                canonical[left as usize] && canonical[right as usize] && self.is_valid_pair(left, right, id as u32);
         }
-        alone
+        canonical
     }
 
-    /// Whether nothing is merged across the border of two neighbours before the rank `limit`.
+    /// Whether two canonical tokens are a *valid pair*: of their bytes together, nothing is merged across the border
+    /// before the rank `limit`, so that they are encoded as the two tokens.
     ///
     /// Goes back in time: the later of the two merges that end and begin at the border is undone, and what
     /// the neighbours of then would make must not have come before it. Of equal ranks the left one is first.
-    fn keeps_border(&self, mut left: u32, mut right: u32, mut limit: u32) -> bool {
+    fn is_valid_pair(&self, mut left: u32, mut right: u32, mut limit: u32) -> bool {
         loop {
             if self.get(left, right) < limit {
                 return false;
@@ -143,7 +146,7 @@ impl Merges {
     }
 
     /// Pieces of a long word are encoded one by one and put together: a sequence of tokens is the encoding of
-    /// its bytes if each stands alone and nothing is merged across a border of two. Where something would be,
+    /// its bytes if each is canonical and each two neighbours are a valid pair. Where two are not,
     /// the piece is encoded anew with the tokens before it.
     #[inline(always)]
     fn encode_by_pieces(&self, word: &[u8], ids: &mut Vec<u32>) {
@@ -158,7 +161,7 @@ impl Merges {
             let end = word.len().min(at + PIECE_BYTES);
             let mut again = 1;
             loop {
-                if end - at > AGAIN_MAX_BYTES {
+                if end - at > MAX_REDONE_BYTES {
                     ids.truncate(begin);
                     return self.encode_by_heap(word, ids);
                 }
@@ -171,7 +174,7 @@ impl Merges {
                     }
                 }
                 let before = (ids.len() > begin).then(|| ids[ids.len() - 1]);
-                if before.is_none_or(|before| self.keeps_border(before, piece[0], NONE)) {
+                if before.is_none_or(|before| self.is_valid_pair(before, piece[0], NONE)) {
                     break;
                 }
                 let kept = starts.len().saturating_sub(again);
@@ -193,11 +196,11 @@ impl Merges {
         self.lens[id as usize] as usize
     }
 
-    /// Merges words of at most [`SHORT_MAX_BYTES`] side by side. `each` gets a word's number, its ids and how
+    /// Merges words of at most [`MAX_SHORT_BYTES`] side by side. `each` gets a word's number, its ids and how
     /// many they are, as words are done.
     ///
     /// A merge needs what its new pairs make, and the table of pairs is too large for the nearest caches. So
-    /// the entries are asked for, and until they have come the other words have their turn.
+    /// the entries are prefetched, and until they have come the other words have their turn.
     #[inline(always)]
     pub(crate) fn encode_short(
         &self,
@@ -323,7 +326,7 @@ struct ShortWord {
     lanes: [u32; SHORT_LANES],
     next: [u8; SHORT_LANES],
     previous: [u8; SHORT_LANES],
-    /// Lanes whose pairs are asked for: of the part that was made last, and of the one before it.
+    /// Lanes whose pairs are prefetched: of the part that was made last, and of the one before it.
     waiting: Option<(u8, u8)>,
 }
 
@@ -384,7 +387,7 @@ impl ShortWord {
         }
     }
 
-    /// Does the next merge and asks for the pairs that it makes; `false` when there is none.
+    /// Does the next merge and prefetches the pairs that it makes; `false` when there is none.
     #[inline(always)]
     fn merge(&mut self, merges: &Merges) -> bool {
         let least = self.lanes.iter().copied().fold(NONE, u32::min);
@@ -400,8 +403,8 @@ impl ShortWord {
         self.previous[after] = place as u8;
         self.lanes[gone] = NONE;
         self.lanes[place] = NONE;
-        merges.ask_for(self.parts[place], self.parts[after]);
-        merges.ask_for(self.parts[before % SHORT_LANES], self.parts[place]);
+        merges.prefetch(self.parts[place], self.parts[after]);
+        merges.prefetch(self.parts[before % SHORT_LANES], self.parts[place]);
         self.waiting = Some((place as u8, if place > 0 { before as u8 } else { u8::MAX }));
         true
     }
@@ -433,18 +436,18 @@ mod tests {
     use crate::twin::Twin;
 
     /// Held against merging the bytes of every token.
-    fn check_stands_alone(tokenizer: &Tokenizer) {
+    fn check_canonical(tokenizer: &Tokenizer) {
         let merges = Merges::new(tokenizer);
-        for (id, alone) in merges.stands_alone().into_iter().enumerate() {
+        for (id, canonical) in merges.canonical_tokens().into_iter().enumerate() {
             let mut ids = Vec::new();
             merges.encode(tokenizer.token(TokenId(id as u32)), &mut ids);
-            assert_eq!(ids == [id as u32], alone, "token {id}: {:?}", tokenizer.token(TokenId(id as u32)));
+            assert_eq!(ids == [id as u32], canonical, "token {id}: {:?}", tokenizer.token(TokenId(id as u32)));
         }
     }
 
     #[test]
-    fn tokens_of_gpt2_that_stand_alone() {
-        check_stands_alone(&Tokenizer::gpt2());
+    fn canonical_tokens_of_gpt2() {
+        check_canonical(&Tokenizer::gpt2());
     }
 
     /// Merges at random, of few bytes, so that they get in each other's way.
@@ -466,8 +469,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tokens_of_any_merges_that_stand_alone(choices: Vec<(u16, u16)>) {
-            check_stands_alone(&tokenizer_of(&choices));
+        fn canonical_tokens_of_any_merges(choices: Vec<(u16, u16)>) {
+            check_canonical(&tokenizer_of(&choices));
         }
 
         #[test]
@@ -484,7 +487,7 @@ mod tests {
                 prop_assert_eq!(&scan, expected);
                 prop_assert_eq!(&heap, expected);
             }
-            let short: Vec<&String> = words.iter().filter(|word| word.len() <= SHORT_MAX_BYTES).collect();
+            let short: Vec<&String> = words.iter().filter(|word| word.len() <= MAX_SHORT_BYTES).collect();
             let bytes: Vec<([u8; SHORT_LANES], usize)> = short
                 .iter()
                 .map(|word| {

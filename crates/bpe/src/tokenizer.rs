@@ -17,6 +17,7 @@ pub struct TokenId(pub u32);
 
 /// A vocabulary that cannot be used, or ids that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenizerError {
     /// A merge names a token that no earlier merge makes.
     #[error("merge {rank} joins {token:?}, which no earlier merge makes")]
@@ -42,8 +43,8 @@ pub enum TokenizerError {
         /// The token, as the file writes it.
         token: String,
     },
-    /// More merges than [`Tokenizer::MERGES_MAX`].
-    #[error("{merges} merges are more than the {} that an id has room for", Tokenizer::MERGES_MAX)]
+    /// More merges than [`Tokenizer::MAX_MERGES`].
+    #[error("{merges} merges are more than the {} that an id has room for", Tokenizer::MAX_MERGES)]
     TooManyMerges {
         /// Their number.
         merges: usize,
@@ -73,8 +74,8 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Most merges: what 256 bytes leave of the 2²¹ ids that the encoder's table of pairs has room for.
-    pub const MERGES_MAX: usize = (1 << 21) - 256;
+    /// Merges of a tokenizer at most: what 256 bytes leave of the 2²¹ ids that the encoder's table of pairs has room for.
+    pub const MAX_MERGES: usize = (1 << 21) - 256;
 
     /// GPT-2's own tokenizer, 50257 tokens.
     ///
@@ -99,7 +100,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When a merge names an id that is not there yet, or makes a token that is, or there are more than
-    /// [`Tokenizer::MERGES_MAX`].
+    /// [`Tokenizer::MAX_MERGES`].
     pub fn from_merges(merges: &[(TokenId, TokenId)], specials: &[&str]) -> Result<Tokenizer, TokenizerError> {
         Tokenizer::check_number(merges.len())?;
         let mut tokenizer = Tokenizer::bytes_only();
@@ -122,7 +123,7 @@ impl Tokenizer {
 
     /// Refuses more merges than ids have room for.
     pub(crate) fn check_number(merges: usize) -> Result<(), TokenizerError> {
-        if merges > Tokenizer::MERGES_MAX { Err(TokenizerError::TooManyMerges { merges }) } else { Ok(()) }
+        if merges > Tokenizer::MAX_MERGES { Err(TokenizerError::TooManyMerges { merges }) } else { Ok(()) }
     }
 
     pub(crate) fn push_merge(&mut self, left: TokenId, right: TokenId, joined: &[u8]) {
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn more_merges_than_ids_have_room_for_are_refused() {
-        let merges = vec![(TokenId(0), TokenId(0)); Tokenizer::MERGES_MAX + 1];
+        let merges = vec![(TokenId(0), TokenId(0)); Tokenizer::MAX_MERGES + 1];
         let refused = Tokenizer::from_merges(&merges, &[]).unwrap_err();
         assert_eq!(refused.to_string(), "2096897 merges are more than the 2096896 that an id has room for");
     }

@@ -12,13 +12,16 @@
 
 use std::io::{self, Write};
 
+use user_error::UserError;
+
 use crate::TokenId;
 
 /// Bytes of llm.c's header.
 pub const LLMC_HEADER_BYTES: usize = 1024;
 
 /// A form of token file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum TokenFormat {
     /// nanoGPT's `train.bin`.
@@ -33,8 +36,14 @@ pub enum TokenFormat {
 
 /// An id that does not fit into the 16 bits of the binary formats.
 #[derive(Debug, thiserror::Error)]
-#[error("token id {0} does not fit into 16 bits; use --format ids, or a vocabulary of at most 65536")]
+#[error("token id {0} does not fit into 16 bits")]
 pub struct TooWide(pub u32);
+
+impl UserError for TooWide {
+    fn hint(&self) -> Option<String> {
+        Some("use --format ids, or a vocabulary of at most 65,536".to_owned())
+    }
+}
 
 impl TokenFormat {
     /// Appends one document to `bytes` and returns the number of tokens written, end-of-text included.
@@ -105,6 +114,9 @@ pub fn llmc_header(tokens: u64) -> [u8; LLMC_HEADER_BYTES] {
 }
 
 /// Writes Megatron's `.idx` for documents of these lengths in tokens, one sequence each.
+///
+/// # Errors
+/// When the sink fails.
 pub fn write_megatron_index(lengths: &[u64], to: &mut impl Write) -> io::Result<()> {
     const U16: u8 = 8;
     to.write_all(b"MMIDIDX\0\0")?;

@@ -16,21 +16,46 @@ use crate::{TokenId, Tokenizer};
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Size of the vocabulary, the 256 bytes and special tokens included; at most [`Tokenizer::MERGES_MAX`]
+#[non_exhaustive]
+pub struct TrainingOptions {
+    /// Size of the vocabulary, the 256 bytes and special tokens included; at most [`Tokenizer::MAX_MERGES`]
     /// merges are made.
     pub vocab_size: usize,
-    /// A pair with a lower count is not merged.
+    /// A pair with a lower count is not merged. Default: 2.
     pub min_frequency: u64,
-    /// Special tokens; they take the last ids.
+    /// Special tokens; they take the last ids. Default: `<|endoftext|>`.
     pub specials: Vec<String>,
-    /// Which of two pairs with the same count goes first.
+    /// Which of two pairs with the same count goes first. Default: [`Ties::Gpt2Bytes`].
     pub ties: Ties,
+}
+
+impl TrainingOptions {
+    /// A vocabulary of this size, all else by default.
+    pub fn new(vocab_size: usize) -> TrainingOptions {
+        let specials = vec![crate::END_OF_TEXT.to_owned()];
+        TrainingOptions { vocab_size, min_frequency: 2, specials, ties: Ties::default() }
+    }
+
+    /// The same with another least count of a pair.
+    pub fn with_min_frequency(self, min_frequency: u64) -> TrainingOptions {
+        TrainingOptions { min_frequency, ..self }
+    }
+
+    /// The same with another order of pairs with the same count.
+    pub fn with_ties(self, ties: Ties) -> TrainingOptions {
+        TrainingOptions { ties, ..self }
+    }
+
+    /// The same with other special tokens.
+    pub fn with_specials(self, specials: Vec<String>) -> TrainingOptions {
+        TrainingOptions { specials, ..self }
+    }
 }
 
 /// The order of pairs with the same count: that of (left id, right id), the smaller first, where merges have
 /// the ids from 256 on and bytes those that this says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Ties {
     /// Bytes in GPT-2's order, as Hugging Face's trainer has them.
@@ -66,17 +91,15 @@ impl PartialOrd for Candidate {
 /// each byte of the distinct words.
 ///
 /// ```
-/// use bpe::train::{Options, Ties, WordCounts, train};
+/// use bpe::train::{TrainingOptions, WordCounts, train};
 /// let mut words = WordCounts::new();
 /// words.add_text("low lower lowest");
-/// let options = Options {
-///     vocab_size: 259, min_frequency: 1, specials: vec!["<|endoftext|>".into()], ties: Ties::Gpt2Bytes,
-/// };
+/// let options = TrainingOptions::new(259).with_min_frequency(1);
 /// let tokenizer = train(&words.into_sorted(), &options);
 /// assert_eq!(tokenizer.vocab_size(), 259);
 /// assert_eq!(tokenizer.token(bpe::TokenId(257)), b"low");
 /// ```
-pub fn train(words: &[(Vec<u8>, u64)], options: &Options) -> Tokenizer {
+pub fn train(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> Tokenizer {
     let mut training = Training::new(words, options);
     while training.merge_next() {}
     training.tokenizer(None)
@@ -88,7 +111,7 @@ pub fn train(words: &[(Vec<u8>, u64)], options: &Options) -> Tokenizer {
 /// leads to where it was, and from there to the same end.
 pub struct Training {
     trainer: Trainer,
-    options: Options,
+    options: TrainingOptions,
     /// What each of the trainer's first 256 ids is in a tokenizer.
     byte_ids: [u32; 256],
     merges: Vec<(u32, u32)>,
@@ -98,7 +121,7 @@ pub struct Training {
 
 impl Training {
     /// A training of which nothing is done.
-    pub fn new(words: &[(Vec<u8>, u64)], options: &Options) -> Training {
+    pub fn new(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> Training {
         let bytes = Tokenizer::bytes_only();
         let gpt2_id = |byte: u8| bytes.id_of_byte(byte).0;
         let (id_of_byte, byte_ids): ([u32; 256], [u32; 256]) = match options.ties {
@@ -113,7 +136,7 @@ impl Training {
     /// Does the next merge; `false` when all are done that were asked for, or no pair occurs often enough.
     pub fn merge_next(&mut self) -> bool {
         let wanted = self.options.vocab_size.saturating_sub(256 + self.options.specials.len());
-        if self.merges.len() >= wanted.min(Tokenizer::MERGES_MAX) {
+        if self.merges.len() >= wanted.min(Tokenizer::MAX_MERGES) {
             return false;
         }
         let Some(pair) = self.trainer.next_pair(self.options.min_frequency.max(1)) else { return false };
@@ -285,7 +308,7 @@ mod tests {
 
     fn check(words: &[(Vec<u8>, u64)], vocab_size: usize, min_frequency: u64) {
         for ties in [Ties::Gpt2Bytes, Ties::RawBytes] {
-            let options = Options { vocab_size, min_frequency, specials: Vec::new(), ties };
+            let options = TrainingOptions { vocab_size, min_frequency, specials: Vec::new(), ties };
             let mut training = Training::new(words, &options);
             while training.merge_next() {}
             let tokenizer = training.tokenizer(None);
@@ -318,7 +341,7 @@ mod tests {
         // A space is before `a` as a byte, and behind it in GPT-2's order.
         let words = [(b" a".to_vec(), 2), (b"ab".to_vec(), 2)];
         let first = |ties| {
-            let options = Options { vocab_size: 257, min_frequency: 1, specials: Vec::new(), ties };
+            let options = TrainingOptions { vocab_size: 257, min_frequency: 1, specials: Vec::new(), ties };
             train(&words, &options).token(TokenId(256)).to_vec()
         };
         assert_eq!((first(Ties::Gpt2Bytes), first(Ties::RawBytes)), (b"ab".to_vec(), b" a".to_vec()));
@@ -326,7 +349,7 @@ mod tests {
 
     #[test]
     fn foreign_merges_are_not_replayed() {
-        let options = Options { vocab_size: 300, min_frequency: 1, specials: Vec::new(), ties: Ties::default() };
+        let options = TrainingOptions::new(300).with_min_frequency(1);
         assert!(!Training::new(&[(b"abc".to_vec(), 1)], &options).replay(&[(1, 2)]));
     }
 

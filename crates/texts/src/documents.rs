@@ -1,5 +1,6 @@
 //! Documents out of JSON Lines and Parquet, whichever a source is.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::error::Error as _;
 use std::fmt;
@@ -7,22 +8,64 @@ use std::io::{BufRead, Read, Seek};
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::{Error, Line, Lines, ParquetBatch, ParquetRow, ParquetRows, Source};
+use crate::{Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordPlace, Source};
+
+/// Longest text in bytes, unless told otherwise: 128 MiB.
+pub const DEFAULT_MAX_TEXT_BYTES: usize = 128 << 20;
 
 /// Bytes that a byte of text takes in JSON at most: `\u0000` to `\u001f`.
 const MAX_ESCAPE_BYTES: usize = 6;
 /// Bytes of a line that other fields may take.
 const MAX_OTHER_FIELDS_BYTES: usize = 16 << 20;
+/// Fields that a message names.
+const MAX_FIELDS_SHOWN: usize = 20;
 
 /// Which fields are read, and how long a text may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// The field or column of the text.
+#[non_exhaustive]
+pub struct DocumentOptions {
+    /// The field or column of the text. Default: `text`.
     pub text_field: String,
-    /// The field or column of the document's URL, if that is read.
+    /// The field or column of the document's URL, if that is read. Default: none.
     pub url_field: Option<String>,
-    /// Longest text in bytes. A longer one is [`Event::Malformed`].
+    /// Longest text in bytes. A longer one is a [`MalformedRecord`]. Default: [`DEFAULT_MAX_TEXT_BYTES`].
     pub max_text_bytes: usize,
+}
+
+impl Default for DocumentOptions {
+    fn default() -> DocumentOptions {
+        DocumentOptions::new("text")
+    }
+}
+
+impl DocumentOptions {
+    /// Texts of this field, and no URLs.
+    pub fn new(text_field: impl Into<String>) -> DocumentOptions {
+        let max_text_bytes = DEFAULT_MAX_TEXT_BYTES;
+        DocumentOptions { text_field: text_field.into(), url_field: None, max_text_bytes }
+    }
+
+    /// The same with URLs of this field.
+    pub fn with_url_field(self, url_field: impl Into<String>) -> DocumentOptions {
+        DocumentOptions { url_field: Some(url_field.into()), ..self }
+    }
+
+    /// The same with another limit on a text's length in bytes.
+    pub fn with_max_text_bytes(self, max_text_bytes: usize) -> DocumentOptions {
+        DocumentOptions { max_text_bytes, ..self }
+    }
+
+    /// Bytes that a line may have whose text keeps to the limit.
+    pub(crate) fn max_line_bytes(&self) -> usize {
+        self.max_text_bytes.saturating_mul(MAX_ESCAPE_BYTES).saturating_add(MAX_OTHER_FIELDS_BYTES)
+    }
+
+    pub(crate) fn check_length(&self, text: &str) -> Result<(), String> {
+        if text.len() > self.max_text_bytes {
+            return Err(format!("the text is {} bytes long, more than {}", text.len(), self.max_text_bytes));
+        }
+        Ok(())
+    }
 }
 
 /// One document.
@@ -32,32 +75,21 @@ pub struct Document {
     pub text: String,
     /// The URL, where one is read and the source has it.
     pub url: Option<String>,
-    /// The line in the file, or the row in the table, from 1.
-    pub line_or_row: u64,
-}
-
-/// What a line or row is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A document.
-    Document(Document),
-    /// Something else. Reading goes on behind it.
-    Malformed {
-        /// The line or row, as [`Document::line_or_row`] counts.
-        place: u64,
-        /// What is wrong with it.
-        what: String,
-    },
+    /// Where it stands in its source.
+    pub place: RecordPlace,
 }
 
 /// The documents of one source, in order. Memory: one line of JSON, or a page of each Parquet column and 64 rows.
 pub struct Documents {
-    options: Options,
+    options: DocumentOptions,
     records: Records,
-    /// Events of a batch of rows that are still to come.
-    ready: VecDeque<Event>,
+    /// Documents of a batch of rows that are still to come.
+    ready: VecDeque<Record>,
     is_broken: bool,
 }
+
+/// What a line or row is.
+type Record = Result<Document, MalformedRecord>;
 
 enum Records {
     Lines(Lines<Box<dyn BufRead + Send>>),
@@ -69,14 +101,11 @@ impl Documents {
     ///
     /// # Errors
     /// When the source cannot be read, is neither of the two, or lacks the column of the text. A line of JSON without
-    /// that field is [`Event::Malformed`], since other lines may have it. A source may lack URLs in either form.
-    pub fn open<R: Read + Seek + Send + 'static>(source: R, options: Options) -> Result<Documents, Error> {
+    /// that field is a [`MalformedRecord`], since other lines may have it. A source may lack URLs in either form.
+    pub fn open<R: Read + Seek + Send + 'static>(source: R, options: DocumentOptions) -> Result<Documents, Error> {
         let records = match Source::open(source)? {
             Source::PlainText(_) => return Err(Error::PlainText),
-            Source::JsonLines(reader) => {
-                let for_the_text = options.max_text_bytes.saturating_mul(MAX_ESCAPE_BYTES);
-                Records::Lines(Lines::new(reader, for_the_text.saturating_add(MAX_OTHER_FIELDS_BYTES)))
-            }
+            Source::JsonLines(reader) => Records::Lines(Lines::new(reader, options.max_line_bytes())),
             Source::Parquet(source) => {
                 let url = options.url_field.as_deref();
                 let rows = ParquetRows::open(source, |column| column == options.text_field || Some(column) == url)?;
@@ -90,18 +119,18 @@ impl Documents {
         Ok(Documents { options, records, ready: VecDeque::new(), is_broken: false })
     }
 
-    fn next_event(&mut self) -> Result<Option<Event>, Error> {
+    fn next_record(&mut self) -> Result<Option<Record>, Error> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Ok(Some(event));
+            if let Some(record) = self.ready.pop_front() {
+                return Ok(Some(record));
             }
             match &mut self.records {
                 Records::Lines(lines) => {
-                    return Ok(lines.next()?.map(|(number, line)| event_of_line(number, line, &self.options)));
+                    return Ok(lines.next()?.map(|(number, line)| document_of_line(number, line, &self.options)));
                 }
                 Records::Parquet(rows) => match rows.next_batch()? {
                     None => return Ok(None),
-                    Some(batch) => self.ready = events_of_rows(&batch, &self.options)?,
+                    Some(batch) => self.ready = documents_of_rows(&batch, &self.options)?,
                 },
             }
         }
@@ -109,33 +138,80 @@ impl Documents {
 }
 
 impl Iterator for Documents {
-    type Item = Result<Event, Error>;
+    type Item = Result<Result<Document, MalformedRecord>, Error>;
 
     /// The next line or row that is not blank. After an error there is nothing more.
-    fn next(&mut self) -> Option<Result<Event, Error>> {
+    fn next(&mut self) -> Option<Self::Item> {
         if self.is_broken {
             return None;
         }
-        let event = self.next_event().transpose();
-        self.is_broken = matches!(event, Some(Err(_)));
-        event
+        let record = self.next_record().transpose();
+        self.is_broken = matches!(record, Some(Err(_)));
+        record
     }
 }
 
-fn event_of_line(number: u64, line: Line<'_>, options: &Options) -> Event {
+/// The text of one line of JSON Lines; a null is an empty text. It is borrowed from the line where JSON has no escapes.
+/// For readers that have lines at hand; [`Documents`] reads whole sources.
+///
+/// ```
+/// assert_eq!(texts::text_of_line(br#"{"text": "The tide is out.", "id": 7}"#, "text")?, "The tide is out.");
+/// assert_eq!(texts::text_of_line(br#"{"body": ""}"#, "text").unwrap_err(), "it has no field \"text\"; its fields are body");
+/// # Ok::<(), String>(())
+/// ```
+///
+/// # Errors
+/// What is wrong with the line.
+pub fn text_of_line<'l>(line: &'l [u8], text_field: &str) -> Result<Cow<'l, str>, String> {
+    let names = FieldNames { text: text_field, url: None };
+    let line = utf8(line)?;
+    fields_of_line(line, names)?.text.ok_or_else(|| no_field(text_field, &names_in_line(line)))
+}
+
+pub(crate) fn utf8(line: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(line).map_err(|error| error.to_string())
+}
+
+/// Says which field is missing, and which ones there are.
+pub(crate) fn no_field(name: &str, fields: &[impl AsRef<str>]) -> String {
+    let shown: Vec<&str> = fields.iter().map(AsRef::as_ref).take(MAX_FIELDS_SHOWN).collect();
+    let more = if fields.len() > shown.len() { ", …" } else { "" };
+    match shown.is_empty() {
+        true => format!("it has no field {name:?} and no other"),
+        false => format!("it has no field {name:?}; its fields are {}{more}", shown.join(", ")),
+    }
+}
+
+fn document_of_line(number: u64, line: Line<'_>, options: &DocumentOptions) -> Record {
+    let place = RecordPlace::Line(number);
     let line = match line {
         Line::Whole(line) => line,
-        Line::TooLong(len_bytes) => {
-            return Event::Malformed { place: number, what: format!("the line is {len_bytes} bytes long") };
-        }
+        Line::TooLong(len_bytes) => return Err(too_long(place, len_bytes)),
     };
-    let parsed = std::str::from_utf8(line).map_err(|error| error.to_string()).and_then(|line| {
-        let mut json = sonic_rs::Deserializer::from_str(line);
-        let fields = FieldsSeed(options).deserialize(&mut json).map_err(first_line)?;
-        json.end().map_err(first_line)?;
-        Ok(fields)
+    let document = utf8(line).and_then(|line| {
+        let fields = fields_of_line(line, FieldNames::of(options))?;
+        let text = fields.text.ok_or_else(|| no_field(&options.text_field, &names_in_line(line)))?;
+        options.check_length(&text)?;
+        Ok(Document { text: text.into_owned(), url: fields.url.map(Cow::into_owned), place })
     });
-    event(number, parsed, options)
+    document.map_err(|what| MalformedRecord { place, what })
+}
+
+pub(crate) fn too_long(place: RecordPlace, len_bytes: u64) -> MalformedRecord {
+    MalformedRecord { place, what: format!("the line is {len_bytes} bytes long") }
+}
+
+fn fields_of_line<'l>(line: &'l str, names: FieldNames<'_>) -> Result<Fields<'l>, String> {
+    let mut json = sonic_rs::Deserializer::from_str(line);
+    let fields = names.deserialize(&mut json).map_err(first_line)?;
+    json.end().map_err(first_line)?;
+    Ok(fields)
+}
+
+/// The names of all fields of a line that is JSON.
+fn names_in_line(line: &str) -> Vec<String> {
+    sonic_rs::from_str::<std::collections::BTreeMap<String, IgnoredAny>>(line)
+        .map_or(Vec::new(), |fields| fields.into_keys().collect())
 }
 
 /// The fault itself: the JSON reader's message goes on with an excerpt over several lines.
@@ -143,57 +219,59 @@ fn first_line(error: sonic_rs::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-fn events_of_rows(batch: &ParquetBatch, options: &Options) -> Result<VecDeque<Event>, Error> {
-    let event_of_row = |(number, row): (u64, ParquetRow<'_, '_>)| {
-        let fields = row.read_by(FieldsSeed(options));
+fn documents_of_rows(batch: &ParquetBatch, options: &DocumentOptions) -> Result<VecDeque<Record>, Error> {
+    let document_of_row = |(number, row): (u64, ParquetRow<'_, '_>)| {
+        let place = RecordPlace::Row(number);
+        let fields = row.read_by(FieldNames::of(options));
         let fields = fields.map_err(|error| error.source().map(ToString::to_string).unwrap_or_default());
-        event(number, fields, options)
+        let document = fields.and_then(|Fields { text, url }| {
+            let text = text.unwrap_or_default();
+            options.check_length(&text)?;
+            Ok(Document { text: text.into_owned(), url: url.map(Cow::into_owned), place })
+        });
+        document.map_err(|what| MalformedRecord { place, what })
     };
-    Ok(batch.rows()?.iter().map(event_of_row).collect())
-}
-
-fn event(number: u64, fields: Result<Fields, String>, options: &Options) -> Event {
-    let document = fields.and_then(|fields| {
-        let text = fields.text.ok_or_else(|| format!("it has no field {:?}", options.text_field))?;
-        if text.len() > options.max_text_bytes {
-            return Err(format!("the text is {} bytes long, more than {}", text.len(), options.max_text_bytes));
-        }
-        Ok(Document { text, url: fields.url, line_or_row: number })
-    });
-    match document {
-        Ok(document) => Event::Document(document),
-        Err(what) => Event::Malformed { place: number, what },
-    }
+    Ok(batch.rows()?.iter().map(document_of_row).collect())
 }
 
 /// What a line or row holds of a document. The text is `None` where there is no such field.
 #[derive(Default)]
-struct Fields {
-    text: Option<String>,
-    url: Option<String>,
+struct Fields<'de> {
+    text: Option<Cow<'de, str>>,
+    url: Option<Cow<'de, str>>,
 }
 
-/// Reads the fields that the options name, of JSON and of Parquet alike.
-struct FieldsSeed<'o>(&'o Options);
+/// Names of the fields that are read, of JSON and of Parquet alike.
+#[derive(Clone, Copy)]
+struct FieldNames<'o> {
+    text: &'o str,
+    url: Option<&'o str>,
+}
 
-impl<'de> DeserializeSeed<'de> for FieldsSeed<'_> {
-    type Value = Fields;
+impl FieldNames<'_> {
+    fn of(options: &DocumentOptions) -> FieldNames<'_> {
+        FieldNames { text: &options.text_field, url: options.url_field.as_deref() }
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fields, D::Error> {
+impl<'de> DeserializeSeed<'de> for FieldNames<'_> {
+    type Value = Fields<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fields<'de>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for FieldsSeed<'_> {
-    type Value = Fields;
+impl<'de> Visitor<'de> for FieldNames<'_> {
+    type Value = Fields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         let mut fields = Fields::default();
-        while let Some(field) = map.next_key_seed(NameSeed(self.0))? {
+        while let Some(field) = map.next_key_seed(NameSeed(self))? {
             match field {
                 Field::Text => fields.text = Some(map.next_value_seed(TextSeed)?.unwrap_or_default()),
                 Field::Url => fields.url = map.next_value_seed(TextSeed)?,
@@ -217,7 +295,7 @@ enum Field {
 }
 
 /// Which of the fields a name is.
-struct NameSeed<'o>(&'o Options);
+struct NameSeed<'o>(FieldNames<'o>);
 
 impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
     type Value = Field;
@@ -235,7 +313,7 @@ impl Visitor<'_> for NameSeed<'_> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Field, E> {
-        Ok(match (name == self.0.text_field, Some(name) == self.0.url_field.as_deref()) {
+        Ok(match (name == self.0.text, Some(name) == self.0.url) {
             (true, true) => Field::Both,
             (true, false) => Field::Text,
             (false, true) => Field::Url,
@@ -248,38 +326,46 @@ impl Visitor<'_> for NameSeed<'_> {
 struct TextSeed;
 
 impl<'de> DeserializeSeed<'de> for TextSeed {
-    type Value = Option<String>;
+    type Value = Option<Cow<'de, str>>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<String>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl Visitor<'_> for TextSeed {
-    type Value = Option<String>;
+impl<'de> Visitor<'de> for TextSeed {
+    type Value = Option<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or null")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Option<String>, E> {
-        Ok(Some(text.to_owned()))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(text.into()))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Option<String>, E> {
-        Ok(Some(text))
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(text.to_owned().into()))
     }
 
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Option<String>, E> {
-        std::str::from_utf8(bytes).map(|text| Some(text.to_owned())).map_err(E::custom)
+    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
+        Ok(Some(text.into()))
     }
 
-    fn visit_unit<E>(self) -> Result<Option<String>, E> {
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        std::str::from_utf8(bytes).map(|text| Some(text.to_owned().into())).map_err(E::custom)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(None)
     }
 
-    fn visit_none<E>(self) -> Result<Option<String>, E> {
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
         Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -299,22 +385,22 @@ mod tests {
     use super::*;
     use crate::decompress::tests::in_every_compression;
 
-    fn options() -> Options {
-        Options { text_field: "text".into(), url_field: Some("url".into()), max_text_bytes: 40 }
+    fn options() -> DocumentOptions {
+        DocumentOptions::default().with_url_field("url").with_max_text_bytes(40)
     }
 
     /// A line for each document, malformed line or error.
-    fn shown(bytes: Vec<u8>, options: &Options) -> Vec<String> {
+    fn shown(bytes: Vec<u8>, options: &DocumentOptions) -> Vec<String> {
         let documents = match Documents::open(Cursor::new(bytes), options.clone()) {
             Ok(documents) => documents,
             Err(error) => return vec![error.to_string()],
         };
         documents
-            .map(|event| match event {
-                Ok(Event::Document(Document { text, url, line_or_row })) => {
-                    format!("{line_or_row} {text} {}", url.unwrap_or_default())
+            .map(|document| match document {
+                Ok(Ok(Document { text, url, place })) => {
+                    format!("{} {text} {}", place.number(), url.unwrap_or_default())
                 }
-                Ok(Event::Malformed { place, what }) => format!("{place} ! {what}"),
+                Ok(Err(MalformedRecord { place, what })) => format!("{} ! {what}", place.number()),
                 Err(error) => error.to_string(),
             })
             .map(|line| line.trim_end().to_owned())
@@ -354,7 +440,7 @@ mod tests {
         let mut lines = b"{\"txt\":\"x\"}\n{\"text\":7}\n{\"text\":\"caf\xe9\"}\n[]\n{\"text\":\"a\"} x\n".to_vec();
         lines.extend(format!("{{\"text\":\"{}\"}}\n{{\"text\":\"kept\"}}\n", "x".repeat(41)).bytes());
         let expected = [
-            "1 ! it has no field \"text\"",
+            "1 ! it has no field \"text\"; its fields are txt",
             "2 ! invalid type: integer",
             "3 ! invalid utf-8 sequence",
             "4 ! ",
@@ -414,7 +500,7 @@ mod tests {
 
     #[test]
     fn one_field_may_be_text_and_url() {
-        let both = Options { text_field: "url".into(), ..options() };
+        let both = DocumentOptions::new("url").with_url_field("url");
         let column: ArrayRef = Arc::new(StringArray::from(vec!["http://a.example/"]));
         for bytes in [br#"{"url":"http://a.example/"}"#.to_vec(), table(vec![("url", column)], Compression::SNAPPY)] {
             assert_eq!(shown(bytes, &both), ["1 http://a.example/ http://a.example/"]);
@@ -431,7 +517,7 @@ mod tests {
         let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
-        let seen = shown(bytes, &Options { url_field: None, ..options() });
+        let seen = shown(bytes, &DocumentOptions::default());
         assert_eq!(seen, (1..=1000).map(|row| format!("{row} text {row}")).collect::<Vec<_>>());
     }
 

@@ -1,7 +1,12 @@
+//! What can go wrong: with a source, with a record in it, with the file that is written.
+
+use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 /// A source that cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The source cannot be opened or breaks off.
     #[error("it cannot be read past line {line}")]
@@ -12,6 +17,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Parquet is read from its end, which a pipe does not show before it is there.
+    #[error("it is Parquet, which cannot be read from a pipe")]
+    ParquetInPipe,
     /// The source is neither JSON Lines nor Parquet.
     #[error("it is plain text, and documents are read from JSON Lines or Parquet")]
     PlainText,
@@ -46,3 +54,86 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 #[error("the row does not fit")]
 pub struct RowError(#[source] pub(crate) serde_arrow::Error);
+
+/// A line or row that holds no document. Whoever reads goes on behind it, and counts it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct MalformedRecord {
+    /// Where it stands.
+    pub place: RecordPlace,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Where a record stands in its source, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordPlace {
+    /// The line of a file; blank lines count.
+    Line(u64),
+    /// The row of a table.
+    Row(u64),
+}
+
+impl RecordPlace {
+    /// The number of the line or row.
+    pub fn number(self) -> u64 {
+        match self {
+            RecordPlace::Line(number) | RecordPlace::Row(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for RecordPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordPlace::Line(number) => write!(f, "line {number}"),
+            RecordPlace::Row(number) => write!(f, "row {number}"),
+        }
+    }
+}
+
+/// Rows that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The file cannot be created, or not be moved into place.
+    #[error(transparent)]
+    File(#[from] atomic_file::Error),
+    /// The file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The compressor's or the system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The name asks for a Parquet file that is compressed as a whole.
+    #[error("{} cannot be written: Parquet compresses its pages itself, so its name ends in .parquet", path.display())]
+    CompressedParquet {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A table has the same columns in all its rows, and the inputs have not.
+    #[error(
+        "{} cannot hold rows of inputs that differ in their columns: {} here, {} before; JSON Lines can",
+        path.display(), found.join(", "), before.join(", ")
+    )]
+    OtherColumns {
+        /// The file.
+        path: PathBuf,
+        /// The columns of the row that does not fit.
+        found: Vec<String>,
+        /// The columns of the rows before it.
+        before: Vec<String>,
+    },
+    /// A row has a value that the form of the file has no word for, or that differs in type from other rows.
+    #[error("a row cannot be written to {}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The encoder's answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

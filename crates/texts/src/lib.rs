@@ -1,15 +1,26 @@
 #![doc = include_str!("../README.md")]
 
+mod compress;
 mod decompress;
 mod documents;
 mod error;
+mod file_name;
+mod json_fields;
 mod lines;
 mod parquet_rows;
+mod parquet_writer;
+mod row_json;
+mod row_writer;
+mod rows;
 mod source;
 
-pub use decompress::{decompress, decompress_exactly};
-pub use documents::{Document, Documents, Event, Options};
-pub use error::{Error, RowError};
+pub use compress::CompressedFile;
+pub use decompress::{decompress, decompress_exactly, decompress_file};
+pub use documents::{DEFAULT_MAX_TEXT_BYTES, Document, DocumentOptions, Documents, text_of_line};
+pub use error::{Error, MalformedRecord, RecordPlace, RowError, WriteError};
+pub use file_name::{Compression, TextFormat};
 pub use lines::{Line, Lines};
 pub use parquet_rows::{BatchRows, ParquetBatch, ParquetRow, ParquetRows};
+pub use row_writer::{NoFields, RowWriter};
+pub use rows::{DocumentRow, RowReader};
 pub use source::Source;

@@ -90,14 +90,18 @@ impl ParquetRows {
     /// # Errors
     /// [`Error::Parquet`] when the file is damaged; there are no more rows then.
     pub fn next_batch(&mut self) -> Result<Option<ParquetBatch>, Error> {
-        let batch = guarded(self.row, || match self.batches.next() {
-            Some(batch) => Ok(Some(with_seconds(&batch?)?)),
-            None => Ok(None),
-        })?;
+        let Some((first_row, stored)) = self.next_stored_batch()? else { return Ok(None) };
+        let batch = guarded(self.row, || Ok(with_seconds(&stored)?))?;
+        Ok(Some(ParquetBatch { first_row, batch }))
+    }
+
+    /// The next rows with every value as the file has it, and the number of the first; `None` at the end.
+    pub(crate) fn next_stored_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, Error> {
+        let batch = guarded(self.row, || Ok(self.batches.next().transpose()?))?;
         Ok(batch.map(|batch| {
             let first_row = self.row + 1;
             self.row += batch.num_rows() as u64;
-            ParquetBatch { first_row, batch }
+            (first_row, batch)
         }))
     }
 }

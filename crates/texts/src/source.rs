@@ -1,6 +1,8 @@
 //! What a source is, by its content.
 
+use std::fs::File;
 use std::io::{BufRead, Read, Seek};
+use std::path::Path;
 
 use crate::Error;
 use crate::decompress::{Peeked, decompress};
@@ -35,10 +37,36 @@ impl<R: Read + Seek + Send + 'static> Source<R> {
         if magic == PARQUET_MAGIC {
             return Ok(Source::Parquet(source));
         }
-        let reader = decompress(source).and_then(|reader| Peeked::new(reader, MAX_LOOK_BYTES)).map_err(at_start)?;
-        match reader.head().trim_ascii_start().first() {
-            Some(b'{') | None => Ok(Source::JsonLines(Box::new(reader))),
-            Some(_) => Ok(Source::PlainText(Box::new(reader))),
+        Source::open_pipe(source)
+    }
+}
+
+impl Source<File> {
+    /// Opens a file; a pipe, such as `/dev/stdin` may be, is read as it comes.
+    ///
+    /// # Errors
+    /// As [`Source::open`], and [`Error::ParquetInPipe`].
+    pub fn open_file(path: &Path) -> Result<Source<File>, Error> {
+        let at_start = |source| Error::Read { line: 0, source };
+        let file = File::open(path).map_err(at_start)?;
+        if file.metadata().map_err(at_start)?.is_file() { Source::open(file) } else { Source::open_pipe(file) }
+    }
+}
+
+impl<R> Source<R> {
+    /// Looks at the beginning of what can be read only once, and from there on.
+    ///
+    /// # Errors
+    /// As [`Source::open`], and [`Error::ParquetInPipe`].
+    pub fn open_pipe(pipe: impl Read + Send + 'static) -> Result<Source<R>, Error> {
+        let at_start = |source| Error::Read { line: 0, source };
+        let reader = decompress(pipe).and_then(|reader| Peeked::new(reader, MAX_LOOK_BYTES)).map_err(at_start)?;
+        match reader.head() {
+            head if head.starts_with(PARQUET_MAGIC) => Err(Error::ParquetInPipe),
+            head => match head.trim_ascii_start().first() {
+                Some(b'{') | None => Ok(Source::JsonLines(Box::new(reader))),
+                Some(_) => Ok(Source::PlainText(Box::new(reader))),
+            },
         }
     }
 }

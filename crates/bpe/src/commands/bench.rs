@@ -12,9 +12,8 @@ use bpe::{Encoder, TokenId, formats};
 pub struct Arguments {
     #[command(flatten)]
     inputs: super::Inputs,
-    /// `gpt2`, or a tokenizer's folder or file.
-    #[arg(long, default_value = "gpt2", value_name = "NAME|DIR|FILE")]
-    tokenizer: String,
+    #[command(flatten)]
+    tokenizer: super::TokenizerName,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -23,22 +22,22 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let options = Arc::new(arguments.inputs.reading.options()?);
     let mut pieces: Vec<String> = Vec::new();
-    let mut open = false;
+    let mut in_document = false;
     for path in &arguments.inputs.paths {
         for batch in Batches::open(path, &options)? {
             batch?.for_each_piece(|piece, ends| -> Result<(), InputError> {
                 match pieces.last_mut() {
                     // With one thread a document is encoded whole, as others do; with more, its pieces are shared.
-                    Some(last) if open && arguments.inputs.reading.threads() == 1 => last.push_str(piece),
+                    Some(last) if in_document && arguments.inputs.reading.threads() == 1 => last.push_str(piece),
                     _ => pieces.push(piece.to_owned()),
                 }
-                open = !ends;
+                in_document = !ends;
                 Ok(())
             })?;
         }
     }
     let bytes: usize = pieces.iter().map(String::len).sum();
-    let tokenizer = formats::load(&arguments.tokenizer)?;
+    let tokenizer = formats::load(&arguments.tokenizer.name)?;
     let threads = arguments.inputs.reading.threads();
     // Cold: the encoder's tables are made inside the measured time. The ids of all texts are held at its end.
     let start = Instant::now();
@@ -64,7 +63,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.json {
         println!("{}", serde_json::json!({"mb_per_s": mb_per_s, "bytes": bytes, "tokens": tokens, "threads": threads}));
     } else {
-        println!("{mb_per_s:.1} MB/s, {bytes} bytes, {tokens} tokens, {threads} threads");
+        let counts = [(bytes, "byte"), (tokens, "token"), (threads, "thread")];
+        let [bytes, tokens, threads] = counts.map(|(n, noun)| console::count(n as u64, noun));
+        println!("{mb_per_s:.1} MB/s, {bytes}, {tokens}, {threads}");
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! `bpe compare`: two tokenizers on the same texts.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use bpe::input::{Documents, Options, open_plain};
+use bpe::input::{InputOptions, WholeDocuments};
 use bpe::{Encoder, TokenId, Tokenizer, formats};
 use serde_json::{Value, json};
+use texts::{DocumentOptions, DocumentRow, RowReader, Source, TextFormat};
 
 /// Documents that are listed, those where the two differ most.
 const DOCUMENTS_SHOWN: usize = 10;
@@ -23,13 +23,15 @@ pub struct Arguments {
     /// The other one.
     #[arg(value_name = "B")]
     b: String,
-    /// Texts to compare on: text, JSON Lines, Parquet; also .zst and .gz.
+    /// Texts to compare on: text, JSON Lines or Parquet; also .zst and .gz.
     #[arg(long, required = true, num_args = 1.., value_name = "IN")]
     corpus: Vec<PathBuf>,
-    /// Field of JSON Lines by which the texts are grouped: `language`, `source`. Without it, the first of
-    /// these two that a line has.
+    /// Field of JSON Lines or Parquet by which the texts are grouped. Default: `language`, or else `source`.
     #[arg(long, value_name = "FIELD")]
     by: Option<String>,
+    /// Field of JSON Lines, or column of Parquet, that holds the text.
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_field: String,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -56,7 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizers = [formats::load(&arguments.a)?, formats::load(&arguments.b)?];
     let mut comparison = Comparison::new(&tokenizers);
     for path in &arguments.corpus {
-        for_each_document(path, arguments.by.as_deref(), |place, group, text| comparison.add(place, group, text))?;
+        for_each_document(path, arguments, |place, group, text| comparison.add(place, group, text))?;
     }
     if arguments.json {
         println!("{}", comparison.as_json());
@@ -66,25 +68,36 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Calls `each` with every document, where it stands, and its group.
-fn for_each_document(path: &Path, by: Option<&str>, mut each: impl FnMut(String, &str, &str)) -> anyhow::Result<()> {
-    let name = path.to_string_lossy();
-    if !name.trim_end_matches(".zst").trim_end_matches(".gz").ends_with(".jsonl") {
-        for (number, document) in (1..).zip(Documents::open(path, &Options::default())?) {
+/// Calls `each` with every document, where it stands, and its group. A bad row ends it: what is left out of a
+/// comparison could decide it.
+fn for_each_document(
+    path: &Path,
+    arguments: &Arguments,
+    mut each: impl FnMut(String, &str, &str),
+) -> anyhow::Result<()> {
+    let name = path.display();
+    if TextFormat::of_name(path) == TextFormat::PlainText {
+        for (number, document) in (1..).zip(WholeDocuments::open(path, &InputOptions::default())?) {
             each(format!("{name}, document {number}"), "", &document?);
         }
         return Ok(());
     }
-    let lines = open_plain(path).with_context(|| format!("cannot open {name}"))?.lines();
-    for (number, line) in (1..).zip(lines) {
-        let place = format!("{name}, line {number}");
-        let row: Value = serde_json::from_str(&line.with_context(|| place.clone())?).with_context(|| place.clone())?;
-        let text = row["text"].as_str().with_context(|| format!("{place}: no field text"))?;
-        let fields = by.map_or(vec!["language", "source"], |field| vec![field]);
-        let group = fields.iter().find_map(|field| row[*field].as_str()).unwrap_or("");
-        each(place, group, text);
+    let failed = || format!("cannot read {name}");
+    let rows = Source::open_file(path)
+        .and_then(|file| RowReader::of_source(file, DocumentOptions::new(&arguments.text_field)));
+    for row in rows.with_context(failed)? {
+        let row = row.with_context(failed)?.with_context(failed)?;
+        let group = group_of(&row, arguments.by.as_deref());
+        each(format!("{name}, {}", row.place()), &group.unwrap_or_default(), row.text());
     }
     Ok(())
+}
+
+fn group_of<'r>(row: &'r DocumentRow, by: Option<&str>) -> Option<std::borrow::Cow<'r, str>> {
+    match by {
+        Some(field) => row.field(field),
+        None => row.field("language").or_else(|| row.field("source")),
+    }
 }
 
 struct Comparison<'t> {
@@ -175,7 +188,7 @@ impl<'t> Comparison<'t> {
         println!("A  {}\nB  {}\n", names[0], names[1]);
         println!(
             "{:14} {:>9} {:>12}  {:>15}  {:>15}  {:>17}",
-            "", "documents", "bytes", "bytes a token", "tokens a word", "single bytes"
+            "", "documents", "bytes", "bytes per token", "tokens per word", "single bytes"
         );
         println!("{:37}  {:>7} {:>7}  {:>7} {:>7}  {:>8} {:>8}", "", "A", "B", "A", "B", "A", "B");
         let total = self.total();

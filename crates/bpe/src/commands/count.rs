@@ -2,22 +2,22 @@
 
 use bpe::input::Batch;
 use bpe::{Encoder, formats};
+use console::count as counted;
 
 /// Flags of `bpe count`.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
     inputs: super::Inputs,
-    /// `gpt2`, or a tokenizer's folder or file.
-    #[arg(long, default_value = "gpt2", value_name = "NAME|DIR|FILE")]
-    tokenizer: String,
+    #[command(flatten)]
+    tokenizer: super::TokenizerName,
     /// Print a summary as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = formats::load(&arguments.tokenizer)?;
+    let tokenizer = formats::load(&arguments.tokenizer.name)?;
     let encoder = Encoder::new(&tokenizer);
     let (mut documents, mut bytes, mut tokens) = (0u64, 0u64, 0u64);
     let worker = || {
@@ -33,7 +33,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(sums)
         }
     };
-    arguments.inputs.map(worker, |sums: (u64, u64, u64)| {
+    let stop = super::stop_on_ctrl_c()?;
+    arguments.inputs.map(&stop, worker, |sums: (u64, u64, u64)| {
         (documents, bytes, tokens) = (documents + sums.0, bytes + sums.1, tokens + sums.2);
         Ok(())
     })?;
@@ -41,7 +42,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         println!("{}", serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens}));
     } else {
         let ratio = bytes as f64 / tokens.max(1) as f64;
-        println!("{tokens} tokens in {documents} documents, {bytes} bytes, {ratio:.3} bytes a token");
+        let (in_documents, of_bytes) = (counted(documents, "document"), counted(bytes, "byte"));
+        println!("{} in {in_documents}, {of_bytes}, {ratio:.3} bytes per token", counted(tokens, "token"));
     }
     Ok(())
 }

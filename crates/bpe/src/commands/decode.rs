@@ -9,18 +9,17 @@ use bpe::{TokenId, formats, tokens};
 /// Flags of `bpe decode`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// nanoGPT or llm.c file (.bin), or text with ids between spaces and a document a line.
+    /// nanoGPT or llm.c file (.bin), or text with one document per line, its ids between spaces.
     input: PathBuf,
     /// File for the bytes; default: standard output.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
-    /// `gpt2`, or a tokenizer's folder or file.
-    #[arg(long, default_value = "gpt2", value_name = "NAME|DIR|FILE")]
-    tokenizer: String,
+    #[command(flatten)]
+    tokenizer: super::TokenizerName,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = formats::load(&arguments.tokenizer)?;
+    let tokenizer = formats::load(&arguments.tokenizer.name)?;
     let path = &arguments.input;
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let decoded = if path.extension().is_some_and(|extension| extension == "bin") {

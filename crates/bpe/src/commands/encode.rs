@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use atomic_file::AtomicFile;
 use bpe::input::Batch;
 use bpe::tokens::{TokenFormat, llmc_header, write_megatron_index};
 use bpe::{Encoder, TokenId, formats};
 
-use super::{beside, is_special};
+use super::{beside, check_usage, is_special, stop_on_ctrl_c};
 
 /// Flags of `bpe encode`.
 #[derive(clap::Args)]
@@ -20,10 +20,9 @@ pub struct Arguments {
     /// File for the ids; `-` for standard output with --format ids.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// `gpt2`, or a tokenizer's folder or file.
-    #[arg(long, default_value = "gpt2", value_name = "NAME|DIR|FILE")]
-    tokenizer: String,
-    /// Form of the output.
+    #[command(flatten)]
+    tokenizer: super::TokenizerName,
+    /// Format of the output.
     #[arg(long, value_enum, default_value = "nanogpt")]
     format: TokenFormat,
     /// Print a summary as JSON on standard output.
@@ -32,23 +31,26 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = formats::load(&arguments.tokenizer)?;
+    let tokenizer = formats::load(&arguments.tokenizer.name)?;
     let end_of_text = tokenizer.end_of_text().context("the tokenizer has no <|endoftext|> to put between documents")?;
     let encoder = Encoder::new(&tokenizer);
-    let mut sink = Sink::create(&arguments.output, arguments.format)?;
+    let stop = stop_on_ctrl_c()?;
+    let mut writer = TokenWriter::create(&arguments.output, arguments.format)?;
     let worker = || {
         let mut encoder = encoder.clone();
         let mut ids = Vec::new();
         move |batch: Batch| encode_batch(&mut encoder, &batch, arguments.format, end_of_text, &mut ids)
     };
-    arguments.inputs.map(worker, |encoded| sink.take(&encoded))?;
-    let (documents, text_bytes) = (sink.lengths.len(), sink.text_bytes);
-    let tokens: u64 = sink.lengths.iter().sum();
-    sink.finish()?;
+    arguments.inputs.map(&stop, worker, |encoded| writer.push(&encoded))?;
+    let (documents, text_bytes) = (writer.lengths.len() as u64, writer.text_bytes);
+    let tokens: u64 = writer.lengths.iter().sum();
+    writer.finish()?;
     if arguments.json {
         println!("{}", serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes}));
     } else {
-        eprintln!("{documents} documents, {text_bytes} bytes, {tokens} tokens");
+        let [documents, bytes, tokens] =
+            [(documents, "document"), (text_bytes, "byte"), (tokens, "token")].map(|(n, noun)| console::count(n, noun));
+        tracing::info!("{documents}, {bytes}, {tokens}");
     }
     Ok(())
 }
@@ -59,7 +61,7 @@ struct Encoded {
     /// Tokens of each document, or of the part of it that the batch holds.
     lengths: Vec<u64>,
     /// The first length is of a document that an earlier batch began.
-    goes_on: bool,
+    is_continuation: bool,
     text_bytes: u64,
 }
 
@@ -70,13 +72,13 @@ fn encode_batch(
     end_of_text: TokenId,
     ids: &mut Vec<TokenId>,
 ) -> anyhow::Result<Encoded> {
-    let goes_on = batch.is_open();
+    let is_continuation = batch.is_continuation();
     let bytes = Vec::with_capacity(batch.len_bytes() / 2);
-    let mut encoded = Encoded { bytes, lengths: Vec::new(), goes_on, text_bytes: 0 };
+    let mut encoded = Encoded { bytes, lengths: Vec::new(), is_continuation, text_bytes: 0 };
     let mut in_document = false;
     batch.for_each_piece(|piece, ends| -> anyhow::Result<()> {
         let Encoded { bytes, lengths, text_bytes, .. } = &mut encoded;
-        let goes_on = in_document || (goes_on && lengths.is_empty());
+        let goes_on = in_document || (is_continuation && lengths.is_empty());
         if !in_document {
             lengths.push(if goes_on { 0 } else { format.begin_document(end_of_text, bytes)? });
         }
@@ -95,8 +97,8 @@ fn encode_batch(
     Ok(encoded)
 }
 
-/// The ids on their way to their file, and the lengths of its documents.
-struct Sink {
+/// Writes ids to their file, and keeps the lengths of its documents.
+struct TokenWriter {
     path: PathBuf,
     format: TokenFormat,
     output: Output,
@@ -118,13 +120,13 @@ enum Output {
 impl Output {
     fn create(path: &Path, format: TokenFormat) -> anyhow::Result<Output> {
         if path == Path::new("-") {
-            ensure!(format == TokenFormat::Ids, "standard output takes --format ids only");
+            check_usage(format == TokenFormat::Ids, "standard output takes --format ids only")?;
             return Ok(Output::Standard(io::stdout()));
         }
         if format != TokenFormat::Llmc {
             return Ok(Output::File(AtomicFile::create(path)?));
         }
-        ensure!(!is_special(path), "llm.c's header is written last: the output must be a file");
+        check_usage(!is_special(path), "llm.c's header is written last: the output must be a file")?;
         let file = AtomicFile::create(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let ids =
@@ -156,15 +158,15 @@ impl Output {
     }
 }
 
-impl Sink {
-    fn create(path: &Path, format: TokenFormat) -> anyhow::Result<Sink> {
+impl TokenWriter {
+    fn create(path: &Path, format: TokenFormat) -> anyhow::Result<TokenWriter> {
         let output = Output::create(path, format)?;
-        Ok(Sink { path: path.to_path_buf(), format, output, lengths: Vec::new(), text_bytes: 0 })
+        Ok(TokenWriter { path: path.to_path_buf(), format, output, lengths: Vec::new(), text_bytes: 0 })
     }
 
-    fn take(&mut self, encoded: &Encoded) -> anyhow::Result<()> {
+    fn push(&mut self, encoded: &Encoded) -> anyhow::Result<()> {
         let mut lengths = encoded.lengths.as_slice();
-        if encoded.goes_on
+        if encoded.is_continuation
             && let (Some((first, rest)), Some(last)) = (lengths.split_first(), self.lengths.last_mut())
         {
             *last += first;

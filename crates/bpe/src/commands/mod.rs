@@ -1,4 +1,4 @@
-//! One file a subcommand, and what they share: inputs, threads, progress.
+//! One file per subcommand, and what they share: inputs, threads, progress.
 
 pub mod bench;
 pub mod compare;
@@ -11,26 +11,74 @@ pub mod train;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::ensure;
-use bpe::input::{self, Batch, Batches, InputError};
+use bpe::input::{Batch, Batches, InputError, InputOptions};
 use bpe::parallel::map_ordered;
-use indicatif::{ProgressBar, ProgressStyle};
+use console::{Exit, Progress, Unit, Usage, UserError};
+use texts::{Compression, TextFormat};
+
+/// Ctrl-C ended the command. Nothing but a training's checkpoint is kept of it.
+#[derive(Debug)]
+pub struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+impl UserError for Stopped {
+    fn exit(&self) -> Exit {
+        Exit::Stopped
+    }
+}
+
+/// Becomes true with the first Ctrl-C.
+pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    Ok(console::stop_on_ctrl_c("stopping after the batch at hand")?)
+}
+
+/// The tokenizer to use.
+#[derive(clap::Args)]
+pub struct TokenizerName {
+    /// `gpt2`, or a tokenizer's folder or file.
+    #[arg(long = "tokenizer", default_value = "gpt2", value_name = "NAME|DIR|FILE")]
+    pub name: String,
+}
 
 /// Files of texts and how they are read.
 #[derive(clap::Args)]
 pub struct Inputs {
-    /// Text, JSON Lines with a `text` field, or Parquet with a `text` column; also .zst, .xz, .bz2 and .gz.
+    /// Text, JSON Lines or Parquet, told by the name; also .zst, .xz, .bz2 and .gz. `-` for standard input.
     #[arg(required = true, value_name = "IN")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub reading: Reading,
 }
 
+/// The form of the inputs.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum InputFormat {
+    /// Plain text.
+    Text,
+    /// JSON Lines.
+    Jsonl,
+    /// Parquet.
+    Parquet,
+}
+
 /// How files are read.
 #[derive(Clone, clap::Args)]
 pub struct Reading {
+    /// Form of the inputs, whatever their names say.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    input_format: Option<InputFormat>,
+    /// Field of JSON Lines, or column of Parquet, that holds the text.
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_field: String,
     /// Cut plain text into documents at this string.
     #[arg(long, value_name = "TEXT")]
     separator: Option<String>,
@@ -38,14 +86,11 @@ pub struct Reading {
     #[arg(long)]
     lossy: bool,
     /// Threads that work on the texts; default: all cores. The result is the same for any number.
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Memory to work in, at least 64; bounds the longest line and the counts of words that are held.
+    /// Memory to work in, at least 64; bounds the longest line and the word counts that are held.
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     memory_mib: usize,
-    /// No progress on stderr.
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl Reading {
@@ -63,18 +108,33 @@ impl Reading {
     }
 
     /// The same for the library.
-    pub fn options(&self) -> anyhow::Result<input::Options> {
-        ensure!(self.memory_mib >= 64, "--memory-mib is at least 64");
-        ensure!(self.separator.as_deref() != Some(""), "--separator is empty");
-        let line_max_bytes = self.memory_bytes() / 8;
-        Ok(input::Options { separator: self.separator.clone(), lossy: self.lossy, line_max_bytes })
+    pub fn options(&self) -> anyhow::Result<InputOptions> {
+        check_usage(self.memory_mib >= 64, "--memory-mib is at least 64")?;
+        check_usage(self.separator.as_deref() != Some(""), "--separator is empty")?;
+        let mut options = InputOptions::default()
+            .with_text_field(&self.text_field)
+            .with_lossy(self.lossy)
+            .with_max_line_bytes(self.memory_bytes() / 8);
+        if let Some(separator) = &self.separator {
+            options = options.with_separator(separator);
+        }
+        if let Some(format) = self.input_format {
+            options = options.with_format(match format {
+                InputFormat::Text => TextFormat::PlainText,
+                InputFormat::Jsonl => TextFormat::JsonLines,
+                InputFormat::Parquet => TextFormat::Parquet,
+            });
+        }
+        Ok(options)
     }
 }
 
 impl Inputs {
-    /// Gives the batches of all files to workers, and the results to `finish` in the order of the batches.
+    /// Gives the batches of all files to workers, and the results to `finish` in the order of the batches. Ends with
+    /// [`Stopped`] once `stop` is true.
     pub fn map<O, W>(
         &self,
+        stop: &AtomicBool,
         worker: impl Fn() -> W + Sync,
         finish: impl FnMut(O) -> anyhow::Result<()>,
     ) -> anyhow::Result<()>
@@ -83,9 +143,9 @@ impl Inputs {
         W: FnMut(Batch) -> anyhow::Result<O>,
     {
         let options = Arc::new(self.reading.options()?);
-        let progress = self.progress();
+        let progress = Progress::start("reading", Unit::Bytes, self.len_bytes());
         let batches = self.paths.iter().flat_map(|path| {
-            progress.set_message(path.display().to_string());
+            progress.message(path.display().to_string());
             let (batches, fault) = match Batches::open(path, &options) {
                 Ok(batches) => (Some(batches), None),
                 Err(error) => (None, Some(Err(error))),
@@ -93,37 +153,28 @@ impl Inputs {
             batches.into_iter().flatten().chain(fault)
         });
         let batches = batches.map(|batch: Result<Batch, InputError>| {
-            progress.inc(batch.as_ref().map_or(0, Batch::len_bytes) as u64);
+            if stop.load(Ordering::Relaxed) {
+                return Err(Stopped.into());
+            }
+            progress.add(batch.as_ref().map_or(0, Batch::len_bytes) as u64);
             batch.map_err(anyhow::Error::from)
         });
-        let result = map_ordered(batches, self.reading.threads(), worker, finish);
-        progress.finish_and_clear();
-        result
+        map_ordered(batches, self.reading.threads(), worker, finish)
     }
 
-    /// A bar with an ETA where the length of the texts is known, else a rate.
-    fn progress(&self) -> ProgressBar {
-        if self.reading.quiet {
-            return ProgressBar::hidden();
-        }
-        let is_packed = |path: &PathBuf| {
-            path.extension()
-                .is_some_and(|end| ["zst", "xz", "bz2", "gz", "parquet"].iter().any(|packed| end == *packed))
-        };
-        let total: Option<u64> = match self.paths.iter().any(is_packed) {
-            true => None,
-            false => self.paths.iter().map(|path| Some(std::fs::metadata(path).ok()?.len())).sum(),
-        };
-        let (bar, template) = match total {
-            Some(total) => {
-                (ProgressBar::new(total), "{bar:24} {bytes}/{total_bytes}  {bytes_per_sec}, {eta} left  {msg}")
-            }
-            None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}  {msg}"),
-        };
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
+    /// Bytes of all texts, where they are known before they are read.
+    fn len_bytes(&self) -> Option<u64> {
+        let is_plain =
+            |path: &PathBuf| Compression::of_name(path).is_none() && TextFormat::of_name(path) != TextFormat::Parquet;
+        let is_known = |path: &PathBuf| is_plain(path) && path.is_file();
+        let all_known = self.paths.iter().all(is_known);
+        all_known.then(|| self.paths.iter().map(|path| std::fs::metadata(path).map_or(0, |file| file.len())).sum())
     }
+}
+
+/// Fails with a message that the command was called wrongly.
+pub fn check_usage(is_right: bool, otherwise: &str) -> Result<(), Usage> {
+    if is_right { Ok(()) } else { Err(Usage(otherwise.to_owned())) }
 }
 
 /// Whether something stands at a path that is neither a regular file nor a folder.

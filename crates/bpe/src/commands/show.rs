@@ -16,10 +16,9 @@ pub struct Arguments {
     /// A text, or the path of a file with one; - for standard input.
     #[arg(value_name = "TEXT|FILE")]
     text: String,
-    /// `gpt2`, or a tokenizer's folder or file.
-    #[arg(long, default_value = "gpt2", value_name = "NAME|DIR|FILE")]
-    tokenizer: String,
-    /// The id of each token, one a line.
+    #[command(flatten)]
+    tokenizer: super::TokenizerName,
+    /// One token per line, with its id.
     #[arg(long)]
     ids: bool,
     /// A page instead of text for the terminal; ids show when a token is pointed at.
@@ -31,7 +30,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = formats::load(&arguments.tokenizer)?;
+    let tokenizer = formats::load(&arguments.tokenizer.name)?;
     let text = match arguments.text.as_str() {
         "-" => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
         path if Path::new(path).is_file() => {
@@ -84,7 +83,7 @@ fn in_colour(tokenizer: &Tokenizer, ids: &[TokenId]) -> String {
         let token = tokenizer.token(id);
         let _ = write!(shown, "\x1b[30;48;5;{colour}m{}\x1b[0m{}", readable(token), line_ends(token));
     }
-    format!("{shown}\n{} tokens\n", ids.len())
+    format!("{shown}\n{}\n", console::count(ids.len() as u64, "token"))
 }
 
 fn plain(tokenizer: &Tokenizer, ids: &[TokenId]) -> String {
@@ -93,7 +92,7 @@ fn plain(tokenizer: &Tokenizer, ids: &[TokenId]) -> String {
         let token = tokenizer.token(id);
         let _ = write!(shown, "{}|{}", readable(token), line_ends(token));
     }
-    format!("{shown}\n{} tokens\n", ids.len())
+    format!("{shown}\n{}\n", console::count(ids.len() as u64, "token"))
 }
 
 fn with_ids(tokenizer: &Tokenizer, ids: &[TokenId]) -> String {
@@ -114,7 +113,11 @@ fn as_html(tokenizer: &Tokenizer, ids: &[TokenId]) -> String {
         let token = tokenizer.token(id);
         let _ = write!(shown, "<span title={}>{}</span>{}", id.0, escape(&readable(token)), line_ends(token));
     }
-    let _ = writeln!(shown, "<footer>{} tokens; point at one to see its id.</footer></body></html>", ids.len());
+    let _ = writeln!(
+        shown,
+        "<footer>{}; point at one to see its id.</footer></body></html>",
+        console::count(ids.len() as u64, "token")
+    );
     shown
 }
 

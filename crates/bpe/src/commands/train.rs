@@ -1,29 +1,32 @@
 //! `bpe train`.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use atomic_file::AtomicFile;
 use bpe::counts::{SpillingCounts, read_words, write_words};
 use bpe::input::Batch;
-use bpe::train::{Options, Ties, Training};
+use bpe::train::{Ties, Training, TrainingOptions};
 use bpe::{END_OF_TEXT, Tokenizer, formats};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::{Stopped, check_usage};
+
 /// Flags of `bpe train`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Text, JSON Lines with a `text` field, or Parquet with a `text` column; also .zst, .xz, .bz2 and .gz.
+    /// Text, JSON Lines or Parquet, told by the name; also .zst, .xz, .bz2 and .gz. `-` for standard input.
     #[arg(required_unless_present = "counts", value_name = "IN")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     reading: super::Reading,
-    /// Size of the vocabulary, with the 256 bytes and <|endoftext|>. Several sizes give a folder each.
+    /// Size of the vocabulary, the 256 bytes and <|endoftext|> included. Several sizes give one folder each.
     #[arg(long, value_name = "N,…", value_delimiter = ',', required = true)]
     vocab_size: Vec<usize>,
     /// Pairs that occur less often are not merged.
@@ -32,19 +35,19 @@ pub struct Arguments {
     /// Which of two pairs with the same count goes first: as in Hugging Face's trainer, or as in rustbpe.
     #[arg(long, value_enum, default_value = "gpt2-bytes")]
     ties: Ties,
-    /// Share of documents to count, 0 to 1, chosen by a hash of their beginning.
+    /// Share of documents to count, 0 to 1, chosen by a hash of the file's name and their place in it.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
     sample: f64,
-    /// Train on word counts from --save-counts instead of texts.
+    /// Train on the word counts of --save-counts instead of texts.
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     counts: Option<PathBuf>,
-    /// Write the word counts, too.
+    /// Also write the word counts.
     #[arg(long, value_name = "FILE")]
     save_counts: Option<PathBuf>,
     /// Folder for merges.txt, vocab.json, tokenizer.json, tokenizer.tiktoken and training.json.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Seconds between two checkpoints, which a training that was killed goes on from; 0 for as many as there can be.
+    /// Seconds between checkpoints, from which the next call resumes; 0 for one after every 256 merges.
     #[arg(long, value_name = "N", default_value_t = 20)]
     checkpoint_seconds: u64,
     /// Print a summary as JSON.
@@ -56,26 +59,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut sizes = arguments.vocab_size.clone();
     sizes.sort_unstable();
     sizes.dedup();
-    ensure!(sizes[0] >= 257, "a vocabulary has at least the 256 bytes and {END_OF_TEXT}");
-    let most = 257 + Tokenizer::MERGES_MAX;
-    ensure!(sizes[sizes.len() - 1] <= most, "a vocabulary has at most {most} tokens");
-    ensure!(arguments.sample > 0.0 && arguments.sample <= 1.0, "--sample lies above 0 and up to 1");
+    check_usage(sizes[0] >= 257, &format!("a vocabulary has at least the 256 bytes and {END_OF_TEXT}"))?;
+    let max_size = 257 + Tokenizer::MAX_MERGES;
+    check_usage(sizes[sizes.len() - 1] <= max_size, &format!("a vocabulary has at most {max_size} tokens"))?;
+    check_usage(arguments.sample > 0.0 && arguments.sample <= 1.0, "--sample lies above 0 and up to 1")?;
     std::fs::create_dir_all(&arguments.output)
         .with_context(|| format!("cannot create {}", arguments.output.display()))?;
-    let Counted { words, documents } = count(arguments)?;
+    let stop = super::stop_on_ctrl_c()?;
+    let Counted { words, documents } = count(arguments, &stop)?;
     if let Some(path) = &arguments.save_counts {
         let mut file = AtomicFile::create(path)?;
         write_words(words.iter().map(|(word, count)| (word.as_slice(), *count)), &mut file)
             .with_context(|| format!("cannot write {}", path.display()))?;
         file.commit()?;
     }
-    let options = Options {
-        vocab_size: sizes[sizes.len() - 1],
-        min_frequency: arguments.min_frequency,
-        specials: vec![END_OF_TEXT.to_owned()],
-        ties: arguments.ties,
-    };
-    let (training, resumed) = train(&words, &options, arguments)?;
+    let options = TrainingOptions::new(sizes[sizes.len() - 1])
+        .with_min_frequency(arguments.min_frequency)
+        .with_ties(arguments.ties);
+    let (training, resumed) = train(&words, &options, arguments, &stop)?;
     let mut ladder = Vec::new();
     for &size in &sizes {
         let folder = if sizes.len() == 1 { arguments.output.clone() } else { arguments.output.join(size.to_string()) };
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // The tokenizers are written: the merges need not be kept for another try.
     let _ = std::fs::remove_file(checkpoint_path(&arguments.output));
     atomic_file::sweep_here(&arguments.output)?;
-    tell(arguments, documents, words.len(), resumed, &ladder);
+    report(arguments, documents, words.len(), resumed, &ladder);
     Ok(())
 }
 
@@ -94,7 +95,7 @@ struct Counted {
 }
 
 /// Counts words in the given memory, or takes the counts of an earlier training.
-fn count(arguments: &Arguments) -> anyhow::Result<Counted> {
+fn count(arguments: &Arguments, stop: &AtomicBool) -> anyhow::Result<Counted> {
     if let Some(path) = &arguments.counts {
         let failed = || format!("cannot read the word counts {}", path.display());
         let file = File::open(path).with_context(failed)?;
@@ -127,7 +128,7 @@ fn count(arguments: &Arguments) -> anyhow::Result<Counted> {
             Ok(documents)
         }
     };
-    inputs.map(worker, |n: u64| {
+    inputs.map(stop, worker, |n: u64| {
         documents += n;
         Ok(())
     })?;
@@ -149,7 +150,12 @@ fn checkpoint_path(output: &Path) -> PathBuf {
 }
 
 /// Trains, from the checkpoint on if there is one of the same words and options; returns how many merges it held.
-fn train(words: &[(Vec<u8>, u64)], options: &Options, arguments: &Arguments) -> anyhow::Result<(Training, usize)> {
+fn train(
+    words: &[(Vec<u8>, u64)],
+    options: &TrainingOptions,
+    arguments: &Arguments,
+    stop: &AtomicBool,
+) -> anyhow::Result<(Training, usize)> {
     let fingerprint = fingerprint(words, options);
     let path = checkpoint_path(&arguments.output);
     let mut training = Training::new(words, options);
@@ -163,16 +169,23 @@ fn train(words: &[(Vec<u8>, u64)], options: &Options, arguments: &Arguments) -> 
     let between = Duration::from_secs(arguments.checkpoint_seconds);
     let mut last = Instant::now();
     while training.merge_next() {
-        if training.merges().len().is_multiple_of(256) && last.elapsed() >= between {
+        if !training.merges().len().is_multiple_of(256) {
+            continue;
+        }
+        let is_stopped = stop.load(Ordering::Relaxed);
+        if is_stopped || last.elapsed() >= between {
             let checkpoint = Checkpoint { fingerprint: fingerprint.clone(), merges: training.merges().to_vec() };
             atomic_file::write(&path, &serde_json::to_vec(&checkpoint)?)?;
             last = Instant::now();
+        }
+        if is_stopped {
+            return Err(anyhow::Error::new(Stopped).context("the same command goes on from the checkpoint"));
         }
     }
     Ok((training, resumed))
 }
 
-fn fingerprint(words: &[(Vec<u8>, u64)], options: &Options) -> String {
+fn fingerprint(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> String {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     for (word, count) in words {
         hasher.update(&(word.len() as u64).to_le_bytes());
@@ -211,7 +224,7 @@ fn write_size(
     Ok(row)
 }
 
-fn tell(arguments: &Arguments, documents: u64, words: usize, resumed: usize, ladder: &[Value]) {
+fn report(arguments: &Arguments, documents: u64, words: usize, resumed: usize, ladder: &[Value]) {
     if arguments.json {
         let sizes: Vec<Value> = ladder
             .iter()
@@ -226,17 +239,18 @@ fn tell(arguments: &Arguments, documents: u64, words: usize, resumed: usize, lad
         );
         return;
     }
-    let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "{documents} documents, {words} distinct words, into {}", arguments.output.display());
+    let (documents, words) = (console::count(documents, "document"), console::count(words as u64, "distinct word"));
+    tracing::info!("{documents}, {words}, into {}", arguments.output.display());
     if resumed > 0 {
-        let _ = writeln!(out, "  went on after the {resumed} merges of a training that was broken off");
+        tracing::info!("  resumed after the {} of an earlier call", console::count(resumed as u64, "merge"));
     }
     for row in ladder {
         let per_token = row["bytes_per_token"].as_f64().unwrap_or(0.0);
-        let _ = writeln!(out, "  vocabulary {:>7}  {per_token:.3} bytes a token", row["vocab_size"].to_string());
+        tracing::info!("  vocabulary {:>7}  {per_token:.3} bytes per token", row["vocab_size"].to_string());
     }
     let (asked, last) = (arguments.vocab_size.iter().max(), ladder[ladder.len() - 1]["vocab_size"].as_u64());
     if asked.is_some_and(|&asked| last < Some(asked as u64)) {
-        let _ = writeln!(out, "note: the texts have no more pairs that occur {} times", arguments.min_frequency);
+        let times = console::count(arguments.min_frequency, "time");
+        tracing::warn!("the vocabulary is smaller than asked for: no other pair occurs {times} in the texts");
     }
 }

@@ -2,7 +2,7 @@
 //! takes the tokenizer that the recipe names.
 
 use bpe::train::{self, WordCounts};
-use bpe::{END_OF_TEXT, Tokenizer, formats};
+use bpe::{Tokenizer, formats};
 use serde::{Deserialize, Serialize};
 use shard::TextForm;
 
@@ -112,12 +112,7 @@ impl Task for MakeTokenizer {
                     let (pretoken, count) = pretoken?;
                     all.add(&pretoken, count);
                 }
-                let options = train::Options {
-                    vocab_size: options.vocab_size,
-                    min_frequency: options.min_frequency,
-                    specials: vec![END_OF_TEXT.to_owned()],
-                    ties: train::Ties::Gpt2Bytes,
-                };
+                let options = train::TrainingOptions::new(options.vocab_size).with_min_frequency(options.min_frequency);
                 train::train(&all.into_sorted(), &options)
             }
             (None, Some(name)) => formats::load(name)?,

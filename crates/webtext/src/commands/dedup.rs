@@ -1,6 +1,6 @@
-//! `webtext dedup`: JSON Lines without their duplicates.
+//! `webtext dedup`: rows of JSON Lines and Parquet without their duplicates.
 //!
-//! Signatures are held in memory (about 500 bytes a document) and the texts are read twice; for sets
+//! Signatures are held in memory (about 500 bytes a document) and the texts are read three times; for sets
 //! beyond that, `webtext build` does the same in buckets.
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,20 +9,21 @@ use std::path::PathBuf;
 use console::Exit;
 use dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
 use records::{Counts, Reason};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use texts::{NoFields, RowWriter};
 
-use super::{JsonLines, for_each_row};
+use super::{Faults, Usage, for_each_row};
 
 /// Flags of `webtext dedup`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// JSON Lines with a `text` field; also .zst and .gz. Of duplicates, the first in the input stays.
+    /// JSON Lines or Parquet with a `text` field; also .zst and .gz. Of duplicates, the first in the input stays.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Kept rows; .jsonl or .jsonl.zst.
+    /// Kept rows with all their fields; .jsonl, also .zst and .gz, or .parquet.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Dropped rows, each with the number of the row that represents it.
+    /// Dropped rows with all their fields, each with the number of the row that represents it; as OUT.
     #[arg(long, value_name = "OUT")]
     dropped: Option<PathBuf>,
     /// Words of a shingle.
@@ -42,14 +43,27 @@ pub struct Arguments {
     json: bool,
 }
 
+/// What is added to a dropped row.
+#[derive(Serialize, Deserialize)]
+struct Dropped {
+    verdict: String,
+    /// The number of the row that stays for it, from 0, over all inputs.
+    representative_row: u64,
+    jaccard: f64,
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    if let Some(pipe) = arguments.inputs.iter().find(|path| path.exists() && !path.is_file()) {
+        return Err(Usage(format!("{} is no file, and inputs are read three times", pipe.display())).into());
+    }
     let family = MinHash::new(arguments.bands.max(1), arguments.rows.max(1));
     let words = arguments.shingle_words.max(1);
     let mut by_text: HashMap<u64, u64> = HashMap::new();
     let mut by_band: HashMap<u64, Vec<u64>> = HashMap::new();
     let mut edges: Vec<Edge<u64>> = Vec::new();
     let mut rows = 0u64;
-    let all_readable = for_each_row(&arguments.inputs, |_, text| {
+    let unreadable = for_each_row(&arguments.inputs, Faults::Named, |row| {
+        let text = row.text();
         let number = rows;
         rows += 1;
         let first = *by_text.entry(text_hash(text)).or_insert(number);
@@ -67,9 +81,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     by_band.retain(|_, members| members.len() > 1);
     by_band.values().flatten().for_each(|&number| drop(wanted.insert(number, Vec::new())));
     let mut number = 0;
-    for_each_row(&arguments.inputs, |_, text| {
+    for_each_row(&arguments.inputs, Faults::Known, |row| {
         if let Some(held) = wanted.get_mut(&number) {
-            *held = shingles(text, words);
+            *held = shingles(row.text(), words);
         }
         number += 1;
         Ok(())
@@ -84,26 +98,28 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         }
     }
     let members: BTreeMap<u64, dedup::Member<u64>> = clusters(edges).into_iter().map(|m| (m.document, m)).collect();
-    let mut kept = JsonLines::create(&arguments.output)?;
-    let mut dropped = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
+    let mut kept = RowWriter::create(&arguments.output)?;
+    let mut dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
     let mut counts = Counts::default();
     let mut number = 0;
-    for_each_row(&arguments.inputs, |mut row, _| {
+    for_each_row(&arguments.inputs, Faults::Known, |row| {
         let member = members.get(&number);
         number += 1;
         let Some(member) = member else {
             counts.keep();
-            return kept.push(&row);
+            return Ok(kept.push(&row, NoFields {})?);
         };
         let reason = if member.exact { Reason::ExactDuplicate } else { Reason::NearDuplicate };
         counts.drop(reason);
-        row["verdict"] = json!(reason);
-        row["representative_row"] = json!(member.representative);
-        row["jaccard"] = json!(member.jaccard);
-        dropped.as_mut().map_or(Ok(()), |dropped| dropped.push(&row))
+        if let Some(dropped) = &mut dropped {
+            let (verdict, jaccard) = (reason.to_string(), f64::from(member.jaccard));
+            dropped.push(&row, Dropped { verdict, representative_row: member.representative, jaccard })?;
+        }
+        Ok(())
     })?;
-    kept.finish()?;
-    dropped.map(JsonLines::finish).transpose()?;
+    kept.commit()?;
+    dropped.map(RowWriter::commit).transpose()?;
+    let ending = unreadable.end(&mut counts);
     super::print_counts(&counts, arguments.json)?;
-    Ok(if all_readable { Exit::Complete } else { Exit::SomeUnreadable })
+    Ok(ending)
 }

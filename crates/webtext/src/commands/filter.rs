@@ -1,24 +1,25 @@
-//! `webtext filter`: JSON Lines through the rules.
+//! `webtext filter`: rows of JSON Lines and Parquet through the rules.
 
 use std::path::PathBuf;
 
 use console::Exit;
 use filter::{About, Filter, Language, Length, RuleSettings, Wikipedia, detect_language};
 use records::{Counts, Reason};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use texts::RowWriter;
 
-use super::{JsonLines, Usage, for_each_row};
+use super::{Faults, Usage, for_each_row};
 
 /// Flags of `webtext filter`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// JSON Lines with a `text` field; also .zst and .gz.
+    /// JSON Lines or Parquet with a `text` field; also .zst and .gz.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Kept rows with what they were judged by; .jsonl or .jsonl.zst.
+    /// Kept rows with all their fields and the measures; .jsonl, also .zst and .gz, or .parquet.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Dropped rows with their reasons.
+    /// Dropped rows with all their fields, the measures and the reason; as OUT.
     #[arg(long, value_name = "OUT")]
     dropped: Option<PathBuf>,
     /// The language that is kept; `any` keeps all.
@@ -41,35 +42,53 @@ pub struct Arguments {
     json: bool,
 }
 
+/// What is added to a row.
+#[derive(Serialize, Deserialize)]
+struct Measures {
+    language: Option<String>,
+    language_confidence: Option<f64>,
+    words: u64,
+}
+
+/// What is added to a dropped row.
+#[derive(Serialize, Deserialize)]
+struct Dropped {
+    language: Option<String>,
+    language_confidence: Option<f64>,
+    words: u64,
+    verdict: String,
+    detail: String,
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let filter = Filter::new(&rules(arguments)?)?;
-    let mut kept = JsonLines::create(&arguments.output)?;
-    let mut dropped = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
+    let mut kept = RowWriter::create(&arguments.output)?;
+    let mut dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
     let mut counts = Counts::default();
-    let all_readable = for_each_row(&arguments.inputs, |mut row, text| {
-        let field = |name: &str| row[name].as_str().unwrap_or("").to_owned();
+    let unreadable = for_each_row(&arguments.inputs, Faults::Named, |row| {
+        let field = |name: &str| row.field(name).unwrap_or_default();
         let (url, domain, title) = (field("url"), field("domain"), field("title"));
-        let judgement = filter.judge(text, About { url: &url, domain: &domain, title: &title, generator: "" });
-        let (language, language_confidence) = detect_language(text).unzip();
-        row["language"] = json!(language);
-        row["language_confidence"] = json!(language_confidence);
-        row["words"] = json!(words::count(text));
+        let judgement = filter.judge(row.text(), About { url: &url, domain: &domain, title: &title, generator: "" });
         let reason = judgement.failure.as_ref().map(|failure| Reason::of_rule(failure.rule, failure.measure));
         counts.record(reason);
-        match (judgement.failure, &mut dropped) {
-            (None, _) => kept.push(&row),
-            (Some(failure), Some(dropped)) => {
-                row["verdict"] = json!(reason);
-                row["detail"] = json!(failure.detail);
-                dropped.push(&row)
+        let (language, language_confidence) = detect_language(row.text()).unzip();
+        let (language, language_confidence) = (language.map(str::to_owned), language_confidence.map(f64::from));
+        let words = words::count(row.text());
+        match (judgement.failure.zip(reason), &mut dropped) {
+            (None, _) => kept.push(&row, Measures { language, language_confidence, words })?,
+            (Some((failure, reason)), Some(dropped)) => {
+                let (verdict, detail) = (reason.to_string(), failure.detail);
+                dropped.push(&row, Dropped { language, language_confidence, words, verdict, detail })?;
             }
-            (Some(_), None) => Ok(()),
+            (Some(_), None) => {}
         }
+        Ok(())
     })?;
-    kept.finish()?;
-    dropped.map(JsonLines::finish).transpose()?;
+    kept.commit()?;
+    dropped.map(RowWriter::commit).transpose()?;
+    let ending = unreadable.end(&mut counts);
     super::print_counts(&counts, arguments.json)?;
-    Ok(if all_readable { Exit::Complete } else { Exit::SomeUnreadable })
+    Ok(ending)
 }
 
 /// The rules of the flags, in the order of the quickstart's recipe.

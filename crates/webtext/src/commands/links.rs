@@ -1,8 +1,10 @@
 //! `webtext links`: dumps to one table of links.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use atomic_file::IoContext;
 use console::Exit;
 use links::{
@@ -12,8 +14,7 @@ use records::{Counts, Reason};
 use serde_json::json;
 use store::sort::Sorter;
 use store::table::TableWriter;
-
-use super::JsonLines;
+use texts::CompressedFile;
 
 /// Memory of the sort that brings the submissions of a link together.
 const SORT_BYTES: usize = 512 << 20;
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let folder = arguments.output.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let mut sorter = Sorter::<SubmissionRow>::new(folder, SORT_BYTES);
     let mut counts = Counts::default();
-    let mut dropped_rows = arguments.dropped.as_deref().map(JsonLines::create).transpose()?;
+    let mut dropped_rows = arguments.dropped.as_deref().map(CompressedFile::create).transpose()?;
     let mut ending = Exit::Complete;
     for (name, dump) in dumps {
         // Records that are no links are counted here, links when they are merged.
@@ -99,7 +100,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                     }
                     counts.drop(reason);
                     if let Some(rows) = &mut dropped_rows {
-                        rows.push(&json!({"dump": name, "line": line, "reason": reason, "text": text}))?;
+                        let row = json!({"dump": name, "line": line, "reason": reason, "text": text});
+                        writeln!(rows, "{row}").context("cannot write the dropped records")?;
                     }
                 }
             }
@@ -114,7 +116,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut table = TableWriter::create(&arguments.output)?;
     merge_rows(sorter.finish()?, &karma, &mut counts, |link| table.push(link))?;
     table.finish()?;
-    dropped_rows.map(JsonLines::finish).transpose()?;
+    dropped_rows.map(CompressedFile::commit).transpose()?;
     super::print_counts(&counts, arguments.json)?;
     Ok(ending)
 }

@@ -13,15 +13,14 @@ pub mod links;
 pub mod report;
 pub mod status;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use atomic_file::AtomicFile;
-use records::Counts;
-use serde_json::Value;
+use console::Exit;
+use records::{Counts, Reason};
+use texts::{DocumentOptions, DocumentRow, RowReader, Source};
 
 pub use console::Usage;
 
@@ -48,65 +47,58 @@ fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A JSON Lines file to write, compressed when its name ends in `.zst`; it appears when it is whole.
-enum JsonLines {
-    Plain(AtomicFile),
-    Zstd(Box<zstd::Encoder<'static, AtomicFile>>),
+/// Whether what is unreadable is named, or was named when the same files were read before.
+#[derive(Clone, Copy, PartialEq)]
+enum Faults {
+    Named,
+    Known,
 }
 
-impl JsonLines {
-    fn create(path: &Path) -> anyhow::Result<JsonLines> {
-        let file = AtomicFile::create(path)?;
-        if path.extension().is_some_and(|extension| extension == "zst") {
-            return Ok(JsonLines::Zstd(Box::new(zstd::Encoder::new(file, 3)?)));
-        }
-        Ok(JsonLines::Plain(file))
-    }
-
-    fn push(&mut self, row: &Value) -> anyhow::Result<()> {
-        let line = format!("{row}\n");
-        match self {
-            JsonLines::Plain(file) => file.write_all(line.as_bytes()),
-            JsonLines::Zstd(encoder) => encoder.write_all(line.as_bytes()),
-        }
-        .context("cannot write the output")
-    }
-
-    fn finish(self) -> anyhow::Result<()> {
-        match self {
-            JsonLines::Plain(file) => file.commit()?,
-            JsonLines::Zstd(encoder) => encoder.finish().context("cannot write the output")?.commit()?,
-        };
-        Ok(())
-    }
-}
-
-/// Calls `each` with every line of JSON Lines files that holds an object with a `text`, and its place.
-/// Lines that do not are named, and make the result false.
-fn for_each_row(paths: &[PathBuf], mut each: impl FnMut(Value, &str) -> anyhow::Result<()>) -> anyhow::Result<bool> {
-    let mut all_readable = true;
+/// Calls `each` with every row of JSON Lines and Parquet files, and counts what is no row with a text, and files that
+/// break off.
+fn for_each_row(
+    paths: &[PathBuf],
+    faults: Faults,
+    mut each: impl FnMut(DocumentRow) -> anyhow::Result<()>,
+) -> anyhow::Result<UnreadableRows> {
+    let mut unreadable = UnreadableRows::default();
     for path in paths {
-        let reader = bpe::input::open_plain(path).with_context(|| format!("cannot open {}", path.display()))?;
-        for (number, line) in std::io::BufRead::lines(reader).enumerate() {
-            let row = line.map_err(anyhow::Error::from).and_then(|line| Ok(serde_json::from_str::<Value>(&line)?));
+        let name = |fault: String| {
+            if faults == Faults::Named {
+                tracing::warn!("unreadable: {}{fault}", path.display());
+            }
+        };
+        let file = Source::open_file(path).and_then(|file| RowReader::of_source(file, DocumentOptions::default()));
+        for row in file.with_context(|| format!("cannot read {}", path.display()))? {
             match row {
-                Ok(row) if row["text"].is_string() => {
-                    let text = row["text"].as_str().unwrap_or_default().to_owned();
-                    each(row, &text)?;
-                }
-                Ok(_) => {
-                    tracing::warn!("unreadable: {}, line {}: no field \"text\"", path.display(), number + 1);
-                    all_readable = false;
+                Ok(Ok(row)) => each(row)?,
+                Ok(Err(malformed)) => {
+                    name(format!(", {malformed}"));
+                    unreadable.rows += 1;
                 }
                 Err(error) => {
-                    tracing::warn!("unreadable: {}, line {}: {error:#}", path.display(), number + 1);
-                    all_readable = false;
-                    if error.is::<std::io::Error>() {
-                        break;
-                    }
+                    name(format!(": {:#}", anyhow::Error::from(error)));
+                    unreadable.files += 1;
                 }
             }
         }
     }
-    Ok(all_readable)
+    Ok(unreadable)
+}
+
+/// How much could not be read.
+#[derive(Default)]
+struct UnreadableRows {
+    /// Lines and rows that hold no text.
+    rows: u64,
+    /// Files that break off.
+    files: u64,
+}
+
+impl UnreadableRows {
+    /// Adds the rows to the counts of a command, and says how it ends.
+    fn end(&self, counts: &mut Counts) -> Exit {
+        (0..self.rows).for_each(|_| counts.drop(Reason::MalformedRecord));
+        if self.rows + self.files == 0 { Exit::Complete } else { Exit::SomeUnreadable }
+    }
 }

@@ -1,7 +1,7 @@
 //! JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages. `pages.pack`
 //! makes archives of it, which are then read as others' are.
 
-use ::texts::{Documents, Event, Options};
+use ::texts::{DocumentOptions, Documents};
 use records::Reason;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -53,30 +53,30 @@ impl Task for PackTexts {
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let source = work.source(&self.file)?;
-        let options = Options {
-            text_field: self.text_field.clone(),
-            url_field: Some(self.url_field.clone()),
-            max_text_bytes: usize::try_from(self.max_page_bytes).unwrap_or(usize::MAX),
-        };
+        let options = DocumentOptions::new(&self.text_field)
+            .with_url_field(&self.url_field)
+            .with_max_text_bytes(usize::try_from(self.max_page_bytes).unwrap_or(usize::MAX));
         let documents = match Documents::open(source.share()?, options) {
             Ok(documents) => documents,
             Err(error) => return Err(error).within(|| format!("in {}", self.file.url)),
         };
         let mut packer: Option<(Packer, u64)> = None;
         let mut archives = 0u32;
-        for event in documents {
-            match event {
+        for document in documents {
+            match document {
                 Err(error) => {
                     work.unreadable(&self.file.url, &error);
                     break;
                 }
-                Ok(Event::Malformed { place, what }) => {
+                Ok(Err(malformed)) => {
+                    let place = malformed.place.number();
                     work.counts.drop(Reason::MalformedRecord);
-                    work.sample(Reason::MalformedRecord, || format!("{}:{place}", self.file.url), &what);
+                    work.sample(Reason::MalformedRecord, || format!("{}:{place}", self.file.url), &malformed.what);
                 }
-                Ok(Event::Document(document)) => {
-                    let row = format!("{}#{}", self.file.url, document.line_or_row);
-                    let url = self.url_of(document.url.as_deref(), document.line_or_row);
+                Ok(Ok(document)) => {
+                    let number = document.place.number();
+                    let row = format!("{}#{number}", self.file.url);
+                    let url = self.url_of(document.url.as_deref(), number);
                     let (open, bytes) = match &mut packer {
                         Some(packer) => packer,
                         none => {

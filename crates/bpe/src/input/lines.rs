@@ -1,0 +1,80 @@
+//! JSON Lines in batches of whole lines, which are parsed where the batch is taken apart.
+
+use std::borrow::Cow;
+
+use super::{BATCH_BYTES, Fault, InputOptions, Reader, read_more};
+
+/// Whole lines of a file.
+#[derive(Debug)]
+pub(super) struct LineBatch {
+    pub(super) bytes: Vec<u8>,
+    /// The number of the first line in the file.
+    pub(super) first_line: u64,
+}
+
+impl LineBatch {
+    /// The text of each line that is not blank.
+    pub(super) fn texts<'b>(&'b self, options: &'b InputOptions) -> impl Iterator<Item = Result<Cow<'b, str>, Fault>> {
+        let lines = (self.first_line..).zip(self.bytes.split(|&byte| byte == b'\n'));
+        let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+        lines.map(|(number, line)| text_of(line, options).map_err(|what| Fault::at(format!("line {number}"), what)))
+    }
+}
+
+fn text_of<'l>(line: &'l [u8], options: &InputOptions) -> Result<Cow<'l, str>, String> {
+    if options.lossy && std::str::from_utf8(line).is_err() {
+        let line = String::from_utf8_lossy(line);
+        return texts::text_of_line(line.as_bytes(), &options.text_field).map(|text| Cow::Owned(text.into_owned()));
+    }
+    texts::text_of_line(line, &options.text_field)
+}
+
+/// Cuts a file into batches of lines.
+pub(super) struct LineBatches {
+    reader: Reader,
+    held: Vec<u8>,
+    /// The number of the first line that is held.
+    line: u64,
+    has_ended: bool,
+}
+
+impl LineBatches {
+    pub(super) fn new(reader: Reader) -> LineBatches {
+        LineBatches { reader, held: Vec::new(), line: 1, has_ended: false }
+    }
+
+    pub(super) fn next(&mut self, options: &InputOptions) -> Result<Option<LineBatch>, Fault> {
+        let first_line = self.line;
+        let mut searched = 0;
+        loop {
+            let end = match self.has_ended {
+                true => Some(self.held.len()),
+                false => memchr::memrchr(b'\n', &self.held[searched..]).map(|at| searched + at + 1),
+            };
+            if let Some(end) = end.filter(|_| self.has_ended || self.held.len() >= BATCH_BYTES) {
+                if end == 0 {
+                    return Ok(None);
+                }
+                let rest = self.held.split_off(end);
+                let bytes = std::mem::replace(&mut self.held, rest);
+                self.line += count_lines(&bytes);
+                return Ok(Some(LineBatch { bytes, first_line }));
+            }
+            // Only a line that has no end yet is searched further.
+            searched = if end.is_none() { self.held.len() } else { 0 };
+            if self.held.len() > options.max_line_bytes && end.is_none() {
+                let what = format!("a line of more than {} bytes", options.max_line_bytes);
+                return Err(Fault::at(format!("line {first_line}"), what));
+            }
+            match read_more(&mut self.reader, &mut self.held) {
+                Ok(0) => self.has_ended = true,
+                Ok(_) => {}
+                Err(error) => return Err(Fault::at(format!("line {}", first_line + count_lines(&self.held)), error)),
+            }
+        }
+    }
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}

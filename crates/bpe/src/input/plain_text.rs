@@ -1,0 +1,124 @@
+//! Plain text in batches that end at a separator, or else inside a document where no pretoken lies across.
+
+use std::borrow::Cow;
+
+use super::{BATCH_BYTES, Fault, InputOptions, InvalidUtf8, Reader, read_more};
+use crate::pretokenize::last_border;
+
+/// A part of a plain text.
+#[derive(Debug)]
+pub(super) struct PlainBatch {
+    pub(super) bytes: Vec<u8>,
+    /// The place of its first byte in the file.
+    offset: u64,
+    /// The first byte of the document that its first piece is of.
+    pub(super) place: u64,
+    /// Its first piece goes on with a document.
+    pub(super) is_continuation: bool,
+    /// The file ends with it.
+    is_last: bool,
+}
+
+impl PlainBatch {
+    /// The pieces, and whether each is the last of its document.
+    pub(super) fn pieces<'b>(
+        &'b self,
+        options: &'b InputOptions,
+    ) -> impl Iterator<Item = Result<(Cow<'b, str>, bool), Fault>> {
+        let separator = separator_of(options);
+        let ends = (!separator.is_empty()).then(|| memchr::memmem::find_iter(&self.bytes, separator));
+        let mut ends = ends.into_iter().flatten();
+        let mut next = Some((0, self.is_continuation));
+        std::iter::from_fn(move || {
+            let (at, is_continuation) = next.take()?;
+            if let Some(end) = ends.next() {
+                next = Some((end + separator.len(), false));
+                return Some(self.text(at, end, options).map(|text| (text, true)));
+            }
+            // Behind the last separator: an empty rest is a document's end only if one was begun.
+            let is_piece = at < self.bytes.len() || (self.is_last && is_continuation);
+            is_piece.then(|| self.text(at, self.bytes.len(), options).map(|text| (text, self.is_last)))
+        })
+    }
+
+    fn text(&self, at: usize, end: usize, options: &InputOptions) -> Result<Cow<'_, str>, Fault> {
+        let bytes = &self.bytes[at..end];
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Borrowed(text)),
+            Err(_) if options.lossy => Ok(String::from_utf8_lossy(bytes)),
+            Err(error) => {
+                let place = self.offset + (at + error.valid_up_to()) as u64;
+                Err(Fault::at(format!("byte {place}"), InvalidUtf8))
+            }
+        }
+    }
+}
+
+/// Cuts a file into batches.
+pub(super) struct PlainBatches {
+    reader: Reader,
+    held: Vec<u8>,
+    /// The place of the first byte that is held.
+    offset: u64,
+    /// What is held goes on with a document, which begins at `document`.
+    is_continuation: bool,
+    document: u64,
+    has_ended: bool,
+}
+
+impl PlainBatches {
+    pub(super) fn new(mut reader: Reader, options: &InputOptions) -> Result<PlainBatches, Fault> {
+        let head = reader.fill_buf().map_err(Fault::of_file)?;
+        if options.format.is_none() && head.starts_with(b"PAR1") {
+            return Err(Fault::of_file("it is Parquet, and its name does not end in .parquet"));
+        }
+        let (held, has_ended) = (Vec::new(), false);
+        Ok(PlainBatches { reader, held, offset: 0, is_continuation: false, document: 0, has_ended })
+    }
+
+    pub(super) fn next(&mut self, options: &InputOptions) -> Result<Option<PlainBatch>, Fault> {
+        loop {
+            if self.has_ended {
+                let is_more = !self.held.is_empty() || self.is_continuation;
+                return Ok(is_more.then(|| self.cut(self.held.len(), false, true)));
+            }
+            if self.held.len() >= BATCH_BYTES
+                && let Some((end, in_document)) = end_of_batch(&self.held, separator_of(options))
+            {
+                return Ok(Some(self.cut(end, in_document, false)));
+            }
+            match read_more(&mut self.reader, &mut self.held) {
+                Ok(0) => self.has_ended = true,
+                Ok(_) => {}
+                Err(error) => return Err(Fault::at(format!("byte {}", self.offset + self.held.len() as u64), error)),
+            }
+        }
+    }
+
+    /// The first `end` bytes that are held. `in_document`: the next batch goes on with the document they end in.
+    fn cut(&mut self, end: usize, in_document: bool, is_last: bool) -> PlainBatch {
+        let rest = self.held.split_off(end);
+        let bytes = std::mem::replace(&mut self.held, rest);
+        let (offset, is_continuation) = (self.offset, std::mem::replace(&mut self.is_continuation, in_document));
+        // A batch that ends inside a document holds no other.
+        let place = if is_continuation { self.document } else { offset };
+        self.document = place;
+        self.offset += bytes.len() as u64;
+        PlainBatch { bytes, offset, place, is_continuation, is_last }
+    }
+}
+
+fn separator_of(options: &InputOptions) -> &[u8] {
+    options.separator.as_deref().unwrap_or("").as_bytes()
+}
+
+/// Where a batch of text can end, and whether that is inside a document: behind the last separator, or else
+/// at the last border that lies before anything that may become a separator.
+fn end_of_batch(held: &[u8], separator: &[u8]) -> Option<(usize, bool)> {
+    if !separator.is_empty()
+        && let Some(found) = memchr::memmem::rfind(held, separator)
+    {
+        return Some((found + separator.len(), false));
+    }
+    last_border(&held[..held.len().saturating_sub(separator.len())]).map(|end| (end, true))
+}

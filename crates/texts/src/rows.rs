@@ -1,0 +1,195 @@
+//! Rows of documents with all their fields, for whoever passes documents on.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::io::{BufRead, Read, Seek};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
+
+use crate::documents::{no_field, too_long};
+use crate::json_fields::JsonFields;
+use crate::{DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordPlace, Source};
+
+/// A document with all fields of its line or row, known or not. [`RowWriter`](crate::RowWriter) writes it again.
+#[derive(Debug, Clone)]
+pub struct DocumentRow {
+    text: String,
+    place: RecordPlace,
+    pub(crate) fields: RowFields,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum RowFields {
+    Json(JsonFields),
+    /// A row of a table, which is not taken apart before somebody asks for a field.
+    Table {
+        batch: Arc<RecordBatch>,
+        row: usize,
+    },
+}
+
+impl DocumentRow {
+    /// The text; empty where the source has a null.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the row stands in its source.
+    pub fn place(&self) -> RecordPlace {
+        self.place
+    }
+
+    /// The text in another field; `None` where there is no such field, or it holds something else.
+    pub fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        match &self.fields {
+            RowFields::Json(fields) => serde_json::from_str::<String>(fields.get(name)?).ok().map(Cow::Owned),
+            RowFields::Table { batch, row } => {
+                text_at(batch.column_by_name(name)?, *row).ok().flatten().map(Cow::Borrowed)
+            }
+        }
+    }
+}
+
+/// The rows of one source, in order. Memory: one line of JSON, or a page of each column of Parquet and 64 rows.
+///
+/// ```
+/// use std::io::Cursor;
+/// use texts::{DocumentOptions, RowReader};
+///
+/// let lines = "{\"id\": 7, \"text\": \"The tide is out.\", \"title\": \"Tides\"}\n{\"id\": 8}\n";
+/// let mut rows = RowReader::open(Cursor::new(lines), DocumentOptions::default())?;
+/// let row = rows.next().expect("two lines")??;
+/// assert_eq!((row.text(), row.field("title").as_deref()), ("The tide is out.", Some("Tides")));
+/// let malformed = rows.next().expect("two lines")?.unwrap_err();
+/// assert_eq!(malformed.to_string(), "line 2: it has no field \"text\"; its fields are id");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct RowReader {
+    options: DocumentOptions,
+    records: RowSource,
+    /// Rows of a batch that are still to come.
+    ready: VecDeque<Record>,
+    is_broken: bool,
+}
+
+/// What a line or row is.
+type Record = Result<DocumentRow, MalformedRecord>;
+
+enum RowSource {
+    Lines(Lines<Box<dyn BufRead + Send>>),
+    Parquet(Box<ParquetRows>),
+}
+
+impl RowReader {
+    /// Opens JSON Lines, compressed or not, or Parquet; the source's content says which, see [`Source::open`].
+    /// All fields are read: [`DocumentOptions::url_field`] plays no part.
+    ///
+    /// # Errors
+    /// When the source cannot be read, is neither of the two, or lacks the column of the text.
+    pub fn open<R: Read + Seek + Send + 'static>(source: R, options: DocumentOptions) -> Result<RowReader, Error> {
+        RowReader::of_source(Source::open(source)?, options)
+    }
+
+    /// The rows of a source that is open.
+    ///
+    /// # Errors
+    /// As [`RowReader::open`].
+    pub fn of_source<R: Read + Seek + Send + 'static>(
+        source: Source<R>,
+        options: DocumentOptions,
+    ) -> Result<RowReader, Error> {
+        let records = match source {
+            Source::PlainText(_) => return Err(Error::PlainText),
+            Source::JsonLines(reader) => RowSource::Lines(Lines::new(reader, options.max_line_bytes())),
+            Source::Parquet(source) => {
+                let rows = ParquetRows::open(source, |_| true)?;
+                rows.require_texts(&options.text_field)?;
+                RowSource::Parquet(Box::new(rows))
+            }
+        };
+        Ok(RowReader { options, records, ready: VecDeque::new(), is_broken: false })
+    }
+
+    fn next_record(&mut self) -> Result<Option<Record>, Error> {
+        loop {
+            if let Some(record) = self.ready.pop_front() {
+                return Ok(Some(record));
+            }
+            match &mut self.records {
+                RowSource::Lines(lines) => {
+                    return Ok(lines.next()?.map(|(number, line)| row_of_line(number, line, &self.options)));
+                }
+                RowSource::Parquet(rows) => match rows.next_stored_batch()? {
+                    None => return Ok(None),
+                    Some((first_row, batch)) => self.ready = rows_of_batch(first_row, batch, &self.options),
+                },
+            }
+        }
+    }
+}
+
+impl Iterator for RowReader {
+    type Item = Result<Result<DocumentRow, MalformedRecord>, Error>;
+
+    /// The next line or row that is not blank. After an error there is nothing more.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_broken {
+            return None;
+        }
+        let record = self.next_record().transpose();
+        self.is_broken = matches!(record, Some(Err(_)));
+        record
+    }
+}
+
+fn row_of_line(number: u64, line: Line<'_>, options: &DocumentOptions) -> Record {
+    let place = RecordPlace::Line(number);
+    let line = match line {
+        Line::Whole(line) => line,
+        Line::TooLong(len_bytes) => return Err(too_long(place, len_bytes)),
+    };
+    let row = JsonFields::parse(line).and_then(|fields| {
+        let name = &options.text_field;
+        let json = fields.get(name).ok_or_else(|| no_field(name, &fields.names()))?;
+        let text: Option<String> =
+            serde_json::from_str(json).map_err(|error| format!("its field {name:?} is no text: {error}"))?;
+        let text = text.unwrap_or_default();
+        options.check_length(&text)?;
+        Ok(DocumentRow { text, place, fields: RowFields::Json(fields) })
+    });
+    row.map_err(|what| MalformedRecord { place, what })
+}
+
+fn rows_of_batch(first_row: u64, batch: RecordBatch, options: &DocumentOptions) -> VecDeque<Record> {
+    let batch = Arc::new(batch);
+    let column = batch.column_by_name(&options.text_field).expect("required when the file was opened");
+    let row_of = |(number, row): (u64, usize)| {
+        let place = RecordPlace::Row(number);
+        let text = text_at(column, row).and_then(|text| {
+            let text = text.unwrap_or_default();
+            options.check_length(text).map(|()| text.to_owned())
+        });
+        match text {
+            Ok(text) => Ok(DocumentRow { text, place, fields: RowFields::Table { batch: batch.clone(), row } }),
+            Err(what) => Err(MalformedRecord { place, what }),
+        }
+    };
+    (first_row..).zip(0..batch.num_rows()).map(row_of).collect()
+}
+
+/// The text in a row of a column; `None` for a null.
+fn text_at(column: &dyn Array, row: usize) -> Result<Option<&str>, String> {
+    if matches!(column.data_type(), DataType::Null) || column.is_null(row) {
+        return Ok(None);
+    }
+    let bytes = match column.data_type() {
+        DataType::Utf8 => return Ok(Some(column.as_string::<i32>().value(row))),
+        DataType::Binary => column.as_binary::<i32>().value(row),
+        DataType::FixedSizeBinary(_) => column.as_fixed_size_binary().value(row),
+        other => return Err(format!("the column holds {other} rather than texts")),
+    };
+    std::str::from_utf8(bytes).map(Some).map_err(|error| error.to_string())
+}
