@@ -8,12 +8,12 @@
 //! Left out: learned quality models, and any rule by the clock.
 //!
 //! ```
-//! use filter::{About, Filter, GopherQuality, Language, RuleSettings};
+//! use filter::{About, Filter, GopherQuality, Length, RuleSettings};
 //! let filter = Filter::new(&[
 //!     RuleSettings::GopherQuality(GopherQuality { min_words: 5.0.into(), ..GopherQuality::default() }),
-//!     RuleSettings::Language(Language { keep: "en".into(), min_confidence: 0.5 }),
+//!     RuleSettings::Length(Length { min_words: 3, max_words: 1000 }),
 //! ])?;
-//! let judgement = filter.judge("The ferry leaves at noon and comes back before dark.", About::default());
+//! let judgement = filter.judge("The ferry leaves at noon and comes back with the tide.", About::default());
 //! assert!(judgement.failure.is_none());
 //! let judgement = filter.judge("Too short.", About::default());
 //! let failure = judgement.failure.unwrap();
