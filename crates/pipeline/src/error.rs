@@ -119,7 +119,7 @@ work_errors! {
     bpe::formats::FormatError,
     bpe::tokens::TooWide,
     gpt2::CheckpointError,
-    gpt2::DataError,
+    gpt2::TokenFileError,
     gpt2::TrainError,
 }
 

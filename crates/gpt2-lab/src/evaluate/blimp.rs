@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-
 use super::rows::{EvalRow, not_empty, parse_rows, read_rows};
 use super::scorer::{Scorer, Sequence};
 use super::{EvalError, EvalMetric, EvalOptions, EvalProgress};

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use bpe::TokenId;
 use gpt2::ScoreRequest;
-use texts::{Documents, Event, Options, Source};
+use texts::{DocumentOptions, Documents, Source};
 
 use super::rows::open;
 use super::scorer::{Scorer, log_probability};
@@ -80,11 +80,11 @@ fn documents(path: &Path) -> Result<Box<dyn Iterator<Item = Result<String, EvalE
         read.map_err(|source| EvalError::io(path, source))?;
         return Ok(Box::new(std::iter::once(Ok(text))));
     }
-    let options = Options { text_field: "text".into(), url_field: None, max_text_bytes: MAX_TEXT_BYTES };
-    let events = Documents::open(file()?, options).map_err(broken)?;
-    Ok(Box::new(events.map(move |event| match event.map_err(broken)? {
-        Event::Document(document) => Ok(document.text),
-        Event::Malformed { place, what } => Err(EvalError::row(path, place, what)),
+    let options = DocumentOptions::default().with_max_text_bytes(MAX_TEXT_BYTES);
+    let documents = Documents::open(file()?, options).map_err(broken)?;
+    Ok(Box::new(documents.map(move |document| match document.map_err(broken)? {
+        Ok(document) => Ok(document.text),
+        Err(malformed) => Err(EvalError::row(path, malformed.place.number(), malformed.what)),
     })))
 }
 

@@ -7,15 +7,15 @@ use records::Counts;
 use store::table::TableWriter;
 
 use super::host_report::HostReport;
-use super::{SORT_BYTES, in_words};
+use super::{SORT_BYTES};
 
 /// Writes `outcomes.parquet` and `hosts.tsv` of a complete crawl, and returns the counts.
 pub(super) fn write_tables(frontier: &Frontier, paths: &CrawlPaths, folder: &Path) -> anyhow::Result<Counts> {
     let mut counts = Counts::default();
     let mut table = TableWriter::create(&folder.join("outcomes.parquet"))?;
     let mut hosts = HostReport::create(&folder.join("hosts.tsv"))?;
-    for outcome in fetch::outcomes(frontier, paths, SORT_BYTES).map_err(in_words)? {
-        let outcome = outcome.map_err(in_words)?;
+    for outcome in fetch::outcomes(frontier, paths, SORT_BYTES)? {
+        let outcome = outcome?;
         counts.record(outcome.verdict);
         hosts.push(&outcome)?;
         table.push(outcome)?;
@@ -28,9 +28,9 @@ pub(super) fn write_tables(frontier: &Frontier, paths: &CrawlPaths, folder: &Pat
 /// Writes `hosts.tsv` of a crawl that was stopped, with the outcomes so far.
 pub(super) fn write_hosts(frontier: &Frontier, paths: &CrawlPaths, folder: &Path) -> anyhow::Result<()> {
     let mut hosts = HostReport::create(&folder.join("hosts.tsv"))?;
-    let (_, outcomes) = fetch::outcomes_so_far(frontier, paths, SORT_BYTES).map_err(in_words)?;
+    let (_, outcomes) = fetch::outcomes_so_far(frontier, paths, SORT_BYTES)?;
     for outcome in outcomes {
-        hosts.push(&outcome.map_err(in_words)?)?;
+        hosts.push(&outcome?)?;
     }
     hosts.finish()
 }
