@@ -141,7 +141,7 @@ pub fn stage(summary: &Value, name: &str) -> Value {
 }
 
 /// Builds a recipe in this process, as `webtext build` does.
-pub fn build(recipe: Recipe, out: &Path) -> anyhow::Result<Summary> {
+pub fn build(recipe: Recipe, out: &Path) -> pipeline::Result<Summary> {
     recipe.check_inputs()?;
     RecipeRun::new(out, recipe, Options { threads: 2, ..Options::quiet() })?.run.build(&Selection::default())
 }
