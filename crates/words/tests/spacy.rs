@@ -4,8 +4,7 @@
 //! without it. By default some 30,000 spliced texts and 2 MB of real ones; `WEBTEXT_PARITY_TEXTS` and
 //! `WEBTEXT_PARITY_MB` ask for more, `WEBTEXT_PARITY_SEED` for other splices.
 
-// A failure here is a failed test.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::fs;
 use std::io::Write;

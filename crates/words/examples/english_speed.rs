@@ -1,4 +1,4 @@
-//! Speed of English tokens, words and sentences: `cargo run --release -p words --example speed -- FILE…`.
+//! Speed of English tokens, words and sentences: `cargo run --release -p words --example english_speed -- FILE…`.
 //!
 //! In megabytes (10⁶ bytes) per second of processor time, so that a busy machine shows little in it; Linux counts that
 //! for a thread. Elsewhere by the clock.
