@@ -34,6 +34,29 @@ fuzz seconds="60":
 demo:
     cargo run --release --bin webtext -- build pipelines/quickstart.toml
 
+# What takes longer than CI has: parity at size, every fuzz target, the soak. Run it before an issue is resolved.
+full: check test parity deny
+    just fuzz 600
+    just soak
+    just soak --throughput
+
+# Words, sentences and rules against spaCy and datatrove, on many texts; with TEXTS, a JSON Lines file, on those, too.
+parity TEXTS="":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    : "${WEBTEXT_PEERS:?names a Python that has spaCy and datatrove; .ci/run makes one in target/peers}"
+    WEBTEXT_PARITY_MB=100 WEBTEXT_PARITY_TEXTS=1000000 cargo test --release -p words --test spacy
+    if [ -n "{{ TEXTS }}" ]; then
+        WEBTEXT_PARITY_TEXTS="$(realpath "{{ TEXTS }}")" cargo test --release -p filter --test parity
+    else
+        cargo test --release -p filter --test parity
+    fi
+
+# Licences, sources and doubled versions of dependencies.
+deny:
+    command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+    cargo deny check bans licenses sources
+
 # Makes the files in fixtures/ again.
 fixtures:
     python3 fixtures/make.py

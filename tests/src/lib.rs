@@ -5,7 +5,6 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
 use serde_json::Value;
@@ -20,9 +19,6 @@ pub fn root() -> PathBuf {
 
 /// What becomes of a test that lacks something which `.ci/run` sees to: `deny` makes its skip a failure.
 const SKIP: &str = "WEBTEXT_TESTS_SKIP";
-
-/// A folder of binaries that are there already, and are not built.
-const BINARIES: &str = "WEBTEXT_TESTS_BINARIES";
 
 /// Says why a test, or a part of it, is skipped: past the harness, which keeps what a passing test prints to itself.
 ///
@@ -68,38 +64,10 @@ pub fn run_inside(test: &str, command: &mut Command) {
     eprint!("{text}");
 }
 
-/// A binary of the workspace, built as the tests are.
-///
-/// The command is that of the tests without running them: dependencies get the same features, so after
-/// `cargo test --workspace` nothing is compiled again. Cargo builds the binaries with the tests because each
-/// of their packages has a test of its command line.
+/// The binary `webtext`, `bpe` or `gpt2`, as cargo has built it for the tests.
 pub fn binary(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        if let Some(folder) = std::env::var_os(BINARIES) {
-            return folder.into();
-        }
-        // Tests lie in target/<profile>/deps.
-        let test = std::env::current_exe().unwrap();
-        let folder = test.parent().unwrap().parent().unwrap();
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["test", "--quiet", "--workspace", "--no-run"]).current_dir(root());
-        // The development profile's folder alone is not named as the profile.
-        if folder.file_name() != Some("debug".as_ref()) {
-            build.arg("--profile").arg(folder.file_name().unwrap());
-        }
-        // Cargo tells a test what package it is of. Build scripts that ask for these variables (ring's does)
-        // would be run again here, and once more by the next `cargo test`, with all that stands on them.
-        for (name, _) in std::env::vars_os() {
-            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|begin| name.to_string_lossy().starts_with(begin)) {
-                build.env_remove(name);
-            }
-        }
-        assert!(build.status().unwrap().success(), "the binaries do not build");
-        folder.to_path_buf()
-    });
-    folder.join(name)
+    let variable = format!("CARGO_BIN_EXE_{name}-under-test");
+    std::env::var_os(&variable).unwrap_or_else(|| panic!("cargo test sets {variable}")).into()
 }
 
 /// The quickstart's recipe.

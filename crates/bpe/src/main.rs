@@ -14,7 +14,7 @@ use console::{Exit, Verbosity, as_user_error};
 ///
 /// Exit codes: 0 complete, 1 failed, 2 wrong usage, 130 stopped.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "bpe", version, propagate_version = true)]
 struct Arguments {
     #[command(flatten)]
     verbosity: Verbosity,

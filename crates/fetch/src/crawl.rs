@@ -1,7 +1,7 @@
 //! A crawl: workers over a frontier, continuing where an earlier process ended.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Instant;
 
 use atomic_file::IoContext;
@@ -138,11 +138,12 @@ pub(crate) fn outcome_settings(settings: &CrawlSettings) -> String {
 /// Runs all workers to their end. The first failure ends the others, and is returned.
 fn run_workers(shared: &Shared<'_>, paths: &CrawlPaths, before: Vec<WorkerResume>) -> Result<(), FetchError> {
     let failure = Mutex::new(None);
+    let all_are_ready = Barrier::new(before.len());
     std::thread::scope(|scope| {
         for (worker, before) in before.into_iter().enumerate() {
-            let failure = &failure;
+            let (failure, all_are_ready) = (&failure, &all_are_ready);
             scope.spawn(move || {
-                if let Err(error) = run_worker(shared, paths, worker as u32, before) {
+                if let Err(error) = run_worker(shared, paths, worker as u32, before, all_are_ready) {
                     shared.failed.store(true, Relaxed);
                     failure.lock().expect("no thread panics with it").get_or_insert(error);
                 }
@@ -153,10 +154,21 @@ fn run_workers(shared: &Shared<'_>, paths: &CrawlPaths, before: Vec<WorkerResume
 }
 
 /// Runs a worker on this thread and its page writer on another.
-fn run_worker(shared: &Shared<'_>, paths: &CrawlPaths, worker: u32, before: WorkerResume) -> Result<(), FetchError> {
+fn run_worker(
+    shared: &Shared<'_>,
+    paths: &CrawlPaths,
+    worker: u32,
+    before: WorkerResume,
+    all_are_ready: &Barrier,
+) -> Result<(), FetchError> {
     let (sender, receiver) = mpsc::channel();
     let backlog = Backlog::default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FetchError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FetchError::Runtime);
+    let ready = runtime.and_then(|runtime| Ok((runtime, Worker::new(shared, sender, &backlog)?)));
+    // A client reads the system's certificates when it is built: before another worker's requests take every file that
+    // this process may open.
+    all_are_ready.wait();
+    let (runtime, worker_at_work) = ready?;
     let Shared { settings, monitor, stop, .. } = *shared;
     let context = WriterContext { paths, settings, monitor, backlog: &backlog, stop };
     let mut writer = PageWriter::open(context, worker, before)?;
@@ -169,7 +181,7 @@ fn run_worker(shared: &Shared<'_>, paths: &CrawlPaths, worker: u32, before: Work
             }
             result
         });
-        let crawled = Worker::new(shared, sender, &backlog).and_then(|worker| runtime.block_on(worker.run()));
+        let crawled = runtime.block_on(worker_at_work.run());
         let written = writer.join().expect("the page writer does not panic");
         written.and(crawled)
     })

@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 finished with some inputs unreadable, 130 stopped.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "webtext", version, propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -1,6 +1,8 @@
 //! What a data set is made of and how: every number that shapes it, in the order of the data's flow.
 
 mod check;
+#[cfg(test)]
+mod documented;
 mod former;
 
 use std::path::Path;
