@@ -153,9 +153,9 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Every file of a run by its relative name, but for leases and what may be lost.
+/// Every file of a run by its relative name, but for leases, logs and what may be lost.
 pub fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let is_content = |name: &String| !name.starts_with("lease/") && !name.starts_with("scratch/");
+    let is_content = |name: &String| !["lease/", "logs/", "scratch/"].iter().any(|folder| name.starts_with(folder));
     let names = names(run).into_iter().filter(is_content);
     names.map(|name| (name.clone(), fs::read(run.join(name)).unwrap())).collect()
 }

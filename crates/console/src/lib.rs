@@ -14,7 +14,7 @@ pub use user_error::{Exit, UserError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::HumanCount;
+use indicatif::{HumanBytes, HumanCount};
 
 /// The target of events that belong into a task's log file and not on the terminal.
 pub const TASK_LOG: &str = "task";
@@ -40,6 +40,11 @@ pub fn stop_on_ctrl_c(notice: &'static str) -> Result<Arc<AtomicBool>, ctrlc::Er
 /// Not for commands that open connections: a peer that goes away must not end them.
 pub fn end_quietly_with_reader() {
     sigpipe::reset();
+}
+
+/// A number of bytes as people read it: `1.50 GiB`.
+pub fn bytes(n: u64) -> String {
+    HumanBytes(n).to_string()
 }
 
 /// A number with its noun, `1 task` or `12,000 tasks`; the plural is the noun with an `s`.

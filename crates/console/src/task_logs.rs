@@ -1,7 +1,6 @@
 //! A log for each task that warned or failed.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -14,19 +13,19 @@ use crate::logging::line_of;
 /// The name of the spans that are tasks; their fields are `stage`, `task` and, once it has failed, `error`.
 const TASK_SPAN: &str = "task";
 
-/// Where a task's log goes: stage, task, the lines.
-type WriteLog = dyn Fn(&str, &str, &str) + Send + Sync;
+/// Where a task's log goes: stage, task, and the lines if they are worth keeping.
+type WriteLog = dyn Fn(&str, &str, Option<&str>) + Send + Sync;
 
-/// Keeps the events within a span `task` (fields `stage`, `task`, `error`) until it ends, and hands them over if there
-/// was a warning or an error among them, or the span has an `error`. Memory: the events of the tasks under way.
+/// Keeps the events within a span `task` (fields `stage`, `task`, `error`) until it ends. They are worth keeping if
+/// there is a warning or an error among them, or the span has an `error`. Memory: the events of the tasks under way.
 pub struct TaskLogs {
-    write: Mutex<Option<Box<WriteLog>>>,
+    write: Box<WriteLog>,
 }
 
 impl TaskLogs {
-    /// Logs that are given to `write` as stage, task and text.
-    pub fn new(write: impl Fn(&str, &str, &str) + Send + Sync + 'static) -> TaskLogs {
-        TaskLogs { write: Mutex::new(Some(Box::new(write))) }
+    /// When a task ends, `write` gets its stage, its name, and its log if that is worth keeping.
+    pub fn new(write: impl Fn(&str, &str, Option<&str>) + Send + Sync + 'static) -> TaskLogs {
+        TaskLogs { write: Box::new(write) }
     }
 }
 
@@ -90,17 +89,15 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TaskLogs {
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let log = context.span(&id).and_then(|span| span.extensions_mut().remove::<TaskLog>());
-        if let Some(log) = log.filter(|log| log.is_worth_keeping)
-            && let Some(write) = &*self.write.lock().unwrap_or_else(PoisonError::into_inner)
-        {
-            write(&log.stage, &log.task, &log.lines);
+        if let Some(log) = log {
+            (self.write)(&log.stage, &log.task, log.is_worth_keeping.then_some(log.lines.as_str()));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -110,8 +107,9 @@ mod tests {
     fn only_tasks_that_warned_or_failed_are_kept() {
         let kept: Arc<Mutex<Vec<String>>> = Arc::default();
         let to = kept.clone();
-        let write =
-            move |stage: &str, task: &str, text: &str| to.lock().unwrap().push(format!("{stage}/{task}: {text}"));
+        let write = move |stage: &str, task: &str, text: Option<&str>| {
+            to.lock().unwrap().push(format!("{stage}/{task}: {text:?}"))
+        };
         let subscriber = tracing_subscriber::registry().with(TaskLogs::new(write));
         tracing::subscriber::with_default(subscriber, || {
             for (task, warns, fails) in [("1", false, false), ("2", true, false), ("3", false, true)] {
@@ -128,8 +126,9 @@ mod tests {
         });
         let debug = "debug console::task_logs::tests: read lines=7";
         let expected = [
-            format!("links.read/2: {debug}\nwarning: cut off\n"),
-            format!("links.read/3: {debug}\nerror: no such file\n"),
+            "links.read/1: None".to_owned(),
+            format!("links.read/2: {:?}", Some(format!("{debug}\nwarning: cut off\n"))),
+            format!("links.read/3: {:?}", Some(format!("{debug}\nerror: no such file\n"))),
         ];
         assert_eq!(*kept.lock().unwrap(), expected);
     }

@@ -154,6 +154,17 @@ impl<T> OrBug<T> for Option<T> {
     }
 }
 
+/// An error with its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Ends the function with an error of this kind unless the condition holds.
 macro_rules! ensure {
     ($condition:expr, $kind:ident, $($message:tt)+) => {

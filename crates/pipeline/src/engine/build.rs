@@ -15,8 +15,8 @@ use super::plan::{Plan, Planner, digest_of};
 use super::report::{Manifest, Seal, TaskReport};
 use super::run::{Run, lost};
 use super::status::{Summary, Totals};
-use super::work::{Work, chain};
-use crate::error::{Error, OrBug as _, Result, Within as _, bail, ensure};
+use super::work::Work;
+use crate::error::{Error, OrBug as _, Result, Within as _, bail, chain, ensure};
 
 /// The lease of a build over all tasks.
 pub(super) const BUILD_LEASE: &str = "lease/build.json";
@@ -278,7 +278,8 @@ impl Run {
         replaced.for_each(|missing| *whys.entry(&missing.why).or_default() += 1);
         for (why, tasks) in whys.iter().take(MAX_CHANGES_SHOWN) {
             let of = comparison.plan.len();
-            tracing::info!("{}: {tasks} of {of} tasks are done again: {why}", stage.name);
+            let (noun, verb) = (if of == 1 { "task" } else { "tasks" }, if *tasks == 1 { "is" } else { "are" });
+            tracing::info!("{}: {tasks} of {of} {noun} {verb} done again: {why}", stage.name);
         }
     }
 

@@ -319,6 +319,6 @@ mod tests {
         assert_eq!(names(&[format!("@{}", path("list")), path("a.warc")]), ["a.warc", "b.warc"]);
         assert!(expand(&[path("d*")]).unwrap_err().to_string().contains("there is no file"));
         std::fs::write(path("list"), "@list\n").unwrap();
-        assert!(format!("{:#}", expand(&[format!("@{}", path("list"))]).unwrap_err()).contains("list in a list"));
+        assert!(crate::error::chain(&expand(&[format!("@{}", path("list"))]).unwrap_err()).contains("list in a list"));
     }
 }

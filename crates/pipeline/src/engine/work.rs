@@ -19,7 +19,7 @@ use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
 use super::plan::External;
 use super::report::{Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable};
 use super::run::{Observer, Run};
-use crate::error::{Result, ensure};
+use crate::error::{Result, chain, ensure};
 
 /// Characters of a sample that is kept of a dropped record.
 const SAMPLE_CHARS: usize = 300;
@@ -361,17 +361,6 @@ impl<'a> Work<'a> {
         self.tally.received = std::mem::take(&mut *lock(&self.shared.received));
         Ok(TaskReport { name: self.name, digest, outputs, sources: self.sources, tally: self.tally })
     }
-}
-
-/// An error with its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Rows that are counted as received when they are taken.

@@ -61,9 +61,10 @@ fn documented() -> BTreeMap<String, String> {
             section = name.trim_matches(['[', ']']).to_owned();
             continue;
         }
-        let names = cells[0].split(", ").map(|name| name.trim_matches('`'));
-        let defaults: Vec<&str> = cells[2].split(", ").collect();
-        for (at, name) in names.enumerate() {
+        let names: Vec<&str> = cells[0].split(", ").map(|name| name.trim_matches('`')).collect();
+        // A row of several keys has a default for each, or one for all.
+        let defaults: Vec<&str> = if names.len() > 1 { cells[2].split(", ").collect() } else { vec![cells[2]] };
+        for (at, name) in names.into_iter().enumerate() {
             let default = defaults.get(at).unwrap_or(&defaults[0]);
             keys.insert(format!("{section}.{name}"), (*default).to_owned());
         }

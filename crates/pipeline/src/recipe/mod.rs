@@ -499,7 +499,7 @@ mod tests {
 
     fn fault(text: &str, overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(|s| s.to_string()).collect();
-        format!("{:#}", Recipe::parse(text, &overrides).unwrap_err())
+        crate::error::chain(&Recipe::parse(text, &overrides).unwrap_err())
     }
 
     #[test]

@@ -106,14 +106,16 @@ fn folder_of(arguments: &Arguments) -> PathBuf {
     arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
 }
 
-/// Writes `logs/STAGE/TASK.log` in the run's folder for each task that warned or failed.
+/// Writes `logs/STAGE/TASK.log` in the run's folder for each task that warned or failed, and removes that of an earlier
+/// try of a task that did neither.
 pub fn task_logs(arguments: &Arguments) -> console::TaskLogs {
     let folder = folder_of(arguments);
     console::TaskLogs::new(move |stage, task, text| {
         let path = folder.join("logs").join(stage).join(format!("{}.log", task.replace('/', "-")));
         // A log that cannot be written is no reason to fail; what it says is said on the terminal, too.
-        if let Err(error) = atomic_file::write(&path, text.as_bytes()) {
-            tracing::debug!("{error}: {}", error.source);
+        match text {
+            Some(text) => drop(atomic_file::write(&path, text.as_bytes())),
+            None => drop(std::fs::remove_file(&path)),
         }
     })
 }
@@ -189,8 +191,9 @@ fn warn_of_nothing(summary: &Summary) {
     let without_url = totals.tally.sum("pages_without_url") as u64;
     if without_url > 0 {
         eprintln!(
-            "hint: {} without a URL, so that no link can lead there; give URLs in urls.tsv, or say only_links = false",
-            console::count(without_url, "page")
+            "hint: {} {} no URL, so no link leads there; give URLs in urls.tsv, or say only_links = false",
+            console::count(without_url, "page"),
+            if without_url == 1 { "has" } else { "have" }
         );
     }
 }
@@ -204,12 +207,15 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
     for StagePreview { stage, tasks, missing, follows, min_output_bytes } in &previews {
         let of = tasks.map(|tasks| format!(" of {}", console::count(u64::from(tasks), "task"))).unwrap_or_default();
         if !follows.is_empty() {
-            println!("{stage:18} follows {}{of}", follows.join(", "));
+            println!("{stage:18} follows {}{of}", nearest(follows));
         } else if missing.is_empty() {
             println!("{stage:18} done{of}");
         } else {
-            let disk =
-                if *min_output_bytes > 0 { format!(", at least {min_output_bytes} bytes") } else { String::new() };
+            let disk = if *min_output_bytes > 0 {
+                format!(", at least {}", console::bytes(*min_output_bytes))
+            } else {
+                String::new()
+            };
             println!("{stage:18} {}{of} to do{disk}", missing.len());
             for task in missing.iter().filter(|task| task.why != "new").take(MAX_TASKS_SHOWN) {
                 println!("    task {} ({}): {}", task.number, task.name, task.why);
@@ -217,9 +223,18 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
         }
     }
     if let Some(free) = run.run.store().free_bytes() {
-        println!("{free} bytes are free");
+        println!("{} of disk space free", console::bytes(free));
     }
     Ok(Exit::Complete)
+}
+
+/// The stages that another one waits for, the nearest by name.
+fn nearest(follows: &[String]) -> String {
+    match follows {
+        [] => String::new(),
+        [only] => only.clone(),
+        [earlier @ .., last] => format!("{last} and {}", console::count(earlier.len() as u64, "earlier stage")),
+    }
 }
 
 /// The training takes its threads from the process's own pool.

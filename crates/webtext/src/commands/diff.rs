@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use console::Exit;
-use pipeline::RecipeRun;
+use pipeline::{RecipeRun, Totals};
 use records::{Document, Duplicate, Reason};
 use serde::{Deserialize, Serialize};
 use store::sort::{Sorted, Sorter};
@@ -126,7 +126,7 @@ fn moved(
     }
 }
 
-/// What a stage has kept in both runs; none where a run does not have it.
+/// What a stage has kept in both runs; none where a run does not have it, or it counts no records.
 #[derive(Debug, PartialEq, Serialize)]
 struct StageCounts {
     stage: String,
@@ -134,18 +134,25 @@ struct StageCounts {
     after: Option<u64>,
 }
 
+/// The records that a stage has kept; none where it counts no records.
+fn kept(totals: &Totals) -> Option<u64> {
+    (totals.tally.counts.read > 0).then_some(totals.tally.counts.kept)
+}
+
 fn stages(before: &RecipeRun, after: &RecipeRun) -> anyhow::Result<Vec<StageCounts>> {
     let mut stages: Vec<StageCounts> = Vec::new();
     for totals in before.run.all_totals()? {
-        stages.push(StageCounts { stage: totals.stage, before: Some(totals.tally.counts.kept), after: None });
+        let before = kept(&totals);
+        stages.push(StageCounts { stage: totals.stage, before, after: None });
     }
     for totals in after.run.all_totals()? {
-        let kept = Some(totals.tally.counts.kept);
+        let after = kept(&totals);
         match stages.iter_mut().find(|stage| stage.stage == totals.stage) {
-            Some(stage) => stage.after = kept,
-            None => stages.push(StageCounts { stage: totals.stage, before: None, after: kept }),
+            Some(stage) => stage.after = after,
+            None => stages.push(StageCounts { stage: totals.stage, before: None, after }),
         }
     }
+    stages.retain(|stage| stage.before.is_some() || stage.after.is_some());
     Ok(stages)
 }
 

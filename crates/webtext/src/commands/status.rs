@@ -31,15 +31,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             StageState::Done => "done".to_owned(),
             StageState::Waiting => "waiting".to_owned(),
             StageState::Missing(missing) => {
-                format!("{} of {} tasks missing: {}", missing.len(), tasks.unwrap_or_default(), ranges(&missing))
+                let of = console::count(u64::from(tasks.unwrap_or_default()), "task");
+                format!("{} of {of} missing: {}", missing.len(), ranges(&missing))
             }
         };
-        println!(
-            "{stage:18} {state:28} {:>9} read {:>9} kept {:>9} dropped",
-            tally.counts.read,
-            tally.counts.kept,
-            tally.counts.dropped_total()
-        );
+        let counts = &tally.counts;
+        let counts = match counts.read {
+            0 => String::new(), // a stage that counts no records
+            read => format!("{read:>9} read {:>9} kept {:>9} dropped", counts.kept, counts.dropped_total()),
+        };
+        println!("{}", format!("{stage:18} {state:28} {counts}").trim_end());
         for unreadable in tally.unreadable {
             println!("    unreadable: {}: {}", unreadable.path, unreadable.error);
         }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::toy::{Lab, Objects};
+use crate::error::chain;
 
 const READ_AGAIN: &str = "read/a read/b read/c";
 
@@ -62,7 +63,7 @@ fn one_input_less_makes_the_others_again() {
 fn a_single_task_that_needs_them_says_so() {
     let mut lab = pruned();
     lab.settings.min_times = 2;
-    let error = format!("{:#}", lab.build_task("count", 0, 4).unwrap_err());
+    let error = chain(&lab.build_task("count", 0, 4).unwrap_err());
     assert_eq!(error, "the work files of stage read were removed; build the stage count as a whole to make them again");
 }
 

@@ -7,6 +7,7 @@ use super::toy::Lab;
 use super::watched::Watched;
 use crate::Result;
 use crate::engine::{Run, Selection};
+use crate::error::chain;
 
 /// Does `work` on copies of a lab's run, killed before the first write, the second, and so on to the last; a build
 /// after each must come to the bytes of a run that nobody disturbed.
@@ -21,7 +22,7 @@ fn check_kills(lab: &Lab, work: impl Fn(&Run) -> Result<()>) {
             break;
         }
         lab.end_holders();
-        lab.build().unwrap_or_else(|error| panic!("after a kill before write {kills}: {error:#}"));
+        lab.build().unwrap_or_else(|error| panic!("after a kill before write {kills}: {}", chain(&error)));
         lab.check_undisturbed();
         assert_eq!(partial_files(&lab.run_folder()), 0, "after a kill before write {kills}");
         kills += 1;

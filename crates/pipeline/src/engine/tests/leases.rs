@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::toy::{Lab, one_task};
 use super::watched::{Verb, Watched};
 use crate::engine::Selection;
+use crate::error::chain;
 
 /// What another process is told that begins `other` while `first` writes the object `during`; the folder must stay
 /// as it was.
@@ -19,7 +20,7 @@ fn told(first: &Selection, during: &'static str, other: Selection) -> String {
         Watched::with_hook(lab.store(), move |_, verb, key| {
             if verb == Verb::Put && key == during {
                 let before = lab.objects();
-                *told.lock().unwrap() = format!("{:#}", lab.run().build(&other).unwrap_err());
+                *told.lock().unwrap() = chain(&lab.run().build(&other).unwrap_err());
                 assert!(lab.objects() == before);
             }
             Ok(())
@@ -65,7 +66,7 @@ fn a_single_task_beside_another_is_not() {
         Watched::with_hook(lab.store(), move |_, verb, key| {
             if verb == Verb::Put && key == "labels/1.txt" {
                 lab.build_task("label", 2, 4).unwrap();
-                let same = format!("{:#}", lab.build_task("label", 1, 4).unwrap_err());
+                let same = chain(&lab.build_task("label", 1, 4).unwrap_err());
                 assert!(same.starts_with("another webtext works in this run"), "{same}");
             }
             Ok(())
@@ -102,7 +103,7 @@ fn fault_of_lease(spoil: impl Fn(&Lab)) -> String {
     let lab = Lab::built();
     fs::remove_dir_all(lab.path("lease")).unwrap();
     spoil(&lab);
-    format!("{:#}", lab.build().unwrap_err())
+    chain(&lab.build().unwrap_err())
 }
 
 #[test]
@@ -117,6 +118,6 @@ fn other_faults_of_the_lease_are_told_as_what_they_are() {
 fn a_run_that_cannot_be_written_to_is_told_as_that() {
     let lab = Lab::new();
     let store = Watched::refusing(lab.store(), ErrorKind::PermissionDenied, |key| key.starts_with("lease/"));
-    let error = format!("{:#}", lab.run_in(store).build(&Selection::default()).unwrap_err());
+    let error = chain(&lab.run_in(store).build(&Selection::default()).unwrap_err());
     assert!(error.ends_with("lease/build.json: permission denied"), "{error}");
 }

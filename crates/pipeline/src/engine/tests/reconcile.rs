@@ -1,13 +1,14 @@
 //! A stage that loses a record fails, now and when it is asked again.
 
 use super::toy::{Fault, Lab};
+use crate::error::chain;
 
 /// Builds a flow with a mistake in it, twice: both times this must be said.
 fn check_fault(fault: Fault, said: &str) {
     let mut lab = Lab::new();
     lab.settings.fault = Some(fault);
     for _ in 0..2 {
-        let error = format!("{:#}", lab.build().unwrap_err());
+        let error = chain(&lab.build().unwrap_err());
         assert!(error.contains(said), "{error}");
     }
     lab.settings.fault = None;

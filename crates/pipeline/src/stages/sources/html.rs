@@ -188,7 +188,8 @@ mod tests {
         ] {
             std::fs::write(data.path().join("urls.tsv"), list).unwrap();
             let error = html_files(&[data.path().to_path_buf()], 0).unwrap_err();
-            assert!(format!("{error:#}").contains(expected), "{error:#}");
+            let error = crate::error::chain(&error);
+            assert!(error.contains(expected), "{error}");
         }
     }
 }
