@@ -188,8 +188,9 @@ fn a_browser_reads_searches_and_moves_a_slider_by_keys_alone() {
 
     // A slider is moved; the page says what is kept then, and how the recipe says so.
     browser.eval("location.hash = 'limits'");
-    browser
-        .wait("!document.getElementById('limits').hidden && document.querySelector('[data-key=min_words]') !== null");
+    browser.wait(
+        "!document.getElementById('view-limits').hidden && document.querySelector('[data-key=min_words]') !== null",
+    );
     browser.eval("document.querySelector('[data-measure=\"gopher_quality.words\"] [data-key=min_words]').focus()");
     for _ in 0..200 {
         browser.press("ArrowRight");
@@ -207,7 +208,7 @@ fn a_browser_reads_searches_and_moves_a_slider_by_keys_alone() {
     assert!(number(&dropped) > 0.0);
     let effect = browser.eval("document.getElementById('effect').textContent");
     assert!(
-        effect.as_str().unwrap().contains(&format!("Newly dropped: about {dropped} ({dropped} in the sample)")),
+        effect.as_str().unwrap().contains(&format!("Newly dropped: {dropped} ({dropped} on this page)")),
         "{effect}"
     );
     // The same recipe with that line drops as many more.
@@ -234,7 +235,7 @@ fn a_browser_reads_searches_and_moves_a_slider_by_keys_alone() {
     // The documents that would go are found by the facet that the link chooses.
     browser.eval("[...document.querySelectorAll('#effect button')].at(-1).focus()");
     browser.press("Enter");
-    browser.wait("!document.getElementById('documents').hidden");
+    browser.wait("!document.getElementById('view-documents').hidden");
     assert_eq!(browser.eval("foundDocuments().length"), dropped);
     assert!(browser.eval("document.querySelector('#list .verdict').textContent").as_str().unwrap().contains('→'));
 

@@ -54,7 +54,7 @@ function showFacets() {
         showFacets();
         showList();
       } }),
-      element("span", { title: data.reasons[value] ?? null }, value), element("span", { class: "n" }, grouped(count))));
+      element("span", { title: meaning(value) }, breakable(value)), element("span", { class: "n" }, grouped(count))));
     const rest = values.length - FACET_VALUES;
     const more = rest > 0 ? element("button", { type: "button", class: "link soft", id: `facet-${number}-more`, onclick: () => {
       facet.shows_all = !facet.shows_all;
@@ -71,7 +71,7 @@ function showList() {
   const found = foundDocuments();
   const { whole } = total(found);
   $("found").textContent = found.length === 0 ? "No document is like that."
-    : `${plural(found.length, "document")}, standing for about ${grouped(whole)} of the run`;
+    : IS_WHOLE ? plural(found.length, "document") : `${plural(found.length, "document")}, standing for about ${grouped(whole)} of the run`;
   $("list").replaceChildren(...found.slice(0, filters.shown).map(doc => element("li", {}, listEntry(doc))));
   $("more").hidden = found.length <= filters.shown;
 }
@@ -123,7 +123,8 @@ function showReader() {
     element("button", { type: "button", id: "back", onclick: () => { location.hash = "documents"; } }, "← All documents"),
     element("h2", {}, doc.title || doc.url),
     facts(doc),
-    found.length === 0 ? "" : element("div", { class: "tools" }, markChoice(found, shown)),
+    found.length === 0 ? "" : element("div", { class: "tools" }, markChoice(found, shown),
+      element("button", { type: "button", onclick: nextMark }, "Next mark ", element("kbd", {}, "n"))),
     element("div", { class: "text", id: "text", tabindex: "0", role: "region", "aria-label": "Text" }, doc.text ? markedText(doc.text, layers) : "There is no text."),
     doc.text_chars > [...doc.text].length
       ? element("p", { class: "soft", id: "cut" }, `Cut here: ${grouped([...doc.text].length)} of ${grouped(doc.text_chars)} characters are on this page. Measures are of the whole text.`) : "",
@@ -149,7 +150,7 @@ function markChoice(found, shown) {
 
 function facts(doc) {
   const row = (name, ...value) => value.every(part => part === null || part === "") ? [] : [element("dt", {}, name), element("dd", {}, ...value)];
-  const why = data.reasons[doc.reason];
+  const why = meaning(doc.reason);
   const now = change(doc);
   return element("dl", { class: "facts" },
     row("Verdict", element("span", { class: `verdict ${doc.reason === null ? "kept" : ""}` }, doc.reason === null ? "kept" : `dropped: ${doc.reason}`), why ? ` – ${why}` : ""),
@@ -183,6 +184,18 @@ function measureTables(doc) {
 function limitsText(measure) {
   const text = sides(measure).filter(side => limitOf(measure, side) !== null).map(side => `${side === "min" ? "≥" : "≤"} ${shownNumber(limitOf(measure, side))}`);
   return text.join(", ") || "none";
+}
+
+// Goes to the first mark behind the one before, round and round.
+let lastMark = null;
+function nextMark() {
+  const found = [...document.querySelectorAll("#text mark")];
+  const next = found[(found.indexOf(lastMark) + 1) % found.length];
+  if (!next) return;
+  lastMark?.classList.remove("here");
+  next.classList.add("here");
+  next.scrollIntoView({ block: "center" });
+  lastMark = next;
 }
 
 function choose(id, takes_focus) {

@@ -53,7 +53,8 @@ pub fn gather(folder: &Path, run: &RecipeRun, max_documents: usize, max_text_cha
     let drawn = draw(run, max_documents)?;
     for (reason, (documents, sampled)) in &drawn.strata {
         let name = reason.map_or_else(|| "kept".to_owned(), |reason| reason.to_string());
-        if let Some(reason) = reason {
+        // What a rule's reason means is what its measure is.
+        if let Some(reason) = reason.filter(|reason| !matches!(reason, Reason::Rule { .. })) {
             data.reasons.insert(name.clone(), reason.explanation().to_owned());
         }
         data.documents_of_run += documents;

@@ -23,7 +23,7 @@ function ruleCounts(rule, ruleIndex) {
   if (rule.dropped !== null) return `dropped ${plural(rule.dropped, "document")}; alone it would drop ${grouped(rule.alone)}`;
   const failing = documents.filter(doc => failures(doc, recipeLimit).some(measure => measure.ruleIndex === ruleIndex));
   const first = failing.filter(doc => failures(doc, recipeLimit)[0].ruleIndex === ruleIndex);
-  return `dropped about ${plural(total(first).whole, "document")}; alone it would drop about ${grouped(total(failing).whole)} (from the sample)`;
+  return `dropped ${about(total(first).whole)}; alone it would drop ${about(total(failing).whole)}`;
 }
 
 function measureCard(measure) {
@@ -31,7 +31,7 @@ function measureCard(measure) {
   const card = element("div", { class: "measure", "data-measure": `${measure.rule.name}.${measure.name}` },
     element("h3", {}, measure.name.replaceAll("_", " ")), element("div", { class: "soft" }, measure.doc),
     drawing(measure, histogram),
-    element("div", { class: "axis", "aria-hidden": "true" }, element("span", {}, shownNumber(histogram.edges[0])), element("span", {}, shownNumber(histogram.edges.at(-1)))));
+    element("div", { class: "axis", "aria-hidden": "true" }, element("span", {}, shownNumber(scale(measure).low)), element("span", {}, shownNumber(scale(measure).high))));
   for (const side of sides(measure)) {
     if (isAdjustable(measure, side)) card.append(limitControl(measure, side));
   }
@@ -45,12 +45,15 @@ function measureCard(measure) {
 function scale(measure) {
   const edges = histogramOf(measure).edges;
   const limits = sides(measure).map(side => measure[side].limit).filter(limit => limit !== null);
-  const [low, high] = [Math.min(edges[0], ...limits), Math.max(edges.at(-1), ...limits)];
+  // A limit that no value reaches can be loosened, too; shares only up to 1.
+  const looser = limit => measure.unit === "fraction" ? Math.max(limit, Math.min(1, limit * 1.25)) : limit * 1.25;
+  const all = [edges[0], edges.at(-1), ...limits, ...limits.map(looser)];
+  const [low, high] = [Math.min(...all), Math.max(...all)];
   if (isGrowing(measure)) {
     const top = Math.log1p(high);
-    return { at: value => Math.log1p(Math.max(0, value)) / top, value: at => Math.expm1(at * top) };
+    return { low: 0, high, at: value => Math.log1p(Math.max(0, value)) / top, value: at => Math.expm1(at * top) };
   }
-  return { at: value => (value - low) / (high - low), value: at => low + at * (high - low) };
+  return { low, high, at: value => (value - low) / (high - low), value: at => low + at * (high - low) };
 }
 
 // A slider gives numbers that people would write.
@@ -86,7 +89,7 @@ function limitControl(measure, side) {
   });
   measure[side].show = show;
   show(null);
-  return element("div", { class: "limit" }, element("label", { for: id }, element("code", {}, key)), slider, number);
+  return element("div", { class: "limit" }, element("label", { for: id }, element("code", {}, breakable(key))), number, slider);
 }
 
 function svgElement(name, attributes) {
@@ -117,13 +120,13 @@ function drawing(measure, histogram) {
   return svg;
 }
 
-// The limits on the drawing, and what they change for the whole when nothing else changes.
+// The limits on the drawing, and what they change for the whole when nothing else changes, where the run counted that.
 function showMeasure(measure) {
   const { card } = measure;
   const svg = card.querySelector("svg");
   svg.querySelectorAll("line, .outside").forEach(old => old.remove());
   const { at } = scale(measure);
-  const x = limit => Math.max(0, Math.min(1000, at(limit) * 1000));
+  const x = limit => Math.max(1, Math.min(999, at(limit) * 1000));
   let is_changed = false;
   for (const side of sides(measure)) {
     const [now, before] = [limitOf(measure, side), measure[side].limit];
@@ -137,7 +140,7 @@ function showMeasure(measure) {
     if (now !== null && now !== before) line(now, "now");
   }
   card.classList.toggle("changed", is_changed);
-  card.querySelector(".effect").textContent = is_changed ? effect(measure) : "";
+  card.querySelector(".effect").textContent = is_changed && !histogramOf(measure).is_estimated ? effect(measure) : "";
 }
 
 function effect(measure) {
@@ -145,9 +148,8 @@ function effect(measure) {
   const bounds = of => ["min", "max"].map(side => measure[side] ? of(measure, side) : null);
   const lost = of => outside(histogram, histogram.others, ...bounds(of));
   const more = lost(limitOf) - lost(recipeLimit);
-  const source = histogram.is_estimated ? "by the sample" : "by the histogram of the run";
-  if (Math.abs(more) < 0.5) return `This limit alone changes nothing for the whole (${source}).`;
-  return `This limit alone ${more > 0 ? "drops" : "keeps"} about ${grouped(Math.abs(more))} more of the whole (${source}).`;
+  if (Math.abs(more) < 0.5) return "This limit alone changes nothing for the whole run.";
+  return `This limit alone ${more > 0 ? "drops" : "keeps"} about ${grouped(Math.abs(more))} more in the whole run, of those that every other rule keeps.`;
 }
 
 // The sum of all changes, from the sample.
@@ -161,16 +163,18 @@ function showOutcome() {
     FACETS.forEach(facet => facet.chosen.clear());
     FACETS[0].chosen.add(value);
     location.hash = "documents";
-  } }, `${grouped(docs.length)} in the sample`);
+  } }, `${grouped(docs.length)} on this page`);
   const lines = changedRecipe();
   const copy = element("button", { type: "button", class: "primary", id: "copy", disabled: lines === "", onclick: () => copyText(lines) }, "Copy the changed lines");
   const reset = element("button", { type: "button", id: "reset", disabled: lines === "", onclick: resetLimits }, "Back to the recipe's limits");
   $("outcome").replaceChildren(
     element("div", { role: "status", id: "effect" },
-      element("p", { class: "big" }, `Kept: about ${grouped(b.whole)}`, lines === "" ? "" : ` → ${grouped(b.whole + k.whole - d.whole)}`),
-      element("p", {}, `Newly kept: about ${grouped(k.whole)} (`, show(kept, "kept now"), ")"),
-      element("p", {}, `Newly dropped: about ${grouped(d.whole)} (`, show(dropped, "dropped now"), ")"),
-      element("p", { class: "soft" }, "Estimated from the sample. Duplicates stay as the run found them.")),
+      element("p", { class: "big" }, `Kept: ${about(b.whole)}`, lines === "" ? " documents" : ` → ${grouped(b.whole + k.whole - d.whole)}`),
+      ...(lines === "" ? [] : [
+        element("p", {}, `Newly kept: ${about(k.whole)} (`, show(kept, "kept now"), ")"),
+        element("p", {}, `Newly dropped: ${about(d.whole)} (`, show(dropped, "dropped now"), ")"),
+      ]),
+      element("p", { class: "soft note" }, `${IS_WHOLE ? "" : "Estimated from the documents on this page. "}Duplicates stay as the run found them.`)),
     element("div", {}, lines === "" ? element("p", { class: "soft" }, "Move a slider: the lines of the recipe that change stand here.") : element("pre", { id: "lines", tabindex: "0" }, lines),
       element("div", { class: "tools" }, copy, reset, element("span", { id: "copied", role: "status" }))));
   const count = document.querySelector("nav [data-view=limits]");

@@ -65,6 +65,10 @@ function total(docs) {
   return { sample: docs.length, whole: docs.reduce((sum, doc) => sum + weight(doc), 0) };
 }
 
+// What a reason says of a document: what the measure is that a rule's reason names, or the reason's own explanation.
+const measureOfReason = reason => measures.find(measure => `${measure.rule.name}.${measure.name}` === reason);
+const meaning = reason => measureOfReason(reason)?.doc ?? data.reasons[reason] ?? null;
+
 // Histograms: `edges` has one number more than `all` and `others`, the counts of all documents and of those that every
 // other rule keeps. Where the run has none, they are estimated from the sample.
 function histogramOf(measure) {
@@ -76,7 +80,8 @@ function estimatedHistogram(measure) {
   const judged = documents.filter(doc => doc.measures[measure.index] != null);
   if (judged.length === 0) return null;
   const values = judged.map(doc => doc.measures[measure.index]);
-  const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
+  const limits = sides(measure).map(side => measure[side].limit).filter(limit => limit !== null);
+  const [low, high] = [Math.min, Math.max].map(of => [...values, ...limits].reduce((a, b) => of(a, b)));
   const edges = histogramEdges(measure, low, high);
   const [all, others] = [edges.slice(1).map(() => 0), edges.slice(1).map(() => 0)];
   for (const doc of judged) {
@@ -88,11 +93,11 @@ function estimatedHistogram(measure) {
   }
   return { edges, all, others, is_estimated: true };
 }
-// 0 alone and then half powers of two where a measure grows by powers; even bins elsewhere.
+// 0 alone and then quarter powers of two where a measure grows by powers; even bins elsewhere.
 function histogramEdges(measure, low, high) {
   if (isGrowing(measure)) {
     const edges = [0];
-    for (let power = 0; edges.at(-1) <= high; power += 0.5) edges.push(2 ** power);
+    for (let power = 0; edges.at(-1) <= high; power += 0.25) edges.push(2 ** power);
     return edges;
   }
   const bins = 40;
@@ -132,6 +137,9 @@ function changedRecipe() {
 }
 const tomlLimit = limit => limit === null ? '"none"' : String(limit);
 
+// Whether the page has every document, so that it counts where it would estimate.
+const IS_WHOLE = documents.length === data.documents_of_run;
+const about = n => `${IS_WHOLE ? "" : "about "}${grouped(n)}`;
 const grouped = n => Math.round(n).toLocaleString("en");
 function shownNumber(value) {
   if (value === null || value === undefined) return "–";
@@ -139,6 +147,9 @@ function shownNumber(value) {
   return value.toLocaleString("en", { maximumSignificantDigits: Math.abs(value) >= 100 ? 5 : 3 });
 }
 const plural = (n, one) => `${grouped(n)} ${one}${Math.round(n) === 1 ? "" : "s"}`;
+
+// A name that may be broken behind its full stops and underscores.
+const breakable = name => name.split(/(?<=[._])/).flatMap((part, i) => i === 0 ? part : [element("wbr"), part]);
 
 // An element with attributes and children; text stays text.
 function element(name, attributes = {}, ...children) {
