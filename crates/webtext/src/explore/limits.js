@@ -30,7 +30,7 @@ function measureCard(measure) {
   const histogram = histogramOf(measure);
   const card = element("div", { class: "measure", "data-measure": `${measure.rule.name}.${measure.name}` },
     element("h3", {}, measure.name.replaceAll("_", " ")), element("div", { class: "soft" }, measure.doc),
-    drawing(measure, histogram),
+    drawing(measure),
     element("div", { class: "axis", "aria-hidden": "true" }, element("span", {}, shownNumber(scale(measure).low)), element("span", {}, shownNumber(scale(measure).high))));
   for (const side of sides(measure)) {
     if (isAdjustable(measure, side)) card.append(limitControl(measure, side));
@@ -98,8 +98,27 @@ function svgElement(name, attributes) {
   return made;
 }
 
-function drawing(measure, histogram) {
+// Bins side by side joined until each can be seen; they count more finely than they are drawn.
+const MIN_BAR_WIDTH = 16;
+function joinedBins({ edges, all, others }, at) {
+  const joined = { edges: [edges[0]], all: [], others: [] };
+  let [sum, sumOfOthers] = [0, 0];
+  for (let i = 0; i < all.length; i++) {
+    sum += all[i];
+    sumOfOthers += others[i];
+    if ((at(edges[i + 1]) - at(joined.edges.at(-1))) * 1000 >= MIN_BAR_WIDTH || i === all.length - 1) {
+      joined.edges.push(edges[i + 1]);
+      joined.all.push(sum);
+      joined.others.push(sumOfOthers);
+      [sum, sumOfOthers] = [0, 0];
+    }
+  }
+  return joined;
+}
+
+function drawing(measure) {
   const { at } = scale(measure);
+  const histogram = joinedBins(histogramOf(measure), at);
   const whole = histogram.all.reduce((a, b) => a + b, 0);
   const svg = svgElement("svg", { viewBox: "0 0 1000 90", preserveAspectRatio: "none", role: "img",
     "aria-label": `Histogram of ${measure.name.replaceAll("_", " ")} over ${plural(whole, "document")}` });
