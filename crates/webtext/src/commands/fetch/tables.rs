@@ -6,8 +6,8 @@ use fetch::{CrawlPaths, Frontier};
 use records::Counts;
 use store::table::TableWriter;
 
+use super::SORT_BYTES;
 use super::host_report::HostReport;
-use super::{SORT_BYTES};
 
 /// Writes `outcomes.parquet` and `hosts.tsv` of a complete crawl, and returns the counts.
 pub(super) fn write_tables(frontier: &Frontier, paths: &CrawlPaths, folder: &Path) -> anyhow::Result<Counts> {
