@@ -56,10 +56,10 @@ pub struct PageRule {
     pub name: &'static str,
     /// Its numbers.
     pub settings: serde_json::Value,
-    /// Documents of the run that it dropped; none where the run did not count.
-    pub dropped: Option<u64>,
+    /// Documents of the run that it dropped.
+    pub dropped: u64,
     /// Documents of the run that it would have dropped alone.
-    pub alone: Option<u64>,
+    pub dropped_alone: u64,
     /// What it measures.
     pub measures: Vec<PageMeasure>,
 }
@@ -68,18 +68,18 @@ pub struct PageRule {
 #[derive(Debug, Serialize)]
 pub struct PageMeasure {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// What it counts in.
     pub unit: Unit,
     /// What it is.
-    pub doc: &'static str,
+    pub doc: String,
     /// Values below are out of limits.
     pub min: Option<PageBound>,
     /// Values above are out of limits.
     pub max: Option<PageBound>,
     /// Whether 0 is within the limits whatever they are.
     pub zero_passes: bool,
-    /// Its values over the whole run; none where the run did not count, and the page estimates them.
+    /// Its values over the whole run; none where it has no value.
     pub histogram: Option<PageHistogram>,
 }
 
@@ -87,11 +87,9 @@ pub struct PageMeasure {
 #[derive(Debug, Serialize)]
 pub struct PageBound {
     /// The key in recipes.
-    pub key: &'static str,
-    /// The limit, if there is one.
-    pub limit: Option<f64>,
-    /// What a value on the wrong side is called.
-    pub fault: &'static str,
+    pub key: String,
+    /// The limit.
+    pub limit: f64,
     /// Whether the key takes a number in recipes, so that a slider can move it.
     pub is_adjustable: bool,
 }
@@ -135,16 +133,8 @@ pub struct PageDocument {
     /// The values of all measures of all rules, in order; empty where the rules did not see it. A value that is not
     /// defined is null.
     pub measures: Vec<f64>,
-    /// What rules cut or replaced.
-    pub cuts: Vec<PageCut>,
-}
-
-/// Parts of a text that a rule cut or replaced.
-#[derive(Debug, Serialize)]
-pub struct PageCut {
-    pub rule: &'static str,
-    pub name: &'static str,
-    pub count: u64,
+    /// Characters that the rules left, where they kept the document and edited its text.
+    pub edited_text_chars: Option<u64>,
 }
 
 /// Keeps the first characters.

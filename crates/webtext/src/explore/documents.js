@@ -156,7 +156,7 @@ function facts(doc) {
     row("Verdict", element("span", { class: `verdict ${doc.reason === null ? "kept" : ""}` }, doc.reason === null ? "kept" : `dropped: ${doc.reason}`), why ? ` – ${why}` : ""),
     row("Detail", doc.detail),
     row("With the changed limits", now ? (now === "kept" ? "kept" : `dropped: ${reasonNow(doc)}`) : ""),
-    row("Cut or replaced", (doc.cuts ?? []).map(cut => `${grouped(cut.count)} ${cut.name.replaceAll("_", " ")} (${cut.rule})`).join(", ")),
+    row("Edited", doc.edited_text_chars === null ? "" : `the rules left ${grouped(doc.edited_text_chars)} of ${grouped(doc.text_chars)} characters`),
     // A link somewhere else is followed only when it is asked for.
     row("URL", /^https?:/.test(doc.url) ? element("a", { href: doc.url, rel: "noreferrer noopener", target: "_blank" }, doc.url) : doc.url),
     row("Place", doc.file ?? `${doc.warc} at byte ${grouped(doc.offset)}`),
@@ -173,16 +173,16 @@ function measureTables(doc) {
       return element("tr", {},
         element("th", { scope: "row", title: measure.doc }, measure.name.replaceAll("_", " ")),
         element("td", { class: "number" }, shownNumber(value)), element("td", { class: "number" }, limitsText(measure)),
-        element("td", { class: broken ? "out" : "" }, broken ? measure[broken].fault.replaceAll("_", " ") : ""));
+        element("td", { class: broken ? "out" : "" }, broken ? `${broken === "min" ? "below" : "above"} the limit` : ""));
     });
     const out = failures(doc).some(measure => measure.rule === rule);
     return element("details", { open: out }, element("summary", {}, rule.name, out ? element("span", { class: "out" }, " – out of limits") : ""),
-      element("table", {}, element("thead", {}, element("tr", {}, ["Measure", "Value", "Limit", "Fault"].map((head, i) => element("th", { scope: "col", class: i === 1 || i === 2 ? "number" : "" }, head)))),
+      element("table", {}, element("thead", {}, element("tr", {}, ["Measure", "Value", "Limit", ""].map((head, i) => element("th", { scope: "col", class: i === 1 || i === 2 ? "number" : "" }, head)))),
         element("tbody", {}, rows)));
   }));
 }
 function limitsText(measure) {
-  const text = sides(measure).filter(side => limitOf(measure, side) !== null).map(side => `${side === "min" ? "≥" : "≤"} ${shownNumber(limitOf(measure, side))}`);
+  const text = sides(measure).filter(side => limitOf(measure, side) !== null).map(side => `${side === "min" ? "≥" : "≤"}\u00a0${shownNumber(limitOf(measure, side))}`);
   return text.join(", ") || "none";
 }
 

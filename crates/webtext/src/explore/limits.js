@@ -2,13 +2,12 @@
 
 const POSITIONS = 1000;
 const SVG = "http://www.w3.org/2000/svg";
-const isAdjustable = (measure, side) => measure[side].is_adjustable;
 
 function showRules() {
   const rules = data.rules.map((rule, ruleIndex) => {
-    const own = measures.filter(measure => measure.ruleIndex === ruleIndex && histogramOf(measure));
+    const own = measures.filter(measure => measure.ruleIndex === ruleIndex && measure.histogram);
     const cards = own.map(measureCard);
-    return element("div", { class: "rule" }, element("h2", {}, rule.name), element("p", { class: "soft" }, ruleCounts(rule, ruleIndex)),
+    return element("div", { class: "rule" }, element("h2", {}, rule.name), element("p", { class: "soft" }, `dropped ${plural(rule.dropped, "document")}; alone it would drop ${grouped(rule.dropped_alone)}`),
       element("div", { class: "grid" }, ...cards));
   });
   $("rules").replaceChildren(
@@ -18,22 +17,13 @@ function showRules() {
       element("span", {}, "dashed: the recipe's limit; solid: this page's")), ...rules);
 }
 
-// How many documents a rule dropped, and how many it would have dropped alone: of the run, or estimated from the sample.
-function ruleCounts(rule, ruleIndex) {
-  if (rule.dropped !== null) return `dropped ${plural(rule.dropped, "document")}; alone it would drop ${grouped(rule.alone)}`;
-  const failing = documents.filter(doc => failures(doc, recipeLimit).some(measure => measure.ruleIndex === ruleIndex));
-  const first = failing.filter(doc => failures(doc, recipeLimit)[0].ruleIndex === ruleIndex);
-  return `dropped ${about(total(first).whole)}; alone it would drop ${about(total(failing).whole)}`;
-}
-
 function measureCard(measure) {
-  const histogram = histogramOf(measure);
   const card = element("div", { class: "measure", "data-measure": `${measure.rule.name}.${measure.name}` },
     element("h3", {}, measure.name.replaceAll("_", " ")), element("div", { class: "soft" }, measure.doc),
     drawing(measure),
     element("div", { class: "axis", "aria-hidden": "true" }, element("span", {}, shownNumber(scale(measure).low)), element("span", {}, shownNumber(scale(measure).high))));
   for (const side of sides(measure)) {
-    if (isAdjustable(measure, side)) card.append(limitControl(measure, side));
+    if (measure[side].is_adjustable) card.append(limitControl(measure, side));
   }
   card.append(element("p", { class: "soft effect" }));
   measure.card = card;
@@ -43,11 +33,11 @@ function measureCard(measure) {
 
 // Positions on the axis from 0 to 1. Counts and lengths grow by powers, so do their sliders.
 function scale(measure) {
-  const edges = histogramOf(measure).edges;
+  const edges = measure.histogram.edges;
   const limits = sides(measure).map(side => measure[side].limit).filter(limit => limit !== null);
   // A limit that no value reaches can be loosened, too; shares only up to 1.
   const looser = limit => measure.unit === "fraction" ? Math.max(limit, Math.min(1, limit * 1.25)) : limit * 1.25;
-  const all = [edges[0], edges.at(-1), ...limits, ...limits.map(looser)];
+  const all = [measure.unit === "log_probability" ? edges[0] : 0, edges[0], edges.at(-1), ...limits, ...limits.map(looser)];
   const [low, high] = [Math.min(...all), Math.max(...all)];
   if (isGrowing(measure)) {
     const top = Math.log1p(high);
@@ -118,7 +108,7 @@ function joinedBins({ edges, all, others }, at) {
 
 function drawing(measure) {
   const { at } = scale(measure);
-  const histogram = joinedBins(histogramOf(measure), at);
+  const histogram = joinedBins(measure.histogram, at);
   const whole = histogram.all.reduce((a, b) => a + b, 0);
   const svg = svgElement("svg", { viewBox: "0 0 1000 90", preserveAspectRatio: "none", role: "img",
     "aria-label": `Histogram of ${measure.name.replaceAll("_", " ")} over ${plural(whole, "document")}` });
@@ -139,7 +129,7 @@ function drawing(measure) {
   return svg;
 }
 
-// The limits on the drawing, and what they change for the whole when nothing else changes, where the run counted that.
+// The limits on the drawing, and what they change for the whole when nothing else changes.
 function showMeasure(measure) {
   const { card } = measure;
   const svg = card.querySelector("svg");
@@ -159,11 +149,11 @@ function showMeasure(measure) {
     if (now !== null && now !== before) line(now, "now");
   }
   card.classList.toggle("changed", is_changed);
-  card.querySelector(".effect").textContent = is_changed && !histogramOf(measure).is_estimated ? effect(measure) : "";
+  card.querySelector(".effect").textContent = is_changed ? effect(measure) : "";
 }
 
 function effect(measure) {
-  const histogram = histogramOf(measure);
+  const histogram = measure.histogram;
   const bounds = of => ["min", "max"].map(side => measure[side] ? of(measure, side) : null);
   const lost = of => outside(histogram, histogram.others, ...bounds(of));
   const more = lost(limitOf) - lost(recipeLimit);

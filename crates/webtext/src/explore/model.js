@@ -8,7 +8,7 @@ const documents = data.documents;
 const measures = data.rules.flatMap((rule, ruleIndex) => rule.measures.map(measure => ({ ...measure, rule, ruleIndex })));
 measures.forEach((measure, index) => { measure.index = index; });
 
-// A bound is one side of a measure: {key, limit (null for none), fault, is_adjustable}.
+// A bound is one side of a measure that has a limit: {key, limit, is_adjustable}.
 const sides = measure => ["min", "max"].filter(side => measure[side]);
 const limitId = (measure, side) => `${measure.index}.${side}`;
 
@@ -69,41 +69,9 @@ function total(docs) {
 const measureOfReason = reason => measures.find(measure => `${measure.rule.name}.${measure.name}` === reason);
 const meaning = reason => measureOfReason(reason)?.doc ?? data.reasons[reason] ?? null;
 
-// Histograms: `edges` has one number more than `all` and `others`, the counts of all documents and of those that every
-// other rule keeps. Where the run has none, they are estimated from the sample.
-function histogramOf(measure) {
-  measure.drawn ??= measure.histogram ?? estimatedHistogram(measure);
-  return measure.drawn;
-}
+// A measure's histogram over the whole run has `edges`, one number more than `all` and `others`: the counts of all documents
+// and of those that every other rule keeps. Counts and lengths grow by powers.
 const isGrowing = measure => measure.unit === "count" || measure.unit === "chars";
-function estimatedHistogram(measure) {
-  const judged = documents.filter(doc => doc.measures[measure.index] != null);
-  if (judged.length === 0) return null;
-  const values = judged.map(doc => doc.measures[measure.index]);
-  const limits = sides(measure).map(side => measure[side].limit).filter(limit => limit !== null);
-  const [low, high] = [Math.min, Math.max].map(of => [...values, ...limits].reduce((a, b) => of(a, b)));
-  const edges = histogramEdges(measure, low, high);
-  const [all, others] = [edges.slice(1).map(() => 0), edges.slice(1).map(() => 0)];
-  for (const doc of judged) {
-    const value = doc.measures[measure.index];
-    let bin = edges.findLastIndex(edge => edge <= value);
-    bin = Math.max(0, Math.min(bin, all.length - 1));
-    all[bin] += weight(doc);
-    if (failures(doc, recipeLimit).every(failure => failure.ruleIndex === measure.ruleIndex)) others[bin] += weight(doc);
-  }
-  return { edges, all, others, is_estimated: true };
-}
-// 0 alone and then quarter powers of two where a measure grows by powers; even bins elsewhere.
-function histogramEdges(measure, low, high) {
-  if (isGrowing(measure)) {
-    const edges = [0];
-    for (let power = 0; edges.at(-1) <= high; power += 0.25) edges.push(2 ** power);
-    return edges;
-  }
-  const bins = 40;
-  const [from, to] = [measure.unit === "fraction" ? Math.min(0, low) : low, high > low ? high : low + 1];
-  return Array.from({ length: bins + 1 }, (_, i) => from + (to - from) * i / bins);
-}
 // How many of a histogram's values lie outside of these limits; inside of a bin they are taken to lie evenly.
 function outside(histogram, counts, min, max) {
   let sum = 0;
