@@ -10,6 +10,7 @@ use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
 use serde_json::Value;
 use store::table::TableReader;
 
+pub mod browser;
 pub mod web;
 
 /// The checkout.

@@ -23,6 +23,7 @@
 //! ```
 
 mod hash;
+mod histogram;
 mod language;
 mod list;
 mod measure;
@@ -30,12 +31,14 @@ mod paragraphs;
 mod python;
 mod repetition;
 mod rules;
+mod tally;
 mod text;
 mod url_host;
 mod words;
 
 use std::borrow::Cow;
 
+pub use histogram::Histogram;
 pub use language::{detect_language, is_known_language};
 pub use list::ListError;
 pub use measure::{Bound, Limit, Measure, Unit};
@@ -44,6 +47,7 @@ pub use rules::{
     C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FineWebQuality, GopherQuality, GopherRepetition,
     InvalidRule, Language, Length, Pii, RefinedWebLines, RuleSettings, SplitBy, UnigramLogProbability, Url, Wikipedia,
 };
+pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally};
 
 use rules::{Edit, Findings, Rule};
 use text::Text;
@@ -87,6 +91,8 @@ pub struct Judgement<'a> {
     pub measures: Vec<f64>,
     /// The text as the last rule left it; borrowed where no rule changed it.
     pub text: Cow<'a, str>,
+    /// The rules that edited the text, by their place in the filter.
+    pub edited_by: Vec<usize>,
     /// What was cut or replaced, in order.
     pub cuts: Vec<Cut>,
 }
@@ -96,6 +102,8 @@ pub struct Judgement<'a> {
 pub struct Cut {
     /// The rule.
     pub rule: &'static str,
+    /// The place of the rule in the filter, from 0.
+    pub rule_index: usize,
     /// What they are.
     pub name: &'static str,
     /// How many.
@@ -118,11 +126,15 @@ pub struct FilterMeasure {
 impl FilterMeasure {
     /// `rule.measure`, unique in the filter: a second rule of the same name is `rule_2`.
     pub fn name(&self) -> String {
-        let (rule, measure) = (self.rule, self.measure.name);
-        match self.repeat {
-            0 => format!("{rule}.{measure}"),
-            repeat => format!("{rule}_{}.{measure}", repeat + 1),
-        }
+        format!("{}.{}", numbered(self.rule, self.repeat), self.measure.name)
+    }
+}
+
+/// The name of a rule that so many of the same name stand before.
+fn numbered(rule: &str, repeat: usize) -> String {
+    match repeat {
+        0 => rule.to_owned(),
+        repeat => format!("{rule}_{}", repeat + 1),
     }
 }
 
@@ -157,6 +169,12 @@ impl Filter {
         Ok(filter)
     }
 
+    /// The names of the rules, unique in the filter: a second one of the same name is `rule_2`.
+    pub fn rule_names(&self) -> impl Iterator<Item = String> {
+        let before = |at: usize, name: &str| self.rules[..at].iter().filter(|(other, _)| *other == name).count();
+        self.rules.iter().enumerate().map(move |(at, (name, _))| numbered(name, before(at, name)))
+    }
+
     /// What is measured of each text: the measures of each rule, in order.
     pub fn measures(&self) -> &[FilterMeasure] {
         &self.measures
@@ -165,15 +183,17 @@ impl Filter {
     /// Judges a text. Time linear in its length.
     pub fn judge<'a>(&self, text: &'a str, about: About<'_>) -> Judgement<'a> {
         let mut text = Text::new(text.into());
-        let (mut values, mut failures, mut cuts) = (Vec::with_capacity(self.measures.len()), Vec::new(), Vec::new());
-        for (rule, opened) in &self.rules {
+        let (mut values, mut failures) = (Vec::with_capacity(self.measures.len()), Vec::new());
+        let (mut edited_by, mut cuts) = (Vec::new(), Vec::new());
+        for (rule_index, (rule, opened)) in self.rules.iter().enumerate() {
             let findings = opened.apply(&text, about);
             let measures = &self.measures[values.len()..values.len() + findings.values.len()];
             failures.push(failure(measures, &findings));
             values.extend(&findings.values);
             if let Some(Edit { text: edited, words, cuts: counts }) = findings.edit {
                 let counts = counts.into_iter().filter(|(_, count)| *count > 0);
-                cuts.extend(counts.map(|(name, count)| Cut { rule, name, count: count as u64 }));
+                cuts.extend(counts.map(|(name, count)| Cut { rule, rule_index, name, count: count as u64 }));
+                edited_by.push(rule_index);
                 text = match words {
                     Some(words) => Text::with_word_count(edited.into(), words),
                     None => Text::new(edited.into()),
@@ -181,7 +201,7 @@ impl Filter {
             }
         }
         let failure = failures.iter().flatten().next().cloned();
-        Judgement { failure, failures, measures: values, text: text.into_str(), cuts }
+        Judgement { failure, failures, measures: values, text: text.into_str(), edited_by, cuts }
     }
 }
 
@@ -302,7 +322,7 @@ mod tests {
         .unwrap();
         let judgement = filter.judge("Home\nThe tide is out.[1]\nAbout us", About::default());
         assert_eq!(judgement.text, "The tide is out.");
-        let cut = |name, count| Cut { rule: "c4_quality", name, count };
+        let cut = |name, count| Cut { rule: "c4_quality", rule_index: 0, name, count };
         let expected = [cut("lines_without_terminal_punctuation", 2), cut("citations", 1)];
         assert_eq!(judgement.cuts, expected);
         let lines = filter.measures().iter().position(|measure| measure.name() == "fineweb_quality.lines").unwrap();

@@ -1,7 +1,7 @@
 //! The vocabulary of a data set: what a link, a capture and a document are, and why one is dropped.
 //!
-//! - [`Link`], [`Outcome`], [`DocumentText`], [`Document`], [`Duplicate`], [`Exclusion`]: the rows of the tables that people read. A field's
-//!   documentation is the column's.
+//! - [`Link`], [`Outcome`], [`DocumentText`], [`Document`], [`EditedText`], [`Duplicate`], [`Exclusion`]: the rows of the
+//!   tables that people read. A field's documentation is the column's.
 //! - [`Reason`]: why something was dropped; [`Counts`]: that nothing else was.
 //! - [`PageKey`]: the address under which all of them know a page.
 //!
@@ -13,7 +13,7 @@ mod rows;
 
 pub use counts::Counts;
 pub use reason::Reason;
-pub use rows::{CaptureChoice, Document, DocumentText, Duplicate, Exclusion, Link, Outcome, PageKey};
+pub use rows::{CaptureChoice, Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome, PageKey};
 
 use xxhash_rust::xxh3::xxh3_128;
 

@@ -209,14 +209,26 @@ pub struct Document {
     pub language: Option<String>,
     /// Confidence of the language, 0 to 1.
     pub language_confidence: Option<f32>,
-    /// Words in the text.
+    /// Words in the text: of a kept document as the rules left it, of a dropped one as it was extracted.
     pub words: u64,
-    /// Bytes of the text, as UTF-8.
+    /// Bytes of the same text, as UTF-8.
     pub text_bytes: u64,
     /// What exactly led to the verdict.
     pub detail: Option<String>,
     /// Why the document was dropped, if it was: by extraction or by a rule.
     pub verdict: Option<Reason>,
+}
+
+/// The text of a kept document that rules edited. Table `documents/edited/*.parquet`, in the order of the text table of
+/// the same name; documents that no rule edited have no row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EditedText {
+    /// The row of the text table, from 0.
+    pub row: u64,
+    /// The id of the text.
+    pub id: String,
+    /// The text as the last rule left it: what later stages read.
+    pub text: String,
 }
 
 /// A document that someone asked to leave out. Table `excluded/*.parquet`.

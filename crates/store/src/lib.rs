@@ -3,6 +3,7 @@
 //!
 //! - [`Store`] is a place for objects: ranged reads, whole or conditional puts, listings. [`LocalStore`] is a folder.
 //! - [`table`]: Parquet, for rows that people and other tools read.
+//! - [`numbers`]: Parquet of ids and numbers whose columns are known at run time.
 //! - [`buckets`]: rows routed by hash, written by many tasks and each bucket read by one.
 //! - [`catalogue`]: a header and numbered entries of which each can be read alone, for plans and seals.
 //! - [`sort`]: an external merge sort, so that order never costs more memory than a setting allows.
@@ -15,6 +16,7 @@ pub mod catalogue;
 mod error;
 mod hash;
 pub mod lease;
+pub mod numbers;
 pub mod sort;
 mod store;
 pub mod table;

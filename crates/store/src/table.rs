@@ -25,13 +25,13 @@ use crate::store::{Blob, BlobReader, LocalBlob, Upload};
 use crate::{Error, Result};
 
 /// Rows buffered before they become an Arrow batch.
-const BATCH_ROWS: usize = 1024;
+pub(crate) const BATCH_ROWS: usize = 1024;
 /// A batch is also closed at this size, for rows as long as documents.
 const BATCH_BYTES: usize = 4 << 20;
 /// A row group is closed at this size, before compression.
-const ROW_GROUP_BYTES: usize = 32 << 20;
+pub(crate) const ROW_GROUP_BYTES: usize = 32 << 20;
 /// Rows that are decoded at once.
-const READ_ROWS: usize = 256;
+pub(crate) const READ_ROWS: usize = 256;
 
 /// A type that can be a table row.
 pub trait Row: Serialize + DeserializeOwned {}
@@ -57,6 +57,27 @@ fn fields_of<T: Row>() -> Result<Vec<FieldRef>, serde_arrow::Error> {
     Vec::<FieldRef>::from_type::<T>(options)
 }
 
+/// A Parquet writer whose bytes depend on the rows alone, and whose row groups end where it is told.
+pub(crate) fn start_table(
+    upload: Box<dyn Upload>,
+    shown: &str,
+    schema: Arc<Schema>,
+) -> Result<ArrowWriter<Box<dyn Upload>>> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a level")))
+        .set_max_row_group_row_count(None)
+        .set_created_by("webtext".to_owned())
+        .build();
+    ArrowWriter::try_new(upload, schema, Some(properties)).map_err(|e| table_error("start", shown, e))
+}
+
+/// Writes the footer of a table and makes its object visible.
+pub(crate) fn finish_table(writer: ArrowWriter<Box<dyn Upload>>, shown: &str) -> Result<Written> {
+    let mut upload = writer.into_inner().map_err(|e| table_error("finish", shown, e))?;
+    upload.flush().map_err(|e| table_error("write", shown, e))?;
+    upload.commit()
+}
+
 impl<T: Row> TableWriter<T> {
     /// Starts the table that will be the local file `path`.
     pub fn create(path: &Path) -> Result<TableWriter<T>> {
@@ -67,13 +88,7 @@ impl<T: Row> TableWriter<T> {
     pub fn new(upload: Box<dyn Upload>, shown: String) -> Result<TableWriter<T>> {
         let fields = fields_of::<T>().map_err(|e| table_error("lay out", &shown, e))?;
         let schema = Arc::new(Schema::new(fields.clone()));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a level")))
-            .set_max_row_group_row_count(None)
-            .set_created_by("webtext".to_owned())
-            .build();
-        let writer =
-            ArrowWriter::try_new(upload, schema, Some(properties)).map_err(|e| table_error("start", &shown, e))?;
+        let writer = start_table(upload, &shown, schema)?;
         Ok(TableWriter { shown, fields, writer, rows: Vec::new(), rows_bytes: 0, group_bytes: 0 })
     }
 
@@ -109,9 +124,7 @@ impl<T: Row> TableWriter<T> {
     /// Writes the footer and makes the object visible.
     pub fn finish(mut self) -> Result<Written> {
         self.flush_batch()?;
-        let mut upload = self.writer.into_inner().map_err(|e| table_error("finish", &self.shown, e))?;
-        upload.flush().map_err(|e| table_error("write", &self.shown, e))?;
-        upload.commit()
+        finish_table(self.writer, &self.shown)
     }
 }
 
@@ -171,7 +184,7 @@ impl<T: Row> Iterator for TableReader<T> {
 }
 
 /// A blob as the Parquet library reads it.
-struct Chunks(Arc<dyn Blob>);
+pub(crate) struct Chunks(pub(crate) Arc<dyn Blob>);
 
 impl Length for Chunks {
     fn len(&self) -> u64 {
@@ -211,7 +224,7 @@ impl Blob for Shared {
     }
 }
 
-fn table_error<E>(action: &'static str, shown: &str, source: E) -> Error
+pub(crate) fn table_error<E>(action: &'static str, shown: &str, source: E) -> Error
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {

@@ -1,6 +1,7 @@
 //! `webtext`: one command from a dump of links to a trained model, and one for each step between.
 
 mod commands;
+mod explore;
 mod report;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Explain(commands::explain::Arguments),
     /// Write a run's report.html again.
     Report(commands::report::Arguments),
+    /// Write a page to read, search and measure a run's documents in, and to try other limits.
+    Explore(commands::explore::Arguments),
     /// Dumps and lists of URLs to a table of links, kept or dropped with the reason.
     Links(commands::links::Arguments),
     /// Links to WARC files, from the web or from Common Crawl.
@@ -78,6 +81,7 @@ fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Clean(arguments) => commands::clean::run(arguments),
         Command::Explain(arguments) => commands::explain::run(arguments),
         Command::Report(arguments) => commands::report::run(arguments),
+        Command::Explore(arguments) => commands::explore::run(arguments),
         Command::Links(arguments) => commands::links::run(arguments),
         Command::Fetch(arguments) => commands::fetch::run(arguments),
         Command::Extract(arguments) => commands::extract::run(arguments),

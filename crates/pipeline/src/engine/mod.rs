@@ -30,4 +30,4 @@ pub use report::{
 };
 pub use run::{Observer, Options, Run, Stop, Unobserved};
 pub use status::{StageState, StageStatus, Summary, Totals};
-pub use work::{BucketOutput, FileOutput, Received, Source, TableOutput, Work};
+pub use work::{BucketOutput, FileOutput, NumbersOutput, Received, Source, TableOutput, Work};

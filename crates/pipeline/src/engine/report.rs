@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
+use filter::FilterTally;
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -159,6 +160,9 @@ pub struct Tally {
     /// Distributions worth knowing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub histograms: BTreeMap<String, Histogram>,
+    /// What rules did, and how their measures are spread.
+    #[serde(default, skip_serializing_if = "FilterTally::is_empty")]
+    pub rules: FilterTally,
     /// Inputs that broke off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<Unreadable>,
@@ -180,6 +184,7 @@ impl Tally {
             .histograms
             .iter()
             .for_each(|(name, histogram)| self.histograms.entry(name.clone()).or_default().merge(histogram));
+        self.rules.merge(&other.rules);
         self.unreadable.extend(other.unreadable.iter().cloned());
         for sample in &other.samples {
             if self.samples.iter().filter(|kept| kept.reason == sample.reason).count() < SAMPLES_PER_REASON {

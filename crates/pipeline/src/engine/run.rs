@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::catalogue::Catalogue;
 use store::lease::Lease;
+use store::numbers::{NumbersReader, NumbersRow};
 use store::table::TableReader;
 use store::{Condition, Store};
 
@@ -224,6 +225,11 @@ impl Run {
         R: Serialize + DeserializeOwned,
     {
         Ok(TableReader::new(self.store.open(&table.key)?, self.store.shown(&table.key))?)
+    }
+
+    /// Opens a table of numbers.
+    pub fn open_numbers(&self, table: &Table<NumbersRow>) -> Result<NumbersReader> {
+        Ok(NumbersReader::new(self.store.open(&table.key)?, self.store.shown(&table.key))?)
     }
 
     /// Whether the stage of a product is sealed.

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use filter::FilterTally;
 use records::{Counts, Reason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::buckets::{BucketReader, BucketWriter, SpillRow};
+use store::numbers::{NumbersRow, NumbersWriter};
 use store::sort::{Sorted, Sorter};
 use store::table::{TableReader, TableWriter};
 use store::{Blob, BlobReader, State, Store, Upload, checksum_hex};
@@ -247,6 +249,17 @@ impl<'a> Work<'a> {
         Ok(TableOutput { writer, slot, rows: 0 })
     }
 
+    /// Starts the task's table of numbers of a product, with these columns behind `id`.
+    pub fn create_numbers<T>(
+        &self,
+        product: Product<T, Table<NumbersRow>>,
+        columns: &[String],
+    ) -> Result<NumbersOutput> {
+        let slot = self.slot(product.name, product.key, &self.name);
+        let writer = NumbersWriter::new(self.store().create(&slot.key)?, self.store().shown(&slot.key), columns)?;
+        Ok(NumbersOutput { writer, slot, rows: 0 })
+    }
+
     /// Starts the task's bucket file of a product, with buckets `0..count`.
     pub fn create_buckets<T, R>(&self, product: Product<T, Buckets<R>>, count: u32) -> Result<BucketOutput<R>>
     where
@@ -335,6 +348,11 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Adds what rules did.
+    pub fn tally_rules(&mut self, rules: FilterTally) {
+        self.tally.rules.merge(&rules);
+    }
+
     /// Notes an input that broke off. What was read of it stays.
     pub fn unreadable(&mut self, path: &str, error: &dyn std::error::Error) {
         let error = chain(error);
@@ -420,6 +438,28 @@ impl<R: Serialize + DeserializeOwned> TableOutput<R> {
     pub fn push(&mut self, row: R) -> Result<()> {
         self.rows += 1;
         Ok(self.writer.push(row)?)
+    }
+
+    /// Makes the table an output of the task.
+    pub fn finish(self) -> Result<()> {
+        let written = self.writer.finish()?;
+        self.slot.register(written, Some(self.rows), None);
+        Ok(())
+    }
+}
+
+/// A table of numbers that a task writes.
+pub struct NumbersOutput {
+    writer: NumbersWriter,
+    slot: Slot,
+    rows: u64,
+}
+
+impl NumbersOutput {
+    /// Appends a row, with a value for each column; NaN for one that is not defined.
+    pub fn push(&mut self, id: String, values: &[f64]) -> Result<()> {
+        self.rows += 1;
+        Ok(self.writer.push(id, values)?)
     }
 
     /// Makes the table an output of the task.

@@ -1,5 +1,7 @@
 //! What can be said of a recipe before anything is read or written.
 
+use std::path::Path;
+
 use bpe::formats;
 
 use super::{Extract, PageSource, Pages, Recipe, TokenForm};
@@ -90,6 +92,12 @@ impl Recipe {
             }
             for path in expand(&source.paths).within(|| "in [pages] paths".to_owned())? {
                 ensure!(path.is_dir(), Recipe, "[pages] paths: {} is no folder of HTML files", path.display());
+            }
+        }
+        for rule in &self.filter {
+            for path in rule.clone().paths() {
+                let is_file = Path::new(path).is_file();
+                ensure!(is_file, Input, "in the rule {}: there is no file {path}", rule.name());
             }
         }
         expand_files(&self.shards.exclude).within(|| "in [shards] exclude".to_owned())?;

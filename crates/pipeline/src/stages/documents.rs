@@ -1,15 +1,16 @@
-//! `documents.extract`: one task per group of archives, pages to text. `documents.filter`: one task per documents file,
-//! text to verdict, joined with the link that led to it.
+//! `documents.extract`: one task per group of archives, pages to text; and the stage behind it, `documents.filter`.
 
 use std::collections::BTreeMap;
 
 use extract::Inclusion;
-use filter::{About, Filter, RuleSettings, detect_language};
 use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
+use store::numbers::NumbersRow;
 use warc::http::{BodyError, Response};
 use warc::{Event, Kind, Location, Reader, Record};
 
+use super::filter::{FilterDocuments, lists};
+use super::kept_texts::KeptTextsWire;
 use super::sources::{Archive, ArchiveGroup, Captured, PageForm, PageLink, Place, SelectPages, add_select, groups};
 use crate::engine::{BucketOfTask, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
 use crate::error::{Error, OrBug as _, Result, ensure};
@@ -18,12 +19,15 @@ use crate::recipe::{Extract, Keep, Recipe};
 /// Kind of a document that was given as text.
 const TEXT_KIND: &str = "text";
 
-/// Adds the stages; returns the tables of texts and of verdicts.
-pub(super) fn add(
-    flow: &mut Flow,
-    recipe: &Recipe,
-    captured: Vec<Captured>,
-) -> (Wire<Table<DocumentText>>, Wire<Table<Document>>) {
+/// The tables of documents.
+pub(super) struct DocumentTables {
+    pub(super) texts: KeptTextsWire,
+    pub(super) documents: Wire<Table<Document>>,
+    pub(super) measures: Wire<Table<NumbersRow>>,
+}
+
+/// Adds the stages.
+pub(super) fn add(flow: &mut Flow, recipe: &Recipe, captured: Vec<Captured>) -> DocumentTables {
     let buckets = recipe.limits.buckets;
     let selects: Vec<_> = captured
         .iter()
@@ -53,14 +57,19 @@ pub(super) fn add(
         let links = buckets_of_groups(plan, &captured, &links, buckets)?.into_iter();
         let mut links: BTreeMap<String, BucketOfTask<PageLink>> =
             links.map(|(_, group, links)| (group.name, links)).collect();
+        let lists = lists(&rules)?;
         let mut tasks = Vec::new();
         for (name, texts) in plan.tables(texts)? {
             let links = links.remove(&name).or_bug(|| format!("the documents {name} have no links"))?;
-            tasks.push((name, FilterDocuments { texts, links, rules: rules.clone() }));
+            tasks.push((name, FilterDocuments { texts, links, rules: rules.clone(), lists: lists.clone() }));
         }
         Ok(tasks)
     });
-    (texts, filter.product(FilterDocuments::DOCUMENTS))
+    DocumentTables {
+        texts: KeptTextsWire { extracted: texts, edited: filter.product(FilterDocuments::EDITED) },
+        documents: filter.product(FilterDocuments::DOCUMENTS),
+        measures: filter.product(FilterDocuments::MEASURES),
+    }
 }
 
 /// The number of a source, a group of its archives, and the group's bucket of a product of `pages.select`.
@@ -244,92 +253,4 @@ fn with_text(row: DocumentText) -> DocumentText {
     }
     let (verdict, detail) = (Some(Reason::NoText), Some("the text is empty".to_owned()));
     DocumentText { text: String::new(), verdict, detail, ..row }
-}
-
-/// What the rules read of a text's row.
-#[derive(Serialize, Deserialize)]
-struct JudgedText {
-    id: String,
-    key: String,
-    url: String,
-    domain: String,
-    title: Option<String>,
-    generator: Option<String>,
-    text: String,
-    detail: Option<String>,
-    verdict: Option<Reason>,
-}
-
-/// Judges the texts of one documents file.
-#[derive(Serialize, Deserialize)]
-struct FilterDocuments {
-    texts: Table<DocumentText>,
-    links: BucketOfTask<PageLink>,
-    rules: Vec<RuleSettings>,
-}
-
-impl FilterDocuments {
-    const DOCUMENTS: Product<FilterDocuments, Table<Document>> = Product::new("documents", "documents/{name}.parquet");
-}
-
-impl Task for FilterDocuments {
-    const REVISION: u32 = 1;
-
-    fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let filter = Filter::new(&self.rules)?;
-        let mut documents = work.create_table(FilterDocuments::DOCUMENTS)?;
-        let mut links = work.rows(&self.links)?;
-        for text in work.table::<JudgedText, _>(&self.texts)? {
-            // Both are in the order of the places.
-            let link = links.next().or_bug(|| "there are fewer links than texts".to_owned())??;
-            let document = judged(&filter, text?, link);
-            // What extraction dropped is counted there.
-            if document.text_bytes > 0 {
-                work.counts.record(document.verdict);
-                work.histogram("words", document.words);
-            }
-            documents.push(document)?;
-        }
-        ensure!(links.next().is_none(), Bug, "there are more links than texts");
-        drop(links);
-        documents.finish()
-    }
-}
-
-fn judged(filter: &Filter, row: JudgedText, link: PageLink) -> Document {
-    let JudgedText { id, key, url, domain, title, generator, text, detail, verdict } = row;
-    let mut document = Document {
-        id,
-        key,
-        url: link.url.unwrap_or(url),
-        domain,
-        karma: link.karma,
-        subreddit: link.subreddit,
-        created_utc: link.created_utc,
-        language: None,
-        language_confidence: None,
-        words: 0,
-        text_bytes: text.len() as u64,
-        detail,
-        verdict,
-    };
-    if verdict.is_some() {
-        return document;
-    }
-    let about = About {
-        url: &document.url,
-        domain: &document.domain,
-        title: title.as_deref().unwrap_or(""),
-        generator: generator.as_deref().unwrap_or(""),
-    };
-    let failure = filter.judge(&text, about).failure;
-    let (language, language_confidence) = detect_language(&text).unzip();
-    document.language = language.map(str::to_owned);
-    document.language_confidence = language_confidence;
-    document.words = words::count(&text);
-    if let Some(failure) = failure {
-        document.verdict = Some(Reason::of_rule(failure.rule, failure.measure));
-        document.detail = Some(failure.detail);
-    }
-    document
 }

@@ -3,6 +3,8 @@
 
 mod dedup;
 mod documents;
+mod filter;
+mod kept_texts;
 mod links;
 mod model;
 mod shards;
@@ -10,12 +12,14 @@ mod sources;
 mod tokenizer;
 mod tokens;
 
-use records::{Document, DocumentText, Duplicate, Exclusion, Link, Outcome};
+use records::{Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome};
+use store::numbers::NumbersRow;
 
 use crate::engine::{Flow, Table, Wire};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 
+pub use kept_texts::{HasText, with_edits};
 pub use shards::key_of;
 pub use tokens::TokenRow;
 
@@ -26,8 +30,12 @@ pub struct Products {
     pub links: Option<Wire<Table<Link>>>,
     /// What became of links and captures, for each source of pages.
     pub outcomes: Vec<Wire<Table<Outcome>>>,
-    /// Texts of pages.
+    /// Texts of pages, as extraction found them.
     pub texts: Wire<Table<DocumentText>>,
+    /// Those of kept documents that rules edited; [`with_edits`] lays them over the others.
+    pub edited: Wire<Table<EditedText>>,
+    /// What the rules measured, row by row; a column per measure.
+    pub measures: Wire<Table<NumbersRow>>,
     /// What the rules say of them, row by row.
     pub documents: Wire<Table<Document>>,
     /// Documents that others represent.
@@ -49,7 +57,7 @@ pub fn of(recipe: &Recipe) -> (Flow, Products) {
         captured.push(sources::add(&mut flow, number, settings, left, buckets));
     }
     let outcomes = captured.iter().map(|source| source.outcomes).collect();
-    let (texts, documents) = documents::add(&mut flow, recipe, captured);
+    let documents::DocumentTables { texts, documents, measures } = documents::add(&mut flow, recipe, captured);
     let duplicates = dedup::add(&mut flow, &recipe.dedup, texts, documents, buckets);
     let shards = shards::add(&mut flow, &recipe.shards, texts, documents, duplicates.dropped);
     let tokenizer = tokenizer::add(&mut flow, recipe, shards);
@@ -60,7 +68,9 @@ pub fn of(recipe: &Recipe) -> (Flow, Products) {
     let products = Products {
         links,
         outcomes,
-        texts,
+        texts: texts.extracted,
+        edited: texts.edited,
+        measures,
         documents,
         duplicates: duplicates.table,
         excluded: shards.excluded,

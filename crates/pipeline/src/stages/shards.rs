@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use links::Canonical;
-use records::{Document, DocumentText, Exclusion, Reason, document_id};
+use records::{Document, Exclusion, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use shard::{ShardRow, Split, TextForm, order, shard_of, split};
 
 use super::dedup::rows::DroppedRow;
 use super::dedup::{Dropped, bucket_of_file, file_number};
+use super::kept_texts::{HasText, KeptTexts, KeptTextsWire};
 use super::side_by_side;
 use crate::engine::{
     Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand_files,
@@ -42,7 +43,7 @@ pub(super) fn is_train(name: &str) -> bool {
 pub(super) fn add(
     flow: &mut Flow,
     settings: &Shards,
-    texts: Wire<Table<DocumentText>>,
+    texts: KeptTextsWire,
     documents: Wire<Table<Document>>,
     dropped: Dropped,
 ) -> TextShards {
@@ -53,20 +54,21 @@ pub(super) fn add(
             plan.buckets_of_tasks(dropped.rows)?.into_iter().next().or_bug(|| "no task has clustered".to_owned())?;
         let exclude =
             expand_files(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<Result<Vec<_>>>()?;
-        let tasks = plan.pairs(texts, documents)?.into_iter().map(|(name, texts, documents)| {
-            let file = file_number(&name);
-            let task = ScatterDocuments {
-                file,
-                texts,
-                documents,
-                dropped: dropped_rows[bucket_of_file(file, dropped.buckets) as usize].clone(),
-                exclude: exclude.clone(),
-                seed: shards.seed,
-                validation: shards.validation,
-                count: shards.count,
-            };
-            (name, task)
-        });
+        let tasks =
+            texts.tables(plan)?.into_iter().zip(plan.tables(documents)?).map(|((name, texts), (_, documents))| {
+                let file = file_number(&name);
+                let task = ScatterDocuments {
+                    file,
+                    texts,
+                    documents,
+                    dropped: dropped_rows[bucket_of_file(file, dropped.buckets) as usize].clone(),
+                    exclude: exclude.clone(),
+                    seed: shards.seed,
+                    validation: shards.validation,
+                    count: shards.count,
+                };
+                (name, task)
+            });
         Ok(tasks.collect())
     });
     let (placed, count, form) = (scatter.product(ScatterDocuments::PLACED), settings.count, settings.text);
@@ -115,6 +117,12 @@ struct ShardedText {
     offset: u64,
 }
 
+impl HasText for ShardedText {
+    fn text_mut(&mut self) -> &mut String {
+        &mut self.text
+    }
+}
+
 /// What is read of a document's row.
 #[derive(Serialize, Deserialize)]
 struct ShardedDocument {
@@ -132,7 +140,7 @@ struct ShardedDocument {
 #[derive(Serialize, Deserialize)]
 struct ScatterDocuments {
     file: u64,
-    texts: Table<DocumentText>,
+    texts: KeptTexts,
     documents: Table<Document>,
     dropped: BucketOfTask<DroppedRow>,
     exclude: Vec<External>,
@@ -159,7 +167,7 @@ impl Task for ScatterDocuments {
         let mut dropped = dropped.into_iter().peekable();
         let mut placed = work.create_buckets(ScatterDocuments::PLACED, self.count + 1)?;
         let mut exclusions = work.create_table(ScatterDocuments::EXCLUDED)?;
-        let texts = work.table::<ShardedText, _>(&self.texts)?;
+        let texts = self.texts.rows::<ShardedText>(work)?;
         let documents = work.table::<ShardedDocument, _>(&self.documents)?;
         for (row, pair) in side_by_side(texts, documents).enumerate() {
             let (text, document) = pair?;

@@ -6,6 +6,7 @@ pub mod common_crawl;
 pub mod dedup;
 pub mod diff;
 pub mod explain;
+pub mod explore;
 pub mod extract;
 pub mod fetch;
 pub mod filter;

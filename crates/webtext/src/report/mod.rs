@@ -21,6 +21,6 @@ pub fn write(folder: &Path, run: &RecipeRun) -> anyhow::Result<PathBuf> {
 }
 
 /// Makes text safe between tags and in quoted attributes.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -7,12 +7,12 @@ pub(super) mod rows;
 use std::collections::BTreeSet;
 
 use ::dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
-use records::{Document, DocumentText, Duplicate, Reason};
+use records::{Document, Duplicate, Reason};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
-use store::table::TableReader;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::kept_texts::{HasText, KeptTexts, KeptTextsWire};
 use super::{bucket_name, only_task, side_by_side};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
 use crate::error::{OrBug as _, Result};
@@ -48,16 +48,17 @@ pub(super) fn bucket_of_file(file: u64, buckets: u32) -> u32 {
 pub(super) fn add(
     flow: &mut Flow,
     settings: &Dedup,
-    texts: Wire<Table<DocumentText>>,
+    texts: KeptTextsWire,
     documents: Wire<Table<Document>>,
     buckets: u32,
 ) -> Duplicates {
     let near = settings.near.clone();
     let sign = flow.stage("dedup.sign", move |plan| {
-        let tasks = plan.pairs(texts, documents)?.into_iter().map(|(name, texts, documents)| {
-            let file = file_number(&name);
-            (name, SignDocuments { file, texts, documents, near: near.clone().map(Signature::from), buckets })
-        });
+        let tasks =
+            texts.tables(plan)?.into_iter().zip(plan.tables(documents)?).map(|((name, texts), (_, documents))| {
+                let file = file_number(&name);
+                (name, SignDocuments { file, texts, documents, near: near.clone().map(Signature::from), buckets })
+            });
         Ok(tasks.collect())
     });
     let (exact, bands) = (sign.product(SignDocuments::EXACT), sign.product(SignDocuments::BANDS));
@@ -105,13 +106,9 @@ pub(super) fn add(
 }
 
 /// The tables of texts by bucket of documents files.
-fn texts_of_buckets(
-    plan: &Planner<'_>,
-    texts: Wire<Table<DocumentText>>,
-    buckets: u32,
-) -> Result<Vec<Vec<TextsOfFile>>> {
+fn texts_of_buckets(plan: &Planner<'_>, texts: KeptTextsWire, buckets: u32) -> Result<Vec<Vec<TextsOfFile>>> {
     let mut of_buckets: Vec<Vec<TextsOfFile>> = (0..buckets).map(|_| Vec::new()).collect();
-    for (name, texts) in plan.tables(texts)? {
+    for (name, texts) in texts.tables(plan)? {
         let file = file_number(&name);
         of_buckets[bucket_of_file(file, buckets) as usize].push(TextsOfFile { file, texts });
     }
@@ -123,7 +120,7 @@ fn texts_of_buckets(
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct TextsOfFile {
     file: u64,
-    texts: Table<DocumentText>,
+    texts: KeptTexts,
 }
 
 /// The shape of signatures: what of `near` they depend on.
@@ -146,6 +143,12 @@ struct OnlyText {
     text: String,
 }
 
+impl HasText for OnlyText {
+    fn text_mut(&mut self) -> &mut String {
+        &mut self.text
+    }
+}
+
 /// What is read of a document's row.
 #[derive(Serialize, Deserialize)]
 struct SignedDocument {
@@ -159,7 +162,7 @@ struct SignedDocument {
 #[derive(Serialize, Deserialize)]
 struct SignDocuments {
     file: u64,
-    texts: Table<DocumentText>,
+    texts: KeptTexts,
     documents: Table<Document>,
     near: Option<Signature>,
     buckets: u32,
@@ -177,7 +180,7 @@ impl Task for SignDocuments {
         let family = self.near.as_ref().map(|near| (near.shingle_words, MinHash::new(near.bands, near.rows)));
         let mut exact = work.create_buckets(SignDocuments::EXACT, self.buckets)?;
         let mut bands = work.create_buckets(SignDocuments::BANDS, self.buckets)?;
-        let texts = work.table::<OnlyText, _>(&self.texts)?;
+        let texts = self.texts.rows::<OnlyText>(work)?;
         let documents = work.table::<SignedDocument, _>(&self.documents)?;
         for (row, pair) in side_by_side(texts, documents).enumerate() {
             let (text, document) = pair?;
@@ -274,11 +277,14 @@ impl FindPairs {
     }
 }
 
+/// The number of a documents file, and its texts with the numbers of their rows.
+type OpenFile = (u64, Box<dyn Iterator<Item = (u64, Result<OnlyText>)>>);
+
 /// The texts of documents files, asked for in ascending order of file and row.
 struct Texts<'t, 'w, 'r> {
     files: std::slice::Iter<'t, TextsOfFile>,
     work: &'w Work<'r>,
-    open: Option<(u64, std::iter::Enumerate<TableReader<OnlyText>>)>,
+    open: Option<OpenFile>,
     words: usize,
     last: Option<((u64, u64), Vec<u64>)>,
 }
@@ -300,10 +306,10 @@ impl<'t, 'w, 'r> Texts<'t, 'w, 'r> {
         if self.open.as_ref().is_none_or(|(open, _)| *open != file) {
             let of_file = self.files.find(|of_file| of_file.file == file);
             let of_file = of_file.or_bug(|| "a documents file is missing".to_owned())?;
-            self.open = Some((file, self.work.lookup::<OnlyText, _>(&of_file.texts)?.enumerate()));
+            self.open = Some((file, Box::new((0..).zip(of_file.texts.lookup(self.work)?))));
         }
         let rows = self.open.as_mut().map(|(_, rows)| rows).or_bug(|| "a file was not opened".to_owned())?;
-        let found = rows.find(|(number, _)| *number as u64 == row);
+        let found = rows.find(|(number, _)| *number == row);
         let (_, text) = found.or_bug(|| format!("row {row} of a documents file is missing"))?;
         Ok(text?.text)
     }

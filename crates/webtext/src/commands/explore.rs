@@ -1,0 +1,44 @@
+//! `webtext explore`: a run's documents, rules and limits as one page to look at.
+
+use std::path::PathBuf;
+
+use console::Exit;
+use pipeline::RecipeRun;
+
+use crate::explore;
+
+/// Flags of `webtext explore`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of the run.
+    run: PathBuf,
+    /// The page; one file that loads nothing, at most 30 MB.
+    #[arg(short, long, value_name = "FILE.html")]
+    output: PathBuf,
+    /// Documents on the page at most, half of them kept ones and the others shared among the reasons.
+    #[arg(long, value_name = "N", default_value_t = explore::MAX_DOCUMENTS, value_parser = clap::value_parser!(u32).range(1..=i64::from(explore::MAX_DOCUMENTS)))]
+    documents: u32,
+    /// Print what is on the page as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let run = RecipeRun::open(&arguments.run)?;
+    let mut data = explore::gather(&arguments.run, &run, arguments.documents as usize)?;
+    let page = explore::render(&mut data)?;
+    atomic_file::write(&arguments.output, page.as_bytes())?;
+    if !data.unfinished.is_empty() {
+        tracing::warn!("the run is not finished, and the page says so: {}", data.unfinished.join(", "));
+    }
+    if arguments.json {
+        let summary = serde_json::json!({
+            "documents": data.documents.len(), "documents_of_run": data.documents_of_run,
+            "max_text_chars": data.max_text_chars, "page_bytes": page.len(), "unfinished": data.unfinished,
+        });
+        println!("{summary}");
+    } else {
+        println!("{}", arguments.output.display());
+    }
+    Ok(Exit::Complete)
+}
