@@ -249,7 +249,8 @@ fn a_row_without_a_text_is_named_and_counted() {
         webtext
     };
     let table = case.path("kept.parquet");
-    let output = check(&mut run("filter", &input, &table, &["--min-words", "0", "--language", "any"]), 3);
+    let recipe = case.write("rules.toml", b"[[filter]]\nrule = \"length\"\nmin_words = 0\nmax_words = 1000\n");
+    let output = check(&mut run("filter", &input, &table, &["--recipe", &recipe.to_string_lossy()]), 3);
     let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&counts["read"], &counts["kept"]), (&4.into(), &3.into()));
     assert_eq!(counts["dropped"]["malformed_record"], 1);

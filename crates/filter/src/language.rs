@@ -1,6 +1,6 @@
 //! The language of a text, by trigrams of a sample of it.
 //!
-//! Left out: languages by a model of fastText, and shares of a text.
+//! Left out: languages by a model of fastText (`label_model`), and shares of a text (`paragraphs`).
 
 use whatlang::Lang;
 

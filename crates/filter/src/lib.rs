@@ -5,7 +5,7 @@
 //! out of its limits gives the verdict, and says what exactly led to it. Published rules follow the code that their
 //! `dialect` names to the last digit.
 //!
-//! Left out: learned quality models, and any rule by the clock.
+//! Left out: models other than fastText's, and any rule by the clock.
 //!
 //! ```
 //! use filter::{About, Filter, GopherQuality, Length, RuleSettings};
@@ -24,6 +24,7 @@
 
 mod hash;
 mod histogram;
+mod label_model;
 mod language;
 mod list;
 mod measure;
@@ -44,8 +45,9 @@ pub use list::ListError;
 pub use measure::{Bound, Limit, Measure, Unit};
 pub use paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 pub use rules::{
-    C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FineWebQuality, GopherQuality, GopherRepetition,
-    InvalidRule, Language, Length, Pii, RefinedWebLines, RuleSettings, SplitBy, UnigramLogProbability, Url, Wikipedia,
+    C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FastText, FineWebQuality, GopherQuality,
+    GopherRepetition, InvalidRule, Language, LanguageModel, Length, Pii, RefinedWebLines, RuleSettings, SplitBy,
+    UnigramLogProbability, Url, Wikipedia,
 };
 pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally};
 
@@ -155,7 +157,7 @@ impl Filter {
     /// A filter by these rules; without any, every text passes.
     ///
     /// # Errors
-    /// A list that a rule names cannot be read.
+    /// A list or model that a rule names cannot be read, or a model lacks the label that is asked for.
     pub fn new(settings: &[RuleSettings]) -> Result<Filter, ListError> {
         let mut filter = Filter::default();
         for settings in settings {
@@ -234,7 +236,12 @@ mod tests {
             RuleSettings::Wikipedia(Wikipedia {}),
             // Length before language: of a few words no language can be told with confidence.
             RuleSettings::Length(Length { min_words: 10, max_words: 1000 }),
-            RuleSettings::Language(Language { keep: "en".into(), min_confidence: 0.5 }),
+            RuleSettings::Language(Language {
+                model: LanguageModel::Whatlang,
+                keep: "en".into(),
+                min_confidence: 0.5,
+                min_share: Limit::NONE,
+            }),
         ])
         .unwrap()
     }

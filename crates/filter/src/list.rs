@@ -3,7 +3,7 @@
 
 use std::fs;
 
-/// A list cannot be used.
+/// A list or model cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// The file cannot be read.
@@ -24,6 +24,19 @@ pub enum ListError {
         line: usize,
         /// What is wrong.
         what: String,
+    },
+    /// A model cannot be read.
+    #[error(transparent)]
+    Model(#[from] fasttext::OpenError),
+    /// A model does not have the label that is asked for.
+    #[error("the model {path} has no label {label}; it has {known}, …")]
+    Label {
+        /// The model's file.
+        path: String,
+        /// The label.
+        label: String,
+        /// Its most frequent labels.
+        known: String,
     },
 }
 

@@ -3,6 +3,7 @@
 mod c4_bad_words;
 mod c4_paragraph;
 mod c4_quality;
+mod fasttext;
 mod fineweb_quality;
 mod gopher_quality;
 mod gopher_repetition;
@@ -20,10 +21,11 @@ use serde::{Deserialize, Serialize};
 pub use c4_bad_words::C4BadWords;
 pub use c4_paragraph::C4Paragraph;
 pub use c4_quality::{C4Dialect, C4Quality, SplitBy};
+pub use fasttext::FastText;
 pub use fineweb_quality::FineWebQuality;
 pub use gopher_quality::GopherQuality;
 pub use gopher_repetition::GopherRepetition;
-pub use language::Language;
+pub use language::{Language, LanguageModel};
 pub use length::Length;
 pub use pii::Pii;
 pub use refinedweb_lines::{Dclm, RefinedWebLines};
@@ -125,6 +127,7 @@ rules! {
     "c4_bad_words" C4BadWords,
     "c4_paragraph" C4Paragraph,
     "c4_quality" C4Quality,
+    "fasttext" FastText,
     "fineweb_quality" FineWebQuality,
     "gopher_quality" GopherQuality,
     "gopher_repetition" GopherRepetition,
@@ -146,7 +149,7 @@ impl RuleSettings {
         self.settings().fault().map_or(Ok(()), |fault| Err(InvalidRule(fault)))
     }
 
-    /// The files that the rule reads, so that relative paths can be made absolute.
+    /// The files that the rule reads, lists and models, so that relative paths can be made absolute.
     pub fn paths(&mut self) -> Vec<&mut String> {
         self.settings_mut().paths()
     }

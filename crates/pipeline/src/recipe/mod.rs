@@ -397,6 +397,27 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The rules of a file that may have nothing but `[[filter]]`; relative paths become absolute.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn load_rules(path: &Path) -> Result<Vec<RuleSettings>> {
+        #[derive(Deserialize)]
+        struct OnlyRules {
+            #[serde(default)]
+            filter: Vec<RuleSettings>,
+        }
+        let text = std::fs::read_to_string(path).within(|| format!("cannot read the recipe {}", path.display()))?;
+        let rules = toml::from_str::<OnlyRules>(&text).map_err(|error| explain(&error));
+        let mut rules = rules.within(|| format!("in the recipe {}", path.display()))?.filter;
+        for rule in &rules {
+            rule.check().within(|| format!("in the rule {}", rule.name()))?;
+        }
+        let folder = std::path::absolute(path)?.parent().unwrap_or(Path::new("/")).to_path_buf();
+        rules.iter_mut().flat_map(RuleSettings::paths).for_each(|path| *path = resolve(&folder, path));
+        Ok(rules)
+    }
+
     /// Parses and checks a recipe.
     ///
     /// # Errors

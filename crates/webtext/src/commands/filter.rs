@@ -1,109 +1,199 @@
-//! `webtext filter`: rows of JSON Lines and Parquet through the rules.
+//! `webtext filter`: rows of JSON Lines and Parquet through the rules of a recipe, or through published ones by name.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use console::Exit;
-use filter::{About, Filter, Language, Length, RuleSettings, Wikipedia, detect_language};
+use filter::{About, C4Dialect, C4Quality, Filter, FilterMeasure, FilterTally, Judgement, RuleSettings};
+use pipeline::Recipe;
+use rayon::prelude::*;
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
-use texts::RowWriter;
+use store::numbers::NumbersWriter;
+use texts::{DocumentRow, RowWriter, TextFormat};
 
 use super::{Faults, Usage, for_each_row};
 
+/// Bytes of text that are judged at once, by all threads together.
+const BATCH_BYTES: usize = 16 << 20;
+/// Rows that are judged at once, however short.
+const BATCH_ROWS: usize = 4096;
+
 /// Flags of `webtext filter`.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("by").required(true)))]
 pub struct Arguments {
-    /// JSON Lines or Parquet with a `text` field; also .zst and .gz.
+    /// JSON Lines or Parquet with a `text` field; also .zst and .gz. Fields url, domain, title and generator are looked
+    /// at by the rules that read them.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Kept rows with all their fields and the measures; .jsonl, also .zst and .gz, or .parquet.
+    /// Kept rows with all their fields, the text as the rules left it; .jsonl, also .zst and .gz, or .parquet.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Dropped rows with all their fields, the measures and the reason; as OUT.
+    /// Dropped rows with all their fields, the rule and the reason; as OUT.
     #[arg(long, value_name = "OUT")]
     dropped: Option<PathBuf>,
-    /// The language that is kept; `any` keeps all.
-    #[arg(long, default_value = "en")]
-    language: String,
-    /// Least confidence of the language.
-    #[arg(long, default_value_t = 0.5)]
-    min_confidence: f64,
-    /// Fewest words.
-    #[arg(long, default_value_t = 100)]
-    min_words: u64,
-    /// Most words.
-    #[arg(long, default_value_t = 100_000)]
-    max_words: u64,
-    /// Keep copies of Wikipedia.
+    /// The rules are the [[filter]] of this file.
+    #[arg(long, value_name = "FILE", group = "by")]
+    recipe: Option<PathBuf>,
+    /// Rules with the numbers of the code that they follow, as gopher_repetition,gopher_quality,c4_quality,fineweb_quality.
+    /// c4_quality is FineWeb's: without the rule on marks at the ends of lines.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', group = "by")]
+    rules: Vec<String>,
+    /// What every rule measured of every row, kept or not: `id` and a column per measure.
+    #[arg(long, value_name = "OUT.parquet")]
+    measures: Option<PathBuf>,
+    /// Threads that judge; the default is one per core. The files are the same for any number.
     #[arg(long)]
-    keep_wikipedia: bool,
-    /// Print the counts as JSON.
+    threads: Option<usize>,
+    /// Print the counts, and what each rule did, as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// What is added to a row.
+/// What takes the place of a kept row's field.
 #[derive(Serialize, Deserialize)]
-struct Measures {
-    language: Option<String>,
-    language_confidence: Option<f64>,
-    words: u64,
+struct Kept {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 /// What is added to a dropped row.
 #[derive(Serialize, Deserialize)]
 struct Dropped {
-    language: Option<String>,
-    language_confidence: Option<f64>,
-    words: u64,
-    verdict: String,
+    /// The rule.
+    rule: String,
+    /// What is wrong: `too_few_words`.
+    reason: String,
+    /// The value and the limit.
     detail: String,
+}
+
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    counts: &'a Counts,
+    rules: &'a FilterTally,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let filter = Filter::new(&rules(arguments)?)?;
-    let mut kept = RowWriter::create(&arguments.output)?;
-    let mut dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
-    let mut counts = Counts::default();
+    let threads = arguments.threads.unwrap_or(0); // 0 is rayon's for one per core
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
+    let mut outputs = Outputs::create(arguments, &filter)?;
+    let (mut batch, mut batch_bytes) = (Vec::new(), 0);
     let unreadable = for_each_row(&arguments.inputs, Faults::Named, |row| {
-        let field = |name: &str| row.field(name).unwrap_or_default();
-        let (url, domain, title) = (field("url"), field("domain"), field("title"));
-        let judgement = filter.judge(row.text(), About { url: &url, domain: &domain, title: &title, generator: "" });
-        let reason = judgement.failure.as_ref().map(|failure| Reason::of_rule(failure.rule, failure.measure));
-        counts.record(reason);
-        let (language, language_confidence) = detect_language(row.text()).unzip();
-        let (language, language_confidence) = (language.map(str::to_owned), language_confidence.map(f64::from));
-        let words = words::count(row.text());
-        match (judgement.failure.zip(reason), &mut dropped) {
-            (None, _) => kept.push(&row, Measures { language, language_confidence, words })?,
-            (Some((failure, reason)), Some(dropped)) => {
-                let (verdict, detail) = (reason.to_string(), failure.detail);
-                dropped.push(&row, Dropped { language, language_confidence, words, verdict, detail })?;
-            }
-            (Some(_), None) => {}
+        batch_bytes += row.text().len();
+        batch.push(row);
+        if batch_bytes >= BATCH_BYTES || batch.len() >= BATCH_ROWS {
+            outputs.push_all(&filter, &pool, &batch)?;
+            batch.clear();
+            batch_bytes = 0;
         }
         Ok(())
     })?;
-    kept.commit()?;
-    dropped.map(RowWriter::commit).transpose()?;
+    outputs.push_all(&filter, &pool, &batch)?;
+    let (mut counts, tally) = outputs.commit()?;
     let ending = unreadable.end(&mut counts);
-    super::print_counts(&counts, arguments.json)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&Printed { counts: &counts, rules: &tally })?);
+    } else {
+        super::print_counts(&counts, false)?;
+    }
     Ok(ending)
 }
 
-/// The rules of the flags, in the order of the quickstart's recipe.
+/// The files that are written, and what is counted.
+struct Outputs {
+    kept: RowWriter<Kept>,
+    /// Whether every kept row has to say its text: a table's column is replaced as a whole.
+    writes_all_texts: bool,
+    dropped: Option<RowWriter<Dropped>>,
+    measures: Option<NumbersWriter>,
+    counts: Counts,
+    tally: FilterTally,
+}
+
+impl Outputs {
+    fn create(arguments: &Arguments, filter: &Filter) -> anyhow::Result<Outputs> {
+        let columns: Vec<String> = filter.measures().iter().map(FilterMeasure::name).collect();
+        let measures = arguments.measures.as_deref().map(|path| NumbersWriter::create(path, &columns));
+        Ok(Outputs {
+            kept: RowWriter::create(&arguments.output)?,
+            writes_all_texts: TextFormat::of_name(&arguments.output) == TextFormat::Parquet,
+            dropped: arguments.dropped.as_deref().map(RowWriter::create).transpose()?,
+            measures: measures.transpose()?,
+            counts: Counts::default(),
+            tally: FilterTally::of(filter),
+        })
+    }
+
+    /// Judges rows side by side, and writes them in their order.
+    fn push_all(&mut self, filter: &Filter, pool: &rayon::ThreadPool, rows: &[DocumentRow]) -> anyhow::Result<()> {
+        let judgements: Vec<Judgement<'_>> = pool.install(|| rows.par_iter().map(|row| judge(filter, row)).collect());
+        rows.iter().zip(judgements).try_for_each(|(row, judgement)| self.push(row, judgement))
+    }
+
+    fn push(&mut self, row: &DocumentRow, judgement: Judgement<'_>) -> anyhow::Result<()> {
+        self.tally.note(&judgement);
+        if let Some(measures) = &mut self.measures {
+            let id = row.field("id").map_or_else(|| self.counts.read.to_string(), Cow::into_owned);
+            measures.push(id, &judgement.measures)?;
+        }
+        let Some(failure) = judgement.failure else {
+            self.counts.keep();
+            let is_edited = *judgement.text != *row.text();
+            let is_said = is_edited || (self.writes_all_texts && !row.text().is_empty());
+            let text = is_said.then(|| judgement.text.into_owned());
+            return Ok(self.kept.push(row, Kept { text })?);
+        };
+        self.counts.drop(Reason::of_rule(failure.rule, failure.measure));
+        if let Some(dropped) = &mut self.dropped {
+            let (rule, reason) = (failure.rule.to_owned(), failure.fault.to_owned());
+            dropped.push(row, Dropped { rule, reason, detail: failure.detail })?;
+        }
+        Ok(())
+    }
+
+    fn commit(self) -> anyhow::Result<(Counts, FilterTally)> {
+        self.kept.commit()?;
+        self.dropped.map(RowWriter::commit).transpose()?;
+        self.measures.map(NumbersWriter::finish).transpose()?;
+        Ok((self.counts, self.tally))
+    }
+}
+
+fn judge<'r>(filter: &Filter, row: &'r DocumentRow) -> Judgement<'r> {
+    let field = |name: &str| row.field(name).unwrap_or_default();
+    let (url, domain, title, generator) = (field("url"), field("domain"), field("title"), field("generator"));
+    filter.judge(row.text(), About { url: &url, domain: &domain, title: &title, generator: &generator })
+}
+
+/// The rules of the flags.
 fn rules(arguments: &Arguments) -> anyhow::Result<Vec<RuleSettings>> {
-    let mut rules = Vec::new();
-    if !arguments.keep_wikipedia {
-        rules.push(RuleSettings::Wikipedia(Wikipedia {}));
+    match &arguments.recipe {
+        Some(path) => recipe_rules(path),
+        None => arguments.rules.iter().map(|name| named_rule(name)).collect(),
     }
-    rules.push(RuleSettings::Length(Length { min_words: arguments.min_words, max_words: arguments.max_words }));
-    if arguments.language != "any" {
-        let (keep, min_confidence) = (arguments.language.clone(), arguments.min_confidence);
-        rules.push(RuleSettings::Language(Language { keep, min_confidence }));
-    }
-    for rule in &rules {
-        rule.check().map_err(|error| Usage(error.to_string()))?;
+}
+
+fn recipe_rules(path: &Path) -> anyhow::Result<Vec<RuleSettings>> {
+    let rules = Recipe::load_rules(path)?;
+    if rules.is_empty() {
+        return Err(Usage(format!("{} has no [[filter]]", path.display())).into());
     }
     Ok(rules)
+}
+
+/// A rule with the numbers of the code that it follows.
+fn named_rule(name: &str) -> anyhow::Result<RuleSettings> {
+    if name == "c4_quality" {
+        let datatrove = C4Quality::of_dialect(C4Dialect::Datatrove0_10);
+        return Ok(RuleSettings::C4Quality(C4Quality { require_terminal_punctuation: false, ..datatrove }));
+    }
+    let settings = serde_json::json!({"rule": name});
+    serde_json::from_value(settings)
+        .map_err(|error| Usage(format!("--rules {name}: {error}; say it in a recipe")).into())
 }
