@@ -1,8 +1,6 @@
 //! The plain bytes behind whatever a source is compressed with.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::path::Path;
 
 /// The largest window that a zstd frame may ask for: 2³¹ bytes, as `zstd --long=31` writes and Reddit's dumps need.
 const ZSTD_MAX_WINDOW_LOG: u32 = 31;
@@ -35,14 +33,6 @@ pub fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufR
         plain.consume(BYTE_ORDER_MARK.len());
     }
     Ok(Box::new(plain))
-}
-
-/// The plain bytes of a file, as [`decompress`] gives them.
-///
-/// # Errors
-/// When it cannot be opened, or as [`decompress`].
-pub fn decompress_file(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
-    decompress(File::open(path)?)
 }
 
 /// As [`decompress`], with every byte: for texts whose bytes are what counts.

@@ -15,7 +15,7 @@ mod rows;
 mod source;
 
 pub use compress::CompressedFile;
-pub use decompress::{decompress, decompress_exactly, decompress_file};
+pub use decompress::{decompress, decompress_exactly};
 pub use documents::{DEFAULT_MAX_TEXT_BYTES, Document, DocumentOptions, Documents, text_of_line};
 pub use error::{Error, MalformedRecord, RecordPlace, RowError, WriteError};
 pub use file_name::{Compression, TextFormat};

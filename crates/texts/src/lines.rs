@@ -61,7 +61,7 @@ impl<R: BufRead> Lines<R> {
             };
             let end = memchr::memchr(b'\n', chunk).map_or(chunk.len(), |at| at + 1);
             let is_whole = end == 0 || chunk[end - 1] == b'\n';
-            let room = (self.max_line_bytes + 1).saturating_sub(self.buffer.len());
+            let room = self.max_line_bytes.saturating_add(1).saturating_sub(self.buffer.len());
             self.buffer.extend_from_slice(&chunk[..end.min(room)]);
             self.reader.consume(end);
             len_bytes += end as u64;
@@ -100,6 +100,7 @@ mod tests {
             assert_eq!(shown(lines), ["1 one", "3 two", "4 <16>", "5 last"]);
         }
         assert_eq!(shown(Lines::new(&b""[..], 10)), [""; 0]);
+        assert_eq!(shown(Lines::new(&b"one\n"[..], usize::MAX)), ["1 one"]);
     }
 
     #[test]
