@@ -18,7 +18,7 @@ use crate::Unit;
 /// Bits of a double behind those that choose among the 16 bins of a doubling.
 const REST_BITS: u32 = 52 - 4;
 /// What the bits of 1.0 begin with.
-const ONE: i32 = (1023 << 4) as i32;
+const ONE: i32 = 1023 << 4;
 /// The last bin of counts: from 2⁵³ on, whole numbers are no longer exact.
 const MAX_COUNT_BIN: i32 = 1 + 53 * 16;
 const BINS_PER_WHOLE: f64 = 200.0;

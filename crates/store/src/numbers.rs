@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn rows_come_back_and_bytes_repeat() {
         let folder = tempfile::tempdir().unwrap();
-        let values = |row: u32| [f64::from(row) / 3.0, if row % 5 == 0 { f64::NAN } else { -1.0 }];
+        let values = |row: u32| [f64::from(row) / 3.0, if row.is_multiple_of(5) { f64::NAN } else { -1.0 }];
         let mut checksums = Vec::new();
         for name in ["a.parquet", "b.parquet"] {
             let path = folder.path().join(name);
