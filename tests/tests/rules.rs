@@ -40,6 +40,7 @@ fn recipe(folder: &Path) -> Recipe {
         list = "bad.txt"
         [[filter]]
         rule = "c4_quality"
+        dialect = "datatrove-0.10"
         min_sentences = 1
         [[filter]]
         rule = "length"
@@ -78,7 +79,7 @@ fn measures_and_edited_texts_are_the_same_for_any_threads_and_after_a_change_of_
     let (one, four) = (runs.path().join("one/run"), runs.path().join("four/run"));
 
     // A list that is missing is named before the first task.
-    let error = format!("{:#}", build(inputs.path(), &one, 1).unwrap_err());
+    let error = format!("{:#}", anyhow::Error::from(build(inputs.path(), &one, 1).unwrap_err()));
     assert!(error.contains("c4_bad_words") && error.contains("bad.txt") && !one.exists(), "{error}");
 
     fs::write(inputs.path().join("bad.txt"), "barge\n").unwrap();

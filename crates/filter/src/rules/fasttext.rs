@@ -66,7 +66,8 @@ mod tests {
             let judgement = filter.judge("The ferry leaves at noon.", About::default());
             assert!(judgement.failure.is_none() && judgement.measures[0] > 0.5, "{judgement:?}");
             let judgement = filter.judge("", About::default());
-            assert!(judgement.measures[0] <= 1.0);
+            // As by fastText itself, a certain label has 1.00001.
+            assert!(judgement.measures[0] < 1.001);
         }
         let filter = Filter::new(&[rule("english", 1.1)]).unwrap();
         let failure = filter.judge("The ferry leaves at noon.", About::default()).failure.unwrap();

@@ -110,7 +110,7 @@ impl ExtractPages {
 }
 
 impl Task for ExtractPages {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2; // deep pages are flattened rather than refused
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let inclusion = |keep| if keep == Keep::Keep { Inclusion::Keep } else { Inclusion::Drop };
