@@ -10,7 +10,7 @@
 //! prefix; a run of white space before something else leaves its last character to what follows.
 //!
 //! There are two scanners of the same places: [`pretokens`] goes from one pretoken to the next;
-//! [`visit`] finds all borders in 64 bytes of ASCII at once, and asks the first one for the rest.
+//! `visit` finds all borders in 64 bytes of ASCII at once, and asks the first one for the rest.
 
 use crate::classes::{ASCII, CharClass, class_of, class_of_code};
 use crate::simd::{Kernel, Masks};

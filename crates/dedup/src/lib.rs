@@ -9,7 +9,7 @@
 //! from the shingles themselves. So every pair that is reported is one; some pairs are not found: with
 //! similarity s, b bands of r rows find it with probability 1 − (1 − sʳ)ᵇ.
 //!
-//! **What is kept.** Pairs are joined into [clusters](clusters), and of each cluster the member that comes
+//! **What is kept.** Pairs are joined into [clusters], and of each cluster the member that comes
 //! first in a given order stays. Nothing depends on the order in which texts or pairs arrive.
 
 mod minhash;

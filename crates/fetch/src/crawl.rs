@@ -64,7 +64,7 @@ impl Fetcher {
     /// number of threads that send requests; each has a second thread that writes. `stop` is polled, and ends the crawl
     /// after the requests in flight.
     ///
-    /// When this returns, every page is in a WARC file and every outcome in a journal; [`outcomes`](crate::outcomes)
+    /// When this returns, every page is in a WARC file and every outcome in a journal; [`outcomes`](crate::outcomes())
     /// reads them. The caller makes sure that no other process uses the same paths.
     ///
     /// # Errors

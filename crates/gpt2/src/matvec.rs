@@ -4,7 +4,7 @@
 //! lost work. Here the matrix is read as it lies, in long runs, and is used for all rows while it is near.
 //! Every element of a result is summed in one order, whatever the number of rows or of threads, so that a
 //! sequence has the same bits alone and in a batch. (The width of the machine's vectors is part of that order
-//! in [`dot_rows`] and [`dot`].)
+//! in [`dot_rows`] and `dot`.)
 //!
 //! Left out: products of many rows, which `matmul.rs` makes.
 

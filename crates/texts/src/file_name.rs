@@ -55,7 +55,7 @@ impl TextFormat {
 
 impl Compression {
     /// The compression that a name ends in. It decides what is written; what is read is told by its content, see
-    /// [`decompress`](crate::decompress).
+    /// [`decompress`](crate::decompress()).
     pub fn of_name(path: &Path) -> Option<Compression> {
         let name = lower_case(path);
         COMPRESSIONS.iter().find(|(ending, _)| name.ends_with(ending)).map(|&(_, compression)| compression)

@@ -31,7 +31,7 @@ struct Arguments {
 enum Command {
     /// Texts and labels of each block: OUT.jsonl (a page a line).
     Pages {
-        /// A set: html/<id>.html, gold/<id>.txt and meta.json.
+        /// A set: html/ID.html, gold/ID.txt and meta.json.
         set: PathBuf,
         /// Files are named after this.
         out: PathBuf,

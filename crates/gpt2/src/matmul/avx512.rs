@@ -5,7 +5,7 @@
 //! columns of the result in registers; for each lane along the sum it reads 48 lanes of `b` and spreads
 //! 8 of `a`. `b` is packed by 48 columns right before it is used, `a` once for all columns of a task.
 //!
-//! Sums go along [`Blocks`] of fixed length in order, so an element's bits depend on its row, its column
+//! Sums go along `Blocks` of fixed length in order, so an element's bits depend on its row, its column
 //! and the operands alone: not on the tasks that a product is cut into.
 
 use std::arch::x86_64::*;

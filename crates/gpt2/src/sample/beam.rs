@@ -60,10 +60,10 @@ struct Candidate {
 /// The texts after `prompt` with the highest scores, best first: `options.width` of them, or all where there are fewer.
 ///
 /// Time: a pass over the prompt, then a pass over `width` tokens for each position. The window slides as
-/// [`sample`](crate::sample) has it.
+/// [`sample`](crate::sample()) has it.
 ///
 /// # Panics
-/// As [`sample`](crate::sample); if `options.width` is 0.
+/// As [`sample`](crate::sample()); if `options.width` is 0.
 pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, options: &BeamOptions) -> Vec<Hypothesis> {
     let BeamOptions { width, max_tokens, length_penalty, early_stopping } = *options;
     assert!(width > 0, "at least one beam");

@@ -20,7 +20,7 @@ pub struct Arguments {
     /// HTML files, folders of them, WARC and ARC files, or - for standard input.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Folder for one <stem>.txt per page (pages of archives are numbered); default: standard output.
+    /// Folder for one STEM.txt per page (pages of archives are numbered); default: standard output.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Readers' comments below an article: keep or drop. A forum's posts are its main text either way.

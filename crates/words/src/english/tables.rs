@@ -62,7 +62,7 @@ pub struct Tables {
     classes: CharClasses,
     /// Special cases and tokens of phrases by their text.
     pub lexicon: Lexicon,
-    /// Special cases, as [`Entry::special_case`] counts them.
+    /// Special cases, as an entry counts them.
     pub special_cases: Vec<SpecialCase>,
     /// Phrases, by their first token.
     phrases: Vec<Vec<Phrase>>,
