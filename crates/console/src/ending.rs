@@ -41,8 +41,6 @@ pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> ExitCode {
             Exit::SomeUnreadable
         }
         Ok(exit) => exit,
-        // The reader of standard output went away; there is nobody to tell.
-        Err(error) if error.chain().any(is_broken_pipe) => Exit::Complete,
         Err(error) => {
             let (exit, hint) = advice(&error, known);
             let prefix = if exit == Exit::Stopped { "" } else { "error: " };
@@ -64,10 +62,6 @@ fn advice(error: &anyhow::Error, known: &[UserErrorCast]) -> (Exit, Option<Strin
     let exit = users().map(UserError::exit).find(|&exit| exit != Exit::Failed).unwrap_or(Exit::Failed);
     let hint = users().find_map(UserError::hint).or_else(|| error.chain().find_map(hint_of_system));
     (exit, hint)
-}
-
-fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {
-    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn hint_of_system(cause: &(dyn Error + 'static)) -> Option<String> {
@@ -105,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_goes_away_is_no_failure() {
-        let gone = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot print");
-        assert_eq!(end(Err(gone), &[]), ExitCode::SUCCESS);
+    fn a_connection_that_breaks_is_a_failure() {
+        let broken = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot read the index");
+        assert_eq!(end(Err(broken), &[]), ExitCode::from(Exit::Failed.code()));
     }
 }
