@@ -15,7 +15,7 @@ use arrow_array::{ArrayRef, Int16Array, Int32Array, RecordBatch, StringArray, Ti
 use parquet::arrow::ArrowWriter;
 use pipeline::{Options, Recipe, RecipeRun};
 use tempfile::TempDir;
-use toml::{Table, Value};
+use toml::Table;
 use webtext_tests::{build, copy_folder, names, recipe_without_model, root};
 
 /// The changes, and the stages that each redoes, in the order of the flow.
