@@ -12,42 +12,59 @@ pub const DATA: &str = "https://data.commoncrawl.org";
 /// Settings of a run. `index` has no default; `contact` is needed when a server is contacted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
 pub struct CommonCrawlSettings {
     /// Mail address or web page where owners of servers can complain; required when index or data are remote.
+    #[cfg_attr(feature = "clap", arg(skip = Self::default().contact))]
     pub contact: Option<String>,
     /// Parquet files of the index, folders of them, or lists of them (`cc-index-table.paths.gz`): paths,
     /// `http(s)://` or `s3://` URLs.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PATH-OR-URL", num_args = 1..))]
     pub index: Vec<String>,
     /// Root of the archives that the index names: a folder or a URL.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "PATH-OR-URL", default_value = DATA))]
     pub data: String,
     /// Which capture of a link is copied, among those of the best grade. In a recipe, a key of `[pages]`.
     #[serde(skip)]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "WHICH", default_value = "nearest"))]
     pub capture: CaptureChoice,
     /// Largest gap between two members that are fetched in one request, gap included.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default().max_gap_bytes))]
     pub max_gap_bytes: u64,
     /// Largest request, unless a single member is larger.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default().max_request_bytes))]
     pub max_request_bytes: u64,
     /// Requests for archives in flight.
+    #[cfg_attr(feature = "clap", arg(skip = Self::default().max_concurrent_requests))]
     pub max_concurrent_requests: usize,
     /// Files of the index read at the same time, each by a thread.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().max_concurrent_index_files))]
     pub max_concurrent_index_files: usize,
     /// Largest member, compressed and decompressed. In a recipe, a key of `[pages]`.
     #[serde(skip)]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default().max_page_bytes))]
     pub max_page_bytes: u64,
     /// Size at which an archive is complete and the next begins.
+    #[cfg_attr(feature = "clap", arg(skip = Self::default().max_warc_bytes))]
     pub max_warc_bytes: u64,
     /// Memory of one sort. Not a key of recipes: the machine decides.
     #[serde(skip)]
+    #[cfg_attr(feature = "clap", arg(skip = Self::default().sort_memory_bytes))]
     pub sort_memory_bytes: usize,
     /// Tries of a request before the run fails.
+    #[cfg_attr(feature = "clap", arg(skip = Self::default().max_tries))]
     pub max_tries: u32,
     /// Wait after the first failed try; it doubles with each further one.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::default().min_wait_ms))]
     pub min_wait_ms: u64,
     /// Longest wait, including that of `Retry-After`.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::default().max_wait_ms))]
     pub max_wait_ms: u64,
     /// Time to connect.
+    #[cfg_attr(feature = "clap", arg(skip = Self::default().connect_timeout_ms))]
     pub connect_timeout_ms: u64,
     /// Longest time between two chunks of an answer.
+    #[cfg_attr(feature = "clap", arg(skip = Self::default().idle_timeout_ms))]
     pub idle_timeout_ms: u64,
 }
 

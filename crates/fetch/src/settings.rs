@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::FetchError;
 use crate::signals::HonouredSignals;
 
+#[cfg(feature = "clap")]
+const POLITENESS: &str = "Politeness";
+#[cfg(feature = "clap")]
+const LIMITS: &str = "Limits";
+
 /// Settings of a crawl. Every one has a default except the contact: a crawler that nobody can reach is not polite.
 ///
 /// ```
@@ -15,50 +20,73 @@ use crate::signals::HonouredSignals;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
 pub struct CrawlSettings {
     /// Mail address or web page where owners of hosts can complain; sent in the User-Agent.
+    #[cfg_attr(feature = "clap", arg(skip = Self::DEFAULT.contact))]
     pub contact: String,
     /// Minimum time between two requests to a host.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.min_delay_ms, help_heading = POLITENESS))]
     pub min_delay_ms: u64,
     /// Maximum of that time: a longer Crawl-delay or Retry-After counts as this.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.max_delay_ms, help_heading = POLITENESS))]
     pub max_delay_ms: u64,
     /// Hosts with links in memory at a time, about 8 KiB each, per process or task.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.max_concurrent_hosts, help_heading = POLITENESS))]
     pub max_concurrent_hosts: usize,
     /// Requests in flight, per process or task.
+    #[cfg_attr(feature = "clap", arg(skip = Self::DEFAULT.max_concurrent_requests))]
     pub max_concurrent_requests: usize,
     /// Requests in flight to the hosts of one registrable domain.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.max_requests_per_domain, help_heading = POLITENESS))]
     pub max_requests_per_domain: u32,
     /// Requests in flight to one IP address, whatever its hosts are called.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.max_requests_per_address, help_heading = POLITENESS))]
     pub max_requests_per_address: u32,
     /// Time to connect, TLS included.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.connect_timeout_ms, help_heading = LIMITS))]
     pub connect_timeout_ms: u64,
     /// Time from the connection to the first byte of the answer.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.first_byte_timeout_ms, help_heading = LIMITS))]
     pub first_byte_timeout_ms: u64,
     /// Time between two chunks of a body.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.idle_timeout_ms, help_heading = LIMITS))]
     pub idle_timeout_ms: u64,
     /// Time for a whole page.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.page_timeout_ms, help_heading = LIMITS))]
     pub page_timeout_ms: u64,
     /// Minimum rate of a body after its first ten seconds; a slower one is cut off there.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::DEFAULT.min_bytes_per_second, help_heading = LIMITS))]
     pub min_bytes_per_second: u64,
     /// Largest body, as sent.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::DEFAULT.max_body_bytes, help_heading = LIMITS))]
     pub max_body_bytes: u64,
     /// Largest body, decoded; a larger one counts as a decompression bomb.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::DEFAULT.max_decoded_bytes, help_heading = LIMITS))]
     pub max_decoded_bytes: u64,
     /// Redirects followed for a link.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.max_redirects, help_heading = LIMITS))]
     pub max_redirects: usize,
     /// Requests for a link: the first, and retries after status 429 or 503, a fault or a timeout.
+    #[cfg_attr(feature = "clap", arg(skip = Self::DEFAULT.max_tries))]
     pub max_tries: u32,
     /// Consecutive faults after which a host is given up.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.max_consecutive_faults, help_heading = POLITENESS))]
     pub max_consecutive_faults: u32,
     /// Pages of one registrable domain, those with the most karma; 0 for no limit.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.max_pages_per_domain, help_heading = POLITENESS))]
     pub max_pages_per_domain: u64,
-    /// Signals against use for training that drop a page.
+    /// Signals against use for training that drop a page: any of noai, tdm-reservation, content-usage, content-signal.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SIGNALS", default_value_t = Self::DEFAULT.honour, help_heading = POLITENESS))]
     pub honour: HonouredSignals,
     /// Size at which a WARC file is complete and the next begins.
+    #[cfg_attr(feature = "clap", arg(skip = Self::DEFAULT.max_warc_bytes))]
     pub max_warc_bytes: u64,
     /// Outcomes of a worker that may wait to become durable. A kill loses at most these and the requests in flight.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.group_pages, help_heading = LIMITS))]
     pub group_pages: usize,
     /// Longest time that an outcome waits before it is written.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.group_ms, help_heading = LIMITS))]
     pub group_ms: u64,
 }
 

@@ -26,13 +26,24 @@ pub enum UsageSignal {
 impl UsageSignal {
     const ALL: [UsageSignal; 4] =
         [UsageSignal::Noai, UsageSignal::TdmReservation, UsageSignal::ContentUsage, UsageSignal::ContentSignal];
+
+    /// The name in recipes and flags.
+    fn name(self) -> &'static str {
+        match self {
+            UsageSignal::Noai => "noai",
+            UsageSignal::TdmReservation => "tdm-reservation",
+            UsageSignal::ContentUsage => "content-usage",
+            UsageSignal::ContentSignal => "content-signal",
+        }
+    }
 }
 
 impl std::str::FromStr for UsageSignal {
     type Err = String;
 
     fn from_str(name: &str) -> Result<UsageSignal, String> {
-        serde_json::from_value(serde_json::Value::String(name.to_owned())).map_err(|_| {
+        let known = UsageSignal::ALL.into_iter().find(|signal| signal.name() == name);
+        known.ok_or_else(|| {
             format!("{name:?} is not a signal; known are noai, tdm-reservation, content-usage, content-signal")
         })
     }
@@ -59,6 +70,24 @@ impl HonouredSignals {
     /// Whether this signal drops a page.
     pub fn contains(self, signal: UsageSignal) -> bool {
         self.signals[signal as usize]
+    }
+}
+
+/// As flags write it: names with commas between, or `none`.
+impl std::fmt::Display for HonouredSignals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let chosen = UsageSignal::ALL.into_iter().filter(|&signal| self.contains(signal));
+        let names: Vec<&str> = chosen.map(UsageSignal::name).collect();
+        f.write_str(if names.is_empty() { "none".to_owned() } else { names.join(",") }.as_str())
+    }
+}
+
+impl std::str::FromStr for HonouredSignals {
+    type Err = String;
+
+    fn from_str(names: &str) -> Result<HonouredSignals, String> {
+        let chosen = names.split(',').filter(|name| *name != "none").map(str::parse);
+        Ok(chosen.collect::<Result<Vec<UsageSignal>, _>>()?.into())
     }
 }
 

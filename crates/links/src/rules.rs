@@ -10,18 +10,22 @@ use crate::submission::Submission;
 
 /// How the scores of several submissions become one karma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum KarmaOf {
     /// The highest score of one submission, as WebText did.
     #[serde(rename = "any submission")]
+    #[cfg_attr(feature = "clap", value(name = "any submission"))]
     AnySubmission,
     /// The sum over all submissions, as OpenWebText2 did.
     #[serde(rename = "sum of submissions")]
+    #[cfg_attr(feature = "clap", value(name = "sum of submissions"))]
     SumOfSubmissions,
 }
 
 /// What becomes of links whose submissions have no scores, as those of plain lists of URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum WithoutKarma {
     /// They are kept, as if the threshold were met.
     Keep,

@@ -53,6 +53,7 @@ pub struct Link {
 /// Which of several captures answers a link. The order of an archive's records never decides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum CaptureChoice {
     /// The first one in time.
     #[default]

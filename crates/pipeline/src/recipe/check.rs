@@ -10,8 +10,6 @@ use crate::error::{Error, Result, Within as _, bail, ensure};
 
 /// Most shards, and most buckets of a wide step.
 const MAX_COUNT: u32 = 65_536;
-/// Longest MinHash signature.
-const MAX_PERMUTATIONS: usize = 65_536;
 /// Most ids that token files of two bytes can have.
 const MAX_VOCAB_SIZE: usize = 65_536;
 
@@ -31,15 +29,7 @@ impl Recipe {
             rule.check().within(|| format!("in the rule {}", rule.name()))?;
         }
         if let Some(near) = &self.dedup.near {
-            let sizes = [near.shingle_words, near.bands, near.rows];
-            ensure!(!sizes.contains(&0), Recipe, "[dedup] near: shingle_words, bands and rows are at least 1");
-            let permutations = near.bands.saturating_mul(near.rows);
-            ensure!(
-                permutations <= MAX_PERMUTATIONS,
-                Recipe,
-                "[dedup] near: bands × rows is {permutations}, and at most {MAX_PERMUTATIONS}"
-            );
-            ensure!((0.0..=1.0).contains(&near.min_jaccard), Recipe, "[dedup] near: min_jaccard lies between 0 and 1");
+            near.check().within(|| "in [dedup] near".to_owned())?;
         }
         ensure!((0.0..1.0).contains(&self.shards.validation), Recipe, "[shards] validation lies between 0 and 1");
         let counts = 1..=MAX_COUNT;
@@ -65,15 +55,9 @@ impl Recipe {
             Recipe,
             "[model] is trained on the nanogpt tokens; add them to [shards] tokens"
         );
-        let sizes = [model.layers, model.heads, model.channels, model.context];
-        ensure!(!sizes.contains(&0), Recipe, "[model] layers, heads, channels and context are at least 1");
-        ensure!(
-            model.channels.is_multiple_of(model.heads),
-            Recipe,
-            "[model] heads ({}) must divide channels ({})",
-            model.heads,
-            model.channels
-        );
+        let refuse = |section: &str, fault: gpt2::ConfigError| Error::Recipe(format!("in [{section}]: {fault}"));
+        model.config(MAX_VOCAB_SIZE).check().map_err(|fault| refuse("model", fault))?;
+        model.train.check().map_err(|fault| refuse("model.train", fault))?;
         Ok(())
     }
 

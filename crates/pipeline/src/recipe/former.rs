@@ -32,16 +32,16 @@ const FORMER: &[(&str, &str)] = &[
     ("documents.depth_max", "`max_depth` in the section `[extract]`"),
     ("documents", "the sections `[extract]` and `[[filter]]`"),
     ("dedup.near.jaccard_at_least", "`min_jaccard`"),
-    ("model.train.clip_norm", "`max_gradient_norm`"),
-    ("model.train.decay_to", "`min_learning_rate_fraction`"),
-    ("model.train.keep_checkpoints", "`max_checkpoints`"),
 ];
 
 /// Refuses a recipe with a former key, with its new name.
 pub(super) fn refuse(recipe: &toml::Table) -> Result<()> {
-    for (key, now) in FORMER {
+    let of_train = gpt2::TrainConfig::FORMER_KEYS.map(|(key, now)| (format!("model.train.{key}"), format!("`{now}`")));
+    let of_recipe = FORMER.iter().map(|(key, now)| ((*key).to_owned(), (*now).to_owned()));
+    let recipe = toml::Value::Table(recipe.clone());
+    for (key, now) in of_recipe.chain(of_train) {
         let path: Vec<&str> = key.split('.').collect();
-        if has(&toml::Value::Table(recipe.clone()), &path) {
+        if has(&recipe, &path) {
             bail!(Recipe, "the key `{key}` has another name now: write {now}");
         }
     }
@@ -72,6 +72,7 @@ mod tests {
         check("[[pages]]\nfrom = \"html\"\n[[pages]]\n[pages.fetch]\nhosts_at_once = 1", "`max_concurrent_hosts`");
         check("[documents]\nwords_at_least = 1", "`min_words`");
         check("[documents]", "`[extract]`");
+        check("[model]\ntrain = { clip_norm = 1.0 }", "`max_gradient_norm`");
         check("[dedup]\nnear = { jaccard_at_least = 0.7 }", "`min_jaccard`");
         assert!(refuse(&"[dedup]\nnear = { min_jaccard = 0.7 }".parse().unwrap()).is_ok());
     }

@@ -13,7 +13,7 @@ use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::resolve;
-use crate::error::{Error, Result, Within as _, bail};
+use crate::error::{Error, Result, Within as _, bail, ensure};
 
 /// A recipe, as `recipe.toml` in a run's folder keeps it with every default spelled out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,42 +45,61 @@ pub struct Recipe {
     pub limits: Limits,
 }
 
+/// What `webtext links` drops without being told; a recipe names its own.
+#[cfg(feature = "clap")]
+const DROP_DOMAINS: &str = "wikipedia.org,reddit.com,redd.it";
+#[cfg(feature = "clap")]
+const DROP_EXTENSIONS: &str = "jpg,jpeg,png,gif,gifv,webm,mp4,mp3,pdf,zip";
+
 /// `[links]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
 pub struct Links {
     /// Dumps and link lists: paths, patterns, or `@` and a list of them, relative to the recipe's folder.
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub dumps: Vec<String>,
     /// The least karma that is kept.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 3))]
     pub min_karma: i64,
     /// Of what.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "WHAT", default_value = "any submission"))]
     pub karma_of: KarmaOf,
     /// What becomes of links whose submissions have no score.
     #[serde(default = "Links::default_without_karma")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
     pub without_karma: WithoutKarma,
     /// What becomes of links marked over 18.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
     pub over_18: Keep,
     /// First day that counts: `2005-06-23`, `2005-06` or `2005`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "DATE"))]
     pub from: Option<String>,
     /// Last day, month or year that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "DATE"))]
     pub until: Option<String>,
     /// Domains whose links are dropped, with their subdomains.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "DOMAINS", value_delimiter = ',', default_value = DROP_DOMAINS))]
     pub drop_domains: Vec<String>,
     /// Endings of paths that are no pages.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "EXTENSIONS", value_delimiter = ',', default_value = DROP_EXTENSIONS))]
     pub drop_extensions: Vec<String>,
     /// Longest URL.
     #[serde(default = "Links::default_max_url_bytes")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default_max_url_bytes()))]
     pub max_url_bytes: usize,
     /// Longest record of a dump.
     #[serde(default = "Links::default_max_record_bytes")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default_max_record_bytes()))]
     pub max_record_bytes: usize,
 }
 
 /// Keep or drop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Keep {
     /// Keep.
     Keep,
@@ -142,15 +161,31 @@ pub enum PageSource {
 /// `[extract]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
 pub struct Extract {
     /// Readers' comments below an article.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
     pub comments: Keep,
     /// The heading that repeats the page's title.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "keep"))]
     pub title: Keep,
     /// Most nodes of a page.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().max_nodes))]
     pub max_nodes: usize,
     /// Deepest nesting of a page.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().max_depth))]
     pub max_depth: u32,
+}
+
+impl Extract {
+    /// As the extractor has them.
+    pub fn options(&self) -> extract::Options {
+        let inclusion = |keep| if keep == Keep::Keep { extract::Inclusion::Keep } else { extract::Inclusion::Drop };
+        let mut options = extract::Options::default();
+        (options.comments, options.title) = (inclusion(self.comments), inclusion(self.title));
+        (options.max_nodes, options.max_depth) = (self.max_nodes, self.max_depth);
+        options
+    }
 }
 
 impl Default for Extract {
@@ -171,17 +206,25 @@ pub struct Dedup {
     pub near: Option<Near>,
 }
 
+/// Longest MinHash signature, in bands × rows.
+const MAX_PERMUTATIONS: usize = 65_536;
+
 /// `[dedup] near = {…}`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
 pub struct Near {
     /// Words of a shingle.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 5))]
     pub shingle_words: usize,
     /// Bands of a signature.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 14))]
     pub bands: usize,
     /// Rows of a band.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 8))]
     pub rows: usize,
     /// Similarity from which documents are near-duplicates.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SHARE", default_value_t = 0.7))]
     pub min_jaccard: f32,
 }
 
@@ -302,6 +345,32 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
     deserializer.deserialize_any(Visitor)
 }
 
+impl Model {
+    /// The shape of the model for a tokenizer of this size.
+    pub fn config(&self, vocab_size: usize) -> gpt2::ModelConfig {
+        gpt2::ModelConfig::gpt2(self.layers, self.heads, self.channels, self.context, vocab_size)
+    }
+}
+
+impl Near {
+    /// Says which number makes no sense.
+    ///
+    /// # Errors
+    /// A size is 0, the signature is too long, or the similarity does not lie between 0 and 1.
+    pub fn check(&self) -> Result<()> {
+        let sizes = [self.shingle_words, self.bands, self.rows];
+        ensure!(!sizes.contains(&0), Recipe, "shingle_words, bands and rows are at least 1");
+        let permutations = self.bands.saturating_mul(self.rows);
+        ensure!(
+            permutations <= MAX_PERMUTATIONS,
+            Recipe,
+            "bands × rows is {permutations}, and at most {MAX_PERMUTATIONS}"
+        );
+        ensure!((0.0..=1.0).contains(&self.min_jaccard), Recipe, "min_jaccard lies between 0 and 1");
+        Ok(())
+    }
+}
+
 impl Links {
     fn default_without_karma() -> WithoutKarma {
         WithoutKarma::Drop
@@ -324,13 +393,15 @@ impl Links {
             };
             text.as_ref().map(read).transpose()
         };
-        let extension = |e: &String| e.trim_start_matches('.').to_ascii_lowercase();
+        let domain = |d: &String| d.trim().to_ascii_lowercase();
+        let extension = |e: &String| e.trim().trim_start_matches('.').to_ascii_lowercase();
+        let is_given = |name: &String| !name.is_empty();
         Ok(SubmissionRules {
             drop_over_18: self.over_18 == Keep::Drop,
             from: period(&self.from)?.map(|from| from.start),
             before: period(&self.until)?.map(|until| until.end),
-            drop_domains: self.drop_domains.iter().map(|d| d.to_ascii_lowercase()).collect(),
-            drop_extensions: self.drop_extensions.iter().map(extension).collect(),
+            drop_domains: self.drop_domains.iter().map(domain).filter(is_given).collect(),
+            drop_extensions: self.drop_extensions.iter().map(extension).filter(is_given).collect(),
             max_url_bytes: self.max_url_bytes,
         })
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use extract::Inclusion;
 use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use store::numbers::NumbersRow;
@@ -14,7 +13,7 @@ use super::kept_texts::KeptTextsWire;
 use super::sources::{Archive, ArchiveGroup, Captured, PageForm, PageLink, Place, SelectPages, add_select, groups};
 use crate::engine::{BucketOfTask, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
 use crate::error::{Error, OrBug as _, Result, ensure};
-use crate::recipe::{Extract, Keep, Recipe};
+use crate::recipe::{Extract, Recipe};
 
 /// Kind of a document that was given as text.
 const TEXT_KIND: &str = "text";
@@ -113,12 +112,7 @@ impl Task for ExtractPages {
     const REVISION: u32 = 2; // deep pages are flattened rather than refused
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let inclusion = |keep| if keep == Keep::Keep { Inclusion::Keep } else { Inclusion::Drop };
-        let mut options = extract::Options::default();
-        options.comments = inclusion(self.options.comments);
-        options.title = inclusion(self.options.title);
-        options.max_nodes = self.options.max_nodes;
-        options.max_depth = self.options.max_depth;
+        let options = self.options.options();
         let mut texts = work.create_table(ExtractPages::TEXTS)?;
         let mut html_bytes = 0;
         let mut open: Option<(u32, Reader)> = None;

@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use atomic_file::IoContext;
 use bpe::{Encoder, TokenId, formats};
 use gpt2::{
-    InitialWeights, ModelConfig, SampleOptions, TokenFiles, TrainError, TrainProgress, delete_training, sample,
-    save_model, train,
+    InitialWeights, SampleOptions, TokenFiles, TrainError, TrainProgress, delete_training, sample, save_model, train,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +56,7 @@ impl Task for TrainModel {
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let tokenizer = tokenizer::load(work, &self.tokenizer)?;
         let recipe = &self.model;
-        let config =
-            ModelConfig::gpt2(recipe.layers, recipe.heads, recipe.channels, recipe.context, tokenizer.vocab_size());
+        let config = recipe.config(tokenizer.vocab_size());
         let open = |file: &File| -> Result<TokenFiles> {
             Ok(TokenFiles::open(&[work.local_file(file)?], config.context, config.vocab_size)?)
         };

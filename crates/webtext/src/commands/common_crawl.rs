@@ -5,72 +5,21 @@ use std::sync::atomic::Ordering;
 
 use common_crawl::{CommonCrawlSettings, CopyPlan, CopyRun, LinkSource};
 use console::Exit;
-use records::{CaptureChoice, Counts};
+use records::Counts;
 use store::table::TableWriter;
 
 use super::fetch::SharedLimits;
 use super::stop_on_ctrl_c;
 
-/// Flags of `webtext fetch --from common-crawl`, beside those of every `webtext fetch`.
-#[derive(clap::Args)]
-// The flags that it is flattened into have the group of that name.
-#[group(skip)]
-pub struct Arguments {
-    /// Common Crawl's columnar index: Parquet files, folders of them, or lists (cc-index-table.paths.gz); paths,
-    /// http(s):// or s3:// URLs.
-    #[arg(long, value_name = "PATH-OR-URL", num_args = 1..)]
-    index: Vec<String>,
-    /// Root of the archives that the index names: a folder or a URL.
-    #[arg(long, value_name = "PATH-OR-URL", default_value = common_crawl::DATA)]
-    data: String,
-    /// Which capture of a link is copied: the earliest, the latest, or the nearest to the link's first submission.
-    #[arg(long, value_name = "WHICH", default_value = "nearest", value_parser = capture_choice)]
-    capture: CaptureChoice,
-    /// Files of the index read at the same time, each by a thread.
-    #[arg(long, value_name = "N", default_value_t = CommonCrawlSettings::default().max_concurrent_index_files)]
-    max_concurrent_index_files: usize,
-    /// Largest gap between two captures that are fetched in one request.
-    #[arg(long, value_name = "BYTES", default_value_t = CommonCrawlSettings::default().max_gap_bytes)]
-    max_gap_bytes: u64,
-    /// Largest request, unless a single capture is larger.
-    #[arg(long, value_name = "BYTES", default_value_t = CommonCrawlSettings::default().max_request_bytes)]
-    max_request_bytes: u64,
-    /// Wait after the first failed try of a request; it doubles with each further one.
-    #[arg(long, value_name = "MS", default_value_t = CommonCrawlSettings::default().min_wait_ms)]
-    min_wait_ms: u64,
-    /// Longest wait between two tries.
-    #[arg(long, value_name = "MS", default_value_t = CommonCrawlSettings::default().max_wait_ms)]
-    max_wait_ms: u64,
-    /// Largest page, compressed and decompressed.
-    #[arg(long, value_name = "BYTES", default_value_t = CommonCrawlSettings::default().max_page_bytes)]
-    max_page_bytes: u64,
-}
-
-impl Arguments {
-    fn settings(&self, contact: Option<&str>, limits: &SharedLimits) -> CommonCrawlSettings {
-        let default = CommonCrawlSettings::default();
-        CommonCrawlSettings {
-            contact: contact.map(str::to_owned),
-            index: self.index.clone(),
-            data: self.data.clone(),
-            capture: self.capture,
-            max_gap_bytes: self.max_gap_bytes,
-            max_request_bytes: self.max_request_bytes,
-            max_concurrent_requests: limits.max_concurrent_requests.unwrap_or(default.max_concurrent_requests),
-            max_concurrent_index_files: self.max_concurrent_index_files,
-            max_page_bytes: self.max_page_bytes,
-            max_warc_bytes: limits.max_warc_bytes.unwrap_or(default.max_warc_bytes),
-            max_tries: limits.max_tries.unwrap_or(default.max_tries),
-            min_wait_ms: self.min_wait_ms,
-            max_wait_ms: self.max_wait_ms,
-            ..default
-        }
+/// The settings as the flags give them.
+fn settings(given: &CommonCrawlSettings, contact: Option<&str>, limits: &SharedLimits) -> CommonCrawlSettings {
+    CommonCrawlSettings {
+        contact: contact.map(str::to_owned),
+        max_concurrent_requests: limits.max_concurrent_requests.unwrap_or(given.max_concurrent_requests),
+        max_warc_bytes: limits.max_warc_bytes.unwrap_or(given.max_warc_bytes),
+        max_tries: limits.max_tries.unwrap_or(given.max_tries),
+        ..given.clone()
     }
-}
-
-/// A choice by the name that recipes have for it.
-fn capture_choice(name: &str) -> Result<CaptureChoice, String> {
-    serde_json::from_value(name.into()).map_err(|error| error.to_string())
 }
 
 /// What to print.
@@ -86,14 +35,14 @@ pub struct Print {
 
 /// Prints the plan, or copies the captures and writes `outcomes.parquet`.
 pub fn run(
-    arguments: &Arguments,
+    given: &CommonCrawlSettings,
     limits: &SharedLimits,
     links: &Path,
     folder: &Path,
     contact: Option<&str>,
     print: Print,
 ) -> anyhow::Result<Exit> {
-    let settings = arguments.settings(contact, limits);
+    let settings = settings(given, contact, limits);
     let stop = stop_on_ctrl_c()?;
     let log = |line: &str| {
         if !print.quiet {

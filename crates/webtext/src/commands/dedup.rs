@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use console::Exit;
 use dedup::{Edge, MinHash, candidate_pairs, clusters, jaccard, shingles, text_hash};
+use pipeline::recipe::Near;
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use texts::{NoFields, RowWriter};
@@ -26,18 +27,8 @@ pub struct Arguments {
     /// Dropped rows with all their fields, each with the number of the row that represents it; as OUT.
     #[arg(long, value_name = "OUT")]
     dropped: Option<PathBuf>,
-    /// Words of a shingle.
-    #[arg(long, default_value_t = 5)]
-    shingle_words: usize,
-    /// Bands of a signature.
-    #[arg(long, default_value_t = 14)]
-    bands: usize,
-    /// Rows of a band.
-    #[arg(long, default_value_t = 8)]
-    rows: usize,
-    /// Similarity from which documents are near-duplicates.
-    #[arg(long, default_value_t = 0.7)]
-    min_jaccard: f32,
+    #[command(flatten)]
+    near: Near,
     /// Print the counts as JSON.
     #[arg(long)]
     json: bool,
@@ -56,22 +47,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Some(pipe) = arguments.inputs.iter().find(|path| path.exists() && !path.is_file()) {
         return Err(Usage(format!("{} is no file, and inputs are read three times", pipe.display())).into());
     }
-    let family = MinHash::new(arguments.bands.max(1), arguments.rows.max(1));
-    let words = arguments.shingle_words.max(1);
+    let Near { shingle_words, bands, rows, min_jaccard } = arguments.near;
+    arguments.near.check()?;
+    let family = MinHash::new(bands, rows);
     let mut by_text: HashMap<u64, u64> = HashMap::new();
     let mut by_band: HashMap<u64, Vec<u64>> = HashMap::new();
     let mut edges: Vec<Edge<u64>> = Vec::new();
-    let mut rows = 0u64;
+    let mut row_count = 0u64;
     let unreadable = for_each_row(&arguments.inputs, Faults::Named, |row| {
         let text = row.text();
-        let number = rows;
-        rows += 1;
+        let number = row_count;
+        row_count += 1;
         let first = *by_text.entry(text_hash(text)).or_insert(number);
         if first != number {
             edges.push(Edge { a: first, b: number, jaccard: 1.0, exact: true });
             return Ok(());
         }
-        for band in family.bands(&family.signature(&shingles(text, words))) {
+        for band in family.bands(&family.signature(&shingles(text, shingle_words))) {
             by_band.entry(band).or_default().push(number);
         }
         Ok(())
@@ -83,7 +75,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut number = 0;
     for_each_row(&arguments.inputs, Faults::Known, |row| {
         if let Some(held) = wanted.get_mut(&number) {
-            *held = shingles(row.text(), words);
+            *held = shingles(row.text(), shingle_words);
         }
         number += 1;
         Ok(())
@@ -92,7 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         for (a, b) in candidate_pairs(members.len()) {
             let (a, b) = (members[a], members[b]);
             let similarity = jaccard(&wanted[&a], &wanted[&b]);
-            if similarity >= arguments.min_jaccard {
+            if similarity >= min_jaccard {
                 edges.push(Edge { a, b, jaccard: similarity, exact: false });
             }
         }

@@ -23,12 +23,8 @@ pub struct Arguments {
     /// Folder for one STEM.txt per page (pages of archives are numbered); default: standard output.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Readers' comments below an article: keep or drop. A forum's posts are its main text either way.
-    #[arg(long, value_enum, default_value = "drop", value_name = "POLICY")]
-    comments: Policy,
-    /// The heading that repeats the page's title: keep or drop.
-    #[arg(long, value_enum, default_value = "keep", value_name = "POLICY")]
-    title: Policy,
+    #[command(flatten)]
+    extract: pipeline::recipe::Extract,
     /// How a page is written. JSON is one object per page, with the offsets of each block.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -44,21 +40,6 @@ pub struct Arguments {
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Policy {
-    Keep,
-    Drop,
-}
-
-impl From<Policy> for extract::Inclusion {
-    fn from(policy: Policy) -> extract::Inclusion {
-        match policy {
-            Policy::Keep => extract::Inclusion::Keep,
-            Policy::Drop => extract::Inclusion::Drop,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum Format {
     Text,
     Markdown,
@@ -66,9 +47,7 @@ enum Format {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut options = extract::Options::default();
-    options.comments = arguments.comments.into();
-    options.title = arguments.title.into();
+    let mut options = arguments.extract.options();
     if arguments.format == Format::Markdown {
         options.format = extract::Format::Markdown;
     }

@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use atomic_file::IoContext;
 use console::Exit;
-use links::{
-    DroppedRecord, DumpError, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma, merge_rows, read_dump,
-};
+use links::{DroppedRecord, DumpError, SubmissionRow, merge_rows, read_dump};
+use pipeline::recipe;
 use records::{Counts, Reason};
 use serde_json::json;
 use store::sort::Sorter;
@@ -18,8 +17,6 @@ use texts::CompressedFile;
 
 /// Memory of the sort that brings the submissions of a link together.
 const SORT_BYTES: usize = 512 << 20;
-/// Longest record of a dump.
-const MAX_RECORD_BYTES: usize = 16 << 20;
 /// Malformed records that are shown, and how much of each.
 const SAMPLES: u64 = 5;
 const SAMPLE_CHARS: usize = 200;
@@ -33,27 +30,11 @@ pub struct Arguments {
     /// The table, Parquet, sorted by domain and key.
     #[arg(short, long, value_name = "OUT.parquet")]
     output: PathBuf,
-    /// The least karma that is kept.
-    #[arg(long, default_value_t = 3)]
-    min_karma: i64,
-    /// Take the sum of all submissions of a link rather than the highest score.
-    #[arg(long)]
-    sum: bool,
-    /// Keep links whose submissions have no score, as those of plain lists of URLs.
-    #[arg(long)]
-    keep_without_karma: bool,
+    #[command(flatten)]
+    kept: recipe::Links,
     /// Records that are no links, with their places and reasons: .jsonl or .jsonl.zst.
     #[arg(long, value_name = "OUT")]
     dropped: Option<PathBuf>,
-    /// Keep links that are marked over 18.
-    #[arg(long)]
-    keep_over_18: bool,
-    /// Drop links to this domain and its subdomains; repeatable.
-    #[arg(long, value_name = "DOMAIN", default_values_t = ["wikipedia.org".to_owned(), "reddit.com".to_owned(), "redd.it".to_owned()])]
-    drop_domain: Vec<String>,
-    /// Drop links whose path ends so; repeatable.
-    #[arg(long, value_name = "EXTENSION", default_values_t = ["jpg", "jpeg", "png", "gif", "gifv", "webm", "mp4", "mp3", "pdf", "zip"].map(str::to_owned))]
-    drop_extension: Vec<String>,
     /// Print the counts as JSON.
     #[arg(long)]
     json: bool,
@@ -65,23 +46,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     for path in &arguments.dumps {
         dumps.push((name_of(path), File::open(path).at("open", path)?));
     }
-    let rules = SubmissionRules {
-        drop_over_18: !arguments.keep_over_18,
-        from: None,
-        before: None,
-        drop_domains: arguments.drop_domain.iter().map(|d| d.to_ascii_lowercase()).collect(),
-        drop_extensions: arguments
-            .drop_extension
-            .iter()
-            .map(|e| e.trim_start_matches('.').to_ascii_lowercase())
-            .collect(),
-        max_url_bytes: 2048,
-    };
-    let karma = KarmaRule {
-        min_karma: arguments.min_karma,
-        karma_of: if arguments.sum { KarmaOf::SumOfSubmissions } else { KarmaOf::AnySubmission },
-        without_karma: if arguments.keep_without_karma { WithoutKarma::Keep } else { WithoutKarma::Drop },
-    };
+    let (rules, karma) = (arguments.kept.submission_rules()?, arguments.kept.karma());
     let folder = arguments.output.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let mut sorter = Sorter::<SubmissionRow>::new(folder, SORT_BYTES);
     let mut counts = Counts::default();
@@ -89,7 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut ending = Exit::Complete;
     for (name, dump) in dumps {
         // Records that are no links are counted here, links when they are merged.
-        let read = read_dump(dump, &name, &rules, MAX_RECORD_BYTES, |record| -> anyhow::Result<()> {
+        let read = read_dump(dump, &name, &rules, arguments.kept.max_record_bytes, |record| -> anyhow::Result<()> {
             match record {
                 Ok(row) => sorter.push(row)?,
                 Err(DroppedRecord { reason, line, text }) => {

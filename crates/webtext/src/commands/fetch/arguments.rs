@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fetch::{CrawlBudget, CrawlSettings, UsageSignal};
+use fetch::{CrawlBudget, CrawlSettings};
 
 use crate::commands::Usage;
-
-const DEFAULT: CrawlSettings = CrawlSettings::DEFAULT;
 
 /// Where pages come from.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -40,9 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<u32>,
     #[command(flatten)]
-    pace: Pace,
-    #[command(flatten)]
-    limits: Limits,
+    crawl: CrawlSettings,
     #[command(flatten)]
     pub(super) shared: SharedLimits,
     /// Stop after this many pages; a later call continues.
@@ -58,78 +54,7 @@ pub struct Arguments {
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten, next_help_heading = "With --from common-crawl")]
-    pub(super) common_crawl: crate::commands::common_crawl::Arguments,
-}
-
-/// How hosts are treated.
-#[derive(clap::Args)]
-#[command(next_help_heading = "Politeness")]
-struct Pace {
-    /// Minimum time between two requests to a host.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.min_delay_ms)]
-    min_delay_ms: u64,
-    /// Maximum of that time: a longer Crawl-delay or Retry-After counts as this.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.max_delay_ms)]
-    max_delay_ms: u64,
-    /// Hosts with links in memory at a time.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_concurrent_hosts)]
-    max_concurrent_hosts: usize,
-    /// Requests in flight to one registrable domain.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_requests_per_domain)]
-    max_requests_per_domain: u32,
-    /// Requests in flight to one IP address.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_requests_per_address)]
-    max_requests_per_address: u32,
-    /// Pages of a registrable domain, those with the most karma; 0 for no limit.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_pages_per_domain)]
-    max_pages_per_domain: u64,
-    /// Consecutive faults after which a host is given up.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_consecutive_faults)]
-    max_consecutive_faults: u32,
-    /// Signals against use for training that drop a page: noai, tdm-reservation, content-usage, content-signal; or none.
-    #[arg(
-        long,
-        value_name = "SIGNALS",
-        value_delimiter = ',',
-        default_value = "noai,tdm-reservation,content-usage,content-signal"
-    )]
-    honour: Vec<String>,
-}
-
-/// Limits on one page.
-#[derive(clap::Args)]
-#[command(next_help_heading = "Limits")]
-struct Limits {
-    /// Time to connect, TLS included.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.connect_timeout_ms)]
-    connect_timeout_ms: u64,
-    /// Time from the connection to the first byte of the answer.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.first_byte_timeout_ms)]
-    first_byte_timeout_ms: u64,
-    /// Longest time between two chunks of a body.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.idle_timeout_ms)]
-    idle_timeout_ms: u64,
-    /// Time for a whole page.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.page_timeout_ms)]
-    page_timeout_ms: u64,
-    /// Minimum rate of a body after its first ten seconds; a slower one is cut off there.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.min_bytes_per_second)]
-    min_bytes_per_second: u64,
-    /// Largest body, as sent.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.max_body_bytes)]
-    max_body_bytes: u64,
-    /// Largest body, decoded.
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.max_decoded_bytes)]
-    max_decoded_bytes: u64,
-    /// Redirects followed for a link.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.max_redirects)]
-    max_redirects: usize,
-    /// Outcomes of a thread that may wait to become durable. A kill loses at most these and the requests in flight.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.group_pages)]
-    group_pages: usize,
-    /// Longest time that an outcome waits before it is written.
-    #[arg(long, value_name = "MS", default_value_t = DEFAULT.group_ms)]
-    group_ms: u64,
+    pub(super) common_crawl: common_crawl::CommonCrawlSettings,
 }
 
 /// Limits of both sources, with different defaults.
@@ -150,34 +75,13 @@ pub struct SharedLimits {
 
 impl Arguments {
     /// The settings of a crawl.
-    pub(super) fn settings(&self) -> anyhow::Result<CrawlSettings> {
-        let (pace, limits, shared) = (&self.pace, &self.limits, &self.shared);
-        let chosen = pace.honour.iter().filter(|name| *name != "none");
-        let signals: Vec<UsageSignal> = chosen.map(|name| name.parse().map_err(Usage)).collect::<Result<_, _>>()?;
-        Ok(CrawlSettings {
-            contact: self.contact.clone().unwrap_or_default(),
-            min_delay_ms: pace.min_delay_ms,
-            max_delay_ms: pace.max_delay_ms,
-            max_concurrent_hosts: pace.max_concurrent_hosts,
-            max_concurrent_requests: shared.max_concurrent_requests.unwrap_or(DEFAULT.max_concurrent_requests),
-            max_requests_per_domain: pace.max_requests_per_domain,
-            max_requests_per_address: pace.max_requests_per_address,
-            connect_timeout_ms: limits.connect_timeout_ms,
-            first_byte_timeout_ms: limits.first_byte_timeout_ms,
-            idle_timeout_ms: limits.idle_timeout_ms,
-            page_timeout_ms: limits.page_timeout_ms,
-            min_bytes_per_second: limits.min_bytes_per_second,
-            max_body_bytes: limits.max_body_bytes,
-            max_decoded_bytes: limits.max_decoded_bytes,
-            max_redirects: limits.max_redirects,
-            max_tries: shared.max_tries.unwrap_or(DEFAULT.max_tries),
-            max_consecutive_faults: pace.max_consecutive_faults,
-            max_pages_per_domain: pace.max_pages_per_domain,
-            honour: signals.into(),
-            max_warc_bytes: shared.max_warc_bytes.unwrap_or(DEFAULT.max_warc_bytes),
-            group_pages: limits.group_pages,
-            group_ms: limits.group_ms,
-        })
+    pub(super) fn settings(&self) -> CrawlSettings {
+        let (mut settings, shared) = (self.crawl.clone(), &self.shared);
+        settings.contact = self.contact.clone().unwrap_or_default();
+        settings.max_concurrent_requests = shared.max_concurrent_requests.unwrap_or(settings.max_concurrent_requests);
+        settings.max_tries = shared.max_tries.unwrap_or(settings.max_tries);
+        settings.max_warc_bytes = shared.max_warc_bytes.unwrap_or(settings.max_warc_bytes);
+        settings
     }
 
     /// The budget of this call.
@@ -206,10 +110,7 @@ impl Arguments {
         }
         // Each of the settings has a flag of its name.
         let flags = |settings: &CrawlSettings| serde_json::to_value(settings);
-        let (defaults, mut found) = (flags(&DEFAULT)?, flags(&self.settings()?)?);
-        for name in ["contact", "max_concurrent_requests", "max_tries", "max_warc_bytes"] {
-            found[name] = defaults[name].clone();
-        }
+        let (defaults, found) = (flags(&CrawlSettings::DEFAULT)?, flags(&self.crawl)?);
         let found = found.as_object().into_iter().flatten().find(|(name, value)| defaults[name.as_str()] != **value);
         Ok(found.map(|(name, _)| format!("--{}", name.replace('_', "-"))))
     }

@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return copy_from_common_crawl(arguments);
     }
     // Checked before the links are sorted, which may take minutes.
-    let (settings, budget) = (arguments.settings()?, arguments.budget()?);
+    let (settings, budget) = (arguments.settings(), arguments.budget()?);
     if arguments.plan {
         let _lock = lock(&arguments.output)?;
         let frontier = open_frontier(arguments, &settings)?;
