@@ -49,7 +49,7 @@ pub use rules::{
     GopherRepetition, InvalidRule, Language, LanguageModel, Length, Pii, RefinedWebLines, RuleSettings, SplitBy,
     UnigramLogProbability, Url, Wikipedia,
 };
-pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally};
+pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally, Side};
 
 use rules::{Edit, Findings, Rule};
 use text::Text;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bound, Filter, Histogram, Judgement, Unit};
+use crate::{Bound, Filter, Histogram, Judgement, Limit, Unit};
 
 /// What each rule of a filter did, in order. Those of parts add up to that of the whole, in any order.
 ///
@@ -52,10 +52,10 @@ pub struct MeasureTally {
     pub unit: Unit,
     /// What it is, for people.
     pub doc: String,
-    /// The least that passes.
+    /// The least that passes; `None` where no rule of this kind has such a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<NamedLimit>,
-    /// The most that passes.
+    /// The most that passes; `None` where no rule of this kind has such a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<NamedLimit>,
     /// Whether 0 passes whatever the limits are.
@@ -72,13 +72,43 @@ pub struct MeasureTally {
 pub struct NamedLimit {
     /// The key; empty where the limit is the rule itself.
     pub key: String,
-    /// The limit; a value that is equal to it passes.
-    pub limit: f64,
+    /// The limit, or none; a value that is equal to it passes.
+    pub limit: Limit,
 }
 
 impl NamedLimit {
-    fn of(bound: &Bound) -> Option<NamedLimit> {
-        Some(NamedLimit { key: bound.key.to_owned(), limit: bound.limit.number()? })
+    fn of(bound: &Bound) -> NamedLimit {
+        NamedLimit { key: bound.key.to_owned(), limit: bound.limit }
+    }
+}
+
+/// A side of a measure on which a limit can lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Values below are out of limits.
+    Min,
+    /// Values above are out of limits.
+    Max,
+}
+
+impl MeasureTally {
+    /// The limit of a side, if there is one.
+    pub fn limit(&self, side: Side) -> Option<f64> {
+        let bound = match side {
+            Side::Min => self.min.as_ref(),
+            Side::Max => self.max.as_ref(),
+        };
+        bound.and_then(|bound| bound.limit.number())
+    }
+
+    /// The side on which a value is out of limits. One that is not defined (NaN) is on none.
+    pub fn broken_side(&self, value: f64) -> Option<Side> {
+        if value == 0.0 && self.zero_passes {
+            return None;
+        }
+        let is_below = self.limit(Side::Min).is_some_and(|limit| value < limit);
+        let is_above = self.limit(Side::Max).is_some_and(|limit| value > limit);
+        is_below.then_some(Side::Min).or(is_above.then_some(Side::Max))
     }
 }
 
@@ -92,8 +122,8 @@ impl FilterTally {
                 measure: measure.name.to_owned(),
                 unit: measure.unit,
                 doc: measure.doc.to_owned(),
-                min: measure.min.as_ref().and_then(NamedLimit::of),
-                max: measure.max.as_ref().and_then(NamedLimit::of),
+                min: measure.min.as_ref().map(NamedLimit::of),
+                max: measure.max.as_ref().map(NamedLimit::of),
                 zero_passes: measure.zero_passes,
                 all: Histogram::default(),
                 kept_by_others: Histogram::default(),
@@ -203,7 +233,7 @@ mod tests {
         let words = &tally.rules()[2].measures[0];
         assert_eq!((words.all.total(), words.kept_by_others.total()), (5, 3));
         assert_eq!(words.kept_by_others.first_bin, Unit::Count.bin_of(4.0));
-        assert_eq!(words.min.as_ref().map(|min| (min.key.as_str(), min.limit)), Some(("min_words", 6.0)));
+        assert_eq!(words.min.as_ref().map(|min| (min.key.as_str(), min.limit)), Some(("min_words", 6.0.into())));
     }
 
     #[test]

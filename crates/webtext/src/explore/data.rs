@@ -88,8 +88,8 @@ pub struct PageMeasure {
 pub struct PageBound {
     /// The key in recipes.
     pub key: String,
-    /// The limit.
-    pub limit: f64,
+    /// The limit; null where the recipe says "none".
+    pub limit: Option<f64>,
     /// Whether the key takes a number in recipes, so that a slider can move it.
     pub is_adjustable: bool,
 }

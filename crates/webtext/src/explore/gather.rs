@@ -87,8 +87,8 @@ fn page_rule(rule: &RuleSettings, tally: &RuleTally) -> anyhow::Result<PageRule>
 fn page_measure(measure: &MeasureTally, settings: &serde_json::Value) -> PageMeasure {
     let bound = |bound: &NamedLimit| {
         // Some limits are a list, a language or the rule itself.
-        let is_adjustable = settings.get(&bound.key).is_some_and(serde_json::Value::is_number);
-        PageBound { key: bound.key.clone(), limit: bound.limit, is_adjustable }
+        let is_adjustable = settings.get(&bound.key).is_some_and(|value| value.is_number() || value == "none");
+        PageBound { key: bound.key.clone(), limit: bound.limit.number(), is_adjustable }
     };
     PageMeasure {
         name: measure.measure.clone(),

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use filter::{FilterTally, RuleTally};
 use gpt2::LossRow;
 use pipeline::engine::{Table, Wire};
 use pipeline::{RecipeRun, Run, Totals};
 use records::{Counts, Document, DocumentText, Duplicate, Exclusion, Reason};
 use serde::{Deserialize, Serialize};
+
+use super::near_limits::{NearLimit, NearLimits};
 
 /// Kept documents that are shown.
 const KEPT_SAMPLES: usize = 8;
@@ -47,6 +50,8 @@ pub struct RunMetrics {
     pub kept: Amount,
     pub kept_samples: Vec<Sample>,
     pub dropped_samples: BTreeMap<Reason, Vec<Sample>>,
+    /// The documents nearest to each limit of the rules.
+    pub near_limits: Vec<NearLimit<Sample>>,
     pub near_duplicates: Vec<Duplicate>,
     pub curve: Vec<LossRow>,
     pub model_sample: Option<String>,
@@ -60,8 +65,8 @@ struct TitleAndText {
 }
 
 impl RunMetrics {
-    pub fn gather(folder: &Path, run: &RecipeRun) -> anyhow::Result<RunMetrics> {
-        let (products, run) = (&run.products, &run.run);
+    pub fn gather(folder: &Path, recipe_run: &RecipeRun) -> anyhow::Result<RunMetrics> {
+        let RecipeRun { products, run, .. } = recipe_run;
         let mut metrics = RunMetrics { stages: run.all_totals()?, ..RunMetrics::default() };
         let mut duplicates = BTreeMap::new();
         if run.has(products.duplicates) {
@@ -72,44 +77,9 @@ impl RunMetrics {
                 }
             }
         }
-        let excluded = excluded_ids(run, products.excluded)?;
-        // Samples are the documents with the smallest ids: ids are hashes, so that is a fair draw. Their texts are
-        // read once it is known which they are.
-        let mut kept = Samples::of(KEPT_SAMPLES);
-        let mut dropped: BTreeMap<Reason, Samples> = BTreeMap::new();
         if run.has(products.documents) {
-            for (file, (_, table)) in run.tables(products.documents)?.into_iter().enumerate() {
-                for (row, document) in run.open_table::<Document, _>(&table)?.enumerate() {
-                    let document = document?;
-                    if excluded.contains(&document.id) {
-                        continue; // nothing of it is shown
-                    }
-                    let duplicate = duplicates.get(&document.id).map(|duplicate| duplicate.verdict);
-                    let verdict = document.verdict.or(duplicate);
-                    metrics.count(&document, verdict.is_none());
-                    let samples = match verdict {
-                        None => &mut kept,
-                        Some(reason) => dropped.entry(reason).or_insert_with(|| Samples::of(DROPPED_SAMPLES)),
-                    };
-                    samples.offer(document, (file, row));
-                }
-            }
-            let mut texts = BTreeMap::new();
-            for samples in dropped.values().chain([&kept]) {
-                texts.extend(samples.documents.values().map(|(place, _)| (*place, None)));
-            }
-            for (file, (_, table)) in run.tables(products.texts)?.into_iter().enumerate() {
-                if texts.range((file, 0)..(file + 1, 0)).next().is_some() {
-                    for (row, text) in run.open_table::<TitleAndText, DocumentText>(&table)?.enumerate() {
-                        if let Some(wanted) = texts.get_mut(&(file, row)) {
-                            *wanted = Some(text?);
-                        }
-                    }
-                }
-            }
-            metrics.kept_samples = kept.with_texts(&texts);
-            metrics.dropped_samples =
-                dropped.into_iter().map(|(reason, samples)| (reason, samples.with_texts(&texts))).collect();
+            let drawn = metrics.read_documents(recipe_run, &duplicates)?;
+            metrics.read_texts(recipe_run, drawn)?;
         }
         let near = duplicates.into_values().filter(|duplicate| duplicate.verdict == Reason::NearDuplicate);
         metrics.near_duplicates = near.take(NEAR_DUPLICATES).collect();
@@ -118,6 +88,77 @@ impl RunMetrics {
         metrics.curve = curve.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         metrics.model_sample = std::fs::read_to_string(model.join("sample.txt")).ok();
         Ok(metrics)
+    }
+
+    /// Counts all documents, and draws those that are shown: the ones with the smallest ids, which are hashes, and so a
+    /// fair draw, and the ones nearest to the limits of rules.
+    fn read_documents(
+        &mut self,
+        RecipeRun { products, run, .. }: &RecipeRun,
+        duplicates: &BTreeMap<String, Duplicate>,
+    ) -> anyhow::Result<DrawnDocuments> {
+        let excluded = excluded_ids(run, products.excluded)?;
+        let (mut kept, mut dropped) = (Samples::of(KEPT_SAMPLES), BTreeMap::new());
+        let rules = self.filter_tally().cloned().unwrap_or_default();
+        let mut near_limits = NearLimits::of(&rules);
+        // Measures have a table for each of documents, with the same rows.
+        let tables = run.tables(products.documents)?.into_iter().zip(run.tables(products.measures)?);
+        for (file, ((_, documents), (_, measures))) in tables.enumerate() {
+            let rows = run.open_table::<Document, _>(&documents)?.zip(run.open_numbers(&measures)?);
+            for (row, (document, measures)) in rows.enumerate() {
+                let placed @ (_, document) = &((file, row), document?);
+                if excluded.contains(&document.id) {
+                    continue; // nothing of it is shown
+                }
+                let duplicate = duplicates.get(&document.id).map(|duplicate| duplicate.verdict);
+                let verdict = document.verdict.or(duplicate);
+                self.count(document, verdict.is_none());
+                // The rules see what extraction keeps.
+                if matches!(document.verdict, None | Some(Reason::Rule { .. })) {
+                    near_limits.offer(&document.id, &measures?.values, placed);
+                }
+                let samples = match verdict {
+                    None => &mut kept,
+                    Some(reason) => dropped.entry(reason).or_insert_with(|| Samples::of(DROPPED_SAMPLES)),
+                };
+                samples.offer(placed);
+            }
+        }
+        Ok(DrawnDocuments { kept, dropped, near_limits: near_limits.finish() })
+    }
+
+    /// Reads the texts of the documents that were drawn.
+    fn read_texts(&mut self, RecipeRun { products, run, .. }: &RecipeRun, drawn: DrawnDocuments) -> anyhow::Result<()> {
+        let DrawnDocuments { kept, dropped, near_limits } = drawn;
+        let samples = dropped.values().chain([&kept]).flat_map(|samples| samples.documents.values());
+        let near = near_limits.iter().flat_map(|near| near.within.iter().chain(&near.beyond)).map(|(_, placed)| placed);
+        let mut texts: BTreeMap<Place, Option<TitleAndText>> =
+            samples.chain(near).map(|(place, _)| (*place, None)).collect();
+        for (file, (_, table)) in run.tables(products.texts)?.into_iter().enumerate() {
+            if texts.range((file, 0)..(file + 1, 0)).next().is_some() {
+                for (row, text) in run.open_table::<TitleAndText, DocumentText>(&table)?.enumerate() {
+                    if let Some(wanted) = texts.get_mut(&(file, row)) {
+                        *wanted = Some(text?);
+                    }
+                }
+            }
+        }
+        let sample = |(place, document): Placed| Sample::of(document, texts.get(&place).and_then(Option::as_ref));
+        let samples = |samples: Samples| samples.documents.into_values().map(sample).collect();
+        self.kept_samples = samples(kept);
+        self.dropped_samples = dropped.into_iter().map(|(reason, dropped)| (reason, samples(dropped))).collect();
+        self.near_limits = near_limits.into_iter().map(|near| near.map(sample)).collect();
+        Ok(())
+    }
+
+    /// What the rules did; nothing where the run has not come to them.
+    fn filter_tally(&self) -> Option<&FilterTally> {
+        self.stage("documents.filter").map(|totals| &totals.tally.rules)
+    }
+
+    /// The rules of the recipe, in order, with what they did.
+    pub fn rules(&self) -> &[RuleTally] {
+        self.filter_tally().map_or(&[], FilterTally::rules)
     }
 
     fn count(&mut self, document: &Document, kept: bool) {
@@ -181,10 +222,20 @@ pub fn excluded_ids(run: &Run, product: Wire<Table<Exclusion>>) -> anyhow::Resul
 /// Number of a documents file, and of a row in it.
 type Place = (usize, usize);
 
+/// A document with its place.
+type Placed = (Place, Document);
+
+/// The documents that are shown, without their texts.
+struct DrawnDocuments {
+    kept: Samples,
+    dropped: BTreeMap<Reason, Samples>,
+    near_limits: Vec<NearLimit<Placed>>,
+}
+
 /// The documents with the smallest ids.
 struct Samples {
     max: usize,
-    documents: BTreeMap<String, (Place, Document)>,
+    documents: BTreeMap<String, Placed>,
 }
 
 impl Samples {
@@ -192,29 +243,28 @@ impl Samples {
         Samples { max, documents: BTreeMap::new() }
     }
 
-    fn offer(&mut self, document: Document, place: Place) {
+    fn offer(&mut self, placed: &Placed) {
+        let id = &placed.1.id;
         let last = self.documents.last_key_value().map(|(id, _)| id);
-        if self.documents.len() >= self.max && last.is_some_and(|last| *last < document.id) {
+        if self.documents.len() >= self.max && last.is_some_and(|last| last < id) {
             return;
         }
-        self.documents.insert(document.id.clone(), (place, document));
+        self.documents.insert(id.clone(), placed.clone());
         if self.documents.len() > self.max {
             self.documents.pop_last();
         }
     }
+}
 
-    fn with_texts(self, texts: &BTreeMap<Place, Option<TitleAndText>>) -> Vec<Sample> {
-        let sample = |(place, document): (Place, Document)| {
-            let text = texts.get(&place).and_then(Option::as_ref);
-            Sample {
-                url: document.url,
-                title: text.and_then(|text| text.title.clone()).unwrap_or_default(),
-                text: text.map(|text| text.text.clone()).unwrap_or_default(),
-                words: document.words,
-                karma: document.karma,
-                detail: document.detail.unwrap_or_default(),
-            }
-        };
-        self.documents.into_values().map(sample).collect()
+impl Sample {
+    fn of(document: Document, text: Option<&TitleAndText>) -> Sample {
+        Sample {
+            url: document.url,
+            title: text.and_then(|text| text.title.clone()).unwrap_or_default(),
+            text: text.map(|text| text.text.clone()).unwrap_or_default(),
+            words: document.words,
+            karma: document.karma,
+            detail: document.detail.unwrap_or_default(),
+        }
     }
 }

@@ -4,7 +4,9 @@
 //! run's files, so it is the same for the same run.
 
 mod metrics;
+mod near_limits;
 mod page;
+mod rules;
 mod svg;
 
 use std::path::{Path, PathBuf};

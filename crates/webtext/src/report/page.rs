@@ -26,12 +26,15 @@ pub fn render(folder: &Path, run: &RecipeRun, metrics: &RunMetrics) -> anyhow::R
          <title>{0} · webtext</title><style>{STYLE}</style><body><header><h1>{0}</h1><p class=lead>{1}</p>{2}</header><main>",
         escape(&name),
         lead(metrics),
-        CONTENTS
+        contents(metrics)
     );
     let title =
         if metrics.stage("links.read").is_some() { "From submissions to tokens" } else { "From captures to tokens" };
     section(&mut html, "funnel", title, &funnel(metrics));
     section(&mut html, "drops", "What was dropped, and why", &drops(metrics));
+    if !metrics.rules().is_empty() {
+        section(&mut html, "rules", "The rules", &super::rules::rules(metrics));
+    }
     section(&mut html, "texts", "The texts", &texts(metrics));
     if !metrics.curve.is_empty() {
         section(&mut html, "model", "The model", &model(metrics));
@@ -48,8 +51,23 @@ pub fn render(folder: &Path, run: &RecipeRun, metrics: &RunMetrics) -> anyhow::R
     Ok(html)
 }
 
-const CONTENTS: &str = "<nav><a href=#funnel>Funnel</a> <a href=#drops>Drops</a> <a href=#texts>Texts</a> <a href=#model>Model</a> \
-    <a href=#kept>Kept</a> <a href=#dropped>Dropped</a> <a href=#stages>Stages</a> <a href=#recipe>Recipe</a></nav>";
+/// Links to the sections that the page has.
+fn contents(metrics: &RunMetrics) -> String {
+    let sections = [
+        ("funnel", "Funnel", true),
+        ("drops", "Drops", true),
+        ("rules", "Rules", !metrics.rules().is_empty()),
+        ("texts", "Texts", true),
+        ("model", "Model", !metrics.curve.is_empty()),
+        ("kept", "Kept", true),
+        ("dropped", "Dropped", true),
+        ("stages", "Stages", true),
+        ("recipe", "Recipe", true),
+    ];
+    let shown = sections.into_iter().filter(|(.., is_there)| *is_there);
+    let links: Vec<String> = shown.map(|(id, name, _)| format!("<a href=#{id}>{name}</a>")).collect();
+    format!("<nav>{}</nav>", links.join(" "))
+}
 
 fn section(html: &mut String, id: &str, title: &str, body: &str) {
     let _ = write!(html, "<section id={id}><h2>{title}</h2>{body}</section>");
@@ -180,17 +198,20 @@ fn texts(metrics: &RunMetrics) -> String {
         })
         .collect();
     html += &svg::columns("Kept documents by words", &columns);
-    html += "</div><div><h3>Languages</h3><table><thead><tr><th>Language<th class=number>Found<th class=number>Kept<th class=number>Kept bytes<tbody>";
+    html += "</div><div><h3>Languages, by bytes of text</h3><table><thead><tr><th>Language<th class=number>Found<th class=number>Share<th class=number>Kept<th class=number>Documents kept<tbody>";
     let mut languages: Vec<_> = metrics.languages.iter().collect();
-    languages.sort_by_key(|(name, (_, all))| (std::cmp::Reverse(all.documents), name.as_str()));
+    languages.sort_by_key(|(name, (_, all))| (std::cmp::Reverse(all.bytes), name.as_str()));
+    let all_bytes: u64 = languages.iter().map(|(_, (_, all))| all.bytes).sum();
     for (language, (kept, all)) in languages.iter().take(20) {
         let _ = write!(
             html,
-            "<tr><th>{}<td class=number>{}<td class=number>{}<td class=number>{}",
+            "<tr><th>{}<td class=number>{}<td class=number>{:.2}%<td class=number>{}<td class=number>{} of {}",
             escape(language),
-            grouped(all.documents),
+            human_bytes(all.bytes),
+            100.0 * all.bytes as f64 / all_bytes.max(1) as f64,
+            human_bytes(kept.bytes),
             grouped(kept.documents),
-            human_bytes(kept.bytes)
+            grouped(all.documents)
         );
     }
     html += "</table></div><div><h3>Top domains</h3><table><thead><tr><th>Domain<th class=number>Documents<th class=number>Text<th class=number>Share<tbody>";
@@ -228,7 +249,8 @@ fn model(metrics: &RunMetrics) -> String {
     html + "</div></div>"
 }
 
-fn samples(samples: &[Sample], open_first: bool) -> String {
+/// Documents behind a fold each.
+pub(super) fn samples(samples: &[Sample], open_first: bool) -> String {
     if samples.is_empty() {
         return "<p class=note>There are none.</p>".into();
     }
@@ -314,7 +336,7 @@ fn number(value: f64) -> String {
 }
 
 /// 1234567 as 1,234,567.
-fn grouped(n: u64) -> String {
+pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

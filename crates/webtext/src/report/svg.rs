@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use filter::{MeasureTally, Side, Unit};
+
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
 /// Space for labels.
@@ -33,6 +35,95 @@ pub fn columns(title: &str, columns: &[(String, u64)]) -> String {
     svg + "</svg>"
 }
 
+/// Bars of a histogram at most; finer bins are joined.
+const MAX_BARS: usize = 72;
+/// Height of a histogram.
+const HISTOGRAM_HEIGHT: f64 = 120.0;
+
+/// The two histograms of a measure, one in front of the other, with lines at its limits. The axis is that of the bins:
+/// even for shares, by powers for counts and lengths.
+pub fn histogram(tally: &MeasureTally) -> String {
+    let title = format!("Histogram of {}", tally.measure.replace('_', " "));
+    let (axis, unit) = (Axis::of(tally), tally.unit);
+    let Some(axis) = axis else { return "<p class=note>No document has it.</p>".to_owned() };
+    let joined = |histogram: &filter::Histogram| {
+        let mut bars = vec![0u64; axis.bars];
+        histogram.bins().for_each(|(bin, count)| bars[((bin - axis.first) as usize) / axis.bins_per_bar] += count);
+        bars
+    };
+    let (all, others) = (joined(&tally.all), joined(&tally.kept_by_others));
+    let highest = (all.iter().copied().max().unwrap_or(0).max(1) as f64).sqrt();
+    let bottom = HISTOGRAM_HEIGHT - 18.0;
+    let mut svg = open_of_height(&title, HISTOGRAM_HEIGHT);
+    for (class, counts) in [("all", &all), ("others", &others)] {
+        for (bar, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let height = ((bottom - 4.0) * (count as f64).sqrt() / highest).max(1.0);
+            let from = axis.first + (bar * axis.bins_per_bar) as i32;
+            let range = unit.bin_range(from).start..unit.bin_range(from + axis.bins_per_bar as i32 - 1).end;
+            let _ = write!(
+                svg,
+                "<rect class={class} x={:.1} y={:.1} width={:.1} height={height:.1}><title>{} to {}: {} of {}</title></rect>",
+                axis.x(f64::from(from)) + 0.5,
+                bottom - height,
+                (axis.x(f64::from(from) + axis.bins_per_bar as f64) - axis.x(f64::from(from)) - 1.0).max(1.0),
+                super::rules::value(unit, range.start),
+                super::rules::value(unit, range.end),
+                others[bar],
+                all[bar]
+            );
+        }
+    }
+    for limit in [Side::Min, Side::Max].into_iter().filter_map(|side| tally.limit(side)) {
+        let x = axis.x(place(unit, limit)).clamp(1.0, WIDTH - 1.0);
+        let _ = write!(svg, "<line class=limit x1={x:.1} x2={x:.1} y1=0 y2={bottom} />");
+    }
+    for (bin, x, anchor) in [(axis.first, 0.0, "start"), (axis.end(), WIDTH, "end")] {
+        let label = super::rules::value(unit, unit.bin_range(bin).start);
+        let _ = write!(svg, "<text class=label x={x:.1} y={:.1} text-anchor={anchor}>{label}</text>", bottom + 14.0);
+    }
+    svg + "</svg>"
+}
+
+/// The bins that a histogram shows: those that have a value, and those of the limits.
+struct Axis {
+    first: i32,
+    bins_per_bar: usize,
+    bars: usize,
+}
+
+impl Axis {
+    fn of(tally: &MeasureTally) -> Option<Axis> {
+        let bins: Vec<i32> = tally.all.bins().map(|(bin, _)| bin).collect();
+        let limits = [Side::Min, Side::Max].into_iter().filter_map(|side| tally.limit(side));
+        let limits: Vec<i32> = limits.map(|limit| tally.unit.bin_of(limit)).collect();
+        bins.first()?;
+        let first = *bins.iter().chain(&limits).min()?;
+        let bins = (*bins.iter().chain(&limits).max()? - first) as usize + 1;
+        let bins_per_bar = bins.div_ceil(MAX_BARS);
+        Some(Axis { first, bins_per_bar, bars: bins.div_ceil(bins_per_bar) })
+    }
+
+    /// The bin behind the last bar.
+    fn end(&self) -> i32 {
+        self.first + (self.bars * self.bins_per_bar) as i32
+    }
+
+    fn x(&self, bin: f64) -> f64 {
+        (bin - f64::from(self.first)) / (self.bars * self.bins_per_bar) as f64 * WIDTH
+    }
+}
+
+/// Where a value lies among the bins, with its part of a bin.
+fn place(unit: Unit, value: f64) -> f64 {
+    let bin = unit.bin_of(value);
+    let range = unit.bin_range(bin);
+    f64::from(bin) + ((value - range.start) / (range.end - range.start)).clamp(0.0, 1.0)
+}
+
 fn open(title: &str) -> String {
-    format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img aria-label=\"{title}\"><title>{title}</title>")
+    open_of_height(title, HEIGHT)
+}
+
+fn open_of_height(title: &str, height: f64) -> String {
+    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=img aria-label=\"{title}\"><title>{title}</title>")
 }
