@@ -6,7 +6,7 @@ use user_error::UserError;
 /// Shorthand for a result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The operating system refused: full disk, no permission, no such file.
+/// The operating system refused an operation: full disk, no permission, no such file.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
 pub struct Error {

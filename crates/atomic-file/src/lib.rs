@@ -27,9 +27,9 @@ pub const PARTIAL_MARK: &str = ".partial-";
 
 /// A file under a temporary name beside its final one, which [`AtomicFile::commit`] moves into place.
 ///
-/// The checksum is taken of the bytes as they pass, so a committed file is never read again for it.
-/// Dropped without a commit, the temporary file is removed. What is no regular file (`/dev/null`, a pipe)
-/// must not be replaced: it is written to as it is.
+/// The checksum is computed while bytes are written, so a committed file is not read again for it. Dropped without a
+/// commit, the temporary file is removed. A path that is no regular file (`/dev/null`, a pipe) is not replaced but
+/// written to directly.
 pub struct AtomicFile {
     path: PathBuf,
     /// The temporary file; none where the path is no regular file.
@@ -111,7 +111,7 @@ impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(writer) = self.file.take() {
             drop(writer.into_parts());
-            // Nothing to tell: the sweep at the next start finds what could not be removed now.
+            // An error is ignored: the sweep at the next start removes what is left.
             let _ = self.partial.as_ref().map(fs::remove_file);
         }
     }

@@ -4,10 +4,10 @@
 //! texts are exact duplicates when their words are the same, and near-duplicates when the Jaccard
 //! similarity of their sets of word *shingles* (n words in a row) reaches a threshold.
 //!
-//! **How pairs are found.** A MinHash [signature](MinHash) estimates that similarity; texts that agree in
-//! a whole band of it become a candidate pair; the similarity of each candidate pair is then computed
-//! from the shingles themselves. So every pair that is reported is one; some pairs are not found: with
-//! similarity s, b bands of r rows find it with probability 1 − (1 − sʳ)ᵇ.
+//! **How pairs are found.** A MinHash [signature](MinHash) estimates that similarity; texts that agree in a whole band
+//! of it become a candidate pair; the similarity of each candidate pair is then computed from the shingles themselves.
+//! So no reported pair is false, but some pairs are missed: with b bands of r rows, a pair of similarity s is found
+//! with probability 1 − (1 − sʳ)ᵇ.
 //!
 //! **What is kept.** Pairs are joined into [clusters], and of each cluster the member that comes
 //! first in a given order stays. Nothing depends on the order in which texts or pairs arrive.
@@ -33,13 +33,14 @@ pub struct Edge<K> {
     pub exact: bool,
 }
 
-/// In a larger group not all pairs are compared.
+/// Largest group of which all pairs are compared.
 const ALL_PAIRS_MAX: usize = 32;
 
 /// The pairs of a group of `len` documents that share a band, as places `(a, b)` with `a < b`.
 ///
-/// All pairs of up to 32 documents; of more, each with the first and with the one before it: groups of
-/// that size are copies of each other, and these pairs join them without a quadratic number.
+/// All pairs of a group of up to 32 documents. In a larger group, each document with the first and with the one before
+/// it: groups of that size are copies of each other, and these pairs join them without a quadratic number of
+/// comparisons.
 pub fn candidate_pairs(len: usize) -> impl Iterator<Item = (usize, usize)> {
     (1..len).flat_map(move |b| {
         let near = if len <= ALL_PAIRS_MAX { 0..b } else { b - 1..b };

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// Seed of the permutations; part of what a signature means, so it never changes.
 const SEED: u64 = 0x7765_6274_6578_7421;
 
-/// The hash of one band of a signature, which tells bands at different places apart.
+/// XXH3-64 of one band of a signature, seeded with the band's number: bands at different positions do not match.
 pub type BandHash = u64;
 
 /// A family of `bands × rows` permutations.

@@ -47,7 +47,7 @@ pub fn text_hash(text: &str) -> u64 {
 
 /// The set of hashes of `n` words in a row, sorted. A text of fewer words has one shingle: all of them.
 ///
-/// A text without words has none. Time O(words · log words); memory 8 bytes a word.
+/// A text without words has none. Time O(words · log words); memory 8 bytes per word.
 ///
 /// # Panics
 /// If `n` is 0.
@@ -70,9 +70,9 @@ fn hash_of_words(words: &[u64]) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Jaccard similarity of two sorted sets: the size of what they share over the size of both.
+/// Jaccard similarity of two sorted sets: the size of their intersection over the size of their union.
 ///
-/// Two empty sets are not similar: nothing speaks for them being copies.
+/// 0 for two empty sets, which are no evidence of a copy.
 pub fn jaccard(a: &[u64], b: &[u64]) -> f32 {
     let (mut i, mut j, mut shared) = (0, 0, 0usize);
     while i < a.len() && j < b.len() {

@@ -1,4 +1,4 @@
-//! Two identities of a URL: what is fetched, and the key under which duplicates meet.
+//! The two forms of a URL: the one that is fetched, and the key by which duplicates are found.
 //!
 //! What is fetched stays close to what was posted: the WHATWG parser's form without the fragment.
 //! The key goes further, in the form of a SURT (`com,example)/path?query`): no scheme, no `www.`, no
@@ -8,17 +8,17 @@
 use url::{Host, Url};
 use warc::surt::{Parts, without_www};
 
-/// Query parameters that say where a reader came from, not what is read.
+/// Query parameters that record where a reader came from, not what is read. Left out of keys.
 const TRACKING: &[&str] = &[
     "fbclid", "gclid", "gclsrc", "dclid", "msclkid", "mc_cid", "mc_eid", "igshid", "yclid", "_ga", "ncid", "cmpid",
     "ocid", "smid",
 ];
 
-/// Query parameters that name a visit.
+/// Query parameters that hold a session id. Left out of keys.
 const SESSIONS: &[&str] =
     &["jsessionid", "phpsessid", "sessionid", "session_id", "sid", "cfid", "cftoken", "aspsessionid"];
 
-/// A URL taken apart.
+/// A URL in both forms, with the parts that rules look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canonical {
     /// The URL to fetch.
@@ -27,7 +27,7 @@ pub struct Canonical {
     pub key: String,
     /// Registrable domain by the public-suffix list; the host itself for addresses and unknown suffixes.
     pub domain: String,
-    /// Host in lower case, as blocked domains are compared with it.
+    /// Host in lower case, which is compared with blocked domains.
     pub host: String,
     /// What follows the last dot of the last path segment, in lower case.
     pub extension: Option<String>,
@@ -91,7 +91,7 @@ impl Canonical {
     }
 }
 
-/// `example.com/page` was meant as a URL; `not a url` and `mailto` were not.
+/// Whether text without a scheme is a URL: `example.com/page` is; `not a url` and `mailto` are not.
 fn looks_like_host(text: &str) -> bool {
     let host = text.split(['/', '?', '#']).next().unwrap_or("");
     host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')

@@ -6,8 +6,8 @@ use jiff::civil::{Date, date};
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// Reads `YYYY-MM-DD`, or a part of it from the left, as the seconds since 1970 (UTC) of that day, month or year: from
-/// its first, up to the first that no longer belongs to it. `None` for what is no date, or one before 1970.
+/// The seconds since 1970 (UTC) of a day, month or year, written `YYYY-MM-DD`, `YYYY-MM` or `YYYY`; the end is
+/// excluded. `None` for any other text, and for dates before 1970.
 ///
 /// ```
 /// let leap_day = links::period("2016-02-29").unwrap();

@@ -1,4 +1,4 @@
-//! The two steps of the work: a dump to rows, and sorted rows to links.
+//! The two steps: a dump to rows, and sorted rows to links.
 
 use std::borrow::Cow;
 use std::io::{BufRead, Read, Seek};
@@ -19,18 +19,18 @@ pub struct DumpError {
     pub source: texts::Error,
 }
 
-/// A record of a dump that is no link, and leaves no row.
+/// A record of a dump that is dropped without a row.
 #[derive(Debug)]
 pub struct DroppedRecord<'a> {
     /// Why.
     pub reason: Reason,
     /// The line or row in the dump, from 1.
     pub line: u64,
-    /// What a reader can judge the drop by: the record, the title, or the length.
+    /// Shown in reports of the drop: the record, the title, or the length.
     pub text: Cow<'a, str>,
 }
 
-/// The scores of a dump. Reddit's scores take some days to grow: a dump with immature ones is known by their mean.
+/// The scores of a dump. Reddit's scores grow for some days: a low mean shows a dump that was made too early.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DumpScores {
     /// Submissions that have a score, text posts among them.
@@ -108,7 +108,7 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
 
     fn read_rows(&mut self, source: impl Read + Seek + Send + 'static) -> Result<(), E> {
         let mut rows = ParquetRows::open(source, Submission::has_field).map_err(|source| self.broken(source))?;
-        // Without either, each row would be dropped, and nobody told why.
+        // Without either column every row would be dropped, and no message would say why.
         rows.require("url_overridden_by_dest")
             .or_else(|_| rows.require("url"))
             .map_err(|source| self.broken(source))?;
@@ -120,7 +120,7 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
         Ok(())
     }
 
-    /// Passes on what became of one record. `shown` is what is left of a malformed one for people to look at.
+    /// Passes on the result for one record. `shown` is reported for a malformed one.
     fn take(&mut self, line: u64, parsed: Result<Submission<'_>, MalformedSubmission>, shown: &[u8]) -> Result<(), E> {
         let submission = match parsed {
             Ok(submission) => submission,
@@ -141,7 +141,7 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
     }
 }
 
-/// Whether a line is a URL and nothing else, as those of a plain list are.
+/// Whether a line is a URL and nothing else, as in a plain list.
 fn is_url_alone(line: &[u8]) -> bool {
     let is_url = |text: &str| text.contains("://") || Canonical::parse(text).is_ok();
     std::str::from_utf8(line)
@@ -153,10 +153,10 @@ fn describe(error: &MalformedSubmission, shown: &[u8]) -> String {
     if shown.is_empty() { cause } else { format!("{cause}: {}", String::from_utf8_lossy(shown)) }
 }
 
-/// Makes links of rows in their order (all of one page side by side) and calls `each` with every link.
+/// Merges sorted rows into links, all rows of a page being adjacent, and calls `each` with every link.
 ///
-/// Every row is counted: one of each page by the link's verdict, the others as [`Reason::SameLink`].
-/// Memory: the rows of one link.
+/// Every row is counted: one per page by the link's verdict, the others as [`Reason::SameLink`]. Memory: the rows of
+/// one link.
 ///
 /// # Errors
 /// What the rows or `each` return.

@@ -33,14 +33,14 @@ pub enum WithoutKarma {
     Drop,
 }
 
-/// What a submission must be for its link to be one, whatever its karma. Reading dumps depends on this alone.
+/// Requirements on a submission other than karma. Reading dumps depends on these alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmissionRules {
     /// Drop links that were only ever submitted as over 18.
     pub drop_over_18: bool,
-    /// Seconds since 1970 of the first moment that counts.
+    /// Seconds since 1970 (UTC): earlier submissions do not count.
     pub from: Option<i64>,
-    /// Seconds since 1970 of the first moment that no longer counts.
+    /// Seconds since 1970 (UTC): submissions from this time on do not count.
     pub before: Option<i64>,
     /// Domains in lower case; each blocks its subdomains, too.
     pub drop_domains: BTreeSet<String>,
@@ -50,14 +50,14 @@ pub struct SubmissionRules {
     pub max_url_bytes: usize,
 }
 
-/// The karma that a link must have. Making links of submissions depends on this alone.
+/// How karma is computed, and how much a link needs. Merging submissions into links depends on this alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KarmaRule {
     /// The lowest karma that is kept.
     pub min_karma: i64,
-    /// What karma is.
+    /// How the scores of a link's submissions become its karma.
     pub karma_of: KarmaOf,
-    /// What becomes of links that have none.
+    /// Whether links without any score are kept.
     pub without_karma: WithoutKarma,
 }
 
@@ -87,7 +87,7 @@ pub struct SubmissionRow {
 }
 
 impl SubmissionRules {
-    /// Gives one submission its page and its own verdict. `dump` and `line` say where it stands.
+    /// Canonicalises a submission's URL and applies the rules. `dump` and `line` say where the record is.
     ///
     /// # Errors
     /// The reason why the submission is no link at all: a text post, or no URL.
@@ -112,7 +112,7 @@ impl SubmissionRules {
         })
     }
 
-    /// The page that a submission leads to, the URL to fetch, and what speaks against it.
+    /// The page that a submission leads to, the URL to fetch, and the reason to drop it, if there is one.
     fn page(&self, submission: &Submission<'_>) -> (PageKey, String, Option<Reason>) {
         let without_page = |url: &str, verdict| {
             let page = PageKey { domain: String::new(), key: url.to_owned() };
@@ -165,11 +165,11 @@ impl SubmissionRules {
 }
 
 impl KarmaRule {
-    /// Makes one link of all submissions with one key.
+    /// Merges all submissions with one key into a link.
     ///
-    /// The submission that decides is the one with the highest score among those with no verdict of
-    /// their own (of equals, the first in order); when all have one, the link has the verdict of the highest.
-    /// One without a score is lower than any that has one.
+    /// The submission that decides is the one with the highest score among those without a verdict of their own; of
+    /// equal scores, the first in order. If all have a verdict, the one with the highest score decides, and its verdict
+    /// is the link's. A submission without a score ranks below all that have one.
     ///
     /// # Panics
     /// If there is no submission.
@@ -192,7 +192,7 @@ impl KarmaRule {
         }
     }
 
-    /// The karma of a link, where one of the submissions that count has a score.
+    /// The karma of a link; `None` if none of the submissions that count has a score.
     fn karma(&self, decides: &SubmissionRow, submissions: &[SubmissionRow]) -> Option<i64> {
         if self.karma_of == KarmaOf::AnySubmission || decides.verdict.is_some() {
             return decides.score;

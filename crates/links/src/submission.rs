@@ -1,4 +1,4 @@
-//! One record of a dump, in the forms that really occur.
+//! One record of a dump, in the forms that occur in real dumps.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -52,7 +52,7 @@ impl<'a> Submission<'a> {
     /// ```
     ///
     /// # Errors
-    /// When the line is not a JSON object, or a field that is used has none of its known shapes.
+    /// When the line is not a JSON object, or a field that is read has an unexpected type.
     pub fn parse(line: &'a [u8]) -> Result<Submission<'a>, MalformedSubmission> {
         sonic_rs::from_slice(line).map_err(|error| MalformedSubmission(error.into()))
     }
@@ -60,7 +60,7 @@ impl<'a> Submission<'a> {
     /// Reads one row of a table whose columns have the names of the fields; a missing column is a missing field.
     ///
     /// # Errors
-    /// When a column has none of the shapes that the field may have.
+    /// When a column has a type that its field cannot have.
     pub fn of_row(row: texts::ParquetRow<'_, 'a>) -> Result<Submission<'a>, MalformedSubmission> {
         row.read().map_err(|error| MalformedSubmission(error.into()))
     }

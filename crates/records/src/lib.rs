@@ -2,8 +2,8 @@
 //!
 //! - [`Link`], [`Outcome`], [`DocumentText`], [`Document`], [`EditedText`], [`Duplicate`], [`Exclusion`]: the rows of the
 //!   tables that people read. A field's documentation is the column's.
-//! - [`Reason`]: why something was dropped; [`Counts`]: that nothing else was.
-//! - [`PageKey`]: the address under which all of them know a page.
+//! - [`Reason`]: why something was dropped; [`Counts`]: how many records were read, kept, and dropped for each reason.
+//! - [`PageKey`]: domain and duplicate key, which identify a page in all of them.
 //!
 //! Left out: files, stages, and any rule that decides.
 
@@ -17,7 +17,7 @@ pub use rows::{CaptureChoice, Document, DocumentText, Duplicate, EditedText, Exc
 
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The id of the document that a duplicate key names: 32 hexadecimal digits of XXH3-128.
+/// The id of the document with this duplicate key: its XXH3-128 as 32 hexadecimal digits.
 ///
 /// ```
 /// let id = records::document_id("example,com)/a");

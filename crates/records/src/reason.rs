@@ -1,14 +1,14 @@
 //! The reasons for which a submission, link, page or document is dropped.
 //!
-//! What stages decide by themselves has a closed list. A rule of a recipe names its reason itself, by the rule and
-//! the measure that was out of its limits, so that a new rule changes nothing here.
+//! The reasons of stages are a closed list. The reason of a recipe's rule is `rule.measure`, after the measure that was
+//! out of its limits, so that a new rule changes nothing here.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Longest name of a rule or a measure that a table is believed.
+/// Longest name of a rule or a measure that is accepted from a table.
 const NAME_MAX_BYTES: usize = 64;
 
 macro_rules! reasons {
@@ -53,7 +53,7 @@ reasons! {
     RecordTooLong = "record_too_long", "The line of the dump is longer than the recipe allows.";
     SelfPost = "self_post", "The submission is a text post; it links to nothing outside Reddit.";
     MissingUrl = "missing_url", "The submission has no URL.";
-    // links: one verdict a link
+    // links: one verdict per link
     MalformedUrl = "malformed_url", "The URL cannot be parsed, or has no host.";
     UrlTooLong = "url_too_long", "The URL is longer than the recipe allows.";
     UnsupportedScheme = "unsupported_scheme", "The URL is neither http nor https.";
@@ -63,7 +63,7 @@ reasons! {
     BlockedExtension = "blocked_extension", "The path ends like a file that is not a page.";
     MissingKarma = "missing_karma", "No submission of the link has a score, and the recipe does not say to keep such links.";
     LowKarma = "low_karma", "The karma is below the recipe's threshold.";
-    // links and pages: one verdict a row that stood for the same thing
+    // links and pages: one verdict per row that was merged into another
     SameLink = "same_link", "Another submission of the same link; counted into it.";
     // pages
     NotAResponse = "not_a_response", "The record is not an HTTP response or resource (request, metadata, warcinfo …).";
@@ -121,7 +121,7 @@ impl std::str::FromStr for Reason {
             part.len() <= NAME_MAX_BYTES
                 && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
-        // A single name is one that another version has, or had.
+        // A name without a dot is a reason of an earlier or later version.
         if is_name(rule) && is_name(measure) {
             Ok(Reason::of_rule(rule, measure))
         } else {
@@ -152,7 +152,7 @@ impl<'de> Deserialize<'de> for Reason {
     }
 }
 
-/// The name for as long as the process runs. Recipes have a few dozen.
+/// The name with a static lifetime: each distinct name is leaked once. Recipes have a few dozen.
 fn interned(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);

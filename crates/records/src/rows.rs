@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Reason;
 
-/// The address under which links, captures and documents know a page.
+/// Identifies a page in links, captures and documents.
 ///
-/// In tables its parts are columns of their own; rows on their way between stages hold it whole. The order is that of
-/// every table of links and outcomes.
+/// Tables have a column for each of its fields; rows between stages hold it as one value. All tables of links and
+/// outcomes are sorted by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PageKey {
     /// Registrable domain, `example.co.uk`; empty for addresses without one.
@@ -19,7 +19,8 @@ pub struct PageKey {
 }
 
 impl PageKey {
-    /// What buckets are made by: all pages of a domain share one, so that one task asks it.
+    /// The bytes whose hash chooses a bucket: all pages of a domain share one, so that only one task sends requests to
+    /// it.
     pub fn bucket_bytes(&self) -> &[u8] {
         if self.domain.is_empty() { self.key.as_bytes() } else { self.domain.as_bytes() }
     }
@@ -44,13 +45,13 @@ pub struct Link {
     pub title: Option<String>,
     /// Seconds since 1970 (UTC) of the earliest submission.
     pub created_utc: Option<i64>,
-    /// Where the submission that decides stands: `RS_2016-03.zst:17`, the line counted from 1.
+    /// Place of the submission that decides: `RS_2016-03.zst:17`, the line counted from 1.
     pub source: String,
     /// Why the link was dropped, if it was.
     pub verdict: Option<Reason>,
 }
 
-/// Which of several captures answers a link. The order of an archive's records never decides.
+/// Which of several captures of a page is taken. The order of records in an archive never decides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
@@ -65,8 +66,8 @@ pub enum CaptureChoice {
 }
 
 impl CaptureChoice {
-    /// How far a capture is from the one wanted, for sorting: the smallest wins. Times are seconds since 1970 (UTC); a
-    /// capture without a time comes last.
+    /// Sort key of a capture: the one with the smallest is taken. Times are seconds since 1970 (UTC); a capture without
+    /// a time comes last.
     ///
     /// ```
     /// use records::CaptureChoice::{Earliest, Latest, Nearest};
@@ -93,12 +94,12 @@ impl Link {
         PageKey { domain: self.domain.clone(), key: self.key.clone() }
     }
 
-    /// Whether the link is in the given order behind another: by domain, then by key.
+    /// Whether the link sorts after another, by domain, then by key.
     pub fn is_behind(&self, other: &Link) -> bool {
         (&self.domain, &self.key) > (&other.domain, &other.key)
     }
 
-    /// What became of this link where no page answers it.
+    /// The outcome of this link where there is no page for it.
     pub fn without_page(&self, verdict: Reason, detail: Option<String>) -> Outcome {
         Outcome {
             domain: self.domain.clone(),
@@ -116,12 +117,12 @@ impl Link {
     }
 }
 
-/// What became of one link or capture. Table `pages/outcomes-*.parquet`, sorted by domain and key.
+/// The outcome of one link or capture. Table `pages/outcomes-*.parquet`, sorted by domain and key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Registrable domain.
     pub domain: String,
-    /// Duplicate key of the link, or of the capture when no link asked for it.
+    /// Duplicate key of the link, or of the capture when no link leads to it.
     pub key: String,
     /// The URL of the link.
     pub url: String,
@@ -165,8 +166,8 @@ pub struct DocumentText {
     pub date: Option<String>,
     /// The program that made the page, as `<meta name="generator">` names it.
     pub generator: Option<String>,
-    /// What the page is: `article`, `forum`, `product`, `documentation`, `listing` or `other`; `text` for what was no
-    /// page; empty when it was not read.
+    /// What the page was classified as: `article`, `forum`, `product`, `documentation`, `listing` or `other`; `text`
+    /// for a document given as text; empty when it was not read.
     pub kind: String,
     /// Main text; paragraphs are separated by blank lines. Kept for documents that rules drop, too.
     pub text: String,
@@ -180,7 +181,7 @@ pub struct DocumentText {
     pub warc: String,
     /// Offset of the record (its gzip member) in it.
     pub offset: u64,
-    /// The file that the page was made from, where it was one.
+    /// The file that the page was packed from, if it was.
     pub file: Option<String>,
     /// What exactly led to the verdict.
     pub detail: Option<String>,
@@ -188,19 +189,19 @@ pub struct DocumentText {
     pub verdict: Option<Reason>,
 }
 
-/// What the rules say of one document, and the link that led to it. Table `documents/*.parquet`: a row for each row of
-/// the text table of the same name, in the same order.
+/// The verdict on one document, and the link that led to it. Table `documents/*.parquet`: a row for each row of the
+/// text table of the same name, in the same order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     /// The id of the text.
     pub id: String,
     /// Duplicate key of the page's address.
     pub key: String,
-    /// URL of the link; where no link led here, the URL that answered.
+    /// URL of the link; if no link leads here, the URL that answered.
     pub url: String,
     /// Registrable domain.
     pub domain: String,
-    /// Karma of the link; none when no link led here, or its source has none.
+    /// Karma of the link; none when no link leads here, or its source has none.
     pub karma: Option<i64>,
     /// Subreddit of the link.
     pub subreddit: Option<String>,
@@ -232,7 +233,7 @@ pub struct EditedText {
     pub text: String,
 }
 
-/// A document that someone asked to leave out. Table `excluded/*.parquet`.
+/// A document that a list of `[shards] exclude` names. Table `excluded/*.parquet`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exclusion {
     /// The document.
@@ -254,7 +255,7 @@ pub struct Duplicate {
     pub representative_id: String,
     /// Its URL's duplicate key.
     pub representative_key: String,
-    /// The neighbour by which this document came into the cluster.
+    /// The most similar document that this one was compared with.
     pub similar_to: String,
     /// Jaccard similarity of the word shingles to that neighbour: 1 for exact duplicates.
     pub jaccard: f32,

@@ -3,7 +3,8 @@
 //! A document's place in the shuffle and its split follow from its id and the seed alone, so adding or
 //! removing a document moves no other one between splits, and no task needs to know the whole order.
 //!
-//! [`TextForm`] is the form in which shards are written and read. A form is a type behind [`TextSink`] and a line in it.
+//! [`TextForm`] is the form in which shards are written and read. Each form is a variant of it, and a type that
+//! implements [`TextSink`].
 //!
 //! Left out: files of token ids, which are the tokenizer's (`bpe::tokens`).
 
@@ -50,7 +51,7 @@ pub fn split(id: &str, seed: u64, validation: f64) -> Split {
     if place < validation { Split::Val } else { Split::Train }
 }
 
-/// The shard, in `0..shards`, that holds this part of the order.
+/// The shard, in `0..shards`, that holds this place in the order.
 pub fn shard_of(order: u128, shards: u32) -> u32 {
     // The high 64 bits decide, so that the product fits.
     (((order >> 64) * u128::from(shards)) >> 64) as u32
@@ -61,7 +62,7 @@ pub fn shard_of(order: u128, shards: u32) -> u32 {
 pub struct ShardRow {
     /// Main text.
     pub text: String,
-    /// 32 hexadecimal digits that name the document everywhere.
+    /// 32 hexadecimal digits that identify the document in all tables.
     pub id: String,
     /// Where it was found.
     pub url: String,

@@ -9,7 +9,7 @@ use store::{Blob, BlobReader, Error, Result, Upload};
 
 use crate::ShardRow;
 
-/// Level of zstd for JSON Lines: the point where more time buys little.
+/// zstd level for JSON Lines; higher levels take much longer and save little.
 const ZSTD_LEVEL: i32 = 6;
 
 /// In which form text shards are written.
@@ -34,7 +34,7 @@ pub trait TextSink {
 }
 
 impl TextForm {
-    /// What the names of such shards end in, without a dot.
+    /// File extension of shards in this form, without a dot.
     pub fn extension(self) -> &'static str {
         match self {
             TextForm::JsonLinesZstd => "jsonl.zst",

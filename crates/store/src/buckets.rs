@@ -1,4 +1,4 @@
-//! Rows routed by hash: one object a writing task, in which each bucket can be read alone.
+//! Rows routed by hash: one object per writing task, in which each bucket can be read alone.
 //!
 //! A wide step is two stages. Each task of the first writes one bucket file; each task of the second
 //! reads one bucket out of every file: one range of its index, and the frames that the range names.
@@ -7,8 +7,8 @@
 //! ```text
 //! "WTBUCK02"
 //! frames      zstd blocks of postcard rows, each row behind a u32 length
-//! index       a row a frame, sorted by bucket: rows u32, stored bytes u32, plain bytes u32, 0 u32, offset u64, XXH3 u64
-//! directory   a row a bucket: first frame u64, rows u64, digest u64; one more row that ends the last bucket
+//! index       per frame, sorted by bucket: rows u32, stored bytes u32, plain bytes u32, 0 u32, offset u64, XXH3 u64
+//! directory   per bucket: first frame u64, rows u64, digest u64; one more row that ends the last bucket
 //! footer      offset of the index u64, offset of the directory u64, buckets u32, schema of the rows u32, "WTBUCKED"
 //! ```
 //!
@@ -33,9 +33,9 @@ const DIRECTORY_ROW_BYTES: u64 = 24;
 const FOOTER_BYTES: u64 = 32;
 /// A bucket's rows are compressed and written when they reach this size.
 const FRAME_BYTES: usize = 64 << 10;
-/// Memory over all buckets; the fullest is written early when it is reached.
+/// Memory for the rows of all buckets; when it is reached, the fullest bucket is written early.
 const HELD_BYTES: usize = 32 << 20;
-/// The end of a file that is read at once: of a small file, all that tells where a bucket is.
+/// Bytes at the end of a file that are read at once: in a small file they hold the footer, the directory and the index.
 const TAIL_BYTES: u64 = 16 << 10;
 
 #[derive(Debug, Clone, Copy)]
@@ -47,13 +47,13 @@ struct Frame {
     checksum: u64,
 }
 
-/// A row that is spilled between stages. Its bytes tell nothing of its fields, so its form has a number.
+/// A row of a bucket file. Its bytes do not describe its fields, so the type has a version number.
 pub trait SpillRow: Serialize + DeserializeOwned {
     /// Raised with every change of the fields, so that rows of an older form are refused rather than misread.
     const SCHEMA: u32;
 }
 
-/// Gives row types the number of their form.
+/// Implements [`SpillRow`](crate::buckets::SpillRow) for row types, each with its version number.
 #[macro_export]
 macro_rules! spill_rows {
     ($($row:ty = $schema:literal),* $(,)?) => {
@@ -139,7 +139,7 @@ impl<T: SpillRow> BucketWriter<T> {
             let sizes = self.held.iter().enumerate();
             let (fullest, _) = sizes.max_by_key(|(_, held)| held.plain.len()).expect("has buckets");
             self.write_frame(fullest)?;
-            // Written before its time to make room: the room is given back.
+            // The bucket was written early to make room: free its memory.
             self.held[fullest].plain = Vec::new();
             Ok(())
         } else {
@@ -283,7 +283,7 @@ impl<T: SpillRow> Iterator for BucketReader<T> {
     }
 }
 
-/// The end of an object, held so that what lies in it is not asked for again.
+/// The end of an object, kept in memory so that it is read only once.
 struct Tail<'a> {
     blob: &'a dyn Blob,
     shown: &'a str,
@@ -351,7 +351,7 @@ fn read_frames(blob: &dyn Blob, shown: &str, bucket: u32, schema: u32) -> Result
         checksum: read_u64(row, 24),
     });
     let frames: Vec<Frame> = frames.collect();
-    // The index has no checksum of its own: what it would lose is noticed here.
+    // The index has no checksum of its own: rows that are missing from it are noticed here.
     if frames.iter().map(|frame| u64::from(frame.rows)).sum::<u64>() != read_u64(&rows, 8) {
         return Err(damaged(shown, "its index and its directory differ"));
     }

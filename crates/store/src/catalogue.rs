@@ -1,6 +1,6 @@
-//! A header and numbered entries in one object, of which each can be read alone.
+//! A header and numbered entries in one object; each entry can be read without the others.
 //!
-//! Plans and seals are catalogues: whoever starts one task of ninety thousand reads one entry. Layout (little-endian):
+//! Plans and seals are catalogues: to start one task of ninety thousand, one entry is read. Layout (little-endian):
 //!
 //! ```text
 //! "WTCATA01"
@@ -134,8 +134,8 @@ impl<H: DeserializeOwned, E: DeserializeOwned> Catalogue<H, E> {
         read(&*self.blob, &self.shown, start, end - start)
     }
 
-    /// All entries in order. Who reads them to the end has read everything: if the checksum of it differs, the last
-    /// item says so. Memory: eight bytes an entry.
+    /// All entries in order. After the last one the checksum of everything read is compared; if it differs, the last
+    /// item is an error. Memory: eight bytes per entry.
     pub fn entries(&self) -> Result<impl Iterator<Item = Result<E>> + '_> {
         let ends = read(&*self.blob, &self.shown, self.ends_offset, 8 * (self.len + 1))?;
         let mut hasher = Xxh3::new();

@@ -1,4 +1,4 @@
-//! The one error type of the store: each variant names the file it speaks of.
+//! The one error type of the store: each variant names the file concerned.
 
 use user_error::UserError;
 
@@ -8,7 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A failed operation on one of the store's objects.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operating system refused.
+    /// The operating system refused an operation.
     #[error(transparent)]
     Io(#[from] atomic_file::Error),
     /// A file that this project wrote is not as it was written.
@@ -40,7 +40,7 @@ pub enum Error {
         /// Who holds it.
         holder: Box<crate::lease::Holder>,
     },
-    /// A row could not be turned into bytes; a row type is at fault, not its data.
+    /// A row could not be serialised: the row type is at fault, not its data.
     #[error("cannot serialise a row for {object}")]
     Row {
         /// The object that the row was meant for.

@@ -1,10 +1,10 @@
-//! Who is at work in a run.
+//! Leases: which process works in a run.
 //!
-//! A lease is a small object that its holder renews every few seconds. Whoever meets one waits to see whether it is
-//! renewed, by its own clock alone: clocks of different machines are never compared, so one that jumps does no harm.
-//! A holder on this machine whose process is gone is noticed at once.
+//! A lease is a small object that its holder renews every few seconds. A process that finds one waits to see whether it
+//! is renewed, by its own clock alone: clocks of different machines are never compared, so a clock that jumps does no
+//! harm. A holder on this machine whose process is gone is noticed at once.
 //!
-//! A lease is a courtesy and no proof: a holder that was stopped for minutes may find that another has taken over
+//! Leases are advisory: a holder that was stopped for minutes may find that another process has taken over
 //! ([`Lease::is_lost`]). Tasks are safe to run twice, so nothing is damaged then.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Condition, Error, Outcome, Result, Store, Tag};
 
-/// How leases are renewed and given up for lost.
+/// How often leases are renewed, and when they expire.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// Time between two renewals.
     pub renew_every: Duration,
-    /// A lease of another machine that was not renewed for so long is free.
+    /// A lease of another machine that was not renewed for this long is free.
     pub expires_after: Duration,
 }
 
@@ -36,11 +36,11 @@ impl Default for Pace {
 pub struct Holder {
     /// Name of the machine.
     pub host: String,
-    /// Which start of the machine it is, so that process numbers mean something.
+    /// Boot id of the machine and its process namespace: a process number is unique only within both.
     boot: String,
     /// Process number.
     pub process: u32,
-    /// When the process started, in ticks since the machine did: process numbers are used again.
+    /// When the process started, in ticks since the machine did: process numbers are reused.
     started: u64,
 }
 
@@ -49,7 +49,7 @@ impl Holder {
     pub fn this_process() -> Holder {
         let process = std::process::id();
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        // Process numbers of containers on one machine mean different processes.
+        // Containers on one machine number their processes independently.
         let numbers = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         Holder {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -59,7 +59,7 @@ impl Holder {
         }
     }
 
-    /// Which start of the machine it is, whatever the container.
+    /// Boot id of the machine, without the namespace of a container.
     fn boot_id(&self) -> &str {
         self.boot.split(' ').next().unwrap_or("")
     }
@@ -116,11 +116,11 @@ struct Shared {
 }
 
 impl Lease {
-    /// Takes the lease at `key`. `wait` is asked again and again while it is not known whether a holder on another
-    /// machine is still there; when it says no, the lease counts as held.
+    /// Takes the lease at `key`. `wait` is called repeatedly while it is not known whether a holder on another machine
+    /// is still at work; when it returns false, the lease counts as held.
     ///
     /// # Errors
-    /// [`Error::Held`] when another process holds it; any fault of the store as what it is.
+    /// [`Error::Held`] when another process holds it, and errors of the store.
     pub fn take(store: Arc<dyn Store>, key: &str, pace: Pace, wait: &dyn Fn(&Holder) -> bool) -> Result<Lease> {
         let holder = Holder::this_process();
         let first = content(&holder, 0);
@@ -141,7 +141,7 @@ impl Lease {
         Ok(Lease { store, key: key.to_owned(), shared, renewing: Some(renewing) })
     }
 
-    /// Whether somebody holds the lease at `key`; a holder that is gone does not.
+    /// The holder of the lease at `key`; `None` when there is none, or its process is gone.
     pub fn holder(store: &dyn Store, key: &str, pace: Pace, wait: &dyn Fn(&Holder) -> bool) -> Result<Option<Holder>> {
         let Some(found) = store.get(key)? else { return Ok(None) };
         match wait_until_free(store, key, found, pace, wait) {
@@ -151,7 +151,7 @@ impl Lease {
         }
     }
 
-    /// Whether another process has taken over, since this one could not renew for too long.
+    /// Whether another process has taken over, because this one could not renew for too long.
     pub fn is_lost(&self) -> bool {
         self.shared.lost.load(Ordering::Relaxed)
     }
@@ -169,7 +169,7 @@ impl Drop for Lease {
             serde_json::from_slice::<Content>(bytes).is_ok_and(|content| content.holder == Holder::this_process())
         };
         if !self.is_lost() && found.is_some_and(|(bytes, _)| is_ours(&bytes)) {
-            // One that cannot be deleted now is seen to be of a process that is gone.
+            // If it cannot be deleted, others will see that its process is gone.
             let _ = self.store.delete(&self.key);
         }
     }
@@ -214,7 +214,7 @@ fn wait_until_free(
     Ok(tag)
 }
 
-/// Renews a lease until it ends, or another has taken it.
+/// Renews a lease until it ends, or another process has taken it.
 fn renew(store: &dyn Store, key: &str, holder: &Holder, mut tag: Tag, shared: &Shared, pace: Pace) {
     for renewed in 1.. {
         let ended = shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,7 +225,7 @@ fn renew(store: &dyn Store, key: &str, holder: &Holder, mut tag: Tag, shared: &S
         match store.put(key, &content(holder, renewed), Condition::IfUnchanged(tag)) {
             Ok(Outcome::Put(now)) => tag = now,
             Ok(Outcome::Lost) => return shared.lost.store(true, Ordering::Relaxed),
-            // A full disk or a slow store: the next try may do.
+            // A full disk or a slow store: the next attempt may succeed.
             Err(_) => {}
         }
     }

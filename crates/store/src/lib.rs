@@ -1,15 +1,15 @@
-//! The files that stages exchange, on local disk or in object storage behind one interface. The store knows no row
-//! and no stage.
+//! The files that stages exchange, on local disk or in object storage behind one interface. It knows no row type and no
+//! stage.
 //!
 //! - [`Store`] is a place for objects: ranged reads, whole or conditional puts, listings. [`LocalStore`] is a folder.
 //! - [`table`]: Parquet, for rows that people and other tools read.
 //! - [`numbers`]: Parquet of ids and numbers whose columns are known at run time.
 //! - [`buckets`]: rows routed by hash, written by many tasks and each bucket read by one.
-//! - [`catalogue`]: a header and numbered entries of which each can be read alone, for plans and seals.
+//! - [`catalogue`]: a header and numbered entries, each readable without the others, for plans and seals.
 //! - [`sort`]: an external merge sort, so that order never costs more memory than a setting allows.
-//! - [`lease`]: who is at work in a run, without a lock that only one kind of file system has.
+//! - [`lease`]: which process works in a run, by conditional puts rather than file locks.
 //!
-//! Left out: threads that work, recipes, and any meaning of a row.
+//! Left out: running threads, recipes, and any meaning of a row.
 
 pub mod buckets;
 pub mod catalogue;

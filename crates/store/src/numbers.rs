@@ -24,7 +24,7 @@ const ID: &str = "id";
 /// A row of a table of numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumbersRow {
-    /// What the numbers are of.
+    /// Id of the document that the numbers describe.
     pub id: String,
     /// A number for each column; NaN where it is not defined.
     pub values: Vec<f64>,

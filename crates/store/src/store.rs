@@ -1,4 +1,4 @@
-//! What a place for files must be able to do, and the local disk that can.
+//! The interface that storage must offer, and its implementation on local disk.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -19,22 +19,22 @@ pub trait Store: Send + Sync {
     /// Opens an object for reading ranges of it.
     fn open(&self, key: &str) -> Result<Box<dyn Blob>>;
 
-    /// Starts an object that exists once it is committed, and replaces one that was there before.
+    /// Starts an object that exists once it is committed, and then replaces an earlier one.
     fn create(&self, key: &str) -> Result<Box<dyn Upload>>;
 
     /// A small object and its tag; `None` when there is none.
     fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Tag)>>;
 
-    /// Puts a small object. A put that meets equal bytes has succeeded, whatever the condition says.
+    /// Puts a small object. If the object has equal bytes already, the put succeeds, whatever the condition.
     fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<Outcome>;
 
     /// All objects whose keys lie below `folder`, sorted by key.
     fn list(&self, folder: &str) -> Result<Vec<Listed>>;
 
-    /// Deletes an object; one that is not there is no error.
+    /// Deletes an object; one that does not exist is no error.
     fn delete(&self, key: &str) -> Result<()>;
 
-    /// A folder on this machine with the durable state below `folder`; see [`State`].
+    /// A folder on this machine for the durable state below `folder`; see [`State`].
     fn state(&self, folder: &str) -> Result<State>;
 
     /// A folder on this machine for files that may be lost at any time.
@@ -44,13 +44,13 @@ pub trait Store: Send + Sync {
     /// a copy below [`Store::scratch`] elsewhere.
     fn local_file(&self, key: &str) -> Result<PathBuf>;
 
-    /// Bytes that can still be stored, where that is known.
+    /// Free space in bytes, if it is known.
     fn free_bytes(&self) -> Option<u64>;
 
     /// An object as messages name it.
     fn shown(&self, key: &str) -> String;
 
-    /// Removes what writers that were killed have left. Call it only while nobody writes.
+    /// Removes temporary files of writers that were killed. Call it only while nobody writes.
     fn sweep(&self) -> Result<()>;
 }
 
@@ -69,22 +69,22 @@ pub trait Upload: Write + Send {
     fn commit(self: Box<Self>) -> Result<Written>;
 }
 
-/// The state of an object's bytes; it changes with them.
+/// Identifies an object's content, as an ETag does: it changes with the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag(u128);
 
 /// When a put may happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// Whatever is there.
+    /// Unconditionally.
     Always,
     /// Only if there is no such object.
     IfAbsent,
-    /// Only if the object is still in this state.
+    /// Only if the object still has this content.
     IfUnchanged(Tag),
 }
 
-/// What became of a put.
+/// The result of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The object has these bytes now; its tag.
@@ -140,9 +140,9 @@ pub struct LocalStore {
     folder: PathBuf,
 }
 
-/// Files of the store's own beside its objects: not listed, never objects.
+/// Marks files that the store keeps beside its objects for locking; they are never listed.
 const GUARD_MARK: &str = ".guard";
-/// Folder of files that may be lost.
+/// Folder of files that may be lost at any time.
 const SCRATCH: &str = "scratch";
 
 impl LocalStore {
@@ -155,7 +155,8 @@ impl LocalStore {
         self.folder.join(key)
     }
 
-    /// Holds other conditional puts of this key off until it is dropped. The kernel frees it when the process ends.
+    /// Blocks other conditional puts of this key until it is dropped. The kernel releases the lock when the process
+    /// ends.
     fn guard(&self, path: &Path) -> Result<File> {
         let folder = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(folder).at("create the folder", folder)?;
@@ -313,13 +314,13 @@ impl Blob for LocalBlob {
 pub struct BlobReader {
     blob: Box<dyn Blob>,
     buffer: Vec<u8>,
-    /// Of the buffer's first byte in the blob.
+    /// Offset of the buffer's first byte in the blob.
     start: u64,
-    /// Where reading goes on.
+    /// Offset of the next byte to read.
     at: u64,
 }
 
-/// Bytes asked for at once.
+/// Bytes per read.
 const READ_BYTES: u64 = 256 << 10;
 
 impl BlobReader {
@@ -380,7 +381,7 @@ mod tests {
             panic!("nothing was there")
         };
         assert_eq!(store.put("a/b", b"two", Condition::IfAbsent).unwrap(), Outcome::Lost);
-        // Lost against equal bytes is won.
+        // The condition does not hold, but the bytes are equal: success.
         assert_eq!(store.put("a/b", b"one", Condition::IfAbsent).unwrap(), Outcome::Put(tag));
         let Outcome::Put(second) = store.put("a/b", b"two", Condition::IfUnchanged(tag)).unwrap() else {
             panic!("unchanged")

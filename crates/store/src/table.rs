@@ -229,7 +229,7 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let source = source.into();
-    // A full disk reaches us wrapped by the Parquet writer; give it back its name.
+    // The Parquet writer wraps I/O errors: report a full disk as such.
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*source);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
@@ -281,7 +281,7 @@ mod tests {
             assert_eq!(back, rows);
         }
         assert_eq!(checksums[0], checksums[1]);
-        // A type with fewer fields reads their columns, in any order.
+        // A type with fewer fields reads only their columns, in any order.
         let narrow: Vec<Narrow> =
             TableReader::open(&folder.path().join("a.parquet")).unwrap().map(|r| r.unwrap()).collect();
         assert_eq!(narrow.len(), rows.len());

@@ -1,13 +1,13 @@
-//! Archives that are cut at a length, beside a journal by which writing goes on after a kill.
+//! Archives that are sealed at a given length, and a journal by which writing continues after a kill.
 //!
 //! A *group* of records becomes durable at once: the records are written, the archive is synced, and a frame of the
-//! journal that speaks of them is appended and synced. An archive is called `STEM-NNNNN.warc.gz.open` while it grows;
-//! its `.open` is taken away after a frame has said that it is sealed. A sealed archive is never written again.
+//! journal that describes them is appended and synced. An archive is called `STEM-NNNNN.warc.gz.open` while it grows;
+//! `.open` is removed after a frame has recorded that it is sealed. A sealed archive is never written again.
 //!
-//! After a kill the journal is cut behind its last whole frame, and the open archive at the length which that frame
-//! gives. What the caller did not find in the journal is to be written anew.
+//! After a kill the journal is truncated after its last whole frame, and the open archive to the length in that frame.
+//! The caller writes again what is not in the journal.
 //!
-//! Left out: what else is in a frame (its type is the caller's), what records are made of ([`Writer`](crate::Writer)),
+//! Left out: the content of frames (their type is the caller's), the content of records ([`Writer`](crate::Writer)),
 //! and keeping other processes out of the folder.
 
 mod journal;
@@ -26,7 +26,7 @@ pub use journal::{JournalEnd, JournalReader, Magic, read_frame_at};
 /// An archive or its journal could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// The operating system refused.
+    /// The operating system refused an operation.
     #[error("cannot {action} {}", path.display())]
     Io {
         /// What was tried, as a verb.
@@ -54,20 +54,20 @@ impl ArchiveError {
     }
 }
 
-/// The archive that grows, as frames of a journal describe it.
+/// The open archive, as frames of a journal describe it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArchiveState {
     /// Its number, counted from 0; that of the next archive when none is open.
     pub number: u32,
-    /// Its length with all records that frames speak of; 0 before the first.
+    /// Its length with all records that frames describe; 0 before the first.
     pub len_bytes: u64,
-    /// Whether nothing comes into it any more; the next archive has the next number.
+    /// Whether it is complete; the next archive has the next number.
     pub is_sealed: bool,
 }
 
-/// What is appended to a journal at once.
+/// A frame of a journal: what is appended and synced at once.
 pub trait JournalFrame: Serialize + DeserializeOwned {
-    /// Brings `state`, which holds before the frame, to what holds after it.
+    /// Updates `state` from before this frame to after it.
     fn apply(&self, state: &mut ArchiveState);
 }
 
@@ -99,27 +99,27 @@ impl ArchiveNames {
 
 /// Writes archives and their journal, whose frames are of type `F`.
 ///
-/// Whatever fails is taken back: files are as long as after the last [`ArchiveWriter::commit`], which may be tried
-/// again with the same records when there is room on the disk.
+/// A failed call is rolled back: files have the length of the last successful [`ArchiveWriter::commit`]. It may be
+/// repeated with the same records when there is space on the disk.
 pub struct ArchiveWriter<F> {
     names: ArchiveNames,
     journal: JournalWriter,
     /// The open archive as the journal has it.
     committed: ArchiveState,
-    /// Length of the open archive with what was written since.
+    /// Length of the open archive, uncommitted records included.
     len_bytes: u64,
     file: Option<File>,
-    /// An archive that is sealed and still has its name of an open one.
+    /// An archive that is sealed but not renamed yet.
     unnamed: Option<u32>,
     frames: PhantomData<fn(&F)>,
 }
 
 impl<F: JournalFrame> ArchiveWriter<F> {
-    /// Begins a journal, or goes on where its whole frames end: `end` is that of a [`JournalReader`] which has read
-    /// all of them.
+    /// Begins a journal, or continues one after its last whole frame: `end` is that of a [`JournalReader`] which has
+    /// read all frames.
     ///
     /// # Errors
-    /// Those of the disk, and [`ArchiveError::Damaged`] when the archives are not those that the journal speaks of.
+    /// Those of the disk, and [`ArchiveError::Damaged`] when the archives are not those that the journal describes.
     pub fn open(
         names: ArchiveNames,
         journal: &Path,
@@ -134,7 +134,7 @@ impl<F: JournalFrame> ArchiveWriter<F> {
         Ok(ArchiveWriter { names, journal, committed, len_bytes, file, unnamed: None, frames: PhantomData })
     }
 
-    /// What the archives are called.
+    /// The names of the archives.
     pub fn names(&self) -> &ArchiveNames {
         &self.names
     }
@@ -149,8 +149,8 @@ impl<F: JournalFrame> ArchiveWriter<F> {
         self.len_bytes
     }
 
-    /// Writes records behind those that are there, and returns the offset of the first. They are durable after the
-    /// next commit.
+    /// Appends records to the open archive, and returns the offset of the first. They are durable after the next
+    /// commit.
     pub fn write(&mut self, records: &[u8]) -> Result<u64, ArchiveError> {
         self.name_sealed()?;
         let path = self.names.open_path(self.committed.number);
@@ -167,8 +167,8 @@ impl<F: JournalFrame> ArchiveWriter<F> {
         Ok(offset)
     }
 
-    /// Makes what was written durable, with the frame that speaks of it. A frame that seals the archive ends it: what
-    /// is written next begins another.
+    /// Makes written records durable, with the frame that describes them. After a frame that seals the archive, the
+    /// next write begins another one.
     ///
     /// # Panics
     /// When the frame gives another number or length than the open archive has.
@@ -194,7 +194,7 @@ impl<F: JournalFrame> ArchiveWriter<F> {
         Ok(())
     }
 
-    /// Gives the archive that was sealed last its name, where an earlier try has failed. Every other call does so, too.
+    /// Renames the archive that was sealed last, if an earlier attempt failed. Every other call does so, too.
     pub fn name_sealed(&mut self) -> Result<(), ArchiveError> {
         if let Some(number) = self.unnamed {
             name_archive(&self.names, number)?;
@@ -215,7 +215,7 @@ impl<F: JournalFrame> ArchiveWriter<F> {
         Ok(())
     }
 
-    /// Cuts the open archive to what is committed.
+    /// Truncates the open archive to what is committed.
     fn take_back(&mut self) -> Result<(), ArchiveError> {
         let path = self.names.open_path(self.committed.number);
         self.len_bytes = self.committed.len_bytes;
@@ -224,12 +224,12 @@ impl<F: JournalFrame> ArchiveWriter<F> {
     }
 }
 
-/// What holds after an archive was sealed.
+/// The state after an archive was sealed.
 fn after(sealed: ArchiveState) -> ArchiveState {
     ArchiveState { number: sealed.number + 1, len_bytes: 0, is_sealed: false }
 }
 
-/// Names an archive that a killed process had sealed and not named; the state that holds then.
+/// Renames an archive that a killed process had sealed but not renamed; returns the state after that.
 fn finish_sealed(names: &ArchiveNames, state: ArchiveState) -> Result<ArchiveState, ArchiveError> {
     if !state.is_sealed {
         return Ok(state);
@@ -241,8 +241,8 @@ fn finish_sealed(names: &ArchiveNames, state: ArchiveState) -> Result<ArchiveSta
     Ok(after(state))
 }
 
-/// Checks, before anything is cut, that the archives are those that the journal speaks of: a journal that has lost its
-/// end must not lead to archives being written anew.
+/// Checks, before anything is truncated, that the archives are those that the journal describes: a journal that has
+/// lost its end must not lead to archives being overwritten.
 fn check_archives(names: &ArchiveNames, state: ArchiveState) -> Result<(), ArchiveError> {
     let next = state.number + 1;
     for path in [names.path(next), names.open_path(next)] {
@@ -262,7 +262,7 @@ fn check_archives(names: &ArchiveNames, state: ArchiveState) -> Result<(), Archi
     }
 }
 
-/// Opens the archive that grew, and cuts off what the journal does not speak of; none when it has not begun.
+/// Opens the archive that was open and truncates it to the length in the journal; `None` when it has not been begun.
 fn reopen(names: &ArchiveNames, state: ArchiveState) -> Result<Option<File>, ArchiveError> {
     let (open, named) = (names.open_path(state.number), names.path(state.number));
     if state.len_bytes == 0 {
@@ -285,7 +285,7 @@ fn reopen(names: &ArchiveNames, state: ArchiveState) -> Result<Option<File>, Arc
     Ok(Some(file))
 }
 
-/// Gives a sealed archive its name.
+/// Gives a sealed archive its final name.
 fn name_archive(names: &ArchiveNames, number: u32) -> Result<(), ArchiveError> {
     let (open, named) = (names.open_path(number), names.path(number));
     if open.exists() {
@@ -374,7 +374,7 @@ mod tests {
         Ok((ArchiveWriter::open(names(folder), &folder.join("journal"), &MAGIC, end)?, records))
     }
 
-    /// Writes 20 records of 1 to 20 bytes, or those that the journal does not speak of.
+    /// Writes 20 records of 1 to 20 bytes, or those of them that are not in the journal.
     fn write_records(folder: &Path) -> Result<(), ArchiveError> {
         let (mut archive, done) = open(folder)?;
         let mut frame = Frame::default();

@@ -1,4 +1,4 @@
-//! CDXJ: the index beside an archive, by which replay tools find a page without reading the archive.
+//! CDXJ: the index of an archive, by which replay tools find a page without reading the archive.
 //!
 //! One line per record: key, time and a JSON object, sorted by bytes. They are the lines that pywb's `cdxj-indexer`
 //! writes of the same archive. Left out: reading CDXJ, compressed indexes (ZipNum).
@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use crate::surt::{Parts, without_www};
 
-/// Fourteen digits, from which a shorter date takes those that it lacks.
+/// Supplies the missing digits of a shorter date.
 const YEAR_ZERO: &str = "00000101000000";
 
 /// How many layers of escapes are undone: `%2541` is `%41` escaped.
@@ -53,7 +53,7 @@ pub struct Entry {
     pub digest: Option<String>,
     /// Bytes of the compressed record in the archive.
     pub length: u64,
-    /// Where it begins there.
+    /// Offset of the compressed record in the archive.
     pub offset: u64,
     /// The archive's name, without its folder.
     pub filename: String,

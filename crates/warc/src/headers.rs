@@ -1,4 +1,4 @@
-//! The header fields of a record: one text, and where in it names and values stand.
+//! The header fields of a record: one string, and the ranges of names and values in it.
 
 use std::fmt;
 use std::ops::Range;
@@ -19,8 +19,8 @@ pub struct Headers {
 impl Headers {
     /// The fields of lines that end in LF or CRLF; what is not UTF-8 is replaced.
     ///
-    /// A line that begins with white space continues the value before it. A line without a colon is no field, but
-    /// hurts no other; many writers have let one slip in.
+    /// A line that begins with white space continues the value before it. A line without a colon is ignored; many
+    /// writers have written one by mistake.
     pub(crate) fn parse(head: &[u8]) -> Headers {
         let mut headers = Headers { text: String::from_utf8_lossy(head).into_owned(), fields: Vec::with_capacity(16) };
         let end = headers.text.len();

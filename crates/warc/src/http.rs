@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-/// Content codings of one body that are undone; no server stacks more in earnest.
+/// Content codings of one body that are undone; real servers stack fewer.
 const MAX_CODINGS: usize = 4;
 
 /// Bytes of a body in which its first tag is looked for.
@@ -40,7 +40,7 @@ pub enum BodyError {
         /// The limit.
         max_bytes: u64,
     },
-    /// The coding is none that is known.
+    /// The content coding is unknown.
     #[error("the content coding {coding:?} is not known")]
     UnknownCoding {
         /// Its name in the header.
@@ -75,7 +75,7 @@ impl Response {
         }
         let status = words.next()?.parse().ok()?;
         let mut headers: Vec<(String, String)> = Vec::new();
-        // A head that the end cuts off still tells status and type.
+        // A head that is truncated still has status and type.
         while let Some((line, next)) = next_line(message, at) {
             at = next;
             if line.is_empty() {
@@ -102,7 +102,7 @@ impl Response {
 
     /// The body of `message` without transfer and content coding, at most `max_bytes` long.
     ///
-    /// A body that breaks off in its coding gives what could be decoded of it.
+    /// A body whose coded data is truncated gives what could be decoded of it.
     pub fn body<'a>(&self, message: &'a [u8], max_bytes: u64) -> Result<Cow<'a, [u8]>, BodyError> {
         let mut body = Cow::Borrowed(&message[self.body_start.min(message.len())..]);
         let chunked = self.header("Transfer-Encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked"));
@@ -161,7 +161,7 @@ pub fn decode(bytes: &[u8], coding: &str, max_bytes: u64) -> Result<Option<Vec<u
     Ok(plain)
 }
 
-/// As [`decode`], but of a body that is longer the first `max_bytes`.
+/// As [`decode`], but gives the first `max_bytes` of a longer body.
 pub fn decode_start(bytes: &[u8], coding: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
     let coding = coding.to_ascii_lowercase();
     let Some(reader) = decoder(bytes, &coding)? else { return Ok(None) };
@@ -262,7 +262,7 @@ mod tests {
         let message = [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n".as_slice(), &gzip(&[0; 1 << 20])].concat();
         let response = Response::parse(&message).unwrap();
         assert!(matches!(response.body(&message, 1000), Err(BodyError::TooLarge { max_bytes: 1000 })));
-        // Its start alone can be had.
+        // Only its start can be decoded.
         let start = decode_start(&message[response.body_start..], "gzip", 1000).unwrap().unwrap();
         assert_eq!(start, [0; 1000]);
     }

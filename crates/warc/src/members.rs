@@ -1,8 +1,8 @@
 //! The plain bytes of an archive, and where in it each compressed member began.
 //!
-//! A gzip member that lies whole in the buffer is inflated in one call (libdeflate, which wants input and
-//! output whole, and is the faster for it); any other is inflated in a stream. Both are held to the
-//! trailer's checksum and length, and give the same bytes.
+//! A gzip member that lies whole in the buffer is inflated in one call (libdeflate, which needs input and output whole,
+//! and is faster for it); any other is inflated in a stream. Both check the trailer's checksum and length, and give the
+//! same bytes.
 
 use std::io::{self, Read};
 
@@ -13,7 +13,7 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 use crate::fault::RecordFault;
 use crate::raw::{Checksum, Raw, Source};
 
-/// Longest file name or comment in a gzip header that is believed.
+/// Longest file name or comment in a gzip header that is accepted.
 const MAX_NAME_BYTES: usize = 4096;
 /// A gzip member is inflated in one call when it has at most this many bytes, coded and plain. Larger ones
 /// are rare among pages, and gain little.
@@ -23,7 +23,7 @@ const MAX_WHOLE_PLAIN_BYTES: usize = 4 << 20;
 const SLACK_BYTES: usize = 512;
 /// Plain bytes made at once in a stream.
 const STREAM_BYTES: usize = 64 << 10;
-/// The largest zstd dictionary that is believed, coded or plain; tools make some 100 KB.
+/// The largest zstd dictionary that is accepted, coded or plain; tools make some 100 KB.
 const MAX_DICTIONARY_BYTES: u64 = 32 << 20;
 /// Plain bytes in which a record's first line is looked for, behind blank ones.
 const RECORD_START_BYTES: usize = 64;
@@ -36,10 +36,10 @@ const DICTIONARY_MAGIC: &[u8] = &[0x5d, 0x2a, 0x4d, 0x18];
 /// Why the next bytes or the next record could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecodeError {
-    /// The archive's content is at fault.
+    /// The archive's content is damaged.
     #[error(transparent)]
     Malformed(#[from] RecordFault),
-    /// The source is, and reading cannot go on.
+    /// The source failed, and reading cannot go on.
     #[error(transparent)]
     Source(#[from] io::Error),
 }
@@ -210,13 +210,13 @@ impl Members {
     }
 }
 
-/// Plain bytes that were made and are not all taken.
+/// Decoded bytes that are not all consumed.
 #[derive(Default)]
 struct Plain {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// Whether the member has no more.
+    /// Whether the member has no more bytes.
     ended: bool,
 }
 
@@ -229,7 +229,7 @@ impl Plain {
         &self.bytes[self.start..self.end]
     }
 
-    /// Moves what is not taken yet to the front, so that more can be made behind it.
+    /// Moves the unconsumed bytes to the front, so that more can be decoded after them.
     fn compact(&mut self) {
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
@@ -354,7 +354,7 @@ impl Gunzip {
     }
 }
 
-/// Reads the trailer of a gzip member, and holds it against what was inflated.
+/// Reads the trailer of a gzip member, and compares it with what was inflated.
 fn check_trailer(raw: &mut Raw, crc32: u32, len_bytes: u32) -> Result<(), DecodeError> {
     let trailer = [crc32.to_le_bytes(), len_bytes.to_le_bytes()].concat();
     let stored = raw.peek(trailer.len())?;

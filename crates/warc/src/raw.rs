@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use xxhash_rust::xxh3::Xxh3;
 
-/// Bytes asked of the source at once.
+/// Bytes requested from the source at once.
 const CHUNK_BYTES: usize = 128 << 10;
 
 /// What an archive can be read from.

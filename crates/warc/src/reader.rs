@@ -9,12 +9,12 @@ use crate::headers::Headers;
 use crate::members::{DecodeError, Members};
 use crate::raw::Checksum;
 
-/// The longest header line, and the most header lines, that are believed.
+/// The longest header line, and the most header lines, that are accepted.
 const MAX_HEADER_LINE_BYTES: usize = 64 << 10;
 const MAX_HEADER_LINES: usize = 256;
 /// How often a search for the next record may begin again inside one compressed member; each search inflates it anew.
 const MAX_SEARCHES_PER_MEMBER: u32 = 100;
-/// A block of a plain archive that claims more than this is first held against the archive's length.
+/// A block of a plain archive that claims more than this is first compared with the archive's length.
 const MAX_TRUSTED_CLAIM_BYTES: u64 = 1 << 20;
 
 /// An archive could not be opened or read; malformed content is an [`Event`] instead.
@@ -186,8 +186,8 @@ impl Reader {
         self.members.position()
     }
 
-    /// Goes to a location that was given before: [`next`](Reader::next) gives what is there. Fails, too, where nothing
-    /// can be decoded up to it, which means that the location is of another archive.
+    /// Goes to a location that was given before: [`next`](Reader::next) gives what is there. Fails where nothing can be
+    /// decoded up to it, which means that the location is of another archive.
     pub fn seek(&mut self, location: Location) -> Result<(), ReadError> {
         self.try_seek(location).map_err(|error| match error {
             DecodeError::Source(source) => self.error(source),
@@ -373,7 +373,7 @@ impl Reader {
         Ok(body)
     }
 
-    /// Goes behind the damage, to the next record or member.
+    /// Goes past the damage, to the next record or member.
     fn recover(&mut self, location: Location, error: DecodeError) -> Result<Event, ReadError> {
         let fault = match error {
             DecodeError::Source(source) => return Err(self.error(source)),
@@ -383,8 +383,8 @@ impl Reader {
         Ok(Event::Malformed { location, fault })
     }
 
-    /// Goes to the next line that begins a record, behind the damaged record's first line: first inside its
-    /// member, then to the next member. Damage of the compression itself ends the member.
+    /// Goes to the next line that begins a record, after the damaged record's first line: first inside its member, then
+    /// in the next one. Damage of the compression itself ends the member.
     fn find_next_record(&mut self, location: Location) -> io::Result<()> {
         let is_plain = self.members.is_plain();
         if self.searches.0 != location.offset {
@@ -408,8 +408,8 @@ impl Reader {
         }
     }
 
-    /// Skips the current line and all up to one that begins a record, which is left in `self.line`; `false` at
-    /// the member's end.
+    /// Skips the current line and all further ones up to one that begins a record, which is left in `self.line`;
+    /// `false` at the member's end.
     fn skip_to_record(&mut self) -> Result<bool, DecodeError> {
         let mut location = self.here();
         let mut is_first = true;
@@ -432,7 +432,7 @@ impl Reader {
             || self.is_arc && std::str::from_utf8(&self.line).is_ok_and(|line| ArcLine::parse(line).is_some())
     }
 
-    /// Skips to behind the line's end; `false` at the member's.
+    /// Skips past the line's end; `false` at the member's end.
     fn skip_line(&mut self) -> Result<bool, DecodeError> {
         loop {
             let bytes = self.members.fill_buf()?;

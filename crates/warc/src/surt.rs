@@ -1,11 +1,11 @@
-//! Sort-friendly URIs (SURT): a URL with its host turned round, so that pages of one site sort together.
+//! Sort-friendly URIs (SURT): a URL with its host reversed, so that pages of one site sort together.
 //!
 //! `com,example:8080)/path?query`: the host's labels from the last to the first, a port that is not the scheme's own,
 //! the path, and the query's parameters in order. Scheme and user are left out. Which spellings of a URL count as the
 //! same is not decided here: [`cdxj::surt`](crate::cdxj::surt) follows the replay tools, and the duplicate keys of
 //! links have rules of their own.
 
-/// The parts of a URL, each already spelled as the key shall have it.
+/// The parts of a URL, each already spelled as it shall be in the key.
 ///
 /// ```
 /// use warc::surt::Parts;
@@ -23,7 +23,7 @@
 pub struct Parts<'a> {
     /// Name or address.
     pub host: &'a str,
-    /// Whether the host is an IP address, which is not turned round.
+    /// Whether the host is an IP address, which is not reversed.
     pub is_address: bool,
     /// The port, unless it is the scheme's own.
     pub port: Option<&'a str>,

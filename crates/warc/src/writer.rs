@@ -106,7 +106,7 @@ impl<W: Write> Writer<W> {
         &self.last_id
     }
 
-    /// Writes one record and returns the offset at which it begins.
+    /// Writes one record and returns its offset.
     ///
     /// The same record gives the same bytes: its id is made from its content.
     pub fn write(&mut self, record: &NewRecord<'_>) -> io::Result<u64> {

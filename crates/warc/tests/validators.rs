@@ -1,4 +1,4 @@
-//! What others say of the archives written here: `warcio check`, `fastwarc check` and `cdxj-indexer`.
+//! The verdicts of other tools on the archives written here: `warcio check`, `fastwarc check` and `cdxj-indexer`.
 //!
 //! Needs a Python that has warcio and fastwarc: `WEBTEXT_PEERS` names it. Skips with a printed reason without it.
 
@@ -37,7 +37,7 @@ fn run(command: &mut Command) -> (bool, String) {
     (status.success(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
 }
 
-/// Each checker's name, verdict and words.
+/// Each checker's name, verdict and output.
 fn verdicts(peers: &Path, archive: &Path) -> [(&'static str, bool, String); 2] {
     let (warcio, warcio_said) = run(Command::new(peers.join("warcio")).args(["check", "-v"]).arg(archive));
     let (fastwarc, fastwarc_said) = run(Command::new(peers.join("fastwarc")).args(["check", "-p"]).arg(archive));

@@ -1,13 +1,13 @@
-//! Journals: files of frames under checksums, which show after a kill how much of them is good.
+//! Journals: files of frames with checksums, which show after a kill how much of them is intact.
 //!
 //! ```text
 //! 8 bytes  what the file is
 //! frames:  length of the payload (u32), XXH3-64 of the payload (u64), both little endian; payload (postcard)
 //! ```
 //!
-//! Whatever a frame speaks of is written and synced before it, so the last whole frame names nothing that is missing.
-//! Each frame is synced before the next: a kill or a power cut can spoil the last one alone, which is then cut off. A
-//! spoilt frame with others behind it has another cause, and is an error.
+//! What a frame describes is written and synced before it, so the last whole frame names nothing that is missing. Each
+//! frame is synced before the next: a kill or a power cut can damage only the last one, which is then cut off. A
+//! damaged frame with others after it has another cause, and is an error.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -21,23 +21,23 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{ArchiveError, ArchiveState, JournalFrame, sync_folder_of};
 
-/// What a journal begins with: its kind and version.
+/// The first bytes of a journal: its kind and version.
 pub type Magic = [u8; 8];
 
-/// Longest payload that is believed; groups end long before.
+/// Longest payload that is accepted; real groups are far smaller.
 const MAX_PAYLOAD_BYTES: u32 = 1 << 30;
 const HEAD_BYTES: usize = 12;
 
-/// How far a journal is good, and what it says of the archives up to there.
+/// Where the intact part of a journal ends, and the state of the archives there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JournalEnd {
-    /// Length of its whole frames, and of what precedes them.
+    /// Length of its header and whole frames.
     pub len_bytes: u64,
     /// The archives after its last whole frame.
     pub archive: ArchiveState,
 }
 
-/// A journal that grows.
+/// A journal that is being written.
 pub(super) struct JournalWriter {
     path: PathBuf,
     file: File,
@@ -45,7 +45,7 @@ pub(super) struct JournalWriter {
 }
 
 impl JournalWriter {
-    /// Opens a journal for appending behind its whole frames, which end at `len_bytes` ([`JournalReader::end`]).
+    /// Opens a journal for appending after its whole frames, which end at `len_bytes` ([`JournalReader::end`]).
     pub(super) fn open(path: &Path, magic: &Magic, len_bytes: u64) -> Result<JournalWriter, ArchiveError> {
         JournalWriter::try_open(path, magic, len_bytes).map_err(ArchiveError::at("open", path))
     }
@@ -64,7 +64,7 @@ impl JournalWriter {
         Ok(JournalWriter { path: path.to_path_buf(), file, len_bytes })
     }
 
-    /// Appends a frame and syncs it. When that fails, the frame is taken back.
+    /// Appends a frame and syncs it. If that fails, the frame is removed again.
     pub(super) fn append(&mut self, frame: &impl Serialize) -> Result<(), ArchiveError> {
         self.try_append(frame).map_err(ArchiveError::at("write", &self.path))
     }
@@ -88,7 +88,7 @@ impl JournalWriter {
 /// The frames of a journal with their offsets, up to a last one that is not whole; none where there is no file.
 ///
 /// # Errors
-/// Those of the disk, and [`ArchiveError::Damaged`] for a spoilt frame with others behind it.
+/// Those of the disk, and [`ArchiveError::Damaged`] for a damaged frame with others after it.
 pub struct JournalReader<F> {
     path: PathBuf,
     reader: Option<BufReader<File>>,
@@ -159,8 +159,8 @@ impl<F: JournalFrame> JournalReader<F> {
         Ok(Some((offset, frame)))
     }
 
-    /// What stands at the end is spoilt, up to `to`. A kill can have done so only if nothing follows; a power cut may
-    /// leave a tail of zeros.
+    /// The bytes up to `to` are damaged. A kill can be the cause only if nothing follows them; a power cut may leave a
+    /// tail of zeros.
     fn check_that_none_follows(&mut self, to: u64) -> io::Result<()> {
         let behind = self.len_bytes.saturating_sub(to);
         let Some(reader) = self.reader.as_mut().filter(|_| behind > 0) else { return Ok(()) };
@@ -284,7 +284,7 @@ mod tests {
             };
             let (found, end) = read(&path);
             assert_eq!(found, expected, "{len}");
-            // What is appended behind the cut is found.
+            // What is appended after the cut is found.
             JournalWriter::open(&path, &MAGIC, end).unwrap().append(&words(&["d"])).unwrap();
             assert_eq!(read(&path).0.last().unwrap(), "d", "{len}");
         }

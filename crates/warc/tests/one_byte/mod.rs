@@ -1,4 +1,4 @@
-//! The stingiest source that an archive can have.
+//! A source that gives one byte per read.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
