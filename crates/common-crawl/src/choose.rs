@@ -1,8 +1,8 @@
-//! Captures of a link → the one to copy; and the chosen ones in the order of the archives.
+//! Chooses the capture to copy for each link, and sorts the chosen ones by archive.
 //!
-//! The index and the links are in different orders, so captures are brought into that of the links by an external
-//! sort on the link's number, and the chosen ones into that of the archives by another. Both are merges after that:
-//! memory does not grow with links or captures.
+//! The index and the links are in different orders, so captures are brought into the order of the links by an external
+//! sort on the link's number, and the chosen ones into the order of the archives by another sort. After that both steps
+//! are merges: memory does not grow with links or captures.
 
 use std::ops::Range;
 use std::path::Path;
@@ -58,11 +58,11 @@ impl PlannedCapture {
     }
 }
 
-/// How good a capture is, the best first.
+/// How usable a capture is, the best grade first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Grade {
     WholePage,
-    /// Common Crawl cut the body off.
+    /// Common Crawl truncated the body.
     CutPage,
     TooLarge,
     NotHtml,
@@ -90,7 +90,7 @@ impl Grade {
     }
 }
 
-/// A capture without a type may be a page; what is inside decides later.
+/// A capture without a type may be a page; extraction decides later.
 fn is_html(mime: Option<&str>) -> bool {
     mime.is_none() || warc::http::media(mime, &[]) == warc::http::Media::Html
 }
@@ -103,7 +103,7 @@ struct Preference {
 }
 
 impl Preference {
-    /// The place of a capture among those of its link; the smallest is chosen. Grade comes before time.
+    /// Sort key among the captures of a link; the smallest is chosen. Grade comes before time.
     fn rank(self, capture: &Capture, created_utc: Option<i64>) -> impl Ord {
         // Distances are compared with each other alone, so any unit of time serves; the index has milliseconds.
         let created_ms = created_utc.map(|seconds| seconds.saturating_mul(1000));
@@ -160,8 +160,8 @@ pub(crate) fn choose(
     Ok(plan)
 }
 
-/// Gives each link its best capture. Captures are sorted by the link's number; some belong to another key with the
-/// same hash, which shows here.
+/// Gives each link its best capture. Captures are sorted by the link's number. Some belong to another key with the same
+/// hash, so the keys are compared here.
 fn join(
     links: impl Iterator<Item = Result<Link, CommonCrawlError>>,
     captures: impl Iterator<Item = Result<Capture, CommonCrawlError>>,
@@ -188,7 +188,7 @@ fn join(
     Ok(())
 }
 
-/// What becomes of a link that has no capture to copy, but perhaps one that is not copied.
+/// The outcome of a link that has no capture to copy, but perhaps one of a lower grade.
 fn miss(link: &Link, capture: Option<Capture>, verdict: Reason) -> Outcome {
     let Some(capture) = capture else { return link.without_page(verdict, None) };
     let detail = match verdict {
@@ -206,13 +206,13 @@ fn miss(link: &Link, capture: Option<Capture>, verdict: Reason) -> Outcome {
     }
 }
 
-/// A time of the index as archives write it.
+/// A time of the index, in milliseconds since 1970, as archives write it.
 pub(crate) fn date(ms: i64) -> Option<String> {
     let seconds = u64::try_from(ms.div_euclid(1000)).ok()?;
     Some(warc::Date::from_seconds(seconds).0)
 }
 
-/// One request: neighbours in one archive.
+/// One range request: neighbouring members of one archive.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RangeRequest {
     pub(crate) range: Range<u64>,
@@ -262,7 +262,7 @@ impl<I: Iterator<Item = Result<PlannedCapture, store::Error>>> Iterator for Rang
     }
 }
 
-/// Adds to a plan what it takes to fetch it with these settings.
+/// Adds the number and the bytes of the requests that these settings need to a plan.
 pub(crate) fn with_requests(
     mut plan: CopyPlan,
     settings: &CommonCrawlSettings,
@@ -345,7 +345,7 @@ mod tests {
         check(&[at(1000), at(5000), at(9000)], None, 1000);
         // Equally near: the earlier one.
         check(&[at(4000), at(8000)], Some(6), 4000);
-        // Another page with the same hash of its key is none of this link's.
+        // Another page whose key has the same hash does not belong to this link.
         check(&[capture("http://example.com/b", 6000), at(9000)], Some(6), 9000);
         let cut = Capture { truncated: Some("length".into()), ..at(6000) };
         let moved = Capture { status: 301, ..at(6000) };
@@ -388,7 +388,7 @@ mod tests {
         check_requests(&[a(0, 20), a(20, 20), a(50, 5)], &[(0, 55)]);
         check_requests(&[a(0, 20), a(31, 20)], &[(0, 20), (31, 51)]);
         check_requests(&[a(0, 20), planned("b", 20, 20)], &[(0, 20), (20, 40)]);
-        // Over the cap a new one begins; a member longer than the cap comes alone.
+        // Over the cap a new request begins; a member longer than the cap is requested alone.
         check_requests(&[a(0, 60), a(60, 60), a(120, 40)], &[(0, 60), (60, 160)]);
         check_requests(&[a(0, 500), a(500, 10)], &[(0, 500), (500, 510)]);
         // Overlapping rows, which no archive has but a table may claim.

@@ -1,7 +1,7 @@
-//! The members of a plan, asked for in its order, checked and copied into archives of our own.
+//! The members of a plan, requested in its order, checked and copied into new archives.
 //!
-//! Several requests are under way at once, but their answers are taken in the order of the plan: what is written does
-//! not depend on which came first. Memory: the answers to `max_concurrent_requests`.
+//! Several requests are in flight at once, but their answers are processed in the order of the plan: what is written
+//! does not depend on which came first. Memory: `max_concurrent_requests` answers.
 
 use std::ops::Range;
 
@@ -20,25 +20,25 @@ use crate::remote::{ReadError, Root};
 use crate::run::{CopyRun, RunState};
 use crate::settings::CommonCrawlSettings;
 
-/// The journal is written at the latest after so many requests, or so many bytes.
+/// The journal is written after this many requests, or this many bytes, at the latest.
 const GROUP_REQUESTS: usize = 16;
 const GROUP_BYTES: u64 = 32 << 20;
 /// How often progress is logged.
 const LOGGED_EVERY_CAPTURES: u64 = 10_000;
-/// Archives that are not there before any that is: then it is the root that is wrong.
+/// Consecutive missing archives at the start of a plan after which the root must be wrong.
 const MAX_MISSING_AT_FIRST: usize = 5;
 
 /// A request that was answered.
 struct Answer {
     rows: Vec<PlannedCapture>,
     bytes: Bytes,
-    /// Whether the archive is there; `None` when it was not asked for.
+    /// Whether the archive exists; `None` when it was not requested.
     is_there: Option<bool>,
     /// For each row its bytes in `bytes`, or why it is not copied.
     checked: Vec<Result<Range<usize>, Refusal>>,
 }
 
-/// Copies the captures that have no fate in the journal yet.
+/// Copies the captures whose result is not in the journal yet.
 pub(crate) async fn copy(
     settings: &CommonCrawlSettings,
     run: &CopyRun<'_>,
@@ -62,7 +62,7 @@ pub(crate) async fn copy(
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                // What came before it is good.
+                // The members before the end of the archive are valid.
                 if missing.any_found {
                     copies.commit(false)?;
                 }
@@ -95,7 +95,7 @@ pub(crate) async fn copy(
     }
 }
 
-/// Archives that are not there, before any that is.
+/// Archives that are missing, as long as none was found.
 struct Missing {
     names: Vec<String>,
     any_found: bool,
@@ -112,7 +112,7 @@ impl Missing {
     }
 }
 
-/// Asks for a range and checks what lies in it.
+/// Requests a range and checks the members in it.
 async fn answer(request: RangeRequest, root: &Root, max_page_bytes: u64) -> Result<Answer, CommonCrawlError> {
     let RangeRequest { range, rows } = request;
     let start = range.start;
@@ -136,7 +136,7 @@ async fn answer(request: RangeRequest, root: &Root, max_page_bytes: u64) -> Resu
         }
         Err(error) => return Err(error.of(&file.name)),
     };
-    // Inflating is work: it goes beside the requests.
+    // Inflating takes CPU time: it runs outside the request loop.
     let checks = tokio::task::spawn_blocking(move || {
         let checked = rows.iter().map(|row| check(&bytes, start, row, max_page_bytes)).collect();
         Answer { rows, bytes, is_there: Some(true), checked }
@@ -157,7 +157,7 @@ fn check(bytes: &Bytes, start: u64, row: &PlannedCapture, max_page_bytes: u64) -
     member::check(member, row, max_page_bytes).map(|()| range)
 }
 
-/// The archives that are written, and the fates that their journal does not have yet.
+/// The archives that are written, and the results that their journal does not have yet.
 struct Copies {
     archive: ArchiveWriter<Frame>,
     max_warc_bytes: u64,
@@ -167,7 +167,7 @@ struct Copies {
 }
 
 impl Copies {
-    /// Writes an answer's members and notes the fates of its rows.
+    /// Writes an answer's members and notes the results of its rows.
     fn take(&mut self, answer: Answer) -> Result<(), CommonCrawlError> {
         self.requests += 1;
         for checked in answer.checked {
@@ -196,7 +196,7 @@ impl Copies {
         self.requests >= GROUP_REQUESTS || self.bytes >= GROUP_BYTES
     }
 
-    /// Makes durable what is written, and the fates that speak of it.
+    /// Makes written members durable, with the results that refer to them.
     fn commit(&mut self, is_sealed: bool) -> Result<(), CommonCrawlError> {
         if self.fates.is_empty() && !is_sealed {
             return Ok(());

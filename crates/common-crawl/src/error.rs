@@ -20,7 +20,7 @@ pub enum CommonCrawlError {
     Read {
         /// The file, as it was named.
         name: String,
-        /// What the disk, the server or the store says.
+        /// The error of the disk, the server or the store.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -40,7 +40,7 @@ pub enum CommonCrawlError {
         /// The first key out of order.
         key: String,
     },
-    /// The folder holds a run of other links or settings.
+    /// The folder holds a run that was begun with other links or settings.
     #[error("{} was begun with {what}; give another folder, or the same settings", folder.display())]
     OtherRun {
         /// The output folder.

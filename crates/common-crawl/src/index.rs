@@ -1,11 +1,11 @@
-//! The columnar index: Parquet files sorted by `url_surtkey`, read only where wanted hosts can stand.
+//! The columnar index: Parquet files sorted by `url_surtkey`, read only where wanted hosts can be.
 //!
-//! Of a file are read its footer, then of each row group (and, where the file has a page index, of each page) whose
-//! least and greatest key leave room for a wanted host, the column of keys; and of the rows whose host is wanted the
-//! other columns. From such a row's URL our own key is made, and the row is taken when a link has it.
+//! Of a file the footer is read first; then the column of keys in each row group (and, where the file has a page index,
+//! in each page) whose minimum and maximum key leave room for a wanted host; then the other columns, for the rows whose
+//! host is wanted. Our own key is made from such a row's URL, and the row is taken if a link has that key.
 //!
-//! The order of a file only makes this fast. Statistics hold for any order, so that a file that is sorted otherwise,
-//! or not at all, gives the same captures.
+//! The order of a file only makes this fast. Statistics hold for any order, so a file that is sorted in another way, or
+//! not at all, gives the same captures.
 
 use std::io::Read;
 use std::ops::Range;
@@ -41,20 +41,20 @@ use crate::settings::CommonCrawlSettings;
 const BATCH_ROWS: usize = 8192;
 /// Read from the end of a file at first; footers of the real index fit.
 const FOOTER_BYTES: usize = 256 << 10;
-/// Parts of a file that lie nearer to each other are read as one.
+/// Parts of a file with a smaller gap than this are read in one request.
 const COALESCE_BYTES: u64 = 1 << 20;
 /// Longest list of files, as text.
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// The column that files are sorted by.
 const KEY: &str = "url_surtkey";
-/// The columns that a row cannot be without.
+/// The columns that every file must have.
 const NEEDED: &[&str] =
     &["url", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length"];
 /// Columns that older crawls do not have.
 const OPTIONAL: &[&str] = &["content_mime_detected", "content_mime_type", "content_truncated"];
 
-/// A row of the index for a link. Ordered by link, and within it by everything else.
+/// A row of the index that belongs to a link. Sorted by link, then by all other fields.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Capture {
     /// Number of the link among the kept ones.
@@ -65,9 +65,9 @@ pub(crate) struct Capture {
     pub(crate) offset: u64,
     pub(crate) len_bytes: u64,
     pub(crate) status: u16,
-    /// As detected, else as the server named it.
+    /// As Common Crawl detected it, else as the server named it.
     pub(crate) mime: Option<String>,
-    /// Why the archive holds only a part of it, if so.
+    /// Why the archive holds only a part of the page, if so.
     pub(crate) truncated: Option<String>,
     pub(crate) url: String,
 }
@@ -87,7 +87,7 @@ pub struct IndexMetrics {
     pub rows_of_hosts: u64,
     /// Rows with a link's key.
     pub captures: u64,
-    /// Rows of wanted hosts that have no URL, or a place that no archive can have.
+    /// Rows of wanted hosts without a URL, or with an offset or length that no archive can have.
     pub malformed_rows: u64,
     /// Bytes read.
     pub bytes: u64,
@@ -113,7 +113,7 @@ impl std::fmt::Display for IndexMetrics {
     }
 }
 
-/// The Parquet files that the settings name: files as they are, folders and lists by their content, in order.
+/// The Parquet files that the settings name, in order: files as they are, folders and lists as the files in them.
 pub(crate) async fn files(settings: &CommonCrawlSettings) -> Result<Vec<String>, CommonCrawlError> {
     let client = RetryingHttpClient::new(settings)?;
     let mut files = Vec::new();
@@ -144,7 +144,8 @@ pub(crate) async fn files(settings: &CommonCrawlSettings) -> Result<Vec<String>,
     Ok(files)
 }
 
-/// Parquet files but for those of other subsets: robots.txt files, and answers that are no pages.
+/// Whether a Parquet file is of the subset `warc`, or of no subset: others hold robots.txt files, and answers that are
+/// no pages.
 fn is_of_pages(path: &str) -> bool {
     path.ends_with(".parquet") && path.split('/').all(|part| !part.starts_with("subset=") || part == "subset=warc")
 }
@@ -234,7 +235,8 @@ struct RowsToRead {
     rows: u64,
 }
 
-/// What of a file can hold wanted hosts, by the statistics of row groups and pages; without statistics, all of it.
+/// The part of a file that can hold wanted hosts, by the statistics of row groups and pages; without statistics, all of
+/// it.
 fn part_to_read(metadata: &ParquetMetaData, filter: &LinkFilter) -> RowsToRead {
     let mut part = RowsToRead { row_groups: Vec::new(), rows: 0 };
     let schema = metadata.file_metadata().schema_descr();
@@ -242,7 +244,7 @@ fn part_to_read(metadata: &ParquetMetaData, filter: &LinkFilter) -> RowsToRead {
     let Some(column) = column else { return part };
     for (number, group) in metadata.row_groups().iter().enumerate() {
         let statistics = group.column(column).statistics();
-        // Deprecated statistics were made with another order of bytes.
+        // Deprecated statistics compare bytes in another order.
         let bounds = statistics.filter(|statistics| !statistics.is_min_max_deprecated());
         let bounds = bounds.and_then(|bounds| Some((bounds.min_bytes_opt()?, bounds.max_bytes_opt()?)));
         if bounds.is_some_and(|(min, max)| !filter.may_lie_between(min, max)) {
@@ -279,7 +281,7 @@ fn pages_to_read(
             Some(next) => usize::try_from(next.first_row_index).ok()?,
             None => rows,
         };
-        // An index that does not fit the row group is none.
+        // An index that does not fit the row group is ignored.
         if end < start || end > rows || number as u64 >= bounds.num_pages() {
             return None;
         }
@@ -296,7 +298,7 @@ fn pages_to_read(
     Some(ranges)
 }
 
-/// Adds the places of rows whose host is wanted, counted from `at`, which moves behind the batch.
+/// Appends the numbers of rows whose host is wanted, counted from `at`, which moves to the end of the batch.
 fn mark_hosts(
     batch: &RecordBatch,
     filter: &LinkFilter,
@@ -304,7 +306,7 @@ fn mark_hosts(
     marked: &mut Vec<Range<usize>>,
 ) -> Result<(), String> {
     let keys = Texts::of(batch, KEY)?.ok_or_else(|| format!("the column {KEY} is missing"))?;
-    // Rows of a host are neighbours: the answer for one is that for the next.
+    // Rows of a host are adjacent: the result for one row holds for the next.
     let mut last: Option<(&[u8], bool)> = None;
     for row in 0..batch.num_rows() {
         let key = keys.get(row).unwrap_or("").as_bytes();
@@ -357,7 +359,7 @@ fn take_captures(
             metrics.malformed_rows += 1;
             continue;
         };
-        // What is no URL of a page is no link's.
+        // A URL without a canonical form belongs to no link.
         let Ok(canonical) = links::Canonical::parse(url) else { continue };
         let text = |texts: &Option<Texts<'_>>| texts.as_ref()?.get(row).filter(|t| !t.is_empty()).map(str::to_owned);
         for &link in filter.links_of(&canonical.key) {
@@ -382,7 +384,7 @@ fn take_captures(
 struct Texts<'a>(&'a arrow_array::StringArray);
 
 impl<'a> Texts<'a> {
-    /// The column of this name, where there is one.
+    /// The column of this name, if there is one.
     fn of(batch: &'a RecordBatch, name: &str) -> Result<Option<Texts<'a>>, String> {
         let Some(column) = batch.column_by_name(name) else { return Ok(None) };
         let texts = column.as_string_opt::<i32>();
@@ -445,7 +447,7 @@ fn check_columns(metadata: &ArrowReaderMetadata, name: &str) -> Result<(), Commo
     Ok(())
 }
 
-/// A Parquet error in the words of this module: a file that cannot be read is not one that is wrong.
+/// Converts a Parquet error: a file that cannot be read is distinguished from one with the wrong content.
 fn index_error(name: &str, error: ParquetError) -> CommonCrawlError {
     match error {
         ParquetError::External(source) => match source.downcast::<CommonCrawlError>() {
@@ -456,7 +458,7 @@ fn index_error(name: &str, error: ParquetError) -> CommonCrawlError {
     }
 }
 
-/// A file as the Parquet library reads it.
+/// A remote or local file as the Parquet library reads it.
 #[derive(Clone)]
 struct RangeReader {
     file: RangedFile,

@@ -1,4 +1,5 @@
-//! What became of the captures of a plan, in its order, and how long the archives were at each point.
+//! The journal of a run: the result of each capture in the order of the plan, and the length of the archives at each
+//! point.
 
 use std::path::Path;
 
@@ -8,26 +9,26 @@ use warc::{ArchiveNames, ArchiveState, ArchiveWriter, JournalFrame, JournalReade
 
 use crate::error::CommonCrawlError;
 
-/// What a journal begins with.
+/// The first bytes of a journal.
 pub(crate) const MAGIC: Magic = *b"WTCOPY02";
 
-/// What became of one capture.
+/// The result for one capture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Fate {
-    /// Its member lies in the frame's archive.
+    /// Its member is in the frame's archive, at this offset.
     Copied { offset: u64 },
     /// It was not copied.
     Dropped { reason: Reason, detail: String, status: Option<u16> },
 }
 
-/// The fates of the next captures of the plan, and the archive that they went to.
+/// The results of the next captures of the plan, and the archive that they were copied to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frame {
     /// Number of the archive.
     pub(crate) archive: u32,
     /// Its length with all members of this frame; 0 when it has not been begun.
     pub(crate) len_bytes: u64,
-    /// Whether no further member comes into it.
+    /// Whether the archive is complete.
     pub(crate) is_sealed: bool,
     pub(crate) fates: Vec<Fate>,
 }
@@ -38,7 +39,7 @@ impl JournalFrame for Frame {
     }
 }
 
-/// Begins a run's archives or goes on with them; how many captures have their fate.
+/// Opens a run's archives and journal, new or continued; returns how many captures have their result.
 pub(crate) fn open(names: ArchiveNames, path: &Path) -> Result<(ArchiveWriter<Frame>, u64), CommonCrawlError> {
     let mut journal = JournalReader::<Frame>::open(path, &MAGIC)?;
     let mut captures = 0;

@@ -31,7 +31,7 @@ use link_filter::LinkFilter;
 use remote::{RetryingHttpClient, Root};
 use run::{RunState, read_json, write_json};
 
-/// A plan in numbers.
+/// A plan in numbers, before anything is copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CopyPlan {
@@ -160,7 +160,7 @@ fn read_index(
         for _ in 0..settings.max_concurrent_index_files.max(1) {
             scope.spawn(|| {
                 if let Err(error) = worker() {
-                    // The other threads finish their file and find no further one.
+                    // The other threads finish their current file and take no further one.
                     next.store(files.len(), Ordering::Relaxed);
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }

@@ -1,12 +1,12 @@
-//! What is asked of an index: the hosts and keys of all links, in a few bytes each.
+//! The hosts and keys of all links in a few bytes each, by which rows of the index are filtered.
 //!
-//! The index is sorted by its own SURT key, which is not ours: Common Crawl's lowers the case of paths, strips
-//! other session ids and sorts the query in another way. Only what stands before the `)` — the host, reversed,
-//! with its port — is the same in both, but for the forms that [`host_forms`] lists. So hosts decide what of the
-//! index is read, and our own key, made again from a row's URL, decides what of that is taken.
+//! The index is sorted by its own SURT key, which differs from ours: Common Crawl lowers the case of paths, strips
+//! other session ids and sorts the query in another way. Only the part before the `)`, which is the reversed host with
+//! its port, is the same in both, but for the forms that [`host_forms`] lists. So hosts decide which part of the index
+//! is read, and our own key, computed again from a row's URL, decides which of its rows are taken.
 //!
-//! Both are supersets of the truth, never less: a host is looked up in full, a key by its hash. Who chooses among
-//! captures compares the keys themselves.
+//! Hosts are compared in full, keys by a 64-bit hash. So no wanted row is missed, but rows with a colliding key may
+//! pass: the choice among captures compares the keys themselves.
 
 use std::cmp::Ordering;
 
@@ -25,7 +25,7 @@ impl LinkFilter {
     /// Reads links, which are numbered from 0 in their order.
     ///
     /// # Errors
-    /// The first that comes instead of a link.
+    /// The first error among the links.
     pub(crate) fn read(
         links: impl Iterator<Item = Result<Link, CommonCrawlError>>,
     ) -> Result<LinkFilter, CommonCrawlError> {
@@ -36,7 +36,7 @@ impl LinkFilter {
         Ok(builder.finish())
     }
 
-    /// Makes one of keys in any order.
+    /// Makes a filter of keys in any order.
     #[cfg(test)]
     pub(crate) fn of<'a>(keys: impl IntoIterator<Item = &'a str>) -> LinkFilter {
         let mut builder = Builder::default();
@@ -46,12 +46,12 @@ impl LinkFilter {
         builder.finish()
     }
 
-    /// Links.
+    /// Number of links.
     pub(crate) fn links(&self) -> usize {
         self.keys.links.len()
     }
 
-    /// Hosts, each form of a host counted.
+    /// Number of hosts, each form of a host counted.
     pub(crate) fn hosts(&self) -> usize {
         self.hosts.starts.len()
     }
@@ -85,7 +85,8 @@ impl Builder {
         let number = u32::try_from(self.keys.len()).expect("fewer than four billion links");
         self.keys.push((xxh3_64(key.as_bytes()), number));
         let Some(host) = host_of(key.as_bytes()) else { return };
-        // Links of a host are neighbours in a sorted table, so that nearly all repetitions end here.
+        // Links of a host are adjacent in a sorted table, so comparing with the last one removes nearly all
+        // repetitions.
         if self.last_host == host {
             return;
         }
@@ -115,8 +116,8 @@ fn host_of(surt: &[u8]) -> Option<&[u8]> {
 
 /// The forms in which the index may write a host of ours (`com,example,m:8080)`).
 ///
-/// - Common Crawl strips one `www.`, `www2.` … of every host; we keep it where nothing else would be left of the
-///   domain (`www.blogspot.com`), and after stripping one there may stand another.
+/// - Common Crawl strips one `www.`, `www2.` … from every host. Our keys keep it if nothing else would be left of the
+///   domain (`www.blogspot.com`); a second one may be left after the first is stripped.
 /// - It reverses IPv4 addresses like names, and writes IPv6 addresses without brackets.
 fn host_forms(host: &str) -> Vec<String> {
     let mut forms = vec![host.to_owned()];
@@ -177,7 +178,7 @@ impl Hosts {
 struct Keys {
     hashes: Vec<u64>,
     links: Vec<u32>,
-    /// Where hashes that begin with each number of `bits` bits start.
+    /// For each value of the first `bits` bits, the index of the first hash with it.
     begins: Vec<u32>,
     bits: u32,
 }
@@ -185,7 +186,7 @@ struct Keys {
 impl Keys {
     fn new(mut pairs: Vec<(u64, u32)>) -> Keys {
         pairs.sort_unstable();
-        // About eight hashes for a beginning.
+        // About eight hashes for each value.
         let bits = (pairs.len() / 8).max(1).ilog2().min(28);
         let mut begins = vec![0u32; (1 << bits) + 1];
         for &(hash, _) in &pairs {
@@ -200,7 +201,7 @@ impl Keys {
     }
 
     fn beginning(hash: u64, bits: u32) -> usize {
-        // A shift by 64 is none that a processor has.
+        // Shifting a u64 by 64 bits would overflow.
         if bits == 0 { 0 } else { (hash >> (64 - bits)) as usize }
     }
 

@@ -1,4 +1,4 @@
-//! One gzip member out of an archive: whole, one response, and the page that the index says it is.
+//! Checks one gzip member of an archive: it must be whole, one response, and the page that the index says.
 
 use std::io::Read;
 
@@ -6,7 +6,7 @@ use records::Reason;
 
 use crate::choose::PlannedCapture;
 
-/// Record headers may add this to a page.
+/// Largest head that a record may have beside its page.
 const MAX_HEAD_BYTES: u64 = 64 << 10;
 
 /// Why a member is not copied.
@@ -21,8 +21,8 @@ fn malformed(detail: impl Into<String>) -> Refusal {
     Refusal { reason: Reason::MalformedPage, detail: detail.into(), status: None }
 }
 
-/// Checks a member: it inflates to its end (its CRC and length fit) and fills its range, it holds one `response`
-/// record and nothing else, the record's target has the link's key, and its HTTP message has status 200.
+/// Checks a member: it inflates to its end with the right CRC and length, and fills its range; it holds one `response`
+/// record and nothing else; the record's target has the link's key; and its HTTP message has status 200.
 pub(crate) fn check(member: &[u8], row: &PlannedCapture, max_page_bytes: u64) -> Result<(), Refusal> {
     let limit_bytes = max_page_bytes.saturating_add(MAX_HEAD_BYTES);
     let mut decoder = flate2::bufread::GzDecoder::new(member);
@@ -53,7 +53,7 @@ pub(crate) fn check(member: &[u8], row: &PlannedCapture, max_page_bytes: u64) ->
     Ok(())
 }
 
-/// A record that fills its bytes.
+/// A record that fills a member.
 struct Record<'a> {
     head: Vec<(&'a str, &'a str)>,
     block: &'a [u8],
@@ -71,7 +71,7 @@ impl<'a> Record<'a> {
         let len = record.field("Content-Length")?.parse::<usize>().ok()?;
         let (block, rest) = record.block.split_at_checked(len)?;
         record.block = block;
-        // Two line ends close a record; writers that forget them are forgiven.
+        // Two line ends close a record; writers that omit them are accepted.
         matches!(rest, b"\r\n\r\n" | b"\r\n" | b"").then_some(record)
     }
 

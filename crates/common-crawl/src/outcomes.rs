@@ -1,4 +1,4 @@
-//! What became of each link: of those with a capture by the journal, of the others by the plan.
+//! The outcome of each link: by the journal if it has a capture to copy, otherwise by the plan.
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
@@ -27,7 +27,7 @@ pub struct CopyOutcomes {
 }
 
 impl CopyOutcomes {
-    /// Reads the journal of a run that has come to its end.
+    /// Reads the journal of a complete run.
     pub(crate) fn open(
         state: RunState,
         plan: &CopyPlan,
@@ -59,7 +59,7 @@ impl Iterator for CopyOutcomes {
         let page = |outcome: &Outcome| PageKey { domain: outcome.domain.clone(), key: outcome.key.clone() };
         let is_copied_next = match (self.copied.peek(), self.misses.peek()) {
             (Some(Ok(copied)), Some(Ok(miss))) => page(&copied.1) < page(miss),
-            // An error is met at once.
+            // An error is returned at once.
             (Some(Err(_)), _) | (Some(_), None) => true,
             _ => false,
         };

@@ -1,9 +1,9 @@
-//! Files on disk, behind HTTP and in S3, read by ranges; the last two through a client that tries again.
+//! Reads ranges of files on disk, over HTTP and in S3; the last two through a client that retries.
 //!
-//! A request is tried again on 408, 429, 5xx, on timeouts and on connections that break, also in the middle of a
-//! body. The waits double from the first one up to the longest, without chance in them; `Retry-After` in seconds
-//! lengthens a wait. All requests to a server that says it is busy (429, 503) wait together. The store's own
-//! retries are off: they draw their waits and do not read `Retry-After`.
+//! A request is retried on 408, 429, 5xx, on timeouts and on connections that break, also in the middle of a body. The
+//! waits double from the first to the longest, without jitter; `Retry-After` in seconds lengthens a wait. All requests
+//! to a server that says it is busy (429, 503) wait together. The store's own retries are off: they use random waits
+//! and do not read `Retry-After`.
 //!
 //! Left out: `Retry-After` as a date, redirects, proxies, listing over HTTP (there is no such thing).
 
@@ -29,10 +29,10 @@ use url::Url;
 use crate::error::CommonCrawlError;
 use crate::settings::CommonCrawlSettings;
 
-/// Longest text of a failed answer that is shown.
+/// Longest text of a failed answer that a message quotes.
 const MAX_SHOWN_CHARS: usize = 200;
 
-/// Whether a name leads over the network.
+/// Whether a name is a URL of a server.
 pub(crate) fn is_remote(name: &str) -> bool {
     ["http://", "https://", "s3://"].iter().any(|scheme| name.starts_with(scheme))
 }
@@ -42,12 +42,12 @@ pub(crate) fn is_remote(name: &str) -> bool {
 pub(crate) struct RangedFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    /// As people name it.
+    /// Name of the file in messages.
     pub(crate) name: String,
     pub(crate) traffic: Arc<Traffic>,
 }
 
-/// What was asked for, for reports.
+/// Requests and bytes so far, for reports.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) requests: AtomicU64,
@@ -58,16 +58,16 @@ pub(crate) struct Traffic {
 /// Why a range could not be read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
     /// The file ends before the range begins.
     BeyondEnd,
-    /// Anything else; trying again was of no use.
+    /// Anything else, after all retries.
     Failed(object_store::Error),
 }
 
 impl RangedFile {
-    /// Reads a range, cut at the file's end.
+    /// Reads a range, which ends at the file's end at the latest.
     pub(crate) async fn read(&self, range: GetRange) -> Result<Bytes, ReadError> {
         let start = if let GetRange::Bounded(range) = &range { range.start } else { 0 };
         let options = GetOptions { range: Some(range), ..GetOptions::default() };
@@ -81,7 +81,7 @@ impl RangedFile {
             Err(error) => match fault_of(&error) {
                 Some(fault) if fault.status == Some(416) => Err(ReadError::BeyondEnd),
                 Some(_) => Err(ReadError::Failed(error)),
-                // Files on disk have no status, and the store's own error no type that could be asked for.
+                // Files on disk have no status, and the store's own error type is private.
                 None => match self.store.head(&self.path).await {
                     Ok(meta) if meta.size <= start => Err(ReadError::BeyondEnd),
                     _ => Err(ReadError::Failed(error)),
@@ -101,7 +101,7 @@ impl RangedFile {
 }
 
 impl ReadError {
-    /// The error for a file without which nothing goes on.
+    /// The error for a file that the run cannot do without.
     pub(crate) fn of(self, name: &str) -> CommonCrawlError {
         let source: Box<dyn StdError + Send + Sync> = match self {
             ReadError::Missing => "there is no such file".into(),
@@ -162,7 +162,7 @@ impl Root {
         Ok(Root { store, prefix, name: name.to_owned(), traffic: client.0.traffic.clone() })
     }
 
-    /// A file below it; `None` for names that lead elsewhere or are none.
+    /// The file at a relative path; `None` for a path that is invalid or leads out of the root.
     pub(crate) fn file(&self, relative: &str) -> Option<RangedFile> {
         let below = Path::parse(relative).ok().filter(|path| !path.as_ref().is_empty())?;
         let path: Path = self.prefix.parts().chain(below.parts()).collect();
@@ -203,7 +203,7 @@ pub(crate) fn open_file(name: &str, client: &RetryingHttpClient) -> Result<Range
     Ok(file)
 }
 
-/// S3 requests are signed when the environment has what that takes, as the AWS tools read it.
+/// Whether the environment has what signing S3 requests takes, in the variables of the AWS tools.
 fn has_s3_credentials() -> bool {
     ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
         .iter()
@@ -220,12 +220,12 @@ struct Inner {
     max_tries: u32,
     min_wait: Duration,
     max_wait: Duration,
-    /// No request begins before, for a server said so.
+    /// No request begins before this time, which a busy server has asked for.
     busy_until: Mutex<Option<Instant>>,
     traffic: Arc<Traffic>,
 }
 
-/// What a request came to after its last try.
+/// Why a request failed, after its last try.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} ({url})")]
 struct RequestFault {
@@ -234,7 +234,7 @@ struct RequestFault {
     url: String,
 }
 
-/// Our own fault inside an error of a store.
+/// Our own error inside an error of a store.
 fn fault_of(error: &object_store::Error) -> Option<&RequestFault> {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -249,7 +249,7 @@ fn fault_of(error: &object_store::Error) -> Option<&RequestFault> {
 impl RetryingHttpClient {
     /// The client; its connections live on the runtime that uses it.
     pub(crate) fn new(settings: &CommonCrawlSettings) -> Result<RetryingHttpClient, CommonCrawlError> {
-        // Another client in the process finds the provider installed; that is what it wants.
+        // If another client in the process has installed a provider, that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .user_agent(settings.user_agent())
@@ -270,7 +270,7 @@ impl RetryingHttpClient {
         })))
     }
 
-    /// What was asked through it.
+    /// Requests and bytes of this client so far.
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.0.traffic
     }
@@ -283,7 +283,7 @@ impl HttpConnector for RetryingHttpClient {
 }
 
 impl HttpService for RetryingHttpClient {
-    // What `#[async_trait]` would write.
+    // Expanded by hand from what `#[async_trait]` would write.
     fn call<'life, 'future>(
         &'life self,
         request: HttpRequest,
@@ -305,7 +305,7 @@ struct Failure {
 }
 
 impl Inner {
-    /// Tries until there is an answer that waiting would not change.
+    /// Retries until there is an answer that a further try would not change.
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let mut tried = 0;
         loop {
@@ -346,14 +346,14 @@ impl Inner {
         }
     }
 
-    /// One request, its body read to the end: one that breaks off is a failure like any other.
+    /// Sends one request and reads its body to the end: a body that breaks off is a failure like any other.
     async fn try_once(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
         let broken = |error: &HttpError| Failure {
             status: None,
             what: chain(error),
             retry_after: Duration::ZERO,
-            // A name that is not found, a refused connection and a broken one may all pass.
+            // A name that is not found, a refused connection and a broken one may all be temporary.
             is_passing: true,
         };
         let response = HttpService::call(&self.client, request).await.map_err(|error| broken(&error))?;
@@ -373,7 +373,7 @@ impl Inner {
     }
 }
 
-/// An answer's text, where it is one short line.
+/// An answer's text, if it is one short line.
 fn shown(body: &[u8]) -> String {
     match str::from_utf8(body) {
         Ok(text) if !text.trim().is_empty() && !text.trim_start().starts_with('<') => {

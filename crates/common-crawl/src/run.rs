@@ -1,4 +1,4 @@
-//! One run: its files, its links, and the lock that keeps other processes out.
+//! One run: its files, its links, and the lock that keeps out other processes.
 
 use std::fs::{self, File};
 use std::io;
@@ -49,7 +49,7 @@ impl CopyRun<'_> {
 /// Version of plan and journal; raised when a run of an earlier one cannot be continued.
 const FORM: &str = "1";
 
-/// `run.json`: what a plan depends on. A folder holds one plan only.
+/// `run.json`: the inputs and settings that a plan depends on. A folder holds one plan only.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunIdentity {
     form: String,
@@ -108,7 +108,7 @@ impl RunState {
         self.folder.join(format!("captures/{index_file:05}.parquet"))
     }
 
-    /// The kept links in order. A link out of order is an error.
+    /// The kept links in order. A link that is out of order is an error.
     pub(crate) fn kept_links(
         &self,
     ) -> Result<impl Iterator<Item = Result<Link, CommonCrawlError>> + use<'_>, CommonCrawlError> {

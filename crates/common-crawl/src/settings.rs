@@ -28,7 +28,7 @@ pub struct CommonCrawlSettings {
     #[serde(skip)]
     #[cfg_attr(feature = "clap", arg(long, value_name = "WHICH", default_value = "nearest"))]
     pub capture: CaptureChoice,
-    /// Largest gap between two members that are fetched in one request, gap included.
+    /// Largest gap between two members that are fetched in one request; its bytes are fetched, too.
     #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default().max_gap_bytes))]
     pub max_gap_bytes: u64,
     /// Largest request, unless a single member is larger.
@@ -47,7 +47,7 @@ pub struct CommonCrawlSettings {
     /// Size at which an archive is complete and the next begins.
     #[cfg_attr(feature = "clap", arg(skip = Self::default().max_warc_bytes))]
     pub max_warc_bytes: u64,
-    /// Memory of one sort. Not a key of recipes: the machine decides.
+    /// Memory of one sort, in bytes. Not a key of recipes, since it depends on the machine.
     #[serde(skip)]
     #[cfg_attr(feature = "clap", arg(skip = Self::default().sort_memory_bytes))]
     pub sort_memory_bytes: usize,
@@ -76,7 +76,7 @@ impl Default for CommonCrawlSettings {
             index: Vec::new(),
             data: DATA.to_owned(),
             capture: CaptureChoice::Nearest,
-            // A request costs a server about as much as this many bytes; captures of a site lie far apart.
+            // A request costs a server about as much as this many bytes; captures of one site are far apart.
             max_gap_bytes: 256 << 10,
             max_request_bytes: 16 << 20,
             max_concurrent_requests: 8,

@@ -84,7 +84,7 @@ fn links() -> Vec<Link> {
     };
     let mut links: Vec<Link> = (0..PAGES).map(link).collect();
     links.sort_by_key(Link::page);
-    // A link that was dropped is not looked for.
+    // No capture is looked for where the link was dropped.
     links[3].verdict = Some(Reason::LowKarma);
     links
 }
@@ -204,7 +204,7 @@ fn a_folder_serves_one_run() {
     let elsewhere = CopyRun { prefix: "other", ..run };
     let error = common_crawl::plan(rows(&unsorted), &settings, &elsewhere).unwrap_err();
     assert!(matches!(error, CommonCrawlError::Unsorted { .. }), "{error}");
-    // While the outcomes are read, nobody else works here.
+    // While the outcomes are read, no other process can work here.
     let reading = common_crawl::fetch(rows(&links), &settings, &run).unwrap();
     assert!(matches!(common_crawl::plan(rows(&links), &settings, &run), Err(CommonCrawlError::Locked(_))));
     drop(reading);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use user_error::{Exit, UserError};
 
-/// The command was called with something that cannot be meant.
+/// The command was called with arguments that make no sense.
 #[derive(Debug)]
 pub struct Usage(pub String);
 
@@ -24,7 +24,7 @@ impl UserError for Usage {
     }
 }
 
-/// Sees an error as what it is to a user, if it is of one certain type.
+/// Casts an error to [`UserError`], if it is of one certain type.
 pub type UserErrorCast = for<'e> fn(&'e (dyn Error + 'static)) -> Option<&'e dyn UserError>;
 
 /// The cast for errors of type `E`.
@@ -32,8 +32,8 @@ pub fn as_user_error<'e, E: UserError + 'static>(error: &'e (dyn Error + 'static
     error.downcast_ref::<E>().map(|error| error as &dyn UserError)
 }
 
-/// Prints how a command ended, if it is not complete, and returns its exit code. `known` lists the error types that
-/// say something to a user; they are looked for along the chain of causes, from the outermost on.
+/// Prints how a command ended, unless it is complete, and returns its exit code. `known` lists the error types that
+/// implement [`UserError`]; they are looked for along the chain of causes, from the outermost on.
 pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> ExitCode {
     let exit = match result {
         Ok(Exit::SomeUnreadable) => {

@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{HumanBytes, HumanCount};
 
-/// The target of events that belong into a task's log file and not on the terminal.
+/// The target of events that go to a task's log file and not to the terminal.
 pub const TASK_LOG: &str = "task";
 
-/// Listens for Ctrl-C: what is returned becomes true at the first, when `notice` is printed; the second ends the
-/// process at once.
+/// Listens for Ctrl-C. The returned flag becomes true at the first one, when `notice` is printed; the second one ends
+/// the process at once.
 ///
 /// # Errors
 /// When the process already listens for it.
@@ -36,8 +36,8 @@ pub fn stop_on_ctrl_c(notice: &'static str) -> Result<Arc<AtomicBool>, ctrlc::Er
     Ok(stop)
 }
 
-/// Lets the command end without a word when whoever reads what it prints goes away, as the system's own commands do.
-/// Not for commands that open connections: a peer that goes away must not end them.
+/// Lets the command end without a message when the reader of its output closes the pipe, as the system's own commands
+/// do. Not for commands that open connections: a peer that closes one must not end them.
 pub fn end_quietly_with_reader() {
     sigpipe::reset();
 }

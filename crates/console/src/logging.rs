@@ -1,4 +1,4 @@
-//! Events to standard error, as a person reads them.
+//! Events on standard error, formatted for people.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::{TASK_LOG, TaskLogs, progress};
 
-/// Holds a filter as `tracing-subscriber` reads it: `debug`, or `fetch=trace,store=debug`.
+/// Environment variable with a filter for `tracing-subscriber`: `debug`, or `fetch=trace,store=debug`.
 const VARIABLE: &str = "WEBTEXT_LOG";
 
 /// Crates whose events follow `-v`; those of other crates are shown from warnings on.
@@ -24,7 +24,7 @@ const OUR_CRATES: &[&str] = &[
     "pipeline", "records", "shard", "store", "texts", "warc", "webtext",
 ];
 
-/// How much is said on standard error.
+/// How much is printed on standard error.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct Verbosity {
     /// Say more on standard error; twice, everything. WEBTEXT_LOG=fetch=trace,store=debug says it by crate.
@@ -55,14 +55,15 @@ impl Verbosity {
     }
 }
 
-/// From now on events go to standard error, and those of tasks to `task_logs`. Call it once, before the first event.
+/// From now on events go to standard error, and those of tasks also to `task_logs`. Call it once, before the first
+/// event.
 pub fn start_logging(verbosity: Verbosity, task_logs: Option<TaskLogs>) {
     progress::set_quiet(verbosity.quiet);
     let terminal = tracing_subscriber::fmt::layer().event_format(Plain).with_writer(AboveTheBar);
     tracing_subscriber::registry().with(terminal.with_filter(verbosity.filter())).with(task_logs).init();
 }
 
-/// Information as it is; warnings and errors with the word before them, the rest with its level and crate.
+/// Formats events: information as it is, warnings and errors with that word before them, others with level and crate.
 struct Plain;
 
 impl<S, N> FormatEvent<S, N> for Plain
@@ -75,7 +76,7 @@ where
     }
 }
 
-/// An event in a line: the message, then its fields.
+/// An event as one line: the message, then its fields.
 pub(crate) fn line_of(event: &Event<'_>) -> String {
     let mut line = match *event.metadata().level() {
         Level::INFO => String::new(),
@@ -87,7 +88,7 @@ pub(crate) fn line_of(event: &Event<'_>) -> String {
     line
 }
 
-/// Writes fields behind each other, the message without its name.
+/// Appends fields to a string, the message without its name.
 struct Fields<'l>(&'l mut String);
 
 impl Visit for Fields<'_> {
@@ -100,7 +101,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// Standard error, with the progress bar out of the way.
+/// Standard error, with the progress bar hidden while a line is written.
 struct AboveTheBar;
 
 impl<'a> MakeWriter<'a> for AboveTheBar {

@@ -1,4 +1,4 @@
-//! How far something is: a bar on a terminal, plain lines elsewhere, nothing when quiet.
+//! Progress: a bar on a terminal, plain lines elsewhere, nothing when quiet.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,13 +9,13 @@ use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBa
 
 /// How often a plain line is printed where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// How often the bar is drawn again while nothing advances.
+/// How often the bar is redrawn while nothing advances.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
 
 static BARS: LazyLock<MultiProgress> = LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
 static IS_QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Whether `-q` was given: nothing but warnings and errors is to be printed on standard error.
+/// Whether `-q` was given: only warnings and errors go to standard error.
 pub fn is_quiet() -> bool {
     IS_QUIET.load(Ordering::Relaxed)
 }
@@ -24,7 +24,7 @@ pub(crate) fn set_quiet(quiet: bool) {
     IS_QUIET.store(quiet, Ordering::Relaxed);
 }
 
-/// Does something while no bar is drawn.
+/// Calls `print` while no bar is drawn.
 pub(crate) fn above_bars<T>(print: impl FnOnce() -> T) -> T {
     BARS.suspend(print)
 }
@@ -34,18 +34,18 @@ pub(crate) fn above_bars<T>(print: impl FnOnce() -> T) -> T {
 pub enum Unit {
     /// Bytes, shown as KiB, MiB, GiB.
     Bytes,
-    /// Things with this name in the plural: `tasks`, `steps`.
+    /// Other units, by their name in the plural: `tasks`, `steps`.
     Things(Cow<'static, str>),
 }
 
 impl Unit {
-    /// Things with this name in the plural.
+    /// A unit by its name in the plural.
     pub const fn things(plural: &'static str) -> Unit {
         Unit::Things(Cow::Borrowed(plural))
     }
 }
 
-/// How far one thing is. Shown until [`finish`](Progress::finish) or until it is dropped.
+/// The progress of one thing, shown until [`finish`](Progress::finish) or until it is dropped.
 pub struct Progress {
     bar: ProgressBar,
     label: String,
@@ -73,28 +73,28 @@ impl Progress {
         Progress { bar, label: label.to_owned(), unit, started: now, last_line: Mutex::new(now) }
     }
 
-    /// So many more are done.
+    /// Adds `n` to what is done.
     pub fn add(&self, n: u64) {
         self.bar.inc(n);
         self.line_if_due();
     }
 
-    /// So many are done.
+    /// Sets what is done to `n`.
     pub fn set(&self, n: u64) {
         self.bar.set_position(n);
         self.line_if_due();
     }
 
-    /// What is being done right now, behind the numbers.
+    /// Shows what is being done right now, after the numbers.
     pub fn message(&self, text: impl Into<String>) {
         self.bar.set_message(text.into());
         self.line_if_due();
     }
 
-    /// Takes the bar off the terminal.
+    /// Removes the bar from the terminal.
     pub fn finish(self) {}
 
-    /// Without a terminal, a line every ten seconds.
+    /// Prints a line every ten seconds where there is no terminal.
     fn line_if_due(&self) {
         if !self.bar.is_hidden() || is_quiet() {
             return;

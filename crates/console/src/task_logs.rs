@@ -13,23 +13,23 @@ use crate::logging::line_of;
 /// The name of the spans that are tasks; their fields are `stage`, `task` and, once it has failed, `error`.
 const TASK_SPAN: &str = "task";
 
-/// Where a task's log goes: stage, task, and the lines if they are worth keeping.
+/// Receives a task's log: stage, task, and the lines if there was a warning or an error.
 type WriteLog = dyn Fn(&str, &str, Option<&str>) + Send + Sync;
 
-/// Keeps the events within a span `task` (fields `stage`, `task`, `error`) until it ends. They are worth keeping if
-/// there is a warning or an error among them, or the span has an `error`. Memory: the events of the tasks under way.
+/// Collects the events in a span `task` (fields `stage`, `task`, `error`) until it ends. They are kept if a warning or
+/// an error is among them, or the span has an `error`. Memory: the events of the running tasks.
 pub struct TaskLogs {
     write: Box<WriteLog>,
 }
 
 impl TaskLogs {
-    /// When a task ends, `write` gets its stage, its name, and its log if that is worth keeping.
+    /// When a task ends, `write` gets its stage, its name, and its log if that is to be kept.
     pub fn new(write: impl Fn(&str, &str, Option<&str>) + Send + Sync + 'static) -> TaskLogs {
         TaskLogs { write: Box::new(write) }
     }
 }
 
-/// What was said within a task.
+/// The events of one task.
 #[derive(Default)]
 struct TaskLog {
     stage: String,

@@ -49,7 +49,7 @@ impl Fetcher {
     /// Those of [`CrawlSettings::check`].
     pub fn new(settings: CrawlSettings) -> Result<Fetcher, FetchError> {
         settings.check()?;
-        // It fails if a provider is installed already, which does as well.
+        // It fails if a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let network = Arc::new(Network::new(settings.min_delay()));
         Ok(Fetcher { settings, hosts: HostRegistry::default(), network, resolver: PinnedResolver::default() })
@@ -115,7 +115,7 @@ impl Fetcher {
     }
 }
 
-/// The settings that decide about outcomes. Outcomes under different ones must not be mixed in one table.
+/// The settings that affect outcomes. Outcomes under different ones must not be mixed in one table.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct OutcomeSettings {
     max_body_bytes: u64,
@@ -124,7 +124,7 @@ struct OutcomeSettings {
     honour: HonouredSignals,
 }
 
-/// The settings that decide about outcomes, as JSON.
+/// The settings that affect outcomes, as JSON.
 pub(crate) fn outcome_settings(settings: &CrawlSettings) -> String {
     let decisive = OutcomeSettings {
         max_body_bytes: settings.max_body_bytes,

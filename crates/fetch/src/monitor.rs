@@ -23,7 +23,7 @@ pub struct Monitor {
     messages: Mutex<Vec<String>>,
 }
 
-/// Who has paused the crawl. Each ends its own pause.
+/// What has paused the crawl. Each ends its own pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pauser {
     /// The page writer of this worker, which cannot write.

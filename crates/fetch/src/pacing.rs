@@ -1,4 +1,4 @@
-//! How long a host is left alone after a request.
+//! How long the pause after a request to a host is.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const MAX_SLOWDOWN: u32 = 10;
 /// Consecutive faults double the pause at most this often.
 const MAX_DOUBLINGS: u32 = 10;
 
-/// What asks for a pause, beside the settings. Zero where nothing does.
+/// What may lengthen a pause beyond the settings. Zero where nothing does.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PauseRequest {
     /// Time that the answer took.
@@ -22,7 +22,7 @@ pub(crate) struct PauseRequest {
     pub(crate) retry_after: Duration,
 }
 
-/// The pause before the next request to a host: the longest that anything asks for, up to `max_delay_ms`.
+/// The pause before the next request to a host: the longest of the requested ones, up to `max_delay_ms`.
 pub(crate) fn pause(settings: &CrawlSettings, asked: PauseRequest) -> Duration {
     let min_delay = settings.min_delay();
     let by_answer = (ANSWER_TIME_FACTOR * asked.answer_time).min(MAX_SLOWDOWN * min_delay);

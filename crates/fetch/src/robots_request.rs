@@ -84,7 +84,7 @@ pub(crate) async fn request_robots(
 /// The first half mebibyte of a robots.txt, decoded.
 fn rules_text(page: Page) -> RobotsAnswer {
     if let Some(truncation) = page.truncation {
-        // The missing part may forbid what the rest allows.
+        // The part that is missing may forbid what the rest allows.
         let reason = if truncation == Truncation::Time { Reason::TimedOut } else { Reason::HttpFault };
         return RobotsAnswer::Unreachable(reason, "it broke off".into());
     }

@@ -1,4 +1,4 @@
-//! A file that is compressed as its name says, and appears when it is whole.
+//! A compressed file, by the ending of its name, that appears when it is complete.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,11 +7,11 @@ use atomic_file::AtomicFile;
 
 use crate::{Compression, WriteError};
 
-/// Level of zstd's: its default, at which writing is not what a command waits for.
+/// zstd's default level: at it, compression is not what a command waits for.
 const ZSTD_LEVEL: i32 = 3;
 
-/// A file under a temporary name, written through the compression that its name ends in: `.zst`, `.gz`, or none.
-/// [`CompressedFile::commit`] moves it into place; dropped without that, it leaves nothing.
+/// A file under a temporary name, compressed as its final name ends: `.zst`, `.gz`, or not at all.
+/// [`CompressedFile::commit`] renames it; dropped without that, it is removed.
 pub struct CompressedFile(Coder);
 
 enum Coder {
@@ -21,10 +21,10 @@ enum Coder {
 }
 
 impl CompressedFile {
-    /// Creates the temporary file, and the folder that it lies in if there is none.
+    /// Creates the temporary file, and its folder if there is none.
     ///
     /// # Errors
-    /// When the system refuses, or the name asks for a compression that is only read (`.xz`, `.bz2`).
+    /// When the system refuses, or the name ends in a compression that is only read (`.xz`, `.bz2`).
     pub fn create(path: &Path) -> Result<CompressedFile, WriteError> {
         let cannot_write = |source| WriteError::Write { path: path.to_path_buf(), source };
         let compression = Compression::of_name(path);

@@ -1,17 +1,17 @@
-//! The plain bytes behind whatever a source is compressed with.
+//! The plain bytes of a source in any supported compression.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 /// The largest window that a zstd frame may ask for: 2³¹ bytes, as `zstd --long=31` writes and Reddit's dumps need.
 const ZSTD_MAX_WINDOW_LOG: u32 = 31;
-/// Bytes that a reader holds: large enough that a call of the system costs little beside its bytes.
+/// Buffer of a reader: large enough that a system call costs little beside its bytes.
 const BUFFER_BYTES: usize = 1 << 18;
 /// UTF-8's byte order mark, which some editors put at the beginning of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The plain bytes of a source. How it is compressed is told by its first bytes, never by a name: zstd (several frames
-/// in a row, windows of up to 2 GiB), xz, bzip2, gzip (several members in a row), or not at all. A UTF-8 byte order
-/// mark at the beginning of the plain bytes is skipped; [`decompress_exactly`] leaves it.
+/// The plain bytes of a source. Its first bytes, not its name, tell how it is compressed: zstd (several frames in a
+/// row, windows of up to 2 GiB), xz, bzip2, gzip (several members in a row), or not at all. A UTF-8 byte order mark at
+/// the beginning of the plain bytes is skipped; [`decompress_exactly`] keeps it.
 ///
 /// Memory: 512 KiB, and the decompressor's window.
 ///
@@ -25,8 +25,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// ```
 ///
 /// # Errors
-/// The source's, when not even its first byte can be read. Damage further on is an error of the reader, behind all
-/// bytes that could still be had.
+/// The source's, when not even its first byte can be read. Damage further on is an error of the returned reader, after
+/// all bytes that could be decoded.
 pub fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let mut plain = Peeked::new(decompress_exactly(source)?, BYTE_ORDER_MARK.len())?;
     if plain.head() == BYTE_ORDER_MARK {
@@ -35,7 +35,7 @@ pub fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufR
     Ok(Box::new(plain))
 }
 
-/// As [`decompress`], with every byte: for texts whose bytes are what counts.
+/// As [`decompress`], but keeps a byte order mark: for texts of which every byte counts.
 ///
 /// # Errors
 /// As [`decompress`].
@@ -60,16 +60,16 @@ fn buffered<R: Read>(reader: R) -> BufReader<R> {
     BufReader::with_capacity(BUFFER_BYTES, reader)
 }
 
-/// A reader whose first bytes have been looked at, and are still to come.
+/// A reader whose first bytes have been looked at, and are returned again by the next reads.
 pub(crate) struct Peeked<R> {
     head: Cursor<Vec<u8>>,
-    /// What ended the look early: it comes behind the head, where it would have come without the look.
+    /// The error that ended the look early; it is returned after the head, at its place in the source.
     fault: Option<io::Error>,
     rest: R,
 }
 
 impl<R: BufRead> Peeked<R> {
-    /// Looks at up to `len_bytes`; fewer only where the reader ends or fails.
+    /// Looks at up to `len_bytes`; at fewer only if the reader ends or fails.
     ///
     /// # Errors
     /// The reader's, when it has no byte at all.
@@ -181,7 +181,7 @@ pub(crate) mod tests {
             assert!(result.is_err(), "{packed:?}");
             assert!(TEXT.starts_with(&plain));
         }
-        // Fewer bytes than are looked at for the mark: the fault must not take them along.
+        // Fewer bytes than the mark is long: the error must come after them.
         let mut packed = zstd::encode_all(&b"ab"[..], 1).unwrap();
         packed.extend(&zstd::encode_all(TEXT, 1).unwrap()[..5]);
         let mut plain = Vec::new();

@@ -1,4 +1,4 @@
-//! Documents out of JSON Lines and Parquet, whichever a source is.
+//! Documents out of JSON Lines and Parquet.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -10,14 +10,14 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visi
 
 use crate::{Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordPlace, Source};
 
-/// Longest text in bytes, unless told otherwise: 128 MiB.
+/// Longest text in bytes by default: 128 MiB.
 pub const DEFAULT_MAX_TEXT_BYTES: usize = 128 << 20;
 
-/// Bytes that a byte of text takes in JSON at most: `\u0000` to `\u001f`.
+/// Most bytes that a byte of text takes in JSON: `\u0000` to `\u001f`.
 const MAX_ESCAPE_BYTES: usize = 6;
 /// Bytes of a line that other fields may take.
 const MAX_OTHER_FIELDS_BYTES: usize = 16 << 20;
-/// Fields that a message names.
+/// Fields that a message lists at most.
 const MAX_FIELDS_SHOWN: usize = 20;
 
 /// Which fields are read, and how long a text may be.
@@ -55,7 +55,7 @@ impl DocumentOptions {
         DocumentOptions { max_text_bytes, ..self }
     }
 
-    /// Bytes that a line may have whose text keeps to the limit.
+    /// Longest line, in bytes, whose text may be within the limit.
     pub(crate) fn max_line_bytes(&self) -> usize {
         self.max_text_bytes.saturating_mul(MAX_ESCAPE_BYTES).saturating_add(MAX_OTHER_FIELDS_BYTES)
     }
@@ -73,9 +73,9 @@ impl DocumentOptions {
 pub struct Document {
     /// The text; empty where the source has a null.
     pub text: String,
-    /// The URL, where one is read and the source has it.
+    /// The URL, if URLs are read and the source has one here.
     pub url: Option<String>,
-    /// Where it stands in its source.
+    /// Where the document is in its source.
     pub place: RecordPlace,
 }
 
@@ -83,12 +83,12 @@ pub struct Document {
 pub struct Documents {
     options: DocumentOptions,
     records: Records,
-    /// Documents of a batch of rows that are still to come.
+    /// Decoded documents that are not returned yet.
     ready: VecDeque<Record>,
     is_broken: bool,
 }
 
-/// What a line or row is.
+/// A line or row: a document, or why it is none.
 type Record = Result<Document, MalformedRecord>;
 
 enum Records {
@@ -97,7 +97,7 @@ enum Records {
 }
 
 impl Documents {
-    /// Opens JSON Lines, compressed or not, or Parquet; the source's content says which, see [`Source::open`].
+    /// Opens JSON Lines, compressed or not, or Parquet; the source's content tells which, see [`Source::open`].
     ///
     /// # Errors
     /// When the source cannot be read, is neither of the two, or lacks the column of the text. A line of JSON without
@@ -151,8 +151,8 @@ impl Iterator for Documents {
     }
 }
 
-/// The text of one line of JSON Lines; a null is an empty text. It is borrowed from the line where JSON has no escapes.
-/// For readers that have lines at hand; [`Documents`] reads whole sources.
+/// The text of one line of JSON Lines; a null is an empty text. It is borrowed from the line unless JSON escapes occur
+/// in it. For callers that have split lines themselves; [`Documents`] reads whole sources.
 ///
 /// ```
 /// assert_eq!(texts::text_of_line(br#"{"text": "The tide is out.", "id": 7}"#, "text")?, "The tide is out.");
@@ -172,7 +172,7 @@ pub(crate) fn utf8(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line).map_err(|error| error.to_string())
 }
 
-/// Says which field is missing, and which ones there are.
+/// Names the field that is missing, and the fields that there are.
 pub(crate) fn no_field(name: &str, fields: &[impl AsRef<str>]) -> String {
     let shown: Vec<&str> = fields.iter().map(AsRef::as_ref).take(MAX_FIELDS_SHOWN).collect();
     let more = if fields.len() > shown.len() { ", …" } else { "" };
@@ -214,7 +214,7 @@ fn names_in_line(line: &str) -> Vec<String> {
         .map_or(Vec::new(), |fields| fields.into_keys().collect())
 }
 
-/// The fault itself: the JSON reader's message goes on with an excerpt over several lines.
+/// The first line of the JSON parser's message, which goes on with an excerpt over several lines.
 fn first_line(error: sonic_rs::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
@@ -234,7 +234,7 @@ fn documents_of_rows(batch: &ParquetBatch, options: &DocumentOptions) -> Result<
     Ok(batch.rows()?.iter().map(document_of_row).collect())
 }
 
-/// What a line or row holds of a document. The text is `None` where there is no such field.
+/// What is read of a line or row. The text is `None` if there is no such field.
 #[derive(Default)]
 struct Fields<'de> {
     text: Option<Cow<'de, str>>,
@@ -294,7 +294,7 @@ enum Field {
     Other,
 }
 
-/// Which of the fields a name is.
+/// Deserialises a field's name to which of the wanted fields it is.
 struct NameSeed<'o>(FieldNames<'o>);
 
 impl<'de> DeserializeSeed<'de> for NameSeed<'_> {

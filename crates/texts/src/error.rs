@@ -1,4 +1,4 @@
-//! What can go wrong: with a source, with a record in it, with the file that is written.
+//! The errors of reading a source, of a record in it, and of writing a file.
 
 use std::fmt;
 use std::io;
@@ -17,13 +17,13 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// Parquet is read from its end, which a pipe does not show before it is there.
+    /// Parquet is read from its end, which a pipe does not give first.
     #[error("it is Parquet, which cannot be read from a pipe")]
     ParquetInPipe,
     /// The source is neither JSON Lines nor Parquet.
     #[error("it is plain text, and documents are read from JSON Lines or Parquet")]
     PlainText,
-    /// The Parquet file is damaged, or made in a way that is not known.
+    /// The Parquet file is damaged, or uses an unsupported feature.
     #[error("it cannot be read as Parquet past row {row}")]
     Parquet {
         /// Rows read before the fault.
@@ -50,22 +50,22 @@ pub enum Error {
     },
 }
 
-/// A row that does not fit the type that it was to be read as.
+/// A row that does not fit the type that it is read as.
 #[derive(Debug, thiserror::Error)]
 #[error("the row does not fit")]
 pub struct RowError(#[source] pub(crate) serde_arrow::Error);
 
-/// A line or row that holds no document. Whoever reads goes on behind it, and counts it.
+/// A line or row that holds no document. Reading goes on after it; callers count it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {what}")]
 pub struct MalformedRecord {
-    /// Where it stands.
+    /// Where it is.
     pub place: RecordPlace,
     /// What is wrong with it.
     pub what: String,
 }
 
-/// Where a record stands in its source, from 1.
+/// Where a record is in its source, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordPlace {
     /// The line of a file; blank lines count.
@@ -114,7 +114,7 @@ pub enum WriteError {
         /// The file.
         path: PathBuf,
     },
-    /// A table has the same columns in all its rows, and the inputs have not.
+    /// Rows of different columns: a table has the same ones in all its rows.
     #[error(
         "{} cannot hold rows of inputs that differ in their columns: {} here, {} before; JSON Lines can",
         path.display(), found.join(", "), before.join(", ")
@@ -127,7 +127,7 @@ pub enum WriteError {
         /// The columns of the rows before it.
         before: Vec<String>,
     },
-    /// A row has a value that the form of the file has no word for, or that differs in type from other rows.
+    /// A row has a value that the file's format cannot hold, or that differs in type from other rows.
     #[error("a row cannot be written to {}", path.display())]
     Row {
         /// The file.

@@ -1,4 +1,4 @@
-//! What a file's name says of it, for readers and writers that go by names. Upper and lower case are the same.
+//! Format and compression by a file's name, for readers and writers that go by names. Case does not matter.
 
 use std::path::Path;
 
@@ -54,8 +54,8 @@ impl TextFormat {
 }
 
 impl Compression {
-    /// The compression that a name ends in. It decides what is written; what is read is told by its content, see
-    /// [`decompress`](crate::decompress()).
+    /// The compression that a name ends in. It decides how a file is written; how one is read is decided by its
+    /// content, see [`decompress`](crate::decompress()).
     pub fn of_name(path: &Path) -> Option<Compression> {
         let name = lower_case(path);
         COMPRESSIONS.iter().find(|(ending, _)| name.ends_with(ending)).map(|&(_, compression)| compression)

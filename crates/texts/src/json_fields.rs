@@ -1,4 +1,4 @@
-//! The fields of a row in their order, each value as the text of its JSON: what passes through is not changed by a byte.
+//! The fields of a row in their order, each value as its JSON text: a value that is passed on keeps its bytes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,10 +7,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The fields of an object as they stand in it.
+/// The fields of an object in their original order.
 pub(crate) type JsonFields = OrderedFields<Box<RawValue>>;
 
-/// The fields of an object in their order. A name may be there twice; then the last counts.
+/// The fields of an object in their order. If a name occurs twice, the last one counts.
 #[derive(Debug, Clone)]
 pub(crate) struct OrderedFields<V>(Vec<(String, V)>);
 
@@ -23,7 +23,7 @@ impl<V> Default for OrderedFields<V> {
 impl JsonFields {
     /// The fields of an object of JSON.
     pub(crate) fn parse(json: &[u8]) -> Result<JsonFields, String> {
-        // The parser counts lines from here, and there is one.
+        // The parser counts lines from here; there is only one.
         serde_json::from_slice(json).map_err(|error| error.to_string().replace(" at line 1 column ", " at column "))
     }
 
@@ -53,7 +53,7 @@ impl JsonFields {
         self.0.iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Takes over other fields: in the place of one with the same name, or else behind all.
+    /// Sets other fields: in place of one with the same name, or else after all.
     pub(crate) fn set_all(&mut self, others: JsonFields) {
         for (name, value) in others.0 {
             match self.0.iter_mut().rev().find(|(held, _)| *held == name) {

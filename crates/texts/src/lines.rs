@@ -1,4 +1,4 @@
-//! Lines of any length, in memory that is a setting.
+//! Lines of any length, in bounded memory.
 
 use std::io::{self, BufRead};
 
@@ -22,7 +22,7 @@ pub struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Lines over `max_line_bytes`, line end included, are skipped and reported.
+    /// Lines over `max_line_bytes`, line end included, are skipped and reported with their length.
     pub fn new(reader: R, max_line_bytes: usize) -> Lines<R> {
         Lines { reader, buffer: Vec::new(), max_line_bytes, number: 0 }
     }
@@ -32,7 +32,7 @@ impl<R: BufRead> Lines<R> {
     /// A last line without a line end is a line.
     ///
     /// # Errors
-    /// [`Error::Read`] when the reader fails; there are no more lines then, and the line that it failed in is none.
+    /// [`Error::Read`] when the reader fails; the line in which it failed is lost, and there are no more lines.
     #[expect(clippy::should_implement_trait, reason = "lends its buffer, which Iterator cannot")]
     pub fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, Error> {
         loop {

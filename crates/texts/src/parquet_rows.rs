@@ -26,8 +26,8 @@ const BATCH_ROWS: usize = 64;
 
 /// The rows of a Parquet file, of some of its columns. Memory: a page of each of these columns, and 64 rows.
 ///
-/// Columns have the types of the Parquet file, whatever types of Arrow its writer kept beside them: a dictionary is
-/// the texts in it. Timestamps are whole seconds since 1970, rounded down.
+/// Columns have the types of the Parquet schema, whatever Arrow types the writer stored beside it: a dictionary is read
+/// as its values. Timestamps are whole seconds since 1970, rounded down.
 pub struct ParquetRows {
     columns: Vec<String>,
     schema: Arc<Schema>,
@@ -36,10 +36,10 @@ pub struct ParquetRows {
 }
 
 impl ParquetRows {
-    /// Opens a Parquet file; of its columns at the top level, those with wanted names are read.
+    /// Opens a Parquet file. Of its top-level columns, those with wanted names are read.
     ///
     /// # Errors
-    /// [`Error::Parquet`] when it is damaged, or made in a way that is not known.
+    /// [`Error::Parquet`] when it is damaged, or uses an unsupported feature.
     pub fn open<R: Read + Seek + Send + 'static>(
         source: R,
         is_wanted: impl Fn(&str) -> bool,
@@ -60,7 +60,7 @@ impl ParquetRows {
         &self.columns
     }
 
-    /// Checks that the file has a column, and that it was wanted.
+    /// Checks that the file has a column that was wanted.
     ///
     /// # Errors
     /// [`Error::MissingColumn`], which names the columns that there are.
@@ -68,7 +68,7 @@ impl ParquetRows {
         self.field(column).map(drop)
     }
 
-    /// Checks that the file has a column of texts, and that it was wanted.
+    /// Checks that the file has a column of texts that was wanted.
     ///
     /// # Errors
     /// [`Error::MissingColumn`] or [`Error::ColumnType`].
@@ -95,7 +95,7 @@ impl ParquetRows {
         Ok(Some(ParquetBatch { first_row, batch }))
     }
 
-    /// The next rows with every value as the file has it, and the number of the first; `None` at the end.
+    /// The next rows with every value as stored, and the number of the first; `None` at the end.
     pub(crate) fn next_stored_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, Error> {
         let batch = guarded(self.row, || Ok(self.batches.next().transpose()?))?;
         Ok(batch.map(|batch| {
@@ -113,10 +113,10 @@ pub struct ParquetBatch {
 }
 
 impl ParquetBatch {
-    /// The rows, ready to be read one by one.
+    /// The rows, to be read one by one.
     ///
     /// # Errors
-    /// [`Error::Parquet`] when a column has a type that serde has no word for.
+    /// [`Error::Parquet`] when a column has a type that serde cannot represent.
     pub fn rows(&self) -> Result<BatchRows<'_>, Error> {
         let first_row = self.first_row;
         match Deserializer::from_record_batch(&self.batch) {
@@ -151,7 +151,7 @@ impl<'de> ParquetRow<'_, 'de> {
         T::deserialize(self.0).map_err(RowError)
     }
 
-    /// Reads the row by a seed that knows more than a type does.
+    /// Reads the row by a seed, which can carry state that a type cannot.
     ///
     /// # Errors
     /// When the row does not fit.
@@ -162,8 +162,8 @@ impl<'de> ParquetRow<'_, 'de> {
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Calls the Parquet library, which panics rather than fails at some of the damage that a file may have: a chunk of
-/// negative length in the footer is one. To whoever reads files of others, that is an error like any other.
+/// Calls the Parquet library and turns its panics into errors: it panics at some damage, such as a chunk of negative
+/// length in the footer.
 fn guarded<T>(row: u64, read: impl FnOnce() -> Result<T, AnyError>) -> Result<T, Error> {
     let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let what = panic.downcast_ref::<&str>().map(|what| (*what).to_owned());
@@ -173,7 +173,7 @@ fn guarded<T>(row: u64, read: impl FnOnce() -> Result<T, AnyError>) -> Result<T,
     result.map_err(|source| Error::Parquet { row, source })
 }
 
-/// The batch with its timestamps as seconds: a reader of numbers does not see in which unit a column counts.
+/// The batch with its timestamps in seconds: a reader of numbers does not see the unit of a column.
 fn with_seconds(batch: &RecordBatch) -> Result<RecordBatch, arrow_schema::ArrowError> {
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
@@ -203,7 +203,7 @@ fn seconds(column: &ArrayRef) -> Option<ArrayRef> {
     Some(Arc::new(seconds))
 }
 
-/// A source that can seek, as the Parquet library reads it: from any place, by several readers in turn.
+/// A seekable source as the Parquet library reads it: at any offset, by several readers in turn.
 struct SeekChunks<R> {
     source: Arc<Mutex<R>>,
     len_bytes: u64,
@@ -244,7 +244,7 @@ impl<R: Read + Seek + Send> ChunkReader for SeekChunks<R> {
     }
 }
 
-/// Reads on from a place of its own, whatever others read meanwhile.
+/// Reads from an offset of its own, whatever other readers do meanwhile.
 struct SeekReader<R> {
     source: Arc<Mutex<R>>,
     at: u64,

@@ -1,4 +1,4 @@
-//! Rows of documents into one Parquet file: out of tables by picking rows, out of JSON by way of a file between.
+//! Writes rows of documents into one Parquet file: from tables by selecting rows, from JSON through a temporary file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,16 +23,16 @@ use crate::row_writer::json_fields;
 use crate::rows::RowFields;
 use crate::{DocumentRow, WriteError};
 
-/// Rows that are encoded at once, unless their texts are longer than [`BATCH_BYTES`].
+/// Rows that are encoded at once, unless their texts exceed [`BATCH_BYTES`].
 const BATCH_ROWS: usize = 1024;
-/// Bytes of texts that are encoded at once, about.
+/// Approximate bytes of texts that are encoded at once.
 const BATCH_BYTES: usize = 8 << 20;
-/// Encoded bytes of a row group, about: they are held until the group is full.
+/// Approximate encoded bytes of a row group, which are held until the group is full.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Writes rows of one kind, that of the first.
+/// Writes rows of one kind: JSON or table rows, as the first one is.
 pub(crate) struct ParquetRowWriter<A> {
     path: PathBuf,
     added_fields: Vec<FieldRef>,
@@ -40,7 +40,7 @@ pub(crate) struct ParquetRowWriter<A> {
 }
 
 enum Rows<A> {
-    /// None yet. The file is there all the same: what cannot be written is known before anything is read.
+    /// No row yet. The file is created already, so that a path that cannot be written fails before any input is read.
     Undecided(Option<AtomicFile>),
     OfTables(Box<TableRows<A>>),
     OfJson(JsonRows),
@@ -134,7 +134,7 @@ fn parquet_writer(file: AtomicFile, schema: SchemaRef) -> Result<ArrowWriter<Ato
     Ok(ArrowWriter::try_new(file, schema, Some(properties))?)
 }
 
-/// Writes rows, and ends the row group when it is large enough.
+/// Writes rows, and closes the row group when it is large enough.
 fn write_batch(writer: &mut ArrowWriter<AtomicFile>, batch: &RecordBatch) -> Result<(), AnyError> {
     writer.write(batch)?;
     if writer.in_progress_size() >= ROW_GROUP_BYTES {
@@ -143,22 +143,22 @@ fn write_batch(writer: &mut ArrowWriter<AtomicFile>, batch: &RecordBatch) -> Res
     Ok(())
 }
 
-/// A table without rows: of its columns, the text and what would have been added are known.
+/// A table without rows. Of its columns, only the text and those of the additions are known.
 fn write_empty(file: AtomicFile, added_fields: Vec<FieldRef>) -> Result<AtomicFile, AnyError> {
     let mut fields = vec![Arc::new(Field::new("text", DataType::Utf8, true))];
     fields.extend(added_fields);
     Ok(parquet_writer(file, Arc::new(Schema::new(fields)))?.into_inner()?)
 }
 
-/// Rows of tables that have the same columns: they are picked out of the batches that they came in.
+/// Rows of tables that have the same columns: they are selected from the batches that they were read in.
 struct TableRows<A> {
-    /// That of the inputs.
+    /// Schema of the inputs.
     schema: SchemaRef,
     added_fields: Vec<FieldRef>,
     written_schema: SchemaRef,
     writer: ArrowWriter<AtomicFile>,
     batches: Vec<Arc<RecordBatch>>,
-    /// The batch, and the row in it.
+    /// Batch, and row in it.
     picked: Vec<(usize, usize)>,
     added: Vec<A>,
     picked_bytes: usize,
@@ -219,10 +219,10 @@ fn replace_or_append<'n, T>(columns: &mut Vec<T>, added: impl Iterator<Item = (&
     }
 }
 
-/// Rows of JSON Lines. Their columns are known when all of them are, so until then they lie in an unnamed file.
+/// Rows of JSON Lines. Their columns are known only after the last row, so until then rows are in an unnamed file.
 struct JsonRows {
     file: AtomicFile,
-    /// The fields of all rows in the order in which they were met, and the place of each.
+    /// The position of each field in the order in which they first occurred.
     columns: HashMap<String, usize>,
     lines: zstd::Encoder<'static, File>,
 }
@@ -266,7 +266,7 @@ impl JsonRows {
     }
 }
 
-/// The rows of the file between, which can be read any number of times.
+/// The rows in the temporary file, which can be read any number of times.
 struct SpooledLines(File);
 
 impl SpooledLines {

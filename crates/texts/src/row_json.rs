@@ -1,7 +1,7 @@
 //! A row of a table as JSON.
 //!
-//! Times, dates and decimals become texts (ISO 8601, digits), bytes become the text that they are in UTF-8, and numbers
-//! that JSON has no word for (NaN, infinity) become null. Left out: bytes in any other encoding, which are refused.
+//! Times, dates and decimals become texts (ISO 8601, digits), bytes become text if they are UTF-8, and numbers that
+//! JSON cannot represent (NaN, infinity) become null. Left out: bytes in other encodings, which are refused.
 
 use std::fmt;
 
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_f32<E>(self, value: f32) -> Result<Value, E> {
-        // By the shortest digits, which the double nearest to the value has more of.
+        // Written with the shortest digits; the nearest double has more.
         Ok(value.to_string().parse().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number))
     }
 

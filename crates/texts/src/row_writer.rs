@@ -1,4 +1,4 @@
-//! Rows of documents into JSON Lines or Parquet, by the name of the file.
+//! Writes rows of documents as JSON Lines or Parquet, by the name of the file.
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -16,19 +16,20 @@ use crate::{CompressedFile, Compression, DocumentRow, TextFormat, WriteError};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Nothing to add to a row.
+/// No additional fields.
 #[derive(Debug, Clone, Copy, Default, Serialize, serde::Deserialize)]
 pub struct NoFields {}
 
-/// Writes rows with all their fields, and the fields of `A` beside them. The file appears when it is whole.
+/// Writes rows with all their fields, and the fields of `A` after them. The file appears when it is complete.
 ///
 /// A name that ends in `.parquet` makes a table, any other JSON Lines, compressed for `.zst` and `.gz`. A field of `A`
 /// takes the place of one with the same name.
 ///
-/// From JSON Lines to JSON Lines, values are copied to the byte. A table out of tables has their columns and types, so
-/// the inputs must agree in them. Out of JSON Lines, a table has a column for each field that any row has, which is
-/// known when all are read: until then they lie in an unnamed file beside the table. A column must not hold a text in
-/// one row and a number or an object in another. In JSON Lines out of a table, times, dates and decimals are texts.
+/// From JSON Lines to JSON Lines, values are copied byte for byte. A table made from tables has their columns and
+/// types, so the inputs must agree in them. A table made from JSON Lines has a column for each field of any row. These
+/// are known only after the last row: until then rows are in an unnamed file beside the table. A column must not hold a
+/// text in one row and a number or an object in another. In JSON Lines made from a table, times, dates and decimals are
+/// texts.
 ///
 /// Memory: one row; for a table a group of rows, 64 MiB.
 ///
@@ -63,10 +64,11 @@ enum Output<A> {
 }
 
 impl<A: Serialize + DeserializeOwned> RowWriter<A> {
-    /// Creates the file under a temporary name, and the folder that it lies in if there is none.
+    /// Creates the temporary file, and its folder if there is none.
     ///
     /// # Errors
-    /// When the system refuses, or the name asks for what is not written: Parquet that is compressed as a whole.
+    /// When the system refuses, or the name asks for a format that is not written: Parquet that is compressed as a
+    /// whole.
     pub fn create(path: &Path) -> Result<RowWriter<A>, WriteError> {
         let output = match (TextFormat::of_name(path), Compression::of_name(path)) {
             (TextFormat::Parquet, None) => Output::Parquet(Box::new(ParquetRowWriter::create(path)?)),
@@ -91,7 +93,7 @@ impl<A: Serialize + DeserializeOwned> RowWriter<A> {
         }
     }
 
-    /// Ends the file and makes it visible.
+    /// Completes the file and makes it visible.
     ///
     /// # Errors
     /// When the file cannot be written, or its rows do not fit into one table.
@@ -144,7 +146,7 @@ mod tests {
         RowReader::of_source(source, DocumentOptions::default()).unwrap().map(|row| row.unwrap().unwrap()).collect()
     }
 
-    /// The rows of files, with additions, in a file of this name; given back as lines of JSON.
+    /// Writes the rows of files, with additions, to a file of this name; returns its content as JSON Lines.
     fn passed_on(inputs: &[&Path], name: &str) -> Result<Vec<String>, WriteError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);

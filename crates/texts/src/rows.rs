@@ -1,4 +1,4 @@
-//! Rows of documents with all their fields, for whoever passes documents on.
+//! Rows of documents with all their fields, for callers that pass documents on.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ pub struct DocumentRow {
 #[derive(Debug, Clone)]
 pub(crate) enum RowFields {
     Json(JsonFields),
-    /// A row of a table, which is not taken apart before somebody asks for a field.
+    /// A row of a table; its fields are decoded when they are first read.
     Table {
         batch: Arc<RecordBatch>,
         row: usize,
@@ -37,12 +37,12 @@ impl DocumentRow {
         &self.text
     }
 
-    /// Where the row stands in its source.
+    /// Where the row is in its source.
     pub fn place(&self) -> RecordPlace {
         self.place
     }
 
-    /// The text in another field; `None` where there is no such field, or it holds something else.
+    /// The text in another field; `None` if there is no such field, or it is not a text.
     pub fn field(&self, name: &str) -> Option<Cow<'_, str>> {
         match &self.fields {
             RowFields::Json(fields) => serde_json::from_str::<String>(fields.get(name)?).ok().map(Cow::Owned),
@@ -70,12 +70,12 @@ impl DocumentRow {
 pub struct RowReader {
     options: DocumentOptions,
     records: RowSource,
-    /// Rows of a batch that are still to come.
+    /// Decoded rows that are not returned yet.
     ready: VecDeque<Record>,
     is_broken: bool,
 }
 
-/// What a line or row is.
+/// A line or row: a document, or why it is none.
 type Record = Result<DocumentRow, MalformedRecord>;
 
 enum RowSource {
@@ -84,8 +84,8 @@ enum RowSource {
 }
 
 impl RowReader {
-    /// Opens JSON Lines, compressed or not, or Parquet; the source's content says which, see [`Source::open`].
-    /// All fields are read: [`DocumentOptions::url_field`] plays no part.
+    /// Opens JSON Lines, compressed or not, or Parquet; the source's content tells which, see [`Source::open`]. All
+    /// fields are read: [`DocumentOptions::url_field`] has no effect.
     ///
     /// # Errors
     /// When the source cannot be read, is neither of the two, or lacks the column of the text.
@@ -93,7 +93,7 @@ impl RowReader {
         RowReader::of_source(Source::open(source)?, options)
     }
 
-    /// The rows of a source that is open.
+    /// The rows of an open source.
     ///
     /// # Errors
     /// As [`RowReader::open`].

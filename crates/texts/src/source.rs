@@ -1,4 +1,4 @@
-//! What a source is, by its content.
+//! Detects the format of a source by its content.
 
 use std::fs::File;
 use std::io::{BufRead, Read, Seek};
@@ -9,12 +9,12 @@ use crate::decompress::{Peeked, decompress};
 
 /// The first bytes of a Parquet file.
 const PARQUET_MAGIC: &[u8] = b"PAR1";
-/// Bytes that are looked through for the first one that is not white space.
+/// Bytes in which the first one that is not white space is looked for.
 const MAX_LOOK_BYTES: usize = 1024;
 
-/// A source, opened as what it is. Names and endings play no part.
+/// A source, opened in the format that its content has. Its name has no effect.
 pub enum Source<R> {
-    /// Lines of JSON: the first byte that is not white space is `{`, or there is none.
+    /// JSON Lines: the first byte that is not white space is `{`, or there is none.
     JsonLines(Box<dyn BufRead + Send>),
     /// A Parquet file, from its beginning; [`crate::ParquetRows`] reads it.
     Parquet(R),
@@ -23,8 +23,9 @@ pub enum Source<R> {
 }
 
 impl<R: Read + Seek + Send + 'static> Source<R> {
-    /// Looks at the beginning of a source, decompressed where it is compressed. It is read from its first byte,
-    /// wherever it stands. A Parquet file that is compressed as a whole is none: it cannot be read from its end.
+    /// Looks at the beginning of a source, decompressed if it is compressed. It is read from its first byte, whatever
+    /// its position. A Parquet file that is compressed as a whole does not count as Parquet: it cannot be read from its
+    /// end.
     ///
     /// # Errors
     /// [`Error::Read`] when not even the first byte can be read.
@@ -42,7 +43,7 @@ impl<R: Read + Seek + Send + 'static> Source<R> {
 }
 
 impl Source<File> {
-    /// Opens a file; a pipe, such as `/dev/stdin` may be, is read as it comes.
+    /// Opens a file. A pipe, such as `/dev/stdin` may be, is read in order.
     ///
     /// # Errors
     /// As [`Source::open`], and [`Error::ParquetInPipe`].
@@ -54,7 +55,7 @@ impl Source<File> {
 }
 
 impl<R> Source<R> {
-    /// Looks at the beginning of what can be read only once, and from there on.
+    /// Looks at the beginning of a pipe, which can be read only once.
     ///
     /// # Errors
     /// As [`Source::open`], and [`Error::ParquetInPipe`].

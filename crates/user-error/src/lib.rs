@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-/// How a command ended. The exit codes of all binaries stand here alone.
+/// How a command ended. This is the only table of exit codes of all binaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -8,7 +8,7 @@ pub enum Exit {
     Complete = 0,
     /// Something failed; the message says what, where, and what to do.
     Failed = 1,
-    /// The command was called in a way that cannot be meant; nothing was changed.
+    /// The command was called with arguments that make no sense; nothing was changed.
     WrongUsage = 2,
     /// Finished, but some inputs were unreadable; each is named.
     SomeUnreadable = 3,

@@ -1,14 +1,14 @@
 //! Speed of English tokens, words and sentences: `cargo run --release -p words --example english_speed -- FILE…`.
 //!
-//! In megabytes (10⁶ bytes) per second of processor time, so that a busy machine shows little in it; Linux counts that
-//! for a thread. Elsewhere by the clock.
+//! In megabytes (10⁶ bytes) per second of CPU time of the thread, which other load changes little; elsewhere than on
+//! Linux, of elapsed time.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use words::english;
 
-/// Time that this thread has had of a processor, where the system tells.
+/// CPU time of this thread, if the system reports it.
 fn processor_time() -> Option<Duration> {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(Duration::from_nanos(statistics.split(' ').next()?.parse().ok()?))

@@ -50,8 +50,8 @@ pub fn for_each_token(text: &str, each: impl FnMut(Range<usize>)) {
 
 /// Calls back with each word: a token that is not white space. Cost as of [`for_each_token`].
 ///
-/// datatrove's `word_tokenize`, which strips the tokens and drops those that are empty then: no token but white space
-/// begins or ends with it.
+/// The same words as datatrove's `word_tokenize`, which strips tokens and drops those that are then empty: no other
+/// token than white space begins or ends with white space.
 ///
 /// ```
 /// let mut count = 0;
@@ -68,11 +68,12 @@ pub fn for_each_word<'t>(text: &'t str, mut each: impl FnMut(&'t str)) {
     });
 }
 
-/// Calls back with each sentence as a range of bytes: `[(s.start_char, s.end_char) for s in doc.sents]` behind spaCy's
+/// Calls back with each sentence as a range of bytes: `[(s.start_char, s.end_char) for s in doc.sents]` after spaCy's
 /// `sentencizer`. Cost as of [`for_each_token`].
 ///
-/// A sentence ends before the first token behind a `.`, `!`, `?` or their like in other scripts that is no punctuation.
-/// White space is such a token: a line break begins the sentence that follows it. Only single spaces are in no sentence.
+/// A sentence ends before the first token after a `.`, `!`, `?` or an equivalent in another script that is not
+/// punctuation. White space counts as such a token: a line break begins the sentence that follows it. Only single
+/// spaces are in no sentence.
 ///
 /// ```
 /// let text = "Is it (he said).) 5 p.m.? Yes.\nGood";
@@ -100,7 +101,7 @@ pub fn for_each_sentence(text: &str, mut each: impl FnMut(Range<usize>)) {
     }
 }
 
-/// What a token does to sentences, by which [`for_each_sentence`] parts them.
+/// How a token affects the borders of sentences, for [`for_each_sentence`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentenceRole {
     /// A `.`, `!`, `?` or their like: the sentence ends before the next token that begins one.
@@ -111,7 +112,7 @@ pub enum SentenceRole {
     Begins,
 }
 
-/// The role of a token, for those who look at words and sentences in one pass.
+/// The role of a token, for callers that look at words and sentences in one pass.
 pub fn sentence_role(token: &str) -> SentenceRole {
     let mut chars = token.chars();
     let first = match chars.next() {
@@ -173,7 +174,7 @@ impl<'t, F: FnMut(Range<usize>)> Tokenizer<'t, F> {
         self.phrases.flush();
     }
 
-    /// Where the chunk ends that begins at a byte, and the kinds of its bytes.
+    /// The end of the chunk that begins at a byte, and the kinds of its bytes.
     #[inline]
     fn end_of_chunk(&self, start: usize) -> (usize, u8) {
         let bytes = self.text.as_bytes();
@@ -197,7 +198,7 @@ impl<'t, F: FnMut(Range<usize>)> Tokenizer<'t, F> {
         (at, kinds)
     }
 
-    /// Where the white space ends that begins at a byte.
+    /// The end of the white space that begins at a byte.
     #[inline]
     fn end_of_space(&self, start: usize) -> usize {
         let bytes = self.text.as_bytes();
@@ -212,7 +213,7 @@ impl<'t, F: FnMut(Range<usize>)> Tokenizer<'t, F> {
         at
     }
 
-    /// The character at a byte, which must not be the end.
+    /// The character at a byte offset, which must be before the end.
     #[inline]
     fn char_at(&self, at: usize) -> char {
         self.text[at..].chars().next().unwrap_or('\0')
@@ -300,7 +301,7 @@ impl<'t, F: FnMut(Range<usize>)> Tokenizer<'t, F> {
         }
     }
 
-    /// Passes on the tokens of a special case, or the one of another text.
+    /// Passes on the tokens of a special case, or another text as one token.
     #[inline]
     fn push_entry(&mut self, mut start: usize, end: usize, entry: Entry) {
         if entry.special_case == 0 {
@@ -313,7 +314,7 @@ impl<'t, F: FnMut(Range<usize>)> Tokenizer<'t, F> {
     }
 }
 
-/// What a byte is, as far as a chunk without affixes can be told from others.
+/// The kind of each byte, by which chunks without affixes are recognised.
 const BYTE_KINDS: [u8; 256] = {
     let mut kinds = [KIND_OTHER; 256];
     let mut byte = 0;

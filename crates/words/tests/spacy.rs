@@ -1,4 +1,4 @@
-//! Tokens, sentences and words held against spaCy itself and datatrove.
+//! Compares tokens, sentences and words with those of spaCy itself and of datatrove.
 //!
 //! Needs a Python that has them (`pip install spacy datatrove`): `WEBTEXT_PEERS` names it. Skips with a printed reason
 //! without it. By default some 30,000 spliced texts and 2 MB of real ones; `WEBTEXT_PARITY_TEXTS` and
@@ -13,7 +13,7 @@ use std::process::Command;
 
 use words::english;
 
-/// A line on standard error past the harness, which keeps what a passing test prints to itself.
+/// Prints a line on standard error past the harness, which captures the output of passing tests.
 fn tell(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
@@ -50,7 +50,7 @@ fn spacy(python: &Path, arguments: &[&Path]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Compares what is found in texts, each behind its length in bytes; returns how many there were.
+/// Compares the results on texts, each preceded by its length in bytes; returns how many there were.
 fn check(python: &Path, texts: &[u8]) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let (texts_path, spans_path) = (folder.path().join("texts"), folder.path().join("spans"));
@@ -83,7 +83,7 @@ fn push(texts: &mut Vec<u8>, text: &str) {
     texts.extend(text.as_bytes());
 }
 
-/// A generator of which the seed is its first state (SplitMix64).
+/// A generator whose first state is the seed (SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -111,7 +111,7 @@ const SPACES: [&str; 15] = [
     " ", " ", " ", " ", "  ", "\n", "\n\n", "\t", " \n ", "\u{a0}", "\u{3000}", "\u{2028}", "\u{85}", "\u{1c}", "\r\n",
 ];
 
-/// Texts spliced of what the rules are about, and changed at random places. A seed gives the same texts.
+/// Texts spliced from what the rules are about, and changed at random places. The same seed gives the same texts.
 fn spliced_texts(count: u64, seed: u64) -> Vec<u8> {
     let split = |list: &'static str| list.split_ascii_whitespace().collect::<Vec<_>>();
     let specials = include_str!("../tables/english/special_cases.tsv").lines();

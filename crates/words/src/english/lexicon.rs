@@ -1,8 +1,8 @@
-//! A hash table of short texts that is asked for every word and mostly says no.
+//! A hash table of short texts, optimised for texts that are not in it: it is looked up for every word.
 //!
-//! The key of a text of up to 16 bytes is two numbers, its first and its last eight bytes, which overlap in most; with
-//! the length they are the text, so that no string is compared. A bit for each of many hashes, which fits into the
-//! fastest cache, says no before the table is asked. Longer texts are few and stand in a list.
+//! The key of a text of up to 16 bytes is two numbers, its first and its last eight bytes, which mostly overlap;
+//! together with the length they determine the text, so no strings are compared. A bit set over many hashes, which fits
+//! into the L1 cache, rejects most texts before the table is read. Longer texts are few and kept in a list.
 
 use super::tables::PhraseToken;
 
@@ -51,7 +51,7 @@ impl Lexicon {
         &mut self.listed[at].1
     }
 
-    /// Makes the table out of the list.
+    /// Builds the table from the list.
     pub fn freeze(&mut self) {
         let (short, long): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.listed).into_iter().partition(|(text, _)| text.len() <= MAX_KEY_BYTES);
@@ -100,7 +100,7 @@ impl Lexicon {
         self.listed.iter().find(|(known, _)| known == text).map_or_else(Entry::default, |&(_, entry)| entry)
     }
 
-    /// Where the search for a key begins: other bits of the hash than the filter's.
+    /// Where the search for a key begins, from other bits of the hash than the filter uses.
     fn slot(&self, key: Key) -> usize {
         (key.hash() >> 16) as usize % self.slots.len()
     }
@@ -119,7 +119,7 @@ impl Key {
         Self { head, tail, len_bytes: len as u64 }
     }
 
-    /// Multiplies by the golden ratio and takes the upper half, where all bits have come together.
+    /// Multiplies by the golden ratio and takes the upper half, which depends on all bits.
     #[inline]
     fn hash(self) -> u64 {
         let mixed = self.head ^ self.tail.rotate_left(23) ^ self.len_bytes << 56;

@@ -1,4 +1,4 @@
-//! The second pass: special cases that the first one took apart are put together again.
+//! The second pass: special cases that the first pass took apart are joined again.
 //!
 //! `(:-)` is split into a bracket and `:-)`, and a word with `:-)` at its end into word, `:-` and `)`. So spaCy looks at
 //! the tokens of the whole text for the tokens that a special case would have without special cases, a *phrase*. Of

@@ -1,7 +1,7 @@
 //! Which texts are URLs, and so one token.
 //!
-//! spaCy asks a regular expression that backtracks. Whether it matches does not depend on the order in which it tries,
-//! and no part of it takes white space, so here is what it accepts, in one pass per candidate of a host.
+//! spaCy uses a backtracking regular expression. Whether it matches does not depend on the order of its attempts, and
+//! no part of it matches white space, so this code accepts the same texts in one pass per candidate host.
 
 use super::tables::{DIGIT, HOST, LOWER, SCHEME, Tables};
 
@@ -128,7 +128,7 @@ fn is_octet(tables: &Tables, text: &str, octet: Octet) -> bool {
     short || hundreds()
 }
 
-/// Whether a text is so many decimal digits of any script.
+/// Whether a text is this many decimal digits of any script.
 fn is_digits(tables: &Tables, text: &str, count: usize) -> bool {
     text.chars().count() == count && text.chars().all(|char| tables.classes(char) & DIGIT != 0)
 }
