@@ -1,4 +1,4 @@
-//! Events on standard error, formatted for people.
+//! Events to standard error, as a person reads them.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::{TASK_LOG, TaskLogs, progress};
 
-/// Environment variable with a filter for `tracing-subscriber`: `debug`, or `fetch=trace,store=debug`.
+/// Holds a filter as `tracing-subscriber` reads it: `debug`, or `fetch=trace,store=debug`.
 const VARIABLE: &str = "WEBTEXT_LOG";
 
 /// Crates whose events follow `-v`; those of other crates are shown from warnings on.
@@ -24,10 +24,11 @@ const OUR_CRATES: &[&str] = &[
     "pipeline", "records", "shard", "store", "texts", "warc", "webtext",
 ];
 
-/// How much is printed on standard error.
+/// How much is said on standard error.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct Verbosity {
-    /// Say more on standard error; twice, everything. WEBTEXT_LOG=fetch=trace,store=debug says it by crate.
+    /// More messages on standard error; twice for all. WEBTEXT_LOG=fetch=trace,store=debug sets the level of each
+    /// crate.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     /// Only warnings and errors on standard error; no progress.
@@ -55,15 +56,14 @@ impl Verbosity {
     }
 }
 
-/// From now on events go to standard error, and those of tasks also to `task_logs`. Call it once, before the first
-/// event.
+/// From now on events go to standard error, and those of tasks to `task_logs`. Call it once, before the first event.
 pub fn start_logging(verbosity: Verbosity, task_logs: Option<TaskLogs>) {
     progress::set_quiet(verbosity.quiet);
     let terminal = tracing_subscriber::fmt::layer().event_format(Plain).with_writer(AboveTheBar);
     tracing_subscriber::registry().with(terminal.with_filter(verbosity.filter())).with(task_logs).init();
 }
 
-/// Formats events: information as it is, warnings and errors with that word before them, others with level and crate.
+/// Information as it is; warnings and errors with the word before them, the rest with its level and crate.
 struct Plain;
 
 impl<S, N> FormatEvent<S, N> for Plain
@@ -76,7 +76,7 @@ where
     }
 }
 
-/// An event as one line: the message, then its fields.
+/// An event in a line: the message, then its fields.
 pub(crate) fn line_of(event: &Event<'_>) -> String {
     let mut line = match *event.metadata().level() {
         Level::INFO => String::new(),
@@ -88,7 +88,7 @@ pub(crate) fn line_of(event: &Event<'_>) -> String {
     line
 }
 
-/// Appends fields to a string, the message without its name.
+/// Writes fields behind each other, the message without its name.
 struct Fields<'l>(&'l mut String);
 
 impl Visit for Fields<'_> {
@@ -101,7 +101,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// Standard error, with the progress bar hidden while a line is written.
+/// Standard error, with the progress bar out of the way.
 struct AboveTheBar;
 
 impl<'a> MakeWriter<'a> for AboveTheBar {

@@ -1,61 +1,61 @@
-//! What a build ends with when it does not end well.
+//! The errors of a run.
 
 use user_error::{Exit, UserError};
 
 /// Shorthand for a result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a run, or a question to it, failed.
+/// Why a run, or a query of it, failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The user asked to stop; what was finished is kept.
     #[error("stopped; run the same command again to go on")]
     Interrupted,
-    /// The recipe has no such stage, or the stage no such task.
+    /// The recipe has no such stage, or the stage has no such task.
     #[error("{0}")]
     UnknownStage(String),
-    /// A stage was asked for whose predecessors are there, but made under another recipe.
+    /// A stage was selected whose earlier stages exist, but were made under another recipe.
     #[error("stage {stage} was made with other settings: {}; nothing was changed", keys.join(", "))]
     OtherSettings {
-        /// The stage that would be another.
+        /// The stage that would change.
         stage: String,
         /// The recipe keys that differ.
         keys: Vec<String>,
     },
-    /// The recipe says something that cannot be meant; the sentence names the key.
+    /// The recipe has an invalid value; the sentence names the key.
     #[error("{0}")]
     Recipe(String),
-    /// An input that the recipe names is not there, or not what it has to be.
+    /// An input that the recipe names does not exist, or is of the wrong kind.
     #[error("{0}")]
     Input(String),
-    /// The run is not in a state in which this can be done: a stage is missing, or another process is at work.
+    /// The state of the run does not allow the operation: a stage is missing, or another process is at work.
     #[error("{0}")]
     State(String),
-    /// Something that cannot be unless this program is wrong.
+    /// A bug in this program.
     #[error("{0}; please report this")]
     Bug(String),
-    /// An error with what was being done.
+    /// An error with the operation that failed.
     #[error("{what}")]
     Within {
-        /// What was being done, or where.
+        /// The operation, or the object concerned.
         what: String,
-        /// What went wrong there.
+        /// The error itself.
         source: Box<Error>,
     },
-    /// The store refused, or an object in it is damaged.
+    /// An operation of the store failed, or an object in it is damaged.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The operating system refused.
+    /// The operating system refused an operation.
     #[error(transparent)]
     File(#[from] atomic_file::Error),
     /// A dump could not be read to its end.
     #[error(transparent)]
     Dump(#[from] links::DumpError),
-    /// The crawler itself could not work.
+    /// The crawler itself failed.
     #[error(transparent)]
     Fetch(#[from] fetch::FetchError),
-    /// Captures could not be copied out of Common Crawl.
+    /// Captures could not be copied from Common Crawl.
     #[error(transparent)]
     CommonCrawl(#[from] common_crawl::CommonCrawlError),
     /// A crate that does a task's work failed.
@@ -124,15 +124,15 @@ work_errors! {
 }
 
 impl Error {
-    /// Puts what was being done before the error.
+    /// Puts the failed operation before the error.
     pub(crate) fn within(self, what: impl Into<String>) -> Error {
         Error::Within { what: what.into(), source: Box::new(self) }
     }
 }
 
-/// Says where an error came from.
+/// Adds the failed operation to an error.
 pub(crate) trait Within<T> {
-    /// Puts what was being done before the error.
+    /// Puts the failed operation before the error.
     fn within(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
@@ -142,9 +142,9 @@ impl<T, E: Into<Error>> Within<T> for std::result::Result<T, E> {
     }
 }
 
-/// Something that is there unless this program is wrong.
+/// A value that is missing only if this program has a bug.
 pub(crate) trait OrBug<T> {
-    /// What is there, or [`Error::Bug`].
+    /// The value, or [`Error::Bug`].
     fn or_bug(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
@@ -154,7 +154,7 @@ impl<T> OrBug<T> for Option<T> {
     }
 }
 
-/// An error with its causes on one line.
+/// An error with all its causes on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

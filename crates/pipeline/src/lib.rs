@@ -1,10 +1,10 @@
 //! Recipe → stages → tasks → run.
 //!
-//! A [`Recipe`] is the method section of a data set. It becomes a flow of [stages]; the [engine] does what is missing of
+//! A [`Recipe`] describes how a data set is made. It becomes a flow of [stages]; the [engine] runs what is missing of
 //! them, on a pool of threads or one task at a time by number, and checks that no record was lost between stages.
 //!
 //! Invariants: a task's outputs depend on its serialisation alone, never on its thread, on the clock or on other tasks;
-//! tasks share no state but files; whatever stands under a final key is whole.
+//! tasks share nothing but files; an object under a final key is complete.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub use stages::Products;
 pub struct RecipeRun {
     /// The recipe.
     pub recipe: Recipe,
-    /// The tables that people ask about.
+    /// The tables that commands read.
     pub products: Products,
     /// The run itself.
     pub run: Run,
@@ -44,7 +44,7 @@ impl RecipeRun {
         Ok(RecipeRun { recipe, products, run })
     }
 
-    /// Opens a run that was begun, by the recipe in its folder. Nothing outside of the folder is looked at.
+    /// Opens an existing run by the recipe in its folder. Nothing outside the folder is read.
     ///
     /// # Errors
     /// When the folder holds no recipe, or one of another version that cannot be read.

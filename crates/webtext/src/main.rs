@@ -1,4 +1,4 @@
-//! `webtext`: one command from a dump of links to a trained model, and one for each step between.
+//! `webtext`: one command that runs a recipe from a dump of links to a trained model, and one command per step.
 
 mod commands;
 mod explore;
@@ -12,7 +12,7 @@ use console::{Exit, Verbosity, as_user_error};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// From links, archives or texts to a filtered data set, tokens and a small GPT-2.
+/// Build a filtered text data set, tokens and a small GPT-2 from links, archives or texts.
 ///
 /// Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 finished with some inputs unreadable, 130 stopped.
 #[derive(Parser)]
@@ -26,35 +26,35 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a recipe, doing only what is missing or changed.
+    /// Run a recipe: the tasks that are missing or changed.
     Build(commands::build::Arguments),
-    /// Which stages and tasks of a run are done.
+    /// Show which stages and tasks of a run are done.
     Status(commands::status::Arguments),
-    /// What differs between two runs: counts, and documents that came or went, by reason.
+    /// Compare two runs: counts, and documents that came or went, by reason.
     Diff(commands::diff::Arguments),
     /// Remove the work files of stages that are done.
     Clean(commands::clean::Arguments),
-    /// What became of a URL or a document, from its submission to its tokens.
+    /// Show what became of a URL or a document, from its submission to its tokens.
     Explain(commands::explain::Arguments),
     /// Write a run's report.html again.
     Report(commands::report::Arguments),
-    /// Write a page to read, search and measure a run's documents in, and to try other limits.
+    /// Write an HTML page for reading and searching a run's documents and trying other limits.
     Explore(commands::explore::Arguments),
-    /// Dumps and lists of URLs to a table of links, kept or dropped with the reason.
+    /// Convert dumps and lists of URLs to a table of links, each kept or dropped with a reason.
     Links(commands::links::Arguments),
-    /// Links to WARC files, from the web or from Common Crawl.
+    /// Fetch links into WARC files, from the web or from Common Crawl.
     Fetch(Box<commands::fetch::Arguments>),
-    /// HTML and WARC files to main text.
+    /// Extract the main text of HTML and WARC files.
     Extract(commands::extract::Arguments),
-    /// Texts without those that fail a rule, each drop with its reason.
+    /// Drop texts that fail a rule, each with its reason.
     Filter(commands::filter::Arguments),
-    /// Texts without duplicates.
+    /// Drop duplicate texts.
     Dedup(commands::dedup::Arguments),
 }
 
 fn main() -> ExitCode {
     let Arguments { command, verbosity } = Arguments::parse();
-    // Commands that open connections see to it themselves: a host that goes away must not end them.
+    // Commands that open connections handle closed pipes themselves: a host that closes one must not end them.
     if !matches!(command, Command::Build(_) | Command::Fetch(_)) {
         console::end_quietly_with_reader();
     }

@@ -1,4 +1,4 @@
-//! Doing what is missing.
+//! Runs the tasks that are missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,15 +18,15 @@ use super::status::{Summary, Totals};
 use super::work::Work;
 use crate::error::{Error, OrBug as _, Result, Within as _, bail, chain, ensure};
 
-/// The lease of a build over all tasks.
+/// The lease of a build without a selected task.
 pub(super) const BUILD_LEASE: &str = "lease/build.json";
 
-/// Which tasks to do.
+/// Which tasks to run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
-    /// Only this stage; its predecessors must be done.
+    /// Only this stage; the earlier ones must be done.
     pub stage: Option<String>,
-    /// Only this task of it, and the number of tasks that the caller takes the stage to have.
+    /// Only this task of it, and the number of tasks that the caller expects the stage to have.
     pub task: Option<(u32, u32)>,
 }
 
@@ -37,11 +37,11 @@ pub struct Missing {
     pub number: u32,
     /// Its name.
     pub name: String,
-    /// Why it is to be done: what differs from the last time, or `new`.
+    /// Why it must run: what differs from the last time, or `new`.
     pub why: String,
 }
 
-/// Where a stage stands against its plan.
+/// A stage compared with its plan.
 pub(super) struct StageComparison {
     pub(super) plan: Vec<PlannedTask>,
     pub(super) digest: String,
@@ -49,17 +49,18 @@ pub(super) struct StageComparison {
     /// The reports of the tasks that are done, by number.
     pub(super) done: Vec<Option<TaskReport>>,
     pub(super) missing: Vec<Missing>,
-    /// The tasks that are done and whose work files were pruned since, by number.
+    /// The numbers of the tasks that are done and whose work files were pruned.
     pub(super) pruned: Vec<u32>,
-    /// Whether there is a seal over just these tasks.
+    /// Whether there is a seal over exactly these tasks.
     pub(super) is_sealed: bool,
 }
 
 impl Run {
-    /// Does what is missing of the selected stages.
+    /// Runs the missing tasks of the selected stages.
     ///
     /// # Errors
-    /// [`Error::UnknownStage`], [`Error::OtherSettings`], [`Error::Interrupted`], or what a stage, a task or the store says.
+    /// [`Error::UnknownStage`], [`Error::OtherSettings`], [`Error::Interrupted`], or errors of a stage, a task or the
+    /// store.
     pub fn build(&self, selection: &Selection) -> Result<Summary> {
         let selected = selection.stage.as_deref().map(|name| self.stage_named(name)).transpose()?;
         if let (Some(stage), Some((number, of))) = (selected, selection.task) {
@@ -113,7 +114,8 @@ impl Run {
         Err(Error::UnknownStage(format!("there is no stage {name}{nearest}. The stages are: {}", names.join(", "))))
     }
 
-    /// Whether to wait and see if a process on another machine is still at work; says once that we do.
+    /// Whether to wait until it is known if a process on another machine is still at work; logs the first time that it
+    /// waits.
     pub(super) fn waits_for(&self, holder: &Holder) -> bool {
         if !self.has_said_waiting.swap(true, Ordering::Relaxed) {
             tracing::info!("waiting to see whether {holder} is still at work on this run");
@@ -121,7 +123,7 @@ impl Run {
         !self.is_stopping()
     }
 
-    /// One build at a time, and no single task beside it.
+    /// Takes the lease of a build: one build at a time, and no single task beside it.
     pub(super) fn lease_of_build(&self) -> Result<Lease> {
         let lease = Lease::take(self.shared_store(), BUILD_LEASE, Pace::default(), &|holder| self.waits_for(holder))
             .map_err(at_work)?;
@@ -147,7 +149,7 @@ impl Run {
 
     // -- one stage
 
-    /// Plans a stage and compares the plan with what is there.
+    /// Plans a stage and compares the plan with the manifests and the seal.
     pub(super) fn compare_with_plan(&self, number: usize) -> Result<StageComparison> {
         let stage = &self.flow().stages()[number];
         let planner = Planner::new(self);
@@ -205,7 +207,7 @@ impl Run {
         Ok(comparison)
     }
 
-    /// What a task's manifest says that it did; or why it must be done.
+    /// The report in a task's manifest, or why the task must run.
     pub(super) fn report_of(
         &self,
         stage: &Stage,
@@ -222,7 +224,7 @@ impl Run {
         Ok(Ok(manifest.report))
     }
 
-    /// Does the missing tasks of a stage and seals it; returns how many those were.
+    /// Runs the missing tasks of a stage and seals it; returns how many ran.
     fn build_stage(&self, number: usize) -> Result<usize> {
         let started = Instant::now();
         let stage = &self.flow().stages()[number];
@@ -246,7 +248,7 @@ impl Run {
         Ok(missing.len())
     }
 
-    /// Runs these tasks of a stage and seals it; its former seal is gone by now.
+    /// Runs these tasks of a stage and seals it; its earlier seal is already removed.
     pub(super) fn run_and_seal(&self, number: usize, comparison: &mut StageComparison, tasks: &[u32]) -> Result<()> {
         let mut done = std::mem::take(&mut comparison.done);
         let reports = self.run_tasks(number, &comparison.plan, tasks)?;
@@ -255,7 +257,7 @@ impl Run {
         self.seal(number, comparison, &reports)
     }
 
-    /// A full disk is told before work begins, where it can be foreseen.
+    /// Fails before any task runs if the disk has less space than the outputs take at least.
     fn foresee(&self, stage: &Stage, comparison: &StageComparison) -> Result<()> {
         let tasks = comparison.missing.iter().map(|missing| &comparison.plan[missing.number as usize].task);
         let needed: u64 = tasks.map(stage.min_output_bytes).fold(0, u64::saturating_add);
@@ -271,7 +273,7 @@ impl Run {
         Ok(())
     }
 
-    /// Names what was finished before and is to be done again.
+    /// Logs which finished tasks will run again.
     fn log_what_is_replaced(&self, stage: &Stage, comparison: &StageComparison) {
         let replaced = comparison.missing.iter().filter(|missing| missing.why != "new");
         let mut whys: BTreeMap<&str, usize> = BTreeMap::new();
@@ -309,14 +311,14 @@ impl Run {
         upstream.map(checksum).collect()
     }
 
-    /// Runs tasks on a pool of threads; the first fault ends the stage after the tasks under way.
+    /// Runs tasks on a pool of threads; after the first error no further task starts.
     fn run_tasks(&self, number: usize, plan: &[PlannedTask], missing: &[u32]) -> Result<Vec<TaskReport>> {
         let stage = &self.flow().stages()[number];
         if missing.is_empty() {
             return Ok(Vec::new());
         }
         self.observer().stage_begins(&stage.name, missing.len() as u64);
-        // All before any task runs: another may be about to write the same.
+        // Old outputs are removed before any task runs: another task may be about to write an object of the same name.
         for &task in missing {
             self.remove_task(&stage.name, &plan[task as usize].name)?;
         }
@@ -379,7 +381,7 @@ impl Run {
         Ok(report)
     }
 
-    /// Checks that nothing was lost, and ends the stage.
+    /// Checks that no row was lost, and seals the stage.
     fn seal(&self, number: usize, comparison: &StageComparison, reports: &[TaskReport]) -> Result<()> {
         let stage = &self.flow().stages()[number];
         let seal = Seal::over(&stage.name, stage.revision, &comparison.digest, reports);
@@ -424,8 +426,8 @@ impl Run {
 
     // -- stages that must be there
 
-    /// Sees to it that the stages before this one have the seals that this recipe asks for; makes them of manifests
-    /// where all are there. Plans are written once all stages are known to be as they should be.
+    /// Makes sure that the stages before this one have the seals that this recipe asks for; makes seals from manifests
+    /// if all are there. Plans are written once all stages are known to be as they should be.
     pub(super) fn ensure_sealed_before(&self, stage: usize) -> Result<()> {
         let mut planned = Vec::new();
         for number in 0..stage {
@@ -435,7 +437,7 @@ impl Run {
             let mut comparison = self.compare_with_plan(number)?;
             self.ensure_done(number, &comparison)?;
             if !comparison.is_sealed {
-                // The former seal stays until it is replaced: others that start a task now do the same.
+                // The earlier seal stays until it is replaced: other processes that start a task now do the same.
                 self.remove_tasks_that_are_gone(&self.flow().stages()[number], &comparison.plan)?;
                 self.run_and_seal(number, &mut comparison, &[])?;
             }
@@ -444,7 +446,7 @@ impl Run {
         planned.iter().try_for_each(|(number, comparison)| self.write_plan(*number, comparison))
     }
 
-    /// Refuses a stage of which a task is missing, or that was made under another recipe.
+    /// Refuses a stage that lacks a task, or that was made under another recipe.
     fn ensure_done(&self, number: usize, comparison: &StageComparison) -> Result<()> {
         let stage = self.flow().stages()[number].name.clone();
         let has_changed = match comparison.missing.is_empty() {
@@ -471,8 +473,8 @@ impl Run {
         )
     }
 
-    /// Whether a stage is sealed by a plan that was made for this recipe out of the seals that are there. Reads the
-    /// heads of a plan and of seals alone.
+    /// Whether a stage is sealed under a plan that was made for this recipe from the current seals. Reads only the
+    /// headers of one plan and of the seals.
     fn is_current(&self, number: usize) -> Result<bool> {
         let Some(plan) = self.plan_there(number)? else { return Ok(false) };
         let Some(seal) = self.seal_there(number)? else { return Ok(false) };

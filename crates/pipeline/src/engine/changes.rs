@@ -1,4 +1,4 @@
-//! What differs between two tasks or two recipes, for people.
+//! Describes how two tasks or two recipes differ.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// Changed settings that a message names.
 pub(super) const MAX_CHANGES_SHOWN: usize = 3;
 
-/// What differs between two serialised tasks, for people: settings with both values, inputs by name.
+/// How two serialised tasks differ, for people: settings with both values, inputs by name.
 pub(super) fn changes(old: &Value, new: &Value) -> String {
     let mut found = Vec::new();
     let mut inputs = 0;
@@ -64,7 +64,7 @@ fn compare(path: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &
     }
 }
 
-/// What an entry of a list is called: the file or URL that it names, or the entry itself.
+/// The name of a list's entry: the file or URL in it, or the entry itself.
 fn name_of(entry: &Value) -> String {
     let named = ["url", "name", "key"].iter().find_map(|member| entry.get(member)?.as_str());
     let nested = || entry.as_object()?.values().find_map(|inner| inner.get("url")?.as_str());

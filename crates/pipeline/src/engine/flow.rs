@@ -1,4 +1,4 @@
-//! Stages, what they hand to each other, and the tasks that they are arrays of.
+//! Stages, the products that they pass to each other, and their tasks.
 
 use std::marker::PhantomData;
 
@@ -11,18 +11,18 @@ use super::plan::Planner;
 use super::work::Work;
 use crate::error::Result;
 
-/// One cell of a stage's array, as data.
+/// One task of a stage, as data.
 ///
-/// What a task serialises to is everything that its outputs depend on: the engine compares it to decide whether a
-/// task is done, and hands [`Task::run`] what it read back from it. There is no other way for a setting to get in.
+/// What a task serialises to is everything that its outputs depend on. The engine compares it to decide whether the
+/// task is done, and calls [`Task::run`] on what it has deserialised again, so no other setting can take effect.
 pub trait Task: Serialize + DeserializeOwned + 'static {
-    /// Raised when the same task leads to other bytes than before.
+    /// Raised when the same task writes other bytes than before.
     const REVISION: u32;
 
     /// Reads the inputs, writes outputs, counts.
     fn run(&self, work: &mut Work<'_>) -> Result<()>;
 
-    /// Bytes that the outputs take at least, where that is known before.
+    /// Least number of bytes that the outputs take, if it is known before the task runs; else 0.
     fn min_output_bytes(&self) -> u64 {
         0
     }
@@ -36,10 +36,10 @@ pub struct Flow {
 
 type PlanTasks = Box<dyn Fn(&Planner<'_>) -> Result<Vec<PlannedTask>> + Send + Sync>;
 
-/// A step: an array of tasks that can be planned once the stages that it reads are sealed.
+/// A stage: an array of tasks that can be planned once the stages that it reads are sealed.
 pub(crate) struct Stage {
     pub(crate) name: String,
-    /// What tells the products of this stage from those of another with the same tasks: `-2` for a second source.
+    /// Distinguishes the products of this stage from those of another with the same tasks: `-2` for a second source.
     pub(crate) suffix: String,
     pub(crate) revision: u32,
     pub(crate) plan: PlanTasks,
@@ -47,7 +47,7 @@ pub(crate) struct Stage {
     pub(crate) min_output_bytes: fn(&Value) -> u64,
 }
 
-/// A task with the name that it keeps whatever other tasks there are.
+/// A task with its name, which does not depend on the other tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedTask {
     /// Part of the names of its files.
@@ -57,8 +57,8 @@ pub struct PlannedTask {
 }
 
 impl PlannedTask {
-    /// What tells this task from any other of its stage: 32 hexadecimal digits. Members whose names begin with `@` say
-    /// where an input lies and not what it is: they may change with other tasks, and are left out.
+    /// Identifies the task in its stage: 32 hexadecimal digits. Members whose names begin with `@` say where an input
+    /// is, not what it contains: they may change with other tasks, and are left out.
     pub(crate) fn digest(&self, revision: u32) -> String {
         let mut task = self.task.clone();
         remove_places(&mut task);
@@ -78,8 +78,8 @@ fn remove_places(value: &mut Value) {
 }
 
 impl Flow {
-    /// Adds a stage. `plan` gives its tasks by name, in the order of their numbers; it may ask the planner for products
-    /// of the stages added before, and for nothing else of the run.
+    /// Adds a stage. `plan` gives its tasks by name, in the order of their numbers. It may ask the planner for products
+    /// of stages added before, and for nothing else of the run.
     pub fn stage<T: Task>(
         &mut self,
         name: &str,
@@ -136,17 +136,17 @@ impl<T> Clone for StageRef<T> {
 impl<T> Copy for StageRef<T> {}
 
 impl<T> StageRef<T> {
-    /// One of the stage's products, for stages that read it.
+    /// One of the stage's products, to be read by other stages.
     pub fn product<K>(self, product: Product<T, K>) -> Wire<K> {
         Wire { stage: self.number, product: product.name, kind: PhantomData }
     }
 }
 
-/// Something that tasks of type `T` make, and of which kind: [`Table`], [`Buckets`] or [`File`].
+/// A kind of object that tasks of type `T` write: [`Table`], [`Buckets`] or [`File`].
 pub struct Product<T, K> {
     pub(crate) name: &'static str,
-    /// The key of its object: `{stage}`, `{suffix}` and `{name}` stand for the stage, the source's suffix, and the
-    /// task's name or another that the task gives.
+    /// Pattern of its objects' keys: `{stage}`, `{suffix}` and `{name}` stand for the stage, the source's suffix, and
+    /// the task's name or another name that the task gives.
     pub(crate) key: &'static str,
     types: PhantomData<fn() -> (T, K)>,
 }
@@ -159,13 +159,13 @@ impl<T, K> Clone for Product<T, K> {
 impl<T, K> Copy for Product<T, K> {}
 
 impl<T, K> Product<T, K> {
-    /// A product whose objects have keys of this form.
+    /// A product whose objects have keys of this pattern.
     pub const fn new(name: &'static str, key: &'static str) -> Product<T, K> {
         Product { name, key, types: PhantomData }
     }
 }
 
-/// A product of a stage on its way to another.
+/// A product of a certain stage, for the planners of stages that read it.
 pub struct Wire<K> {
     pub(crate) stage: usize,
     pub(crate) product: &'static str,
@@ -179,7 +179,7 @@ impl<K> Clone for Wire<K> {
 }
 impl<K> Copy for Wire<K> {}
 
-/// Declares a handle on an object: plain data beside a type that takes no space.
+/// Declares a handle on an object: plain data with a row type that takes no space.
 macro_rules! handle {
     ($(#[$doc:meta])* $name:ident<$row:ident> { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
@@ -206,9 +206,9 @@ macro_rules! handle {
 }
 
 handle! {
-    /// A table that one task wrote. Who reads it depends on its bytes.
+    /// A table that one task wrote. A task that reads it depends on its bytes.
     Table<Row> {
-        /// The stage and the product that it is of.
+        /// Stage and product.
         from: String,
         /// The object's key.
         key: String,
@@ -218,13 +218,13 @@ handle! {
 }
 
 handle! {
-    /// One bucket out of all the bucket files of a stage. Who reads it depends on that bucket's rows alone.
+    /// One bucket of all the bucket files of a stage. A task that reads it depends only on that bucket's rows.
     Bucket<Row> {
-        /// The stage and the product that it is of.
+        /// Stage and product.
         from: String,
         /// The bucket's number.
         bucket: u32,
-        /// What its rows are known by.
+        /// Digest of its rows.
         digest: String,
     }
 }
@@ -232,7 +232,7 @@ handle! {
 handle! {
     /// One bucket of the file of one task.
     BucketOfTask<Row> {
-        /// The stage and the product that it is of.
+        /// Stage and product.
         from: String,
         /// The object's key.
         #[serde(rename = "@key")]
@@ -240,13 +240,13 @@ handle! {
         /// The bucket's number.
         #[serde(rename = "@bucket")]
         bucket: u32,
-        /// What its rows are known by.
+        /// Digest of its rows.
         digest: String,
     }
 }
 
 impl<R> BucketOfTask<R> {
-    /// Whether it has no row.
+    /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.digest.bytes().all(|digit| digit == b'0')
     }

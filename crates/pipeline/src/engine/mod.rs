@@ -1,11 +1,11 @@
-//! The runner of tasks. It knows no stage by name, no row and no recipe.
+//! Runs tasks. It depends on no particular stage, row type or recipe.
 //!
-//! A [`Flow`] is a list of stages that hand typed products to each other ([`Product`], [`Table`], [`Buckets`], [`File`]).
-//! A stage's tasks are data ([`Task`]); each is done when there is a manifest of just that task. A stage whose tasks
-//! are all done is sealed: one file has what they wrote and counted, and later stages plan from it. A [`Run`] is a flow
-//! in a store; it does what is missing.
+//! A [`Flow`] is a list of stages that pass typed products to each other ([`Product`], [`Table`], [`Buckets`],
+//! [`File`]). A stage's tasks are data ([`Task`]); a task is done when there is a manifest of exactly that task. A
+//! stage whose tasks are all done is sealed: one file lists their outputs and counts, and later stages plan from it. A
+//! [`Run`] is a flow in a store; it runs what is missing.
 //!
-//! Everything between tasks is files, so tasks may run in any order, at any place, and twice.
+//! Tasks exchange nothing but files, so they may run in any order, on any machine, and twice.
 
 mod build;
 mod changes;

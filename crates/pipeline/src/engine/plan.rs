@@ -1,4 +1,4 @@
-//! Plans: which tasks a stage has, made out of the seals of the stages that it reads.
+//! Plans: the tasks of a stage, made from the seals of the stages that it reads.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,20 +17,20 @@ use crate::error::{Result, Within as _, bail, ensure};
 /// Lists that name further lists are followed no deeper.
 const MAX_LIST_DEPTH: u32 = 4;
 
-/// The head of a plan; its entries are the [`PlannedTask`]s.
+/// The header of a plan; its entries are the [`PlannedTask`]s.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The stage.
     pub stage: String,
-    /// What the tasks are known by, together.
+    /// Digest of all tasks.
     pub digest: String,
-    /// What the recipe is known by for which the plan was made.
+    /// Digest of the recipe for which the plan was made.
     pub recipe: String,
-    /// The stages that were read, and the checksums of their seals.
+    /// The stages that this one reads, and the checksums of their seals.
     pub upstream: BTreeMap<String, String>,
 }
 
-/// What the tasks of a stage are known by, together.
+/// The digest of the tasks of a stage.
 pub(crate) fn digest_of(tasks: &[PlannedTask], revision: u32) -> String {
     let mut hasher = Xxh3::new();
     for task in tasks {
@@ -41,10 +41,10 @@ pub(crate) fn digest_of(tasks: &[PlannedTask], revision: u32) -> String {
     format!("{:032x}", hasher.digest128())
 }
 
-/// The name of a task, and the tables of two stages that have it.
+/// The name of a task, and the tables that two stages wrote under it.
 pub type TablePair<A, B> = (String, Table<A>, Table<B>);
 
-/// What a stage may ask when it plans its tasks.
+/// The products of earlier stages, for a stage that plans its tasks.
 pub struct Planner<'a> {
     run: &'a Run,
     upstream: RefCell<BTreeSet<usize>>,
@@ -55,7 +55,7 @@ impl<'a> Planner<'a> {
         Planner { run, upstream: RefCell::default() }
     }
 
-    /// The stages that were asked for products.
+    /// The stages whose products were asked for.
     pub(crate) fn upstream(self) -> BTreeSet<usize> {
         self.upstream.into_inner()
     }
@@ -117,7 +117,7 @@ impl<'a> Planner<'a> {
         Ok(outputs.map(|(task, output)| (task, buckets(output))).collect())
     }
 
-    /// The tasks of a stage with what they did.
+    /// The tasks of a stage with their reports.
     pub fn reports<T>(&self, stage: StageRef<T>) -> Result<Vec<TaskReport>> {
         let wire = stage.product(super::flow::Product::<T, File>::new("", ""));
         self.upstream.borrow_mut().insert(wire.stage);
@@ -134,7 +134,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// An input from outside of the run, known by where it lies, its length and its time, without reading it.
+/// An input from outside the run, identified by location, length and modification time, without reading it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct External {
     /// Path or URL.
@@ -146,7 +146,7 @@ pub struct External {
 }
 
 impl External {
-    /// Looks at a local file.
+    /// The identity of a local file.
     pub fn of(path: &Path) -> Result<External> {
         let metadata = std::fs::metadata(path).at("look at", path)?;
         let since = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
@@ -154,7 +154,7 @@ impl External {
         Ok(External { url: path.to_string_lossy().into_owned(), len_bytes: metadata.len(), version })
     }
 
-    /// Its last part, as records name it.
+    /// The last part of its path, which names it in records.
     pub fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
     }
@@ -178,10 +178,10 @@ pub fn expand(entries: &[String]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// As [`expand`], for inputs that are files: folders that a pattern meets are passed over.
+/// As [`expand`], for inputs that must be files: folders that match a pattern are skipped.
 ///
 /// # Errors
-/// When an entry names no file, or a folder itself.
+/// When an entry names no file, or names a folder without a pattern.
 pub fn expand_files(entries: &[String]) -> Result<Vec<PathBuf>> {
     if let Some(folder) = entries.iter().find(|entry| Path::new(entry).is_dir()) {
         bail!(Input, "{folder} is a folder; name its files, as {folder}/*");
@@ -222,11 +222,11 @@ fn read_list(path: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// An entry of a list of paths, made absolute by the folder that it is relative to.
+/// An entry of a list of paths, made absolute with the folder that it is relative to.
 pub fn resolve(folder: &Path, entry: &str) -> String {
     match entry.strip_prefix('@') {
         Some(list) => format!("@{}", without_dots(&folder.join(list)).display()),
-        // The folder is meant as it is written, whatever signs of patterns its name has.
+        // The folder is taken literally, whatever pattern characters its name has.
         None if entry.contains(['*', '?', '[']) && !folder.join(entry).exists() && Path::new(entry).is_relative() => {
             let ups = Path::new(entry).components().take_while(|part| *part == Component::ParentDir).count();
             let parts = Path::new(entry)
@@ -239,7 +239,7 @@ pub fn resolve(folder: &Path, entry: &str) -> String {
     }
 }
 
-/// A path without `.` and `..`, so that a file has one name however a recipe reaches it.
+/// A path without `.` and `..`, so that a file has one name however a recipe refers to it.
 fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -252,8 +252,8 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// Cuts items, in their order, into runs that stay the same when others are added or removed: a run begins at an item
-/// that its name picks, or where the bytes would be more than `max_bytes`.
+/// Cuts items, in their order, into runs that stay the same when other items are added or removed: a run begins at an
+/// item whose name hashes to a border, or where its bytes would exceed `max_bytes`.
 pub fn stable_runs<T>(
     items: Vec<T>,
     mean_items: u64,

@@ -1,4 +1,4 @@
-//! What a build would do, and why.
+//! What a build would do and why, for `--dry-run`.
 
 use std::collections::BTreeSet;
 
@@ -13,13 +13,13 @@ use crate::error::Result;
 pub struct StagePreview {
     /// The stage.
     pub stage: String,
-    /// Its tasks, where they are known before it.
+    /// Its tasks, if they are known already.
     pub tasks: Option<u32>,
-    /// The tasks that would be done.
+    /// The tasks that would run.
     pub missing: Vec<Missing>,
-    /// Stages before it that will change: what they come to decides what is done here.
+    /// Earlier stages that will change; their results decide which tasks run here.
     pub follows: Vec<String>,
-    /// Bytes that the outputs take at least.
+    /// Least number of bytes that the outputs take.
     pub min_output_bytes: u64,
 }
 
@@ -30,7 +30,7 @@ impl Run {
         let mut changing: BTreeSet<String> = BTreeSet::new();
         for (number, stage) in self.flow().stages().iter().enumerate() {
             let plan_there = self.plan_there(number)?;
-            // Until a stage was planned once, nobody knows what it reads: everything before it.
+            // Until a stage was planned once, its inputs are unknown: assume all stages before it.
             let follows: Vec<String> = match &plan_there {
                 Some(plan) => plan.header().upstream.keys().filter(|name| changing.contains(*name)).cloned().collect(),
                 None => changing.iter().cloned().collect(),
@@ -49,7 +49,7 @@ impl Run {
                 let tasks = comparison.missing.iter().map(|missing| &comparison.plan[missing.number as usize].task);
                 preview.min_output_bytes = tasks.map(stage.min_output_bytes).fold(0, u64::saturating_add);
                 preview.missing = comparison.missing;
-                // Also when a task is gone, or nobody has sealed them.
+                // Also when a task was removed, or the tasks are not sealed.
                 changes = !comparison.is_sealed;
             }
             if changes {

@@ -1,4 +1,4 @@
-//! What is removed: tasks and stages that are gone, and the work files of those that are done.
+//! Removes tasks and stages that no longer exist, and work files of those that are done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,13 @@ use super::run::{Run, is_work};
 use crate::error::{Result, ensure};
 
 impl Run {
-    /// Removes a seal, before anything that it speaks of is touched.
+    /// Removes a seal, before anything that it lists is changed.
     pub(super) fn remove_seal(&self, stage: &Stage) -> Result<()> {
         Ok(self.store().delete(&Run::key(&stage.name, "seal"))?)
     }
 
-    /// Removes the outputs that a manifest names, then the manifest: a kill in between is noticed.
+    /// Removes the outputs that a manifest names, then the manifest: after a kill in between, the task counts as not
+    /// done.
     pub(super) fn remove_task(&self, stage: &str, task: &str) -> Result<()> {
         if let Some(manifest) = self.manifest(stage, task)? {
             for output in manifest.report.outputs.iter().filter(|output| !output.is_state) {
@@ -60,7 +61,7 @@ impl Run {
         Ok(())
     }
 
-    /// Does the tasks of stages again whose work files were removed and are wanted now.
+    /// Runs tasks again whose pruned work files are needed now.
     pub(super) fn restore_pruned(&self, upstream: &BTreeSet<usize>) -> Result<()> {
         for &number in upstream {
             let seal = self.seal_of(number)?;
@@ -84,7 +85,7 @@ impl Run {
         Ok(())
     }
 
-    /// Removes the work files of stages that no unfinished stage reads; returns their bytes.
+    /// Removes the work files of stages that no unfinished stage reads; returns the number of bytes freed.
     pub fn clean(&self) -> Result<u64> {
         let _lease = self.lease_of_build()?;
         let stages = self.flow().stages();
@@ -93,7 +94,7 @@ impl Run {
             if !matches!(self.seal_there(number)?, Some(seal) if !seal.header().plan.is_empty()) {
                 match self.plan_there(number)? {
                     Some(plan) => wanted.extend(plan.header().upstream.keys().cloned()),
-                    // Nobody knows yet what it reads.
+                    // Its inputs are not known yet.
                     None => wanted.extend(stages.iter().map(|stage| stage.name.clone())),
                 }
             }
@@ -110,7 +111,7 @@ impl Run {
             if work.is_empty() {
                 continue;
             }
-            // First the seal, so that nobody takes what is half removed for whole.
+            // The seal goes first, so that no process takes a half-removed stage for complete.
             if !seal.header().is_pruned {
                 let pruned = Seal { is_pruned: true, ..seal.header().clone() };
                 let checksum = catalogue::write(self.store(), &Run::key(&stage.name, "seal"), &pruned, &reports)?;
@@ -125,8 +126,8 @@ impl Run {
         Ok(bytes)
     }
 
-    /// A seal that was marked has another checksum; the plans that were made from it name the new one. Plans that were
-    /// made from an earlier seal stay out of date.
+    /// A seal that was marked as pruned has another checksum; the plans that were made from it are updated to the new
+    /// one. Plans that were made from an earlier seal stay out of date.
     fn refresh_plans(&self, marked: &BTreeMap<&str, [String; 2]>) -> Result<()> {
         for (number, stage) in self.flow().stages().iter().enumerate() {
             let Some(plan) = self.plan_there(number)? else { continue };

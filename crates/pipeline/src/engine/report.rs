@@ -1,4 +1,4 @@
-//! What a task and a stage did: the manifest that ends a task, the seal that ends a stage.
+//! The reports of tasks and stages: the manifest that ends a task, the seal that ends a stage.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct Output {
     /// The digests of a bucket file's buckets, 16 hexadecimal digits each, `-` for a run of empty ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digests: Option<Digests>,
-    /// Part of a durable state: it is not removed when its task is done again.
+    /// Whether it is part of a durable state, which is not removed when its task runs again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_state: bool,
 }
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for Digests {
     }
 }
 
-/// An input from outside of the run, as the task that read it found it.
+/// An input from outside the run, as the task that read it found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRead {
     /// Its URL or path.
@@ -90,13 +90,13 @@ pub struct Unreadable {
 pub struct Sample {
     /// Why it was dropped.
     pub reason: Reason,
-    /// Where it stood: file and line, or file and byte.
+    /// Where it was: file and line, or file and byte.
     pub place: String,
     /// Its first characters.
     pub text: String,
 }
 
-/// A number worth knowing, over all the values that were noted for it.
+/// A metric: number, sum and extremes of the values that were noted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// Values.
@@ -115,7 +115,8 @@ impl Metric {
         self.merge(&Metric { count: 1, sum: value, min: value, max: value });
     }
 
-    /// Adds the values of another task. Sums of fractions depend on the order, so it is always that of the tasks.
+    /// Adds the values of another task. Sums of fractions depend on the order, so it is always that of the task
+    /// numbers.
     pub fn merge(&mut self, other: &Metric) {
         if other.count == 0 {
             return;
@@ -128,7 +129,7 @@ impl Metric {
     }
 }
 
-/// How many values lie from 2ⁿ up to 2ⁿ⁺¹, by n.
+/// For each n, how many values v have 2ⁿ ≤ v < 2ⁿ⁺¹.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram(pub Vec<u64>);
 
@@ -146,27 +147,27 @@ impl Histogram {
     }
 }
 
-/// What tasks tell of their work, one task or all of a stage.
+/// Counts and metrics of one task, or of all tasks of a stage.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
-    /// What became of the records.
+    /// Records read, kept and dropped.
     pub counts: Counts,
     /// Rows read of each product of an earlier stage.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub received: BTreeMap<String, u64>,
-    /// Numbers worth knowing: tokens, bytes, loss.
+    /// Metrics: tokens, bytes, loss.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, Metric>,
-    /// Distributions worth knowing.
+    /// Histograms by powers of two.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub histograms: BTreeMap<String, Histogram>,
-    /// What rules did, and how their measures are spread.
+    /// Drops and measures of each rule.
     #[serde(default, skip_serializing_if = "FilterTally::is_empty")]
     pub rules: FilterTally,
     /// Inputs that broke off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<Unreadable>,
-    /// A few dropped records of each reason that has no row anywhere else.
+    /// A few dropped records for each reason, of those that have no row in any table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Sample>,
 }
@@ -175,7 +176,7 @@ pub struct Tally {
 pub(crate) const SAMPLES_PER_REASON: usize = 5;
 
 impl Tally {
-    /// Adds what the next task tells.
+    /// Adds the tally of the next task.
     pub(crate) fn merge(&mut self, other: &Tally) {
         self.counts.add(&other.counts);
         other.received.iter().for_each(|(from, rows)| *self.received.entry(from.clone()).or_default() += rows);
@@ -204,19 +205,19 @@ impl Tally {
 pub struct TaskReport {
     /// The task's name.
     pub name: String,
-    /// What the task is known by: XXH3-128 of its revision and serialisation.
+    /// Digest of the task: XXH3-128 of its revision and serialisation.
     pub digest: String,
     /// The objects that it wrote.
     pub outputs: Vec<Output>,
-    /// What it read from outside of the run.
+    /// Its inputs from outside the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceRead>,
-    /// What became of the records.
+    /// Counts and metrics.
     #[serde(flatten)]
     pub tally: Tally,
 }
 
-/// The record of one finished task, written after its outputs: what no manifest names does not exist.
+/// The record of one finished task, written after its outputs: an object that no manifest names does not exist.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The stage.
@@ -225,30 +226,30 @@ pub struct Manifest {
     pub revision: u32,
     /// The task: every input and setting.
     pub task: Value,
-    /// What it did.
+    /// Its report.
     #[serde(flatten)]
     pub report: TaskReport,
 }
 
-/// The head of a seal; its entries are the [`TaskReport`]s, in the order of the tasks.
+/// The header of a seal; its entries are the [`TaskReport`]s, in the order of the tasks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seal {
     /// The stage.
     pub stage: String,
     /// The stage's revision.
     pub revision: u32,
-    /// Tasks.
+    /// Number of tasks.
     pub tasks: u32,
-    /// What the plan is known by that it fulfils.
+    /// Digest of the plan that it fulfils.
     pub plan: String,
     /// Whether the work files were removed since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_pruned: bool,
     /// Rows of each product.
     pub rows: BTreeMap<String, u64>,
-    /// For each product with buckets, what the rows of each bucket are known by, over all tasks.
+    /// For each product with buckets, the digest of each bucket over all tasks.
     pub digests: BTreeMap<String, Digests>,
-    /// What became of the records.
+    /// Counts and metrics.
     #[serde(flatten)]
     pub tally: Tally,
 }
@@ -274,7 +275,8 @@ impl Seal {
                 let hashers = hashers.entry(&output.product).or_default();
                 hashers.resize_with(hashers.len().max(digests.len()), || None);
                 for (hasher, digest) in hashers.iter_mut().zip(digests).filter(|(_, digest)| **digest != 0) {
-                    // The task's name is part of it: rows that change their file change who reads them where.
+                    // The task's name is part of the digest: rows that move to another task's file must change it,
+                    // since readers find them there.
                     let hasher = hasher.get_or_insert_with(Xxh3::new);
                     hasher.update(report.name.as_bytes());
                     hasher.update(&digest.to_le_bytes());

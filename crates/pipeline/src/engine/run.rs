@@ -1,4 +1,4 @@
-//! A flow in a store: where plans, manifests and seals lie, and how they are read.
+//! A flow in a store: where plans, manifests and seals are, and how they are read.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,57 +20,57 @@ use crate::error::{Error, OrBug as _, Result};
 /// Becomes true when the user asks to stop.
 pub type Stop = Arc<AtomicBool>;
 
-/// Watches how far a build is. What is worth reading afterwards comes as `tracing` events instead.
+/// Is told the progress of a build. Messages that matter afterwards are `tracing` events instead.
 pub trait Observer: std::fmt::Debug + Send + Sync {
-    /// A stage begins, of which so many tasks are to be done.
+    /// A stage begins, with this many tasks to run.
     fn stage_begins(&self, _stage: &str, _tasks: u64) {}
     /// A task is done.
     fn task_ends(&self) {}
-    /// What a task that takes long is doing right now.
+    /// What a long task is doing right now.
     fn task_does(&self, _what: &str) {}
-    /// Nothing is under way any more.
+    /// The build has ended.
     fn build_ends(&self) {}
 }
 
-/// Nobody watches.
+/// An observer that does nothing.
 #[derive(Debug)]
 pub struct Unobserved;
 
 impl Observer for Unobserved {}
 
-/// How a run works; nothing here changes a byte of what it makes.
+/// How a run executes; nothing here changes a byte of its outputs.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Tasks that run side by side.
+    /// Tasks that run in parallel.
     pub threads: usize,
-    /// Memory that one sort may take.
+    /// Memory of one sort, in bytes.
     pub sort_memory_bytes: usize,
-    /// Who watches.
+    /// Is told the progress.
     pub observer: Arc<dyn Observer>,
     /// Ends the run between tasks.
     pub stop: Stop,
 }
 
 impl Options {
-    /// One thread, nobody who watches, and nobody who stops it.
+    /// One thread, no observer, no stop.
     pub fn quiet() -> Options {
         Options { threads: 1, sort_memory_bytes: 256 << 20, observer: Arc::new(Unobserved), stop: Arc::default() }
     }
 }
 
-/// A flow, the recipe that it is of, and the store that holds everything made from it.
+/// A flow, its recipe, and the store that holds everything made from them.
 pub struct Run {
     store: Arc<dyn Store>,
     flow: Flow,
     recipe: String,
     options: Options,
-    /// That no other process builds this run; held while a build is under way.
+    /// Keeps other processes from building this run; held during a build.
     pub(super) lease: Mutex<Option<Lease>>,
-    /// Whether it was said that another machine is waited for.
+    /// Whether waiting for another machine was logged.
     pub(super) has_said_waiting: AtomicBool,
 }
 
-/// The recipe of the data that is there.
+/// The recipe by which the existing data was made.
 const RECIPE: &str = "recipe.toml";
 
 impl Run {
@@ -79,7 +79,7 @@ impl Run {
         Run { store, flow, recipe, options, lease: Mutex::default(), has_said_waiting: AtomicBool::default() }
     }
 
-    /// Where the run lies.
+    /// The store that holds the run.
     pub fn store(&self) -> &dyn Store {
         &*self.store
     }
@@ -117,18 +117,18 @@ impl Run {
         &self.recipe
     }
 
-    /// What the recipe is known by.
+    /// The digest of the recipe.
     pub(super) fn recipe_digest(&self) -> String {
         format!("{:032x}", xxhash_rust::xxh3::xxh3_128(self.recipe.as_bytes()))
     }
 
-    /// The recipe of the data that is there; `None` in a new run.
+    /// The recipe by which the existing data was made; `None` in a new run.
     pub(super) fn recipe_there(&self) -> Result<Option<String>> {
         let found = self.store.get(RECIPE)?;
         Ok(found.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Makes this the recipe of the data that is there.
+    /// Stores this recipe as the one by which the data is made.
     pub(super) fn keep_recipe(&self) -> Result<()> {
         if self.recipe_there()?.as_deref() != Some(self.recipe.as_str()) {
             self.store.put(RECIPE, self.recipe.as_bytes(), Condition::Always)?;
@@ -146,13 +146,13 @@ impl Run {
         Run::key(stage, &format!("{task}.json"))
     }
 
-    /// The plan of a stage that was made last; `None` when there is none. One that is damaged is named and left out.
+    /// The plan of a stage that was made last; `None` if there is none. A damaged one is logged and ignored.
     pub(super) fn plan_there(&self, stage: usize) -> Result<Option<Catalogue<Plan, PlannedTask>>> {
         let name = &self.flow.stages()[stage].name;
         self.unless_damaged(Catalogue::open(self.store(), &Run::key(name, "plan")))
     }
 
-    /// What was found, unless it is damaged: that is told, and it is as if there were nothing.
+    /// The value, unless it is damaged: that is logged, and treated as absent.
     pub(super) fn unless_damaged<T>(&self, found: store::Result<Option<T>>) -> Result<Option<T>> {
         match found {
             Err(error @ store::Error::Damaged { .. }) => {
@@ -163,8 +163,8 @@ impl Run {
         }
     }
 
-    /// The seal of a stage; `None` when there is none. One that is damaged is named and left out: it is made again
-    /// from the manifests.
+    /// The seal of a stage; `None` if there is none. A damaged one is logged and ignored: it is made again from the
+    /// manifests.
     pub(super) fn seal_there(&self, stage: usize) -> Result<Option<Catalogue<Seal, TaskReport>>> {
         let stage = &self.flow.stages()[stage];
         let seal = Catalogue::<Seal, TaskReport>::open(self.store(), &Run::key(&stage.name, "seal"));
@@ -255,7 +255,7 @@ impl Run {
     }
 }
 
-/// Whether all outputs are where a listing shows them, with the length that they had.
+/// The key of the first output that a listing lacks or shows with another length.
 pub(super) fn lost<'o>(
     outputs: &'o [Output],
     listed: &BTreeMap<String, BTreeMap<String, u64>>,
@@ -269,7 +269,7 @@ pub(super) fn lost<'o>(
     outputs.iter().find(|output| !is_there(output)).map(|output| output.key.as_str())
 }
 
-/// Whether an object is of use to later stages alone.
+/// Whether only later stages use an object.
 pub(super) fn is_work(key: &str) -> bool {
     key.starts_with("work/")
 }

@@ -1,4 +1,4 @@
-//! One task, done by a process of its own among others.
+//! Runs one task in a process of its own.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::status::{Summary, Totals};
 use crate::error::{Error, OrBug as _, Result, bail, ensure};
 
 impl Run {
-    /// Does one task, as a process of its own among others.
+    /// Runs one task of a stage, in parallel with other processes.
     pub(super) fn build_task(&self, stage_number: usize, number: u32, of: u32) -> Result<Summary> {
         let stage = &self.flow().stages()[stage_number];
         let key = format!("lease/{}.{number}.json", stage.name);
@@ -55,7 +55,7 @@ impl Run {
         };
         drop(lease);
         self.observer().build_ends();
-        // A single task answers for itself alone: its exit code is not that of earlier stages.
+        // The exit code is about this task alone, not about earlier stages.
         let totals = Totals { stage: stage.name.clone(), tasks: 1, tally: report.tally };
         Ok(Summary { stages: vec![totals], tasks_run })
     }
@@ -67,7 +67,7 @@ impl Run {
         }
     }
 
-    /// A single task makes no other stage's work files again.
+    /// A single task does not make pruned work files of other stages again.
     fn refuse_pruned(&self, stage: &Stage, plan: &Plan) -> Result<()> {
         for before in plan.upstream.keys() {
             ensure!(

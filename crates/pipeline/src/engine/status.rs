@@ -1,4 +1,4 @@
-//! Where a run stands, told from its own files: no input from outside is looked at.
+//! The status of a run, from its own files: inputs from outside are not looked at.
 
 use serde::Serialize;
 
@@ -6,14 +6,14 @@ use super::report::Tally;
 use super::run::Run;
 use crate::error::Result;
 
-/// What a stage did, over all its tasks.
+/// The totals of a stage over all its tasks.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Totals {
     /// The stage.
     pub stage: String,
-    /// Its tasks.
+    /// Number of tasks.
     pub tasks: u32,
-    /// What became of the records, and what is worth knowing.
+    /// Counts and metrics.
     #[serde(flatten)]
     pub tally: Tally,
 }
@@ -22,24 +22,24 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageState {
-    /// Every task is.
+    /// Every task is done.
     Done,
     /// These tasks have no manifest, by number.
     Missing(Vec<u32>),
-    /// There is no plan yet: an earlier stage is not done, or nobody has asked for this one.
+    /// There is no plan yet: an earlier stage is not done, or no command has asked for this one.
     Waiting,
 }
 
-/// Where a stage stands.
+/// The status of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageStatus {
     /// The stage.
     pub stage: String,
     /// How much of it is done.
     pub state: StageState,
-    /// Its tasks; none as long as they are not known.
+    /// Number of tasks; `None` as long as it is not known.
     pub tasks: Option<u32>,
-    /// What the tasks that are done tell.
+    /// Counts and metrics of the tasks that are done.
     pub tally: Tally,
 }
 
@@ -48,7 +48,7 @@ pub struct StageStatus {
 pub struct Summary {
     /// Each stage's totals, in order.
     pub stages: Vec<Totals>,
-    /// Tasks that were run; the others were done before.
+    /// Tasks that ran; the others were done before.
     pub tasks_run: usize,
 }
 
@@ -58,8 +58,8 @@ impl Summary {
         self.stages.iter().all(|stage| stage.tally.unreadable.is_empty())
     }
 
-    /// Where the last of these stages kept nothing: the first stage that kept nothing of what it read, or had nothing
-    /// to read.
+    /// If the last of these stages kept nothing: the first stage that kept nothing of what it read, or had nothing to
+    /// read.
     pub fn emptied_by(&self, last: &str) -> Option<&Totals> {
         let of_last = self.stages.iter().find(|stage| stage.stage == last)?;
         let is_empty = |stage: &&Totals| stage.tally.counts.read > 0 && stage.tally.counts.kept == 0;
@@ -72,7 +72,7 @@ impl Summary {
 }
 
 impl Run {
-    /// What a sealed stage did; nothing, where it is not.
+    /// The totals of a sealed stage; zeros if it is not sealed.
     pub(super) fn totals(&self, number: usize) -> Result<Totals> {
         let stage = self.flow().stages()[number].name.clone();
         Ok(match self.seal_there(number)? {
@@ -81,12 +81,12 @@ impl Run {
         })
     }
 
-    /// What every stage did.
+    /// The totals of every stage.
     pub fn all_totals(&self) -> Result<Vec<Totals>> {
         (0..self.flow().stages().len()).map(|number| self.totals(number)).collect()
     }
 
-    /// Where each stage stands by its last plan, in order.
+    /// The status of each stage by its last plan, in order.
     pub fn status(&self) -> Result<Vec<StageStatus>> {
         let mut status = Vec::new();
         for (number, stage) in self.flow().stages().iter().enumerate() {

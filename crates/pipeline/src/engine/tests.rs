@@ -1,7 +1,7 @@
-//! The engine alone, on a toy flow: what is done again and what is not, and that the bytes are those of a run that
-//! nobody disturbed, whatever came between.
+//! The engine alone, on a toy flow: which tasks run again, and that the bytes are those of an undisturbed run, whatever
+//! happened in between.
 //!
-//! Every test changes a [`Lab`](toy::Lab) and asks `check_build` for the tasks that a build then runs.
+//! Every test changes a [`Lab`](toy::Lab) and passes the tasks that a build then runs to `check_build`.
 
 mod clean;
 mod damage;

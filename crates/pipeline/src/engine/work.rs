@@ -1,4 +1,4 @@
-//! What a task has while it works: its inputs opened, its outputs registered, its records counted.
+//! The environment of a running task: opens its inputs, registers its outputs, counts its records.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -23,28 +23,28 @@ use super::report::{Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceR
 use super::run::{Observer, Run};
 use crate::error::{Result, chain, ensure};
 
-/// Characters of a sample that is kept of a dropped record.
+/// Characters of a dropped record that are kept as a sample.
 const SAMPLE_CHARS: usize = 300;
-/// Bytes of an external input that are read at once for its checksum alone.
+/// Bytes of an external input that are read at once only to compute its checksum.
 const HASH_BYTES: usize = 1 << 20;
 
-/// A task at work.
+/// A running task.
 pub struct Work<'a> {
     run: &'a Run,
     stage: usize,
     name: String,
     shared: Arc<Shared>,
-    /// What became of the records.
+    /// Records read, kept and dropped.
     pub counts: Counts,
     tally: Tally,
     sources: Vec<SourceRead>,
 }
 
-/// What writers and readers tell the task that they belong to.
+/// What writers and readers report to their task.
 #[derive(Default)]
 struct Shared {
     outputs: Mutex<Vec<Output>>,
-    /// Outputs that were started; as many must be finished.
+    /// Outputs that were started; all of them must be finished.
     started: AtomicU64,
     received: Mutex<BTreeMap<String, u64>>,
 }
@@ -71,22 +71,22 @@ impl<'a> Work<'a> {
         &self.name
     }
 
-    /// Where the run lies.
+    /// The store that holds the run.
     pub fn store(&self) -> &dyn Store {
         self.run.store()
     }
 
-    /// Who watches the run.
+    /// Is told the progress of the run.
     pub fn observer(&self) -> &dyn Observer {
         self.run.observer()
     }
 
-    /// Whether the user asked to stop; long tasks look at it between checkpoints.
+    /// Whether the user asked to stop; long tasks check it between checkpoints.
     pub fn is_stopping(&self) -> bool {
         self.run.is_stopping()
     }
 
-    /// Memory that one sort may take.
+    /// Memory of one sort, in bytes.
     pub fn sort_memory_bytes(&self) -> usize {
         self.run.options().sort_memory_bytes
     }
@@ -157,7 +157,7 @@ impl<'a> Work<'a> {
         Ok(self.received(&table.from, self.lookup(table)?))
     }
 
-    /// The rows of a table for looking some of them up: not counted.
+    /// The rows of a table, for looking up some of them: not counted as received.
     pub fn lookup<R, S>(&self, table: &Table<S>) -> Result<TableReader<R>>
     where
         R: Serialize + DeserializeOwned,
@@ -166,7 +166,7 @@ impl<'a> Work<'a> {
         Ok(TableReader::new(self.store().open(&table.key)?, self.store().shown(&table.key))?)
     }
 
-    /// The rows of one bucket of one task's file that several tasks read: not counted.
+    /// The rows of one bucket of one task's file that several tasks read: not counted as received.
     pub fn lookup_rows<R: SpillRow>(&self, bucket: &BucketOfTask<R>) -> Result<BucketReader<R>> {
         let blob = self.store().open(&bucket.key)?;
         Ok(BucketReader::new(blob, self.store().shown(&bucket.key), bucket.bucket)?)
@@ -177,8 +177,8 @@ impl<'a> Work<'a> {
         Received { rows, from: from.to_owned(), count: 0, shared: self.shared.clone() }
     }
 
-    /// Holds an object against the checksum that its task gave it: neither Parquet nor ids notice every changed byte.
-    /// Bucket files have checksums of their own.
+    /// Compares an object with the checksum in its task's manifest, because neither Parquet nor files of ids detect
+    /// every changed byte. Bucket files have checksums of their own.
     fn verify(&self, key: &str, checksum: &str) -> Result<()> {
         let mut object = BlobReader::new(self.store().open(key)?);
         let (mut hasher, mut buffer) = (Xxh3::new(), vec![0; HASH_BYTES]);
@@ -207,14 +207,13 @@ impl<'a> Work<'a> {
         Ok(self.store().open(&file.key)?)
     }
 
-    /// A file of an earlier stage as a file of this machine.
+    /// The local path of a file of an earlier stage.
     pub fn local_file(&self, file: &File) -> Result<PathBuf> {
         self.verify(&file.key, &file.checksum)?;
         Ok(self.store().local_file(&file.key)?)
     }
 
-    /// An input from outside. Its checksum is taken as it is read, what was not read at the end of
-    /// [`Work::finish_source`].
+    /// An input from outside the run. It is hashed as it is read; [`Work::finish_source`] reads the rest.
     pub fn source(&self, external: &External) -> store::Result<Source> {
         Ok(Source {
             reader: external.open()?,
@@ -224,7 +223,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// Notes what an input from outside was, once it was read.
+    /// Records length and checksum of an input from outside the run, after it was read; returns the checksum.
     pub fn finish_source(&mut self, mut source: Source) -> Result<String> {
         let from = lock(&source.hashed).until;
         source.seek(SeekFrom::Start(from))?;
@@ -275,13 +274,13 @@ impl<'a> Work<'a> {
         self.create_named(product, &self.name)
     }
 
-    /// Starts a file of a product of which the task writes several, or by another name than its own.
+    /// Starts a file of a product of which the task writes several, or under a name other than the task's.
     pub fn create_named<T>(&self, product: Product<T, File>, name: &str) -> Result<FileOutput> {
         let slot = self.slot(product.name, product.key, name);
         Ok(FileOutput { upload: self.store().create(&slot.key)?, slot })
     }
 
-    /// Writes a small file of a product in one go.
+    /// Writes a small file of a product at once.
     pub fn write<T>(&self, product: Product<T, File>, name: &str, bytes: &[u8]) -> Result<()> {
         let mut file = self.create_named(product, name)?;
         file.write_all(bytes)?;
@@ -295,7 +294,7 @@ impl<'a> Work<'a> {
         Slot { product, key, shared: self.shared.clone() }
     }
 
-    /// A folder for files that may be lost; nobody else has it.
+    /// A folder of this task's own for files that may be lost at any time.
     pub fn scratch(&self) -> Result<PathBuf> {
         Ok(self.store().scratch(&format!("{}/{}", self.run.flow().stages()[self.stage].name, self.name))?)
     }
@@ -305,14 +304,14 @@ impl<'a> Work<'a> {
         Ok(Sorter::new(self.scratch()?, self.sort_memory_bytes()))
     }
 
-    /// Files that a later try of this task finds again, on whichever machine. `key` has the form of a product's.
+    /// Files that a later attempt of this task finds again, on any machine. `key` is a pattern as that of a product.
     pub fn state(&self, key: &str) -> Result<State> {
         let stage = &self.run.flow().stages()[self.stage];
         let key = key.replace("{stage}", &stage.name).replace("{suffix}", &stage.suffix).replace("{name}", &self.name);
         Ok(self.store().state(&key)?)
     }
 
-    /// Makes a finished file of the state an output.
+    /// Makes a finished file of the state an output of the task.
     pub fn register_state<T>(&self, product: Product<T, File>, state: &State, name: &str) -> Result<File> {
         let (len_bytes, checksum) = store::checksum_file(&state.folder().join(name))?;
         let file = File { key: state.key(name), len_bytes, checksum: checksum_hex(checksum) };
@@ -330,17 +329,17 @@ impl<'a> Work<'a> {
 
     // -- what is told
 
-    /// Notes a value of a number worth knowing.
+    /// Notes a value of a metric.
     pub fn metric(&mut self, name: &str, value: f64) {
         self.tally.metrics.entry(name.to_owned()).or_default().note(value);
     }
 
-    /// Adds the values that were noted elsewhere.
+    /// Adds a metric whose values were noted elsewhere.
     pub fn merge_metric(&mut self, name: &str, metric: &Metric) {
         self.tally.metrics.entry(name.to_owned()).or_default().merge(metric);
     }
 
-    /// Counts a value of a distribution worth knowing.
+    /// Counts a value in a histogram.
     pub fn histogram(&mut self, name: &str, value: u64) {
         match self.tally.histograms.get_mut(name) {
             Some(histogram) => histogram.note(value),
@@ -348,19 +347,19 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Adds what rules did.
+    /// Adds drops and measures of rules.
     pub fn tally_rules(&mut self, rules: FilterTally) {
         self.tally.rules.merge(&rules);
     }
 
-    /// Notes an input that broke off. What was read of it stays.
+    /// Records an input that broke off. What was read of it is kept.
     pub fn unreadable(&mut self, path: &str, error: &dyn std::error::Error) {
         let error = chain(error);
         tracing::warn!(target: "task", "unreadable: {path}: {error}");
         self.tally.unreadable.push(Unreadable { path: path.to_owned(), error });
     }
 
-    /// Keeps the beginning of a dropped record that has no row anywhere.
+    /// Keeps the beginning of a dropped record that has no row in any table.
     pub fn sample(&mut self, reason: Reason, place: impl FnOnce() -> String, text: &str) {
         let samples = &mut self.tally.samples;
         if samples.iter().filter(|kept| kept.reason == reason).count() < SAMPLES_PER_REASON {
@@ -368,7 +367,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// What the task did, once it is through.
+    /// The report of the finished task.
     pub(crate) fn into_report(mut self, digest: String) -> Result<TaskReport> {
         ensure!(self.counts.reconcile(), State, "the counts do not reconcile: {:?}", self.counts);
         let outputs = std::mem::take(&mut *lock(&self.shared.outputs));
@@ -381,7 +380,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Rows that are counted as received when they are taken.
+/// Rows that are counted as received when they are read.
 pub struct Received<I> {
     rows: I,
     from: String,
@@ -405,7 +404,7 @@ impl<I> Drop for Received<I> {
     }
 }
 
-/// Where an output will lie, and whom to tell that it does.
+/// The key of an output, and where to register it when it is finished.
 struct Slot {
     product: &'static str,
     key: String,
@@ -497,7 +496,7 @@ pub struct FileOutput {
 }
 
 impl FileOutput {
-    /// The file as messages name it.
+    /// The file's name in messages.
     pub fn shown(&self, work: &Work<'_>) -> String {
         work.store().shown(&self.slot.key)
     }
@@ -509,7 +508,7 @@ impl FileOutput {
     }
 }
 
-/// So that any sink for objects can write an output.
+/// Lets any writer of objects write an output.
 impl Upload for FileOutput {
     fn commit(self: Box<Self>) -> store::Result<atomic_file::Written> {
         let written = self.upload.commit()?;
@@ -529,7 +528,7 @@ impl Write for FileOutput {
     }
 }
 
-/// An input from outside of the run. Copies of it share what was read.
+/// An input from outside the run. Copies share the hash of what was read.
 pub struct Source {
     reader: BlobReader,
     at: u64,
@@ -543,7 +542,7 @@ struct Hashed {
 }
 
 impl Source {
-    /// The input for a reader that keeps what it is given.
+    /// The input for a reader that takes ownership.
     pub fn share(&self) -> store::Result<Source> {
         let reader = self.external.open()?;
         Ok(Source { reader, at: 0, hashed: self.hashed.clone(), external: self.external.clone() })
@@ -555,7 +554,7 @@ impl Read for Source {
         let n = self.reader.read(bytes)?;
         let mut hashed = lock(&self.hashed);
         let end = self.at + n as u64;
-        // What was jumped over is hashed when it is read; until then nothing behind it is.
+        // Bytes that were jumped over are hashed when they are read; until then nothing after them is.
         if self.at <= hashed.until && hashed.until < end {
             let new = (hashed.until - self.at) as usize;
             hashed.hasher.update(&bytes[new..n]);

@@ -1,4 +1,4 @@
-//! What can be said of a recipe before anything is read or written.
+//! Checks of a recipe before anything is read or written.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use super::{Extract, PageSource, Pages, Recipe, TokenForm};
 use crate::engine::{expand, expand_files};
 use crate::error::{Error, Result, Within as _, bail, ensure};
 
-/// Most shards, and most buckets of a wide step.
+/// Most shards, and most buckets.
 const MAX_COUNT: u32 = 65_536;
 /// Most ids that token files of two bytes can have.
 const MAX_VOCAB_SIZE: usize = 65_536;
 
 impl Recipe {
-    /// Checks the numbers and how sections fit together.
+    /// Checks the numbers, and that sections fit each other.
     pub(super) fn check(&self) -> Result<()> {
         if let Some(links) = &self.links {
             links.submission_rules().within(|| "in [links]".to_owned())?;
@@ -61,10 +61,10 @@ impl Recipe {
         Ok(())
     }
 
-    /// Checks everything that the recipe names outside of the run: every path and the tokenizer. Nothing is read whole.
+    /// Checks every path and the tokenizer that the recipe names outside the run. No file is read as a whole.
     ///
     /// # Errors
-    /// A sentence that names what is not there.
+    /// A sentence that names what does not exist.
     pub fn check_inputs(&self) -> Result<()> {
         if let Some(links) = &self.links {
             expand_files(&links.dumps).within(|| "in [links] dumps".to_owned())?;
@@ -132,7 +132,7 @@ impl Pages {
     }
 }
 
-/// A source without the section that says how.
+/// The error for a source without the section that it requires.
 fn missing(from: &str, section: &str, key: &str) -> Error {
     Error::Recipe(format!("from = {from:?} needs [{section}] with {key}"))
 }

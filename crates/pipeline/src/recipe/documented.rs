@@ -1,5 +1,5 @@
-//! That the table of keys in `docs/formats.md` says what the code does: every key, no other key, and each default.
-//! The keys of rules are left out: `docs/filter.md` has them.
+//! Tests that the table of keys in `docs/formats.md` matches the code: every key, no other key, and each default. The
+//! keys of rules are left out: `docs/filter.md` has them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::Recipe;
 
 const FORMATS: &str = include_str!("../../../../docs/formats.md");
 
-/// A recipe of every section and source, with required keys alone.
+/// A recipe with every section and source, and required keys only.
 const REQUIRED: &str = r#"
 [links]
 dumps = []
@@ -88,7 +88,7 @@ fn flatten(table: &Table, section: &str, keys: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// What the types of a section know beside the keys of [`REQUIRED`], in the words of their complaint.
+/// The keys of a section beyond those of [`REQUIRED`], from the error message for an unknown key.
 fn known_keys(section: &str) -> Vec<String> {
     let mut table: Table = REQUIRED.parse().unwrap();
     let path: Vec<&str> = section.split('.').collect();

@@ -1,8 +1,8 @@
-//! Keys that recipes had before, each with what it is called now.
+//! Recipe keys of earlier versions, each with its present name.
 
 use crate::error::{Result, bail};
 
-/// Former keys, and what to write. `pages` stands for every source, whether it is one section or several.
+/// Former key, present key. `pages` stands for every source, whether it is one section or several.
 const FORMER: &[(&str, &str)] = &[
     ("links.karma", "`min_karma = 3` and `karma_of = \"any submission\"`"),
     ("links.url_len_max_bytes", "`max_url_bytes`"),
@@ -34,7 +34,7 @@ const FORMER: &[(&str, &str)] = &[
     ("dedup.near.jaccard_at_least", "`min_jaccard`"),
 ];
 
-/// Refuses a recipe with a former key, with its new name.
+/// Refuses a recipe with a former key; the message gives the present name.
 pub(super) fn refuse(recipe: &toml::Table) -> Result<()> {
     let of_train = gpt2::TrainConfig::FORMER_KEYS.map(|(key, now)| (format!("model.train.{key}"), format!("`{now}`")));
     let of_recipe = FORMER.iter().map(|(key, now)| ((*key).to_owned(), (*now).to_owned()));

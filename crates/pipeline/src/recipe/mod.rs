@@ -1,4 +1,4 @@
-//! What a data set is made of and how: every number that shapes it, in the order of the data's flow.
+//! The recipe: every setting that shapes a data set, in the order of the data's flow.
 
 mod check;
 #[cfg(test)]
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::resolve;
 use crate::error::{Error, Result, Within as _, bail, ensure};
 
-/// A recipe, as `recipe.toml` in a run's folder keeps it with every default spelled out.
+/// A recipe. A run's `recipe.toml` is it with every default spelled out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -25,7 +25,7 @@ pub struct Recipe {
     /// Where pages come from, in order: a later source is asked only for what the earlier ones left.
     #[serde(deserialize_with = "one_or_many")]
     pub pages: Vec<Pages>,
-    /// How text is taken out of pages.
+    /// How the main text of pages is extracted.
     #[serde(default)]
     pub extract: Extract,
     /// The rules for texts, in order.
@@ -40,7 +40,7 @@ pub struct Recipe {
     /// The model; without it, the run ends with tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Model>,
-    /// Limits of the machinery, not of the data.
+    /// Limits on memory and intermediate files, not on the data.
     #[serde(default)]
     pub limits: Limits,
 }
@@ -65,11 +65,11 @@ pub struct Links {
     /// Of what.
     #[cfg_attr(feature = "clap", arg(long, value_name = "WHAT", default_value = "any submission"))]
     pub karma_of: KarmaOf,
-    /// What becomes of links whose submissions have no score.
+    /// Whether links without any score are kept. Default: drop.
     #[serde(default = "Links::default_without_karma")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
     pub without_karma: WithoutKarma,
-    /// What becomes of links marked over 18.
+    /// Whether links marked over 18 are kept.
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
     pub over_18: Keep,
     /// First day that counts: `2005-06-23`, `2005-06` or `2005`.
@@ -83,14 +83,14 @@ pub struct Links {
     /// Domains whose links are dropped, with their subdomains.
     #[cfg_attr(feature = "clap", arg(long, value_name = "DOMAINS", value_delimiter = ',', default_value = DROP_DOMAINS))]
     pub drop_domains: Vec<String>,
-    /// Endings of paths that are no pages.
+    /// Endings of paths that are not pages.
     #[cfg_attr(feature = "clap", arg(long, value_name = "EXTENSIONS", value_delimiter = ',', default_value = DROP_EXTENSIONS))]
     pub drop_extensions: Vec<String>,
-    /// Longest URL.
+    /// Longest URL, in bytes. Default: 2048.
     #[serde(default = "Links::default_max_url_bytes")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default_max_url_bytes()))]
     pub max_url_bytes: usize,
-    /// Longest record of a dump.
+    /// Longest record of a dump, in bytes. Default: 16 MiB.
     #[serde(default = "Links::default_max_record_bytes")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default_max_record_bytes()))]
     pub max_record_bytes: usize,
@@ -116,16 +116,16 @@ pub struct Pages {
     /// Its files: paths, patterns, or `@` and a list of them, relative to the recipe's folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
-    /// Take only pages that a kept link asks for.
+    /// Take only pages that a kept link leads to. Default: true.
     #[serde(default = "yes")]
     pub only_links: bool,
-    /// Which of several captures of a page is taken; by default the earliest, of `common-crawl` the nearest.
+    /// Which of several captures of a page is taken. Default: the earliest; for `common-crawl` the nearest.
     #[serde(default)]
     pub capture: Option<CaptureChoice>,
-    /// Share of pages that are taken, by hash of their key: 0.01 is every hundredth.
+    /// Share of pages that are taken, by hash of their key; 0.01 takes every hundredth. Default: 1.
     #[serde(default = "one")]
     pub sample: f64,
-    /// Largest page, decoded.
+    /// Largest page, decoded, in bytes. Default: 20 MiB.
     #[serde(default = "Pages::default_max_page_bytes")]
     pub max_page_bytes: u64,
     /// The field of the text (`texts`).
@@ -134,10 +134,10 @@ pub struct Pages {
     /// The field of the URL (`texts`).
     #[serde(default = "Pages::default_url_field", skip_serializing_if = "Pages::is_default_url_field")]
     pub url_field: String,
-    /// How politely pages are fetched (`fetch`).
+    /// Settings of the crawler (`fetch`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetch: Option<fetch::CrawlSettings>,
-    /// Where Common Crawl's index and archives lie (`common-crawl`).
+    /// Index and archives of Common Crawl (`common-crawl`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common_crawl: Option<common_crawl::CommonCrawlSettings>,
 }
@@ -146,7 +146,7 @@ pub struct Pages {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PageSource {
-    /// The web, politely.
+    /// The web, by the polite crawler.
     Fetch,
     /// WARC and ARC files.
     Warc,
@@ -154,7 +154,7 @@ pub enum PageSource {
     Html,
     /// JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages.
     Texts,
-    /// Captures that Common Crawl's index has of the links.
+    /// Captures in Common Crawl's index.
     CommonCrawl,
 }
 
@@ -258,11 +258,11 @@ pub enum TokenForm {
     Llmc,
 }
 
-/// `[tokenizer]`: one of both.
+/// `[tokenizer]`: exactly one of the two keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokenizer {
-    /// `gpt2`, or a tokenizer's folder or file.
+    /// `gpt2`, or the folder or file of a tokenizer.
     #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
     pub existing: Option<String>,
     /// Train one on the training shards.
@@ -288,9 +288,9 @@ pub struct Model {
     pub layers: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Width.
+    /// Width of the residual stream.
     pub channels: usize,
-    /// Longest sequence.
+    /// Longest sequence in tokens.
     pub context: usize,
     /// How it is trained.
     pub train: gpt2::TrainConfig,
@@ -302,9 +302,9 @@ pub struct Model {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Buckets of every wide step; also the number of tasks that can run side by side there.
+    /// Buckets of every stage that has them; also the number of tasks that can run in parallel there. Default: 16.
     pub buckets: u32,
-    /// Memory of one sort, in MiB; each thread may run one.
+    /// Memory of one sort, in MiB; each thread may run one. Default: 64.
     pub sort_memory_mib: usize,
 }
 
@@ -382,10 +382,10 @@ impl Links {
         16 << 20
     }
 
-    /// What a submission must be, as the links crate has it.
+    /// The rules of the `links` crate for submissions.
     ///
     /// # Errors
-    /// When a date is none.
+    /// When a date is invalid.
     pub fn submission_rules(&self) -> Result<SubmissionRules> {
         let period = |text: &Option<String>| {
             let read = |text: &String| {
@@ -406,7 +406,7 @@ impl Links {
         })
     }
 
-    /// The karma that a link must have, as the links crate has it.
+    /// The rule of the `links` crate for karma.
     pub fn karma(&self) -> KarmaRule {
         KarmaRule { min_karma: self.min_karma, karma_of: self.karma_of, without_karma: self.without_karma }
     }
@@ -447,7 +447,7 @@ impl Recipe {
     pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe> {
         let text = std::fs::read_to_string(path).within(|| format!("cannot read the recipe {}", path.display()))?;
         let mut recipe = Recipe::parse(&text, overrides).within(|| format!("in the recipe {}", path.display()))?;
-        // Absolute, so that a run can be gone on with from any folder.
+        // Absolute, so that a run can be continued from any folder.
         let folder = std::path::absolute(path)?.parent().unwrap_or(Path::new("/")).to_path_buf();
         let absolute = |path: &mut String| *path = resolve(&folder, path);
         for source in &mut recipe.pages {
@@ -468,7 +468,7 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The rules of a file that may have nothing but `[[filter]]`; relative paths become absolute.
+    /// The rules of a file that may have only `[[filter]]`; relative paths become absolute.
     ///
     /// # Errors
     /// As [`Recipe::load`].
@@ -494,7 +494,7 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::load`].
     pub fn parse(text: &str, overrides: &[String]) -> Result<Recipe> {
-        // The text itself first, so that faults have the line they stand on.
+        // The text is parsed alone first, so that errors have their line number.
         let mut table: toml::Table = text.parse().map_err(|error| explain(&error))?;
         for setting in overrides {
             apply(&mut table, setting).within(|| format!("in --set {setting}"))?;
@@ -562,7 +562,7 @@ fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) -> Result<()>
     }
 }
 
-/// The entry of a list of sections that a path means, and what is left of the path.
+/// The entry of a list of sections that a path addresses, and the rest of the path.
 fn entry_of<'t, 'p>(
     list: &str,
     entries: &'t mut [toml::Value],

@@ -1,4 +1,4 @@
-//! `documents.extract`: one task per group of archives, pages to text; and the stage behind it, `documents.filter`.
+//! `documents.extract`: one task per group of archives, pages to text. Adds `documents.filter` after it.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub(super) fn add(flow: &mut Flow, recipe: &Recipe, captured: Vec<Captured>) -> 
     let extract = flow.stage("documents.extract", move |plan| {
         let mut tasks = Vec::new();
         for (source, group, places) in buckets_of_groups(plan, &sources, &places, buckets)? {
-            // Archives of which no capture is taken have no documents.
+            // Archives without a selected capture have no documents.
             if !places.is_empty() {
                 let (options, max_page_bytes) = (options.clone(), max_page_bytes[source]);
                 tasks.push((group.name, ExtractPages { archives: group.archives, places, options, max_page_bytes }));
@@ -95,7 +95,7 @@ fn buckets_of_groups<R>(
     Ok(of_groups)
 }
 
-/// Takes the text out of the pages of a group of archives.
+/// Extracts the text of the pages in a group of archives.
 #[derive(Serialize, Deserialize)]
 struct ExtractPages {
     archives: Vec<Archive>,
@@ -138,13 +138,13 @@ impl Task for ExtractPages {
     }
 }
 
-/// A page that is being read.
+/// A page that is being extracted.
 struct PageOfPlace<'a> {
     place: &'a Place,
     warc: &'a str,
 }
 
-/// Why a page has no text, and what exactly is wrong.
+/// Why a page has no text, with the detail.
 type Dropped = (Reason, String);
 
 impl PageOfPlace<'_> {
@@ -240,7 +240,7 @@ fn rfc3339(seconds: i64) -> Option<String> {
     Some(warc::Date::from_seconds(seconds).0)
 }
 
-/// A text of white space is none.
+/// Drops a text of white space only as [`Reason::NoText`].
 fn with_text(row: DocumentText) -> DocumentText {
     if !row.text.trim().is_empty() {
         return row;

@@ -1,6 +1,6 @@
 //! `documents.filter`: one task per documents file, text to verdict, joined with the link that led to it.
 //!
-//! Every rule measures every text, each the text as the rules before it edited it. Left out: the rules themselves.
+//! Every rule measures every text, as the rules before it edited it. Left out: the rules themselves.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,10 +15,10 @@ use super::sources::PageLink;
 use crate::engine::{BucketOfTask, External, Product, Table, Task, Work};
 use crate::error::{OrBug as _, Result, Within as _, ensure};
 
-/// The files that rules read, as a task knows them.
+/// The files that rules read, as inputs of a task.
 ///
 /// # Errors
-/// Names the rule and the file that is not there.
+/// Names the rule and the file that does not exist.
 pub(super) fn lists(rules: &[RuleSettings]) -> Result<Vec<External>> {
     let mut lists = Vec::new();
     for rule in rules {
@@ -31,7 +31,7 @@ pub(super) fn lists(rules: &[RuleSettings]) -> Result<Vec<External>> {
     Ok(lists)
 }
 
-/// What the rules read of a text's row.
+/// The columns of a text's row that rules read.
 #[derive(Serialize, Deserialize)]
 struct JudgedText {
     id: String,
@@ -45,7 +45,7 @@ struct JudgedText {
     verdict: Option<Reason>,
 }
 
-/// Judges the texts of one documents file.
+/// Applies the rules to the texts of one documents file.
 #[derive(Serialize, Deserialize)]
 pub(super) struct FilterDocuments {
     pub(super) texts: Table<DocumentText>,
@@ -76,7 +76,7 @@ impl Task for FilterDocuments {
         let mut tally = FilterTally::of(&filter);
         let mut links = work.rows(&self.links)?;
         for (row, text) in (0..).zip(work.table::<JudgedText, _>(&self.texts)?) {
-            // Both are in the order of the places.
+            // Both are in the order of the places in the archives.
             let link = links.next().or_bug(|| "there are fewer links than texts".to_owned())??;
             let (mut document, about, text) = document_of(text?, link);
             if document.verdict.is_some() {
@@ -104,7 +104,7 @@ impl Task for FilterDocuments {
 }
 
 impl FilterDocuments {
-    /// The filter, which tasks that run side by side share: a model or a list may take gigabytes.
+    /// The filter, shared by tasks that run in parallel, because a model or a list may take gigabytes.
     fn opened_filter(&self) -> Result<Arc<Filter>> {
         static OPENED: Mutex<Option<HashMap<String, Weak<Filter>>>> = Mutex::new(None);
         let key = serde_json::to_string(&(&self.rules, &self.lists))?;
@@ -121,7 +121,7 @@ impl FilterDocuments {
     }
 }
 
-/// What of a page rules look at beside its text and addresses.
+/// What rules read of a page beside its text and addresses.
 struct PageHead {
     title: Option<String>,
     generator: Option<String>,
@@ -139,7 +139,7 @@ impl PageHead {
     }
 }
 
-/// A document that is not judged yet, with the verdict of extraction; the head of its page, and its text.
+/// A document before the rules, with the verdict of extraction; the head of its page; and its text.
 fn document_of(row: JudgedText, link: PageLink) -> (Document, PageHead, String) {
     let JudgedText { id, key, url, domain, title, generator, text, detail, verdict } = row;
     let document = Document {
@@ -160,8 +160,8 @@ fn document_of(row: JudgedText, link: PageLink) -> (Document, PageHead, String) 
     (document, PageHead { title, generator }, text)
 }
 
-/// Writes the verdict, and what is told of the text: of a kept document as the rules left it, which is given back if
-/// they changed it; of a dropped one as it was extracted.
+/// Sets the verdict, and words and bytes of the text: of a kept document as the rules left it, and then the text is
+/// returned if they changed it; of a dropped one as it was extracted.
 fn conclude(document: &mut Document, text: &str, judgement: Judgement<'_>) -> Option<String> {
     let edit = Some(judgement.text).filter(|edit| judgement.failure.is_none() && *edit != text);
     if let Some(failure) = judgement.failure {

@@ -1,6 +1,6 @@
-//! The texts of documents as the rules left them: what extraction found, with the texts that rules edited laid over it.
+//! The texts of documents as the rules left them: those of extraction, replaced where a rule edited them.
 //!
-//! Only edited texts are written again, so that rules that edit nothing cost no disk.
+//! Only edited texts are written again, so rules that edit nothing cost no disk space.
 
 use records::{DocumentText, EditedText};
 use serde::de::DeserializeOwned;
@@ -37,19 +37,19 @@ impl KeptTexts {
         Ok(with_edits(work.table(&self.extracted)?, work.table(&self.edited)?))
     }
 
-    /// The same for looking some of them up: not counted.
+    /// The same rows for looking up some of them: not counted as received.
     pub(super) fn lookup<R: HasText>(&self, work: &Work<'_>) -> Result<impl Iterator<Item = Result<R>> + use<R>> {
         Ok(with_edits(work.lookup(&self.extracted)?, work.lookup(&self.edited)?))
     }
 }
 
-/// A row of a text table with some of its columns, of which one is the text.
+/// A row of a text table with some of its columns, among them the text.
 pub trait HasText: Serialize + DeserializeOwned {
     /// The text.
     fn text_mut(&mut self) -> &mut String;
 }
 
-/// Lays the edited texts of a documents file over the rows of its text table.
+/// Replaces the texts of a documents file that rules edited.
 pub fn with_edits<R: HasText>(
     rows: impl Iterator<Item = store::Result<R>>,
     edited: impl Iterator<Item = store::Result<EditedText>>,

@@ -11,7 +11,7 @@ use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire,
 use crate::error::{Error, Result};
 use crate::recipe::Links;
 
-/// Records from which a mean of their scores means something, and a mean that means they were taken too early.
+/// Scored records from which their mean is meaningful, and the mean below which the dump was made too early.
 const MIN_SCORED_RECORDS: u64 = 1000;
 const MIN_MATURE_MEAN: f64 = 1.5;
 
@@ -40,7 +40,7 @@ pub(super) fn add(flow: &mut Flow, settings: &Links, buckets: u32) -> Wire<Table
     merge.product(MergeLinks::LINKS)
 }
 
-/// A dump's name with what tells it from one of the same name elsewhere.
+/// A dump's file name with a hash of its path, since other dumps may have the same name.
 fn task_name(dump: &External) -> String {
     let name: String =
         dump.name().chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
@@ -51,7 +51,7 @@ fn task_name(dump: &External) -> String {
 #[derive(Serialize, Deserialize)]
 struct ReadDump {
     dump: External,
-    /// Karma is decided when links are merged; changing it reads no dump again.
+    /// Karma is applied when links are merged; changing it reads no dump again.
     rules: SubmissionRules,
     max_record_bytes: usize,
     buckets: u32,
@@ -93,7 +93,7 @@ impl Task for ReadDump {
 }
 
 impl ReadDump {
-    /// Scores are taken some time after a submission; a dump that was made too early says so by their mean.
+    /// Warns if the mean score shows that the dump was made too early: scores grow for some days after a submission.
     fn log_scores(&self, work: &mut Work<'_>, scores: DumpScores) {
         work.metric("score_sum", scores.sum as f64);
         if let Some(mean) = scores.mean().filter(|mean| *mean < MIN_MATURE_MEAN)
@@ -107,7 +107,7 @@ impl ReadDump {
     }
 }
 
-/// Makes one link of all submissions with one key.
+/// Merges all submissions with one key into a link.
 #[derive(Serialize, Deserialize)]
 struct MergeLinks {
     submissions: Bucket<SubmissionRow>,

@@ -1,4 +1,4 @@
-//! The stages of a recipe and what they hand to each other, in the order in which records flow. One file per part of
+//! The stages of a recipe and the products that they exchange, in the order in which records flow. One file per part of
 //! the path.
 
 mod dedup;
@@ -23,26 +23,26 @@ pub use kept_texts::{HasText, with_edits};
 pub use shards::key_of;
 pub use tokens::TokenRow;
 
-/// The tables of a run that people ask about.
+/// The tables of a run that commands read.
 #[derive(Clone)]
 pub struct Products {
-    /// Links with their fates; none without `[links]`.
+    /// Links, kept and dropped; `None` without `[links]`.
     pub links: Option<Wire<Table<Link>>>,
-    /// What became of links and captures, for each source of pages.
+    /// Outcomes of links and captures, for each source of pages.
     pub outcomes: Vec<Wire<Table<Outcome>>>,
     /// Texts of pages, as extraction found them.
     pub texts: Wire<Table<DocumentText>>,
-    /// Those of kept documents that rules edited; [`with_edits`] lays them over the others.
+    /// Texts of kept documents that rules edited; [`with_edits`] puts them in place of the extracted ones.
     pub edited: Wire<Table<EditedText>>,
-    /// What the rules measured, row by row; a column per measure.
+    /// The measures of the rules, row by row; a column per measure.
     pub measures: Wire<Table<NumbersRow>>,
-    /// What the rules say of them, row by row.
+    /// The verdicts of the rules, row by row.
     pub documents: Wire<Table<Document>>,
     /// Documents that others represent.
     pub duplicates: Wire<Table<Duplicate>>,
-    /// Documents that someone asked to leave out.
+    /// Documents that a list of `exclude` names.
     pub excluded: Wire<Table<Exclusion>>,
-    /// Where documents lie among the tokens.
+    /// The place of each document among the tokens.
     pub tokens: Wire<Table<TokenRow>>,
 }
 
@@ -79,7 +79,7 @@ pub fn of(recipe: &Recipe) -> (Flow, Products) {
     (flow, products)
 }
 
-/// Two tables that have a row for each other's, row by row; an error where one ends before the other.
+/// Pairs the rows of two tables that have the same number of rows; an error if one ends before the other.
 fn side_by_side<A, B>(a: impl Iterator<Item = A>, b: impl Iterator<Item = B>) -> impl Iterator<Item = Result<(A, B)>> {
     let (mut a, mut b) = (a, b);
     std::iter::from_fn(move || match (a.next(), b.next()) {
@@ -89,12 +89,12 @@ fn side_by_side<A, B>(a: impl Iterator<Item = A>, b: impl Iterator<Item = B>) ->
     })
 }
 
-/// The name of a task that there is once per bucket.
+/// The name of a bucket's task.
 fn bucket_name(bucket: u32) -> String {
     format!("{bucket:05}")
 }
 
-/// The name of the one task of a stage.
+/// The task of a stage that has only one.
 fn only_task<T>(task: T) -> Vec<(String, T)> {
     vec![(bucket_name(0), task)]
 }

@@ -1,4 +1,4 @@
-//! `model.train`: one task. It goes on from its own checkpoint after a kill.
+//! `model.train`: one task. It continues from its own checkpoint after a kill.
 
 use std::ops::ControlFlow;
 
@@ -74,13 +74,13 @@ impl Task for TrainModel {
                 let (step, loss, validation) = (row.step, row.train_loss, row.validation_loss);
                 tracing::info!("    step {step:5}  loss {loss:.3}  validation {validation:.3}");
             }
-            // A checkpoint is written behind this step, so stopping loses nothing.
+            // A checkpoint is written after this step, so stopping loses nothing.
             if is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let initial = InitialWeights::Random(&config);
         let mut trained = train(folder, initial, &recipe.train, &tokens, &validation, report);
         if let Err(TrainError::OtherTraining { .. }) = trained {
-            // The recipe or the tokens have changed: what they led to is of no use.
+            // The recipe or the tokens have changed: the checkpoint is of no use.
             delete_training(folder)?;
             trained = train(folder, initial, &recipe.train, &tokens, &validation, report);
         }

@@ -19,12 +19,12 @@ use crate::engine::{
 use crate::error::{OrBug as _, Result, Within as _, ensure};
 use crate::recipe::Shards;
 
-/// The text shards, and the form that they have.
+/// The text shards and their form.
 #[derive(Clone, Copy)]
 pub(super) struct TextShards {
     pub(super) files: Wire<File>,
     pub(super) form: TextForm,
-    /// The documents that someone asked to leave out.
+    /// The documents that a list of `exclude` names.
     pub(super) excluded: Wire<Table<Exclusion>>,
 }
 
@@ -34,7 +34,7 @@ fn names(count: u32) -> Vec<String> {
     train.chain([format!("{}-00000", Split::Val.as_str())]).collect()
 }
 
-/// Whether a shard of this name is one to train on.
+/// Whether a shard of this name is a training shard.
 pub(super) fn is_train(name: &str) -> bool {
     name.starts_with(Split::Train.as_str())
 }
@@ -49,7 +49,7 @@ pub(super) fn add(
 ) -> TextShards {
     let shards = settings.clone();
     let scatter = flow.stage("shards.scatter", move |plan| {
-        // One task has written all buckets: a bucket of that file is a bucket of the stage.
+        // One task writes all buckets, so a bucket of its file is the bucket of the stage.
         let (_, dropped_rows) =
             plan.buckets_of_tasks(dropped.rows)?.into_iter().next().or_bug(|| "no task has clustered".to_owned())?;
         let exclude =
@@ -89,7 +89,7 @@ struct Placed {
 
 store::spill_rows!(Placed = 1);
 
-// Ids are distinct, so their order is that of the places; a place twice would mean an id twice.
+// Ids are distinct, so sorting by place is enough; equal places would mean equal ids.
 impl PartialEq for Placed {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
@@ -159,7 +159,7 @@ impl Task for ScatterDocuments {
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let excluded = self.excluded_ids(work)?;
-        // Other files share the bucket; all rows are sorted.
+        // Other documents files share the bucket; its rows are sorted.
         let mut dropped = Vec::new();
         for row in work.lookup_rows(&self.dropped)? {
             dropped.extend(Some(row?).filter(|row: &DroppedRow| row.file == self.file));
@@ -202,7 +202,7 @@ impl Task for ScatterDocuments {
 }
 
 impl ScatterDocuments {
-    /// The ids of documents that someone asked to leave out: lists have a URL or an id per line.
+    /// The ids of documents that the lists of `exclude` name by URL or id, one per line.
     fn excluded_ids(&self, work: &mut Work<'_>) -> Result<BTreeSet<String>> {
         let mut ids = BTreeSet::new();
         for list in &self.exclude {
@@ -222,7 +222,7 @@ impl ScatterDocuments {
     }
 }
 
-/// The duplicate key of a URL as people write it; what is no URL is its own.
+/// The duplicate key of a URL as people write it; text that is not a URL is its own key.
 pub fn key_of(url: &str) -> String {
     match url.strip_prefix("file:///") {
         Some(path) => format!("file)/{path}"),

@@ -1,5 +1,5 @@
 //! `tokenizer.count` (a task per training shard) counts pretokens; `tokenizer.make` (one task) trains on the counts, or
-//! takes the tokenizer that the recipe names.
+//! copies the tokenizer that the recipe names.
 
 use bpe::train::{self, WordCounts};
 use bpe::{Tokenizer, formats};
@@ -56,7 +56,7 @@ struct OnlyText {
 struct CountPretokens {
     shard: File,
     form: TextForm,
-    /// The version of Unicode whose letters they are made by.
+    /// Version of Unicode that decides which characters are letters.
     unicode: String,
 }
 
@@ -81,19 +81,19 @@ impl Task for CountPretokens {
     }
 }
 
-/// What a tokenizer is trained on, and how.
+/// The counts and options of a training.
 #[derive(Serialize, Deserialize)]
 struct TrainedOn {
     counts: Bucket<(Vec<u8>, u64)>,
     options: TrainTokenizer,
 }
 
-/// Trains a tokenizer, or takes one that is there.
+/// Trains a tokenizer, or copies an existing one.
 #[derive(Serialize, Deserialize)]
 struct MakeTokenizer {
     train: Option<TrainedOn>,
     existing: Option<String>,
-    /// The files of the one that is there.
+    /// The files of the existing tokenizer.
     files: Vec<External>,
 }
 
@@ -130,10 +130,10 @@ impl Task for MakeTokenizer {
     }
 }
 
-/// The file of a tokenizer that holds all of it.
+/// The file of a tokenizer that contains all of it.
 const WHOLE: &str = "tokenizer.json";
 
-/// The run's tokenizer, as one of its files: what those who use it depend on.
+/// The one file of the run's tokenizer that stages which use it depend on.
 pub(super) fn whole(files: Vec<(String, File)>) -> Result<File> {
     let whole = files.into_iter().map(|(_, file)| file).find(|file| file.key.ends_with(WHOLE));
     whole.or_bug(|| "tokenizer.make has written no tokenizer.json".to_owned())

@@ -1,4 +1,5 @@
-//! `tokens.encode` (a task per text shard) and `tokens.join` (a task per split): ids in the forms trainers read.
+//! `tokens.encode` (a task per text shard) and `tokens.join` (a task per split): token files in the forms that trainers
+//! read.
 
 use std::io::{Read, Seek, Write};
 
@@ -16,7 +17,7 @@ use crate::recipe::{Shards, TokenForm};
 /// Bytes of an id in every form.
 const ID_BYTES: u64 = 2;
 
-/// Where a document's tokens lie. Table `tokens/documents-*.parquet`, in the order of the text shard.
+/// The place of a document's tokens. Table `tokens/documents-*.parquet`, in the order of the text shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRow {
     /// The document.
@@ -29,7 +30,7 @@ pub struct TokenRow {
     pub tokens: u64,
 }
 
-/// What later stages and people ask of the tokens.
+/// The products that later stages and commands read.
 pub(super) struct Tokens {
     pub(super) documents: Wire<Table<TokenRow>>,
     pub(super) bins: Wire<File>,
@@ -78,7 +79,7 @@ struct EncodeShard {
     shard: File,
     form: TextForm,
     tokenizer: File,
-    /// The version of Unicode whose letters pretokens are made by.
+    /// Version of Unicode that decides which characters are letters.
     unicode: String,
     llmc: bool,
 }
@@ -86,12 +87,12 @@ struct EncodeShard {
 impl EncodeShard {
     const DOCUMENTS: Product<EncodeShard, Table<TokenRow>> =
         Product::new("documents", "tokens/documents-{name}.parquet");
-    /// Ids in nanoGPT's form, on their way to one file.
+    /// Ids of one shard in nanoGPT's form, to be joined into one file.
     const IDS: Product<EncodeShard, File> = Product::new("ids", "work/{stage}/{name}.u16");
     const LLMC: Product<EncodeShard, File> = Product::new("llmc", "tokens/llmc/{name}.bin");
 }
 
-/// Where the ids of documents are pushed.
+/// Writes the ids of documents in one form.
 trait TokenSink {
     fn push(&mut self, ids: &[TokenId]) -> Result<()>;
     fn finish(self: Box<Self>, work: &Work<'_>) -> Result<()>;
@@ -126,7 +127,7 @@ impl Task for EncodeShard {
     }
 }
 
-/// Ids without a header, end-of-text behind each document.
+/// Ids without a header, end-of-text after each document.
 struct NanogptSink {
     file: FileOutput,
     end_of_text: TokenId,
@@ -151,8 +152,8 @@ impl TokenSink for NanogptSink {
     }
 }
 
-/// Ids behind a header that has their number, end-of-text before each document. They wait in a file without a name
-/// until that number is known.
+/// Ids after a header that has their number, end-of-text before each document. They are kept in an unnamed file until
+/// that number is known.
 struct LlmcSink {
     waiting: std::io::BufWriter<std::fs::File>,
     tokens: u64,
@@ -185,7 +186,7 @@ impl TokenSink for LlmcSink {
     }
 }
 
-/// The ids of one shard and the documents that they are of.
+/// The ids of one shard and the table of their documents.
 #[derive(Clone, Serialize, Deserialize)]
 struct JoinedShard {
     ids: File,

@@ -11,7 +11,7 @@ use pipeline::{Observer, Options, Recipe, RecipeRun, Selection, Summary};
 
 use super::{Usage, allow_many_files, stop_on_ctrl_c};
 
-/// Tasks of a stage that a preview names one by one.
+/// Tasks of a stage that a preview lists.
 const MAX_TASKS_SHOWN: usize = 3;
 
 /// Flags of `webtext build`.
@@ -19,26 +19,26 @@ const MAX_TASKS_SHOWN: usize = 3;
 pub struct Arguments {
     /// The recipe, a TOML file.
     recipe: PathBuf,
-    /// Folder of the run; default: runs/ and the recipe's name.
+    /// Folder of the run. [default: runs/ and the recipe's name]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Override a key of the recipe: shards.seed=7, filter.length.min_words=50, pages.2.sample=0.1. Paths are relative
-    /// to the recipe's folder.
+    /// Override a key of the recipe, as shards.seed=7, filter.length.min_words=50 or pages.2.sample=0.1; repeatable.
+    /// Paths are relative to the recipe's folder.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// Leave out the documents of these URLs and ids, one per line; repeatable. Paths are relative to this folder.
+    /// List of URLs and document ids to leave out, one per line; repeatable. Paths are relative to the current folder.
     #[arg(long, value_name = "FILE")]
     exclude: Vec<PathBuf>,
-    /// Tasks that run side by side, and threads of the training; default: all cores.
+    /// Tasks that run in parallel, and threads of the training. [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Only this stage; earlier ones must be done.
+    /// Run only this stage; the earlier ones must be done.
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
-    /// Only task I of the stage's N, counted from 0.
+    /// Run only task I of the N tasks of --stage, counted from 0.
     #[arg(long, value_name = "I/N", requires = "stage", value_parser = task)]
     task: Option<(u32, u32)>,
-    /// Print what would be done, and why, and do nothing.
+    /// Print which tasks would run and why, and change nothing.
     #[arg(long, conflicts_with_all = ["stage", "task"])]
     dry_run: bool,
     /// Print a summary as JSON on standard output.
@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let list = std::path::absolute(list)?;
         recipe.shards.exclude.push(list.to_string_lossy().into_owned());
     }
-    // A single task reads what its stage names, and trusts the build that planned it.
+    // A single task reads only the inputs that its plan names, which the build that planned it has checked.
     if arguments.task.is_none() {
         recipe.check_inputs().with_context(|| format!("in the recipe {}", arguments.recipe.display()))?;
     }
@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return preview(&run, arguments.json);
     }
     let summary = run.run.build(&Selection { stage: arguments.stage.clone(), task: arguments.task })?;
-    // A single task may well have nothing to keep.
+    // A single task may rightly keep nothing.
     if arguments.task.is_none() {
         warn_of_nothing(&summary);
     }
@@ -100,19 +100,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(if summary.all_readable() { Exit::Complete } else { Exit::SomeUnreadable })
 }
 
-/// The folder of the run: the one asked for, or `runs/` and the recipe's name.
+/// The folder of the run: --out, or `runs/` and the recipe's name.
 fn folder_of(arguments: &Arguments) -> PathBuf {
     let name = arguments.recipe.file_stem().unwrap_or(std::ffi::OsStr::new("run"));
     arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
 }
 
-/// Writes `logs/STAGE/TASK.log` in the run's folder for each task that warned or failed, and removes that of an earlier
-/// try of a task that did neither.
+/// Writes `logs/STAGE/TASK.log` in the run's folder for each task that warned or failed, and removes an earlier log of
+/// a task that did neither.
 pub fn task_logs(arguments: &Arguments) -> console::TaskLogs {
     let folder = folder_of(arguments);
     console::TaskLogs::new(move |stage, task, text| {
         let path = folder.join("logs").join(stage).join(format!("{}.log", task.replace('/', "-")));
-        // A log that cannot be written is no reason to fail; what it says is said on the terminal, too.
+        // A log that cannot be written is no reason to fail; its lines are on the terminal, too.
         match text {
             Some(text) => drop(atomic_file::write(&path, text.as_bytes())),
             None => drop(std::fs::remove_file(&path)),
@@ -120,7 +120,7 @@ pub fn task_logs(arguments: &Arguments) -> console::TaskLogs {
     })
 }
 
-/// Shows how far the stage under way is.
+/// Shows the progress of the running stage.
 #[derive(Default)]
 struct StageProgress(Mutex<Option<Progress>>);
 
@@ -161,7 +161,7 @@ impl Observer for StageProgress {
     }
 }
 
-/// Refuses a folder that holds something else, and one that is part of the run's own input.
+/// Refuses a folder that holds something other than a run, and one that is part of the run's own input.
 fn refuse_folder(folder: &Path, recipe: &Recipe) -> anyhow::Result<()> {
     let is_run = ["tasks", "lease"].iter().any(|part| folder.join(part).exists());
     let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
@@ -181,7 +181,7 @@ fn refuse_folder(folder: &Path, recipe: &Recipe) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A data set without a document is seldom what was meant.
+/// Warns if no document was kept, which is seldom intended.
 fn warn_of_nothing(summary: &Summary) {
     let Some(totals) = summary.emptied_by("shards.write") else { return };
     let counts = &totals.tally.counts;
@@ -228,7 +228,7 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Complete)
 }
 
-/// The stages that another one waits for, the nearest by name.
+/// The earlier stages that another one depends on, for a message: the nearest one by name.
 fn nearest(follows: &[String]) -> String {
     match follows {
         [] => String::new(),
@@ -237,7 +237,7 @@ fn nearest(follows: &[String]) -> String {
     }
 }
 
-/// The training takes its threads from the process's own pool.
+/// Limits the global thread pool, which the training uses.
 fn training_threads(threads: usize) -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
 }

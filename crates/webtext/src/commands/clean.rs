@@ -10,7 +10,7 @@ use pipeline::RecipeRun;
 pub struct Arguments {
     /// Folder of the run.
     run: PathBuf,
-    /// Print the bytes that were freed as JSON.
+    /// Print the number of bytes freed as JSON.
     #[arg(long)]
     json: bool,
 }

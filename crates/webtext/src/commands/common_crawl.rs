@@ -25,7 +25,7 @@ fn settings(given: &CommonCrawlSettings, contact: Option<&str>, limits: &SharedL
 /// What to print.
 #[derive(Clone, Copy)]
 pub struct Print {
-    /// The plan, without fetching anything.
+    /// Print the plan, and fetch nothing.
     pub plan: bool,
     /// Counts as JSON on standard output.
     pub json: bool,

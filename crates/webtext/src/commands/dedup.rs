@@ -1,7 +1,7 @@
 //! `webtext dedup`: rows of JSON Lines and Parquet without their duplicates.
 //!
-//! Signatures are held in memory (about 500 bytes a document) and the texts are read three times; for sets
-//! beyond that, `webtext build` does the same in buckets.
+//! Signatures are held in memory (about 500 bytes per document) and the texts are read three times. For larger sets,
+//! `webtext build` does the same in buckets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub struct Arguments {
     /// Kept rows with all their fields; .jsonl, also .zst and .gz, or .parquet.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Dropped rows with all their fields, each with the number of the row that represents it; as OUT.
+    /// Dropped rows with all their fields, each with the number of the row that represents it; same formats as OUT.
     #[arg(long, value_name = "OUT")]
     dropped: Option<PathBuf>,
     #[command(flatten)]
@@ -34,11 +34,11 @@ pub struct Arguments {
     json: bool,
 }
 
-/// What is added to a dropped row.
+/// The fields that are added to a dropped row.
 #[derive(Serialize, Deserialize)]
 struct Dropped {
     verdict: String,
-    /// The number of the row that stays for it, from 0, over all inputs.
+    /// The number of the row that represents it, from 0, over all inputs.
     representative_row: u64,
     jaccard: f64,
 }
@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         }
         Ok(())
     })?;
-    // Only the shingles of documents that are in a candidate pair are ever held.
+    // Only the shingles of documents in candidate pairs are held.
     let mut wanted: HashMap<u64, Vec<u64>> = HashMap::new();
     by_band.retain(|_, members| members.len() > 1);
     by_band.values().flatten().for_each(|&number| drop(wanted.insert(number, Vec::new())));

@@ -1,4 +1,4 @@
-//! `webtext diff`: what two runs have made of the same world.
+//! `webtext diff`: compares two runs.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -10,27 +10,27 @@ use records::{Document, Duplicate, Reason};
 use serde::{Deserialize, Serialize};
 use store::sort::{Sorted, Sorter};
 
-/// Memory of the sort of one run's documents.
+/// Memory of the sort of one run's documents, in bytes.
 const SORT_BYTES: usize = 256 << 20;
-/// Documents that are named for each way in which they differ.
+/// Example documents for each pair of results.
 const EXAMPLES: usize = 3;
-/// How a document is called that a run keeps, and one that it does not have.
+/// The result of a document that a run keeps, and of one that it does not have.
 const KEPT: &str = "kept";
 const ABSENT: &str = "not there";
 
 /// Flags of `webtext diff`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Folder of one run.
+    /// Folder of the run to compare with.
     before: PathBuf,
-    /// Folder of the other.
+    /// Folder of the other run.
     after: PathBuf,
-    /// Print as JSON.
+    /// Print the comparison as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// What became of a document in a run; sorted by id.
+/// The result of a document in a run; sorted by id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Fate {
     id: String,
@@ -38,14 +38,14 @@ struct Fate {
     verdict: Option<Reason>,
 }
 
-/// Documents that have come to another end.
+/// Documents whose results differ in the same way.
 #[derive(Debug, Default, Serialize)]
 struct Moved {
     documents: u64,
     examples: Vec<String>,
 }
 
-/// Reads what became of each document of a run, by id.
+/// Reads the result of each document of a run, sorted by id.
 fn fates(run: &RecipeRun) -> anyhow::Result<Sorted<Fate>> {
     let mut duplicates: HashMap<String, Reason> = HashMap::new();
     for (_, table) in run.run.tables(run.products.duplicates)? {
@@ -126,7 +126,7 @@ fn moved(
     }
 }
 
-/// What a stage has kept in both runs; none where a run does not have it, or it counts no records.
+/// The records that a stage kept in both runs; `None` if a run does not have the stage, or it counts no records.
 #[derive(Debug, PartialEq, Serialize)]
 struct StageCounts {
     stage: String,
@@ -134,7 +134,7 @@ struct StageCounts {
     after: Option<u64>,
 }
 
-/// The records that a stage has kept; none where it counts no records.
+/// The records that a stage has kept; `None` if it counts no records.
 fn kept(totals: &Totals) -> Option<u64> {
     (totals.tally.counts.read > 0).then_some(totals.tally.counts.kept)
 }

@@ -1,4 +1,4 @@
-//! `webtext explain`: one record from end to end.
+//! `webtext explain`: one record through all stages.
 
 use std::path::PathBuf;
 
@@ -21,9 +21,9 @@ const TEXT_CHARS: usize = 400;
 pub struct Arguments {
     /// Folder of the run.
     run: PathBuf,
-    /// A URL in any of its variants, or a document's id.
+    /// A URL in any spelling, or a document id.
     target: String,
-    /// Print as JSON.
+    /// Print the rows as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::Complete)
 }
 
-/// The rows that speak of one link.
+/// The rows of all tables about one link.
 struct Fate {
     link: Option<Link>,
     outcome: Option<Outcome>,
@@ -75,7 +75,7 @@ impl Fate {
         for &outcome in &products.outcomes {
             outcomes.extend(find(run, Some(outcome), is_outcome)?.map(|(_, row)| row));
         }
-        // The source that has a page, or what the last one says.
+        // The outcome of the source that has a page, or else of the last source.
         let answered = outcomes.iter().position(|outcome| outcome.verdict.is_none());
         let outcome = match answered {
             Some(at) => Some(outcomes.swap_remove(at)),
@@ -183,12 +183,12 @@ impl Fate {
     }
 }
 
-/// `tokens/documents-train-00000.parquet` is of `train-00000`.
+/// The shard of a table: `train-00000` of `tokens/documents-train-00000.parquet`.
 fn shard_of(table: &str) -> &str {
     table.trim_start_matches("tokens/documents-").trim_end_matches(".parquet")
 }
 
-/// The first row of a product's tables that is wanted, and the table that has it.
+/// The first wanted row of a product's tables, and its table.
 fn find<T: Serialize + DeserializeOwned>(
     run: &RecipeRun,
     product: Option<Wire<Table<T>>>,

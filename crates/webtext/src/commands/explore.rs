@@ -1,4 +1,4 @@
-//! `webtext explore`: a run's documents, rules and limits as one page to look at.
+//! `webtext explore`: a run's documents, rules and limits as one HTML page.
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ use crate::explore;
 pub struct Arguments {
     /// Folder of the run.
     run: PathBuf,
-    /// The page; one file that loads nothing, at most 30 MB.
+    /// The page to write: one file that loads nothing, at most 30 MB.
     #[arg(short, long, value_name = "FILE.html")]
     output: PathBuf,
-    /// Documents on the page at most, half of them kept ones and the others shared among the reasons.
+    /// Maximum number of documents on the page; half of them are kept ones, the others are divided among the reasons.
     #[arg(long, value_name = "N", default_value_t = explore::MAX_DOCUMENTS, value_parser = clap::value_parser!(u32).range(1..=i64::from(explore::MAX_DOCUMENTS)))]
     documents: u32,
-    /// Print what is on the page as JSON.
+    /// Print what the page contains as JSON.
     #[arg(long)]
     json: bool,
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use warc::http::{BodyError, Media, Response, media};
 use warc::{Event, Kind, Reader, Record};
 
-/// Larger pages are reported as unreadable.
+/// Larger pages, in bytes, are reported as unreadable.
 const MAX_PAGE_BYTES: u64 = 64 << 20;
 
 /// Flags of `webtext extract`.
@@ -20,7 +20,7 @@ pub struct Arguments {
     /// HTML files, folders of them, WARC and ARC files, or - for standard input.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Folder for one STEM.txt per page (pages of archives are numbered); default: standard output.
+    /// Folder for one STEM.txt per page; pages of archives are numbered. [default: standard output]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -28,13 +28,13 @@ pub struct Arguments {
     /// How a page is written. JSON is one object per page, with the offsets of each block.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Show every block with its probability and the reason it was kept or dropped, in place of the text.
+    /// Print every block with its probability and why it was kept or dropped, instead of the text.
     #[arg(long)]
     explain: bool,
-    /// Write the page with its blocks coloured to this file: green was kept, red was dropped.
+    /// Write the page with coloured blocks to this file: kept ones green, dropped ones red.
     #[arg(long, value_name = "FILE")]
     explain_html: Option<PathBuf>,
-    /// Time the extraction of all files, read beforehand, on one thread; prints JSON.
+    /// Measure the time of extracting all files, read beforehand, on one thread; prints JSON.
     #[arg(long, conflicts_with_all = ["output", "explain", "explain_html"])]
     bench: bool,
 }
@@ -134,7 +134,7 @@ impl Output<'_> {
         Ok(())
     }
 
-    /// What is printed of a page.
+    /// The output for a page.
     fn written(&self, page: &extract::Page, analysis: &extract::Analysis) -> String {
         if self.arguments.explain {
             let colours = self.arguments.output.is_none() && std::io::stdout().is_terminal();
@@ -261,7 +261,7 @@ fn json(page: &extract::Page) -> String {
     .to_string()
 }
 
-/// Reads all pages first, so that nothing but extraction is timed; one thread, user time.
+/// Reads all pages first, so that only extraction is timed; one thread, user time.
 fn bench(inputs: &[PathBuf], options: &extract::Options) -> anyhow::Result<Exit> {
     let mut pages = Vec::new();
     for input in inputs {
@@ -287,10 +287,10 @@ fn bench(inputs: &[PathBuf], options: &extract::Options) -> anyhow::Result<Exit>
     Ok(Exit::Complete)
 }
 
-/// User time of this process so far, from /proc.
+/// User CPU time of this process so far, in seconds, from /proc.
 fn user_seconds() -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").context("--bench needs /proc")?;
-    // The second field is the program's name in brackets, which may hold anything.
+    // The second field is the program's name in brackets, which may contain any character.
     let fields = stat.rsplit(')').next().unwrap_or("");
     let ticks: f64 =
         fields.split_whitespace().nth(11).and_then(|t| t.parse().ok()).context("/proc/self/stat is odd")?;

@@ -15,7 +15,7 @@ use texts::{DocumentRow, RowWriter, TextFormat};
 
 use super::{Faults, Usage, for_each_row};
 
-/// Bytes of text that are judged at once, by all threads together.
+/// Bytes of text that all threads together judge at once.
 const BATCH_BYTES: usize = 16 << 20;
 /// Rows that are judged at once, however short.
 const BATCH_ROWS: usize = 4096;
@@ -24,27 +24,27 @@ const BATCH_ROWS: usize = 4096;
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("by").required(true)))]
 pub struct Arguments {
-    /// JSON Lines or Parquet with a `text` field; also .zst and .gz. Fields url, domain, title and generator are looked
-    /// at by the rules that read them.
+    /// JSON Lines or Parquet with a `text` field; also .zst and .gz. Some rules also read the fields url, domain, title
+    /// and generator.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
     /// Kept rows with all their fields, the text as the rules left it; .jsonl, also .zst and .gz, or .parquet.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Dropped rows with all their fields, the rule and the reason; as OUT.
+    /// Dropped rows with all their fields, the rule and the reason; same formats as OUT.
     #[arg(long, value_name = "OUT")]
     dropped: Option<PathBuf>,
-    /// The rules are the [[filter]] of this file.
+    /// Apply the [[filter]] rules of this TOML file.
     #[arg(long, value_name = "FILE", group = "by")]
     recipe: Option<PathBuf>,
-    /// Rules with the numbers of the code that they follow, as gopher_repetition,gopher_quality,c4_quality,fineweb_quality.
-    /// c4_quality is FineWeb's: without the rule on marks at the ends of lines.
+    /// Apply these rules with published limits: gopher_repetition,gopher_quality,c4_quality,fineweb_quality. c4_quality
+    /// is as in FineWeb, without the rule on punctuation at the end of lines.
     #[arg(long, value_name = "NAME", value_delimiter = ',', group = "by")]
     rules: Vec<String>,
-    /// What every rule measured of every row, kept or not: `id` and a column per measure.
+    /// Write the measures of every row, kept or not: `id` and a column per measure.
     #[arg(long, value_name = "OUT.parquet")]
     measures: Option<PathBuf>,
-    /// Threads that judge; the default is one per core. The files are the same for any number.
+    /// Threads that judge. The outputs are the same for any number. [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
     /// Print the counts, and what each rule did, as JSON.
@@ -52,19 +52,19 @@ pub struct Arguments {
     json: bool,
 }
 
-/// What takes the place of a kept row's field.
+/// The fields that are replaced in a kept row.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
 }
 
-/// What is added to a dropped row.
+/// The fields that are added to a dropped row.
 #[derive(Serialize, Deserialize)]
 struct Dropped {
     /// The rule.
     rule: String,
-    /// What is wrong: `too_few_words`.
+    /// The fault: `too_few_words`.
     reason: String,
     /// The value and the limit.
     detail: String,
@@ -105,10 +105,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(ending)
 }
 
-/// The files that are written, and what is counted.
+/// The output files and the counts.
 struct Outputs {
     kept: RowWriter<Kept>,
-    /// Whether every kept row has to say its text: a table's column is replaced as a whole.
+    /// Whether every kept row must give its text: a Parquet column is replaced as a whole.
     writes_all_texts: bool,
     dropped: Option<RowWriter<Dropped>>,
     measures: Option<NumbersWriter>,
@@ -130,7 +130,7 @@ impl Outputs {
         })
     }
 
-    /// Judges rows side by side, and writes them in their order.
+    /// Judges rows in parallel, and writes them in their order.
     fn push_all(&mut self, filter: &Filter, pool: &rayon::ThreadPool, rows: &[DocumentRow]) -> anyhow::Result<()> {
         let judgements: Vec<Judgement<'_>> = pool.install(|| rows.par_iter().map(|row| judge(filter, row)).collect());
         rows.iter().zip(judgements).try_for_each(|(row, judgement)| self.push(row, judgement))
@@ -187,7 +187,7 @@ fn recipe_rules(path: &Path) -> anyhow::Result<Vec<RuleSettings>> {
     Ok(rules)
 }
 
-/// A rule with the numbers of the code that it follows.
+/// A rule with its published limits.
 fn named_rule(name: &str) -> anyhow::Result<RuleSettings> {
     if name == "c4_quality" {
         let datatrove = C4Quality::of_dialect(C4Dialect::Datatrove0_10);

@@ -15,7 +15,7 @@ use store::sort::Sorter;
 use store::table::TableWriter;
 use texts::CompressedFile;
 
-/// Memory of the sort that brings the submissions of a link together.
+/// Memory of the sort that brings the submissions of a link together, in bytes.
 const SORT_BYTES: usize = 512 << 20;
 /// Malformed records that are shown, and how much of each.
 const SAMPLES: u64 = 5;
@@ -27,7 +27,7 @@ pub struct Arguments {
     /// Reddit dumps or link lists: JSON Lines, Parquet, or a URL per line; also .zst, .xz, .bz2 and .gz.
     #[arg(required = true, value_name = "IN")]
     dumps: Vec<PathBuf>,
-    /// The table, Parquet, sorted by domain and key.
+    /// Parquet table of links to write, sorted by domain and key.
     #[arg(short, long, value_name = "OUT.parquet")]
     output: PathBuf,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    // Everything that can be refused is, before an output of that name is replaced.
+    // All errors of usage are found before an existing output is replaced.
     let mut dumps = Vec::new();
     for path in &arguments.dumps {
         dumps.push((name_of(path), File::open(path).at("open", path)?));

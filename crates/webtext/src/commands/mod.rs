@@ -30,12 +30,12 @@ fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     console::stop_on_ctrl_c("stopping after what is under way").context("cannot listen for Ctrl-C")
 }
 
-/// Lets a command that fetches have as many open files as the system allows; with fewer it goes on more slowly.
+/// Raises the limit of open files to the system's maximum for commands that fetch; with fewer they run more slowly.
 fn allow_many_files() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
 }
 
-/// Tells what became of the records: as JSON on standard output, or for people on standard error.
+/// Prints the counts: as JSON on standard output, or for people on standard error.
 fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string(counts)?);
@@ -48,15 +48,14 @@ fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether what is unreadable is named, or was named when the same files were read before.
+/// Whether unreadable inputs are named now, or were when the same files were read before.
 #[derive(Clone, Copy, PartialEq)]
 enum Faults {
     Named,
     Known,
 }
 
-/// Calls `each` with every row of JSON Lines and Parquet files, and counts what is no row with a text, and files that
-/// break off.
+/// Calls `each` with every row of JSON Lines and Parquet files. Counts rows without a text, and files that break off.
 fn for_each_row(
     paths: &[PathBuf],
     faults: Faults,
@@ -87,17 +86,17 @@ fn for_each_row(
     Ok(unreadable)
 }
 
-/// How much could not be read.
+/// Inputs that could not be read.
 #[derive(Default)]
 struct UnreadableRows {
-    /// Lines and rows that hold no text.
+    /// Lines and rows without a text.
     rows: u64,
     /// Files that break off.
     files: u64,
 }
 
 impl UnreadableRows {
-    /// Adds the rows to the counts of a command, and says how it ends.
+    /// Adds the rows to the counts of a command, and returns its exit code.
     fn end(&self, counts: &mut Counts) -> Exit {
         (0..self.rows).for_each(|_| counts.drop(Reason::MalformedRecord));
         if self.rows + self.files == 0 { Exit::Complete } else { Exit::SomeUnreadable }

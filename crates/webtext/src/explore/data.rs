@@ -1,4 +1,4 @@
-//! What the page knows, as the JSON in it. Names here are names in the scripts.
+//! The data of the page, as the JSON in it. Field names are those in the scripts.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ pub struct PageData {
     pub recipe: String,
     /// Stages that are not done.
     pub unfinished: Vec<String>,
-    /// Documents of the run, but for those that somebody asked to leave out.
+    /// Documents of the run, without those that a list of `exclude` names.
     pub documents_of_run: u64,
     /// Characters after which texts are cut.
     pub max_text_chars: usize,
     /// The rules of the recipe, in order.
     pub rules: Vec<PageRule>,
-    /// What reasons mean, of those that are no rule's.
+    /// Explanations of the reasons of stages.
     pub reasons: BTreeMap<String, String>,
     /// By reason, `kept` for documents without one: how many there are.
     pub strata: BTreeMap<String, Stratum>,
@@ -52,15 +52,15 @@ pub struct Stratum {
 /// A rule as the recipe has it.
 #[derive(Debug, Serialize)]
 pub struct PageRule {
-    /// Its name.
+    /// Name of the rule.
     pub name: &'static str,
-    /// Its numbers.
+    /// Its settings.
     pub settings: serde_json::Value,
     /// Documents of the run that it dropped.
     pub dropped: u64,
     /// Documents of the run that it would have dropped alone.
     pub dropped_alone: u64,
-    /// What it measures.
+    /// Its measures.
     pub measures: Vec<PageMeasure>,
 }
 
@@ -69,17 +69,17 @@ pub struct PageRule {
 pub struct PageMeasure {
     /// Its name.
     pub name: String,
-    /// What it counts in.
+    /// Unit of its values.
     pub unit: Unit,
-    /// What it is.
+    /// Description.
     pub doc: String,
     /// Values below are out of limits.
     pub min: Option<PageBound>,
     /// Values above are out of limits.
     pub max: Option<PageBound>,
-    /// Whether 0 is within the limits whatever they are.
+    /// Whether 0 is always within the limits.
     pub zero_passes: bool,
-    /// Its values over the whole run; none where it has no value.
+    /// Its values over the whole run; `None` if there are none.
     pub histogram: Option<PageHistogram>,
 }
 
@@ -97,7 +97,7 @@ pub struct PageBound {
 /// The values of a measure.
 #[derive(Debug, Serialize)]
 pub struct PageHistogram {
-    /// Borders of the bins: one more than there are bins, growing.
+    /// Edges of the bins, ascending: one more than there are bins.
     pub edges: Vec<f64>,
     /// All documents.
     pub all: Vec<u64>,
@@ -105,7 +105,7 @@ pub struct PageHistogram {
     pub others: Vec<u64>,
 }
 
-/// A document to read.
+/// A sampled document.
 #[derive(Debug, Default, Serialize)]
 pub struct PageDocument {
     pub id: String,
@@ -114,10 +114,10 @@ pub struct PageDocument {
     pub title: Option<String>,
     pub language: Option<String>,
     pub kind: String,
-    /// The archive, and the byte in it.
+    /// The archive, and the offset in it.
     pub warc: String,
     pub offset: u64,
-    /// The file that the page was made from, where it was one.
+    /// The file that the page was packed from, if it was.
     pub file: Option<String>,
     /// Why it was dropped, if it was.
     pub reason: Option<String>,
@@ -130,8 +130,8 @@ pub struct PageDocument {
     pub text: String,
     /// Characters of the whole text.
     pub text_chars: u64,
-    /// The values of all measures of all rules, in order; empty where the rules did not see it. A value that is not
-    /// defined is null.
+    /// The values of all measures of all rules, in order; empty if no rule was applied to it. An undefined value is
+    /// null.
     pub measures: Vec<f64>,
     /// Characters that the rules left, where they kept the document and edited its text.
     pub edited_text_chars: Option<u64>,

@@ -1,6 +1,6 @@
-//! Which documents are on the page: those with the smallest ids of each reason.
+//! Chooses the documents on the page: those with the smallest ids of each reason.
 //!
-//! Ids are hashes of addresses, so the smallest are a fair draw, and the same one for any order in which documents come.
+//! Ids are hashes of addresses, so the smallest are a random sample, and the same one for any order of documents.
 
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -17,15 +17,15 @@ struct Candidates {
     smallest: BinaryHeap<(u128, Place)>,
 }
 
-/// A draw of at most so many documents, in strata by reason.
+/// Draws a sample of at most a given number of documents, in strata by reason.
 pub struct Draw {
     max_documents: usize,
     strata: BTreeMap<Option<Reason>, Candidates>,
 }
 
-/// What was drawn.
+/// The sample.
 pub struct Drawn {
-    /// By reason, `None` for kept: documents that were offered, and those that were drawn.
+    /// By reason, `None` for kept: documents offered, and documents drawn.
     pub strata: BTreeMap<Option<Reason>, (u64, u64)>,
     /// The places of those that were drawn, with their reasons.
     pub places: BTreeMap<Place, Option<Reason>>,
@@ -36,7 +36,7 @@ impl Draw {
         Draw { max_documents, strata: BTreeMap::new() }
     }
 
-    /// Offers a document. Memory is that of `max_documents` ids per reason.
+    /// Offers a document. Memory: `max_documents` ids per reason.
     pub fn offer(&mut self, id: &str, reason: Option<Reason>, place: Place) {
         // Ids are 32 hexadecimal digits.
         let id = u128::from_str_radix(id, 16).unwrap_or(u128::MAX);
@@ -61,8 +61,8 @@ impl Draw {
     }
 }
 
-/// How many documents each stratum gives: half of them kept ones, which stand first, the others in equal parts. What one
-/// does not have goes to the others.
+/// How many documents each stratum gives: half of them kept ones, which come first, the others in equal parts. What one
+/// stratum lacks is divided among the others.
 fn shares(sizes: &[usize], has_kept: bool, max_documents: usize) -> Vec<usize> {
     let (kept, dropped) = sizes.split_at(usize::from(has_kept));
     let kept: usize = kept.iter().sum();

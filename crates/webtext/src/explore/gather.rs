@@ -14,17 +14,17 @@ use super::data::{PageBound, PageData, PageDocument, PageHistogram, PageMeasure,
 use super::draw::{Draw, Drawn};
 use crate::report::excluded_ids;
 
-/// Characters of titles and details; they are a line each on the page.
+/// Longest title and detail, in characters; each is one line on the page.
 const LINE_CHARS: usize = 300;
 
-/// What the draw reads of a document's row.
+/// The columns of a document's row that the draw reads.
 #[derive(Serialize, Deserialize)]
 struct IdAndVerdict {
     id: String,
     verdict: Option<Reason>,
 }
 
-/// What the page shows of a text's row.
+/// The columns of a text's row that the page shows.
 #[derive(Serialize, Deserialize)]
 struct ShownText {
     title: Option<String>,
@@ -51,7 +51,7 @@ pub fn gather(folder: &Path, run: &RecipeRun, max_documents: usize, max_text_cha
     let drawn = draw(run, max_documents)?;
     for (reason, (documents, sampled)) in &drawn.strata {
         let name = reason.map_or_else(|| "kept".to_owned(), |reason| reason.to_string());
-        // What a rule's reason means is what its measure is.
+        // A rule's reason is explained by the description of its measure.
         if let Some(reason) = reason.filter(|reason| !matches!(reason, Reason::Rule { .. })) {
             data.reasons.insert(name.clone(), reason.explanation().to_owned());
         }
@@ -69,7 +69,7 @@ fn unfinished(run: &RecipeRun) -> anyhow::Result<Vec<String>> {
     Ok(status.into_iter().filter(|stage| stage.state != StageState::Done).map(|stage| stage.stage).collect())
 }
 
-/// The rules of the recipe with what they did; nothing where the run has not come to them.
+/// The rules of the recipe with their tallies; zeros if the run has not got so far.
 fn rules(run: &RecipeRun) -> anyhow::Result<Vec<PageRule>> {
     let totals = run.run.all_totals()?;
     let of_rules = totals.iter().find(|totals| totals.stage == "documents.filter");
@@ -101,7 +101,7 @@ fn page_measure(measure: &MeasureTally, settings: &serde_json::Value) -> PageMea
     }
 }
 
-/// Two histograms of a measure over the bins of the first, which has every value of the second.
+/// Two histograms of a measure over the bins of the first, which includes all values of the second.
 fn page_histogram(unit: Unit, all: &Histogram, others: &Histogram) -> Option<PageHistogram> {
     let bins: Vec<(i32, u64)> = all.bins().collect();
     let (last, _) = bins.last()?;
@@ -115,7 +115,7 @@ fn page_histogram(unit: Unit, all: &Histogram, others: &Histogram) -> Option<Pag
     })
 }
 
-/// Draws documents by their verdicts; those that somebody asked to leave out are not there.
+/// Draws documents by verdict, without those that a list of `exclude` names.
 fn draw(run: &RecipeRun, max_documents: usize) -> anyhow::Result<Drawn> {
     let (products, run) = (&run.products, &run.run);
     let mut duplicates: HashMap<String, Reason> = HashMap::new();
@@ -156,12 +156,12 @@ fn documents(run: &RecipeRun, drawn: &Drawn, max_chars: usize) -> anyhow::Result
         let mut edited_chars = edited_chars(run, edited.get(&name).with_context(missing)?)?;
         let texts = run.run.open_table::<ShownText, DocumentText>(texts.get(&name).with_context(missing)?)?;
         let measures = run.run.open_numbers(measures.get(&name).with_context(missing)?)?;
-        // All have a row for each document, in the same order.
+        // All tables have a row for each document, in the same order.
         let rows = run.run.open_table::<Document, _>(&table)?.zip(texts).zip(measures);
         for (row, ((document, text), measures)) in rows.enumerate() {
             let Some((_, reason)) = places.next_if(|((_, place), _)| *place == row) else { continue };
             let (document, measures) = (document?, measures?);
-            // The rules see what extraction keeps.
+            // Rules are applied to documents that extraction keeps.
             let was_judged = matches!(document.verdict, None | Some(Reason::Rule { .. }));
             documents.push(PageDocument {
                 measures: if was_judged { measures.values } else { Vec::new() },

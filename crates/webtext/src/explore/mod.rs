@@ -1,4 +1,4 @@
-//! A run as one self-contained page in which people read documents, search them and try other limits.
+//! A run as one self-contained HTML page for reading and searching documents and trying other limits.
 //!
 //! The page is a template, a style sheet, a program and the run's data as JSON; it loads nothing. It is a function of the
 //! run's files, so it is the same for the same run. What is on the page is a sample; the report counts everything.
@@ -14,16 +14,16 @@ use pipeline::RecipeRun;
 
 pub use data::PageData;
 
-/// Documents on a page at most.
+/// Most documents on a page; also the default.
 pub const MAX_DOCUMENTS: u32 = 5_000;
-/// Bytes of a page at most: what a browser opens without a pause.
+/// Largest page in bytes: browsers open it without a noticeable pause.
 const MAX_PAGE_BYTES: usize = 30_000_000;
-/// Characters of a text that may be on a page, from the best down: the first is taken with which the page fits.
+/// Maximum characters of a text on the page: the first of these with which the page is not too large.
 const TEXT_CHARS: [usize; 8] = [20_000, 10_000, 6_000, 4_000, 2_000, 1_000, 500, 200];
 
 const TEMPLATE: &str = include_str!("explore.html");
 const STYLE: &str = include_str!("explore.css");
-/// In the order in which they are run.
+/// In the order of execution.
 const SCRIPTS: [&str; 5] = [
     include_str!("model.js"),
     include_str!("marks.js"),
@@ -34,13 +34,13 @@ const SCRIPTS: [&str; 5] = [
 
 /// Reads what the page shows: at most `max_documents` documents with texts of at most 20,000 characters.
 ///
-/// Reads the run's tables of verdicts and of texts once each; memory is that of the documents and of the ids of
-/// duplicates and exclusions.
+/// Reads the run's tables of verdicts and of texts once each. Memory: the documents, and the ids of duplicates and
+/// exclusions.
 pub fn gather(folder: &Path, run: &RecipeRun, max_documents: usize) -> anyhow::Result<PageData> {
     gather::gather(folder, run, max_documents, TEXT_CHARS[0])
 }
 
-/// The page. Texts are cut to what fits in 30 MB, which is then `max_text_chars`.
+/// Renders the page. Texts are cut so that it fits in 30 MB; `max_text_chars` is set accordingly.
 ///
 /// # Errors
 /// When the page is too large with the shortest texts.
@@ -55,7 +55,7 @@ pub fn render(data: &mut PageData) -> anyhow::Result<String> {
     anyhow::bail!("the page is larger than {MAX_PAGE_BYTES} bytes; --documents asks for fewer")
 }
 
-/// The template with its parts. What is put in is not looked at for further parts.
+/// Fills the template. Markers in the inserted text are not replaced.
 fn with_data(title: &str, json: &str) -> String {
     let title = crate::report::escape(title);
     let mut page = String::with_capacity(json.len() + (64 << 10));
@@ -75,7 +75,7 @@ fn with_data(title: &str, json: &str) -> String {
     page + rest
 }
 
-/// JSON that can stand in a script element: no text in it can end the element.
+/// JSON for a script element: no text in it can end the element.
 fn json_for_script(data: &PageData) -> anyhow::Result<String> {
     let json = serde_json::to_string(data).context("the page's data cannot be written as JSON")?;
     Ok(json.replace('<', "\\u003c"))

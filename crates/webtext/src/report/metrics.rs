@@ -1,4 +1,4 @@
-//! The numbers and samples that a report shows, gathered in one pass over the run's tables.
+//! The numbers and samples in a report, gathered in one pass over the run's tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,12 +14,12 @@ use super::near_limits::{NearLimit, NearLimits};
 
 /// Kept documents that are shown.
 const KEPT_SAMPLES: usize = 8;
-/// Dropped ones of each reason.
+/// Dropped documents that are shown for each reason.
 const DROPPED_SAMPLES: usize = 3;
 /// Near-duplicates that are shown.
 const NEAR_DUPLICATES: usize = 20;
 
-/// A document to read.
+/// A sampled document.
 #[derive(Debug, Clone)]
 pub struct Sample {
     pub url: String,
@@ -186,7 +186,7 @@ impl RunMetrics {
         })
     }
 
-    /// The totals of a stage that there is once.
+    /// The totals of a stage that exists once.
     pub fn stage<'s>(&'s self, name: &'s str) -> Option<&'s Totals> {
         self.stages(name).next()
     }
@@ -206,7 +206,7 @@ impl Amount {
     }
 }
 
-/// The ids of the documents that someone asked to leave out.
+/// The ids of the documents that a list of `exclude` names.
 pub fn excluded_ids(run: &Run, product: Wire<Table<Exclusion>>) -> anyhow::Result<BTreeSet<String>> {
     let mut ids = BTreeSet::new();
     if run.has(product) {

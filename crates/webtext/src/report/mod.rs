@@ -1,7 +1,7 @@
 //! A run as one self-contained page: what went in, what came out, what was dropped and why.
 //!
-//! No script, no font, no picture from elsewhere; charts are inline SVG. The page is a function of the
-//! run's files, so it is the same for the same run.
+//! No script, and no font or image from elsewhere; charts are inline SVG. The page is a function of the run's files, so
+//! it is the same for the same run.
 
 mod metrics;
 mod near_limits;

@@ -9,11 +9,11 @@ use records::Reason;
 use super::metrics::{Amount, RunMetrics, Sample};
 use super::{escape, svg};
 
-/// Unreadable inputs that are shown at once; the rest is behind a fold.
+/// Unreadable inputs that are always visible; the rest is collapsed.
 const MAX_UNREADABLE_SHOWN: usize = 5;
-/// Characters of a sample that are shown at once; the rest is behind a fold.
+/// Characters of a sample that are always visible; the rest is collapsed.
 const EXCERPT_CHARS: usize = 600;
-/// Characters of a sample that are on the page at all.
+/// Longest sample on the page, in characters.
 const SAMPLE_CHARS: usize = 4000;
 
 const STYLE: &str = include_str!("report.css");
@@ -86,7 +86,7 @@ fn lead(metrics: &RunMetrics) -> String {
     )
 }
 
-/// The steps of the path with what is left after each.
+/// The steps of the path with the number of records after each.
 fn steps(metrics: &RunMetrics) -> Vec<(&'static str, u64)> {
     let sum = |name: &str, of: &dyn Fn(&Totals) -> u64| {
         let mut stages = metrics.stages(name).peekable();
@@ -104,7 +104,7 @@ fn steps(metrics: &RunMetrics) -> Vec<(&'static str, u64)> {
         ("Records in dumps", sum("links.read", &|totals| totals.tally.counts.read)),
         ("Links to somewhere", sum("links.merge", &distinct_links)),
         ("Links kept", kept("links.merge")),
-        // Links and captures are two beginnings: what is fewer of one than the other is no loss.
+        // Links and captures are two inputs: a smaller number of one than of the other is not a loss.
         ("Captures in archives", kept("pages.index").filter(|_| !has_links)),
         ("Pages", pages.into_iter().flatten().reduce(|a, b| a + b)),
         ("Documents with text", kept("documents.extract")),
@@ -120,7 +120,7 @@ fn funnel(metrics: &RunMetrics) -> String {
     let mut html = String::from("<table class=funnel>");
     let mut before = None;
     for (label, n) in steps {
-        // Pages that no link asked for may be more than the links.
+        // Pages without a link may outnumber the links.
         let share = before
             .filter(|before| n <= *before)
             .map(|before: u64| format!("{:.1}%", 100.0 * n as f64 / before.max(1) as f64))
@@ -137,7 +137,7 @@ fn funnel(metrics: &RunMetrics) -> String {
     html + &unreadable(metrics)
 }
 
-/// The inputs that broke off; many are behind a fold.
+/// The inputs that broke off; a long list is collapsed.
 fn unreadable(metrics: &RunMetrics) -> String {
     let mut lines = Vec::new();
     for stage in &metrics.stages {

@@ -6,12 +6,12 @@ use filter::{MeasureTally, Side, Unit};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
-/// Space for labels.
+/// Height reserved for labels.
 const BELOW: f64 = 34.0;
 const ABOVE: f64 = 12.0;
 const RIGHT: f64 = 12.0;
 
-/// Columns with a label below and a number above each.
+/// A column chart with a label below and a number above each column.
 pub fn columns(title: &str, columns: &[(String, u64)]) -> String {
     let most = columns.iter().map(|(_, n)| *n).max().unwrap_or(0).max(1) as f64;
     let step = (WIDTH - RIGHT) / columns.len().max(1) as f64;

@@ -1,4 +1,4 @@
-//! Work files that were pruned: what can be done without them is, the rest makes them again.
+//! Pruned work files: tasks that can run without them do, others make them again.
 
 use std::fs;
 

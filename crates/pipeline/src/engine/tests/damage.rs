@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use super::toy::{Lab, assert_same};
 use crate::engine::Selection;
 
-/// How far apart the places are at which the longer files are damaged.
+/// Distance in bytes between the positions at which longer files are damaged.
 const STRIDE: usize = 37;
 
-/// Damages a file of a built run, at every place or some way apart: a build must do no task and leave everything as
-/// it was. A file that was cut off it must name.
+/// Damages a file of a built run at positions `stride` bytes apart: a build must run no task and leave everything as it
+/// was. If the file was truncated, it must name it.
 fn check_damage(key: &str, stride: usize) {
     let lab = Lab::built();
     let before = lab.objects();
@@ -26,7 +26,7 @@ fn check_damage(key: &str, stride: usize) {
     }
 }
 
-/// Where a log is kept.
+/// Collects a log.
 #[derive(Clone)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -99,7 +99,7 @@ fn a_manifest_that_cannot_be_read_is_that_of_no_task() {
     lab.check_build("count/2");
 }
 
-/// Damages an output of a built run: why its task is done again must name it.
+/// Damages an output of a built run: the reason for running its task again must name it.
 fn check_lost(key: &str, task: &str, lose: impl Fn(&Lab)) {
     let lab = Lab::built();
     lose(&lab);

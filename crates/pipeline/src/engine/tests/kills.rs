@@ -9,15 +9,15 @@ use crate::Result;
 use crate::engine::{Run, Selection};
 use crate::error::chain;
 
-/// Does `work` on copies of a lab's run, killed before the first write, the second, and so on to the last; a build
-/// after each must come to the bytes of a run that nobody disturbed.
+/// Runs `work` on copies of a lab's run, killed before the first write, the second, and so on to the last. A build
+/// after each kill must lead to the bytes of an undisturbed run.
 fn check_kills(lab: &Lab, work: impl Fn(&Run) -> Result<()>) {
     let saved = tempfile::tempdir().unwrap();
     copy(&lab.run_folder(), saved.path());
     let mut kills = 0;
     loop {
         let done = work(&lab.run_in(Watched::killed_before(lab.store(), kills)));
-        // The last write of all gives the lease back, and a build does not fail when it cannot.
+        // The last write of all releases the lease, and a build does not fail when it cannot.
         if done.is_ok() && !lab.path("lease/build.json").exists() {
             break;
         }
@@ -36,7 +36,7 @@ fn build(run: &Run) -> Result<()> {
     run.build(&Selection::default()).map(drop)
 }
 
-/// Files that a writer has begun and not ended.
+/// Files that a writer has begun and not finished.
 fn partial_files(folder: &Path) -> usize {
     let count = |path: PathBuf| match path.is_dir() {
         true => partial_files(&path),

@@ -1,4 +1,4 @@
-//! Two at work in one run, and locks that are none.
+//! Two processes in one run, and leases that are not valid.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,8 +9,8 @@ use super::watched::{Verb, Watched};
 use crate::engine::Selection;
 use crate::error::chain;
 
-/// What another process is told that begins `other` while `first` writes the object `during`; the folder must stay
-/// as it was.
+/// The error of another process that begins `other` while `first` writes the object `during`; the folder must stay as
+/// it was.
 fn told(first: &Selection, during: &'static str, other: Selection) -> String {
     let lab = Arc::new(Lab::built());
     fs::remove_file(lab.path(during)).unwrap();
@@ -98,7 +98,7 @@ fn a_lease_that_was_cut_off_holds_nothing() {
     lab.check_build("");
 }
 
-/// What a build says of a run whose lease cannot be what it should be.
+/// The error of a build in a run whose lease is not valid.
 fn fault_of_lease(spoil: impl Fn(&Lab)) -> String {
     let lab = Lab::built();
     fs::remove_dir_all(lab.path("lease")).unwrap();

@@ -1,11 +1,11 @@
-//! What a build would do, and where a run stands.
+//! What a build would do, and the status of a run.
 
 use std::fs;
 
 use super::toy::{Lab, assert_same};
 use crate::engine::{StagePreview, StageState};
 
-/// What a build would do, a line per stage; asking must change nothing.
+/// What a build would do, one line per stage; a preview must change nothing.
 fn preview(lab: &Lab) -> Vec<String> {
     let before = lab.objects();
     let previews = lab.run().preview().unwrap();

@@ -1,9 +1,9 @@
-//! A stage that loses a record fails, now and when it is asked again.
+//! A stage that loses a record fails, now and when it is built again.
 
 use super::toy::{Fault, Lab};
 use crate::error::chain;
 
-/// Builds a flow with a mistake in it, twice: both times this must be said.
+/// Builds a flow with a mistake in it, twice: the error must contain this text both times.
 fn check_fault(fault: Fault, said: &str) {
     let mut lab = Lab::new();
     lab.settings.fault = Some(fault);

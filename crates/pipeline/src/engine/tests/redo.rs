@@ -1,4 +1,4 @@
-//! What a change redoes, and what it leaves.
+//! Which tasks a change runs again, and which it does not.
 
 use std::fs::{self, File};
 use std::time::{Duration, UNIX_EPOCH};

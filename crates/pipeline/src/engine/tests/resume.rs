@@ -1,4 +1,4 @@
-//! A build that a fault or the user ends goes on where it was.
+//! A build that was ended by an error or the user continues where it was.
 
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering;

@@ -6,7 +6,7 @@ use super::toy::{Lab, assert_same, one_task};
 use crate::Error;
 use crate::engine::Selection;
 
-/// Does the tasks of a stage one by one, the last first.
+/// Runs the tasks of a stage one by one, the last first.
 fn build_in_reverse(lab: &Lab, stage: &str, tasks: u32) {
     for number in (0..tasks).rev() {
         let summary = lab.build_task(stage, number, tasks).unwrap();

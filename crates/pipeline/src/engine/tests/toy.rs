@@ -250,7 +250,7 @@ impl Lab {
         lab
     }
 
-    /// As [`Lab::new`], built.
+    /// As [`Lab::new`], with a built run.
     pub(super) fn built() -> Lab {
         let lab = Lab::new();
         lab.check_build(ALL_TASKS);
@@ -284,7 +284,7 @@ impl Lab {
         LocalStore::new(self.run_folder())
     }
 
-    /// The run in a store that a test has made, with the settings of now.
+    /// The run in a store that a test has made, with the current settings.
     pub(super) fn run_with(&self, store: impl Store + 'static, options: Options) -> Run {
         let recipe = toml::to_string(&self.settings).unwrap();
         Run::new(Arc::new(store), flow(self.inputs(), &self.settings), recipe, options)
@@ -308,19 +308,19 @@ impl Lab {
         self.run().build(&Selection { stage: Some(stage.to_owned()), task: None }).unwrap();
     }
 
-    /// Does one task as a process of its own.
+    /// Runs one task as a process of its own would.
     pub(super) fn build_task(&self, stage: &str, number: u32, of: u32) -> Result<Summary> {
         self.run().build(&one_task(stage, number, of))
     }
 
-    /// Builds; the tasks that this runs must be `tasks`, and all objects those of a run that nobody disturbed.
+    /// Builds; exactly `tasks` must run, and all objects must be those of an undisturbed run.
     #[track_caller]
     pub(super) fn check_build(&self, tasks: &str) {
         self.check_tasks(tasks);
         self.check_undisturbed();
     }
 
-    /// Builds; the tasks that this runs must be `tasks`.
+    /// Builds; exactly `tasks` must run.
     #[track_caller]
     pub(super) fn check_tasks(&self, tasks: &str) {
         let watched = Watched::new(self.store());
@@ -328,7 +328,7 @@ impl Lab {
         assert_eq!(watched.tasks_run().join(" "), tasks);
     }
 
-    /// All objects must be those of a run that nobody disturbed.
+    /// All objects must be those of an undisturbed run.
     #[track_caller]
     pub(super) fn check_undisturbed(&self) {
         let folder = self.folder.path().join("undisturbed");
@@ -342,7 +342,7 @@ impl Lab {
         objects(&self.store())
     }
 
-    /// Makes the holders of all leases processes that are gone, as a kill does.
+    /// Rewrites all leases to processes that are gone, as after a kill.
     pub(super) fn end_holders(&self) {
         for listed in self.store().list("lease").unwrap() {
             let path = self.path(&listed.key);
@@ -364,7 +364,7 @@ fn objects(store: &LocalStore) -> Objects {
     of_run.map(|key| (key.clone(), store.get(&key).unwrap().expect("was listed").0)).collect()
 }
 
-/// Holds all objects of two runs against each other.
+/// Compares all objects of two runs.
 #[track_caller]
 pub(super) fn assert_same(found: &Objects, expected: &Objects) {
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! A store that notes what is done in it, and lets a test step in before each write.
+//! A store that records its operations, and calls a test's hook before each write.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use atomic_file::Written;
 use store::{Blob, Condition, Listed, LocalStore, Outcome, Result, State, Store, Tag, Upload};
 
-/// What was done with an object.
+/// An operation on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     /// An object was opened, or a small one read, or a folder listed.
@@ -18,10 +18,10 @@ pub(super) enum Verb {
     Delete,
 }
 
-/// Asked before each write, with its number, what it is and of which key; a fault takes the place of the write.
+/// Called before each write with its number, its kind and its key; an error replaces the write.
 type Hook = Box<dyn Fn(usize, Verb, &str) -> io::Result<()> + Send + Sync>;
 
-/// A [`LocalStore`] under observation.
+/// A [`LocalStore`] whose operations are recorded.
 #[derive(Clone)]
 pub(super) struct Watched {
     inner: LocalStore,
@@ -30,12 +30,12 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Lets everything through.
+    /// A store without a hook.
     pub(super) fn new(inner: LocalStore) -> Watched {
         Watched::with_hook(inner, |_, _, _| Ok(()))
     }
 
-    /// Asks `before_write` before each write.
+    /// Calls `before_write` before each write.
     pub(super) fn with_hook(
         inner: LocalStore,
         before_write: impl Fn(usize, Verb, &str) -> io::Result<()> + Send + Sync + 'static,
@@ -43,7 +43,7 @@ impl Watched {
         Watched { inner, log: Arc::default(), before_write: Arc::new(Box::new(before_write)) }
     }
 
-    /// Dies before the write with this number, as a process does that is killed.
+    /// Fails from the write with this number on, as after a kill.
     pub(super) fn killed_before(inner: LocalStore, number: usize) -> Watched {
         Watched::with_hook(
             inner,
@@ -51,7 +51,7 @@ impl Watched {
         )
     }
 
-    /// Refuses writes of keys that `is_refused` picks.
+    /// Refuses writes of keys for which `is_refused` is true.
     pub(super) fn refusing(inner: LocalStore, kind: io::ErrorKind, is_refused: fn(&str) -> bool) -> Watched {
         Watched::with_hook(inner, move |_, _, key| if is_refused(key) { Err(kind.into()) } else { Ok(()) })
     }

@@ -1,6 +1,7 @@
-//! Duplicates: `dedup.sign` (a task per documents file) makes hashes, `dedup.pairs` (a task per bucket of hashes) finds
-//! exact copies and candidate pairs, `dedup.shingles` and `dedup.verify` (a task per bucket of documents files) bring
-//! the shingles of one side to the other and compare, `dedup.cluster` (one task) joins pairs and names representatives.
+//! Duplicates. `dedup.sign` (a task per documents file) computes hashes; `dedup.pairs` (a task per bucket of hashes)
+//! finds exact copies and candidate pairs; `dedup.shingles` and `dedup.verify` (a task per bucket of documents files)
+//! send the shingles of one document to the other and compare; `dedup.cluster` (one task) joins pairs and chooses
+//! representatives.
 
 pub(super) mod rows;
 
@@ -19,22 +20,22 @@ use crate::error::{OrBug as _, Result};
 use crate::recipe::{Dedup, Near};
 use rows::{BandRow, Candidate, CandidatePair, DocumentRef, DroppedRow, EdgeRow, ExactRow};
 
-/// What later stages ask of de-duplication.
+/// The products of de-duplication that later stages read.
 pub(super) struct Duplicates {
-    /// Who stands for whom.
+    /// Dropped documents with their representatives.
     pub(super) table: Wire<Table<Duplicate>>,
     /// The rows that are dropped, by bucket of documents files.
     pub(super) dropped: Dropped,
 }
 
-/// The rows that are dropped, and how they are found.
+/// The product with the rows to drop, and the number of its buckets.
 #[derive(Clone, Copy)]
 pub(super) struct Dropped {
     pub(super) rows: Wire<Buckets<DroppedRow>>,
     pub(super) buckets: u32,
 }
 
-/// What a documents file is known by.
+/// The number that identifies a documents file.
 pub(super) fn file_number(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
@@ -123,7 +124,7 @@ struct TextsOfFile {
     texts: KeptTexts,
 }
 
-/// The shape of signatures: what of `near` they depend on.
+/// The shape of signatures: the part of `near` that they depend on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Signature {
     shingle_words: usize,
@@ -254,7 +255,7 @@ impl Task for FindPairs {
             if group.last().is_some_and(|last| last.band != row.band) {
                 self.push_pairs(&mut group, &mut pairs)?;
             }
-            // Exact copies are known already; the first of them stands for all, when copies are dropped.
+            // Exact copies are already known; if copies are dropped, the first one represents all.
             if !(self.drop_exact && group.last().is_some_and(|last| last.text_hash == row.text_hash)) {
                 group.push(row);
             }
@@ -280,7 +281,7 @@ impl FindPairs {
 /// The number of a documents file, and its texts with the numbers of their rows.
 type OpenFile = (u64, Box<dyn Iterator<Item = (u64, Result<OnlyText>)>>);
 
-/// The texts of documents files, asked for in ascending order of file and row.
+/// The texts of documents files, read in ascending order of file and row.
 struct Texts<'t, 'w, 'r> {
     files: std::slice::Iter<'t, TextsOfFile>,
     work: &'w Work<'r>,
@@ -340,7 +341,7 @@ impl Task for SendShingles {
         let mut count = 0u64;
         for pair in pairs {
             let pair = pair?;
-            // A pair that agrees in several bands comes several times.
+            // A pair that agrees in several bands occurs several times.
             if last.as_ref() == Some(&pair) {
                 continue;
             }

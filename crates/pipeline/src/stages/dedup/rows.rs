@@ -1,12 +1,12 @@
-//! The rows that documents become on their way through de-duplication.
+//! The rows that stages of de-duplication exchange.
 
 use ::dedup::BandHash;
 use serde::{Deserialize, Serialize};
 
 store::spill_rows!(ExactRow = 1, BandRow = 1, CandidatePair = 1, Candidate = 1, EdgeRow = 1, DroppedRow = 1);
 
-/// A kept document. The order decides which one of a cluster represents it: the highest karma first, then the smallest
-/// id.
+/// A kept document. The first document of a cluster in this order represents it: the highest karma first, then the
+/// smallest id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct DocumentRef {
     /// Karma, negated; 1 for documents without any.
@@ -41,7 +41,7 @@ pub(in crate::stages) struct BandRow {
     pub(in crate::stages) document: DocumentRef,
 }
 
-/// Two documents that share a band; `a` comes first in the order of documents. Sorted by where `a` lies.
+/// Two documents that share a band; `a` comes first in the order of documents. Sorted by the place of `a`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct CandidatePair {
     /// File and row of `a`.
@@ -52,7 +52,7 @@ pub(in crate::stages) struct CandidatePair {
     pub(in crate::stages) b: DocumentRef,
 }
 
-/// A candidate pair with the shingles of `a`, on its way to `b`. Sorted by where `b` lies.
+/// A candidate pair with the shingles of `a`, for the task that reads `b`. Sorted by the place of `b`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct Candidate {
     /// File and row of `b`.
@@ -78,7 +78,7 @@ pub(in crate::stages) struct EdgeRow {
     pub(in crate::stages) exact: bool,
 }
 
-/// A row of a documents file that is not to be kept. Sorted by file and row.
+/// A row of a documents file that is dropped. Sorted by file and row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct DroppedRow {
     /// XXH3 of the name of the documents file.

@@ -1,4 +1,4 @@
-//! What a record of an archive captures: which page, when, and whether it can be read.
+//! The capture in a record of an archive: which page, when, and whether it can be read.
 
 use crate::error::Result;
 use ::links::Canonical;
@@ -7,10 +7,10 @@ use ::warc::{Kind, Record};
 use records::{PageKey, Reason};
 use serde::{Deserialize, Serialize};
 
-/// Header of a record that tells the file which it was made from.
+/// Header field with the file that a record was packed from.
 pub(super) const FILE_HEADER: &str = "WARC-Webtext-File";
 
-/// What a page is made of. A source decides it; extraction only obeys.
+/// Whether a page is HTML or plain text. The source decides it, not extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) enum PageForm {
     /// HTML, out of which the main text is taken.
@@ -23,7 +23,7 @@ pub(in crate::stages) enum PageForm {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Capture {
     pub(super) page: PageKey,
-    /// Why it holds no page that can be read.
+    /// Why the record holds no readable page, if so.
     pub(super) verdict: Option<Reason>,
     pub(super) archive: String,
     pub(super) offset: u64,
@@ -41,7 +41,7 @@ pub(super) struct Capture {
 
 store::spill_rows!(Capture = 1);
 
-/// What a record captures, with its own verdict; or why it is no capture.
+/// The capture in a record, with its own verdict; or why the record holds none.
 pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason> {
     match record.kind {
         Kind::Response | Kind::Resource => {}
@@ -60,7 +60,7 @@ pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason>
         (None, record.header("Content-Type").map(str::to_owned), record.body.as_slice())
     };
     let file = record.header(FILE_HEADER).map(str::to_owned);
-    // Plain text is a page only where it is what the recipe gave us as one.
+    // Plain text is a page only if the recipe gave it as one.
     let (is_readable, form) = match media(content_type.as_deref(), body) {
         Media::Html => (true, PageForm::Html),
         Media::Text => (file.is_some(), PageForm::Text),
@@ -82,7 +82,7 @@ pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason>
         url,
         status,
         content_type,
-        // A file was never captured; its record has a date because every record has one.
+        // A file has no time of capture; its record is dated only because every record must be.
         captured_utc: if file.is_some() { None } else { ::warc::unix_seconds(&captured) },
         captured,
         file,
@@ -90,12 +90,13 @@ pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason>
     })
 }
 
-/// Whether a page is known by a file's name alone.
+/// Whether a page has no URL but a file's name.
 pub(super) fn is_file(page: &PageKey) -> bool {
     page.domain.is_empty() && page.key.starts_with("file)/")
 }
 
-/// The page that an archive's URL names, and the URL in its usual form; none for what names no page (`dns:`, `urn:`).
+/// The page of an archive's URL, and the URL in canonical form; `None` for a target that is not a page (`dns:`,
+/// `urn:`).
 pub(super) fn page_of(target: &str) -> Option<(PageKey, String)> {
     if let Some(path) = target.strip_prefix("file:///") {
         return Some((PageKey { domain: String::new(), key: format!("file)/{path}") }, target.to_owned()));

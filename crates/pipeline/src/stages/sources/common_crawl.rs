@@ -1,5 +1,5 @@
-//! `pages.copy`: one task per bucket of registrable domains. Captures that Common Crawl's index has of the links are
-//! copied out of its archives.
+//! `pages.copy`: one task per bucket of registrable domains. Captures of the links in Common Crawl's index are copied
+//! from its archives.
 
 use std::sync::Arc;
 

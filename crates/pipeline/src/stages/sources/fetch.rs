@@ -1,4 +1,4 @@
-//! `pages.fetch`: one task per bucket of registrable domains, so that a domain has one caller.
+//! `pages.fetch`: one task per bucket of registrable domains, so that only one task sends requests to a domain.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::error::{Error, OrBug as _, Result};
 use crate::recipe::Pages;
 use crate::stages::bucket_name;
 
-/// How often progress is told.
+/// Time between two progress messages.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-/// Where a task keeps its archives, its journal and its list of hosts.
+/// Where a task keeps its archives, its journal and its frontier.
 const STATE: &str = "pages/{stage}/{name}";
 
 /// Adds the stage.
@@ -60,7 +60,7 @@ impl FetchPages {
     const OUTCOMES: Product<FetchPages, Table<Outcome>> =
         Product::new("outcomes", "pages/outcomes{suffix}-{name}.parquet");
 
-    /// What a list of hosts is made of; one that was made of something else is made anew.
+    /// Identifies the links that a frontier is made from; one of other links is made again.
     fn source_of_frontier(&self) -> Result<String> {
         Ok(format!("{:016x}", xxh3_64(&serde_json::to_vec(&(&self.links, self.sample))?)))
     }
@@ -90,7 +90,7 @@ impl Task for FetchPages {
             outcome_prefix: state.key(""),
         };
         match fetch_all(work, &fetcher, &frontier, &paths) {
-            // The recipe decides otherwise now; what was decided before does not fit beside it.
+            // The settings that decide outcomes have changed; earlier outcomes must not be mixed with new ones.
             Err(error @ FetchError::OtherSettings { .. }) => {
                 tracing::warn!("{error}; its pages are removed and fetched again");
                 forget(&paths)?;
@@ -116,8 +116,8 @@ impl Task for FetchPages {
     }
 }
 
-/// The fetcher of these settings: one for all tasks of the process, so that they share what they know of hosts and
-/// addresses, and how often these are asked.
+/// The fetcher for these settings: one for all tasks of the process, so that they share pauses, rules and addresses of
+/// hosts, and the limits on requests.
 fn fetcher(settings: &CrawlSettings) -> Result<Arc<Fetcher>> {
     static FETCHERS: Mutex<Vec<(CrawlSettings, Arc<Fetcher>)>> = Mutex::new(Vec::new());
     let mut fetchers = FETCHERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,7 +129,7 @@ fn fetcher(settings: &CrawlSettings) -> Result<Arc<Fetcher>> {
     Ok(fetcher)
 }
 
-/// Fetches until every link has its outcome, or the run is to stop.
+/// Crawls until every link has its outcome, or the run is asked to stop.
 fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, paths: &CrawlPaths) -> Result<(), FetchError> {
     let (observer, monitor) = (work.observer(), Monitor::default());
     std::thread::scope(|scope| {
@@ -149,7 +149,7 @@ fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, paths: &Cr
     })
 }
 
-/// Removes what an earlier try has left, but not the list of hosts.
+/// Removes archives and journals of an earlier attempt, but not the frontier.
 fn forget(paths: &CrawlPaths) -> Result<()> {
     for name in names_in(&paths.archive_folder)? {
         if is_archive(&name) || is_index(&name) || name.ends_with(".open") || name.starts_with("journal-") {

@@ -1,4 +1,4 @@
-//! Folders of HTML files: `pages.pack` makes archives of them, which are then read as others' are.
+//! Folders of HTML files: `pages.pack` packs them into archives, which are then read like any others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,8 +87,8 @@ impl Task for PackHtml {
 }
 
 /// The HTML files below folders with their URLs, sorted by path. A file that `urls.tsv` does not name has the URL
-/// `file:///` and its path from the folder that all given ones share; behind the number of the source, from the second
-/// on.
+/// `file:///` and its path relative to the closest common parent of all given folders; from the second source on, the
+/// number of the source comes before the path.
 fn html_files(folders: &[PathBuf], source: usize) -> Result<Vec<HtmlFile>> {
     let prefix = if source == 0 { String::new() } else { format!("source-{}/", source + 1) };
     let shared = shared_folder(folders);
@@ -145,7 +145,7 @@ fn html_below(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The deepest folder that all given ones lie in, or are.
+/// The deepest folder that contains all given ones, or is one of them.
 fn shared_folder(folders: &[PathBuf]) -> PathBuf {
     let Some(first) = folders.first() else { return PathBuf::new() };
     let is_shared = |folder: &&Path| folders.iter().all(|other| other.starts_with(folder));

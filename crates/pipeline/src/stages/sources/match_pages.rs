@@ -1,4 +1,4 @@
-//! `pages.match`: one task per bucket of registrable domains. Which capture answers which link?
+//! `pages.match`: one task per bucket of registrable domains. Chooses the capture of each link.
 
 use std::iter::Peekable;
 
@@ -73,19 +73,19 @@ impl Task for MatchPages {
     }
 }
 
-/// A task of [`MatchPages`] at work.
+/// A running task of [`MatchPages`].
 struct Matcher<'t, 'w, 'r> {
     task: &'t MatchPages,
     work: &'w mut Work<'r>,
     answered: Answered,
     outcomes: TableOutput<Outcome>,
     selected: BucketOutput<Selected>,
-    /// Pages that no link can lead to, since they have only a file's name.
+    /// Pages that no link can lead to, since they have only a file name.
     pages_without_url: u64,
 }
 
 impl Matcher<'_, '_, '_> {
-    /// Both are sorted by page.
+    /// Merges links and captures, both sorted by page.
     fn join(
         &mut self,
         links: impl Iterator<Item = Result<Link>>,
@@ -95,7 +95,7 @@ impl Matcher<'_, '_, '_> {
         for link in links {
             let link = link?;
             let page = link.page();
-            // Captures before the link belong to no link.
+            // Captures that sort before the link belong to no link.
             while let Some(group) = next_group(&mut captures, |next| *next < page)? {
                 self.decide(None, group)?;
             }
@@ -115,10 +115,11 @@ impl Matcher<'_, '_, '_> {
         Ok(())
     }
 
-    /// Writes the outcome of a page that has captures, and of all of these.
+    /// Writes the outcomes of all captures of a page; the first is that of the page.
     fn decide(&mut self, link: Option<&Link>, mut group: Vec<Capture>) -> Result<()> {
         let created = link.and_then(|link| link.created_utc);
-        // The best one first: what can be read, then what the recipe prefers; of equals, the first archive's.
+        // The best capture first: those without a fault, then as the recipe prefers; of equals, the first by archive
+        // and offset.
         group.sort_by_key(|capture| {
             let distance = self.task.capture.distance(capture.captured_utc, created);
             let place = (capture.archive.clone(), capture.offset, capture.offset_in_member);
@@ -152,7 +153,7 @@ impl Matcher<'_, '_, '_> {
     }
 }
 
-/// The captures that come next and share a page, when `wanted` says yes to it.
+/// The next captures, if `wanted` is true for their page, as long as they share it.
 fn next_group(
     captures: &mut Peekable<impl Iterator<Item = store::Result<Capture>>>,
     wanted: impl Fn(&PageKey) -> bool,

@@ -1,7 +1,8 @@
-//! Where pages come from. Every source ends in the same: archives, and which of their records answer which page.
+//! Where pages come from. Every source ends in the same products: archives, and which of their records are taken for
+//! which page.
 //!
-//! A source is a file here, a variant of [`PageSource`] and a line in [`add`]. Nothing behind [`Captured`] asks which
-//! one it was.
+//! A source is a file here, a variant of [`PageSource`] and a line in [`add`]. Stages after [`Captured`] do not depend
+//! on the kind of source.
 
 mod capture;
 mod common_crawl;
@@ -30,16 +31,16 @@ use crate::recipe::{PageSource, Pages};
 pub(super) use capture::PageForm;
 pub(super) use selected::{PageLink, Place, SelectPages, add as add_select, groups};
 
-/// Archives of a task, on average, where they are small, and their bytes where they are not.
+/// Mean number of small archives per task, and the bytes at which a larger one is a task of its own.
 const MEAN_ARCHIVES_PER_TASK: u64 = 48;
 const MAX_BYTES_PER_TASK: u64 = 64 << 20;
 
-/// What a source of pages ends in.
+/// The products of a source of pages.
 #[derive(Clone)]
 pub(super) struct Captured {
-    /// The captures that are taken, routed by the archive that they lie in.
+    /// The selected captures, in buckets by the name of their archive.
     pub(super) selected: Wire<Buckets<selected::Selected>>,
-    /// What became of links and captures.
+    /// Outcomes of links and captures.
     pub(super) outcomes: Wire<Table<Outcome>>,
     /// The archives.
     pub(super) archives: ArchiveList,
@@ -59,10 +60,10 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     }
 }
 
-/// An archive whose content is known.
+/// An archive with its checksum.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Archive {
-    /// Its key in the run's store, or its URL elsewhere: the name that tables have.
+    /// Its key in the run's store, or its URL elsewhere; its name in tables.
     pub(super) name: String,
     /// Whether the run wrote it.
     pub(super) is_own: bool,
@@ -88,10 +89,10 @@ impl Archive {
     }
 }
 
-/// Archives that one task reads, and whose documents share a file. A group stays what it is when archives are added or
-/// removed elsewhere.
+/// Archives that one task reads, and whose documents share a file. A group does not change when archives of other
+/// groups are added or removed.
 pub(super) struct ArchiveGroup<A> {
-    /// The name of tasks for it.
+    /// Name of the group, and of its tasks.
     pub(super) name: String,
     /// The bucket that all its archives belong to.
     pub(super) bucket: u32,
@@ -121,7 +122,7 @@ pub(super) fn archive_groups<A>(
     groups
 }
 
-/// The links that earlier sources have left.
+/// The links for which earlier sources have no page.
 #[derive(Clone)]
 pub(super) struct LinksLeft {
     pub(super) links: Option<Wire<Table<Link>>>,
@@ -144,7 +145,7 @@ impl LinksLeft {
     }
 }
 
-/// The links of one bucket, and what earlier sources have of it.
+/// The links of one bucket, and the outcomes of earlier sources for it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct LinksOfBucket {
     links: Option<Table<Link>>,
@@ -152,26 +153,26 @@ pub(super) struct LinksOfBucket {
 }
 
 impl LinksOfBucket {
-    /// Kept links that no earlier source has answered, sorted by page and counted as received.
+    /// Kept links without a page from an earlier source, sorted by page and counted as received.
     fn left(&self, work: &Work<'_>) -> Result<impl Iterator<Item = Result<Link>> + use<>> {
         let links = self.links.as_ref().map(|table| work.table::<Link, _>(table)).transpose()?;
         Ok(unanswered(links.into_iter().flatten(), self.answered(work)?))
     }
 
-    /// The same links for a look ahead: not counted.
+    /// The same links without counting them as received.
     fn look_ahead(&self, work: &Work<'_>) -> Result<impl Iterator<Item = Result<Link>> + use<>> {
         let links = self.links.as_ref().map(|table| work.lookup::<Link, _>(table)).transpose()?;
         Ok(unanswered(links.into_iter().flatten(), self.answered(work)?))
     }
 
-    /// The pages that earlier sources have answered.
+    /// The pages that earlier sources have.
     fn answered(&self, work: &Work<'_>) -> Result<Answered> {
         let tables = self.earlier.iter().map(|table| Ok(work.lookup::<OutcomeOfPage, _>(table)?.peekable()));
         Ok(Answered { tables: tables.collect::<Result<_>>()? })
     }
 }
 
-/// The kept ones of links that are sorted by page, but for those of pages that were answered.
+/// The kept ones of links that are sorted by page, without those of pages that earlier sources have.
 fn unanswered(
     links: impl Iterator<Item = store::Result<Link>>,
     mut answered: Answered,
@@ -195,7 +196,7 @@ struct OutcomeOfPage {
     verdict: Option<Reason>,
 }
 
-/// Pages that were answered, asked for in ascending order.
+/// Pages that earlier sources have, looked up in ascending order.
 struct Answered {
     tables: Vec<Peekable<store::table::TableReader<OutcomeOfPage>>>,
 }
@@ -223,7 +224,7 @@ impl Answered {
     }
 }
 
-/// A link that could not be read, for crates that take links from the store alone.
+/// Converts an error of reading links, for crates that take links with the store's errors only.
 fn store_error(error: Error) -> store::Error {
     match error {
         Error::Store(error) => error,
@@ -231,7 +232,7 @@ fn store_error(error: Error) -> store::Error {
     }
 }
 
-/// Whether a page is in a sample of this share, by the hash of its key.
+/// Whether a page is in a sample of this share, 0 to 1, by the hash of its key.
 fn is_sampled(page: &PageKey, share: f64) -> bool {
     share >= 1.0 || (xxh3_64(page.key.as_bytes()) as f64) < share * u64::MAX as f64
 }

@@ -1,4 +1,4 @@
-//! What the sources share that have files of something else: they pack them into archives of the run.
+//! Packs files that are not archives into archives of the run, for several sources.
 
 use ::warc::{Date, NewRecord, Writer};
 use records::Reason;
@@ -7,17 +7,17 @@ use super::capture::FILE_HEADER;
 use crate::engine::{FileOutput, Work};
 use crate::error::{Error, Result};
 
-/// Files that one task packs, on average, and their bytes at most.
+/// Mean number of files that one task packs, and their maximum in bytes.
 pub(super) const MEAN_FILES_PER_TASK: u64 = 500;
 pub(super) const MAX_BYTES_PER_TASK: u64 = 32 << 20;
 
-/// An archive that a task packs.
+/// An archive that a task writes.
 pub(super) struct Packer {
     writer: Writer<FileOutput>,
     max_page_bytes: u64,
 }
 
-/// Something that becomes a record.
+/// A page that becomes a record.
 pub(super) struct Packed<'a> {
     pub(super) url: &'a str,
     pub(super) content_type: &'a str,
@@ -34,7 +34,7 @@ impl Packer {
     /// Packs one page, or drops it with its reason.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] when the user asked to stop, or what the disk says.
+    /// [`Error::Interrupted`] when the user asked to stop, and errors of the disk.
     pub(super) fn push(&mut self, work: &mut Work<'_>, packed: &Packed<'_>) -> Result<()> {
         if work.is_stopping() {
             return Err(Error::Interrupted);

@@ -1,4 +1,4 @@
-//! What the sources share that ask for each link: every link gets the outcome of its request.
+//! Shared by the sources that request each link: every link gets the outcome of its request.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use super::{LinksOfBucket, is_sampled};
 use crate::engine::{Buckets, Product, Table, Work};
 use crate::error::{Error, OrBug as _, Result, ensure};
 
-/// The links of a bucket that are asked for: those of the sample that no earlier source has answered. A look ahead:
-/// they are counted when they get their outcomes.
+/// The links of a bucket that are requested: those in the sample that no earlier source has a page for. They are not
+/// counted here, but when they get their outcomes.
 pub(super) fn wanted(
     work: &Work<'_>,
     links: &LinksOfBucket,
@@ -21,8 +21,8 @@ pub(super) fn wanted(
     Ok(links.filter(move |link| link.as_ref().map_or(true, |link| is_sampled(&link.page(), sample))))
 }
 
-/// Writes the outcome of every link of a bucket, and sends the pages to their archives. `answers` are those of the
-/// links that were [`wanted`], in the same order.
+/// Writes the outcome of every link of a bucket, and routes the pages to the buckets of their archives. `answers` are
+/// the outcomes of the links that [`wanted`] gave, in the same order.
 pub(super) fn write_outcomes<T, E>(
     work: &mut Work<'_>,
     (links, sample, buckets): (&LinksOfBucket, f64, u32),

@@ -1,5 +1,5 @@
-//! `pages.select`: one task per bucket of archives. It sorts the captures that are taken by where they lie, so that
-//! whoever reads a group of archives reads one range of one file.
+//! `pages.select`: one task per bucket of archives. It sorts the selected captures by their place, so that the task
+//! that reads a group of archives reads one range of one file.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Planner, Product, Stage
 use crate::error::{Result, bail};
 use crate::stages::bucket_name;
 
-/// A capture that answers a page, on its way to its archive.
+/// A capture that was selected for a page.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct Selected {
     /// The archive's name.
@@ -25,13 +25,13 @@ pub(in crate::stages) struct Selected {
     pub(super) url: String,
     /// When it was captured, in seconds since 1970.
     pub(super) captured_utc: Option<i64>,
-    /// The file that the page was made from.
+    /// The file that the page was packed from, if it was.
     pub(super) file: Option<String>,
     pub(super) form: PageForm,
     pub(super) link: Option<PageLink>,
 }
 
-/// What is known of a page by the link that led to it.
+/// The properties of the link that led to a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct PageLink {
     pub(in crate::stages) url: Option<String>,
@@ -41,7 +41,7 @@ pub(in crate::stages) struct PageLink {
 }
 
 impl PageLink {
-    /// What a link tells.
+    /// The properties of a link.
     pub(super) fn of(link: &Link) -> PageLink {
         PageLink {
             url: Some(link.url.clone()),
@@ -52,8 +52,8 @@ impl PageLink {
     }
 }
 
-/// Where in a group of archives a capture lies, and of which page it is. Nothing of links is in it, so that changes of
-/// theirs extract no page again.
+/// The place of a capture in a group of archives, and its page. It holds nothing of the link, so that a changed link
+/// extracts no page again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct Place {
     /// Number of the archive in its group.

@@ -1,5 +1,5 @@
-//! JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages. `pages.pack`
-//! makes archives of it, which are then read as others' are.
+//! JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages.
+//! `pages.pack` packs it into archives, which are then read like any others.
 
 use ::texts::{DocumentOptions, Documents};
 use records::Reason;
@@ -13,7 +13,7 @@ use crate::engine::{External, File, Flow, Product, Task, Work, expand_files};
 use crate::error::{Result, Within as _};
 use crate::recipe::Pages;
 
-/// Bytes of texts in one archive: as many are read by one task later on.
+/// Bytes of text after which the next archive begins; a later task reads one archive.
 const MAX_ARCHIVE_BYTES: u64 = 64 << 20;
 
 /// Adds the stages.
@@ -109,7 +109,7 @@ impl Task for PackTexts {
 }
 
 impl PackTexts {
-    /// The URL of a document; what has none is known by its file and row.
+    /// The URL of a document; one without a URL is identified by its file and row.
     fn url_of(&self, url: Option<&str>, row: u64) -> String {
         match url.filter(|url| page_of(url).is_some()) {
             Some(url) => url.to_owned(),

@@ -1,5 +1,5 @@
-//! Pages out of WARC and ARC files: `pages.index` (one task per group of archives) finds the captures,
-//! `pages.match` decides which of them answers which link.
+//! Pages from WARC and ARC files: `pages.index` (one task per group of archives) finds the captures, `pages.match`
+//! chooses one for each link.
 
 use std::io::{Read, Seek};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ fn external_archives(pages: &Pages) -> Result<Vec<ArchiveFile>> {
     paths.iter().map(|path| Ok(ArchiveFile::External(External::of(path)?))).collect()
 }
 
-/// The archives that tasks of the index have read, with their checksums.
+/// The archives that tasks of `pages.index` have read, with their checksums.
 fn archives_read(plan: &Planner<'_>, index: StageRef<IndexArchives>) -> Result<Vec<Archive>> {
     let sources = plan.reports(index)?.into_iter().flat_map(|report| report.sources);
     let archive = |source: SourceRead| Archive {
@@ -65,7 +65,7 @@ fn archives_read(plan: &Planner<'_>, index: StageRef<IndexArchives>) -> Result<V
     Ok(sources.map(archive).collect())
 }
 
-/// An archive that is to be indexed.
+/// An archive to be indexed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 enum ArchiveFile {

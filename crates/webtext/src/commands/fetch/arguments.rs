@@ -31,7 +31,7 @@ pub struct Arguments {
     /// when no server is contacted.
     #[arg(long, value_name = "MAIL")]
     pub(super) contact: Option<String>,
-    /// Print hosts, pages and how long it will take, without fetching anything.
+    /// Print the number of hosts and pages and the estimated time, and send no request.
     #[arg(long)]
     pub(super) plan: bool,
     /// Threads that send requests. [default: number of cores]
@@ -44,10 +44,10 @@ pub struct Arguments {
     /// Stop after this many pages; a later call continues.
     #[arg(long, value_name = "N", help_heading = "Budget")]
     budget_pages: Option<u64>,
-    /// Stop after this many bytes of bodies.
+    /// Stop after this many bytes of bodies; a later call continues.
     #[arg(long, value_name = "BYTES", help_heading = "Budget")]
     budget_bytes: Option<u64>,
-    /// Stop after this many minutes.
+    /// Stop after this many minutes; a later call continues.
     #[arg(long, value_name = "N", help_heading = "Budget")]
     budget_minutes: Option<f64>,
     /// Events as JSON Lines on standard output; the last holds the counts.
