@@ -10,10 +10,10 @@ use crate::loss::MAX_LABEL_COUNT;
 use crate::reader::Reader;
 use crate::{LABEL_PREFIX, ReadError};
 
-/// What fastText puts in place of a newline: the end of each text that it predicts from.
+/// fastText's replacement of a newline: the end of each text that it predicts from.
 const END_OF_LINE: &[u8] = b"</s>";
 
-/// The least bytes that an entry takes in a file: a NUL, a count, a type.
+/// Minimum bytes of an entry in a file: a NUL, a count, a type.
 const MIN_ENTRY_BYTES: u64 = 10;
 
 const FNV_OFFSET: u32 = 2_166_136_261;
@@ -46,7 +46,7 @@ pub(crate) struct Dictionary {
     buckets: Buckets,
 }
 
-/// Memory for one text after another.
+/// Buffers that are reused from text to text.
 #[derive(Debug, Default)]
 pub(crate) struct DictionaryScratch {
     /// A word as `<word>`.
@@ -114,13 +114,13 @@ impl Dictionary {
         &self.labels
     }
 
-    /// How often each label stood in the training data, the shape of the tree of a hierarchical softmax.
+    /// How often each label occurred in the training data; this decides the tree of a hierarchical softmax.
     pub(crate) fn label_counts(&self) -> &[i64] {
         &self.label_counts
     }
 
-    /// Hands over the rows that stand for a text, in fastText's order. Newlines are spaces, and the text ends with
-    /// [`END_OF_LINE`], or at a word that reads so. Time O(bytes × `maxn`).
+    /// Calls `take` with the rows of a text's words and n-grams, in fastText's order. Newlines count as spaces, and the
+    /// text ends with [`END_OF_LINE`], or at a word equal to it. Time O(bytes × `maxn`).
     pub(crate) fn rows_of(&self, text: &str, scratch: &mut DictionaryScratch, mut take: impl FnMut(u32)) {
         scratch.hashes.clear();
         for word in words_of(text.as_bytes()).chain([END_OF_LINE]) {
@@ -198,9 +198,9 @@ fn words_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&byte| IS_SPACE[usize::from(byte)]).filter(|word| !word.is_empty())
 }
 
-/// Hands over the hash of each run of `minn` to `maxn` characters of `<word>`, but for `<` and `>` alone.
+/// Calls `take` with the hash of each run of `minn` to `maxn` characters of `<word>`, except `<` and `>` alone.
 ///
-/// The hash of a run is that of the run before it, one character further.
+/// The hash of a run extends that of the run one character shorter.
 fn char_ngrams(bracketed: &[u8], minn: usize, maxn: usize, mut take: impl FnMut(u32)) {
     let is_inner = |byte: u8| byte & 0xc0 == 0x80;
     for start in 0..bracketed.len() {
@@ -361,7 +361,7 @@ impl Modulo {
     }
 }
 
-/// A map from bucket to row by open addressing, for some ten thousand buckets that are asked for with each character.
+/// A map from bucket to row by open addressing, for some ten thousand buckets; it is looked up for each character.
 #[derive(Debug)]
 struct BucketRows {
     /// Bucket, and row plus 1; 0 where there is none.

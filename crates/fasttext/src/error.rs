@@ -1,4 +1,4 @@
-//! Why a file is not a model that can be asked.
+//! Why a file is not a usable model.
 
 use std::path::PathBuf;
 
@@ -59,7 +59,7 @@ pub enum ReadError {
     /// A supervised model with nothing to predict.
     #[error("the model has no labels")]
     NoLabels,
-    /// A number that no model of fastText's has.
+    /// A number that is out of the range of fastText's models.
     #[error("{name} is {value} at byte {offset}")]
     Setting {
         /// Name of the setting, as fastText's.

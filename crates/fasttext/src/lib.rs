@@ -1,4 +1,4 @@
-//! Supervised [fastText](https://fasttext.cc) models, `.bin` and quantised `.ftz`: read and asked for labels.
+//! Supervised [fastText](https://fasttext.cc) models, `.bin` and quantised `.ftz`: reads them and predicts labels.
 //!
 //! Labels are those of fastText's own `predict`, in its order, ties included; probabilities differ from its by rounding
 //! alone. They are **the same bits on every processor**: each sum is taken over single floats in fastText's order, one
@@ -6,7 +6,7 @@
 //! sum; and `exp` and `log` come from the crate `libm`, since the system's choose other code on other processors.
 //!
 //! Left out: training, quantising, word vectors, unsupervised models, autotuning, and text of several lines: a newline
-//! is a space here, which is how fastText's callers hand documents to it.
+//! counts as a space, which is how fastText's callers pass documents to it.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

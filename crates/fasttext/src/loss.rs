@@ -1,7 +1,7 @@
 //! Vector of a text → probabilities of labels, by each of fastText's losses.
 //!
 //! fastText ranks labels by `log(p + 0.00001)` and returns the exponential of that, so that its probabilities are
-//! greater than `p` by 0.00001, and may reach 1.00001. So are these.
+//! greater than `p` by 0.00001, and may reach 1.00001. The same holds here.
 
 use crate::matrix::{OutputMatrix, PANEL_ROWS};
 use crate::top::Top;
@@ -24,14 +24,14 @@ pub(crate) enum Loss {
     HierarchicalSoftmax(LabelTree),
 }
 
-/// Memory for one text after another.
+/// Buffers that are reused from text to text.
 #[derive(Debug, Default)]
 pub(crate) struct LossScratch {
     /// Scores, then probabilities, by label or by inner node of the tree, in whole panels.
     scores: Vec<f32>,
     /// Which panels of the scores hold products.
     is_panel_ready: Vec<bool>,
-    /// Nodes of the tree that are to be visited, each with the logarithm of its probability.
+    /// Nodes of the tree to be visited, each with the logarithm of its probability.
     nodes: Vec<(f32, usize)>,
 }
 
@@ -152,7 +152,7 @@ impl LabelTree {
         LabelTree { label_count, children }
     }
 
-    /// Visits nodes left to right, but for those below which no label can get into the list.
+    /// Visits nodes left to right, except those below which no label can get into the list.
     fn predict(
         &self,
         output: &OutputMatrix,

@@ -13,7 +13,7 @@ const CENTROIDS: usize = 256;
 /// Rows of the output matrix whose products are summed side by side.
 pub(crate) const PANEL_ROWS: usize = 16;
 
-/// What a matrix must look like.
+/// The expected shape of a matrix.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub matrix: &'static str,

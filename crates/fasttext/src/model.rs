@@ -1,4 +1,4 @@
-//! A model as a whole: its file from front to back, and a text from words to labels.
+//! A whole model: reads its file, and predicts the labels of a text.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -11,8 +11,8 @@ use crate::reader::Reader;
 use crate::top::Top;
 use crate::{OpenError, ReadError};
 
-/// What every label of a model begins with, unless it was trained with another prefix. A word of a text that begins so
-/// is no word, as in fastText.
+/// The prefix of all labels of a model, unless it was trained with another one. As in fastText, a word of a text that
+/// begins with it is ignored.
 pub const LABEL_PREFIX: &str = "__label__";
 
 /// The first four bytes of a model, little-endian.
@@ -20,7 +20,7 @@ pub(crate) const MAGIC: u32 = 793_712_314;
 
 const SUPERVISED: i32 = 3;
 
-/// A supervised model. It can be asked by several threads at once, each with its own [`Scratch`].
+/// A supervised model. Several threads can use it at once, each with its own [`Scratch`].
 ///
 /// Takes about as much memory as its file is long: what is quantised stays so. Beyond that, it holds some 16 bytes per
 /// word, 16 to 32 per bucket of a pruned model, and a dense output matrix that is filled up to a multiple of 16 rows.
@@ -36,7 +36,7 @@ pub struct Model {
 /// A label of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction<'model> {
-    /// As it stands in the model, with its [prefix](LABEL_PREFIX).
+    /// As in the model, with its [prefix](LABEL_PREFIX).
     pub label: &'model str,
     /// fastText's probability: from 0.00001 to 1.00001, since it adds 0.00001 to each.
     pub probability: f32,
@@ -96,16 +96,16 @@ impl Model {
     /// The `k` most probable labels of a text, best first, of those with at least `min_probability` (0 to 1; checked
     /// before the 0.00001 is added). As fastText with each newline of the text replaced by a space.
     ///
-    /// Empty when nothing in the text is known to the model, not even its end; a model that was trained on lines knows
-    /// that, so that a text without words has labels, too. Hierarchical softmax leaves out labels that are less probable
-    /// than 0.00001, for any `k`.
+    /// Empty when nothing in the text is known to the model, not even its end. A model that was trained on lines knows
+    /// the end, so that a text without words has labels, too. Hierarchical softmax leaves out labels that are less
+    /// probable than 0.00001, for any `k`.
     ///
     /// Time O(bytes × longest n-gram × dimension + labels × dimension).
     pub fn predict(&self, text: &str, k: usize, min_probability: f32) -> Vec<Prediction<'_>> {
         self.predict_with(&mut Scratch::default(), text, k, min_probability)
     }
 
-    /// [`Model::predict`] in memory that is kept from one text to the next.
+    /// [`Model::predict`] with buffers that are reused from text to text.
     pub fn predict_with(
         &self,
         scratch: &mut Scratch,
@@ -125,7 +125,7 @@ impl Model {
         top.sorted().iter().map(named).collect()
     }
 
-    /// Averages the rows of the input matrix that stand for a text; false when there are none.
+    /// Averages the rows of the input matrix for a text; `false` when there are none.
     fn average(&self, text: &str, scratch: &mut DictionaryScratch, vector: &mut Vec<f32>) -> bool {
         vector.clear();
         vector.resize(self.dimension, 0.0);

@@ -1,5 +1,5 @@
-//! Little-endian numbers out of a stream of known length. What the file announces is held against the bytes that are
-//! left before anything is allocated for it.
+//! Little-endian numbers from a stream of known length. Lengths in the file are compared with the remaining bytes
+//! before memory is allocated for them.
 
 use std::io::Read;
 
@@ -8,10 +8,10 @@ use crate::ReadError;
 /// Floats are converted by this many at a time.
 const FLOATS_PER_CHUNK: usize = 4096;
 
-/// No weight may be larger: with it, no sum of a prediction can overflow.
+/// Largest weight that is accepted, so that no sum of a prediction can overflow.
 const MAX_WEIGHT: f32 = 1e6;
 
-/// A stream, and where in it we are.
+/// A stream with its position.
 pub(crate) struct Reader<R> {
     stream: R,
     offset: u64,

@@ -68,7 +68,7 @@ fn sift_up(heap: &mut [Scored], mut hole: usize, value: Scored) {
     heap[hole] = value;
 }
 
-/// Lets the hole at the front sink to the bottom along the worse children, then puts the value in from below.
+/// Sifts the hole at the front down along the worse children, then sifts the value up from there.
 fn sift_down(heap: &mut [Scored], value: Scored) {
     let Some(last) = heap.len().checked_sub(1) else { return };
     let mut hole = 0;

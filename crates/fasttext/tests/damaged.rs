@@ -1,4 +1,4 @@
-//! Damaged models: a named error, or a model that answers; never a panic, and never memory for what is not there.
+//! Damaged models: a named error, or a model that predicts; never a panic, and never an allocation for missing data.
 
 use fasttext::{Model, ReadError};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn error_of(bytes: &[u8]) -> ReadError {
     Model::from_bytes(bytes).expect_err("a damaged model")
 }
 
-/// A model with a few bytes written over.
+/// A model with a few bytes overwritten.
 fn with(model: usize, offset: usize, bytes: &[u8]) -> Vec<u8> {
     let mut damaged = MODELS[model].to_vec();
     damaged[offset..][..bytes.len()].copy_from_slice(bytes);

@@ -1,6 +1,6 @@
-//! How fast FineWeb's chain of rules judges texts on one thread: `speed TEXTS.jsonl [RULE[,RULE]…]`.
+//! Speed of FineWeb's rules on one thread: `speed TEXTS.jsonl [RULE[,RULE]…]`.
 //!
-//! Prints megabytes of text a second, the median of five passes, and what each rule would drop alone.
+//! Prints megabytes of text per second, the median of five passes, and how many texts each rule would drop alone.
 
 use std::io::BufRead;
 use std::time::Instant;

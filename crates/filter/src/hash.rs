@@ -1,11 +1,11 @@
 //! A fast hash of short byte strings, the same on every machine and in every run.
 //!
-//! Left out: protection against inputs made to collide, which would only make a table slow: equality is always checked.
+//! Left out: protection against crafted collisions. They only make a table slow, since equality is always checked.
 
 /// Odd numbers without a pattern: digits of π.
 const KEYS: [u64; 2] = [0x2438_6a88_85a3_08d3, 0x1319_8a2e_0370_7345];
 
-/// A hash of bytes. Two overlapping words are all of a string of 16 bytes or less.
+/// A hash of bytes. Up to 16 bytes are covered by two overlapping words.
 #[inline]
 pub fn hash(bytes: &[u8]) -> u64 {
     let len = bytes.len();
@@ -28,7 +28,7 @@ pub fn hash_pair(first: u32, second: u32) -> u64 {
 /// A hash of the 12 bytes at a place.
 ///
 /// # Panics
-/// Where there are fewer.
+/// If there are fewer than 12 bytes.
 #[inline]
 pub fn hash_12_bytes_at(bytes: &[u8], at: usize) -> u64 {
     mix(u64_at(bytes, at) ^ KEYS[0], u64::from(u32_at(bytes, at + 8)) ^ KEYS[1])

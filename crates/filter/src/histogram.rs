@@ -1,5 +1,5 @@
-//! How the values of a measure are spread: counts in bins that depend on the unit alone, so that the histograms of
-//! parts add up to that of the whole, in any order.
+//! Histograms of a measure's values. The bins depend on the unit alone, so that the histograms of parts add up to that
+//! of the whole, in any order.
 //!
 //! | unit | bin *b* holds values from |
 //! | --- | --- |
@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Unit;
 
-/// Bits of a double behind those that choose among the 16 bins of a doubling.
+/// Low bits of a double's mantissa that do not choose among the 16 bins of a doubling.
 const REST_BITS: u32 = 52 - 4;
-/// What the bits of 1.0 begin with.
+/// Exponent and upper mantissa bits of 1.0.
 const ONE: i32 = 1023 << 4;
 /// The last bin of counts: from 2⁵³ on, whole numbers are no longer exact.
 const MAX_COUNT_BIN: i32 = 1 + 53 * 16;
@@ -27,7 +27,7 @@ const BINS_PER_NAT: f64 = 4.0;
 const MIN_LOG_BIN: i32 = -4096;
 
 impl Unit {
-    /// The bin of a value. One that is beyond the first or last bin is counted there.
+    /// The bin of a value. A value beyond the first or last bin is counted in that bin.
     ///
     /// ```
     /// use filter::Unit;
@@ -39,7 +39,7 @@ impl Unit {
             Unit::Count | Unit::Chars if value < 1.0 => 0,
             Unit::Count | Unit::Chars => ((value.to_bits() >> REST_BITS) as i32 - ONE + 1).clamp(1, MAX_COUNT_BIN),
             Unit::Fraction => {
-                // A product may be rounded over the edge of its bin.
+                // A product may be rounded across the edge of its bin.
                 let near = (value * BINS_PER_WHOLE).clamp(0.0, f64::from(MAX_FRACTION_BIN)) as i32;
                 let Range { start, end } = self.bin_range(near);
                 let bin = near + i32::from(value >= end) - i32::from(value < start);
@@ -66,14 +66,14 @@ impl Unit {
 pub struct Histogram {
     /// The first bin that has a value; 0 when there are none.
     pub first_bin: i32,
-    /// Values of that bin and those behind it, up to the last that has one.
+    /// Values of that bin and the following ones, up to the last that has one.
     pub counts: Vec<u64>,
-    /// Texts of which the measure is not defined.
+    /// Texts for which the measure is not defined.
     pub undefined: u64,
 }
 
 impl Histogram {
-    /// Counts a value; NaN is one that is not defined.
+    /// Counts a value; NaN counts as undefined.
     pub fn note(&mut self, unit: Unit, value: f64) {
         if value.is_nan() {
             self.undefined += 1;
@@ -103,7 +103,7 @@ impl Histogram {
         self.counts.iter().sum()
     }
 
-    /// The count of the first of two bins, once there is room for both.
+    /// The count of the first of two bins, after making room for both.
     fn at(&mut self, first: i32, last: i32) -> &mut u64 {
         if self.counts.is_empty() {
             self.first_bin = first;

@@ -1,4 +1,4 @@
-//! fastText models as rules ask them: by label without its prefix.
+//! fastText models for rules: labels are compared without their prefix.
 //!
 //! Left out: the models, which have licences of their own and are read from the paths that a recipe names.
 
@@ -13,7 +13,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// A model that has a label that a rule asks for. Copies share it.
+/// A model that has the label of a rule. Copies share it.
 #[derive(Clone)]
 pub struct LabelModel {
     model: Arc<Model>,
@@ -21,7 +21,7 @@ pub struct LabelModel {
 }
 
 impl LabelModel {
-    /// Reads a model that must have a label, which is written with its prefix or without.
+    /// Reads a model that must have a label, which is given with its prefix or without.
     pub fn open(path: &str, label: &str) -> Result<LabelModel, ListError> {
         let model = Model::open(path)?;
         let label = without_prefix(label).to_owned();
@@ -32,7 +32,7 @@ impl LabelModel {
         Ok(LabelModel { model: Arc::new(model), label })
     }
 
-    /// The label that is asked for, without prefix.
+    /// The label of the rule, without prefix.
     pub fn label(&self) -> &str {
         &self.label
     }
@@ -43,7 +43,7 @@ impl LabelModel {
         Some((without_prefix(best.label), best.probability))
     }
 
-    /// The probability of the label that is asked for; 0 when no word is known.
+    /// The probability of the rule's label; 0 when no word is known.
     pub fn score(&self, text: &str) -> f32 {
         let predictions = self.predict(text, usize::MAX);
         let of_label = predictions.iter().find(|prediction| without_prefix(prediction.label) == self.label);

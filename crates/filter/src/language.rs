@@ -4,18 +4,18 @@
 
 use whatlang::Lang;
 
-/// Bytes of a text from which its language is told: the beginning, and as much from the middle.
+/// Bytes from the beginning of a text, and as many from its middle, by which its language is detected.
 const LANGUAGE_SAMPLE_BYTES: usize = 1024;
 
-/// The language of a text: its ISO 639-3 code and the confidence from 0 to 1; none without letters to tell it from.
+/// The language of a text: its ISO 639-3 code and the confidence from 0 to 1; `None` for a text without letters.
 ///
-/// Takes constant time: two KiB of the text are looked at.
+/// Takes constant time: 2 KiB of the text are read.
 pub fn detect_language(text: &str) -> Option<(&'static str, f32)> {
     let info = whatlang::detect(&sample(text))?;
     Some((info.lang().code(), info.confidence() as f32))
 }
 
-/// The first KiB, and one from the middle: a menu at the top does not decide alone.
+/// The first KiB, and one from the middle, so that a menu at the top does not decide alone.
 fn sample(text: &str) -> String {
     if text.len() <= 2 * LANGUAGE_SAMPLE_BYTES {
         return text.to_owned();
@@ -27,12 +27,12 @@ fn sample(text: &str) -> String {
     format!("{} {}", &text[..first_end], &text[middle..second_end])
 }
 
-/// Whether a recipe's language code, of two letters or three, is one that can be told.
+/// Whether a recipe's language code, of two letters or three, is one that can be detected.
 pub fn is_known_language(code: &str) -> bool {
     Lang::from_code(iso_639_3(code)).is_some()
 }
 
-/// ISO 639-1 codes of the languages that can be told, with those of ISO 639-3.
+/// ISO 639-1 codes of the languages that can be detected, with those of ISO 639-3.
 #[rustfmt::skip]
 const TWO_LETTERS: &[(&str, &str)] = &[
     ("af", "afr"), ("ak", "aka"), ("am", "amh"), ("ar", "ara"), ("az", "aze"), ("be", "bel"), ("bg", "bul"),
@@ -48,7 +48,7 @@ const TWO_LETTERS: &[(&str, &str)] = &[
     ("zu", "zul"),
 ];
 
-/// The three-letter code of a language that may be written with two.
+/// The three-letter code of a language, which may be given by its two-letter code.
 pub(crate) fn iso_639_3(code: &str) -> &str {
     TWO_LETTERS.binary_search_by_key(&code, |(two, _)| two).map_or(code, |at| TWO_LETTERS[at].1)
 }

@@ -1,11 +1,11 @@
 //! Text → measures → verdict, by rules that a recipe lists.
 //!
-//! A [rule](RuleSettings) has named [measures](Measure), which are numbers, and limits on them; it may also edit the text.
-//! Every rule measures every text, each the text as the rules before it edited it. The first rule of which a measure is
-//! out of its limits gives the verdict, and says what exactly led to it. Published rules follow the code that their
-//! `dialect` names to the last digit.
+//! A [rule](RuleSettings) has named [measures](Measure), which are numbers, and limits on them; it may also edit the
+//! text. Every rule measures every text, as the rules before it edited it. The first rule with a measure out of its
+//! limits gives the verdict and its detail. Published rules compute the same as the code that their `dialect` names, to
+//! the last digit.
 //!
-//! Left out: models other than fastText's, and any rule by the clock.
+//! Left out: models other than fastText's, and rules that depend on time.
 //!
 //! ```
 //! use filter::{About, Filter, GopherQuality, Length, RuleSettings};
@@ -54,7 +54,7 @@ pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally, Side};
 use rules::{Edit, Findings, Rule};
 use text::Text;
 
-/// What is known of a document beside its text.
+/// What is known of a document other than its text.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct About<'a> {
     /// URL of the page.
@@ -74,26 +74,26 @@ pub struct Failure {
     pub rule: &'static str,
     /// Its measure.
     pub measure: &'static str,
-    /// What is wrong with it: `too_few_words`.
+    /// The fault: `too_few_words`.
     pub fault: &'static str,
-    /// What the code that the rule follows calls it; empty where it has no name, or none is followed.
+    /// The name of the fault in the code that the rule follows; empty if it has none, or no code is followed.
     pub upstream: &'static str,
-    /// The value and the limit, for people.
+    /// The value and the limit, as text for people.
     pub detail: String,
 }
 
-/// What the rules say of a text.
+/// The result of applying all rules to a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement<'a> {
     /// Why the text is dropped, if it is: the first of `failures`.
     pub failure: Option<Failure>,
-    /// For each rule, in order, why it alone would drop the text, if it would.
+    /// For each rule, in order, why it would drop the text if it were the only rule; `None` if it would not.
     pub failures: Vec<Option<Failure>>,
     /// The values of [`Filter::measures`], in their order; NaN where one is not defined for the text.
     pub measures: Vec<f64>,
-    /// The text as the last rule left it; borrowed where no rule changed it.
+    /// The text as the last rule left it; borrowed if no rule changed it.
     pub text: Cow<'a, str>,
-    /// The rules that edited the text, by their place in the filter.
+    /// Indices of the rules that edited the text.
     pub edited_by: Vec<usize>,
     /// What was cut or replaced, in order.
     pub cuts: Vec<Cut>,
@@ -104,9 +104,9 @@ pub struct Judgement<'a> {
 pub struct Cut {
     /// The rule.
     pub rule: &'static str,
-    /// The place of the rule in the filter, from 0.
+    /// The index of the rule in the filter, from 0.
     pub rule_index: usize,
-    /// What they are.
+    /// Name of the kind of parts.
     pub name: &'static str,
     /// How many.
     pub count: u64,
@@ -117,9 +117,9 @@ pub struct Cut {
 pub struct FilterMeasure {
     /// The rule.
     pub rule: &'static str,
-    /// The place of the rule in the filter, from 0.
+    /// The index of the rule in the filter, from 0.
     pub rule_index: usize,
-    /// How many rules of the same name stand before it.
+    /// How many rules of the same name come before it.
     pub repeat: usize,
     /// The measure with its limits.
     pub measure: Measure,
@@ -132,7 +132,7 @@ impl FilterMeasure {
     }
 }
 
-/// The name of a rule that so many of the same name stand before.
+/// The name of a rule, given how many of the same name come before it.
 fn numbered(rule: &str, repeat: usize) -> String {
     match repeat {
         0 => rule.to_owned(),
@@ -154,10 +154,10 @@ impl std::fmt::Debug for Filter {
 }
 
 impl Filter {
-    /// A filter by these rules; without any, every text passes.
+    /// A filter with these rules; without any, every text passes.
     ///
     /// # Errors
-    /// A list or model that a rule names cannot be read, or a model lacks the label that is asked for.
+    /// A list or model that a rule names cannot be read, or a model lacks the rule's label.
     pub fn new(settings: &[RuleSettings]) -> Result<Filter, ListError> {
         let mut filter = Filter::default();
         for settings in settings {
@@ -177,7 +177,7 @@ impl Filter {
         self.rules.iter().enumerate().map(move |(at, (name, _))| numbered(name, before(at, name)))
     }
 
-    /// What is measured of each text: the measures of each rule, in order.
+    /// The measures of each rule, in order.
     pub fn measures(&self) -> &[FilterMeasure] {
         &self.measures
     }
@@ -207,7 +207,7 @@ impl Filter {
     }
 }
 
-/// The measure of a rule that is out of its limits, the first one unless the rule says which.
+/// The measure of a rule that is out of its limits: the first one, unless the rule says which.
 fn failure(measures: &[FilterMeasure], findings: &Findings) -> Option<Failure> {
     let broken = |index: usize| {
         let of_filter = &measures[index];
@@ -234,7 +234,7 @@ mod tests {
     fn filter() -> Filter {
         Filter::new(&[
             RuleSettings::Wikipedia(Wikipedia {}),
-            // Length before language: of a few words no language can be told with confidence.
+            // Length before language: the language of a few words cannot be detected with confidence.
             RuleSettings::Length(Length { min_words: 10, max_words: 1000 }),
             RuleSettings::Language(Language {
                 model: LanguageModel::Whatlang,

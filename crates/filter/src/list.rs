@@ -15,7 +15,7 @@ pub enum ListError {
         #[source]
         source: std::io::Error,
     },
-    /// A line is not what the list has.
+    /// A line does not have the list's format.
     #[error("{path}, line {line}: {what}")]
     Malformed {
         /// The file.
@@ -28,7 +28,7 @@ pub enum ListError {
     /// A model cannot be read.
     #[error(transparent)]
     Model(#[from] fasttext::OpenError),
-    /// A model does not have the label that is asked for.
+    /// A model does not have the rule's label.
     #[error("the model {path} has no label {label}; it has {known}, …")]
     Label {
         /// The model's file.
@@ -45,15 +45,15 @@ pub fn read(path: &str) -> Result<String, ListError> {
     fs::read_to_string(path).map_err(|source| ListError::Read { path: path.to_owned(), source })
 }
 
-/// A set of strings, one on a line, in the memory of the files and 16 bytes for each.
+/// A set of strings, one per line. Memory: the files, and 16 bytes per line.
 pub struct LineSet {
     text: String,
-    /// Byte ranges of the lines, ordered by what they say.
+    /// Byte ranges of the lines, sorted by content.
     lines: Vec<(usize, usize)>,
 }
 
 impl LineSet {
-    /// The lines of files, without white space at their ends, and without those that begin with `#`.
+    /// The lines of files, without white space at their ends, and without lines that begin with `#`.
     pub fn read(paths: &[String]) -> Result<LineSet, ListError> {
         let mut text = String::new();
         for path in paths {
@@ -74,7 +74,7 @@ impl LineSet {
     }
 }
 
-/// Lines that do not begin with `#`, nor are empty.
+/// Lines that are not empty and do not begin with `#`.
 pub fn uncommented_lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }

@@ -1,11 +1,11 @@
-//! What rules measure, and the limits on it.
+//! The measures of rules, and the limits on them.
 //!
 //! Left out: the values, which are plain numbers in the order of the measures.
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a measure counts in, which is also how a histogram of it is best drawn.
+/// The unit of a measure, which also decides the bins of its histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -13,13 +13,13 @@ pub enum Unit {
     Count,
     /// A length in code points, or a mean of lengths; bins grow by powers.
     Chars,
-    /// A share from 0 to 1; even bins. Where the parts may be more than the whole, it is above 1.
+    /// A share from 0 to 1; even bins. Above 1 where the parts can exceed the whole.
     Fraction,
     /// A natural logarithm of a probability, 0 or below; even bins.
     LogProbability,
 }
 
-/// The most or the least that a measure may be, or none. In recipes a number, or `"none"`.
+/// A minimum or maximum of a measure, or none. In recipes a number, or `"none"`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Limit(Option<f64>);
 
@@ -27,7 +27,7 @@ impl Limit {
     /// No limit.
     pub const NONE: Limit = Limit(None);
 
-    /// A limit at a number; an infinite one is none.
+    /// A limit at a number; infinity means no limit.
     pub const fn at(limit: f64) -> Limit {
         Limit(if limit.is_finite() { Some(limit) } else { None })
     }
@@ -88,26 +88,26 @@ pub struct Bound {
     pub key: &'static str,
     /// The limit.
     pub limit: Limit,
-    /// What a value on the wrong side is called: `too_few_words`.
+    /// Name of the fault of a value on the wrong side: `too_few_words`.
     pub fault: &'static str,
-    /// What the followed code calls it: `gopher_short_doc`; empty where it has no name.
+    /// Name of that fault in the followed code: `gopher_short_doc`; empty if it has none.
     pub upstream: &'static str,
 }
 
-/// A number that a rule finds of each document.
+/// A number that a rule computes for each document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measure {
     /// The name, unique in its rule.
     pub name: &'static str,
-    /// What it counts in.
+    /// Its unit.
     pub unit: Unit,
-    /// What it is, for people.
+    /// Description, for people.
     pub doc: &'static str,
     /// Values below are out of limits.
     pub min: Option<Bound>,
     /// Values above are out of limits.
     pub max: Option<Bound>,
-    /// Whether 0 is within the limits whatever they are.
+    /// Whether 0 is always within the limits.
     pub zero_passes: bool,
 }
 
@@ -124,7 +124,7 @@ impl Measure {
         Measure { max: Some(Bound { key, limit, fault, upstream }), ..self }
     }
 
-    /// The bound that a value breaks. A value that is not defined (NaN) breaks none.
+    /// The bound that a value violates. A value that is not defined (NaN) violates none.
     pub fn broken_bound(&self, value: f64) -> Option<&Bound> {
         let below = |bound: &&Bound| bound.limit.number().is_some_and(|limit| value < limit);
         let above = |bound: &&Bound| bound.limit.number().is_some_and(|limit| value > limit);

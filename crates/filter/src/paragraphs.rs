@@ -1,11 +1,11 @@
-//! The share of each language in a text, by paragraphs: a page half in another language is seen.
+//! The share of each language in a text, by paragraphs: detects a page that is half in another language.
 //!
 //! Left out: languages that change within a paragraph.
 
 use std::collections::BTreeMap;
 
-/// Paragraphs with fewer bytes are joined with the next: language models err on a heading or a line of a menu. 200
-/// bytes are two or three lines, a length at which lid.176 rarely errs.
+/// Paragraphs with fewer bytes are joined with the next, since language models err on a heading or a line of a menu.
+/// 200 bytes are two or three lines, a length at which lid.176 rarely errs.
 pub const MIN_PARAGRAPH_BYTES: usize = 200;
 
 /// How many bytes of a text are of which language. Blank lines and white space around paragraphs do not count.
@@ -16,9 +16,9 @@ pub struct LanguageShares<Label> {
 }
 
 impl<Label: Ord> LanguageShares<Label> {
-    /// Asks a model for the language of each paragraph: of each line, or of several in a row until they have
-    /// `min_paragraph_bytes`; what is left at the end belongs to the paragraph before. Lines within a paragraph are
-    /// handed over with their newlines. Whatever the model gives no label counts as unknown.
+    /// Asks a model for the language of each paragraph: of each line, or of several consecutive lines until they have
+    /// `min_paragraph_bytes`; a shorter rest at the end belongs to the paragraph before. Paragraphs are passed with
+    /// their newlines. A paragraph for which the model gives no label counts as unknown.
     ///
     /// Time O(bytes), and the model's.
     ///
@@ -95,7 +95,7 @@ fn paragraphs(text: &str, min_bytes: usize) -> Vec<&str> {
             start = None;
         }
     }
-    // What is left at the end is too short to stand alone.
+    // A rest that is too short to be a paragraph.
     if let Some(first) = start {
         match paragraphs.last_mut() {
             Some(last) => last.end = end_of_last,

@@ -1,8 +1,8 @@
-//! Python's notions of strings, on which the published filters stand: what is white space, a line, a letter, a digit.
+//! Python's definitions of white space, line, letter and digit, which the published filters use.
 //!
-//! They differ from Rust's: `str.isspace` has four separators more than Unicode's `White_Space`, `str.splitlines` ends
-//! lines at eleven code points, `str.isalpha` asks for the general category and not for `Alphabetic`. Character classes
-//! are those of Unicode 14, which Python 3.11 has.
+//! They differ from Rust's: `str.isspace` has four more separators than Unicode's `White_Space`, `str.splitlines` ends
+//! lines at eleven code points, `str.isalpha` tests the general category and not `Alphabetic`. Character classes are
+//! those of Unicode 14, which Python 3.11 has.
 //!
 //! Left out: strings with lone surrogates, which Rust's cannot hold.
 

@@ -1,8 +1,8 @@
 //! How much of a text repeats itself: equal lines and paragraphs, the most frequent n-gram, n-grams seen before.
 //!
-//! All are counted as datatrove counts them; each fast path has a twin in the tests that reads like the original.
-//! Nothing is joined into strings: an n-gram is known by the number of its first n - 1 words and its last word, or by
-//! its place in the text's words written without white space.
+//! All are counted as datatrove counts them; each fast path has a twin in the tests that reads like the original. No
+//! n-gram is joined into a string: it is identified by the number of its first n - 1 words and its last word, or by its
+//! position in the text's words written without white space.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -11,18 +11,18 @@ use crate::hash::{hash, hash_12_bytes_at, hash_pair};
 use crate::python;
 use crate::words::Words;
 
-/// Elements of a list that have been in it before.
+/// Counts of elements of a list that occurred before in it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Duplicates {
     /// How many elements the list has.
     pub elements: usize,
-    /// How many are equal to one before.
+    /// How many equal an earlier one.
     pub duplicates: usize,
     /// Code points of these.
     pub duplicate_chars: usize,
 }
 
-/// Counts elements that are equal to one before. Time O(bytes).
+/// Counts elements that equal an earlier one. Time O(bytes).
 pub fn duplicates<'t>(elements: impl Iterator<Item = &'t str>) -> Duplicates {
     let mut seen: HashTable<&str> = HashTable::new();
     let mut counted = Duplicates::default();
@@ -44,11 +44,10 @@ pub fn duplicates<'t>(elements: impl Iterator<Item = &'t str>) -> Duplicates {
 /// The n of [`top_ngram_chars`].
 pub const TOP_N: [usize; 3] = [2, 3, 4];
 
-/// Code points of all occurrences of the most frequent n-gram of words, joined with spaces, for n of 2, 3 and 4; of
-/// n-grams that are equally frequent the one seen first. 0 where the text has fewer than n words.
+/// Code points of all occurrences of the most frequent n-gram of words, joined with spaces, for n of 2, 3 and 4. Of
+/// equally frequent n-grams, the first in the text counts. 0 if the text has fewer than n words.
 ///
-/// Time O(words): an n-gram can only repeat where its first n - 1 words do, so that little is left to count for each
-/// next n.
+/// Time O(words): an n-gram can only repeat where its first n - 1 words do, so few are left to count for each next n.
 pub fn top_ngram_chars(words: &Words) -> [usize; 3] {
     let mut class: Vec<u32> = words.ids.clone();
     let mut repeated: Vec<usize> = (0..words.len()).filter(|&at| words.word(at).count > 1).collect();
@@ -57,21 +56,21 @@ pub fn top_ngram_chars(words: &Words) -> [usize; 3] {
         let ngrams = count_ngrams(&mut class, &repeated, |at| words.ids[at + n - 1]);
         repeated.retain(|&at| ngrams[class[at] as usize].count > 1);
         let chars = |at: usize| (at..at + n).map(|at| words.word(at).chars).sum::<usize>() + n - 1;
-        // Without a repeated one all occur once, and the first of the text is the first seen.
+        // If none is repeated, all occur once, and the first one in the text counts.
         let single = Ngram { first: 0, count: usize::from(words.len() >= n) };
         let top = ngrams.iter().fold(single, |top, ngram| if ngram.count > top.count { *ngram } else { top });
         if top.count == 0 { 0 } else { chars(top.first) * top.count }
     })
 }
 
-/// An n-gram: where it is seen first, and how often.
+/// An n-gram: its first position, and its count.
 #[derive(Clone, Copy)]
 struct Ngram {
     first: usize,
     count: usize,
 }
 
-/// Counts the n-grams at some places, where `class` numbers those of one word less, and makes it their own numbers.
+/// Counts the n-grams at some positions. `class` numbers those of one word less, and is changed to their own numbers.
 fn count_ngrams(class: &mut [u32], places: &[usize], last_word: impl Fn(usize) -> u32) -> Vec<Ngram> {
     let mut ngrams: Vec<Ngram> = Vec::new();
     let mut numbers: HashTable<(u32, u32, u32)> = HashTable::with_capacity(places.len());
@@ -99,18 +98,18 @@ fn count_ngrams(class: &mut [u32], places: &[usize], last_word: impl Fn(usize) -
 /// The n of [`duplicate_ngram_chars`].
 pub const DUPLICATE_N: [usize; 6] = [5, 6, 7, 8, 9, 10];
 
-/// Code points of n-grams that have been seen before, their words joined without spaces, for n from 5 to 10. After one
-/// that has, the next looked at is n words on; after one that has not, one word on.
+/// Code points of n-grams that occurred before, their words joined without spaces, for n from 5 to 10. After one that
+/// did, the next one begins n words later; after one that did not, one word later.
 ///
-/// Equal are n-grams of the same letters, even if these are parted into words otherwise. Time O(bytes): only places
-/// whose first bytes occur twice are looked at.
+/// N-grams of the same letters are equal, even if they are split into words differently. Time O(bytes): only positions
+/// whose first bytes occur twice are compared.
 pub fn duplicate_ngram_chars(text: &str, words: &Words) -> [usize; 6] {
     let joined = Joined::new(text, words);
     let candidates = joined.candidates();
     DUPLICATE_N.map(|n| joined.duplicate_chars(words, &candidates, n))
 }
 
-/// The words of a text without anything between them.
+/// The words of a text, concatenated.
 struct Joined {
     /// The bytes, and [`ANCHOR_BYTES`] more.
     bytes: Vec<u8>,
@@ -118,7 +117,7 @@ struct Joined {
     starts: Vec<usize>,
 }
 
-/// Bytes at the start of an n-gram by which those are sorted out that occur once.
+/// First bytes of an n-gram, by which those that occur once are excluded.
 const ANCHOR_BYTES: usize = 12;
 
 impl Joined {
@@ -134,10 +133,10 @@ impl Joined {
         Joined { bytes, starts }
     }
 
-    /// Words at which an n-gram can begin that occurs twice, for any n from 5: those whose first bytes occur twice, and
+    /// Words at which an n-gram that occurs twice can begin, for any n from 5: those whose first bytes occur twice, and
     /// those whose n-gram may have fewer bytes than that.
     ///
-    /// What occurs twice is told by a table of hashes that counts to two, so a few too many are given.
+    /// A table of hashes that counts to two finds them, so a few too many are returned.
     fn candidates(&self) -> Vec<usize> {
         let shortest = DUPLICATE_N[0];
         let ngrams = self.starts.len().saturating_sub(shortest);

@@ -1,4 +1,4 @@
-//! What rules did to many texts: how many each dropped, and how its measures are spread.
+//! The effect of rules on many texts: how many each dropped, and histograms of its measures.
 //!
 //! Left out: the texts themselves.
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Bound, Filter, Histogram, Judgement, Limit, Unit};
 
-/// What each rule of a filter did, in order. Those of parts add up to that of the whole, in any order.
+/// The tally of each rule of a filter, in order. Tallies of parts add up to that of the whole, in any order.
 ///
 /// ```
 /// use filter::{About, Filter, FilterTally, Length, RuleSettings};
@@ -25,32 +25,32 @@ use crate::{Bound, Filter, Histogram, Judgement, Limit, Unit};
 #[serde(transparent)]
 pub struct FilterTally(Vec<RuleTally>);
 
-/// What a rule did.
+/// The tally of one rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuleTally {
     /// The rule, unique in the filter: a second one of the same name is `rule_2`.
     pub rule: String,
-    /// Texts that it dropped: those that no rule before it drops.
+    /// Texts that it dropped, and no rule before it.
     pub dropped: u64,
-    /// Texts that it would have dropped if there were no other rule to drop any.
+    /// Texts that it would have dropped if it were the only rule.
     pub dropped_alone: u64,
     /// Kept texts that it edited.
     pub edited: u64,
-    /// What it cut out of kept texts, or replaced in them.
+    /// Parts that it cut or replaced in kept texts, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cuts: BTreeMap<String, u64>,
     /// Its measures.
     pub measures: Vec<MeasureTally>,
 }
 
-/// How a measure is spread.
+/// The tally of one measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MeasureTally {
     /// The measure, unique in its rule.
     pub measure: String,
-    /// What it counts in.
+    /// Its unit.
     pub unit: Unit,
-    /// What it is, for people.
+    /// Description, for people.
     pub doc: String,
     /// The least that passes; `None` where no rule of this kind has such a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,12 +58,12 @@ pub struct MeasureTally {
     /// The most that passes; `None` where no rule of this kind has such a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<NamedLimit>,
-    /// Whether 0 passes whatever the limits are.
+    /// Whether 0 always passes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub zero_passes: bool,
     /// The values of all texts.
     pub all: Histogram,
-    /// The values of those that every other rule keeps.
+    /// The values of texts that every other rule keeps.
     pub kept_by_others: Histogram,
 }
 

@@ -8,12 +8,12 @@ use crate::measure::{Limit, Measure, Unit};
 use crate::python;
 use crate::text::Text;
 
-/// Texts without words of a list: the rule of C4 (<https://jmlr.org/papers/v21/20-074.html>, section 2.2).
+/// Drops texts with words of a list: the rule of C4 (<https://jmlr.org/papers/v21/20-074.html>, section 2.2).
 ///
-/// Follows datatrove's `C4BadWordsFilter`: the text in lower case has a word of the list with no letter, number or
-/// underscore beside it; in languages that are written without spaces, anywhere. The list that C4 was made with is
-/// LDNOOBW's (<https://github.com/LDNOOBW/List-of-Dirty-Naughty-Obscene-and-Otherwise-Bad-Words>), one word a line.
-/// Left out is `keep_fraction`, by which the original keeps some texts at random, in the order in which they come.
+/// Follows datatrove's `C4BadWordsFilter`: a word of the list occurs in the lower-cased text with no letter, number or
+/// underscore beside it; in languages that are written without spaces, anywhere. C4 was made with the list of LDNOOBW
+/// (<https://github.com/LDNOOBW/List-of-Dirty-Naughty-Obscene-and-Otherwise-Bad-Words>), one word per line. Left out is
+/// `keep_fraction`, by which the original keeps some texts at random, in the order in which they come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct C4BadWords {
@@ -25,7 +25,7 @@ pub struct C4BadWords {
     /// ISO 639-1 code of the list's language.
     #[serde(default = "english")]
     pub language: String,
-    /// Most occurrences.
+    /// Maximum number of occurrences. Default: 0.
     #[serde(default = "no_word")]
     pub max_bad_words: Limit,
 }
@@ -38,7 +38,7 @@ fn no_word() -> Limit {
     Limit::at(0.0)
 }
 
-/// Languages in which words are found without anything between them.
+/// Languages in which words are found without borders around them.
 const UNSPACED: [&str; 3] = ["ja", "th", "zh"];
 /// Words of the lists that are parts of common words, which the original allows in all languages.
 const ALLOWED: [&str; 4] = ["sm", "グロ", "女の子", "性"];

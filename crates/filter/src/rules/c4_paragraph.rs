@@ -7,7 +7,7 @@ use crate::measure::{Limit, Measure, Unit};
 use crate::python;
 use crate::text::Text;
 
-/// Texts with three long paragraphs, a paragraph being a line: the rule of mC4
+/// Keeps texts with three long paragraphs, a paragraph being a line: the rule of mC4
 /// (<https://arxiv.org/abs/2010.11934>, section 3.1).
 ///
 /// Follows datatrove's `C4ParagraphFilter`, whose numbers are fixed; here they are settings.
@@ -16,9 +16,9 @@ use crate::text::Text;
 pub struct C4Paragraph {
     /// The code that is followed.
     pub dialect: Datatrove,
-    /// Fewest lines.
+    /// Minimum number of lines.
     pub min_lines: Limit,
-    /// Fewest code points of the third longest line.
+    /// Minimum length of the third longest line, in code points.
     pub min_third_longest_line_chars: Limit,
 }
 

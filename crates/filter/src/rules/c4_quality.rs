@@ -12,17 +12,17 @@ use crate::python;
 use crate::text::Text;
 use crate::words::Words;
 
-/// Texts without placeholders and code, of the lines that are sentences: the rules of C4
+/// Keeps the lines of a text that are sentences, and drops texts with placeholders or code: the rules of C4
 /// (<https://jmlr.org/papers/v21/20-074.html>, section 2.2). Edits the text: lines and citations are cut.
 ///
 /// `dialect = "datatrove-0.10"` follows datatrove's `C4QualityFilter`: a line has at least 3 words, counted before
-/// citations are cut, and a text at least 5 sentences; an apostrophe ends a line as a full stop does.
-/// `dialect = "tfds"` follows the code that made C4 (`text/c4_utils.py` of tensorflow/datasets): at least 5 words,
-/// counted after citations are cut, and at least 3 sentences. It finds sentences by NLTK's model, which is in no
-/// package; here they are spaCy's in both dialects.
+/// citations are cut, and a text at least 5 sentences; an apostrophe ends a line as a full stop does. `dialect =
+/// "tfds"` follows the code that made C4 (`text/c4_utils.py` of tensorflow/datasets): at least 5 words, counted after
+/// citations are cut, and at least 3 sentences. That code finds sentences by NLTK's model, which no package contains;
+/// here they are spaCy's in both dialects.
 ///
-/// The original stops at the first line with "lorem ipsum" or a curly bracket, and which of the two comes first gives
-/// the reason. Here the lines behind it are measured, too, as if that line was allowed, and so the text goes on.
+/// The original stops at the first line with "lorem ipsum" or a curly bracket, and the one that comes first gives the
+/// reason. Here the lines after it are measured, too, as if that line were allowed, and give the edited text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Keys", into = "Keys")]
 pub struct C4Quality {
@@ -32,21 +32,21 @@ pub struct C4Quality {
     pub split_by: SplitBy,
     /// Whether citations as on Wikipedia are cut: `[1]`, `[edit]`, `[citation needed]`.
     pub remove_citations: bool,
-    /// Whether lines that do not end as sentences do are cut.
+    /// Whether lines without a terminal punctuation mark are cut.
     pub require_terminal_punctuation: bool,
-    /// Fewest words of a line; others are cut.
+    /// Minimum number of words of a line; shorter lines are cut.
     pub min_line_words: Limit,
-    /// Most code points of a word; lines with a longer one are cut.
+    /// Maximum length of a word in code points; lines with a longer one are cut.
     pub max_word_chars: Limit,
     /// Whether lines with "javascript" are cut.
     pub remove_javascript_lines: bool,
     /// Whether lines on cookies and terms of use are cut.
     pub remove_policy_lines: bool,
-    /// Most lines with "lorem ipsum".
+    /// Maximum number of lines with "lorem ipsum".
     pub max_lorem_ipsum_lines: Limit,
-    /// Most lines with a curly bracket.
+    /// Maximum number of lines with a curly bracket.
     pub max_curly_bracket_lines: Limit,
-    /// Fewest sentences in the lines that are left.
+    /// Minimum number of sentences in the lines that are left.
     pub min_sentences: Limit,
 }
 
@@ -61,7 +61,7 @@ pub enum C4Dialect {
     Tfds,
 }
 
-/// What [`C4Quality`] judges one by one.
+/// The parts of a text that [`C4Quality`] judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SplitBy {
@@ -72,7 +72,7 @@ pub enum SplitBy {
     Sentences,
 }
 
-/// [`C4Quality`] as a recipe has it: what is not said is the dialect's.
+/// [`C4Quality`] as a recipe has it: keys that are left out have the dialect's values.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
@@ -194,7 +194,7 @@ impl Rule for OpenC4Quality {
 /// Phrases that are looked for in lower-cased lines.
 struct Phrases(AhoCorasick);
 
-/// What a phrase stands for.
+/// The meaning of a phrase.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phrase {
     LoremIpsum,
@@ -213,7 +213,7 @@ impl Phrases {
         ("use of cookies", Phrase::Policy),
         ("use cookies", Phrase::Policy),
     ];
-    /// The only character beyond ASCII whose lower case is a letter of a phrase, which is this.
+    /// The only character beyond ASCII whose lower case is a letter of a phrase, and that letter.
     const KELVIN: (&'static str, &'static str) = ("\u{212a}", "k");
 
     fn new() -> Phrases {
@@ -222,7 +222,7 @@ impl Phrases {
         Phrases(builder.build(Phrases::ALL.map(|(phrase, _)| phrase)).expect("a few short phrases"))
     }
 
-    /// The phrases of a text that has no [`Phrases::KELVIN`], each with its place, in order.
+    /// The phrases in a text without [`Phrases::KELVIN`], each with its end, in order.
     fn find_in(&self, text: &str) -> Vec<(usize, Phrase)> {
         let phrase = |found: Match| (found.end(), Phrases::ALL[found.pattern().as_usize()].1);
         self.0.find_overlapping_iter(text).map(phrase).collect()
@@ -234,9 +234,9 @@ struct Pass<'a> {
     rule: &'a OpenC4Quality,
     text: &'a str,
     words: &'a Words,
-    /// The first word that may be on the next line.
+    /// The first word that can be on the next line.
     next_word: usize,
-    /// The phrases of the text from the next line on, if they can be told from the text as it is.
+    /// The phrases of the text from the next line on, if they can be found in the unchanged text.
     phrases: Option<std::vec::IntoIter<(usize, Phrase)>>,
     kept: String,
     kept_lines: usize,
@@ -247,7 +247,7 @@ struct Pass<'a> {
     cuts: Cuts,
 }
 
-/// What was cut.
+/// Counts of what was cut.
 #[derive(Default)]
 struct Cuts {
     too_long_word: usize,
@@ -258,7 +258,7 @@ struct Cuts {
     citations: usize,
 }
 
-/// A line or sentence: as it stands in the text, and what is left of it without citations.
+/// A line or sentence: as in the text, and without citations.
 struct Line<'a> {
     words: Range<usize>,
     end: usize,
@@ -350,7 +350,7 @@ impl<'a> Pass<'a> {
         self.keep(line, citations > 0);
     }
 
-    /// The phrases of the text that end in the next line, which ends at a byte; none where they cannot be told.
+    /// The phrases that end in the next line, which ends at byte `end`; `None` if they are not known.
     fn phrases_until(&mut self, end: usize) -> Option<Vec<Phrase>> {
         let phrases = self.phrases.as_mut()?;
         let count = phrases.as_slice().iter().take_while(|(at, _)| *at <= end).count();
@@ -371,7 +371,7 @@ impl<'a> Pass<'a> {
         line.ends_with(is_mark) && !line.ends_with("...")
     }
 
-    /// Counts a line for which the original drops the text.
+    /// Counts a line for which the original drops the whole text.
     fn meet(&mut self, measure: usize, limit: Limit) {
         self.lines_with[measure] += 1;
         if is_above(self.lines_with[measure], limit) {
@@ -405,7 +405,7 @@ impl<'a> Pass<'a> {
         let kept = python::strip(&self.kept);
         let edit = (kept != self.text).then(|| Edit {
             text: kept.to_owned(),
-            // Joined with newlines, which are tokens between them, lines have the words that they had.
+            // Newlines are tokens of their own, so lines joined with them have the same words as before.
             words: (self.rule.settings.split_by == SplitBy::Lines).then_some(self.kept_words),
             cuts: self.cuts.named(),
         });
@@ -414,7 +414,7 @@ impl<'a> Pass<'a> {
 }
 
 impl Line<'_> {
-    /// Cuts citations as on Wikipedia, and says how many.
+    /// Cuts citations as on Wikipedia, and returns how many.
     fn remove_citations(&mut self) -> usize {
         let mut kept = String::new();
         let mut kept_until = 0;
@@ -472,8 +472,7 @@ mod tests {
 
     use super::*;
 
-    /// What is kept of a text by lines, and how many sentences that has: the twin of [`Pass`], which reads like the
-    /// original.
+    /// The kept lines of a text and the number of their sentences: the twin of [`Pass`], which reads like the original.
     fn kept_by_strings(text: &str, dialect: C4Dialect) -> (String, usize) {
         let settings = C4Quality::of_dialect(dialect);
         let (mut kept, mut sentences) = (Vec::new(), 0);

@@ -7,7 +7,7 @@ use crate::list::ListError;
 use crate::measure::{Limit, Measure, Unit};
 use crate::text::Text;
 
-/// Texts that a fastText classifier gives a label: those of DCLM (oh-eli5) and Ultra-FineWeb are public.
+/// Keeps texts to which a fastText classifier gives a label: those of DCLM (oh-eli5) and Ultra-FineWeb are public.
 ///
 /// The measure `score` is fastText's probability of the label, newlines being spaces; 0 for a text of which the model
 /// knows no word.
@@ -18,7 +18,7 @@ pub struct FastText {
     pub model: String,
     /// The label, with `__label__` or without.
     pub label: String,
-    /// The least probability.
+    /// Minimum probability of the label.
     pub min_score: Limit,
 }
 
@@ -66,7 +66,7 @@ mod tests {
             let judgement = filter.judge("The ferry leaves at noon.", About::default());
             assert!(judgement.failure.is_none() && judgement.measures[0] > 0.5, "{judgement:?}");
             let judgement = filter.judge("", About::default());
-            // As by fastText itself, a certain label has 1.00001.
+            // As in fastText itself, a certain label has probability 1.00001.
             assert!(judgement.measures[0] < 1.001);
         }
         let filter = Filter::new(&[rule("english", 1.1)]).unwrap();

@@ -9,27 +9,27 @@ use crate::python;
 use crate::repetition::duplicates;
 use crate::text::Text;
 
-/// Texts whose lines are those of prose: the rules that FineWeb found (<https://arxiv.org/abs/2406.17557>).
+/// Keeps texts whose lines are those of prose: the rules that FineWeb found (<https://arxiv.org/abs/2406.17557>).
 ///
-/// Follows datatrove's `FineWebQualityFilter`. Lines are parted at newlines and those of white space alone are left
-/// out; a line with white space at its end has no mark there. Characters of duplicate lines are divided by those of the
+/// Follows datatrove's `FineWebQualityFilter`. Newlines separate lines, and lines of white space only are left out; a
+/// line that ends with white space does not end with a mark. Characters of duplicate lines are divided by those of the
 /// text without newlines; the limit on them is 0.01 in the code, and 0.1 in the paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FineWebQuality {
     /// The code that is followed.
     pub dialect: Datatrove,
-    /// Fewest lines that end with a mark that ends a sentence, of all lines.
+    /// Minimum fraction of lines that end with a mark that ends a sentence.
     pub min_terminal_punctuation_lines: Limit,
-    /// Whether a text in which no line ends so is not dropped for it.
+    /// Whether a text in which no line ends with such a mark passes that limit.
     pub keep_without_terminal_punctuation: bool,
-    /// Most short lines, of all lines.
+    /// Maximum fraction of short lines.
     pub max_short_lines: Limit,
-    /// Most code points that a short line has.
+    /// Maximum length of a short line, in code points.
     pub short_line_chars: usize,
-    /// Most characters of lines that are equal to one before.
+    /// Maximum fraction of characters in lines that equal an earlier one.
     pub max_duplicate_line_chars: Limit,
-    /// Most newlines per word.
+    /// Maximum number of newlines per word.
     pub max_newlines_per_word: Limit,
 }
 
@@ -87,7 +87,7 @@ impl Rule for FineWebQuality {
     }
 }
 
-/// Whether a line has at most so many code points; a code point has four bytes at most.
+/// Whether a line has at most `chars` code points; a code point has at most four bytes.
 fn is_at_most(line: &str, chars: usize) -> bool {
     line.len() <= chars || line.len() / 4 <= chars && python::len(line) <= chars
 }

@@ -9,36 +9,36 @@ use crate::measure::{Limit, Measure, Unit};
 use crate::python;
 use crate::text::Text;
 
-/// Texts with the words, symbols and lines of prose: the quality rules of the Gopher paper
+/// Keeps texts with the words, symbols and lines of prose: the quality rules of the Gopher paper
 /// (<https://arxiv.org/abs/2112.11446>, section A1.1).
 ///
-/// Follows datatrove's `GopherQualityFilter`. The number of words and their mean length leave out words of symbols
-/// alone; ratios are of all words. Stop words are counted once each, as they are spelled. A text without words, for
-/// which the original fails, has no ratios.
+/// Follows datatrove's `GopherQualityFilter`. The number of words and their mean length leave out words that consist of
+/// symbols only; ratios are relative to all words. Stop words are counted once each, case-sensitively. A text without
+/// words, on which the original fails, has no ratios.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GopherQuality {
     /// The code that is followed.
     pub dialect: Datatrove,
-    /// Fewest words that are not of symbols alone.
+    /// Minimum number of words, without those of symbols only.
     pub min_words: Limit,
-    /// Most words that are not of symbols alone.
+    /// Maximum number of words, without those of symbols only.
     pub max_words: Limit,
-    /// Least mean length of such words, in code points.
+    /// Minimum mean length of such words, in code points.
     pub min_mean_word_chars: Limit,
-    /// Greatest mean length of such words, in code points.
+    /// Maximum mean length of such words, in code points.
     pub max_mean_word_chars: Limit,
-    /// Most hash signs per word.
+    /// Maximum number of hash signs per word.
     pub max_hashes_per_word: Limit,
-    /// Most ellipses per word.
+    /// Maximum number of ellipses per word.
     pub max_ellipses_per_word: Limit,
-    /// Most lines that begin with a bullet, of all lines.
+    /// Maximum fraction of lines that begin with a bullet.
     pub max_bullet_lines: Limit,
-    /// Most lines that end with an ellipsis, of all lines.
+    /// Maximum fraction of lines that end with an ellipsis.
     pub max_ellipsis_lines: Limit,
-    /// Fewest words with a letter, of all words.
+    /// Minimum fraction of words with a letter.
     pub min_alphabetic_words: Limit,
-    /// Fewest different stop words.
+    /// Minimum number of distinct stop words.
     pub min_stop_words: Limit,
     /// The stop words.
     pub stop_words: Vec<String>,

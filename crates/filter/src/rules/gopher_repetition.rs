@@ -8,41 +8,41 @@ use crate::python;
 use crate::repetition::{duplicate_ngram_chars, duplicates, top_ngram_chars};
 use crate::text::Text;
 
-/// Texts that do not repeat themselves: table A1 of the Gopher paper (<https://arxiv.org/abs/2112.11446>).
+/// Drops texts that repeat themselves: table A1 of the Gopher paper (<https://arxiv.org/abs/2112.11446>).
 ///
-/// Follows datatrove's `GopherRepetitionFilter`. A duplicate is each copy behind the first. Characters are divided by
-/// those of the whole text, white space with them. n-grams of one text are counted in its words; the most frequent one
-/// counts with the spaces between its words, duplicate ones without.
+/// Follows datatrove's `GopherRepetitionFilter`. Every copy after the first is a duplicate. Characters are divided by
+/// those of the whole text, white space included. For n-grams, the most frequent one is counted with the spaces between
+/// its words, duplicate ones without.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GopherRepetition {
     /// The code that is followed.
     pub dialect: Datatrove,
-    /// Most duplicate paragraphs, of all paragraphs.
+    /// Maximum fraction of duplicate paragraphs.
     pub max_duplicate_paragraphs: Limit,
-    /// Most characters of duplicate paragraphs.
+    /// Maximum fraction of characters in duplicate paragraphs.
     pub max_duplicate_paragraph_chars: Limit,
-    /// Most duplicate lines, of all lines.
+    /// Maximum fraction of duplicate lines.
     pub max_duplicate_lines: Limit,
-    /// Most characters of duplicate lines.
+    /// Maximum fraction of characters in duplicate lines.
     pub max_duplicate_line_chars: Limit,
-    /// Most characters of the most frequent 2-gram.
+    /// Maximum fraction of characters in the most frequent 2-gram.
     pub max_top_2_gram: Limit,
-    /// Most characters of the most frequent 3-gram.
+    /// Maximum fraction of characters in the most frequent 3-gram.
     pub max_top_3_gram: Limit,
-    /// Most characters of the most frequent 4-gram.
+    /// Maximum fraction of characters in the most frequent 4-gram.
     pub max_top_4_gram: Limit,
-    /// Most characters of duplicate 5-grams.
+    /// Maximum fraction of characters in duplicate 5-grams.
     pub max_duplicate_5_grams: Limit,
-    /// Most characters of duplicate 6-grams.
+    /// Maximum fraction of characters in duplicate 6-grams.
     pub max_duplicate_6_grams: Limit,
-    /// Most characters of duplicate 7-grams.
+    /// Maximum fraction of characters in duplicate 7-grams.
     pub max_duplicate_7_grams: Limit,
-    /// Most characters of duplicate 8-grams.
+    /// Maximum fraction of characters in duplicate 8-grams.
     pub max_duplicate_8_grams: Limit,
-    /// Most characters of duplicate 9-grams.
+    /// Maximum fraction of characters in duplicate 9-grams.
     pub max_duplicate_9_grams: Limit,
-    /// Most characters of duplicate 10-grams.
+    /// Maximum fraction of characters in duplicate 10-grams.
     pub max_duplicate_10_grams: Limit,
 }
 
@@ -128,12 +128,12 @@ impl Rule for GopherRepetition {
     }
 }
 
-/// What stands between blank lines, of the text without white space at its ends: parted at two newlines or more.
+/// Paragraphs of the text without white space at its ends: two newlines or more separate them.
 fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
     parts(python::strip(text), "\n\n")
 }
 
-/// What stands between newlines, however many: an empty line before them at the start and one behind them at the end.
+/// Lines, which runs of newlines separate; newlines at the start or end of the text give an empty line there.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     parts(text, "\n")
 }

@@ -13,27 +13,27 @@ use crate::measure::{Limit, Measure, Unit};
 use crate::paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 use crate::text::Text;
 
-/// What a model's name begins with before its path.
+/// Prefix of a fastText model's path in recipes.
 const FASTTEXT: &str = "fasttext:";
 
-/// Texts of one language.
+/// Keeps texts in one language.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Language {
-    /// What tells the language.
+    /// The model that detects the language. Default: `whatlang`.
     #[serde(default)]
     pub model: LanguageModel,
     /// The language that is kept: for `whatlang` an ISO 639-1 or 639-3 code, `en` or `eng`; else a label of the model.
     pub keep: String,
-    /// The least confidence, 0 to 1.
+    /// Minimum confidence, 0 to 1.
     pub min_confidence: f64,
-    /// The least share of the language in the text by paragraphs, 0 to 1. Without one it is not measured, since that
-    /// takes about as long as all else; with 0 it is, and drops nothing.
+    /// Minimum share of the language among paragraphs, 0 to 1. Without a limit it is not measured, since that takes
+    /// about as long as everything else; 0 measures it and drops nothing.
     #[serde(default)]
     pub min_share: Limit,
 }
 
-/// What tells the language of a text: in recipes `"whatlang"`, or `"fasttext:"` and the path of a model.
+/// A model that detects languages: in recipes `"whatlang"`, or `"fasttext:"` and the path of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum LanguageModel {
     /// Trigrams of a sample of 2 KiB.
@@ -150,7 +150,7 @@ impl Rule for OpenLanguage {
         let is_kept = code == self.model.label();
         let confidence = f64::from(confidence);
         let Language { keep, min_confidence, .. } = &self.settings;
-        // What is said of the share is its value and its limit.
+        // The detail of the share is its value and its limit.
         let limit = match is_kept {
             false => Some(format!("keep = {keep:?}")),
             true => (confidence < *min_confidence).then(|| format!("min_confidence = {min_confidence}")),

@@ -6,15 +6,15 @@ use crate::list::ListError;
 use crate::measure::{Limit, Measure, Unit};
 use crate::text::Text;
 
-/// Texts of a length that can be a document's.
+/// Keeps texts with a plausible number of words.
 ///
-/// Words are runs without white space; where no spaces are written, two letters count as a word.
+/// Words are runs without white space; in scripts without spaces, two letters count as a word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Length {
-    /// Fewest words.
+    /// Minimum number of words.
     pub min_words: u64,
-    /// Most words.
+    /// Maximum number of words.
     pub max_words: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The rules. A rule is a file here and a line in `rules!`.
+//! The rules. Each rule is a file here and a line in `rules!`.
 
 mod c4_bad_words;
 mod c4_paragraph;
@@ -37,7 +37,7 @@ use crate::list::ListError;
 use crate::text::Text;
 use crate::{About, Measure};
 
-/// A rule's numbers, as a recipe has them.
+/// The settings of a rule, as a recipe has them.
 pub(crate) trait Settings {
     /// What is wrong with the numbers themselves, if anything.
     fn fault(&self) -> Option<String> {
@@ -53,30 +53,30 @@ pub(crate) trait Settings {
     fn open(&self) -> Result<Box<dyn Rule>, ListError>;
 }
 
-/// A rule that can judge.
+/// A rule with its files read.
 pub(crate) trait Rule: Send + Sync {
-    /// What is measured, in the order in which limits are looked at.
+    /// Its measures, in the order in which their limits are tested.
     fn measures(&self) -> Vec<Measure>;
 
-    /// Measures a text, and edits it.
+    /// Measures a text, and may edit it.
     fn apply(&self, text: &Text<'_>, about: About<'_>) -> Findings;
 }
 
-/// What a rule finds of a text.
+/// The result of one rule for a text.
 #[derive(Default)]
 pub(crate) struct Findings {
     /// One value for each measure; NaN where it is not defined.
     pub values: Vec<f64>,
-    /// The measure that gives the verdict, where that is not the first of which the value is out of limits.
+    /// The measure that gives the verdict, if it is not the first one out of its limits.
     pub first: Option<usize>,
-    /// What exactly led to the verdict, where that is more than a value and a limit.
+    /// Detail of the verdict, if it is more than a value and a limit.
     pub detail: Option<String>,
-    /// The text that goes on, if it is another one.
+    /// The edited text, if it was edited.
     pub edit: Option<Edit>,
 }
 
 impl Findings {
-    /// Values alone.
+    /// Findings with values only.
     fn of(values: Vec<f64>) -> Findings {
         Findings { values, ..Findings::default() }
     }
@@ -86,20 +86,20 @@ impl Findings {
 pub(crate) struct Edit {
     /// The new text.
     pub text: String,
-    /// How many words it has, if that is known.
+    /// Its number of words, if known.
     pub words: Option<usize>,
-    /// What was cut or replaced, by what it is called; those with a count of 0 may be left out.
+    /// Name and number of parts that were cut or replaced; those with a count of 0 may be left out.
     pub cuts: Vec<(&'static str, usize)>,
 }
 
-/// A part of a whole; not defined where there is no whole.
+/// A fraction; NaN where the whole is 0.
 fn fraction(part: usize, whole: usize) -> f64 {
     if whole == 0 { f64::NAN } else { part as f64 / whole as f64 }
 }
 
 macro_rules! rules {
     ($($name:literal $rule:ident,)*) => {
-        /// One entry of a recipe's `[[filter]]`: the rule's name under `rule`, and its numbers beside it.
+        /// One entry of a recipe's `[[filter]]`: the rule's name under `rule`, and its settings.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "rule")]
         pub enum RuleSettings {
@@ -141,7 +141,7 @@ rules! {
 }
 
 impl RuleSettings {
-    /// Checks the numbers. Files are not looked for.
+    /// Checks the settings. Files are not opened.
     ///
     /// # Errors
     /// A sentence that names the key.
@@ -159,7 +159,7 @@ impl RuleSettings {
     }
 }
 
-/// A rule has numbers that no text can be judged by.
+/// A rule has settings by which no text can be judged.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRule(String);

@@ -14,9 +14,9 @@ use crate::text::Text;
 
 /// Replaces e-mail and IP addresses, and drops nothing.
 ///
-/// Follows datatrove's `PIIFormatter`. Replacements are taken in turn; here each text begins with the first one, where
-/// the original goes on from one text to the next, so that what a text becomes depends on those before it. Addresses
-/// that are not global, by Python 3.11's `ipaddress`, may be left.
+/// Follows datatrove's `PIIFormatter`. Replacements are used in turn. Here each text begins with the first one; the
+/// original continues from one text to the next, so that its result depends on the texts before. Addresses that are not
+/// global by Python 3.11's `ipaddress` may be kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pii {
@@ -26,11 +26,11 @@ pub struct Pii {
     pub replace_emails: bool,
     /// Whether IPv4 addresses are replaced.
     pub replace_ips: bool,
-    /// Whether only global IP addresses are.
+    /// Whether only global IP addresses are replaced.
     pub only_public_ips: bool,
-    /// What e-mail addresses become, in turn.
+    /// Replacements of e-mail addresses, used in turn.
     pub email_replacements: Vec<String>,
-    /// What IP addresses become, in turn.
+    /// Replacements of IP addresses, used in turn.
     pub ip_replacements: Vec<String>,
 }
 
@@ -99,7 +99,7 @@ impl Rule for Pii {
 
 type Span = std::ops::Range<usize>;
 
-/// The text with parts replaced, in turn; none where there is nothing to replace.
+/// The text with parts replaced, in turn; `None` if there is nothing to replace.
 fn replaced(text: &str, spans: &[Span], replacements: &[String]) -> Option<String> {
     let mut new = String::with_capacity(text.len());
     let mut from = 0;
@@ -112,7 +112,7 @@ fn replaced(text: &str, spans: &[Span], replacements: &[String]) -> Option<Strin
     (!spans.is_empty()).then_some(new)
 }
 
-/// What stands behind the `@`: a domain, or an address in square brackets.
+/// What follows the `@`: a domain, or an address in square brackets.
 static EMAIL_DOMAIN: LazyLock<Regex> = LazyLock::new(|| {
     let label = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
     let octet = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)";
@@ -120,10 +120,10 @@ static EMAIL_DOMAIN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"\A(?:(?:{label}\.)+{label}|{literal})")).expect("the expression is well-formed")
 });
 
-/// Finds e-mail addresses from left to right: atoms parted by full stops, `@`, a domain. Time O(bytes).
+/// Finds e-mail addresses from left to right: atoms separated by full stops, `@`, a domain. Time O(bytes).
 ///
-/// The address begins at the first place, behind the address before it, from which atoms lead to the `@` and at which a
-/// word begins or ends to Python's `\b`.
+/// An address begins at the first position after the previous address from which atoms lead to the `@` and at which
+/// Python's `\b` matches.
 fn find_emails(text: &str) -> Vec<Span> {
     let bytes = text.as_bytes();
     let mut emails: Vec<Span> = Vec::new();
@@ -163,13 +163,13 @@ fn is_atom(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte)
 }
 
-/// Whether exactly one of the characters around a place is one of a word: `\b`.
+/// Whether exactly one of the characters around a position is a word character: `\b`.
 fn is_word_border(text: &str, at: usize) -> bool {
     let is_word = |c: Option<char>| c.is_some_and(python::is_word);
     is_word(text[..at].chars().next_back()) != is_word(text[at..].chars().next())
 }
 
-/// Four numbers up to 255 with full stops between them, wherever they stand.
+/// Four numbers up to 255 with full stops between them, anywhere.
 static IP: LazyLock<Regex> = LazyLock::new(|| {
     let octet = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)";
     Regex::new(&format!(r"(?:{octet}\.){{3}}{octet}")).expect("the expression is well-formed")
@@ -177,14 +177,14 @@ static IP: LazyLock<Regex> = LazyLock::new(|| {
 
 impl Pii {
     fn find_ips(&self, text: &str) -> Vec<Span> {
-        // Numbers with a zero before them, which Python refuses, too, are none to Rust.
+        // Rust refuses numbers with a leading zero, as Python does.
         let address = |span: &Span| text[span.clone()].parse::<Ipv4Addr>().ok();
         let is_replaced = |span: &Span| address(span).is_some_and(|ip| !self.only_public_ips || is_global(ip));
         IP.find_iter(text).map(|found| found.range()).filter(is_replaced).collect()
     }
 }
 
-/// Networks that are not global to Python 3.11.7's `ipaddress`: the first address, and the bits that all have.
+/// Networks that are not global to Python 3.11.7's `ipaddress`: first address and prefix length.
 const NOT_GLOBAL: [([u8; 4], u32); 14] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),

@@ -19,7 +19,7 @@ const TERMINAL: &str = "!.?\u{589}\u{61d}\u{61e}\u{61f}\u{6d4}\u{700}\u{701}\u{7
     \u{1173c}\u{1173d}\u{1173e}\u{11944}\u{11946}\u{11a42}\u{11a43}\u{11a9b}\u{11a9c}\u{11c41}\u{11c42}\u{11ef7}\
     \u{11ef8}\u{11f43}\u{11f44}\u{16a6e}\u{16a6f}\u{16af5}\u{16b37}\u{16b38}\u{16b44}\u{16e98}\u{1bc9f}\u{1da88}";
 
-/// Other marks that make no word, with the full-width 1 that the original has among them.
+/// Other symbols, including the full-width 1, which the original has among them.
 const OTHER: &str = "\"#$%&'()*+,-/:;<=>@[\\]^_`{|}~\u{ab}\u{b4}\u{bb}\u{2013}\u{2014}\u{2019}\u{201c}\u{201d}\u{201e}\
     \u{2026}\
     \u{2236}\u{2501}\u{25ba}\u{3001}\u{3008}\u{3009}\u{300a}\u{300b}\u{300c}\u{300d}\u{3010}\u{3011}\
@@ -31,8 +31,8 @@ pub fn is_terminal(c: char) -> bool {
     if c.is_ascii() { matches!(c, '.' | '!' | '?') } else { SET.contains(c) }
 }
 
-/// Whether a character makes no word: punctuation, a mark that ends a sentence, or a control character, but for the tab
-/// and the newline.
+/// Whether a character is a symbol: punctuation, a mark that ends a sentence, or a control character other than tab and
+/// newline.
 pub fn is_symbol(c: char) -> bool {
     static SET: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_chars(&format!("{OTHER}{TERMINAL}")));
     match c {

@@ -11,13 +11,13 @@ use crate::measure::{Limit, Measure, Unit};
 use crate::python;
 use crate::text::Text;
 
-/// Texts of which little is left out when lines are cut that are no prose: the line-wise corrections of RefinedWeb
+/// Cuts lines that are not prose, and drops texts of which much is cut: the line-wise corrections of RefinedWeb
 /// (<https://arxiv.org/abs/2306.01116>, appendix G.2). Edits the text.
 ///
-/// Follows `baselines/mappers/modifiers.py` of DCLM with the numbers of `dclm_baseline_refinedweb.yaml`. In this order are
-/// cut: lines of which more than half is in upper case, lines of digits, counters ("3 likes"), lines of one word, and out
-/// of lines of at most 10 words "items in cart", "Read more..." at the end, where the stops are any three characters, and
-/// "Sign-in" at the start. A text of which nothing is left has no words.
+/// Follows `baselines/mappers/modifiers.py` of DCLM with the numbers of `dclm_baseline_refinedweb.yaml`. It cuts, in
+/// this order: lines of which more than half is in upper case, lines of digits, counters ("3 likes"), lines of one
+/// word; and in lines of at most 10 words the phrases "items in cart", "Read more..." at the end, where the stops are
+/// any three characters, and "Sign-in" at the start. A text of which nothing is left has no words.
 ///
 /// A word is a run without white space that begins with a letter or number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,15 +25,15 @@ use crate::text::Text;
 pub struct RefinedWebLines {
     /// The code that is followed.
     pub dialect: Dclm,
-    /// Most upper-case characters, of all characters of a line; others are cut.
+    /// Maximum fraction of upper-case characters of a line; lines with more are cut.
     pub max_uppercase_chars: Limit,
-    /// Most digits, of all characters of a line; others are cut.
+    /// Maximum fraction of digits of a line; lines with more are cut.
     pub max_digit_chars: Limit,
-    /// Fewest runs without white space of a line that is not empty; others are cut.
+    /// Minimum number of runs without white space of a line that is not empty; lines with fewer are cut.
     pub min_line_words: Limit,
-    /// Most runs without white space of a line out of which phrases are cut.
+    /// Maximum number of runs without white space of a line in which phrases are cut.
     pub max_phrase_line_words: usize,
-    /// Most words that are cut, of all words.
+    /// Maximum fraction of words that are cut.
     pub max_removed_words: Limit,
 }
 
@@ -84,7 +84,7 @@ impl Rule for RefinedWebLines {
     }
 }
 
-/// What is gone of a number, which may be negative: a phrase cut out of a word can leave two.
+/// The decrease of a number; negative where a phrase cut out of a word leaves two words.
 fn difference(before: usize, after: usize) -> f64 {
     if after <= before { fraction(before - after, before) } else { -fraction(after - before, before) }
 }
@@ -113,8 +113,8 @@ impl Cuts {
 impl RefinedWebLines {
     /// The text without the lines and phrases that are cut.
     ///
-    /// The original makes one pass for each correction and strips the text behind most of them, which can take white
-    /// space from the first and last line that a later correction sees; so it is done here.
+    /// The original makes one pass for each correction and strips the text after most of them, which can remove white
+    /// space from the first and last line that a later correction sees; this does the same.
     fn kept(&self, text: &str, cuts: &mut Cuts) -> String {
         let is_above = |part, line: &str, limit: Limit| {
             !line.is_empty() && limit.number().is_some_and(|limit| fraction(part, python::len(line)) > limit)
@@ -156,7 +156,7 @@ impl RefinedWebLines {
     }
 }
 
-/// A text without lines of a kind, which are counted.
+/// A text without the lines for which `is_cut` is true, which are counted.
 fn without_lines(text: &str, count: &mut usize, is_cut: impl Fn(&str) -> bool) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut separator = "";
@@ -172,8 +172,8 @@ fn without_lines(text: &str, count: &mut usize, is_cut: impl Fn(&str) -> bool) -
     kept
 }
 
-/// The phrases, in the order in which they are cut. To Python, which ignores case, the letters i, k and s have one or two
-/// more forms than to Rust.
+/// The phrases, in the order in which they are cut. Python's case-insensitive i, k and s match one or two more
+/// characters than Rust's.
 static PHRASES: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     let space = python::SPACE_CLASS;
     [
@@ -184,7 +184,7 @@ static PHRASES: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     .map(|phrase| Regex::new(&format!("(?i){phrase}")).expect("the expression is well-formed"))
 });
 
-/// Whether a line says how many have liked something, or the like.
+/// Whether a line is a counter, such as "3 likes".
 fn is_counter(line: &str) -> bool {
     static COUNTER: LazyLock<Regex> = LazyLock::new(|| {
         let (word, digit, space) = (python::WORD_CLASS, python::DIGIT_CLASS, python::SPACE_CLASS);
@@ -193,7 +193,7 @@ fn is_counter(line: &str) -> bool {
         let counter = format!(r"^[^{word}]*{digit}(?:,|\.|{digit})*[kmb]?{space}+(?:{things})[^{word}]*$");
         Regex::new(&counter).expect("the expression is well-formed")
     });
-    // All but the number and the thing is short, and a line without a thing is none.
+    // Everything but the number and the noun is short, and a line without a noun is not a counter.
     COUNTER.is_match(&line.to_lowercase())
 }
 

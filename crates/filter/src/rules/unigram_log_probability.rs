@@ -8,7 +8,7 @@ use crate::list::{self, ListError};
 use crate::measure::{Limit, Measure, Unit};
 use crate::text::Text;
 
-/// Texts of words that are in use, by a table of how often each is: after peS2o
+/// Keeps texts of frequent words, by a table of word counts: after peS2o
 /// (<https://huggingface.co/datasets/allenai/peS2o>).
 ///
 /// Follows datatrove's `UnigramLogProbFilter`: the mean of ln(count / all counts) over the words in lower case, and of
@@ -22,7 +22,7 @@ pub struct UnigramLogProbability {
     pub dialect: Datatrove,
     /// The file of the table.
     pub table: String,
-    /// Least mean.
+    /// Minimum mean of the natural logarithms.
     #[serde(default = "default_min")]
     pub min_mean_log_probability: Limit,
 }
@@ -42,7 +42,7 @@ impl Settings for UnigramLogProbability {
     fn open(&self) -> Result<Box<dyn Rule>, ListError> {
         let counts = read_counts(&self.table)?;
         let total: u64 = counts.iter().map(|(_, count)| count).sum();
-        // Where a word is in the table twice, the last counts.
+        // If a word is in the table twice, the last one counts.
         let log_probabilities =
             counts.into_iter().map(|(word, count)| (word.into(), (count as f64 / total as f64).ln())).collect();
         Ok(Box::new(OpenUnigramLogProbability { log_probabilities, min: self.min_mean_log_probability }))

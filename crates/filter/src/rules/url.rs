@@ -10,12 +10,12 @@ use crate::measure::{Limit, Measure, Unit};
 use crate::text::Text;
 use crate::url_host::UrlHost;
 
-/// Pages whose URL is on no list and has no word of a list.
+/// Drops pages whose URL is on a list or has a word of a list.
 ///
-/// Follows datatrove's `URLFilter`, whose lists are in its package (`assets/`). Domains and hosts are compared as they
-/// are spelled in the URL; words are parts of the URL between other characters than ASCII letters and digits, and as they
-/// are spelled; sub-words are looked for in the URL in lower case without other characters. Lists have one entry a line,
-/// and comments after `#`. The suffixes of domains are those of the public-suffix list without its private ones.
+/// Follows datatrove's `URLFilter`, whose lists are in its package (`assets/`). Domains, hosts and words are compared
+/// case-sensitively; a word is a part of the URL between characters other than ASCII letters and digits. Sub-words are
+/// searched in the lower-cased URL without any other characters. Lists have one entry per line, and comments after `#`.
+/// The suffixes of domains are those of the public-suffix list without its private ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Url {
@@ -25,13 +25,13 @@ pub struct Url {
     pub domains: Vec<String>,
     /// Files of URLs.
     pub urls: Vec<String>,
-    /// Files of words of which none may be in the URL.
+    /// Files of words none of which may be in the URL.
     pub banned_words: Vec<String>,
-    /// Files of words of which few may be in the URL.
+    /// Files of words of which at most `max_soft_banned_words` may be in the URL.
     pub soft_banned_words: Vec<String>,
-    /// Files of parts of words of which none may be in the URL.
+    /// Files of parts of words none of which may be in the URL.
     pub banned_subwords: Vec<String>,
-    /// Most different words of `soft_banned_words`.
+    /// Maximum number of distinct words of `soft_banned_words`.
     pub max_soft_banned_words: Limit,
 }
 

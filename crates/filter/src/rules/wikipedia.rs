@@ -6,16 +6,16 @@ use crate::list::ListError;
 use crate::measure::{Limit, Measure, Unit};
 use crate::text::Text;
 
-/// Texts that are not Wikipedia's, nor copies of it: test sets are made of those.
+/// Drops texts of Wikipedia and copies of them, because test sets are made from those.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wikipedia {}
 
-/// How titles of its pages, and of most copies, end.
+/// Endings of the titles of its pages, and of most copies.
 const TITLE_ENDINGS: [&str; 4] = ["- Wikipedia", "– Wikipedia", "— Wikipedia", "Wikipedia, the free encyclopedia"];
-/// What stands below the title of its pages.
+/// The line below the title of its pages.
 const TAGLINE: &str = "From Wikipedia, the free encyclopedia";
-/// Characters of a text in which the tagline is looked for.
+/// Characters at the beginning of a text in which the tagline is looked for.
 const HEAD_CHARS: usize = 600;
 
 impl Settings for Wikipedia {
