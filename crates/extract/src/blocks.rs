@@ -1,14 +1,14 @@
 //! A page as a list of blocks: runs of text that a reader sees as one paragraph, heading, item or cell.
 //!
-//! One pass over the tree, no recursion. Around the blocks stand their containers, the block-level elements
-//! that hold text at some depth, with sums over what they hold; the features are made of both.
+//! One pass over the tree, no recursion. The blocks are in containers, the block-level elements that contain text at
+//! some depth, with sums over their blocks. Features are made from both.
 
 use words::is_unspaced;
 
 use crate::html::{NONE, Name, NameSet, Namespace, NodeId, ROOT, Tree, attribute, tag, tags};
 use crate::labels::{self, Labels};
 
-/// What a block is printed as.
+/// The form in which a block is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockKind {
     /// Running text.
@@ -30,7 +30,7 @@ pub enum BlockKind {
     Definition,
     /// A cell; cells with the same row are printed on one line.
     Cell(NodeId),
-    /// Text whose line breaks count.
+    /// Text whose line breaks are kept.
     Preformatted,
 }
 
@@ -39,7 +39,7 @@ pub enum BlockKind {
 pub struct Block {
     /// Index of the innermost container.
     pub container: u32,
-    /// What it is printed as.
+    /// The form in which it is printed.
     pub kind: BlockKind,
     /// Where its text begins in [`Blocks::text`].
     pub start: u32,
@@ -57,7 +57,7 @@ pub struct Block {
     pub quotes: u8,
     /// Words.
     pub words: u32,
-    /// How much it speaks for being main text, in words.
+    /// Evidence that the block is main text, in words; see `weight`.
     pub weight: f32,
 }
 
@@ -73,7 +73,7 @@ impl Block {
     }
 }
 
-/// A block-level element that holds text, with sums over all blocks inside.
+/// A block-level element that contains text, with sums over all blocks inside.
 #[derive(Debug, Clone, Default)]
 pub struct Container {
     /// The element.
@@ -82,11 +82,11 @@ pub struct Container {
     pub parent: u32,
     /// Containers around it.
     pub depth: u32,
-    /// What its class, id and role say.
+    /// Groups of the words in its class, id and role.
     pub labels: Labels,
-    /// Blocks.
+    /// Number of blocks.
     pub blocks: u32,
-    /// Words.
+    /// Number of words.
     pub words: u32,
     /// Bytes of text.
     pub bytes: u32,
@@ -94,7 +94,7 @@ pub struct Container {
     pub link_bytes: u32,
     /// Sum of the blocks' weights.
     pub weight: f32,
-    /// Whether it is a part of a table that lays out the page rather than data.
+    /// Whether it is part of a table that lays out the page and does not hold data.
     pub is_layout: bool,
 }
 
@@ -117,7 +117,7 @@ impl Blocks {
         &self.text[block.start as usize..block.end as usize]
     }
 
-    /// Words of the whole page.
+    /// Number of words of the whole page.
     pub fn words(&self) -> u32 {
         self.containers.first().map_or(0, |root| root.words)
     }
@@ -140,16 +140,16 @@ const TABLE_PARTS: NameSet = tags![TABLE TBODY THEAD TFOOT TR TD TH];
 const PREFORMATTED: NameSet = tags![PRE LISTING XMP PLAINTEXT];
 const LISTS: NameSet = tags![UL OL MENU DIR];
 
-/// Whether an element and all below it are seen by no reader, whatever scripts do.
+/// Whether an element and everything below it are invisible, whatever scripts do.
 pub fn is_invisible(tree: &Tree, id: NodeId) -> bool {
     let name = tree.name(id);
     match name.namespace() {
         Namespace::Html => {
-            // A template that is the shadow of its element is what the reader sees of it.
+            // A template that is the shadow tree of its element is visible.
             let is_shadow = name == tag::TEMPLATE && tree.raw_attribute(id, attribute::SHADOWROOTMODE).is_some();
             INVISIBLE.has(name) && !is_shadow
         }
-        // Labels in drawings and formulas by their parts do not read as text.
+        // The labels in drawings and formulas do not form readable text.
         Namespace::Svg | Namespace::MathMl => true,
         Namespace::None => name == Name::COMMENT || name == Name::DOCTYPE,
     }
@@ -169,7 +169,7 @@ pub fn is_hidden(tree: &Tree, id: NodeId) -> bool {
         .is_some_and(|style| declares(style, "display", "none") || declares(style, "visibility", "hidden"))
 }
 
-/// Whether a style says `property: value`.
+/// Whether a style attribute declares `property: value`.
 fn declares(style: &str, property: &str, value: &str) -> bool {
     style.split(';').any(|declaration| {
         declaration.split_once(':').is_some_and(|(key, said)| {
@@ -180,15 +180,14 @@ fn declares(style: &str, property: &str, value: &str) -> bool {
     })
 }
 
-/// A page with less weight than this may show its text by script.
+/// Below this weight, a page may show its text by script.
 const SHOWN_WEIGHT: f32 = 120.0;
-/// What is hidden is taken for what a script will show when it has so many times the weight of the rest.
+/// Hidden text counts as shown by a script if its weight is this many times that of the rest.
 const HIDDEN_TIMES: f32 = 3.0;
 
 /// Cuts a page into its blocks, in document order.
 ///
-/// Hidden elements are left out, unless nearly all text is in them: some pages are sent hidden, and shown by
-/// their scripts.
+/// Hidden elements are left out, unless nearly all text is in them: some pages are sent hidden and shown by scripts.
 pub fn blocks(tree: &Tree) -> Blocks {
     let shown = cut(tree, false);
     let weight = |page: &Blocks| page.containers[0].weight;
@@ -230,12 +229,12 @@ fn cut(tree: &Tree, with_hidden: bool) -> Blocks {
     cutter.finish()
 }
 
-/// A cell with a longer text is no cell of data, in bytes.
+/// Longest text of a data cell, in bytes.
 const MAX_CELL_BYTES: usize = 700;
-/// What stands in tables that lay out a page, and not in those of data.
+/// Elements that occur in tables that lay out a page, but not in data tables.
 const LAID_OUT: NameSet = tags![TABLE H1 H2 H3 FORM HR];
 
-/// The tables that lay out the page, as pages did before style sheets, in the order of their numbers.
+/// The tables that lay out the page, as before style sheets, in the order of their node ids.
 fn layout_tables(tree: &Tree) -> Vec<NodeId> {
     let mut layout = Vec::new();
     // The tables around the current node, and the bytes of text in the cell around it.
@@ -287,7 +286,7 @@ fn layout_tables(tree: &Tree) -> Vec<NodeId> {
     }
 }
 
-/// A list around the current place.
+/// A list around the current node.
 struct List {
     is_numbered: bool,
     items: u16,
@@ -297,16 +296,16 @@ struct Cutter<'a> {
     tree: &'a Tree<'a>,
     page: Blocks,
     with_hidden: bool,
-    /// In the order of their numbers.
+    /// In the order of their node ids.
     layout_tables: Vec<NodeId>,
-    /// Whether each table around the current place lays out the page.
+    /// Whether each table around the current node lays out the page.
     tables: Vec<bool>,
-    /// Whether what was entered last is to be gone through.
+    /// Whether the children of the node that was entered last are visited.
     is_inside: bool,
-    /// Container of each block-level element around the current place, innermost last.
+    /// Container of each block-level element around the current node, innermost last.
     stack: Vec<u32>,
     lists: Vec<List>,
-    /// Where the block that is being gathered begins.
+    /// Where the current block begins.
     start: usize,
     first: NodeId,
     last: NodeId,
@@ -397,7 +396,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Leaves an element that was entered.
+    /// Leaves an element.
     fn leave(&mut self, id: NodeId) {
         let name = self.tree.name(id);
         if id == ROOT || BLOCK_LEVEL.has(name) {
@@ -441,7 +440,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// A button stands apart from the text around it.
+    /// A button is separate from the text around it.
     fn end_word(&mut self) {
         if self.page.text.len() > self.start && !self.page.text.ends_with([' ', '\n']) {
             self.page.text.push(' ');
@@ -544,7 +543,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// How much a block speaks for being main text, in words: sentences count whole, labels little, links nothing.
+/// Evidence that a block is main text, in words: sentences count fully, labels little, links not at all.
 fn weight(block: &Block, text: &str) -> f32 {
     let words = block.words as f32;
     let density = block.link_density();
@@ -609,8 +608,8 @@ fn space_len(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// Words of a block, as [`words::count`] counts them but parted by spaces, tabs and line feeds alone. Only
-/// preformatted text has other white space, and the model of main text was trained on these counts.
+/// Words of a block, counted as by [`words::count`], but separated by spaces, tabs and line feeds only. Other white
+/// space occurs only in preformatted text, and the model of main text was trained on these counts.
 pub(crate) fn count_words(text: &str) -> u32 {
     let bytes = text.as_bytes();
     let (mut words, mut after_space, mut is_ascii) = (0, true, true);

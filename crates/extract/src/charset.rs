@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// How far a meta tag is looked for, in bytes; the standard's 1024 misses pages with long scripts first.
+/// Bytes in which a meta tag is looked for; the standard's 1024 misses pages that begin with long scripts.
 const MAX_PRESCAN_BYTES: usize = 4096;
 
 /// A decoded page.
@@ -16,7 +16,7 @@ pub struct Decoded<'a> {
     pub charset: &'static str,
 }
 
-/// Decodes a page. Bytes that the charset does not know become U+FFFD.
+/// Decodes a page. Bytes that are invalid in the charset become U+FFFD.
 ///
 /// ```
 /// let decoded = extract::charset::decode(b"caf\xe9", Some("text/html; charset=iso-8859-1"));
@@ -31,17 +31,17 @@ pub fn decode<'a>(html: &'a [u8], content_type: Option<&str>) -> Decoded<'a> {
     Decoded { text, charset: encoding.name() }
 }
 
-/// What the header or a meta tag declares, unless it is a declaration that the bytes disprove.
+/// The charset that the header or a meta tag declares, unless the bytes disprove it.
 fn declared(html: &[u8], content_type: Option<&str>) -> Option<&'static Encoding> {
     let encoding = content_type.and_then(charset_parameter).or_else(|| prescan(html))?;
-    // windows-1252 and its aliases are what servers send by default. Valid UTF-8 with a byte over
-    // 0x7f is practically never anything else.
+    // windows-1252 and its aliases are servers' defaults. Valid UTF-8 with a byte over 0x7f is practically never in
+    // another charset.
     let is_default = encoding == WINDOWS_1252;
     if is_default && !html.is_ascii() && std::str::from_utf8(html).is_ok() {
         return Some(UTF_8);
     }
-    // A page that names UTF-8 and is not valid may be a legacy page under a new template, or a
-    // UTF-8 page with a torn character. Few faults mean the latter.
+    // An invalid page that names UTF-8 may be a legacy page in a new template, or a UTF-8 page with a damaged
+    // character. Few faults mean the latter.
     if encoding == UTF_8 && !mostly_utf8(html) {
         return None;
     }
@@ -77,7 +77,7 @@ fn prescan(html: &[u8]) -> Option<&'static Encoding> {
     None
 }
 
-/// A meta tag that could be read as ASCII cannot be right about UTF-16.
+/// A meta tag that was read as ASCII cannot be right about UTF-16.
 fn not_utf16(encoding: &'static Encoding) -> Option<&'static Encoding> {
     Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding })
 }

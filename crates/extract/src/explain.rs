@@ -1,4 +1,4 @@
-//! Why a page's text is what it is: a list for the terminal, and the page itself with its blocks coloured.
+//! Explains the text of a page: as a list for the terminal, or as the page itself with coloured blocks.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use crate::blocks::{BlockKind, is_hidden, is_invisible};
 use crate::html::{NONE, Name, NameSet, Namespace, NodeId, ROOT, Tree, tag, tags};
 use crate::select::BlockReason;
 
-/// Bytes of a block's text in a line of the list.
+/// Bytes of a block's text that a line of the list shows.
 const SHOWN_BYTES: usize = 90;
 
-/// One line a block: whether it was kept, how likely it is, why, what it is, and how it begins.
+/// One line per block: whether it was kept, its probability, the reason, its kind, and its beginning.
 pub fn list(analysis: &Analysis, colours: bool) -> String {
     let mut lines = String::new();
     for (number, block) in analysis.blocks.blocks.iter().enumerate() {
@@ -77,8 +77,8 @@ pub fn kind(kind: BlockKind) -> &'static str {
     }
 }
 
-/// The page as HTML with its scripts taken out and every block coloured: green what was kept, red what was left,
-/// the darker the surer; a block's title has its probability and the reason.
+/// The page as HTML without its scripts, with coloured blocks: green ones were kept, red ones dropped, and a darker
+/// colour means a more certain decision. The title attribute of a block has its probability and the reason.
 pub fn overlay(analysis: &Analysis) -> String {
     let tree = analysis.tree;
     let mut of_text = vec![u32::MAX; tree.node_count()];
@@ -108,7 +108,7 @@ struct Writer<'a> {
 
 const VOID: NameSet = tags![AREA BASE BR COL EMBED FRAME HR IMG INPUT KEYGEN LINK META PARAM SOURCE TRACK WBR];
 
-/// What runs, loads another page, or would send the reader away.
+/// Elements that run code, load another page, or navigate away.
 const LEFT_OUT: NameSet = tags![SCRIPT IFRAME OBJECT EMBED APPLET META TEMPLATE BASE];
 
 impl Writer<'_> {
@@ -136,7 +136,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes a node's beginning; `false` when what is below it is passed over, and it has no end.
+    /// Writes a node's beginning; `false` if its children are skipped and it has no end.
     fn open(&mut self, id: NodeId) -> bool {
         let tree = self.analysis.tree;
         let name = tree.name(id);
@@ -153,7 +153,7 @@ impl Writer<'_> {
         self.html.push('<');
         self.html.push_str(&shown_tag(tree, id));
         for (key, value) in tree.attributes(id) {
-            // Handlers of events run; a name that is no name would end the tag.
+            // Event handlers would run; an invalid name would end the tag.
             let is_name = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'));
             if key.starts_with("on") || !is_name || value.trim_start().to_ascii_lowercase().starts_with("javascript:") {
                 continue;
@@ -209,7 +209,7 @@ impl Writer<'_> {
     }
 }
 
-/// What is for readers without scripts shows in a browser that has them, too.
+/// `<noscript>` becomes visible in a browser with scripts.
 fn shown_tag<'a>(tree: &'a Tree, id: NodeId) -> Cow<'a, str> {
     if tree.name(id) == tag::NOSCRIPT { Cow::Borrowed("div") } else { tree.tag_name(id) }
 }

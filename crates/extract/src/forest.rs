@@ -1,4 +1,4 @@
-//! Boosted trees: sums of the leaves that a row of numbers falls into.
+//! Boosted trees: a row's prediction is the sum of the leaves that it falls into.
 //!
 //! A forest is read from the bytes that `train/train.py` writes (all numbers little-endian):
 //!
@@ -8,14 +8,14 @@
 //! | 4 | features of a row |
 //! | 4 | trees |
 //! | then for each tree: 2 | splits |
-//! | 10 a split | feature (2), threshold (4, a float), place if not above it (2), place if above it (2) |
-//! | 4 a leaf | value (a float); there is one leaf more than splits |
+//! | 10 per split | feature (2), threshold (4, a float), place if not above it (2), place if above it (2) |
+//! | 4 per leaf | value (a float); there is one leaf more than splits |
 //!
 //! A place is that of a split of the same tree, or, with its upper bit set, of a leaf.
 
 use std::ops::Range;
 
-/// A forest ready to be asked.
+/// A forest for predictions.
 #[derive(Debug)]
 pub struct Forest {
     features: usize,
@@ -29,28 +29,28 @@ struct Tree {
     /// Its first node, and how many there are.
     first: u32,
     nodes: u32,
-    /// Splits on the longest way to a leaf.
+    /// Splits on the longest path to a leaf.
     depth: u32,
 }
 
-/// A split, or a leaf: that leads to itself, whatever the row.
+/// A split or a leaf. Both children of a leaf are the leaf itself, whatever the row.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     threshold: f32,
     feature: u16,
-    /// Where rows go that are not above the threshold, and those that are: nodes of the same tree.
+    /// Children for rows at or below the threshold, and for rows above it: nodes of the same tree.
     next: [u16; 2],
-    /// Of a leaf.
+    /// Value of a leaf.
     value: f32,
 }
 
 const LEAF: u16 = 1 << 15;
 const MAGIC: &[u8; 8] = b"WTFOREST";
-/// Rows that walk a tree side by side, so that none waits for the memory or the comparison of another.
+/// Rows that descend a tree in parallel, so that none waits for memory or for a comparison of another.
 const LANES: usize = 8;
 
 impl Forest {
-    /// Reads a forest; `None` when the bytes are none.
+    /// Reads a forest; `None` when the bytes are not one.
     pub fn read(bytes: &[u8]) -> Option<Forest> {
         let mut reader = Reader { bytes: bytes.strip_prefix(MAGIC)? };
         let features = reader.u32()? as usize;
@@ -71,11 +71,11 @@ impl Forest {
             let mut next = [reader.u16()?, reader.u16()?];
             for place in &mut next {
                 if *place & LEAF != 0 {
-                    // Leaves stand behind the splits.
+                    // Leaves come after the splits.
                     let leaf = *place & !LEAF;
                     *place = (leaf <= splits).then(|| splits + leaf)?;
                 } else if *place <= at || *place >= splits {
-                    // Places only go on, so that every walk ends.
+                    // Places only increase, so that every descent ends.
                     return None;
                 } else {
                     depths[usize::from(*place)] = depths[usize::from(at)] + 1;
@@ -97,14 +97,14 @@ impl Forest {
         Some(())
     }
 
-    /// Numbers that a row has.
+    /// Numbers per row.
     pub fn features(&self) -> usize {
         self.features
     }
 
-    /// The sum of each row's leaves. Rows stand one after another.
+    /// The sum of each row's leaves. Rows are concatenated.
     ///
-    /// Tree after tree rather than row after row, so that a tree stays in the nearest cache.
+    /// Trees are the outer loop, so that a tree stays in the L1 cache.
     ///
     /// # Panics
     /// When the numbers are not whole rows.
@@ -114,12 +114,12 @@ impl Forest {
         sums
     }
 
-    /// How many trees there are.
+    /// Number of trees.
     pub fn trees(&self) -> usize {
         self.trees.len()
     }
 
-    /// Adds what some of the trees say of each row to its sum.
+    /// Adds the leaves of a range of trees to each row's sum.
     ///
     /// # Panics
     /// When the numbers are not whole rows, or there are fewer trees.
@@ -148,7 +148,7 @@ impl Forest {
     }
 }
 
-/// One step down. The comparison is an index and no branch: which way a row goes cannot be foreseen.
+/// One step down. The comparison is an index and not a branch, since branches would be mispredicted.
 #[inline(always)]
 fn step(nodes: &[Node], place: u16, row: &[f32]) -> u16 {
     let node = &nodes[usize::from(place)];
@@ -173,7 +173,7 @@ impl Reader<'_> {
     }
 }
 
-/// 1 / (1 + e⁻ˣ) by arithmetic alone, the same to the bit on every machine; within 2 millionths.
+/// 1 / (1 + e⁻ˣ) by basic arithmetic, the same to the bit on every machine; error below 2·10⁻⁶.
 pub fn sigmoid(x: f32) -> f32 {
     // e⁻ˣ = 2^(whole + part), the part by its series.
     let power = (-x * std::f32::consts::LOG2_E).clamp(-60.0, 60.0);

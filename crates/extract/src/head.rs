@@ -1,15 +1,15 @@
-//! What a page says of itself outside its text: title, author, date, language, address, opt-outs.
+//! The metadata of a page outside its text: title, author, date, language, address, opt-outs.
 
 use crate::html::{AttributeName, Name, NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
 
-/// What was found; what a page does not say is `None`.
+/// The metadata; `None` for what the page does not give.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
     /// `og:title`, else the `<title>`.
     pub title: Option<String>,
     /// A meta tag, `rel=author` or the author in the page's linked data.
     pub author: Option<String>,
-    /// Day of publication as `YYYY-MM-DD`: a meta tag, linked data, or a `<time>` that is marked as it.
+    /// Day of publication as `YYYY-MM-DD`: a meta tag, linked data, or a `<time>` that is marked as such.
     pub date: Option<String>,
     /// The `lang` attribute of `<html>`.
     pub language: Option<String>,
@@ -25,12 +25,12 @@ pub struct Head {
     pub declared_kind: u8,
 }
 
-/// Linked data longer than this is passed over, in bytes.
+/// Longest linked data that is read, in bytes.
 const MAX_LINKED_DATA_BYTES: usize = 1 << 18;
 
 const LOOKED_AT: NameSet = tags![HTML TITLE LINK META SCRIPT TIME A SPAN ABBR];
 
-/// Reads a page's head, and the few marks in its body that say the same things. One pass over the nodes.
+/// Reads a page's head, and the few elements in its body with the same information. One pass over the nodes.
 pub fn head(tree: &Tree) -> Head {
     let mut reader = Reader { tree, head: Head::default(), found: Found::default() };
     for id in ROOT..tree.node_count() as NodeId {
@@ -41,7 +41,7 @@ pub fn head(tree: &Tree) -> Head {
     reader.finish()
 }
 
-/// Answers to one question from several places, the best place first.
+/// Values of one property from several sources, the best source first.
 #[derive(Default)]
 struct Found {
     titles: [Option<String>; 3],
@@ -99,7 +99,7 @@ impl Reader<'_> {
             "generator" => set(&mut self.head.generator, Some(content)),
             "author" | "dc.creator" | "dcterms.creator" | "citation_author" | "parsely-author" | "sailthru.author"
             | "article:author" | "byl"
-                // Some give the address of a profile instead of a name.
+                // Some pages give the address of a profile instead of a name.
                 if !content.starts_with("http") =>
             {
                 set(&mut self.found.authors[0], Some(without_by(&content)));
@@ -145,7 +145,7 @@ impl Reader<'_> {
             "faqpage" => 6,
             _ => 7,
         };
-        // The one that says most stays.
+        // The most specific one is kept.
         let rank = |kind: u8| match kind {
             0 => 0,
             7 => 1,
@@ -159,7 +159,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Linked data, read for three keys without a parser: much of it is not valid JSON.
+    /// Linked data, searched for three keys without a parser, since much of it is not valid JSON.
     fn script(&mut self, id: NodeId) {
         let kind = self.tree.raw_attribute(id, attribute::TYPE).unwrap_or("");
         if !kind.trim().eq_ignore_ascii_case("application/ld+json") {
@@ -184,7 +184,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Marks in the body.
+    /// Metadata in the body.
     fn mark(&mut self, id: NodeId, name: Name) {
         let itemprop = self.tree.raw_attribute(id, attribute::ITEMPROP).unwrap_or("");
         if itemprop.eq_ignore_ascii_case("datePublished") || name == tag::TIME {
@@ -251,7 +251,7 @@ fn json_string_after(text: &str, key: &str) -> Option<String> {
     Some(raw.replace("\\/", "/").replace("\\\"", "\"").replace("\\n", " "))
 }
 
-/// The day a date begins with, if it begins with one: `2024-05-31T10:00Z`, `20240531`, `2024/5/31`.
+/// The day at the beginning of a date, if there is one: `2024-05-31T10:00Z`, `20240531`, `2024/5/31`.
 fn day(text: &str) -> Option<String> {
     let digits: Vec<&str> = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).take(3).collect();
     let (year, month, day) = match digits.as_slice() {

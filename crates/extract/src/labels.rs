@@ -1,7 +1,7 @@
-//! What elements say of themselves in their class, id and role, as a few groups of words.
+//! Groups of words in elements' class, id and role.
 //!
-//! The words are those that templates of all kinds share. Among them are the names of services whose buttons and
-//! boxes stand on the pages of others; no word is there for the pages of one site.
+//! The words are those that templates of all kinds share. Among them are names of services whose buttons and boxes are
+//! on other sites' pages; no word is specific to one site.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ impl Labels {
     }
 }
 
-/// A group and its words, in small letters.
+/// A group and its words, in lower case.
 pub const GROUPS: &[(&str, &str)] = &[
     ("comment", "comment comments commentlist commentary disqus respond replies reply discussion commenter"),
     ("sidebar", "sidebar side rail aside secondary complementary rightcolumn leftcolumn rightcol leftcol sidenav"),
@@ -95,10 +95,10 @@ pub const GROUPS: &[(&str, &str)] = &[
     ),
 ];
 
-/// How many groups there are.
+/// Number of groups.
 pub const COUNT: usize = GROUPS.len();
 
-/// The number of a group. A name that is none does not compile where the number is a constant.
+/// The number of a group. An unknown name does not compile where the number is a constant.
 pub const fn group(name: &str) -> usize {
     let mut number = 0;
     while number < COUNT {
@@ -120,10 +120,10 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 
 static WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::of_groups(GROUPS.iter().map(|(_, words)| *words)));
 
-/// Bytes of one attribute that are looked at.
+/// Bytes of one attribute that are read.
 const MAX_ATTRIBUTE_BYTES: usize = 256;
 
-/// The groups whose words stand in an element's class, id, role or `itemprop`.
+/// The groups whose words occur in an element's class, id, role or `itemprop`.
 pub fn labels(tree: &Tree, id: NodeId) -> Labels {
     let mut labels = 0;
     for name in [attribute::CLASS, attribute::ID, attribute::ROLE, attribute::ITEMPROP] {
@@ -134,7 +134,8 @@ pub fn labels(tree: &Tree, id: NodeId) -> Labels {
     Labels(labels)
 }
 
-/// Words are cut at anything but letters and at capitals after small letters: `related-posts`, `siteNav`, `ad_top`.
+/// Words end at anything but letters, and before capitals after lower-case letters: `related-posts`, `siteNav`,
+/// `ad_top`.
 fn of_text(value: &str) -> u32 {
     let bytes = &value.as_bytes()[..value.len().min(MAX_ATTRIBUTE_BYTES)];
     let words = &*WORDS;
@@ -149,7 +150,7 @@ fn of_text(value: &str) -> u32 {
             }
             word_from = if begins { at } else { at + 1 };
         }
-        // FeatureNames with a hyphen or capitals are words of their own too.
+        // Names with a hyphen or capitals are words of their own too.
         if matches!(byte, b' ' | b'\t' | b'\n') {
             let whole = &bytes[whole_from..at];
             if (6..=16).contains(&whole.len()) && whole.iter().any(|b| !b.is_ascii_lowercase()) {

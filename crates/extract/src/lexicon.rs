@@ -1,9 +1,9 @@
-//! What the words of classes and ids have come to mean: a table that is learned where [`crate::labels`] is written.
+//! A learned table of the words in classes and ids, beside the hand-written groups of [`crate::labels`].
 //!
-//! Templates of all the world share thousands of such words (`entry-content`, `sub-menu`, `dsq-comment`), more than
-//! anybody would sort into groups. For each the table has the odds that the text of its elements is main text, and
-//! how much it speaks for each kind of page. `train/` makes it from words that stand on several hosts; no word is
-//! there for one site. Left out: the words of the text itself, which gave little, and how words stand together.
+//! Templates share thousands of such words (`entry-content`, `sub-menu`, `dsq-comment`), too many to group by hand. For
+//! each the table has the odds that the text of its elements is main text, and a score for each kind of page. `train/`
+//! makes it from words that occur on several hosts; no word is specific to one site. Left out: the words of the text
+//! itself, which gave little, and combinations of words.
 //!
 //! The table's bytes (all numbers little-endian):
 //!
@@ -11,10 +11,10 @@
 //! | --- | --- |
 //! | 8 | `WTWORDS1` |
 //! | 4 | words |
-//! | 4 for each kind of page | what speaks for it on a page without words, a float |
+//! | 4 for each kind of page | its score on a page without words, a float |
 //! | then for each word: 4 | [`hash`] of the word |
 //! | 1 | logarithm of its odds, in sixteenths, signed |
-//! | 1 for each kind of page | how much it speaks for the kind, in eighths, signed |
+//! | 1 for each kind of page | its score for the kind, in eighths, signed |
 
 use crate::PageKind;
 use crate::html::{AttributeName, attribute};
@@ -22,7 +22,7 @@ use crate::html::{AttributeName, attribute};
 /// The attributes that are read.
 pub const ATTRIBUTES: [AttributeName; 4] = [attribute::CLASS, attribute::ID, attribute::ROLE, attribute::ITEMPROP];
 
-/// Numbers for each kind of page.
+/// A score for each kind of page.
 pub type KindScores = [f32; PageKind::ALL.len()];
 
 const MAGIC: &[u8; 8] = b"WTWORDS1";
@@ -31,18 +31,18 @@ const WORD_BYTES: usize = 4 + 1 + KINDS;
 const ODDS_PARTS: f32 = 16.0;
 const KIND_PARTS: f32 = 8.0;
 
-/// Bytes of one attribute that are looked at.
+/// Bytes of one attribute that are read.
 const MAX_ATTRIBUTE_BYTES: usize = 512;
-/// Letters that make a word.
+/// Minimum letters of a word.
 const MIN_LETTERS: usize = 2;
-/// Bytes that make a whole name a word of its own.
+/// Minimum bytes of a whole name that is also a word.
 const MIN_NAME_BYTES: usize = 4;
 const MAX_NAME_BYTES: usize = 40;
 
 /// A learned table of words.
 #[derive(Debug, Default)]
 pub struct Lexicon {
-    /// Open-addressed by hash: the number of a word and one more, 0 for none.
+    /// Open-addressed by hash: index of a word plus one, 0 for none.
     slots: Vec<u32>,
     words: Vec<Word>,
     kinds_without: KindScores,
@@ -55,26 +55,26 @@ struct Word {
     kinds: [i8; KINDS],
 }
 
-/// What the known words of an element say, or of an element and those around it.
+/// The odds of the known words of an element, or of an element and those around it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ClassOdds {
-    /// Words that are known.
+    /// Number of known words.
     pub words: u32,
     /// Sum of the logarithms of their odds.
     pub sum: f32,
-    /// The least of them, 0 at most.
+    /// The smallest logarithm, at most 0.
     pub least: f32,
-    /// The most of them, 0 at least.
+    /// The largest logarithm, at least 0.
     pub most: f32,
 }
 
 impl ClassOdds {
-    /// The mean of the words' logarithms of odds; 0, which says nothing, without words.
+    /// The mean logarithm of the odds; 0 (even odds) without words.
     pub fn mean(&self) -> f32 {
         if self.words == 0 { 0.0 } else { self.sum / self.words as f32 }
     }
 
-    /// What an element's words say together with those around it.
+    /// The odds of an element's words together with those around it.
     pub fn inside(&self, around: &ClassOdds) -> ClassOdds {
         ClassOdds {
             words: self.words + around.words,
@@ -93,7 +93,7 @@ pub struct SeenWords {
 }
 
 impl Lexicon {
-    /// Reads a table; `None` when the bytes are none.
+    /// Reads a table; `None` when the bytes are not one.
     pub fn read(bytes: &[u8]) -> Option<Lexicon> {
         let (count, mut rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
         let count = u32::from_le_bytes(*count) as usize;
@@ -127,7 +127,7 @@ impl Lexicon {
         slot
     }
 
-    /// Adds what the words of a value say, and that they were seen.
+    /// Adds the odds of the words of a value, and marks them as seen.
     pub fn add(&self, value: &str, meaning: &mut ClassOdds, seen: &mut SeenWords) {
         if self.words.is_empty() {
             return;
@@ -149,7 +149,7 @@ impl Lexicon {
         });
     }
 
-    /// How much the words seen on a page speak for each kind of page.
+    /// The scores of the words seen on a page for each kind of page.
     pub fn kinds(&self, seen: &SeenWords) -> KindScores {
         let mut sums = [0i32; KINDS];
         for &number in &seen.numbers {
@@ -157,7 +157,7 @@ impl Lexicon {
                 *sum += i32::from(kind);
             }
         }
-        // A page's words weigh as a vector of length one does.
+        // A page's words are normalised to a vector of length one.
         let length = (seen.numbers.len().max(1) as f32).sqrt();
         std::array::from_fn(|kind| self.kinds_without[kind] + sums[kind] as f32 / KIND_PARTS / length)
     }
@@ -165,7 +165,7 @@ impl Lexicon {
 
 /// Calls `each` with the hash of every word of an attribute's value.
 ///
-/// FeatureNames are cut into words at anything but letters and at capitals after small letters; a name that is more than
+/// Names are cut into words at anything but letters, and before capitals after lower-case letters. A name of more than
 /// one word, `td-post-content`, is a word too, with its numbers as `0`.
 pub fn words(value: &str, mut each: impl FnMut(u32)) {
     let bytes = &value.as_bytes()[..value.len().min(MAX_ATTRIBUTE_BYTES)];
@@ -190,7 +190,7 @@ pub fn words(value: &str, mut each: impl FnMut(u32)) {
 
 const HASH_START: u32 = 0x811c_9dc5;
 
-/// FNV-1a of 32 bits over the word in small letters.
+/// FNV-1a of 32 bits over the word in lower case.
 pub fn hash(word: &[u8]) -> u32 {
     word.iter().fold(HASH_START, |hash, byte| with(hash, byte.to_ascii_lowercase()))
 }
@@ -217,7 +217,7 @@ fn with(hash: u32, byte: u8) -> u32 {
 mod tests {
     use super::*;
 
-    /// A table of words with odds (in sixteenths), all speaking for forums by their odds too.
+    /// A table of words with odds (in sixteenths), which are also their scores for forums.
     fn table(words: &[(&str, i8)]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend((words.len() as u32).to_le_bytes());

@@ -2,11 +2,11 @@
 //!
 //! # Steps
 //!
-//! Each in its module: [`charset`] decodes; [`html`] builds the tree the standard asks for, within limits; [`blocks`]
-//! cuts it into paragraphs, headings, items and cells; [`features`] describes each block by its text, its containers,
-//! its neighbours and its page; [`model`] gives the probability that it is main text; [`select`] decides; `print`
-//! writes lines or Markdown; [`head`] reads title, author, date and opt-outs; [`explain`] shows all that on the page.
-//! Where features are no whole numbers, their arithmetic is that of IEEE 754 alone.
+//! Each is a module: [`charset`] decodes; [`html`] builds the standard's tree, within limits; [`blocks`] cuts it into
+//! paragraphs, headings, items and cells; [`features`] describes each block by its text, its containers, its neighbours
+//! and its page; [`model`] gives the probability that it is main text; [`select`] decides; `print` writes lines or
+//! Markdown; [`head`] reads title, author, date and opt-outs; [`explain`] shows the decision for each block. Features
+//! that are not whole numbers are computed by IEEE 754 arithmetic alone.
 
 pub mod blocks;
 pub mod charset;
@@ -52,7 +52,7 @@ pub enum Format {
     Markdown,
 }
 
-/// What is taken for main text, how it is written, and how large a page may be.
+/// Which parts are main text, the output format, and limits on the page.
 ///
 /// ```
 /// let mut options = extract::Options::default();
@@ -69,13 +69,13 @@ pub struct Options {
     pub comments: Inclusion,
     /// The heading that repeats the page's title. Default: keep.
     pub title: Inclusion,
-    /// Default: text.
+    /// Output format. Default: text.
     pub format: Format,
-    /// Most bytes of a page, as they come. Default: 64 MiB.
+    /// Largest page in bytes, before decoding. Default: 64 MiB.
     pub max_bytes: usize,
     /// Most nodes of a page's tree. Default: 1,000,000.
     pub max_nodes: usize,
-    /// Deepest nesting of a page's tree, in elements; what nests deeper is flattened. Default: 512, as in browsers.
+    /// Deepest nesting of a page's tree, in elements; deeper elements are flattened. Default: 512, as in browsers.
     pub max_depth: u32,
 }
 
@@ -92,7 +92,7 @@ impl Default for Options {
     }
 }
 
-/// What a page is.
+/// The kind of a page.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum PageKind {
     /// One text: news, a blog entry, an encyclopedia's entry.
@@ -103,7 +103,7 @@ pub enum PageKind {
     Product,
     /// A manual or a reference.
     Documentation,
-    /// Many things with a line or two each.
+    /// Many entries with a line or two each.
     Listing,
     /// None of these: services, institutions, front pages.
     #[default]
@@ -134,37 +134,37 @@ impl PageKind {
     }
 }
 
-/// What was found on a page.
+/// The text and metadata of a page.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     /// Main text, written as [`Options::format`] says. Empty when there is none.
     pub text: String,
     /// The blocks of the text, in order.
     pub parts: Vec<Part>,
-    /// What the page says of itself.
+    /// Metadata.
     pub head: Head,
-    /// What the page is.
+    /// The kind of the page.
     pub kind: PageKind,
     /// Name of the charset that the bytes were decoded with.
     pub charset: &'static str,
-    /// U+FFFD in the text: bytes that the charset does not know.
+    /// U+FFFD in the text, for bytes that are invalid in the charset.
     pub replacement_characters: u64,
 }
 
 /// A block of a page's text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// What it is.
+    /// Its kind.
     pub kind: BlockKind,
-    /// Where it stands in [`Page::text`], in bytes, list marks and indents aside.
+    /// Its place in [`Page::text`], in bytes, without list marks and indents.
     pub range: Range<usize>,
     /// Where its first text begins in the page as UTF-8 with plain line feeds, in bytes.
     pub source_offset: usize,
-    /// How likely the model takes it for main text, 0 to 1.
+    /// Probability that it is main text, by the model, 0 to 1.
     pub probability: f32,
 }
 
-/// Why a page could not be read: it passes a limit of [`Options`]. No bytes are refused for what they say.
+/// Why a page could not be read: it exceeds a limit of [`Options`]. No content is an error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractError {
@@ -178,8 +178,8 @@ pub enum ExtractError {
 
 /// Extracts the main text of a page.
 ///
-/// `content_type` is the HTTP header's value, whose charset goes before what the page says of itself.
-/// Time is linear in the bytes for real pages; memory some 32 bytes a node, 1 kB a block, and the text.
+/// `content_type` is the HTTP header's value, whose charset takes precedence over that of the page. Time is linear in
+/// the bytes for real pages; memory some 32 bytes per node, 1 kB per block, and the text.
 ///
 /// ```
 /// let html = b"<title>Moss</title><nav><a href=/>Home</a></nav><article><p>Moss grows slowly, and on stone. It has
@@ -196,24 +196,24 @@ pub fn extract(html: &[u8], content_type: Option<&str>, options: &Options) -> Re
     with_analysis(html, content_type, options, |analysis| analysis.page(options))
 }
 
-/// All that is known of a page's blocks, before and after the decision.
+/// Everything known of a page's blocks, before and after the decision.
 pub struct Analysis<'a> {
     /// The tree.
     pub tree: &'a Tree<'a>,
-    /// What the page says of itself.
+    /// Metadata.
     pub head: &'a Head,
     /// The blocks.
     pub blocks: &'a Blocks,
-    /// Of each block.
+    /// Probability of each block.
     pub probabilities: &'a [f32],
-    /// Of each block.
+    /// Reason of each block.
     pub reasons: &'a [BlockReason],
-    /// What the page is.
+    /// The kind of the page.
     pub kind: PageKind,
     charset: &'static str,
 }
 
-/// Reads a page and hands over all that was found on the way, for those who want to see why.
+/// Analyses a page and passes the analysis to a callback, for explanations.
 ///
 /// # Errors
 /// When the page passes a limit of `options`.

@@ -1,8 +1,8 @@
-//! The trained part: how likely each block is main text, and what kind of page it stands on.
+//! The trained model: the probability that each block is main text, and the kind of the page.
 //!
-//! The forests lie in `model/forests.bin`, which `train/train.py` writes: for each forest its length in bytes
-//! (4, little-endian) and the forest as [`crate::forest`] has it. First the two that look at blocks, then one
-//! for each [`PageKind`]. The words of `model/lexicon.bin` are read by [`crate::lexicon`].
+//! The forests are in `model/forests.bin`, which `train/train.py` writes: for each forest its length in bytes (4,
+//! little-endian) and the forest in the format of [`crate::forest`]. The first two are for blocks, then there is one
+//! for each [`PageKind`]. `model/lexicon.bin` is read by [`crate::lexicon`].
 
 use std::sync::LazyLock;
 
@@ -26,14 +26,14 @@ pub fn lexicon() -> &'static Lexicon {
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read(BYTES).expect("the forests are those of this version"));
 
-/// A block whose first probability is below this is not looked at twice.
+/// A block whose first probability is below this skips the second forest.
 const MIN_CANDIDATE_PROBABILITY: f32 = 0.01;
-/// One in so many trees of the first forest is asked about every block.
+/// The inverse of the fraction of the first forest's trees that are evaluated for every block.
 const EARLY_TREES_DIVISOR: usize = 4;
-/// A block whose margin is below this by then is boilerplate, and is guessed to be so.
+/// A block whose margin is then below this is boilerplate and gets [`BOILERPLATE_PROBABILITY`].
 const MIN_EARLY_MARGIN: f32 = -3.0;
 const BOILERPLATE_PROBABILITY: f32 = 0.002;
-/// Blocks that are described at once; a row is a kilobyte.
+/// Blocks whose features are computed at once; a row is a kilobyte.
 const BATCH: usize = 512;
 
 struct Model {
@@ -56,19 +56,19 @@ impl Model {
     }
 }
 
-/// How much speaks for each kind of page, in the order of [`PageKind::ALL`].
+/// The margin of each kind of page, in the order of [`PageKind::ALL`].
 #[derive(Debug, Clone, Copy)]
 pub struct KindMargins([f32; PageKind::ALL.len()]);
 
 impl KindMargins {
-    /// The kind that most speaks for.
+    /// The kind with the largest margin.
     pub fn kind(&self) -> PageKind {
         let best = (0..self.0.len()).max_by(|&a, &b| self.0[a].total_cmp(&self.0[b]));
         best.map_or(PageKind::Other, |best| PageKind::ALL[best])
     }
 }
 
-/// Asks the forests of pages.
+/// Evaluates the forests of pages.
 pub fn page_kind(context: &PageContext) -> KindMargins {
     let mut row = Vec::new();
     describe_page(context, &mut row);
@@ -81,9 +81,9 @@ pub fn page_kind(context: &PageContext) -> KindMargins {
 
 /// The probability that a block is main text, for each block of a page.
 ///
-/// The first forest sees each block, what is around it, and what kind of page it stands on; the second sees
-/// besides what the first made of the neighbours, so that a short block inside a text is told from one beside it.
-/// The mean of both is better than the second alone.
+/// The first forest sees each block, its surroundings, and the kind of its page; the second also sees the first one's
+/// probabilities of the neighbours, so that it can distinguish a short block inside a text from one beside it. The mean
+/// of both is better than the second alone.
 pub fn probabilities(context: &PageContext, page: &Blocks, kind: &KindMargins) -> Vec<f32> {
     let model = &*MODEL;
     let mut probabilities = Vec::with_capacity(page.blocks.len());
@@ -122,8 +122,8 @@ pub fn probabilities(context: &PageContext, page: &Blocks, kind: &KindMargins) -
     probabilities
 }
 
-/// Appends what the first forest makes of each block of a batch. Most blocks of a page are plain boilerplate,
-/// which a part of the trees tells; the others are not asked about them.
+/// Appends the first forest's probability of each block of a batch. Most blocks of a page are plain boilerplate, which
+/// a part of the trees recognises; the others are not evaluated for them.
 fn first_probabilities(forest: &Forest, rows: &[f32], blocks: usize, to: &mut Vec<f32>) {
     let width = forest.features();
     let early = forest.trees() / EARLY_TREES_DIVISOR;
@@ -151,7 +151,8 @@ mod tests {
     use crate::head::Head;
     use crate::html::{ParseOptions, parse};
 
-    /// How many features the two forests of blocks and those of pages are made for, and how many there are.
+    /// For the two forests of blocks and for those of pages: the number of features that they were trained on, and the
+    /// present one.
     fn feature_counts(context: &PageContext) -> [(usize, usize); 3] {
         let mut names = [FeatureNames::default(), FeatureNames::default(), FeatureNames::default()];
         describe(context, 0, &mut names[0]);

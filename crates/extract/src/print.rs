@@ -1,4 +1,4 @@
-//! Kept blocks as text: plain lines, or Markdown.
+//! Prints kept blocks: as plain lines, or as Markdown.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::blocks::{Block, BlockKind, Blocks};
 /// Lists inside lists are indented up to this depth, so that hostile nesting stays linear.
 const MAX_INDENT_DEPTH: u8 = 12;
 
-/// Writes the blocks of these numbers; gives the text and where each block stands in it, marks and indents aside.
+/// Writes the blocks of these numbers; returns the text and the place of each block in it, without marks and indents.
 pub(crate) fn print(page: &Blocks, kept: &[usize], format: Format) -> (String, Vec<Range<usize>>) {
     let mut text = String::new();
     let mut ranges = Vec::with_capacity(kept.len());
@@ -45,7 +45,7 @@ pub(crate) fn print(page: &Blocks, kept: &[usize], format: Format) -> (String, V
     (text, ranges)
 }
 
-/// What stands between two blocks.
+/// The separator between two blocks.
 fn separator(before: &Block, block: &Block) -> &'static str {
     match (before.kind, block.kind) {
         (BlockKind::Cell(a), BlockKind::Cell(b)) if a == b => " | ",
@@ -57,7 +57,7 @@ fn separator(before: &Block, block: &Block) -> &'static str {
     }
 }
 
-/// Appends a block; gives the place of its first byte.
+/// Appends a block; returns the place of its first byte.
 fn plain(text: &mut String, block: &Block, own: &str) -> usize {
     match block.kind {
         BlockKind::ListItem { depth, is_first, .. } => {
@@ -106,7 +106,7 @@ fn markdown(text: &mut String, block: &Block, own: &str, opens_row: bool) -> usi
     let start = text.len();
     match block.kind {
         BlockKind::Preformatted => text.push_str(own),
-        // A line of a cell, a heading or an item would end it.
+        // A line break in a cell, a heading or an item would end it.
         BlockKind::Heading(_) | BlockKind::Cell(_) | BlockKind::Term => escaped(text, &own.replace('\n', " ")),
         _ => escaped(text, own),
     }
@@ -119,7 +119,7 @@ fn fence(code: &str) -> String {
     "`".repeat(3.max(longest + 1))
 }
 
-/// Closes a row of a Markdown table, and after the first row draws the line that makes it a table.
+/// Ends a row of a Markdown table, and after the first row writes the delimiter row.
 fn end_row(text: &mut String, before: Option<&Block>, cells: &mut u32, format: Format) {
     if format == Format::Markdown && before.is_some_and(|before| matches!(before.kind, BlockKind::Cell(_))) {
         text.push_str(" |");
@@ -136,14 +136,14 @@ fn end_row(text: &mut String, before: Option<&Block>, cells: &mut u32, format: F
     *cells = 0;
 }
 
-/// Appends text with the signs that Markdown would read as its own behind a backslash.
+/// Appends text with a backslash before characters that have a meaning in Markdown.
 fn escaped(to: &mut String, text: &str) {
     for (number, line) in text.split('\n').enumerate() {
         if number > 0 {
             to.push('\n');
         }
         let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-        // `1.` and `1)` begin a list, `===` and `---` make the line before a heading.
+        // `1.` and `1)` begin a list, `===` and `---` underline a heading.
         let begins = if digits > 0 && line[digits..].starts_with(['.', ')']) { digits } else { 0 };
         for (at, c) in line.char_indices() {
             let is_sign = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '|' | '&')

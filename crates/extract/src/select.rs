@@ -1,7 +1,7 @@
-//! Which blocks are kept, and why.
+//! Decides which blocks are kept, and why.
 //!
-//! The model says how likely each block is main text. What stands here are the few decisions that are
-//! policies or certainties rather than likelihoods: the title, comments, text that stood before.
+//! The model gives each block the probability that it is main text. This module has the few decisions that are policies
+//! or certain: the title, comments, repeated text.
 
 use std::collections::HashMap;
 
@@ -9,49 +9,50 @@ use crate::blocks::{Block, BlockKind, Blocks, ends_like_sentence};
 use crate::features::PageContext;
 use crate::{Inclusion, Options, PageKind};
 
-/// A block is kept from this probability on.
+/// Minimum probability of a kept block.
 const MIN_PROBABILITY: f32 = 0.42;
-/// The same on listings and pages of products, whose text is in short fragments that are all in doubt; but not on a
-/// page of fewer words than nearly all that the model was trained on, where everything is in doubt.
+/// The same on listings and product pages, whose text is in short fragments of middling probability; but not on a page
+/// of fewer than [`MIN_WORDS_OF_FRAGMENTS`] words, fewer than nearly all training pages have, where every probability
+/// is middling.
 const MIN_PROBABILITY_OF_FRAGMENTS: f32 = 0.32;
 const MIN_WORDS_OF_FRAGMENTS: u32 = 200;
-/// Blocks of fewer words may stand as often as they like.
+/// Blocks of fewer words may be repeated any number of times.
 const MIN_REPEATED_WORDS: u32 = 8;
-/// A block of so many words stands on a page once.
+/// A block of this many words is kept only once per page.
 const MIN_LONG_WORDS: u32 = 40;
-/// From so many words on, running text in one element is the page's text.
+/// From this many words on, running text in one element is the page's text.
 const MIN_LONG_TEXT_WORDS: f32 = 2_000.0;
-/// Where nothing is likely, sentences of so many words are kept from this probability on.
+/// Where no block reaches its minimum, sentences of this many words are kept from [`MIN_SENTENCE_PROBABILITY`] on.
 const MIN_SENTENCE_WORDS: f32 = 6.0;
 const MIN_SENTENCE_PROBABILITY: f32 = 0.05;
-/// Among blocks of which this share of the words is kept, a block is kept from this probability on.
+/// Among blocks of which this share of the words is kept, a block is kept from [`MIN_PROBABILITY_AMONG_MAIN_TEXT`] on.
 const MIN_NEIGHBOUR_SHARE: f32 = 0.8;
 const MIN_PROBABILITY_AMONG_MAIN_TEXT: f32 = 0.3;
-/// With this many words besides its comments, a page has a text that they are comments on.
+/// With this many words beside its comments, a page has a main text other than its comments.
 const MIN_TEXT_WORDS: u32 = 50;
 
-/// Why a block was kept or left.
+/// Why a block was kept or dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BlockReason {
-    /// The model takes it for main text.
+    /// The model classifies it as main text.
     Likely,
-    /// It stands in the element that holds a long text.
+    /// It is in the element that holds a long text.
     LongText,
-    /// It is not unlikely, and stands in one element with main text alone.
+    /// Its probability is middling, and its element otherwise holds main text.
     AmongMainText,
-    /// No block is likely, and it is a sentence.
+    /// No block reaches the minimum probability, and it is a sentence.
     BestThereIs,
     /// It is the page's title.
     Title,
-    /// It is a reader's comment, and comments are to be kept.
+    /// It is a reader's comment, and comments are kept.
     Comment,
-    /// The model does not take it for main text.
+    /// The model does not classify it as main text.
     Unlikely,
-    /// It is a reader's comment, and comments are to be left out.
+    /// It is a reader's comment, and comments are dropped.
     CommentLeftOut,
-    /// It is for readers without scripts, and others see a text.
+    /// It is in `<noscript>`, and there is other text.
     ForScriptless,
-    /// It is the page's title, and titles are to be left out.
+    /// It is the page's title, and titles are dropped.
     TitleLeftOut,
     /// The same text was kept before.
     Repeated,
@@ -66,7 +67,7 @@ impl BlockReason {
         matches!(self, Likely | LongText | AmongMainText | BestThereIs | Title | Comment)
     }
 
-    /// In words.
+    /// A description for people.
     pub fn describe(self) -> &'static str {
         match self {
             BlockReason::Likely => "main text",
@@ -124,7 +125,7 @@ pub fn select(
     reasons
 }
 
-/// Running text inside what calls itself comments, which the model has learned to leave.
+/// Keeps running text in comments, which the model has learned to drop.
 fn keep_comments(context: &PageContext, page: &Blocks, reasons: &mut [BlockReason]) {
     for (number, block) in page.blocks.iter().enumerate() {
         let is_running = block.weight >= 4.0 || matches!(block.kind, BlockKind::Preformatted);
@@ -134,8 +135,8 @@ fn keep_comments(context: &PageContext, page: &Blocks, reasons: &mut [BlockReaso
     }
 }
 
-/// The paragraphs of a long text, which few of the pages that the model was trained on have: those that stand
-/// directly in one element, together [`MIN_LONG_TEXT_WORDS`] of running words and over half of the page's.
+/// Keeps the paragraphs of a long text, of which the training data has few: those directly in one element, together at
+/// least [`MIN_LONG_TEXT_WORDS`] of running words and over half of the page's.
 fn keep_long_text(context: &PageContext, page: &Blocks, reasons: &mut [BlockReason]) {
     let Some(root) = page.containers.first().filter(|root| root.weight >= MIN_LONG_TEXT_WORDS) else { return };
     let parent = |block: &Block| page.containers[block.container as usize].parent;
@@ -152,8 +153,8 @@ fn keep_long_text(context: &PageContext, page: &Blocks, reasons: &mut [BlockReas
     }
 }
 
-/// Paragraphs and code that the model is in doubt about, where nearly all of the same that stands in their element
-/// is kept: an article's last paragraph, a listing between two of them.
+/// Keeps paragraphs and code of middling probability if nearly all of such text in their element is kept: an article's
+/// last paragraph, a listing between two paragraphs.
 fn keep_among_main_text(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
     let is_text = |block: &Block| matches!(block.kind, BlockKind::Paragraph | BlockKind::Preformatted);
     let parent = |block: &Block| page.containers[block.container as usize].parent as usize;
@@ -173,8 +174,8 @@ fn keep_among_main_text(page: &Blocks, probabilities: &[f32], reasons: &mut [Blo
     }
 }
 
-/// A page of a sentence or two is like nothing that the model was trained on, and still has a text. What asks
-/// for scripts to be switched on is none.
+/// Keeps the most probable sentences of a page of a sentence or two, which is unlike the training data, but still has a
+/// text; not those that ask to enable scripts.
 fn keep_sentences(context: &PageContext, page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
     let is_sentence = |number: usize| {
         let block = &page.blocks[number];
@@ -190,7 +191,7 @@ fn keep_sentences(context: &PageContext, page: &Blocks, probabilities: &[f32], r
     }
 }
 
-/// Leaves a part of the page where there is a text besides; else the part is the text.
+/// Drops a part of the page if there is other text; else the part is the text.
 fn leave_beside_text(
     page: &Blocks,
     reasons: &mut [BlockReason],
@@ -211,8 +212,8 @@ fn leave_beside_text(
     }
 }
 
-/// Leaves what stood before: a run of blocks that repeats a run, or a long block. A refrain or an instruction
-/// between other lines may stand twice.
+/// Drops repeated text: a run of blocks that repeats an earlier run, or a long block. A refrain or an instruction
+/// between other lines may occur twice.
 fn leave_repeated(page: &Blocks, reasons: &mut [BlockReason]) {
     let kept: Vec<usize> = (0..reasons.len()).filter(|&number| reasons[number].is_kept()).collect();
     let text = |place: usize| kept.get(place).map(|&number| page.text_of(&page.blocks[number]));
@@ -238,7 +239,7 @@ fn leave_repeated(page: &Blocks, reasons: &mut [BlockReason]) {
     }
 }
 
-/// Headings at the end head nothing.
+/// Drops headings at the end, which no text follows.
 fn leave_empty_headings(page: &Blocks, reasons: &mut [BlockReason]) {
     let is_heading = |number: usize| matches!(page.blocks[number].kind, BlockKind::Heading(_));
     let kept: Vec<usize> = (0..reasons.len()).filter(|&at| reasons[at].is_kept()).collect();
@@ -254,7 +255,7 @@ mod tests {
     use crate::blocks::blocks;
     use crate::html::{ParseOptions, parse};
 
-    /// Everything is likely; gives what is kept in the end, a letter for each block.
+    /// All blocks are probable; checks what is kept in the end, a letter for each block.
     fn check(html: &str, expected: &str) {
         let tree = parse(html, ParseOptions::default()).unwrap();
         let page = blocks(&tree);

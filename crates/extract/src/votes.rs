@@ -1,27 +1,27 @@
-//! Two cheap rule-based answers to "is this main text?", as votes among the features.
+//! Two cheap rule-based classifications of blocks as main text, as votes among the features.
 //!
-//! One asks for the element whose paragraphs score most, as reader views do; the other looks at the run of
-//! blocks alone, its lengths, links and function words, as the boilerplate removers of corpus linguists do.
+//! One looks for the element whose paragraphs score most, as reader views do; the other looks only at the sequence of
+//! blocks, with their lengths, links and function words, as the boilerplate removers of corpus linguistics do.
 
 use crate::blocks::{BlockKind, Blocks};
 use crate::labels::group;
 
-/// What the rules say of a page.
+/// The rules' votes for the blocks and containers of a page.
 #[derive(Debug, Default)]
 pub(crate) struct Votes {
-    /// By container: points of the paragraphs below it, links taken off.
+    /// By container: points of the paragraphs below it, minus those of links.
     pub(crate) points: Vec<f32>,
-    /// The container with most points.
+    /// The container with the most points.
     pub(crate) top: u32,
-    /// By block: 0 boilerplate, 1 too short to tell, 2 nearly good, 3 good; by itself.
+    /// By block, from its own text: 0 boilerplate, 1 too short to tell, 2 nearly good, 3 good.
     pub(crate) alone: Vec<u8>,
-    /// By block: the same after a look at the nearest blocks that are not short.
+    /// By block: the same after looking at the nearest blocks that are not short.
     pub(crate) among: Vec<u8>,
-    /// By block: what the nearest block before and after that is not short is.
+    /// By block: the class of the nearest block before and after it that is not short.
     pub(crate) sides: Vec<(u8, u8)>,
 }
 
-/// Labels that speak for an element and against it.
+/// Labels for main text, and labels against it.
 const FOR: u32 = labels_of(&["content", "article", "documentation"]);
 const AGAINST: u32 = labels_of(&[
     "comment",
@@ -47,7 +47,7 @@ const fn labels_of(names: &[&str]) -> u32 {
     labels
 }
 
-/// Commas and function words of each block are given, since the features count them too.
+/// The commas and function words of each block are passed in, since the features count them too.
 pub(crate) fn votes(page: &Blocks, commas: &[u32], functions: &[u32]) -> Votes {
     let mut votes = Votes::default();
     points(page, commas, &mut votes);

@@ -1,6 +1,6 @@
-//! Small sets of words, looked up without a string: each word of up to 16 bytes is one number.
+//! Small sets of words, looked up without strings: each word of up to 16 bytes is one number.
 
-/// Bits of a word by its packed bytes, in an open-addressed table.
+/// A map from packed words to bits, in an open-addressed table.
 pub(crate) struct WordTable {
     slots: Vec<(u128, u32)>,
 }
@@ -40,7 +40,7 @@ impl WordTable {
     }
 }
 
-/// A number that is another for another word, as good as at random.
+/// A pseudo-random permutation of numbers.
 #[inline]
 pub(crate) const fn hash(key: u128) -> u64 {
     let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(29);

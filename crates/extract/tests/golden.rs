@@ -1,8 +1,8 @@
-//! Pages written for the project as templates of many kinds write them, each with its exact main text
-//! (`golden/README.md` says what each is there for).
+//! Pages written for the project in the style of many templates, each with its exact main text (`golden/README.md`
+//! describes each).
 //!
-//! A learned model is not right to the word everywhere, so the test has two floors: how near each text must be
-//! to the expected one, and how many must be it exactly. Raise them when the extractor gets better.
+//! A learned model is not right to the word everywhere, so the test has two floors: how similar each text must be to
+//! the expected one, and how many must be equal. Raise them when the extractor gets better.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 use extract::{Options, extract};
 
-/// Shared words over all words, twice over: 1 for the same words.
+/// Twice the shared words over all words: 1 for the same words.
 fn likeness(found: &str, expected: &str) -> f64 {
     fn counts(text: &str) -> HashMap<&str, i64> {
         let mut counts = HashMap::new();

@@ -1,4 +1,4 @@
-//! The parser against the public vectors of html5lib, and against scraper, its readable twin, on real pages.
+//! Compares the parser with the public vectors of html5lib, and with scraper, its readable twin, on real pages.
 //!
 //! scraper's tree is what html5ever builds by the same standard, with a string for every name and text.
 //!
@@ -11,7 +11,7 @@ use std::process::Command;
 use extract::html::{self, Name, Namespace, ParseOptions, ROOT, Tree};
 use scraper::{Html, Node};
 
-/// As scripts would find the page, and without limits: what the vectors and the twin go by.
+/// With scripting and without limits, as the vectors and the twin require.
 fn options() -> ParseOptions {
     let mut options = ParseOptions::default();
     (options.max_nodes, options.max_depth, options.scripting) = (4_000_000, 100_000, true);
@@ -110,7 +110,7 @@ fn dump(tree: &Tree) -> String {
     lines.join("\n")
 }
 
-/// SVG's capitals, which the tree does not keep.
+/// Restores SVG's capitals, which the tree does not keep.
 fn adjusted_tag(tag: &str) -> String {
     let cased = "altGlyph altGlyphDef altGlyphItem animateColor animateMotion animateTransform clipPath feBlend \
         feColorMatrix feComponentTransfer feComposite feConvolveMatrix feDiffuseLighting feDisplacementMap \

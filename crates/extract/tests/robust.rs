@@ -1,8 +1,8 @@
-//! Pages that are cut, broken, hostile or huge, and what must hold for each of them (`golden/robust.md` numbers
-//! the cases; the numbers stand in the comments here).
+//! Pages that are truncated, broken, hostile or huge, and what must hold for each of them (`golden/robust.md` numbers
+//! the cases; comments here have these numbers).
 //!
-//! Which blocks are main text is learned, so two kinds of claims are made. What is certain holds for any bytes:
-//! see [`certain`]. What is obvious holds for one plain article, see [`article`], however it is wrapped, broken or
+//! Which blocks are main text is learned, so there are two kinds of claims. What is certain must hold for any bytes:
+//! see [`certain`]. What is obvious must hold for one plain article, see [`article`], however it is wrapped, broken or
 //! encoded. Nothing is timed: sizes are bounded instead.
 
 use std::collections::HashSet;
@@ -117,7 +117,7 @@ fn text_of(paragraphs: &[String]) -> String {
     format!("{TITLE}\n\n{}", paragraphs.join("\n\n"))
 }
 
-/// Numbers as good as at random, the same at each run (splitmix64).
+/// Pseudo-random numbers, the same at each run (splitmix64).
 struct Seeded(u64);
 
 impl Seeded {

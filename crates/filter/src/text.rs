@@ -1,4 +1,4 @@
-//! A text with what several rules look at, each found once.
+//! A text with its words, lines and lengths, each computed once for all rules.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -17,13 +17,13 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Nothing is measured before a rule asks for it.
+    /// A text; words and lines are computed when a rule first reads them.
     pub fn new(text: Cow<'a, str>) -> Text<'a> {
         let (len_chars, words, word_count, lines) = Default::default();
         Text { text, len_chars, words, word_count, lines }
     }
 
-    /// A text of which the number of words is known.
+    /// A text whose number of words is known.
     pub fn with_word_count(text: Cow<'a, str>, word_count: usize) -> Text<'a> {
         Text { word_count: word_count.into(), ..Text::new(text) }
     }
@@ -48,7 +48,7 @@ impl<'a> Text<'a> {
         self.words.get_or_init(|| Words::of(&self.text))
     }
 
-    /// How many words there are, which may be known without finding them.
+    /// The number of words, which may be known without finding them.
     pub fn word_count(&self) -> usize {
         *self.word_count.get_or_init(|| self.words().len())
     }

@@ -1,4 +1,4 @@
-//! The host of a URL and its registrable domain, as tldextract 5 finds them: leniently, and as they are spelled.
+//! The host of a URL and its registrable domain, as tldextract 5 finds them: leniently, with case and spelling kept.
 //!
 //! Left out: hosts that are addresses, and suffixes of the private part of the public-suffix list, which tldextract leaves
 //! out unless told otherwise.
@@ -7,17 +7,17 @@ use psl::{List, Psl, Type};
 
 use crate::python;
 
-/// What tldextract finds of a URL.
+/// What tldextract returns for a URL.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct UrlHost {
-    /// With `.` for each of the four full stops that part labels; empty where there is no registrable domain.
+    /// With `.` for each of the four full stops that separate labels; empty if there is no registrable domain.
     host: String,
     /// Where the registrable domain starts.
     domain_start: usize,
 }
 
 impl UrlHost {
-    /// The host of a URL, or of something like one.
+    /// The host of a URL, or of text that resembles one.
     pub fn of(url: &str) -> UrlHost {
         let host = host_of(url).replace(FULL_STOPS, ".");
         let labels: Vec<&str> = host.split('.').collect();
@@ -45,10 +45,10 @@ impl UrlHost {
     }
 }
 
-/// What parts labels: the full stop and its three ideographic forms.
+/// The separators of labels: the full stop and its three ideographic forms.
 const FULL_STOPS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
-/// What stands between `//`, `@` and the port or path. A URL without `//` begins with it.
+/// The part between `//`, `@` and the port or path. A URL without `//` begins with it.
 fn host_of(url: &str) -> &str {
     let authority = without_scheme(url).split(['/', '?', '#']).next().unwrap_or("");
     let host = authority.rsplit('@').next().unwrap_or("");
@@ -70,7 +70,7 @@ fn without_scheme(url: &str) -> &str {
     }
 }
 
-/// How many labels the public suffix of a host has, private suffixes left out; 0 where it is not on the list.
+/// The number of labels of a host's public suffix, private suffixes left out; 0 if it is not on the list.
 fn icann_suffix_labels(labels: &[&str]) -> usize {
     let labels: Vec<String> = labels.iter().rev().map(|label| unicode_label(label)).collect();
     let mut considered = labels.len();
@@ -86,7 +86,7 @@ fn icann_suffix_labels(labels: &[&str]) -> usize {
     }
 }
 
-/// A label in lower case, out of Punycode if it is in it.
+/// A label in lower case, decoded from Punycode.
 fn unicode_label(label: &str) -> String {
     label.to_lowercase()
 }

@@ -183,7 +183,7 @@ fn containers(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
     }
 }
 
-/// What the rules say ([`crate::votes`]).
+/// Writes the votes of the rules ([`crate::votes`]).
 fn voted(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
     let (votes, all) = (&context.votes, &context.page.containers);
     let block = &context.page.blocks[number];

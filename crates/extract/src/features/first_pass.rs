@@ -1,12 +1,12 @@
-//! The features that the second model gets besides: what the first made of a block's neighbours, containers and
+//! The additional features of the second model: the first model's probabilities of a block's neighbours, containers and
 //! template.
 
 use super::page_context::{ByHash, PageContext};
 use super::{FeatureSink, PAGE_WORDS, share};
 use crate::blocks::Blocks;
 
-/// The first model's probabilities of a page's blocks, summed by container and template, in words that they expect of
-/// the text: words times probability.
+/// The first model's probabilities of a page's blocks, summed by container and template, as expected words of main
+/// text: words times probability.
 pub struct FirstPass<'a> {
     context: &'a PageContext<'a>,
     probabilities: &'a [f32],
@@ -20,7 +20,7 @@ pub struct FirstPass<'a> {
     top: f32,
 }
 
-/// A block with this probability or more is one that another may lean on.
+/// A block with at least this probability is certain enough to support others.
 const SURE: f32 = 0.7;
 
 impl<'a> FirstPass<'a> {
@@ -74,7 +74,7 @@ impl<'a> FirstPass<'a> {
 
 fn descend_expected_words(page: &Blocks, expected_words: &[f32], share: f32) -> u32 {
     let mut best = 0;
-    // Parents stand before children, so the last that qualifies on the path is the innermost.
+    // Parents come before children, so the last one that qualifies on the path is the innermost.
     for (number, container) in page.containers.iter().enumerate().skip(1) {
         if container.parent == best
             && expected_words[number] >= share * expected_words[0]
@@ -117,7 +117,7 @@ pub fn describe_first_pass(first_pass: &FirstPass, number: usize, to: &mut impl 
     let mut at = block.container;
     for level in ["own", "parent", "second", "third", "fourth", "fifth"] {
         let here = &page.containers[at as usize];
-        // Without the block itself, unless it is all there is.
+        // Without the block itself, unless it is the only one.
         let own = first_pass.probabilities[number] * block.words as f32;
         let others = here.words - block.words;
         let mean = if others > 0 { (first_pass.expected_words[at as usize] - own) / others as f32 } else { -0.1 };

@@ -1,10 +1,10 @@
-//! What a model is told of each block: its text, its place, its containers, its neighbours, its page.
+//! The features of each block for the model: its text, place, containers, neighbours and page.
 //!
-//! [`PageContext`] is what is computed once a page; [`describe`] writes one block's features through a
-//! [`FeatureSink`], which takes the numbers or, for the list of names, the names; [`describe_page`] writes the page's,
-//! and [`describe_first_pass`] those that need the first model's probabilities ([`FirstPass`]). A feature is added or
-//! taken away in one place, and the model is trained again (`train/`). Trees split at thresholds, so no feature needs a
-//! scale: there is no logarithm here, whose last bit is another on another machine.
+//! [`PageContext`] is computed once per page; [`describe`] writes one block's features through a [`FeatureSink`], which
+//! takes the numbers or, for the list of names, the names; [`describe_page`] writes the page's, and
+//! [`describe_first_pass`] those that need the first model's probabilities ([`FirstPass`]). A feature is added or
+//! removed in one place, and the model is trained again (`train/`). Trees split at thresholds, so features need no
+//! scaling; in particular there is no logarithm, whose last bit differs between machines.
 
 mod block;
 mod first_pass;
@@ -19,7 +19,7 @@ pub use page_context::PageContext;
 
 /// Takes features one by one.
 pub trait FeatureSink {
-    /// A feature; `of` tells which of several of one name it is.
+    /// Takes a feature; `of` distinguishes several features of one name.
     fn put(&mut self, name: &'static str, of: &'static str, value: f32);
 }
 
@@ -40,8 +40,8 @@ impl FeatureSink for FeatureNames {
     }
 }
 
-// Pages that annotators have read are short: half have under 600 words, few over 3,000. What is longer than
-// these sizes counts as just as long, so that a book is not taken for something unlike any text.
+// Annotated pages are short: half have under 600 words, few over 3,000. Larger sizes are capped at these, so that a
+// book is not unlike every text of the training data.
 const BLOCK_WORDS: f32 = 100.0;
 const PAGE_WORDS: f32 = 1_000.0;
 const PAGE_BLOCKS: f32 = 50.0;

@@ -6,7 +6,7 @@ use super::{BLOCK_WORDS, FeatureSink, PAGE_BLOCKS, PAGE_WORDS, POINTS, share};
 use crate::PageKind;
 use crate::labels::GROUPS;
 
-/// Writes the features of a page as a whole, which tell its kind.
+/// Writes the features of a whole page, from which its kind is predicted.
 pub fn describe_page(context: &PageContext, to: &mut impl FeatureSink) {
     page(context, to);
     let all = &context.page.containers[0];
@@ -27,7 +27,7 @@ pub fn describe_page(context: &PageContext, to: &mut impl FeatureSink) {
     to.put("page_templates", "", share(context.narrow_templates.len() as f32, context.len() as f32));
 }
 
-/// Writes those features of the page that each of its blocks has, too.
+/// Writes those features of the page that are also features of each of its blocks.
 pub(super) fn page(context: &PageContext, to: &mut impl FeatureSink) {
     let page = &context.page.containers[0];
     let counts = &context.counts;

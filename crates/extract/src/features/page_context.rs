@@ -1,4 +1,4 @@
-//! What is computed once a page, before any of its blocks is described.
+//! What is computed once per page, before its blocks are described.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -12,7 +12,7 @@ use crate::lexicon::{self, ClassOdds, KindScores, Lexicon, SeenWords};
 use crate::votes::{Votes, votes};
 use crate::word_table::hash;
 
-/// Elements around a block that say what it is part of.
+/// Elements around a block that show which part of the page it is in.
 pub(super) const LANDMARKS: &[(&str, Name)] = &[
     ("nav", tag::NAV),
     ("header", tag::HEADER),
@@ -35,7 +35,7 @@ pub(super) const LANDMARKS: &[(&str, Name)] = &[
 /// A block of this weight is a paragraph of running text.
 const LONG_WEIGHT: f32 = 18.0;
 
-/// Levels that are looked at for the elements around a block.
+/// Levels above a block that are searched.
 const FAR: u8 = 30;
 
 /// Maps whose keys are hashes already.
@@ -76,15 +76,15 @@ impl Template {
     }
 }
 
-/// What is known of a page before any of its blocks is described.
+/// Everything about a page that the features of its blocks need.
 pub struct PageContext<'a> {
     pub(super) tree: &'a Tree<'a>,
     pub(super) head: &'a Head,
     pub(super) page: &'a Blocks,
     pub(super) texts: Vec<TextScan>,
-    /// By container: its element with its class, its parent's and grandparent's.
+    /// By container: hash of its element with its class, and those of its parent and grandparent.
     pub(super) narrow: Vec<u64>,
-    /// By container: the names of the elements from it up to the fourth.
+    /// By container: hash of the names of the elements from it up to the fourth.
     pub(super) wide: Vec<u64>,
     pub(super) narrow_templates: ByHash<Template>,
     pub(super) wide_templates: ByHash<Template>,
@@ -93,13 +93,13 @@ pub struct PageContext<'a> {
     pub(super) landmark_distances: Vec<[u8; LANDMARKS.len()]>,
     /// By container: distances to the label groups.
     pub(super) label_distances: Vec<[u8; labels::COUNT]>,
-    /// By container: what the words of its classes mean.
+    /// By container: odds of the words in its classes.
     pub(super) class_odds: Vec<ClassOdds>,
-    /// By container: the same with the containers around it, the page's own element aside.
+    /// By container: the same with the containers around it, except the page's own element.
     pub(super) class_odds_around: Vec<ClassOdds>,
-    /// How much the words of all classes speak for each kind of page.
+    /// Scores of the words in all classes for each kind of page.
     pub(super) class_kind_scores: KindScores,
-    /// By container: how many with text of its template stood before it below the same parent.
+    /// By container: how many containers with text of its template come before it below the same parent.
     pub(super) ordinals: Vec<u32>,
     /// By container: which of the page's articles it is in, 0 for none.
     pub(super) articles: Vec<u32>,
@@ -115,7 +115,7 @@ pub struct PageContext<'a> {
     pub(super) long_after: Vec<u32>,
     pub(super) counts: PageCounts,
     pub(super) votes: Votes,
-    /// Most words of a block.
+    /// Words of the longest block.
     pub(super) longest: u32,
 }
 
@@ -136,8 +136,7 @@ pub(super) struct PageCounts {
 }
 
 impl<'a> PageContext<'a> {
-    /// Gathers what the features of a page's blocks are made of. Time and memory are linear in the blocks and
-    /// containers.
+    /// Computes the context of a page. Time and memory are linear in the blocks and containers.
     pub fn new(tree: &'a Tree<'a>, head: &'a Head, page: &'a Blocks, lexicon: &Lexicon) -> PageContext<'a> {
         let title = title_words(head);
         let texts: Vec<TextScan> = page.blocks.iter().map(|block| scan(page.text_of(block), &title)).collect();
@@ -187,7 +186,7 @@ impl<'a> PageContext<'a> {
                     lexicon.add(value, &mut own, &mut seen);
                 }
             }
-            // What the body says is said of the whole page.
+            // The classes of the body describe the whole page.
             if matches!(self.tree.name(container.node), tag::BODY | tag::HTML) {
                 own = ClassOdds::default();
             }
@@ -232,7 +231,7 @@ impl<'a> PageContext<'a> {
             self.landmark_distances.push(landmarks);
             let mut labelled =
                 if is_root { [FAR; labels::COUNT] } else { self.label_distances[parent].map(|d| (d + 1).min(FAR)) };
-            // What the body says is said of the whole page.
+            // The classes of the body describe the whole page.
             if container.labels.0 != 0 && !matches!(name, tag::BODY | tag::HTML) {
                 for (group, distance) in labelled.iter_mut().enumerate() {
                     if container.labels.has(group) {
@@ -304,7 +303,7 @@ impl<'a> PageContext<'a> {
         }
     }
 
-    /// The block that repeats the page's title, if one does.
+    /// The block that repeats the page's title, if there is one.
     pub fn title_block(&self) -> Option<usize> {
         self.title_block
     }
@@ -319,12 +318,12 @@ impl<'a> PageContext<'a> {
         self.page.blocks.is_empty()
     }
 
-    /// Whether a block stands in what calls itself comments.
+    /// Whether a block is in an element whose labels say that it holds comments.
     pub fn is_comment(&self, block: usize) -> bool {
         self.label_distances[self.page.blocks[block].container as usize][const { labels::group("comment") }] < FAR
     }
 
-    /// Whether a block is for readers without scripts only.
+    /// Whether a block is in `<noscript>`.
     pub fn is_for_scriptless(&self, block: usize) -> bool {
         let noscript = LANDMARKS.iter().position(|(_, name)| *name == tag::NOSCRIPT);
         noscript.is_some_and(|at| self.landmark_distances[self.page.blocks[block].container as usize][at] < FAR)
@@ -336,12 +335,12 @@ impl<'a> PageContext<'a> {
     }
 }
 
-/// The element of a container; parts of tables that lay out the page are what later pages use `<div>` for.
+/// The name of a container's element; parts of tables that lay out the page count as `<div>`.
 pub(super) fn element(tree: &Tree, container: &Container) -> Name {
     if container.is_layout { tag::DIV } else { tree.name(container.node) }
 }
 
-/// Down from the outermost container while one child holds this share of its parent's weight.
+/// Goes down from the outermost container while one child has this share of its parent's weight.
 fn descend(page: &Blocks, share: f32) -> u32 {
     let mut heaviest: Vec<u32> = (0..page.containers.len() as u32).collect();
     for (number, container) in page.containers.iter().enumerate().skip(1) {

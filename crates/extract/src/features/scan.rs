@@ -1,6 +1,6 @@
-//! One pass over a block's text: its signs, its words, and what they speak of.
+//! One pass over a block's text: its characters, its words, and the groups of those words.
 //!
-//! Left out: words of other languages than English, and what a word means beside others.
+//! Left out: words of languages other than English, and the meaning of words in context.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use crate::blocks::Block;
 use crate::head::Head;
 use crate::word_table::{WordTable, hash, packed};
 
-/// Groups of words that short blocks of boilerplate are made of; the first is function words of English.
+/// Groups of words that occur in short blocks of boilerplate; the first group is function words of English.
 pub(super) const WORD_GROUPS: &[(&str, &str)] = &[
     (
         "function",
@@ -56,7 +56,7 @@ pub(super) const WORD_GROUPS: &[(&str, &str)] = &[
 
 static WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::of_groups(WORD_GROUPS.iter().map(|(_, words)| *words)));
 
-/// What a block's own text is like.
+/// Properties of a block's own text.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TextScan {
     pub(super) capitals: u32,
@@ -86,7 +86,7 @@ pub(super) fn hash_of_bytes(bytes: &[u8]) -> u64 {
     state
 }
 
-/// The words of the page's title, sorted; few enough to be searched.
+/// The hashes of the title's words, sorted; few enough for a linear search.
 pub(super) fn title_words(head: &Head) -> Vec<u64> {
     let mut words: Vec<u64> = Vec::new();
     let title = head.title.as_deref().unwrap_or("");
@@ -102,7 +102,7 @@ pub(super) fn title_words(head: &Head) -> Vec<u64> {
 pub(super) fn scan(text: &str, title: &[u64]) -> TextScan {
     let mut found = TextScan { hash: hash_of_bytes(text.as_bytes()), ..TextScan::default() };
     let bytes = text.as_bytes();
-    // Only short blocks are labels; the words of long ones tell their language.
+    // Only short blocks are labels; the words of long ones show their language.
     let looks_for_title = bytes.len() < 300 && !title.is_empty();
     let (mut from, mut word_number) = (0, 0);
     for at in 0..=bytes.len() {
@@ -139,7 +139,7 @@ pub(super) fn scan(text: &str, title: &[u64]) -> TextScan {
     found
 }
 
-/// How much a block is the title: share of its words in the title times share of the title it covers.
+/// Similarity of a block to the title: share of its words in the title times share of the title's words in it.
 pub(super) fn likeness(text: &TextScan, block: &Block, title_words: u32) -> f32 {
     if title_words == 0 || block.words == 0 {
         return 0.0;

@@ -6,17 +6,17 @@ use super::token::{Tag, TextState};
 use super::tree::{NONE, Node, NodeId, OWN, ROOT, Span, Tree};
 use super::{ParseError, ParseOptions};
 
-/// The page itself, its body and an element in it: no limit of depth flattens these.
+/// Least limit of depth: the page itself, its body and an element in it are never flattened.
 const MIN_MAX_DEPTH: usize = 3;
-/// Open elements, those that were flattened too: many questions are put to all of them. Where one more is opened, the
-/// innermost is closed.
+/// Open elements, flattened ones included: many rules search all of them. When one more is opened, the innermost is
+/// closed.
 const MAX_OPEN_ELEMENTS: usize = 2_048;
-/// Formatting elements open at once: pages have tens, and each new block opens them all again. Where there is one more,
-/// the first is forgotten.
+/// Formatting elements open at once: pages have tens, and each new block opens them all again. When there is one more,
+/// the first is removed.
 const MAX_FORMATTING_ELEMENTS: usize = 2_048;
 /// Attributes of a second `<html>` or `<body>` that are looked at.
 const MAX_MERGED_ATTRIBUTES: usize = 256;
-/// A text that was put together is copied to be added to up to this many bytes; then a second text begins.
+/// Bytes up to which a text that was joined is copied to be extended; then a second text begins.
 const MAX_COPIED_TEXT_BYTES: usize = 4_096;
 
 /// An insertion mode. "In head noscript" is missing since scripting is on, "in table text" since text is
@@ -59,7 +59,7 @@ pub(super) enum Formatting {
     Element(Open),
 }
 
-/// What was there when contents began that leave nothing open behind them.
+/// The state when isolated contents began, at whose end everything opened in them is closed.
 #[derive(Debug)]
 pub(super) struct Isolated {
     outside: usize,
@@ -80,13 +80,13 @@ pub(super) struct Builder<'s> {
     pub(super) options: ParseOptions,
     /// The limit that was passed, if one was.
     pub(super) error: Option<ParseError>,
-    /// How the text after the start tag that is being read is to be read ([`Builder::start_tag`] gives it).
+    /// How the text after the current start tag is tokenized ([`Builder::start_tag`] returns it).
     pub(super) text_state: Option<TextState>,
     pub(super) mode: Mode,
     pub(super) original_mode: Mode,
     pub(super) template_modes: Vec<Mode>,
     pub(super) open: Vec<Open>,
-    /// How many elements of each known tag are open: most questions about scopes end here.
+    /// How many elements of each known tag are open: most tests of scopes need only this.
     counts: [u32; tag::COUNT],
     pub(super) formatting: Vec<Formatting>,
     pub(super) head: Option<NodeId>,
@@ -101,8 +101,7 @@ pub(super) struct Builder<'s> {
 
 pub(super) const HEADINGS: NameSet = tags![H1 H2 H3 H4 H5 H6];
 
-/// The standard's, and `<noscript>`, which it reads as markup nowhere but where no script runs: nothing in it closes
-/// what stands around it.
+/// The standard's set, and `<noscript>`, so that nothing in it closes elements around it.
 const SCOPE: NameSet = tags![APPLET CAPTION HTML NOSCRIPT TABLE TD TH MARQUEE OBJECT SELECT TEMPLATE];
 
 /// What ends a scope; MathML's and SVG's integration points end all but a table's.
@@ -251,8 +250,8 @@ impl<'s> Builder<'s> {
 
     // -- inserting
 
-    /// The appropriate place for inserting a node now. At the greatest depth nothing is put into the current element,
-    /// but behind it, as browsers do: the order of the page is kept, its depth is not.
+    /// The appropriate place for inserting a node now. At the maximum depth a node is put after the current element and
+    /// not into it, as browsers do: the order of the page is kept, its depth is not.
     fn place(&self) -> Place {
         let place = self.place_in(self.current());
         if self.open.len() < self.options.max_depth.max(MIN_MAX_DEPTH) || place.before != NONE {
@@ -326,7 +325,7 @@ impl<'s> Builder<'s> {
             if text.len as usize > MAX_COPIED_TEXT_BYTES {
                 return false;
             }
-            // Neither follows the other: both go to the end of the tree's own bytes.
+            // The texts are not adjacent in the source: both are appended to the tree's own bytes.
             let both = format!("{}{}", self.slice(text), self.slice(span));
             let origin = self.tree.origin(text);
             let joined = self.own(&both, origin);
@@ -364,7 +363,7 @@ impl<'s> Builder<'s> {
         id
     }
 
-    /// Creates an element that has no end, or none of its own, and links it in its place.
+    /// Creates an element without an end tag, and links it in its place.
     pub(super) fn insert_void(&mut self, tag: Tag) -> NodeId {
         let id = self.new_node(tag.name, tag.attributes);
         let place = if self.open.is_empty() { Place { parent: ROOT, before: NONE } } else { self.place() };
@@ -376,7 +375,7 @@ impl<'s> Builder<'s> {
         id
     }
 
-    /// Adds the attributes that a first `<html>` or `<body>` did not have.
+    /// Adds the attributes that an earlier `<html>` or `<body>` did not have.
     pub(super) fn add_attributes(&mut self, id: NodeId, tag: Tag) {
         let had = self.tree.node(id).content;
         if tag.attributes.len == 0 || had.len as usize >= MAX_MERGED_ATTRIBUTES {
@@ -457,7 +456,7 @@ impl<'s> Builder<'s> {
         false
     }
 
-    /// Pops up to and with the first element of the name.
+    /// Pops elements up to and including the first of this name.
     pub(super) fn pop_until(&mut self, name: Name) {
         while self.open.len() > 1 && self.pop().name != name {}
     }
@@ -466,7 +465,7 @@ impl<'s> Builder<'s> {
         while self.open.len() > 1 && !names.has(self.pop().name) {}
     }
 
-    /// Pops what stands above the first element of the set.
+    /// Pops the elements above the first one of the set.
     pub(super) fn clear_back_to(&mut self, names: NameSet) {
         while self.open.len() > 1 && !names.has(self.current_name()) {
             self.pop();
@@ -496,7 +495,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    // -- contents that end where their element's end tag stands, whatever is left open in them
+    // -- isolated contents, which end at their element's end tag, whatever is open in them
 
     /// Begins such contents, in the current element.
     pub(super) fn begin_isolated(&mut self) -> Isolated {
@@ -509,7 +508,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// Closes the element and all that was left open in it.
+    /// Closes the element and everything that was left open in it.
     pub(super) fn end_isolated(&mut self, isolated: Isolated) {
         while self.open.len() > isolated.outside {
             self.pop();

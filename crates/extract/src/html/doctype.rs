@@ -1,4 +1,4 @@
-//! What a doctype says of its page: whether the rules of the nineties hold (quirks mode).
+//! Parses a doctype, which decides whether a page is in quirks mode.
 
 /// Public identifiers whose pages are quirky, whatever follows, in lower case.
 const QUIRKY_PREFIXES: &[&str] = &[
@@ -59,7 +59,7 @@ const QUIRKY_PREFIXES: &[&str] = &[
     "-//webtechs//dtd mozilla html//",
 ];
 
-/// Public identifiers that are quirky as they stand.
+/// Public identifiers that are quirky if they are equal to one of these.
 const QUIRKY: &[&str] = &["-//w3o//dtd w3 html strict 3.0//en//", "-/w3c/dtd html 4.0 transitional/en", "html"];
 
 /// Public identifiers that are quirky without a system identifier.
@@ -71,11 +71,11 @@ pub(super) struct Doctype {
     pub(super) name: String,
     pub(super) public: Option<String>,
     pub(super) system: Option<String>,
-    /// Something in it was not as it should be.
+    /// Whether it has a syntax error.
     broken: bool,
 }
 
-/// Reads what stands between `<!doctype` and `>`.
+/// Parses the text between `<!doctype` and `>`.
 pub(super) fn parse(text: &str, closed: bool) -> Doctype {
     let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\x0c');
     let text = text.trim_start_matches(blank);
@@ -100,7 +100,7 @@ pub(super) fn parse(text: &str, closed: bool) -> Doctype {
 }
 
 impl Doctype {
-    /// A quoted identifier; gives what follows it.
+    /// A quoted identifier; returns the rest.
     fn identifier<'t>(&mut self, text: &'t str, part: fn(&mut Doctype) -> &mut Option<String>) -> &'t str {
         let text = text.trim_start_matches([' ', '\t', '\n', '\x0c']);
         let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {

@@ -62,7 +62,7 @@ impl Builder<'_> {
         self.tree.attributes[range].iter().any(|a| known.contains(&a.known))
     }
 
-    /// Back to the innermost element in which HTML stands.
+    /// Back to the innermost element whose contents are HTML.
     fn break_out(&mut self) {
         while let Some(&current) = self.open.last()
             && !current.name.is_html()

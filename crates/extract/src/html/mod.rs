@@ -1,15 +1,15 @@
 //! An HTML parser that keeps no strings: a page's tree as one vector of plain indices into its source.
 //!
-//! It follows the parsing section of the HTML standard, tokens and tree construction alike, and is held to
-//! the html5lib vectors and to scraper's tree (html5ever's parser) of real pages. Each module uses those before it:
-//! `names` are tags and attributes as numbers; `tree` is what comes out; `token` is what the tokenizer hands to the
-//! builder; `builder` keeps the stack of open elements; `foreign` is SVG and MathML; `modes` are the insertion modes
-//! in the standard's order; `tokenizer` cuts the source into tags, text and comments.
+//! It follows the parsing section of the HTML standard, tokenization and tree construction, and is tested against the
+//! html5lib vectors and against scraper's tree (html5ever's parser) of real pages. Each module uses those before it:
+//! `names` has tags and attributes as numbers; `tree` the result; `token` what the tokenizer passes to the builder;
+//! `builder` the stack of open elements; `foreign` SVG and MathML; `modes` the insertion modes in the standard's order;
+//! `tokenizer` cuts the source into tags, text and comments.
 //!
-//! Left out: fragments (`innerHTML`), scripts that write into the page, parse errors, copies of `<option>`
-//! in `<selectedcontent>`, and a head's `<noscript>`: there scripting counts as on. In the body it is as the
-//! caller says, since some sites hand their whole text to those without scripts. What is read there ends at
-//! `</noscript`, where it ends for browsers with scripts: nothing that is left open in it reaches the rest of the page.
+//! Left out: fragments (`innerHTML`), scripts that write into the page, parse errors, copies of `<option>` in
+//! `<selectedcontent>`, and a head's `<noscript>`: there scripting counts as on. In the body the caller decides, since
+//! some sites put their whole text into it. It ends at `</noscript`, as in browsers with scripts: nothing that is left
+//! open in it affects the rest of the page.
 
 mod builder;
 mod doctype;
@@ -34,10 +34,11 @@ use tree::OWN;
 pub struct ParseOptions {
     /// Most nodes. Default: 1,000,000.
     pub max_nodes: usize,
-    /// Deepest nesting, in elements. What nests deeper is put behind its element instead of into it, as browsers do.
+    /// Deepest nesting, in elements. Deeper elements are put after their parent instead of into it, as in browsers.
     /// Default: 512, as in browsers.
     pub max_depth: usize,
-    /// Whether scripting counts as on: then what `<noscript>` in the body holds is text, not markup. Default: off.
+    /// Whether scripting counts as on: then the contents of `<noscript>` in the body are text, not markup. Default:
+    /// off.
     pub scripting: bool,
 }
 
@@ -47,7 +48,7 @@ impl Default for ParseOptions {
     }
 }
 
-/// Which limit a page passed.
+/// The limit that a page exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
@@ -61,8 +62,8 @@ pub enum ParseError {
 
 /// Parses a page whose lines end in `\n` ([`with_plain_newlines`]).
 ///
-/// Time is linear in the bytes for real pages; memory is 32 bytes a node and 20 an attribute. White space, comments and
-/// what is hidden are nodes too.
+/// Time is linear in the bytes for real pages; memory is 32 bytes per node and 20 per attribute. White space, comments
+/// and hidden elements are nodes too.
 ///
 /// ```
 /// use extract::html::{self, ROOT, tag};
@@ -94,7 +95,9 @@ pub fn doctype_as_written(text: &str) -> String {
     }
 }
 
-/// The source with `\r\n` and `\r` as `\n`, as the standard has it before anything else.
+/// The source with `\r
+/// ` and `\r` replaced by `
+/// `, the first step of the standard.
 pub fn with_plain_newlines(source: Cow<'_, str>) -> Cow<'_, str> {
     if memchr::memchr(b'\r', source.as_bytes()).is_none() {
         return source;

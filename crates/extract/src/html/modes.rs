@@ -1,7 +1,7 @@
 //! The insertion modes, in the order of the standard (section "The rules for parsing tokens in HTML content").
 //!
-//! A handler of tags gives `true` when it is done, `false` when the tag is to be read again in the mode
-//! that is now current. Text goes another way, since in most modes only its white space counts.
+//! A handler of tags returns `true` when it is done, `false` when the tag is to be processed again in the mode that is
+//! now current. Text is handled separately, since in most modes only its white space matters.
 
 use super::builder::{Builder, Formatting, HEADINGS, Isolated, Mode, Open, Scope, is_special};
 use super::doctype;
@@ -40,7 +40,7 @@ fn is_blank_byte(byte: u8) -> bool {
 impl<'s> Builder<'s> {
     // -- tokens
 
-    /// Reads a start tag; gives how the text after it is to be read, if it holds no markup.
+    /// Processes a start tag; returns how the text after it is tokenized, if it has no markup.
     pub(super) fn start_tag(&mut self, tag: Tag) -> Option<TextState> {
         self.between_texts();
         if !self.foreign_start_tag(tag) {
@@ -134,7 +134,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// The end of contents that leave nothing open behind them, and of their element.
+    /// The end of isolated contents, and of their element.
     pub(super) fn end_contents(&mut self, contents: Isolated) {
         self.between_texts();
         self.end_isolated(contents);
@@ -174,7 +174,7 @@ impl<'s> Builder<'s> {
         self.tree
     }
 
-    /// What every token but text begins with.
+    /// Called before every token other than text.
     fn between_texts(&mut self) {
         self.skips_line_feed = false;
         if !self.table_text.is_empty() {
@@ -291,7 +291,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// Text gathered in a table stays when it is white space; else all of it goes before the table.
+    /// Text in a table stays there if it is white space; otherwise it is all put before the table.
     fn flush_table_text(&mut self) {
         let texts = std::mem::take(&mut self.table_text);
         let blank = texts.iter().all(|&span| is_blank(self.slice(span)));
@@ -327,7 +327,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// "Anything else" of the modes before the body: the tag that was left out is put in.
+    /// "Anything else" of the modes before the body: inserts the omitted tag.
     fn leave_early_mode(&mut self) -> bool {
         match self.mode {
             Mode::Initial => {
@@ -607,7 +607,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// An item closes the item before it, unless a special element stands between them.
+    /// An item closes the item before it, unless a special element is between them.
     fn start_item(&mut self, tag: Tag, alike: NameSet) {
         self.frameset_ok = false;
         for at in (0..self.open.len()).rev() {

@@ -1,13 +1,13 @@
-//! FeatureNames of elements and attributes as small numbers, so that the parser compares and counts without strings.
+//! Names of elements and attributes as small numbers, so that the parser compares and counts without strings.
 
 use std::fmt;
 
 use crate::word_table::{hash, packed};
 
-/// An element's name with its namespace, or what else a node is.
+/// An element's name with its namespace, or the kind of another node.
 ///
-/// The two upper bits tell the namespace, the rest the tag. A tag of HTML equals its constant in [`tag`];
-/// the same tag inside SVG or MathML does not.
+/// The two upper bits are the namespace, the others the tag. A tag of HTML equals its constant in [`tag`]; the same tag
+/// in SVG or MathML does not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name(pub(super) u32);
 
@@ -22,7 +22,7 @@ pub enum Namespace {
     Svg,
     /// Formulas.
     MathMl,
-    /// What is no element.
+    /// Nodes other than elements.
     None,
 }
 
@@ -57,23 +57,23 @@ impl Name {
         self.0 >> NAMESPACE_SHIFT == 0
     }
 
-    /// The same tag in another namespace.
+    /// The same tag in this namespace.
     pub(super) fn within(self, namespace: Namespace) -> Name {
         Name((self.0 & !(3 << NAMESPACE_SHIFT)) | ((namespace as u32) << NAMESPACE_SHIFT))
     }
 
-    /// The tag without its namespace: what tags in the source are compared by.
+    /// The tag without its namespace, for comparison with tags in the source.
     pub(super) fn local(self) -> Name {
         Name(self.0 & !(3 << NAMESPACE_SHIFT))
     }
 
-    /// Place among the known tags, for tables; `None` for others.
+    /// Index among the known tags, for tables; `None` for others.
     pub fn known(self) -> Option<usize> {
         let tag = (self.0 & !(3 << NAMESPACE_SHIFT)) as usize;
         (self.is_element() && tag < tag::COUNT).then_some(tag)
     }
 
-    /// A tag that is none of the known ones.
+    /// A tag that is not among the known ones.
     pub(super) fn unknown(number: usize) -> Name {
         Name((tag::COUNT + number) as u32)
     }
@@ -111,7 +111,7 @@ impl NameSet {
         NameSet([self.0[0] | a, self.0[1] | b, self.0[2] | c, self.0[3] | d])
     }
 
-    /// Whether an HTML tag is in the set; `false` for all else.
+    /// Whether an HTML tag is in the set; `false` for all other names.
     #[inline]
     pub const fn has(&self, name: Name) -> bool {
         let tag = name.0 as usize;
@@ -172,7 +172,7 @@ macro_rules! names {
     ($type:ident $($constant:ident $name:literal)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Number { $($constant,)* Count }
-        /// How many names are known.
+        /// Number of known names.
         pub const COUNT: usize = Number::Count as usize;
         /// The known names in the order of their numbers.
         pub static NAMES: [&str; COUNT] = [$($name,)*];
@@ -180,7 +180,7 @@ macro_rules! names {
     };
 }
 
-/// Tags that the rules of HTML name, or that mean something to the extractor.
+/// Tags that the rules of HTML name, or that the extractor uses.
 pub mod tag {
     use super::{Name, NameTable};
     names! { Name
@@ -207,7 +207,7 @@ pub mod tag {
     pub(in crate::html) static TABLE_OF_NAMES: NameTable<512> = NameTable::new(&NAMES);
 }
 
-/// An attribute's name, if it is one that something here asks for.
+/// An attribute's name, if this crate reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttributeName(pub(super) u8);
 
@@ -216,7 +216,7 @@ impl AttributeName {
     pub const OTHER: AttributeName = AttributeName(255);
 }
 
-/// Attributes that something here asks for.
+/// Attributes that this crate reads.
 pub mod attribute {
     use super::{AttributeName, NameTable};
     names! { AttributeName

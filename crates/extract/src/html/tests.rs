@@ -51,7 +51,7 @@ fn texts_are_decoded_and_joined() {
 fn limits_are_kept() {
     let options = ParseOptions { max_nodes: 1_000, max_depth: 100, scripting: true };
     assert_eq!(parse(&"<p>".repeat(1_001), options).err(), Some(ParseError::TooManyNodes(1_000)));
-    // Each block opens the formatting elements again: what the limit of depth does not see, that of nodes does.
+    // Each block opens the formatting elements again: this is limited by nodes, not by depth.
     let fonts: String = (0..90).map(|i| format!("<font a{i}>")).collect();
     assert_eq!(parse(&format!("{fonts}{}", "<p>x</p>".repeat(100)), options).err(), None);
     let reopened: String = (0..90).map(|i| format!("<p><font a{i}></p>")).collect();

@@ -1,4 +1,4 @@
-//! What the tokenizer hands to the builder, and what the builder tells it back.
+//! What the tokenizer passes to the builder, and what the builder returns.
 
 use super::names::Name;
 use super::tree::Span;
@@ -12,21 +12,21 @@ pub(super) struct Tag {
 }
 
 impl Tag {
-    /// A tag that the source does not hold but the rules ask for.
+    /// A tag that is not in the source but that the rules imply.
     pub(super) fn bare(name: Name) -> Tag {
         Tag { name, attributes: Span::EMPTY, self_closing: false }
     }
 }
 
-/// How the text after certain start tags is read up to their end tag: the tokenizer's states of the standard whose
-/// text holds no markup.
+/// How the text after certain start tags is tokenized up to their end tag: the states of the standard whose text has no
+/// markup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextState {
-    /// Character references count: titles and text areas.
+    /// With character references: titles and text areas.
     Rcdata,
-    /// As it stands: styles, frames, `noscript`.
+    /// Without character references: styles, frames, `noscript`.
     RawText,
-    /// As it stands, with the script's own comments.
+    /// As raw text, with the script's own comments.
     ScriptData,
     /// To the end of the page.
     PlainText,

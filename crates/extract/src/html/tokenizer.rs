@@ -1,8 +1,8 @@
-//! Tags, text and comments out of the source (section "Tokenization" of the standard).
+//! Tags, text and comments from the source (section "Tokenization" of the standard).
 //!
-//! The states of the standard that lie inside one token are loops here; a state between tokens is a
-//! [`TextState`], which the builder gives for a start tag, or none. Nothing is copied: a tag's attributes and a text are spans of the source, decoded
-//! where somebody reads them.
+//! The states of the standard inside one token are loops here. A state between tokens is a [`TextState`], which the
+//! builder returns for a start tag, or none. Nothing is copied: attributes and texts are spans of the source, which are
+//! decoded when they are read.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use super::{ParseError, ParseOptions};
 use crate::word_table::packed;
 
 pub(super) struct Tokenizer<'s> {
-    /// The source up to where what is being read ends.
+    /// The source, up to the end of the part that is being tokenized.
     bytes: &'s [u8],
     source: &'s str,
     at: usize,
@@ -58,7 +58,7 @@ impl<'s> Tokenizer<'s> {
         }
     }
 
-    /// After `<noscript>` whose contents are read as markup: they are a source of their own up to `</noscript`.
+    /// After a `<noscript>` whose contents are markup: they are tokenized as a source of their own up to `</noscript`.
     fn begin_noscript(&mut self) {
         let end = self.raw_end(self.at, tag::NOSCRIPT);
         if self.noscript.is_none() && end < self.bytes.len() {
@@ -97,7 +97,7 @@ impl<'s> Tokenizer<'s> {
         }
     }
 
-    /// Hands a text on, character references decoded.
+    /// Passes on a text, character references decoded.
     fn text(&mut self, start: usize, end: usize) {
         let raw = &self.source[start..end];
         if memchr::memchr(b'&', raw.as_bytes()).is_some()
@@ -162,7 +162,7 @@ impl<'s> Tokenizer<'s> {
             match (rest.get(dashes + 2), rest.get(dashes + 3)) {
                 (Some(b'>'), _) => (end, next) = (dashes, dashes + 3),
                 (Some(b'!'), Some(b'>')) => (end, next) = (dashes, dashes + 4),
-                // The end of the page takes the dashes of an end that was not finished with it.
+                // At the end of the page, dashes of an unfinished end are not part of the comment.
                 (None, _) | (Some(b'!'), None) => (end, next) = (dashes, rest.len()),
                 _ => {
                     at = dashes + 1;
@@ -178,7 +178,7 @@ impl<'s> Tokenizer<'s> {
         self.builder.comment(Span::new(from, from + end));
     }
 
-    /// What is no markup but looks like it ends at the next `>`.
+    /// A bogus comment, which ends at the next `>`.
     fn bogus_comment(&mut self, from: usize) {
         let end = memchr::memchr(b'>', &self.bytes[from..]).map_or(self.bytes.len(), |len| from + len);
         self.at = (end + 1).min(self.bytes.len());
@@ -192,7 +192,7 @@ impl<'s> Tokenizer<'s> {
         self.builder.doctype(Span::new(from, end), closed);
     }
 
-    /// A tag from the first letter of its name; `None` when the page ends inside it.
+    /// Reads a tag from the first letter of its name; `None` when the page ends in it.
     fn tag(&mut self, from: usize) -> Option<Tag> {
         let bytes = self.bytes;
         let mut at = from;
@@ -240,10 +240,10 @@ impl<'s> Tokenizer<'s> {
         })
     }
 
-    /// An attribute from the first byte of its name; gives the place after it.
+    /// Reads an attribute from the first byte of its name; returns the position after it.
     fn attribute(&mut self, start: usize) -> usize {
         let bytes = self.bytes;
-        // A name may begin with `=`, and with nothing else that ends one.
+        // A name may begin with `=`; any other delimiter ends it.
         let mut at = start + 1;
         while at < bytes.len() && !matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\x0c' | b'/' | b'>' | b'=') {
             at += 1;
@@ -261,7 +261,7 @@ impl<'s> Tokenizer<'s> {
         next
     }
 
-    /// The text of an element that holds no markup, and its end tag.
+    /// Reads the text of an element without markup, and its end tag.
     fn text_without_markup(&mut self, state: TextState) {
         let from = self.at;
         let name = self.builder.current_name();
@@ -287,7 +287,7 @@ impl<'s> Tokenizer<'s> {
         if end < self.bytes.len() {
             match self.tag(end + 2) {
                 Some(tag) => self.builder.end_tag(tag.name),
-                // The page ends inside the end tag, which is therefore none.
+                // The page ends in the end tag, which is therefore not one.
                 None => self.at = self.bytes.len(),
             }
         }
@@ -301,7 +301,7 @@ impl<'s> Tokenizer<'s> {
         self.builder.raw_text(span, self.has_nul);
     }
 
-    /// Where `</name` stands, followed by what ends a tag's name.
+    /// The position of `</name`, followed by a byte that ends a tag's name.
     fn raw_end(&self, from: usize, name: Name) -> usize {
         let name = name.known().map_or("", |number| tag::NAMES[number]).as_bytes();
         let mut at = from;
@@ -347,7 +347,7 @@ impl<'s> Tokenizer<'s> {
     }
 }
 
-/// Whether a tag of this name begins here, its name ended.
+/// Whether a tag of exactly this name begins here.
 fn is_tag(bytes: &[u8], name: &[u8]) -> bool {
     bytes.len() > name.len()
         && bytes[..name.len()].eq_ignore_ascii_case(name)
@@ -361,7 +361,7 @@ fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// A value from its first byte or quote, and the place after it.
+/// Reads a value from its first byte or quote; returns it and the position after it.
 fn attribute_value(bytes: &[u8], from: usize) -> (Span, usize) {
     match bytes.get(from) {
         Some(&quote @ (b'"' | b'\'')) => {
@@ -378,7 +378,7 @@ fn attribute_value(bytes: &[u8], from: usize) -> (Span, usize) {
     }
 }
 
-/// Where a doctype ends: at `>`, which quotes do not hide.
+/// The end of a doctype: the next `>`, even in quotes.
 fn doctype_end(bytes: &[u8], from: usize) -> usize {
     memchr::memchr(b'>', &bytes[from.min(bytes.len())..]).map_or(bytes.len(), |len| from + len)
 }

@@ -1,6 +1,6 @@
-//! A page's tree: a vector of nodes whose names are numbers and whose texts are places in the page's source.
+//! A page's tree: a vector of nodes whose names are numbers and whose texts are spans of the page's source.
 //!
-//! Nothing is decoded before somebody reads it. Left out: changing a tree once it is built.
+//! Texts are decoded when they are read. Left out: changing a tree once it is built.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -36,7 +36,7 @@ impl Span {
 /// A node and its place in the tree; 32 bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Node {
-    /// The node above, [`NONE`] for the document and for what was taken out of the tree.
+    /// The parent; [`NONE`] for the document and for nodes removed from the tree.
     pub parent: NodeId,
     /// The first node below.
     pub first_child: NodeId,
@@ -46,7 +46,7 @@ pub struct Node {
     pub previous: NodeId,
     /// The sibling after.
     pub next: NodeId,
-    /// What it is.
+    /// Its name, or its kind.
     pub name: Name,
     /// The text of texts and comments; the first attribute and their number for elements.
     pub(super) content: Span,
@@ -63,18 +63,18 @@ pub(super) struct Attribute {
 /// A page's tree. It borrows the page's source.
 pub struct Tree<'s> {
     pub(super) source: &'s str,
-    /// Texts that are not in the source as they are: decoded, or put together.
+    /// Texts that are not in the source as they are, because they were decoded or joined.
     pub(super) own: String,
-    /// Where in the source the texts of `own` come from: place there, place in the source.
+    /// Where in the source the texts of `own` come from: offset in `own`, offset in the source.
     pub(super) origins: Vec<(u32, u32)>,
     pub(super) nodes: Vec<Node>,
     pub(super) attributes: Vec<Attribute>,
-    /// Where the tags that [`tag`] does not know stand in the source.
+    /// Spans of the tags in the source that [`tag`] does not have.
     pub(super) unknown_names: Vec<Span>,
 }
 
 impl<'s> Tree<'s> {
-    /// How many nodes there are, in the tree or taken out of it.
+    /// Number of nodes, in the tree or removed from it.
     pub fn node_count(&self) -> usize {
         self.nodes.len()
     }
@@ -85,25 +85,25 @@ impl<'s> Tree<'s> {
         &self.nodes[id as usize]
     }
 
-    /// What a node is.
+    /// The name or kind of a node.
     #[inline]
     pub fn name(&self, id: NodeId) -> Name {
         self.nodes[id as usize].name
     }
 
-    /// The text of a text or comment; empty for all else.
+    /// The text of a text or comment; empty for other nodes.
     pub fn text(&self, id: NodeId) -> &str {
         let node = self.node(id);
         if node.name.is_element() { "" } else { self.slice(node.content) }
     }
 
-    /// Where a text begins in the source, in bytes; 0 for what is no text.
+    /// Offset of a text in the source, in bytes; 0 for other nodes.
     pub fn source_offset(&self, id: NodeId) -> usize {
         let node = self.node(id);
         if node.name.is_element() { 0 } else { self.origin(node.content) }
     }
 
-    /// Where a span comes from.
+    /// Offset of a span in the source.
     pub(super) fn origin(&self, span: Span) -> usize {
         if span.start & OWN == 0 {
             return span.start as usize;
@@ -125,13 +125,13 @@ impl<'s> Tree<'s> {
         }
     }
 
-    /// The value of an attribute; of two of one name the first counts.
+    /// The value of an attribute; if a name occurs twice, the first one counts.
     pub fn attribute(&self, id: NodeId, name: AttributeName) -> Option<Cow<'_, str>> {
         let found = self.attributes_of(id).iter().find(|a| a.known == name)?;
         Some(self.value(found))
     }
 
-    /// The value of an attribute as written, entities and all.
+    /// The value of an attribute as written, entities not decoded.
     pub fn raw_attribute(&self, id: NodeId, name: AttributeName) -> Option<&str> {
         let found = self.attributes_of(id).iter().find(|a| a.known == name)?;
         Some(self.slice(found.value))
@@ -150,7 +150,7 @@ impl<'s> Tree<'s> {
         all
     }
 
-    /// The nodes directly below.
+    /// The children of a node.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let mut next = self.node(id).first_child;
         std::iter::from_fn(move || {
@@ -162,7 +162,7 @@ impl<'s> Tree<'s> {
         })
     }
 
-    /// The node after `at` in document order inside `top`, passing over what is below `at` unless `below`.
+    /// The node after `at` in document order inside `top`; skips the descendants of `at` unless `below`.
     #[inline]
     pub fn following(&self, at: NodeId, top: NodeId, below: bool) -> Option<NodeId> {
         let first = self.node(at).first_child;
@@ -180,7 +180,7 @@ impl<'s> Tree<'s> {
         None
     }
 
-    /// All nodes at and below `top`, in document order.
+    /// `top` and all its descendants, in document order.
     pub fn preorder(&self, top: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let mut next = Some(top);
         std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Which of a page's words the annotators kept: the page's words laid beside the gold's, in order.
+//! Finds which of a page's words the annotators kept, by aligning the page's words with the gold text's.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ const ANCHOR_LENGTHS: [usize; 4] = [5, 3, 2, 1];
 /// Gaps of up to this many pairs of words are aligned word by word.
 const MAX_PAIRS: usize = 1 << 20;
 
-/// For each word of the page, whether it stands in the gold.
+/// For each word of the page, whether it is in the gold text.
 ///
 /// Runs that stand once in both are anchors where they keep their order; the gaps between anchors are aligned
 /// with shorter runs, small gaps by their longest common subsequence.

@@ -1,9 +1,9 @@
-//! Annotated pages → the numbers that `train.py` fits the models of main text to.
+//! Converts annotated pages to the numbers from which `train.py` trains the models of main text.
 //!
 //! `pages` writes each page's blocks with the share of their words that the annotators kept, and the words of its
-//! classes; `features` writes what the first model is told of each block, once there are lexicons of such words;
-//! `context` writes what the second model is told besides, from the first one's probabilities.
-//! Left out: fitting, which `train.py` does, and scoring.
+//! classes; `features` writes the first model's features of each block, once there are lexicons of such words;
+//! `context` writes the additional features of the second model, from the first one's probabilities. Left out:
+//! training, which `train.py` does, and scoring.
 
 mod align;
 
@@ -20,7 +20,7 @@ use extract::html::{self, ParseOptions, tag};
 use extract::lexicon::{self, Lexicon};
 use serde::Serialize;
 
-/// Annotated pages to numbers that a model is trained on.
+/// Converts annotated pages to training data.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -29,18 +29,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Texts and labels of each block: OUT.jsonl (a page a line).
+    /// Texts and labels of each block: OUT.jsonl (one page per line).
     Pages {
         /// A set: html/ID.html, gold/ID.txt and meta.json.
         set: PathBuf,
-        /// Files are named after this.
+        /// Prefix of the names of output files.
         out: PathBuf,
     },
     /// Features of each block: OUT.f32 (rows of numbers), OUT.names; features of each page: OUT.pages.f32.
     Features {
         /// The same set.
         set: PathBuf,
-        /// The same name; OUT.lexicons has lexicons, each behind its length in 4 bytes, and OUT.lexicon_of a byte for
+        /// The same prefix. OUT.lexicons has lexicons, each after its length in 4 bytes, and OUT.lexicon_of a byte for
         /// each page: the number of its lexicon.
         out: PathBuf,
     },
@@ -48,7 +48,7 @@ enum Command {
     FirstPass {
         /// The same set.
         set: PathBuf,
-        /// The same name; OUT.probabilities has a 32-bit number for each block.
+        /// The same prefix. OUT.probabilities has a 32-bit float for each block.
         out: PathBuf,
     },
 }
