@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use regex_syntax::hir::{Class, HirKind};
 
-/// What the pre-tokenizer's pattern tells apart.
+/// The classes of characters in the pre-tokenizer's pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum CharClass {
@@ -30,14 +30,14 @@ pub(crate) const ASCII: [CharClass; 128] = {
     classes
 };
 
-/// One byte for each code point; pages of it that no text uses are never touched.
+/// One byte for each code point; pages of memory for code points that no text uses are never touched.
 static TABLE: OnceLock<Vec<CharClass>> = OnceLock::new();
 
 pub(crate) fn class_of(char: char) -> CharClass {
     class_of_code(char.into())
 }
 
-/// The class of a code point; of what is none, any.
+/// The class of a code point; any class for a number that is not one.
 #[inline]
 pub(crate) fn class_of_code(code: u32) -> CharClass {
     table().get(code as usize).copied().unwrap_or(CharClass::Other)

@@ -10,7 +10,7 @@ use crate::pretoken_cache::{Key, MAX_CACHED_BYTES};
 use crate::pretokenize::{BLOCK_BYTES, Visitor, visit};
 use crate::simd::{Kernel, WithKernel, prefetch, with_kernel};
 
-/// Slots of a table of counts to begin with.
+/// Initial number of slots of a table of counts.
 const INITIAL_SLOTS: usize = 1 << 12;
 /// Words whose slots are prefetched before the first is looked at.
 const CHUNK_WORDS: usize = 64;
@@ -67,7 +67,7 @@ impl WordCounts {
         }
     }
 
-    /// Adds the counts of another set of texts.
+    /// Adds other counts.
     pub fn merge(&mut self, other: WordCounts) {
         if self.is_empty() {
             *self = other;
@@ -87,7 +87,7 @@ impl WordCounts {
         self.len() == 0
     }
 
-    /// Memory that is held, in bytes, to within a tenth.
+    /// Memory in bytes, to within a tenth.
     pub fn size_bytes(&self) -> usize {
         size_of_val(&*self.slots) + self.long_bytes + 48 * self.long.capacity()
     }
@@ -232,8 +232,8 @@ impl Hasher for WordHasher {
     }
 }
 
-/// Counts in bounded memory: what is over it goes to disk as sorted runs, and the runs are merged at the end.
-/// The result is that of counting in memory.
+/// Counts in bounded memory: beyond the bound, counts are written to disk as sorted runs, which are merged at the end.
+/// The result is the same as in memory.
 pub struct SpillingCounts {
     held: WordCounts,
     memory_bytes: usize,
@@ -241,8 +241,8 @@ pub struct SpillingCounts {
 }
 
 impl SpillingCounts {
-    /// No words; at most about `memory_bytes` are held before they are written to an unnamed file in the
-    /// system's folder for temporary files.
+    /// No words; about `memory_bytes` are held at most before they are written to an unnamed file in the system's
+    /// folder for temporary files.
     pub fn new(memory_bytes: usize) -> SpillingCounts {
         SpillingCounts { held: WordCounts::new(), memory_bytes, runs: Vec::new() }
     }
@@ -325,7 +325,7 @@ pub fn write_words<'w>(words: impl Iterator<Item = (&'w [u8], u64)>, to: &mut im
 /// Reads what [`write_words`] wrote. Words may come in any order, and more than once.
 ///
 /// # Errors
-/// When the file is none of word counts, or breaks off.
+/// When the file is not one of word counts, or breaks off.
 pub fn read_words(from: impl Read) -> io::Result<WordCounts> {
     let mut counts = WordCounts::new();
     for word in WordRecords(from) {
@@ -335,7 +335,7 @@ pub fn read_words(from: impl Read) -> io::Result<WordCounts> {
     Ok(counts)
 }
 
-/// Words of a file one by one; the magic number is skipped.
+/// The words of a file one by one, after its magic number.
 struct WordRecords<R>(R);
 
 impl<R: Read> WordRecords<R> {
@@ -351,7 +351,7 @@ impl<R: Read> WordRecords<R> {
             }
         }
         if four == MAGIC[..4] {
-            // Only the file's beginning: no word is a gigabyte long.
+            // Only the start of the file is allocated: no word is a gigabyte long.
             self.0.read_exact(&mut four)?;
             return if four == MAGIC[4..] { self.read() } else { Err(invalid("not a file of word counts")) };
         }
@@ -408,7 +408,7 @@ mod tests {
                 prop_assert!(read_words(&file[..file.len() - 1]).is_err());
             }
 
-            // Every text is over so little memory, so each is a run of its own.
+            // Every text exceeds so little memory, so each is a run of its own.
             let mut sets = vec![SpillingCounts::new(0), SpillingCounts::new(usize::MAX)];
             for (number, text) in texts.iter().enumerate() {
                 sets[number % 2].add_text(text).unwrap();

@@ -1,4 +1,4 @@
-//! Text to ids: pretokens by blocks, most of them out of the cache, the others by merges.
+//! Encodes text: pretokens by blocks, most of them from the cache, the others by merging.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::pretokenize::{BLOCK_BYTES, Visitor, last_border, visit};
 use crate::simd::{Kernel, WithKernel, with_kernel};
 use crate::{TokenId, Tokenizer};
 
-/// Encodes with one tokenizer. Clones share the merges; each has a pretoken cache of its own, which begins as a copy.
+/// Encodes with one tokenizer. Clones share the merges; each has its own pretoken cache, which starts as a copy.
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     merges: Arc<Merges>,
@@ -62,7 +62,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// A third of the pretokens that a text will bring are canonical tokens; they need no merges.
+/// Inserts the canonical tokens into the cache, which need no merging: a third of the pretokens that a text will have.
 fn insert_tokens(tokenizer: &Tokenizer, merges: &Merges, buckets: &mut Buckets<'_>) {
     let is_canonical = merges.canonical_tokens();
     let mut keys: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
@@ -83,22 +83,22 @@ fn insert_tokens(tokenizer: &Tokenizer, merges: &Merges, buckets: &mut Buckets<'
     }
 }
 
-/// Pretokens that are looked up side by side: while the bucket of one comes out of memory, those of the others
-/// are prefetched. What is kept of them fits into the first-level cache.
+/// Pretokens that are looked up together: while the bucket of one is loaded from memory, those of the others are
+/// prefetched. Their working data fits into the L1 cache.
 const CHUNK_PRETOKENS: usize = 512;
 /// Most pretokens of a block.
 const BLOCK_PRETOKENS: usize = 64;
 
-/// Pretokens under way: the scratch space of one encoder.
+/// Pretokens that are being encoded: the scratch space of one encoder.
 struct Chunk {
     len: usize,
     /// The pretokens that have a key.
     keys: [Key; CHUNK_PRETOKENS],
     /// Their buckets; [`LONG`] for a pretoken without a key.
     buckets: [u32; CHUNK_PRETOKENS],
-    /// Ids of the pretokens that were found, side by side.
+    /// Ids of the pretokens that were found, at fixed intervals.
     found: [u32; CHUNK_PRETOKENS * MAX_CACHED_IDS],
-    /// Pretokens without a key: their bytes in the text.
+    /// Pretokens without a key: their byte ranges in the text.
     long: Vec<Range<usize>>,
     /// Pretokens that are not cached, in order.
     unknown: Vec<Unknown>,
@@ -109,7 +109,7 @@ struct Chunk {
 /// Bytes of a text that are encoded before the cache may grow.
 const PART_BYTES: usize = 4 << 20;
 
-/// In the place of a bucket: the pretoken is too long for one.
+/// Instead of a bucket: the pretoken is too long for a key.
 const LONG: u32 = u32::MAX;
 
 /// A pretoken that is not cached.
@@ -117,7 +117,7 @@ const LONG: u32 = u32::MAX;
 struct Unknown {
     key: Key,
     bucket: u32,
-    /// Ids that were found before it.
+    /// Ids that were found before this pretoken.
     found_before: usize,
     /// Where its ids are in `made`.
     ids: Range<usize>,
@@ -137,29 +137,29 @@ impl Chunk {
     }
 }
 
-/// What becomes of special tokens that stand in a text.
+/// How special tokens in a text are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Specials {
     /// They are ordinary text.
     Ordinary,
-    /// They are their ids. Only for texts that may speak to the model.
+    /// They become their ids. Only for trusted texts, which may control the model.
     Allowed,
     /// They are an error.
     Refused,
 }
 
-/// A text holds a special token that it must not.
+/// A text contains a special token where it is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the text holds the special token {special:?} at byte {at}")]
 pub struct SpecialInText {
     /// The token.
     pub special: String,
-    /// Its first byte.
+    /// Offset of its first byte.
     pub at: usize,
 }
 
 impl Encoder<'_> {
-    /// Number of ids of a text, without making them.
+    /// Number of ids of a text, without storing them.
     ///
     /// ```
     /// let gpt2 = bpe::Tokenizer::gpt2();
@@ -171,7 +171,7 @@ impl Encoder<'_> {
         count.0
     }
 
-    /// The ids of a text that may hold special tokens. Of two that begin at one place, the longer counts.
+    /// The ids of a text that may contain special tokens. If two begin at one place, the longer one counts.
     ///
     /// ```
     /// use bpe::{Encoder, Specials, TokenId, Tokenizer};
@@ -184,7 +184,7 @@ impl Encoder<'_> {
     /// ```
     ///
     /// # Errors
-    /// With [`Specials::Refused`], when the text holds one.
+    /// With [`Specials::Refused`], when the text contains one.
     pub fn encode_with(&mut self, text: &str, specials: Specials) -> Result<Vec<TokenId>, SpecialInText> {
         let mut ids = Vec::new();
         let mut at = 0;
@@ -210,7 +210,7 @@ impl Encoder<'_> {
     }
 }
 
-/// The ids of a text that grows, each given out as soon as nothing that follows can change it.
+/// The ids of a growing text, each returned as soon as nothing that follows can change it.
 ///
 /// ```
 /// use bpe::{Encoder, GrowingText, Tokenizer};
@@ -225,7 +225,7 @@ impl Encoder<'_> {
 /// ```
 pub struct GrowingText<'a> {
     encoder: Encoder<'a>,
-    /// What stands behind the last border: its ids may still change.
+    /// The text after the last certain border: its ids may still change.
     rest: String,
 }
 
@@ -235,8 +235,8 @@ impl<'a> GrowingText<'a> {
         GrowingText { encoder, rest: String::new() }
     }
 
-    /// Adds to the text and appends the ids that are certain now. Time linear in what is added, as long as
-    /// there is white space in it.
+    /// Adds text and appends the ids that have become certain. Time linear in what is added, as long as it contains
+    /// white space.
     pub fn push(&mut self, text: &str, ids: &mut Vec<TokenId>) {
         self.rest.push_str(text);
         if let Some(border) = last_border(self.rest.as_bytes()) {
@@ -245,12 +245,12 @@ impl<'a> GrowingText<'a> {
         }
     }
 
-    /// The ids of what is not certain yet, if the text ended here.
+    /// The ids of the uncertain rest, if the text ended here.
     pub fn uncertain(&mut self) -> Vec<TokenId> {
         self.encoder.encode(&self.rest)
     }
 
-    /// Ends the text and appends the last ids. Another text can be begun.
+    /// Ends the text and appends the last ids. Another text may follow.
     pub fn finish(&mut self, ids: &mut Vec<TokenId>) {
         self.encoder.encode_into(&self.rest, ids);
         self.rest.clear();
@@ -262,7 +262,7 @@ impl Encoder<'_> {
         let Encoder { merges, cache, long_cache, chunk, .. } = self;
         let mut rest = text;
         while !rest.is_empty() {
-            // In parts, so that the cache can grow in between.
+            // In parts, so that the cache can grow between them.
             let end = if rest.len() <= PART_BYTES { None } else { last_border(&rest.as_bytes()[..PART_BYTES]) };
             let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
             with_kernel(EncodeText { merges, buckets: cache.buckets(), long_cache, chunk, text: part, sink });
@@ -292,7 +292,7 @@ impl<S: IdSink> WithKernel for EncodeText<'_, S> {
 }
 
 impl<S: IdSink> Visitor for EncodeText<'_, S> {
-    /// Takes in the pretokens of a block and prefetches their buckets.
+    /// Adds the pretokens of a block and prefetches their buckets.
     #[inline(always)]
     fn block(&mut self, at: usize, block: &[u8; BLOCK_BYTES], mut ends: u64) {
         let mut start = 0;
@@ -347,7 +347,7 @@ impl<S: IdSink> EncodeText<'_, S> {
         }
     }
 
-    /// Looks up the pretokens of the chunk, merges those that are unknown, and gives all ids out in order.
+    /// Looks up the pretokens of the chunk, merges those that are not cached, and passes on all ids in order.
     fn encode_chunk(&mut self) {
         let Chunk { len, keys, buckets, found, unknown, .. } = &mut *self.chunk;
         let mut ids = 0;
@@ -356,7 +356,7 @@ impl<S: IdSink> EncodeText<'_, S> {
             let known = if bucket == LONG { None } else { self.buckets.find(key, bucket) };
             match known {
                 Some((four, count)) => {
-                    // All four are copied: their number cannot be foreseen.
+                    // All four are copied: branching on their number would be mispredicted.
                     *to = *four;
                     ids += count;
                 }
@@ -388,7 +388,7 @@ impl<S: IdSink> EncodeText<'_, S> {
     }
 }
 
-/// Merges the pretokens of a chunk that no cache has. Compiled for a kernel for the sake of its instructions.
+/// Merges the pretokens of a chunk that no cache has. Compiled for each kernel, to use its instructions.
 struct MergeUnknown<'e, 'w> {
     merges: &'e Merges,
     buckets: &'e mut Buckets<'w>,
@@ -404,7 +404,7 @@ impl WithKernel for MergeUnknown<'_, '_> {
     fn run<K: Kernel>(self) {
         let Chunk { long, unknown, made, .. } = self.chunk;
         let mut long = long.iter();
-        // Words to be merged side by side, and the number of each among the unknown.
+        // Words to be merged in parallel, and the index of each among the unknown pretokens.
         let (mut side_by_side, mut numbers) = (Vec::with_capacity(unknown.len()), Vec::with_capacity(unknown.len()));
         for (number, unknown) in unknown.iter_mut().enumerate() {
             let (bytes, len) = unknown.key.bytes();
@@ -429,7 +429,7 @@ impl WithKernel for MergeUnknown<'_, '_> {
             }
             unknown.ids = start..made.len();
         }
-        // A word's ids are known by its number, since words are done in any order.
+        // Ids are assigned by the word's number, since words are finished in any order.
         let mut done: Vec<(usize, Range<usize>)> = Vec::with_capacity(numbers.len());
         self.merges.encode_short(&side_by_side, |place, ids, count| {
             let start = made.len();
@@ -449,7 +449,7 @@ impl WithKernel for MergeUnknown<'_, '_> {
     }
 }
 
-/// What is done with ids: they are collected, or only counted.
+/// A sink of ids, which collects or counts them.
 trait IdSink {
     /// Takes the next ids of the text.
     fn take(&mut self, ids: &[u32]);
@@ -486,7 +486,7 @@ mod tests {
     static TWIN: LazyLock<Twin> = LazyLock::new(|| Twin::new(&GPT2));
 
     thread_local! {
-        // Kept from text to text, so that its cache is part of what is tested.
+        // Shared by all texts, so that its cache is tested, too.
         static ENCODER: RefCell<Encoder<'static>> = RefCell::new(Encoder::new(&GPT2));
     }
 

@@ -1,4 +1,4 @@
-//! The files that tokenizers are kept in, read and written byte for byte as their owners do.
+//! The file formats of tokenizers, read and written byte for byte as the original programs do.
 //!
 //! | file | reads | writes | used by |
 //! | --- | --- | --- | --- |
@@ -7,7 +7,7 @@
 //! | `tokenizer.json` | yes | yes | Hugging Face |
 //! | `.tiktoken` | yes | yes | tiktoken |
 //!
-//! Vocabularies follow from merges (see [`Tokenizer`]), so the merges alone are read.
+//! Vocabularies follow from merges (see [`Tokenizer`]), so only the merges are read.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub enum FormatError {
         #[source]
         source: std::io::Error,
     },
-    /// A line is not what the format has there.
+    /// A line does not have the format.
     #[error("line {line}: {what}")]
     Line {
         /// The line, from 1.
@@ -40,13 +40,13 @@ pub enum FormatError {
         /// What is wrong.
         what: String,
     },
-    /// The JSON is not a tokenizer this crate knows.
+    /// The JSON is not a tokenizer that this crate supports.
     #[error("not a byte-level BPE tokenizer.json: {0}")]
     Json(String),
-    /// The vocabulary contradicts itself.
+    /// The vocabulary is inconsistent.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// No known file lies there.
+    /// There is no file in a known format.
     #[error("no tokenizer at {}: looked for tokenizer.json, merges.txt, vocab.bpe and tokenizer.tiktoken", .0.display())]
     NotFound(PathBuf),
 }
@@ -70,7 +70,7 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
 /// Loads a tokenizer by name (`gpt2`), from a file of any known format, or from a folder that holds one.
 ///
 /// # Errors
-/// When there is none, it cannot be read, or it would give other ids than its owner's code does.
+/// When there is none, it cannot be read, or it would give other ids than the original program does.
 pub fn load(name: &str) -> Result<Tokenizer, FormatError> {
     let Some(file) = file_of(name)? else { return Ok(Tokenizer::gpt2()) };
     let text = std::fs::read_to_string(&file).map_err(|source| FormatError::Io {
@@ -116,11 +116,11 @@ pub fn files(tokenizer: &Tokenizer) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// `merges.txt` and `vocab.bpe`: a header line, then a merge a line in the order of the ranks.
+/// `merges.txt` and `vocab.bpe`: a header line, then one merge per line in the order of the ranks.
 pub mod merges {
     use super::*;
 
-    /// Reads the file. The header is the first line and only that: a merge may itself begin with `#version`.
+    /// Reads the file. Only the first line is the header: a merge may itself begin with `#version`.
     ///
     /// # Errors
     /// When a line is no merge, or the merges contradict each other.
@@ -209,7 +209,7 @@ pub mod vocab_json {
     }
 }
 
-/// tiktoken's files: base64 of a token and its rank a line, no special tokens.
+/// tiktoken's files: base64 of a token and its rank per line, no special tokens.
 pub mod tiktoken {
     use data_encoding::BASE64;
 
@@ -222,12 +222,12 @@ pub mod tiktoken {
         (0..ordinary as u32).map(line).collect()
     }
 
-    /// Reads the file. tiktoken merges by the rank of the joined bytes, so the pair of each merge is what
-    /// the lower ranks make of the token.
+    /// Reads the file. tiktoken merges by the rank of the joined bytes, so the pair of each merge is what encoding the
+    /// token with the lower ranks gives.
     ///
     /// # Errors
-    /// When a line is no token, the ranks or the first 256 tokens are in another order than GPT-2's, or the lower ranks
-    /// make more than two parts of a token.
+    /// When a line is not a token, the ranks or the first 256 tokens are in another order than GPT-2's, or the lower
+    /// ranks give more than two parts of a token.
     pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
         let mut ranks: HashMap<Vec<u8>, u32> = HashMap::new();
         let mut tokens = Vec::new();
@@ -266,7 +266,7 @@ pub mod tiktoken {
         Ok(tokenizer)
     }
 
-    /// What the merges of lower rank make of a token's bytes.
+    /// The tokens that the merges of lower rank make of a token's bytes.
     fn split_by_lower_ranks(token: &[u8], ranks: &HashMap<Vec<u8>, u32>, rank: u32) -> Vec<Vec<u8>> {
         let mut parts: Vec<Vec<u8>> = token.iter().map(|&byte| vec![byte]).collect();
         loop {
@@ -304,7 +304,7 @@ pub mod tokenizer_json {
             .collect();
         let byte_level =
             json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-        // The vocabulary goes in as text: its order is that of the ids, which a JSON map would not keep.
+        // The vocabulary is inserted as text: it is in the order of the ids, which a JSON map would not keep.
         format!(
             "{{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":{},\"normalizer\":null,\
              \"pre_tokenizer\":{byte_level},\"post_processor\":{byte_level},\"decoder\":{byte_level},\
@@ -368,7 +368,7 @@ pub mod tokenizer_json {
         Ok(tokenizer)
     }
 
-    /// Everything beside the merges that changes ids must be as GPT-2 has it; to read past it would be wrong.
+    /// Everything beside the merges that changes ids must be GPT-2's; ignoring it would give wrong ids.
     fn check_rest(json: &Value) -> Result<(), FormatError> {
         let refused = |what: &str| Err(FormatError::Json(format!("{what}; only GPT-2's way is known")));
         if !json["normalizer"].is_null() {

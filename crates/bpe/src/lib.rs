@@ -21,7 +21,7 @@ pub mod twin;
 pub use encode::{Encoder, GrowingText, SpecialInText, Specials};
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};
 
-/// The Unicode version whose letters, numbers and white space the pre-tokenizer knows: that of tiktoken.
+/// The version of Unicode that decides letters, numbers and white space for the pre-tokenizer: that of tiktoken.
 pub const UNICODE_VERSION: &str = "16.0.0";
 
 /// The token between documents.

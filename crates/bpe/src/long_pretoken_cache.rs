@@ -1,20 +1,21 @@
-//! The cache of pretokens that have no room in the first one: longer ones, and those of many ids.
+//! The cache of pretokens that do not fit into the first one: longer ones, and those of many ids.
 //!
-//! In scripts that GPT-2's vocabulary knows little of, most cache are of this kind. The cache is emptied when it is full.
+//! In scripts for which GPT-2's vocabulary has few tokens, most cached pretokens are of this kind. The cache is emptied
+//! when it is full.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Longest pretoken that is cached, in bytes: longer ones hardly come again.
+/// Longest pretoken that is cached, in bytes: longer ones are rarely repeated.
 pub(crate) const MAX_LONG_BYTES: usize = 64;
-/// Pretokens that are cached at most; the table of their places is twice as long.
+/// Most pretokens in the cache; the hash table has twice as many slots.
 const MAX_ENTRIES: usize = 1 << 16;
-/// Bytes of all of them at most, and ids.
+/// Most bytes of all pretokens, and most ids.
 const MAX_ARENA_LEN: usize = 1 << 20;
 
 /// Pretokens and their ids. At most some 6 MiB.
 #[derive(Default, Clone)]
 pub(crate) struct LongPretokenCache {
-    /// Number of an entry and 1, by its hash; 0 for none. Empty until something is inserted.
+    /// Index of an entry plus 1, by its hash; 0 for none. Empty until something is inserted.
     slots: Vec<u32>,
     entries: Vec<Entry>,
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! One pretoken to ids: the merges themselves.
+//! Merges one pretoken into ids.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,23 +8,23 @@ use crate::{TokenId, Tokenizer};
 
 /// No merge.
 const NONE: u32 = u32::MAX;
-/// Lanes of a word that is merged beside others.
+/// Lanes (positions) of a word that is merged in parallel with others.
 pub(crate) const SHORT_LANES: usize = 32;
-/// Longest word that is: one byte less, so that the place behind its end has a lane.
+/// Longest such word: one byte less, so that the position after its end has a lane.
 pub(crate) const MAX_SHORT_BYTES: usize = SHORT_LANES - 1;
-/// Bits that tell one of them from the others.
+/// Bits of the number of such a lane.
 const SHORT_LANE_BITS: u32 = SHORT_LANES.trailing_zeros();
-/// Words that are merged side by side.
+/// Words that are merged in parallel.
 const SIDE_BY_SIDE: usize = 8;
-/// Longest pretoken that is merged by looking for the least rank among all pairs.
+/// Longest pretoken that is merged by searching all pairs for the lowest rank.
 const LANES: usize = 64;
-/// Bits that tell one lane from the others.
+/// Bits of the number of a lane.
 const LANE_BITS: u32 = LANES.trailing_zeros();
 /// Bytes of a longer pretoken that are encoded at a time.
 const PIECE_BYTES: usize = 48;
-/// Bytes that are encoded again to find a valid pair, at most; then the whole pretoken is, with a heap.
+/// Most bytes that are encoded again to find a valid pair; beyond that, the whole pretoken is encoded with a heap.
 const MAX_REDONE_BYTES: usize = 4096;
-/// Bits of an id in a slot of the table of pairs: two ids and what they make fill 64.
+/// Bits of an id in a slot of the table of pairs: two ids and their merge take 63 of 64 bits.
 const ID_BITS: u32 = 21;
 const _: () = assert!(256 + Tokenizer::MAX_MERGES <= 1 << ID_BITS, "every id fits into its bits");
 /// A slot that holds no pair.
@@ -39,10 +39,10 @@ pub(crate) struct Merges {
     parts: Vec<(u32, u32)>,
     /// Bytes of each token.
     lens: Vec<u32>,
-    /// What two bytes make, by both: most pairs that are looked up are of bytes.
+    /// The merge of each pair of bytes: most pairs that are looked up are of bytes.
     of_bytes: Vec<u32>,
-    /// What two ids make: an open-addressed table, at most half full, so that most pairs that make nothing
-    /// are known after one look.
+    /// The merge of each pair of ids: an open-addressed table, at most half full, so that one probe is enough for most
+    /// pairs without a merge.
     slots: Vec<u64>,
     shift: u32,
 }
@@ -79,7 +79,7 @@ impl Merges {
         (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// Brings the entry of a pair into the processor's caches, for [`Merges::get`] to look at.
+    /// Prefetches the entry of a pair for [`Merges::get`].
     #[inline(always)]
     fn prefetch(&self, left: u32, right: u32) {
         prefetch(&self.slots[self.home(key_of(left, right))]);
@@ -102,9 +102,9 @@ impl Merges {
         }
     }
 
-    /// For each token, whether it is *canonical*: its bytes alone are encoded as that token, since its two parts are
-    /// canonical and a valid pair below its rank. Vocabularies that were trained have hardly any other. Canonical tokens
-    /// and valid pairs are the terms of GitHub's `bpe` crate.
+    /// For each token, whether it is *canonical*: encoding its bytes gives that token, since its two parts are
+    /// canonical and a valid pair below its rank. In trained vocabularies nearly all are. Canonical tokens and valid
+    /// pairs are the terms of GitHub's `bpe` crate.
     pub(crate) fn canonical_tokens(&self) -> Vec<bool> {
         let mut canonical = vec![true; 256 + self.parts.len()];
         for (rank, &(left, right)) in self.parts.iter().enumerate() {
@@ -115,11 +115,12 @@ impl Merges {
         canonical
     }
 
-    /// Whether two canonical tokens are a *valid pair*: of their bytes together, nothing is merged across the border
-    /// before the rank `limit`, so that they are encoded as the two tokens.
+    /// Whether two canonical tokens are a *valid pair*: encoding their bytes together, nothing is merged across the
+    /// border before the rank `limit`, so that they are encoded as the two tokens.
     ///
-    /// Goes back in time: the later of the two merges that end and begin at the border is undone, and what
-    /// the neighbours of then would make must not have come before it. Of equal ranks the left one is first.
+    /// Goes backwards through the merges: the later one of the two merges that end and begin at the border is undone,
+    /// and the merge of the tokens then adjacent to the border must not have come before it. Of equal ranks the left
+    /// one is first.
     fn is_valid_pair(&self, mut left: u32, mut right: u32, mut limit: u32) -> bool {
         loop {
             if self.get(left, right) < limit {
@@ -139,22 +140,22 @@ impl Merges {
     }
 
     /// Appends the ids of a pretoken. Time linear in its bytes, O(n log n) for the most hostile.
-    // Inlined, as what it calls but for the heap: so it is compiled for the caller's kernel.
+    // Inlined, like everything it calls except the heap, so that it is compiled for the caller's kernel.
     #[inline(always)]
     pub(crate) fn encode(&self, word: &[u8], ids: &mut Vec<u32>) {
         if word.len() <= LANES { self.encode_by_lanes(word, ids) } else { self.encode_by_pieces(word, ids) }
     }
 
-    /// Pieces of a long word are encoded one by one and put together: a sequence of tokens is the encoding of
-    /// its bytes if each is canonical and each two neighbours are a valid pair. Where two are not,
-    /// the piece is encoded anew with the tokens before it.
+    /// Pieces of a long word are encoded one by one and joined: a sequence of tokens is the encoding of its bytes if
+    /// each token is canonical and each two neighbours are a valid pair. Where two are not, the piece is encoded again
+    /// together with the tokens before it.
     #[inline(always)]
     fn encode_by_pieces(&self, word: &[u8], ids: &mut Vec<u32>) {
         let begin = ids.len();
-        // Where each token that is done begins in the word.
+        // The offset of each finished token in the word.
         let mut starts: Vec<usize> = Vec::with_capacity(word.len() / 4);
         let mut piece = Vec::with_capacity(LANES);
-        // The bytes that `piece` is the encoding of: in a run of one character, those of the next piece, too.
+        // The bytes that `piece` encodes: in a run of one character, the next piece has the same.
         let mut encoded: &[u8] = &[];
         let mut at = 0;
         while at < word.len() {
@@ -191,16 +192,16 @@ impl Merges {
         }
     }
 
-    /// Bytes of a token.
+    /// Length of a token in bytes.
     fn len_of(&self, id: u32) -> usize {
         self.lens[id as usize] as usize
     }
 
-    /// Merges words of at most [`MAX_SHORT_BYTES`] side by side. `each` gets a word's number, its ids and how
-    /// many they are, as words are done.
+    /// Merges words of at most [`MAX_SHORT_BYTES`] in parallel. `each` gets a word's number, its ids and their number,
+    /// when a word is finished.
     ///
-    /// A merge needs what its new pairs make, and the table of pairs is too large for the nearest caches. So
-    /// the entries are prefetched, and until they have come the other words have their turn.
+    /// A merge looks up its new pairs, and the table of pairs is too large for the L1 and L2 caches. So the entries are
+    /// prefetched, and the other words are merged until they have been loaded.
     #[inline(always)]
     pub(crate) fn encode_short(
         &self,
@@ -227,7 +228,7 @@ impl Merges {
         }
     }
 
-    /// Up to 64 bytes: as [`ShortWord`], alone and with more lanes.
+    /// Up to 64 bytes: as [`ShortWord`], but alone and with more lanes.
     #[inline(always)]
     fn encode_by_lanes(&self, word: &[u8], ids: &mut Vec<u32>) {
         let len = word.len();
@@ -290,7 +291,7 @@ impl Merges {
         }
         while let Some(Reverse((made, left, a, b))) = heap.pop() {
             let right = next[left as usize];
-            // A pair that has changed since it was pushed is not there any more.
+            // Skip a pair that has changed since it was pushed.
             if parts[left as usize] != a || right as usize >= len || parts[right as usize] != b {
                 continue;
             }
@@ -316,8 +317,8 @@ fn key_of(left: u32, right: u32) -> u64 {
     u64::from(left) << ID_BITS | u64::from(right)
 }
 
-/// A word under way. A part stays in the lane of its first byte; a lane holds what its part and the next one
-/// make, with the lane's number below it, so that the least lane is the leftmost of the least rank.
+/// A word that is being merged. A part stays in the lane of its first byte; a lane holds the merge of its part and the
+/// next one, with the lane's number in the low bits, so that the smallest lane is the leftmost of the lowest rank.
 struct ShortWord {
     number: usize,
     /// Bytes of the word; 0 when there is none.
@@ -326,11 +327,11 @@ struct ShortWord {
     lanes: [u32; SHORT_LANES],
     next: [u8; SHORT_LANES],
     previous: [u8; SHORT_LANES],
-    /// Lanes whose pairs are prefetched: of the part that was made last, and of the one before it.
+    /// Lanes whose pairs are being prefetched: of the part that was made last, and of the one before it.
     waiting: Option<(u8, u8)>,
 }
 
-/// The links of a word of which nothing is merged yet.
+/// The links of a word before its first merge.
 const NEXT: [u8; SHORT_LANES] = links(1);
 const PREVIOUS: [u8; SHORT_LANES] = links(-1);
 
@@ -409,7 +410,7 @@ impl ShortWord {
         true
     }
 
-    /// The ids of a word without further merges, and how many they are.
+    /// The ids of a finished word, and their number.
     #[inline(always)]
     fn ids(&self) -> ([u32; SHORT_LANES], usize) {
         let mut ids = [u32::MAX; SHORT_LANES];
@@ -435,7 +436,7 @@ mod tests {
     use super::*;
     use crate::twin::Twin;
 
-    /// Held against merging the bytes of every token.
+    /// Compares with merging the bytes of every token.
     fn check_canonical(tokenizer: &Tokenizer) {
         let merges = Merges::new(tokenizer);
         for (id, canonical) in merges.canonical_tokens().into_iter().enumerate() {
@@ -450,7 +451,7 @@ mod tests {
         check_canonical(&Tokenizer::gpt2());
     }
 
-    /// Merges at random, of few bytes, so that they get in each other's way.
+    /// Random merges of few bytes, so that they overlap often.
     fn tokenizer_of(choices: &[(u16, u16)]) -> Tokenizer {
         let mut merges: Vec<(TokenId, TokenId)> = Vec::new();
         for &(left, right) in choices {

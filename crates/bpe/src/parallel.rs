@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 /// Gives every item to one of `threads` workers and calls `finish` on this thread with the results, in the
 /// order of the items.
 ///
-/// Items are taken on a thread of their own, so that reading, work and writing overlap. At most `2 · threads
-/// + 2` items and results are held at a time. `worker` makes a worker, one a thread.
+/// Items are read on a thread of their own, so that reading, work and writing overlap. At most `2 · threads + 2` items
+/// and results are held at a time. `worker` is called once per thread to make a worker.
 ///
 /// # Errors
-/// The first in the order of the items: of an item, of its work, or of `finish`. What comes later is let go.
+/// The first in the order of the items: of reading an item, of its work, or of `finish`. Later results are discarded.
 pub fn map_ordered<I, O, E, W>(
     items: impl Iterator<Item = Result<I, E>> + Send,
     threads: usize,
@@ -29,13 +29,13 @@ where
     let (give_item, take_item) = sync_channel::<(u64, Result<I, E>)>(threads);
     let take_item = Arc::new(Mutex::new(take_item));
     let (give_result, results) = channel::<(u64, Result<O, E>)>();
-    // A place for each item under way: taken with the item, given back when its result is finished.
+    // A permit for each item in flight: taken with the item, returned when its result is finished.
     let (give_place, take_place) = sync_channel::<()>(held);
     for _ in 0..held {
         give_place.send(()).expect("the channel has room for all places");
     }
     let worker = &worker;
-    // Every channel is owned within: whoever ends first, for whatever reason, wakes those who wait for him.
+    // Every channel is owned inside the scope: a thread that ends, for whatever reason, wakes those that wait for it.
     std::thread::scope(move |scope| {
         scope.spawn(move || {
             for (number, item) in (0..).zip(items) {
@@ -65,7 +65,7 @@ where
             early.insert(number, result);
             while let Some(result) = early.remove(&next) {
                 next += 1;
-                // On a fault the channels are dropped, and the other threads end with the work at hand.
+                // After an error the channels are dropped, and the other threads end after their current work.
                 result.and_then(&mut finish)?;
                 let _ = give_place.try_send(());
             }

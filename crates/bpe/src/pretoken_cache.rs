@@ -1,24 +1,24 @@
-//! The pretoken cache: pretokens that were met before, with their ids. It grows to 16 MiB at most.
+//! The pretoken cache: pretokens that occurred before, with their ids. It grows to 16 MiB at most.
 //!
-//! Nine in ten pretokens of a text are among the few thousand that occur again and again. One of at most 15 bytes
-//! belongs to a bucket, by its hash: one cache bucket, room for two entries. A new one takes the second place, and one
-//! that is found in the second place is swapped with the first. So what is frequent stays.
+//! Nine in ten pretokens of a text are among a few thousand that are repeated often. A pretoken of at most 15 bytes
+//! belongs to a bucket, by its hash: one cache line with room for two entries. A new pretoken takes the second place,
+//! and one that is found in the second place is swapped with the first. So frequent ones stay.
 
 use bytemuck::Zeroable;
 
 use crate::simd::prefetch;
 
-/// Longest pretoken that is cached, in bytes: 15, and their number in the sixteenth.
+/// Longest pretoken that is cached, in bytes: 15, and their number in the sixteenth byte.
 pub(crate) const MAX_CACHED_BYTES: usize = 15;
 /// Most ids of a pretoken that is cached.
 pub(crate) const MAX_CACHED_IDS: usize = 4;
-/// Buckets of a new cache: 2¹⁶ × 64 bytes = 4 MiB. More would cost the time in which the system clears them.
+/// Buckets of a new cache: 2¹⁶ × 64 bytes = 4 MiB. A larger one takes the system longer to clear.
 const INITIAL_BUCKETS: usize = 1 << 16;
 /// Buckets of the largest cache: 2¹⁸ × 64 bytes = 16 MiB.
 const MAX_BUCKETS: usize = 1 << 18;
-/// Where a key holds the length of its pretoken: the low half of its last byte.
+/// Bit position of a pretoken's length in a key: the low half of its last byte.
 const LEN_SHIFT: u32 = 56;
-/// Where the key of an entry holds the number of its ids: the high half of its last byte.
+/// Bit position of the number of ids in an entry's key: the high half of its last byte.
 const COUNT_SHIFT: u32 = 60;
 
 /// A pretoken of at most 15 bytes: its bytes, zeros, and its length.
@@ -49,7 +49,7 @@ pub(crate) struct PretokenCache {
     inserted: usize,
 }
 
-/// The buckets of a cache, borrowed for the length of a text.
+/// The buckets of a cache, borrowed while a text is encoded.
 pub(crate) struct Buckets<'w> {
     buckets: &'w mut [Bucket],
     shift: u32,
@@ -62,11 +62,11 @@ impl PretokenCache {
         PretokenCache::with_buckets(INITIAL_BUCKETS)
     }
 
-    /// Memory for so many buckets, in huge pages where the system has them.
+    /// Memory for this many buckets, in huge pages if the system has them.
     fn with_buckets(buckets: usize) -> PretokenCache {
         let bytes = memmap2::MmapMut::map_anon(buckets * size_of::<Bucket>()).expect("room for 16 MiB");
         #[cfg(target_os = "linux")]
-        // Refused where the kernel has none: the small ones do.
+        // Refused if the kernel has none; normal pages work as well.
         let _ = bytes.advise(memmap2::Advice::HugePage);
         PretokenCache { bytes, inserted: 0 }
     }
@@ -79,7 +79,7 @@ impl PretokenCache {
         copy
     }
 
-    /// Grows to four times the size, up to the largest, when more was inserted than there is room for.
+    /// Grows to four times the size, up to the maximum, when more was inserted than fits.
     pub(crate) fn grow_if_crowded(&mut self) {
         let buckets = self.bytes.len() / size_of::<Bucket>();
         if buckets == MAX_BUCKETS || self.inserted < 2 * buckets {
@@ -111,8 +111,8 @@ impl Key {
     /// The key of a free entry.
     pub(crate) const NONE: Key = Key { low: 0, high: 0 };
 
-    /// The key of the first `len` of 16 bytes: copying a length that the processor cannot foresee costs
-    /// more than masking.
+    /// The key of the first `len` of 16 bytes. Copying a variable length would cost more than masking, since its branch
+    /// is mispredicted.
     #[inline(always)]
     pub(crate) fn of(from: [u8; 16], len: usize) -> Key {
         let [low, high] = MASKS[len & MAX_CACHED_BYTES];
@@ -123,7 +123,7 @@ impl Key {
         }
     }
 
-    /// The key of a pretoken of at most 15 bytes, wherever it stands.
+    /// The key of a pretoken of at most 15 bytes.
     ///
     /// # Panics
     /// When the pretoken is longer than 16 bytes.
@@ -133,7 +133,7 @@ impl Key {
         Key::of(from, pretoken.len())
     }
 
-    /// The pretoken in the first of 16 bytes, and its length.
+    /// The key of the pretoken in the first `len` of 16 bytes.
     #[inline(always)]
     pub(crate) fn bytes(self) -> ([u8; 16], usize) {
         let mut bytes = [0; 16];
@@ -142,7 +142,7 @@ impl Key {
         (bytes, (self.high >> LEN_SHIFT) as usize & MAX_CACHED_BYTES)
     }
 
-    /// A hash whose top bits are even: multilinear, with two odd multipliers.
+    /// A hash whose top bits are evenly distributed: multilinear, with two odd multipliers.
     #[inline(always)]
     pub(crate) fn hash(self) -> u64 {
         let low = self.low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -163,13 +163,13 @@ impl Buckets<'_> {
         (key.hash() >> self.shift) as u32
     }
 
-    /// Brings a bucket into the processor's caches, to be looked up soon.
+    /// Prefetches a bucket.
     #[inline(always)]
     pub(crate) fn prefetch(&self, bucket: u32) {
         prefetch(&self.buckets[bucket as usize]);
     }
 
-    /// The ids of a pretoken and their number, if its bucket has it; ids behind that number are any.
+    /// The ids of a pretoken and their number, if its bucket has it; the ids after that number are undefined.
     #[inline(always)]
     pub(crate) fn find(&mut self, key: Key, bucket: u32) -> Option<(&[u32; MAX_CACHED_IDS], usize)> {
         let Bucket([first, second]) = &mut self.buckets[bucket as usize];
@@ -200,7 +200,7 @@ impl Entry {
     }
 }
 
-/// What is kept of 16 bytes that begin with a pretoken, by its length.
+/// Masks for 16 bytes that begin with a pretoken, by its length.
 static MASKS: [[u64; 2]; MAX_CACHED_BYTES + 1] = {
     let mut masks = [[0; 2]; MAX_CACHED_BYTES + 1];
     let mut len = 0;

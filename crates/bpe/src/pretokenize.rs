@@ -6,18 +6,18 @@
 //! 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //! ```
 //!
-//! What follows from it: contractions are lower-case with an ASCII apostrophe; only U+0020 is taken as a
-//! prefix; a run of white space before something else leaves its last character to what follows.
+//! Consequences: contractions are lower-case with an ASCII apostrophe; only U+0020 is taken as a prefix; a run of white
+//! space before something else leaves its last character to the next pretoken.
 //!
-//! There are two scanners of the same places: [`pretokens`] goes from one pretoken to the next;
-//! `visit` finds all borders in 64 bytes of ASCII at once, and asks the first one for the rest.
+//! Two scanners find the same pretokens: [`pretokens`] goes from one to the next; `visit` finds all borders in 64 bytes
+//! of ASCII at once, and uses the first scanner for the rest.
 
 use crate::classes::{ASCII, CharClass, class_of, class_of_code};
 use crate::simd::{Kernel, Masks};
 
-/// The pretokens of a text, in order; joined they are the text.
+/// The pretokens of a text, in order; concatenated they are the text.
 ///
-/// Time linear in the bytes; no memory.
+/// Time linear in the bytes; constant memory.
 ///
 /// ```
 /// let pretokens: Vec<&str> = bpe::pretokenize::pretokens("It's  12 o'clock!").collect();
@@ -48,19 +48,19 @@ impl<'a> Iterator for Pretokens<'a> {
     }
 }
 
-/// Bytes that a block of a text has: 64 whose borders are found, and what a border or a load may look at behind.
+/// Bytes of a block: 64 whose borders are found, and those that a border or a load may look at after them.
 pub(crate) const BLOCK_BYTES: usize = 80;
 
-/// What is done with the pretokens of a text.
+/// Receives the pretokens of a text.
 pub(crate) trait Visitor {
-    /// Takes the pretokens that lie whole in a block, the first of which begins at byte `at` of the text and
-    /// at the first of the block; each bit is the end of one.
+    /// Takes the pretokens that are completely in a block, the first of which begins at byte `at` of the text and at
+    /// the first byte of the block; each bit is the end of one.
     fn block(&mut self, at: usize, block: &[u8; BLOCK_BYTES], ends: u64);
     /// Takes a single pretoken that begins at byte `at` of the text.
     fn single(&mut self, at: usize, pretoken: &[u8]);
 }
 
-/// Shows the pretokens of a text to a visitor, in order. To be inlined where a kernel is known.
+/// Passes the pretokens of a text to a visitor, in order. Inlined where the kernel is known.
 #[inline(always)]
 pub(crate) fn visit<K: Kernel>(text: &str, visitor: &mut impl Visitor) {
     let bytes = text.as_bytes();
@@ -84,20 +84,20 @@ pub(crate) fn visit<K: Kernel>(text: &str, visitor: &mut impl Visitor) {
     }
 }
 
-/// The ends of the pretokens that lie whole within the first 63 bytes of a block that begins with one.
+/// The ends of the pretokens that are completely in the first 63 bytes of a block that begins with one.
 ///
-/// A border is found from the classes of its two sides and of one character behind it, so none is
-/// found behind the last byte but one, nor from one byte before a character beyond ASCII.
+/// A border is found from the classes of the two bytes beside it and of one byte after, so none is found after the last
+/// byte but one, nor from one byte before a character beyond ASCII.
 #[inline(always)]
 fn ends_in_block<K: Kernel>(block: &[u8; BLOCK_BYTES]) -> u64 {
     let (head, _) = block.split_first_chunk::<64>().expect("a block is longer");
     let Masks { letters, numbers, spaces, blanks, apostrophes, wide } = K::masks(head);
     let others = !(letters | numbers | spaces);
-    // Where a run of a class begins. A blank before it begins it instead.
+    // Where a run of one class begins. If a blank is before it, the pretoken begins there instead.
     let begins = |class: u64| class & !(class << 1);
     let others_begin = begins(others) & !(blanks << 1);
     let words = (begins(letters) | begins(numbers)) & !(blanks << 1) | others_begin;
-    // White space: the run, and its last character, which is left to what follows.
+    // White space: the run begins a pretoken, and its last character, which is left to the next one.
     let last_of_run = spaces & !(spaces >> 1);
     let mut borders = words | begins(spaces) | last_of_run;
     let mut known = (1u64 << 63) - 1;
@@ -111,7 +111,7 @@ fn ends_in_block<K: Kernel>(block: &[u8; BLOCK_BYTES]) -> u64 {
         if let Some(len) = contraction(&block[place + 1..]) {
             let end = place + 1 + len;
             if end >= 63 || known >> end & 1 == 0 {
-                // Its end is not within what is known: it is left to the next block.
+                // Its end may be beyond the known bytes: it is left to the next block.
                 known &= (2 << place) - 1;
                 break;
             }
@@ -121,10 +121,10 @@ fn ends_in_block<K: Kernel>(block: &[u8; BLOCK_BYTES]) -> u64 {
     borders & known & !1
 }
 
-/// The last place in a text, not its beginning, where no pretoken lies across, whatever follows: before an
-/// ASCII white space that another character than white space goes before.
+/// The last position in a text, not its beginning, at which a pretoken begins whatever follows: before ASCII white
+/// space that comes after another character.
 ///
-/// The bytes may break off inside a character. `None` when there is no such place.
+/// The bytes may end inside a character. `None` when there is no such position.
 pub(crate) fn last_border(bytes: &[u8]) -> Option<usize> {
     (1..bytes.len()).rev().find(|&at| is_ascii_space(bytes[at]) && !is_space_before(&bytes[..at]))
 }
@@ -133,7 +133,7 @@ fn is_ascii_space(byte: u8) -> bool {
     byte < 128 && ASCII[byte as usize] == CharClass::Space
 }
 
-/// Whether bytes end in white space; when they end in none of UTF-8's characters, they may.
+/// Whether bytes end in white space; they may if they end inside a character.
 fn is_space_before(bytes: &[u8]) -> bool {
     let start = bytes.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
     match std::str::from_utf8(&bytes[start..]).ok().and_then(|char| char.chars().next()) {
@@ -142,7 +142,7 @@ fn is_space_before(bytes: &[u8]) -> bool {
     }
 }
 
-/// Where the pretoken that begins at `start` ends. `start` is a character boundary inside the text.
+/// The end of the pretoken that begins at `start`, which is a character boundary inside the text.
 #[inline]
 fn end_of_pretoken(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
@@ -185,7 +185,7 @@ fn class_at(text: &str, at: usize) -> (CharClass, usize) {
     class_of_wide(text, at)
 }
 
-/// The same for a character beyond ASCII. A text is valid UTF-8, so its first byte tells its length.
+/// The same for a character beyond ASCII. A text is valid UTF-8, so its first byte gives its length.
 #[inline]
 fn class_of_wide(text: &str, at: usize) -> (CharClass, usize) {
     let bytes = &text.as_bytes()[at..];
@@ -198,7 +198,7 @@ fn class_of_wide(text: &str, at: usize) -> (CharClass, usize) {
     (class_of_code(code), len)
 }
 
-/// Where the run of one class ends that goes on at `at`.
+/// The end of the run of one class that continues at `at`.
 #[inline]
 fn end_of_run(text: &str, mut at: usize, class: CharClass) -> usize {
     let bytes = text.as_bytes();
@@ -220,8 +220,8 @@ fn end_of_run(text: &str, mut at: usize, class: CharClass) -> usize {
     at
 }
 
-/// A run of white space, from `start` and going on at `at`: whole at the end of the text or when it is
-/// one character, else without its last character.
+/// The end of a run of white space that began at `start` and continues at `at`: the whole run at the end of the text or
+/// if it is one character, else without its last character.
 fn end_of_spaces(text: &str, start: usize, at: usize) -> usize {
     let end = end_of_run(text, at, CharClass::Space);
     if end == text.len() || end == at {

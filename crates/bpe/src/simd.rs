@@ -1,8 +1,8 @@
-//! Classes of 64 bytes at a time, by whatever the processor offers; and the crate's only `unsafe`.
+//! Classes of 64 bytes at a time, with the processor's vector instructions; and the crate's only `unsafe`.
 //!
-//! Invariants of the `unsafe` here: intrinsics are called in functions that enable their feature, those
-//! functions are reached through [`with_kernel`] alone, which asks the processor first, and every load
-//! is of a reference to an array at least as long as the load.
+//! Invariants of the `unsafe` here: intrinsics are called in functions that enable their feature; those functions are
+//! called only through [`with_kernel`], which detects the processor's features first; and every load is from a
+//! reference to an array at least as long as the load.
 
 #![expect(unsafe_code, reason = "vector instructions")]
 
@@ -23,13 +23,13 @@ pub(crate) struct Masks {
     pub(crate) wide: u64,
 }
 
-/// A way to classify bytes. Chosen once for a text, so that the loop over it is compiled for it.
+/// A way to classify bytes. Chosen once per text, so that the loop over it is compiled for it.
 pub(crate) trait Kernel {
     /// The classes of 64 bytes.
     fn masks(bytes: &[u8; 64]) -> Masks;
 }
 
-/// Asks for the cache line of `value`, to be read soon.
+/// Prefetches the cache line of `value`.
 #[inline(always)]
 pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
@@ -38,20 +38,20 @@ pub(crate) fn prefetch<T>(value: &T) {
         // SAFETY: a prefetch reads nothing; SSE is part of the architecture.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
     }
-    // There is no stable instruction for it elsewhere; the loads are then waited for.
+    // Other architectures have no stable intrinsic for it, so their loads wait for memory.
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
 }
 
-/// Work that is compiled once for every kernel.
+/// Code that is compiled once for every kernel.
 pub(crate) trait WithKernel {
-    /// What the work gives.
+    /// Its result.
     type Output;
-    /// Does the work. It must be `#[inline(always)]`, so that it takes over the kernel's instructions.
+    /// Runs the code. It must be `#[inline(always)]`, so that it is compiled with the kernel's instructions.
     fn run<K: Kernel>(self) -> Self::Output;
 }
 
-/// Does the work with the best kernel that this processor has.
+/// Runs code with the best kernel for this processor.
 #[inline]
 pub(crate) fn with_kernel<W: WithKernel>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
@@ -121,7 +121,7 @@ mod x86 {
     impl Kernel for Avx512 {
         #[inline(always)]
         fn masks(bytes: &[u8; 64]) -> Masks {
-            // SAFETY: `with_kernel` reaches this kernel on processors with AVX-512 alone.
+            // SAFETY: `with_kernel` calls this kernel only on processors with AVX-512.
             unsafe { avx512(bytes) }
         }
     }
@@ -154,7 +154,7 @@ mod x86 {
     impl Kernel for Avx2 {
         #[inline(always)]
         fn masks(bytes: &[u8; 64]) -> Masks {
-            // SAFETY: `with_kernel` reaches this kernel on processors with AVX2 alone.
+            // SAFETY: `with_kernel` calls this kernel only on processors with AVX2.
             unsafe { avx2(bytes) }
         }
     }
@@ -168,7 +168,7 @@ mod x86 {
         let both = |low, high| {
             u64::from(_mm256_movemask_epi8(low) as u32) | u64::from(_mm256_movemask_epi8(high) as u32) << 32
         };
-        // There is no unsigned comparison: what stays when the range's length is taken off was outside.
+        // There is no unsigned comparison: bytes that are not 0 after subtracting the range's length were outside.
         let within = |bytes, first: u8, len: u8| {
             let shifted = _mm256_sub_epi8(bytes, _mm256_set1_epi8(first as i8));
             let over = _mm256_subs_epu8(shifted, _mm256_set1_epi8(len as i8 - 1));
@@ -287,7 +287,7 @@ mod tests {
         }
     }
 
-    /// Every byte in every place: as no kernel looks at two bytes at once, that is every case.
+    /// Every byte in every position: since no kernel looks at two bytes at once, these are all cases.
     #[test]
     fn every_kernel_agrees_with_the_portable_one() {
         for byte in 0..=255 {

@@ -35,7 +35,7 @@ pub enum TokenizerError {
         /// The token, as the file writes it.
         token: String,
     },
-    /// A token that the ranks of its parts do not lead to; encoding with it would differ from tiktoken.
+    /// A token that merges of lower rank cannot produce; encoding with it would differ from tiktoken.
     #[error("token {id} ({token:?}) cannot be reached by merges of lower rank")]
     Unreachable {
         /// Its id.
@@ -74,7 +74,7 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Merges of a tokenizer at most: what 256 bytes leave of the 2²¹ ids that the encoder's table of pairs has room for.
+    /// Most merges of a tokenizer: the 2²¹ ids that the encoder's table of pairs has room for, minus 256 bytes.
     pub const MAX_MERGES: usize = (1 << 21) - 256;
 
     /// GPT-2's own tokenizer, 50257 tokens.
@@ -91,7 +91,7 @@ impl Tokenizer {
         tokenizer
     }
 
-    /// The 256 bytes and nothing else.
+    /// A tokenizer with the 256 bytes and no merges.
     pub fn bytes_only() -> Tokenizer {
         Tokenizer { bytes: BYTE_OF_ID.to_vec(), ends: (1..=256).collect(), merges: Vec::new(), specials: Vec::new() }
     }
@@ -99,7 +99,7 @@ impl Tokenizer {
     /// The tokenizer with these merges, each a pair of ids, and special tokens after them.
     ///
     /// # Errors
-    /// When a merge names an id that is not there yet, or makes a token that is, or there are more than
+    /// When a merge names an id that does not exist yet, or makes a token that does, or there are more than
     /// [`Tokenizer::MAX_MERGES`].
     pub fn from_merges(merges: &[(TokenId, TokenId)], specials: &[&str]) -> Result<Tokenizer, TokenizerError> {
         Tokenizer::check_number(merges.len())?;
@@ -141,7 +141,7 @@ impl Tokenizer {
         self.ends.len() + self.specials.len()
     }
 
-    /// The merges in the order of their ranks: left, right, and what they make.
+    /// The merges in the order of their ranks: left, right, result.
     pub fn merges(&self) -> impl ExactSizeIterator<Item = (TokenId, TokenId, TokenId)> + '_ {
         self.merges.iter().enumerate().map(|(rank, &(l, r))| (l, r, TokenId(256 + rank as u32)))
     }
@@ -157,7 +157,7 @@ impl Tokenizer {
         Some(TokenId((self.ends.len() + place) as u32))
     }
 
-    /// The id of the end-of-text token; every tokenizer that writes shards needs one.
+    /// The id of the end-of-text token; token files need one.
     pub fn end_of_text(&self) -> Option<TokenId> {
         self.special(END_OF_TEXT)
     }

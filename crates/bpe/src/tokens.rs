@@ -3,9 +3,9 @@
 //! | format | ids | end-of-text | beside it |
 //! | --- | --- | --- | --- |
 //! | `nanogpt` | u16, no header | after each document | |
-//! | `llmc` | u16 behind 256 i32: 20240520, 1, number of tokens, 0 … | before each document | |
+//! | `llmc` | u16 after 256 i32: 20240520, 1, number of tokens, 0 … | before each document | |
 //! | `megatron` | u16, no header | after each document | `.idx`: lengths, offsets, documents |
-//! | `ids` | decimal text, a document a line | none | |
+//! | `ids` | decimal text, one document per line | none | |
 //!
 //! All numbers are little-endian. Every format but `ids` also gets `.offsets`: for each document the
 //! number of tokens before it as u64, and the number of all tokens at the end.
@@ -19,7 +19,7 @@ use crate::TokenId;
 /// Bytes of llm.c's header.
 pub const LLMC_HEADER_BYTES: usize = 1024;
 
-/// A form of token file.
+/// A format of token files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
@@ -30,7 +30,7 @@ pub enum TokenFormat {
     Llmc,
     /// Megatron's indexed dataset.
     Megatron,
-    /// Ids as text, a document a line.
+    /// Ids as text, one document per line.
     Ids,
 }
 
@@ -56,7 +56,7 @@ impl TokenFormat {
         Ok(ends + ids.len() as u64 + self.end_document(end_of_text, bytes)?)
     }
 
-    /// Appends what goes before a document; returns how many tokens that is.
+    /// Appends what comes before a document; returns how many tokens that is.
     ///
     /// # Errors
     /// When the id does not fit.
@@ -67,7 +67,7 @@ impl TokenFormat {
         self.append_ids(&[end_of_text], false, bytes).map(|()| 1)
     }
 
-    /// Appends what goes behind a document; returns how many tokens that is.
+    /// Appends what comes after a document; returns how many tokens that is.
     ///
     /// # Errors
     /// When the id does not fit.
@@ -82,7 +82,7 @@ impl TokenFormat {
         }
     }
 
-    /// Appends ids of a document; `goes_on` when others of it stand before them.
+    /// Appends ids of a document; `goes_on` says whether others of it were appended before.
     ///
     /// # Errors
     /// When an id does not fit.
@@ -104,7 +104,7 @@ impl TokenFormat {
     }
 }
 
-/// llm.c's header for a file of so many tokens.
+/// llm.c's header for a file of this many tokens.
 pub fn llmc_header(tokens: u64) -> [u8; LLMC_HEADER_BYTES] {
     let mut header = [0; LLMC_HEADER_BYTES];
     for (place, value) in [20_240_520, 1, tokens as i32].into_iter().enumerate() {
@@ -138,7 +138,7 @@ pub fn write_megatron_index(lengths: &[u64], to: &mut impl Write) -> io::Result<
     Ok(())
 }
 
-/// Reads back the ids of a nanoGPT or llm.c file; the header is told by its magic number.
+/// Reads the ids of a nanoGPT or llm.c file; a header is recognised by its magic number.
 pub fn parse_binary(bytes: &[u8]) -> Vec<TokenId> {
     let has_header = bytes.len() >= LLMC_HEADER_BYTES && bytes[..4] == 20_240_520i32.to_le_bytes();
     let body = if has_header { &bytes[LLMC_HEADER_BYTES..] } else { bytes };

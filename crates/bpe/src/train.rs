@@ -1,11 +1,11 @@
-//! Merges out of word counts.
+//! Trains merges from word counts.
 //!
 //! **Definition.** Count each pair of neighbouring tokens over all words, times the words' counts; merge
 //! the pair with the highest count everywhere; repeat. Of equal counts, the pair with the smaller
 //! (left id, right id) goes first, as in Hugging Face's `BpeTrainer` with its byte-level alphabet.
 //!
-//! **Consequence.** Only words that hold the merged pair change, so after the first count each merge
-//! touches just those; a heap gives the next pair, and entries that are out of date are put back.
+//! **Consequence.** Only words that contain the merged pair change, so after the first count each merge touches only
+//! those; a heap gives the next pair, and outdated entries are put back.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::counts::WordCounts;
 use crate::{TokenId, Tokenizer};
 
-/// What is trained.
+/// Options of a training.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrainingOptions {
@@ -25,18 +25,18 @@ pub struct TrainingOptions {
     pub min_frequency: u64,
     /// Special tokens; they take the last ids. Default: `<|endoftext|>`.
     pub specials: Vec<String>,
-    /// Which of two pairs with the same count goes first. Default: [`Ties::Gpt2Bytes`].
+    /// The order of pairs with the same count. Default: [`Ties::Gpt2Bytes`].
     pub ties: Ties,
 }
 
 impl TrainingOptions {
-    /// A vocabulary of this size, all else by default.
+    /// A vocabulary of this size; the other options have their defaults.
     pub fn new(vocab_size: usize) -> TrainingOptions {
         let specials = vec![crate::END_OF_TEXT.to_owned()];
         TrainingOptions { vocab_size, min_frequency: 2, specials, ties: Ties::default() }
     }
 
-    /// The same with another least count of a pair.
+    /// The same with another minimum count of a pair.
     pub fn with_min_frequency(self, min_frequency: u64) -> TrainingOptions {
         TrainingOptions { min_frequency, ..self }
     }
@@ -52,20 +52,20 @@ impl TrainingOptions {
     }
 }
 
-/// The order of pairs with the same count: that of (left id, right id), the smaller first, where merges have
-/// the ids from 256 on and bytes those that this says.
+/// The order of pairs with the same count: by (left id, right id), the smaller first, where merges have the ids from
+/// 256 on and bytes those of the variant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Ties {
-    /// Bytes in GPT-2's order, as Hugging Face's trainer has them.
+    /// Bytes in GPT-2's order, as in Hugging Face's trainer.
     #[default]
     Gpt2Bytes,
-    /// Bytes from 0 to 255, as rustbpe has them.
+    /// Bytes from 0 to 255, as in rustbpe.
     RawBytes,
 }
 
-/// A pair and its count when it was put into the heap; the greatest comes out first.
+/// A pair and its count when it was pushed onto the heap; the greatest is popped first.
 #[derive(Debug, PartialEq, Eq)]
 struct Candidate {
     count: u64,
@@ -84,9 +84,9 @@ impl PartialOrd for Candidate {
     }
 }
 
-/// Trains a tokenizer. The words' order does not matter.
+/// Trains a tokenizer. The order of the words does not matter.
 ///
-/// There may be fewer merges than asked for: the text ran out of pairs that occur often enough.
+/// There are fewer merges than requested if no pair is left that occurs often enough.
 /// Time O(bytes of distinct words + merges × words they touch · log pairs); memory some 24 bytes for
 /// each byte of the distinct words.
 ///
@@ -105,14 +105,14 @@ pub fn train(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> Tokenizer {
     training.tokenizer(None)
 }
 
-/// A training under way, merge by merge.
+/// A training in progress, merge by merge.
 ///
-/// The merges made so far are all of its state that cannot be made again: [`Training::replay`] with them
-/// leads to where it was, and from there to the same end.
+/// The merges made so far are its whole state: [`Training::replay`] with them restores it, and it continues to the same
+/// end.
 pub struct Training {
     trainer: Trainer,
     options: TrainingOptions,
-    /// What each of the trainer's first 256 ids is in a tokenizer.
+    /// The id in a tokenizer of each of the trainer's first 256 ids.
     byte_ids: [u32; 256],
     merges: Vec<(u32, u32)>,
     /// Tokens of the text before any merge, and after each.
@@ -120,7 +120,7 @@ pub struct Training {
 }
 
 impl Training {
-    /// A training of which nothing is done.
+    /// A training without merges.
     pub fn new(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> Training {
         let bytes = Tokenizer::bytes_only();
         let gpt2_id = |byte: u8| bytes.id_of_byte(byte).0;
@@ -133,7 +133,7 @@ impl Training {
         Training { trainer, options: options.clone(), byte_ids, merges: Vec::new(), tokens: vec![text_bytes] }
     }
 
-    /// Does the next merge; `false` when all are done that were asked for, or no pair occurs often enough.
+    /// Does the next merge; `false` when all requested ones are done, or no pair occurs often enough.
     pub fn merge_next(&mut self) -> bool {
         let wanted = self.options.vocab_size.saturating_sub(256 + self.options.specials.len());
         if self.merges.len() >= wanted.min(Tokenizer::MAX_MERGES) {
@@ -144,8 +144,8 @@ impl Training {
         true
     }
 
-    /// Does merges that were chosen before, as [`Training::merges`] gave them; `false` when they are not those
-    /// of a training with these words and options.
+    /// Repeats merges that [`Training::merges`] gave before; `false` when they are not those of a training with these
+    /// words and options.
     pub fn replay(&mut self, merges: &[(u32, u32)]) -> bool {
         merges.iter().all(|&pair| {
             let is_next = self.trainer.next_pair(self.options.min_frequency.max(1)) == Some(pair);
@@ -171,12 +171,12 @@ impl Training {
     /// Tokens of the whole text with the first `merges` merges.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If there are fewer.
     pub fn tokens(&self, merges: usize) -> u64 {
         self.tokens[merges]
     }
 
-    /// The tokenizer of the first merges, by the size of its vocabulary; of all for `None`.
+    /// The tokenizer of the first merges, for a vocabulary of this size; with all merges for `None`.
     pub fn tokenizer(&self, vocab_size: Option<usize>) -> Tokenizer {
         let specials = &self.options.specials;
         let merges = vocab_size.map_or(self.merges.len(), |size| size.saturating_sub(256 + specials.len()));
@@ -201,7 +201,7 @@ struct Trainer {
 #[derive(Default)]
 struct Pair {
     count: u64,
-    /// Words that held the pair at some time; perhaps with repeats, perhaps no longer.
+    /// Words that contained the pair at some time; may have repeats, and words that no longer do.
     words: Vec<u32>,
 }
 
@@ -237,15 +237,15 @@ impl Trainer {
         }
     }
 
-    /// Replaces the pair by `id` in every word that holds it, and corrects the counts around it. Returns how
-    /// many tokens of the text there are less.
+    /// Replaces the pair by `id` in every word that contains it, and corrects the counts of adjacent pairs. Returns by
+    /// how many tokens the text is shorter.
     fn merge(&mut self, pair: (u32, u32), id: u32) -> u64 {
         let Some(merged) = self.pairs.remove(&pair) else { return 0 };
         let mut fewer = 0;
         let mut grown: HashSet<(u32, u32)> = HashSet::new();
         let mut last = None;
         for number in merged.words {
-            // Lists are in order, apart from words that came in again later; those find nothing.
+            // Lists are sorted, except for words that were added again later; those contain the pair no more.
             if last == Some(number) {
                 continue;
             }
@@ -276,7 +276,7 @@ impl Trainer {
     }
 }
 
-/// Replaces a pair in a word, from the left, and reports each neighbouring pair that became another.
+/// Replaces a pair in a word, from the left, and reports each adjacent pair that has changed.
 fn replace_pair(word: &mut Vec<u32>, pair: (u32, u32), id: u32, mut changed: impl FnMut((u32, u32), (u32, u32))) {
     let mut to = 0;
     let mut from = 0;
@@ -315,7 +315,7 @@ mod tests {
             let merges: Vec<(TokenId, TokenId)> = tokenizer.merges().map(|(l, r, _)| (l, r)).collect();
             assert_eq!(merges, twin::train(words, vocab_size, min_frequency, ties));
 
-            // Broken off and gone on with, it comes to the same end.
+            // Interrupted and continued, it ends with the same merges.
             let mut again = Training::new(words, &options);
             assert!(again.replay(&training.merges()[..merges.len() / 2]));
             while again.merge_next() {}
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn ties_of_bytes_in_either_order() {
-        // A space is before `a` as a byte, and behind it in GPT-2's order.
+        // A space comes before `a` as a byte, and after it in GPT-2's order.
         let words = [(b" a".to_vec(), 2), (b"ab".to_vec(), 2)];
         let first = |ties| {
             let options = TrainingOptions { vocab_size: 257, min_frequency: 1, specials: Vec::new(), ties };

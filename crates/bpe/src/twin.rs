@@ -1,6 +1,6 @@
-//! The readable twin: GPT-2's tokenizer as its paper and code state it, with no thought of speed.
+//! The readable twin: GPT-2's tokenizer as its paper and code define it, without regard for speed.
 //!
-//! Every fast path of this crate is held against these functions, in tests and in fuzzing.
+//! Every fast path of this crate is compared with these functions, in tests and in fuzzing.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ pub fn pretokens(text: &str) -> Vec<&str> {
     REGEX.find_iter(text).map(|found| found.expect("no backtracking limit is reached").as_str()).collect()
 }
 
-/// Encodes by the textbook.
+/// Encodes by the definition.
 pub struct Twin {
     /// Pair to rank.
     ranks: HashMap<(TokenId, TokenId), u32>,

@@ -40,7 +40,7 @@ const USER_ERRORS: &[UserErrorCast] =
 fn main() -> ExitCode {
     let Arguments { verbosity, command } = Arguments::parse();
     console::start_logging(verbosity, None);
-    // A training goes on when nobody reads its progress any more.
+    // A training continues when the reader of its progress closes the pipe.
     if !matches!(command, Command::Train(_)) {
         console::end_quietly_with_reader();
     }

@@ -1,9 +1,9 @@
-//! Between texts and a model's ids.
+//! Converts between texts and a model's ids.
 
 use bpe::{Encoder, TokenId, Tokenizer};
 use gpt2::{Model, SampleOptions, sample};
 
-/// A model has fewer ids than its tokenizer. More it may have: special tokens, or a padded vocabulary.
+/// A model has fewer ids than its tokenizer. It may have more: special tokens, or a padded vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the tokenizer has {tokens} tokens, but the model has only {vocab_size}")]
 pub struct VocabularyError {

@@ -1,5 +1,5 @@
-//! Zero-shot evaluation as its callers see it: every task on its data, faults by file and line, one result for any
-//! number of threads.
+//! Zero-shot evaluation through its public interface: every task on its data, errors by file and line, one result for
+//! any number of threads.
 //!
 //! The data lie in `../shared/data/evals`, beside the repository; without them the tests that need them are skipped.
 

@@ -1,4 +1,4 @@
-//! `gpt2 sample` as a user meets it: text as it comes, JSON, files of prompts, and faults with names.
+//! `gpt2 sample` on the command line: text token by token, JSON, files of prompts, and named errors.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -9,7 +9,7 @@ use gpt2::{Model, ModelConfig, save_model};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A model that knows nothing, for the compiled-in tokenizer.
+/// An untrained model for the compiled-in tokenizer.
 fn model() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model");

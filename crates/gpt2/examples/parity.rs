@@ -1,5 +1,5 @@
-//! What `benches/gpt2_parity.py` holds against PyTorch: `parity MODEL TOKENS.bin OUT` reads a model of Hugging
-//! Face and one sequence of 16-bit ids, and writes OUT/logits.bin (f32), OUT/gradients.safetensors and, after
+//! Output for the comparison with PyTorch by `benches/gpt2_parity.py`: `parity MODEL TOKENS.bin OUT` reads a model of
+//! Hugging Face and one sequence of 16-bit ids. It writes OUT/logits.bin (f32), OUT/gradients.safetensors and, after
 //! ten steps of training on that sequence, their losses to standard output.
 
 use std::ops::ControlFlow;

@@ -1,9 +1,8 @@
-//! Causal self-attention, forward and backward, a task for each (sequence, head).
+//! Causal self-attention, forward and backward, one task per (sequence, head).
 //!
-//! A task goes through the queries by blocks and looks at the keys up to the block's end alone, so that half
-//! of the scores are never computed. Of the weights (T, T) only each row's log-sum is kept; the backward pass computes
-//! them again (Dao et al. 2022, "FlashAttention", section 3.1, without its tiling of the keys: a block's scores
-//! fit the cache).
+//! A task processes the queries by blocks and reads the keys only up to the block's end, so that half of the scores are
+//! never computed. Of the weights (T, T) only each row's log-sum is kept; the backward pass computes them again (Dao et
+//! al. 2022, "FlashAttention", section 3.1, without its tiling of the keys: a block's scores fit into the cache).
 
 use rayon::prelude::*;
 
@@ -29,8 +28,8 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// `y` (B, T, C) and the logarithms of the weights' sums (B, H, T), from `qkv` (B, T, 3C), in which a head's
-    /// channels stand side by side. `scratch`: (B, H, T, C/H).
+    /// `y` (B, T, C) and the logarithms of the weights' sums (B, H, T), from `qkv` (B, T, 3C), in which the channels of
+    /// a head are adjacent. `scratch`: (B, H, T, C/H).
     pub(crate) fn forward(&self, qkv: &[f32], y: &mut [f32], log_sums: &mut [f32], scratch: &mut [f32]) {
         let Attention { heads, t, channels: c, .. } = *self;
         let size = c / heads;
@@ -101,7 +100,7 @@ struct Head<'a> {
     scale: f32,
 }
 
-/// Some queries, and the keys that they may look at.
+/// Some queries, and the keys that they may attend to.
 struct Block {
     first: usize,
     queries: usize,
@@ -130,7 +129,8 @@ impl<'a> Head<'a> {
         Matrix::new(&self.qkv[start..], rows, self.size, 3 * c)
     }
 
-    /// The block's weights: scores, each row's past turned to weights by `normalise(row, past)`, the future 0.
+    /// The block's weights: `normalise(row, past)` turns the scores of each row's past into weights; those of the
+    /// future are 0.
     fn weights(&self, block: &Block, weights: &mut [f32], mut normalise: impl FnMut(usize, &mut [f32])) {
         let (queries, keys) = (self.part(0, block.first, block.queries), self.part(1, 0, block.keys));
         let to = MatrixMut::new(weights, block.queries, block.keys, block.keys);

@@ -1,8 +1,8 @@
-//! The state of a training, from which it goes on as if it had never stopped.
+//! The state of a training, from which it continues as if it had never stopped.
 //!
-//! `checkpoint.safetensors` is the newest; with `max_checkpoints = 3` the two before it are
-//! `checkpoint-1.safetensors` and `checkpoint-2.safetensors`. A checkpoint appears under its name when it is
-//! whole and on the disk; a damaged one is passed over for the one before it.
+//! `checkpoint.safetensors` is the newest; with `max_checkpoints = 3` the two before it are `checkpoint-1.safetensors`
+//! and `checkpoint-2.safetensors`. A checkpoint gets its name when it is complete and on the disk; if one is damaged,
+//! the one before it is used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::tensor_file::{self, CheckpointError, TensorFile};
 use crate::weights::{load_tensors, named};
 
-/// What a training needs to go on, beside the tensors.
+/// The state of a training beside the tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     /// Steps done.
@@ -36,7 +36,7 @@ pub(crate) struct Checkpoint {
     pub(crate) optimiser: AdamW,
 }
 
-/// Where a training's checkpoint of some age lies; 0 is the newest.
+/// The path of a training's checkpoint of some age; 0 is the newest.
 fn path(folder: &Path, age: usize) -> PathBuf {
     match age {
         0 => folder.join("checkpoint.safetensors"),
@@ -55,7 +55,7 @@ pub(crate) fn save(folder: &Path, checkpoint: &Checkpoint, keep: usize) -> Resul
     if keep < 2 || !newest.exists() {
         return tensor_file::write(&newest, all, ("state", state));
     }
-    // Whole under a name of its own before the others move on: at no moment is there none.
+    // Written under a temporary name before the others are renamed, so that there is always a complete one.
     let next = folder.join("checkpoint-next.safetensors");
     tensor_file::write(&next, all, ("state", state))?;
     for age in (0..keep - 1).rev().filter(|&age| path(folder, age).exists()) {
@@ -68,12 +68,12 @@ fn rename(from: &Path, to: &Path) -> Result<(), CheckpointError> {
     fs::rename(from, to).map_err(|source| CheckpointError::io("rename", from, source))
 }
 
-/// What a folder holds.
+/// The checkpoints found in a folder.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// No checkpoint.
     Nothing,
-    /// That of a training with another fingerprint, and its steps.
+    /// That of a training with another fingerprint, and its number of steps.
     Other(u64),
     /// The newest whole one.
     Checkpoint(Box<Checkpoint>),

@@ -1,4 +1,4 @@
-//! Shapes of models, settings of a training, and what is wrong with those that cannot be.
+//! Shapes of models, settings of a training, and their validation.
 
 use std::fmt::Display;
 use std::ops::RangeBounds;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::matmul::Precision;
 
-/// Where a block has its layer norms: the two papers differ in it.
+/// Where a block has its layer norms, in which the two papers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -48,7 +48,7 @@ const PRESETS: [(&str, Family, usize, usize, usize, usize, usize); 5] = [
     ("gpt2-xl", Family::Gpt2, 48, 25, 1600, 1024, 50257),
 ];
 
-/// No layer, head, channel, position or id count of a real model comes near this, and all products fit 64 bits.
+/// Largest size: real models stay far below it, and all products of sizes fit 64 bits.
 const MAX_SIZE: usize = 1 << 20;
 
 impl ModelConfig {
@@ -182,7 +182,7 @@ fn a_tenth() -> f32 {
     0.1
 }
 
-/// A shape or a setting that no model or training can have.
+/// A shape or a setting that is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -232,7 +232,7 @@ impl ConfigError {
 }
 
 impl TrainConfig {
-    /// Keys that had another name before, each with its present one, for readers of files to refuse.
+    /// Former keys, each with its present name, which readers of files refuse.
     pub const FORMER_KEYS: [(&str, &str); 3] = [
         ("clip_norm", "max_gradient_norm"),
         ("decay_to", "min_learning_rate_fraction"),

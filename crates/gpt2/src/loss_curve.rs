@@ -25,7 +25,7 @@ const BELOW: f64 = 34.0;
 const ABOVE: f64 = 12.0;
 const RIGHT: f64 = 12.0;
 
-/// What the chart looks like in a file of its own; a page has its own style sheet for the same classes.
+/// Style of the chart in a file of its own; a page has its own style sheet for the same classes.
 const STYLE: &str = "<style>\
     svg{font:12px sans-serif;background:#fff;color:#222}\
     .grid{stroke:#ccc}.label{fill:#555}.curve{fill:none;stroke-width:2}\

@@ -1,22 +1,22 @@
 //! Products of few rows with a large matrix, whose time is that of reading the matrix once.
 //!
-//! A matrix product for training packs its operands and cuts the result among threads; for one row both are
-//! lost work. Here the matrix is read as it lies, in long runs, and is used for all rows while it is near.
-//! Every element of a result is summed in one order, whatever the number of rows or of threads, so that a
-//! sequence has the same bits alone and in a batch. (The width of the machine's vectors is part of that order
-//! in [`dot_rows`] and `dot`.)
+//! A matrix product for training packs its operands and divides the result among threads; for one row neither pays off.
+//! Here the matrix is read in memory order, in long runs, and is used for all rows while it is in the cache. Every
+//! element of a result is summed in one order, whatever the number of rows or of threads, so that a sequence has the
+//! same bits alone and in a batch. (The width of the machine's vectors is part of that order in [`dot_rows`] and
+//! `dot`.)
 //!
-//! Left out: products of many rows, which `matmul.rs` makes.
+//! Left out: products of many rows, which `matmul` computes.
 
 use std::array::from_fn;
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Parts of a sum that threads make side by side. They are added in order; fixed, so that the number of
-/// threads changes nothing, and enough for as many cores as a machine's memory keeps busy.
+/// Parts of a sum that threads compute in parallel. They are added in order; the number is fixed, so that the number of
+/// threads changes nothing, and enough for as many cores as a machine's memory can feed.
 const SUM_PARTS: usize = 8;
-/// Results that one thread makes at a time in [`dot_rows`].
+/// Results that one thread computes at a time in [`dot_rows`].
 const DOT_OUTPUTS: usize = 256;
 
 /// Rows `x · weight + bias`. `x`: (R, I); `weight`: (I, O); `bias`: (O); the result: (R, O). R is small.
@@ -46,7 +46,7 @@ pub(crate) fn linear(x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
 pub(crate) fn dot_rows(x: &[f32], matrix: &[f32], channels: usize) -> Vec<f32> {
     let outputs = matrix.len() / channels;
     let mut y = vec![0.0; x.len() / channels * outputs];
-    // The same stretch of every row belongs to one thread: (O / DOT_OUTPUTS) of R slices each.
+    // A stretch of every row belongs to one thread: (O / DOT_OUTPUTS) of R slices each.
     let mut stretches: Vec<Vec<&mut [f32]>> = (0..outputs.div_ceil(DOT_OUTPUTS)).map(|_| Vec::new()).collect();
     for row in y.chunks_mut(outputs) {
         row.chunks_mut(DOT_OUTPUTS).zip(&mut stretches).for_each(|(part, stretch)| stretch.push(part));
@@ -106,7 +106,7 @@ impl WithSimd for AddProducts<'_> {
 }
 
 impl AddProducts<'_> {
-    /// Adds the part of `I` inputs to every row.
+    /// Adds the products of `I` inputs to every row.
     #[inline(always)]
     fn inputs<S: Simd, const I: usize>(&mut self, simd: S, input: usize) {
         let weights = from_fn(|i| &self.weight[(input + i) * self.weight_stride..][..self.outputs]);
@@ -119,7 +119,7 @@ impl AddProducts<'_> {
         }
     }
 
-    /// Adds the part of `I` inputs to `R` rows. An element takes its inputs one after another.
+    /// Adds the products of `I` inputs to `R` rows. An element takes its inputs one after another.
     #[inline(always)]
     fn block<S: Simd, const I: usize, const R: usize>(
         &mut self,

@@ -1,8 +1,8 @@
 //! The parts of the model that are not matrix products, forward and backward.
 //!
-//! Rows go to threads; what is summed over rows is cut by columns instead, so that every sum has one order and
-//! no result depends on the number of threads. Loops run under [`vectorised`]: plain code, compiled for what
-//! the processor has.
+//! Rows are divided among threads; sums over rows are divided by columns instead, so that every sum has one order and
+//! no result depends on the number of threads. Loops run under [`vectorised`]: plain code, compiled for the processor's
+//! instructions.
 
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ use crate::random::DropoutMask;
 const EPSILON: f32 = 1e-5;
 /// Elements of a task of a loop over all elements.
 const CHUNK: usize = 1 << 14;
-/// Columns of a task that sums over rows: whole cache lines, side by side.
+/// Columns of a task that sums over rows: whole cache lines.
 const STRIP: usize = 128;
 
 /// Runs a loop compiled for the widest vectors that this processor has.
@@ -21,11 +21,11 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
-/// eˣ without a call into the C library, so that loops over it become vector code and every machine
-/// gives the same bits. Cephes' polynomial; relative error below 2⁻²².
+/// eˣ without a call into the C library, so that loops over it are vectorised and every machine gives the same bits.
+/// Cephes' polynomial; relative error below 2⁻²².
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    // Not `clamp`, which keeps a NaN out of vector code.
+    // Not `clamp`, whose treatment of NaN prevents vector code.
     let x = if x < -87.0 { -87.0 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
     let n = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0; // round to nearest
@@ -37,7 +37,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     let polynomial = polynomial * r + 1.666_666_6e-1;
     let polynomial = polynomial * r + 0.5;
     let mantissa = polynomial * r * r + r + 1.0;
-    // The exponent by way of the float's own bits: a conversion that saturates would not be vector code.
+    // The exponent is set in the float's own bits: a saturating conversion would prevent vector code.
     let power = ((n + 12_582_912.0).to_bits() << 23).wrapping_add(127 << 23);
     mantissa * f32::from_bits(power)
 }
@@ -141,7 +141,7 @@ impl Norm {
     }
 }
 
-/// Partial sums that run side by side, so that a sum is vector code with one fixed order.
+/// Partial sums that are computed in parallel, so that a sum is vector code with one fixed order.
 const LANES: usize = 16;
 
 #[inline(always)]
@@ -231,7 +231,7 @@ pub(crate) fn exp_and_sum(x: &mut [f32], shift: f32) -> f32 {
     sum(x, |x| x)
 }
 
-/// Softmax in place; gives the logarithm of the sum of all eˣ.
+/// Softmax in place; returns the logarithm of the sum of all eˣ.
 #[inline(always)]
 pub(crate) fn softmax(x: &mut [f32]) -> f32 {
     let max = largest(x);

@@ -1,4 +1,4 @@
-//! What a model computes: the forward pass, the loss and the backward pass, as the papers have them.
+//! The forward pass, the loss and the backward pass, as the papers define them.
 //!
 //! A [`Pass`] holds every buffer for batches of one shape, allocated once. Shapes use the papers' letters; R is
 //! B·T, the rows of a batch. Buffers have the names of `trace.rs`: `attn_z`, `resid_mid`, `mlp_pre`, `mlp_post`,
@@ -16,7 +16,7 @@ use crate::random::Dropout;
 /// The target of a row that is left out of the loss, such as padding.
 pub const IGNORED: u32 = u32::MAX;
 
-/// Rows whose logits exist at a time. 512 beat 128 by 6% in a trial: the embeddings are read less often.
+/// Rows whose logits exist at a time. In a trial 512 was 6% faster than 128: the embeddings are read less often.
 pub(crate) const LOGIT_ROWS: usize = 512;
 
 /// Which activations a pass keeps.
@@ -28,7 +28,7 @@ pub enum Keep {
     ForBackward,
 }
 
-/// The buffers of passes over batches of B sequences of T tokens: for training loops of one's own.
+/// The buffers of passes over batches of B sequences of T tokens, for training loops of your own.
 ///
 /// ```
 /// use gpt2::{AdamW, AdamWUpdate, Keep, Model, ModelConfig, Pass, Precision};
@@ -73,7 +73,7 @@ struct Activations {
     qkv: Vec<f32>,
     /// (B, H, T): logarithms of the sums of the attention weights.
     log_sums: Vec<f32>,
-    /// (R, C): the values that each head has mixed, all heads side by side.
+    /// (R, C): the values that each head has mixed, all heads concatenated.
     attn_z: Vec<f32>,
     /// (R, C): after attention. GPT-2: the residual stream; GPT-1: the sum that ln_1 normalises.
     resid_mid: Vec<f32>,
@@ -284,7 +284,7 @@ impl Pass {
         }
         let (wte, wpe) = (&model.layout().wte, &model.layout().wpe);
         let d = &self.backward_buffers().d;
-        // Row by row on one thread: a token may stand in many rows.
+        // Row by row on one thread: a token may occur in many rows.
         for (row, d) in d.chunks(c).enumerate() {
             ops::add(&mut gradients.0[wte.start + inputs[row] as usize * c..][..c], d);
             ops::add(&mut gradients.0[wpe.start + (row % t) * c..][..c], d);
@@ -394,7 +394,7 @@ impl Pass {
         (buffers.d_branch, buffers.d_wide) = (d_attn_z, d_wide);
     }
 
-    /// From `d` to `d_branch`, the gradient of the perceptron's input.
+    /// From `d` to `d_branch`, the gradient of the MLP's input.
     fn mlp_backward(
         &mut self,
         model: &Model,

@@ -1,5 +1,5 @@
-//! What a model and its training cost, computed beforehand: parameters, memory, operations, and the number of tokens
-//! that is worth training on.
+//! The cost of a model and its training, computed beforehand: parameters, memory, operations, and the compute-optimal
+//! number of tokens.
 //!
 //! Left out: the best model for a given budget (only the tokens for a given model), and machines with more
 //! than one memory.
@@ -11,8 +11,8 @@ use crate::pass::LOGIT_ROWS;
 
 /// Bytes of an f32.
 const FLOAT_BYTES: u64 = 4;
-/// Tokens per parameter for the least loss of a given amount of work: Hoffmann et al., "Training Compute-Optimal
-/// Large Language Models" (2022), whose three estimates all lie near it at these sizes.
+/// Tokens per parameter for the lowest loss at a given amount of computation: Hoffmann et al., "Training
+/// Compute-Optimal Large Language Models" (2022), whose three estimates are all near it at these sizes.
 const TOKENS_PER_PARAMETER: u64 = 20;
 
 /// What training a model of a shape costs.
@@ -73,7 +73,7 @@ pub struct MemoryPlan {
     pub gradients: u64,
     /// AdamW's two moments of each.
     pub moments: u64,
-    /// What a step keeps between forward and backward pass, and its buffers.
+    /// Activations that a step keeps between forward and backward pass, and its buffers.
     pub activations: u64,
     /// Sum for training.
     pub training: u64,

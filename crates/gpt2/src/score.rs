@@ -1,7 +1,7 @@
-//! How probable a model finds given sequences: the base of every zero-shot evaluation.
+//! The probabilities that a model gives to sequences: the base of every zero-shot evaluation.
 //!
-//! Sequences of similar length go through the model together, the shorter ones padded at the end, where a causal
-//! model does not look. Logits are only made for the tokens that are scored, and never for all at once.
+//! Sequences of similar length go through the model together, the shorter ones padded at the end, where a causal model
+//! does not look. Logits are computed only for the tokens that are scored, and never for all at once.
 //!
 //! Left out: sharing the keys and values of a common prefix, as the endings of one story have.
 
@@ -12,11 +12,10 @@ use crate::model::Model;
 
 /// Rows whose logits exist at a time.
 const LOGIT_ROWS: usize = 64;
-/// Rows that go through the model at a time, unless one sequence alone has more: enough for matrix products of full
-/// speed.
+/// Rows that go through the model at a time, unless one sequence has more: enough for matrix products at full speed.
 const BATCH_ROWS: usize = 2048;
 
-/// How probable a model found a token before it saw it.
+/// The probability that a model gave to a token before reading it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TokenScore {
     /// Natural logarithm of its probability; the negative log-likelihood in nats is its negation.
@@ -62,8 +61,8 @@ impl Model {
         self.predictions(requests, TokenScore::of)
     }
 
-    /// For each request, what `each` makes of the logits (V) that predict a token from `first_scored` on, and of that
-    /// token's id.
+    /// For each request, the results of `each` for the logits (V) that predict a token from `first_scored` on, and for
+    /// that token's id.
     ///
     /// Results do not depend on the number of threads. Time is that of a forward pass over all tokens, and of the
     /// output projection for the scored ones.
@@ -130,7 +129,7 @@ impl TokenScore {
         TokenScore::among(logits, target, |_| true)
     }
 
-    /// The score of `target` if only it and the tokens that `is_allowed` admits had any probability.
+    /// The score of `target` if only it and the tokens for which `is_allowed` is true had any probability.
     pub fn among(logits: &[f32], target: u32, is_allowed: impl Fn(u32) -> bool) -> TokenScore {
         let allowed = || (0..).zip(logits).filter(|&(id, _)| id == target || is_allowed(id)).map(|(_, &logit)| logit);
         let max = allowed().fold(f32::NEG_INFINITY, f32::max);

@@ -1,4 +1,4 @@
-//! safetensors files: flat buffers of f32 to named tensors and back, without a second copy in memory.
+//! safetensors files: converts between flat buffers of f32 and named tensors, without a second copy in memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -32,7 +32,7 @@ pub enum CheckpointError {
         #[source]
         source: std::io::Error,
     },
-    /// The file is not what its name says.
+    /// The file's content is not what it should be.
     #[error("{} cannot be used: {what}", path.display())]
     Malformed {
         /// The file.
@@ -69,11 +69,11 @@ impl From<atomic_file::Error> for CheckpointError {
     }
 }
 
-/// Writes tensors and one entry of metadata, key and value, to a file that appears whole or not at all. One entry
-/// alone, since the format gives several no order.
+/// Writes tensors and one entry of metadata, key and value, to a file that appears complete or not at all. There is
+/// only one entry, since the format does not order several.
 ///
-/// The bytes are those of [`safetensors::serialize_to_file`], which is not called because it gives its file to the
-/// owner alone (mode 0600), whatever the umask says.
+/// The bytes are those of [`safetensors::serialize_to_file`], which is not called because its file can be read only by
+/// the owner (mode 0600), whatever the umask says.
 ///
 /// # Errors
 /// What the system refuses.

@@ -1,4 +1,4 @@
-//! How fast this machine multiplies matrices and trains: the peak that a training's speed is compared with.
+//! Speed of matrix products and of training on this machine; the first is the peak that a training is compared with.
 
 use std::time::Instant;
 

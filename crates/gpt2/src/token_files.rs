@@ -1,8 +1,8 @@
 //! Training batches from the files of token ids that `bpe encode` and `webtext build` write.
 //!
-//! A training sees its tokens in *epochs*. An epoch cuts every shard into sequences of T tokens, beginning at an
-//! offset of its own, and goes through all sequences of all shards in an order of its own: each token at most once, and
-//! no list of positions in memory. Which sequences make a batch is a function of (seed, number of the batch) alone.
+//! A training sees its tokens in *epochs*. An epoch cuts every shard into sequences of T tokens, beginning at an offset
+//! drawn for the epoch, and goes through all sequences of all shards in a shuffled order: each token at most once,
+//! without a list of positions in memory. The sequences of a batch are a function of (seed, number of the batch) alone.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -121,7 +121,7 @@ impl TokenFiles {
         self.shards.iter().map(|shard| shard.tokens).sum()
     }
 
-    /// XXH3-64 over all shards in order; a training is bound to its data by it.
+    /// XXH3-64 over all shards in order; part of a training's fingerprint.
     pub(crate) fn checksum(&self) -> u64 {
         self.checksum
     }
@@ -139,7 +139,7 @@ impl TokenFiles {
     /// Where sequence `number` of a training begins: shard and token.
     fn place(&self, seed: u64, number: u64) -> (usize, u64) {
         let t = self.context as u64;
-        // Epochs have as many sequences as the largest offset leaves, so that all are of one length.
+        // Epochs have as many sequences as fit with the largest offset, so that all have one length.
         let of_shard = |shard: &Shard| (shard.tokens - t).div_ceil(t).saturating_sub(1).max(1);
         let sequences: u64 = self.shards.iter().map(of_shard).sum();
         let (epoch, index) = (number / sequences, number % sequences);
@@ -147,7 +147,8 @@ impl TokenFiles {
         for (i, shard) in self.shards.iter().enumerate() {
             let count = of_shard(shard);
             if left < count {
-                // Within what the shard leaves over: less than T, so that offset + count · T tokens are there.
+                // Less than the tokens left over in the shard, and less than T, so that offset + count · T tokens
+                // exist.
                 let spare = shard.tokens - 1 - count * t;
                 let offset = bits(seed, Stream::BATCHES, 2 * epoch + 1) % spare.min(t - 1).saturating_add(1);
                 return (i, offset + left * t);
@@ -185,14 +186,14 @@ impl TokenFiles {
         batch.places.iter().map(place).collect::<Vec<_>>().join(", ")
     }
 
-    /// `T + 1` tokens, appended as inputs and as targets one further.
+    /// Appends `T + 1` tokens as inputs and, shifted by one, as targets.
     fn sequence(&self, index: usize, place: u64, batch: &mut Batch) -> Result<(), TokenFileError> {
         let (shard, t) = (&self.shards[index], self.context);
         let mut bytes = vec![0; 2 * (t + 1)];
         let read = shard.file.read_exact_at(&mut bytes, shard.start_bytes + 2 * place);
         read.map_err(|source| TokenFileError::Io { path: shard.path.clone(), source })?;
         let ids: Vec<u32> = ids(&bytes).collect();
-        // Looked at once already, but a file may have changed since.
+        // Checked once already, but a file may have changed since.
         if let Some(at) = ids.iter().position(|&id| id as usize >= self.vocab_size) {
             return Err(shard.unknown_id(place + at as u64, ids[at], self.vocab_size));
         }
@@ -269,8 +270,8 @@ fn ids(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.chunks_exact(2).map(|two| u32::from(u16::from_le_bytes([two[0], two[1]])))
 }
 
-/// Where `index` goes in an order of `0..len` that `key` chooses: a Feistel network over the next power of four,
-/// walked until it comes back into the range, which takes four steps at most on the mean.
+/// The position of `index` in a permutation of `0..len` that `key` chooses: a Feistel network over the next power of
+/// four, iterated until the result is in the range, which takes at most four steps on average.
 fn permuted(index: u64, len: u64, key: u64) -> u64 {
     let half_bits = (64 - (len - 1).leading_zeros()).div_ceil(2).max(1);
     let mask = (1u64 << half_bits) - 1;

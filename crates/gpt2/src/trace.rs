@@ -28,7 +28,7 @@ use crate::model::{Affine, Block, Model};
 /// The papers' ε.
 const EPSILON: f32 = 1e-5;
 
-/// What one step of a forward pass gave.
+/// The result of one step of a forward pass.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activation {
     /// Lengths of its axes, the outermost first.
@@ -58,8 +58,8 @@ impl Activation {
 impl Model {
     /// Runs the model over one sequence and gives the logits (T, V).
     ///
-    /// `hook` gets every activation under its name, in the order in which they come to be, and may change
-    /// it: what follows is computed from the changed values. The shape must stay.
+    /// `hook` gets every activation with its name, in the order of computation, and may change it: what follows is
+    /// computed from the changed values. The shape must stay the same.
     ///
     /// ```
     /// let model = gpt2::Model::new(&gpt2::ModelConfig::gpt2(2, 2, 8, 6, 11), 1);

@@ -21,7 +21,7 @@ use crate::weights::{load_tensors, save_weights};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// The shape or a setting cannot be.
+    /// The shape or a setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Tokens could not be read.
@@ -119,7 +119,7 @@ impl<'a> InitialWeights<'a> {
         }
     }
 
-    /// What the fingerprint of a training needs of it.
+    /// The part of a training's fingerprint that depends on it.
     fn checksum(&self) -> Option<u64> {
         match self {
             InitialWeights::Random(_) => None,
@@ -128,7 +128,7 @@ impl<'a> InitialWeights<'a> {
     }
 }
 
-/// Trains a model. Where `folder` holds a checkpoint of the same training, it goes on from there.
+/// Trains a model. If `folder` holds a checkpoint of the same training, it continues from there.
 ///
 /// `report` is called after each step. When it breaks, a checkpoint of that step is written and the training ends with
 /// [`TrainError::Stopped`]. Where a validation was due, `report` comes before the checkpoint: what it writes about a
@@ -177,7 +177,7 @@ pub fn train(
     config.check()?;
     settings.check()?;
     fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
-    // What a kill left of a checkpoint is as large as one. No other training writes to this folder.
+    // The temporary file of a killed process is as large as a checkpoint. No other training writes to this folder.
     atomic_file::sweep_here(folder).map_err(CheckpointError::from)?;
     let (at, curve) = start(folder, initial, settings, fingerprint(initial, settings, tokens, validation))?;
     let mut training = Training {
@@ -220,7 +220,7 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// One update of the weights; gives the loss, and the gradient's norm before it was clipped.
+    /// One update of the weights; returns the loss, and the gradient's norm before it was clipped.
     fn step(&mut self) -> Result<(f32, f32), TrainError> {
         let Training { settings, at, gradients, pass, .. } = self;
         let (step, passes) = (at.state.step, settings.accumulate);
@@ -275,7 +275,7 @@ impl Training<'_> {
         Ok(row)
     }
 
-    /// Writes the curve, then the checkpoint: without its row it would lose it, a row too many is cut off.
+    /// Writes the curve, then the checkpoint: a missing row would be lost, while a surplus row is cut off.
     fn save(&self) -> Result<(), CheckpointError> {
         self.write_curve()?;
         checkpoint::save(self.folder, &self.at, self.settings.max_checkpoints)
@@ -298,7 +298,7 @@ impl Training<'_> {
         write_whole(&self.folder.join("loss.svg"), loss_curve_file(&self.curve).as_bytes())
     }
 
-    /// Whether the lowest validation loss lies more than `patience` validations back.
+    /// Whether the lowest validation loss is more than `patience` validations ago.
     fn is_out_of_patience(&self) -> bool {
         let (Some(patience), Some((_, best))) = (self.settings.patience, self.at.state.best) else { return false };
         self.curve.iter().filter(|row| row.step > best).count() as u64 >= patience

@@ -1,4 +1,4 @@
-//! Models on disk: `config.json` and `model.safetensors` as Hugging Face has them, with OpenAI's names read, too.
+//! Models on disk: `config.json` and `model.safetensors` in Hugging Face's format; OpenAI's names are read, too.
 
 use std::fs;
 use std::path::Path;
@@ -72,8 +72,8 @@ fn config_json(config: &ModelConfig, end_of_text: Option<u32>) -> Value {
 /// Reads a folder that [`save_model`] or Hugging Face wrote, of either family.
 ///
 /// # Errors
-/// Missing or malformed files; a model that computes otherwise than the two papers' (another activation, norms
-/// with another ε, an output projection of its own); weights that are missing, of another shape or not finite.
+/// Missing or malformed files; a model whose computation differs from the two papers' (another activation, norms with
+/// another ε, a separate output projection); weights that are missing, of another shape or not finite.
 pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
     let path = folder.join("config.json");
     let bytes = fs::read(&path).map_err(|source| CheckpointError::io("read", &path, source))?;
@@ -91,7 +91,7 @@ pub(crate) fn load_tensors(
     prefix: &str,
     config: &ModelConfig,
 ) -> Result<Model, CheckpointError> {
-    // A shape is what a file claims: it is believed when all its tensors are there, before memory is taken.
+    // The shape is only what a file claims: it is checked against all tensors before memory is allocated.
     if config.layers > file.tensors() {
         return Err(CheckpointError::malformed(path, format!("it has fewer tensors than {} layers", config.layers)));
     }
@@ -118,7 +118,7 @@ pub(crate) fn load_tensors(
     Ok(model)
 }
 
-/// The names under which a tensor may stand: Hugging Face's with and without its prefix, OpenAI's of 2019
+/// The possible names of a tensor: Hugging Face's with and without its prefix, OpenAI's of 2019
 /// (`model/h0/attn/c_attn/w`).
 fn aliases(prefix: &str, name: &str) -> [String; 3] {
     let openai = match name.strip_prefix("h.") {
@@ -134,7 +134,7 @@ fn aliases(prefix: &str, name: &str) -> [String; 3] {
     [format!("{prefix}{name}"), format!("transformer.{prefix}{name}"), format!("model/{openai}")]
 }
 
-/// A shape out of Hugging Face's `config.json`, if this crate computes what it asks for.
+/// The shape in Hugging Face's `config.json`, if this crate computes what it asks for.
 fn parse_config(json: &Value) -> Result<ModelConfig, String> {
     let family = match json["model_type"].as_str() {
         Some("gpt2") | None => Family::Gpt2,

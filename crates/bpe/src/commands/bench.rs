@@ -1,4 +1,4 @@
-//! `bpe bench`: the figure to hold against other encoders.
+//! `bpe bench`: the encoding rate, for comparison with other encoders.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ pub struct Arguments {
     inputs: super::Inputs,
     #[command(flatten)]
     tokenizer: super::TokenizerName,
-    /// Print the figures as JSON.
+    /// Print the results as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         for batch in Batches::open(path, &options)? {
             batch?.for_each_piece(|piece, ends| -> Result<(), InputError> {
                 match pieces.last_mut() {
-                    // With one thread a document is encoded whole, as others do; with more, its pieces are shared.
+                    // With one thread a document is encoded whole, as others do; with more, threads share its pieces.
                     Some(last) if in_document && arguments.inputs.reading.threads() == 1 => last.push_str(piece),
                     _ => pieces.push(piece.to_owned()),
                 }
@@ -39,14 +39,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let bytes: usize = pieces.iter().map(String::len).sum();
     let tokenizer = formats::load(&arguments.tokenizer.name)?;
     let threads = arguments.inputs.reading.threads();
-    // Cold: the encoder's tables are made inside the measured time. The ids of all texts are held at its end.
+    // Cold: the encoder's tables are built within the measured time. The ids of all texts are in memory at its end.
     let start = Instant::now();
     let mut encoder = Encoder::new(&tokenizer);
     let ids: Vec<Vec<TokenId>> = if threads == 1 {
         pieces.iter().map(|piece| encoder.encode(piece)).collect()
     } else {
         let mut ids = Vec::with_capacity(pieces.len());
-        // Short texts go together, so that threads need not meet for each.
+        // Short texts are batched, so that threads need not synchronise for each.
         let groups = pieces.chunks(pieces.len().div_ceil(threads * 32).max(1)).map(Ok);
         let worker = || {
             let mut encoder = encoder.clone();

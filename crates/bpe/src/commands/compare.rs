@@ -9,9 +9,9 @@ use bpe::{Encoder, TokenId, Tokenizer, formats};
 use serde_json::{Value, json};
 use texts::{DocumentOptions, DocumentRow, RowReader, Source, TextFormat};
 
-/// Documents that are listed, those where the two differ most.
+/// Documents that are listed: those in which the two differ most.
 const DOCUMENTS_SHOWN: usize = 10;
-/// Documents of fewer bytes are not listed: a word decides about them.
+/// Documents of fewer bytes are not listed, since one word decides their ratio.
 const SHORT_BYTES: usize = 200;
 
 /// Flags of `bpe compare`.
@@ -20,13 +20,13 @@ pub struct Arguments {
     /// `gpt2`, or a tokenizer's folder or file.
     #[arg(value_name = "A")]
     a: String,
-    /// The other one.
+    /// The tokenizer to compare it with.
     #[arg(value_name = "B")]
     b: String,
     /// Texts to compare on: text, JSON Lines or Parquet; also .zst and .gz.
     #[arg(long, required = true, num_args = 1.., value_name = "IN")]
     corpus: Vec<PathBuf>,
-    /// Field of JSON Lines or Parquet by which the texts are grouped. Default: `language`, or else `source`.
+    /// Field of JSON Lines or Parquet by which the texts are grouped. [default: `language`, or else `source`]
     #[arg(long, value_name = "FIELD")]
     by: Option<String>,
     /// Field of JSON Lines, or column of Parquet, that holds the text.
@@ -37,7 +37,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// What a tokenizer makes of some texts.
+/// Totals of a tokenizer over some texts.
 #[derive(Default, Clone)]
 struct Sums {
     documents: u64,
@@ -47,7 +47,7 @@ struct Sums {
     single_bytes: u64,
 }
 
-/// A document and how many tokens each makes of it.
+/// A document, and its number of tokens by each tokenizer.
 struct Difference {
     place: String,
     begins: String,
@@ -68,8 +68,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Calls `each` with every document, where it stands, and its group. A bad row ends it: what is left out of a
-/// comparison could decide it.
+/// Calls `each` with every document, its place, and its group. A malformed row is an error, since leaving it out could
+/// change the comparison.
 fn for_each_document(
     path: &Path,
     arguments: &Arguments,

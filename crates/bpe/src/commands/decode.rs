@@ -9,9 +9,9 @@ use bpe::{TokenId, formats, tokens};
 /// Flags of `bpe decode`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// nanoGPT or llm.c file (.bin), or text with one document per line, its ids between spaces.
+    /// nanoGPT or llm.c file (.bin), or text with one document per line, its ids separated by spaces.
     input: PathBuf,
-    /// File for the bytes; default: standard output.
+    /// File for the bytes. [default: standard output]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     #[command(flatten)]

@@ -55,12 +55,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A batch in the form of the output.
+/// A batch in the output format.
 struct Encoded {
     bytes: Vec<u8>,
     /// Tokens of each document, or of the part of it that the batch holds.
     lengths: Vec<u64>,
-    /// The first length is of a document that an earlier batch began.
+    /// Whether the first length is of a document that an earlier batch began.
     is_continuation: bool,
     text_bytes: u64,
 }
@@ -106,11 +106,11 @@ struct TokenWriter {
     text_bytes: u64,
 }
 
-/// Where ids are written to.
+/// Where ids are written.
 enum Output {
     Standard(io::Stdout),
     File(AtomicFile),
-    /// llm.c's header counts the tokens: the ids wait in an unnamed file until it can be written before them.
+    /// llm.c's header has the number of tokens: the ids are kept in an unnamed file until it is known.
     AfterHeader {
         ids: BufWriter<File>,
         file: AtomicFile,
@@ -142,7 +142,7 @@ impl Output {
         }
     }
 
-    /// The file, with everything in it; none for standard output.
+    /// The complete file; `None` for standard output.
     fn into_file(self, tokens: u64) -> io::Result<Option<AtomicFile>> {
         match self {
             Output::Standard(_) => Ok(None),
@@ -183,7 +183,7 @@ impl TokenWriter {
         let tokens = self.lengths.iter().sum();
         let Some(ids) = self.output.into_file(tokens).with_context(failed)? else { return Ok(()) };
         if is_special(&self.path) {
-            // Nothing can stand beside it.
+            // No second file can be beside it.
             ids.commit()?;
             return Ok(());
         }
@@ -202,7 +202,7 @@ impl TokenWriter {
             write_megatron_index(&self.lengths, &mut index).with_context(failed)?;
             others.push(index);
         }
-        // An older file must not stand beside newer offsets, whenever this process ends.
+        // An older output must never be beside newer offsets, whenever this process ends.
         if self.path.exists() {
             std::fs::remove_file(&self.path).with_context(failed)?;
         }

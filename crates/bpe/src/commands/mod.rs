@@ -18,7 +18,7 @@ use bpe::parallel::map_ordered;
 use console::{Exit, Progress, Unit, Usage, UserError};
 use texts::{Compression, TextFormat};
 
-/// Ctrl-C ended the command. Nothing but a training's checkpoint is kept of it.
+/// Ctrl-C ended the command. Only the checkpoint of a training is kept.
 #[derive(Debug)]
 pub struct Stopped;
 
@@ -36,7 +36,7 @@ impl UserError for Stopped {
     }
 }
 
-/// Becomes true with the first Ctrl-C.
+/// Returns a flag that the first Ctrl-C sets.
 pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(console::stop_on_ctrl_c("stopping after the batch at hand")?)
 }
@@ -49,7 +49,7 @@ pub struct TokenizerName {
     pub name: String,
 }
 
-/// Files of texts and how they are read.
+/// Input files and how they are read.
 #[derive(clap::Args)]
 pub struct Inputs {
     /// Text, JSON Lines or Parquet, told by the name; also .zst, .xz, .bz2 and .gz. `-` for standard input.
@@ -59,7 +59,7 @@ pub struct Inputs {
     pub reading: Reading,
 }
 
-/// The form of the inputs.
+/// The format of the inputs.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum InputFormat {
     /// Plain text.
@@ -73,28 +73,28 @@ enum InputFormat {
 /// How files are read.
 #[derive(Clone, clap::Args)]
 pub struct Reading {
-    /// Form of the inputs, whatever their names say.
+    /// Format of the inputs. [default: by their names]
     #[arg(long, value_enum, value_name = "FORMAT")]
     input_format: Option<InputFormat>,
     /// Field of JSON Lines, or column of Parquet, that holds the text.
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: String,
-    /// Cut plain text into documents at this string.
+    /// Split plain text into documents at this string.
     #[arg(long, value_name = "TEXT")]
     separator: Option<String>,
     /// Replace invalid UTF-8 by U+FFFD instead of failing.
     #[arg(long)]
     lossy: bool,
-    /// Threads that work on the texts; default: all cores. The result is the same for any number.
+    /// Threads that process the texts. The result is the same for any number. [default: all cores]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Memory to work in, at least 64; bounds the longest line and the word counts that are held.
+    /// Memory in MiB, at least 64; bounds the longest line and the word counts in memory.
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     memory_mib: usize,
 }
 
 impl Reading {
-    /// Threads that work.
+    /// Number of threads.
     pub fn threads(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -107,7 +107,7 @@ impl Reading {
         self.memory_mib << 20
     }
 
-    /// The same for the library.
+    /// The options for the library.
     pub fn options(&self) -> anyhow::Result<InputOptions> {
         check_usage(self.memory_mib >= 64, "--memory-mib is at least 64")?;
         check_usage(self.separator.as_deref() != Some(""), "--separator is empty")?;
@@ -162,7 +162,7 @@ impl Inputs {
         map_ordered(batches, self.reading.threads(), worker, finish)
     }
 
-    /// Bytes of all texts, where they are known before they are read.
+    /// Bytes of all texts, if they are known beforehand.
     fn len_bytes(&self) -> Option<u64> {
         let is_plain =
             |path: &PathBuf| Compression::of_name(path).is_none() && TextFormat::of_name(path) != TextFormat::Parquet;
@@ -172,17 +172,17 @@ impl Inputs {
     }
 }
 
-/// Fails with a message that the command was called wrongly.
+/// Fails with an error of usage unless `is_right`.
 pub fn check_usage(is_right: bool, otherwise: &str) -> Result<(), Usage> {
     if is_right { Ok(()) } else { Err(Usage(otherwise.to_owned())) }
 }
 
-/// Whether something stands at a path that is neither a regular file nor a folder.
+/// Whether a path is neither a regular file nor a folder.
 pub fn is_special(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// A path with an ending behind its whole name.
+/// A path with an extension added to its whole name.
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);

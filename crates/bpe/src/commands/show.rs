@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use bpe::{Encoder, Specials, TokenId, Tokenizer, formats};
 
-/// Backgrounds that neighbours take in turn (256-colour palette), light enough for black letters.
+/// Background colours of adjacent tokens, in turn (256-colour palette), light enough for black letters.
 const COLOURS: [u8; 6] = [153, 157, 222, 219, 159, 186];
 
 /// Flags of `bpe show`.
@@ -18,13 +18,13 @@ pub struct Arguments {
     text: String,
     #[command(flatten)]
     tokenizer: super::TokenizerName,
-    /// One token per line, with its id.
+    /// Print one token per line, with its id.
     #[arg(long)]
     ids: bool,
-    /// A page instead of text for the terminal; ids show when a token is pointed at.
+    /// Print an HTML page; it shows the id of the token under the pointer.
     #[arg(long, conflicts_with = "ids")]
     html: bool,
-    /// Read special tokens in the text as such.
+    /// Recognise special tokens in the text.
     #[arg(long)]
     specials: bool,
 }
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// A token as people can read it: text, with the bytes that are no characters as `<e4>`, and line ends as `⏎`.
+/// A token in readable form: text, with invalid bytes as `<e4>`, and line ends as `⏎`.
 fn readable(token: &[u8]) -> String {
     let mut text = String::new();
     for chunk in token.utf8_chunks() {
@@ -72,7 +72,7 @@ fn readable(token: &[u8]) -> String {
     text
 }
 
-/// Line ends of a token, which are shown as such behind it.
+/// Line ends of a token, which are printed after it.
 fn line_ends(token: &[u8]) -> String {
     "\n".repeat(token.iter().filter(|&&byte| byte == b'\n').count())
 }

@@ -32,7 +32,7 @@ pub struct Arguments {
     /// Pairs that occur less often are not merged.
     #[arg(long, value_name = "N", default_value_t = 2)]
     min_frequency: u64,
-    /// Which of two pairs with the same count goes first: as in Hugging Face's trainer, or as in rustbpe.
+    /// Order of pairs with the same count: as in Hugging Face's trainer, or as in rustbpe.
     #[arg(long, value_enum, default_value = "gpt2-bytes")]
     ties: Ties,
     /// Share of documents to count, 0 to 1, chosen by a hash of the file's name and their place in it.
@@ -47,7 +47,7 @@ pub struct Arguments {
     /// Folder for merges.txt, vocab.json, tokenizer.json, tokenizer.tiktoken and training.json.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Seconds between checkpoints, from which the next call resumes; 0 for one after every 256 merges.
+    /// Seconds between checkpoints, from which the next call continues; 0 for one after every 256 merges.
     #[arg(long, value_name = "N", default_value_t = 20)]
     checkpoint_seconds: u64,
     /// Print a summary as JSON.
@@ -82,7 +82,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let folder = if sizes.len() == 1 { arguments.output.clone() } else { arguments.output.join(size.to_string()) };
         ladder.push(write_size(&training, size, &folder, arguments, documents, words.len())?);
     }
-    // The tokenizers are written: the merges need not be kept for another try.
+    // The tokenizers are written, so the checkpoint is no longer needed.
     let _ = std::fs::remove_file(checkpoint_path(&arguments.output));
     atomic_file::sweep_here(&arguments.output)?;
     report(arguments, documents, words.len(), resumed, &ladder);
@@ -94,7 +94,7 @@ struct Counted {
     documents: u64,
 }
 
-/// Counts words in the given memory, or takes the counts of an earlier training.
+/// Counts words in the given memory, or reads the counts of an earlier training.
 fn count(arguments: &Arguments, stop: &AtomicBool) -> anyhow::Result<Counted> {
     if let Some(path) = &arguments.counts {
         let failed = || format!("cannot read the word counts {}", path.display());
@@ -104,7 +104,7 @@ fn count(arguments: &Arguments, stop: &AtomicBool) -> anyhow::Result<Counted> {
     }
     let inputs = super::Inputs { paths: arguments.paths.clone(), reading: arguments.reading.clone() };
     let memory_bytes = inputs.reading.memory_bytes() / 2 / inputs.reading.threads();
-    // A worker's counts are kept here when it ends.
+    // A worker adds its counts to these when it ends.
     let sets: Mutex<Vec<SpillingCounts>> = Mutex::new(Vec::new());
     struct Worker<'s> {
         counts: Option<SpillingCounts>,
@@ -137,10 +137,10 @@ fn count(arguments: &Arguments, stop: &AtomicBool) -> anyhow::Result<Counted> {
     Ok(Counted { words, documents })
 }
 
-/// What a training that was broken off goes on with.
+/// The checkpoint of a training.
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
-    /// Of the words and the options: merges of other ones are of no use.
+    /// Hash of the words and the options: the merges of others are of no use.
     fingerprint: String,
     merges: Vec<(u32, u32)>,
 }
@@ -149,7 +149,8 @@ fn checkpoint_path(output: &Path) -> PathBuf {
     output.join("merges.checkpoint.json")
 }
 
-/// Trains, from the checkpoint on if there is one of the same words and options; returns how many merges it held.
+/// Trains, continuing from the checkpoint if there is one for the same words and options; returns how many merges it
+/// held.
 fn train(
     words: &[(Vec<u8>, u64)],
     options: &TrainingOptions,
@@ -192,12 +193,12 @@ fn fingerprint(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> String {
         hasher.update(word);
         hasher.update(&count.to_le_bytes());
     }
-    // The size is left out: a larger vocabulary begins with the merges of a smaller one.
+    // The size is not part of it: a larger vocabulary begins with the merges of a smaller one.
     hasher.update(json!([options.min_frequency, options.ties, bpe::UNICODE_VERSION]).to_string().as_bytes());
     format!("{:016x}", hasher.digest())
 }
 
-/// Writes the tokenizer of one size, and how it was made.
+/// Writes the tokenizer of one size, and `training.json`.
 fn write_size(
     training: &Training,
     size: usize,
@@ -219,7 +220,7 @@ fn write_size(
         "distinct_words": words, "bytes": bytes, "tokens": tokens, "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
     });
     atomic_file::write(&folder.join("training.json"), format!("{row:#}\n").as_bytes())?;
-    // A kill may have left half of a file; no other training writes to this folder.
+    // A kill may have left a temporary file; no other training writes to this folder.
     atomic_file::sweep_here(folder)?;
     Ok(row)
 }

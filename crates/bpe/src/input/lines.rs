@@ -1,4 +1,4 @@
-//! JSON Lines in batches of whole lines, which are parsed where the batch is taken apart.
+//! JSON Lines in batches of whole lines, which are parsed by the thread that processes the batch.
 
 use std::borrow::Cow;
 
@@ -60,7 +60,7 @@ impl LineBatches {
                 self.line += count_lines(&bytes);
                 return Ok(Some(LineBatch { bytes, first_line }));
             }
-            // Only a line that has no end yet is searched further.
+            // Only a line whose end is not found yet is searched further.
             searched = if end.is_none() { self.held.len() } else { 0 };
             if self.held.len() > options.max_line_bytes && end.is_none() {
                 let what = format!("a line of more than {} bytes", options.max_line_bytes);

@@ -1,4 +1,4 @@
-//! Texts of files in batches that threads can share: what reading gives, cut where no pretoken lies across.
+//! Reads texts in batches that threads can share, cut where no pretoken lies across.
 //!
 //! | name ends in | documents |
 //! | --- | --- |
@@ -6,10 +6,10 @@
 //! | `.parquet` | the text column |
 //! | anything else, `-` for standard input | the text, or its parts between a separator |
 //!
-//! How a file is compressed is told by its content, see [`texts::decompress`]. A null text is an empty document.
+//! The compression of a file is detected from its content, see [`texts::decompress`]. A null text is an empty document.
 //!
-//! [`Batches`] reads and decompresses; a [`Batch`] is taken apart elsewhere, so that threads can share the
-//! rest of the work. A document of any length comes in pieces that can be encoded one by one.
+//! [`Batches`] reads and decompresses; a [`Batch`] is parsed by another thread, so that threads share the work. A
+//! document of any length comes in pieces that can be encoded one by one.
 
 mod lines;
 mod plain_text;
@@ -27,7 +27,7 @@ use lines::{LineBatch, LineBatches};
 use plain_text::{PlainBatch, PlainBatches};
 use table::TableBatches;
 
-/// Bytes of a batch, about: enough that threads need not meet often.
+/// Approximate bytes of a batch: large enough that threads rarely synchronise.
 const BATCH_BYTES: usize = 2 << 20;
 
 /// Why a text could not be read.
@@ -47,7 +47,7 @@ pub struct InputError {
     pub source: AnyError,
 }
 
-/// Bytes that are no text.
+/// Bytes that are not valid text.
 #[derive(Debug, thiserror::Error)]
 #[error("invalid UTF-8")]
 struct InvalidUtf8;
@@ -59,7 +59,7 @@ impl UserError for InputError {
     }
 }
 
-/// A fault and where it is, of a file that the caller knows.
+/// An error and its place, in a file that the caller knows.
 struct Fault {
     place: Option<String>,
     source: AnyError,
@@ -83,15 +83,15 @@ impl Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InputOptions {
-    /// The form of all files. Default: each file's name says it.
+    /// The format of all files. Default: by each file's name.
     pub format: Option<TextFormat>,
     /// The field or column of the text. Default: `text`.
     pub text_field: String,
-    /// Cuts plain text into documents; the separator belongs to none. Default: a file is one document.
+    /// Splits plain text into documents; the separator is part of none. Default: a file is one document.
     pub separator: Option<String>,
     /// Replace invalid UTF-8 by U+FFFD instead of failing with the byte's offset. Default: `false`.
     pub lossy: bool,
-    /// Longest line of JSON Lines. Default: 128 MiB.
+    /// Longest line of JSON Lines, in bytes. Default: 128 MiB.
     pub max_line_bytes: usize,
 }
 
@@ -108,7 +108,7 @@ impl InputOptions {
         InputOptions { separator: Some(separator.into()), ..self }
     }
 
-    /// The same for another form, whatever names say.
+    /// The same for another format, whatever the names say.
     pub fn with_format(self, format: TextFormat) -> InputOptions {
         InputOptions { format: Some(format), ..self }
     }
@@ -129,12 +129,12 @@ impl InputOptions {
     }
 }
 
-/// A part of a file, of about 2 MiB, that can be taken apart without the others.
+/// A part of a file, of about 2 MiB, that can be processed without the others.
 #[derive(Debug)]
 pub struct Batch {
     path: Arc<PathBuf>,
     options: Arc<InputOptions>,
-    /// What tells the batch's first document from all others of the file.
+    /// Identifies the batch's first document among all of the file.
     place: u64,
     content: Content,
 }
@@ -150,8 +150,8 @@ enum Content {
 impl Batch {
     /// Calls `each` with the pieces in order, and whether a piece is the last of its document.
     ///
-    /// Pieces of a document are cut where no pretoken lies across: encoded one by one they give the ids of
-    /// the whole.
+    /// Pieces of a document are cut where no pretoken lies across: encoded one by one they give the same ids as the
+    /// whole document.
     ///
     /// # Errors
     /// [`InputError`] with the line or byte; or what `each` returns.
@@ -170,12 +170,12 @@ impl Batch {
         }
     }
 
-    /// Whether the first piece goes on with the document that the batch before ended in.
+    /// Whether the first piece continues the document in which the batch before ended.
     pub fn is_continuation(&self) -> bool {
         matches!(self.content, Content::Plain(PlainBatch { is_continuation: true, .. }))
     }
 
-    /// Bytes of the batch before it is taken apart.
+    /// Bytes of the batch before it is parsed.
     pub fn len_bytes(&self) -> usize {
         match &self.content {
             Content::Lines(lines) => lines.bytes.len(),
@@ -231,22 +231,22 @@ enum BatchSource {
     Table(TableBatches),
 }
 
-/// What is read on and on.
+/// A decompressed stream.
 type Reader = Box<dyn BufRead + Send>;
 
 impl Batches {
-    /// Opens a file, or standard input for `-`. Its form is told by its name, unless the options say it; its
-    /// compression by its first bytes.
+    /// Opens a file, or standard input for `-`. Its format is that of its name, unless the options give one; its
+    /// compression is detected from its first bytes.
     ///
     /// # Errors
-    /// When it cannot be opened, is no Parquet file with the text column, or is Parquet under another name.
+    /// When it cannot be opened, is not a Parquet file with the text column, or is Parquet under another name.
     pub fn open(path: &Path, options: &Arc<InputOptions>) -> Result<Batches, InputError> {
         let source = match options.format.unwrap_or_else(|| TextFormat::of_name(path)) {
             TextFormat::Parquet => TableBatches::open(path, options).map(BatchSource::Table),
             TextFormat::JsonLines => {
                 open(path, texts::decompress).map(|reader| BatchSource::Lines(LineBatches::new(reader)))
             }
-            // A byte order mark is a part of a plain text, and has ids like any other.
+            // A byte order mark is part of a plain text, and has ids like other characters.
             TextFormat::PlainText => open(path, texts::decompress_exactly)
                 .and_then(|reader| PlainBatches::new(reader, options))
                 .map(BatchSource::Plain),
@@ -278,7 +278,7 @@ impl Iterator for Batches {
     }
 }
 
-/// Opens a file, or standard input, by way of what decompresses it.
+/// Opens a file, or standard input, through a decompressor.
 fn open(path: &Path, decompress: impl FnOnce(Box<dyn Read + Send>) -> io::Result<Reader>) -> Result<Reader, Fault> {
     let source: io::Result<Box<dyn Read + Send>> = match path == Path::new("-") {
         true => Ok(Box::new(io::stdin())),
@@ -287,12 +287,12 @@ fn open(path: &Path, decompress: impl FnOnce(Box<dyn Read + Send>) -> io::Result
     source.and_then(decompress).map_err(Fault::of_file)
 }
 
-/// Appends what the reader has at hand, up to about a quarter of a batch; returns how much that was.
+/// Appends the bytes that the reader has buffered, up to about a quarter of a batch; returns how many.
 fn read_more(reader: &mut Reader, held: &mut Vec<u8>) -> io::Result<usize> {
     reader.take(BATCH_BYTES as u64 / 4).read_to_end(held)
 }
 
-/// The documents of one file, in order, each whole. Memory: one document and one batch.
+/// The documents of one file, in order and whole. Memory: one document and one batch.
 pub struct WholeDocuments {
     batches: Batches,
     ready: std::vec::IntoIter<String>,
@@ -413,7 +413,7 @@ mod tests {
         check("a.jsonl", long.as_bytes(), &short, &["cannot read FILE at line 1: a line of more than 100 bytes"]);
     }
 
-    /// Texts over many batches, in every form, come back whole.
+    /// Texts over many batches, in every format, are returned whole.
     #[test]
     fn long_documents_come_in_pieces_and_are_put_together() {
         let long: String = (0..900_000).map(|i| format!("{i:x}é ")).collect();

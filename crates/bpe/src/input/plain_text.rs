@@ -9,13 +9,13 @@ use crate::pretokenize::last_border;
 #[derive(Debug)]
 pub(super) struct PlainBatch {
     pub(super) bytes: Vec<u8>,
-    /// The place of its first byte in the file.
+    /// Offset of its first byte in the file.
     offset: u64,
-    /// The first byte of the document that its first piece is of.
+    /// Offset of the first byte of the document that its first piece belongs to.
     pub(super) place: u64,
-    /// Its first piece goes on with a document.
+    /// Whether its first piece continues a document.
     pub(super) is_continuation: bool,
-    /// The file ends with it.
+    /// Whether the file ends with it.
     is_last: bool,
 }
 
@@ -35,7 +35,7 @@ impl PlainBatch {
                 next = Some((end + separator.len(), false));
                 return Some(self.text(at, end, options).map(|text| (text, true)));
             }
-            // Behind the last separator: an empty rest is a document's end only if one was begun.
+            // After the last separator: an empty rest ends a document only if one was begun.
             let is_piece = at < self.bytes.len() || (self.is_last && is_continuation);
             is_piece.then(|| self.text(at, self.bytes.len(), options).map(|text| (text, self.is_last)))
         })
@@ -58,9 +58,9 @@ impl PlainBatch {
 pub(super) struct PlainBatches {
     reader: Reader,
     held: Vec<u8>,
-    /// The place of the first byte that is held.
+    /// Offset of the first byte that is held.
     offset: u64,
-    /// What is held goes on with a document, which begins at `document`.
+    /// Whether the held bytes continue a document, which begins at `document`.
     is_continuation: bool,
     document: u64,
     has_ended: bool,
@@ -95,12 +95,13 @@ impl PlainBatches {
         }
     }
 
-    /// The first `end` bytes that are held. `in_document`: the next batch goes on with the document they end in.
+    /// The first `end` bytes that are held. `in_document`: whether the next batch continues the document in which they
+    /// end.
     fn cut(&mut self, end: usize, in_document: bool, is_last: bool) -> PlainBatch {
         let rest = self.held.split_off(end);
         let bytes = std::mem::replace(&mut self.held, rest);
         let (offset, is_continuation) = (self.offset, std::mem::replace(&mut self.is_continuation, in_document));
-        // A batch that ends inside a document holds no other.
+        // A batch that ends in a document holds no other one.
         let place = if is_continuation { self.document } else { offset };
         self.document = place;
         self.offset += bytes.len() as u64;
@@ -112,8 +113,8 @@ fn separator_of(options: &InputOptions) -> &[u8] {
     options.separator.as_deref().unwrap_or("").as_bytes()
 }
 
-/// Where a batch of text can end, and whether that is inside a document: behind the last separator, or else
-/// at the last border that lies before anything that may become a separator.
+/// Where a batch of text can end, and whether that is inside a document: after the last separator, or else at the last
+/// border before anything that may become a separator.
 fn end_of_batch(held: &[u8], separator: &[u8]) -> Option<(usize, bool)> {
     if !separator.is_empty()
         && let Some(found) = memchr::memmem::rfind(held, separator)

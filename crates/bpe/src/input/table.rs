@@ -7,7 +7,7 @@ use texts::{DocumentOptions, Documents};
 
 use super::{BATCH_BYTES, Fault, InputOptions};
 
-/// Rows of a batch, at most: empty texts have no bytes.
+/// Most rows of a batch; needed because empty texts have no bytes.
 const MAX_BATCH_ROWS: usize = 1 << 16;
 
 /// Collects the texts of a table.

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// Number format of the factors of matrix products.
     #[arg(long, default_value_t, value_parser = precision_parser())]
     precision: Precision,
-    /// Print the figures as JSON.
+    /// Print the results as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 impl Arguments {
-    /// The preset with the sizes that were given.
+    /// The preset with the given sizes.
     fn shape(&self) -> anyhow::Result<ModelConfig> {
         let mut config = preset(&self.preset)?;
         let sizes = [

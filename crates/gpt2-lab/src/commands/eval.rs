@@ -14,7 +14,7 @@ use crate::commands::load;
 pub(crate) struct Arguments {
     /// Folder with config.json, model.safetensors and a tokenizer.
     model: PathBuf,
-    /// What the model is asked to do. docs/gpt2.md has the protocols.
+    /// Task of the evaluation. docs/gpt2.md has the protocols.
     #[arg(long, value_enum)]
     task: EvalTask,
     /// The task's data: a text, JSON Lines, HellaSwag's text form, or BLiMP's folder or archive; compressed or not.
@@ -23,19 +23,19 @@ pub(crate) struct Arguments {
     /// Tokenizer: `gpt2`, a folder or a file. Default: that in the model's folder.
     #[arg(long, value_name = "NAME|DIR|FILE")]
     tokenizer: Option<String>,
-    /// Only the first N rows; of perplexity N tokens; of blimp N pairs per file.
+    /// Evaluate only the first N rows; for perplexity the first N tokens; for blimp the first N pairs of each file.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// perplexity: tokens by which the window moves on. Default: half the context.
+    /// perplexity: tokens by which the window moves. [default: half the context]
     #[arg(long, value_name = "TOKENS", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     stride: Option<usize>,
-    /// summarise, translate, answer: tokens to write at most. Default: 100; answer: 30.
+    /// summarise, translate, answer: maximum number of tokens to write. [default: 100; answer: 30]
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
-    /// summarise, translate, answer: choose among the K most probable tokens; 1 is greedy. Default: 1; summarise: 2.
+    /// summarise, translate, answer: choose among the K most probable tokens; 1 is greedy. [default: 1; summarise: 2]
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
-    /// translate, answer: the first N rows are examples in the prompt. Default: 5.
+    /// translate, answer: use the first N rows as examples in the prompt. [default: 5]
     #[arg(long, value_name = "N")]
     examples: Option<usize>,
     /// Seed of the choices.

@@ -1,4 +1,4 @@
-//! `gpt2 finetune`: a trained model and a labelled data set become a classifier, as in the GPT-1 paper.
+//! `gpt2 finetune`: makes a classifier from a trained model and a labelled data set, as in the GPT-1 paper.
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// Without --dev: fraction of the training examples that is evaluated on and not trained on.
     #[arg(long, default_value_t = 0.1, conflicts_with = "dev", value_name = "FRACTION")]
     hold_out: f64,
-    /// Folder for the classifier; with several seeds for a folder of each. Default: metrics alone.
+    /// Folder for the classifier; with several seeds, for a folder of each. [default: print metrics only]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Take over the embeddings and the first N blocks only; the others get fresh weights. Default: all blocks.
@@ -156,7 +156,7 @@ impl Arguments {
     }
 }
 
-/// The metrics of a set on one line.
+/// The metrics of a data set on one line.
 pub(crate) fn figures(metrics: &ClassificationMetrics) -> String {
     let ClassificationMetrics { examples, loss, accuracy, f1, matthews, .. } = metrics;
     let mut line = format!("{}: loss {loss:.4}, accuracy {accuracy:.4}", count(*examples, "example"));

@@ -1,4 +1,4 @@
-//! `gpt2 inspect`: what a model does with a text.
+//! `gpt2 inspect`: shows the activations of a model for a text, and the effect of changing them.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use gpt2_lab::inspect::{
 
 use crate::commands::load;
 
-/// Show what each step of a forward pass gives: embeddings, attention, norms, logit lens. Or change a step and show the
-/// effect.
+/// Show the result of each step of a forward pass: embeddings, attention, norms, logit lens. Or change a step and show
+/// the effect.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Folder with config.json, model.safetensors and a tokenizer.
@@ -28,10 +28,10 @@ pub(crate) struct Arguments {
     /// Begin after end-of-text, as a new document does.
     #[arg(long)]
     new_document: bool,
-    /// Only this block, counted from 0.
+    /// Show only this block, counted from 0.
     #[arg(long)]
     layer: Option<usize>,
-    /// Only this head, counted from 0; with --layer its whole attention map.
+    /// Show only this head, counted from 0; with --layer its whole attention map.
     #[arg(long)]
     head: Option<usize>,
     /// The position whose attention, norms and predictions are shown, counted from 0. Default: the last.
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     /// Wait for Enter after each section.
     #[arg(long)]
     step: bool,
-    /// Write a page with everything instead; it loads nothing from elsewhere.
+    /// Write an HTML page with everything instead; it loads nothing from elsewhere.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Write activations to a safetensors file instead.
@@ -127,7 +127,7 @@ fn read(text: &str) -> anyhow::Result<String> {
     }
 }
 
-/// The ids of a text that the model can take.
+/// The ids of a text, checked against the model's context and vocabulary.
 fn encode(model: &Model, tokenizer: &Tokenizer, text: &str, new_document: bool) -> anyhow::Result<Vec<u32>> {
     let mut tokens = gpt2_lab::encode(tokenizer, text);
     if new_document || tokens.is_empty() {

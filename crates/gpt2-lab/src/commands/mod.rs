@@ -19,7 +19,7 @@ use console::UserError;
 use gpt2::{Model, ModelConfig, load_model};
 use gpt2_lab::check_vocabulary;
 
-/// A folder's model and its tokenizer, or another one by name, folder or file.
+/// Loads a folder's model and its tokenizer, or another tokenizer by name, folder or file.
 pub(crate) fn load(folder: &Path, tokenizer: Option<&str>) -> anyhow::Result<(Model, Tokenizer)> {
     let model = load_model(folder)?;
     let own = folder.to_string_lossy();
@@ -31,7 +31,7 @@ pub(crate) fn load(folder: &Path, tokenizer: Option<&str>) -> anyhow::Result<(Mo
     Ok((model, tokenizer))
 }
 
-/// There is no tokenizer where one was looked for.
+/// There is no tokenizer in the folder.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct NoTokenizer(FormatError);

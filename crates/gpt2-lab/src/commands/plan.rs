@@ -1,4 +1,4 @@
-//! `gpt2 plan`: what a model and its training cost, before they are begun.
+//! `gpt2 plan`: the cost of a model and its training, computed beforehand.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Fraction of the peak rate that the training is assumed to reach.
     #[arg(long, default_value_t = 0.7, value_name = "FRACTION")]
     utilization: f64,
-    /// Peak rate in GFLOP/s. Default: that of this machine's matrix products, measured for a moment.
+    /// Peak rate in GFLOP/s. [default: that of this machine's matrix products, measured briefly]
     #[arg(long, value_name = "RATE")]
     peak_gflops: Option<f64>,
     /// Print the plan as JSON.

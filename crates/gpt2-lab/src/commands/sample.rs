@@ -34,10 +34,10 @@ pub(crate) struct Arguments {
     /// File of texts to continue: one per line, or JSON Lines with "prompt". Prints one line of JSON per text.
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
-    /// Texts of a file that are continued side by side.
+    /// Texts of a file that are continued in parallel.
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     batch: usize,
-    /// Tokens to add at most; end-of-text ends a text earlier.
+    /// Maximum number of tokens to add; end-of-text ends a text earlier.
     #[arg(long, default_value_t = 100, value_name = "N")]
     max_tokens: usize,
     /// 0 takes the most probable token each time (greedy), 1 follows the model's probabilities.
@@ -100,7 +100,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Continues the texts, one by one with beams, else side by side; `each` gets a text's index and what happened to it.
+/// Continues the texts, one by one with beams, else in parallel; `each` gets a text's index and the event.
 fn continue_all(
     model: &Model,
     tokenizer: &Tokenizer,
@@ -234,7 +234,7 @@ fn read_objects(path: &Path, reader: impl BufRead) -> anyhow::Result<Vec<Value>>
 }
 
 impl Continuation {
-    /// Adds what happened; gives the text that became certain, and whether to go on.
+    /// Applies an event; returns the text that became certain, and whether to continue.
     fn add(&mut self, tokenizer: &Tokenizer, stream: &mut TextStream, event: SampleEvent) -> (String, ControlFlow<()>) {
         let (part, has_stopped) = match event {
             SampleEvent::Token(id) => {

@@ -1,4 +1,4 @@
-//! `gpt2 train`: a model as a TOML file says.
+//! `gpt2 train`: trains a model by the settings in a TOML file.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::commands::train_file::{FilePatterns, SamplesSection, TrainFile};
 use crate::commands::write_tokenizer;
 
-/// Train a model as a TOML file says. After a kill, the same command goes on.
+/// Train a model by the settings in a TOML file. After a kill, the same command continues.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Settings: [data], [model], [train], [samples]. docs/formats.md has all keys.
@@ -92,7 +92,7 @@ fn train_with_meter(
     Ok(result?)
 }
 
-/// Shows loss, tokens per second, and the share of the rate that this machine's matrix products reach.
+/// Shows loss, tokens per second, and the share of the machine's peak rate that these reach.
 struct Meter {
     shown: console::Progress,
     steps: u64,
@@ -153,7 +153,7 @@ fn write_sample(
     (options.temperature, options.top_k, options.seed) = (0.8, 40, row.step);
     let text = continue_text(model, tokenizer, &samples.prompt, &options);
     lines.push(json!({"step": row.step, "text": text}).to_string());
-    // Whole or not at all: the lines before are not lost to a kill.
+    // Atomically, so that a kill does not lose the earlier lines.
     atomic_file::write(&path, (lines.join("\n") + "\n").as_bytes())?;
     Ok(())
 }

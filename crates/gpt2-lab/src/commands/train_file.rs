@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use gpt2::{ModelConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-/// A training.
+/// The settings of a training.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainFile {
@@ -96,7 +96,7 @@ fn apply(table: &mut toml::Table, setting: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a key that has another name now.
+/// Refuses a former key; the message gives its present name.
 fn refuse_former_keys(table: &toml::Table) -> anyhow::Result<()> {
     let of_train = TrainConfig::FORMER_KEYS.map(|(former, now)| ("train", former, now));
     for (section, former, now) in of_train.into_iter().chain([("samples", "tokens", "max_tokens")]) {

@@ -6,7 +6,7 @@
 //! | translate | `{"source", "target"}` | lines `source = target`, then `source =` | the first line |
 //! | answer | `{"question", "answers"}`, also `"context"` | context, blocks `Q: …`, `A: …`, then `Q: …`, `A:` | the first line |
 //!
-//! These are the prompts of the GPT-2 paper (sections 3.6 to 3.8), but that it does not say how it puts its questions.
+//! These are the prompts of the GPT-2 paper (sections 3.6 to 3.8), except for questions, whose prompt it does not give.
 //! The examples of translate and answer are the first lines of the file, which are not evaluated. Summaries are drawn
 //! from the two most probable tokens, as in the paper; the others are greedy.
 

@@ -1,15 +1,15 @@
-//! LAMBADA: the last word of a sequence that only its whole makes clear.
+//! LAMBADA: predict the last word of a passage, which only the whole passage determines.
 //!
 //! Three protocols are in use under this one name, and their figures differ by a half, so each is reported:
 //!
-//! - `last_token`: only the last token is asked for, the earlier ones of its word are given. OpenAI's protocol, as far
-//!   as it is known (openai/gpt-2, issue 131).
+//! - `last_token`: only the last token is scored, the earlier ones of its word are given. OpenAI's protocol, as far as
+//!   it is known (openai/gpt-2, issue 131).
 //! - `last_word`: all tokens of the last word, each after those before it. lm-evaluation-harness' `lambada_openai`.
-//! - `last_word_filtered`: the same, but the word may not begin with a token that is a stop word, for a sentence
+//! - `last_word_filtered`: the same, but the word may not begin with a token that is a stop word, because a sentence
 //!   seldom ends with one: "a stop-word filter as an approximation" (GPT-2 paper, section 3.3).
 //!
-//! Accuracy is the share of passages all of whose asked tokens are the argmax, so that a greedy continuation has the
-//! word; what follows the word is not looked at. Perplexity is e to the mean negative log-likelihood of the asked part
+//! Accuracy is the share of passages all of whose scored tokens are the argmax, so that a greedy continuation has the
+//! word; what follows the word is not looked at. Perplexity is e to the mean negative log-likelihood of the scored part
 //! in nats, where a passage counts once, however many tokens it has.
 //!
 //! **The filter** is a set of tokens: those whose text, without a space before it and in lower case, is in

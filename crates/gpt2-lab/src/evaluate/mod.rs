@@ -30,7 +30,7 @@ use rows::read_rows;
 use scorer::Scorer;
 use winograd::Scoring;
 
-/// What a model is asked to do.
+/// A task of the evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 #[value(rename_all = "lowercase")]
@@ -90,14 +90,14 @@ pub struct EvalOptions {
     pub seed: u64,
 }
 
-/// Is called with what is done and, where it is known, with all there is: rows, for perplexity tokens.
+/// Called with the number of rows done and, if it is known, of all rows; for perplexity of tokens.
 pub type EvalProgress<'p> = dyn FnMut(u64, Option<u64>) + 'p;
 
-/// A figure.
+/// A metric of the evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EvalMetric {
-    /// What it is, as the task's module defines it.
+    /// Its name; the task's module defines it.
     pub name: String,
     /// Accuracies, F1 and ROUGE from 0 to 1, BLEU from 0 to 100.
     pub value: f64,
@@ -117,7 +117,7 @@ impl EvalMetric {
 pub struct EvalReport {
     /// The task.
     pub task: EvalTask,
-    /// Its figures.
+    /// Its metrics.
     pub metrics: Vec<EvalMetric>,
     /// Sequences that the model was given; a question of four choices is four. The windows of perplexity do not count.
     pub sequences: u64,
@@ -129,7 +129,7 @@ pub struct EvalReport {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {
-    /// The system refused to give the data.
+    /// The data cannot be opened.
     #[error("cannot read {}", path.display())]
     Io {
         /// The file or folder.

@@ -1,7 +1,7 @@
 //! Evaluation data from files: JSON Lines, plain or compressed, one row per line.
 //!
-//! A row that is not what its task expects ends the evaluation with file, line and the form that was expected:
-//! a figure over part of the data is not comparable.
+//! A row that does not have its task's form ends the evaluation, with file, line and the expected form: metrics over
+//! part of the data are not comparable.
 
 use std::fs::File;
 use std::io::BufRead;
@@ -26,7 +26,7 @@ pub(super) trait EvalRow: DeserializeOwned {
     }
 }
 
-/// Opens a file as what it is: JSON Lines, Parquet or plain text, compressed or not.
+/// Opens a file in the format that its content has: JSON Lines, Parquet or plain text, compressed or not.
 pub(super) fn open(path: &Path) -> Result<Source<File>, EvalError> {
     let file = File::open(path).map_err(|source| EvalError::io(path, source))?;
     Source::open(file).map_err(|source| EvalError::Source { path: path.to_path_buf(), source })

@@ -81,8 +81,8 @@ impl<'a> Scorer<'a> {
         Sequence { tokens, first_scored: first_scored.saturating_sub(excess).max(1) }
     }
 
-    /// Makes sequences of each row, scores them a number of rows at a time, and calls `each` with a row, its
-    /// sequences, and what `read` makes of the logits (V) and the id of each of their scored tokens.
+    /// Makes sequences from each row, scores a number of rows at a time, and calls `each` with a row, its sequences,
+    /// and the results of `read` for the logits (V) and the id of each of their scored tokens.
     pub(super) fn read_rows<R, T: Send>(
         &mut self,
         rows: &[R],

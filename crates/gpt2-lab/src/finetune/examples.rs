@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gpt2::random::{Stream, uniform};
 
-/// Which examples are held out.
+/// The stream that chooses the held-out examples.
 const HELD_OUT: Stream = Stream::new(22);
 
 /// An example: its texts and, for training and evaluation, its label.

@@ -51,7 +51,7 @@ impl Head {
         Head { pooling, outputs, channels, weights }
     }
 
-    /// The logits of each example of a micro_batch: one for each label, or for each choice. `hidden`: (S·T, C).
+    /// The logits of each example of a micro-batch: one for each label, or for each choice. `hidden`: (S·T, C).
     pub(crate) fn logits(&self, hidden: &[f32], micro_batch: &MicroBatch) -> Vec<Vec<f32>> {
         let examples = 0..micro_batch.examples.len();
         examples.map(|example| self.linear(&self.features(hidden, micro_batch, example, None))).collect()
@@ -222,7 +222,7 @@ fn argmax_row(states: &[f32], c: usize, channel: usize) -> usize {
     rows.fold(0, |best, row| if states[row * c + channel] > states[best * c + channel] { row } else { best })
 }
 
-/// Drops channels of a vector, or of its gradient; the same for all choices of an example.
+/// Applies dropout to a vector, or to its gradient; the same channels for all choices of an example.
 fn drop_channels(vector: &mut [f32], mask: DropoutMask, example: usize) {
     let start = example * vector.len();
     vector.iter_mut().enumerate().for_each(|(channel, x)| *x *= mask.at((start + channel) as u32));

@@ -65,8 +65,8 @@ impl FineTuneTask {
         })
     }
 
-    /// Reads texts without labels, one a line: the text itself; for MRPC and RTE two texts with a tab between
-    /// them; for a multiple choice `{"query": …, "choices": […]}`.
+    /// Reads texts without labels, one per line: the text itself; for MRPC and RTE two texts with a tab between them;
+    /// for a multiple choice `{"query": …, "choices": […]}`.
     ///
     /// # Errors
     /// As [`FineTuneTask::read`].

@@ -10,7 +10,7 @@ use gpt2::Family;
 use crate::inspect::view::Prediction;
 use crate::inspect::{Effect, Inspection, readable};
 
-/// Cells of the strip that shows where a head looks; longer texts share cells.
+/// Cells of the strip that shows which tokens a head attends to; in longer texts tokens share cells.
 const STRIP: usize = 28;
 /// Keys of a head's map, one or two columns each; of a longer text the last.
 const MAP_KEYS: usize = 64;
@@ -83,7 +83,7 @@ impl Inspection {
         out
     }
 
-    /// A line per head: where the token looks, and what the head does on average.
+    /// A line per head: its attention at the position, and its mean behaviour.
     fn attention_section(&self, options: &TerminalOptions, palette: Palette) -> String {
         let position = options.position;
         let mut out = palette.title(&format!("Attention of {}", self.at(position)));

@@ -10,18 +10,19 @@ use crate::inspect::InspectError;
 use crate::inspect::intervention::in_range;
 use crate::inspect::logits::{log_softmax, top_k};
 
-/// A run over a text: its tokens, what each block did, and what the residual stream predicts at each depth.
+/// A run over a text: its tokens, the activations of each block, and the prediction of the residual stream at each
+/// depth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspection {
     /// The model's shape.
     pub config: ModelConfig,
-    /// The text, a token each.
+    /// The text, one entry per token.
     pub tokens: Vec<TokenView>,
     /// The blocks, from the embeddings to the output.
     pub blocks: Vec<BlockView>,
-    /// Logit lens: at `[0]` what the embeddings alone predict, at `[N + 1]` what the stream after block N does,
-    /// each through the final norm and the output projection; then a cell a position. The last row is the
-    /// model's own prediction.
+    /// Logit lens: `[0]` is the prediction from the embeddings alone, `[N + 1]` that from the stream after block N,
+    /// each through the final norm and the output projection; one cell per position. The last row is the model's own
+    /// prediction.
     pub lens: Vec<Vec<LensCell>>,
 }
 
@@ -40,7 +41,7 @@ pub struct TokenView {
     pub embed_norm: f32,
 }
 
-/// What a block did.
+/// The activations of a block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockView {
     /// (H, T, T): head, query, key.
@@ -55,7 +56,7 @@ pub struct BlockView {
     pub output_norms: Vec<f32>,
 }
 
-/// What the stream at one depth and position predicts.
+/// The prediction of the stream at one depth and position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LensCell {
     /// The most probable next tokens, most probable first.

@@ -1,9 +1,9 @@
 //! Matrix products on AVX-512: panels are packed so that one small kernel reads them in order.
 //!
-//! A *lane* is 32 bits: one f32, or two bf16 that follow each other along the sum. Both kinds differ in
-//! how lanes are made and in one instruction, so one kernel serves both. It holds 8 rows × up to 48
-//! columns of the result in registers; for each lane along the sum it reads 48 lanes of `b` and spreads
-//! 8 of `a`. `b` is packed by 48 columns right before it is used, `a` once for all columns of a task.
+//! A *lane* is 32 bits: one f32, or two bf16 that are adjacent along the sum. The two precisions differ in how lanes
+//! are packed and in one instruction, so one kernel serves both. It holds 8 rows × up to 48 columns of the result in
+//! registers; for each lane along the sum it reads 48 lanes of `b` and broadcasts 8 of `a`. `b` is packed by 48 columns
+//! right before it is used, `a` once for all columns of a task.
 //!
 //! Sums go along `Blocks` of fixed length in order, so an element's bits depend on its row, its column
 //! and the operands alone: not on the tasks that a product is cut into.
@@ -19,7 +19,7 @@ pub(super) const ROWS: usize = 8;
 const COLUMNS: usize = 48;
 /// Lanes of a vector.
 const WIDTH: usize = 16;
-/// Most lanes along the sum that are packed at a time: 48 columns of them stay in the first-level cache.
+/// Most lanes along the sum that are packed at a time: 48 columns of them stay in the L1 cache.
 const SUM_LANES: usize = 256;
 
 /// Whether this processor has what the kernel needs, for f32 as for bf16: AMD from Zen 4, Intel from Cooper Lake on.
@@ -41,8 +41,8 @@ pub(super) struct Target {
 /// `to = start + scale · a · b`, as [`super::multiply`] says, on one thread.
 ///
 /// # Safety
-/// [`is_supported`] has said yes; the operands have passed the checks of their constructors; `to` points to as
-/// many rows and columns, which nobody else uses; a bias has as many elements as `b` has columns.
+/// [`is_supported`] has returned true; the operands have passed the checks of their constructors; `to` points to as
+/// many rows and columns, which no other thread uses; a bias has as many elements as `b` has columns.
 pub(super) unsafe fn product<const BF16: bool>(to: Target, start: Start<'_>, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
     thread_local! {
         /// Packed lanes of `a` and `b`, kept for the next product.
@@ -58,7 +58,7 @@ pub(super) unsafe fn product<const BF16: bool>(to: Target, start: Start<'_>, sca
         if packed_b.is_empty() {
             packed_b.resize(COLUMNS * SUM_LANES / WIDTH, zero);
         }
-        // SAFETY: the caller's promises, and the buffers are as long as the panels of one block.
+        // SAFETY: the caller's guarantees, and the buffers are as long as the panels of one block.
         unsafe { blocks::<BF16>(to, start, scale, a, b, packed_a.as_mut_ptr().cast(), packed_b.as_mut_ptr().cast()) }
     });
 }
@@ -112,7 +112,7 @@ unsafe fn blocks<const BF16: bool>(
     }
 }
 
-/// The part of the result that a kernel makes.
+/// The part of the result that one kernel call computes.
 struct Tile {
     data: *mut f32,
     stride: usize,
@@ -181,7 +181,7 @@ fn multiply_add<const BF16: bool>(sum: __m512, left: __m512i, right: __m512i) ->
     }
 }
 
-/// Packs `a` by panels of eight rows: `[panel][lane][row]`. Rows that are not there become 0.
+/// Packs `a` by panels of eight rows: `[panel][lane][row]`. Missing rows become 0.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn pack_rows<const BF16: bool>(a: Matrix<'_>, sum: std::ops::Range<usize>, lanes: usize, to: *mut u32) {
     // Two panels at a time: sixteen rows are a vector.
@@ -197,7 +197,7 @@ unsafe fn pack_rows<const BF16: bool>(a: Matrix<'_>, sum: std::ops::Range<usize>
     }
 }
 
-/// Packs some columns of `b`: `[lane][column]`, in whole vectors. Columns that are not there become 0.
+/// Packs some columns of `b`: `[lane][column]`, in whole vectors. Missing columns become 0.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn pack_columns<const BF16: bool>(
     b: Matrix<'_>,
@@ -217,8 +217,8 @@ unsafe fn pack_columns<const BF16: bool>(
     }
 }
 
-/// Calls `put(lane, columns)` for each lane of `sum` with sixteen columns of `matrix` from `column` on, of
-/// which `present` are there.
+/// Calls `put(lane, columns)` for each lane of `sum` with sixteen columns of `matrix` from `column` on, of which
+/// `present` exist.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn lanes_of<const BF16: bool>(
@@ -230,7 +230,7 @@ unsafe fn lanes_of<const BF16: bool>(
 ) {
     let data = matrix.data.as_ptr();
     if matrix.column_stride == 1 {
-        // Columns lie side by side: a row of the matrix is a vector as it is.
+        // Columns are adjacent: a row of the matrix is a vector as it is.
         let mask = ((1u32 << present) - 1) as __mmask16;
         let row = |k: usize| unsafe { _mm512_maskz_loadu_ps(mask, data.add(k * matrix.row_stride + column)) };
         if BF16 {
@@ -244,7 +244,7 @@ unsafe fn lanes_of<const BF16: bool>(
             }
         }
     } else {
-        // The sum lies side by side: sixteen columns × sixteen lanes are read along it and turned.
+        // The sum is contiguous: sixteen columns × sixteen lanes are read along it and transposed.
         debug_assert_eq!(matrix.row_stride, 1);
         let per_lane = if BF16 { 2 } else { 1 };
         for k in sum.clone().step_by(WIDTH * per_lane) {
@@ -263,7 +263,7 @@ unsafe fn lanes_of<const BF16: bool>(
     }
 }
 
-/// Sixteen lanes that lie side by side; beyond `present` elements they are 0.
+/// Sixteen adjacent lanes; beyond `present` elements they are 0.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn along<const BF16: bool>(at: *const f32, present: usize) -> __m512i {

@@ -136,7 +136,7 @@ impl<'a> MatrixMut<'a> {
     }
 }
 
-/// Whether a product may use all threads or runs inside one already.
+/// Whether a product may use all threads, or already runs inside a task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Threads {
     All,
@@ -146,16 +146,16 @@ pub(crate) enum Threads {
 /// What a product is added to.
 #[derive(Clone, Copy)]
 pub(crate) enum Start<'a> {
-    /// Nothing: what stood in the result is overwritten.
+    /// Nothing: the result is overwritten.
     Zero,
-    /// What stands in the result.
+    /// The present content of the result.
     Keep,
     /// The same row everywhere.
     Bias(&'a [f32]),
 }
 
 impl Start<'_> {
-    /// What `accumulate` says: add to the result, or overwrite it.
+    /// By `accumulate`: add to the result, or overwrite it.
     pub(crate) fn keep_if(accumulate: bool) -> Self {
         if accumulate { Start::Keep } else { Start::Zero }
     }
@@ -185,7 +185,7 @@ pub(crate) fn multiply(
     portable(to, start, scale, a, b, threads, precision);
 }
 
-/// Rows of a task, at most: as many rows of packed `a` stay in the second-level cache.
+/// Most rows of a task: as many rows of packed `a` stay in the L2 cache.
 #[cfg(target_arch = "x86_64")]
 const TASK_ROWS: usize = 512;
 
@@ -203,7 +203,7 @@ fn packed(
     /// The result, shared among tasks that write different parts of it.
     #[derive(Clone, Copy)]
     struct Shared(avx512::Target);
-    // SAFETY: each task writes its own rows and columns alone.
+    // SAFETY: each task writes only its own rows and columns.
     unsafe impl Sync for Shared {}
     let whole = Shared(avx512::Target { data: to.data.as_mut_ptr(), stride: to.stride });
 
@@ -238,7 +238,7 @@ fn packed(
     }
 }
 
-/// Rows and columns of a task: at least as many tasks as wanted, cut so that least is packed. `a` is packed
+/// Rows and columns of a task: at least as many tasks as wanted, cut so that the fewest bytes are packed. `a` is packed
 /// once for each cut of the columns, `b` once for each cut of the rows.
 #[cfg(target_arch = "x86_64")]
 fn task_shape(rows: usize, columns: usize, wanted: usize) -> (usize, usize) {
@@ -251,7 +251,7 @@ fn task_shape(rows: usize, columns: usize, wanted: usize) -> (usize, usize) {
     (row_step, columns.div_ceil(column_tasks).next_multiple_of(48))
 }
 
-/// A product by the `gemm-f32` crate; bf16 is imitated by rounding the factors.
+/// A product by the `gemm-f32` crate; bf16 is emulated by rounding the factors.
 fn portable(
     to: MatrixMut<'_>,
     start: Start<'_>,
@@ -299,7 +299,7 @@ fn portable(
     }
 }
 
-/// The nearest number with the upper 16 bits of an f32 alone; of two equally near the even one.
+/// Rounds to the nearest f32 of which only the upper 16 bits are set; ties to even.
 fn round_to_bf16(x: f32) -> f32 {
     if x.is_nan() {
         return x;

@@ -1,10 +1,10 @@
-//! Beam search: the continuation that is most probable as a whole, as far as a narrow search finds it.
+//! Beam search: an approximation of the most probable continuation.
 //!
-//! The rules are those of Hugging Face's `generate(num_beams=…, do_sample=False)`, whose texts it gives. Each step
-//! takes the 2·width best continuations of all beams by the sum of their log probabilities. Those among the first
-//! `width` of them that end go to the finished ones, under their sum over length^penalty, the end counted in the
-//! length; the best `width` that do not end go on. The search stops when `width` are finished and the best beam, at
-//! its present length, does not beat the worst of them (`early_stopping=False`), or as soon as `width` are finished
+//! The rules, and thus the texts, are those of Hugging Face's `generate(num_beams=…, do_sample=False)`. Each step takes
+//! the 2·width best continuations of all beams by the sum of their log probabilities. Those among the first `width` of
+//! them that end become finished texts, with the score sum / length^penalty, the end counted in the length; the best
+//! `width` that do not end continue. The search stops when `width` texts are finished and the best beam, at its present
+//! length, does not beat the worst of them (`early_stopping=False`), or as soon as `width` texts are finished
 //! (`early_stopping=True`).
 //!
 //! Left out: groups of beams that must differ, sampling within beams, constraints.
@@ -189,7 +189,8 @@ mod tests {
             let model = perturbed(&config, 0.3);
             let prompt = [seed, 1];
             for length_penalty in [0.0, 1.0, 2.0] {
-                // 4⁴ open texts at most: nothing is cut off, and the search stops only when it knows.
+                // At most 4⁴ texts are open: nothing is cut off, and the search stops only when no better text is
+                // possible.
                 let options = BeamOptions { length_penalty, ..BeamOptions::new(625, 4) };
                 let found = beam_search(&model, &prompt, Some(4), &options);
                 let mut all: Vec<(Vec<u32>, f64)> = all_texts(&model, &prompt, 4, 4)

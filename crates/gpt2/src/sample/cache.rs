@@ -1,10 +1,10 @@
 //! The key/value cache, and the pass that adds tokens to it.
 //!
-//! What earlier tokens contributed to attention is kept, so a token costs one reading of the weights. Few new
-//! tokens (one each for several sequences, or a short prompt) go through `matvec.rs` together; a long prompt
-//! goes through matrix products, alone. Either way a sequence's bits do not depend on its neighbours.
+//! The keys and values of earlier tokens are kept, so a token costs one reading of the weights. Few new tokens (one
+//! each for several sequences, or a short prompt) go through `matvec.rs` together; a long prompt goes through matrix
+//! products, alone. Either way a sequence's bits do not depend on its neighbours.
 //!
-//! Left out: gradients, and all that training keeps; that is `pass.rs`.
+//! Left out: gradients, and everything else that only training needs; see `pass.rs`.
 
 use rayon::prelude::*;
 
@@ -15,19 +15,19 @@ use crate::model::{Affine, Block, Model};
 use crate::ops::{self, Norm};
 use crate::pass;
 
-/// More new tokens of one sequence than this are worth a matrix product.
+/// With more new tokens of one sequence than this, a matrix product is faster.
 const FEW_TOKENS: usize = 16;
 /// Queries of a long prompt that attend together; each looks at all keys up to the last of them.
 const QUERY_ROWS: usize = 128;
-/// Multiplications of attention below which a second thread is not worth waking.
+/// Multiplications of attention below which a second thread does not pay off.
 const TASK_PRODUCTS: usize = 1 << 16;
 
 /// Keys and values of several sequences, each at its own length.
 ///
 /// Memory: 8 bytes × layers × C × positions per sequence: 75 MB for GPT-2 small at its whole context.
 pub(crate) struct KeyValueCache {
-    /// (sequence, layer, H, D, stride): keys with a position every element, so that a query's products with all
-    /// of them are sums of long runs.
+    /// (sequence, layer, H, D, stride): positions are adjacent for each channel, so that a query's products with all
+    /// keys are sums of long runs.
     keys: Vec<f32>,
     /// (sequence, layer, H, positions, D)
     values: Vec<f32>,
@@ -43,8 +43,7 @@ struct Shape {
     /// D: channels of a head.
     size: usize,
     positions: usize,
-    /// Positions and a few more: runs that begin a power of two apart would meet in the same lines of a
-    /// processor's cache.
+    /// Positions and a few more: runs that begin a power of two apart would share cache sets.
     stride: usize,
 }
 
@@ -72,12 +71,12 @@ impl KeyValueCache {
         }
     }
 
-    /// Tokens that a sequence has.
+    /// Number of tokens of a sequence.
     pub(crate) fn len(&self, sequence: usize) -> usize {
         self.lengths[sequence]
     }
 
-    /// Tokens that a sequence can have.
+    /// Maximum number of tokens of a sequence.
     pub(crate) fn positions(&self) -> usize {
         self.shape.positions
     }
@@ -128,13 +127,13 @@ impl KeyValueCache {
 }
 
 impl Model {
-    /// Adds tokens to sequences of the cache: (sequence, its new tokens) each, a sequence once at most.
-    /// Gives the logits after the last token of each: (inputs, V).
+    /// Adds tokens to sequences of the cache: (sequence, its new tokens) each, a sequence at most once. Returns the
+    /// logits after the last token of each: (inputs, V).
     ///
     /// # Panics
-    /// If tokens are none, do not fit into the cache, or are not in the vocabulary.
+    /// If there are no tokens, or they do not fit into the cache, or are not in the vocabulary.
     pub(crate) fn advance(&self, cache: &mut KeyValueCache, inputs: &[(usize, &[u32])]) -> Vec<f32> {
-        // Inside the pool, so that the many short loops do not each wait for a thread outside of it.
+        // Inside the thread pool, so that the many short loops need not each enter it.
         rayon::scope(|_| {
             let c = self.config().channels;
             let mut last = vec![0.0; inputs.len() * c]; // (inputs, C)
@@ -173,7 +172,7 @@ impl Model {
 
 /// New rows on their way through the model: few of any sequences, or a long run of one.
 ///
-/// Which of both is a matter of each sequence, not of the number of rows that happen to go together.
+/// Which of the two is decided for each sequence, not by the number of rows that are processed together.
 struct Pass<'a> {
     model: &'a Model,
     rows: &'a [NewToken],
@@ -257,7 +256,7 @@ impl Pass<'_> {
     }
 }
 
-/// Attention (R, C) of each row to its own sequence, a task a (row, head).
+/// Attention (R, C) of each row to its own sequence, one task per (row, head).
 fn attend_by_row(cache: &KeyValueCache, layer: usize, rows: &[NewToken], qkv: &[f32]) -> Vec<f32> {
     let Shape { heads, size, stride, .. } = cache.shape;
     let c = heads * size;
@@ -280,7 +279,7 @@ fn attend_by_row(cache: &KeyValueCache, layer: usize, rows: &[NewToken], qkv: &[
     y
 }
 
-/// Attention (R, C) of `count` rows of one sequence from `first` on, a task a (block of queries, head).
+/// Attention (R, C) of `count` rows of one sequence from `first` on, one task per (block of queries, head).
 fn attend_in_blocks(cache: &KeyValueCache, layer: usize, first: NewToken, count: usize, qkv: &[f32]) -> Vec<f32> {
     let Shape { heads, size, stride, .. } = cache.shape;
     let c = heads * size;

@@ -1,4 +1,4 @@
-//! The next token, from its logits.
+//! Chooses the next token from its logits.
 //!
 //! Temperature, then top-k, then top-p, the order of Hugging Face's processors. Equal logits go by the lower
 //! id, so that a choice is a function of logits, settings and one random number. The vocabulary is never
@@ -25,7 +25,7 @@ pub(crate) fn choose(logits: &[f32], options: &SampleOptions, random: f64) -> u3
         let kept = order.first(top_k);
         return draw(kept.iter().map(|&id| (id, weight.of(id))), random);
     }
-    // The fewest most probable whose share of what top-k left reaches top-p, and one at least.
+    // The smallest number of most probable tokens whose share of what top-k left reaches top-p; at least one.
     let total = if top_k == logits.len() {
         (0..logits.len() as u32).map(|id| weight.of(id)).sum::<f64>()
     } else {
@@ -46,7 +46,7 @@ pub(crate) fn choose(logits: &[f32], options: &SampleOptions, random: f64) -> u3
     }
 }
 
-/// The id with the highest logit; the lower id of equals.
+/// The id with the highest logit; of equals, the lower id.
 pub(crate) fn argmax(logits: &[f32]) -> u32 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     logits.iter().position(|&logit| logit >= max).unwrap_or(0) as u32
@@ -57,7 +57,7 @@ pub(crate) fn top(logits: &[f32], count: usize) -> Vec<u32> {
     Order::new(logits).first(count.min(logits.len())).to_vec()
 }
 
-/// The id in whose stretch of all weights the random number falls.
+/// The id into whose interval of the cumulative weights the random number falls.
 fn draw(weights: impl Iterator<Item = (u32, f64)>, random: f64) -> u32 {
     let weights: Vec<(u32, f64)> = weights.filter(|&(_, weight)| weight > 0.0).collect();
     let mut left = random * weights.iter().map(|&(_, weight)| weight).sum::<f64>();
@@ -88,9 +88,9 @@ impl Weights<'_> {
     }
 }
 
-/// Ids by falling logit and rising id, put in order as far as was asked.
+/// Ids by descending logit and ascending id, sorted as far as was requested.
 struct Order {
-    /// A logit whose bits are turned so that higher ones come first, and its id.
+    /// A logit whose bits are inverted so that higher ones sort first, and its id.
     keys: Vec<u64>,
     ids: Vec<u32>,
 }
@@ -98,8 +98,8 @@ struct Order {
 impl Order {
     fn new(logits: &[f32]) -> Order {
         let key = |(id, &logit): (usize, &f32)| {
-            // Adding 0 makes −0 equal to 0. Rising bits for rising numbers: all turned for negative ones, else
-            // only the sign. Then all turned, for falling ones.
+            // Adding 0 makes −0 equal to 0. For ascending bits in the order of the numbers, all bits of negative
+            // numbers are inverted, and the sign of others. Then all bits are inverted, for descending order.
             let bits = (logit + 0.0).to_bits();
             let rising = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
             u64::from(!rising) << 32 | id as u64

@@ -1,14 +1,14 @@
-//! Text out of a model, token by token.
+//! Samples text from a model, token by token.
 //!
-//! Each token costs one pass of that token alone (`cache.rs`), and several sequences share the reading of the
-//! weights. What a sequence becomes depends on its prompt, the settings and its seed, not on its neighbours or
-//! on the number of threads.
+//! Each token costs one pass of that token alone (`cache.rs`), and several sequences share the reading of the weights.
+//! The text of a sequence depends on its prompt, the settings and its seed, not on other sequences or on the number of
+//! threads.
 //!
-//! A model sees at most its context. When that is full, its window slides by half: the last context / 2 tokens
-//! are read again from position 0, and the text goes on. A prompt longer than the context is read from its last
-//! context tokens.
+//! A model sees at most its context. When that is full, the window slides by half: the last context / 2 tokens are read
+//! again from position 0, and sampling continues. Of a prompt longer than the context, only the last context tokens are
+//! read.
 //!
-//! Left out: penalties on repeated tokens, and speculation with a smaller model.
+//! Left out: penalties on repeated tokens, and speculative decoding with a smaller model.
 
 mod beam;
 mod cache;
@@ -41,7 +41,7 @@ use crate::random::{Stream, uniform};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SampleOptions {
-    /// Tokens that are added at most.
+    /// Maximum number of new tokens.
     pub max_tokens: usize,
     /// 0 takes the most probable token each time (greedy); 1 follows the model's probabilities.
     pub temperature: f32,
@@ -78,7 +78,7 @@ pub enum StopReason {
     Caller,
 }
 
-/// What happens to one of several texts.
+/// An event of one of several texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleEvent {
     /// It has a new token; end-of-text does not count as one.
@@ -121,8 +121,8 @@ pub fn sample(
     last
 }
 
-/// Continues every prompt, `at_once` of them side by side, and calls `each` with the index of a prompt and what happened
-/// to its text.
+/// Continues every prompt, `at_once` of them in parallel, and calls `each` with the index of a prompt and an event of
+/// its text.
 ///
 /// Prompt `i` is continued as [`sample`] does with the seed `options.seed + i`, to the bit. When a text ends, the
 /// next prompt takes its place. `each` ends the text by [`ControlFlow::Break`].
@@ -186,12 +186,12 @@ pub fn sample_batch(
     }
 }
 
-/// One of several texts that grow side by side.
+/// One of several texts that are continued in parallel.
 struct GrowingText {
-    /// Which prompt's.
+    /// Index of its prompt.
     index: usize,
     sequence: Sequence,
-    /// New tokens.
+    /// Number of new tokens.
     new: usize,
     repeats: Repeats,
 }
@@ -215,7 +215,7 @@ impl GrowingText {
     }
 }
 
-/// The tokens of a sequence, and how many of them its slot of the cache has seen.
+/// The tokens of a sequence, and how many of them are in its slot of the cache.
 #[derive(Debug, Clone)]
 struct Sequence {
     slot: usize,
@@ -228,12 +228,12 @@ impl Sequence {
     fn new(cache: &mut KeyValueCache, slot: usize, prompt: &[u32], end_of_text: Option<u32>) -> Sequence {
         cache.clear(slot);
         let ids = if prompt.is_empty() { vec![end_of_text.unwrap_or(0)] } else { prompt.to_vec() };
-        // Of a prompt that is too long, the slot has no use for the beginning.
+        // The slot has no room for the beginning of a prompt that is too long.
         let seen = ids.len().saturating_sub(cache.positions());
         Sequence { slot, ids, seen }
     }
 
-    /// The tokens that the slot must see next. Where they do not fit, the window slides by half.
+    /// The tokens that the slot must read next. If they do not fit, the window slides by half.
     fn unseen(&mut self, cache: &mut KeyValueCache) -> (usize, &[u32]) {
         if cache.len(self.slot) + self.ids.len() - self.seen > cache.positions() {
             cache.clear(self.slot);

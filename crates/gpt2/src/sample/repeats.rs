@@ -1,4 +1,4 @@
-//! Notices that a text has begun to repeat itself.
+//! Detects that a text has begun to repeat itself.
 
 /// Longest cycle that is looked for, in tokens.
 const LONGEST_CYCLE: usize = 64;
@@ -26,7 +26,7 @@ impl Repeats {
             *matches = if *before == token { *matches + 1 } else { 0 };
         }
         self.tokens.push(token);
-        // A cycle that ran `times` times equals itself one turn earlier for all turns but one.
+        // A cycle that ran `times` times equals the text one turn earlier for all turns but one.
         self.matches.iter().enumerate().any(|(i, &matches)| matches >= (i + 1) * (self.times - 1))
     }
 }

@@ -1,9 +1,9 @@
-//! Text out of a stream of tokens, which may end anywhere inside a character.
+//! Converts a stream of tokens, which may end inside a character, to text.
 
 /// Turns the bytes of tokens into text, as soon as it is certain.
 ///
-/// The bytes of a character are held back until it is whole, and text that may begin a stop string until it is
-/// known whether it does. Invalid UTF-8 becomes U+FFFD, as in `String::from_utf8_lossy`.
+/// The bytes of a character are held back until it is complete, and text that may begin a stop string until it is known
+/// whether it does. Invalid UTF-8 becomes U+FFFD, as in `String::from_utf8_lossy`.
 ///
 /// ```
 /// let mut text = gpt2::TextStream::new(&["END".into()]);
@@ -23,13 +23,13 @@ pub struct TextStream {
 }
 
 impl TextStream {
-    /// A stream that ends before the first of these strings. Empty ones are not looked for.
+    /// A stream that ends before the first of these strings. Empty strings are ignored.
     pub fn new(stops: &[String]) -> TextStream {
         let stops = stops.iter().filter(|stop| !stop.is_empty()).cloned().collect();
         TextStream { stops, bytes: Vec::new(), text: String::new(), has_stopped: false }
     }
 
-    /// Adds bytes; gives the text that became certain, and whether a stop string has come. After that, no more.
+    /// Adds bytes; returns the text that became certain, and whether a stop string was found. After that, add no more.
     pub fn push(&mut self, bytes: &[u8]) -> (String, bool) {
         if self.has_stopped {
             return (String::new(), true);
@@ -50,7 +50,7 @@ impl TextStream {
         if self.has_stopped { String::new() } else { self.text + &String::from_utf8_lossy(&self.bytes) }
     }
 
-    /// Bytes of the longest end of `text` that begins a stop string.
+    /// Bytes of the longest suffix of `text` that begins a stop string.
     fn held_len(&self) -> usize {
         let begins =
             |stop: &String| (1..stop.len()).rev().find(|&len| self.text.as_bytes().ends_with(&stop.as_bytes()[..len]));
@@ -59,7 +59,7 @@ impl TextStream {
     }
 }
 
-/// Bytes that are whole characters, or can never become one.
+/// Bytes that form complete characters, or can never become one.
 fn certain_len(bytes: &[u8]) -> usize {
     let mut end = bytes.len();
     if let Some(last) = bytes.utf8_chunks().last().map(|chunk| chunk.invalid()) {

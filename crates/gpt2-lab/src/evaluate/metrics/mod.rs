@@ -1,7 +1,7 @@
 //! Metrics that compare a text that a model wrote with a reference.
 //!
-//! Each follows the program whose figures are usually reported: PyPI `rouge-score`, `sacrebleu`, and the
-//! script of SQuAD. `recorded.jsonl` holds what those say about pairs of texts (`benches/gpt2_metrics.py`).
+//! Each follows the program whose figures are usually reported: PyPI `rouge-score`, `sacrebleu`, and the script of
+//! SQuAD. `recorded.jsonl` has their scores of pairs of texts (`benches/gpt2_metrics.py`).
 
 mod answers;
 mod bleu;
@@ -43,7 +43,7 @@ mod tests {
 
     use super::*;
 
-    /// What the peers say about a pair of texts.
+    /// The peers' scores of a pair of texts.
     #[derive(Deserialize)]
     struct Recorded {
         found: String,
