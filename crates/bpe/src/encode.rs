@@ -86,7 +86,7 @@ fn insert_tokens(tokenizer: &Tokenizer, merges: &Merges, buckets: &mut Buckets<'
 /// Pretokens that are looked up together: while the bucket of one is loaded from memory, those of the others are
 /// prefetched. Their working data fits into the L1 cache.
 const CHUNK_PRETOKENS: usize = 512;
-/// Most pretokens of a block.
+/// Maximum number of pretokens of a block.
 const BLOCK_PRETOKENS: usize = 64;
 
 /// Pretokens that are being encoded: the scratch space of one encoder.

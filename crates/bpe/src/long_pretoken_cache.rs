@@ -7,9 +7,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Longest pretoken that is cached, in bytes: longer ones are rarely repeated.
 pub(crate) const MAX_LONG_BYTES: usize = 64;
-/// Most pretokens in the cache; the hash table has twice as many slots.
+/// Maximum number of pretokens in the cache; the hash table has twice as many slots.
 const MAX_ENTRIES: usize = 1 << 16;
-/// Most bytes of all pretokens, and most ids.
+/// Maximum number of bytes of all pretokens, and of ids.
 const MAX_ARENA_LEN: usize = 1 << 20;
 
 /// Pretokens and their ids. At most some 6 MiB.

@@ -22,7 +22,8 @@ const LANES: usize = 64;
 const LANE_BITS: u32 = LANES.trailing_zeros();
 /// Bytes of a longer pretoken that are encoded at a time.
 const PIECE_BYTES: usize = 48;
-/// Most bytes that are encoded again to find a valid pair; beyond that, the whole pretoken is encoded with a heap.
+/// Maximum number of bytes that are encoded again to find a valid pair; beyond that, the whole pretoken is encoded with
+/// a heap.
 const MAX_REDONE_BYTES: usize = 4096;
 /// Bits of an id in a slot of the table of pairs: two ids and their merge take 63 of 64 bits.
 const ID_BITS: u32 = 21;

@@ -10,7 +10,7 @@ use crate::simd::prefetch;
 
 /// Longest pretoken that is cached, in bytes: 15, and their number in the sixteenth byte.
 pub(crate) const MAX_CACHED_BYTES: usize = 15;
-/// Most ids of a pretoken that is cached.
+/// Maximum number of ids of a pretoken that is cached.
 pub(crate) const MAX_CACHED_IDS: usize = 4;
 /// Buckets of a new cache: 2¹⁶ × 64 bytes = 4 MiB. A larger one takes the system longer to clear.
 const INITIAL_BUCKETS: usize = 1 << 16;

@@ -66,7 +66,7 @@ pub enum TokenizerError {
 /// Merge `i` makes id `256 + i`; so the vocabulary follows from the merges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokenizer {
-    /// The bytes of every token behind each other; token `i` ends at `ends[i]`.
+    /// The concatenated bytes of all tokens; token `i` ends at `ends[i]`.
     bytes: Vec<u8>,
     ends: Vec<u32>,
     merges: Vec<(TokenId, TokenId)>,
@@ -74,7 +74,7 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Most merges of a tokenizer: the 2²¹ ids that the encoder's table of pairs has room for, minus 256 bytes.
+    /// Maximum number of merges: the 2²¹ ids that the encoder's table of pairs has room for, minus 256 bytes.
     pub const MAX_MERGES: usize = (1 << 21) - 256;
 
     /// GPT-2's own tokenizer, 50257 tokens.

@@ -1,4 +1,4 @@
-//! Checks one gzip member of an archive: it must be whole, one response, and the page that the index says.
+//! Checks one gzip member of an archive: it must be whole, one response, and the page in the index.
 
 use std::io::Read;
 

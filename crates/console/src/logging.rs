@@ -24,7 +24,7 @@ const OUR_CRATES: &[&str] = &[
     "pipeline", "records", "shard", "store", "texts", "warc", "webtext",
 ];
 
-/// How much is said on standard error.
+/// How much is printed on standard error.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct Verbosity {
     /// More messages on standard error; twice for all. WEBTEXT_LOG=fetch=trace,store=debug sets the level of each
@@ -88,7 +88,7 @@ pub(crate) fn line_of(event: &Event<'_>) -> String {
     line
 }
 
-/// Writes fields behind each other, the message without its name.
+/// Appends fields to a string, the message without its name.
 struct Fields<'l>(&'l mut String);
 
 impl Visit for Fields<'_> {

@@ -79,7 +79,7 @@ pub fn clusters<K: Ord + Clone>(edges: impl IntoIterator<Item = Edge<K>>) -> Vec
     let mut numbers: BTreeMap<&K, usize> = edges.iter().flat_map(|e| [(&e.a, 0), (&e.b, 0)]).collect();
     numbers.values_mut().enumerate().for_each(|(i, number)| *number = i);
     let keys: Vec<&K> = numbers.keys().copied().collect();
-    // Two forests: of all pairs, and of exact pairs alone, to tell which members are exact copies.
+    // Two forests: of all pairs, and of exact pairs alone, which shows which members are exact copies.
     let mut all = Forest::new(keys.len());
     let mut exact = Forest::new(keys.len());
     let mut nearest: Vec<Option<(f32, usize)>> = vec![None; keys.len()];

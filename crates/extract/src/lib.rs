@@ -73,7 +73,7 @@ pub struct Options {
     pub format: Format,
     /// Largest page in bytes, before decoding. Default: 64 MiB.
     pub max_bytes: usize,
-    /// Most nodes of a page's tree. Default: 1,000,000.
+    /// Maximum number of nodes of a page's tree. Default: 1,000,000.
     pub max_nodes: usize,
     /// Deepest nesting of a page's tree, in elements; deeper elements are flattened. Default: 512, as in browsers.
     pub max_depth: u32,

@@ -226,7 +226,7 @@ fn visible_texts(html: &[u8], content_type: Option<&str>) -> [String; 2] {
     })
 }
 
-/// What is missing of the words, each of which must stand in the visible text after the one before.
+/// The first of the words that is missing: each must be in the visible text after the one before.
 fn missing_word<'a>(visible: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut seen = 0;
     for word in words {
@@ -251,7 +251,7 @@ fn check(html: impl AsRef<[u8]>, expected: &str) {
     assert!(found == expected, "found\n{found:.2000}\n\nexpected\n{expected:.2000}\n\nin\n{shown}");
 }
 
-/// Every sentence stands in the text once, in this order.
+/// Every sentence is in the text once, in this order.
 #[track_caller]
 fn check_once_in_order(text: &str, sentences: &[String]) {
     let mut end = 0;
@@ -263,7 +263,7 @@ fn check_once_in_order(text: &str, sentences: &[String]) {
     }
 }
 
-/// All the sentences stand in the text, or none does.
+/// All the sentences are in the text, or none is.
 #[track_caller]
 fn check_whole_or_empty(text: &str, sentences: &[String]) {
     let found = sentences.iter().filter(|sentence| text.contains(sentence.as_str())).count();
@@ -396,7 +396,7 @@ const CHINESE: [&str; 5] = [
     "秋天到了，小船被拖上沙滩，整条街的人都来帮忙，把船身重新漆成和从前一模一样的绿色。",
 ];
 
-/// Case 5. The prescan reads 4,096 bytes; behind that the guess must do.
+/// Case 5. The prescan reads 4,096 bytes; after that the guess must be right.
 #[test]
 fn meta_tag_behind_a_comment() {
     let paragraphs = RUSSIAN.map(str::to_owned);
@@ -688,7 +688,7 @@ fn long_scripts() {
             check(html, &text_of(if end.is_empty() { before } else { &paragraphs }));
         }
     }
-    // By the standard, `<!--` and then `<script` in a script ask for two end tags.
+    // By the standard, `<!--` and then `<script` in a script require two end tags.
     let twice = "<script>'<!--' + '<script>'</script> no text </script>";
     check(article_of(&format!("{}{twice}{}", as_paragraphs(before), as_paragraphs(after))), &text_of(&paragraphs));
 }
@@ -851,7 +851,7 @@ fn wrapped_in_what_is_no_wrapper() {
         let name = tag.split(' ').next().unwrap();
         check(article_of(&format!("<{tag}>{inner}</{name}>")), &text_of(&paragraphs));
     }
-    // Not in a link or a button: what to do with paragraphs that are links is for the model to say.
+    // Not in a link or a button: whether paragraphs that are links are main text is for the model to decide.
     for tag in [
         "select",
         "option",

@@ -294,7 +294,7 @@ enum Buckets {
 }
 
 impl Buckets {
-    /// Reads the list of buckets that were kept: any length below 0 stands for all.
+    /// Reads the list of buckets that were kept: a length below 0 means all.
     fn read<R: Read>(reader: &mut Reader<R>, len: i64, bucket: u32) -> Result<Buckets, ReadError> {
         let modulo = Modulo::new(bucket);
         if len < 0 {

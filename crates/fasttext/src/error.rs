@@ -42,7 +42,7 @@ pub enum ReadError {
         /// Its length.
         needed_bytes: u64,
     },
-    /// The file goes on after the model.
+    /// The file continues after the model.
     #[error("the model ends at byte {offset}, the file at byte {len_bytes}")]
     TrailingBytes {
         /// Where the model ends.
@@ -80,7 +80,7 @@ pub enum ReadError {
         rows: i64,
         /// Columns that the file states.
         columns: i64,
-        /// Rows that the dictionary asks for.
+        /// Rows that the dictionary requires.
         expected_rows: u64,
         /// The dimension in the header.
         expected_columns: u64,

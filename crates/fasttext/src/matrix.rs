@@ -96,7 +96,7 @@ impl OutputMatrix {
         Ok(OutputMatrix::Dense(panels))
     }
 
-    /// Dot products of a vector with the rows of a panel; what lies behind the last row is 0. Time O(16 × columns).
+    /// Dot products of a vector with the rows of a panel; what lies after the last row is 0. Time O(16 × columns).
     pub(crate) fn panel_products(&self, panel: usize, vector: &[f32]) -> [f32; PANEL_ROWS] {
         let mut sums = [0.0; PANEL_ROWS];
         match self {
@@ -168,7 +168,7 @@ impl ProductCodes {
         self.norms.as_ref().map_or(1.0, |norms| norms.values[usize::from(norms.codes[row])])
     }
 
-    /// The parts of a row: where each stands in a vector, as its centroid.
+    /// The parts of a row: the offset of each in a vector, and its centroid.
     fn parts(&self, row: usize, dim: usize) -> impl Iterator<Item = &[f32]> {
         let parts = dim.div_ceil(self.dsub);
         let codes = &self.codes[row * parts..][..parts];

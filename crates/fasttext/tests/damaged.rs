@@ -86,7 +86,7 @@ proptest! {
     ) {
         let mut bytes = MODELS[model].to_vec();
         for (index, place, byte) in damages {
-            // Most of a model is weights; numbers that steer the reader stand in front.
+            // Most of a model is weights; the numbers that control the reader come first.
             let offset = index.index(if place == 0 { bytes.len() } else { 200 });
             bytes[offset] = byte;
         }

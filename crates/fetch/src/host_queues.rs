@@ -48,7 +48,7 @@ impl Job {
 pub(crate) struct HostQueue {
     /// The first of its own links, which was read to learn the host's name.
     first_own: Option<(u64, FrontierRow)>,
-    /// Its own links behind that.
+    /// Its own links after that.
     own: Option<Cursor>,
     /// Links that come before all others: begun ones, and those that a redirect led here.
     pub(crate) first: VecDeque<Job>,

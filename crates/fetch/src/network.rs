@@ -134,7 +134,7 @@ impl Network {
         if now < doubt.probes_at {
             return NetworkProbe::Wait;
         }
-        // The hosts that answered before may be gone. Every second probe is a request to another host.
+        // The hosts that answered before may no longer exist. Every second probe is a request to another host.
         let address = if doubt.probes.is_multiple_of(2) { answered.pop_front() } else { None };
         let Some(address) = address else { return NetworkProbe::RequestOneHost };
         answered.push_back(address);

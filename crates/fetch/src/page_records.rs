@@ -136,8 +136,8 @@ impl<'c> GroupRecords<'c> {
             headers.push(("WARC-Truncated", truncation.name()));
         }
         match before {
-            // WARC/1.1 (section 6.7.2) wants the payload's digest here, but FastWARC rejects every file that has it: it
-            // compares the digest with the absent payload. The digest is in the index and in the original record.
+            // WARC/1.1 (section 6.7.2) requires the payload's digest here, but FastWARC rejects every file that has it:
+            // it compares the digest with the absent payload. The digest is in the index and in the original record.
             Some(origin) => headers.extend([
                 ("WARC-Refers-To", origin.id.as_str()),
                 ("WARC-Profile", REVISIT_IDENTICAL_DIGEST),

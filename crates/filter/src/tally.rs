@@ -142,7 +142,7 @@ impl FilterTally {
         self.0.is_empty()
     }
 
-    /// Counts what the filter says of a text.
+    /// Adds the judgement of a text.
     pub fn note(&mut self, judgement: &Judgement<'_>) {
         let failed = judgement.failures.iter().flatten().count();
         let first = judgement.failures.iter().position(Option::is_some);

@@ -99,7 +99,7 @@ impl Words {
         self.starts[at]..self.starts[at] + self.word(at).len_bytes
     }
 
-    /// The first word from `from` on that starts at or behind a byte.
+    /// The first word from `from` on that starts at or after a byte.
     pub fn first_from_byte(&self, from: usize, byte: usize) -> usize {
         from + self.starts[from..].iter().take_while(|&&start| start < byte).count()
     }
@@ -107,7 +107,7 @@ impl Words {
     /// Calls back with each sentence of a range of words, as a range of words: an empty one for white space alone.
     ///
     /// The range is taken as a text for itself, without white space at its ends, unless `edges` says that white space
-    /// before its first word and behind its last is a part of it.
+    /// before its first word and after its last is a part of it.
     pub fn for_each_sentence(&self, words: Range<usize>, edges: bool, mut each: impl FnMut(Range<usize>)) {
         let inner = (words.start + 1, words.end.saturating_sub(1));
         let (first, last) = if edges { (words.start, words.end) } else { inner };

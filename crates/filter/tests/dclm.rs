@@ -1,4 +1,5 @@
-//! What DCLM's published code made of the texts of `texts/mod.rs`: `golden/dclm.py` says how it was run.
+//! Compares with the results of DCLM's published code for the texts of `texts/mod.rs`: `golden/dclm.py` says how it was
+//! run.
 //!
 //! `WEBTEXT_WRITE_TEXTS` names a file to which the texts are written for that.
 

@@ -1,4 +1,4 @@
-//! What datatrove says of the same texts: verdict, reason, edited text, and every measure.
+//! Compares with datatrove on the same texts: verdict, reason, edited text, and every measure.
 //!
 //! Needs a Python that has datatrove and spaCy: `WEBTEXT_PEERS` names it. Skips with a printed reason without it.
 //! `WEBTEXT_PARITY_TEXTS` names a file of JSON Lines with `text`, and perhaps `url`, to be compared in place of the

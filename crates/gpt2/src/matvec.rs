@@ -68,8 +68,8 @@ pub(crate) struct Rows<'a> {
 
 /// Adds `x · weight` to `y` (R, O), on this thread alone.
 ///
-/// `weight` has a row every `weight_stride` elements, of which the first O are read, and says how many inputs
-/// there are: its length over the stride, rounded up.
+/// `weight` has a row every `weight_stride` elements, of which the first O are read; the number of inputs is its length
+/// over the stride, rounded up.
 pub(crate) fn add_products(x: Rows<'_>, weight: &[f32], weight_stride: usize, y: &mut [f32], outputs: usize) {
     assert!(outputs <= weight_stride && y.len() == x.count * outputs, "shapes fit");
     Arch::new().dispatch(AddProducts { x, weight, weight_stride, y, outputs });

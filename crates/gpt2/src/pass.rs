@@ -601,7 +601,7 @@ fn linear_backward(
     multiply(dx, Start::Zero, 1.0, dy_matrix, weight.transposed(), Threads::All, precision);
 }
 
-/// The sum of all rows' losses; turns their logits (n, V) into gradients, softmax − target, if asked.
+/// The sum of all rows' losses; with `with_gradients` their logits (n, V) become gradients, softmax − target.
 fn losses(logits: &mut [f32], targets: &[u32], with_gradients: bool) -> f64 {
     let v = logits.len() / targets.len();
     let losses: Vec<f64> = logits

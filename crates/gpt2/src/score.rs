@@ -29,7 +29,7 @@ pub struct TokenScore {
 pub struct ScoreRequest<'a> {
     /// The whole sequence: at most the context and one token.
     pub tokens: &'a [u32],
-    /// Position of the first token that is scored; at least 1, since nothing stands before the first token.
+    /// Position of the first token that is scored; at least 1, since no token comes before the first.
     pub first_scored: usize,
 }
 

@@ -17,7 +17,7 @@ use crate::tensor_file::{CheckpointError, TensorFile, write_whole};
 use crate::token_files::{TokenFileError, TokenFiles};
 use crate::weights::{load_tensors, save_weights};
 
-/// A training could not be started or go on.
+/// A training could not be started or continued.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {

@@ -27,7 +27,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts one record that goes on.
+    /// Counts one record that is kept.
     pub fn keep(&mut self) {
         self.read += 1;
         self.kept += 1;

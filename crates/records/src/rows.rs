@@ -251,7 +251,7 @@ pub struct Duplicate {
     pub id: String,
     /// Its URL's duplicate key.
     pub key: String,
-    /// The document that stands for the cluster.
+    /// The document that represents the cluster.
     pub representative_id: String,
     /// Its URL's duplicate key.
     pub representative_key: String,

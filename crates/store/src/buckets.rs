@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! "WTBUCK02"
-//! frames      zstd blocks of postcard rows, each row behind a u32 length
+//! frames      zstd blocks of postcard rows, each row after its length (u32)
 //! index       per frame, sorted by bucket: rows u32, stored bytes u32, plain bytes u32, 0 u32, offset u64, XXH3 u64
 //! directory   per bucket: first frame u64, rows u64, digest u64; one more row that ends the last bucket
 //! footer      offset of the index u64, offset of the directory u64, buckets u32, schema of the rows u32, "WTBUCKED"

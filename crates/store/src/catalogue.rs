@@ -34,7 +34,7 @@ pub struct Catalogue<H, E> {
     entry: PhantomData<fn() -> E>,
 }
 
-/// Writes a catalogue; returns its checksum, which [`Catalogue::checksum`] gives back.
+/// Writes a catalogue; returns its checksum, the same as [`Catalogue::checksum`].
 pub fn write<H: Serialize, E: Serialize>(
     store: &dyn Store,
     key: &str,

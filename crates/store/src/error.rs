@@ -37,7 +37,7 @@ pub enum Error {
     Held {
         /// The lease.
         object: String,
-        /// Who holds it.
+        /// The holder.
         holder: Box<crate::lease::Holder>,
     },
     /// A row could not be serialised: the row type is at fault, not its data.

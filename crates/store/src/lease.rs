@@ -85,7 +85,7 @@ impl std::fmt::Display for Holder {
 /// When a process started, in ticks since the machine did; `None` when there is none of this number.
 fn process_started(process: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; field 22 is the 20th behind it.
+    // The name, in parentheses, may hold anything; field 22 is the 20th after it.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
     if state == "Z" || state == "X" {

@@ -50,7 +50,7 @@ impl NumbersWriter {
         NumbersWriter::new(Box::new(AtomicFile::create(path)?), path.display().to_string(), columns)
     }
 
-    /// Starts a table in an object that messages name as `shown`, with these columns behind `id`.
+    /// Starts a table in an object that messages name as `shown`, with these columns after `id`.
     ///
     /// # Errors
     /// When the object cannot be written.

@@ -50,7 +50,7 @@ pub trait Store: Send + Sync {
     /// An object as messages name it.
     fn shown(&self, key: &str) -> String;
 
-    /// Removes temporary files of writers that were killed. Call it only while nobody writes.
+    /// Removes temporary files of writers that were killed. Call it only while no process writes.
     fn sweep(&self) -> Result<()>;
 }
 

@@ -57,7 +57,7 @@ fn fields_of<T: Row>() -> Result<Vec<FieldRef>, serde_arrow::Error> {
     Vec::<FieldRef>::from_type::<T>(options)
 }
 
-/// A Parquet writer whose bytes depend on the rows alone, and whose row groups end where it is told.
+/// A Parquet writer whose bytes depend on the rows alone, and whose row groups end where the caller decides.
 pub(crate) fn start_table(
     upload: Box<dyn Upload>,
     shown: &str,

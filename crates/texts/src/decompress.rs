@@ -132,7 +132,7 @@ pub(crate) mod tests {
 
     /// A text in every compression, and in none.
     pub(crate) fn in_every_compression(text: &[u8]) -> Vec<Vec<u8>> {
-        // A window as `zstd --long=27` asks for, which a decoder refuses unless it is told not to.
+        // A window as with `zstd --long=27`, which a decoder refuses by default.
         let mut zstd = zstd::Encoder::new(Vec::new(), 1).unwrap();
         zstd.window_log(28).unwrap();
         zstd.write_all(text).unwrap();

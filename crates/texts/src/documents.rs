@@ -13,7 +13,7 @@ use crate::{Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, Parqu
 /// Longest text in bytes by default: 128 MiB.
 pub const DEFAULT_MAX_TEXT_BYTES: usize = 128 << 20;
 
-/// Most bytes that a byte of text takes in JSON: `\u0000` to `\u001f`.
+/// Maximum number of bytes that a byte of text takes in JSON: `\u0000` to `\u001f`.
 const MAX_ESCAPE_BYTES: usize = 6;
 /// Bytes of a line that other fields may take.
 const MAX_OTHER_FIELDS_BYTES: usize = 16 << 20;
@@ -214,7 +214,7 @@ fn names_in_line(line: &str) -> Vec<String> {
         .map_or(Vec::new(), |fields| fields.into_keys().collect())
 }
 
-/// The first line of the JSON parser's message, which goes on with an excerpt over several lines.
+/// The first line of the JSON parser's message, which continues with an excerpt over several lines.
 fn first_line(error: sonic_rs::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

@@ -209,7 +209,7 @@ impl<A: Serialize> TableRows<A> {
     }
 }
 
-/// Puts each addition in the place of the column with its name, or else behind all.
+/// Puts each addition in the place of the column with its name, or else after all.
 fn replace_or_append<'n, T>(columns: &mut Vec<T>, added: impl Iterator<Item = (&'n String, T)>, schema: &Schema) {
     for (name, one) in added {
         match schema.index_of(name) {

@@ -87,7 +87,7 @@ pub fn write_sorted(entries: &[Entry], mut sink: impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The first fourteen digits of a `WARC-Date`; a shorter date stands for its beginning.
+/// The first fourteen digits of a `WARC-Date`; missing digits of a shorter date are those of its beginning.
 ///
 /// ```
 /// assert_eq!(warc::cdxj::timestamp14("2017-12-31T23:59:59.123456Z"), "20171231235959");

@@ -25,7 +25,7 @@ pub enum RecordFault {
     /// There is neither a WARC nor an ARC record.
     #[error("neither a WARC nor an ARC record begins here")]
     NoRecord,
-    /// An ARC archive goes on without an ARC record.
+    /// In an ARC archive, the next record is not an ARC record.
     #[error("no ARC record begins here")]
     NoArcRecord,
     /// The file is a ZIP file, such as a WACZ.

@@ -19,13 +19,13 @@ const MAX_NAME_BYTES: usize = 4096;
 /// are rare among pages, and gain little.
 const MAX_WHOLE_BYTES: usize = 1 << 20;
 const MAX_WHOLE_PLAIN_BYTES: usize = 4 << 20;
-/// Room behind the plain bytes, so that the decoder's fast loop can run to their end.
+/// Room after the plain bytes, so that the decoder's fast loop can run to their end.
 const SLACK_BYTES: usize = 512;
 /// Plain bytes made at once in a stream.
 const STREAM_BYTES: usize = 64 << 10;
 /// The largest zstd dictionary that is accepted, coded or plain; tools make some 100 KB.
 const MAX_DICTIONARY_BYTES: u64 = 32 << 20;
-/// Plain bytes in which a record's first line is looked for, behind blank ones.
+/// Plain bytes in which a record's first line is looked for, after blank ones.
 const RECORD_START_BYTES: usize = 64;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b, 0x08];
@@ -129,9 +129,9 @@ impl Members {
         Ok(true)
     }
 
-    /// At the end of a member in the middle of a record: goes on in the next member as if it were the same one;
-    /// `false` when there is none, or when a record begins there. A zstd record may have many frames (IIPC,
-    /// "Zstandard WARC", section 4), and some tools have written a gzip member for the head and one for the block.
+    /// At the end of a member in the middle of a record: continues in the next member as if it were the same one;
+    /// `false` when there is none, or when a record begins there. A zstd record may have many frames (IIPC, "Zstandard
+    /// WARC", section 4), and some tools have written a gzip member for the head and one for the block.
     pub(crate) fn continue_member(&mut self) -> Result<bool, DecodeError> {
         let (offset, offset_in_member) = (self.offset, self.offset_in_member);
         if self.is_plain() {
@@ -291,10 +291,10 @@ impl Gunzip {
 
     /// Inflates a member in one call if it lies whole in the buffer; `false`, with nothing consumed, if not.
     ///
-    /// The decoder does not say where the coded bytes end, so the end is where the next member's magic
-    /// stands, or the end of the archive. That it is the end is proven by what stands before it: the checksum
-    /// and the length of what was inflated. A magic that occurs by chance within the coded bytes, padding,
-    /// and damage of any kind fail that test, and are left to the stream.
+    /// The decoder does not return where the coded bytes end, so the end is taken to be before the next member's magic,
+    /// or at the end of the archive. The trailer before it proves the end: the checksum and the length of what was
+    /// inflated. A magic that occurs by chance within the coded bytes, padding, and damage of any kind fail that test,
+    /// and are left to the stream.
     fn inflate_whole(&mut self, raw: &mut Raw, header: usize) -> io::Result<bool> {
         let Some(decompressor) = &mut self.whole else { return Ok(false) };
         let mut searched = header;
@@ -366,7 +366,7 @@ fn check_trailer(raw: &mut Raw, crc32: u32, len_bytes: u32) -> Result<(), Decode
     if is_right { Ok(()) } else { Err(DecodeError::compression("gzip checksum or length differs")) }
 }
 
-/// How long the header of the gzip member is (RFC 1952, section 2.3); `None` when it goes on behind `bytes`.
+/// Length of the header of the gzip member (RFC 1952, section 2.3); `None` when it continues after `bytes`.
 fn gzip_header_len(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
     let magic = GZIP_MAGIC.len().min(bytes.len());
     if bytes[..magic] != GZIP_MAGIC[..magic] {
@@ -441,7 +441,7 @@ impl Unzstd {
 }
 
 /// The dictionary in the archive's first frame, which may itself be compressed; empty when there is none. A damaged
-/// one counts as none: decoding the frames that need it then fails with an error that says so.
+/// one counts as none: decoding the frames that need it then fails with an error about it.
 fn read_dictionary(raw: &mut Raw) -> io::Result<Vec<u8>> {
     let head = raw.peek(8)?;
     let (true, Some(len)) = (head.starts_with(DICTIONARY_MAGIC), head.get(4..8)) else { return Ok(Vec::new()) };

@@ -35,7 +35,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// A source that stands at its beginning.
+    /// A source at its beginning.
     pub(crate) fn new(source: Box<dyn Source>) -> Raw {
         let buffer = vec![0; 2 * CHUNK_BYTES];
         Raw { source, buffer, start: 0, end: 0, position: 0, hasher: Box::default(), hashed_bytes: 0 }
@@ -52,7 +52,7 @@ impl Raw {
         Ok(self.buffered())
     }
 
-    /// Reads a chunk behind what is buffered; `false` at the end of the source.
+    /// Reads a chunk after what is buffered; `false` at the end of the source.
     ///
     /// The chunk is filled, however little the source gives at a time: what is found in an archive must not depend
     /// on where its source splits it.
@@ -73,7 +73,7 @@ impl Raw {
         Ok(self.end > chunk.start)
     }
 
-    /// Makes room for a chunk behind what is buffered.
+    /// Makes room for a chunk after what is buffered.
     fn make_room(&mut self) {
         if self.start > 0 && self.end + CHUNK_BYTES > self.buffer.len() {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -96,7 +96,7 @@ impl Raw {
         }
     }
 
-    /// Offset in the source of the first byte behind the buffer.
+    /// Offset in the source of the first byte after the buffer.
     fn buffered_to(&self) -> u64 {
         self.position + self.buffered().len() as u64
     }
@@ -118,7 +118,7 @@ impl Raw {
         Ok(())
     }
 
-    /// How many bytes the source has from `position` on; `None` where it cannot say, as a pipe cannot.
+    /// How many bytes the source has from `position` on; `None` if it is unknown, as for a pipe.
     pub(crate) fn remaining_bytes(&mut self) -> io::Result<Option<u64>> {
         let Ok(len_bytes) = self.source.seek(SeekFrom::End(0)) else { return Ok(None) };
         self.source.seek(SeekFrom::Start(self.buffered_to()))?;

@@ -36,7 +36,7 @@ pub struct ReadError {
 pub struct Location {
     /// Where the compressed member begins in the archive, in bytes.
     pub offset: u64,
-    /// How many plain bytes of the member stand before the record; 0 where each record has its own member.
+    /// How many plain bytes of the member come before the record; 0 where each record has its own member.
     pub offset_in_member: u64,
 }
 
@@ -101,7 +101,7 @@ impl Record {
 pub enum Event {
     /// A record.
     Record(Record),
-    /// Bytes that are not a record; reading goes on behind them.
+    /// Bytes that are not a record; reading continues after them.
     Malformed {
         /// Where they begin.
         location: Location,
@@ -138,7 +138,7 @@ impl Reader {
         }
     }
 
-    /// Reads an archive from a source that stands at its beginning; errors name it as `archive`.
+    /// Reads an archive from a source at its beginning; errors name it as `archive`.
     ///
     /// The reader buffers: a source needs no buffer of its own. It is sought in only for damage,
     /// [`seek`](Reader::seek), a large zstd dictionary, and blocks of plain archives that claim more than 1 MiB.

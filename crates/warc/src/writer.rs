@@ -19,7 +19,7 @@ const MAX_LEVEL: u32 = 12;
 
 /// A record to be written.
 ///
-/// The kinds of the standard differ in what they say in `headers`:
+/// The kinds of the standard differ in their `headers`:
 ///
 /// | kind | further fields |
 /// | --- | --- |
@@ -170,7 +170,7 @@ fn compressor(level: u32) -> Compressor {
     Compressor::new(level.expect("the levels are 0 to 12"))
 }
 
-/// `WARC-Record-ID`: a UUID (version 8, RFC 9562) made from what the record says.
+/// `WARC-Record-ID`: a UUID (version 8, RFC 9562) made from the record's content.
 pub fn record_id(record: &NewRecord<'_>) -> String {
     id_of(record, &Sha1::digest(record.block).into())
 }

@@ -18,7 +18,7 @@ use one_byte::OneByte;
 use warc::{Checksum, Event, Kind, Reader, RecordFault};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Files in which warcio's counts are not what the bytes say, each with the reason.
+/// Files in which warcio's counts do not match the bytes, each with the reason.
 const WARCIO_IS_WRONG: &[(&str, &str)] = &[
     ("jhove/LICENSE", "the text of a licence, whose first line has five words as that of an ARC record has"),
     ("data/bad.arc", "lengths of -1 and abc; one record is whole"),
@@ -28,7 +28,7 @@ const WARCIO_IS_WRONG: &[(&str, &str)] = &[
     ("invalid-warcheaderversion-20.warc", "a blank line, which warcio counts as a record without a type"),
 ];
 
-/// Records by the type that they name, and what was said of malformed parts.
+/// Counts of records by type, and the faults of malformed parts.
 #[derive(Debug, Default)]
 struct Found {
     counts: BTreeMap<String, u64>,

@@ -232,7 +232,7 @@ fn a_torn_archive_cut_to_its_last_whole_record_is_accepted() {
         let end = end.unwrap_or_else(|| panic!("the archive of {len} bytes is not torn"));
         fs::write(&path, &whole[..end as usize]).unwrap();
         accept(&peers, &path);
-        // Writing goes on where it was cut.
+        // Writing continues where the file was truncated.
         let file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         let date = Date::epoch();
         let mut writer = Writer::new(file, end);

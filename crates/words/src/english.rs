@@ -7,7 +7,7 @@
 //! 1. A text is split where white space begins and ends. A single space between two chunks belongs to neither; all
 //!    other white space is a token.
 //! 2. A chunk that is a *special case* (`don't`, `:-)`, `Mr.`) has the tokens that the table lists for it.
-//! 3. Otherwise a prefix and a suffix (punctuation, quotes, units behind a digit) are split off, again and again, until
+//! 3. Otherwise a prefix and a suffix (punctuation, quotes, units after a digit) are split off, again and again, until
 //!    there is none or a special case is left.
 //! 4. What is left is one token if it is a URL, else it is split at its infixes (`-` between letters, `…`).
 //! 5. Special cases that this took apart are put together again (`english/phrases.rs`).
@@ -16,7 +16,7 @@
 //! do (`english/affixes.rs`, `english/url.rs`). The readable twin in the tests runs the expressions themselves.
 //! Classes of Unicode are those of Python 3.11, which has Unicode 14.
 //!
-//! Left out: norms, lemmas, tags and all else that spaCy says of a token; changing the rules; other languages.
+//! Left out: norms, lemmas, tags and other properties of spaCy's tokens; changing the rules; other languages.
 
 use std::ops::Range;
 
@@ -163,7 +163,7 @@ impl<'t, F: FnMut(Range<usize>)> Tokenizer<'t, F> {
                 self.chunk(at, end, kinds);
             }
             let space_end = self.end_of_space(end);
-            // The space behind a chunk is no token.
+            // The space after a chunk is no token.
             let is_single = end > at && self.text.as_bytes().get(end) == Some(&b' ');
             let space_start = end + usize::from(is_single);
             if space_start < space_end {

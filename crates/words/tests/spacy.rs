@@ -156,8 +156,8 @@ fn spliced_texts_are_split_as_by_spacy() {
     tell(&format!("{count} spliced texts of seed {seed}, {} bytes: no difference", texts.len()));
 }
 
-/// Characters where each class is asked for: as an affix, between letters, around a period and a digit, in a URL. All of
-/// the first two planes, and a sample of the others, where letters and unassigned code points stand in long ranges.
+/// Characters in each role: as an affix, between letters, around a period and a digit, in a URL. All of the first two
+/// planes, and a sample of the others, where letters and unassigned code points form long ranges.
 #[test]
 fn characters_are_split_as_by_spacy() {
     let Some(python) = python("characters_are_split_as_by_spacy") else { return };

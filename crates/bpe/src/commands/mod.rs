@@ -52,7 +52,7 @@ pub struct TokenizerName {
 /// Input files and how they are read.
 #[derive(clap::Args)]
 pub struct Inputs {
-    /// Text, JSON Lines or Parquet, told by the name; also .zst, .xz, .bz2 and .gz. `-` for standard input.
+    /// Text, JSON Lines or Parquet, by the file's name; also .zst, .xz, .bz2 and .gz. `-` for standard input.
     #[arg(required = true, value_name = "IN")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]

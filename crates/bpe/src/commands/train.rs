@@ -21,7 +21,7 @@ use super::{Stopped, check_usage};
 /// Flags of `bpe train`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Text, JSON Lines or Parquet, told by the name; also .zst, .xz, .bz2 and .gz. `-` for standard input.
+    /// Text, JSON Lines or Parquet, by the file's name; also .zst, .xz, .bz2 and .gz. `-` for standard input.
     #[arg(required_unless_present = "counts", value_name = "IN")]
     paths: Vec<PathBuf>,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use texts::{DocumentOptions, Documents};
 
 use super::{BATCH_BYTES, Fault, InputOptions};
 
-/// Most rows of a batch; needed because empty texts have no bytes.
+/// Maximum number of rows of a batch; needed because empty texts have no bytes.
 const MAX_BATCH_ROWS: usize = 1 << 16;
 
 /// Collects the texts of a table.

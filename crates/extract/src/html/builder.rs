@@ -6,7 +6,7 @@ use super::token::{Tag, TextState};
 use super::tree::{NONE, Node, NodeId, OWN, ROOT, Span, Tree};
 use super::{ParseError, ParseOptions};
 
-/// Least limit of depth: the page itself, its body and an element in it are never flattened.
+/// Minimum of `max_depth`: the page itself, its body and an element in it are never flattened.
 const MIN_MAX_DEPTH: usize = 3;
 /// Open elements, flattened ones included: many rules search all of them. When one more is opened, the innermost is
 /// closed.

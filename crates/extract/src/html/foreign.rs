@@ -5,7 +5,7 @@ use super::names::{Name, NameSet, Namespace, attribute, tag, tags};
 use super::token::Tag;
 use super::tree::NodeId;
 
-/// Start tags that end foreign content, wherever they stand.
+/// Start tags that end foreign content, wherever they are.
 const BREAKOUT: NameSet = tags![
     B BIG BLOCKQUOTE BODY BR CENTER CODE DD DIV DL DT EM EMBED H1 H2 H3 H4 H5 H6 HEAD HR I IMG LI LISTING MENU META
     NOBR OL P PRE RUBY S SMALL SPAN STRONG STRIKE SUB SUP TABLE TT U UL VAR

@@ -32,7 +32,7 @@ use tree::OWN;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseOptions {
-    /// Most nodes. Default: 1,000,000.
+    /// Maximum number of nodes. Default: 1,000,000.
     pub max_nodes: usize,
     /// Deepest nesting, in elements. Deeper elements are put after their parent instead of into it, as in browsers.
     /// Default: 512, as in browsers.

@@ -89,7 +89,7 @@ pub fn kept(page: &[&str], gold: &[&str]) -> Vec<bool> {
     kept
 }
 
-/// Places of the runs that stand once in each, as the longest row that ascends in both.
+/// Positions of the runs that occur once in each, as the longest sequence that ascends in both.
 fn anchors(page: &[u32], gold: &[u32], len: usize) -> Vec<(usize, usize)> {
     let mut places: HashMap<&[u32], (u32, u32, usize, usize)> = HashMap::new();
     for (at, run) in page.windows(len).enumerate() {

@@ -72,7 +72,7 @@ struct AnnotatedPage {
     parents: Vec<u32>,
     /// Of each container, the hashes of its classes' words, each once.
     words: Vec<Vec<u32>>,
-    /// The container whose classes speak of the whole page, and that around it.
+    /// The container whose classes describe the whole page, and the one around it.
     whole: Vec<usize>,
 }
 
@@ -164,7 +164,7 @@ fn class_words(tree: &html::Tree, container: &Container) -> Vec<u32> {
     words
 }
 
-/// Lexicons, each behind its length.
+/// Lexicons, each after its length.
 fn read_lexicons(path: &Path) -> anyhow::Result<Vec<Lexicon>> {
     let bytes = fs::read(path)?;
     let mut rest = &bytes[..];

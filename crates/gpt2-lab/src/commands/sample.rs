@@ -17,7 +17,7 @@ use texts::{Line, Lines, Source};
 
 use crate::commands::load;
 
-/// Longest line of a file of prompts.
+/// Longest line of a file of prompts, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
 
 /// Continue a text, or those of a file.

@@ -210,7 +210,7 @@ fn first_line(scorer: &mut Scorer<'_>, prompt: &str, writing: &Writing, number: 
 
 /// What the model writes after `prompt`: until end-of-text, a token that `is_last` names, or `writing.max_tokens`.
 ///
-/// `number` tells one row's random choices from another's.
+/// `number` distinguishes the random choices of one row from another's.
 fn continue_text(
     scorer: &Scorer<'_>,
     prompt: &[u32],

@@ -1,7 +1,7 @@
 //! Zero-shot evaluation: what a model can do without having been trained for it (GPT-2 paper, section 3).
 //!
-//! Each task has a file of data and a prompt, in a module of its own that says exactly what is asked and counted:
-//! a figure is only comparable with another of the same protocol. [`evaluate`] runs a task.
+//! Each task has a file of data and a prompt, in a module of its own that defines exactly what is scored: a metric is
+//! only comparable with another of the same protocol. [`evaluate`] runs a task.
 //!
 //! Left out: the data themselves, the paper's de-tokenizers (texts are scored as they are), and the standard errors of
 //! accuracies (√(p·(1−p)/n) for n rows and an accuracy of p).
@@ -50,7 +50,7 @@ pub enum EvalTask {
     Piqa,
     /// Choose a cause or an effect.
     Copa,
-    /// Tell grammatical sentences from ungrammatical ones.
+    /// Distinguish grammatical sentences from ungrammatical ones.
     Blimp,
     /// Write a summary.
     Summarise,
@@ -80,7 +80,7 @@ pub struct EvalOptions {
     pub limit: Option<u64>,
     /// Tokens by which perplexity's window moves on, from 1 to the context. Default: half the context.
     pub stride: Option<usize>,
-    /// Tokens that are written at most. Default: 100, for answers 30.
+    /// Maximum number of tokens to write. Default: 100, for answers 30.
     pub max_tokens: Option<usize>,
     /// Write by choosing among the `top_k` most probable tokens; 1 is greedy. Default: 2 for summaries, else 1.
     pub top_k: Option<usize>,
@@ -172,7 +172,7 @@ pub enum EvalError {
     /// The window would skip tokens, or never move.
     #[error("the stride is {stride}; it must be from 1 to the model's context of {context}")]
     Stride {
-        /// What was asked for.
+        /// The given stride.
         stride: usize,
         /// The model's context.
         context: usize,

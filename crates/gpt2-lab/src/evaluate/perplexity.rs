@@ -21,7 +21,7 @@ use super::rows::open;
 use super::scorer::{Scorer, log_probability};
 use super::{EvalError, EvalMetric, EvalOptions, EvalProgress};
 
-/// Longest text of a line or row.
+/// Longest text of a line or row, in bytes.
 const MAX_TEXT_BYTES: usize = 1 << 30;
 /// Windows that are scored between two reports of progress.
 const WINDOWS_AT_A_TIME: usize = 32;

@@ -155,7 +155,7 @@ impl FineTuneConfig {
     }
 }
 
-/// A fine-tuning could not be started or go on.
+/// A fine-tuning could not be started or continued.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FineTuneError {

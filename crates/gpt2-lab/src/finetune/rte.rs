@@ -26,7 +26,7 @@ struct Reader<'a> {
     at: usize,
 }
 
-/// What stands between `<` and `>`: a name, a slash before it when it closes, attributes after it.
+/// The content between `<` and `>`: a name, a slash before it when it closes, attributes after it.
 struct Tag<'a>(&'a str);
 
 impl<'a> Reader<'a> {

@@ -155,7 +155,7 @@ impl Intervention {
         }
     }
 
-    /// The mean of the rows in a range, column by column; empty where no mean is asked for.
+    /// The mean of the rows in a range, column by column; empty if the intervention needs no mean.
     fn mean(&self, name: &str, activation: &Activation, rows: Range<usize>) -> Vec<f32> {
         if self.change != Replacement::Mean || is_causal(name) {
             return Vec::new();
@@ -179,7 +179,7 @@ fn is_causal(name: &str) -> bool {
     name.ends_with(".attn.scores") || name.ends_with(".attn.pattern")
 }
 
-/// A number below `len`, or an error that says so.
+/// Checks that a number is below `len`.
 pub(crate) fn in_range(what: &'static str, given: usize, len: usize) -> Result<(), InspectError> {
     if given < len { Ok(()) } else { Err(InspectError::OutOfRange { what, given, len }) }
 }

@@ -1,4 +1,4 @@
-//! What a row of logits says: probabilities, and the most probable tokens.
+//! Probabilities and the most probable tokens from a row of logits.
 
 /// Natural logarithms of probability from logits.
 pub(crate) fn log_softmax(logits: &[f32]) -> Vec<f64> {

@@ -31,7 +31,7 @@ pub enum InspectError {
     /// No activation has this name.
     #[error("no activation is called {pattern}; the nearest name is {nearest}")]
     UnknownName {
-        /// The name or pattern that was asked for.
+        /// The given name or pattern.
         pattern: String,
         /// A name that exists.
         nearest: String,
@@ -44,7 +44,7 @@ pub enum InspectError {
         /// What is wrong with it.
         what: String,
     },
-    /// A head was asked for where there are none.
+    /// A head was given for an activation that has none.
     #[error("{name} has no heads; only attn.q, .k, .v, .scores, .pattern and .z have")]
     NoHeads {
         /// The activation.
@@ -55,7 +55,7 @@ pub enum InspectError {
     OutOfRange {
         /// Layer, head or position.
         what: &'static str,
-        /// The number asked for.
+        /// The given number.
         given: usize,
         /// How many there are.
         len: usize,

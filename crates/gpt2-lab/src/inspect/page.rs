@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::inspect::view::{BlockView, LensCell};
 use crate::inspect::{InspectError, Inspection};
 
-/// The page; its script reads the data from where this marker stands.
+/// The page; its script reads the data at this marker.
 const TEMPLATE: &str = include_str!("page.html");
 const DATA: &str = "/*data*/";
 /// Attention that a page may hold. Browsers stay quick with this much.
@@ -56,7 +56,7 @@ pub fn write_page(path: &Path, page: &str) -> Result<(), atomic_file::Error> {
     atomic_file::write(path, page.as_bytes()).map(|_| ())
 }
 
-/// The patterns of a block's heads, in Base64: a byte a weight in 1/255, of each query only its past.
+/// The patterns of a block's heads, in Base64: one byte per weight, in 1/255; of each query only its past.
 fn heads(block: &BlockView, t: usize) -> Vec<String> {
     let byte = |&weight: &f32| (255.0 * weight).round() as u8;
     let past = |(query, weights): (usize, &[f32])| weights[..=query].iter().map(byte).collect::<Vec<u8>>();

@@ -271,7 +271,7 @@ fn buckets(len: usize, cells: usize) -> impl Iterator<Item = Range<usize>> {
     (0..cells).map(move |cell| cell * len / cells..(cell + 1) * len / cells)
 }
 
-/// A text cut or filled up to a width, with a space behind it.
+/// A text cut or filled up to a width, with a space after it.
 fn column(text: &str, width: usize) -> String {
     let long = text.chars().count() >= width;
     let kept: String = text.chars().take(if long { width - 2 } else { width }).collect();

@@ -19,7 +19,7 @@ pub(super) const ROWS: usize = 8;
 const COLUMNS: usize = 48;
 /// Lanes of a vector.
 const WIDTH: usize = 16;
-/// Most lanes along the sum that are packed at a time: 48 columns of them stay in the L1 cache.
+/// Maximum number of lanes along the sum that are packed at a time: 48 columns of them stay in the L1 cache.
 const SUM_LANES: usize = 256;
 
 /// Whether this processor has what the kernel needs, for f32 as for bf16: AMD from Zen 4, Intel from Cooper Lake on.
@@ -38,7 +38,7 @@ pub(super) struct Target {
     pub(super) stride: usize,
 }
 
-/// `to = start + scale · a · b`, as [`super::multiply`] says, on one thread.
+/// `to = start + scale · a · b`, as [`super::multiply`], on one thread.
 ///
 /// # Safety
 /// [`is_supported`] has returned true; the operands have passed the checks of their constructors; `to` points to as

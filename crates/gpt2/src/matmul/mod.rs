@@ -185,7 +185,7 @@ pub(crate) fn multiply(
     portable(to, start, scale, a, b, threads, precision);
 }
 
-/// Most rows of a task: as many rows of packed `a` stay in the L2 cache.
+/// Maximum number of rows of a task: as many rows of packed `a` stay in the L2 cache.
 #[cfg(target_arch = "x86_64")]
 const TASK_ROWS: usize = 512;
 

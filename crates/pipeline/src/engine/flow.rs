@@ -22,7 +22,7 @@ pub trait Task: Serialize + DeserializeOwned + 'static {
     /// Reads the inputs, writes outputs, counts.
     fn run(&self, work: &mut Work<'_>) -> Result<()>;
 
-    /// Least number of bytes that the outputs take, if it is known before the task runs; else 0.
+    /// Minimum number of bytes that the outputs take, if it is known before the task runs; else 0.
     fn min_output_bytes(&self) -> u64 {
         0
     }

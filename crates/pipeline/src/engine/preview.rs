@@ -19,7 +19,7 @@ pub struct StagePreview {
     pub missing: Vec<Missing>,
     /// Earlier stages that will change; their results decide which tasks run here.
     pub follows: Vec<String>,
-    /// Least number of bytes that the outputs take.
+    /// Minimum number of bytes that the outputs take.
     pub min_output_bytes: u64,
 }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, OrBug as _, Result};
 /// Becomes true when the user asks to stop.
 pub type Stop = Arc<AtomicBool>;
 
-/// Is told the progress of a build. Messages that matter afterwards are `tracing` events instead.
+/// Receives the progress of a build. Messages that matter afterwards are `tracing` events instead.
 pub trait Observer: std::fmt::Debug + Send + Sync {
     /// A stage begins, with this many tasks to run.
     fn stage_begins(&self, _stage: &str, _tasks: u64) {}
@@ -45,7 +45,7 @@ pub struct Options {
     pub threads: usize,
     /// Memory of one sort, in bytes.
     pub sort_memory_bytes: usize,
-    /// Is told the progress.
+    /// Receives the progress.
     pub observer: Arc<dyn Observer>,
     /// Ends the run between tasks.
     pub stop: Stop,

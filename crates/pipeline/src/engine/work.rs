@@ -76,7 +76,7 @@ impl<'a> Work<'a> {
         self.run.store()
     }
 
-    /// Is told the progress of the run.
+    /// Receives the progress of the run.
     pub fn observer(&self) -> &dyn Observer {
         self.run.observer()
     }
@@ -248,7 +248,7 @@ impl<'a> Work<'a> {
         Ok(TableOutput { writer, slot, rows: 0 })
     }
 
-    /// Starts the task's table of numbers of a product, with these columns behind `id`.
+    /// Starts the task's table of numbers of a product, with these columns after `id`.
     pub fn create_numbers<T>(
         &self,
         product: Product<T, Table<NumbersRow>>,
@@ -327,7 +327,7 @@ impl<'a> Work<'a> {
         Ok(file)
     }
 
-    // -- what is told
+    // -- reporting
 
     /// Notes a value of a metric.
     pub fn metric(&mut self, name: &str, value: f64) {

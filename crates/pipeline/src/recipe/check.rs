@@ -8,7 +8,7 @@ use super::{Extract, PageSource, Pages, Recipe, TokenForm};
 use crate::engine::{expand, expand_files};
 use crate::error::{Error, Result, Within as _, bail, ensure};
 
-/// Most shards, and most buckets.
+/// Maximum number of shards, and of buckets.
 const MAX_COUNT: u32 = 65_536;
 /// Most ids that token files of two bytes can have.
 const MAX_VOCAB_SIZE: usize = 65_536;

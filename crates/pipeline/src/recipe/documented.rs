@@ -140,7 +140,7 @@ fn the_table_of_keys_says_what_the_code_does() {
         let known = known_keys(section);
         assert!(known.len() > 1, "{section} knows {known:?}");
         for key in known.iter().filter(|key| !["pages.fetch", "pages.common_crawl"].contains(&key.as_str())) {
-            // Keys of `near` stand as `near.bands` in the section [dedup].
+            // Keys of `near` are written `near.bands` in the section [dedup].
             assert!(documented.contains_key(key), "{key} is not documented");
         }
         let of_section =

@@ -22,7 +22,7 @@ pub struct Recipe {
     /// Where links come from; without it, all pages are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<Links>,
-    /// Where pages come from, in order: a later source is asked only for what the earlier ones left.
+    /// Where pages come from, in order: a later source is used only for pages that no earlier one has.
     #[serde(deserialize_with = "one_or_many")]
     pub pages: Vec<Pages>,
     /// How the main text of pages is extracted.
@@ -169,7 +169,7 @@ pub struct Extract {
     /// The heading that repeats the page's title.
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "keep"))]
     pub title: Keep,
-    /// Most nodes of a page.
+    /// Maximum number of nodes of a page's tree. Default: 1,000,000.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().max_nodes))]
     pub max_nodes: usize,
     /// Deepest nesting of a page.

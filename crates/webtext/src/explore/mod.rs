@@ -14,7 +14,7 @@ use pipeline::RecipeRun;
 
 pub use data::PageData;
 
-/// Most documents on a page; also the default.
+/// Maximum, and default, number of documents on a page.
 pub const MAX_DOCUMENTS: u32 = 5_000;
 /// Largest page in bytes: browsers open it without a noticeable pause.
 const MAX_PAGE_BYTES: usize = 30_000_000;

@@ -1,8 +1,8 @@
 //! Prefixes, suffixes and infixes: what is split off a chunk's front and end, and what splits its middle.
 //!
-//! Each function stands for one of spaCy's regular expressions and sees what that sees: a look-behind does not reach
-//! before the text it is given. The expressions are in `tables/english/patterns.txt`; `tables/english.py` asserts that
-//! they have the shape that is written out here, and `super::twin` runs them.
+//! Each function implements one of spaCy's regular expressions on the same text: a look-behind does not reach before
+//! the text that it is given. The expressions are in `tables/english/patterns.txt`; `tables/english.py` asserts that
+//! they have the form that is implemented here, and `super::twin` runs them.
 
 use std::ops::Range;
 
@@ -55,7 +55,7 @@ fn possessive_len(text: &str) -> Option<usize> {
     ['\'', '’'].into_iter().find(|&apostrophe| before.ends_with(apostrophe)).map(|apostrophe| apostrophe.len_utf8() + 1)
 }
 
-/// Periods at the end: all if there are several, one behind certain characters.
+/// Periods at the end: all if there are several, one after certain characters.
 fn period_len(tables: &Tables, text: &str) -> usize {
     let periods = text.bytes().rev().take_while(|&byte| byte == b'.').count();
     if periods >= 2 {
@@ -72,7 +72,7 @@ fn period_len(tables: &Tables, text: &str) -> usize {
     usize::from(splits)
 }
 
-/// Units and currencies behind a digit. None of them holds a digit, so what follows the last digit is the only
+/// Units and currencies after a digit. None of them holds a digit, so what follows the last digit is the only
 /// candidate.
 fn quantity_len(tables: &Tables, text: &str) -> usize {
     let bytes = text.as_bytes();

@@ -17,7 +17,7 @@ use super::tables::{Phrase, PhraseToken, Tables};
 pub struct Token {
     /// Its first byte.
     pub start: usize,
-    /// The byte behind its last.
+    /// The byte after its last.
     pub end: usize,
     /// Its identifier among tokens of phrases.
     pub phrase_token: PhraseToken,
@@ -78,7 +78,7 @@ impl<F: FnMut(Range<usize>)> PhraseMerger<F> {
         }
     }
 
-    /// Says that no phrase goes on here: the end of the text, or a token that is in no phrase.
+    /// Ends all phrases: at the end of the text, or at a token that is in no phrase.
     #[inline]
     pub fn flush(&mut self) {
         if let [only] = self.pending[..] {

@@ -27,7 +27,7 @@ pub const LOWER: Classes = 1 << 5;
 pub const UPPER: Classes = 1 << 6;
 /// A quotation mark or a bracket of East Asia.
 pub const QUOTE: Classes = 1 << 7;
-/// A period behind it is split off the end.
+/// A period after it is split off the end.
 pub const BEFORE_PERIOD: Classes = 1 << 8;
 /// In the scheme of a URL.
 pub const SCHEME: Classes = 1 << 9;
@@ -157,7 +157,7 @@ impl Tables {
         self.followers[usize::from(first)][usize::from(second / 64)] >> (second % 64) & 1 == 1
     }
 
-    /// Whether a text is split off the end behind a digit.
+    /// Whether a text is split off the end after a digit.
     pub fn is_quantity(&self, text: &str) -> bool {
         self.quantities.contains(text)
     }

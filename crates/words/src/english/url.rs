@@ -32,7 +32,7 @@ fn begins_with_host(tables: &Tables, text: &str) -> bool {
     ends_host(tables, rest) && (is_name(tables, host) || is_public_address(tables, host))
 }
 
-/// Whether a text, which begins behind a host, is empty or a port, a path or both.
+/// Whether a text, which begins after a host, is empty or a port, a path or both.
 fn ends_host(tables: &Tables, rest: &str) -> bool {
     let path = match rest.strip_prefix(':') {
         None => rest,

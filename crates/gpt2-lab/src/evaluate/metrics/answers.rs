@@ -25,7 +25,7 @@ pub fn token_f1(found: &str, expected: &str) -> f64 {
 
 fn words(text: &str) -> Vec<String> {
     let bare: String = text.to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();
-    // Articles go wherever they stand between characters that belong to no word, which are kept.
+    // Articles are removed wherever they are between characters that belong to no word; those characters are kept.
     let mut kept = String::with_capacity(bare.len());
     let mut rest = bare.as_str();
     while let Some(first) = rest.chars().next() {

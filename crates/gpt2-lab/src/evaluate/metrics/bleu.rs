@@ -43,8 +43,8 @@ pub fn corpus_bleu<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> f
     100.0 * (mean + brevity).exp()
 }
 
-/// The tokens of mteval-v13a: ASCII punctuation stands alone, but for apostrophes, and full stops, commas and hyphens
-/// inside numbers or words.
+/// The tokens of mteval-v13a: ASCII punctuation is a token of its own, except apostrophes, and full stops, commas and
+/// hyphens inside numbers or words.
 fn tokens_13a(text: &str) -> Vec<String> {
     let text = text.trim_end().replace("<skipped>", "").replace("-\n", "").replace('\n', " ");
     let text = text.replace("&quot;", "\"").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");

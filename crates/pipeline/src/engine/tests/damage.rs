@@ -1,4 +1,4 @@
-//! Files of a run that are cut off, changed or gone, and files that are none of the run's.
+//! Files of a run that are truncated, changed or missing, and files that are not part of the run.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
