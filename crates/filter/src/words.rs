@@ -22,8 +22,8 @@ pub struct Words {
     starts: Vec<usize>,
     /// The distinct words, in the order in which they first occur.
     pub distinct: Vec<Word>,
-    /// Before which words a token of white space stands; such tokens begin sentences. Ascending, and up to the number
-    /// of words, for one at the end.
+    /// Indices of words before which there is a token of white space; such tokens begin sentences. Ascending; the
+    /// number of words stands for white space at the end.
     blanks: Vec<usize>,
 }
 
@@ -79,7 +79,7 @@ impl Words {
         self.starts.push(start);
     }
 
-    /// How many there are.
+    /// Number of words.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
@@ -89,12 +89,12 @@ impl Words {
         &text[word.start..word.start + word.len_bytes]
     }
 
-    /// A word by its place in the text.
+    /// A word by its position in the text.
     pub fn word(&self, at: usize) -> &Word {
         &self.distinct[self.ids[at] as usize]
     }
 
-    /// The bytes of a word by its place in the text.
+    /// The bytes of a word by its position in the text.
     pub fn span(&self, at: usize) -> Range<usize> {
         self.starts[at]..self.starts[at] + self.word(at).len_bytes
     }
@@ -106,7 +106,7 @@ impl Words {
 
     /// Calls back with each sentence of a range of words, as a range of words: an empty one for white space alone.
     ///
-    /// The range is taken as a text for itself, without white space at its ends, unless `edges` says that white space
+    /// The range is treated as a text of its own, without white space at its ends, unless `edges` says that white space
     /// before its first word and after its last is a part of it.
     pub fn for_each_sentence(&self, words: Range<usize>, edges: bool, mut each: impl FnMut(Range<usize>)) {
         let inner = (words.start + 1, words.end.saturating_sub(1));
@@ -131,14 +131,14 @@ impl Words {
         }
     }
 
-    /// How many sentences the whole text has, white space at its ends with it.
+    /// Number of sentences of the whole text, white space at its ends included.
     pub fn sentences_with_edges(&self) -> usize {
         let mut count = 0;
         self.for_each_sentence(0..self.len(), true, |_| count += 1);
         count
     }
 
-    /// How many sentences a range of words has that is a text for itself, as [`Words::for_each_sentence`] finds them.
+    /// Number of sentences of a range of words as a text of its own, as [`Words::for_each_sentence`] finds them.
     pub fn count_sentences(&self, words: Range<usize>) -> usize {
         let mut count = 0;
         self.for_each_sentence(words, false, |_| count += 1);

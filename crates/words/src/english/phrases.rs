@@ -26,9 +26,9 @@ pub struct Token {
 /// Takes the tokens of the first pass in order and calls back with those of the second.
 pub struct PhraseMerger<F> {
     tables: &'static Tables,
-    /// Tokens in a row of which each two might be in a phrase. The first ones are only here for what overlaps.
+    /// Consecutive tokens, each two of which may be in a phrase. The first ones are kept only to detect overlaps.
     pending: Vec<Token>,
-    /// How many of them have been called back with.
+    /// How many of them have been passed on.
     emitted: usize,
     matches: Vec<Match>,
     each: F,
@@ -42,16 +42,16 @@ struct Match {
     phrase: &'static Phrase,
 }
 
-/// Pending tokens are looked at when they are so many; some ten times the longest phrase.
+/// Number of pending tokens at which phrases are searched; some ten times the longest phrase.
 const WINDOW_TOKENS: usize = 128;
 
 impl<F: FnMut(Range<usize>)> PhraseMerger<F> {
-    /// A merger that calls back.
+    /// A merger that passes tokens to `each`.
     pub fn new(tables: &'static Tables, each: F) -> Self {
         Self { tables, pending: Vec::new(), emitted: 0, matches: Vec::new(), each }
     }
 
-    /// The next token.
+    /// Adds the next token.
     #[inline]
     pub fn push(&mut self, token: Token) {
         if let Some(last) = self.pending.last() {
@@ -90,7 +90,7 @@ impl<F: FnMut(Range<usize>)> PhraseMerger<F> {
         self.emitted = 0;
     }
 
-    /// Calls back with pending tokens up to one, and with those of a phrase that begins before it.
+    /// Passes on the pending tokens before `limit`, and those of a phrase that begins before it.
     fn merge(&mut self, limit: usize) {
         self.find_matches();
         while self.emitted < limit {
@@ -117,7 +117,7 @@ impl<F: FnMut(Range<usize>)> PhraseMerger<F> {
         }
     }
 
-    /// The match that begins at a token and that no other keeps out.
+    /// The match that begins at a token, unless another match that overlaps it takes precedence.
     fn accepted(&self, start: usize) -> Option<Match> {
         let longest = self.matches.iter().filter(|found| found.start == start).max_by_key(|found| found.end)?;
         let keeps_out = |other: &Match| {

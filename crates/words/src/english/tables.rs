@@ -1,7 +1,7 @@
-//! The rules as data: classes of characters, special cases, quantities. Read once out of the files that
+//! The rules as data: classes of characters, special cases, quantities. Read once from the files that
 //! `tables/english.py` writes.
 //!
-//! Left out: what the rules mean, which is [`super::affixes`]'s and [`super::phrases`]'s.
+//! Left out: the meaning of the rules, which is in [`super::affixes`] and [`super::phrases`].
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -13,9 +13,9 @@ pub type Classes = u16;
 
 /// White space, as Python's `str.isspace` has it.
 pub const SPACE: Classes = 1 << 0;
-/// Split off the front, alone.
+/// Split off the front as a single character.
 pub const PREFIX: Classes = 1 << 1;
-/// Split off the end, alone, whatever is before it.
+/// Split off the end as a single character, whatever is before it.
 pub const SUFFIX: Classes = 1 << 2;
 /// A token of its own anywhere: symbols and the ellipsis.
 pub const INFIX: Classes = 1 << 3;
@@ -46,11 +46,11 @@ pub type SpecialCase = Vec<(usize, PhraseToken)>;
 /// Identifies a token that is part of a phrase; 0 for all others.
 pub type PhraseToken = u16;
 
-/// A special case that is looked for among tokens.
+/// A special case that is searched among tokens.
 pub struct Phrase {
-    /// Its tokens as they are without special cases, at least two.
+    /// Its tokens when the text is split without special cases; at least two.
     pub tokens: Vec<PhraseToken>,
-    /// What it becomes.
+    /// Number of the special case that it becomes.
     pub special_case: usize,
 }
 
