@@ -252,8 +252,8 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// Cuts items, in their order, into runs that stay the same when other items are added or removed: a run begins at an
-/// item whose name hashes to a border, or where its bytes would exceed `max_bytes`.
+/// Cuts items, in their order, into runs that stay the same when other items are added or removed. A run begins at an
+/// item whose name has a hash divisible by `mean_items`, or at one with which the bytes would exceed `max_bytes`.
 pub fn stable_runs<T>(
     items: Vec<T>,
     mean_items: u64,

@@ -93,7 +93,8 @@ impl Task for ReadDump {
 }
 
 impl ReadDump {
-    /// Warns if the mean score shows that the dump was made too early: scores grow for some days after a submission.
+    /// Notes the sum of the scores, and warns if their mean shows that the dump was made too early: scores grow for
+    /// some days.
     fn log_scores(&self, work: &mut Work<'_>, scores: DumpScores) {
         work.metric("score_sum", scores.sum as f64);
         if let Some(mean) = scores.mean().filter(|mean| *mean < MIN_MATURE_MEAN)

@@ -31,7 +31,7 @@ use crate::recipe::{PageSource, Pages};
 pub(super) use capture::PageForm;
 pub(super) use selected::{PageLink, Place, SelectPages, add as add_select, groups};
 
-/// Mean number of small archives per task, and the bytes at which a larger one is a task of its own.
+/// Mean number of archives per task, and maximum of their bytes; a larger archive is a task of its own.
 const MEAN_ARCHIVES_PER_TASK: u64 = 48;
 const MAX_BYTES_PER_TASK: u64 = 64 << 20;
 
