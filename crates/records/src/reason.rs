@@ -57,14 +57,14 @@ reasons! {
     MalformedUrl = "malformed_url", "The URL cannot be parsed, or has no host.";
     UrlTooLong = "url_too_long", "The URL is longer than the recipe allows.";
     UnsupportedScheme = "unsupported_scheme", "The URL is neither http nor https.";
-    AdultOnly = "adult_only", "The submission that decides is marked over 18, and no other is without fault.";
-    OutsideDates = "outside_dates", "The submission that decides lies outside the recipe's dates, and no other is without fault.";
+    AdultOnly = "adult_only", "Every submission of the link has a fault; the one that decides is marked over 18.";
+    OutsideDates = "outside_dates", "Every submission of the link has a fault; the one that decides is outside the recipe's dates.";
     BlockedDomain = "blocked_domain", "The recipe blocks the link's domain.";
-    BlockedExtension = "blocked_extension", "The path ends like a file that is not a page.";
-    MissingKarma = "missing_karma", "No submission of the link has a score, and the recipe does not say to keep such links.";
+    BlockedExtension = "blocked_extension", "The recipe blocks the extension of the link's path.";
+    MissingKarma = "missing_karma", "No submission of the link has a score, and the recipe drops such links.";
     LowKarma = "low_karma", "The karma is below the recipe's threshold.";
     // links and pages: one verdict per row that was merged into another
-    SameLink = "same_link", "Another submission of the same link; counted into it.";
+    SameLink = "same_link", "Another submission of the same link; it is counted in the link's row.";
     // pages
     NotAResponse = "not_a_response", "The record is not an HTTP response or resource (request, metadata, warcinfo …).";
     MalformedPage = "malformed_page", "The archived record or its HTTP head cannot be parsed.";
@@ -77,23 +77,23 @@ reasons! {
     RobotsDisallowed = "robots_disallowed", "robots.txt forbids the fetch, or could not be read.";
     OptedOut = "opted_out", "The response or the page carries a signal against use for training.";
     ConnectFailed = "connect_failed", "No connection: name not found, or refused.";
-    TlsFault = "tls_fault", "The host's certificate is not right, or what it speaks is not TLS.";
+    TlsFault = "tls_fault", "The host's certificate is invalid, or the host does not speak TLS.";
     TimedOut = "timed_out", "The host did not answer within the limits.";
     TooManyRedirects = "too_many_redirects", "The redirects loop, or are more than the limit.";
     PageTooLarge = "page_too_large", "The body is larger than the limit.";
-    HttpFault = "http_fault", "The exchange broke: bad framing, bad coding, a closed connection.";
+    HttpFault = "http_fault", "The HTTP exchange failed: bad framing, bad content coding, a closed connection.";
     HttpStatus = "http_status", "The final status is not 200.";
     NotHtml = "not_html", "The content type is not HTML.";
-    OverBudget = "over_budget", "The registrable domain has its share of pages; these have less karma.";
-    HostGivenUp = "host_given_up", "The host failed too often in a row; its other links were left.";
+    OverBudget = "over_budget", "The registrable domain has max_pages_per_domain links with more karma.";
+    HostGivenUp = "host_given_up", "The host failed too often in a row; its remaining links were dropped.";
     // documents
-    PageTooComplex = "page_too_complex", "The page nests too deep or has too many nodes.";
+    PageTooComplex = "page_too_complex", "The page has too many nodes.";
     NoText = "no_text", "No main text was found.";
     // dedup
     ExactDuplicate = "exact_duplicate", "The normalised text equals that of the representative.";
     NearDuplicate = "near_duplicate", "The text is a near-duplicate of the representative.";
     // shards
-    Excluded = "excluded", "The recipe's lists of URLs and ids to leave out have it.";
+    Excluded = "excluded", "A list of URLs and ids to exclude names the document.";
 }
 
 impl Reason {
