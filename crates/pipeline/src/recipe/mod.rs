@@ -59,10 +59,10 @@ pub struct Links {
     /// Dumps and link lists: paths, patterns, or `@` and a list of them, relative to the recipe's folder.
     #[cfg_attr(feature = "clap", arg(skip))]
     pub dumps: Vec<String>,
-    /// The least karma that is kept.
+    /// Minimum karma of a link.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 3))]
     pub min_karma: i64,
-    /// Of what.
+    /// How the scores of a link's submissions become its karma.
     #[cfg_attr(feature = "clap", arg(long, value_name = "WHAT", default_value = "any submission"))]
     pub karma_of: KarmaOf,
     /// Whether links without any score are kept. Default: drop.
@@ -163,7 +163,7 @@ pub enum PageSource {
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
 pub struct Extract {
-    /// Readers' comments below an article.
+    /// Readers' comments below an article. The posts of a forum are always main text.
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
     pub comments: Keep,
     /// The heading that repeats the page's title.
@@ -172,7 +172,7 @@ pub struct Extract {
     /// Maximum number of nodes of a page's tree. Default: 1,000,000.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().max_nodes))]
     pub max_nodes: usize,
-    /// Deepest nesting of a page.
+    /// Maximum nesting of a page, in elements; what nests deeper is flattened.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().max_depth))]
     pub max_depth: u32,
 }
@@ -220,10 +220,10 @@ pub struct Near {
     /// Bands of a signature.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 14))]
     pub bands: usize,
-    /// Rows of a band.
+    /// Rows of each band.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 8))]
     pub rows: usize,
-    /// Similarity from which documents are near-duplicates.
+    /// Minimum Jaccard similarity of near-duplicates.
     #[cfg_attr(feature = "clap", arg(long, value_name = "SHARE", default_value_t = 0.7))]
     pub min_jaccard: f32,
 }

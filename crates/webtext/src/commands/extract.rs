@@ -25,7 +25,7 @@ pub struct Arguments {
     output: Option<PathBuf>,
     #[command(flatten)]
     extract: pipeline::recipe::Extract,
-    /// How a page is written. JSON is one object per page, with the offsets of each block.
+    /// Output format of a page. JSON is one object per page, with the offsets of each block.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Print every block with its probability and why it was kept or dropped, instead of the text.
