@@ -12,10 +12,11 @@ use records::Reason;
 use store::table::TableReader;
 use warc::{ArchiveWriter, Date, NewRecord, Writer};
 
-use crate::choose::{PlannedCapture, RangeRequest, RangeRequests};
+use crate::choose::PlannedCapture;
 use crate::error::CommonCrawlError;
 use crate::journal::{self, Fate, Frame};
 use crate::member::{self, Refusal};
+use crate::range_requests::{RangeRequest, RangeRequests};
 use crate::remote::{ReadError, Root};
 use crate::run::{CopyRun, RunState};
 use crate::settings::CommonCrawlSettings;

@@ -52,7 +52,7 @@ pub enum CommonCrawlError {
     #[error("another process works in {}", .0.display())]
     Locked(PathBuf),
     /// The first archives are all missing, so the root must be wrong.
-    #[error("the last {files} archives are not there, such as {name}")]
+    #[error("the first {files} archives are not there, such as {name}")]
     NothingThere {
         /// Missing archives in a row.
         files: usize,

@@ -8,6 +8,7 @@ mod journal;
 mod link_filter;
 mod member;
 mod outcomes;
+mod range_requests;
 mod remote;
 mod run;
 mod settings;
@@ -107,7 +108,7 @@ fn make_plan(
     let files = state.identity(settings)?.files;
     let summary = state.path("plan.json");
     if let Some(found) = read_json::<CopyPlan>(&summary)? {
-        return choose::with_requests(found, settings, &state.path("plan.parquet"));
+        return range_requests::with_requests(found, settings, &state.path("plan.parquet"));
     }
     (run.log)("reading the links");
     let filter = LinkFilter::read(state.kept_links()?)?;
@@ -121,7 +122,7 @@ fn make_plan(
     write_json(&summary, &plan)?;
     let captures = state.path("captures");
     fs::remove_dir_all(&captures).at("remove", &captures)?;
-    choose::with_requests(plan, settings, &state.path("plan.parquet"))
+    range_requests::with_requests(plan, settings, &state.path("plan.parquet"))
 }
 
 /// Reads all files of the index that have not been read yet, one at a time per thread.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod arc;
 mod archive_writer;
 pub mod cdxj;
 mod date;
@@ -9,6 +10,7 @@ pub mod http;
 mod members;
 mod raw;
 mod reader;
+mod record;
 pub mod surt;
 mod writer;
 
@@ -20,5 +22,6 @@ pub use date::{Date, unix_seconds};
 pub use fault::RecordFault;
 pub use headers::Headers;
 pub use raw::Checksum;
-pub use reader::{Event, Kind, Location, ReadError, Reader, Record};
+pub use reader::{ReadError, Reader};
+pub use record::{Event, Kind, Location, Record};
 pub use writer::{NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Writer, payload_digest, record_id};

@@ -1,0 +1,293 @@
+//! The plain bytes of an archive, and where in it each compressed member began.
+//!
+//! A gzip member that lies whole in the buffer is inflated in one call (libdeflate, which needs input and output whole,
+//! and is faster for it); any other is inflated in a stream. Both check the trailer's checksum and length, and give the
+//! same bytes.
+
+mod gunzip;
+mod plain;
+mod unzstd;
+
+use std::io;
+
+use memchr::memmem;
+
+use self::gunzip::{GZIP_MAGIC, Gunzip};
+use self::unzstd::{Unzstd, ZSTD_MAGIC, read_dictionary};
+use crate::fault::RecordFault;
+use crate::raw::{Checksum, Raw, Source};
+
+/// Plain bytes in which a record's first line is looked for, after blank ones.
+const RECORD_START_BYTES: usize = 64;
+
+/// Why the next bytes or the next record could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecodeError {
+    /// The archive's content is damaged.
+    #[error(transparent)]
+    Malformed(#[from] RecordFault),
+    /// The source failed, and reading cannot go on.
+    #[error(transparent)]
+    Source(#[from] io::Error),
+}
+
+impl DecodeError {
+    /// Damaged compressed data, in the decoder's words.
+    pub(crate) fn compression(error: impl ToString) -> DecodeError {
+        RecordFault::compression(error).into()
+    }
+}
+
+/// How an archive's members are compressed.
+enum Coding {
+    /// One member: the archive itself.
+    Plain,
+    Gzip(Box<Gunzip>),
+    /// Each frame is a member.
+    Zstd(Box<Unzstd>),
+}
+
+/// The plain bytes of an archive, member by member.
+pub(crate) struct Members {
+    coding: Coding,
+    raw: Raw,
+    /// Where the current member begins in the archive.
+    pub(crate) offset: u64,
+    /// Plain bytes of the current member consumed so far.
+    pub(crate) offset_in_member: u64,
+}
+
+impl Members {
+    /// Looks at the first bytes to tell how the archive is compressed.
+    pub(crate) fn new(source: Box<dyn Source>) -> io::Result<Members> {
+        let mut raw = Raw::new(source);
+        let coding = match raw.peek(ZSTD_MAGIC.len())? {
+            [0x1f, 0x8b, ..] => Coding::Gzip(Box::new(Gunzip::new())),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                let dictionary = read_dictionary(&mut raw)?;
+                raw.seek_to(0)?;
+                Coding::Zstd(Box::new(Unzstd::new(&dictionary)?))
+            }
+            _ => Coding::Plain,
+        };
+        Ok(Members { coding, raw, offset: 0, offset_in_member: 0 })
+    }
+
+    /// Whether the archive is not compressed, so that reading can begin at any byte.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.coding, Coding::Plain)
+    }
+
+    /// How many bytes of the archive have been read.
+    pub(crate) fn position(&self) -> u64 {
+        self.raw.position
+    }
+
+    /// How many bytes a plain archive has from here on; `None` in compressed ones.
+    pub(crate) fn remaining_bytes(&mut self) -> io::Result<Option<u64>> {
+        if self.is_plain() { self.raw.remaining_bytes() } else { Ok(None) }
+    }
+
+    /// Reads what was not read yet, and gives length and checksum of the archive as it is stored.
+    pub(crate) fn finish(&mut self) -> io::Result<Checksum> {
+        self.raw.finish()
+    }
+
+    /// Begins the next member; `false` at the end of the archive.
+    pub(crate) fn next_member(&mut self) -> Result<bool, DecodeError> {
+        let raw = &mut self.raw;
+        if matches!(self.coding, Coding::Plain) {
+            // A plain archive is one member that was begun when it was opened or sought in.
+            return Ok(!raw.peek(1)?.is_empty());
+        }
+        while raw.peek(1)?.first() == Some(&0) {
+            raw.consume(1); // Some writers pad members with zeros.
+        }
+        if raw.buffered().is_empty() {
+            return Ok(false);
+        }
+        self.offset = raw.position;
+        self.offset_in_member = 0;
+        match &mut self.coding {
+            Coding::Plain => {}
+            Coding::Gzip(gunzip) => gunzip.begin(raw)?,
+            Coding::Zstd(unzstd) => unzstd.begin()?,
+        }
+        Ok(true)
+    }
+
+    /// At the end of a member in the middle of a record: continues in the next member as if it were the same one;
+    /// `false` when there is none, or when a record begins there. A zstd record may have many frames (IIPC, "Zstandard
+    /// WARC", section 4), and some tools have written a gzip member for the head and one for the block.
+    pub(crate) fn continue_member(&mut self) -> Result<bool, DecodeError> {
+        let (offset, offset_in_member) = (self.offset, self.offset_in_member);
+        if self.is_plain() {
+            return Ok(false);
+        }
+        while self.next_member()? {
+            let bytes = self.peek(RECORD_START_BYTES)?;
+            let begins_record = bytes.trim_ascii_start().starts_with(b"WARC/");
+            if !bytes.is_empty() {
+                if !begins_record {
+                    (self.offset, self.offset_in_member) = (offset, offset_in_member);
+                }
+                return Ok(!begins_record);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Plain bytes of the current member; empty at its end.
+    pub(crate) fn fill_buf(&mut self) -> Result<&[u8], DecodeError> {
+        self.peek(1)
+    }
+
+    /// At least `min_bytes` plain bytes of the current member, or all that it has left.
+    fn peek(&mut self, min_bytes: usize) -> Result<&[u8], DecodeError> {
+        match &mut self.coding {
+            Coding::Plain => Ok(self.raw.peek(min_bytes)?),
+            Coding::Gzip(gunzip) => gunzip.peek(&mut self.raw, min_bytes),
+            Coding::Zstd(unzstd) => unzstd.peek(&mut self.raw, min_bytes),
+        }
+    }
+
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.offset_in_member += n as u64;
+        match &mut self.coding {
+            Coding::Plain => self.raw.consume(n),
+            Coding::Gzip(gunzip) => gunzip.plain.start += n,
+            Coding::Zstd(unzstd) => unzstd.plain.start += n,
+        }
+    }
+
+    /// Goes to the member that begins at `offset`; in a plain archive, to any byte.
+    pub(crate) fn seek(&mut self, offset: u64) -> io::Result<()> {
+        self.raw.seek_to(offset)?;
+        match &mut self.coding {
+            Coding::Plain => {}
+            Coding::Gzip(gunzip) => gunzip.plain.end_member(),
+            Coding::Zstd(unzstd) => unzstd.plain.end_member(),
+        }
+        self.offset = if self.is_plain() { 0 } else { offset };
+        self.offset_in_member = if self.is_plain() { offset } else { 0 };
+        Ok(())
+    }
+
+    /// After damage: goes to the next place, past `after`, that looks like the start of a member; to the
+    /// end of the archive when there is none.
+    pub(crate) fn resynchronise(&mut self, after: u64) -> io::Result<()> {
+        let magic = match self.coding {
+            Coding::Gzip(_) => GZIP_MAGIC,
+            Coding::Zstd(_) => ZSTD_MAGIC,
+            Coding::Plain => return Ok(()),
+        };
+        self.seek(after + 1)?;
+        loop {
+            if let Some(at) = memmem::find(self.raw.buffered(), magic) {
+                self.raw.consume(at);
+                return self.seek(self.raw.position);
+            }
+            // All but a magic that may be cut by the buffer's end.
+            self.raw.consume(self.raw.buffered().len().saturating_sub(magic.len() - 1));
+            if !self.raw.fill_more()? {
+                self.raw.consume(self.raw.buffered().len());
+                return self.seek(self.raw.position);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::gunzip::{MAX_WHOLE_BYTES, MAX_WHOLE_PLAIN_BYTES};
+    use super::plain::STREAM_BYTES;
+    use super::*;
+
+    /// The plain bytes of each member, or what is wrong with it, and where it begins.
+    fn members(bytes: &[u8], in_one_call: bool) -> Vec<(u64, Result<Vec<u8>, String>)> {
+        let mut members = Members::new(Box::new(io::Cursor::new(bytes.to_vec()))).unwrap();
+        if let (Coding::Gzip(gunzip), false) = (&mut members.coding, in_one_call) {
+            gunzip.whole = None;
+        }
+        let mut found = Vec::new();
+        loop {
+            let begun = members.next_member();
+            if let Ok(false) = begun {
+                return found;
+            }
+            let plain: Result<Vec<u8>, DecodeError> = begun.and_then(|_| {
+                let mut plain = Vec::new();
+                loop {
+                    let n = match members.fill_buf()? {
+                        [] => return Ok(plain),
+                        bytes => {
+                            plain.extend_from_slice(bytes);
+                            bytes.len()
+                        }
+                    };
+                    members.consume(n);
+                }
+            });
+            let offset = members.offset;
+            if plain.is_err() {
+                members.resynchronise(offset).unwrap();
+            }
+            found.push((offset, plain.map_err(|error| error.to_string())));
+        }
+    }
+
+    fn gzip(plain: &[u8], level: u32, name: Option<&str>) -> Vec<u8> {
+        let mut builder = flate2::GzBuilder::new();
+        if let Some(name) = name {
+            builder = builder.filename(name).extra(*b"sl").comment("c");
+        }
+        let mut encoder = builder.write(Vec::new(), flate2::Compression::new(level));
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn members_of_every_size_are_found() {
+        let plain: Vec<u8> =
+            (0..MAX_WHOLE_PLAIN_BYTES as u32 + 9).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        // Stored, so that the last two pass the limits, coded and plain; the third holds magics of its own.
+        let inner = gzip(b"inner", 6, None).repeat(3);
+        let parts =
+            [&plain[..0], &plain[..1], &inner, &plain[..STREAM_BYTES], &plain[..MAX_WHOLE_BYTES + 9], &plain[..]];
+        let file: Vec<u8> = parts.iter().flat_map(|part| gzip(part, 0, None)).collect();
+        for in_one_call in [true, false] {
+            let found = members(&file, in_one_call);
+            let found: Vec<&[u8]> = found.iter().map(|(_, plain)| plain.as_deref().unwrap()).collect();
+            assert!(found == parts, "in one call: {in_one_call}");
+        }
+    }
+
+    proptest! {
+        /// In one call and in a stream: the same bytes, the same faults, at the same places.
+        #[test]
+        fn one_call_is_as_the_stream(
+            parts: Vec<(Vec<u8>, u16, bool)>,
+            level in 0..10_u32,
+            damage: Option<(prop::sample::Index, u8)>,
+            padding in prop::collection::vec(0..2_u8, 0..4),
+            cut in prop::option::of(0..40_usize),
+        ) {
+            let mut file = Vec::new();
+            for (part, times, has_name) in &parts {
+                let name = has_name.then_some("x.warc");
+                file.extend_from_slice(&gzip(&part.repeat(usize::from(*times % 2000)), level, name));
+            }
+            file.extend_from_slice(&padding);
+            if let (Some((place, by)), false) = (damage, file.is_empty()) {
+                let place = place.index(file.len());
+                file[place] ^= by;
+            }
+            file.truncate(file.len() - cut.unwrap_or(0).min(file.len()));
+            prop_assert_eq!(members(&file, true), members(&file, false));
+        }
+    }
+}
