@@ -45,11 +45,11 @@ parity TEXTS="":
     #!/usr/bin/env bash
     set -euo pipefail
     : "${WEBTEXT_PEERS:?names a Python that has spaCy and datatrove; .ci/run makes one in target/peers}"
-    WEBTEXT_PARITY_MB=100 WEBTEXT_PARITY_TEXTS=1000000 cargo test --release -p words --test spacy
+    WEBTEXT_PARITY_MB=100 WEBTEXT_PARITY_TEXTS=1000000 cargo test --release -p webtext-words --test spacy
     if [ -n "{{ TEXTS }}" ]; then
-        WEBTEXT_PARITY_TEXTS="$(realpath "{{ TEXTS }}")" cargo test --release -p filter --test parity
+        WEBTEXT_PARITY_TEXTS="$(realpath "{{ TEXTS }}")" cargo test --release -p webtext-filter --test parity
     else
-        cargo test --release -p filter --test parity
+        cargo test --release -p webtext-filter --test parity
     fi
 
 # Licences, sources and doubled versions of dependencies.

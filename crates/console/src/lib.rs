@@ -47,6 +47,11 @@ pub fn bytes(n: u64) -> String {
     HumanBytes(n).to_string()
 }
 
+/// 1234567 as `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    HumanCount(n).to_string()
+}
+
 /// A number with its noun, `1 task` or `12,000 tasks`; the plural is the noun with an `s`.
 pub fn count(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", HumanCount(n), if n == 1 { "" } else { "s" })

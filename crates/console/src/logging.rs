@@ -20,8 +20,8 @@ const VARIABLE: &str = "WEBTEXT_LOG";
 /// Crates whose events follow `-v`; those of other crates are shown from warnings on.
 #[rustfmt::skip]
 const OUR_CRATES: &[&str] = &[
-    "atomic_file", "bpe", "common_crawl", "console", "dedup", "extract", "fetch", "filter", "gpt2", "gpt2_lab", "links",
-    "pipeline", "records", "shard", "store", "texts", "warc", "webtext",
+    "atomic_file", "bpe", "common_crawl", "console", "dedup", "extract", "fasttext", "fetch", "filter", "gpt2", "gpt2_lab",
+    "links", "pipeline", "records", "shard", "store", "texts", "user_error", "warc", "webtext", "words",
 ];
 
 /// How much is printed on standard error.
@@ -123,5 +123,19 @@ impl io::Write for LineWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_set_the_level_of_every_crate() {
+        let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let names = std::fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.map(|name| name.replace('-', "_")).collect();
+        names.sort();
+        assert_eq!(names, OUR_CRATES);
     }
 }

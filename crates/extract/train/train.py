@@ -121,7 +121,7 @@ class Set:
     def with_context(self, probabilities):
         """The features of the second forest."""
         probabilities.astype(np.float32).tofile(f"{self.out}.probabilities")
-        self.run("context")
+        self.run("first-pass")
         context = np.fromfile(f"{self.out}.context.f32", dtype=np.float32).reshape(len(self.tokens), -1)
         return np.concatenate([context, self.rows], axis=1)
 

@@ -1,7 +1,7 @@
 //! The best label of each line of a file, as fastText's `predict-prob` prints it.
 //!
 //! ```text
-//! cargo run --release -p fasttext --example predict -- MODEL FILE
+//! cargo run --release -p webtext-fasttext --example predict -- MODEL FILE
 //! ```
 
 use std::error::Error;

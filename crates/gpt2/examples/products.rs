@@ -1,4 +1,4 @@
-//! Rates of the products that a training step is made of: `cargo run --release -p gpt2 --example products`.
+//! Rates of the products that a training step is made of: `cargo run --release -p webtext-gpt2 --example products`.
 
 use gpt2::{Precision, ProductLayout, peak_gflops, product_gflops};
 

@@ -1,4 +1,4 @@
-//! Speed of English tokens, words and sentences: `cargo run --release -p words --example english_speed -- FILE…`.
+//! Speed of English tokens, words and sentences: `cargo run --release -p webtext-words --example english_speed -- FILE…`.
 //!
 //! In megabytes (10⁶ bytes) per second of CPU time of the thread, which other load changes little; elsewhere than on
 //! Linux, of elapsed time.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::ensure;
+use console::grouped;
 use gpt2::{ModelConfig, Precision, TrainingPlan, peak_gflops};
 use serde_json::json;
 
@@ -172,15 +173,6 @@ fn parse_count(text: &str) -> Result<u64, String> {
     if (1.0..1e18).contains(&count) { Ok(count as u64) } else { Err(fault()) }
 }
 
-/// 1234567 as 1,234,567.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let is_border = |at: usize| at > 0 && (digits.len() - at).is_multiple_of(3);
-    let parts =
-        digits.chars().enumerate().flat_map(|(at, digit)| is_border(at).then_some(',').into_iter().chain([digit]));
-    parts.collect()
-}
-
 fn bytes(count: u64) -> String {
     scaled(count as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
 }
@@ -225,8 +217,6 @@ mod tests {
 
     #[test]
     fn numbers_as_people_read_them() {
-        assert_eq!(grouped(1_234_567), "1,234,567");
-        assert_eq!(grouped(999), "999");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(duration(59.0), "59 s");
         assert_eq!(duration(3.0 * 86400.0), "3.0 days");

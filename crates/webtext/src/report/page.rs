@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use console::grouped;
 use pipeline::{RecipeRun, Totals};
 use records::Reason;
 
@@ -335,19 +336,6 @@ fn number(value: f64) -> String {
     if value.fract() == 0.0 { grouped(value as u64) } else { format!("{value:.3}") }
 }
 
-/// 1234567 as 1,234,567.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn human_bytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -363,7 +351,6 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        assert_eq!([grouped(0), grouped(999), grouped(1000), grouped(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([human_bytes(5), human_bytes(1_500), human_bytes(2_000_000)], ["5 B", "1.5 kB", "2.0 MB"]);
     }
 

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use console::grouped;
 use filter::{MeasureTally, RuleTally, Side, Unit};
 
 use super::metrics::{RunMetrics, Sample};
 use super::near_limits::NearLimit;
-use super::page::{grouped, samples};
+use super::page::samples;
 use super::{escape, svg};
 
 /// All rules of the recipe, in its order.
