@@ -34,6 +34,7 @@ mod repetition;
 mod rules;
 mod tally;
 mod text;
+mod uax29;
 mod url_host;
 mod words;
 
@@ -45,9 +46,9 @@ pub use list::ListError;
 pub use measure::{Bound, Limit, Measure, Unit};
 pub use paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 pub use rules::{
-    C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FastText, FineWebQuality, GopherQuality,
-    GopherRepetition, InvalidRule, Language, LanguageModel, Length, Pii, RefinedWebLines, RuleSettings, SplitBy,
-    UnigramLogProbability, Url, Wikipedia,
+    C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FastText, FineWebQuality, GopherDialect,
+    GopherQuality, GopherRepetition, InvalidRule, Language, LanguageModel, Length, Pii, RefinedWebLines, RuleSettings,
+    SplitBy, UnigramLogProbability, Url, Wikipedia,
 };
 pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally, Side};
 

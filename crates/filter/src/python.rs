@@ -6,10 +6,12 @@
 //!
 //! Left out: strings with lone surrogates, which Rust's cannot hold.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex_syntax::hir::{Class, HirKind};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfd_quick};
 
 /// `str.isspace` of one character.
 pub fn is_space(c: char) -> bool {
@@ -118,6 +120,14 @@ pub fn is_upper(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_uppercase() } else { UPPER.contains(c) }
 }
 
+/// `str.isupper` of a word: it has a letter in upper case, and none in lower or title case.
+pub fn is_upper_word(word: &str) -> bool {
+    static OTHER_CASES: LazyLock<CharSet> =
+        LazyLock::new(|| CharSet::of_class(r"[[\p{Lowercase}\p{Lt}]&&\p{age=14.0}]"));
+    let has_other_case = |c: char| if c.is_ascii() { c.is_ascii_lowercase() } else { OTHER_CASES.contains(c) };
+    !word.contains(has_other_case) && word.contains(is_upper)
+}
+
 /// What `\d` matches: decimal digits of every script.
 pub fn is_digit(c: char) -> bool {
     static DIGITS: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(DIGIT_CLASS));
@@ -133,6 +143,85 @@ pub fn is_digit_char(c: char) -> bool {
 /// Characters with `Numeric_Type=Digit` (UnicodeData.txt).
 const OTHER_DIGITS: &str = r"[\u{b2}-\u{b3}\u{b9}\u{1369}-\u{1371}\u{19da}\u{2070}\u{2074}-\u{2079}\u{2080}-\u{2089}\u{2460}-\u{2468}\u{2474}-\u{247c}\u{2488}-\u{2490}\u{24ea}\u{24f5}-\u{24fd}\u{24ff}\u{2776}-\u{277e}\u{2780}-\u{2788}\u{278a}-\u{2792}\u{10a40}-\u{10a43}\u{10e60}-\u{10e68}\u{11052}-\u{1105a}\u{1f100}-\u{1f10a}]";
 
+/// `str.isnumeric` of one character: numbers of every kind, and the ideographs that are one.
+pub fn is_numeric(c: char) -> bool {
+    static NUMBERS: LazyLock<CharSet> =
+        LazyLock::new(|| CharSet::of_class(&format!(r"[[\p{{N}}{NUMERIC_IDEOGRAPHS}]&&\p{{age=14.0}}]")));
+    if c.is_ascii() { c.is_ascii_digit() } else { NUMBERS.contains(c) }
+}
+
+/// Ideographs with `Numeric_Type=Numeric` (Unihan_NumericValues.txt).
+const NUMERIC_IDEOGRAPHS: &str = r"\u{3405}\u{3483}\u{382a}\u{3b4d}\u{4e00}\u{4e03}\u{4e07}\u{4e09}\u{4e5d}\u{4e8c}\u{4e94}\u{4e96}\u{4ebf}-\u{4ec0}\u{4edf}\u{4ee8}\u{4f0d}\u{4f70}\u{5104}\u{5146}\u{5169}\u{516b}\u{516d}\u{5341}\u{5343}-\u{5345}\u{534c}\u{53c1}-\u{53c4}\u{56db}\u{58f1}\u{58f9}\u{5e7a}\u{5efe}-\u{5eff}\u{5f0c}-\u{5f0e}\u{5f10}\u{62fe}\u{634c}\u{67d2}\u{6f06}\u{7396}\u{767e}\u{8086}\u{842c}\u{8cae}\u{8cb3}\u{8d30}\u{9621}\u{9646}\u{964c}\u{9678}\u{96f6}\u{f96b}\u{f973}\u{f978}\u{f9b2}\u{f9d1}\u{f9d3}\u{f9fd}\u{20001}\u{20064}\u{200e2}\u{20121}\u{2092a}\u{20983}\u{2098c}\u{2099c}\u{20aea}\u{20afd}\u{20b19}\u{22390}\u{22998}\u{23b1b}\u{2626d}\u{2f890}";
+
+/// `str.lower`.
+pub fn lower(text: &str) -> String {
+    by_known_parts(text, |part, lowered| lowered.push_str(&part.to_lowercase()))
+}
+
+/// `unicodedata.normalize("NFD", …)`: letters apart from their marks.
+pub fn nfd(text: &str) -> Cow<'_, str> {
+    match is_nfd_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        _ => Cow::Owned(by_known_parts(text, |part, decomposed| decomposed.extend(part.nfd()))),
+    }
+}
+
+/// Maps the parts of a text between characters that Python does not know yet, which it leaves as they are: to it, they
+/// have no case, and no mark is moved over them.
+fn by_known_parts(text: &str, map: impl Fn(&str, &mut String)) -> String {
+    let mut mapped = String::with_capacity(text.len() + text.len() / 8);
+    let mut rest = text;
+    while let Some((at, unknown)) = rest.char_indices().find(|&(_, c)| is_unknown(c)) {
+        map(&rest[..at], &mut mapped);
+        mapped.push(unknown);
+        rest = &rest[at + unknown.len_utf8()..];
+    }
+    map(rest, &mut mapped);
+    mapped
+}
+
+/// Whether no character is assigned to the code point in Unicode 14. The first such is U+0378.
+fn is_unknown(c: char) -> bool {
+    static KNOWN: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"\p{age=14.0}"));
+    c >= '\u{378}' && !KNOWN.contains(c)
+}
+
+/// `round(value, 8)`: the double nearest to the decimal number that is nearest to the value, of two the even one.
+///
+/// Where the eighth decimal place is beyond doubt, it is found without writing the number out.
+pub fn round_8(value: f64) -> f64 {
+    const SCALE: f64 = 1e8;
+    let scaled = value * SCALE;
+    // The product is off by half a unit in its last place at most, which is far less for numbers of this size.
+    let from_tie = (scaled.fract().abs() - 0.5).abs();
+    if scaled.abs() < 1e12 && from_tie > 1e-3 {
+        return scaled.round() / SCALE;
+    }
+    written_8(value)
+}
+
+/// [`round_8`] by writing the number out and reading it.
+fn written_8(value: f64) -> f64 {
+    format!("{value:.8}").parse().unwrap_or(value)
+}
+
+/// The characters of a class in the notation of regular expressions, as sorted ranges with their ends.
+///
+/// # Panics
+/// Where the notation is wrong: classes are constants here.
+pub fn char_ranges(class: &str) -> Vec<(char, char)> {
+    let hir = regex_syntax::parse(class).expect("the class is well-formed");
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => class.iter().map(|range| (range.start(), range.end())).collect(),
+        // A class of one character.
+        HirKind::Literal(literal) => {
+            let c = std::str::from_utf8(&literal.0).ok().and_then(|literal| literal.chars().next());
+            c.map(|c| (c, c)).into_iter().collect()
+        }
+        _ => panic!("{class} is a class of characters"),
+    }
+}
+
 /// A set of characters as sorted ranges. Membership takes O(log ranges).
 pub struct CharSet(Vec<(char, char)>);
 
@@ -142,9 +231,7 @@ impl CharSet {
     /// # Panics
     /// Where the notation is wrong: classes are constants here.
     pub fn of_class(class: &str) -> CharSet {
-        let hir = regex_syntax::parse(class).expect("the class is well-formed");
-        let HirKind::Class(Class::Unicode(class)) = hir.kind() else { panic!("{class} is a class of characters") };
-        CharSet(class.iter().map(|range| (range.start(), range.end())).collect())
+        CharSet(char_ranges(class))
     }
 
     /// The characters of a string.
@@ -189,7 +276,34 @@ mod tests {
         assert!(!is_alpha('\u{31350}'));
     }
 
+    #[test]
+    fn case_and_marks() {
+        assert!(is_upper_word("A1") && !is_upper_word("1") && !is_upper_word("Aa") && !is_upper_word("Aǅ"));
+        assert!(is_numeric('三') && is_numeric('½') && !is_numeric('a'));
+        // A letter of Unicode 15 that would move behind the mark of another.
+        assert_eq!(lower("ΟΔΟΣ İ"), "οδος i\u{307}");
+        assert_eq!(nfd("é\u{10efd}\u{31350}한"), "e\u{301}\u{10efd}\u{31350}\u{1112}\u{1161}\u{11ab}");
+    }
+
+    #[test]
+    fn numbers_are_rounded_as_python_rounds_them() {
+        let check = |value: f64, expected: f64| assert_eq!(round_8(value), expected);
+        check(2.0 / 3.0, 0.66666667);
+        check(0.000000005, 0.00000001);
+        check(0.5f64.powi(9), 0.00195312);
+        check(0.0, 0.0);
+        check(1e300, 1e300);
+        assert!(round_8(f64::NAN).is_nan());
+    }
+
     proptest! {
+        #[test]
+        fn rounded_as_written(part in 0u32.., whole in 1u32.., n in 0u64..1 << 40) {
+            for value in [f64::from(part) / f64::from(whole), n as f64 / 2e8, (n as f64 / 2e8).next_up(), n as f64] {
+                prop_assert_eq!(round_8(value), written_8(value));
+            }
+        }
+
         #[test]
         fn words_are_counted_as_they_are_split(text in "[ -~\t-\r\u{1c}-\u{1f}]{0,40}|\\PC{0,20}") {
             let words: Vec<&str> = split(&text).collect();

@@ -1,8 +1,9 @@
 //! How much of a text repeats itself: equal lines and paragraphs, the most frequent n-gram, n-grams seen before.
 //!
-//! All are counted as datatrove counts them; each fast path has a twin in the tests that reads like the original. No
-//! n-gram is joined into a string: it is identified by the number of its first n - 1 words and its last word, or by its
-//! position in the text's words written without white space.
+//! Published codes count differently: datatrove the copies after the first, DCLM and RedPajama all copies. Each fast path
+//! has a twin in the tests that reads like the original. No n-gram is joined into a string: it is identified by the
+//! number of its first n - 1 words and its last word, or by its position in the text's words written without white
+//! space.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -11,7 +12,7 @@ use crate::hash::{hash, hash_12_bytes_at, hash_pair};
 use crate::python;
 use crate::words::Words;
 
-/// Counts of elements of a list that occurred before in it.
+/// Counts of elements that occur more than once in a list.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Duplicates {
     /// How many elements the list has.
@@ -20,21 +21,32 @@ pub struct Duplicates {
     pub duplicates: usize,
     /// Code points of these.
     pub duplicate_chars: usize,
+    /// How many are equal to a later one and to no earlier one; together with `duplicates`, all copies.
+    pub originals: usize,
+    /// Code points of these.
+    pub original_chars: usize,
 }
 
-/// Counts elements that equal an earlier one. Time O(bytes).
+/// Counts elements that occur more than once. Time O(bytes).
 pub fn duplicates<'t>(elements: impl Iterator<Item = &'t str>) -> Duplicates {
-    let mut seen: HashTable<&str> = HashTable::new();
+    // Each element, and whether it has been seen again.
+    let mut seen: HashTable<(&str, bool)> = HashTable::new();
     let mut counted = Duplicates::default();
     for element in elements {
         counted.elements += 1;
-        match seen.entry(hash(element.as_bytes()), |other| *other == element, |other| hash(other.as_bytes())) {
+        match seen.entry(hash(element.as_bytes()), |(other, _)| *other == element, |(other, _)| hash(other.as_bytes()))
+        {
             Entry::Vacant(entry) => {
-                entry.insert(element);
+                entry.insert((element, false));
             }
-            Entry::Occupied(_) => {
+            Entry::Occupied(mut entry) => {
+                let chars = python::len(element);
                 counted.duplicates += 1;
-                counted.duplicate_chars += python::len(element);
+                counted.duplicate_chars += chars;
+                if !std::mem::replace(&mut entry.get_mut().1, true) {
+                    counted.originals += 1;
+                    counted.original_chars += chars;
+                }
             }
         }
     }
@@ -45,22 +57,97 @@ pub fn duplicates<'t>(elements: impl Iterator<Item = &'t str>) -> Duplicates {
 pub const TOP_N: [usize; 3] = [2, 3, 4];
 
 /// Code points of all occurrences of the most frequent n-gram of words, joined with spaces, for n of 2, 3 and 4. Of
-/// equally frequent n-grams, the first in the text counts. 0 if the text has fewer than n words.
-///
-/// Time O(words): an n-gram can only repeat where its first n - 1 words do, so few are left to count for each next n.
+/// equally frequent n-grams, the first in the text counts. 0 if the text has fewer than n words. Time O(words).
 pub fn top_ngram_chars(words: &Words) -> [usize; 3] {
+    let chars = |n: usize, ngram: Ngram| (ngram_chars(words, n, ngram.first) + n - 1) * ngram.count;
+    // If none is repeated, all occur once, and the first one in the text counts.
+    let single = Ngram { first: 0, count: 1 };
+    let mut top = TOP_N.map(|n| if words.len() < n { 0 } else { chars(n, single) });
+    for_each_repeated(words, TOP_N[2], |n, ngrams, _| {
+        if let Some(ngram) = most_frequent(ngrams) {
+            top[n - TOP_N[0]] = chars(n, ngram);
+        }
+    });
+    top
+}
+
+/// Which of several equally frequent n-grams counts as the most frequent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// The first in the text.
+    First,
+    /// The one with the most code points.
+    Longest,
+}
+
+/// Code points of n-grams that occur more than once, all copies included, without the spaces between their words.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct RepeatedNgrams {
+    /// For each n of [`TOP_N`], all occurrences of the most frequent n-gram; 0 if none occurs twice.
+    pub top: [usize; 3],
+    /// For each n of [`DUPLICATE_N`], the words that are in any repeated n-gram, each counted once.
+    pub covered: [usize; 6],
+}
+
+/// Counts n-grams that occur more than once. n-grams are equal if their words are. Time O(words) for each n.
+pub fn repeated_ngrams(words: &Words, tie: Tie) -> RepeatedNgrams {
+    let mut repeated = RepeatedNgrams::default();
+    for_each_repeated(words, DUPLICATE_N[5], |n, ngrams, places| {
+        let chars = |first: usize| ngram_chars(words, n, first);
+        if n >= DUPLICATE_N[0] {
+            repeated.covered[n - DUPLICATE_N[0]] = covered_chars(words, n, places);
+        } else if let Some(top) = most_frequent(ngrams) {
+            let ties = ngrams.iter().filter(|ngram| ngram.count == top.count).map(|ngram| chars(ngram.first));
+            let longest = match tie {
+                Tie::First => chars(top.first),
+                Tie::Longest => ties.max().unwrap_or(0),
+            };
+            repeated.top[n - TOP_N[0]] = longest * top.count;
+        }
+    });
+    repeated
+}
+
+/// Code points of the words of an n-gram.
+fn ngram_chars(words: &Words, n: usize, first: usize) -> usize {
+    (first..first + n).map(|at| words.word(at).chars).sum()
+}
+
+/// Code points of the words covered by the n-grams at these positions, which are in ascending order.
+fn covered_chars(words: &Words, n: usize, places: &[usize]) -> usize {
+    let mut next = 0;
+    let mut chars = 0;
+    for &at in places {
+        chars += (at.max(next)..at + n).map(|at| words.word(at).chars).sum::<usize>();
+        next = at + n;
+    }
+    chars
+}
+
+/// The first of the most frequent n-grams, if any occurs more than once.
+fn most_frequent(ngrams: &[Ngram]) -> Option<Ngram> {
+    let first_of_most = |top: Ngram, ngram: &Ngram| if ngram.count > top.count { *ngram } else { top };
+    let top = ngrams.iter().fold(Ngram { first: 0, count: 1 }, first_of_most);
+    (top.count > 1).then_some(top)
+}
+
+/// Calls back for each n from 2 to `max_n`, until none repeats, with n-grams in the order of their first occurrence,
+/// which include all that occur more than once, and with the positions of the latter.
+///
+/// Time O(words) for each n: an n-gram can only repeat where its first n - 1 words do, so few are left to count for each
+/// next n.
+fn for_each_repeated(words: &Words, max_n: usize, mut each: impl FnMut(usize, &[Ngram], &[usize])) {
     let mut class: Vec<u32> = words.ids.clone();
     let mut repeated: Vec<usize> = (0..words.len()).filter(|&at| words.word(at).count > 1).collect();
-    TOP_N.map(|n| {
+    for n in 2..=max_n {
         repeated.retain(|&at| at + n <= words.len());
         let ngrams = count_ngrams(&mut class, &repeated, |at| words.ids[at + n - 1]);
         repeated.retain(|&at| ngrams[class[at] as usize].count > 1);
-        let chars = |at: usize| (at..at + n).map(|at| words.word(at).chars).sum::<usize>() + n - 1;
-        // If none is repeated, all occur once, and the first one in the text counts.
-        let single = Ngram { first: 0, count: usize::from(words.len() >= n) };
-        let top = ngrams.iter().fold(single, |top, ngram| if ngram.count > top.count { *ngram } else { top });
-        if top.count == 0 { 0 } else { chars(top.first) * top.count }
-    })
+        each(n, &ngrams, &repeated);
+        if repeated.is_empty() {
+            return;
+        }
+    }
 }
 
 /// An n-gram: its first position, and its count.
@@ -213,7 +300,43 @@ mod tests {
         chars
     }
 
+    /// The twin of [`repeated_ngrams`].
+    fn repeated_by_strings(words: &[&str], tie: Tie) -> RepeatedNgrams {
+        let len = |word: &&str| word.chars().count();
+        let counts = |n: usize| {
+            let mut counts: HashMap<&[&str], usize> = HashMap::new();
+            words.windows(n).for_each(|ngram| *counts.entry(ngram).or_default() += 1);
+            counts
+        };
+        let top = |n: usize| {
+            let counts = counts(n);
+            let most = counts.values().copied().max().unwrap_or(0);
+            let mut chars =
+                words.windows(n).filter(|ngram| counts[ngram] == most).map(|ngram| ngram.iter().map(len).sum());
+            let chars: Option<usize> = if tie == Tie::First { chars.next() } else { chars.max() };
+            if most > 1 { chars.unwrap_or(0) * most } else { 0 }
+        };
+        let covered = |n: usize| {
+            let counts = counts(n);
+            let is_in_repeated = |at: usize| {
+                (at.saturating_sub(n - 1)..=at)
+                    .any(|first| words.get(first..first + n).is_some_and(|ngram| counts[ngram] > 1))
+            };
+            words.iter().enumerate().filter(|&(at, _)| is_in_repeated(at)).map(|(_, word)| len(word)).sum()
+        };
+        RepeatedNgrams { top: TOP_N.map(top), covered: DUPLICATE_N.map(covered) }
+    }
+
     proptest! {
+        #[test]
+        fn repeated_ngrams_are_counted_as_strings_are(text in "((a|b|aa|ab|é|the|sea) ){0,60}") {
+            let words = Words::of(&text);
+            let spelled = spelled(&text, &words);
+            for tie in [Tie::First, Tie::Longest] {
+                prop_assert_eq!(repeated_ngrams(&words, tie), repeated_by_strings(&spelled, tie));
+            }
+        }
+
         #[test]
         fn ngrams_are_counted_as_strings_are(text in "((a|b|aa|ab|é|the|sea) ){0,60}") {
             let words = Words::of(&text);
@@ -234,6 +357,7 @@ mod tests {
     #[test]
     fn elements_after_the_first_are_duplicates() {
         let counted = duplicates(["é!", "b", "é!", "é!", ""].into_iter());
-        assert_eq!(counted, Duplicates { elements: 5, duplicates: 2, duplicate_chars: 4 });
+        let expected = Duplicates { elements: 5, duplicates: 2, duplicate_chars: 4, originals: 1, original_chars: 2 };
+        assert_eq!(counted, expected);
     }
 }

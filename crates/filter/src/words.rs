@@ -53,13 +53,28 @@ impl Words {
             if token.starts_with(python::is_space) {
                 words.blanks.push(words.ids.len());
             } else {
-                words.push(text, token, start, &mut numbers);
+                words.push(text, start..end, sentence_role, &mut numbers);
             }
         });
         words
     }
 
-    fn push(&mut self, text: &str, token: &str, start: usize, numbers: &mut HashTable<u32>) {
+    /// The words of a text by another notion of a word, as byte ranges in their order. Sentences are not known.
+    pub fn of_tokens(text: &str, tokens: impl Iterator<Item = Range<usize>>) -> Words {
+        let mut words = Words::default();
+        let mut numbers: HashTable<u32> = HashTable::with_capacity(text.len() / 8);
+        tokens.for_each(|token| words.push(text, token, |_| SentenceRole::Continues, &mut numbers));
+        words
+    }
+
+    fn push(
+        &mut self,
+        text: &str,
+        Range { start, end }: Range<usize>,
+        role: impl Fn(&str) -> SentenceRole,
+        numbers: &mut HashTable<u32>,
+    ) {
+        let token = &text[start..end];
         let distinct = &mut self.distinct;
         let spelling = |word: &Word| &text.as_bytes()[word.start..word.start + word.len_bytes];
         let id = *numbers
@@ -72,7 +87,7 @@ impl Words {
             .get();
         if id as usize == distinct.len() {
             let (len_bytes, chars) = (token.len(), python::len(token));
-            distinct.push(Word { start, len_bytes, chars, count: 0, role: sentence_role(token) });
+            distinct.push(Word { start, len_bytes, chars, count: 0, role: role(token) });
         }
         distinct[id as usize].count += 1;
         self.ids.push(id);
@@ -82,6 +97,11 @@ impl Words {
     /// Number of words.
     pub fn len(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Code points of all words.
+    pub fn chars(&self) -> usize {
+        self.distinct.iter().map(|word| word.chars * word.count).sum()
     }
 
     /// The spelling of a distinct word of the text.

@@ -1,32 +1,56 @@
 //! Compares with the results of DCLM's published code for the texts of `texts/mod.rs`: `golden/dclm.py` says how it was
 //! run.
-//!
-//! `WEBTEXT_WRITE_TEXTS` names a file to which the texts are written for that.
 
-use std::io::Write;
-
-use filter::{About, Filter, RefinedWebLines, RuleSettings};
-use serde_json::{Value, json};
+use filter::{About, Filter, GopherDialect, GopherQuality, GopherRepetition, RefinedWebLines, RuleSettings};
+use serde_json::Value;
 
 mod texts;
 
 #[test]
 fn lines_are_cut_as_dclm_cuts_them() {
-    let texts = texts::all();
-    if let Some(path) = std::env::var_os("WEBTEXT_WRITE_TEXTS") {
-        let mut file = std::fs::File::create(path).unwrap();
-        texts.iter().for_each(|(text, _)| writeln!(file, "{}", json!({ "text": text })).unwrap());
-    }
     let filter = Filter::new(&[RuleSettings::RefinedWebLines(RefinedWebLines::default())]).unwrap();
-    let golden: Vec<Value> = include_str!("golden/dclm.jsonl").lines().map(|line| line.parse().unwrap()).collect();
-    assert_eq!(golden.len(), texts.len());
-    for ((text, _), expected) in texts.iter().zip(&golden) {
+    for_each_text(include_str!("golden/dclm_lines.jsonl"), |text, expected| {
         let judgement = filter.judge(text, About::default());
         assert_eq!(judgement.measures[0], expected["removed_words"].as_f64().unwrap(), "{text:?}");
         if let Some(hash) = expected["hash"].as_str() {
             assert_eq!(fnv(&judgement.text), hash, "{text:?} became {:?}", judgement.text);
         }
-    }
+    });
+}
+
+#[test]
+fn pages_are_measured_as_dclm_measures_them() {
+    let dialect = GopherDialect::Dclm;
+    let quality = GopherQuality { dialect, ..GopherQuality::default() };
+    let repetition = GopherRepetition { dialect, ..GopherRepetition::default() };
+    let filter =
+        Filter::new(&[RuleSettings::GopherQuality(quality), RuleSettings::GopherRepetition(repetition)]).unwrap();
+    for_each_text(include_str!("golden/dclm_gopher.jsonl"), |text, expected| {
+        let judgement = filter.judge(text, About::default());
+        // DCLM has no name for the number of characters, which only tells an empty text.
+        let is_compared = |name: &str| name != "gopher_repetition.chars";
+        let measures = filter.measures().iter().map(filter::FilterMeasure::name).zip(&judgement.measures);
+        let measures: Vec<_> = measures.filter(|(name, _)| is_compared(name)).collect();
+        let values = |key: &str| expected[key].as_array().unwrap().clone();
+        let expected_values = [values("quality"), values("repetition")].concat();
+        assert_eq!(measures.len(), expected_values.len());
+        for ((name, value), expected) in measures.iter().zip(&expected_values) {
+            // Where it has nothing to compare, there is nothing that repeats.
+            let is_same = expected.as_f64().map_or(value.is_nan() || **value == 0.0, |expected| **value == expected);
+            assert!(is_same, "{name} = {value}, not {expected}: {text:?}");
+        }
+        let keeps: Vec<Value> = judgement.failures.iter().map(|failure| failure.is_none().into()).collect();
+        assert_eq!(expected["keeps"], Value::from(keeps), "{text:?}");
+    });
+}
+
+/// Calls back with each text and what the golden file has of it.
+fn for_each_text(golden: &str, mut each: impl FnMut(&str, &Value)) {
+    let texts = texts::all();
+    texts::write(&texts);
+    let golden: Vec<Value> = golden.lines().map(|line| line.parse().expect("a line of JSON")).collect();
+    assert_eq!(golden.len(), texts.len());
+    texts.iter().zip(&golden).for_each(|((text, _), expected)| each(text, expected));
 }
 
 fn fnv(text: &str) -> String {

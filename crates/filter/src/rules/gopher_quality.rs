@@ -2,7 +2,7 @@ use memchr::{memchr_iter, memmem};
 use serde::{Deserialize, Serialize};
 
 use super::punctuation::is_symbol;
-use super::{Datatrove, Findings, Rule, Settings, fraction};
+use super::{Findings, GopherDialect, Rule, Settings, dclm, fraction};
 use crate::About;
 use crate::list::ListError;
 use crate::measure::{Limit, Measure, Unit};
@@ -12,33 +12,41 @@ use crate::text::Text;
 /// Keeps texts with the words, symbols and lines of prose: the quality rules of the Gopher paper
 /// (<https://arxiv.org/abs/2112.11446>, section A1.1).
 ///
-/// Follows datatrove's `GopherQualityFilter`. The number of words and their mean length leave out words that consist of
-/// symbols only; ratios are relative to all words. Stop words are counted once each, case-sensitively. A text without
-/// words, on which the original fails, has no ratios.
+/// `dialect = "datatrove-0.10"` follows datatrove's `GopherQualityFilter`. The number of words and their mean length
+/// leave out words that consist of symbols only; ratios are relative to all words. Stop words are counted once each,
+/// case-sensitively. A text without words, on which the original fails, has no ratios.
+///
+/// `dialect = "dclm"` follows the filters of the same purpose in DCLM's `content_filters.py`, with the numbers of
+/// `dclm_baseline_refinedweb.yaml`. It has two definitions of a word. The number of words counts runs without ASCII
+/// white space that begin with a letter or number (fastText's tokens); everything else counts all runs without white
+/// space. Hash signs and ellipses have one limit, and `. . .` is an ellipsis; lines of white space only are left out;
+/// every occurrence of a stop word counts, case-insensitively.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GopherQuality {
     /// The code that is followed.
-    pub dialect: Datatrove,
-    /// Minimum number of words, without those of symbols only.
+    pub dialect: GopherDialect,
+    /// Minimum number of words; in `datatrove-0.10` without those of symbols only.
     pub min_words: Limit,
-    /// Maximum number of words, without those of symbols only.
+    /// Maximum number of words; in `datatrove-0.10` without those of symbols only.
     pub max_words: Limit,
-    /// Minimum mean length of such words, in code points.
+    /// Minimum mean length of words, in code points.
     pub min_mean_word_chars: Limit,
-    /// Maximum mean length of such words, in code points.
+    /// Maximum mean length of words, in code points.
     pub max_mean_word_chars: Limit,
-    /// Maximum number of hash signs per word.
+    /// Maximum number of hash signs per word, in `datatrove-0.10`.
     pub max_hashes_per_word: Limit,
-    /// Maximum number of ellipses per word.
+    /// Maximum number of ellipses per word, in `datatrove-0.10`.
     pub max_ellipses_per_word: Limit,
+    /// Maximum number of hash signs and ellipses per word, in `dclm`.
+    pub max_symbols_per_word: Limit,
     /// Maximum fraction of lines that begin with a bullet.
     pub max_bullet_lines: Limit,
     /// Maximum fraction of lines that end with an ellipsis.
     pub max_ellipsis_lines: Limit,
     /// Minimum fraction of words with a letter.
     pub min_alphabetic_words: Limit,
-    /// Minimum number of distinct stop words.
+    /// Minimum number of stop words: of distinct ones in `datatrove-0.10`, of occurrences in `dclm`.
     pub min_stop_words: Limit,
     /// The stop words.
     pub stop_words: Vec<String>,
@@ -46,19 +54,17 @@ pub struct GopherQuality {
 
 /// The stop words of the Gopher paper.
 const STOP_WORDS: [&str; 8] = ["the", "be", "to", "of", "and", "that", "have", "with"];
-const BULLETS: [char; 2] = ['•', '-'];
-const ELLIPSES: [&str; 2] = ["...", "…"];
-
 impl Default for GopherQuality {
     fn default() -> GopherQuality {
         GopherQuality {
-            dialect: Datatrove::V0_10,
+            dialect: GopherDialect::Datatrove0_10,
             min_words: Limit::at(50.0),
             max_words: Limit::at(100_000.0),
             min_mean_word_chars: Limit::at(3.0),
             max_mean_word_chars: Limit::at(10.0),
             max_hashes_per_word: Limit::at(0.1),
             max_ellipses_per_word: Limit::at(0.1),
+            max_symbols_per_word: Limit::at(0.1),
             max_bullet_lines: Limit::at(0.9),
             max_ellipsis_lines: Limit::at(0.3),
             min_alphabetic_words: Limit::at(0.8),
@@ -69,87 +75,204 @@ impl Default for GopherQuality {
 }
 
 impl Settings for GopherQuality {
+    fn fault(&self) -> Option<String> {
+        let numbers = GopherQuality::default();
+        let of_datatrove = [
+            ("max_hashes_per_word", self.max_hashes_per_word != numbers.max_hashes_per_word),
+            ("max_ellipses_per_word", self.max_ellipses_per_word != numbers.max_ellipses_per_word),
+        ];
+        let of_dclm = [("max_symbols_per_word", self.max_symbols_per_word != numbers.max_symbols_per_word)];
+        let (unused, remedy) = match self.dialect {
+            GopherDialect::Datatrove0_10 => (&of_dclm[..], "max_hashes_per_word and max_ellipses_per_word"),
+            GopherDialect::Dclm => (&of_datatrove[..], "max_symbols_per_word"),
+        };
+        let (key, _) = unused.iter().find(|(_, is_set)| *is_set)?;
+        Some(format!("{key} is a limit of another dialect of gopher_quality; here it is {remedy}"))
+    }
+
     fn open(&self) -> Result<Box<dyn Rule>, ListError> {
         Ok(Box::new(self.clone()))
     }
 }
 
+/// What the dialects have in common.
+struct Counts {
+    /// Words that there are enough of, or not.
+    words: usize,
+    /// Words that are long enough, or not, and their code points.
+    measured_words: usize,
+    measured_word_chars: usize,
+    /// Words that all ratios are of.
+    all_words: usize,
+    alphabetic_words: usize,
+    stop_words: usize,
+}
+
 impl Rule for GopherQuality {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
-        vec![
-            Measure::new("words", Unit::Count, "words that are not of symbols alone")
-                .min("min_words", self.min_words, "too_few_words", "gopher_short_doc")
-                .max("max_words", self.max_words, "too_many_words", "gopher_long_doc"),
-            Measure::new("mean_word_chars", Unit::Chars, "mean length of words that are not of symbols alone")
-                .min("min_mean_word_chars", self.min_mean_word_chars, "too_short_words", "gopher_below_avg_threshold")
-                .max("max_mean_word_chars", self.max_mean_word_chars, "too_long_words", "gopher_above_avg_threshold"),
-            Measure::new("hashes_per_word", Unit::Fraction, "hash signs, of all words")
-                .max("max_hashes_per_word", self.max_hashes_per_word, "too_many_hashes", "gopher_too_many_hashes"),
-            Measure::new("ellipses_per_word", Unit::Fraction, "ellipses, of all words")
-                .max("max_ellipses_per_word", self.max_ellipses_per_word, "too_many_ellipses", "gopher_too_many_ellipsis"),
-            Measure::new("bullet_lines", Unit::Fraction, "lines that begin with • or -, of all lines")
-                .max("max_bullet_lines", self.max_bullet_lines, "too_many_bullet_lines", "gopher_too_many_bullets"),
+        let is_dclm = self.dialect == GopherDialect::Dclm;
+        let of = |datatrove, dclm| if is_dclm { dclm } else { datatrove };
+        let symbols = if is_dclm {
+            vec![
+                Measure::new("symbols_per_word", Unit::Fraction, "hash signs and ellipses, of all words")
+                    .max("max_symbols_per_word", self.max_symbols_per_word, "too_many_symbols", "symbol_ratio_filter"),
+            ]
+        } else {
+            vec![
+                Measure::new("hashes_per_word", Unit::Fraction, "hash signs, of all words")
+                    .max("max_hashes_per_word", self.max_hashes_per_word, "too_many_hashes", "gopher_too_many_hashes"),
+                Measure::new("ellipses_per_word", Unit::Fraction, "ellipses, of all words")
+                    .max("max_ellipses_per_word", self.max_ellipses_per_word, "too_many_ellipses", "gopher_too_many_ellipsis"),
+            ]
+        };
+        let mut measures = vec![
+            Measure::new("words", Unit::Count, of("words that are not of symbols alone", "words that begin with a letter or number"))
+                .min("min_words", self.min_words, "too_few_words", of("gopher_short_doc", "page_length_filter"))
+                .max("max_words", self.max_words, "too_many_words", of("gopher_long_doc", "page_length_filter")),
+            Measure::new("mean_word_chars", Unit::Chars, of("mean length of words that are not of symbols alone", "mean length of words"))
+                .min("min_mean_word_chars", self.min_mean_word_chars, "too_short_words", of("gopher_below_avg_threshold", "word_length_filter"))
+                .max("max_mean_word_chars", self.max_mean_word_chars, "too_long_words", of("gopher_above_avg_threshold", "word_length_filter")),
+        ];
+        measures.extend(symbols);
+        measures.extend([
+            Measure::new("bullet_lines", Unit::Fraction, of("lines that begin with • or -, of all lines", "lines that begin with ●, •, * or -, of all lines"))
+                .max("max_bullet_lines", self.max_bullet_lines, "too_many_bullet_lines", of("gopher_too_many_bullets", "bullet_count_filter")),
             Measure::new("ellipsis_lines", Unit::Fraction, "lines that end with an ellipsis, of all lines")
-                .max("max_ellipsis_lines", self.max_ellipsis_lines, "too_many_ellipsis_lines", "gopher_too_many_end_ellipsis"),
+                .max("max_ellipsis_lines", self.max_ellipsis_lines, "too_many_ellipsis_lines", of("gopher_too_many_end_ellipsis", "ellipsis_count_filter")),
             Measure::new("alphabetic_words", Unit::Fraction, "words with a letter, of all words")
-                .min("min_alphabetic_words", self.min_alphabetic_words, "too_few_alphabetic_words", "gopher_below_alpha_threshold"),
-            Measure::new("stop_words", Unit::Count, "different stop words in the text")
-                .min("min_stop_words", self.min_stop_words, "too_few_stop_words", "gopher_enough_stop_words"),
-        ]
+                .min("min_alphabetic_words", self.min_alphabetic_words, "too_few_alphabetic_words", of("gopher_below_alpha_threshold", "alphabetic_word_ratio_filter")),
+            Measure::new("stop_words", Unit::Count, of("different stop words in the text", "occurrences of stop words in the text"))
+                .min("min_stop_words", self.min_stop_words, "too_few_stop_words", of("gopher_enough_stop_words", "stop_word_filter")),
+        ]);
+        measures
     }
 
     fn apply(&self, text: &Text<'_>, _: About<'_>) -> Findings {
-        let words = self.count_words(text);
-        let text_str = text.as_str();
-        let hashes = memchr_iter(b'#', text_str.as_bytes()).count();
-        let ellipses: usize =
-            ELLIPSES.iter().map(|mark| memmem::find_iter(text_str.as_bytes(), mark.as_bytes()).count()).sum();
-        let lines = text.lines();
-        let count_lines = |test: fn(&str) -> bool| lines.iter().filter(|&line| test(&text_str[line.clone()])).count();
-        let bullet_lines = count_lines(|line| line.trim_start_matches(python::is_space).starts_with(BULLETS));
-        let ellipsis_lines = count_lines(|line| {
-            let line = line.trim_end_matches(python::is_space);
-            ELLIPSES.iter().any(|mark| line.ends_with(mark))
-        });
-        Findings::of(vec![
-            words.not_symbols as f64,
-            fraction(words.not_symbol_chars, words.not_symbols),
-            fraction(hashes, words.all),
-            fraction(ellipses, words.all),
-            fraction(bullet_lines, lines.len()),
-            fraction(ellipsis_lines, lines.len()),
-            fraction(words.alphabetic, words.all),
-            words.different_stop_words as f64,
-        ])
+        let str = text.as_str();
+        let (counts, lines) = match self.dialect {
+            GopherDialect::Datatrove0_10 => {
+                let lines = text.lines().iter().map(|line| python::strip(&str[line.clone()]));
+                (self.count_datatrove(text), self.count_lines(lines))
+            }
+            GopherDialect::Dclm => (self.count_dclm(str), self.count_lines(dclm::segments(str, "\n"))),
+        };
+        let mut values = vec![counts.words as f64, fraction(counts.measured_word_chars, counts.measured_words)];
+        let count = |symbols: &[&str]| symbols.iter().map(|symbol| count_occurrences(str, symbol)).sum();
+        values.extend(self.symbols().iter().map(|symbols| fraction(count(symbols), counts.all_words)));
+        values.extend([
+            fraction(lines.with_bullet, lines.all),
+            fraction(lines.with_ellipsis, lines.all),
+            fraction(counts.alphabetic_words, counts.all_words),
+            counts.stop_words as f64,
+        ]);
+        Findings::of(values)
     }
 }
 
 #[derive(Default)]
-struct WordCounts {
+struct LineCounts {
     all: usize,
-    not_symbols: usize,
-    not_symbol_chars: usize,
-    alphabetic: usize,
-    different_stop_words: usize,
+    with_bullet: usize,
+    with_ellipsis: usize,
 }
 
 impl GopherQuality {
+    /// The symbols that are counted together, for each measure of them.
+    fn symbols(&self) -> &'static [&'static [&'static str]] {
+        match self.dialect {
+            GopherDialect::Datatrove0_10 => &[&["#"], &["...", "…"]],
+            GopherDialect::Dclm => &[&["#", "...", ". . .", "…"]],
+        }
+    }
+
+    /// Counts lines, which are without white space at their ends.
+    fn count_lines<'t>(&self, lines: impl Iterator<Item = &'t str>) -> LineCounts {
+        let (bullets, ellipses): (&[char], &[&str]) = match self.dialect {
+            GopherDialect::Datatrove0_10 => (&['•', '-'], &["...", "…"]),
+            GopherDialect::Dclm => (&['●', '•', '*', '-'], &["...", ". . .", "…"]),
+        };
+        let mut counts = LineCounts::default();
+        for line in lines {
+            counts.all += 1;
+            counts.with_bullet += usize::from(line.starts_with(bullets));
+            counts.with_ellipsis += usize::from(ellipses.iter().any(|ellipsis| line.ends_with(ellipsis)));
+        }
+        counts
+    }
+
     /// Looks at each distinct word once.
-    fn count_words(&self, text: &Text<'_>) -> WordCounts {
+    fn count_datatrove(&self, text: &Text<'_>) -> Counts {
         let words = text.words();
-        let mut counts = WordCounts { all: words.len(), ..WordCounts::default() };
+        let (mut not_symbols, mut not_symbol_chars, mut alphabetic_words, mut stop_words) = (0, 0, 0, 0);
         for word in &words.distinct {
             let spelling = words.spelling(text.as_str(), word);
             if spelling.chars().any(|c| !is_symbol(c)) {
-                counts.not_symbols += word.count;
-                counts.not_symbol_chars += word.count * word.chars;
+                not_symbols += word.count;
+                not_symbol_chars += word.count * word.chars;
             }
             if spelling.chars().any(python::is_alpha) {
-                counts.alphabetic += word.count;
+                alphabetic_words += word.count;
             }
-            counts.different_stop_words += usize::from(self.stop_words.iter().any(|stop_word| stop_word == spelling));
+            stop_words += usize::from(self.stop_words.iter().any(|stop_word| stop_word == spelling));
         }
-        counts
+        Counts {
+            words: not_symbols,
+            measured_words: not_symbols,
+            measured_word_chars: not_symbol_chars,
+            all_words: words.len(),
+            alphabetic_words,
+            stop_words,
+        }
+    }
+
+    fn count_dclm(&self, text: &str) -> Counts {
+        let (mut all_words, mut chars, mut alphabetic_words, mut stop_words) = (0, 0, 0, 0);
+        for word in python::split(text) {
+            all_words += 1;
+            chars += python::len(word);
+            alphabetic_words += usize::from(word.contains(python::is_alpha));
+            stop_words += usize::from(self.is_stop_word_in_lower_case(word));
+        }
+        Counts {
+            words: dclm::count_words(text),
+            measured_words: all_words,
+            measured_word_chars: chars,
+            all_words,
+            alphabetic_words,
+            stop_words,
+        }
+    }
+
+    fn is_stop_word_in_lower_case(&self, word: &str) -> bool {
+        if !word.is_ascii() {
+            let lowered = python::lower(word);
+            return self.stop_words.contains(&lowered);
+        }
+        let lowered = || word.bytes().map(|byte| byte.to_ascii_lowercase());
+        self.stop_words.iter().any(|stop_word| stop_word.len() == word.len() && lowered().eq(stop_word.bytes()))
+    }
+}
+
+/// `str.count`: occurrences that do not overlap.
+fn count_occurrences(text: &str, symbol: &str) -> usize {
+    match symbol.as_bytes() {
+        [byte] => memchr_iter(*byte, text.as_bytes()).count(),
+        symbol => memmem::find_iter(text.as_bytes(), symbol).count(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_another_dialect_is_refused() {
+        let mut rule = GopherQuality { dialect: GopherDialect::Dclm, ..GopherQuality::default() };
+        assert_eq!(rule.fault(), None);
+        rule.max_hashes_per_word = Limit::at(0.2);
+        assert!(rule.fault().unwrap().contains("here it is max_symbols_per_word"));
+        rule.dialect = GopherDialect::Datatrove0_10;
+        assert_eq!(rule.fault(), None);
     }
 }

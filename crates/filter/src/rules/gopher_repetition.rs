@@ -1,23 +1,29 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Datatrove, Findings, Rule, Settings, fraction};
+use super::{Findings, GopherDialect, Rule, Settings, dclm, fraction};
 use crate::About;
 use crate::list::ListError;
 use crate::measure::{Limit, Measure, Unit};
 use crate::python;
-use crate::repetition::{duplicate_ngram_chars, duplicates, top_ngram_chars};
+use crate::repetition::{Tie, duplicate_ngram_chars, duplicates, repeated_ngrams, top_ngram_chars};
 use crate::text::Text;
 
 /// Drops texts that repeat themselves: table A1 of the Gopher paper (<https://arxiv.org/abs/2112.11446>).
 ///
-/// Follows datatrove's `GopherRepetitionFilter`. Every copy after the first is a duplicate. Characters are divided by
-/// those of the whole text, white space included. For n-grams, the most frequent one is counted with the spaces between
-/// its words, duplicate ones without.
+/// `dialect = "datatrove-0.10"` follows datatrove's `GopherRepetitionFilter`. Every copy after the first is a duplicate.
+/// Characters are divided by those of the whole text, white space included. For n-grams, the most frequent one is counted
+/// with the spaces between its words, duplicate ones without.
+///
+/// `dialect = "dclm"` follows `massive_web_repetition_filters` of DCLM's `content_filters.py`. All copies are duplicates,
+/// the first included. Lines and paragraphs are stripped, and empty ones are left out; characters are divided by those of
+/// all lines, or of all paragraphs. Words are those of UAX 29 that begin with a letter or number, and characters of
+/// n-grams are divided by those of all words. The most frequent n-gram must occur twice; of equally frequent ones, the
+/// longest counts. The limits are the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GopherRepetition {
     /// The code that is followed.
-    pub dialect: Datatrove,
+    pub dialect: GopherDialect,
     /// Maximum fraction of duplicate paragraphs.
     pub max_duplicate_paragraphs: Limit,
     /// Maximum fraction of characters in duplicate paragraphs.
@@ -49,7 +55,7 @@ pub struct GopherRepetition {
 impl Default for GopherRepetition {
     fn default() -> GopherRepetition {
         GopherRepetition {
-            dialect: Datatrove::V0_10,
+            dialect: GopherDialect::Datatrove0_10,
             max_duplicate_paragraphs: Limit::at(0.3),
             max_duplicate_paragraph_chars: Limit::at(0.2),
             max_duplicate_lines: Limit::at(0.3),
@@ -76,56 +82,87 @@ impl Settings for GopherRepetition {
 impl Rule for GopherRepetition {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
+        let is_dclm = self.dialect == GopherDialect::Dclm;
+        let of = |datatrove, dclm| if is_dclm { dclm } else { datatrove };
         let share = |name, doc| Measure::new(name, Unit::Fraction, doc);
         vec![
-            Measure::new("chars", Unit::Chars, "code points of the text")
-                .min("", Limit::at(1.0), "empty", "empty"),
-            share("duplicate_paragraphs", "paragraphs that are equal to one before, of all")
-                .max("max_duplicate_paragraphs", self.max_duplicate_paragraphs, "too_many_duplicate_paragraphs", "dup_para_frac"),
+            Measure::new("chars", Unit::Chars, of("code points of the text", "code points of the lines"))
+                .min("", Limit::at(1.0), "empty", of("empty", DCLM)),
+            share("duplicate_paragraphs", of("paragraphs that are equal to one before, of all", "paragraphs that are equal to another, of all"))
+                .max("max_duplicate_paragraphs", self.max_duplicate_paragraphs, "too_many_duplicate_paragraphs", of("dup_para_frac", DCLM)),
             share("duplicate_paragraph_chars", "characters of duplicate paragraphs, of all")
-                .max("max_duplicate_paragraph_chars", self.max_duplicate_paragraph_chars, "too_many_duplicate_paragraph_chars", "dup_para_char_frac"),
-            share("duplicate_lines", "lines that are equal to one before, of all")
-                .max("max_duplicate_lines", self.max_duplicate_lines, "too_many_duplicate_lines", "dup_line_frac"),
+                .max("max_duplicate_paragraph_chars", self.max_duplicate_paragraph_chars, "too_many_duplicate_paragraph_chars", of("dup_para_char_frac", DCLM)),
+            share("duplicate_lines", of("lines that are equal to one before, of all", "lines that are equal to another, of all"))
+                .max("max_duplicate_lines", self.max_duplicate_lines, "too_many_duplicate_lines", of("dup_line_frac", DCLM)),
             share("duplicate_line_chars", "characters of duplicate lines, of all")
-                .max("max_duplicate_line_chars", self.max_duplicate_line_chars, "too_many_duplicate_line_chars", "dup_line_char_frac"),
+                .max("max_duplicate_line_chars", self.max_duplicate_line_chars, "too_many_duplicate_line_chars", of("dup_line_char_frac", DCLM)),
             share("top_2_gram", "characters of the most frequent 2-gram, of all")
-                .max("max_top_2_gram", self.max_top_2_gram, "too_frequent_2_gram", "top_2_gram"),
+                .max("max_top_2_gram", self.max_top_2_gram, "too_frequent_2_gram", of("top_2_gram", DCLM)),
             share("top_3_gram", "characters of the most frequent 3-gram, of all")
-                .max("max_top_3_gram", self.max_top_3_gram, "too_frequent_3_gram", "top_3_gram"),
+                .max("max_top_3_gram", self.max_top_3_gram, "too_frequent_3_gram", of("top_3_gram", DCLM)),
             share("top_4_gram", "characters of the most frequent 4-gram, of all")
-                .max("max_top_4_gram", self.max_top_4_gram, "too_frequent_4_gram", "top_4_gram"),
-            share("duplicate_5_grams", "characters of 5-grams seen before, of all")
-                .max("max_duplicate_5_grams", self.max_duplicate_5_grams, "too_many_duplicate_5_grams", "duplicated_5_n_grams"),
-            share("duplicate_6_grams", "characters of 6-grams seen before, of all")
-                .max("max_duplicate_6_grams", self.max_duplicate_6_grams, "too_many_duplicate_6_grams", "duplicated_6_n_grams"),
-            share("duplicate_7_grams", "characters of 7-grams seen before, of all")
-                .max("max_duplicate_7_grams", self.max_duplicate_7_grams, "too_many_duplicate_7_grams", "duplicated_7_n_grams"),
-            share("duplicate_8_grams", "characters of 8-grams seen before, of all")
-                .max("max_duplicate_8_grams", self.max_duplicate_8_grams, "too_many_duplicate_8_grams", "duplicated_8_n_grams"),
-            share("duplicate_9_grams", "characters of 9-grams seen before, of all")
-                .max("max_duplicate_9_grams", self.max_duplicate_9_grams, "too_many_duplicate_9_grams", "duplicated_9_n_grams"),
-            share("duplicate_10_grams", "characters of 10-grams seen before, of all")
-                .max("max_duplicate_10_grams", self.max_duplicate_10_grams, "too_many_duplicate_10_grams", "duplicated_10_n_grams"),
+                .max("max_top_4_gram", self.max_top_4_gram, "too_frequent_4_gram", of("top_4_gram", DCLM)),
+            share("duplicate_5_grams", of("characters of 5-grams seen before, of all", "characters of 5-grams that occur twice, of all"))
+                .max("max_duplicate_5_grams", self.max_duplicate_5_grams, "too_many_duplicate_5_grams", of("duplicated_5_n_grams", DCLM)),
+            share("duplicate_6_grams", of("characters of 6-grams seen before, of all", "characters of 6-grams that occur twice, of all"))
+                .max("max_duplicate_6_grams", self.max_duplicate_6_grams, "too_many_duplicate_6_grams", of("duplicated_6_n_grams", DCLM)),
+            share("duplicate_7_grams", of("characters of 7-grams seen before, of all", "characters of 7-grams that occur twice, of all"))
+                .max("max_duplicate_7_grams", self.max_duplicate_7_grams, "too_many_duplicate_7_grams", of("duplicated_7_n_grams", DCLM)),
+            share("duplicate_8_grams", of("characters of 8-grams seen before, of all", "characters of 8-grams that occur twice, of all"))
+                .max("max_duplicate_8_grams", self.max_duplicate_8_grams, "too_many_duplicate_8_grams", of("duplicated_8_n_grams", DCLM)),
+            share("duplicate_9_grams", of("characters of 9-grams seen before, of all", "characters of 9-grams that occur twice, of all"))
+                .max("max_duplicate_9_grams", self.max_duplicate_9_grams, "too_many_duplicate_9_grams", of("duplicated_9_n_grams", DCLM)),
+            share("duplicate_10_grams", of("characters of 10-grams seen before, of all", "characters of 10-grams that occur twice, of all"))
+                .max("max_duplicate_10_grams", self.max_duplicate_10_grams, "too_many_duplicate_10_grams", of("duplicated_10_n_grams", DCLM)),
         ]
     }
 
     fn apply(&self, text: &Text<'_>, _: About<'_>) -> Findings {
-        let chars = text.len_chars();
-        let paragraphs = duplicates(paragraphs(text.as_str()));
-        let lines = duplicates(lines(text.as_str()));
-        let words = text.words();
-        let top = top_ngram_chars(words);
-        let duplicate = duplicate_ngram_chars(text.as_str(), words);
-        let mut values = vec![
-            chars as f64,
-            fraction(paragraphs.duplicates, paragraphs.elements),
-            fraction(paragraphs.duplicate_chars, chars),
-            fraction(lines.duplicates, lines.elements),
-            fraction(lines.duplicate_chars, chars),
-        ];
-        values.extend(top.iter().chain(&duplicate).map(|&part| fraction(part, chars)));
-        Findings::of(values)
+        match self.dialect {
+            GopherDialect::Datatrove0_10 => datatrove(text),
+            GopherDialect::Dclm => of_dclm(text.as_str()),
+        }
     }
+}
+
+/// The filter's name in DCLM.
+const DCLM: &str = "massive_web_repetition_filters";
+
+/// The values by datatrove's definitions.
+fn datatrove(text: &Text<'_>) -> Findings {
+    let chars = text.len_chars();
+    let paragraphs = duplicates(paragraphs(text.as_str()));
+    let lines = duplicates(lines(text.as_str()));
+    let words = text.words();
+    let top = top_ngram_chars(words);
+    let duplicate = duplicate_ngram_chars(text.as_str(), words);
+    let mut values = vec![
+        chars as f64,
+        fraction(paragraphs.duplicates, paragraphs.elements),
+        fraction(paragraphs.duplicate_chars, chars),
+        fraction(lines.duplicates, lines.elements),
+        fraction(lines.duplicate_chars, chars),
+    ];
+    values.extend(top.iter().chain(&duplicate).map(|&part| fraction(part, chars)));
+    Findings::of(values)
+}
+
+/// The values by DCLM's definitions.
+fn of_dclm(text: &str) -> Findings {
+    let shares = |separator| {
+        let segments = || dclm::segments(text, separator);
+        let (counted, chars) = (duplicates(segments()), segments().map(python::len).sum());
+        let copies = fraction(counted.duplicates + counted.originals, counted.elements);
+        (chars, copies, fraction(counted.duplicate_chars + counted.original_chars, chars))
+    };
+    let (_, paragraphs, paragraph_chars) = shares("\n\n");
+    let (chars, lines, line_chars) = shares("\n");
+    let words = dclm::segment_words(text);
+    let repeated = repeated_ngrams(&words, Tie::Longest);
+    let word_chars = words.chars();
+    let mut values = vec![chars as f64, paragraphs, paragraph_chars, lines, line_chars];
+    values.extend(repeated.top.iter().chain(&repeated.covered).map(|&part| fraction(part, word_chars)));
+    Findings::of(values)
 }
 
 /// Paragraphs of the text without white space at its ends: two newlines or more separate them.

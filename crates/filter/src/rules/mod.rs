@@ -3,6 +3,7 @@
 mod c4_bad_words;
 mod c4_paragraph;
 mod c4_quality;
+mod dclm;
 mod fasttext;
 mod fineweb_quality;
 mod gopher_quality;
@@ -171,4 +172,16 @@ pub enum Datatrove {
     #[default]
     #[serde(rename = "datatrove-0.10")]
     V0_10,
+}
+
+/// The published code that [`GopherQuality`] and [`GopherRepetition`] follow to the last digit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum GopherDialect {
+    /// datatrove 0.10, with English words as spaCy finds them.
+    #[default]
+    #[serde(rename = "datatrove-0.10")]
+    Datatrove0_10,
+    /// DCLM's baseline.
+    #[serde(rename = "dclm")]
+    Dclm,
 }

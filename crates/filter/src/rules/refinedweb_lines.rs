@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use super::dclm::count_words;
 use super::{Edit, Findings, Rule, Settings, fraction};
 use crate::About;
 use crate::list::ListError;
@@ -195,10 +196,4 @@ fn is_counter(line: &str) -> bool {
     });
     // Everything but the number and the noun is short, and a line without a noun is not a counter.
     COUNTER.is_match(&line.to_lowercase())
-}
-
-/// fastText's words that are no punctuation: runs without ASCII white space that begin with a letter or number.
-fn count_words(text: &str) -> usize {
-    let is_space = |c| matches!(c, ' ' | '\n' | '\r' | '\t' | '\x0b' | '\x0c' | '\0');
-    text.split(is_space).filter(|word| word.starts_with(python::is_alphanumeric)).count()
 }

@@ -17,6 +17,14 @@ pub fn all() -> Vec<(String, String)> {
     texts.into_iter().map(|text| (text, url(&mut random))).collect()
 }
 
+/// Writes the texts, for the scripts beside the golden files, to the file that `WEBTEXT_WRITE_TEXTS` names, if it does.
+#[allow(dead_code, reason = "parity.rs writes them with their URLs")]
+pub fn write(texts: &[(String, String)]) {
+    let Some(path) = std::env::var_os("WEBTEXT_WRITE_TEXTS") else { return };
+    let rows: Vec<String> = texts.iter().map(|(text, _)| serde_json::json!({ "text": text }).to_string()).collect();
+    std::fs::write(path, rows.join("\n")).expect("the file of WEBTEXT_WRITE_TEXTS can be written");
+}
+
 const EDGES: &[&str] = &[
     "",
     " ",
@@ -49,6 +57,13 @@ const EDGES: &[&str] = &[
     "Bloody hell, darn it.",
     "darning needles, heck_no, 5-pin plugs, étron.",
     "Mail a.b@c.de or x!y@[1.2.3.4] or a@b, at 8.8.8.8, 10.1.2.3, 999.1.1.1, 01.2.3.4, 1.2.3.4.5.6.7.8.",
+    "שלום\"ר עב'ד ע\"ב' can't rock'n'roll a:b c::d 1.2.3,4 1,a a.1 a.b. _x_1 x_ カタカナ_ひらがな漢字 e\u{301}\u{200d}é \r\n\u{301}a\n\u{301}b",
+    "🇩🇪🇫🇷🇪 👩\u{200d}👩\u{200d}👧 a\u{200d}👧 ❤\u{fe0f} 1\u{fe0f}\u{20e3} ①② ½ a\u{ad}b a\u{200b}b ภาษาไทย 한국어 \u{3000}\u{3000} x  \u{2003}\u{2003}y",
+    "● One . . .\n• Two ...\n * Three…\n- Four. . .\n‣ Five\n▪ Six. . . .\n– Seven ……\n\n \n....... # ##",
+    "THE Tide AND the sea. Then The \u{212a}ITE wITH ſtorms of TO.",
+    "a b a b a bb a bb c dd c dd a b. Storms at noon. Storms at noon.",
+    "ΟΔΟΣ ΟΔΟΣ. ΟΔΟΣ\nΣ Ⓐ ⒷC ǅ Aǅ ÉÀ Ⅷ İI ıı LOREM IPSUM lorem ıpſum LOREM İPSUM {}{ JavaScript javascript's \u{1e9e}",
+    "三 五百 12 ½ ٣ ⑫ 〇 Ⅻ 零 a\u{323}\u{307} a\u{307}\u{323} ẛ̣ 한 \u{1fef} \u{37e} \u{2000}x\u{2001}\u{10efd}\u{301} \u{10d50}\u{10d70} \u{a7cb}",
     "é@b.com ²a@b.co.uk _@x.yz .@x.yz a..b@x.yz a@b.c- a@b.-c a@-b.c a@[1.2.3.x:] !@a.bc x!@a.bc",
 ];
 
