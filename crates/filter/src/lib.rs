@@ -47,8 +47,8 @@ pub use measure::{Bound, Limit, Measure, Unit};
 pub use paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 pub use rules::{
     C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FastText, FineWebQuality, GopherDialect,
-    GopherQuality, GopherRepetition, InvalidRule, Language, LanguageModel, Length, Pii, RefinedWebLines, RuleSettings,
-    SplitBy, UnigramLogProbability, Url, Wikipedia,
+    GopherQuality, GopherRepetition, InvalidRule, Language, LanguageModel, Length, Pii, RedPajamaSignals,
+    RefinedWebLines, RuleSettings, SplitBy, UnigramLogProbability, Url, Wikipedia,
 };
 pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally, Side};
 

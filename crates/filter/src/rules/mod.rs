@@ -12,6 +12,7 @@ mod language;
 mod length;
 mod pii;
 mod punctuation;
+mod redpajama_signals;
 mod refinedweb_lines;
 mod unigram_log_probability;
 mod url;
@@ -29,6 +30,7 @@ pub use gopher_repetition::GopherRepetition;
 pub use language::{Language, LanguageModel};
 pub use length::Length;
 pub use pii::Pii;
+pub use redpajama_signals::RedPajamaSignals;
 pub use refinedweb_lines::{Dclm, RefinedWebLines};
 pub use unigram_log_probability::UnigramLogProbability;
 pub use url::Url;
@@ -135,6 +137,7 @@ rules! {
     "language" Language,
     "length" Length,
     "pii" Pii,
+    "redpajama_signals" RedPajamaSignals,
     "refinedweb_lines" RefinedWebLines,
     "unigram_log_probability" UnigramLogProbability,
     "url" Url,
