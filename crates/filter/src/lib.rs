@@ -292,7 +292,7 @@ mod tests {
 
     /// FineWeb's rules, and all others that need no list.
     fn all_rules() -> Filter {
-        Filter::new(&[
+        let mut rules = vec![
             RuleSettings::GopherRepetition(GopherRepetition::default()),
             RuleSettings::GopherQuality(GopherQuality::default()),
             RuleSettings::C4Quality(C4Quality {
@@ -305,8 +305,26 @@ mod tests {
             RuleSettings::Url(Url::default()),
             RuleSettings::Pii(Pii::default()),
             RuleSettings::Wikipedia(Wikipedia {}),
-        ])
-        .unwrap()
+            RuleSettings::RedPajamaSignals(RedPajamaSignals::default()),
+        ];
+        rules.extend(dclm_rules());
+        Filter::new(&rules).unwrap()
+    }
+
+    /// The signals first: the rules behind them edit the text.
+    fn dclm_and_redpajama() -> Filter {
+        let mut rules = vec![RuleSettings::RedPajamaSignals(RedPajamaSignals::default())];
+        rules.extend(dclm_rules());
+        Filter::new(&rules).unwrap()
+    }
+
+    fn dclm_rules() -> [RuleSettings; 3] {
+        let dialect = GopherDialect::Dclm;
+        [
+            RuleSettings::GopherQuality(GopherQuality { dialect, ..GopherQuality::default() }),
+            RuleSettings::GopherRepetition(GopherRepetition { dialect, ..GopherRepetition::default() }),
+            RuleSettings::RefinedWebLines(RefinedWebLines::default()),
+        ]
     }
 
     #[test]
@@ -314,7 +332,7 @@ mod tests {
         let filter = all_rules();
         let judgement = filter.judge(ENGLISH, About { url: "http://example.org/", ..About::default() });
         assert_eq!(judgement.measures.len(), filter.measures().len());
-        assert_eq!(judgement.failures.len(), 9);
+        assert_eq!(judgement.failures.len(), 13);
         assert!(judgement.failures.iter().flatten().count() > 1);
         let names: std::collections::BTreeSet<_> = filter.measures().iter().map(FilterMeasure::name).collect();
         assert_eq!(names.len(), filter.measures().len());
@@ -347,11 +365,58 @@ mod tests {
     }
 
     #[test]
+    fn texts_without_words_have_no_means() {
+        let filter = dclm_and_redpajama();
+        for (text, lines) in [("", 0.0), (" \n \u{2003}", 2.0), ("…#\n!", 2.0), ("\u{301}\u{200d}", 1.0)] {
+            let judgement = filter.judge(text, About::default());
+            let value = |name: &str| {
+                let at = filter.measures().iter().position(|measure| measure.name() == name).unwrap();
+                judgement.measures[at]
+            };
+            assert!(value("gopher_repetition.top_2_gram").is_nan(), "{text:?}");
+            assert_eq!(value("gopher_quality.words"), 0.0);
+            assert_eq!(value("redpajama_signals.lines"), lines);
+            assert_eq!(value("redpajama_signals.rps_doc_frac_chars_top_2gram"), 0.0);
+            assert_eq!(judgement.failures[0], None);
+            assert!(judgement.failures[1].is_some());
+            assert!(judgement.measures.iter().all(|value| !value.is_infinite()));
+        }
+    }
+
+    #[test]
+    fn a_million_lines() {
+        let filter = dclm_and_redpajama();
+        for line in ["\n", "a b\n", "•\u{301}…\n", "1'\u{301}\u{301}\u{301}"] {
+            let text = line.repeat(1_000_000);
+            let judgement = filter.judge(&text, About::default());
+            assert_eq!(judgement.measures.len(), filter.measures().len());
+        }
+    }
+
+    #[test]
     fn hostile_texts() {
         let filter = all_rules();
-        for part in
-            ["", "a", "\n", " ", "a\n", "[", "[1", "{.", "a@", "a.", "1.1.1.", "-a", "...", "#", "é", "a b. ", "\u{85}"]
-        {
+        for part in [
+            "",
+            "a",
+            "\n",
+            " ",
+            "a\n",
+            "[",
+            "[1",
+            "{.",
+            "a@",
+            "a.",
+            "1.1.1.",
+            "-a",
+            "...",
+            "#",
+            "é",
+            "a b. ",
+            "\u{85}",
+            "1'\u{301}",
+            "🇩🇪",
+        ] {
             for count in [1, 2, 20_000] {
                 let text = part.repeat(count);
                 let judgement = filter.judge(&text, About { url: part, ..About::default() });

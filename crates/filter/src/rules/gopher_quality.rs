@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn a_limit_of_another_dialect_is_refused() {
-        let mut rule = GopherQuality { dialect: GopherDialect::Dclm, ..GopherQuality::default() };
+        let mut rule: GopherQuality = serde_json::from_str(r#"{"dialect": "dclm", "min_words": 30}"#).unwrap();
+        assert_eq!((rule.dialect, rule.min_words), (GopherDialect::Dclm, Limit::at(30.0)));
         assert_eq!(rule.fault(), None);
         rule.max_hashes_per_word = Limit::at(0.2);
         assert!(rule.fault().unwrap().contains("here it is max_symbols_per_word"));

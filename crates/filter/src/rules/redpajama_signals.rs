@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use memchr::{memchr2_iter, memmem};
+use memchr::{memchr_iter, memchr2_iter, memchr3, memmem};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
@@ -142,17 +142,15 @@ impl Rule for OpenRedPajamaSignals {
     }
 }
 
-/// What the expression `\b[^.!?]+[.!?]*` finds: it begins at the first letter or number behind a mark, and goes on up to
-/// the next mark. So parts between marks are counted that have one.
+/// What the expression `\b[^.!?]+[.!?]*` finds: it begins at the first letter or number behind a mark, and goes on to the
+/// next mark, or to the end.
 fn count_sentences(text: &str) -> usize {
-    let (mut sentences, mut is_in_sentence) = (0, false);
-    for c in text.chars() {
-        if matches!(c, '.' | '!' | '?') {
-            is_in_sentence = false;
-        } else if !is_in_sentence && python::is_word(c) {
-            is_in_sentence = true;
-            sentences += 1;
-        }
+    let mut sentences = 0;
+    let mut rest = text;
+    while let Some(first) = rest.find(python::is_word) {
+        sentences += 1;
+        let Some(end) = memchr3(b'.', b'!', b'?', &rest.as_bytes()[first..]) else { break };
+        rest = &rest[first + end + 1..];
     }
     sentences
 }
@@ -227,29 +225,43 @@ impl RawCounts {
 
 /// NLTK's `WordPunctTokenizer`: `\w+|[^\w\s]+`.
 fn for_each_raw_word(text: &str, mut each: impl FnMut(&str)) {
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    enum Kind {
-        Word,
-        Space,
-        Other,
-    }
-    let kind = |c: char| match c {
-        c if python::is_word(c) => Kind::Word,
-        c if python::is_space(c) => Kind::Space,
-        _ => Kind::Other,
-    };
-    let (mut start, mut before) = (0, Kind::Space);
-    for (at, c) in text.char_indices() {
-        let kind = kind(c);
+    let mut start = 0;
+    let mut before = Kind::Space;
+    let mut at = 0;
+    while at < text.len() {
+        let (kind, len_bytes) = kind_at(text, at);
         if kind != before {
             if before != Kind::Space {
                 each(&text[start..at]);
             }
             (start, before) = (at, kind);
         }
+        at += len_bytes;
     }
     if before != Kind::Space {
         each(&text[start..]);
+    }
+}
+
+/// What a character is to raw words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Word,
+    Space,
+    Other,
+}
+
+/// What the character at a byte is, and its length in bytes.
+fn kind_at(text: &str, at: usize) -> (Kind, usize) {
+    match text.as_bytes()[at] {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => (Kind::Word, 1),
+        b' ' | b'\t'..=b'\r' | 0x1c..=0x1f => (Kind::Space, 1),
+        ..0x80 => (Kind::Other, 1),
+        _ => match text[at..].chars().next() {
+            Some(c) if python::is_word(c) => (Kind::Word, c.len_utf8()),
+            Some(c) if python::is_space(c) => (Kind::Space, c.len_utf8()),
+            c => (Kind::Other, c.map_or(1, char::len_utf8)),
+        },
     }
 }
 
@@ -288,11 +300,10 @@ impl Normalized {
             }
             normalized.push_str(&line);
         }
-        let words = Words::of_tokens(&normalized, {
-            let start = normalized.as_ptr() as usize;
-            let words = normalized.split(' ').filter(|word| !word.is_empty());
-            words.map(move |word| word.as_ptr() as usize - start..word.as_ptr() as usize - start + word.len())
-        });
+        let mut start = 0;
+        let ends = memchr_iter(b' ', normalized.as_bytes()).chain([normalized.len()]);
+        let words = ends.map(|end| std::mem::replace(&mut start, end + 1)..end).filter(|word| !word.is_empty());
+        let words = Words::of_tokens(&normalized, words);
         Normalized { text: normalized, words, lines }
     }
 }
@@ -306,12 +317,23 @@ impl LineCounts {
         self.with_ellipsis += ends_with(&["...", "…"]);
         self.with_terminal_mark += ends_with(&[".", "!", "?", "”"]);
         self.with_bullet += usize::from(stripped.starts_with(['•', '‣', '▶', '◀', '◦', '■', '□', '▪', '▫', '–']));
-        let words = || normalized.split(' ').filter(|word| !word.is_empty());
-        self.words += words().count();
-        self.javascript += words().filter(|&word| word == "javascript").count();
-        let count = |text: &str, test: fn(char) -> bool| text.chars().filter(|&c| test(c)).count();
-        self.uppercase_fractions += rounded_share(count(raw, python::is_upper), python::len(raw));
-        self.numerical_fractions += rounded_share(count(normalized, python::is_numeric), python::len(normalized));
+        self.words += memchr_iter(b' ', normalized.as_bytes()).count() + usize::from(!normalized.is_empty());
+        if normalized.contains("javascript") {
+            self.javascript += normalized.split(' ').filter(|&word| word == "javascript").count();
+        }
+        let uppercase = count_chars(raw, |byte| byte.is_ascii_uppercase(), python::is_upper);
+        let numerical = count_chars(normalized, |byte| byte.is_ascii_digit(), python::is_numeric);
+        self.uppercase_fractions += rounded_share(uppercase, python::len(raw));
+        self.numerical_fractions += rounded_share(numerical, python::len(normalized));
+    }
+}
+
+/// Characters of a kind, which is told of ASCII byte by byte.
+fn count_chars(text: &str, of_ascii: impl Fn(u8) -> bool, of_any: impl Fn(char) -> bool) -> usize {
+    if text.is_ascii() {
+        text.bytes().filter(|&byte| of_ascii(byte)).count()
+    } else {
+        text.chars().filter(|&c| of_any(c)).count()
     }
 }
 
@@ -334,23 +356,29 @@ fn push_normalized_unicode(line: &str, normalized: &mut String) {
     normalized.push_str(&python::nfd(&spaced));
 }
 
-/// Normalizes a line of ASCII in one pass.
+/// Normalizes a line of ASCII by its runs without punctuation and white space.
 fn push_normalized_ascii(line: &str, normalized: &mut String) {
     let start = normalized.len();
-    let mut has_space = false;
-    for byte in line.bytes() {
-        match byte {
-            b' ' | b'\t'..=b'\r' | 0x1c..=0x1f => has_space = true,
-            _ if byte.is_ascii_punctuation() => {}
-            _ => {
-                if has_space && normalized.len() > start {
-                    normalized.push(' ');
-                }
-                has_space = false;
-                normalized.push(char::from(byte.to_ascii_lowercase()));
-            }
+    let is_space = |byte: u8| matches!(byte, b' ' | b'\t'..=b'\r' | 0x1c..=0x1f);
+    let is_kept = |byte: u8| !is_space(byte) && !byte.is_ascii_punctuation();
+    let bytes = line.as_bytes();
+    let mut at = 0;
+    let mut is_after_space = false;
+    while at < bytes.len() {
+        let run = bytes[at..].iter().take_while(|&&byte| is_kept(byte)).count();
+        if run == 0 {
+            is_after_space |= is_space(bytes[at]);
+            at += 1;
+            continue;
         }
+        if is_after_space && normalized.len() > start {
+            normalized.push(' ');
+        }
+        is_after_space = false;
+        normalized.push_str(&line[at..at + run]);
+        at += run;
     }
+    normalized[start..].make_ascii_lowercase();
 }
 
 #[cfg(test)]
