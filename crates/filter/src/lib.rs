@@ -311,7 +311,7 @@ mod tests {
         Filter::new(&rules).unwrap()
     }
 
-    /// The signals first: the rules behind them edit the text.
+    /// The signals come first, since a later rule edits the text.
     fn dclm_and_redpajama() -> Filter {
         let mut rules = vec![RuleSettings::RedPajamaSignals(RedPajamaSignals::default())];
         rules.extend(dclm_rules());

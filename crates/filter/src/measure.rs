@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// A whole number from 0 up, or a mean or entropy, which has no better unit; bins grow by powers.
+    /// A whole number from 0 up, or a mean or entropy without a better unit; bins grow by powers.
     Count,
     /// A length in code points, or a mean of lengths; bins grow by powers.
     Chars,

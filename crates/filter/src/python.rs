@@ -120,7 +120,7 @@ pub fn is_upper(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_uppercase() } else { UPPER.contains(c) }
 }
 
-/// `str.isupper` of a word: it has a letter in upper case, and none in lower or title case.
+/// `str.isupper` of a word: it has a character in upper case, and none in lower or title case.
 pub fn is_upper_word(word: &str) -> bool {
     static OTHER_CASES: LazyLock<CharSet> =
         LazyLock::new(|| CharSet::of_class(r"[[\p{Lowercase}\p{Lt}]&&\p{age=14.0}]"));
@@ -143,7 +143,7 @@ pub fn is_digit_char(c: char) -> bool {
 /// Characters with `Numeric_Type=Digit` (UnicodeData.txt).
 const OTHER_DIGITS: &str = r"[\u{b2}-\u{b3}\u{b9}\u{1369}-\u{1371}\u{19da}\u{2070}\u{2074}-\u{2079}\u{2080}-\u{2089}\u{2460}-\u{2468}\u{2474}-\u{247c}\u{2488}-\u{2490}\u{24ea}\u{24f5}-\u{24fd}\u{24ff}\u{2776}-\u{277e}\u{2780}-\u{2788}\u{278a}-\u{2792}\u{10a40}-\u{10a43}\u{10e60}-\u{10e68}\u{11052}-\u{1105a}\u{1f100}-\u{1f10a}]";
 
-/// `str.isnumeric` of one character: numbers of every kind, and the ideographs that are one.
+/// `str.isnumeric` of one character: numbers of every kind, and ideographs for numbers.
 pub fn is_numeric(c: char) -> bool {
     static NUMBERS: LazyLock<CharSet> =
         LazyLock::new(|| CharSet::of_class(&format!(r"[[\p{{N}}{NUMERIC_IDEOGRAPHS}]&&\p{{age=14.0}}]")));
@@ -158,7 +158,7 @@ pub fn lower(text: &str) -> String {
     by_known_parts(text, |part, lowered| lowered.push_str(&part.to_lowercase()))
 }
 
-/// `unicodedata.normalize("NFD", …)`: letters apart from their marks.
+/// `unicodedata.normalize("NFD", …)`: letters are separated from their marks.
 pub fn nfd(text: &str) -> Cow<'_, str> {
     match is_nfd_quick(text.chars()) {
         IsNormalized::Yes => Cow::Borrowed(text),
@@ -166,8 +166,8 @@ pub fn nfd(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Maps the parts of a text between characters that Python does not know yet, which it leaves as they are: to it, they
-/// have no case, and no mark is moved over them.
+/// Maps the parts of a text between characters that Python's version of Unicode does not have. It leaves those as they
+/// are: they have no case, and no mark is moved across them.
 fn by_known_parts(text: &str, map: impl Fn(&str, &mut String)) -> String {
     let mut mapped = String::with_capacity(text.len() + text.len() / 8);
     let mut rest = text;
@@ -180,19 +180,19 @@ fn by_known_parts(text: &str, map: impl Fn(&str, &mut String)) -> String {
     mapped
 }
 
-/// Whether no character is assigned to the code point in Unicode 14. The first such is U+0378.
+/// Whether the code point is unassigned in Unicode 14. The first such code point is U+0378.
 fn is_unknown(c: char) -> bool {
     static KNOWN: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"\p{age=14.0}"));
     c >= '\u{378}' && !KNOWN.contains(c)
 }
 
-/// `round(value, 8)`: the double nearest to the decimal number that is nearest to the value, of two the even one.
+/// `round(value, 8)`: to the nearest decimal number with 8 places, and to the even one of two; then to the nearest double.
 ///
-/// Where the eighth decimal place is beyond doubt, it is found without writing the number out.
+/// A value that is not close to the middle of two such numbers is rounded without formatting it.
 pub fn round_8(value: f64) -> f64 {
     const SCALE: f64 = 1e8;
     let scaled = value * SCALE;
-    // The product is off by half a unit in its last place at most, which is far less for numbers of this size.
+    // Below 1e12 the product is off by less than 1e-3.
     let from_tie = (scaled.fract().abs() - 0.5).abs();
     if scaled.abs() < 1e12 && from_tie > 1e-3 {
         return scaled.round() / SCALE;
@@ -200,7 +200,7 @@ pub fn round_8(value: f64) -> f64 {
     written_8(value)
 }
 
-/// [`round_8`] by writing the number out and reading it.
+/// The readable twin of [`round_8`]: formats the number and parses it.
 fn written_8(value: f64) -> f64 {
     format!("{value:.8}").parse().unwrap_or(value)
 }
@@ -280,7 +280,7 @@ mod tests {
     fn case_and_marks() {
         assert!(is_upper_word("A1") && !is_upper_word("1") && !is_upper_word("Aa") && !is_upper_word("Aǅ"));
         assert!(is_numeric('三') && is_numeric('½') && !is_numeric('a'));
-        // A letter of Unicode 15 that would move behind the mark of another.
+        // U+10EFD is a mark since Unicode 15, and would move before U+0301.
         assert_eq!(lower("ΟΔΟΣ İ"), "οδος i\u{307}");
         assert_eq!(nfd("é\u{10efd}\u{31350}한"), "e\u{301}\u{10efd}\u{31350}\u{1112}\u{1161}\u{11ab}");
     }

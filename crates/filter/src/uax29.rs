@@ -1,11 +1,10 @@
-//! Words as Unicode parts them: the word boundaries of UAX 29 (<https://www.unicode.org/reports/tr29/>, section 4.1), by
-//! the tables of Unicode 16.
+//! Word boundaries of UAX 29 (<https://www.unicode.org/reports/tr29/>, section 4.1), with the tables of Unicode 16.
 //!
-//! Everything lies between two boundaries, white space and punctuation, too. The crate `unicode-segmentation` was not
-//! taken: its last release with these tables joins a mark to the letter or number before it where a joiner and an emoji
-//! follow ("1.\u{200d}❤"), and its tables move on, by which U+00B8 became a letter.
+//! White space and punctuation are segments between two boundaries, too. The crate `unicode-segmentation` is not used:
+//! its last release with these tables misses the boundary after the number in "1.\u{200d}❤", and its later releases have
+//! the tables of Unicode 17, in which U+00B8 is a letter.
 //!
-//! Left out: the words of scripts without spaces, which need a dictionary; their letters stand alone.
+//! Left out: the words of scripts without spaces, which need a dictionary; each of their letters is a segment.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -41,7 +40,7 @@ use Kind::{
     Newline, Numeric, Other, RegionalIndicator, SingleQuote, WSegSpace, Zwj,
 };
 
-/// The values that are not `Other`, by their names in expressions.
+/// The values other than `Other`, by their names in regular expressions.
 const NAMES: [(&str, Kind); 18] = [
     ("CR", Cr),
     ("LF", Lf),
@@ -63,7 +62,7 @@ const NAMES: [(&str, Kind); 18] = [
     ("WSegSpace", WSegSpace),
 ];
 
-/// The parts of a text between word boundaries, in order. Time O(bytes).
+/// The segments of a text between word boundaries, in order. Time O(bytes).
 pub fn segments(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -73,8 +72,8 @@ pub fn segments(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The first boundary behind a boundary. No rule looks at what is before that one: where a rule has three characters in
-/// a row, it has a counterpart that joins the first two.
+/// The next boundary after a boundary. No rule needs to look at what is before that one: a rule that looks back two
+/// characters has a counterpart that joins the first of them to the second.
 fn segment_end(text: &str, start: usize) -> usize {
     let mut chars = text[start..].chars();
     let Some(first) = chars.next() else { return start };
@@ -93,7 +92,7 @@ fn segment_end(text: &str, start: usize) -> usize {
         }
         end += next.len_utf8();
         if next.is_ascii_alphanumeric() {
-            // The common case: in a run of these there is no boundary.
+            // The common case: there is no boundary in a run of these.
             let run = text.as_bytes()[end..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
             if run > 0 {
                 let of_byte = |at: usize| ASCII[usize::from(text.as_bytes()[at])];
@@ -106,27 +105,27 @@ fn segment_end(text: &str, start: usize) -> usize {
     end
 }
 
-/// What is before a place, back to the last boundary.
+/// What is before a position, back to the last boundary.
 #[derive(Clone, Copy)]
 struct Before {
-    /// The character before it.
+    /// The previous character.
     last: Kind,
-    /// The last one that is not ignored (WB4), and the one before that.
+    /// The last character that is not ignored (WB4), and the one before that.
     letter: Kind,
     second: Kind,
-    /// How many regional indicators there are.
+    /// Number of regional indicators.
     indicators: usize,
 }
 
-/// Whether a boundary is before a character.
-fn is_boundary(before: Before, next: char, behind: &str) -> bool {
+/// Whether there is a boundary before a character, given the text after it.
+fn is_boundary(before: Before, next: char, after: &str) -> bool {
     let kind = kind(next);
     let Before { last, letter, second, indicators } = before;
     let is_letter = |kind| matches!(kind, ALetter | HebrewLetter);
     let is_mid_letter = |kind| matches!(kind, MidLetter | MidNumLet | SingleQuote);
     let is_mid_number = |kind| matches!(kind, MidNum | MidNumLet | SingleQuote);
     let is_followed_by =
-        |test: fn(Kind) -> bool| behind.chars().map(self::kind).find(|&kind| !is_ignored(kind)).is_some_and(test);
+        |test: fn(Kind) -> bool| after.chars().map(self::kind).find(|&kind| !is_ignored(kind)).is_some_and(test);
     let is_joined = match (letter, kind) {
         // WB3, WB3a, WB3b
         _ if last == Cr && kind == Lf => true,
@@ -161,12 +160,12 @@ fn is_newline(kind: Kind) -> bool {
     matches!(kind, Cr | Lf | Newline)
 }
 
-/// Whether rules from WB5 on look past the character.
+/// Whether the rules from WB5 on skip the character.
 fn is_ignored(kind: Kind) -> bool {
     matches!(kind, Extend | Format | Zwj)
 }
 
-/// Of ASCII, by [`kind_of_any`].
+/// [`kind_of_any`] of the ASCII characters.
 static ASCII: LazyLock<[Kind; 128]> = LazyLock::new(|| std::array::from_fn(|c| kind_of_any(c as u8 as char)));
 
 fn kind(c: char) -> Kind {
@@ -201,16 +200,16 @@ mod tests {
     }
 
     #[test]
-    fn words_and_what_is_between() {
+    fn words_and_the_segments_between() {
         check("", &[]);
         check("The 32.3 feet, can't.", &["The", " ", "32.3", " ", "feet", ",", " ", "can't", "."]);
         check("1.\u{200d}❤", &["1", ".\u{200d}❤"]);
         check("🇩🇪🇫🇷🇪", &["🇩🇪", "🇫🇷", "🇪"]);
     }
 
-    /// Strings in which each kind meets each other, and where uniseg 0.10.1 parts them; by `golden/uax29.py`.
+    /// Random strings of all kinds of characters, with the segments by uniseg 0.10.1: see `golden/uax29.py`.
     #[test]
-    fn as_uniseg_parts_them() {
+    fn same_as_uniseg() {
         for line in include_str!("../tests/golden/uax29.jsonl").lines() {
             let expected: Vec<String> = serde_json::from_str(line).unwrap();
             check(&expected.concat(), &expected.iter().map(String::as_str).collect::<Vec<_>>());

@@ -59,7 +59,7 @@ impl Words {
         words
     }
 
-    /// The words of a text by another notion of a word, as byte ranges in their order. Sentences are not known.
+    /// The words of a text by another definition, as byte ranges in order. Sentences are not known.
     pub fn of_tokens(text: &str, tokens: impl Iterator<Item = Range<usize>>) -> Words {
         let mut words = Words::default();
         let mut numbers: HashTable<u32> = HashTable::with_capacity(text.len() / 8);
@@ -99,7 +99,7 @@ impl Words {
         self.ids.len()
     }
 
-    /// Code points of all words.
+    /// Code points of all words together.
     pub fn chars(&self) -> usize {
         self.distinct.iter().map(|word| word.chars * word.count).sum()
     }

@@ -27,7 +27,7 @@ fn pages_are_measured_as_dclm_measures_them() {
         Filter::new(&[RuleSettings::GopherQuality(quality), RuleSettings::GopherRepetition(repetition)]).unwrap();
     for_each_text(include_str!("golden/dclm_gopher.jsonl"), |text, expected| {
         let judgement = filter.judge(text, About::default());
-        // DCLM has no name for the number of characters, which only tells an empty text.
+        // DCLM's filters have no such measure; here it finds empty texts.
         let is_compared = |name: &str| name != "gopher_repetition.chars";
         let measures = filter.measures().iter().map(filter::FilterMeasure::name).zip(&judgement.measures);
         let measures: Vec<_> = measures.filter(|(name, _)| is_compared(name)).collect();
@@ -35,7 +35,7 @@ fn pages_are_measured_as_dclm_measures_them() {
         let expected_values = [values("quality"), values("repetition")].concat();
         assert_eq!(measures.len(), expected_values.len());
         for ((name, value), expected) in measures.iter().zip(&expected_values) {
-            // Where it has nothing to compare, there is nothing that repeats.
+            // DCLM compares nothing if nothing repeats, or the value is not defined.
             let is_same = expected.as_f64().map_or(value.is_nan() || **value == 0.0, |expected| **value == expected);
             assert!(is_same, "{name} = {value}, not {expected}: {text:?}");
         }
@@ -44,7 +44,7 @@ fn pages_are_measured_as_dclm_measures_them() {
     });
 }
 
-/// Calls back with each text and what the golden file has of it.
+/// Calls back with each text and its line of the golden file.
 fn for_each_text(golden: &str, mut each: impl FnMut(&str, &Value)) {
     let texts = texts::all();
     texts::write(&texts);

@@ -1,4 +1,5 @@
-//! What RedPajama's published code measured of the texts of `texts/mod.rs`: `golden/redpajama.py` says how it was run.
+//! Compares with the results of RedPajama's published code for the texts of `texts/mod.rs`: `golden/redpajama.py` says how
+//! it was run.
 
 use filter::{About, Filter, RedPajamaSignals, RuleSettings};
 

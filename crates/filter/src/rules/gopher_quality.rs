@@ -87,7 +87,7 @@ impl Settings for GopherQuality {
             GopherDialect::Dclm => (&of_datatrove[..], "max_symbols_per_word"),
         };
         let (key, _) = unused.iter().find(|(_, is_set)| *is_set)?;
-        Some(format!("{key} is a limit of another dialect of gopher_quality; here it is {remedy}"))
+        Some(format!("{key} is not a limit of this dialect of gopher_quality, which has {remedy}"))
     }
 
     fn open(&self) -> Result<Box<dyn Rule>, ListError> {
@@ -95,14 +95,14 @@ impl Settings for GopherQuality {
     }
 }
 
-/// What the dialects have in common.
+/// The counts that both dialects need.
 struct Counts {
-    /// Words that there are enough of, or not.
+    /// Words for the limits on their number.
     words: usize,
-    /// Words that are long enough, or not, and their code points.
+    /// Words for the mean length, and their code points.
     measured_words: usize,
     measured_word_chars: usize,
-    /// Words that all ratios are of.
+    /// Words for the ratios.
     all_words: usize,
     alphabetic_words: usize,
     stop_words: usize,
@@ -178,7 +178,7 @@ struct LineCounts {
 }
 
 impl GopherQuality {
-    /// The symbols that are counted together, for each measure of them.
+    /// For each measure of symbols, the symbols that it counts.
     fn symbols(&self) -> &'static [&'static [&'static str]] {
         match self.dialect {
             GopherDialect::Datatrove0_10 => &[&["#"], &["...", "…"]],
@@ -186,7 +186,7 @@ impl GopherQuality {
         }
     }
 
-    /// Counts lines, which are without white space at their ends.
+    /// Counts stripped lines.
     fn count_lines<'t>(&self, lines: impl Iterator<Item = &'t str>) -> LineCounts {
         let (bullets, ellipses): (&[char], &[&str]) = match self.dialect {
             GopherDialect::Datatrove0_10 => (&['•', '-'], &["...", "…"]),
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!((rule.dialect, rule.min_words), (GopherDialect::Dclm, Limit::at(30.0)));
         assert_eq!(rule.fault(), None);
         rule.max_hashes_per_word = Limit::at(0.2);
-        assert!(rule.fault().unwrap().contains("here it is max_symbols_per_word"));
+        assert!(rule.fault().unwrap().contains("which has max_symbols_per_word"));
         rule.dialect = GopherDialect::Datatrove0_10;
         assert_eq!(rule.fault(), None);
     }

@@ -14,27 +14,27 @@ use crate::repetition::{Tie, repeated_ngrams};
 use crate::text::Text;
 use crate::words::Words;
 
-/// The quality signals of RedPajama-v2 (<https://arxiv.org/abs/2411.12372>) that need no model: what is measured of each
-/// text, without limits.
+/// Measures the quality signals of RedPajama-v2 (<https://arxiv.org/abs/2411.12372>) that need no model, without limits.
 ///
 /// Follows `app/src/core/quality_signals` of togethercomputer/RedPajama-Data: the modules `natural_language`, `lines`,
-/// `repetitions`, and of `content` those that need no list of domains. Measures have the published names, also where
-/// these are misspelt, and are rounded to 8 decimal places as the published ones are. The original gives a signal
-/// `rps_lines_…` for each line; here it is their sum or mean, as the end of the name says.
+/// `repetitions`, and of `content` those that need no list of domains. Measures have the published names, misspellings
+/// included, and are rounded to 8 decimal places as the published values are. The original has one value of each
+/// `rps_lines_…` signal per line; here it is their sum or mean, which the name's suffix tells.
 ///
-/// There are two notions of a word. A raw one is a run of letters, numbers and underscores, or a run of other characters
-/// that are no white space. A normalized one is a run without white space of the text in lower case, without ASCII
-/// punctuation, in Unicode's form NFD. Characters of n-grams are those of normalized words alone; n-grams that repeat
-/// count with the first copy, and words in several of them once. Lines are parted at newlines and end with them.
+/// There are two definitions of a word. A raw word is a run of letters, numbers and underscores, or a run of other
+/// characters that are not white space. A normalized word is a run without white space in the normalized text: lower
+/// case, without ASCII punctuation, in Unicode's form NFD. n-grams are made of normalized words, and their characters do
+/// not include spaces; all copies of a repeated n-gram count, and words in several of them count once. A line ends with
+/// its newline.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedPajamaSignals {
-    /// The file of stop words, one on a line, as they are spelled in raw words. Without it
+    /// File of stop words, one per line, compared with raw words case-sensitively. Without it,
     /// `rps_doc_stop_word_fraction` is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_words: Option<String>,
-    /// The file of bad words and phrases, one on a line, as they are spelled in normalized words. Without it
-    /// `rps_doc_ldnoobw_words` is not measured.
+    /// File of bad words and phrases, one per line, compared with normalized words. Without it, `rps_doc_ldnoobw_words`
+    /// is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bad_words: Option<String>,
 }
@@ -51,7 +51,7 @@ impl Settings for RedPajamaSignals {
     }
 }
 
-/// The lines of a list without white space at their ends.
+/// The stripped lines of a list.
 fn read_lines(path: &str) -> Result<HashSet<String>, ListError> {
     Ok(list::read(path)?.lines().map(|line| python::strip(line).to_owned()).collect())
 }
@@ -66,20 +66,20 @@ impl Rule for OpenRedPajamaSignals {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
         use Unit::{Chars, Count, Fraction};
-        let bad_words = ("rps_doc_ldnoobw_words", Count, "places at which a word or phrase of the list stands");
-        let stop_words = ("rps_doc_stop_word_fraction", Fraction, "raw words of the list, of all raw words");
+        let bad_words = ("rps_doc_ldnoobw_words", Count, "occurrences of words and phrases of the list");
+        let stop_words = ("rps_doc_stop_word_fraction", Fraction, "raw words that are on the list, of all raw words");
         let always = [
-            ("rps_doc_num_sentences", Count, "parts with a letter or number between runs of . ! ?"),
+            ("rps_doc_num_sentences", Count, "segments with a letter or number between . ! ?"),
             ("rps_doc_word_count", Count, "normalized words"),
             ("rps_doc_mean_word_length", Chars, "mean length of normalized words"),
             ("rps_doc_symbol_to_word_ratio", Fraction, "hash signs and ellipses, of all raw words"),
             ("rps_doc_frac_lines_end_with_ellipsis", Fraction, "lines that end with an ellipsis, of all lines"),
             ("rps_doc_frac_no_alph_words", Fraction, "raw words without a letter from A to Z, of all raw words"),
-            ("rps_doc_frac_unique_words", Fraction, "different normalized words, of all"),
+            ("rps_doc_frac_unique_words", Fraction, "distinct normalized words, of all"),
             ("rps_doc_unigram_entropy", Count, "entropy of the distribution of normalized words, in nats"),
             ("rps_doc_frac_all_caps_words", Fraction, "raw words in upper case, of all raw words"),
             ("lines", Count, "lines"),
-            ("rps_lines_javascript_counts_sum", Count, "normalized words that are javascript"),
+            ("rps_lines_javascript_counts_sum", Count, "normalized words that equal javascript"),
             ("rps_lines_ending_with_terminal_punctution_mark_mean", Fraction, "lines that end with . ! ? or ”, of all lines"),
             ("rps_lines_num_words_mean", Count, "normalized words per line"),
             ("rps_lines_uppercase_letter_fraction_mean", Fraction, "share of characters in upper case, mean of all lines"),
@@ -142,8 +142,8 @@ impl Rule for OpenRedPajamaSignals {
     }
 }
 
-/// What the expression `\b[^.!?]+[.!?]*` finds: it begins at the first letter or number behind a mark, and goes on to the
-/// next mark, or to the end.
+/// Number of matches of `\b[^.!?]+[.!?]*`: a match begins at the first letter or number after a mark, and continues to the
+/// next mark or the end of the text.
 fn count_sentences(text: &str) -> usize {
     let mut sentences = 0;
     let mut rest = text;
@@ -155,25 +155,25 @@ fn count_sentences(text: &str) -> usize {
     sentences
 }
 
-/// The entropy of the distribution of words in nats, summed in the order in which they are first seen.
+/// Entropy of the distribution of words in nats, summed in the order of first occurrence.
 fn entropy(words: &Words) -> f64 {
     let all = words.len() as f64;
     let term = |count: usize| -(count as f64) / all * (count as f64 / all).ln();
     if words.len() == 0 { f64::NAN } else { words.distinct.iter().fold(0.0, |sum, word| sum + term(word.count)) }
 }
 
-/// Occurrences in a normalized text: of none in plain letters 0; else those with a dotless i or a long s count, too, as
-/// Python's expressions without case take them for the same.
+/// Occurrences in a normalized text. If there is one in plain letters, those with a dotless i or a long s count, too:
+/// Python's case-insensitive expressions match them.
 fn count_lorem_ipsum(normalized: &str) -> usize {
     static IGNORING_CASE: LazyLock<Regex> =
         LazyLock::new(|| Regex::new("lorem [iı]p[sſ]um").expect("the expression is well-formed"));
     if normalized.contains("lorem ipsum") { IGNORING_CASE.find_iter(normalized).count() } else { 0 }
 }
 
-/// Words and phrases that are looked for among normalized words.
+/// Words and phrases that are searched for among normalized words.
 struct BadWords {
     phrases: HashSet<String>,
-    /// How many words phrases have, as told by their spaces.
+    /// The numbers of words that phrases have: their spaces, and one.
     sizes: Vec<usize>,
 }
 
@@ -193,7 +193,7 @@ impl BadWords {
                 let is_bad = |word: &&crate::words::Word| self.phrases.contains(words.spelling(text, word));
                 return words.distinct.iter().filter(is_bad).map(|word| word.count).sum();
             }
-            // Between normalized words there is one space.
+            // There is exactly one space between normalized words.
             let phrase = |at: usize| &text[words.span(at).start..words.span(at + size - 1).end];
             (0..(words.len() + 1).saturating_sub(size)).filter(|&at| self.phrases.contains(phrase(at))).count()
         };
@@ -201,7 +201,7 @@ impl BadWords {
     }
 }
 
-/// What is counted of raw words.
+/// Counts of raw words.
 #[derive(Default)]
 struct RawCounts {
     words: usize,
@@ -243,7 +243,7 @@ fn for_each_raw_word(text: &str, mut each: impl FnMut(&str)) {
     }
 }
 
-/// What a character is to raw words.
+/// The role of a character in raw words.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Word,
@@ -251,7 +251,7 @@ enum Kind {
     Other,
 }
 
-/// What the character at a byte is, and its length in bytes.
+/// The role of the character at a byte, and its length in bytes.
 fn kind_at(text: &str, at: usize) -> (Kind, usize) {
     match text.as_bytes()[at] {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => (Kind::Word, 1),
@@ -265,14 +265,15 @@ fn kind_at(text: &str, at: usize) -> (Kind, usize) {
     }
 }
 
-/// A text in lower case, without ASCII punctuation, in form NFD, with one space between words; its words and lines.
+/// A text in lower case, without ASCII punctuation, in form NFD, with one space between words; with its words and counts
+/// of its lines.
 struct Normalized {
     text: String,
     words: Words,
     lines: LineCounts,
 }
 
-/// What is counted of lines, raw and normalized ones.
+/// Counts of raw and normalized lines.
 #[derive(Default)]
 struct LineCounts {
     all: usize,
@@ -286,7 +287,7 @@ struct LineCounts {
 }
 
 impl Normalized {
-    /// Line by line: a newline is white space to all that is done, and nothing is looked at across one.
+    /// Works line by line: no step looks across a newline, and all treat it as white space.
     fn of(text: &str) -> Normalized {
         let mut normalized = String::with_capacity(text.len());
         let mut line = String::new();
@@ -328,7 +329,7 @@ impl LineCounts {
     }
 }
 
-/// Characters of a kind, which is told of ASCII byte by byte.
+/// Number of characters of a kind, which is tested byte by byte if all are ASCII.
 fn count_chars(text: &str, of_ascii: impl Fn(u8) -> bool, of_any: impl Fn(char) -> bool) -> usize {
     if text.is_ascii() {
         text.bytes().filter(|&byte| of_ascii(byte)).count()
@@ -342,7 +343,7 @@ fn push_normalized(line: &str, normalized: &mut String) {
     if line.is_ascii() { push_normalized_ascii(line, normalized) } else { push_normalized_unicode(line, normalized) }
 }
 
-/// Normalizes a line in the steps of the original.
+/// Normalizes a line by the original's steps: the readable twin of [`push_normalized_ascii`].
 fn push_normalized_unicode(line: &str, normalized: &mut String) {
     let plain: String = line.chars().filter(|c| !c.is_ascii_punctuation()).collect();
     let lowered = python::lower(&plain);
@@ -356,7 +357,7 @@ fn push_normalized_unicode(line: &str, normalized: &mut String) {
     normalized.push_str(&python::nfd(&spaced));
 }
 
-/// Normalizes a line of ASCII by its runs without punctuation and white space.
+/// Normalizes a line of ASCII by runs without punctuation and white space.
 fn push_normalized_ascii(line: &str, normalized: &mut String) {
     let start = normalized.len();
     let is_space = |byte: u8| matches!(byte, b' ' | b'\t'..=b'\r' | 0x1c..=0x1f);
@@ -392,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_word() {
+    fn raw_and_normalized_words() {
         let raw_words = |text| {
             let mut words = Vec::new();
             for_each_raw_word(text, |word| words.push(word.to_owned()));
@@ -426,7 +427,7 @@ mod tests {
         }
 
         #[test]
-        fn sentences_are_what_the_expression_finds(text in "[ab_é .!?,\n]{0,30}") {
+        fn sentences_are_the_matches_of_the_expression(text in "[ab_é .!?,\n]{0,30}") {
             let sentences = Regex::new(r"\b[^.!?]+[.!?]*").unwrap();
             prop_assert_eq!(count_sentences(&text), sentences.find_iter(&text).count());
         }
