@@ -1,6 +1,6 @@
 """Runs RedPajama-v2's published signals over texts: `redpajama.py FOLDER < TEXTS.jsonl > redpajama.jsonl`.
 
-The folder is `app/src` of github.com/togethercomputer/RedPajama-Data, which is in no registry; it needs nltk, numpy and
+The folder is `app/src` of github.com/togethercomputer/RedPajama-Data, which is in no registry; it needs nltk 3.8, numpy and
 msgspec. For each text a line: the signals in the order of the rule's measures, those of lines as their sum or mean.
 The lists are those beside this file, in place of the published ones.
 """
