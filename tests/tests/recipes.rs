@@ -14,10 +14,11 @@ use store::catalogue::Catalogue;
 use webtext_tests::{build, real_data, root, rows, unpack};
 
 /// The recipes, with their rules as they stand.
-const RECIPES: [(&str, &[&str]); 5] = [
+const RECIPES: [(&str, &[&str]); 6] = [
     ("webtext", &["wikipedia", "length", "language"]),
     ("openwebtext", &["language", "length"]),
     ("c4", &["c4_quality", "language"]),
+    ("dclm", &["language", "gopher_quality", "gopher_repetition", "refinedweb_lines"]),
     ("gopher", &["language", "gopher_quality", "gopher_repetition"]),
     ("fineweb", &["language", "gopher_repetition", "gopher_quality", "c4_quality", "fineweb_quality", "pii"]),
 ];
@@ -99,6 +100,7 @@ fn every_recipe_keeps_real_articles() {
         source.from = pipeline::recipe::PageSource::Html;
         source.paths = vec![pages.to_string_lossy().into_owned()];
         source.only_links = false;
+        source.sample = 0.2;
         let run = folder.path().join(name);
         build(recipe, &run).unwrap();
         let verdicts = verdicts(&run);

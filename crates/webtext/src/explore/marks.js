@@ -16,13 +16,13 @@ function linesOf(text, separator = /\n/g) {
 const linesThat = test => text => linesOf(text).filter(([start, end]) => test(text.slice(start, end)));
 const matchesOf = expression => text => [...text.matchAll(expression)].map(found => [found.index, found.index + found[0].length]);
 
-// Every copy behind the first.
-const copies = separator => text => {
-  const seen = new Set();
-  return linesOf(text, separator).filter(([start, end]) => {
-    const line = text.slice(start, end).trim();
-    return seen.size === seen.add(line).size;
-  });
+// Every copy after the first; for DCLM, which counts all, the first one, too.
+const isDclm = rule => rule.settings.dialect === "dclm";
+const copies = (separator, rule) => text => {
+  const lines = linesOf(text, separator).map(([start, end]) => [start, end, text.slice(start, end).trim()]);
+  const all = Map.groupBy(lines, ([, , line]) => line);
+  const isCopy = line => all.get(line[2]).length > 1 && (isDclm(rule) || all.get(line[2])[0] !== line);
+  return lines.filter(isCopy).map(([start, end]) => [start, end]);
 };
 const wordsOf = matchesOf(/[\p{L}\p{N}]+(?:['’][\p{L}]+)*|[^\s\p{L}\p{N}]/gu);
 // The places of each n-gram, by its words.
@@ -44,7 +44,8 @@ const topNgram = n => text => {
   }
   return top;
 };
-const seenNgrams = n => text => [...ngrams(text, n).values()].flatMap(places => places.slice(1));
+const seenNgrams = (n, rule) => text =>
+  [...ngrams(text, n).values()].filter(places => places.length > 1).flatMap(places => isDclm(rule) ? places : places.slice(1));
 
 const endsAsSentence = line => /[.!?\u3002\uff01\uff0e\uff1f\u0964\u06d4\u061f]$/u.test(line);
 const stopWords = rule => {
@@ -55,19 +56,18 @@ const stopWords = rule => {
 const share = (line, expression) => (line.match(expression) ?? []).length / [...line].length;
 
 // For each rule: [what is marked, the measures that count it, how it is found].
-const DUPLICATE_LINES = copies(/\n+/g);
 const MARKS = {
-  gopher_repetition: () => [
-    ["duplicate lines", ["duplicate_lines", "duplicate_line_chars"], DUPLICATE_LINES],
-    ["duplicate paragraphs", ["duplicate_paragraphs", "duplicate_paragraph_chars"], copies(/\n{2,}/g)],
+  gopher_repetition: rule => [
+    ["duplicate lines", ["duplicate_lines", "duplicate_line_chars"], copies(/\n+/g, rule)],
+    ["duplicate paragraphs", ["duplicate_paragraphs", "duplicate_paragraph_chars"], copies(/\n{2,}/g, rule)],
     ...[2, 3, 4].map(n => [`most frequent ${n}-gram`, [`top_${n}_gram`], topNgram(n)]),
-    ...[5, 6, 7, 8, 9, 10].map(n => [`${n}-grams seen before`, [`duplicate_${n}_grams`], seenNgrams(n)]),
+    ...[5, 6, 7, 8, 9, 10].map(n => [`${n}-grams seen before`, [`duplicate_${n}_grams`], seenNgrams(n, rule)]),
   ],
   gopher_quality: rule => [
-    ["bullet lines", ["bullet_lines"], linesThat(line => /^\s*[•-]/.test(line))],
+    ["bullet lines", ["bullet_lines"], linesThat(line => (isDclm(rule) ? /^\s*[●•*-]/ : /^\s*[•-]/).test(line))],
     ["lines that end with an ellipsis", ["ellipsis_lines"], linesThat(line => /(\.\.\.|…)\s*$/.test(line))],
-    ["ellipses", ["ellipses_per_word"], matchesOf(/\.\.\.|…/g)],
-    ["hash signs", ["hashes_per_word"], matchesOf(/#/g)],
+    ["ellipses", ["ellipses_per_word", "symbols_per_word"], matchesOf(/\.\.\.|…/g)],
+    ["hash signs", ["hashes_per_word", "symbols_per_word"], matchesOf(/#/g)],
     ["words without a letter", ["alphabetic_words"], text => wordsOf(text).filter(([start, end]) => !/\p{L}/u.test(text.slice(start, end)))],
     ["stop words", ["stop_words"], stopWords(rule)],
   ],
@@ -84,7 +84,7 @@ const MARKS = {
   fineweb_quality: rule => [
     ["lines without a mark that ends a sentence", ["terminal_punctuation_lines"], linesThat(line => !endsAsSentence(line))],
     ["short lines", ["short_lines"], linesThat(line => [...line].length <= rule.settings.short_line_chars)],
-    ["duplicate lines", ["duplicate_line_chars"], DUPLICATE_LINES],
+    ["duplicate lines", ["duplicate_line_chars"], copies(/\n+/g, rule)],
   ],
   refinedweb_lines: rule => [
     ["lines in upper case", ["removed_words"], linesThat(line => share(line, /\p{Lu}/gu) > (rule.settings.max_uppercase_chars ?? 1))],
