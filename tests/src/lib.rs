@@ -5,10 +5,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
 use serde_json::Value;
 use store::table::TableReader;
+use tempfile::TempDir;
 
 pub mod browser;
 pub mod web;
@@ -88,6 +90,17 @@ pub fn quickstart(out: &Path, flags: &[&str]) -> Command {
     command.arg("build").arg(quickstart_recipe()).arg("--out").arg(out);
     command.args(["--set", "model.train.steps=6", "--set", "model.train.evaluate_every=3"]).args(flags);
     command
+}
+
+/// A finished run of the quickstart in a folder `run`, one for all tests of a binary that only read it.
+pub fn shared_quickstart() -> &'static Path {
+    static RUN: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        check(&mut quickstart(&run, &["-q"]), 0);
+        (folder, run)
+    });
+    &RUN.1
 }
 
 /// Runs a command to its end and checks its exit code; returns what it printed.

@@ -4,13 +4,13 @@
 //! over a run by a fixed sequence; whatever they hit, the next run must end as an undisturbed one.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pipeline::engine::{Seal, TaskReport};
 use store::LocalStore;
 use store::catalogue::Catalogue;
-use webtext_tests::{assert_same, check, files, json, quickstart};
+use webtext_tests::{assert_same, binary, check, copy_folder, files, json, quickstart, root, shared_quickstart};
 
 /// The same folder name below different parents: the report shows it.
 fn run_folder(parent: &Path) -> std::path::PathBuf {
@@ -19,18 +19,18 @@ fn run_folder(parent: &Path) -> std::path::PathBuf {
 
 #[test]
 fn same_bytes_for_any_number_of_threads() {
-    let (one, many) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    check(&mut quickstart(&run_folder(one.path()), &["--threads", "1", "-q"]), 0);
-    check(&mut quickstart(&run_folder(many.path()), &["--threads", "7", "-q"]), 0);
-    assert_same(&run_folder(one.path()), &run_folder(many.path()));
+    for threads in ["1", "7"] {
+        let folder = tempfile::tempdir().unwrap();
+        check(&mut quickstart(&run_folder(folder.path()), &["--threads", threads, "-q"]), 0);
+        assert_same(shared_quickstart(), &run_folder(folder.path()));
+    }
 }
 
 #[test]
 fn same_bytes_for_tasks_done_one_by_one_in_any_order() {
-    let (whole, single) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    check(&mut quickstart(&run_folder(whole.path()), &["-q"]), 0);
+    let single = tempfile::tempdir().unwrap();
     let run = run_folder(single.path());
-    let status = pipeline::RecipeRun::open(&run_folder(whole.path())).unwrap().run.status().unwrap();
+    let status = pipeline::RecipeRun::open(shared_quickstart()).unwrap().run.status().unwrap();
     for pipeline::StageStatus { stage, tasks, .. } in status {
         let tasks = tasks.unwrap();
         // From the last to the first.
@@ -41,18 +41,33 @@ fn same_bytes_for_tasks_done_one_by_one_in_any_order() {
     // What is left is the summary and the report.
     let output = check(&mut quickstart(&run, &["--json", "-q"]), 0);
     assert_eq!(json(&output)["tasks_run"], 0);
-    assert_same(&run_folder(whole.path()), &run);
+    assert_same(shared_quickstart(), &run);
 }
 
 #[test]
 fn same_bytes_after_any_kill() {
+    check_kills(14, |run| quickstart(run, &["-q"]));
+}
+
+/// With rules that edit texts, of many measures.
+#[test]
+fn same_bytes_after_any_kill_under_published_rules() {
+    check_kills(8, |run| {
+        let mut command = Command::new(binary("webtext"));
+        command.arg("build").arg(root().join("pipelines/fineweb.toml")).arg("--out").arg(run).arg("-q");
+        command
+    });
+}
+
+/// Kills a build so often, and compares what it ends with to what it makes undisturbed.
+fn check_kills(kills: u32, build: impl Fn(&Path) -> Command) {
     let (undisturbed, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let started = Instant::now();
-    check(&mut quickstart(&run_folder(undisturbed.path()), &["-q"]), 0);
+    check(&mut build(&run_folder(undisturbed.path())), 0);
     let length = started.elapsed();
     let run = run_folder(killed.path());
-    for round in 0u32..14 {
-        let mut child = quickstart(&run, &["-q"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    for round in 0..kills {
+        let mut child = build(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // The golden ratio spreads the moments evenly over the run's length.
         std::thread::sleep(length.mul_f64(f64::from(round) * 0.618_034 % 1.0) + Duration::from_millis(5));
         child.kill().unwrap();
@@ -62,7 +77,7 @@ fn same_bytes_after_any_kill() {
             std::fs::remove_dir_all(run.join("tasks")).ok();
         }
     }
-    check(&mut quickstart(&run, &["-q"]), 0);
+    check(&mut build(&run), 0);
     assert_same(&run_folder(undisturbed.path()), &run);
 }
 
@@ -70,7 +85,7 @@ fn same_bytes_after_any_kill() {
 fn a_second_build_does_only_what_changed() {
     let folder = tempfile::tempdir().unwrap();
     let run = run_folder(folder.path());
-    check(&mut quickstart(&run, &["-q"]), 0);
+    copy_folder(shared_quickstart(), &run);
     let before = files(&run);
     let output = check(&mut quickstart(&run, &["-q", "--json"]), 0);
     assert_eq!(json(&output)["tasks_run"], 0);
@@ -98,6 +113,7 @@ fn a_second_build_does_only_what_changed() {
 fn counts_reconcile_in_every_stage() {
     let folder = tempfile::tempdir().unwrap();
     let run = run_folder(folder.path());
+    copy_folder(shared_quickstart(), &run);
     let summary = json(&check(&mut quickstart(&run, &["-q", "--json"]), 0));
     for stage in summary["stages"].as_array().unwrap() {
         let counts = &stage["counts"];

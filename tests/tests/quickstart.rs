@@ -1,35 +1,21 @@
 //! The quickstart against the truth table of its fixtures.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use links::Canonical;
 use records::{Document, DocumentText, Duplicate, Link, Reason};
 use serde_json::Value;
-use tempfile::TempDir;
-use webtext_tests::{binary, check, quickstart, root, rows, stderr};
+use webtext_tests::{binary, check, root, rows, shared_quickstart, stderr};
 
 fn truth() -> Vec<Value> {
     let text = std::fs::read_to_string(root().join("fixtures/expected.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The run that every test here reads, and none changes.
-fn run() -> &'static Path {
-    static RUN: OnceLock<TempDir> = OnceLock::new();
-    RUN.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        check(&mut quickstart(folder.path(), &["-q"]), 0);
-        folder
-    })
-    .path()
-}
-
 /// The rows of a folder's tables by duplicate key.
 fn by_key<T: store::table::Row>(folder: &str, key: impl Fn(&T) -> &String) -> BTreeMap<String, T> {
-    rows::<T>(&run().join(folder), "").into_iter().map(|row| (key(&row).clone(), row)).collect()
+    rows::<T>(&shared_quickstart().join(folder), "").into_iter().map(|row| (key(&row).clone(), row)).collect()
 }
 
 fn key(url: &str) -> String {
@@ -114,7 +100,7 @@ fn every_link_has_the_fate_that_the_truth_table_says() {
 
 #[test]
 fn explain_tells_a_fate_from_submission_to_tokens() {
-    let run = run();
+    let run = shared_quickstart();
     let command = |url: &str| {
         let mut command = Command::new(binary("webtext"));
         command.arg("explain").arg(run).arg(url);
@@ -137,7 +123,7 @@ fn explain_tells_a_fate_from_submission_to_tokens() {
 
 #[test]
 fn shards_hold_the_same_documents_in_every_form() {
-    let run = run();
+    let run = shared_quickstart();
     for split in ["train", "val"] {
         let bin = std::fs::read(run.join(format!("tokens/{split}.bin"))).unwrap();
         let ids: Vec<u16> = bin.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect();
@@ -173,5 +159,13 @@ fn shards_hold_the_same_documents_in_every_form() {
             assert_eq!(llmc[1024..1026], 2047u16.to_le_bytes());
         }
         assert!(String::from_utf8(decoded.stdout).unwrap() == texts, "{split} does not decode to its shards");
+    }
+}
+
+#[test]
+fn the_report_shows_the_rules() {
+    let report = std::fs::read_to_string(shared_quickstart().join("report.html")).unwrap();
+    for part in ["href=#rules", "id=\"rule-length\"", "<line class=limit", "Read the documents nearest to"] {
+        assert!(report.contains(part), "no {part}");
     }
 }

@@ -1,5 +1,6 @@
 //! The numbers and samples in a report, gathered in one pass over the run's tables.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -154,6 +155,14 @@ impl RunMetrics {
     /// What the rules did; nothing where the run has not come to them.
     fn filter_tally(&self) -> Option<&FilterTally> {
         self.stage("documents.filter").map(|totals| &totals.tally.rules)
+    }
+
+    /// What a reason means; of a rule's, what is measured.
+    pub fn explanation(&self, reason: Reason) -> Cow<'static, str> {
+        let Reason::Rule { rule, measure } = reason else { return reason.explanation().into() };
+        let rule = self.rules().iter().find(|tally| tally.rule == rule);
+        let measure = rule.and_then(|tally| tally.measures.iter().find(|tally| tally.measure == measure));
+        measure.map_or_else(|| reason.explanation().into(), |tally| format!("Out of limits: {}.", tally.doc).into())
     }
 
     /// The rules of the recipe, in order, with what they did.

@@ -179,7 +179,7 @@ fn drops(metrics: &RunMetrics) -> String {
                 html,
                 "<tr><th>{name}<td><code>{reason}</code><td class=number>{}<td class=wide><div class=bar style=\"width:{width:.1}%\"></div><td class=note>{}",
                 grouped(*n),
-                escape(reason.explanation())
+                escape(&metrics.explanation(*reason))
             );
         }
     }
@@ -290,7 +290,7 @@ fn dropped_samples(metrics: &RunMetrics) -> String {
         let _ = write!(
             html,
             "<h3><code>{reason}</code> <span class=note>{}</span></h3>{}",
-            escape(reason.explanation()),
+            escape(&metrics.explanation(*reason)),
             samples(dropped, false)
         );
     }

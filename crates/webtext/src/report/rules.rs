@@ -59,15 +59,17 @@ fn measure(tally: &MeasureTally) -> String {
     )
 }
 
-/// The documents nearest to each limit of a rule, behind a fold for each limit.
+/// The documents nearest to each limit of a rule, collapsed.
 fn near_limits<'m>(rule: &RuleTally, limits: impl Iterator<Item = &'m NearLimit<Sample>>) -> String {
     let mut html = String::new();
+    let mut shown_limits = 0;
     for near in limits {
         let tally = &rule.measures[near.measure];
         let Some(limit) = tally.limit(near.side) else { continue };
         if near.within.is_empty() && near.beyond.is_empty() {
             continue;
         }
+        shown_limits += 1;
         let words = if near.side == Side::Min { "at least" } else { "at most" };
         let shown = |documents: &[(f64, Sample)]| {
             let with_value = |(found, sample): &(f64, Sample)| Sample {
@@ -78,14 +80,19 @@ fn near_limits<'m>(rule: &RuleTally, limits: impl Iterator<Item = &'m NearLimit<
         };
         let _ = write!(
             html,
-            "<details><summary>{} {words} {}: read what lies nearest</summary><div class=columns><div><h3>Kept</h3>{}</div><div><h3>Dropped</h3>{}</div></div></details>",
+            "<h4>{} {words} {}</h4><div class=columns><div><p class=note>Kept, nearest to it</p>{}</div>\
+             <div><p class=note>Dropped, nearest to it</p>{}</div></div>",
             escape(&tally.measure.replace('_', " ")),
             value(tally.unit, limit),
             shown(&near.within),
             shown(&near.beyond)
         );
     }
-    html
+    if shown_limits == 0 {
+        return html;
+    }
+    let summary = format!("Read the documents nearest to {}", console::count(shown_limits, "limit"));
+    format!("<details><summary>{summary}</summary>{html}</details>")
 }
 
 /// A value as people write it, in three or four places.

@@ -37,8 +37,9 @@ pub fn columns(title: &str, columns: &[(String, u64)]) -> String {
 
 /// Bars of a histogram at most; finer bins are joined.
 const MAX_BARS: usize = 72;
-/// Height of a histogram.
-const HISTOGRAM_HEIGHT: f64 = 120.0;
+/// Size of a histogram, about that at which it is shown.
+const HISTOGRAM_WIDTH: f64 = 340.0;
+const HISTOGRAM_HEIGHT: f64 = 84.0;
 
 /// The two histograms of a measure, one in front of the other, with lines at its limits. The axis is that of the bins:
 /// even for shares, by powers for counts and lengths.
@@ -54,7 +55,7 @@ pub fn histogram(tally: &MeasureTally) -> String {
     let (all, others) = (joined(&tally.all), joined(&tally.kept_by_others));
     let highest = (all.iter().copied().max().unwrap_or(0).max(1) as f64).sqrt();
     let bottom = HISTOGRAM_HEIGHT - 18.0;
-    let mut svg = open_of_height(&title, HISTOGRAM_HEIGHT);
+    let mut svg = open_of_size(&title, HISTOGRAM_WIDTH, HISTOGRAM_HEIGHT);
     for (class, counts) in [("all", &all), ("others", &others)] {
         for (bar, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             let height = ((bottom - 4.0) * (count as f64).sqrt() / highest).max(1.0);
@@ -74,10 +75,10 @@ pub fn histogram(tally: &MeasureTally) -> String {
         }
     }
     for limit in [Side::Min, Side::Max].into_iter().filter_map(|side| tally.limit(side)) {
-        let x = axis.x(place(unit, limit)).clamp(1.0, WIDTH - 1.0);
+        let x = axis.x(place(unit, limit)).clamp(1.0, HISTOGRAM_WIDTH - 1.0);
         let _ = write!(svg, "<line class=limit x1={x:.1} x2={x:.1} y1=0 y2={bottom} />");
     }
-    for (bin, x, anchor) in [(axis.first, 0.0, "start"), (axis.end(), WIDTH, "end")] {
+    for (bin, x, anchor) in [(axis.first, 0.0, "start"), (axis.end(), HISTOGRAM_WIDTH, "end")] {
         let label = super::rules::value(unit, unit.bin_range(bin).start);
         let _ = write!(svg, "<text class=label x={x:.1} y={:.1} text-anchor={anchor}>{label}</text>", bottom + 14.0);
     }
@@ -109,7 +110,7 @@ impl Axis {
     }
 
     fn x(&self, bin: f64) -> f64 {
-        (bin - f64::from(self.first)) / (self.bars * self.bins_per_bar) as f64 * WIDTH
+        (bin - f64::from(self.first)) / (self.bars * self.bins_per_bar) as f64 * HISTOGRAM_WIDTH
     }
 }
 
@@ -121,9 +122,9 @@ fn place(unit: Unit, value: f64) -> f64 {
 }
 
 fn open(title: &str) -> String {
-    open_of_height(title, HEIGHT)
+    open_of_size(title, WIDTH, HEIGHT)
 }
 
-fn open_of_height(title: &str, height: f64) -> String {
-    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=img aria-label=\"{title}\"><title>{title}</title>")
+fn open_of_size(title: &str, width: f64, height: f64) -> String {
+    format!("<svg viewBox=\"0 0 {width} {height}\" role=img aria-label=\"{title}\"><title>{title}</title>")
 }
