@@ -267,3 +267,73 @@ fn a_row_without_a_text_is_named_and_counted() {
     let kept = fs::read_to_string(case.path("again.jsonl")).unwrap();
     assert_eq!(kept, "{\"id\":1.50,\"text\":\"The ferry leaves at noon.\"}\n{\"text\":null}\n");
 }
+
+#[test]
+fn no_output_replaces_an_input_or_another_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let lines = "{\"id\": 7, \"text\": \"The tide is out.\"}\n".repeat(3);
+    fs::write(path("in.jsonl"), &lines).unwrap();
+    std::os::unix::fs::symlink(path("in.jsonl"), path("link.jsonl")).unwrap();
+    let refused = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(binary(program));
+        let said = stderr(&check(command.args(arguments).current_dir(folder.path()), 2));
+        assert!(said.contains("choose another name"), "{said}");
+        assert_eq!(fs::read_to_string(path("in.jsonl")).unwrap(), lines);
+    };
+    let rules = ["--rules", "gopher_quality"];
+    refused("webtext", &[&["filter", "in.jsonl", "-o", "in.jsonl"], &rules[..]].concat());
+    refused("webtext", &[&["filter", "in.jsonl", "-o", "./link.jsonl"], &rules[..]].concat());
+    refused("webtext", &[&["filter", "in.jsonl", "-o", "a.jsonl", "--dropped", "a.jsonl"], &rules[..]].concat());
+    refused("webtext", &[&["filter", "in.jsonl", "-o", "a.parquet", "--measures", "a.parquet"], &rules[..]].concat());
+    refused("webtext", &["dedup", "in.jsonl", "-o", "out.jsonl", "--dropped", "in.jsonl"]);
+    refused("webtext", &["links", "in.jsonl", "-o", "in.jsonl"]);
+    refused("bpe", &["encode", "in.jsonl", "-o", "in.jsonl"]);
+}
+
+#[test]
+fn a_full_standard_output_is_an_error_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = folder.path().join("in.jsonl");
+    fs::write(&lines, "{\"text\": \"The tide is out.\"}\n").unwrap();
+    let mut filter = Command::new(binary("webtext"));
+    filter.arg("filter").arg(&lines).arg("-o").arg(folder.path().join("out.jsonl"));
+    filter.args(["--rules", "gopher_quality", "--json"]);
+    for command in [&mut filter, Command::new(binary("gpt2")).args(["plan", "gpt2"])] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let said = stderr(&check(command.stdout(full).stderr(std::process::Stdio::piped()), 1));
+        assert!(said.contains("No space left") && !said.contains("panicked"), "{said}");
+    }
+}
+
+#[test]
+fn a_fault_in_a_rule_names_the_rule() {
+    let case = Case::new();
+    let recipe = |rules: &str| {
+        let path = case.path("rules.toml");
+        fs::write(&path, rules).unwrap();
+        path
+    };
+    let texts = case.write("texts.jsonl", b"{\"text\": \"a\"}\n");
+    let said = |rules: &str| {
+        let mut command = Command::new(binary("webtext"));
+        command.arg("filter").arg(&texts).arg("-o").arg(case.path("out.jsonl")).arg("--recipe").arg(recipe(rules));
+        stderr(&check(&mut command, 2))
+    };
+    let good = "[[filter]]\nrule = \"wikipedia\"\n";
+    let message = said(&format!("{good}[[filter]]\nrule = \"gopher_quality\"\nmin_wrods = 3\n"));
+    assert!(message.contains("number 2, rule = \"gopher_quality\"") && message.contains("did you mean"), "{message}");
+    let message = said(&format!("{good}[[filter]]\nrule = \"length\"\nmin_words = \"100\"\nmax_words = 9\n"));
+    assert!(message.contains("number 2, rule = \"length\""), "{message}");
+    for (limits, expected) in [
+        ("min_words = 100\nmax_words = 10", "min_words = 100 is more than max_words = 10"),
+        ("max_bullet_lines = -1", "below 0"),
+        ("min_alphabetic_words = 1.5", "above 1"),
+        ("stop_words = []", "stop_words has 0"),
+    ] {
+        let message = said(&format!("[[filter]]\nrule = \"gopher_quality\"\n{limits}\n"));
+        assert!(message.contains(expected), "{message}");
+    }
+    let message = said("[[filter]]\nrule = \"url\"\n");
+    assert!(message.contains("names no list"), "{message}");
+}

@@ -59,7 +59,7 @@ fn same_bytes_after_any_kill_under_published_rules() {
     });
 }
 
-/// Kills a build so often, and compares what it ends with to what it makes undisturbed.
+/// Kills a build this many times, lets it finish, and compares the run with an undisturbed one.
 fn check_kills(kills: u32, build: impl Fn(&Path) -> Command) {
     let (undisturbed, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let started = Instant::now();

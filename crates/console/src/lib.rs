@@ -11,6 +11,7 @@ pub use progress::{Progress, Unit, is_quiet};
 pub use task_logs::TaskLogs;
 pub use user_error::{Exit, UserError};
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,6 +41,49 @@ pub fn stop_on_ctrl_c(notice: &'static str) -> Result<Arc<AtomicBool>, ctrlc::Er
 /// do. Not for commands that open connections: a peer that closes one must not end them.
 pub fn end_quietly_with_reader() {
     sigpipe::reset();
+}
+
+/// Writes a line to standard output, as `println!` does, but gives back an error, such as that of a full disk.
+///
+/// ```
+/// console::out!("{} rows", 3)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[macro_export]
+macro_rules! out {
+    ($($text:tt)*) => {{
+        use ::std::io::Write as _;
+        ::std::writeln!(::std::io::stdout().lock(), $($text)*)
+    }};
+}
+
+/// Checks that no file that will be written is read as well, or written twice. Devices, pipes and `-` may be.
+///
+/// # Errors
+/// The first output that is an input or another output.
+pub fn check_outputs<'p>(
+    inputs: impl IntoIterator<Item = &'p Path>,
+    outputs: impl IntoIterator<Item = &'p Path>,
+) -> Result<(), Usage> {
+    let mut taken: Vec<(PathBuf, &str)> = inputs.into_iter().map(|path| (resolved(path), "read as well")).collect();
+    for path in outputs {
+        if path == Path::new("-") || path.exists() && !path.is_file() {
+            continue;
+        }
+        let output = resolved(path);
+        if let Some((_, how)) = taken.iter().find(|(other, _)| *other == output) {
+            return Err(Usage(format!("{} is to be written, and {how}; choose another name", path.display())));
+        }
+        taken.push((output, "written for another output"));
+    }
+    Ok(())
+}
+
+/// The path without links, also of a file that is yet to be written.
+fn resolved(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let in_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_path_buf())
 }
 
 /// A number of bytes as people read it: `1.50 GiB`.

@@ -5,6 +5,7 @@ use std::fs;
 
 /// A list or model cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ListError {
     /// The file cannot be read.
     #[error("cannot read the list {path}")]
@@ -53,16 +54,19 @@ pub struct LineSet {
 }
 
 impl LineSet {
-    /// The lines of files, without white space at their ends, and without lines that begin with `#`.
+    /// The lines of files, without white space at their ends, and without lines that begin with `#`. A blank line is the
+    /// empty string.
     pub fn read(paths: &[String]) -> Result<LineSet, ListError> {
         let mut text = String::new();
         for path in paths {
             text.push_str(&read(path)?);
-            text.push('\n');
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
         }
         let start = text.as_ptr() as usize;
         let line = |line: &str| (line.as_ptr() as usize - start, line.len());
-        let mut lines: Vec<_> = uncommented_lines(&text).map(crate::python::strip).map(line).collect();
+        let mut lines: Vec<_> = self::lines(&text).map(crate::python::strip).map(line).collect();
         let at = |&(start, len): &(usize, usize)| &text[start..start + len];
         lines.sort_unstable_by(|a, b| at(a).cmp(at(b)));
         Ok(LineSet { text, lines })
@@ -74,9 +78,9 @@ impl LineSet {
     }
 }
 
-/// Lines that are not empty and do not begin with `#`.
-pub fn uncommented_lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+/// Lines that do not begin with `#`.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with('#'))
 }
 
 #[cfg(test)]
@@ -94,8 +98,9 @@ mod tests {
         let set = LineSet::read(&[path("a", "b.org \n#c.org\n\na.org"), path("b", "d.org\r\n")]).unwrap();
         assert_eq!(
             ["a.org", "b.org", "c.org", "d.org", ""].map(|line| set.contains(line)),
-            [true, true, false, true, false]
+            [true, true, false, true, true]
         );
+        assert!(!LineSet::read(&[path("c", "b.org\na.org\n"), path("d", "d.org")]).unwrap().contains(""));
         assert!(LineSet::read(&["missing".to_owned()]).err().unwrap().to_string().contains("missing"));
     }
 }

@@ -226,7 +226,8 @@ class Url:
         yield int(url in f.block_listed_url)
         yield len(words & f.banned_words)
         yield len(words & f.soft_banned_words)
-        yield sum(word in url_filter.normalize(url) for word in f.banned_subwords)
+        # Its automaton takes no empty word.
+        yield sum(word in url_filter.normalize(url) for word in f.banned_subwords if word)
 
 
 class Pii:

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -21,27 +22,57 @@ mod texts;
 
 #[test]
 fn datatrove_says_the_same() {
-    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        return skip("WEBTEXT_PEERS names no Python with datatrove");
-    };
-    let has_datatrove = Command::new(&python).args(["-c", "import datatrove, spacy, tldextract, ahocorasick"]).output();
-    if !has_datatrove.is_ok_and(|output| output.status.success()) {
-        return skip("the Python that WEBTEXT_PEERS names lacks datatrove, spaCy, tldextract or pyahocorasick");
-    }
+    let Some(python) = peers("datatrove_says_the_same") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    write_lists(folder);
-    let texts = std::env::var_os("WEBTEXT_PARITY_TEXTS").map_or_else(|| folder.join("texts"), Into::into);
+    write_lists(folder.path());
+    let texts = std::env::var_os("WEBTEXT_PARITY_TEXTS").map_or_else(|| folder.path().join("texts"), Into::into);
     if !texts.exists() {
         write_texts(&texts);
     }
+    check(&python, folder.path(), &texts);
+}
+
+/// With the lists that FineWeb and C4 used: four million hosts, and a list of bad words.
+#[test]
+fn datatrove_says_the_same_with_published_lists() {
+    let test = "datatrove_says_the_same_with_published_lists";
+    let Some(python) = peers(test) else { return };
+    let naughty_words = Path::new(&python).parent().unwrap().with_file_name("naughty-words").join("package/en.json");
+    if !naughty_words.exists() {
+        return skip(test, &format!("there is no {}, which .ci/run fetches", naughty_words.display()));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let texts = folder.path().join("texts");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_lists.py");
+    let mut command = Command::new(&python);
+    command.arg(script).arg(folder.path()).arg(&texts).arg(naughty_words);
+    assert!(command.status().unwrap().success());
+    check(&python, folder.path(), &texts);
+}
+
+/// The Python that has datatrove.
+fn peers(test: &str) -> Option<OsString> {
+    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
+        skip(test, "WEBTEXT_PEERS names no Python with datatrove");
+        return None;
+    };
+    let has_datatrove = Command::new(&python).args(["-c", "import datatrove, spacy, tldextract, ahocorasick"]).output();
+    if !has_datatrove.is_ok_and(|output| output.status.success()) {
+        skip(test, "the Python that WEBTEXT_PEERS names lacks datatrove, spaCy, tldextract or pyahocorasick");
+        return None;
+    }
+    Some(python)
+}
+
+/// Compares all rules on these texts, with the lists in the folder.
+fn check(python: &OsStr, folder: &Path, texts: &Path) {
     let verdicts = folder.join("verdicts");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity.py");
     let mut command = Command::new(python);
-    command.arg(script).arg(&texts).arg(&verdicts).arg(folder);
+    command.arg(script).arg(texts).arg(&verdicts).arg(folder);
     assert!(command.status().unwrap().success());
 
-    let (compared, differences) = compare(folder, &texts, &verdicts);
+    let (compared, differences) = compare(folder, texts, &verdicts);
     eprintln!("{compared} bytes of text compared");
     assert!(
         differences.is_empty(),
@@ -51,19 +82,19 @@ fn datatrove_says_the_same() {
     );
 }
 
-fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: datatrove_says_the_same: {why}");
+fn skip(test: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
     assert!(std::env::var("WEBTEXT_TESTS_SKIP").as_deref() != Ok("deny"), "{why}");
 }
 
 /// Lists made up for the test.
 fn write_lists(folder: &Path) {
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
-    write("domains", "# made up\nbad.com\nhost.example.org\nblocked.co.uk\nevil.github.io\ngithub.io\n");
+    write("domains", "# made up\nbad.com\n\nhost.example.org\nblocked.co.uk\nevil.github.io\ngithub.io\n");
     write("urls", "http://example.com/forbidden\n");
     write("banned_words", "gam-bling\nfoo\n");
-    write("soft_banned_words", "cheap\nwin\nprize\n");
-    write("banned_subwords", "casi-no\nwarez\nino\n");
+    write("soft_banned_words", "cheap\nwin\nдурак\nprize\n");
+    write("banned_subwords", "casi-no\nwarez\nдурак\nino\n");
     write("bad_words", "darn\nbloody hell\nsm\nheck\n5-pin\nÉtron\nétron\n");
     let unigrams = ["the,23135851162", "of,13151942776", "and,12997637966", "sea,105", "é,7", "the,23135851162"];
     write("unigrams", &format!("word,count\n{}\n", unigrams.join("\n")));

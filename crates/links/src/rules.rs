@@ -29,7 +29,7 @@ pub enum KarmaOf {
 pub enum WithoutKarma {
     /// They are kept, as if the threshold were met.
     Keep,
-    /// They are dropped as [`Reason::MissingKarma`].
+    /// They are dropped as `missing_karma`.
     Drop,
 }
 

@@ -89,7 +89,7 @@ impl UserError for Error {
     fn exit(&self) -> Exit {
         match self {
             Error::Interrupted => Exit::Stopped,
-            Error::UnknownStage(_) => Exit::WrongUsage,
+            Error::UnknownStage(_) | Error::Recipe(_) => Exit::WrongUsage,
             Error::Within { source, .. } => source.exit(),
             _ => Exit::Failed,
         }

@@ -16,7 +16,7 @@ mod error;
 pub mod recipe;
 pub mod stages;
 
-use crate::error::Within as _;
+use crate::error::{Within as _, ensure};
 pub use engine::{Observer, Options, Run, Selection, StageState, StageStatus, Stop, Summary, Totals, Unobserved};
 pub use error::{Error, Result};
 pub use recipe::Recipe;
@@ -50,6 +50,8 @@ impl RecipeRun {
     /// When the folder holds no recipe, or one of another version that cannot be read.
     pub fn open(folder: &Path) -> Result<RecipeRun> {
         let path = folder.join("recipe.toml");
+        let shown = folder.display();
+        ensure!(path.is_file(), Input, "{shown} is not the folder of a run: it has no recipe.toml");
         let text =
             std::fs::read_to_string(&path).within(|| format!("{} is not the folder of a run", folder.display()))?;
         let recipe = Recipe::parse(&text, &[]).within(|| format!("in {}", path.display()))?;

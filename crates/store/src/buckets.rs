@@ -53,7 +53,7 @@ pub trait SpillRow: Serialize + DeserializeOwned {
     const SCHEMA: u32;
 }
 
-/// Implements [`SpillRow`](crate::buckets::SpillRow) for row types, each with its version number.
+/// Implements [`SpillRow`] for row types, each with its version number.
 #[macro_export]
 macro_rules! spill_rows {
     ($($row:ty = $schema:literal),* $(,)?) => {

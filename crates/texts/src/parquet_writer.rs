@@ -146,7 +146,7 @@ fn write_batch(writer: &mut ArrowWriter<AtomicFile>, batch: &RecordBatch) -> Res
 /// A table without rows. Of its columns, only the text and those of the additions are known.
 fn write_empty(file: AtomicFile, added_fields: Vec<FieldRef>) -> Result<AtomicFile, AnyError> {
     let mut fields = vec![Arc::new(Field::new("text", DataType::Utf8, true))];
-    fields.extend(added_fields);
+    fields.extend(added_fields.into_iter().filter(|field| field.name() != "text"));
     Ok(parquet_writer(file, Arc::new(Schema::new(fields)))?.into_inner()?)
 }
 

@@ -6,6 +6,7 @@ use std::io::{BufRead, Read, Seek};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 
@@ -50,6 +51,17 @@ impl DocumentRow {
                 text_at(batch.column_by_name(name)?, *row).ok().flatten().map(Cow::Borrowed)
             }
         }
+    }
+
+    /// The text or the digits of a whole number in another field, which identifies the row; `None` if it is neither.
+    pub fn identifier(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.field(name).or_else(|| match &self.fields {
+            RowFields::Json(fields) => {
+                let number: serde_json::Number = serde_json::from_str(fields.get(name)?).ok()?;
+                (number.is_i64() || number.is_u64()).then(|| number.to_string().into())
+            }
+            RowFields::Table { batch, row } => Some(whole_number_at(batch.column_by_name(name)?, *row)?.into()),
+        })
     }
 }
 
@@ -178,6 +190,29 @@ fn rows_of_batch(first_row: u64, batch: RecordBatch, options: &DocumentOptions) 
         }
     };
     (first_row..).zip(0..batch.num_rows()).map(row_of).collect()
+}
+
+/// The digits of a whole number in a column of such.
+fn whole_number_at(column: &dyn Array, row: usize) -> Option<String> {
+    macro_rules! digits {
+        ($type:ty) => {
+            column.as_primitive::<$type>().value(row).to_string()
+        };
+    }
+    if column.is_null(row) {
+        return None;
+    }
+    Some(match column.data_type() {
+        DataType::Int8 => digits!(Int8Type),
+        DataType::Int16 => digits!(Int16Type),
+        DataType::Int32 => digits!(Int32Type),
+        DataType::Int64 => digits!(Int64Type),
+        DataType::UInt8 => digits!(UInt8Type),
+        DataType::UInt16 => digits!(UInt16Type),
+        DataType::UInt32 => digits!(UInt32Type),
+        DataType::UInt64 => digits!(UInt64Type),
+        _ => return None,
+    })
 }
 
 /// The text in a row of a column; `None` for a null.

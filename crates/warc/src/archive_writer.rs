@@ -25,6 +25,7 @@ pub use journal::{JournalEnd, JournalReader, Magic, read_frame_at};
 
 /// An archive or its journal could not be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArchiveError {
     /// The operating system refused an operation.
     #[error("cannot {action} {}", path.display())]

@@ -33,6 +33,7 @@ pub enum Media {
 
 /// A body could not be decoded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BodyError {
     /// The decoded body passed the limit.
     #[error("the body is larger than {max_bytes} bytes when decoded")]

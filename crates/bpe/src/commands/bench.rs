@@ -61,11 +61,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mb_per_s = bytes as f64 / 1e6 / start.elapsed().as_secs_f64();
     let tokens: usize = ids.iter().map(Vec::len).sum();
     if arguments.json {
-        println!("{}", serde_json::json!({"mb_per_s": mb_per_s, "bytes": bytes, "tokens": tokens, "threads": threads}));
+        console::out!(
+            "{}",
+            serde_json::json!({"mb_per_s": mb_per_s, "bytes": bytes, "tokens": tokens, "threads": threads})
+        )?;
     } else {
         let counts = [(bytes, "byte"), (tokens, "token"), (threads, "thread")];
         let [bytes, tokens, threads] = counts.map(|(n, noun)| console::count(n as u64, noun));
-        println!("{mb_per_s:.1} MB/s, {bytes}, {tokens}, {threads}");
+        console::out!("{mb_per_s:.1} MB/s, {bytes}, {tokens}, {threads}")?;
     }
     Ok(())
 }

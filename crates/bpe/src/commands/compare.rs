@@ -61,9 +61,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         for_each_document(path, arguments, |place, group, text| comparison.add(place, group, text))?;
     }
     if arguments.json {
-        println!("{}", comparison.as_json());
+        console::out!("{}", comparison.as_json())?;
     } else {
-        comparison.print([&arguments.a, &arguments.b]);
+        comparison.print([&arguments.a, &arguments.b])?;
     }
     Ok(())
 }
@@ -183,14 +183,19 @@ impl<'t> Comparison<'t> {
         json!({"total": both(&self.total()), "groups": groups, "unused": {"a": a, "b": b}, "differences": differences})
     }
 
-    fn print(mut self, names: [&str; 2]) {
+    fn print(mut self, names: [&str; 2]) -> std::io::Result<()> {
         self.keep_largest();
-        println!("A  {}\nB  {}\n", names[0], names[1]);
-        println!(
+        console::out!("A  {}\nB  {}\n", names[0], names[1])?;
+        console::out!(
             "{:14} {:>9} {:>12}  {:>15}  {:>15}  {:>17}",
-            "", "documents", "bytes", "bytes per token", "tokens per word", "single bytes"
-        );
-        println!("{:37}  {:>7} {:>7}  {:>7} {:>7}  {:>8} {:>8}", "", "A", "B", "A", "B", "A", "B");
+            "",
+            "documents",
+            "bytes",
+            "bytes per token",
+            "tokens per word",
+            "single bytes"
+        )?;
+        console::out!("{:37}  {:>7} {:>7}  {:>7} {:>7}  {:>8} {:>8}", "", "A", "B", "A", "B", "A", "B")?;
         let total = self.total();
         let named = self
             .groups
@@ -199,7 +204,7 @@ impl<'t> Comparison<'t> {
             .map(|(name, sums)| (if name.is_empty() { "(none)" } else { name.as_str() }, sums));
         for (name, [a, b]) in named.chain([("all", &total)]) {
             let percent = |sums: &Sums| 100.0 * per(sums.single_bytes, sums.tokens);
-            println!(
+            console::out!(
                 "{name:14} {:>9} {:>12}  {:>7.3} {:>7.3}  {:>7.3} {:>7.3}  {:>7.2}% {:>7.2}%",
                 a.documents,
                 a.bytes,
@@ -209,15 +214,16 @@ impl<'t> Comparison<'t> {
                 per(b.tokens, b.words),
                 percent(a),
                 percent(b)
-            );
+            )?;
         }
         let [a, b] = self.unused();
         let sizes = self.uses.each_ref().map(Vec::len);
-        println!("\nunused: {a} of {} ids of A, {b} of {} of B", sizes[0], sizes[1]);
-        println!("\nwhere they differ most (tokens of A, of B):");
+        console::out!("\nunused: {a} of {} ids of A, {b} of {} of B", sizes[0], sizes[1])?;
+        console::out!("\nwhere they differ most (tokens of A, of B):")?;
         for Difference { place, begins, tokens: [a, b] } in &self.differences {
-            println!("  {a:>8} {b:>8}  {place}: {begins}");
+            console::out!("  {a:>8} {b:>8}  {place}: {begins}")?;
         }
+        Ok(())
     }
 }
 

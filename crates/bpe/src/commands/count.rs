@@ -39,11 +39,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Ok(())
     })?;
     if arguments.json {
-        println!("{}", serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens}));
+        console::out!("{}", serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens}))?;
     } else {
         let ratio = bytes as f64 / tokens.max(1) as f64;
         let (in_documents, of_bytes) = (counted(documents, "document"), counted(bytes, "byte"));
-        println!("{} in {in_documents}, {of_bytes}, {ratio:.3} bytes per token", counted(tokens, "token"));
+        console::out!("{} in {in_documents}, {of_bytes}, {ratio:.3} bytes per token", counted(tokens, "token"))?;
     }
     Ok(())
 }

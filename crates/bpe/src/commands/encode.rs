@@ -31,6 +31,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    console::check_outputs(arguments.inputs.paths.iter().map(PathBuf::as_path), [arguments.output.as_path()])?;
     let tokenizer = formats::load(&arguments.tokenizer.name)?;
     let end_of_text = tokenizer.end_of_text().context("the tokenizer has no <|endoftext|> to put between documents")?;
     let encoder = Encoder::new(&tokenizer);
@@ -46,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokens: u64 = writer.lengths.iter().sum();
     writer.finish()?;
     if arguments.json {
-        println!("{}", serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes}));
+        console::out!("{}", serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes}))?;
     } else {
         let [documents, bytes, tokens] =
             [(documents, "document"), (text_bytes, "byte"), (tokens, "token")].map(|(n, noun)| console::count(n, noun));

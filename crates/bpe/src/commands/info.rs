@@ -24,23 +24,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let not_utf8 = share(|token| std::str::from_utf8(token).is_err());
     let mean = tokens.iter().map(|token| token.len()).sum::<usize>() as f64 / tokens.len() as f64;
     if arguments.json {
-        println!(
+        console::out!(
             "{}",
             json!({
                 "vocab_size": tokenizer.vocab_size(), "merges": merges, "specials": tokenizer.specials(),
                 "longest_bytes": longest.len(), "mean_bytes": mean, "with_space": with_space, "not_utf8": not_utf8,
                 "unicode": bpe::UNICODE_VERSION,
             })
-        );
+        )?;
         return Ok(());
     }
-    println!("vocabulary     {}", tokenizer.vocab_size());
-    println!("merges         {merges}");
-    println!("special tokens {}", tokenizer.specials().join(" "));
-    println!("longest token  {} bytes: {:?}", longest.len(), String::from_utf8_lossy(longest));
-    println!("mean length    {mean:.2} bytes");
-    println!("with a space   {with_space} begin with one");
-    println!("not UTF-8      {not_utf8} are parts of characters");
-    println!("pre-tokenizer  GPT-2's, Unicode {}", bpe::UNICODE_VERSION);
+    console::out!("vocabulary     {}", tokenizer.vocab_size())?;
+    console::out!("merges         {merges}")?;
+    console::out!("special tokens {}", tokenizer.specials().join(" "))?;
+    console::out!("longest token  {} bytes: {:?}", longest.len(), String::from_utf8_lossy(longest))?;
+    console::out!("mean length    {mean:.2} bytes")?;
+    console::out!("with a space   {with_space} begin with one")?;
+    console::out!("not UTF-8      {not_utf8} are parts of characters")?;
+    console::out!("pre-tokenizer  GPT-2's, Unicode {}", bpe::UNICODE_VERSION)?;
     Ok(())
 }

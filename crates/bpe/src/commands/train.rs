@@ -85,8 +85,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // The tokenizers are written, so the checkpoint is no longer needed.
     let _ = std::fs::remove_file(checkpoint_path(&arguments.output));
     atomic_file::sweep_here(&arguments.output)?;
-    report(arguments, documents, words.len(), resumed, &ladder);
-    Ok(())
+    report(arguments, documents, words.len(), resumed, &ladder)
 }
 
 struct Counted {
@@ -225,20 +224,20 @@ fn write_size(
     Ok(row)
 }
 
-fn report(arguments: &Arguments, documents: u64, words: usize, resumed: usize, ladder: &[Value]) {
+fn report(arguments: &Arguments, documents: u64, words: usize, resumed: usize, ladder: &[Value]) -> anyhow::Result<()> {
     if arguments.json {
         let sizes: Vec<Value> = ladder
             .iter()
             .map(|row| json!({"vocab_size": row["vocab_size"], "tokens": row["tokens"], "bytes_per_token": row["bytes_per_token"]}))
             .collect();
-        println!(
+        console::out!(
             "{}",
             json!({
                 "documents": documents, "distinct_words": words, "vocab_size": ladder[ladder.len() - 1]["vocab_size"],
                 "merges_resumed": resumed, "sizes": sizes,
             })
-        );
-        return;
+        )?;
+        return Ok(());
     }
     let (documents, words) = (console::count(documents, "document"), console::count(words as u64, "distinct word"));
     tracing::info!("{documents}, {words}, into {}", arguments.output.display());
@@ -254,4 +253,5 @@ fn report(arguments: &Arguments, documents: u64, words: usize, resumed: usize, l
         let times = console::count(arguments.min_frequency, "time");
         tracing::warn!("the vocabulary is smaller than asked for: no other pair occurs {times} in the texts");
     }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Reads ranges of files on disk, over HTTP and in S3; the last two through a [client](client) that retries.
+//! Reads ranges of files on disk, over HTTP and in S3; the last two through a [client] that retries.
 //!
 //! Left out: listing over HTTP (there is no such thing).
 

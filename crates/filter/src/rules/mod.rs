@@ -110,6 +110,9 @@ macro_rules! rules {
         }
 
         impl RuleSettings {
+            /// The names of all rules.
+            pub const NAMES: &[&str] = &[$($name,)*];
+
             /// The name in recipes and reasons.
             pub fn name(&self) -> &'static str {
                 match self { $(RuleSettings::$rule(_) => $name,)* }
@@ -150,7 +153,33 @@ impl RuleSettings {
     /// # Errors
     /// A sentence that names the key.
     pub fn check(&self) -> Result<(), InvalidRule> {
-        self.settings().fault().map_or(Ok(()), |fault| Err(InvalidRule(fault)))
+        let fault = self.settings().fault().or_else(|| self.impossible_limit());
+        fault.map_or(Ok(()), |fault| Err(InvalidRule(fault)))
+    }
+
+    /// Limits that no text can be within: a minimum above its maximum, a share above 1, anything below 0 but a logarithm.
+    fn impossible_limit(&self) -> Option<String> {
+        let settings = serde_json::to_value(self).ok()?;
+        let limits = settings.as_object()?.iter().filter_map(|(key, value)| Some((key, value.as_f64()?)));
+        for (key, limit) in limits {
+            let is_limit = key.starts_with("min_") || key.starts_with("max_");
+            if is_limit && limit < 0.0 && !key.ends_with("log_probability") {
+                return Some(format!("{key} = {limit} is below 0"));
+            }
+            let Some(of) = key.strip_prefix("min_") else { continue };
+            let is_share = matches!(of, "share" | "score" | "confidence" | "alphabetic_words")
+                || of == "terminal_punctuation_lines";
+            if is_share && limit > 1.0 {
+                return Some(format!("{key} = {limit} is above 1, and shares lie between 0 and 1"));
+            }
+            let max = settings.get(format!("max_{of}")).and_then(serde_json::Value::as_f64);
+            if let Some(max) = max.filter(|max| limit > *max) {
+                return Some(format!("{key} = {limit} is more than max_{of} = {max}"));
+            }
+        }
+        let words = settings.get("stop_words").and_then(serde_json::Value::as_array)?.len();
+        let min_words = settings.get("min_stop_words").and_then(serde_json::Value::as_f64)?;
+        (min_words > words as f64).then(|| format!("min_stop_words = {min_words}, but stop_words has {words}"))
     }
 
     /// The files that the rule reads, lists and models, so that relative paths can be made absolute.

@@ -14,7 +14,9 @@ use crate::url_host::UrlHost;
 ///
 /// Follows datatrove's `URLFilter`, whose lists are in its package (`assets/`). Domains, hosts and words are compared
 /// case-sensitively; a word is a part of the URL between characters other than ASCII letters and digits. Sub-words are
-/// searched in the lower-cased URL without any other characters. Lists have one entry per line, and comments after `#`.
+/// searched in the lower-cased URL without any other characters. Lists have one entry per line; lines that begin with `#`
+/// are comments. A blank line is an entry, too, as for datatrove: among words it is found in URLs that begin or end with
+/// another character, among domains it is an address without a domain. So is a word without ASCII letters and digits.
 /// The suffixes of domains are those of the public-suffix list without its private ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,13 +46,20 @@ impl Default for Url {
 }
 
 impl Settings for Url {
+    fn fault(&self) -> Option<String> {
+        let words = [&self.banned_words, &self.soft_banned_words, &self.banned_subwords];
+        let lists = [&self.domains, &self.urls].into_iter().chain(words);
+        lists.flatten().next().is_none().then(|| "it names no list, and would keep every URL".to_owned())
+    }
+
     fn paths(&mut self) -> Vec<&mut String> {
         let lists = [&mut self.domains, &mut self.urls, &mut self.banned_words, &mut self.soft_banned_words];
         lists.into_iter().chain([&mut self.banned_subwords]).flatten().collect()
     }
 
     fn open(&self) -> Result<Box<dyn Rule>, ListError> {
-        let subwords: Vec<String> = read_words(&self.banned_subwords)?.into_iter().collect();
+        let mut subwords: Vec<String> = read_words(&self.banned_subwords)?.into_iter().collect();
+        subwords.retain(|word| !word.is_empty()); // the original's search takes no empty word
         let malformed = |error: aho_corasick::BuildError| ListError::Malformed {
             path: self.banned_subwords.join(", "),
             line: subwords.len(),
@@ -71,7 +80,7 @@ impl Settings for Url {
 fn read_words(paths: &[String]) -> Result<HashSet<String>, ListError> {
     let mut words = HashSet::new();
     for path in paths {
-        words.extend(list::uncommented_lines(&list::read(path)?).map(normalized));
+        words.extend(list::lines(&list::read(path)?).map(normalized));
     }
     Ok(words)
 }
@@ -117,8 +126,12 @@ impl Rule for OpenUrl {
     fn apply(&self, _: &Text<'_>, about: About<'_>) -> Findings {
         let url = about.url;
         let host = UrlHost::of(url);
-        let is_listed = |domain: Option<&str>| domain.is_some_and(|domain| self.domains.contains(domain));
-        let words: HashSet<&str> = url.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let is_listed = |domain: Option<&str>| self.domains.contains(domain.unwrap_or_default());
+        let mut words: HashSet<&str> = url.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        // The original splits at runs of other characters, so that empty words are at the ends alone.
+        if url.starts_with(|c: char| c.is_ascii_alphanumeric()) && url.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+            words.remove("");
+        }
         let count = |list: &HashSet<String>| words.iter().filter(|&&word| list.contains(word)).count();
         let normalized = normalized(url);
         let subwords: HashSet<_> =

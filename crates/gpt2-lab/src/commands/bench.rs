@@ -58,12 +58,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let summary = json!({
             "milliseconds": milliseconds, "tokens_per_second": tokens_per_second, "gflops": gflops, "peak_gflops": peak,
         });
-        println!("{summary}");
+        console::out!("{summary}")?;
     } else {
         let share = 100.0 * gflops / peak;
-        println!(
+        console::out!(
             "{tokens_per_second:.0} tokens/s, {gflops:.0} GFLOP/s: {share:.0}% of the {peak:.0} GFLOP/s of matrix products"
-        );
+        )?;
     }
     Ok(())
 }

@@ -56,9 +56,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })?;
     drop(shown);
     if *json {
-        println!("{}", json!(report));
+        console::out!("{}", json!(report))?;
     } else {
-        print(&report);
+        print(&report)?;
     }
     Ok(())
 }
@@ -76,19 +76,20 @@ impl Arguments {
     }
 }
 
-fn print(report: &EvalReport) {
+fn print(report: &EvalReport) -> std::io::Result<()> {
     let task_name = report.task.name();
     let names = report.metrics.iter().map(|metric| metric.name.len());
     let (task, name) = (task_name.len().max(4), names.max().unwrap_or(0).max(6));
-    println!("{:task$}  {:name$}  {:>14}  {:>9}", "task", "metric", "value", "n");
+    console::out!("{:task$}  {:name$}  {:>14}  {:>9}", "task", "metric", "value", "n")?;
     for metric in &report.metrics {
         let value = match metric.value {
             value if value.abs() < 1e6 => format!("{value:.4}"),
             value => format!("{value:.4e}"),
         };
-        println!("{task_name:task$}  {:name$}  {value:>14}  {:>9}", metric.name, metric.n);
+        console::out!("{task_name:task$}  {:name$}  {value:>14}  {:>9}", metric.name, metric.n)?;
     }
     if report.truncated > 0 {
-        println!("{} of {} truncated to the context", report.truncated, count(report.sequences, "sequence"));
+        console::out!("{} of {} truncated to the context", report.truncated, count(report.sequences, "sequence"))?;
     }
+    Ok(())
 }

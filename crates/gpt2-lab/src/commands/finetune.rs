@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let epochs = tune(arguments, &model, &tokenizer, [&train, &dev], &settings)?;
         let last = epochs.last().context("there is at least one epoch")?.dev;
         if !arguments.json {
-            println!("seed {seed}: {}", figures(&last));
+            console::out!("seed {seed}: {}", figures(&last))?;
         }
         runs.push((last.headline(task), json!({"settings": settings, "epochs": epochs})));
     }
@@ -70,9 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let headline = json!({"metric": metric, "mean": mean, "deviation": deviation});
         let examples = json!({"train": train.len(), "dev": dev.len()});
         let runs: Vec<Value> = runs.into_iter().map(|(_, run)| run).collect();
-        println!("{}", json!({"task": task, "examples": examples, "headline": headline, "runs": runs}));
+        console::out!("{}", json!({"task": task, "examples": examples, "headline": headline, "runs": runs}))?;
     } else if runs.len() > 1 {
-        println!("{metric} over {} seeds: {mean:.4} ± {deviation:.4}", runs.len());
+        console::out!("{metric} over {} seeds: {mean:.4} ± {deviation:.4}", runs.len())?;
     }
     Ok(())
 }

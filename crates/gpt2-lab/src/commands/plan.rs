@@ -52,11 +52,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             "peak_gflops": peak, "measured": measured, "precision": precision, "utilization": utilization,
             "tokens_per_second": plan.tokens as f64 / training_seconds, "training_seconds": training_seconds,
         });
-        println!("{}", json!({"plan": plan, "rate": rate}));
+        console::out!("{}", json!({"plan": plan, "rate": rate}))?;
     } else {
         let origin = if measured { "measured here" } else { "as given" };
         let rate = format!("at {:.0}% (assumed) of {peak:.0} GFLOP/s ({origin}, {precision})", 100.0 * utilization);
-        print!("{}", report(&plan, training_seconds, &rate));
+        console::out!("{}", report(&plan, training_seconds, &rate).trim_end())?;
     }
     Ok(())
 }

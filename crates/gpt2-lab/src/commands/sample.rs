@@ -152,7 +152,7 @@ fn continue_one(model: &Model, tokenizer: &Tokenizer, arguments: &Arguments) -> 
     let elapsed = start.elapsed();
     written.and_then(|()| show("\n")).context("cannot write to standard output")?;
     if arguments.json {
-        println!("{}", summary(&prompt, &text, first.unwrap_or(elapsed), elapsed));
+        console::out!("{}", summary(&prompt, &text, first.unwrap_or(elapsed), elapsed))?;
     }
     Ok(())
 }

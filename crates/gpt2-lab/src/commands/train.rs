@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
             "parameters": trained.model.parameters(), "train_tokens": tokens.tokens(),
             "best_step": trained.best_step, "curve": trained.curve,
         });
-        println!("{summary}");
+        console::out!("{summary}")?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use console::Usage;
 use gpt2::{ModelConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,10 @@ impl TrainFile {
     /// Reads a file and applies settings of the form `section.key=value`.
     pub(crate) fn read(path: &Path, overrides: &[String]) -> anyhow::Result<TrainFile> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        TrainFile::parse(&text, path, overrides).map_err(|error| Usage(format!("{error:#}")).into())
+    }
+
+    fn parse(text: &str, path: &Path, overrides: &[String]) -> anyhow::Result<TrainFile> {
         let in_file = || format!("in {}", path.display());
         let mut table: toml::Table = text.parse().with_context(in_file)?;
         for setting in overrides {

@@ -414,6 +414,7 @@ impl Run {
             line += &format!("  dropped: {}", dropped.join(", "));
         }
         line += &match tasks_run {
+            0 if tasks == 0 => "  (nothing to do)".to_owned(),
             0 => "  (done before)".to_owned(),
             _ => format!("  {:.1} s", started.elapsed().as_secs_f64()),
         };

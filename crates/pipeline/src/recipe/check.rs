@@ -75,7 +75,7 @@ impl Recipe {
                 continue;
             }
             for path in expand(&source.paths).within(|| "in [pages] paths".to_owned())? {
-                ensure!(path.is_dir(), Recipe, "[pages] paths: {} is no folder of HTML files", path.display());
+                ensure!(path.is_dir(), Input, "[pages] paths: {} is no folder of HTML files", path.display());
             }
         }
         for rule in &self.filter {
@@ -87,11 +87,11 @@ impl Recipe {
         expand_files(&self.shards.exclude).within(|| "in [shards] exclude".to_owned())?;
         if let Some(name) = &self.tokenizer.existing {
             let tokenizer = formats::load(name).within(|| "in [tokenizer] use".to_owned())?;
-            ensure!(tokenizer.end_of_text().is_some(), Recipe, "[tokenizer] use: the tokenizer has no <|endoftext|>");
+            ensure!(tokenizer.end_of_text().is_some(), Input, "[tokenizer] use: the tokenizer has no <|endoftext|>");
             let size = tokenizer.vocab_size();
             ensure!(
                 size <= MAX_VOCAB_SIZE,
-                Recipe,
+                Input,
                 "[tokenizer] use: {size} ids do not fit into token files of two bytes"
             );
         }

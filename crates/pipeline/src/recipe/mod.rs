@@ -65,7 +65,7 @@ pub struct Links {
     /// How the scores of a link's submissions become its karma.
     #[cfg_attr(feature = "clap", arg(long, value_name = "WHAT", default_value = "any submission"))]
     pub karma_of: KarmaOf,
-    /// Whether links without any score are kept. Default: drop.
+    /// Whether links without any score are kept.
     #[serde(default = "Links::default_without_karma")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
     pub without_karma: WithoutKarma,
@@ -86,11 +86,11 @@ pub struct Links {
     /// Endings of paths that are not pages.
     #[cfg_attr(feature = "clap", arg(long, value_name = "EXTENSIONS", value_delimiter = ',', default_value = DROP_EXTENSIONS))]
     pub drop_extensions: Vec<String>,
-    /// Longest URL, in bytes. Default: 2048.
+    /// Longest URL, in bytes.
     #[serde(default = "Links::default_max_url_bytes")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default_max_url_bytes()))]
     pub max_url_bytes: usize,
-    /// Longest record of a dump, in bytes. Default: 16 MiB.
+    /// Longest record of a dump, in bytes.
     #[serde(default = "Links::default_max_record_bytes")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default_max_record_bytes()))]
     pub max_record_bytes: usize,
@@ -169,7 +169,7 @@ pub struct Extract {
     /// The heading that repeats the page's title.
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "keep"))]
     pub title: Keep,
-    /// Maximum number of nodes of a page's tree. Default: 1,000,000.
+    /// Maximum number of nodes of a page's tree.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().max_nodes))]
     pub max_nodes: usize,
     /// Maximum nesting of a page, in elements; what nests deeper is flattened.
@@ -479,6 +479,8 @@ impl Recipe {
             filter: Vec<RuleSettings>,
         }
         let text = std::fs::read_to_string(path).within(|| format!("cannot read the recipe {}", path.display()))?;
+        let in_recipe = || format!("in the recipe {}", path.display());
+        refuse_rules(&text.parse().map_err(|error| explain(&error)).within(in_recipe)?).within(in_recipe)?;
         let rules = toml::from_str::<OnlyRules>(&text).map_err(|error| explain(&error));
         let mut rules = rules.within(|| format!("in the recipe {}", path.display()))?.filter;
         for rule in &rules {
@@ -500,6 +502,7 @@ impl Recipe {
             apply(&mut table, setting).within(|| format!("in --set {setting}"))?;
         }
         former::refuse(&table)?;
+        refuse_rules(&table)?;
         let mut recipe: Recipe = if overrides.is_empty() {
             toml::from_str(text).map_err(|error| explain(&error))?
         } else {
@@ -517,6 +520,19 @@ impl Recipe {
             toml::to_string_pretty(self).map_err(|error| Error::Bug(error.to_string()))?
         ))
     }
+}
+
+/// Refuses the first rule that cannot be read, by its place and name: a type that is chosen by one of its own keys loses
+/// the line.
+fn refuse_rules(recipe: &toml::Table) -> Result<()> {
+    let rules = recipe.get("filter").and_then(toml::Value::as_array);
+    for (at, rule) in rules.into_iter().flatten().enumerate() {
+        RuleSettings::deserialize(rule.clone()).map_err(|error| explain(&error)).within(|| {
+            let name = rule.get("rule").map(|name| format!(", rule = {name}")).unwrap_or_default();
+            format!("in the [[filter]] number {}{name}", at + 1)
+        })?;
+    }
+    Ok(())
 }
 
 /// Adds "did you mean" to an unknown key.

@@ -89,13 +89,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let report = crate::report::write(&folder, &run)?;
         if !console::is_quiet() && !arguments.json {
             if let Ok(sample) = std::fs::read_to_string(folder.join("model/sample.txt")) {
-                println!("\nThe model says:\n\n    {}\n", sample.trim().replace('\n', "\n    "));
+                console::out!("\nThe model says:\n\n    {}\n", sample.trim().replace('\n', "\n    "))?;
             }
-            println!("Report: {}", report.display());
+            console::out!("Report: {}", report.display())?;
         }
     }
     if arguments.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        console::out!("{}", serde_json::to_string(&summary)?)?;
     }
     Ok(if summary.all_readable() { Exit::Complete } else { Exit::SomeUnreadable })
 }
@@ -189,7 +189,8 @@ fn warn_of_nothing(summary: &Summary) {
     let why = most.map(|(reason, n)| format!(": {n} {reason} ({})", reason.explanation())).unwrap_or_default();
     tracing::warn!("the data set is empty: {} kept none of {} records{why}", totals.stage, counts.read);
     let without_url = totals.tally.sum("pages_without_url") as u64;
-    if without_url > 0 {
+    // Most of what was dropped lacks a URL: the others are then no reason for an empty data set.
+    if 2 * without_url > counts.dropped_total() {
         eprintln!(
             "hint: {} {} no URL, so no link leads there; give URLs in urls.tsv, or say only_links = false",
             console::count(without_url, "page"),
@@ -201,29 +202,29 @@ fn warn_of_nothing(summary: &Summary) {
 fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
     let previews = run.run.preview()?;
     if json {
-        println!("{}", serde_json::to_string(&previews)?);
+        console::out!("{}", serde_json::to_string(&previews)?)?;
         return Ok(Exit::Complete);
     }
     for StagePreview { stage, tasks, missing, follows, min_output_bytes } in &previews {
         let of = tasks.map(|tasks| format!(" of {}", console::count(u64::from(tasks), "task"))).unwrap_or_default();
         if !follows.is_empty() {
-            println!("{stage:18} follows {}{of}", nearest(follows));
+            console::out!("{stage:18} follows {}{of}", nearest(follows))?;
         } else if missing.is_empty() {
-            println!("{stage:18} done{of}");
+            console::out!("{stage:18} done{of}")?;
         } else {
             let disk = if *min_output_bytes > 0 {
                 format!(", at least {}", console::bytes(*min_output_bytes))
             } else {
                 String::new()
             };
-            println!("{stage:18} {}{of} to do{disk}", missing.len());
+            console::out!("{stage:18} {}{of} to do{disk}", missing.len())?;
             for task in missing.iter().filter(|task| task.why != "new").take(MAX_TASKS_SHOWN) {
-                println!("    task {} ({}): {}", task.number, task.name, task.why);
+                console::out!("    task {} ({}): {}", task.number, task.name, task.why)?;
             }
         }
     }
     if let Some(free) = run.run.store().free_bytes() {
-        println!("{} of disk space free", console::bytes(free));
+        console::out!("{} of disk space free", console::bytes(free))?;
     }
     Ok(Exit::Complete)
 }

@@ -18,9 +18,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let bytes = RecipeRun::open(&arguments.run)?.run.clean()?;
     if arguments.json {
-        println!("{}", serde_json::json!({"freed_bytes": bytes}));
+        console::out!("{}", serde_json::json!({"freed_bytes": bytes}))?;
     } else {
-        println!("{bytes} bytes freed; a build that needs them again makes them again");
+        console::out!("{bytes} bytes freed; a build that needs them again makes them again")?;
     }
     Ok(Exit::Complete)
 }

@@ -72,7 +72,7 @@ pub fn run(
 
 fn print_plan(plan: &CopyPlan, json: bool) -> anyhow::Result<Exit> {
     if json {
-        println!("{}", serde_json::to_string(plan)?);
+        console::out!("{}", serde_json::to_string(plan)?)?;
         return Ok(Exit::Complete);
     }
     super::print_counts(&plan.counts, false)?;

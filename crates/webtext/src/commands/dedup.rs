@@ -49,6 +49,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let Near { shingle_words, bands, rows, min_jaccard } = arguments.near;
     arguments.near.check()?;
+    let outputs = std::iter::once(&arguments.output).chain(&arguments.dropped);
+    console::check_outputs(arguments.inputs.iter().map(PathBuf::as_path), outputs.map(PathBuf::as_path))?;
     let family = MinHash::new(bands, rows);
     let mut by_text: HashMap<u64, u64> = HashMap::new();
     let mut by_band: HashMap<u64, Vec<u64>> = HashMap::new();

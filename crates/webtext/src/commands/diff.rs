@@ -77,20 +77,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             .iter()
             .map(|((from, to), moved)| serde_json::json!({"before": from, "after": to, "documents": moved.documents, "examples": moved.examples}))
             .collect();
-        println!("{}", serde_json::json!({"stages": stages, "documents": moved}));
+        console::out!("{}", serde_json::json!({"stages": stages, "documents": moved}))?;
         return Ok(Exit::Complete);
     }
     for StageCounts { stage, before, after } in &stages {
         let side = |kept: &Option<u64>| kept.map_or_else(|| "–".to_owned(), |kept| kept.to_string());
         let mark = if before == after { "" } else { "  *" };
-        println!("{stage:18} kept {:>10} → {:>10}{mark}", side(before), side(after));
+        console::out!("{stage:18} kept {:>10} → {:>10}{mark}", side(before), side(after))?;
     }
     if moved.is_empty() {
-        println!("\nEvery document has come to the same end in both.");
+        console::out!("\nEvery document has come to the same end in both.")?;
     }
     for ((from, to), Moved { documents, examples }) in &moved {
-        println!("\n{} {from} → {to}", console::count(*documents, "document"));
-        examples.iter().for_each(|example| println!("    {example}"));
+        console::out!("\n{} {from} → {to}", console::count(*documents, "document"))?;
+        examples.iter().try_for_each(|example| console::out!("    {example}"))?;
     }
     Ok(Exit::Complete)
 }

@@ -48,9 +48,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         bail!("this run has no record of {target} (key {key}): no dump links to it, and no archive holds it");
     }
     if arguments.json {
-        println!("{}", fate.to_json(&key, &id));
+        console::out!("{}", fate.to_json(&key, &id))?;
     } else {
-        fate.print(&run, target, &key, &id);
+        fate.print(&run, target, &key, &id)?;
     }
     Ok(Exit::Complete)
 }
@@ -108,8 +108,8 @@ impl Fate {
         })
     }
 
-    fn print(&self, run: &RecipeRun, target: &str, key: &str, id: &str) {
-        let line = |label: &str, text: String| println!("  {label:11} {text}");
+    fn print(&self, run: &RecipeRun, target: &str, key: &str, id: &str) -> std::io::Result<()> {
+        let line = |label: &str, text: String| console::out!("  {label:11} {text}");
         let verdict = |verdict: Option<Reason>, detail: &Option<String>| match verdict {
             None => "kept".to_owned(),
             Some(reason) => {
@@ -117,69 +117,70 @@ impl Fate {
                 format!("dropped: {reason}{detail}\n              {}", reason.explanation())
             }
         };
-        line("key", key.to_owned());
+        line("key", key.to_owned())?;
         let url = self.link.as_ref().map(|link| &link.url).or(self.outcome.as_ref().map(|outcome| &outcome.url));
         if let Some(url) = url.filter(|url| *url != target && target != id) {
-            line("answers as", url.clone());
+            line("answers as", url.clone())?;
         }
-        line("id", id.to_owned());
+        line("id", id.to_owned())?;
         if let Some(link) = &self.link {
-            println!("\nlink");
-            line("url", link.url.clone());
+            console::out!("\nlink")?;
+            line("url", link.url.clone())?;
             let subreddit = link.subreddit.as_ref().map(|name| format!(", r/{name}")).unwrap_or_default();
-            line("submitted", format!("{} times; {}{subreddit}", link.submissions, link.source));
-            line("karma", link.karma.map_or_else(|| "none".to_owned(), |karma| karma.to_string()));
-            line("verdict", verdict(link.verdict, &None));
+            line("submitted", format!("{} times; {}{subreddit}", link.submissions, link.source))?;
+            line("karma", link.karma.map_or_else(|| "none".to_owned(), |karma| karma.to_string()))?;
+            line("verdict", verdict(link.verdict, &None))?;
         }
         if let Some(outcome) = &self.outcome {
-            println!("\npage");
+            console::out!("\npage")?;
             if let Some(url) = outcome.final_url.as_ref().filter(|url| **url != outcome.url) {
-                line("final url", url.clone());
+                line("final url", url.clone())?;
             }
             if let (Some(warc), Some(offset)) = (&outcome.warc, outcome.offset) {
                 line(
                     "archived",
                     format!("{warc} at byte {offset}, {}", outcome.captured.as_deref().unwrap_or("no date")),
-                );
+                )?;
             }
             if let Some(status) = outcome.status {
-                line("answer", format!("{status}, {}", outcome.content_type.as_deref().unwrap_or("no content type")));
+                line("answer", format!("{status}, {}", outcome.content_type.as_deref().unwrap_or("no content type")))?;
             }
-            line("verdict", verdict(outcome.verdict, &outcome.detail));
+            line("verdict", verdict(outcome.verdict, &outcome.detail))?;
         }
         if let Some((table, document)) = &self.document {
-            println!("\ndocument");
-            line("table", table.clone());
+            console::out!("\ndocument")?;
+            line("table", table.clone())?;
             let text = self.text.as_ref();
-            line("title", text.and_then(|text| text.title.clone()).unwrap_or_default());
+            line("title", text.and_then(|text| text.title.clone()).unwrap_or_default())?;
             if let Some(file) = text.and_then(|text| text.file.as_ref()) {
-                line("file", file.clone());
+                line("file", file.clone())?;
             }
             let charset = text.map_or("", |text| text.charset.as_str());
-            line("text", format!("{} words, {} bytes, {charset}", document.words, document.text_bytes));
+            line("text", format!("{} words, {} bytes, {charset}", document.words, document.text_bytes))?;
             let language = document.language.as_deref().unwrap_or("none");
             let confidence = document.language_confidence.unwrap_or(0.0);
-            line("language", format!("{language}, confidence {confidence:.2}"));
+            line("language", format!("{language}, confidence {confidence:.2}"))?;
             let excluded = self.exclusion.as_ref().map(|exclusion| exclusion.verdict);
-            line("verdict", verdict(document.verdict.or(excluded), &document.detail));
+            line("verdict", verdict(document.verdict.or(excluded), &document.detail))?;
             let begin: String = text.map(|text| text.text.chars().take(TEXT_CHARS).collect()).unwrap_or_default();
-            println!("\n    {}\n", begin.replace('\n', "\n    "));
+            console::out!("\n    {}\n", begin.replace('\n', "\n    "))?;
         }
         if let Some(duplicate) = &self.duplicate {
-            println!("duplicate");
-            line("verdict", verdict(Some(duplicate.verdict), &None));
-            line("similarity", format!("{:.3} to {}", duplicate.jaccard, duplicate.similar_to));
-            line("kept copy", format!("{} ({})", duplicate.representative_id, duplicate.representative_key));
+            console::out!("duplicate")?;
+            line("verdict", verdict(Some(duplicate.verdict), &None))?;
+            line("similarity", format!("{:.3} to {}", duplicate.jaccard, duplicate.similar_to))?;
+            line("kept copy", format!("{} ({})", duplicate.representative_id, duplicate.representative_key))?;
         }
         if let Some((table, row)) = &self.tokens {
-            println!("tokens");
+            console::out!("tokens")?;
             let shard = shard_of(table);
             let form = run.recipe.shards.text.extension();
-            line("text shard", format!("shards/{shard}.{form}, row {}", row.line));
-            line("tokens", format!("{} from token {} of the shard on", row.tokens, row.start));
+            line("text shard", format!("shards/{shard}.{form}, row {}", row.line))?;
+            line("tokens", format!("{} from token {} of the shard on", row.tokens, row.start))?;
             let split = if shard.starts_with(Split::Val.as_str()) { "validation" } else { "training" };
-            line("split", format!("{split}; shuffled with seed {}", run.recipe.shards.seed));
+            line("split", format!("{split}; shuffled with seed {}", run.recipe.shards.seed))?;
         }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use console::Exit;
+use console::{Exit, Usage};
 use pipeline::RecipeRun;
 
 use crate::explore;
@@ -24,6 +24,12 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    // A run's own files are no pages, and the report has a name that nothing else may take.
+    let is_page = arguments.output.extension().is_some_and(|extension| extension == "html" || extension == "htm");
+    if !is_page || arguments.output.file_name().is_some_and(|name| name == "report.html") {
+        let shown = arguments.output.display();
+        return Err(Usage(format!("{shown} does not end with .html, or is a run's report; choose another -o")).into());
+    }
     let run = RecipeRun::open(&arguments.run)?;
     let mut data = explore::gather(&arguments.run, &run, arguments.documents as usize)?;
     let page = explore::render(&mut data)?;
@@ -36,9 +42,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             "documents": data.documents.len(), "documents_of_run": data.documents_of_run,
             "max_text_chars": data.max_text_chars, "page_bytes": page.len(), "unfinished": data.unfinished,
         });
-        println!("{summary}");
+        console::out!("{summary}")?;
     } else {
-        println!("{}", arguments.output.display());
+        console::out!("{}", arguments.output.display())?;
     }
     Ok(Exit::Complete)
 }

@@ -277,13 +277,13 @@ fn bench(inputs: &[PathBuf], options: &extract::Options) -> anyhow::Result<Exit>
     }
     let user_s = user_seconds()? - before;
     let html_bytes: usize = pages.iter().map(Vec::len).sum();
-    println!(
+    console::out!(
         "{}",
         json!({
             "pages": pages.len(), "html_bytes": html_bytes, "text_bytes": bytes, "user_s": user_s,
             "pages_per_s": pages.len() as f64 / user_s, "mb_per_s": html_bytes as f64 / 1e6 / user_s,
         })
-    );
+    )?;
     Ok(Exit::Complete)
 }
 

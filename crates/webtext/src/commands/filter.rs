@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use store::numbers::NumbersWriter;
 use texts::{DocumentRow, RowWriter, TextFormat};
 
+use strsim::jaro_winkler as similarity;
+
 use super::{Faults, Usage, for_each_row};
 
 /// Bytes of text that all threads together judge at once.
@@ -41,12 +43,13 @@ pub struct Arguments {
     /// is as in FineWeb, without the rule on punctuation at the end of lines.
     #[arg(long, value_name = "NAME", value_delimiter = ',', group = "by")]
     rules: Vec<String>,
-    /// Write the measures of every row, kept or not: `id` and a column per measure.
+    /// Write the measures of every row, kept or not: `id`, of rows without one their number from 0, and a column per
+    /// measure.
     #[arg(long, value_name = "OUT.parquet")]
     measures: Option<PathBuf>,
     /// Threads that judge. The outputs are the same for any number. [default: all cores]
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
     /// Print the counts, and what each rule did, as JSON.
     #[arg(long)]
     json: bool,
@@ -79,8 +82,11 @@ struct Printed<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let Arguments { inputs, output, dropped, measures, .. } = arguments;
+    let outputs = [Some(output), dropped.as_ref(), measures.as_ref()].into_iter().flatten();
+    console::check_outputs(inputs.iter().map(PathBuf::as_path), outputs.map(PathBuf::as_path))?;
     let filter = Filter::new(&rules(arguments)?)?;
-    let threads = arguments.threads.unwrap_or(0); // 0 is rayon's for one per core
+    let threads = arguments.threads.unwrap_or(0) as usize; // 0 is rayon's for one per core
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
     let mut outputs = Outputs::create(arguments, &filter)?;
     let (mut batch, mut batch_bytes) = (Vec::new(), 0);
@@ -98,7 +104,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let (mut counts, tally) = outputs.commit()?;
     let ending = unreadable.end(&mut counts);
     if arguments.json {
-        println!("{}", serde_json::to_string(&Printed { counts: &counts, rules: &tally })?);
+        console::out!("{}", serde_json::to_string(&Printed { counts: &counts, rules: &tally })?)?;
     } else {
         super::print_counts(&counts, false)?;
     }
@@ -139,7 +145,7 @@ impl Outputs {
     fn push(&mut self, row: &DocumentRow, judgement: Judgement<'_>) -> anyhow::Result<()> {
         self.tally.note(&judgement);
         if let Some(measures) = &mut self.measures {
-            let id = row.field("id").map_or_else(|| self.counts.read.to_string(), Cow::into_owned);
+            let id = row.identifier("id").map_or_else(|| self.counts.read.to_string(), Cow::into_owned);
             measures.push(id, &judgement.measures)?;
         }
         let Some(failure) = judgement.failure else {
@@ -167,7 +173,12 @@ impl Outputs {
 
 fn judge<'r>(filter: &Filter, row: &'r DocumentRow) -> Judgement<'r> {
     let field = |name: &str| row.field(name).unwrap_or_default();
-    let (url, domain, title, generator) = (field("url"), field("domain"), field("title"), field("generator"));
+    let (url, mut domain, title, generator) = (field("url"), field("domain"), field("title"), field("generator"));
+    if domain.is_empty()
+        && let Ok(canonical) = links::Canonical::parse(&url)
+    {
+        domain = canonical.domain.into();
+    }
     filter.judge(row.text(), About { url: &url, domain: &domain, title: &title, generator: &generator })
 }
 
@@ -180,7 +191,7 @@ fn rules(arguments: &Arguments) -> anyhow::Result<Vec<RuleSettings>> {
 }
 
 fn recipe_rules(path: &Path) -> anyhow::Result<Vec<RuleSettings>> {
-    let rules = Recipe::load_rules(path)?;
+    let rules = Recipe::load_rules(path).map_err(|error| Usage(format!("{:#}", anyhow::Error::from(error))))?;
     if rules.is_empty() {
         return Err(Usage(format!("{} has no [[filter]]", path.display())).into());
     }
@@ -193,7 +204,14 @@ fn named_rule(name: &str) -> anyhow::Result<RuleSettings> {
         let datatrove = C4Quality::of_dialect(C4Dialect::Datatrove0_10);
         return Ok(RuleSettings::C4Quality(C4Quality { require_terminal_punctuation: false, ..datatrove }));
     }
+    if !RuleSettings::NAMES.contains(&name) {
+        let nearest = RuleSettings::NAMES.iter().max_by(|a, b| similarity(name, a).total_cmp(&similarity(name, b)));
+        let nearest = nearest.copied().unwrap_or_default();
+        return Err(Usage(format!("--rules {name}: there is no such rule; did you mean {nearest}?")).into());
+    }
     let settings = serde_json::json!({"rule": name});
-    serde_json::from_value(settings)
-        .map_err(|error| Usage(format!("--rules {name}: {error}; say it in a recipe")).into())
+    serde_json::from_value(settings).map_err(|error| {
+        Usage(format!("--rules {name}: {error}; write the rule into a file as [[filter]], and give it as --recipe"))
+            .into()
+    })
 }

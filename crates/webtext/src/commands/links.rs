@@ -41,6 +41,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let outputs = std::iter::once(&arguments.output).chain(&arguments.dropped);
+    console::check_outputs(arguments.dumps.iter().map(PathBuf::as_path), outputs.map(PathBuf::as_path))?;
     // All errors of usage are found before an existing output is replaced.
     let mut dumps = Vec::new();
     for path in &arguments.dumps {
@@ -83,6 +85,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     table.finish()?;
     dropped_rows.map(CompressedFile::commit).transpose()?;
     super::print_counts(&counts, arguments.json)?;
+    if counts.kept == 0 && counts.dropped.contains_key(&Reason::MissingKarma) {
+        tracing::warn!("no link is kept, and some have no score; --without-karma keep takes those");
+    }
     Ok(ending)
 }
 

@@ -14,11 +14,13 @@ pub mod links;
 pub mod report;
 pub mod status;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
+use atomic_file::IoContext as _;
 use console::Exit;
 use records::{Counts, Reason};
 use texts::{DocumentOptions, DocumentRow, RowReader, Source};
@@ -38,7 +40,10 @@ fn allow_many_files() {
 /// Prints the counts: as JSON on standard output, or for people on standard error.
 fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(counts)?);
+        console::out!("{}", serde_json::to_string(counts)?)?;
+        return Ok(());
+    }
+    if console::is_quiet() {
         return Ok(());
     }
     eprintln!("{} read, {} kept", counts.read, counts.kept);
@@ -68,6 +73,10 @@ fn for_each_row(
                 tracing::warn!("unreadable: {}{fault}", path.display());
             }
         };
+        let is_folder = File::open(path).and_then(|file| Ok(file.metadata()?.is_dir())).at("open", path)?;
+        if is_folder {
+            return Err(Usage(format!("{} is a folder; name its files", path.display())).into());
+        }
         let file = Source::open_file(path).and_then(|file| RowReader::of_source(file, DocumentOptions::default()));
         for row in file.with_context(|| format!("cannot read {}", path.display()))? {
             match row {

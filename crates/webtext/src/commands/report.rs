@@ -14,6 +14,6 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let path = crate::report::write(&arguments.run, &RecipeRun::open(&arguments.run)?)?;
-    println!("{}", path.display());
+    console::out!("{}", path.display())?;
     Ok(Exit::Complete)
 }

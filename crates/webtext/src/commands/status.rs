@@ -40,13 +40,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             0 => String::new(), // a stage that counts no records
             read => format!("{read:>9} read {:>9} kept {:>9} dropped", counts.kept, counts.dropped_total()),
         };
-        println!("{}", format!("{stage:18} {state:28} {counts}").trim_end());
+        console::out!("{}", format!("{stage:18} {state:28} {counts}").trim_end())?;
         for unreadable in tally.unreadable {
-            println!("    unreadable: {}: {}", unreadable.path, unreadable.error);
+            console::out!("    unreadable: {}: {}", unreadable.path, unreadable.error)?;
         }
     }
     if arguments.json {
-        println!("{}", serde_json::Value::from(rows));
+        console::out!("{}", serde_json::Value::from(rows))?;
     }
     Ok(Exit::Complete)
 }

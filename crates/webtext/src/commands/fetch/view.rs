@@ -47,7 +47,8 @@ impl View {
                 last_line = Instant::now();
                 if self.json {
                     let seconds = self.started.elapsed().as_secs();
-                    println!("{}", json!({"event": "progress", "seconds": seconds, "now": now}));
+                    // The crawl goes on when nobody can read of it; the last line then fails the command.
+                    let _ = console::out!("{}", json!({"event": "progress", "seconds": seconds, "now": now}));
                 } else if self.bar.is_hidden() && !self.quiet {
                     eprintln!("{}", plain_line(&now, rate, left));
                 }
@@ -62,7 +63,7 @@ impl View {
     /// Prints a message that stays on the screen.
     fn message(&self, text: &str) {
         if self.json {
-            println!("{}", json!({"event": "note", "text": text}));
+            let _ = console::out!("{}", json!({"event": "note", "text": text}));
         }
         if self.bar.is_hidden() && !self.quiet {
             eprintln!("{text}");
@@ -73,7 +74,7 @@ impl View {
 
     pub(super) fn finished(&self, counts: &Counts, left: u64) -> anyhow::Result<()> {
         if self.json {
-            println!("{}", json!({"event": "finished", "counts": counts, "left": left}));
+            console::out!("{}", json!({"event": "finished", "counts": counts, "left": left}))?;
             return Ok(());
         }
         if self.quiet { Ok(()) } else { crate::commands::print_counts(counts, false) }
