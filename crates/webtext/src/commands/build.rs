@@ -8,6 +8,7 @@ use console::{Exit, Progress, Unit};
 use pipeline::engine::StagePreview;
 use pipeline::recipe::PageSource;
 use pipeline::{Observer, Options, Recipe, RecipeRun, Selection, Summary};
+use records::Reason;
 
 use super::{Usage, allow_many_files, stop_on_ctrl_c};
 
@@ -189,8 +190,8 @@ fn warn_of_nothing(summary: &Summary) {
     let why = most.map(|(reason, n)| format!(": {n} {reason} ({})", reason.explanation())).unwrap_or_default();
     tracing::warn!("the data set is empty: {} kept none of {} records{why}", totals.stage, counts.read);
     let without_url = totals.tally.sum("pages_without_url") as u64;
-    // Most of what was dropped lacks a URL: the others are then no reason for an empty data set.
-    if 2 * without_url > counts.dropped_total() {
+    // Where links find no page, those that lack a URL may be the ones; where pages have no link, they are not.
+    if without_url > 0 && most.is_some_and(|(reason, _)| *reason == Reason::NotCaptured) {
         eprintln!(
             "hint: {} {} no URL, so no link leads there; give URLs in urls.tsv, or say only_links = false",
             console::count(without_url, "page"),
