@@ -130,7 +130,7 @@ fn a_stage_under_other_settings_says_so() {
 fn what_is_replaced_is_told_with_the_reason() {
     let case = Case::copy();
     let said = stderr(&check(&mut case.build(&["--set", "filter.length.min_words=50"]), 0));
-    assert!(said.contains("documents.filter: 1 of 1 task is done again: rules.1.min_words 100 → 50"), "{said}");
+    assert!(said.contains("documents.filter: 1 of 1 task is done again: filter.2.min_words 100 → 50"), "{said}");
 }
 
 #[test]

@@ -265,7 +265,8 @@ fn no_number_of_links_rules_or_duplicates_extracts_pages_again() {
 
 /// The names in backquotes behind `expected` in what a type says about a name that it does not know.
 fn known_names(recipe: &Table, place: &str) -> Vec<String> {
-    let message = format!("{:#}", Recipe::parse(&recipe.to_string(), &[]).unwrap_err());
+    let error = Recipe::parse(&recipe.to_string(), &[]).unwrap_err();
+    let message = format!("{:#}", anyhow::Error::from(error));
     let line = message.lines().find(|line| line.contains("unknown "));
     let line = line.unwrap_or_else(|| panic!("{place} takes an unknown name: {message}"));
     let expected = line.split_once("expected").map_or("", |(_, expected)| expected);

@@ -50,7 +50,8 @@ fn compare(path: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &
         }
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
             for (at, (old, new)) in old.iter().zip(new).enumerate() {
-                compare(&join(&at.to_string()), old, new, differs);
+                // Counted from 1, as settings on the command line are.
+                compare(&join(&(at + 1).to_string()), old, new, differs);
             }
         }
         (Value::Array(old), Value::Array(new)) => {

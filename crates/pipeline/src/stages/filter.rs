@@ -50,6 +50,8 @@ struct JudgedText {
 pub(super) struct FilterDocuments {
     pub(super) texts: Table<DocumentText>,
     pub(super) links: BucketOfTask<PageLink>,
+    /// Named as in the recipe, so that a message on a change names a key.
+    #[serde(rename = "filter")]
     pub(super) rules: Vec<RuleSettings>,
     pub(super) lists: Vec<External>,
 }

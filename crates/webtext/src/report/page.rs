@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use console::grouped;
-use pipeline::{RecipeRun, Totals};
+use pipeline::recipe::PageSource;
+use pipeline::{Recipe, RecipeRun, Totals};
 use records::Reason;
 
 use super::metrics::{Amount, RunMetrics, Sample};
@@ -29,9 +30,8 @@ pub fn render(folder: &Path, run: &RecipeRun, metrics: &RunMetrics) -> anyhow::R
         lead(metrics),
         contents(metrics)
     );
-    let title =
-        if metrics.stage("links.read").is_some() { "From submissions to tokens" } else { "From captures to tokens" };
-    section(&mut html, "funnel", title, &funnel(metrics));
+    let inputs = Inputs::of(&run.recipe, metrics);
+    section(&mut html, "funnel", &format!("From {} to tokens", inputs.name), &funnel(metrics, &inputs));
     section(&mut html, "drops", "What was dropped, and why", &drops(metrics));
     if !metrics.rules().is_empty() {
         section(&mut html, "rules", "The rules", &super::rules::rules(metrics));
@@ -87,8 +87,29 @@ fn lead(metrics: &RunMetrics) -> String {
     )
 }
 
+/// What a run begins with.
+struct Inputs {
+    /// As the funnel's title has it.
+    name: &'static str,
+    /// The first line of the funnel of a run without links.
+    label: &'static str,
+}
+
+impl Inputs {
+    fn of(recipe: &Recipe, metrics: &RunMetrics) -> Inputs {
+        let are_all = |source: PageSource| recipe.pages.iter().all(|pages| pages.from == source);
+        let (name, label) = match () {
+            () if metrics.stage("links.read").is_some() => ("submissions", "Captures in archives"),
+            () if are_all(PageSource::Html) => ("files", "HTML files"),
+            () if are_all(PageSource::Texts) => ("texts", "Texts"),
+            () => ("captures", "Captures in archives"),
+        };
+        Inputs { name, label }
+    }
+}
+
 /// The steps of the path with the number of records after each.
-fn steps(metrics: &RunMetrics) -> Vec<(&'static str, u64)> {
+fn steps(metrics: &RunMetrics, inputs: &Inputs) -> Vec<(&'static str, u64)> {
     let sum = |name: &str, of: &dyn Fn(&Totals) -> u64| {
         let mut stages = metrics.stages(name).peekable();
         stages.peek()?;
@@ -106,7 +127,7 @@ fn steps(metrics: &RunMetrics) -> Vec<(&'static str, u64)> {
         ("Links to somewhere", sum("links.merge", &distinct_links)),
         ("Links kept", kept("links.merge")),
         // Links and captures are two inputs: a smaller number of one than of the other is not a loss.
-        ("Captures in archives", kept("pages.index").filter(|_| !has_links)),
+        (inputs.label, kept("pages.index").filter(|_| !has_links)),
         ("Pages", pages.into_iter().flatten().reduce(|a, b| a + b)),
         ("Documents with text", kept("documents.extract")),
         ("Documents that pass the rules", kept("documents.filter")),
@@ -115,8 +136,8 @@ fn steps(metrics: &RunMetrics) -> Vec<(&'static str, u64)> {
     steps.into_iter().filter_map(|(label, n)| Some((label, n?))).collect()
 }
 
-fn funnel(metrics: &RunMetrics) -> String {
-    let steps = steps(metrics);
+fn funnel(metrics: &RunMetrics, inputs: &Inputs) -> String {
+    let steps = steps(metrics, inputs);
     let most = steps.iter().map(|(_, n)| *n).max().unwrap_or(1).max(1);
     let mut html = String::from("<table class=funnel>");
     let mut before = None;
