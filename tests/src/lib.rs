@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use filter::FilterTally;
+use pipeline::engine::{Seal, TaskReport};
 use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
 use serde_json::Value;
+use store::LocalStore;
+use store::catalogue::Catalogue;
 use store::table::TableReader;
 use tempfile::TempDir;
 
@@ -135,6 +139,12 @@ pub fn rows<T: store::table::Row>(folder: &Path, prefix: &str) -> Vec<T> {
     names.sort();
     let rows = names.iter().flat_map(|name| TableReader::<T>::open(&folder.join(name)).unwrap());
     rows.map(|row| row.unwrap()).collect()
+}
+
+/// What the rules did in a run, by the seal of their stage.
+pub fn filter_tally(run: &Path) -> FilterTally {
+    let seal = Catalogue::<Seal, TaskReport>::open(&LocalStore::new(run), "tasks/documents.filter/seal");
+    seal.unwrap().unwrap().header().tally.rules.clone()
 }
 
 /// Standard error as text.

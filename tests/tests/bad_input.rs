@@ -334,6 +334,11 @@ fn a_fault_in_a_rule_names_the_rule() {
         let message = said(&format!("[[filter]]\nrule = \"gopher_quality\"\n{limits}\n"));
         assert!(message.contains(expected), "{message}");
     }
+    // DCLM counts each occurrence: one word may come twice.
+    let mut command = Command::new(binary("webtext"));
+    let dclm = "[[filter]]\nrule = \"gopher_quality\"\ndialect = \"dclm\"\nstop_words = [\"the\"]\n";
+    command.arg("filter").arg(&texts).arg("-o").arg(case.path("out.jsonl")).arg("--recipe").arg(recipe(dclm));
+    check(&mut command, 0);
     let message = said("[[filter]]\nrule = \"url\"\n");
     assert!(message.contains("names no list"), "{message}");
 }

@@ -5,13 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use filter::FilterTally;
 use pipeline::Recipe;
-use pipeline::engine::{Seal, TaskReport};
 use records::Document;
-use store::LocalStore;
-use store::catalogue::Catalogue;
-use webtext_tests::{build, real_data, root, rows, unpack};
+use webtext_tests::{build, filter_tally, real_data, root, rows, unpack};
 
 /// The recipes, with their rules as they stand.
 const RECIPES: [(&str, &[&str]); 6] = [
@@ -25,12 +21,6 @@ const RECIPES: [(&str, &[&str]); 6] = [
 
 fn path_of(name: &str) -> PathBuf {
     root().join("pipelines").join(name).with_extension("toml")
-}
-
-/// The rules that a run's seal tells of.
-fn tally(run: &Path) -> FilterTally {
-    let seal = Catalogue::<Seal, TaskReport>::open(&LocalStore::new(run), "tasks/documents.filter/seal");
-    seal.unwrap().unwrap().header().tally.rules.clone()
 }
 
 /// Documents by their verdicts; a kept one is "kept".
@@ -76,7 +66,7 @@ fn every_recipe_runs_on_the_fixtures() {
         let recipe = Recipe::load(&path_of(name), &[]).unwrap();
         let run = folder.path().join(name);
         build(recipe, &run).unwrap();
-        let tally = tally(&run);
+        let tally = filter_tally(&run);
         assert_eq!(tally.rules().iter().map(|rule| rule.rule.as_str()).collect::<Vec<_>>(), expected, "{name}");
         let verdicts = verdicts(&run);
         assert!(verdicts["kept"] >= 20, "{name}: {verdicts:?}");

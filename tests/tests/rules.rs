@@ -3,15 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use filter::FilterTally;
-use pipeline::engine::{Seal, TaskReport};
 use pipeline::{Options, Recipe, RecipeRun, Selection};
 use records::{Document, EditedText};
-use store::LocalStore;
-use store::catalogue::Catalogue;
 use store::numbers::NumbersReader;
 use store::table::TableReader;
-use webtext_tests::{assert_same, names};
+use webtext_tests::{assert_same, filter_tally, names};
 
 /// A corpus of 60 texts in three files; every third has a line that C4's rule cuts, every fifth nothing that it keeps.
 fn write_texts(folder: &Path) {
@@ -67,11 +63,6 @@ fn build(folder: &Path, run: &Path, threads: usize) -> pipeline::Result<pipeline
     RecipeRun::new(run, recipe, Options { threads, ..Options::quiet() })?.run.build(&selection)
 }
 
-fn tally(run: &Path) -> FilterTally {
-    let seal = Catalogue::<Seal, TaskReport>::open(&LocalStore::new(run), "tasks/documents.filter/seal");
-    seal.unwrap().unwrap().header().tally.rules.clone()
-}
-
 #[test]
 fn measures_and_edited_texts_are_the_same_for_any_threads_and_after_a_change_of_lists() {
     let (inputs, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -87,7 +78,7 @@ fn measures_and_edited_texts_are_the_same_for_any_threads_and_after_a_change_of_
     build(inputs.path(), &four, 4).unwrap();
     assert_same(&one, &four);
 
-    let rules = tally(&one);
+    let rules = filter_tally(&one);
     let of_rules = |of: fn(&filter::RuleTally) -> u64| rules.rules().iter().map(of).collect::<Vec<_>>();
     assert_eq!(of_rules(|rule| rule.dropped), [0, 12, 0]);
     assert_eq!(of_rules(|rule| rule.dropped_alone), [0, 12, 12]);
@@ -120,5 +111,5 @@ fn measures_and_edited_texts_are_the_same_for_any_threads_and_after_a_change_of_
     // Another list: the stage is done again.
     fs::write(inputs.path().join("bad.txt"), "boat\nbarge\n").unwrap();
     assert!(build(inputs.path(), &one, 1).unwrap().tasks_run > 0);
-    assert_eq!(tally(&one).rules()[0].dropped, 48);
+    assert_eq!(filter_tally(&one).rules()[0].dropped, 48);
 }

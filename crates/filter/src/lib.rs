@@ -43,14 +43,14 @@ use std::borrow::Cow;
 pub use histogram::Histogram;
 pub use language::{detect_language, is_known_language};
 pub use list::ListError;
-pub use measure::{Bound, Limit, Measure, Unit};
+pub use measure::{Bound, Limit, Measure, Side, Unit};
 pub use paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 pub use rules::{
     C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FastText, FineWebQuality, GopherDialect,
     GopherQuality, GopherRepetition, InvalidRule, Language, LanguageModel, Length, Pii, RedPajamaSignals,
     RefinedWebLines, RuleSettings, SplitBy, UnigramLogProbability, Url, Wikipedia,
 };
-pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally, Side};
+pub use tally::{FilterTally, MeasureTally, NamedLimit, RuleTally};
 
 use rules::{Edit, Findings, Rule};
 use text::Text;

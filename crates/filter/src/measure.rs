@@ -94,6 +94,25 @@ pub struct Bound {
     pub upstream: &'static str,
 }
 
+/// A side of a measure on which a limit can lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Values below are out of limits.
+    Min,
+    /// Values above are out of limits.
+    Max,
+}
+
+/// The side on which a value is out of its minimum and maximum. One that is not defined (NaN) is on none.
+pub(crate) fn broken_side(value: f64, [min, max]: [Option<f64>; 2], zero_passes: bool) -> Option<Side> {
+    if value == 0.0 && zero_passes {
+        return None;
+    }
+    let is_below = min.is_some_and(|limit| value < limit);
+    let is_above = max.is_some_and(|limit| value > limit);
+    is_below.then_some(Side::Min).or(is_above.then_some(Side::Max))
+}
+
 /// A number that a rule computes for each document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measure {
@@ -126,12 +145,11 @@ impl Measure {
 
     /// The bound that a value violates. A value that is not defined (NaN) violates none.
     pub fn broken_bound(&self, value: f64) -> Option<&Bound> {
-        let below = |bound: &&Bound| bound.limit.number().is_some_and(|limit| value < limit);
-        let above = |bound: &&Bound| bound.limit.number().is_some_and(|limit| value > limit);
-        if value == 0.0 && self.zero_passes {
-            return None;
+        let limit = |bound: &Option<Bound>| bound.as_ref().and_then(|bound| bound.limit.number());
+        match broken_side(value, [limit(&self.min), limit(&self.max)], self.zero_passes)? {
+            Side::Min => self.min.as_ref(),
+            Side::Max => self.max.as_ref(),
         }
-        self.min.as_ref().filter(below).or_else(|| self.max.as_ref().filter(above))
     }
 }
 

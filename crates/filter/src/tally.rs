@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bound, Filter, Histogram, Judgement, Limit, Unit};
+use crate::measure::broken_side;
+use crate::{Bound, Filter, Histogram, Judgement, Limit, Side, Unit};
 
 /// The tally of each rule of a filter, in order. Tallies of parts add up to that of the whole, in any order.
 ///
@@ -82,15 +83,6 @@ impl NamedLimit {
     }
 }
 
-/// A side of a measure on which a limit can lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// Values below are out of limits.
-    Min,
-    /// Values above are out of limits.
-    Max,
-}
-
 impl MeasureTally {
     /// The limit of a side, if there is one.
     pub fn limit(&self, side: Side) -> Option<f64> {
@@ -103,12 +95,7 @@ impl MeasureTally {
 
     /// The side on which a value is out of limits. One that is not defined (NaN) is on none.
     pub fn broken_side(&self, value: f64) -> Option<Side> {
-        if value == 0.0 && self.zero_passes {
-            return None;
-        }
-        let is_below = self.limit(Side::Min).is_some_and(|limit| value < limit);
-        let is_above = self.limit(Side::Max).is_some_and(|limit| value > limit);
-        is_below.then_some(Side::Min).or(is_above.then_some(Side::Max))
+        broken_side(value, [Side::Min, Side::Max].map(|side| self.limit(side)), self.zero_passes)
     }
 }
 

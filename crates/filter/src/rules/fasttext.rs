@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Findings, Rule, Settings};
+use super::{Findings, Rule, Settings, fault_of_fraction};
 use crate::About;
 use crate::label_model::LabelModel;
 use crate::list::ListError;
@@ -23,6 +23,10 @@ pub struct FastText {
 }
 
 impl Settings for FastText {
+    fn fault(&self) -> Option<String> {
+        fault_of_fraction("min_score", self.min_score)
+    }
+
     fn paths(&mut self) -> Vec<&mut String> {
         vec![&mut self.model]
     }

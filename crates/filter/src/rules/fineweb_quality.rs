@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::punctuation::is_terminal;
-use super::{Datatrove, Findings, Rule, Settings, fraction};
+use super::{Datatrove, Findings, Rule, Settings, fault_of_fraction, fraction};
 use crate::About;
 use crate::list::ListError;
 use crate::measure::{Limit, Measure, Unit};
@@ -48,6 +48,10 @@ impl Default for FineWebQuality {
 }
 
 impl Settings for FineWebQuality {
+    fn fault(&self) -> Option<String> {
+        fault_of_fraction("min_terminal_punctuation_lines", self.min_terminal_punctuation_lines)
+    }
+
     fn open(&self) -> Result<Box<dyn Rule>, ListError> {
         Ok(Box::new(self.clone()))
     }

@@ -2,7 +2,7 @@ use memchr::{memchr_iter, memmem};
 use serde::{Deserialize, Serialize};
 
 use super::punctuation::is_symbol;
-use super::{Findings, GopherDialect, Rule, Settings, dclm, fraction};
+use super::{Findings, GopherDialect, Rule, Settings, dclm, fault_of_fraction, fraction};
 use crate::About;
 use crate::list::ListError;
 use crate::measure::{Limit, Measure, Unit};
@@ -86,8 +86,19 @@ impl Settings for GopherQuality {
             GopherDialect::Datatrove0_10 => (&of_dclm[..], "max_hashes_per_word and max_ellipses_per_word"),
             GopherDialect::Dclm => (&of_datatrove[..], "max_symbols_per_word"),
         };
-        let (key, _) = unused.iter().find(|(_, is_set)| *is_set)?;
-        Some(format!("{key} is not a limit of this dialect of gopher_quality, which has {remedy}"))
+        if let Some((key, _)) = unused.iter().find(|(_, is_set)| *is_set) {
+            return Some(format!("{key} is not a limit of this dialect of gopher_quality, which has {remedy}"));
+        }
+        // DCLM counts every occurrence of a stop word, datatrove each word once.
+        let max_stop_words = match (self.stop_words.len(), self.dialect) {
+            (0, _) => 0.0,
+            (_, GopherDialect::Dclm) => f64::INFINITY,
+            (words, GopherDialect::Datatrove0_10) => words as f64,
+        };
+        if let Some(min) = self.min_stop_words.number().filter(|min| *min > max_stop_words) {
+            return Some(format!("min_stop_words = {min}, but stop_words has {}", self.stop_words.len()));
+        }
+        fault_of_fraction("min_alphabetic_words", self.min_alphabetic_words)
     }
 
     fn open(&self) -> Result<Box<dyn Rule>, ListError> {

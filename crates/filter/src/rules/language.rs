@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Findings, Rule, Settings};
+use super::{Findings, Rule, Settings, fault_of_fraction};
 use crate::About;
 use crate::label_model::LabelModel;
 use crate::language::{detect_language, is_known_language, iso_639_3};
@@ -81,7 +81,10 @@ impl Settings for Language {
         if self.model == LanguageModel::Whatlang && !is_known_language(&self.keep) {
             return Some(format!("keep: the language {:?} is not known", self.keep));
         }
-        (!(0.0..=1.0).contains(&self.min_confidence)).then(|| "min_confidence lies between 0 and 1".to_owned())
+        if !(0.0..=1.0).contains(&self.min_confidence) {
+            return Some("min_confidence lies between 0 and 1".to_owned());
+        }
+        fault_of_fraction("min_share", self.min_share)
     }
 
     fn paths(&mut self) -> Vec<&mut String> {

@@ -38,7 +38,7 @@ pub use wikipedia::Wikipedia;
 
 use crate::list::ListError;
 use crate::text::Text;
-use crate::{About, Measure};
+use crate::{About, Limit, Measure};
 
 /// The settings of a rule, as a recipe has them.
 pub(crate) trait Settings {
@@ -93,6 +93,12 @@ pub(crate) struct Edit {
     pub words: Option<usize>,
     /// Name and number of parts that were cut or replaced; those with a count of 0 may be left out.
     pub cuts: Vec<(&'static str, usize)>,
+}
+
+/// What is wrong with the minimum of a fraction that is at most 1, if anything.
+fn fault_of_fraction(key: &str, min: Limit) -> Option<String> {
+    let min = min.number().filter(|min| *min > 1.0)?;
+    Some(format!("{key} = {min} is above 1, and the measure never is"))
 }
 
 /// A fraction; NaN where the whole is 0.
@@ -157,7 +163,7 @@ impl RuleSettings {
         fault.map_or(Ok(()), |fault| Err(InvalidRule(fault)))
     }
 
-    /// Limits that no text can be within: a minimum above its maximum, a share above 1, anything below 0 but a logarithm.
+    /// Limits that no text is within, whatever the rule: a minimum above its maximum, or one below 0 but of logarithms.
     fn impossible_limit(&self) -> Option<String> {
         let settings = serde_json::to_value(self).ok()?;
         let limits = settings.as_object()?.iter().filter_map(|(key, value)| Some((key, value.as_f64()?)));
@@ -167,19 +173,12 @@ impl RuleSettings {
                 return Some(format!("{key} = {limit} is below 0"));
             }
             let Some(of) = key.strip_prefix("min_") else { continue };
-            let is_share = matches!(of, "share" | "score" | "confidence" | "alphabetic_words")
-                || of == "terminal_punctuation_lines";
-            if is_share && limit > 1.0 {
-                return Some(format!("{key} = {limit} is above 1, and shares lie between 0 and 1"));
-            }
             let max = settings.get(format!("max_{of}")).and_then(serde_json::Value::as_f64);
             if let Some(max) = max.filter(|max| limit > *max) {
                 return Some(format!("{key} = {limit} is more than max_{of} = {max}"));
             }
         }
-        let words = settings.get("stop_words").and_then(serde_json::Value::as_array)?.len();
-        let min_words = settings.get("min_stop_words").and_then(serde_json::Value::as_f64)?;
-        (min_words > words as f64).then(|| format!("min_stop_words = {min_words}, but stop_words has {words}"))
+        None
     }
 
     /// The files that the rule reads, lists and models, so that relative paths can be made absolute.
