@@ -13,7 +13,7 @@ const RULES: &str = r#"[
     {"rule": "c4_quality", "dialect": "datatrove-0.10"}, {"rule": "c4_quality", "dialect": "tfds"},
     {"rule": "c4_paragraph"}, {"rule": "fineweb_quality"}, {"rule": "redpajama_signals"}, {"rule": "refinedweb_lines"},
     {"rule": "pii"}, {"rule": "url"}, {"rule": "wikipedia"}, {"rule": "length", "min_words": 1, "max_words": 100},
-    {"rule": "language", "keep": "en", "min_confidence": 0.5, "min_share": 0.5}
+    {"rule": "language", "keep": "en", "min_confidence": 0.5, "min_byte_fraction": 0.5}
 ]"#;
 
 static FILTER: LazyLock<Filter> = LazyLock::new(|| {

@@ -165,7 +165,7 @@ fn faulty_recipes_and_flags_end_with_2() {
     };
     assert!(build(&good.replace("min_karma =", "min_carma ="), &[]).contains("did you mean `min_karma`?"));
     assert!(build("[links", &[]).contains("line 1"));
-    assert!(build(&good, &["--set", "shards.validation=7"]).contains("between 0 and 1"));
+    assert!(build(&good, &["--set", "shards.validation_fraction=7"]).contains("between 0 and 1"));
     assert!(build(&good, &["--stage", "documnets.filter"]).contains("did you mean documents.filter?"));
     assert!(build(&good, &["--task", "1/2"]).contains("--stage"));
     assert!(!case.path("run").exists(), "a faulty call leaves nothing behind");
@@ -327,8 +327,8 @@ fn a_fault_in_a_rule_names_the_rule() {
     assert!(message.contains("number 2, rule = \"length\""), "{message}");
     for (limits, expected) in [
         ("min_words = 100\nmax_words = 10", "min_words = 100 is more than max_words = 10"),
-        ("max_bullet_lines = -1", "below 0"),
-        ("min_alphabetic_words = 1.5", "above 1"),
+        ("max_bullet_line_fraction = -1", "below 0"),
+        ("min_alphabetic_word_fraction = 1.5", "above 1"),
         ("stop_words = []", "stop_words has 0"),
     ] {
         let message = said(&format!("[[filter]]\nrule = \"gopher_quality\"\n{limits}\n"));

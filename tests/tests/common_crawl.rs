@@ -379,7 +379,7 @@ impl Drop for Nginx {
 fn fetch(links: &Path, out: &Path, data: &str, index: &[&str]) -> Command {
     let mut command = Command::new(binary("webtext"));
     command.arg("fetch").arg(links).arg("-o").arg(out).args(["--from", "common-crawl", "--data", data, "--index"]);
-    command.args(index).args(["--contact", "test@example.org", "--max-warc-bytes", "8000", "--min-wait-ms", "20"]);
+    command.args(index).args(["--contact", "test@example.org", "--max-warc-bytes", "8000", "--min-backoff-ms", "20"]);
     command
 }
 

@@ -176,7 +176,7 @@ fn a_scripted_web_is_fetched_politely() {
             "test@example.org",
             "--min-delay-ms",
             &DELAY_MS.to_string(),
-            "--group-pages",
+            "--max-group-pages",
             "1",
         ]);
         command

@@ -48,8 +48,8 @@ fn recipe(folder: &Path) {
         min_delay_ms = 60
         # Several archives a task.
         max_warc_bytes = 20_000
-        group_pages = 8
-        group_ms = 100
+        max_group_pages = 8
+        max_group_ms = 100
         [[filter]]
         rule = "wikipedia"
         [[filter]]
@@ -64,7 +64,7 @@ fn recipe(folder: &Path) {
         exact = true
         [shards]
         seed = 1
-        validation = 0.1
+        validation_fraction = 0.1
         count = 1
         tokens = ["nanogpt"]
         [tokenizer]

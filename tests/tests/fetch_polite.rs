@@ -116,7 +116,7 @@ fn pauses_hold_through_kills() {
     let client = Client::new(&web, folder.path(), &urls)
         .flag("--min-delay-ms", DELAY.as_millis())
         .flag("--threads", 2)
-        .flag("--group-ms", 50);
+        .flag("--max-group-ms", 50);
     let seed = number("WEBTEXT_TEST_SEED", 2357);
     eprintln!("{TEST}: seed {seed}");
     let mut chance = Chance(seed);
@@ -156,7 +156,7 @@ fn long_pauses_and_rules_hold_through_a_kill() {
     let urls: Vec<String> =
         hosts.iter().flat_map(|host| (0..2).map(move |page| format!("http://{host}.example/{page}"))).collect();
     let folder = tempfile::tempdir().unwrap();
-    let client = Client::new(&web, folder.path(), &urls).flag("--min-delay-ms", 100).flag("--group-ms", 50);
+    let client = Client::new(&web, folder.path(), &urls).flag("--min-delay-ms", 100).flag("--max-group-ms", 50);
     let mut running = client.start();
     let has_come = |host: &str, path: &str| {
         web.visits().iter().any(|visit| visit.request.label() == host && visit.request.path == path)
@@ -240,8 +240,8 @@ fn kills_lose_nothing() {
         .flag("--min-delay-ms", 20)
         .flag("--threads", THREADS)
         .flag("--max-concurrent-requests", AT_ONCE)
-        .flag("--group-pages", GROUP_PAGES)
-        .flag("--group-ms", 200)
+        .flag("--max-group-pages", GROUP_PAGES)
+        .flag("--max-group-ms", 200)
         .flag("--max-warc-bytes", 200_000);
     let mut chance = Chance(seed);
     // How many requests had come when each life ended.
@@ -491,7 +491,7 @@ fn a_full_disk_is_waited_for() {
         .flag("--min-delay-ms", 20)
         .flag("--threads", 2)
         .flag("--max-warc-bytes", 500_000)
-        .flag("--group-ms", 100);
+        .flag("--max-group-ms", 100);
     std::fs::create_dir(client.out()).unwrap();
     let mount = |options: &str| {
         let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(client.out()).status();
@@ -623,7 +623,7 @@ fn silent_hosts_at_the_end_are_no_outage_for_a_new_process() {
         Client::of_table(&web, folder.path())
             .flag("--min-delay-ms", 100)
             .flag("--threads", 2)
-            .flag("--group-pages", 4)
+            .flag("--max-group-pages", 4)
             .flag("--max-tries", 2)
             .flag("--first-byte-timeout-ms", 1_000)
     };
@@ -705,7 +705,7 @@ fn budgets_end_a_run_and_the_next_goes_on() {
         Client::of_table(&web, folder.path())
             .flag("--min-delay-ms", 20)
             .flag("--max-concurrent-requests", 4)
-            .flag("--group-pages", 4)
+            .flag("--max-group-pages", 4)
             .switch("--json")
     };
     webtext_tests::web::write_links(&folder.path().join("links.parquet"), &urls);
@@ -752,7 +752,7 @@ fn a_damaged_journal_costs_no_archive() {
     let client = Client::new(&web, folder.path(), urls(10, 10))
         .flag("--min-delay-ms", 20)
         .flag("--threads", 1)
-        .flag("--group-pages", 4)
+        .flag("--max-group-pages", 4)
         .flag("--max-warc-bytes", 20_000);
     client.complete();
     let before = webtext_tests::files(&client.out());
@@ -856,7 +856,7 @@ fn a_host_that_forbids_all_takes_no_memory() {
     let client = Client::new(&web, folder.path(), &urls)
         .flag("--min-delay-ms", 20)
         .flag("--threads", 1)
-        .flag("--group-pages", 1_000)
+        .flag("--max-group-pages", 1_000)
         .switch("--json");
     let ended = client.complete();
     eprintln!("{TEST}: {} MB, {:?}", ended.peak_bytes >> 20, ended.took);

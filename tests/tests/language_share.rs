@@ -39,13 +39,13 @@ fn a_page_half_in_another_language_is_seen() {
     let Some(book) = book.filter(|book| book.is_dir()) else {
         return skip("a_page_half_in_another_language_is_seen", "there is no debian-handbook, which .ci/run fetches");
     };
-    let language = |min_share| {
+    let language = |min_byte_fraction| {
         let (model, keep) = (LanguageModel::default(), "en".to_owned());
-        RuleSettings::Language(Language { model, keep, min_confidence: 0.0, min_share })
+        RuleSettings::Language(Language { model, keep, min_confidence: 0.0, min_byte_fraction })
     };
     let filter = Filter::new(&[language(Limit::at(0.0))]).unwrap();
     let strict = Filter::new(&[language(Limit::at(0.8))]).unwrap();
-    let share_at = filter.measures().iter().position(|measure| measure.measure.name == "share").unwrap();
+    let share_at = filter.measures().iter().position(|measure| measure.measure.name == "byte_fraction").unwrap();
 
     let english = sections(&book.join("en-US"));
     let mut editions: Vec<PathBuf> = fs::read_dir(&book).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -46,7 +46,7 @@ fn recipe(folder: &Path) -> Recipe {
         exact = false
         [shards]
         seed = 1
-        validation = 0.1
+        validation_fraction = 0.1
         count = 1
         tokens = []
         [tokenizer]

@@ -19,7 +19,7 @@ const REST: &str = r#"
 exact = false
 [shards]
 seed = 1
-validation = 0.0
+validation_fraction = 0.0
 count = 1
 tokens = ["nanogpt"]
 [tokenizer]
@@ -319,7 +319,7 @@ fn a_sample_is_by_page() {
     inputs.write("boats.jsonl", (0..400).map(line).collect::<String>());
     let head = TEXTS.replace("FILE", "boats.jsonl");
     let sample = |share: &str| {
-        let built = inputs.build(&head, &[&format!("pages.sample={share}")]);
+        let built = inputs.build(&head, &[&format!("pages.sample_fraction={share}")]);
         let urls = built.urls();
         assert_eq!(built.dropped("pages.match", Reason::NotSampled), 400 - urls.len() as u64);
         urls

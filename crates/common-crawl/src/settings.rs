@@ -55,11 +55,11 @@ pub struct CommonCrawlSettings {
     #[cfg_attr(feature = "clap", arg(skip = Self::default().max_tries))]
     pub max_tries: u32,
     /// Wait after the first failed try; it doubles with each further one.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::default().min_wait_ms))]
-    pub min_wait_ms: u64,
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::default().min_backoff_ms))]
+    pub min_backoff_ms: u64,
     /// Longest wait, including that of `Retry-After`.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::default().max_wait_ms))]
-    pub max_wait_ms: u64,
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::default().max_backoff_ms))]
+    pub max_backoff_ms: u64,
     /// Time to connect.
     #[cfg_attr(feature = "clap", arg(skip = Self::default().connect_timeout_ms))]
     pub connect_timeout_ms: u64,
@@ -86,8 +86,8 @@ impl Default for CommonCrawlSettings {
             sort_memory_bytes: 256 << 20,
             // 1 + 2 + 4 + … + 256 s and then 300 s: about fourteen minutes.
             max_tries: 11,
-            min_wait_ms: 1_000,
-            max_wait_ms: 300_000,
+            min_backoff_ms: 1_000,
+            max_backoff_ms: 300_000,
             connect_timeout_ms: 15_000,
             idle_timeout_ms: 60_000,
         }

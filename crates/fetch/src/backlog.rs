@@ -84,6 +84,6 @@ impl Backlog {
 
     /// Whether a whole group is waiting to become durable. Until it is, no new request starts.
     pub(crate) fn is_full(&self, settings: &CrawlSettings) -> bool {
-        self.bytes.load(Relaxed) >= MAX_GROUP_BYTES || self.links.load(Relaxed) >= settings.group_pages as u64
+        self.bytes.load(Relaxed) >= MAX_GROUP_BYTES || self.links.load(Relaxed) >= settings.max_group_pages as u64
     }
 }

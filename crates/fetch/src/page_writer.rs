@@ -82,8 +82,8 @@ impl<'c> PageWriter<'c> {
     /// Writes until the worker is done, then seals the WARC file. Half a group is written while the other half is
     /// collected, so that a kill loses at most one group and the worker need not wait for the disk.
     pub(crate) fn run(mut self, notes: &Receiver<Note>) -> Result<(), FetchError> {
-        let half_pages = self.context.settings.group_pages.div_ceil(2);
-        let group_time = Duration::from_millis(self.context.settings.group_ms);
+        let half_pages = self.context.settings.max_group_pages.div_ceil(2);
+        let group_time = Duration::from_millis(self.context.settings.max_group_ms);
         while let Ok(first) = notes.recv() {
             let ends = Instant::now() + group_time;
             let mut bytes = first.len_bytes();
@@ -333,7 +333,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = CrawlPaths::in_folder(folder.path());
         let settings =
-            CrawlSettings { max_warc_bytes: 4_000, group_pages: 2, ..CrawlSettings::for_contact("a@b.example") };
+            CrawlSettings { max_warc_bytes: 4_000, max_group_pages: 2, ..CrawlSettings::for_contact("a@b.example") };
         let (monitor, backlog) = (Monitor::default(), Backlog::default());
         for process in 0..3 {
             let (outcomes, before) = read_journal(&paths);

@@ -83,11 +83,11 @@ pub struct CrawlSettings {
     #[cfg_attr(feature = "clap", arg(skip = Self::DEFAULT.max_warc_bytes))]
     pub max_warc_bytes: u64,
     /// Outcomes of a worker that may wait to become durable. A kill loses at most these and the requests in flight.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.group_pages, help_heading = LIMITS))]
-    pub group_pages: usize,
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::DEFAULT.max_group_pages, help_heading = LIMITS))]
+    pub max_group_pages: usize,
     /// Longest time that an outcome waits before it is written.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.group_ms, help_heading = LIMITS))]
-    pub group_ms: u64,
+    #[cfg_attr(feature = "clap", arg(long, value_name = "MS", default_value_t = Self::DEFAULT.max_group_ms, help_heading = LIMITS))]
+    pub max_group_ms: u64,
 }
 
 impl CrawlSettings {
@@ -113,8 +113,8 @@ impl CrawlSettings {
         max_pages_per_domain: 0,
         honour: HonouredSignals::ALL,
         max_warc_bytes: 1_000_000_000,
-        group_pages: 64,
-        group_ms: 1_000,
+        max_group_pages: 64,
+        max_group_ms: 1_000,
     };
 
     /// All defaults, with this contact.
@@ -146,7 +146,7 @@ impl CrawlSettings {
             ("max_requests_per_address", self.max_requests_per_address.into()),
             ("max_tries", self.max_tries.into()),
             ("max_consecutive_faults", self.max_consecutive_faults.into()),
-            ("group_pages", self.group_pages as u64),
+            ("max_group_pages", self.max_group_pages as u64),
         ];
         match at_least_one.into_iter().find(|&(_, value)| value == 0) {
             Some((name, _)) => Err(FetchError::Settings(format!("{name} is 0; nothing would be fetched"))),

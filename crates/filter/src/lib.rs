@@ -241,7 +241,7 @@ mod tests {
                 model: LanguageModel::Whatlang,
                 keep: "en".into(),
                 min_confidence: 0.5,
-                min_share: Limit::NONE,
+                min_byte_fraction: Limit::NONE,
             }),
         ])
         .unwrap()
@@ -373,7 +373,7 @@ mod tests {
                 let at = filter.measures().iter().position(|measure| measure.name() == name).unwrap();
                 judgement.measures[at]
             };
-            assert!(value("gopher_repetition.top_2_gram").is_nan(), "{text:?}");
+            assert!(value("gopher_repetition.top_2_gram_char_fraction").is_nan(), "{text:?}");
             assert_eq!(value("gopher_quality.words"), 0.0);
             assert_eq!(value("redpajama_signals.lines"), lines);
             assert_eq!(value("redpajama_signals.rps_doc_frac_chars_top_2gram"), 0.0);

@@ -85,8 +85,8 @@ impl RetryingHttpClient {
         Ok(RetryingHttpClient(Arc::new(Inner {
             client,
             max_tries: settings.max_tries.max(1),
-            min_wait: Duration::from_millis(settings.min_wait_ms),
-            max_wait: Duration::from_millis(settings.max_wait_ms),
+            min_wait: Duration::from_millis(settings.min_backoff_ms),
+            max_wait: Duration::from_millis(settings.max_backoff_ms),
             busy_until: Mutex::new(None),
             traffic: Arc::new(Traffic::default()),
         })))
@@ -225,7 +225,8 @@ mod tests {
     use super::*;
 
     fn client() -> RetryingHttpClient {
-        let settings = CommonCrawlSettings { min_wait_ms: 500, max_wait_ms: 3000, ..CommonCrawlSettings::default() };
+        let settings =
+            CommonCrawlSettings { min_backoff_ms: 500, max_backoff_ms: 3000, ..CommonCrawlSettings::default() };
         RetryingHttpClient::new(&settings).unwrap()
     }
 

@@ -198,7 +198,8 @@ mod tests {
     use crate::settings::CommonCrawlSettings;
 
     fn client() -> RetryingHttpClient {
-        let settings = CommonCrawlSettings { min_wait_ms: 500, max_wait_ms: 3000, ..CommonCrawlSettings::default() };
+        let settings =
+            CommonCrawlSettings { min_backoff_ms: 500, max_backoff_ms: 3000, ..CommonCrawlSettings::default() };
         RetryingHttpClient::new(&settings).unwrap()
     }
 

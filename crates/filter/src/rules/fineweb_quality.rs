@@ -20,15 +20,15 @@ pub struct FineWebQuality {
     /// The code that is followed.
     pub dialect: Datatrove,
     /// Minimum fraction of lines that end with a mark that ends a sentence.
-    pub min_terminal_punctuation_lines: Limit,
+    pub min_terminal_punctuation_line_fraction: Limit,
     /// Whether a text in which no line ends with such a mark passes that limit.
     pub keep_without_terminal_punctuation: bool,
     /// Maximum fraction of short lines.
-    pub max_short_lines: Limit,
+    pub max_short_line_fraction: Limit,
     /// Maximum length of a short line, in code points.
-    pub short_line_chars: usize,
+    pub max_short_line_chars: usize,
     /// Maximum fraction of characters in lines that equal an earlier one.
-    pub max_duplicate_line_chars: Limit,
+    pub max_duplicate_line_char_fraction: Limit,
     /// Maximum number of newlines per word.
     pub max_newlines_per_word: Limit,
 }
@@ -37,11 +37,11 @@ impl Default for FineWebQuality {
     fn default() -> FineWebQuality {
         FineWebQuality {
             dialect: Datatrove::V0_10,
-            min_terminal_punctuation_lines: Limit::at(0.12),
+            min_terminal_punctuation_line_fraction: Limit::at(0.12),
             keep_without_terminal_punctuation: false,
-            max_short_lines: Limit::at(0.67),
-            short_line_chars: 30,
-            max_duplicate_line_chars: Limit::at(0.01),
+            max_short_line_fraction: Limit::at(0.67),
+            max_short_line_chars: 30,
+            max_duplicate_line_char_fraction: Limit::at(0.01),
             max_newlines_per_word: Limit::at(0.3),
         }
     }
@@ -49,7 +49,7 @@ impl Default for FineWebQuality {
 
 impl Settings for FineWebQuality {
     fn fault(&self) -> Option<String> {
-        fault_of_fraction("min_terminal_punctuation_lines", self.min_terminal_punctuation_lines)
+        fault_of_fraction("min_terminal_punctuation_line_fraction", self.min_terminal_punctuation_line_fraction)
     }
 
     fn open(&self) -> Result<Box<dyn Rule>, ListError> {
@@ -60,16 +60,16 @@ impl Settings for FineWebQuality {
 impl Rule for FineWebQuality {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
-        let terminal = Measure::new("terminal_punctuation_lines", Unit::Fraction, "lines that end with a mark that ends a sentence, of all lines")
-            .min("min_terminal_punctuation_lines", self.min_terminal_punctuation_lines, "too_few_terminal_punctuation_lines", "line_punct_ratio");
+        let terminal = Measure::new("terminal_punctuation_line_fraction", Unit::Fraction, "lines that end with a mark that ends a sentence, of all lines")
+            .min("min_terminal_punctuation_line_fraction", self.min_terminal_punctuation_line_fraction, "too_few_terminal_punctuation_lines", "line_punct_ratio");
         vec![
             Measure::new("lines", Unit::Count, "lines that are not of white space alone")
                 .min("", Limit::at(1.0), "empty", "empty"),
             Measure { zero_passes: self.keep_without_terminal_punctuation, ..terminal },
-            Measure::new("short_lines", Unit::Fraction, "lines of at most short_line_chars, of all lines")
-                .max("max_short_lines", self.max_short_lines, "too_many_short_lines", "short_line_ratio"),
-            Measure::new("duplicate_line_chars", Unit::Fraction, "characters of lines that are equal to one before, of all but newlines")
-                .max("max_duplicate_line_chars", self.max_duplicate_line_chars, "too_many_duplicate_line_chars", "char_dup_ratio"),
+            Measure::new("short_line_fraction", Unit::Fraction, "lines of at most max_short_line_chars, of all lines")
+                .max("max_short_line_fraction", self.max_short_line_fraction, "too_many_short_lines", "short_line_ratio"),
+            Measure::new("duplicate_line_char_fraction", Unit::Fraction, "characters of lines that are equal to one before, of all but newlines")
+                .max("max_duplicate_line_char_fraction", self.max_duplicate_line_char_fraction, "too_many_duplicate_line_chars", "char_dup_ratio"),
             Measure::new("newlines_per_word", Unit::Fraction, "newlines, of all words")
                 .max("max_newlines_per_word", self.max_newlines_per_word, "too_many_newlines", "list_ratio"),
         ]
@@ -80,7 +80,7 @@ impl Rule for FineWebQuality {
         let lines = || text.as_str().split('\n').filter(|line| !python::strip(line).is_empty());
         let duplicates = duplicates(lines());
         let terminal = lines().filter(|line| line.ends_with(is_terminal)).count();
-        let short = lines().filter(|line| is_at_most(line, self.short_line_chars)).count();
+        let short = lines().filter(|line| is_at_most(line, self.max_short_line_chars)).count();
         Findings::of(vec![
             duplicates.elements as f64,
             fraction(terminal, duplicates.elements),

@@ -41,11 +41,11 @@ pub struct GopherQuality {
     /// Maximum number of hash signs and ellipses per word, in `dclm`.
     pub max_symbols_per_word: Limit,
     /// Maximum fraction of lines that begin with a bullet.
-    pub max_bullet_lines: Limit,
+    pub max_bullet_line_fraction: Limit,
     /// Maximum fraction of lines that end with an ellipsis.
-    pub max_ellipsis_lines: Limit,
+    pub max_ellipsis_line_fraction: Limit,
     /// Minimum fraction of words with a letter.
-    pub min_alphabetic_words: Limit,
+    pub min_alphabetic_word_fraction: Limit,
     /// Minimum number of stop words: of distinct ones in `datatrove-0.10`, of occurrences in `dclm`.
     pub min_stop_words: Limit,
     /// The stop words.
@@ -65,9 +65,9 @@ impl Default for GopherQuality {
             max_hashes_per_word: Limit::at(0.1),
             max_ellipses_per_word: Limit::at(0.1),
             max_symbols_per_word: Limit::at(0.1),
-            max_bullet_lines: Limit::at(0.9),
-            max_ellipsis_lines: Limit::at(0.3),
-            min_alphabetic_words: Limit::at(0.8),
+            max_bullet_line_fraction: Limit::at(0.9),
+            max_ellipsis_line_fraction: Limit::at(0.3),
+            min_alphabetic_word_fraction: Limit::at(0.8),
             min_stop_words: Limit::at(2.0),
             stop_words: STOP_WORDS.map(str::to_owned).into(),
         }
@@ -98,7 +98,7 @@ impl Settings for GopherQuality {
         if let Some(min) = self.min_stop_words.number().filter(|min| *min > max_stop_words) {
             return Some(format!("min_stop_words = {min}, but stop_words has {}", self.stop_words.len()));
         }
-        fault_of_fraction("min_alphabetic_words", self.min_alphabetic_words)
+        fault_of_fraction("min_alphabetic_word_fraction", self.min_alphabetic_word_fraction)
     }
 
     fn open(&self) -> Result<Box<dyn Rule>, ListError> {
@@ -147,12 +147,12 @@ impl Rule for GopherQuality {
         ];
         measures.extend(symbols);
         measures.extend([
-            Measure::new("bullet_lines", Unit::Fraction, of("lines that begin with • or -, of all lines", "lines that begin with ●, •, * or -, of all lines"))
-                .max("max_bullet_lines", self.max_bullet_lines, "too_many_bullet_lines", of("gopher_too_many_bullets", "bullet_count_filter")),
-            Measure::new("ellipsis_lines", Unit::Fraction, "lines that end with an ellipsis, of all lines")
-                .max("max_ellipsis_lines", self.max_ellipsis_lines, "too_many_ellipsis_lines", of("gopher_too_many_end_ellipsis", "ellipsis_count_filter")),
-            Measure::new("alphabetic_words", Unit::Fraction, "words with a letter, of all words")
-                .min("min_alphabetic_words", self.min_alphabetic_words, "too_few_alphabetic_words", of("gopher_below_alpha_threshold", "alphabetic_word_ratio_filter")),
+            Measure::new("bullet_line_fraction", Unit::Fraction, of("lines that begin with • or -, of all lines", "lines that begin with ●, •, * or -, of all lines"))
+                .max("max_bullet_line_fraction", self.max_bullet_line_fraction, "too_many_bullet_lines", of("gopher_too_many_bullets", "bullet_count_filter")),
+            Measure::new("ellipsis_line_fraction", Unit::Fraction, "lines that end with an ellipsis, of all lines")
+                .max("max_ellipsis_line_fraction", self.max_ellipsis_line_fraction, "too_many_ellipsis_lines", of("gopher_too_many_end_ellipsis", "ellipsis_count_filter")),
+            Measure::new("alphabetic_word_fraction", Unit::Fraction, "words with a letter, of all words")
+                .min("min_alphabetic_word_fraction", self.min_alphabetic_word_fraction, "too_few_alphabetic_words", of("gopher_below_alpha_threshold", "alphabetic_word_ratio_filter")),
             Measure::new("stop_words", Unit::Count, of("different stop words in the text", "occurrences of stop words in the text"))
                 .min("min_stop_words", self.min_stop_words, "too_few_stop_words", of("gopher_enough_stop_words", "stop_word_filter")),
         ]);

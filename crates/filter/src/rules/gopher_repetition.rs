@@ -25,50 +25,50 @@ pub struct GopherRepetition {
     /// The code that is followed.
     pub dialect: GopherDialect,
     /// Maximum fraction of duplicate paragraphs.
-    pub max_duplicate_paragraphs: Limit,
+    pub max_duplicate_paragraph_fraction: Limit,
     /// Maximum fraction of characters in duplicate paragraphs.
-    pub max_duplicate_paragraph_chars: Limit,
+    pub max_duplicate_paragraph_char_fraction: Limit,
     /// Maximum fraction of duplicate lines.
-    pub max_duplicate_lines: Limit,
+    pub max_duplicate_line_fraction: Limit,
     /// Maximum fraction of characters in duplicate lines.
-    pub max_duplicate_line_chars: Limit,
+    pub max_duplicate_line_char_fraction: Limit,
     /// Maximum fraction of characters in the most frequent 2-gram.
-    pub max_top_2_gram: Limit,
+    pub max_top_2_gram_char_fraction: Limit,
     /// Maximum fraction of characters in the most frequent 3-gram.
-    pub max_top_3_gram: Limit,
+    pub max_top_3_gram_char_fraction: Limit,
     /// Maximum fraction of characters in the most frequent 4-gram.
-    pub max_top_4_gram: Limit,
+    pub max_top_4_gram_char_fraction: Limit,
     /// Maximum fraction of characters in duplicate 5-grams.
-    pub max_duplicate_5_grams: Limit,
+    pub max_duplicate_5_gram_char_fraction: Limit,
     /// Maximum fraction of characters in duplicate 6-grams.
-    pub max_duplicate_6_grams: Limit,
+    pub max_duplicate_6_gram_char_fraction: Limit,
     /// Maximum fraction of characters in duplicate 7-grams.
-    pub max_duplicate_7_grams: Limit,
+    pub max_duplicate_7_gram_char_fraction: Limit,
     /// Maximum fraction of characters in duplicate 8-grams.
-    pub max_duplicate_8_grams: Limit,
+    pub max_duplicate_8_gram_char_fraction: Limit,
     /// Maximum fraction of characters in duplicate 9-grams.
-    pub max_duplicate_9_grams: Limit,
+    pub max_duplicate_9_gram_char_fraction: Limit,
     /// Maximum fraction of characters in duplicate 10-grams.
-    pub max_duplicate_10_grams: Limit,
+    pub max_duplicate_10_gram_char_fraction: Limit,
 }
 
 impl Default for GopherRepetition {
     fn default() -> GopherRepetition {
         GopherRepetition {
             dialect: GopherDialect::Datatrove0_10,
-            max_duplicate_paragraphs: Limit::at(0.3),
-            max_duplicate_paragraph_chars: Limit::at(0.2),
-            max_duplicate_lines: Limit::at(0.3),
-            max_duplicate_line_chars: Limit::at(0.2),
-            max_top_2_gram: Limit::at(0.2),
-            max_top_3_gram: Limit::at(0.18),
-            max_top_4_gram: Limit::at(0.16),
-            max_duplicate_5_grams: Limit::at(0.15),
-            max_duplicate_6_grams: Limit::at(0.14),
-            max_duplicate_7_grams: Limit::at(0.13),
-            max_duplicate_8_grams: Limit::at(0.12),
-            max_duplicate_9_grams: Limit::at(0.11),
-            max_duplicate_10_grams: Limit::at(0.10),
+            max_duplicate_paragraph_fraction: Limit::at(0.3),
+            max_duplicate_paragraph_char_fraction: Limit::at(0.2),
+            max_duplicate_line_fraction: Limit::at(0.3),
+            max_duplicate_line_char_fraction: Limit::at(0.2),
+            max_top_2_gram_char_fraction: Limit::at(0.2),
+            max_top_3_gram_char_fraction: Limit::at(0.18),
+            max_top_4_gram_char_fraction: Limit::at(0.16),
+            max_duplicate_5_gram_char_fraction: Limit::at(0.15),
+            max_duplicate_6_gram_char_fraction: Limit::at(0.14),
+            max_duplicate_7_gram_char_fraction: Limit::at(0.13),
+            max_duplicate_8_gram_char_fraction: Limit::at(0.12),
+            max_duplicate_9_gram_char_fraction: Limit::at(0.11),
+            max_duplicate_10_gram_char_fraction: Limit::at(0.10),
         }
     }
 }
@@ -88,32 +88,32 @@ impl Rule for GopherRepetition {
         vec![
             Measure::new("chars", Unit::Chars, of("code points of the text", "code points of the lines"))
                 .min("", Limit::at(1.0), "empty", of("empty", DCLM)),
-            share("duplicate_paragraphs", of("paragraphs that are equal to one before, of all", "paragraphs that are equal to another, of all"))
-                .max("max_duplicate_paragraphs", self.max_duplicate_paragraphs, "too_many_duplicate_paragraphs", of("dup_para_frac", DCLM)),
-            share("duplicate_paragraph_chars", "characters of duplicate paragraphs, of all")
-                .max("max_duplicate_paragraph_chars", self.max_duplicate_paragraph_chars, "too_many_duplicate_paragraph_chars", of("dup_para_char_frac", DCLM)),
-            share("duplicate_lines", of("lines that are equal to one before, of all", "lines that are equal to another, of all"))
-                .max("max_duplicate_lines", self.max_duplicate_lines, "too_many_duplicate_lines", of("dup_line_frac", DCLM)),
-            share("duplicate_line_chars", "characters of duplicate lines, of all")
-                .max("max_duplicate_line_chars", self.max_duplicate_line_chars, "too_many_duplicate_line_chars", of("dup_line_char_frac", DCLM)),
-            share("top_2_gram", "characters of the most frequent 2-gram, of all")
-                .max("max_top_2_gram", self.max_top_2_gram, "too_frequent_2_gram", of("top_2_gram", DCLM)),
-            share("top_3_gram", "characters of the most frequent 3-gram, of all")
-                .max("max_top_3_gram", self.max_top_3_gram, "too_frequent_3_gram", of("top_3_gram", DCLM)),
-            share("top_4_gram", "characters of the most frequent 4-gram, of all")
-                .max("max_top_4_gram", self.max_top_4_gram, "too_frequent_4_gram", of("top_4_gram", DCLM)),
-            share("duplicate_5_grams", of("characters of 5-grams seen before, of all", "characters of 5-grams that occur twice, of all"))
-                .max("max_duplicate_5_grams", self.max_duplicate_5_grams, "too_many_duplicate_5_grams", of("duplicated_5_n_grams", DCLM)),
-            share("duplicate_6_grams", of("characters of 6-grams seen before, of all", "characters of 6-grams that occur twice, of all"))
-                .max("max_duplicate_6_grams", self.max_duplicate_6_grams, "too_many_duplicate_6_grams", of("duplicated_6_n_grams", DCLM)),
-            share("duplicate_7_grams", of("characters of 7-grams seen before, of all", "characters of 7-grams that occur twice, of all"))
-                .max("max_duplicate_7_grams", self.max_duplicate_7_grams, "too_many_duplicate_7_grams", of("duplicated_7_n_grams", DCLM)),
-            share("duplicate_8_grams", of("characters of 8-grams seen before, of all", "characters of 8-grams that occur twice, of all"))
-                .max("max_duplicate_8_grams", self.max_duplicate_8_grams, "too_many_duplicate_8_grams", of("duplicated_8_n_grams", DCLM)),
-            share("duplicate_9_grams", of("characters of 9-grams seen before, of all", "characters of 9-grams that occur twice, of all"))
-                .max("max_duplicate_9_grams", self.max_duplicate_9_grams, "too_many_duplicate_9_grams", of("duplicated_9_n_grams", DCLM)),
-            share("duplicate_10_grams", of("characters of 10-grams seen before, of all", "characters of 10-grams that occur twice, of all"))
-                .max("max_duplicate_10_grams", self.max_duplicate_10_grams, "too_many_duplicate_10_grams", of("duplicated_10_n_grams", DCLM)),
+            share("duplicate_paragraph_fraction", of("paragraphs that are equal to one before, of all", "paragraphs that are equal to another, of all"))
+                .max("max_duplicate_paragraph_fraction", self.max_duplicate_paragraph_fraction, "too_many_duplicate_paragraphs", of("dup_para_frac", DCLM)),
+            share("duplicate_paragraph_char_fraction", "characters of duplicate paragraphs, of all")
+                .max("max_duplicate_paragraph_char_fraction", self.max_duplicate_paragraph_char_fraction, "too_many_duplicate_paragraph_chars", of("dup_para_char_frac", DCLM)),
+            share("duplicate_line_fraction", of("lines that are equal to one before, of all", "lines that are equal to another, of all"))
+                .max("max_duplicate_line_fraction", self.max_duplicate_line_fraction, "too_many_duplicate_lines", of("dup_line_frac", DCLM)),
+            share("duplicate_line_char_fraction", "characters of duplicate lines, of all")
+                .max("max_duplicate_line_char_fraction", self.max_duplicate_line_char_fraction, "too_many_duplicate_line_chars", of("dup_line_char_frac", DCLM)),
+            share("top_2_gram_char_fraction", "characters of the most frequent 2-gram, of all")
+                .max("max_top_2_gram_char_fraction", self.max_top_2_gram_char_fraction, "too_frequent_2_gram", of("top_2_gram", DCLM)),
+            share("top_3_gram_char_fraction", "characters of the most frequent 3-gram, of all")
+                .max("max_top_3_gram_char_fraction", self.max_top_3_gram_char_fraction, "too_frequent_3_gram", of("top_3_gram", DCLM)),
+            share("top_4_gram_char_fraction", "characters of the most frequent 4-gram, of all")
+                .max("max_top_4_gram_char_fraction", self.max_top_4_gram_char_fraction, "too_frequent_4_gram", of("top_4_gram", DCLM)),
+            share("duplicate_5_gram_char_fraction", of("characters of 5-grams seen before, of all", "characters of 5-grams that occur twice, of all"))
+                .max("max_duplicate_5_gram_char_fraction", self.max_duplicate_5_gram_char_fraction, "too_many_duplicate_5_grams", of("duplicated_5_n_grams", DCLM)),
+            share("duplicate_6_gram_char_fraction", of("characters of 6-grams seen before, of all", "characters of 6-grams that occur twice, of all"))
+                .max("max_duplicate_6_gram_char_fraction", self.max_duplicate_6_gram_char_fraction, "too_many_duplicate_6_grams", of("duplicated_6_n_grams", DCLM)),
+            share("duplicate_7_gram_char_fraction", of("characters of 7-grams seen before, of all", "characters of 7-grams that occur twice, of all"))
+                .max("max_duplicate_7_gram_char_fraction", self.max_duplicate_7_gram_char_fraction, "too_many_duplicate_7_grams", of("duplicated_7_n_grams", DCLM)),
+            share("duplicate_8_gram_char_fraction", of("characters of 8-grams seen before, of all", "characters of 8-grams that occur twice, of all"))
+                .max("max_duplicate_8_gram_char_fraction", self.max_duplicate_8_gram_char_fraction, "too_many_duplicate_8_grams", of("duplicated_8_n_grams", DCLM)),
+            share("duplicate_9_gram_char_fraction", of("characters of 9-grams seen before, of all", "characters of 9-grams that occur twice, of all"))
+                .max("max_duplicate_9_gram_char_fraction", self.max_duplicate_9_gram_char_fraction, "too_many_duplicate_9_grams", of("duplicated_9_n_grams", DCLM)),
+            share("duplicate_10_gram_char_fraction", of("characters of 10-grams seen before, of all", "characters of 10-grams that occur twice, of all"))
+                .max("max_duplicate_10_gram_char_fraction", self.max_duplicate_10_gram_char_fraction, "too_many_duplicate_10_grams", of("duplicated_10_n_grams", DCLM)),
         ]
     }
 

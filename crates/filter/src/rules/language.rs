@@ -30,7 +30,7 @@ pub struct Language {
     /// Minimum share of the language among paragraphs, 0 to 1. Without a limit it is not measured, since that takes
     /// about as long as everything else; 0 measures it and drops nothing.
     #[serde(default)]
-    pub min_share: Limit,
+    pub min_byte_fraction: Limit,
 }
 
 /// A model that detects languages: in recipes `"whatlang"`, or `"fasttext:"` and the path of a model.
@@ -84,7 +84,7 @@ impl Settings for Language {
         if !(0.0..=1.0).contains(&self.min_confidence) {
             return Some("min_confidence lies between 0 and 1".to_owned());
         }
-        fault_of_fraction("min_share", self.min_share)
+        fault_of_fraction("min_byte_fraction", self.min_byte_fraction)
     }
 
     fn paths(&mut self) -> Vec<&mut String> {
@@ -133,14 +133,15 @@ struct OpenLanguage {
 
 impl Rule for OpenLanguage {
     fn measures(&self) -> Vec<Measure> {
-        let Language { min_confidence, min_share, .. } = self.settings;
+        let Language { min_confidence, min_byte_fraction, .. } = self.settings;
         let code = Measure::new("code", Unit::Count, "1 where the language is the one that is kept");
         let confidence = Measure::new("confidence", Unit::Fraction, "confidence of the language, whichever it is");
-        let share = Measure::new("share", Unit::Fraction, "share of the language that is kept, by bytes of paragraphs");
+        let share =
+            Measure::new("byte_fraction", Unit::Fraction, "share of the language that is kept, by bytes of paragraphs");
         vec![
             code.min("keep", Limit::at(1.0), "other_language", ""),
             confidence.min("min_confidence", Limit::at(min_confidence), "too_unsure", ""),
-            share.min("min_share", min_share, "other_languages_beside", ""),
+            share.min("min_byte_fraction", min_byte_fraction, "other_languages_beside", ""),
         ]
     }
 
@@ -166,7 +167,7 @@ impl Rule for OpenLanguage {
 impl OpenLanguage {
     /// The share of the language that is kept, if there is a limit on it.
     fn share(&self, text: &str) -> f64 {
-        if self.settings.min_share == Limit::NONE {
+        if self.settings.min_byte_fraction == Limit::NONE {
             return f64::NAN;
         }
         LanguageShares::measure(text, MIN_PARAGRAPH_BYTES, |text| self.model.detect(text)).share_of(&self.model.label())
@@ -184,8 +185,13 @@ mod tests {
     const GERMAN: &str = "Der Hafenmeister sagte, dass der alte Kran noch vor den Stürmen des Winters abgebaut werde, und \
         dass niemand dafür zahlen müsse. Die Fähre fährt am Mittag ab und kommt am Abend mit der Flut zurück.";
 
-    fn judge(model: LanguageModel, keep: &str, min_share: Limit, text: &str) -> (Option<&'static str>, Vec<f64>) {
-        let rule = Language { model, keep: keep.into(), min_confidence: 0.0, min_share };
+    fn judge(
+        model: LanguageModel,
+        keep: &str,
+        min_byte_fraction: Limit,
+        text: &str,
+    ) -> (Option<&'static str>, Vec<f64>) {
+        let rule = Language { model, keep: keep.into(), min_confidence: 0.0, min_byte_fraction };
         let filter = Filter::new(&[RuleSettings::Language(rule)]).unwrap();
         let judgement = filter.judge(text, About::default());
         (judgement.failure.map(|failure| failure.measure), judgement.measures.clone())
@@ -209,7 +215,7 @@ mod tests {
         let model = || LanguageModel::FastText(MODEL.to_owned());
         let (failure, measures) = judge(model(), "english", 0.0.into(), ENGLISH);
         assert!(failure.is_none() && measures[0] == 1.0 && measures[2] == 1.0, "{measures:?}");
-        let rule = Language { model: model(), keep: "xx".into(), min_confidence: 0.5, min_share: Limit::NONE };
+        let rule = Language { model: model(), keep: "xx".into(), min_confidence: 0.5, min_byte_fraction: Limit::NONE };
         assert!(Filter::new(&[RuleSettings::Language(rule)]).is_err());
     }
 

@@ -27,15 +27,15 @@ pub struct RefinedWebLines {
     /// The code that is followed.
     pub dialect: Dclm,
     /// Maximum fraction of upper-case characters of a line; lines with more are cut.
-    pub max_uppercase_chars: Limit,
+    pub max_uppercase_char_fraction: Limit,
     /// Maximum fraction of digits of a line; lines with more are cut.
-    pub max_digit_chars: Limit,
+    pub max_digit_char_fraction: Limit,
     /// Minimum number of runs without white space of a line that is not empty; lines with fewer are cut.
     pub min_line_words: Limit,
     /// Maximum number of runs without white space of a line in which phrases are cut.
     pub max_phrase_line_words: usize,
     /// Maximum fraction of words that are cut.
-    pub max_removed_words: Limit,
+    pub max_removed_word_fraction: Limit,
 }
 
 /// The published code that [`RefinedWebLines`] follows.
@@ -51,11 +51,11 @@ impl Default for RefinedWebLines {
     fn default() -> RefinedWebLines {
         RefinedWebLines {
             dialect: Dclm::Baseline,
-            max_uppercase_chars: Limit::at(0.5),
-            max_digit_chars: Limit::at(0.999999),
+            max_uppercase_char_fraction: Limit::at(0.5),
+            max_digit_char_fraction: Limit::at(0.999999),
             min_line_words: Limit::at(2.0),
             max_phrase_line_words: 10,
-            max_removed_words: Limit::at(0.05),
+            max_removed_word_fraction: Limit::at(0.05),
         }
     }
 }
@@ -69,8 +69,12 @@ impl Settings for RefinedWebLines {
 impl Rule for RefinedWebLines {
     fn measures(&self) -> Vec<Measure> {
         vec![
-            Measure::new("removed_words", Unit::Fraction, "words that are cut, of all words; 1 where there are none")
-                .max("max_removed_words", self.max_removed_words, "too_many_removed_words", ""),
+            Measure::new(
+                "removed_word_fraction",
+                Unit::Fraction,
+                "words that are cut, of all words; 1 where there are none",
+            )
+            .max("max_removed_word_fraction", self.max_removed_word_fraction, "too_many_removed_words", ""),
         ]
     }
 
@@ -122,10 +126,11 @@ impl RefinedWebLines {
         };
         let uppercase = |line: &str| line.chars().filter(|&c| python::is_upper(c)).count();
         let digits = |line: &str| line.chars().filter(|&c| python::is_digit_char(c)).count();
-        let text =
-            without_lines(text, &mut cuts.uppercase, |line| is_above(uppercase(line), line, self.max_uppercase_chars));
+        let text = without_lines(text, &mut cuts.uppercase, |line| {
+            is_above(uppercase(line), line, self.max_uppercase_char_fraction)
+        });
         let text = without_lines(python::strip(&text), &mut cuts.digits, |line| {
-            is_above(digits(line), line, self.max_digit_chars)
+            is_above(digits(line), line, self.max_digit_char_fraction)
         });
         let text = without_lines(python::strip(&text), &mut cuts.counters, is_counter);
         let is_short = |line: &str| {

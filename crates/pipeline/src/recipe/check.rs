@@ -31,11 +31,15 @@ impl Recipe {
         if let Some(near) = &self.dedup.near {
             near.check().within(|| "in [dedup] near".to_owned())?;
         }
-        ensure!((0.0..1.0).contains(&self.shards.validation), Recipe, "[shards] validation lies between 0 and 1");
+        ensure!(
+            (0.0..1.0).contains(&self.shards.validation_fraction),
+            Recipe,
+            "[shards] validation_fraction lies between 0 and 1"
+        );
         let counts = 1..=MAX_COUNT;
         ensure!(counts.contains(&self.shards.count), Recipe, "[shards] count lies between 1 and {MAX_COUNT}");
         ensure!(counts.contains(&self.limits.buckets), Recipe, "[limits] buckets lies between 1 and {MAX_COUNT}");
-        ensure!(self.limits.sort_memory_mib > 0, Recipe, "[limits] sort_memory_mib is at least 1");
+        ensure!(self.limits.max_sort_memory_mib > 0, Recipe, "[limits] max_sort_memory_mib is at least 1");
         let tokenizers = [self.tokenizer.existing.is_some(), self.tokenizer.train.is_some()];
         ensure!(tokenizers[0] != tokenizers[1], Recipe, "[tokenizer] has either use or train");
         if let Some(train) = &self.tokenizer.train {
@@ -103,7 +107,11 @@ impl Pages {
     fn check(&self, has_links: bool) -> Result<()> {
         ensure!(has_links || !self.only_links, Recipe, "only_links needs [links]; say only_links = false");
         ensure!(self.max_page_bytes > 0, Recipe, "max_page_bytes is at least 1");
-        ensure!(self.sample > 0.0 && self.sample <= 1.0, Recipe, "sample lies above 0 and is at most 1");
+        ensure!(
+            self.sample_fraction > 0.0 && self.sample_fraction <= 1.0,
+            Recipe,
+            "sample_fraction lies above 0 and is at most 1"
+        );
         match self.from {
             PageSource::Fetch => {
                 ensure!(has_links, Recipe, "from = \"fetch\" needs [links]");

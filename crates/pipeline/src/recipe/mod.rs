@@ -124,7 +124,7 @@ pub struct Pages {
     pub capture: Option<CaptureChoice>,
     /// Share of pages that are taken, by hash of their key; 0.01 takes every hundredth. Default: 1.
     #[serde(default = "one")]
-    pub sample: f64,
+    pub sample_fraction: f64,
     /// Largest page, decoded, in bytes. Default: 20 MiB.
     #[serde(default = "Pages::default_max_page_bytes")]
     pub max_page_bytes: u64,
@@ -235,7 +235,7 @@ pub struct Shards {
     /// Seed of the shuffle and the split.
     pub seed: u64,
     /// Share of documents to validate on.
-    pub validation: f64,
+    pub validation_fraction: f64,
     /// Number of training shards.
     pub count: u32,
     /// Form of the text shards.
@@ -305,12 +305,12 @@ pub struct Limits {
     /// Buckets of every stage that has them; also the number of tasks that can run in parallel there. Default: 16.
     pub buckets: u32,
     /// Memory of one sort, in MiB; each thread may run one. Default: 64.
-    pub sort_memory_mib: usize,
+    pub max_sort_memory_mib: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { buckets: 16, sort_memory_mib: 64 }
+        Limits { buckets: 16, max_sort_memory_mib: 64 }
     }
 }
 
@@ -624,9 +624,12 @@ mod tests {
         let recipe = Recipe::parse(&several, &[]).unwrap();
         assert_eq!(recipe.pages.iter().map(|p| p.from).collect::<Vec<_>>(), [PageSource::Warc, PageSource::Html]);
         assert_eq!(Recipe::parse(QUICKSTART, &[]).unwrap().pages[..], recipe.pages[..1]);
-        assert_eq!(Recipe::parse(&several, &["pages.2.sample=0.5".into()]).unwrap().pages[1].sample, 0.5);
-        assert!(fault(&several, &["pages.sample=0.5"]).contains("pages.1"));
-        assert!(fault(&several, &["pages.3.sample=0.5"]).contains("2 entries"));
+        assert_eq!(
+            Recipe::parse(&several, &["pages.2.sample_fraction=0.5".into()]).unwrap().pages[1].sample_fraction,
+            0.5
+        );
+        assert!(fault(&several, &["pages.sample_fraction=0.5"]).contains("pages.1"));
+        assert!(fault(&several, &["pages.3.sample_fraction=0.5"]).contains("2 entries"));
     }
 
     #[test]
@@ -653,8 +656,8 @@ mod tests {
 
     #[test]
     fn values_that_make_no_sense() {
-        assert!(fault(QUICKSTART, &["shards.validation=2"]).contains("between 0 and 1"));
-        assert!(fault(QUICKSTART, &["pages.sample=0"]).contains("above 0"));
+        assert!(fault(QUICKSTART, &["shards.validation_fraction=2"]).contains("between 0 and 1"));
+        assert!(fault(QUICKSTART, &["pages.sample_fraction=0"]).contains("above 0"));
         assert!(fault(QUICKSTART, &["tokenizer.use=gpt2"]).contains("either use or train"));
         assert!(fault(QUICKSTART, &["links.until=\"soon\""]).contains("no date"));
         assert!(fault(QUICKSTART, &["links.until=\"2017-01-45\""]).contains("no date"));

@@ -64,7 +64,7 @@ pub(super) fn add(
                     dropped: dropped_rows[bucket_of_file(file, dropped.buckets) as usize].clone(),
                     exclude: exclude.clone(),
                     seed: shards.seed,
-                    validation: shards.validation,
+                    validation: shards.validation_fraction,
                     count: shards.count,
                 };
                 (name, task)

@@ -58,17 +58,17 @@ const share = (line, expression) => (line.match(expression) ?? []).length / [...
 // For each rule: [what is marked, the measures that count it, how it is found].
 const MARKS = {
   gopher_repetition: rule => [
-    ["duplicate lines", ["duplicate_lines", "duplicate_line_chars"], copies(/\n+/g, rule)],
-    ["duplicate paragraphs", ["duplicate_paragraphs", "duplicate_paragraph_chars"], copies(/\n{2,}/g, rule)],
+    ["duplicate lines", ["duplicate_line_fraction", "duplicate_line_char_fraction"], copies(/\n+/g, rule)],
+    ["duplicate paragraphs", ["duplicate_paragraph_fraction", "duplicate_paragraph_char_fraction"], copies(/\n{2,}/g, rule)],
     ...[2, 3, 4].map(n => [`most frequent ${n}-gram`, [`top_${n}_gram`], topNgram(n)]),
     ...[5, 6, 7, 8, 9, 10].map(n => [`${n}-grams seen before`, [`duplicate_${n}_grams`], seenNgrams(n, rule)]),
   ],
   gopher_quality: rule => [
-    ["bullet lines", ["bullet_lines"], linesThat(line => (isDclm(rule) ? /^\s*[●•*-]/ : /^\s*[•-]/).test(line))],
-    ["lines that end with an ellipsis", ["ellipsis_lines"], linesThat(line => /(\.\.\.|…)\s*$/.test(line))],
+    ["bullet lines", ["bullet_line_fraction"], linesThat(line => (isDclm(rule) ? /^\s*[●•*-]/ : /^\s*[•-]/).test(line))],
+    ["lines that end with an ellipsis", ["ellipsis_line_fraction"], linesThat(line => /(\.\.\.|…)\s*$/.test(line))],
     ["ellipses", ["ellipses_per_word", "symbols_per_word"], matchesOf(/\.\.\.|…/g)],
     ["hash signs", ["hashes_per_word", "symbols_per_word"], matchesOf(/#/g)],
-    ["words without a letter", ["alphabetic_words"], text => wordsOf(text).filter(([start, end]) => !/\p{L}/u.test(text.slice(start, end)))],
+    ["words without a letter", ["alphabetic_word_fraction"], text => wordsOf(text).filter(([start, end]) => !/\p{L}/u.test(text.slice(start, end)))],
     ["stop words", ["stop_words"], stopWords(rule)],
   ],
   c4_quality: rule => [
@@ -82,14 +82,14 @@ const MARKS = {
     ["citations", [], matchesOf(/\[\d*\]|\[edit\]|\[citation needed\]/g)],
   ],
   fineweb_quality: rule => [
-    ["lines without a mark that ends a sentence", ["terminal_punctuation_lines"], linesThat(line => !endsAsSentence(line))],
-    ["short lines", ["short_lines"], linesThat(line => [...line].length <= rule.settings.short_line_chars)],
-    ["duplicate lines", ["duplicate_line_chars"], copies(/\n+/g, rule)],
+    ["lines without a mark that ends a sentence", ["terminal_punctuation_line_fraction"], linesThat(line => !endsAsSentence(line))],
+    ["short lines", ["short_line_fraction"], linesThat(line => [...line].length <= rule.settings.max_short_line_chars)],
+    ["duplicate lines", ["duplicate_line_char_fraction"], copies(/\n+/g, rule)],
   ],
   refinedweb_lines: rule => [
-    ["lines in upper case", ["removed_words"], linesThat(line => share(line, /\p{Lu}/gu) > (rule.settings.max_uppercase_chars ?? 1))],
-    ["lines of digits", ["removed_words"], linesThat(line => share(line, /\p{Nd}/gu) > 0.999)],
-    ["lines of few words", ["removed_words"], linesThat(line => line.trim().split(/\s+/).length < (rule.settings.min_line_words ?? 0))],
+    ["lines in upper case", ["removed_word_fraction"], linesThat(line => share(line, /\p{Lu}/gu) > (rule.settings.max_uppercase_char_fraction ?? 1))],
+    ["lines of digits", ["removed_word_fraction"], linesThat(line => share(line, /\p{Nd}/gu) > 0.999)],
+    ["lines of few words", ["removed_word_fraction"], linesThat(line => line.trim().split(/\s+/).length < (rule.settings.min_line_words ?? 0))],
   ],
   pii: () => [
     ["e-mail addresses", ["emails"], matchesOf(/[\w.+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+/g)],

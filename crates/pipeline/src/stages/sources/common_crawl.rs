@@ -31,7 +31,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
                 settings: settings.clone(),
                 capture: pages.capture.unwrap_or_default(),
                 max_page_bytes: pages.max_page_bytes,
-                sample: pages.sample,
+                sample: pages.sample_fraction,
                 buckets,
             };
             (bucket_name(bucket as u32), task)

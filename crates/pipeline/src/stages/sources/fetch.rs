@@ -29,7 +29,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
         let settings = pages.fetch.clone().or_bug(|| "the recipe has no [pages.fetch]".to_owned())?;
         let links = left.of_buckets(plan, buckets)?.into_iter().enumerate();
         let task = |(bucket, links): (usize, LinksOfBucket)| {
-            let task = FetchPages { links, settings: settings.clone(), sample: pages.sample, buckets };
+            let task = FetchPages { links, settings: settings.clone(), sample: pages.sample_fraction, buckets };
             (bucket_name(bucket as u32), task)
         };
         Ok(links.map(task).collect())

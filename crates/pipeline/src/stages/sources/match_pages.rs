@@ -27,7 +27,7 @@ pub(super) fn add(
         let links = left.of_buckets(plan, buckets)?;
         let captures = plan.buckets(captures, buckets)?;
         let tasks = links.into_iter().zip(captures).map(|(links, captures)| {
-            let Pages { only_links, sample, .. } = pages;
+            let Pages { only_links, sample_fraction: sample, .. } = pages;
             let capture = pages.capture.unwrap_or_default();
             let task = MatchPages { links, captures, only_links, capture, sample, buckets };
             (bucket_name(task.captures.bucket), task)
