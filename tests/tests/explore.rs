@@ -65,7 +65,7 @@ fn run() -> &'static Path {
     let made = RUN.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("harbour");
-        build(&recipe(RULES), Some("dedup.cluster"), &run);
+        build(&recipe(RULES), Some("dedup.resolve"), &run);
         (folder, run)
     });
     &made.1

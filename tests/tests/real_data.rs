@@ -24,7 +24,7 @@ keep = "en"
 min_confidence = 0.5
 [dedup]
 exact = true
-near = { shingle_words = 5, bands = 14, rows = 8, min_jaccard = 0.7 }
+near = { min_jaccard = 0.7, recall = 0.99 }
 [shards]
 seed = 2357
 validation_fraction = 0.02

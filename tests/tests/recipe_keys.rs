@@ -184,9 +184,14 @@ fn redone_by(key: &str, value: &str) -> String {
     let base = Base::of(key);
     let mut table = base.table();
     set(&mut table, key, value);
-    if key == "tokenizer.use" {
-        set(&mut table, "tokenizer.train", "");
-    }
+    // Some keys take the place of others.
+    let replaced: &[(&str, &str)] = match key {
+        "tokenizer.use" => &[("tokenizer.train", "")],
+        "dedup.near.bands" => &[("dedup.near.recall", ""), ("dedup.near.rows", "5")],
+        "dedup.near.rows" => &[("dedup.near.recall", ""), ("dedup.near.bands", "26")],
+        _ => &[],
+    };
+    replaced.iter().for_each(|(key, value)| set(&mut table, key, value));
     let recipe = load(&table);
     assert_ne!(recipe, load(&base.table()), "{key} = {value} changes nothing");
     let run = tempfile::tempdir().unwrap();

@@ -1,67 +1,129 @@
 //! Normalised words, and the sets of shingles that are made of them.
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// Calls `each` with every word of a text: maximal runs of letters and digits, lower-cased.
+/// Distinguishes hashes of texts without words from those of words.
+const WITHOUT_WORDS: u64 = 1;
+
+/// The words of a text as de-duplication compares them, as hashes: maximal runs of letters and digits, lower-cased; in
+/// scripts written [without spaces](words::is_unspaced), each letter is a word.
+///
+/// ```
+/// use dedup::NormalizedWords;
+/// let hash = |text| NormalizedWords::of(text).text_hash();
+/// assert_eq!(hash("The tide, at noon."), hash("the tide at NOON"));
+/// assert_ne!(hash("the tide"), hash("thetide"));
+/// assert_eq!(NormalizedWords::of("潮が満ちる").len(), 5);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NormalizedWords {
+    /// XXH3-64 of each word, in their order.
+    hashes: Vec<u64>,
+    /// XXH3-64 of a text without any.
+    without_words: u64,
+}
+
+impl NormalizedWords {
+    /// The words of a text. Time O(bytes); memory 8 bytes per word.
+    pub fn of(text: &str) -> NormalizedWords {
+        let mut hashes = Vec::with_capacity(text.len() / 6);
+        for_each_word(text, |word| hashes.push(xxh3_64(word)));
+        let is_empty = hashes.is_empty();
+        let without_words = if is_empty { xxh3_64_with_seed(text.trim().as_bytes(), WITHOUT_WORDS) } else { 0 };
+        NormalizedWords { hashes, without_words }
+    }
+
+    /// Number of words.
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether there is no word.
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Equal for texts with the same words. Texts without words are equal if they are so apart from white space at
+    /// both ends: "!!!" is no copy of "???".
+    pub fn text_hash(&self) -> u64 {
+        if self.hashes.is_empty() {
+            return self.without_words;
+        }
+        let bytes: Vec<u8> = self.hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+        xxh3_64(&bytes)
+    }
+
+    /// The hashes of all runs of `n` words, in their order. A text of fewer words has one shingle: all of them. A text
+    /// without words has none.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    pub fn runs(&self, n: usize) -> Vec<u64> {
+        assert!(n > 0, "a shingle has at least one word");
+        if self.hashes.is_empty() {
+            return Vec::new();
+        }
+        self.hashes.windows(n.min(self.hashes.len())).map(hash_of_words).collect()
+    }
+
+    /// The set of hashes of `n` words in a row, sorted. Time O(words · log words); memory 8 bytes per word.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    pub fn shingles(&self, n: usize) -> Vec<u64> {
+        let mut shingles = self.runs(n);
+        shingles.sort_unstable();
+        shingles.dedup();
+        shingles
+    }
+}
+
+/// What becomes of a byte of a text.
+const ASCII: [u8; 128] = {
+    let mut of_byte = [0; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        if (byte as u8).is_ascii_alphanumeric() {
+            of_byte[byte] = (byte as u8).to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    of_byte
+};
+
+/// Calls `each` with every word of a text, lower-cased.
 fn for_each_word(text: &str, mut each: impl FnMut(&[u8])) {
-    let mut word = String::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        // ASCII words, the common case, need no case tables.
-        let bytes = rest.as_bytes();
-        let ascii = bytes.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-        word.extend(rest[..ascii].bytes().map(|b| b.to_ascii_lowercase() as char));
-        rest = &rest[ascii..];
-        let Some(next) = rest.chars().next() else { break };
-        rest = &rest[next.len_utf8()..];
-        if next.is_alphanumeric() {
-            word.extend(next.to_lowercase());
-        } else if !word.is_empty() {
-            each(word.as_bytes());
+    let mut word: Vec<u8> = Vec::new();
+    let mut end = |word: &mut Vec<u8>| {
+        if !word.is_empty() {
+            each(word);
             word.clear();
         }
-    }
-    if !word.is_empty() {
-        each(word.as_bytes());
-    }
-}
-
-/// XXH3-64 of the words of a text joined by single spaces: equal for exact duplicates.
-///
-/// ```
-/// assert_eq!(dedup::text_hash("The tide, at noon."), dedup::text_hash("the tide at NOON"));
-/// assert_ne!(dedup::text_hash("the tide"), dedup::text_hash("thetide"));
-/// ```
-pub fn text_hash(text: &str) -> u64 {
-    let mut hasher = Xxh3::new();
-    let mut first = true;
-    for_each_word(text, |word| {
-        if !first {
-            hasher.update(b" ");
+    };
+    let mut rest = text;
+    loop {
+        // ASCII, the common case, needs no case tables.
+        let ascii = rest.bytes().take_while(u8::is_ascii).count();
+        for byte in rest[..ascii].bytes() {
+            match ASCII[usize::from(byte)] {
+                0 => end(&mut word),
+                lower => word.push(lower),
+            }
         }
-        first = false;
-        hasher.update(word);
-    });
-    hasher.digest()
-}
-
-/// The set of hashes of `n` words in a row, sorted. A text of fewer words has one shingle: all of them.
-///
-/// A text without words has none. Time O(words · log words); memory 8 bytes per word.
-///
-/// # Panics
-/// If `n` is 0.
-pub fn shingles(text: &str, n: usize) -> Vec<u64> {
-    assert!(n > 0, "a shingle has at least one word");
-    let mut words = Vec::with_capacity(text.len() / 6);
-    for_each_word(text, |word| words.push(xxh3_64(word)));
-    if words.is_empty() {
-        return Vec::new();
+        let Some(letter) = rest[ascii..].chars().next() else { break };
+        rest = &rest[ascii + letter.len_utf8()..];
+        let is_unspaced = words::is_unspaced(letter);
+        if !letter.is_alphanumeric() || is_unspaced {
+            end(&mut word);
+        }
+        if letter.is_alphanumeric() {
+            letter.to_lowercase().for_each(|lower| word.extend_from_slice(lower.encode_utf8(&mut [0; 4]).as_bytes()));
+        }
+        if is_unspaced {
+            end(&mut word);
+        }
     }
-    let mut shingles: Vec<u64> = words.windows(n.min(words.len())).map(hash_of_words).collect();
-    shingles.sort_unstable();
-    shingles.dedup();
-    shingles
+    end(&mut word);
 }
 
 /// Mixes the hashes of the words in their order.
@@ -70,10 +132,27 @@ fn hash_of_words(words: &[u64]) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// A Jaccard similarity as the fraction that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jaccard {
+    /// Elements in both sets.
+    pub shared: u32,
+    /// Elements in either.
+    pub either: u32,
+}
+
+impl Jaccard {
+    /// That of a set with itself.
+    pub const EXACT: Jaccard = Jaccard { shared: 1, either: 1 };
+
+    /// The similarity, 0 to 1. 0 for two empty sets, which are no evidence of a copy.
+    pub fn value(self) -> f64 {
+        if self.either == 0 { 0.0 } else { f64::from(self.shared) / f64::from(self.either) }
+    }
+}
+
 /// Jaccard similarity of two sorted sets: the size of their intersection over the size of their union.
-///
-/// 0 for two empty sets, which are no evidence of a copy.
-pub fn jaccard(a: &[u64], b: &[u64]) -> f32 {
+pub fn jaccard(a: &[u64], b: &[u64]) -> Jaccard {
     let (mut i, mut j, mut shared) = (0, 0, 0usize);
     while i < a.len() && j < b.len() {
         let (x, y) = (a[i], b[j]);
@@ -81,8 +160,7 @@ pub fn jaccard(a: &[u64], b: &[u64]) -> f32 {
         i += usize::from(x <= y);
         j += usize::from(y <= x);
     }
-    let both = a.len() + b.len() - shared;
-    if both == 0 { 0.0 } else { shared as f32 / both as f32 }
+    Jaccard { shared: shared as u32, either: (a.len() + b.len() - shared) as u32 }
 }
 
 #[cfg(test)]
@@ -93,33 +171,60 @@ mod tests {
 
     use super::*;
 
-    /// The readable twin: words by splitting, shingles as strings.
-    fn twin(text: &str, n: usize) -> BTreeSet<String> {
-        let lower: String = text
-            .chars()
-            .flat_map(|c| if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec!['\0'] })
-            .collect();
-        let words: Vec<&str> = lower.split('\0').filter(|w| !w.is_empty()).collect();
-        if words.is_empty() {
-            return BTreeSet::new();
+    /// The readable twin: words by splitting.
+    fn words_twin(text: &str) -> Vec<String> {
+        let mut spaced = String::new();
+        for letter in text.chars() {
+            match letter {
+                _ if words::is_unspaced(letter) && letter.is_alphanumeric() => spaced.extend(['\0', letter, '\0']),
+                _ if letter.is_alphanumeric() => spaced.extend(letter.to_lowercase()),
+                _ => spaced.push('\0'),
+            }
         }
-        words.windows(n.min(words.len())).map(|w| w.join(" ")).collect()
+        spaced.split('\0').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn shingles_twin(text: &str, n: usize) -> BTreeSet<String> {
+        let words = words_twin(text);
+        if words.is_empty() {
+            BTreeSet::new()
+        } else {
+            words.windows(n.min(words.len())).map(|run| run.join(" ")).collect()
+        }
+    }
+
+    #[test]
+    fn words_of_every_script() {
+        assert_eq!(words_twin("Über 12 km²: ÀÉ—x"), ["über", "12", "km²", "àé", "x"]);
+        assert_eq!(words_twin("潮が満ちる ok"), ["潮", "が", "満", "ち", "る", "ok"]);
+        for text in ["", " ", "Über 12 km²: ÀÉ—x", "潮が満ちる ok", "İstanbul ǅ", "a\u{301}b"] {
+            assert_eq!(NormalizedWords::of(text).len(), words_twin(text).len(), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_without_words() {
+        let of = NormalizedWords::of;
+        assert_eq!(of(" !!! ").text_hash(), of("!!!").text_hash());
+        assert_ne!(of("!!!").text_hash(), of("???").text_hash());
+        assert!(of("!!!").shingles(5).is_empty());
+        assert_eq!(jaccard(&[], &[]).value(), 0.0);
     }
 
     proptest! {
         #[test]
-        fn shingles_are_those_of_the_twin(a in "[a-cA-C éİ.,\n]{0,60}", b in "[a-c éß]{0,60}", n in 1usize..4) {
-            let (x, y) = (twin(&a, n), twin(&b, n));
-            prop_assert_eq!(shingles(&a, n).len(), x.len());
-            let union = x.union(&y).count();
-            let expected = if union == 0 { 0.0 } else { x.intersection(&y).count() as f32 / union as f32 };
-            prop_assert_eq!(jaccard(&shingles(&a, n), &shingles(&b, n)), expected);
-        }
-
-        #[test]
-        fn equal_hashes_mean_equal_words(a in "[aB .]{0,8}", b in "[Ab .]{0,8}") {
-            let joined = |text: &str| twin(text, usize::MAX).into_iter().next();
-            prop_assert_eq!(text_hash(&a) == text_hash(&b), joined(&a) == joined(&b));
+        fn hashes_agree_where_words_do(a in "[ -~éÉß潮ก]{0,40}", b in "[ -~éÉß潮ก]{0,40}", n in 1usize..5) {
+            let (x, y) = (NormalizedWords::of(&a), NormalizedWords::of(&b));
+            let (twin_x, twin_y) = (words_twin(&a), words_twin(&b));
+            if !twin_x.is_empty() || !twin_y.is_empty() {
+                prop_assert_eq!(x.text_hash() == y.text_hash(), twin_x == twin_y);
+            }
+            let (of_a, of_b) = (shingles_twin(&a, n), shingles_twin(&b, n));
+            let expected = Jaccard {
+                shared: of_a.intersection(&of_b).count() as u32,
+                either: of_a.union(&of_b).count() as u32,
+            };
+            prop_assert_eq!(jaccard(&x.shingles(n), &y.shingles(n)), expected);
         }
     }
 }

@@ -38,7 +38,7 @@ impl RecipeRun {
     /// # Errors
     /// When the recipe cannot be written as text.
     pub fn new(folder: &Path, recipe: Recipe, mut options: Options) -> Result<RecipeRun> {
-        let (flow, products) = stages::of(&recipe);
+        let (flow, products) = stages::of(&recipe)?;
         options.sort_memory_bytes = recipe.limits.max_sort_memory_mib << 20;
         let run = Run::new(Arc::new(LocalStore::new(folder)), flow, recipe.to_toml()?, options);
         Ok(RecipeRun { recipe, products, run })

@@ -82,6 +82,8 @@ pub struct ShardRow {
     pub warc: String,
     /// Offset of its record there.
     pub offset: u64,
+    /// Documents that were dropped as duplicates of this one.
+    pub duplicates: u64,
 }
 
 #[cfg(test)]

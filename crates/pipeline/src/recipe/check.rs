@@ -28,9 +28,7 @@ impl Recipe {
         for rule in &self.filter {
             rule.check().within(|| format!("in the rule {}", rule.name()))?;
         }
-        if let Some(near) = &self.dedup.near {
-            near.check().within(|| "in [dedup] near".to_owned())?;
-        }
+        self.dedup.check().within(|| "in [dedup]".to_owned())?;
         ensure!(
             (0.0..1.0).contains(&self.shards.validation_fraction),
             Recipe,

@@ -1,6 +1,7 @@
 //! The recipe: every setting that shapes a data set, in the order of the data's flow.
 
 mod check;
+mod dedup;
 #[cfg(test)]
 mod documented;
 mod former;
@@ -12,8 +13,10 @@ use links::{KarmaOf, KarmaRule, SubmissionRules, WithoutKarma};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
+pub use dedup::{ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near};
+
 use crate::engine::resolve;
-use crate::error::{Error, Result, Within as _, bail, ensure};
+use crate::error::{Error, Result, Within as _, bail};
 
 /// A recipe. A run's `recipe.toml` is it with every default spelled out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -195,39 +198,6 @@ impl Default for Extract {
     }
 }
 
-/// `[dedup]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dedup {
-    /// Drop all but one of the documents with the same words.
-    pub exact: bool,
-    /// Drop all but one of similar documents.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub near: Option<Near>,
-}
-
-/// Longest MinHash signature, in bands × rows.
-const MAX_PERMUTATIONS: usize = 65_536;
-
-/// `[dedup] near = {…}`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
-pub struct Near {
-    /// Words of a shingle.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 5))]
-    pub shingle_words: usize,
-    /// Bands of a signature.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 14))]
-    pub bands: usize,
-    /// Rows of each band.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 8))]
-    pub rows: usize,
-    /// Minimum Jaccard similarity of near-duplicates.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "SHARE", default_value_t = 0.7))]
-    pub min_jaccard: f32,
-}
-
 /// `[shards]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -349,25 +319,6 @@ impl Model {
     /// The shape of the model for a tokenizer of this size.
     pub fn config(&self, vocab_size: usize) -> gpt2::ModelConfig {
         gpt2::ModelConfig::gpt2(self.layers, self.heads, self.channels, self.context, vocab_size)
-    }
-}
-
-impl Near {
-    /// Says which number makes no sense.
-    ///
-    /// # Errors
-    /// A size is 0, the signature is too long, or the similarity does not lie between 0 and 1.
-    pub fn check(&self) -> Result<()> {
-        let sizes = [self.shingle_words, self.bands, self.rows];
-        ensure!(!sizes.contains(&0), Recipe, "shingle_words, bands and rows are at least 1");
-        let permutations = self.bands.saturating_mul(self.rows);
-        ensure!(
-            permutations <= MAX_PERMUTATIONS,
-            Recipe,
-            "bands × rows is {permutations}, and at most {MAX_PERMUTATIONS}"
-        );
-        ensure!((0.0..=1.0).contains(&self.min_jaccard), Recipe, "min_jaccard lies between 0 and 1");
-        Ok(())
     }
 }
 

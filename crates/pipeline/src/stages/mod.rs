@@ -19,6 +19,7 @@ use crate::engine::{Flow, Table, Wire};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 
+pub use dedup::{DroppedRow, FileDuplicates, find_in_files};
 pub use kept_texts::{HasText, with_edits};
 pub use shards::key_of;
 pub use tokens::TokenRow;
@@ -47,7 +48,10 @@ pub struct Products {
 }
 
 /// The stages of a recipe.
-pub fn of(recipe: &Recipe) -> (Flow, Products) {
+///
+/// # Errors
+/// When a setting makes no sense, which checking the recipe finds.
+pub fn of(recipe: &Recipe) -> Result<(Flow, Products)> {
     let mut flow = Flow::default();
     let buckets = recipe.limits.buckets;
     let links = recipe.links.as_ref().map(|settings| links::add(&mut flow, settings, buckets));
@@ -58,8 +62,8 @@ pub fn of(recipe: &Recipe) -> (Flow, Products) {
     }
     let outcomes = captured.iter().map(|source| source.outcomes).collect();
     let documents::DocumentTables { texts, documents, measures } = documents::add(&mut flow, recipe, captured);
-    let duplicates = dedup::add(&mut flow, &recipe.dedup, texts, documents, buckets);
-    let shards = shards::add(&mut flow, &recipe.shards, texts, documents, duplicates.dropped);
+    let duplicates = dedup::add(&mut flow, &recipe.dedup, texts, documents, buckets)?;
+    let shards = shards::add(&mut flow, &recipe.shards, texts, documents, duplicates.resolved);
     let tokenizer = tokenizer::add(&mut flow, recipe, shards);
     let tokens = tokens::add(&mut flow, &recipe.shards, shards, tokenizer);
     if let Some(model) = &recipe.model {
@@ -76,7 +80,7 @@ pub fn of(recipe: &Recipe) -> (Flow, Products) {
         excluded: shards.excluded,
         tokens: tokens.documents,
     };
-    (flow, products)
+    Ok((flow, products))
 }
 
 /// Pairs the rows of two tables that have the same number of rows; an error if one ends before the other.

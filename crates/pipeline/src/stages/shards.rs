@@ -9,8 +9,8 @@ use records::{Document, Exclusion, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use shard::{ShardRow, Split, TextForm, order, shard_of, split};
 
-use super::dedup::rows::DroppedRow;
-use super::dedup::{Dropped, bucket_of_file, file_number};
+use super::dedup::rows::{Decision, ResolvedRow};
+use super::dedup::{Resolved, bucket_of_file, file_number};
 use super::kept_texts::{HasText, KeptTexts, KeptTextsWire};
 use super::side_by_side;
 use crate::engine::{
@@ -45,13 +45,13 @@ pub(super) fn add(
     settings: &Shards,
     texts: KeptTextsWire,
     documents: Wire<Table<Document>>,
-    dropped: Dropped,
+    resolved: Resolved,
 ) -> TextShards {
     let shards = settings.clone();
     let scatter = flow.stage("shards.scatter", move |plan| {
         // One task writes all buckets, so a bucket of its file is the bucket of the stage.
-        let (_, dropped_rows) =
-            plan.buckets_of_tasks(dropped.rows)?.into_iter().next().or_bug(|| "no task has clustered".to_owned())?;
+        let of_task = plan.buckets_of_tasks(resolved.rows)?.into_iter().next();
+        let (_, resolved_rows) = of_task.or_bug(|| "no task has resolved the duplicates".to_owned())?;
         let exclude =
             expand_files(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<Result<Vec<_>>>()?;
         let tasks =
@@ -61,7 +61,7 @@ pub(super) fn add(
                     file,
                     texts,
                     documents,
-                    dropped: dropped_rows[bucket_of_file(file, dropped.buckets) as usize].clone(),
+                    resolved: resolved_rows[bucket_of_file(file, resolved.buckets) as usize].clone(),
                     exclude: exclude.clone(),
                     seed: shards.seed,
                     validation: shards.validation_fraction,
@@ -87,7 +87,7 @@ struct Placed {
     row: ShardRow,
 }
 
-store::spill_rows!(Placed = 1);
+store::spill_rows!(Placed = 2);
 
 // Ids are distinct, so sorting by place is enough; equal places would mean equal ids.
 impl PartialEq for Placed {
@@ -142,7 +142,7 @@ struct ScatterDocuments {
     file: u64,
     texts: KeptTexts,
     documents: Table<Document>,
-    dropped: BucketOfTask<DroppedRow>,
+    resolved: BucketOfTask<ResolvedRow>,
     exclude: Vec<External>,
     seed: u64,
     validation: f64,
@@ -155,16 +155,16 @@ impl ScatterDocuments {
 }
 
 impl Task for ScatterDocuments {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let excluded = self.excluded_ids(work)?;
         // Other documents files share the bucket; its rows are sorted.
-        let mut dropped = Vec::new();
-        for row in work.lookup_rows(&self.dropped)? {
-            dropped.extend(Some(row?).filter(|row: &DroppedRow| row.file == self.file));
+        let mut resolved = Vec::new();
+        for row in work.lookup_rows(&self.resolved)? {
+            resolved.extend(Some(row?).filter(|row: &ResolvedRow| row.file == self.file));
         }
-        let mut dropped = dropped.into_iter().peekable();
+        let mut resolved = resolved.into_iter().peekable();
         let mut placed = work.create_buckets(ScatterDocuments::PLACED, self.count + 1)?;
         let mut exclusions = work.create_table(ScatterDocuments::EXCLUDED)?;
         let texts = self.texts.rows::<ShardedText>(work)?;
@@ -175,11 +175,11 @@ impl Task for ScatterDocuments {
             if document.verdict.is_some() {
                 continue; // counted by the stage that dropped it
             }
-            let duplicate = dropped.next_if(|next| next.row == row as u64);
-            let verdict = match duplicate {
-                Some(DroppedRow { exact: true, .. }) => Some(Reason::ExactDuplicate),
-                Some(_) => Some(Reason::NearDuplicate),
-                None => excluded.contains(&document.id).then_some(Reason::Excluded),
+            let decision = resolved.next_if(|next| next.row == row as u64).map(|row| row.decision);
+            let verdict = match decision {
+                Some(Decision::DropExact) => Some(Reason::ExactDuplicate),
+                Some(Decision::DropNear) => Some(Reason::NearDuplicate),
+                Some(Decision::KeepFor(_)) | None => excluded.contains(&document.id).then_some(Reason::Excluded),
             };
             work.counts.record(verdict);
             if let Some(verdict) = verdict {
@@ -188,14 +188,15 @@ impl Task for ScatterDocuments {
                 }
                 continue;
             }
+            let duplicates = if let Some(Decision::KeepFor(duplicates)) = decision { duplicates } else { 0 };
             let place = order(&document.id, self.seed);
             let bucket = match split(&document.id, self.seed, self.validation) {
                 Split::Train => shard_of(place, self.count),
                 Split::Val => self.count,
             };
-            placed.push(bucket, &Placed { order: place, row: shard_row(text, document) })?;
+            placed.push(bucket, &Placed { order: place, row: shard_row(text, document, duplicates) })?;
         }
-        ensure!(dropped.next().is_none(), Bug, "a duplicate lies behind the last document");
+        ensure!(resolved.next().is_none(), Bug, "a decision is about a row behind the last document");
         exclusions.finish()?;
         placed.finish()
     }
@@ -230,7 +231,7 @@ pub fn key_of(url: &str) -> String {
     }
 }
 
-fn shard_row(text: ShardedText, document: ShardedDocument) -> ShardRow {
+fn shard_row(text: ShardedText, document: ShardedDocument, duplicates: u64) -> ShardRow {
     ShardRow {
         text: text.text,
         id: document.id,
@@ -243,6 +244,7 @@ fn shard_row(text: ShardedText, document: ShardedDocument) -> ShardRow {
         subreddit: document.subreddit,
         warc: text.warc,
         offset: text.offset,
+        duplicates,
     }
 }
 
@@ -258,7 +260,7 @@ impl WriteShard {
 }
 
 impl Task for WriteShard {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let documents = work.receive(&self.documents)?;

@@ -1,15 +1,15 @@
 //! `webtext build`.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
-use console::{Exit, Progress, Unit};
+use console::Exit;
 use pipeline::engine::StagePreview;
 use pipeline::recipe::PageSource;
-use pipeline::{Observer, Options, Recipe, RecipeRun, Selection, Summary};
+use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
 use records::Reason;
 
+use super::stage_progress::StageProgress;
 use super::{Usage, allow_many_files, stop_on_ctrl_c};
 
 /// Tasks of a stage that a preview lists.
@@ -23,7 +23,7 @@ pub struct Arguments {
     /// Folder of the run. [default: runs/ and the recipe's name]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Override a key of the recipe, as shards.seed=7, filter.length.min_words=50 or pages.2.sample=0.1; repeatable.
+    /// Override a key of the recipe, as shards.seed=7, filter.length.min_words=50 or pages.2.sample_fraction=0.1; repeatable.
     /// Paths are relative to the recipe's folder.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -64,10 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         recipe.check_inputs().with_context(|| format!("in the recipe {}", arguments.recipe.display()))?;
     }
     let folder = folder_of(arguments);
-    let threads = match arguments.threads {
-        Some(threads) => threads.max(1),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = arguments.threads.map_or_else(super::all_cores, |threads| threads.max(1));
     training_threads(threads)?;
     if recipe.pages.iter().any(|source| source.fetch.is_some() || source.common_crawl.is_some()) {
         allow_many_files();
@@ -119,47 +116,6 @@ pub fn task_logs(arguments: &Arguments) -> console::TaskLogs {
             None => drop(std::fs::remove_file(&path)),
         }
     })
-}
-
-/// Shows the progress of the running stage.
-#[derive(Default)]
-struct StageProgress(Mutex<Option<Progress>>);
-
-impl StageProgress {
-    fn with(&self, show: impl FnOnce(&Progress)) {
-        if let Some(progress) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            show(progress);
-        }
-    }
-
-    fn replace(&self, progress: Option<Progress>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
-    }
-}
-
-impl std::fmt::Debug for StageProgress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StageProgress")
-    }
-}
-
-impl Observer for StageProgress {
-    fn stage_begins(&self, stage: &str, tasks: u64) {
-        self.replace(None); // the former bar goes before the next one is drawn
-        self.replace(Some(Progress::start(stage, Unit::things("tasks"), Some(tasks))));
-    }
-
-    fn task_ends(&self) {
-        self.with(|progress| progress.add(1));
-    }
-
-    fn task_does(&self, what: &str) {
-        self.with(|progress| progress.message(what));
-    }
-
-    fn build_ends(&self) {
-        self.replace(None);
-    }
 }
 
 /// Refuses a folder that holds something other than a run, and one that is part of the run's own input.

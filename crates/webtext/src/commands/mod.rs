@@ -12,10 +12,11 @@ pub mod fetch;
 pub mod filter;
 pub mod links;
 pub mod report;
+mod stage_progress;
 pub mod status;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -30,6 +31,11 @@ pub use console::Usage;
 /// Lets Ctrl-C end a run between tasks.
 fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     console::stop_on_ctrl_c("stopping after what is under way").context("cannot listen for Ctrl-C")
+}
+
+/// One thread per core.
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Raises the limit of open files to the system's maximum for commands that fetch; with fewer they run more slowly.
@@ -53,11 +59,13 @@ fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether unreadable inputs are named now, or were when the same files were read before.
+/// Which faults of inputs are named now; the others were when the same files were read before.
 #[derive(Clone, Copy, PartialEq)]
 enum Faults {
+    /// Malformed rows, and files that break off.
     Named,
-    Known,
+    /// Malformed rows alone.
+    RowsNamed,
 }
 
 /// Calls `each` with every row of JSON Lines and Parquet files. Counts rows without a text, and files that break off.
@@ -68,27 +76,35 @@ fn for_each_row(
 ) -> anyhow::Result<UnreadableRows> {
     let mut unreadable = UnreadableRows::default();
     for path in paths {
-        let name = |fault: String| {
-            if faults == Faults::Named {
-                tracing::warn!("unreadable: {}{fault}", path.display());
+        unreadable.add(for_each_row_of(path, faults, &mut each)?);
+    }
+    Ok(unreadable)
+}
+
+/// Calls `each` with every row of one file.
+fn for_each_row_of(
+    path: &Path,
+    faults: Faults,
+    each: &mut dyn FnMut(DocumentRow) -> anyhow::Result<()>,
+) -> anyhow::Result<UnreadableRows> {
+    let mut unreadable = UnreadableRows::default();
+    let is_folder = File::open(path).and_then(|file| Ok(file.metadata()?.is_dir())).at("open", path)?;
+    if is_folder {
+        return Err(Usage(format!("{} is a folder; name its files", path.display())).into());
+    }
+    let file = Source::open_file(path).and_then(|file| RowReader::of_source(file, DocumentOptions::default()));
+    for row in file.with_context(|| format!("cannot read {}", path.display()))? {
+        match row {
+            Ok(Ok(row)) => each(row)?,
+            Ok(Err(malformed)) => {
+                tracing::warn!("unreadable: {}, {malformed}", path.display());
+                unreadable.rows += 1;
             }
-        };
-        let is_folder = File::open(path).and_then(|file| Ok(file.metadata()?.is_dir())).at("open", path)?;
-        if is_folder {
-            return Err(Usage(format!("{} is a folder; name its files", path.display())).into());
-        }
-        let file = Source::open_file(path).and_then(|file| RowReader::of_source(file, DocumentOptions::default()));
-        for row in file.with_context(|| format!("cannot read {}", path.display()))? {
-            match row {
-                Ok(Ok(row)) => each(row)?,
-                Ok(Err(malformed)) => {
-                    name(format!(", {malformed}"));
-                    unreadable.rows += 1;
+            Err(error) => {
+                if faults == Faults::Named {
+                    tracing::warn!("unreadable: {}: {:#}", path.display(), anyhow::Error::from(error));
                 }
-                Err(error) => {
-                    name(format!(": {:#}", anyhow::Error::from(error)));
-                    unreadable.files += 1;
-                }
+                unreadable.files += 1;
             }
         }
     }
@@ -105,6 +121,11 @@ struct UnreadableRows {
 }
 
 impl UnreadableRows {
+    fn add(&mut self, other: UnreadableRows) {
+        self.rows += other.rows;
+        self.files += other.files;
+    }
+
     /// Adds the rows to the counts of a command, and returns its exit code.
     fn end(&self, counts: &mut Counts) -> Exit {
         (0..self.rows).for_each(|_| counts.drop(Reason::MalformedRecord));

@@ -1,24 +1,70 @@
 //! The rows that stages of de-duplication exchange.
 
-use ::dedup::BandHash;
+use std::cmp::Ordering;
+
+use ::dedup::{BandHash, ExactPair, Jaccard, NearPair, Ranked, Sketch};
 use serde::{Deserialize, Serialize};
 
-store::spill_rows!(ExactRow = 1, BandRow = 1, CandidatePair = 1, Candidate = 1, EdgeRow = 1, DroppedRow = 1);
+use crate::recipe::MAX_KEEP_KEYS;
 
-/// A kept document. The first document of a cluster in this order represents it: the highest karma first, then the
-/// smallest id.
+store::spill_rows!(
+    ExactRow = 2,
+    BandRow = 2,
+    CandidatePair = 2,
+    Candidate = 2,
+    ExactEdge = 1,
+    NearEdge = 1,
+    ResolvedRow = 1
+);
+
+/// A kept document, in the order in which documents are preferred: by the values of the recipe's keys, then by id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct DocumentRef {
-    /// Karma, negated; 1 for documents without any.
-    pub(in crate::stages) rank: i64,
+    /// The values of the keys, each such that the smaller one is preferred; 0 where there are fewer keys.
+    pub(in crate::stages) rank: [i64; MAX_KEEP_KEYS],
     /// The document's id as a number.
     pub(in crate::stages) id: u128,
-    /// Duplicate key of its page.
-    pub(in crate::stages) key: String,
     /// XXH3 of the name of its documents file.
     pub(in crate::stages) file: u64,
-    /// Row in that file, from 0.
+    /// Row in that file, from 0; of an input of `webtext dedup`, the number of the line or row.
     pub(in crate::stages) row: u64,
+}
+
+impl Ranked for DocumentRef {
+    fn place(&self) -> (u64, u64) {
+        (self.file, self.row)
+    }
+}
+
+/// A document, sorted by where it lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::stages) struct ByPlace(pub(in crate::stages) DocumentRef);
+
+impl Ord for ByPlace {
+    fn cmp(&self, other: &ByPlace) -> Ordering {
+        self.0.place().cmp(&other.0.place()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for ByPlace {
+    fn partial_cmp(&self, other: &ByPlace) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A document with the duplicate key of its page, for tables; sorted as the document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct KeyedDocument {
+    /// The document.
+    pub(in crate::stages) document: DocumentRef,
+    /// The key; empty for an input of `webtext dedup`.
+    pub(in crate::stages) key: String,
+}
+
+impl Ranked for KeyedDocument {
+    fn place(&self) -> (u64, u64) {
+        self.document.place()
+    }
 }
 
 /// A kept document under the hash of its words.
@@ -27,7 +73,7 @@ pub(in crate::stages) struct ExactRow {
     /// The hash.
     pub(in crate::stages) text_hash: u64,
     /// The document.
-    pub(in crate::stages) document: DocumentRef,
+    pub(in crate::stages) document: KeyedDocument,
 }
 
 /// A kept document under the hash of one band of its signature.
@@ -35,56 +81,105 @@ pub(in crate::stages) struct ExactRow {
 pub(in crate::stages) struct BandRow {
     /// The hash.
     pub(in crate::stages) band: BandHash,
-    /// The hash of the document's words.
-    pub(in crate::stages) text_hash: u64,
     /// The document.
     pub(in crate::stages) document: DocumentRef,
+    /// The hash of the document's words.
+    pub(in crate::stages) text_hash: u64,
+    /// The sketch of its signature.
+    #[serde(with = "serde_bytes")]
+    pub(in crate::stages) sketch: Sketch,
 }
 
-/// Two documents that share a band; `a` comes first in the order of documents. Sorted by the place of `a`.
+/// Two documents that are compared. Sorted by the place of the one that comes first in the order of documents.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct CandidatePair {
-    /// File and row of `a`.
-    pub(in crate::stages) a_place: (u64, u64),
     /// The first document.
-    pub(in crate::stages) a: DocumentRef,
+    pub(in crate::stages) earlier: ByPlace,
     /// The other one.
-    pub(in crate::stages) b: DocumentRef,
+    pub(in crate::stages) later: DocumentRef,
 }
 
-/// A candidate pair with the shingles of `a`, for the task that reads `b`. Sorted by the place of `b`.
+/// A candidate pair with the shingles of the first document, for the task that reads the other one. Sorted by the place
+/// of the latter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::stages) struct Candidate {
-    /// File and row of `b`.
-    pub(in crate::stages) b_place: (u64, u64),
     /// The other document.
-    pub(in crate::stages) b: DocumentRef,
+    pub(in crate::stages) later: ByPlace,
     /// The first document.
-    pub(in crate::stages) a: DocumentRef,
+    pub(in crate::stages) earlier: KeyedDocument,
     /// Its shingles, sorted.
+    #[serde(with = "little_endian")]
     pub(in crate::stages) shingles: Vec<u64>,
 }
 
-/// A verified pair.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(in crate::stages) struct EdgeRow {
-    /// One document.
-    pub(in crate::stages) a: DocumentRef,
-    /// The other.
-    pub(in crate::stages) b: DocumentRef,
-    /// Their similarity.
-    pub(in crate::stages) jaccard: f32,
-    /// Whether the words are the same.
-    pub(in crate::stages) exact: bool,
+/// Numbers as 8 bytes each: hashes are no shorter in another form, and this one is copied whole.
+mod little_endian {
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(numbers: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        serde_bytes::serialize(&bytes, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+        let bytes: Vec<u8> = serde_bytes::deserialize(deserializer)?;
+        let (numbers, _) = bytes.as_chunks();
+        Ok(numbers.iter().map(|number| u64::from_le_bytes(*number)).collect())
+    }
 }
 
-/// A row of a documents file that is dropped. Sorted by file and row.
+/// Two documents with the same words. Sorted by the first one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(in crate::stages) struct DroppedRow {
+pub(in crate::stages) struct ExactEdge {
+    /// The first document with these words.
+    pub(in crate::stages) earlier: KeyedDocument,
+    /// Another one.
+    pub(in crate::stages) later: KeyedDocument,
+}
+
+impl From<ExactEdge> for ExactPair<KeyedDocument> {
+    fn from(ExactEdge { earlier, later }: ExactEdge) -> ExactPair<KeyedDocument> {
+        ExactPair { earlier, later }
+    }
+}
+
+/// A verified pair of near-duplicates. Sorted by the later document, then by the earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct NearEdge {
+    /// The one that comes second in the order of documents.
+    pub(in crate::stages) later: KeyedDocument,
+    /// The one that comes first.
+    pub(in crate::stages) earlier: KeyedDocument,
+    /// Shingles that both have.
+    pub(in crate::stages) shared: u32,
+    /// Shingles that either has.
+    pub(in crate::stages) either: u32,
+}
+
+impl From<NearEdge> for NearPair<KeyedDocument> {
+    fn from(NearEdge { later, earlier, shared, either }: NearEdge) -> NearPair<KeyedDocument> {
+        NearPair { later, earlier, jaccard: Jaccard { shared, either } }
+    }
+}
+
+/// What was decided about a row of a documents file. Sorted by file and row; other rows are kept and represent none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct ResolvedRow {
     /// XXH3 of the name of the documents file.
     pub(in crate::stages) file: u64,
     /// Row in that file.
     pub(in crate::stages) row: u64,
-    /// Whether it has the words of its representative; otherwise it is a near-duplicate.
-    pub(in crate::stages) exact: bool,
+    /// The decision.
+    pub(in crate::stages) decision: Decision,
+}
+
+/// What was decided about a document that is in a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) enum Decision {
+    /// It is dropped: it has the words of its representative.
+    DropExact,
+    /// It is dropped as a near-duplicate.
+    DropNear,
+    /// It is kept, and stands for so many documents that are dropped.
+    KeepFor(u64),
 }

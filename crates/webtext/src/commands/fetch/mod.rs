@@ -58,8 +58,7 @@ fn crawl(arguments: &Arguments, fetcher: &Fetcher, frontier: &Frontier, budget: 
     allow_many_files();
     let stop = stop_on_ctrl_c()?;
     let paths = CrawlPaths::in_folder(&arguments.output);
-    let threads =
-        arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
+    let threads = arguments.threads.unwrap_or_else(|| super::all_cores() as u32);
     let monitor = Monitor::default();
     let view = View::new(arguments.json, console::is_quiet());
     let end = std::thread::scope(|scope| {

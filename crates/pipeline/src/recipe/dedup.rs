@@ -1,0 +1,166 @@
+//! `[dedup]`: which documents are duplicates of each other, and which of them stays.
+
+use dedup::Bands;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, ensure};
+
+/// Longest MinHash signature, in bands × rows.
+const MAX_PERMUTATIONS: usize = 65_536;
+/// Keys of [`Dedup::keep`], at most.
+pub const MAX_KEEP_KEYS: usize = 3;
+/// The recall without `recall`, `bands` and `rows`.
+const DEFAULT_RECALL: f64 = 0.99;
+
+/// `[dedup]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dedup {
+    /// Drop all but one of the documents with the same words.
+    pub exact: bool,
+    /// Drop documents that are similar to a kept one. Default: none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<Near>,
+    /// Which of two duplicates stays: the first key decides, then the next, and at last the id.
+    #[serde(default = "Dedup::default_keep")]
+    pub keep: Vec<KeepKey>,
+    /// What the documents around a kept one are.
+    #[serde(default)]
+    pub clusters: ClusterKind,
+}
+
+impl Dedup {
+    fn default_keep() -> Vec<KeepKey> {
+        vec![KeepKey::HighestKarma]
+    }
+
+    /// Says which setting makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        ensure!(self.keep.len() <= MAX_KEEP_KEYS, Recipe, "keep has at most {MAX_KEEP_KEYS} keys");
+        self.near.as_ref().map_or(Ok(()), Near::check)
+    }
+}
+
+/// What makes one of two duplicates stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeepKey {
+    /// The one whose link has the higher karma; one without karma comes last.
+    #[serde(rename = "highest karma")]
+    HighestKarma,
+    /// The one that was captured earlier; one without a time comes last.
+    #[serde(rename = "earliest capture")]
+    EarliestCapture,
+    /// The one that was captured later; one without a time comes last.
+    #[serde(rename = "latest capture")]
+    LatestCapture,
+    /// The one with more bytes of text.
+    #[serde(rename = "longest text")]
+    LongestText,
+}
+
+/// Which documents a kept one represents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum ClusterKind {
+    /// Those that resemble it.
+    #[default]
+    Stars,
+    /// All that pairs connect with it, resembling it or not. Needs memory for every document that is in a pair.
+    Transitive,
+}
+
+/// `[dedup] near = {…}`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
+pub struct Near {
+    /// Words of a shingle.
+    #[serde(default = "Near::default_shingle_words")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Near::default_shingle_words()))]
+    pub shingle_words: usize,
+    /// Minimum Jaccard similarity of near-duplicates.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FRACTION", default_value_t = 0.7))]
+    pub min_jaccard: f64,
+    /// Probability of finding a pair that lies exactly at --min-jaccard; bands and rows follow from it. [default: 0.99]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FRACTION", conflicts_with_all = ["bands", "rows"]))]
+    pub recall: Option<f64>,
+    /// Bands of a signature, in place of --recall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", requires = "rows"))]
+    pub bands: Option<usize>,
+    /// Rows of each band, in place of --recall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", requires = "bands"))]
+    pub rows: Option<usize>,
+}
+
+impl Near {
+    const fn default_shingle_words() -> usize {
+        5
+    }
+
+    /// Says which number makes no sense.
+    ///
+    /// # Errors
+    /// A size is 0, the signature is too long, a fraction does not lie between 0 and 1, or both a recall and a shape
+    /// are given.
+    pub fn check(&self) -> Result<()> {
+        ensure!(self.shingle_words > 0, Recipe, "shingle_words is at least 1");
+        self.shape().map(|_| ())
+    }
+
+    /// Bands and rows: those that are given, or those that follow from the recall.
+    ///
+    /// # Errors
+    /// As [`Near::check`].
+    pub fn shape(&self) -> Result<Bands> {
+        ensure!(self.min_jaccard > 0.0 && self.min_jaccard <= 1.0, Recipe, "min_jaccard lies above 0 and is at most 1");
+        let shape = match (self.recall, self.bands, self.rows) {
+            (Some(recall), None, None) => {
+                ensure!(recall > 0.0 && recall < 1.0, Recipe, "recall lies between 0 and 1");
+                Bands::for_recall(self.min_jaccard, recall)
+            }
+            (None, None, None) => Bands::for_recall(self.min_jaccard, DEFAULT_RECALL),
+            (None, Some(bands), Some(rows)) => {
+                ensure!(bands > 0 && rows > 0, Recipe, "bands and rows are at least 1");
+                Some(Bands { bands, rows })
+            }
+            _ => None,
+        };
+        let together = || Error::Recipe("bands and rows go together, and take the place of recall".to_owned());
+        let shape = shape.ok_or_else(together)?;
+        let permutations = shape.bands.saturating_mul(shape.rows);
+        ensure!(
+            permutations <= MAX_PERMUTATIONS,
+            Recipe,
+            "bands × rows is {permutations}, and at most {MAX_PERMUTATIONS}"
+        );
+        Ok(shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(text: &str) -> Near {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn bands_follow_from_recall_or_are_given() {
+        let shape = |text: &str| near(text).shape();
+        assert_eq!(shape("min_jaccard = 0.7").unwrap(), Bands { bands: 26, rows: 5 });
+        assert_eq!(shape("min_jaccard = 0.7\nrecall = 0.99").unwrap(), Bands { bands: 26, rows: 5 });
+        assert_eq!(shape("min_jaccard = 0.7\nbands = 14\nrows = 8").unwrap(), Bands { bands: 14, rows: 8 });
+        let fault = |text: &str| shape(text).unwrap_err().to_string();
+        assert!(fault("min_jaccard = 0.7\nbands = 14").contains("go together"));
+        assert!(fault("min_jaccard = 0.7\nrecall = 0.9\nbands = 14\nrows = 8").contains("go together"));
+        assert!(fault("min_jaccard = 0.7\nrecall = 1.0").contains("recall lies between"));
+        assert!(fault("min_jaccard = 0.0").contains("above 0"));
+        assert!(fault("min_jaccard = 0.7\nbands = 70000\nrows = 1").contains("at most 65536"));
+        assert!(near("min_jaccard = 0.7\nshingle_words = 0").check().is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! De-duplication of files of texts: the same stages without a recipe, for `webtext dedup`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use records::{Counts, Duplicate, Reason};
+use serde::{Deserialize, Serialize};
+use store::LocalStore;
+
+use super::documents::DocumentsWire;
+use crate::engine::{External, Flow, Options, Run, Selection, Table, Wire};
+use crate::error::{OrBug as _, Result};
+use crate::recipe::Dedup;
+
+/// The duplicates among the rows of files, as long as the folder with the working files exists.
+pub struct FileDuplicates {
+    run: Run,
+    table: Wire<Table<Duplicate>>,
+    /// What was read.
+    pub counts: Counts,
+}
+
+/// A dropped row and the row that stays for it. Rows are identified by the number of the input, from 0, and the number
+/// of the line or row in it, from 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DroppedRow {
+    /// The dropped row.
+    pub row: (usize, u64),
+    /// The row that represents it.
+    pub representative: (usize, u64),
+    /// Similarity to the row that it is most similar to; in a star, that is the representative.
+    pub jaccard: f32,
+    /// `exact_duplicate` or `near_duplicate`.
+    pub verdict: Reason,
+}
+
+/// The columns of a duplicate that are read.
+#[derive(Serialize, Deserialize)]
+struct Ids {
+    id: String,
+    representative_id: String,
+    jaccard: f32,
+    verdict: Reason,
+}
+
+/// Finds the duplicates among the rows of JSON Lines and Parquet files, with working files in `folder`, which must be
+/// empty. Of duplicates, the row that `settings` prefer stays, then the first one.
+///
+/// Memory: about the sort memory and a bucket writer for each task that runs. The files are read three times.
+///
+/// # Errors
+/// When a file cannot be opened or has no column of texts, or the working files cannot be written.
+pub fn find_in_files(
+    inputs: &[impl AsRef<Path>],
+    text_field: &str,
+    settings: &Dedup,
+    buckets: u32,
+    folder: &Path,
+    options: Options,
+) -> Result<FileDuplicates> {
+    let files = inputs.iter().map(|path| External::of(path.as_ref())).collect::<Result<Vec<_>>>()?;
+    let documents = DocumentsWire::Rows { files, text_field: text_field.to_owned() };
+    let mut flow = Flow::default();
+    let table = super::add_for(&mut flow, settings, &documents, buckets)?.table;
+    let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
+    let summary = run.build(&Selection::default())?;
+    let sign = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;
+    Ok(FileDuplicates { run, table, counts: sign.tally.counts })
+}
+
+impl FileDuplicates {
+    /// The dropped rows in the order of the inputs.
+    ///
+    /// # Errors
+    /// When the working files cannot be read.
+    pub fn dropped(&self) -> Result<impl Iterator<Item = Result<DroppedRow>>> {
+        let (_, table) = self.run.tables(self.table)?.pop().or_bug(|| "there is no table".to_owned())?;
+        let rows = self.run.open_table::<Ids, _>(&table)?;
+        Ok(rows.map(|row| {
+            let Ids { id, representative_id, jaccard, verdict } = row?;
+            Ok(DroppedRow { row: row_of(&id)?, representative: row_of(&representative_id)?, jaccard, verdict })
+        }))
+    }
+}
+
+/// The input and the row that an id stands for.
+fn row_of(id: &str) -> Result<(usize, u64)> {
+    let number = u128::from_str_radix(id, 16).ok().or_bug(|| format!("{id} is no row's id"))?;
+    Ok(((number >> 64) as usize, number as u64))
+}

@@ -1,0 +1,201 @@
+//! `webtext dedup` against a twin that compares every text with every kept one, on made texts of every awkward kind.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dedup::{NormalizedWords, jaccard};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use webtext_tests::{binary, check, json};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+const MIN_JACCARD: f64 = 0.7;
+
+/// Pseudo-random numbers by their place, the same ones always.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 += 1;
+        xxh3_64_with_seed(&self.0.to_le_bytes(), 2357) % n
+    }
+}
+
+/// Texts of words out of a vocabulary, each followed by variants of itself, and the ends of the range.
+fn texts() -> Vec<String> {
+    let mut draw = Draw(0);
+    let mut texts: Vec<String> =
+        ["", " ", "!!!", "???", "one", "One!", "one two", "潮", "潮が満ちる"].map(str::to_owned).to_vec();
+    for (words, word) in [(4u64, "w"), (40, "w"), (400, "w"), (60, "汐")] {
+        for group in 0..12 {
+            let mut text: Vec<String> = (0..words).map(|_| format!("{word}{group}x{}", draw.below(5000))).collect();
+            for _ in 0..=draw.below(6) {
+                texts.push(text.join(" "));
+                // The next variant changes some words of this one: chains, whose ends do not resemble each other.
+                for _ in 0..draw.below(1 + words / 16) {
+                    let place = draw.below(words) as usize;
+                    text[place] = format!("{word}{}", draw.below(1 << 40));
+                }
+            }
+        }
+    }
+    let order: Vec<u64> = (0..texts.len() as u64).map(|_| draw.below(1 << 60)).collect();
+    let mut shuffled: Vec<(u64, String)> = order.into_iter().zip(texts).collect();
+    shuffled.sort();
+    shuffled.into_iter().map(|(_, text)| text).collect()
+}
+
+/// Whether two texts are duplicates, and their similarity.
+fn similarity(a: &str, b: &str) -> Option<f64> {
+    let (a, b) = (NormalizedWords::of(a), NormalizedWords::of(b));
+    let value = jaccard(&a.shingles(5), &b.shingles(5)).value();
+    if a.text_hash() == b.text_hash() { Some(1.0) } else { Some(value).filter(|value| *value >= MIN_JACCARD) }
+}
+
+/// The twin: the numbers of the texts that stay, in the order in which they are preferred.
+fn kept_by_twin(texts: &[String], order: &[usize]) -> BTreeSet<usize> {
+    let mut kept: Vec<usize> = Vec::new();
+    for &number in order {
+        if !kept.iter().any(|&other| similarity(&texts[number], &texts[other]).is_some()) {
+            kept.push(number);
+        }
+    }
+    kept.into_iter().collect()
+}
+
+struct Case {
+    folder: TempDir,
+    texts: Vec<String>,
+    inputs: Vec<PathBuf>,
+}
+
+impl Case {
+    /// The texts in three files, one of them compressed.
+    fn new(texts: Vec<String>) -> Case {
+        let folder = tempfile::tempdir().unwrap();
+        let mut inputs = Vec::new();
+        let mut number = 0;
+        for (part, rows) in texts.chunks(texts.len().div_ceil(3)).enumerate() {
+            let lines = rows.iter().map(|text| {
+                number += 1;
+                format!("{}\n", json!({"number": number - 1, "text": text}))
+            });
+            let lines: String = lines.collect();
+            let path = folder.path().join(["a.jsonl", "b.jsonl.zst", "c.jsonl"][part]);
+            let bytes = if part == 1 { zstd::encode_all(lines.as_bytes(), 3).unwrap() } else { lines.into_bytes() };
+            fs::write(&path, bytes).unwrap();
+            inputs.push(path);
+        }
+        Case { folder, texts, inputs }
+    }
+
+    fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn dedup(&self, name: &str, flags: &[&str]) -> Value {
+        let mut command = Command::new(binary("webtext"));
+        command.arg("dedup").args(&self.inputs).arg("-o").arg(self.out(name));
+        command.arg("--dropped").arg(self.out(&format!("{name}.dropped.jsonl")));
+        json(&check(command.args(["--json", "-q"]).args(flags), 0))
+    }
+
+    fn numbers(&self, name: &str) -> BTreeSet<usize> {
+        rows(&self.out(name)).iter().map(|row| row["number"].as_u64().unwrap() as usize).collect()
+    }
+
+    /// Checks that every dropped text resembles the one that stays for it.
+    fn check_dropped(&self, name: &str) {
+        let kept = self.numbers(name);
+        let part = self.texts.len().div_ceil(3);
+        for row in rows(&self.out(&format!("{name}.dropped.jsonl"))) {
+            let file = row["representative_file"].as_str().unwrap();
+            let file = self.inputs.iter().position(|input| input.to_str() == Some(file)).unwrap();
+            let representative = file * part + row["representative_row"].as_u64().unwrap() as usize - 1;
+            assert!(kept.contains(&representative), "{row}");
+            let similarity = similarity(row["text"].as_str().unwrap(), &self.texts[representative]);
+            let said = row["jaccard"].as_f64().unwrap();
+            assert!(similarity.is_some_and(|similarity| (similarity - said).abs() < 1e-6), "{row}: {similarity:?}");
+            assert_eq!(row["verdict"] == "exact_duplicate", said == 1.0, "{row}");
+        }
+    }
+}
+
+fn rows(path: &Path) -> Vec<Value> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_stays_is_what_a_comparison_of_all_pairs_keeps() {
+    let case = Case::new(texts());
+    // So high a recall misses none of these pairs.
+    let counts = case.dedup("kept.jsonl", &["--recall", "0.999999", "--threads", "1"]);
+    let order: Vec<usize> = (0..case.texts.len()).collect();
+    let expected = kept_by_twin(&case.texts, &order);
+    assert_eq!(case.numbers("kept.jsonl"), expected);
+    assert_eq!(counts["kept"], expected.len());
+    assert_eq!(counts["read"], case.texts.len());
+    case.check_dropped("kept.jsonl");
+
+    // Threads, and the memory of sorts, change nothing.
+    case.dedup("again.jsonl", &["--recall", "0.999999", "--threads", "3", "--max-sort-memory-mib", "1"]);
+    let read = |name: &str| fs::read(case.out(name)).unwrap();
+    assert!(read("kept.jsonl") == read("again.jsonl"));
+    assert_eq!(rows(&case.out("kept.jsonl.dropped.jsonl")), rows(&case.out("again.jsonl.dropped.jsonl")));
+
+    // The longest of duplicates.
+    case.dedup("longest.jsonl", &["--recall", "0.999999", "--keep", "longest"]);
+    let mut order: Vec<usize> = (0..case.texts.len()).collect();
+    order.sort_by_key(|&number| (std::cmp::Reverse(case.texts[number].len()), number));
+    assert_eq!(case.numbers("longest.jsonl"), kept_by_twin(&case.texts, &order));
+    assert_eq!(
+        names(case.folder.path()).iter().filter(|name| name.starts_with('.')).count(),
+        0,
+        "no working files stay"
+    );
+}
+
+#[test]
+fn exact_copies_alone() {
+    let case = Case::new(texts());
+    case.dedup("kept.jsonl", &["--exact-only"]);
+    let mut seen = BTreeSet::new();
+    let hash = |number: &usize| NormalizedWords::of(&case.texts[*number]).text_hash();
+    let expected: BTreeSet<usize> = (0..case.texts.len()).filter(|number| seen.insert(hash(number))).collect();
+    assert_eq!(case.numbers("kept.jsonl"), expected);
+}
+
+#[test]
+fn the_ends_of_a_chain_stay() {
+    let words = |from: usize| (from..from + 100).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ");
+    // Neighbours share 81 of 111 shingles, the ends 66 of 126.
+    let chain = [0, 15, 30].map(words).to_vec();
+    let case = Case::new(chain);
+    assert!(
+        similarity(&case.texts[0], &case.texts[1]).is_some() && similarity(&case.texts[0], &case.texts[2]).is_none()
+    );
+    case.dedup("stars.jsonl", &["--recall", "0.999999"]);
+    assert_eq!(case.numbers("stars.jsonl"), [0, 2].into());
+    case.dedup("transitive.jsonl", &["--recall", "0.999999", "--clusters", "transitive"]);
+    assert_eq!(case.numbers("transitive.jsonl"), [0].into());
+}
+
+#[test]
+fn a_text_many_times_and_a_template_many_times() {
+    let copies = |n: usize| std::iter::repeat_n("The tide comes in and goes out, as the almanac says.".to_owned(), n);
+    // Half of each page is the template, so thousands of pages share bands and none is a duplicate but the last.
+    let template: String = (0..60).map(|word| format!("menu{word} ")).collect();
+    let page =
+        |page: usize| format!("{template}{}", (0..60).map(|word| format!("p{page}w{word} ")).collect::<String>());
+    let texts: Vec<String> = copies(3_000).chain((0..3_000).map(page)).chain([page(17)]).collect();
+    let case = Case::new(texts);
+    let counts = case.dedup("kept.jsonl", &["--max-sort-memory-mib", "1"]);
+    assert_eq!((&counts["kept"], &counts["dropped"]["exact_duplicate"]), (&json!(3_001), &json!(3_000)));
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    fs::read_dir(folder).unwrap().map(|entry| name(entry.unwrap())).collect()
+}
