@@ -12,10 +12,14 @@
 //! **What is kept.** Pairs are joined into [clusters], and of each cluster the member that comes
 //! first in a given order stays. Nothing depends on the order in which texts or pairs arrive.
 
+pub mod bloom;
 mod minhash;
+mod ngrams;
+pub mod spans;
 mod words;
 
 pub use minhash::{BandHash, MinHash};
+pub use ngrams::for_each_ngram;
 pub use words::{jaccard, shingles, text_hash};
 
 use std::collections::BTreeMap;

@@ -1,28 +1,36 @@
 //! Normalised words, and the sets of shingles that are made of them.
 
+use std::ops::Range;
+
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-/// Calls `each` with every word of a text: maximal runs of letters and digits, lower-cased.
-fn for_each_word(text: &str, mut each: impl FnMut(&[u8])) {
+/// Calls `each` with every word of a text, its place and its letters: maximal runs of letters and digits, lower-cased.
+pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8])) {
+    let bytes = text.as_bytes();
     let mut word = String::new();
-    let mut rest = text;
-    while !rest.is_empty() {
+    let (mut start, mut at) = (0, 0);
+    while at < bytes.len() {
         // ASCII words, the common case, need no case tables.
-        let bytes = rest.as_bytes();
-        let ascii = bytes.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-        word.extend(rest[..ascii].bytes().map(|b| b.to_ascii_lowercase() as char));
-        rest = &rest[ascii..];
-        let Some(next) = rest.chars().next() else { break };
-        rest = &rest[next.len_utf8()..];
+        let ascii = bytes[at..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+        word.push_str(&text[at..at + ascii]);
+        let pushed = word.len() - ascii;
+        word[pushed..].make_ascii_lowercase();
+        at += ascii;
+        let Some(next) = text[at..].chars().next() else { break };
         if next.is_alphanumeric() {
             word.extend(next.to_lowercase());
-        } else if !word.is_empty() {
-            each(word.as_bytes());
+            at += next.len_utf8();
+            continue;
+        }
+        if !word.is_empty() {
+            each(start..at, word.as_bytes());
             word.clear();
         }
+        at += next.len_utf8();
+        start = at;
     }
     if !word.is_empty() {
-        each(word.as_bytes());
+        each(start..at, word.as_bytes());
     }
 }
 
@@ -35,7 +43,7 @@ fn for_each_word(text: &str, mut each: impl FnMut(&[u8])) {
 pub fn text_hash(text: &str) -> u64 {
     let mut hasher = Xxh3::new();
     let mut first = true;
-    for_each_word(text, |word| {
+    for_each_word(text, |_, word| {
         if !first {
             hasher.update(b" ");
         }
@@ -54,7 +62,7 @@ pub fn text_hash(text: &str) -> u64 {
 pub fn shingles(text: &str, n: usize) -> Vec<u64> {
     assert!(n > 0, "a shingle has at least one word");
     let mut words = Vec::with_capacity(text.len() / 6);
-    for_each_word(text, |word| words.push(xxh3_64(word)));
+    for_each_word(text, |_, word| words.push(xxh3_64(word)));
     if words.is_empty() {
         return Vec::new();
     }
@@ -65,7 +73,7 @@ pub fn shingles(text: &str, n: usize) -> Vec<u64> {
 }
 
 /// Mixes the hashes of the words in their order.
-fn hash_of_words(words: &[u64]) -> u64 {
+pub(crate) fn hash_of_words(words: &[u64]) -> u64 {
     let mixed = words.iter().fold(0u64, |hash, word| (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed ^ (mixed >> 31)
 }
