@@ -14,7 +14,9 @@
 
 pub mod bloom;
 mod minhash;
+pub mod ngram_bloom;
 mod ngrams;
+pub mod overlap;
 pub mod spans;
 mod words;
 

@@ -7,7 +7,7 @@
 //! [`CopyRule::AllButFirst`]: super::CopyRule::AllButFirst
 //!
 //! **What is not equal.** datatrove fails on a document of more than 65,536 units. In a text with the word `IS_ALPHA` it
-//! may delete that word (see the crate `words`). What it writes of the cuts (`>>>`, `<<<`) has no counterpart: here are
+//! may delete that word (see the crate `words`). A final sigma beside U+0295 or U+1171E is lower-cased otherwise. What it writes of the cuts (`>>>`, `<<<`) has no counterpart: here are
 //! the ranges. SHA-1, hashes of 32 bits, other languages and another `TextNormConfig` are left out.
 
 use std::ops::Range;

@@ -1,6 +1,7 @@
 //! What Python's `str` and `unicodedata` do, for the dialect that follows them: Unicode 14, which Python 3.11 has.
 //!
-//! Left out: strings with lone surrogates, which Rust's cannot hold.
+//! Left out: strings with lone surrogates, which Rust's cannot hold; the sigma that ends a word beside U+0295 or U+1171E,
+//! the only characters of Unicode 14 after or before which Rust's tables, of Unicode 17, choose the other sigma.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -64,9 +65,9 @@ pub fn is_unknown(c: char) -> bool {
     c >= '\u{378}' && !KNOWN.contains(c)
 }
 
-/// Whether `unicodedata.category` is `Mn`: a mark that takes no space.
+/// Whether `unicodedata.category` is `Mn`: a mark that takes no space. U+1171E takes some since Unicode 15.1.
 pub fn is_nonspacing_mark(c: char) -> bool {
-    static MARKS: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"[\p{Mn}&&\p{age=14.0}]"));
+    static MARKS: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"[[\p{Mn}\u{1171e}]&&\p{age=14.0}]"));
     c >= '\u{300}' && MARKS.contains(c)
 }
 
