@@ -2,35 +2,32 @@
 
 use std::ops::Range;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Calls `each` with every word of a text, its place and its letters: maximal runs of letters and digits, lower-cased.
 pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8])) {
+    // At once for the whole text, so that words of ASCII, the common case, need not be copied.
+    let text = text.to_ascii_lowercase();
     let bytes = text.as_bytes();
     let mut word = String::new();
-    let (mut start, mut at) = (0, 0);
+    let mut at = 0;
     while at < bytes.len() {
-        // ASCII words, the common case, need no case tables.
-        let ascii = bytes[at..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-        word.push_str(&text[at..at + ascii]);
-        let pushed = word.len() - ascii;
-        word[pushed..].make_ascii_lowercase();
-        at += ascii;
-        let Some(next) = text[at..].chars().next() else { break };
-        if next.is_alphanumeric() {
-            word.extend(next.to_lowercase());
-            at += next.len_utf8();
+        let start = at;
+        at += bytes[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        if bytes.get(at).is_none_or(u8::is_ascii) {
+            if at > start {
+                each(start..at, &bytes[start..at]);
+            }
+            at += 1;
             continue;
         }
-        if !word.is_empty() {
-            each(start..at, word.as_bytes());
+        at += text[at..].find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len() - at);
+        if at > start {
             word.clear();
+            word.extend(text[start..at].chars().flat_map(char::to_lowercase));
+            each(start..at, word.as_bytes());
         }
-        at += next.len_utf8();
-        start = at;
-    }
-    if !word.is_empty() {
-        each(start..at, word.as_bytes());
+        at += text[at..].chars().next().map_or(0, char::len_utf8);
     }
 }
 
@@ -41,16 +38,14 @@ pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8]
 /// assert_ne!(dedup::text_hash("the tide"), dedup::text_hash("thetide"));
 /// ```
 pub fn text_hash(text: &str) -> u64 {
-    let mut hasher = Xxh3::new();
-    let mut first = true;
+    let mut joined = Vec::with_capacity(text.len());
     for_each_word(text, |_, word| {
-        if !first {
-            hasher.update(b" ");
+        if !joined.is_empty() {
+            joined.push(b' ');
         }
-        first = false;
-        hasher.update(word);
+        joined.extend_from_slice(word);
     });
-    hasher.digest()
+    xxh3_64(&joined)
 }
 
 /// The set of hashes of `n` words in a row, sorted. A text of fewer words has one shingle: all of them.

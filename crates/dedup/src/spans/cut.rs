@@ -1,4 +1,4 @@
-//! Parts cut out of a text, with the white space on one side of them.
+//! Parts cut out of a text, with the white space around them but for one gap.
 
 use std::ops::Range;
 
@@ -35,21 +35,25 @@ impl Edit {
 /// Cuts the parts with these numbers, which are in order. Between parts there is only white space.
 pub fn cut_parts(text: &str, parts: &[Range<usize>], numbers: &[usize]) -> Edit {
     let runs = numbers.chunk_by(|number, next| number + 1 == *next);
-    Edit::without(text, runs.map(|run| cut_of_run(text, parts, run[0], run[run.len() - 1])))
+    Edit::without(text, runs.flat_map(|run| cut_of_run(text, parts, run[0], run[run.len() - 1])))
 }
 
-/// The bytes that go with the parts from the first to the last of a run.
-fn cut_of_run(text: &str, parts: &[Range<usize>], first: usize, last: usize) -> Range<usize> {
-    let (start, end) = (parts[first].start, parts[last].end);
+/// The bytes that go with the parts from the first to the last of a run: all but one of the gaps around them.
+fn cut_of_run(text: &str, parts: &[Range<usize>], first: usize, last: usize) -> [Range<usize>; 2] {
     let before = first.checked_sub(1).map(|number| parts[number].end);
     let after = parts.get(last + 1).map(|part| part.start);
+    let (start, end) = (parts[first].start, parts[last].end);
     match (before, after) {
-        (None, None) => 0..text.len(),
+        (None, None) => [0..text.len(), 0..0],
         // What is around the whole text stays.
-        (None, Some(after)) => start..after,
-        (Some(before), None) => before..end,
-        (Some(before), Some(after)) if strength(&text[end..after]) > strength(&text[before..start]) => before..end,
-        (Some(_), Some(after)) => start..after,
+        (None, Some(after)) => [start..after, 0..0],
+        (Some(before), None) => [before..end, 0..0],
+        (Some(before), Some(after)) => {
+            let gaps = parts[first - 1..=last + 1].windows(2).map(|pair| pair[0].end..pair[1].start);
+            // Of the strongest, the first: `max_by_key` takes the last.
+            let stays = gaps.rev().max_by_key(|gap| strength(&text[gap.clone()])).expect("a gap on either side");
+            [before..stays.start, stays.end..after]
+        }
     }
 }
 
@@ -61,6 +65,7 @@ fn strength(gap: &str) -> (usize, bool) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::ops::Range;
 
     use proptest::prelude::*;
 
@@ -80,10 +85,13 @@ mod tests {
         let mut left = around(division).0.to_owned();
         left.push_str(&text[parts[first].clone()]);
         for pair in stays.windows(2) {
-            let before = &text[parts[pair[0]].end..parts[pair[0] + 1].start];
-            let after = &text[parts[pair[1] - 1].end..parts[pair[1]].start];
-            let rank = |gap: &str| (gap.matches('\n').count(), gap.len().min(1));
-            left.push_str(if rank(after) > rank(before) { after } else { before });
+            let mut strongest = "";
+            for number in pair[0]..pair[1] {
+                let gap = &text[parts[number].end..parts[number + 1].start];
+                let rank = |gap: &str| (gap.matches('\n').count(), gap.len().min(1));
+                strongest = if rank(gap) > rank(strongest) { gap } else { strongest };
+            }
+            left.push_str(strongest);
             left.push_str(&text[parts[pair[1]].clone()]);
         }
         assert_eq!(stays.last(), Some(&last));
@@ -111,6 +119,7 @@ mod tests {
         check(SpanKind::Lines, "A\r\nB\r\nC", &[2], "A\r\nB");
         check(SpanKind::Lines, "\n A\nB\n", &[0], "\nB\n");
         check(SpanKind::Lines, "A\nB\n", &[0, 1], "");
+        check(SpanKind::Lines, "A\nB\n\nC\nD", &[1, 2], "A\n\nD");
         check(SpanKind::Paragraphs, "A\nB\n \nC\n\n\nD", &[1], "A\nB\n\n\nD");
         check(SpanKind::Paragraphs, "A\n\nB", &[1], "A");
         check(SpanKind::Sentences { n: 1 }, "It is. So is it. Is it? Yes.", &[1, 2], "It is. Yes.");
@@ -125,6 +134,20 @@ mod tests {
         assert_eq!(units(SpanKind::Sentences { n: 3 }, "One. Two. ***"), 0);
         assert_eq!(units(SpanKind::Sentences { n: 3 }, "... One. Two. *** Three."), 1);
         assert_eq!(Spans::of_kind(SpanKind::Lines).divide("one two three four five six seven").units(), []);
+    }
+
+    #[test]
+    fn parts_that_are_touched() {
+        let text = "It is. So is it.\nIs it? Yes.";
+        let check = |ranges: &[Range<usize>], expected: Option<&str>| {
+            let edit = Spans { kind: SpanKind::Sentences { n: 3 }, min_words: 0 }.divide(text).cut_touched(ranges);
+            assert_eq!(edit.map(|edit| edit.text).as_deref(), expected, "{ranges:?}");
+        };
+        check(&[], None);
+        check(&[6..7, 9..9], None);
+        check(&[5..6], Some("So is it.\nIs it? Yes."));
+        check(&[20..21, 12..20], Some("It is.\nYes."));
+        check(&[0..28, 3..4], Some(""));
     }
 
     /// Texts whose lines, gaps and sentences are of all kinds.
@@ -192,6 +215,37 @@ mod tests {
                 at = part.end;
             }
             prop_assert!(text[at..].chars().all(char::is_whitespace));
+        }
+
+        /// As a crawler of duplicates would: each text once, with what came before it.
+        #[test]
+        fn no_copy_is_left(texts in proptest::collection::vec(texts(), 0..5), is_of_lines: bool) {
+            let kind = if is_of_lines { SpanKind::Lines } else { SpanKind::Paragraphs };
+            let spans = Spans { kind, min_words: 0 };
+            let once = |texts: &[String]| -> Vec<String> {
+                let mut seen = BTreeSet::new();
+                let left = |text: &String| match spans.divide(text).cut(|unit| !seen.insert(unit.hash)) {
+                    Some(edit) => edit.text,
+                    None => text.clone(),
+                };
+                texts.iter().map(left).collect()
+            };
+            let left = once(&texts);
+            prop_assert_eq!(&once(&left), &left);
+        }
+
+        #[test]
+        fn touched_as_each_range_touches(text in texts(), ranges: Vec<(u8, u8)>, kind in 0usize..4) {
+            let division = Spans { kind: KINDS[kind], min_words: 0 }.divide(&text);
+            let ranges: Vec<_> = ranges.iter().map(|&(a, b)| usize::from(a.min(b)) % 60..usize::from(a.max(b)) % 60).collect();
+            let is_touched = |part: usize| {
+                let part = &division.parts[part];
+                ranges.iter().any(|range| range.start.max(part.start) < range.end.min(part.end))
+            };
+            match division.cut_touched(&ranges) {
+                Some(edit) => prop_assert_eq!(edit.text, twin(&division, is_touched)),
+                None => prop_assert!(!(0..division.parts.len()).any(is_touched)),
+            }
         }
 
         #[test]

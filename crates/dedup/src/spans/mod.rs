@@ -84,7 +84,7 @@ pub struct Division<'t> {
 /// How copies are cut.
 #[derive(Debug, Clone, Copy)]
 enum Cutting {
-    /// With the white space on one side.
+    /// With the white space around them but for one gap.
     Parts,
     /// As datatrove does.
     Datatrove(Datatrove),
@@ -150,9 +150,9 @@ impl<'t> Division<'t> {
     /// Cuts the units that are copies out of the text; `None` if there is none. A part goes when a unit with it is a
     /// copy. Time O(bytes).
     ///
-    /// With a part goes the white space on one side of it: of the gaps before and after, the one with more line breaks
-    /// stays, and of equal ones the one before. So no two words are joined, and no run of blank lines grows. Nothing
-    /// else changes.
+    /// With parts in a row goes the white space around and between them, but for one gap: the one with the most line
+    /// breaks, and of equal ones the first. So no two words are joined, what was in two paragraphs stays in two, and no
+    /// run of blank lines grows. Nothing else changes.
     pub fn cut(&self, mut is_copy: impl FnMut(&Unit) -> bool) -> Option<Edit> {
         let copies: Vec<usize> = self.units.iter().filter(|unit| is_copy(unit)).map(|unit| unit.number).collect();
         if copies.is_empty() {
@@ -163,6 +163,35 @@ impl<'t> Division<'t> {
             Cutting::Parts => cut::cut_parts(self.text, &self.parts, &covered(&copies, self.parts_per_unit)),
         })
     }
+
+    /// Cuts every part that shares a byte with one of these ranges of the text; `None` if there is none. The ranges may
+    /// overlap, and be in any order. White space goes as with [`Division::cut`], in each dialect.
+    ///
+    /// For spans that were found by other means, such as [`overlap`](crate::overlap): of a sentence that holds one, no
+    /// half is left.
+    pub fn cut_touched(&self, ranges: &[Range<usize>]) -> Option<Edit> {
+        let touched = touched(&self.parts, ranges);
+        (!touched.is_empty()).then(|| cut::cut_parts(self.text, &self.parts, &touched))
+    }
+}
+
+/// The parts that share a byte with one of these ranges, in order. O(parts + ranges).
+fn touched(parts: &[Range<usize>], ranges: &[Range<usize>]) -> Vec<usize> {
+    let mut ranges: Vec<&Range<usize>> = ranges.iter().filter(|range| !range.is_empty()).collect();
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut ranges = ranges.into_iter().peekable();
+    // How far the ranges reach that begin before the end of the part at hand.
+    let mut reached = 0;
+    let mut touched = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        while let Some(range) = ranges.next_if(|range| range.start < part.end) {
+            reached = reached.max(range.end);
+        }
+        if reached > part.start {
+            touched.push(number);
+        }
+    }
+    touched
 }
 
 /// The parts that are in one of these units, in order.

@@ -74,19 +74,19 @@ fn simplify_by_chars(text: &str, simplified: &mut String) -> bool {
         }
         rest = &rest[end..];
     }
-    let len = simplified.trim_end_matches(' ').len();
-    simplified.truncate(len.max(start));
+    let len = simplified[start..].trim_end_matches(' ').len();
+    simplified.truncate(start + len);
     true
 }
 
-/// The readable twin, step by step as datatrove has them.
+/// The readable twin, step by step as datatrove has them; also for the texts that the pass leaves half done.
 fn simplify_by_steps(text: &str) -> String {
-    let mut lower = python::lower(text);
-    let mut numbered = String::new();
-    while let Some(c) = lower.chars().next() {
+    let lower = python::lower(text);
+    let (mut numbered, mut rest) = (String::new(), lower.as_str());
+    while let Some(c) = rest.chars().next() {
         let is_number = is_digit(c);
         numbered.push(if is_number { '0' } else { c });
-        lower.drain(..if is_number { number_bytes(&lower) } else { c.len_utf8() });
+        rest = &rest[if is_number { number_bytes(rest) } else { c.len_utf8() }..];
     }
     let spaced = numbered.replace(is_punctuation, " ");
     let words: Vec<&str> = spaced.split(python::is_space).filter(|word| !word.is_empty()).collect();
