@@ -11,6 +11,10 @@
 //!
 //! **What is kept.** Pairs are joined into [clusters], and of each cluster the member that comes
 //! first in a given order stays. Nothing depends on the order in which texts or pairs arrive.
+//!
+//! **Parts of texts.** [`spans`] finds and cuts lines, paragraphs and sentences that texts have in common;
+//! [`ngram_bloom`] cuts paragraphs whose n-grams came before; [`overlap`] compares a corpus with evaluation sets. The
+//! last two count on Bloom filters ([`bloom`]).
 
 pub mod bloom;
 mod minhash;

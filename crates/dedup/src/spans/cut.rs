@@ -145,7 +145,7 @@ mod tests {
         };
         check(&[], None);
         check(&[6..7, 9..9], None);
-        check(&[5..6], Some("So is it.\nIs it? Yes."));
+        check(std::slice::from_ref(&(5..6)), Some("So is it.\nIs it? Yes."));
         check(&[20..21, 12..20], Some("It is.\nYes."));
         check(&[0..28, 3..4], Some(""));
     }

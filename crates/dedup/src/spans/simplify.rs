@@ -46,14 +46,14 @@ pub fn simplify(text: &str, simplified: &mut String) {
 /// The pass over characters. False, and half done, if one depends on those beside it.
 fn simplify_by_chars(text: &str, simplified: &mut String) -> bool {
     let start = simplified.len();
-    // Whether a space is due before the next character, and whether there was one that is not white space.
-    let (mut is_space_due, mut has_begun) = (false, false);
+    // Whether white space is before the character at hand.
+    let mut is_space_due = false;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let fate = fate(c);
         let mut end = c.len_utf8();
         if fate == Fate::Space {
-            is_space_due = has_begun;
+            is_space_due = true;
             rest = &rest[end..];
             continue;
         }
@@ -61,7 +61,7 @@ fn simplify_by_chars(text: &str, simplified: &mut String) -> bool {
         if is_space_due && simplified.len() > start {
             simplified.push(' ');
         }
-        (is_space_due, has_begun) = (false, true);
+        is_space_due = false;
         match fate {
             Fate::Kept => simplified.push(if c.is_ascii() { c.to_ascii_lowercase() } else { c }),
             Fate::Digit => {
