@@ -1,8 +1,8 @@
 //! DCLM's Bloom filter over n-grams: paragraphs and documents whose n-grams came before are cut.
 //!
-//! Follows `dedup/bff` of <https://github.com/mlfoundations/dclm> with `--remove-type old-both`, as the paper's data sets
-//! were made (<https://arxiv.org/abs/2406.11794>, appendix L): tokens are the segments of UAX 29 that are not white
-//! space, punctuation with them, as they are written; a paragraph is a line.
+//! Follows `dedup/bff` of <https://github.com/mlfoundations/dclm> with `--remove-type old-both`, which by its README the
+//! data sets of the paper were made with (<https://arxiv.org/abs/2406.11794>). Tokens are the segments of UAX 29 that are
+//! not white space, punctuation with them, as they are written; a paragraph is a line.
 //!
 //! **The order decides.** A paragraph is compared with what came before it, so another order of documents keeps others.
 //! DCLM shuffles its files and runs many threads; here the caller feeds the documents in an order of its own, and the
@@ -34,7 +34,7 @@ pub struct NgramLimits {
 }
 
 impl Default for NgramLimits {
-    /// DCLM-Baseline's numbers: 13, 13 and 0.8.
+    /// The paper's numbers, by the README of `dedup/bff`: 13, 13 and 0.8.
     fn default() -> NgramLimits {
         NgramLimits { min_ngram_tokens: 13, max_ngram_tokens: 13, max_contained: 0.8 }
     }
