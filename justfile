@@ -40,7 +40,7 @@ full: check test parity deny
     just soak
     just soak --throughput
 
-# Words, sentences and rules against spaCy and datatrove, on many texts; with TEXTS, a JSON Lines file, on those, too.
+# Words, sentences, rules and sentence dedup against spaCy and datatrove, on many texts; with TEXTS, a JSON Lines file, on those, too.
 parity TEXTS="":
     #!/usr/bin/env bash
     set -euo pipefail
@@ -48,8 +48,10 @@ parity TEXTS="":
     WEBTEXT_PARITY_MB=100 WEBTEXT_PARITY_TEXTS=1000000 cargo test --release -p webtext-words --test spacy
     if [ -n "{{ TEXTS }}" ]; then
         WEBTEXT_PARITY_TEXTS="$(realpath "{{ TEXTS }}")" cargo test --release -p webtext-filter --test parity
+        WEBTEXT_PARITY_TEXTS="$(realpath "{{ TEXTS }}")" cargo test --release -p webtext-dedup --test sentence_dedup
     else
         cargo test --release -p webtext-filter --test parity
+        cargo test --release -p webtext-dedup --test sentence_dedup
     fi
 
 # Licences, sources and doubled versions of dependencies.

@@ -11,15 +11,25 @@
 //!
 //! **What is kept.** Documents have an order; each is kept unless it resembles a kept one before it ([`Stars`]). Whole
 //! [clusters](transitive_clusters) are the other choice. Nothing depends on the order in which texts or pairs arrive.
+//!
+//! **Parts of texts.** [`spans`] finds and cuts lines, paragraphs and sentences that texts have in common;
+//! [`ngram_bloom`] cuts paragraphs whose n-grams came before; [`overlap`] compares a corpus with evaluation sets. The
+//! last two count on Bloom filters ([`bloom`]).
 
 mod bands;
+pub mod bloom;
 mod candidates;
 mod minhash;
+pub mod ngram_bloom;
+mod ngrams;
+pub mod overlap;
+pub mod spans;
 mod stars;
 mod words;
 
 pub use bands::Bands;
 pub use candidates::BandGroup;
 pub use minhash::{BandHash, MinHash, Sketch};
+pub use ngrams::for_each_ngram;
 pub use stars::{ExactPair, NearPair, Ranked, Represented, Stars, transitive_clusters};
-pub use words::{Jaccard, NormalizedWords, jaccard};
+pub use words::{Jaccard, NormalizedWords, jaccard, text_hash};

@@ -1,5 +1,7 @@
 //! Normalised words, and the sets of shingles that are made of them.
 
+use std::ops::Range;
+
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Distinguishes hashes of texts without words from those of words.
@@ -27,7 +29,7 @@ impl NormalizedWords {
     /// The words of a text. Time O(bytes); memory 8 bytes per word.
     pub fn of(text: &str) -> NormalizedWords {
         let mut hashes = Vec::with_capacity(text.len() / 6);
-        for_each_word(text, |word| hashes.push(xxh3_64(word)));
+        for_each_word(text, |_, word| hashes.push(xxh3_64(word)));
         let is_empty = hashes.is_empty();
         let without_words = if is_empty { xxh3_64_with_seed(text.trim().as_bytes(), WITHOUT_WORDS) } else { 0 };
         NormalizedWords { hashes, without_words }
@@ -78,56 +80,55 @@ impl NormalizedWords {
     }
 }
 
-/// What becomes of a byte of a text.
-const ASCII: [u8; 128] = {
-    let mut of_byte = [0; 128];
-    let mut byte = 0;
-    while byte < 128 {
-        if (byte as u8).is_ascii_alphanumeric() {
-            of_byte[byte] = (byte as u8).to_ascii_lowercase();
-        }
-        byte += 1;
-    }
-    of_byte
-};
+/// Equal for texts with the same words: [`NormalizedWords::text_hash`].
+///
+/// ```
+/// assert_eq!(dedup::text_hash("The tide, at noon."), dedup::text_hash("the tide at NOON"));
+/// ```
+pub fn text_hash(text: &str) -> u64 {
+    NormalizedWords::of(text).text_hash()
+}
 
-/// Calls `each` with every word of a text, lower-cased.
-fn for_each_word(text: &str, mut each: impl FnMut(&[u8])) {
-    let mut word: Vec<u8> = Vec::new();
-    let mut end = |word: &mut Vec<u8>| {
-        if !word.is_empty() {
-            each(word);
-            word.clear();
-        }
-    };
-    let mut rest = text;
-    loop {
-        // ASCII, the common case, needs no case tables.
-        let ascii = rest.bytes().take_while(u8::is_ascii).count();
-        for byte in rest[..ascii].bytes() {
-            match ASCII[usize::from(byte)] {
-                0 => end(&mut word),
-                lower => word.push(lower),
+/// Calls `each` with every word of a text: its place, and its letters in lower case.
+pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8])) {
+    // At once for the whole text, so that words of ASCII, the common case, need not be copied.
+    let text = text.to_ascii_lowercase();
+    let bytes = text.as_bytes();
+    let mut word = String::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        at += bytes[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        if bytes.get(at).is_none_or(u8::is_ascii) {
+            if at > start {
+                each(start..at, &bytes[start..at]);
             }
+            at += 1;
+            continue;
         }
-        let Some(letter) = rest[ascii..].chars().next() else { break };
-        rest = &rest[ascii + letter.len_utf8()..];
-        let is_unspaced = words::is_unspaced(letter);
-        if !letter.is_alphanumeric() || is_unspaced {
-            end(&mut word);
+        at += text[at..].find(|letter: char| !is_spaced(letter)).unwrap_or(text.len() - at);
+        if at > start {
+            word.clear();
+            word.extend(text[start..at].chars().flat_map(char::to_lowercase));
+            each(start..at, word.as_bytes());
         }
-        if letter.is_alphanumeric() {
-            letter.to_lowercase().for_each(|lower| word.extend_from_slice(lower.encode_utf8(&mut [0; 4]).as_bytes()));
+        // What ends the word is one of its own, or none.
+        let Some(next) = text[at..].chars().next() else { break };
+        let end = at + next.len_utf8();
+        if next.is_alphanumeric() {
+            each(at..end, text[at..end].as_bytes());
         }
-        if is_unspaced {
-            end(&mut word);
-        }
+        at = end;
     }
-    end(&mut word);
+}
+
+/// Whether a letter or digit is part of a word that may have several.
+fn is_spaced(letter: char) -> bool {
+    letter.is_alphanumeric() && !words::is_unspaced(letter)
 }
 
 /// Mixes the hashes of the words in their order.
-fn hash_of_words(words: &[u64]) -> u64 {
+pub(crate) fn hash_of_words(words: &[u64]) -> u64 {
     let mixed = words.iter().fold(0u64, |hash, word| (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed ^ (mixed >> 31)
 }
