@@ -191,7 +191,7 @@ fn a_preview_names_stage_and_key_and_writes_nothing() {
     let case = Case::copy();
     let before = files(&case.run());
     let text = stdout(&check(&mut case.build(&["--dry-run", "--set", "dedup.clusters=transitive"]), 0));
-    assert!(text.contains("clusters stars → transitive"), "{text}");
+    assert!(text.contains("clusters \"stars\" → \"transitive\""), "{text}");
     let lines: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
     assert!(lines["dedup.verify"].contains("done") && lines["dedup.resolve"].contains("1 of 1 task to do"), "{text}");
     assert!(lines["shards.scatter"].contains("follows dedup.resolve"), "{text}");

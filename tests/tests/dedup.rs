@@ -1,14 +1,15 @@
 //! `webtext dedup` against a twin that compares every text with every kept one, on made texts of every awkward kind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use dedup::spans::{SpanKind, Spans};
 use dedup::{NormalizedWords, jaccard};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use webtext_tests::{binary, check, json};
+use webtext_tests::{binary, check, json, stage};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const MIN_JACCARD: f64 = 0.7;
@@ -198,4 +199,141 @@ fn a_text_many_times_and_a_template_many_times() {
 fn names(folder: &Path) -> Vec<String> {
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
     fs::read_dir(folder).unwrap().map(|entry| name(entry.unwrap())).collect()
+}
+
+/// Texts of some lines of a few, of two domains; a copy in another domain is none within one.
+fn pages() -> Vec<(String, String)> {
+    let mut draw = Draw(1 << 32);
+    let line = |number: u64| format!("Line {number} tells of the harbour and its {number} boats, as ever");
+    let page = |number: u64| {
+        let lines: Vec<String> = (0..1 + draw.below(6)).map(|_| line(draw.below(40))).collect();
+        let own = format!("Page {number} alone has this line of eight words or more");
+        let url = format!("https://www.{}.example/{number}", ["tide", "gulls"][(number % 2) as usize]);
+        (url, format!("{}\n\nMenu\n{own}\n", lines.join("\n")))
+    };
+    // Two more pages with a line, and a page of that line alone.
+    let with = |number: u64| (format!("https://tide.example/{number}"), format!("{}\nPage {number} ends here", line(3)));
+    (0..60).map(page).chain([with(60), with(62), ("https://tide.example/x".to_owned(), line(3))]).collect()
+}
+
+/// The twin: what is left of each text, by counting the lines in a map.
+fn cut_by_twin(pages: &[(String, String)], within_domain: bool, min_documents: Option<u64>) -> Vec<Option<String>> {
+    let rule = Spans { kind: SpanKind::Lines, min_words: 8 };
+    let domain = |url: &str| if within_domain { url.contains("gulls").to_string() } else { String::new() };
+    let mut documents: BTreeMap<(String, u64), BTreeSet<usize>> = BTreeMap::new();
+    for (number, (url, text)) in pages.iter().enumerate() {
+        for unit in rule.divide(text).units() {
+            documents.entry((domain(url), unit.hash)).or_default().insert(number);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let left = pages.iter().map(|(url, text)| {
+        let edit = rule.divide(text).cut(|unit| {
+            let key = (domain(url), unit.hash);
+            let is_later = !seen.insert(key.clone());
+            min_documents.map_or(is_later, |min| documents[&key].len() as u64 >= min)
+        });
+        let left = edit.map_or_else(|| text.clone(), |edit| edit.text);
+        (!left.trim().is_empty()).then_some(left)
+    });
+    left.collect()
+}
+
+#[test]
+fn lines_are_cut_as_a_count_of_them_says() {
+    let pages = pages();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (first, second) = pages.split_at(25);
+    for (name, part) in [("a.jsonl", first), ("b.jsonl", second)] {
+        let lines = part.iter().map(|(url, text)| format!("{}\n", json!({"url": url, "text": text})));
+        fs::write(path(name), lines.collect::<String>()).unwrap();
+    }
+    let cut = |out: &str, flags: &[&str]| {
+        let mut command = Command::new(binary("webtext"));
+        command.arg("dedup").args(["a.jsonl", "b.jsonl", "-o", out, "--by", "line", "--json", "-q"]).args(flags);
+        let counts = json(&check(command.arg("--dropped").arg("dropped.jsonl").current_dir(folder.path()), 0));
+        (counts, rows(&path(out)))
+    };
+    for (flags, within_domain, min_documents) in [
+        (&[][..], false, None),
+        (&["--within", "domain"], true, None),
+        (&["--within", "domain", "--min-documents", "3"], true, Some(3)),
+        (&["--min-documents", "4"], false, Some(4)),
+    ] {
+        let (counts, kept) = cut("kept.jsonl", &[flags, &["--threads", "1"]].concat());
+        let expected = cut_by_twin(&pages, within_domain, min_documents);
+        let texts: Vec<&str> = kept.iter().map(|row| row["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, expected.iter().flatten().collect::<Vec<_>>(), "{flags:?}");
+        assert_eq!(counts["kept"], texts.len());
+        assert_eq!(rows(&path("dropped.jsonl")).len(), pages.len() - texts.len(), "{flags:?}");
+        let (_, again) = cut("again.jsonl", &[flags, &["--threads", "3", "--max-sort-memory-mib", "1"]].concat());
+        assert!(kept == again);
+    }
+    // The last page has one line, which an earlier one has, too.
+    let (counts, _) = cut("kept.jsonl", &[]);
+    assert!(counts["dropped"]["too_little_left"].as_u64().unwrap() >= 1, "{counts}");
+}
+
+#[test]
+fn a_run_cuts_what_the_pages_of_a_domain_have_in_common() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = pages().into_iter().map(|(url, text)| format!("{}\n", json!({"url": url, "text": text})));
+    fs::write(folder.path().join("texts.jsonl"), lines.collect::<String>()).unwrap();
+    let recipe = r#"
+        [pages]
+        from = "texts"
+        paths = ["texts.jsonl"]
+        only_links = false
+        [dedup]
+        exact = true
+        spans = [
+            { unit = "line", within = "domain", min_documents = 3 },
+            { unit = "sentence", dialect = "datatrove-0.10" },
+        ]
+        [shards]
+        seed = 1
+        validation_fraction = 0.0
+        count = 1
+        tokens = []
+        [tokenizer]
+        use = "gpt2"
+    "#;
+    fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+    let run = folder.path().join("run");
+    let mut command = Command::new(binary("webtext"));
+    command.arg("build").arg(folder.path().join("recipe.toml")).arg("--out").arg(&run).args(["--json", "-q"]);
+    let summary = json(&check(&mut command, 0));
+    let counts = |name: &str| stage(&summary, name)["counts"].clone();
+    // Datatrove's dialect drops texts of fewer than three sentences, if it cuts any; these stay as the first rule left them.
+    let exact = counts("shards.scatter")["dropped"]["exact_duplicate"].as_u64().unwrap_or(0);
+    assert_eq!(counts("dedup.cut")["read"].as_u64().unwrap() + exact, 63);
+    assert!(
+        stage(&summary, "dedup.cut")["metrics"]["cut_spans"]["sum"].as_f64().is_some_and(|spans| spans > 0.0),
+        "{summary}"
+    );
+    let cut: Vec<records::CutSpans> = webtext_tests::rows(&run.join("duplicates"), "spans-00");
+    assert!(!cut.is_empty());
+    let shards: String = shard_texts(&run);
+    let expected = cut_by_twin(&pages(), true, Some(3));
+    let texts: BTreeSet<&str> = expected.iter().flatten().map(|text| text.trim()).collect();
+    for text in shards.split('\0').filter(|text| !text.is_empty()) {
+        assert!(texts.contains(text.trim()), "{text}");
+    }
+    let explained = check(Command::new(binary("webtext")).arg("explain").arg(&run).arg("https://tide.example/x"), 0);
+    let explained = String::from_utf8(explained.stdout).unwrap();
+    assert!(explained.contains("too_little_left") && explained.contains("1, "), "{explained}");
+}
+
+/// The texts of the training shards, each with a NUL behind it.
+fn shard_texts(run: &Path) -> String {
+    let shards = names(&run.join("shards")).into_iter().filter(|name| name.starts_with("train-"));
+    let texts = shards.flat_map(|name| {
+        let lines = zstd::decode_all(&fs::read(run.join("shards").join(name)).unwrap()[..]).unwrap();
+        let lines = String::from_utf8(lines).unwrap();
+        let text =
+            |line: &str| serde_json::from_str::<Value>(line).unwrap()["text"].as_str().unwrap().to_owned() + "\0";
+        lines.lines().map(text).collect::<Vec<_>>()
+    });
+    texts.collect()
 }

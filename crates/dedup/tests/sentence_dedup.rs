@@ -70,7 +70,7 @@ fn sentences_go_as_datatrove_says() {
     }
     let folder = tempfile::tempdir().unwrap();
     let (texts_path, said_path) = (folder.path().join("texts"), folder.path().join("said"));
-    let texts = std::env::var_os("WEBTEXT_PARITY_TEXTS").map_or_else(texts::all, |path| read_texts(path.as_ref()));
+    let texts = std::env::var_os("WEBTEXT_PARITY_TEXTS").map_or_else(some_texts, |path| read_texts(path.as_ref()));
     let rows: Vec<String> = texts.iter().map(|text| json!({ "text": text }).to_string()).collect();
     fs::write(&texts_path, rows.join("\n")).unwrap();
 
@@ -82,6 +82,11 @@ fn sentences_go_as_datatrove_says() {
     check(&texts, &fs::read_to_string(&said_path).unwrap(), &settings);
     let bytes: usize = texts.iter().map(String::len).sum();
     tell(&format!("{bytes} bytes in {} texts compared", texts.len()));
+}
+
+/// Every eighth of the texts: datatrove's words of all of them are in the golden file.
+fn some_texts() -> Vec<String> {
+    texts::all().into_iter().step_by(8).collect()
 }
 
 /// The texts of a file. datatrove may delete a certain word, which is spaCy's fault.

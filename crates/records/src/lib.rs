@@ -1,6 +1,6 @@
 //! The vocabulary of a data set: what a link, a capture and a document are, and why one is dropped.
 //!
-//! - [`Link`], [`Outcome`], [`DocumentText`], [`Document`], [`EditedText`], [`Duplicate`], [`Exclusion`]: the rows of the
+//! - [`Link`], [`Outcome`], [`DocumentText`], [`Document`], [`EditedText`], [`Duplicate`], [`CutSpans`], [`Exclusion`]: the rows of the
 //!   tables that people read. A field's documentation is the column's.
 //! - [`Reason`]: why something was dropped; [`Counts`]: how many records were read, kept, and dropped for each reason.
 //! - [`PageKey`]: domain and duplicate key, which identify a page in all of them.
@@ -13,7 +13,9 @@ mod rows;
 
 pub use counts::Counts;
 pub use reason::Reason;
-pub use rows::{CaptureChoice, Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome, PageKey};
+pub use rows::{
+    CaptureChoice, CutSpans, Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome, PageKey,
+};
 
 use xxhash_rust::xxh3::xxh3_128;
 

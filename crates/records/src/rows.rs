@@ -233,6 +233,24 @@ pub struct EditedText {
     pub text: String,
 }
 
+/// The spans that de-duplication cut out of a document. Table `duplicates/spans-*.parquet`, in the order of the text
+/// table of the same name; documents of which nothing was cut have no row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutSpans {
+    /// The row of the text table, from 0.
+    pub row: u64,
+    /// The document.
+    pub id: String,
+    /// Its page's duplicate key.
+    pub key: String,
+    /// First byte of each span, in the text before the cut.
+    pub starts: Vec<u64>,
+    /// The byte behind the last one of each span.
+    pub ends: Vec<u64>,
+    /// `too_little_left` if the document was dropped for it.
+    pub verdict: Option<Reason>,
+}
+
 /// A document that a list of `[shards] exclude` names. Table `excluded/*.parquet`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exclusion {

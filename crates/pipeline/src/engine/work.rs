@@ -98,17 +98,9 @@ impl<'a> Work<'a> {
     where
         R: Ord + SpillRow,
     {
-        let mut sorter = self.sorter()?;
-        let mut rows = 0;
-        for file in self.files_of(bucket)? {
-            let blob = self.store().open(&file.key)?;
-            for row in BucketReader::new(blob, self.store().shown(&file.key), bucket.bucket)? {
-                sorter.push(row?)?;
-                rows += 1;
-            }
-        }
+        let (sorted, rows) = self.sorted(bucket)?;
         *lock(&self.shared.received).entry(bucket.from.clone()).or_default() += rows;
-        Ok(sorter.finish()?)
+        Ok(sorted)
     }
 
     /// The rows of a bucket in the order in which they were written, task by task, counted as received.
@@ -170,6 +162,31 @@ impl<'a> Work<'a> {
     pub fn lookup_rows<R: SpillRow>(&self, bucket: &BucketOfTask<R>) -> Result<BucketReader<R>> {
         let blob = self.store().open(&bucket.key)?;
         Ok(BucketReader::new(blob, self.store().shown(&bucket.key), bucket.bucket)?)
+    }
+
+    /// The rows of a bucket that several tasks read, sorted: not counted as received.
+    pub fn lookup_bucket<R>(&self, bucket: &Bucket<R>) -> Result<Sorted<R>>
+    where
+        R: Ord + SpillRow,
+    {
+        Ok(self.sorted(bucket)?.0)
+    }
+
+    /// The rows of a bucket, sorted, and how many there are.
+    fn sorted<R>(&self, bucket: &Bucket<R>) -> Result<(Sorted<R>, u64)>
+    where
+        R: Ord + SpillRow,
+    {
+        let mut sorter = self.sorter()?;
+        let mut rows = 0;
+        for file in self.files_of(bucket)? {
+            let blob = self.store().open(&file.key)?;
+            for row in BucketReader::new(blob, self.store().shown(&file.key), bucket.bucket)? {
+                sorter.push(row?)?;
+                rows += 1;
+            }
+        }
+        Ok((sorter.finish()?, rows))
     }
 
     fn received<I>(&self, from: &str, rows: I) -> Received<I> {

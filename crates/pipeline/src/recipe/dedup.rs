@@ -27,6 +27,9 @@ pub struct Dedup {
     /// What the documents around a kept one are.
     #[serde(default)]
     pub clusters: ClusterKind,
+    /// Which parts of the texts that are left are cut out, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<SpanRule>,
 }
 
 impl Dedup {
@@ -37,7 +40,92 @@ impl Dedup {
     /// Says which setting makes no sense.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.keep.len() <= MAX_KEEP_KEYS, Recipe, "keep has at most {MAX_KEEP_KEYS} keys");
+        self.spans.iter().try_for_each(SpanRule::check)?;
         self.near.as_ref().map_or(Ok(()), Near::check)
+    }
+}
+
+/// `[[dedup.spans]]`: parts that several texts have in common.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpanRule {
+    /// What is compared.
+    pub unit: SpanUnit,
+    /// Sentences in a row that make one unit, for `unit = "sentence"`.
+    #[serde(default = "SpanRule::default_sentences")]
+    pub sentences: usize,
+    /// Minimum number of words of a unit; shorter ones are never copies. Not in a dialect.
+    #[serde(default = "SpanRule::default_min_words")]
+    pub min_words: u64,
+    /// Where copies are looked for.
+    #[serde(default)]
+    pub within: SpanScope,
+    /// Minimum number of documents with a unit, from which it is cut out of all of them. Without it, it is cut out of
+    /// all but the first, wherever it occurs twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_documents: Option<u64>,
+    /// Whose code is followed: how texts are divided and cut, and when too little is left. Default: our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<SpanDialect>,
+}
+
+/// What is compared with other texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpanUnit {
+    /// Lines.
+    Line,
+    /// What blank lines separate.
+    Paragraph,
+    /// So many sentences in a row.
+    Sentence,
+}
+
+/// Where copies are looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum SpanScope {
+    /// In all texts.
+    #[default]
+    Corpus,
+    /// In the texts of the same registrable domain.
+    Domain,
+}
+
+/// Published code that cuts repeated sentences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SpanDialect {
+    /// datatrove's sentence dedup.
+    #[serde(rename = "datatrove-0.10")]
+    Datatrove0_10,
+}
+
+impl SpanRule {
+    fn default_sentences() -> usize {
+        3
+    }
+
+    fn default_min_words() -> u64 {
+        8
+    }
+
+    /// All of one unit, by our own definition, with the other defaults.
+    pub fn of(unit: SpanUnit) -> SpanRule {
+        let (sentences, min_words) = (SpanRule::default_sentences(), SpanRule::default_min_words());
+        SpanRule { unit, sentences, min_words, within: SpanScope::Corpus, min_documents: None, dialect: None }
+    }
+
+    /// Says which setting makes no sense.
+    ///
+    /// # Errors
+    /// A number is 0, or the dialect has no such unit.
+    pub fn check(&self) -> Result<()> {
+        ensure!(self.sentences > 0, Recipe, "sentences is at least 1");
+        ensure!(self.min_documents != Some(0), Recipe, "min_documents is at least 1");
+        let is_known = self.dialect.is_none() || self.unit != SpanUnit::Paragraph;
+        ensure!(is_known, Recipe, "the dialect datatrove-0.10 has no unit \"paragraph\"");
+        Ok(())
     }
 }
 

@@ -140,7 +140,9 @@ fn the_table_of_keys_says_what_the_code_does() {
     {
         let known = known_keys(section);
         assert!(known.len() > 1, "{section} knows {known:?}");
-        for key in known.iter().filter(|key| !["pages.fetch", "pages.common_crawl", "dedup.near"].contains(&key.as_str())) {
+        for key in
+            known.iter().filter(|key| !["pages.fetch", "pages.common_crawl", "dedup.near"].contains(&key.as_str()))
+        {
             // Keys of `near` are written `near.bands` in the section [dedup].
             assert!(documented.contains_key(key), "{key} is not documented");
         }

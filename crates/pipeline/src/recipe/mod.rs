@@ -13,7 +13,7 @@ use links::{KarmaOf, KarmaRule, SubmissionRules, WithoutKarma};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
-pub use dedup::{ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near};
+pub use dedup::{ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near, SpanDialect, SpanRule, SpanScope, SpanUnit};
 
 use crate::engine::resolve;
 use crate::error::{Error, Result, Within as _, bail};

@@ -65,7 +65,11 @@ pub(super) fn add(flow: &mut Flow, recipe: &Recipe, captured: Vec<Captured>) -> 
         Ok(tasks)
     });
     DocumentTables {
-        texts: KeptTextsWire { extracted: texts, edited: filter.product(FilterDocuments::EDITED) },
+        texts: KeptTextsWire {
+            extracted: texts,
+            edited_by_rules: filter.product(FilterDocuments::EDITED),
+            cut: Vec::new(),
+        },
         documents: filter.product(FilterDocuments::DOCUMENTS),
         measures: filter.product(FilterDocuments::MEASURES),
     }

@@ -12,14 +12,14 @@ mod sources;
 mod tokenizer;
 mod tokens;
 
-use records::{Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome};
+use records::{CutSpans, Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome};
 use store::numbers::NumbersRow;
 
 use crate::engine::{Flow, Table, Wire};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 
-pub use dedup::{DroppedRow, FileDuplicates, find_in_files};
+pub use dedup::{DroppedRow, EditedRows, FileDuplicates, find_in_files, find_spans_in_files};
 pub use kept_texts::{HasText, with_edits};
 pub use shards::key_of;
 pub use tokens::TokenRow;
@@ -41,6 +41,8 @@ pub struct Products {
     pub documents: Wire<Table<Document>>,
     /// Documents that others represent.
     pub duplicates: Wire<Table<Duplicate>>,
+    /// Spans that were cut out of documents, for each rule of `[dedup] spans`.
+    pub cut: Vec<Wire<Table<CutSpans>>>,
     /// Documents that a list of `exclude` names.
     pub excluded: Wire<Table<Exclusion>>,
     /// The place of each document among the tokens.
@@ -62,8 +64,10 @@ pub fn of(recipe: &Recipe) -> Result<(Flow, Products)> {
     }
     let outcomes = captured.iter().map(|source| source.outcomes).collect();
     let documents::DocumentTables { texts, documents, measures } = documents::add(&mut flow, recipe, captured);
+    let (extracted, edited) = (texts.extracted, texts.edited_by_rules);
     let duplicates = dedup::add(&mut flow, &recipe.dedup, texts, documents, buckets)?;
-    let shards = shards::add(&mut flow, &recipe.shards, texts, documents, duplicates.resolved);
+    let texts = duplicates.texts;
+    let shards = shards::add(&mut flow, &recipe.shards, texts.clone(), documents, duplicates.resolved);
     let tokenizer = tokenizer::add(&mut flow, recipe, shards);
     let tokens = tokens::add(&mut flow, &recipe.shards, shards, tokenizer);
     if let Some(model) = &recipe.model {
@@ -72,11 +76,12 @@ pub fn of(recipe: &Recipe) -> Result<(Flow, Products)> {
     let products = Products {
         links,
         outcomes,
-        texts: texts.extracted,
-        edited: texts.edited,
+        texts: extracted,
+        edited,
         measures,
         documents,
         duplicates: duplicates.table,
+        cut: duplicates.cut,
         excluded: shards.excluded,
         tokens: tokens.documents,
     };

@@ -179,6 +179,7 @@ impl Task for ScatterDocuments {
             let verdict = match decision {
                 Some(Decision::DropExact) => Some(Reason::ExactDuplicate),
                 Some(Decision::DropNear) => Some(Reason::NearDuplicate),
+                _ if text.text.is_empty() => Some(Reason::TooLittleLeft),
                 Some(Decision::KeepFor(_)) | None => excluded.contains(&document.id).then_some(Reason::Excluded),
             };
             work.counts.record(verdict);

@@ -7,7 +7,7 @@ use console::Exit;
 use pipeline::RecipeRun;
 use pipeline::engine::{Table, Wire};
 use pipeline::stages::TokenRow;
-use records::{Document, DocumentText, Duplicate, Exclusion, Link, Outcome, Reason, document_id};
+use records::{CutSpans, Document, DocumentText, Duplicate, Exclusion, Link, Outcome, Reason, document_id};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -62,6 +62,7 @@ struct Fate {
     document: Option<(String, Document)>,
     text: Option<DocumentText>,
     duplicate: Option<Duplicate>,
+    cut: Vec<CutSpans>,
     exclusion: Option<Exclusion>,
     tokens: Option<(String, TokenRow)>,
 }
@@ -81,6 +82,10 @@ impl Fate {
             Some(at) => Some(outcomes.swap_remove(at)),
             None => outcomes.pop(),
         };
+        let mut cut = Vec::new();
+        for &spans in &products.cut {
+            cut.extend(find(run, Some(spans), |row: &CutSpans| row.id == id)?.map(|(_, row)| row));
+        }
         let exclusion = find(run, Some(products.excluded), |row: &Exclusion| row.id == id)?.map(|(_, row)| row);
         Ok(Fate {
             link: find(run, products.links, |row: &Link| row.key == key)?.map(|(_, row)| row),
@@ -91,6 +96,7 @@ impl Fate {
                 Some(_) => None, // somebody asked that it be shown to nobody
             },
             exclusion,
+            cut,
             duplicate: find(run, Some(products.duplicates), |row: &Duplicate| row.id == id)?.map(|(_, row)| row),
             tokens: find(run, Some(products.tokens), |row: &TokenRow| row.id == id)?,
         })
@@ -104,7 +110,7 @@ impl Fate {
         let tokens = self.tokens.as_ref().map(|(table, row)| json!({"shard": shard_of(table), "row": row}));
         json!({
             "key": key, "id": id, "link": self.link, "page": self.outcome, "document": self.document.as_ref().map(|(_, row)| row),
-            "text": self.text, "exclusion": self.exclusion, "duplicate": self.duplicate, "tokens": tokens,
+            "text": self.text, "exclusion": self.exclusion, "duplicate": self.duplicate, "cut": self.cut, "tokens": tokens,
         })
     }
 
@@ -170,6 +176,12 @@ impl Fate {
             line("verdict", verdict(Some(duplicate.verdict), &None))?;
             line("similarity", format!("{:.3} to {}", duplicate.jaccard, duplicate.similar_to))?;
             line("kept copy", format!("{} ({})", duplicate.representative_id, duplicate.representative_key))?;
+        }
+        for CutSpans { starts, ends, verdict: reason, .. } in &self.cut {
+            console::out!("cut")?;
+            line("verdict", verdict(*reason, &None))?;
+            let bytes: u64 = starts.iter().zip(ends).map(|(start, end)| end - start).sum();
+            line("spans", format!("{}, {bytes} bytes that other documents have, too", starts.len()))?;
         }
         if let Some((table, row)) = &self.tokens {
             console::out!("tokens")?;

@@ -15,7 +15,7 @@ use texts::{DocumentRow, RowWriter, TextFormat};
 
 use strsim::jaro_winkler as similarity;
 
-use super::{Faults, Usage, for_each_row};
+use super::{Faults, ReplacedText, Usage, for_each_row};
 
 /// Bytes of text that all threads together judge at once.
 const BATCH_BYTES: usize = 16 << 20;
@@ -53,13 +53,6 @@ pub struct Arguments {
     /// Print the counts, and what each rule did, as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// The fields that are replaced in a kept row.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
 }
 
 /// The fields that are added to a dropped row.
@@ -113,7 +106,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// The output files and the counts.
 struct Outputs {
-    kept: RowWriter<Kept>,
+    kept: RowWriter<ReplacedText>,
     /// Whether every kept row must give its text: a Parquet column is replaced as a whole.
     writes_all_texts: bool,
     dropped: Option<RowWriter<Dropped>>,
@@ -153,7 +146,7 @@ impl Outputs {
             let is_edited = *judgement.text != *row.text();
             let is_said = is_edited || (self.writes_all_texts && !row.text().is_empty());
             let text = is_said.then(|| judgement.text.into_owned());
-            return Ok(self.kept.push(row, Kept { text })?);
+            return Ok(self.kept.push(row, ReplacedText { text })?);
         };
         self.counts.drop(Reason::of_rule(failure.rule, failure.measure));
         if let Some(dropped) = &mut self.dropped {

@@ -24,6 +24,7 @@ use anyhow::Context;
 use atomic_file::IoContext as _;
 use console::Exit;
 use records::{Counts, Reason};
+use serde::{Deserialize, Serialize};
 use texts::{DocumentOptions, DocumentRow, RowReader, Source};
 
 pub use console::Usage;
@@ -109,6 +110,13 @@ fn for_each_row_of(
         }
     }
     Ok(unreadable)
+}
+
+/// The field that is replaced in a kept row whose text was edited.
+#[derive(Serialize, Deserialize)]
+struct ReplacedText {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 /// Inputs that could not be read.

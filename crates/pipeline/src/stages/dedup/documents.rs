@@ -10,6 +10,10 @@ use crate::error::{Error, OrBug as _, Result, Within as _};
 use crate::recipe::{KeepKey, MAX_KEEP_KEYS};
 use crate::stages::kept_texts::{HasText, KeptTexts, KeptTextsWire};
 use crate::stages::side_by_side;
+use crate::stages::sources::page_of;
+
+/// The field of a row's URL, which tells its domain.
+const URL_FIELD: &str = "url";
 
 /// The documents that are compared with each other.
 #[derive(Clone)]
@@ -54,6 +58,8 @@ pub(super) enum DocumentsFile {
 pub(super) struct KeptDocument {
     pub(super) document: DocumentRef,
     pub(super) key: String,
+    /// Registrable domain; empty where there is none.
+    pub(super) domain: String,
     pub(super) text: String,
 }
 
@@ -97,6 +103,7 @@ impl DocumentsFile {
                         let document = KeptDocument {
                             document: DocumentRef { rank, id, file, row },
                             key: document.key,
+                            domain: document.domain,
                             text: text.text,
                         };
                         each(work, document)?;
@@ -124,7 +131,9 @@ impl DocumentsFile {
                             let rank = rank(keep, None, None, row.text.len());
                             let id = u128::from(*number) << 64 | u128::from(place);
                             let document = DocumentRef { rank, id, file, row: place };
-                            each(work, KeptDocument { document, key: String::new(), text: row.text })?;
+                            let page = row.url.as_deref().and_then(page_of);
+                            let domain = page.map(|(page, _)| page.domain).unwrap_or_default();
+                            each(work, KeptDocument { document, key: String::new(), domain, text: row.text })?;
                         }
                     }
                 }
@@ -154,9 +163,8 @@ impl DocumentsFile {
 }
 
 fn open(input: &External, source: crate::engine::Source, text_field: &str) -> Result<Documents> {
-    Documents::open(source, DocumentOptions::new(text_field))
-        .map_err(Error::from)
-        .within(|| format!("in {}", input.url))
+    let options = DocumentOptions::new(text_field).with_url_field(URL_FIELD);
+    Documents::open(source, options).map_err(Error::from).within(|| format!("in {}", input.url))
 }
 
 /// What is read of a text's row.
@@ -177,6 +185,7 @@ impl HasText for RankedText {
 struct RankedDocument {
     id: String,
     key: String,
+    domain: String,
     karma: Option<i64>,
     verdict: Option<Reason>,
 }

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use records::{Counts, Duplicate, Reason};
+use records::{Counts, Duplicate, EditedText, Reason};
 use serde::{Deserialize, Serialize};
 use store::LocalStore;
 
 use super::documents::DocumentsWire;
+use super::spans::{self, SpanInput};
 use crate::engine::{External, Flow, Options, Run, Selection, Table, Wire};
 use crate::error::{OrBug as _, Result};
-use crate::recipe::Dedup;
+use crate::recipe::{Dedup, SpanRule};
 
 /// The duplicates among the rows of files, as long as the folder with the working files exists.
 pub struct FileDuplicates {
@@ -61,7 +62,7 @@ pub fn find_in_files(
     let files = inputs.iter().map(|path| External::of(path.as_ref())).collect::<Result<Vec<_>>>()?;
     let documents = DocumentsWire::Rows { files, text_field: text_field.to_owned() };
     let mut flow = Flow::default();
-    let table = super::add_for(&mut flow, settings, &documents, buckets)?.table;
+    let table = super::add_documents(&mut flow, settings, &documents, buckets)?.table;
     let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
     let summary = run.build(&Selection::default())?;
     let sign = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;
@@ -80,6 +81,51 @@ impl FileDuplicates {
             let Ids { id, representative_id, jaccard, verdict } = row?;
             Ok(DroppedRow { row: row_of(&id)?, representative: row_of(&representative_id)?, jaccard, verdict })
         }))
+    }
+}
+
+/// The texts of rows out of which copies were cut, as long as the folder with the working files exists.
+pub struct EditedRows {
+    run: Run,
+    edited: Wire<Table<EditedText>>,
+    /// What was read.
+    pub counts: Counts,
+}
+
+/// Cuts the parts that `rule` names out of the rows of files, as [`find_in_files`] finds whole rows.
+///
+/// # Errors
+/// As of [`find_in_files`].
+pub fn find_spans_in_files(
+    inputs: &[impl AsRef<Path>],
+    text_field: &str,
+    rule: &SpanRule,
+    buckets: u32,
+    folder: &Path,
+    options: Options,
+) -> Result<EditedRows> {
+    let files = inputs.iter().map(|path| External::of(path.as_ref())).collect::<Result<Vec<_>>>()?;
+    let documents = DocumentsWire::Rows { files, text_field: text_field.to_owned() };
+    let mut flow = Flow::default();
+    let input = SpanInput { documents: &documents, keep: &[], resolved: None, buckets };
+    let edited = spans::add(&mut flow, 0, rule, &input).edited;
+    let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
+    let summary = run.build(&Selection::default())?;
+    let units = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;
+    Ok(EditedRows { run, edited, counts: units.tally.counts })
+}
+
+impl EditedRows {
+    /// The numbers and the texts of the edited rows of the input with this number, in order. An empty text is one of
+    /// which too little is left.
+    ///
+    /// # Errors
+    /// When the working files cannot be read.
+    pub fn of_input(&self, input: usize) -> Result<impl Iterator<Item = Result<(u64, String)>> + use<>> {
+        let tables = self.run.tables(self.edited)?;
+        let (_, table) = tables.into_iter().nth(input).or_bug(|| format!("input {input} has no table"))?;
+        let rows = self.run.open_table::<EditedText, _>(&table)?;
+        Ok(rows.map(|row| row.map(|row| (row.row, row.text)).map_err(Into::into)))
     }
 }
 

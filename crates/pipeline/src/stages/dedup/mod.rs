@@ -3,7 +3,7 @@
 //! `dedup.sign` (a task per documents file) computes hashes; `dedup.pairs` (a task per bucket of hashes) finds exact
 //! copies and candidate pairs; `dedup.shingles` and `dedup.verify` (a task per bucket of documents files) send the
 //! shingles of one document to the other and compare; `dedup.resolve` (one task) streams through the sorted pairs and
-//! decides which documents stay.
+//! decides which documents stay. What is left is searched for [spans] that documents have in common.
 
 mod documents;
 mod files;
@@ -11,9 +11,10 @@ mod pairs;
 mod resolve;
 pub(super) mod rows;
 mod sign;
+mod spans;
 mod verify;
 
-use records::{Document, Duplicate};
+use records::{CutSpans, Document, Duplicate};
 use store::bucket_of;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -27,9 +28,10 @@ use pairs::FindPairs;
 use resolve::ResolveDuplicates;
 use rows::{NearEdge, ResolvedRow};
 use sign::{SignDocuments, SignatureShape};
+use spans::{CutTexts, SpanInput};
 use verify::{NumberedFile, SendShingles, VerifyPairs};
 
-pub use files::{DroppedRow, FileDuplicates, find_in_files};
+pub use files::{DroppedRow, EditedRows, FileDuplicates, find_in_files, find_spans_in_files};
 
 /// The products of de-duplication that later stages read.
 pub(super) struct Duplicates {
@@ -37,6 +39,16 @@ pub(super) struct Duplicates {
     pub(super) table: Wire<Table<Duplicate>>,
     /// What was decided about each row of a pair, by bucket of documents files.
     pub(super) resolved: Resolved,
+    /// The texts without the spans that other documents have, too.
+    pub(super) texts: KeptTextsWire,
+    /// Those spans, for each rule.
+    pub(super) cut: Vec<Wire<Table<CutSpans>>>,
+}
+
+/// The products that decide which documents stay.
+struct DuplicateDocuments {
+    table: Wire<Table<Duplicate>>,
+    resolved: Resolved,
 }
 
 /// The product with the decisions, and the number of its buckets.
@@ -64,10 +76,26 @@ pub(super) fn add(
     documents: Wire<Table<Document>>,
     buckets: u32,
 ) -> Result<Duplicates> {
-    add_for(flow, settings, &DocumentsWire::Run { texts, documents }, buckets)
+    let of_run = DocumentsWire::Run { texts: texts.clone(), documents };
+    let DuplicateDocuments { table, resolved } = add_documents(flow, settings, &of_run, buckets)?;
+    let mut duplicates = Duplicates { table, resolved, texts, cut: Vec::new() };
+    for (number, rule) in settings.spans.iter().enumerate() {
+        let of_run = DocumentsWire::Run { texts: duplicates.texts.clone(), documents };
+        let input = SpanInput { documents: &of_run, keep: &settings.keep, resolved: Some(resolved), buckets };
+        let CutTexts { edited, cut } = spans::add(flow, number, rule, &input);
+        duplicates.texts = duplicates.texts.cut_by(edited);
+        duplicates.cut.push(cut);
+    }
+    Ok(duplicates)
 }
 
-fn add_for(flow: &mut Flow, settings: &Dedup, documents: &DocumentsWire, buckets: u32) -> Result<Duplicates> {
+/// Adds the stages that find duplicates among whole documents.
+fn add_documents(
+    flow: &mut Flow,
+    settings: &Dedup,
+    documents: &DocumentsWire,
+    buckets: u32,
+) -> Result<DuplicateDocuments> {
     let near = settings.near.as_ref().map(NearSettings::of).transpose()?;
     let sign = add_sign(flow, settings, near.as_ref(), documents, buckets);
     let (exact, bands) = (sign.product(SignDocuments::EXACT), sign.product(SignDocuments::BANDS));
@@ -89,7 +117,7 @@ fn add_for(flow: &mut Flow, settings: &Dedup, documents: &DocumentsWire, buckets
         let near = near.map(|near| only_bucket(plan, near)).transpose()?;
         Ok(only_task(ResolveDuplicates { exact, near, clusters, buckets }))
     });
-    Ok(Duplicates {
+    Ok(DuplicateDocuments {
         table: resolve.product(ResolveDuplicates::DUPLICATES),
         resolved: Resolved { rows: resolve.product(ResolveDuplicates::RESOLVED), buckets },
     })

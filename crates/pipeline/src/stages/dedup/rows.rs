@@ -14,7 +14,9 @@ store::spill_rows!(
     Candidate = 2,
     ExactEdge = 1,
     NearEdge = 1,
-    ResolvedRow = 1
+    ResolvedRow = 1,
+    UnitRow = 1,
+    CopyRow = 1
 );
 
 /// A kept document, in the order in which documents are preferred: by the values of the recipe's keys, then by id.
@@ -182,4 +184,26 @@ pub(in crate::stages) enum Decision {
     DropNear,
     /// It is kept, and stands for so many documents that are dropped.
     KeepFor(u64),
+}
+
+/// A unit of a kept document under its hash. Sorted by hash, document and place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct UnitRow {
+    /// The hash; within a domain, mixed with the domain's.
+    pub(in crate::stages) hash: u64,
+    /// The document.
+    pub(in crate::stages) document: DocumentRef,
+    /// The number of the unit in it.
+    pub(in crate::stages) unit: u64,
+}
+
+/// A unit that is cut. Sorted by file, row and unit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct CopyRow {
+    /// XXH3 of the name of the documents file.
+    pub(in crate::stages) file: u64,
+    /// Row in that file.
+    pub(in crate::stages) row: u64,
+    /// The number of the unit in the document.
+    pub(in crate::stages) unit: u64,
 }

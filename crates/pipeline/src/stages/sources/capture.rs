@@ -97,7 +97,7 @@ pub(super) fn is_file(page: &PageKey) -> bool {
 
 /// The page of an archive's URL, and the URL in canonical form; `None` for a target that is not a page (`dns:`,
 /// `urn:`).
-pub(super) fn page_of(target: &str) -> Option<(PageKey, String)> {
+pub(in crate::stages) fn page_of(target: &str) -> Option<(PageKey, String)> {
     if let Some(path) = target.strip_prefix("file:///") {
         return Some((PageKey { domain: String::new(), key: format!("file)/{path}") }, target.to_owned()));
     }

@@ -28,7 +28,7 @@ use crate::engine::{Buckets, External, File, Flow, Planner, Table, Wire, Work, s
 use crate::error::{Error, Result};
 use crate::recipe::{PageSource, Pages};
 
-pub(super) use capture::PageForm;
+pub(super) use capture::{PageForm, page_of};
 pub(super) use selected::{PageLink, Place, SelectPages, add as add_select, groups};
 
 /// Mean number of archives per task, and maximum of their bytes; a larger archive is a task of its own.

@@ -1,0 +1,95 @@
+//! Whole texts: copies and similar ones are dropped.
+
+use std::path::{Path, PathBuf};
+
+use console::Exit;
+use pipeline::recipe::{Dedup, KeepKey};
+use pipeline::stages::{DroppedRow, FileDuplicates, find_in_files};
+use records::Counts;
+use serde::{Deserialize, Serialize};
+use texts::{DocumentRow, NoFields, RowWriter};
+
+use super::super::{Faults, UnreadableRows, for_each_row_of};
+use super::{Arguments, BUCKETS, Keep};
+
+/// The fields that are added to a dropped row.
+#[derive(Serialize, Deserialize)]
+struct Dropped {
+    verdict: String,
+    /// The input with the row that stays.
+    representative_file: String,
+    /// The number of its line or row, from 1.
+    representative_row: u64,
+    jaccard: f64,
+}
+
+pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Counts, Exit)> {
+    let mut writers = Writers::create(arguments)?;
+    let keep = match arguments.keep {
+        Keep::First => Vec::new(),
+        Keep::Longest => vec![KeepKey::LongestText],
+    };
+    let near = (!arguments.exact_only).then(|| arguments.near.clone());
+    let settings = Dedup { exact: true, near, keep, clusters: arguments.clusters, spans: Vec::new() };
+    let options = super::options(arguments)?;
+    let found = find_in_files(&arguments.inputs, "text", &settings, BUCKETS, folder, options)?;
+    let unreadable = writers.write_all(&arguments.inputs, &found)?;
+    let mut counts = writers.commit()?;
+    let exit = unreadable.end(&mut counts);
+    Ok((counts, exit))
+}
+
+/// The outputs.
+struct Writers {
+    kept: RowWriter<NoFields>,
+    dropped: Option<RowWriter<Dropped>>,
+    counts: Counts,
+}
+
+impl Writers {
+    fn create(arguments: &Arguments) -> anyhow::Result<Writers> {
+        let kept = RowWriter::create(&arguments.output)?;
+        let dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
+        Ok(Writers { kept, dropped, counts: Counts::default() })
+    }
+
+    /// Reads the inputs once more, in step with the dropped rows.
+    fn write_all(&mut self, inputs: &[PathBuf], found: &FileDuplicates) -> anyhow::Result<UnreadableRows> {
+        let mut dropped = found.dropped()?.peekable();
+        let mut unreadable = UnreadableRows::default();
+        for (number, input) in inputs.iter().enumerate() {
+            let rows = for_each_row_of(input, Faults::RowsNamed, &mut |row| {
+                let place = (number, row.place().number());
+                let duplicate = dropped.next_if(|next| next.as_ref().map_or(true, |next| next.row == place));
+                self.push(inputs, &row, duplicate.transpose()?)
+            })?;
+            unreadable.add(rows);
+        }
+        let is_same = dropped.next().is_none()
+            && self.counts.read == found.counts.kept
+            && unreadable.rows == found.counts.dropped_total();
+        anyhow::ensure!(is_same, "an input was changed while it was read");
+        Ok(unreadable)
+    }
+
+    fn push(&mut self, inputs: &[PathBuf], row: &DocumentRow, duplicate: Option<DroppedRow>) -> anyhow::Result<()> {
+        let Some(DroppedRow { representative: (file, representative_row), jaccard, verdict, .. }) = duplicate else {
+            self.counts.keep();
+            return Ok(self.kept.push(row, NoFields {})?);
+        };
+        self.counts.drop(verdict);
+        if let Some(dropped) = &mut self.dropped {
+            let representative_file = inputs[file].display().to_string();
+            let (verdict, jaccard) = (verdict.to_string(), f64::from(jaccard));
+            dropped.push(row, Dropped { verdict, representative_file, representative_row, jaccard })?;
+        }
+        Ok(())
+    }
+
+    /// Ends the outputs.
+    fn commit(self) -> anyhow::Result<Counts> {
+        self.kept.commit()?;
+        self.dropped.map(RowWriter::commit).transpose()?;
+        Ok(self.counts)
+    }
+}
