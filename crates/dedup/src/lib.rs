@@ -13,6 +13,7 @@
 //! first in a given order stays. Nothing depends on the order in which texts or pairs arrive.
 
 mod minhash;
+pub mod substrings;
 mod words;
 
 pub use minhash::{BandHash, MinHash};

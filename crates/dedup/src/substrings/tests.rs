@@ -1,0 +1,116 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// The twin: every window with every other one.
+fn twin(documents: &[Vec<u8>], settings: &Settings) -> Vec<Vec<Range<u64>>> {
+    let (step, len) = (settings.unit.len_bytes(), settings.window_bytes());
+    let windows: Vec<(usize, usize)> = documents
+        .iter()
+        .enumerate()
+        .flat_map(|(number, document)| {
+            (0..(document.len() + 1).saturating_sub(len)).step_by(step).map(move |at| (number, at))
+        })
+        .collect();
+    let bytes = |(number, at): (usize, usize)| &documents[number][at..at + len];
+    let counts = |window: (usize, usize), other: (usize, usize)| match settings.copies {
+        Copies::All => other != window,
+        Copies::Later => other.0 < window.0 || (other.0 == window.0 && other.1 + len <= window.1),
+    };
+    let mut repeated: Vec<Vec<bool>> = documents.iter().map(|document| vec![false; document.len()]).collect();
+    let mut starts = Vec::new();
+    for &window in &windows {
+        if windows.iter().any(|&other| counts(window, other) && bytes(other) == bytes(window)) {
+            starts.push(window);
+            repeated[window.0][window.1..window.1 + len].fill(true);
+        }
+    }
+    repeated.iter().map(|bytes| runs(bytes)).collect()
+}
+
+fn runs(bytes: &[bool]) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for (at, _) in bytes.iter().enumerate().filter(|(_, set)| **set) {
+        match runs.last_mut() {
+            Some(last) if last.end == at as u64 => last.end += 1,
+            _ => runs.push(at as u64..at as u64 + 1),
+        }
+    }
+    runs
+}
+
+fn found(documents: &[Vec<u8>], settings: &Settings) -> Vec<Vec<Range<u64>>> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut corpus = Substrings::new(folder.path(), settings.clone()).unwrap();
+    for document in documents {
+        corpus.push(document).unwrap();
+    }
+    corpus.find().unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+const SETTINGS: Settings =
+    Settings { unit: Unit::Byte, min_units: 4, copies: Copies::All, max_memory_bytes: 1 << 20, threads: 1 };
+
+fn check(documents: &[&str], all: &[&[Range<u64>]], later: &[&[Range<u64>]]) {
+    let documents: Vec<Vec<u8>> = documents.iter().map(|document| document.as_bytes().to_vec()).collect();
+    for (copies, expected) in [(Copies::All, all), (Copies::Later, later)] {
+        let settings = Settings { copies, ..SETTINGS };
+        assert_eq!(found(&documents, &settings), expected, "{copies:?} of {documents:?}");
+        assert_eq!(twin(&documents, &settings), expected, "the twin: {copies:?} of {documents:?}");
+    }
+}
+
+#[test]
+fn spans() {
+    check(&[], &[], &[]);
+    check(&["", "abc", "abcd", ""], &[&[], &[], &[], &[]], &[&[], &[], &[], &[]]);
+    check(&["abcd", "xabcdy"], &[&[0..4], &[1..5]], &[&[], &[1..5]]);
+    // Across the border of two documents there is no window.
+    check(&["abcd", "ab", "cd"], &[&[], &[], &[]], &[&[], &[], &[]]);
+    // Windows that overlap or touch are one span.
+    check(&["abcdefgh", "abcdefgh"], &[&[0..8], &[0..8]], &[&[], &[0..8]]);
+    check(&["abcd", "efgh", "abcdefgh"], &[&[0..4], &[0..4], &[0..8]], &[&[], &[], &[0..8]]);
+    // A window may overlap its copy, which then is not a later one.
+    check(&["aaaaa"], &[&[0..5]], &[&[]]);
+    check(&["aaaaaaaa"], &[&[0..8]], &[&[4..8]]);
+    check(&["abababababab"], &[&[0..12]], &[&[4..12]]);
+}
+
+fn documents() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    // Few letters make many repeats; a phrase makes long ones.
+    let piece = prop_oneof![
+        3 => "[ab]{0,6}",
+        1 => Just("the same old phrase".to_owned()),
+        1 => Just("aaaaaaaaaaaaaaa".to_owned()),
+        1 => "[a-z]{0,20}",
+    ];
+    prop::collection::vec(prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat().into_bytes()), 0..12)
+}
+
+proptest! {
+    #[test]
+    fn spans_are_the_twins(
+        mut documents in documents(),
+        min_units in 1_usize..24,
+        unit in prop_oneof![Just(Unit::Byte), Just(Unit::Token16)],
+        copies in prop_oneof![Just(Copies::All), Just(Copies::Later)],
+        part_bytes in prop_oneof![Just(64_u64), Just(128), Just(1 << 20)],
+        batch in 1_usize..9,
+        text_in_memory: bool,
+        threads in 1_usize..4,
+    ) {
+        for document in &mut documents {
+            document.truncate(document.len() / unit.len_bytes() * unit.len_bytes());
+        }
+        let settings = Settings { unit, min_units, copies, threads, ..SETTINGS };
+        let plan = Plan { threads, copies, window_bytes: settings.window_bytes(), part_bytes, batch, text_in_memory };
+        let folder = tempfile::tempdir().unwrap();
+        let mut corpus = Substrings::new(folder.path(), settings.clone()).unwrap();
+        for document in &documents {
+            corpus.push(document).unwrap();
+        }
+        let repeats = corpus.find_with(|_| Ok(plan)).unwrap();
+        let spans: Vec<_> = repeats.collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(spans, twin(&documents, &settings));
+    }
+}
