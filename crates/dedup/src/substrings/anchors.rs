@@ -6,13 +6,19 @@
 //! two places. Neighbouring windows mostly share their anchor, at one place: a window of w grams has a new one every
 //! (w + 1) / 2 windows, and there are few to count.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use super::Unit;
+use super::{Settings, Unit};
 
 /// Odd numbers from the fractional part of the golden ratio and of π. They shape speed alone, never a result.
 const ROLL: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX: u64 = 0x243f_6a88_85a3_08d3;
+
+/// A gram's place in a segment is below this; a segment is its windows and one more.
+const LAST_PLACE: u64 = (1 << 22) - 1;
 
 /// Finds the anchors of windows.
 pub(super) struct Anchors {
@@ -24,9 +30,10 @@ pub(super) struct Anchors {
 }
 
 impl Anchors {
-    pub(super) fn new(unit: Unit, min_units: usize) -> Anchors {
-        let gram_units = min_units.div_ceil(2);
-        Anchors { unit, gram_units, grams_per_window: min_units - gram_units + 1, hashes: Vec::new() }
+    pub(super) fn new(settings: &Settings) -> Anchors {
+        let gram_units = settings.min_units.div_ceil(2);
+        let grams_per_window = settings.min_units - gram_units + 1;
+        Anchors { unit: settings.unit, gram_units, grams_per_window, hashes: Vec::new() }
     }
 
     /// Anchors that are expected in so many units of text.
@@ -35,31 +42,48 @@ impl Anchors {
     }
 
     /// Calls `take` with each run of neighbouring windows (their places in units) that have the anchor at the same place,
-    /// and the anchor's hash.
-    ///
-    /// Time O(units) for a hash that an adversary does not steer, O(units × grams of a window) for one that he does.
+    /// and the anchor's hash. Time O(units).
     pub(super) fn for_each_run(&mut self, bytes: &[u8], mut take: impl FnMut(Range<usize>, u64)) {
         self.hash_grams(bytes);
-        let mut run_start = 0;
-        let mut anchor = usize::MAX;
-        for (window, grams) in self.hashes.windows(self.grams_per_window).enumerate() {
-            let newest = window + grams.len() - 1;
-            let place = if anchor >= window && anchor != usize::MAX {
-                if self.hashes[newest] <= self.hashes[anchor] { newest } else { anchor }
-            } else {
-                window + last_smallest(grams)
-            };
+        let (mut start, mut anchor, mut end) = (0, usize::MAX, 0);
+        self.for_each_anchor(|place| {
             if place != anchor {
-                if window > 0 {
-                    take(run_start..window, self.hashes[anchor]);
+                if end > start {
+                    take(start..end, self.hashes[anchor]);
                 }
-                run_start = window;
-                anchor = place;
+                (start, anchor) = (end, place);
             }
+            end += 1;
+        });
+        if end > start {
+            take(start..end, self.hashes[anchor]);
         }
-        let windows = (self.hashes.len() + 1).saturating_sub(self.grams_per_window);
-        if windows > 0 {
-            take(run_start..windows, self.hashes[anchor]);
+    }
+
+    /// Calls `take` with the place of each window's anchor.
+    ///
+    /// The minimum of w grams in a row is that of two pieces: the end of a block of w, and the beginning of the next block
+    /// (van Herk, 1992). So it takes three comparisons however long a window is, and no branch that cannot be foretold.
+    fn for_each_anchor(&self, mut take: impl FnMut(usize)) {
+        let width = self.grams_per_window;
+        let windows = (self.hashes.len() + 1).saturating_sub(width);
+        // Of equal hashes, the one at the last place is smallest.
+        let key = |place: usize| (self.hashes[place] & !LAST_PLACE) | (LAST_PLACE - place as u64);
+        let mut block_ends = vec![u64::MAX; width];
+        for block in (0..windows).step_by(width) {
+            let mut smallest = u64::MAX;
+            for offset in (0..width).rev() {
+                smallest = smallest.min(key(block + offset));
+                block_ends[offset] = smallest;
+            }
+            let mut next_block_start = u64::MAX;
+            for (offset, block_end) in block_ends.iter().enumerate().take(windows - block) {
+                take((LAST_PLACE - (next_block_start.min(*block_end) & LAST_PLACE)) as usize);
+                // The last window has no gram behind it.
+                if block + width + offset < self.hashes.len() {
+                    next_block_start = next_block_start.min(key(block + width + offset));
+                }
+            }
         }
     }
 
@@ -88,43 +112,36 @@ impl Anchors {
     }
 }
 
-fn last_smallest(hashes: &[u64]) -> usize {
-    let mut last = 0;
-    for (at, hash) in hashes.iter().enumerate() {
-        if *hash <= hashes[last] {
-            last = at;
-        }
-    }
-    last
-}
-
 fn mix(hash: u64) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(MIX)
 }
 
 /// Which anchors occur at two places or more. Some that do not are said to: those that share a slot with another one.
 pub(super) struct AnchorCounts {
-    /// 32 slots of two bits each: none, one, several.
-    words: Vec<u64>,
+    /// 32 slots of two bits each: whether an anchor was there, and whether another one was.
+    words: Vec<AtomicU64>,
 }
 
 const ONE: u64 = 0b01;
 const SEVERAL: u64 = 0b10;
 
 impl AnchorCounts {
-    pub(super) fn new(len_bytes: usize) -> AnchorCounts {
-        AnchorCounts { words: vec![0; len_bytes.div_ceil(8).max(1)] }
+    pub(super) fn new(len_bytes: u64) -> AnchorCounts {
+        AnchorCounts { words: (0..len_bytes.div_ceil(8).max(1)).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    pub(super) fn add(&mut self, hash: u64) {
+    /// Of threads that add the same anchor at the same time, one is told that the other was there.
+    pub(super) fn add(&self, hash: u64) {
         let (word, shift) = self.slot(hash);
-        let count = (self.words[word] >> shift) & 0b11;
-        self.words[word] |= if count == 0 { ONE << shift } else { SEVERAL << shift };
+        let before = self.words[word].fetch_or(ONE << shift, Ordering::Relaxed);
+        if before & (ONE << shift) != 0 {
+            self.words[word].fetch_or(SEVERAL << shift, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn is_repeated(&self, hash: u64) -> bool {
         let (word, shift) = self.slot(hash);
-        (self.words[word] >> shift) & SEVERAL != 0
+        self.words[word].load(Ordering::Relaxed) & (SEVERAL << shift) != 0
     }
 
     /// Mixed again: anchors are chosen for small hashes.

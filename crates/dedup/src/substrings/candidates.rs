@@ -6,12 +6,13 @@ use std::{
     ops::Range,
     os::unix::fs::FileExt,
     path::Path,
+    thread,
 };
 
 use super::{
     Settings,
     anchors::{AnchorCounts, Anchors},
-    documents::{Documents, Segment, read_u64, reader, scratch_file},
+    documents::{Batch, Documents, Segment, read_u64, reader, scratch_file},
 };
 
 /// Bytes of the table for each anchor that is expected: 64 slots, so that a single anchor meets another one in 1 of 64
@@ -39,25 +40,23 @@ pub(super) struct Stretch {
 
 impl Candidates {
     pub(super) fn of(mut documents: Documents, settings: &Settings, folder: &Path) -> io::Result<Candidates> {
-        let mut anchors = Anchors::new(settings.unit, settings.min_units);
         let unit_bytes = settings.unit.len_bytes();
-        let expected = anchors.expected(documents.text_bytes() / unit_bytes as u64);
+        let expected = Anchors::new(settings).expected(documents.text_bytes() / unit_bytes as u64);
         let table_bytes = expected.saturating_mul(TABLE_BYTES_PER_ANCHOR).min(settings.max_memory_bytes);
-        let mut counts = AnchorCounts::new(usize::try_from(table_bytes).unwrap_or(usize::MAX));
-        documents.for_each_segment(settings, |segment| {
+        let counts = AnchorCounts::new(table_bytes);
+        let count = |anchors: &mut Anchors, segment: Segment<'_>, _: &mut Vec<Range<usize>>| {
             anchors.for_each_run(segment.bytes, |_, hash| counts.add(hash));
-            Ok(())
-        })?;
-        let mut writer = Writer::new(settings, folder)?;
-        documents.for_each_segment(settings, |segment| {
-            let mut written = Ok(());
+        };
+        in_parallel(&mut documents, settings, count, |_, _| Ok(()))?;
+        let repeated = |anchors: &mut Anchors, segment: Segment<'_>, repeated: &mut Vec<Range<usize>>| {
             anchors.for_each_run(segment.bytes, |windows, hash| {
-                if written.is_ok() && counts.is_repeated(hash) {
-                    written = writer.add(&segment, windows.start * unit_bytes..windows.end * unit_bytes);
+                if counts.is_repeated(hash) {
+                    repeated.push(windows.start * unit_bytes..windows.end * unit_bytes);
                 }
             });
-            written
-        })?;
+        };
+        let mut writer = Writer::new(settings, folder)?;
+        in_parallel(&mut documents, settings, repeated, |segment, windows| writer.add(&segment, windows))?;
         writer.finish()
     }
 
@@ -87,6 +86,43 @@ impl Candidates {
         let document = read_u64(&mut self.stretches)?;
         let bytes = read_u64(&mut self.stretches)?..read_u64(&mut self.stretches)?;
         Ok(Some(Stretch { document, bytes }))
+    }
+}
+
+/// Calls `work` with all segments, several at the same time, and then `take` with each range that it found, in order.
+fn in_parallel(
+    documents: &mut Documents,
+    settings: &Settings,
+    work: impl Fn(&mut Anchors, Segment<'_>, &mut Vec<Range<usize>>) + Sync,
+    mut take: impl FnMut(Segment<'_>, Range<usize>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut segments = documents.segments(settings)?;
+    let mut workers: Vec<_> =
+        (0..settings.threads).map(|_| (Batch::default(), Anchors::new(settings), Vec::new())).collect();
+    loop {
+        for (batch, ..) in &mut workers {
+            segments.read(batch)?;
+        }
+        if workers[0].0.is_empty() {
+            return Ok(());
+        }
+        thread::scope(|scope| {
+            for (batch, anchors, found) in &mut workers {
+                scope.spawn(|| {
+                    found.clear();
+                    for segment in batch.segments() {
+                        let mut ranges = Vec::new();
+                        work(anchors, segment, &mut ranges);
+                        found.push(ranges);
+                    }
+                });
+            }
+        });
+        for (batch, _, found) in &mut workers {
+            for (segment, ranges) in batch.segments().zip(found) {
+                ranges.drain(..).try_for_each(|range| take(segment, range))?;
+            }
+        }
     }
 }
 

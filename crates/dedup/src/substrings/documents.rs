@@ -3,14 +3,18 @@
 use std::{
     fs::File,
     io::{self, BufReader, BufWriter, Read, Seek, Write},
+    ops::Range,
     path::Path,
 };
 
 use super::Settings;
 
-/// Bytes of the windows' beginnings in a segment: a whole number of units, and few enough that a hash of each is small
+/// Bytes in which the windows of a segment begin: a whole number of units, and few enough that a hash of each is small
 /// beside everything else.
 const SEGMENT_BYTES: usize = 1 << 14;
+
+/// Bytes of a batch, about: some milliseconds of work.
+const BATCH_BYTES: usize = 1 << 18;
 
 /// Documents, one behind the other, in two files: their bytes, and each one's length as a `u64`.
 pub(super) struct Documents {
@@ -18,16 +22,6 @@ pub(super) struct Documents {
     lengths: BufWriter<File>,
     len: u64,
     text_bytes: u64,
-}
-
-/// Neighbouring windows of one document.
-pub(super) struct Segment<'a> {
-    /// The document's place in the corpus.
-    pub document: u64,
-    /// Where the first window begins in the document.
-    pub start: u64,
-    /// Text from there to the end of the last window; it holds at least one.
-    pub bytes: &'a [u8],
 }
 
 impl Documents {
@@ -51,37 +45,113 @@ impl Documents {
         self.text_bytes
     }
 
-    /// Calls `take` with each window of the corpus once; those of a long document come in several segments.
-    pub(super) fn for_each_segment(
-        &mut self,
-        settings: &Settings,
-        mut take: impl FnMut(Segment<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let unit_bytes = settings.unit.len_bytes();
-        let window_bytes = settings.window_bytes();
-        let mut text = reader(&mut self.text)?;
-        let mut lengths = reader(&mut self.lengths)?;
-        let mut bytes = Vec::new();
-        for document in 0..self.len {
-            let mut left = read_u64(&mut lengths)?;
-            let mut start = 0;
-            bytes.clear();
-            while left > 0 {
-                let held = bytes.len();
-                // The windows that begin in a segment end in the next one.
-                let wanted = SEGMENT_BYTES + window_bytes - unit_bytes - held;
-                let taken = usize::try_from(left).map_or(wanted, |left| left.min(wanted));
-                bytes.resize(held + taken, 0);
-                text.read_exact(&mut bytes[held..])?;
-                left -= taken as u64;
-                if bytes.len() >= window_bytes {
-                    take(Segment { document, start, bytes: &bytes })?;
-                    let next = bytes.len() - window_bytes + unit_bytes;
-                    start += next as u64;
-                    bytes.drain(..next);
-                }
+    /// All windows of the corpus, from the beginning.
+    pub(super) fn segments(&mut self, settings: &Settings) -> io::Result<Segments> {
+        Ok(Segments {
+            text: reader(&mut self.text)?,
+            lengths: reader(&mut self.lengths)?,
+            documents: 0..self.len,
+            unit_bytes: settings.unit.len_bytes(),
+            window_bytes: settings.window_bytes(),
+            left: 0,
+            next: Vec::new(),
+            place: Place { document: 0, start: 0, len: 0 },
+        })
+    }
+}
+
+/// Neighbouring windows of one document.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment<'a> {
+    /// The document's place in the corpus.
+    pub document: u64,
+    /// Where the first window begins in the document.
+    pub start: u64,
+    /// Text from there to the end of the last window; it holds at least one.
+    pub bytes: &'a [u8],
+}
+
+/// Segments whose texts lie one behind the other.
+#[derive(Default)]
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    document: u64,
+    start: u64,
+    len: usize,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub(super) fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        let mut rest = self.bytes.as_slice();
+        self.places.iter().map(move |&Place { document, start, len }| {
+            let bytes = rest.split_off(..len).expect("a batch holds the text of its segments");
+            Segment { document, start, bytes }
+        })
+    }
+}
+
+/// Reads the windows of a corpus in order; those of a long document come in several segments.
+pub(super) struct Segments {
+    text: BufReader<File>,
+    lengths: BufReader<File>,
+    documents: Range<u64>,
+    unit_bytes: usize,
+    window_bytes: usize,
+    /// Bytes of the document that have not been read.
+    left: u64,
+    /// Text that has been read and is in the next segment too.
+    next: Vec<u8>,
+    /// Of the next segment.
+    place: Place,
+}
+
+impl Segments {
+    /// Replaces a batch by the next one, which is empty at the end of the corpus.
+    pub(super) fn read(&mut self, batch: &mut Batch) -> io::Result<()> {
+        batch.bytes.clear();
+        batch.places.clear();
+        while batch.bytes.len() < BATCH_BYTES {
+            if self.left > 0 {
+                self.read_segment(batch)?;
+            } else if let Some(document) = self.documents.next() {
+                self.left = read_u64(&mut self.lengths)?;
+                self.next.clear();
+                self.place = Place { document, start: 0, len: 0 };
+            } else {
+                break;
             }
         }
+        Ok(())
+    }
+
+    fn read_segment(&mut self, batch: &mut Batch) -> io::Result<()> {
+        // The windows that begin in a segment end in the next one.
+        let wanted = SEGMENT_BYTES + self.window_bytes - self.unit_bytes - self.next.len();
+        let taken = usize::try_from(self.left).map_or(wanted, |left| left.min(wanted));
+        let from = batch.bytes.len();
+        batch.bytes.extend_from_slice(&self.next);
+        batch.bytes.resize(from + self.next.len() + taken, 0);
+        self.text.read_exact(&mut batch.bytes[from + self.next.len()..])?;
+        self.left -= taken as u64;
+        let len = batch.bytes.len() - from;
+        if len < self.window_bytes {
+            batch.bytes.truncate(from);
+            return Ok(());
+        }
+        let advance = len - self.window_bytes + self.unit_bytes;
+        self.next.clear();
+        self.next.extend_from_slice(&batch.bytes[from + advance..]);
+        batch.places.push(Place { len, ..self.place });
+        self.place.start += advance as u64;
         Ok(())
     }
 }

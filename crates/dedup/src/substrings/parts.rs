@@ -110,12 +110,19 @@ fn sort_part(candidates: &Candidates, plan: &Plan, start: u64, entries: &File) -
 
     let mut written = 0;
     let mut before: &[u8] = &[];
+    let mut windows = Vec::with_capacity(WRITTEN_ENTRIES);
     let mut bytes = Vec::with_capacity(WRITTEN_ENTRIES * 4);
     for some in suffixes.chunks(WRITTEN_ENTRIES) {
-        bytes.clear();
-        for place in some.iter().map(|&place| place as usize).filter(|&place| begins_window(place)) {
+        // Windows lie all over the text, and the ends of many are waited for together. Neighbours mostly begin alike, but
+        // only those that are equal have the same end.
+        windows.clear();
+        windows.extend(some.iter().map(|&place| place as usize).filter(|&place| begins_window(place)).map(|place| {
             let window = &text[place..place + plan.window_bytes];
-            let same = if window == before { SAME } else { 0 };
+            (place, window.last_chunk::<8>(), window)
+        }));
+        bytes.clear();
+        for &(place, end, window) in &windows {
+            let same = if end == before.last_chunk() && window == before { SAME } else { 0 };
             bytes.extend_from_slice(&(place as u32 | same).to_le_bytes());
             before = window;
         }
