@@ -17,6 +17,14 @@ use super::{Settings, Unit};
 const ROLL: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX: u64 = 0x243f_6a88_85a3_08d3;
 
+/// Neighbouring windows with the same anchor.
+pub(super) struct Run {
+    /// Where they begin, in units.
+    pub windows: Range<usize>,
+    /// The anchor's hash.
+    pub anchor: u64,
+}
+
 /// A gram's place in a segment is below this; a segment is its windows and one more.
 const LAST_PLACE: u64 = (1 << 22) - 1;
 
@@ -27,13 +35,14 @@ pub(super) struct Anchors {
     grams_per_window: usize,
     /// Of the grams of the text at hand.
     hashes: Vec<u64>,
+    runs: Vec<Run>,
 }
 
 impl Anchors {
     pub(super) fn new(settings: &Settings) -> Anchors {
         let gram_units = settings.min_units.div_ceil(2);
         let grams_per_window = settings.min_units - gram_units + 1;
-        Anchors { unit: settings.unit, gram_units, grams_per_window, hashes: Vec::new() }
+        Anchors { unit: settings.unit, gram_units, grams_per_window, hashes: Vec::new(), runs: Vec::new() }
     }
 
     /// Anchors that are expected in so many units of text.
@@ -41,23 +50,26 @@ impl Anchors {
         units.saturating_mul(2) / (self.grams_per_window as u64 + 1) + 1
     }
 
-    /// Calls `take` with each run of neighbouring windows (their places in units) that have the anchor at the same place,
-    /// and the anchor's hash. Time O(units).
-    pub(super) fn for_each_run(&mut self, bytes: &[u8], mut take: impl FnMut(Range<usize>, u64)) {
+    /// All windows of a text, as runs of neighbours that have their anchor at the same place. Time O(units).
+    pub(super) fn runs(&mut self, bytes: &[u8]) -> &[Run] {
         self.hash_grams(bytes);
-        let (mut start, mut anchor, mut end) = (0, usize::MAX, 0);
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.clear();
+        let (mut windows, mut anchor) = (0..0, usize::MAX);
         self.for_each_anchor(|place| {
             if place != anchor {
-                if end > start {
-                    take(start..end, self.hashes[anchor]);
+                if !windows.is_empty() {
+                    runs.push(Run { windows: windows.clone(), anchor: self.hashes[anchor] });
                 }
-                (start, anchor) = (end, place);
+                (windows.start, anchor) = (windows.end, place);
             }
-            end += 1;
+            windows.end += 1;
         });
-        if end > start {
-            take(start..end, self.hashes[anchor]);
+        if !windows.is_empty() {
+            runs.push(Run { windows, anchor: self.hashes[anchor] });
         }
+        self.runs = runs;
+        &self.runs
     }
 
     /// Calls `take` with the place of each window's anchor.
@@ -116,38 +128,41 @@ fn mix(hash: u64) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(MIX)
 }
 
-/// Which anchors occur at two places or more. Some that do not are said to: those that share a slot with another one.
+/// Which anchors occur at two places or more. Some that do not are said to: a Bloom filter of two bits in one word.
 pub(super) struct AnchorCounts {
     /// 32 slots of two bits each: whether an anchor was there, and whether another one was.
     words: Vec<AtomicU64>,
 }
-
-const ONE: u64 = 0b01;
-const SEVERAL: u64 = 0b10;
 
 impl AnchorCounts {
     pub(super) fn new(len_bytes: u64) -> AnchorCounts {
         AnchorCounts { words: (0..len_bytes.div_ceil(8).max(1)).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Of threads that add the same anchor at the same time, one is told that the other was there.
-    pub(super) fn add(&self, hash: u64) {
-        let (word, shift) = self.slot(hash);
-        let before = self.words[word].fetch_or(ONE << shift, Ordering::Relaxed);
-        if before & (ONE << shift) != 0 {
-            self.words[word].fetch_or(SEVERAL << shift, Ordering::Relaxed);
+    /// Adds each run's anchor, once.
+    pub(super) fn add(&self, runs: &[Run]) {
+        // Words lie all over a large table. Reads in a row are waited for together, changes one by one.
+        std::hint::black_box(runs.iter().fold(0, |all, run| all ^ self.slots(run.anchor).0.load(Ordering::Relaxed)));
+        for run in runs {
+            let (word, once) = self.slots(run.anchor);
+            // Of threads that add the same anchor at the same time, one is told that the other was there.
+            let again = word.fetch_or(once, Ordering::Relaxed) & once;
+            if again != 0 {
+                word.fetch_or(again << 1, Ordering::Relaxed);
+            }
         }
     }
 
-    pub(super) fn is_repeated(&self, hash: u64) -> bool {
-        let (word, shift) = self.slot(hash);
-        self.words[word].load(Ordering::Relaxed) & (SEVERAL << shift) != 0
+    pub(super) fn is_repeated(&self, anchor: u64) -> bool {
+        let (word, once) = self.slots(anchor);
+        word.load(Ordering::Relaxed) & (once << 1) == once << 1
     }
 
-    /// Mixed again: anchors are chosen for small hashes.
-    fn slot(&self, hash: u64) -> (usize, u32) {
-        let hash = mix(hash);
+    /// An anchor's word, and the first bits of its two slots.
+    fn slots(&self, anchor: u64) -> (&AtomicU64, u64) {
+        // Mixed again: anchors are chosen for small hashes.
+        let hash = mix(anchor);
         let word = (u128::from(hash) * self.words.len() as u128) >> 64;
-        (word as usize, (hash as u32 & 31) * 2)
+        (&self.words[word as usize], 1 << ((hash & 31) * 2) | 1 << (((hash >> 5) & 31) * 2))
     }
 }

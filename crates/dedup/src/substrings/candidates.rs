@@ -11,13 +11,13 @@ use std::{
 
 use super::{
     Settings,
-    anchors::{AnchorCounts, Anchors},
+    anchors::{AnchorCounts, Anchors, Run},
     documents::{Batch, Documents, Segment, read_u64, reader, scratch_file},
 };
 
-/// Bytes of the table for each anchor that is expected: 64 slots, so that a single anchor meets another one in 1 of 64
-/// cases. Each such case lets some 150 bytes of text through where a window has 100.
-const TABLE_BYTES_PER_ANCHOR: u64 = 16;
+/// Bytes of the table for each anchor that is expected: one in 140 that occur once is let through, and with it some 150
+/// bytes of text where a window has 100.
+const TABLE_BYTES_PER_ANCHOR: u64 = 8;
 
 /// Text that may repeat, on disk.
 pub(super) struct Candidates {
@@ -44,16 +44,10 @@ impl Candidates {
         let expected = Anchors::new(settings).expected(documents.text_bytes() / unit_bytes as u64);
         let table_bytes = expected.saturating_mul(TABLE_BYTES_PER_ANCHOR).min(settings.max_memory_bytes);
         let counts = AnchorCounts::new(table_bytes);
-        let count = |anchors: &mut Anchors, segment: Segment<'_>, _: &mut Vec<Range<usize>>| {
-            anchors.for_each_run(segment.bytes, |_, hash| counts.add(hash));
-        };
-        in_parallel(&mut documents, settings, count, |_, _| Ok(()))?;
-        let repeated = |anchors: &mut Anchors, segment: Segment<'_>, repeated: &mut Vec<Range<usize>>| {
-            anchors.for_each_run(segment.bytes, |windows, hash| {
-                if counts.is_repeated(hash) {
-                    repeated.push(windows.start * unit_bytes..windows.end * unit_bytes);
-                }
-            });
+        in_parallel(&mut documents, settings, |runs, _| counts.add(runs), |_, _| Ok(()))?;
+        let repeated = |runs: &[Run], ranges: &mut Vec<Range<usize>>| {
+            let repeated = runs.iter().filter(|run| counts.is_repeated(run.anchor));
+            ranges.extend(repeated.map(|run| run.windows.start * unit_bytes..run.windows.end * unit_bytes));
         };
         let mut writer = Writer::new(settings, folder)?;
         in_parallel(&mut documents, settings, repeated, |segment, windows| writer.add(&segment, windows))?;
@@ -89,11 +83,12 @@ impl Candidates {
     }
 }
 
-/// Calls `work` with all segments, several at the same time, and then `take` with each range that it found, in order.
+/// Calls `work` with the runs of all segments, several at the same time, and then `take` with each range that it found, in
+/// order.
 fn in_parallel(
     documents: &mut Documents,
     settings: &Settings,
-    work: impl Fn(&mut Anchors, Segment<'_>, &mut Vec<Range<usize>>) + Sync,
+    work: impl Fn(&[Run], &mut Vec<Range<usize>>) + Sync,
     mut take: impl FnMut(Segment<'_>, Range<usize>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut segments = documents.segments(settings)?;
@@ -112,7 +107,7 @@ fn in_parallel(
                     found.clear();
                     for segment in batch.segments() {
                         let mut ranges = Vec::new();
-                        work(anchors, segment, &mut ranges);
+                        work(anchors.runs(segment.bytes), &mut ranges);
                         found.push(ranges);
                     }
                 });
