@@ -166,3 +166,50 @@ impl AnchorCounts {
         (&self.words[word as usize], 1 << ((hash & 31) * 2) | 1 << (((hash >> 5) & 31) * 2))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::substrings::Copies;
+
+    proptest! {
+        #[test]
+        fn anchors_are_the_twins(text in "[ab]{0,40}|[a-z]{0,200}|a{0,60}", min_units in 1_usize..50) {
+            let unit = Unit::Byte;
+            let settings = Settings { unit, min_units, copies: Copies::All, max_memory_bytes: 0, threads: 1 };
+            let mut anchors = Anchors::new(&settings);
+            let found: Vec<(usize, u64)> =
+                anchors.runs(text.as_bytes()).iter().flat_map(|run| run.windows.clone().map(|at| (at, run.anchor))).collect();
+            // The twin: the hash of each gram by itself, and the smallest of each window by itself.
+            let hash = |gram: &[u8]| {
+                mix(gram.iter().fold(0, |hash: u64, &byte| hash.wrapping_mul(ROLL).wrapping_add(u64::from(byte) + 1)))
+            };
+            let smallest = |window: &[u8]| {
+                window.windows(min_units.div_ceil(2)).rev().map(hash).min_by_key(|hash| hash & !LAST_PLACE).expect("a gram")
+            };
+            let expected: Vec<(usize, u64)> = text.as_bytes().windows(min_units).map(smallest).enumerate().collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn what_is_added_twice_is_repeated(anchors: Vec<u64>, once: Vec<u64>, len_bytes in 1_u64..1000) {
+            let counts = AnchorCounts::new(len_bytes);
+            let runs = |anchors: &[u64]| anchors.iter().map(|&anchor| Run { windows: 0..1, anchor }).collect::<Vec<_>>();
+            for added in [&anchors, &once, &anchors] {
+                counts.add(&runs(added));
+            }
+            prop_assert!(anchors.iter().all(|&anchor| counts.is_repeated(anchor)));
+        }
+    }
+
+    #[test]
+    fn few_that_are_added_once_are_said_to_be_repeated() {
+        let counts = AnchorCounts::new(8 * 100_000);
+        let runs: Vec<Run> = (0..100_000).map(|number| Run { windows: 0..1, anchor: mix(number) }).collect();
+        counts.add(&runs);
+        let repeated = runs.iter().filter(|run| counts.is_repeated(run.anchor)).count();
+        assert!((400..1200).contains(&repeated), "{repeated} of 100,000");
+    }
+}

@@ -46,8 +46,13 @@ impl Candidates {
         let counts = AnchorCounts::new(table_bytes);
         in_parallel(&mut documents, settings, |runs, _| counts.add(runs), |_, _| Ok(()))?;
         let repeated = |runs: &[Run], ranges: &mut Vec<Range<usize>>| {
-            let repeated = runs.iter().filter(|run| counts.is_repeated(run.anchor));
-            ranges.extend(repeated.map(|run| run.windows.start * unit_bytes..run.windows.end * unit_bytes));
+            for run in runs.iter().filter(|run| counts.is_repeated(run.anchor)) {
+                let range = run.windows.start * unit_bytes..run.windows.end * unit_bytes;
+                match ranges.last_mut() {
+                    Some(last) if last.end == range.start => last.end = range.end,
+                    _ => ranges.push(range),
+                }
+            }
         };
         let mut writer = Writer::new(settings, folder)?;
         in_parallel(&mut documents, settings, repeated, |segment, windows| writer.add(&segment, windows))?;

@@ -10,11 +10,11 @@ use std::{
 use super::Settings;
 
 /// Bytes in which the windows of a segment begin: a whole number of units, and few enough that a hash of each is small
-/// beside everything else.
-const SEGMENT_BYTES: usize = 1 << 14;
+/// beside everything else. In tests, a document of some hundred bytes has several segments.
+const SEGMENT_BYTES: usize = if cfg!(test) { 1 << 6 } else { 1 << 14 };
 
 /// Bytes of a batch, about: some milliseconds of work.
-const BATCH_BYTES: usize = 1 << 18;
+const BATCH_BYTES: usize = SEGMENT_BYTES << 4;
 
 /// Documents, one behind the other, in two files: their bytes, and each one's length as a `u64`.
 pub(super) struct Documents {
