@@ -11,6 +11,8 @@
 //!
 //! **What is kept.** Pairs are joined into [clusters], and of each cluster the member that comes
 //! first in a given order stays. Nothing depends on the order in which texts or pairs arrive.
+//!
+//! Of [substrings] that occur twice, documents are not compared as wholes; that module stands by itself.
 
 mod minhash;
 pub mod substrings;

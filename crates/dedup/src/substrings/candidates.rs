@@ -97,32 +97,42 @@ fn in_parallel(
     mut take: impl FnMut(Segment<'_>, Range<usize>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut segments = documents.segments(settings)?;
-    let mut workers: Vec<_> =
-        (0..settings.threads).map(|_| (Batch::default(), Anchors::new(settings), Vec::new())).collect();
+    let mut workers: Vec<Worker> = (0..settings.threads).map(|_| Worker::new(settings)).collect();
     loop {
-        for (batch, ..) in &mut workers {
-            segments.read(batch)?;
+        for worker in &mut workers {
+            segments.read(&mut worker.batch)?;
         }
-        if workers[0].0.is_empty() {
+        if workers.iter().all(|worker| worker.batch.is_empty()) {
             return Ok(());
         }
         thread::scope(|scope| {
-            for (batch, anchors, found) in &mut workers {
-                scope.spawn(|| {
-                    found.clear();
-                    for segment in batch.segments() {
-                        let mut ranges = Vec::new();
-                        work(anchors.runs(segment.bytes), &mut ranges);
-                        found.push(ranges);
-                    }
-                });
+            for Worker { batch, anchors, found } in &mut workers {
+                let ranges_of = |segment: Segment<'_>| {
+                    let mut ranges = Vec::new();
+                    work(anchors.runs(segment.bytes), &mut ranges);
+                    ranges
+                };
+                scope.spawn(|| *found = batch.segments().map(ranges_of).collect());
             }
         });
-        for (batch, _, found) in &mut workers {
+        for Worker { batch, found, .. } in &mut workers {
             for (segment, ranges) in batch.segments().zip(found) {
                 ranges.drain(..).try_for_each(|range| take(segment, range))?;
             }
         }
+    }
+}
+
+struct Worker {
+    batch: Batch,
+    anchors: Anchors,
+    /// What was found in each segment of the batch.
+    found: Vec<Vec<Range<usize>>>,
+}
+
+impl Worker {
+    fn new(settings: &Settings) -> Worker {
+        Worker { batch: Batch::default(), anchors: Anchors::new(settings), found: Vec::new() }
     }
 }
 
@@ -155,7 +165,7 @@ impl Writer {
     /// Adds the windows that begin in these bytes of the segment. They come in order.
     fn add(&mut self, segment: &Segment<'_>, windows: Range<usize>) -> io::Result<()> {
         let start = segment.start + windows.start as u64;
-        // Windows that overlap or touch the ones before are in the same stretch.
+        // Windows that overlap are in the same stretch, at the same distance as in the document.
         let continues = |last: &Stretch| last.document == segment.document && start <= last.bytes.end;
         let mut stretch = match self.current.take() {
             Some(last) if continues(&last) => last,

@@ -7,22 +7,29 @@
 //! those windows count that have an equal one which ends before they begin, so that one copy is left.
 //!
 //! **Consequence.** Only the first `min_units` units of a suffix decide. No comparison reads further, however long a
-//! repeat is, and a suffix that is too near to the end of its document for a whole window is not sorted at all. That
-//! makes separators between documents unnecessary.
+//! repeat is, and a suffix with less than that to the end of its document does not count. So documents need no separators.
 //!
 //! **How they are found.**
-//! 1. [`anchors`]: of each window, the substring of half its length with the smallest hash is its *anchor*. Equal windows
-//!    have equal anchors, so a window whose anchor occurs once is not repeated. Anchors are counted in a table of two bits
-//!    a slot; what is left is the [text that may repeat](candidates), in most corpora a small part.
-//! 2. [`parts`]: that text is cut into parts that fit in memory, and the suffix array of each part becomes a file.
-//! 3. [`merge`]: the files are merged, and equal windows come out as a group.
-//! 4. [`marks`]: the windows of a group are marked in a bitmap, from which the spans are read, document by document.
+//! 1. `anchors`: of each window, the substring of half its length with the smallest hash is its *anchor*. Equal windows
+//!    have equal anchors, so a window whose anchor occurs once is not repeated. Anchors are counted in a small table, and
+//!    what is left (`candidates`) is the *text that may repeat*: a quarter of texts of which a seventh is repeated.
+//! 2. `parts`: that text is cut into parts that fit in memory, and the suffix array of each becomes a file.
+//! 3. `merge`: the files are merged, and equal windows come out as a group.
+//! 4. `marks`: the windows of a group are marked in a bitmap, from which the spans are read, document by document.
 //!
-//! **Cost.** Time is linear in the corpus, and O(m log p) comparisons for m windows that may repeat in p parts. The
-//! scratch folder holds the corpus, the text that may repeat and four bytes for each of its windows.
+//! **Cost.** Time is linear in the corpus for steps 1 and 2. The merge compares windows O(m log p) times for m that may
+//! repeat in p parts, and not at all when there is one part. The scratch folder holds the corpus and the text that may
+//! repeat; then that text and four bytes for each of its windows.
 //!
-//! Not here: formats of documents, and the cut itself. Spans are offsets in units' bytes and may fall inside a
-//! UTF-8 character.
+//! **Departures from the paper's tool** (`dedup_dataset` of google-research/deduplicate-text-datasets). [`Copies::All`]
+//! gives the windows inside documents that the tool gives. Two faults of the tool are left out:
+//! - It sorts one text, with a separator of two bytes and a number before each document. Where the numbers of two documents
+//!   end in the same bytes, a window may begin in the separators, so that 97 equal bytes count as 100.
+//! - Its threads leave out the last entries of the suffix array, nearly two for each thread, and the repeats among them.
+//!   With separators these are entries of separators; with few documents or none between them, repeats are missed.
+//!
+//! Not here: formats of documents, and the cut itself. Spans count bytes and may begin or end inside a character;
+//! `str::ceil_char_boundary` and `str::floor_char_boundary` make them whole.
 
 mod anchors;
 mod candidates;
@@ -69,8 +76,9 @@ impl Unit {
 pub enum Copies {
     /// Every one, as in the paper's tool: what is repeated can be removed altogether.
     All,
-    /// Those that begin at or after the end of the first one, in the order of documents: when the spans are removed, one
-    /// copy of everything is left. Of the same letter a million times the first `min_units` are left.
+    /// Those that begin at or after the end of the first one, in the order of documents. Each byte of the spans has a copy
+    /// further ahead that is in none, so nothing is lost altogether when they are removed. Of one letter a million times,
+    /// the first `min_units` stay.
     Later,
 }
 
@@ -79,13 +87,15 @@ pub enum Copies {
 pub struct Settings {
     /// What documents consist of.
     pub unit: Unit,
-    /// Units of the shortest repeated substring that counts; at least 1. The paper has 50 tokens.
+    /// Units of the shortest repeated substring that counts, from 1 to 65,536. The paper has 50 tokens.
     pub min_units: usize,
     /// Which occurrences are in the spans.
     pub copies: Copies,
-    /// Limit on the memory allocated at any time, by all threads together. The least that works is a bit for each byte of
-    /// text that may repeat, and some windows for each part and thread; more than 6 bytes for each byte of text that may
-    /// repeat is never used.
+    /// Limit on what is allocated at the same time by all threads; buffers of a MiB a thread come on top.
+    ///
+    /// The least that works is a bit for each byte of text that may repeat. With less than a byte and a bit for each, the
+    /// merge reads windows from disk one by one, at a third of the speed when the system caches them. What is never used
+    /// is more than 6 bytes for each, or half a byte for each of the corpus.
     pub max_memory_bytes: u64,
     /// Threads that work at the same time; the result does not depend on it.
     pub threads: usize,
@@ -97,9 +107,9 @@ impl Settings {
     }
 }
 
-/// A window has to fit in memory many times over.
-const MAX_MIN_UNITS: usize = 1 << 20;
-/// More than any machine has.
+/// More than is of use: buffers hold some windows.
+const MAX_MIN_UNITS: usize = 1 << 16;
+/// More than a machine has.
 const MAX_THREADS: usize = 1 << 12;
 
 /// Why repeated substrings could not be found.

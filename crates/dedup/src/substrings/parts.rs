@@ -17,7 +17,7 @@ use super::{candidates::Candidates, plan::Plan};
 const SAME: u32 = 1 << 31;
 
 /// Entries that are written at once.
-const WRITTEN_ENTRIES: usize = 1 << 14;
+const WRITTEN_ENTRIES: usize = 1 << 12;
 
 /// For each part, the windows that begin in it in the order of their bytes.
 ///
@@ -104,30 +104,40 @@ fn sort_part(candidates: &Candidates, plan: &Plan, start: u64, entries: &File) -
     let mut text = vec![0; text_len as usize];
     candidates.read_text(start, &mut text)?;
     let starts = candidates.starts(start, len as usize)?;
-    let begins_window = |place: usize| place < len as usize && (starts[place / 64] >> (place % 64)) & 1 == 1;
+    let begins_window = |place: usize| starts.get(place / 64).is_some_and(|word| (word >> (place % 64)) & 1 == 1);
     let sort = SuffixArrayConstruction::for_text(&text).in_owned_buffer32().single_threaded().run();
     let suffixes = sort.map_err(io::Error::other)?.into_vec();
+    let places = suffixes.iter().map(|&place| place as usize).filter(|&place| begins_window(place));
+    let windows = places.map(|place| (place, &text[place..place + plan.window_bytes]));
+    Ok(Part { start, len: write_entries(entries, start, windows)? })
+}
 
+/// Writes the entries of windows that come in the order of their bytes, and tells how many.
+fn write_entries<'a>(
+    entries: &File,
+    start: u64,
+    mut windows: impl Iterator<Item = (usize, &'a [u8])>,
+) -> io::Result<u64> {
     let mut written = 0;
     let mut before: &[u8] = &[];
-    let mut windows = Vec::with_capacity(WRITTEN_ENTRIES);
+    let mut batch = Vec::with_capacity(WRITTEN_ENTRIES);
     let mut bytes = Vec::with_capacity(WRITTEN_ENTRIES * 4);
-    for some in suffixes.chunks(WRITTEN_ENTRIES) {
+    loop {
         // Windows lie all over the text, and the ends of many are waited for together. Neighbours mostly begin alike, but
         // only those that are equal have the same end.
-        windows.clear();
-        windows.extend(some.iter().map(|&place| place as usize).filter(|&place| begins_window(place)).map(|place| {
-            let window = &text[place..place + plan.window_bytes];
-            (place, window.last_chunk::<8>(), window)
-        }));
+        batch.clear();
+        let some = windows.by_ref().take(WRITTEN_ENTRIES);
+        batch.extend(some.map(|(place, window)| (place, window.last_chunk::<8>().copied(), window)));
+        if batch.is_empty() {
+            return Ok(written);
+        }
         bytes.clear();
-        for &(place, end, window) in &windows {
-            let same = if end == before.last_chunk() && window == before { SAME } else { 0 };
+        for &(place, end, window) in &batch {
+            let same = if end == before.last_chunk().copied() && window == before { SAME } else { 0 };
             bytes.extend_from_slice(&(place as u32 | same).to_le_bytes());
             before = window;
         }
         entries.write_all_at(&bytes, (start + written) * 4)?;
-        written += bytes.len() as u64 / 4;
+        written += batch.len() as u64;
     }
-    Ok(Part { start, len: written })
 }

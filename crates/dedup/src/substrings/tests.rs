@@ -1,3 +1,5 @@
+#![allow(clippy::single_range_in_vec_init, reason = "spans are lists of ranges")]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -115,7 +117,7 @@ fn a_repeat_as_long_as_a_part() {
 fn what_cannot_be_is_refused() {
     let new = |settings| Substrings::new(&std::env::temp_dir(), settings);
     let refused = |settings| new(settings).err().map(|error| error.to_string());
-    assert_eq!(refused(Settings { min_units: 0, ..SETTINGS }).unwrap(), "min_units must be from 1 to 1048576");
+    assert_eq!(refused(Settings { min_units: 0, ..SETTINGS }).unwrap(), "min_units must be from 1 to 65536");
     assert_eq!(refused(Settings { threads: 0, ..SETTINGS }).unwrap(), "threads must be from 1 to 4096");
     let mut corpus = new(Settings { unit: Unit::Token16, ..SETTINGS }).unwrap();
     corpus.push(b"even").unwrap();
