@@ -13,7 +13,7 @@ use super::{
 ///
 /// Each thread merges a range of windows in the order of their bytes. Groups are never divided between threads.
 pub(super) fn groups(candidates: &Candidates, parts: &Parts, plan: &Plan, marks: &Marks) -> io::Result<()> {
-    let text = Text::new(candidates, plan)?;
+    let text = Text::new(candidates, plan.text_in_memory && parts.len() > 1)?;
     let borders = borders(parts, &text, plan)?;
     thread::scope(|scope| {
         let ranges = borders.windows(2).map(|pair| (&pair[0], &pair[1]));
@@ -35,8 +35,8 @@ enum Text<'a> {
 }
 
 impl Text<'_> {
-    fn new<'a>(candidates: &'a Candidates, plan: &Plan) -> io::Result<Text<'a>> {
-        if !plan.text_in_memory {
+    fn new(candidates: &Candidates, in_memory: bool) -> io::Result<Text<'_>> {
+        if !in_memory {
             return Ok(Text::Disk(candidates));
         }
         let mut text = vec![0; candidates.len_bytes() as usize];

@@ -93,9 +93,10 @@ pub struct Settings {
     pub copies: Copies,
     /// Limit on what is allocated at the same time by all threads; buffers of a MiB a thread come on top.
     ///
-    /// The least that works is a bit for each byte of text that may repeat. With less than a byte and a bit for each, the
-    /// merge reads windows from disk one by one, at a third of the speed when the system caches them. What is never used
-    /// is more than 6 bytes for each, or half a byte for each of the corpus.
+    /// The least that works is about a bit for each byte of text that may repeat. With less than a byte and a bit for each,
+    /// the merge reads windows from disk one by one, which doubles the CPU time of the whole as long as the system caches
+    /// them. More than 6 bytes for each is of no use. With less than a third of a byte for each byte of the corpus, more of
+    /// it is taken for text that may repeat.
     pub max_memory_bytes: u64,
     /// Threads that work at the same time; the result does not depend on it.
     pub threads: usize,

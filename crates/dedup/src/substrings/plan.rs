@@ -55,8 +55,8 @@ impl Plan {
         }
         let cursors = candidate_bytes.div_ceil(part_bytes).max(1) * threads;
         let left_bytes = max_memory_bytes.checked_sub(candidate_bytes.div_ceil(8))?;
-        // An entry takes four bytes as it is read, four when decoded, and its window.
-        let batch_in = |bytes: u64| bytes / cursors / (window_bytes + 8);
+        // An entry takes four bytes as it is read, eight when decoded, and its window.
+        let batch_in = |bytes: u64| bytes / cursors / (window_bytes + 12);
         let beside_text = left_bytes.checked_sub(candidate_bytes).map_or(0, batch_in);
         let text_in_memory = beside_text >= SMALL_BATCH;
         let batch = if text_in_memory { beside_text } else { batch_in(left_bytes) }.min(MAX_BATCH) as usize;
