@@ -81,15 +81,17 @@ pub(super) fn sort(candidates: &Candidates, plan: &Plan, folder: &Path) -> io::R
     let starts: Vec<u64> = (0..candidates.len_bytes()).step_by(plan.part_bytes as usize).collect();
     let next = AtomicU64::new(0);
     // Threads take parts in turn; which one takes which changes nothing.
-    let work = || {
+    let work = |memory: &mut Memory| {
         let mut sorted = Vec::new();
         while let Some(&start) = starts.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-            sorted.push(sort_part(candidates, plan, start, &entries)?);
+            sorted.push(sort_part(candidates, plan, start, memory, &entries)?);
         }
         Ok(sorted)
     };
+    let largest = (plan.part_bytes + plan.window_bytes as u64).min(candidates.len_bytes()) as usize;
+    let mut memories: Vec<_> = (0..plan.threads.min(starts.len())).map(|_| Memory::new(largest)).collect();
     let sorted: io::Result<Vec<Vec<Part>>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..plan.threads.min(starts.len())).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = memories.iter_mut().map(|memory| scope.spawn(|| work(memory))).collect();
         threads.into_iter().map(|thread| thread.join().expect("sorting does not panic")).collect()
     });
     let mut parts = sorted?.concat();
@@ -97,17 +99,37 @@ pub(super) fn sort(candidates: &Candidates, plan: &Plan, folder: &Path) -> io::R
     Ok(Parts { entries, parts })
 }
 
-fn sort_part(candidates: &Candidates, plan: &Plan, start: u64, entries: &File) -> io::Result<Part> {
+/// What a thread sorts in, for all of its parts. It comes from the calling thread: an allocator may keep what another one
+/// gives back, and then it could not be used for the merge.
+struct Memory {
+    text: Vec<u8>,
+    suffixes: Vec<i32>,
+}
+
+impl Memory {
+    fn new(part_bytes: usize) -> Memory {
+        Memory { text: Vec::with_capacity(part_bytes), suffixes: Vec::with_capacity(part_bytes) }
+    }
+}
+
+fn sort_part(
+    candidates: &Candidates,
+    plan: &Plan,
+    start: u64,
+    Memory { text, suffixes }: &mut Memory,
+    entries: &File,
+) -> io::Result<Part> {
     let len = plan.part_bytes.min(candidates.len_bytes() - start);
     // The last windows end in the next part.
-    let text_len = (len + plan.window_bytes as u64 - 1).min(candidates.len_bytes() - start);
-    let mut text = vec![0; text_len as usize];
-    candidates.read_text(start, &mut text)?;
+    let text_len = (len + plan.window_bytes as u64 - 1).min(candidates.len_bytes() - start) as usize;
+    text.resize(text_len, 0);
+    suffixes.resize(text_len, 0);
+    candidates.read_text(start, text)?;
     let starts = candidates.starts(start, len as usize)?;
     let begins_window = |place: usize| starts.get(place / 64).is_some_and(|word| (word >> (place % 64)) & 1 == 1);
-    let sort = SuffixArrayConstruction::for_text(&text).in_owned_buffer32().single_threaded().run();
-    let suffixes = sort.map_err(io::Error::other)?.into_vec();
-    let places = suffixes.iter().map(|&place| place as usize).filter(|&place| begins_window(place));
+    let sort = SuffixArrayConstruction::for_text(text).in_borrowed_buffer(suffixes).single_threaded().run();
+    let sorted = sort.map_err(io::Error::other)?;
+    let places = sorted.suffix_array().iter().map(|&place| place as usize).filter(|&place| begins_window(place));
     let windows = places.map(|place| (place, &text[place..place + plan.window_bytes]));
     Ok(Part { start, len: write_entries(entries, start, windows)? })
 }
@@ -124,7 +146,7 @@ fn write_entries<'a>(
     let mut bytes = Vec::with_capacity(WRITTEN_ENTRIES * 4);
     loop {
         // Windows lie all over the text, and the ends of many are waited for together. Neighbours mostly begin alike, but
-        // only those that are equal have the same end.
+        // only those that are equal have the same end. To read the beginnings ahead as well gains nothing.
         batch.clear();
         let some = windows.by_ref().take(WRITTEN_ENTRIES);
         batch.extend(some.map(|(place, window)| (place, window.last_chunk::<8>().copied(), window)));

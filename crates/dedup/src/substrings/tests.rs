@@ -149,7 +149,7 @@ fn documents() -> impl Strategy<Value = Vec<Vec<u8>>> {
         1 => Just("the same old phrase".to_owned()),
         1 => Just("aaaaaaaaaaaaaaa".to_owned()),
         1 => "[a-z]{0,20}",
-        1 => "[a-z]{0,300}",
+        1 => "[a-z]{0,100}",
     ];
     prop::collection::vec(prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat().into_bytes()), 0..12)
 }
