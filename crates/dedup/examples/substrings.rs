@@ -4,12 +4,10 @@
 //! FILE has each document behind its length, a `u32` with the low byte first. A line of the output is a document's number
 //! and the two ends of a span in it.
 
-use std::{
-    error::Error,
-    fs::File,
-    io::{BufReader, BufWriter, Read, Write},
-    path::Path,
-};
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
 
 use dedup::substrings::{Copies, Settings, Substrings, Unit};
 

@@ -6,10 +6,8 @@
 //! two places. Neighbouring windows mostly share their anchor, at one place: a window of w grams has a new one every
 //! (w + 1) / 2 windows, and there are few to count.
 
-use std::{
-    ops::Range,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Settings, Unit};
 

@@ -1,19 +1,15 @@
 //! The text that may repeat: stretches of documents, one behind the other, with all windows whose anchor occurs twice.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, BufWriter, Write},
-    ops::Range,
-    os::unix::fs::FileExt,
-    path::Path,
-    thread,
-};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::thread;
 
-use super::{
-    Settings,
-    anchors::{AnchorCounts, Anchors, Run},
-    documents::{Batch, Documents, Segment, read_u64, reader, scratch_file},
-};
+use super::Settings;
+use super::anchors::{AnchorCounts, Anchors, Run};
+use super::documents::{Batch, Documents, Segment, read_u64, reader, scratch_file};
 
 /// Bytes of the table for each anchor that is expected: one in 140 that occur once is let through, and with it some 150
 /// bytes of text where a window has 100.

@@ -1,11 +1,9 @@
 //! The corpus on disk: the text of all documents, and their lengths.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, BufWriter, Read, Seek, Write},
-    ops::Range,
-    path::Path,
-};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::ops::Range;
+use std::path::Path;
 
 use super::Settings;
 

@@ -1,17 +1,13 @@
 //! Which windows are in the spans, and the spans of a document.
 
-use std::{
-    collections::BinaryHeap,
-    io,
-    ops::Range,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::collections::BinaryHeap;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{
-    Copies,
-    candidates::{Candidates, Stretch},
-    plan::Plan,
-};
+use super::Copies;
+use super::candidates::{Candidates, Stretch};
+use super::plan::Plan;
 
 /// A bit for each byte of the text that may repeat: whether a window that begins there is in the spans.
 pub(super) struct Marks {

@@ -2,12 +2,10 @@
 
 use std::{io, ops::Range, thread};
 
-use super::{
-    candidates::Candidates,
-    marks::{Group, Marks},
-    parts::{Entry, Part, Parts},
-    plan::Plan,
-};
+use super::candidates::Candidates;
+use super::marks::{Group, Marks};
+use super::parts::{Entry, Part, Parts};
+use super::plan::Plan;
 
 /// Marks the repeated windows.
 ///

@@ -41,11 +41,11 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io,
-    ops::Range,
-    path::{Path, PathBuf},
-};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use user_error::UserError;
 
 use candidates::Candidates;
 use documents::Documents;
@@ -134,10 +134,7 @@ pub enum Error {
         len_bytes: usize,
     },
     /// The corpus cannot be handled in so little memory.
-    #[error(
-        "{max_memory_bytes} bytes of memory are too few for {candidate_bytes} bytes of text that may repeat\n\nhint: set \
-         max_memory_bytes to at least {needed_bytes}"
-    )]
+    #[error("{max_memory_bytes} bytes of memory are too few for {candidate_bytes} bytes of text that may repeat")]
     TooLittleMemory {
         /// The limit that was set.
         max_memory_bytes: u64,
@@ -147,13 +144,25 @@ pub enum Error {
         needed_bytes: u64,
     },
     /// A scratch file could not be made, written or read.
-    #[error("scratch files in {folder}")]
+    #[error("cannot write or read scratch files in {folder}")]
     Scratch {
         /// The scratch folder.
         folder: PathBuf,
         /// Why.
         source: io::Error,
     },
+}
+
+impl UserError for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::TooLittleMemory { needed_bytes, .. } => Some(format!("{needed_bytes} bytes suffice")),
+            Error::Scratch { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("free some space, or choose another scratch folder".to_owned())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Collects the documents of a corpus, then finds what is repeated in it.

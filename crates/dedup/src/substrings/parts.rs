@@ -1,13 +1,11 @@
 //! Suffix arrays of parts of the text that may repeat, on disk.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-    path::Path,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use libsais::SuffixArrayConstruction;
 
