@@ -13,8 +13,8 @@
 //! [clusters](transitive_clusters) are the other choice. Nothing depends on the order in which texts or pairs arrive.
 //!
 //! **Parts of texts.** [`spans`] finds and cuts lines, paragraphs and sentences that texts have in common;
-//! [`ngram_bloom`] cuts paragraphs whose n-grams came before; [`overlap`] compares a corpus with evaluation sets. The
-//! last two count on Bloom filters ([`bloom`]).
+//! [`ngram_bloom`] cuts paragraphs whose n-grams came before; [`substrings`] finds whatever occurs twice, by suffix
+//! arrays; [`overlap`] compares a corpus with evaluation sets. Bloom filters are in [`bloom`].
 
 mod bands;
 pub mod bloom;
@@ -25,6 +25,7 @@ mod ngrams;
 pub mod overlap;
 pub mod spans;
 mod stars;
+pub mod substrings;
 mod words;
 
 pub use bands::Bands;
