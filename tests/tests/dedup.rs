@@ -212,7 +212,8 @@ fn pages() -> Vec<(String, String)> {
         (url, format!("{}\n\nMenu\n{own}\n", lines.join("\n")))
     };
     // Two more pages with a line, and a page of that line alone.
-    let with = |number: u64| (format!("https://tide.example/{number}"), format!("{}\nPage {number} ends here", line(3)));
+    let with =
+        |number: u64| (format!("https://tide.example/{number}"), format!("{}\nPage {number} ends here", line(3)));
     (0..60).map(page).chain([with(60), with(62), ("https://tide.example/x".to_owned(), line(3))]).collect()
 }
 

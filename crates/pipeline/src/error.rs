@@ -108,6 +108,8 @@ macro_rules! work_errors {
 }
 
 work_errors! {
+    dedup::bloom::BloomError,
+    dedup::substrings::Error,
     std::io::Error,
     serde_json::Error,
     glob::GlobError,

@@ -32,6 +32,36 @@ impl Edit {
     }
 }
 
+/// Cuts ranges of bytes and nothing else. They are in order, do not overlap, and begin and end between characters; those
+/// that touch become one.
+pub fn cut_ranges(text: &str, ranges: impl IntoIterator<Item = Range<usize>>) -> Edit {
+    Edit::without(text, ranges)
+}
+
+/// The part of a range of bytes that cuts no character and no word in two; it may be empty. Letters of scripts without
+/// spaces are words of their own.
+///
+/// ```
+/// use dedup::spans::shrink_to_words;
+/// assert_eq!(shrink_to_words("the tide is out", 1..13), 3..12);
+/// assert_eq!(shrink_to_words("é潮が", 1..7), 2..5);
+/// ```
+pub fn shrink_to_words(text: &str, range: Range<usize>) -> Range<usize> {
+    let is_letter = |c: char| c.is_alphanumeric() && !words::is_unspaced(c);
+    let ends_in_letter = |before: &str| before.chars().next_back().is_some_and(is_letter);
+    let begins_with_letter = |after: &str| after.chars().next().is_some_and(is_letter);
+    let (mut start, mut end) = (text.ceil_char_boundary(range.start), text.floor_char_boundary(range.end));
+    let is_in_word = |at: usize| ends_in_letter(&text[..at]) && begins_with_letter(&text[at..]);
+    if start < end && is_in_word(start) {
+        start += text[start..end].find(|c| !is_letter(c)).unwrap_or(end - start);
+    }
+    if start < end && is_in_word(end) {
+        let behind = text[start..end].char_indices().rev().find(|&(_, c)| !is_letter(c));
+        end = behind.map_or(start, |(at, c)| start + at + c.len_utf8());
+    }
+    start..end.max(start)
+}
+
 /// Cuts the parts with these numbers, which are in order. Between parts there is only white space.
 pub fn cut_parts(text: &str, parts: &[Range<usize>], numbers: &[usize]) -> Edit {
     let runs = numbers.chunk_by(|number, next| number + 1 == *next);
@@ -70,6 +100,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::{Division, SpanKind, Spans, Unit};
+    use super::shrink_to_words;
+
+    #[test]
+    fn ranges_shrink_to_whole_words() {
+        let check = |text: &str, range: Range<usize>, expected: &str| {
+            assert_eq!(&text[shrink_to_words(text, range.clone())], expected, "{text:?} {range:?}");
+        };
+        check("the tide is out", 0..15, "the tide is out");
+        check("the tide is out", 2..13, " tide is ");
+        check("the tide is out", 5..7, "");
+        check("a-b", 1..2, "-");
+        check("潮汐潮", 1..8, "汐");
+        check("", 0..0, "");
+    }
 
     const KINDS: [SpanKind; 4] =
         [SpanKind::Lines, SpanKind::Paragraphs, SpanKind::Sentences { n: 1 }, SpanKind::Sentences { n: 3 }];

@@ -28,7 +28,7 @@ mod python;
 mod simplify;
 
 pub use copies::{CopyRule, Occurrence};
-pub use cut::Edit;
+pub use cut::{Edit, cut_ranges, shrink_to_words};
 pub use datatrove::{Datatrove, TooLittle};
 
 use std::ops::Range;

@@ -27,9 +27,103 @@ pub struct Dedup {
     /// What the documents around a kept one are.
     #[serde(default)]
     pub clusters: ClusterKind,
+    /// Cut paragraphs, and drop documents, whose n-grams came before. Default: none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ngram_bloom: Option<NgramBloomRule>,
     /// Which parts of the texts that are left are cut out, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<SpanRule>,
+    /// Cut whatever occurs twice in the texts that are left. Default: nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substrings: Option<SubstringRule>,
+}
+
+/// `[dedup] ngram_bloom = {…}`: DCLM's filter of paragraphs and documents (its `dedup/bff`), in the order of documents
+/// files and their rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NgramBloomRule {
+    /// Tokens of an n-gram: words of UAX 29.
+    #[serde(default = "NgramBloomRule::default_ngram_tokens")]
+    pub ngram_tokens: usize,
+    /// Fraction of n-grams that came before, from which a paragraph is cut, or a document dropped.
+    #[serde(default = "NgramBloomRule::default_max_contained")]
+    pub max_contained: f64,
+    /// N-grams of all documents, about as many as words: the filter is made for so many.
+    pub expected_ngrams: u64,
+    /// Fraction of n-grams that the full filter takes for known ones. A tenth of it takes 5 bits more for each.
+    #[serde(default = "NgramBloomRule::default_max_false_positive_rate")]
+    pub max_false_positive_rate: f64,
+}
+
+impl NgramBloomRule {
+    fn default_ngram_tokens() -> usize {
+        13
+    }
+
+    fn default_max_contained() -> f64 {
+        0.8
+    }
+
+    fn default_max_false_positive_rate() -> f64 {
+        0.01
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(self.ngram_tokens > 0, Recipe, "ngram_tokens is at least 1");
+        ensure!((0.0..=1.0).contains(&self.max_contained), Recipe, "max_contained lies between 0 and 1");
+        dedup::bloom::BloomFilter::bytes_for(self.expected_ngrams, self.max_false_positive_rate)
+            .map_err(|error| Error::Recipe(format!("in ngram_bloom: {error}")))?;
+        Ok(())
+    }
+}
+
+/// `[dedup] substrings = {…}`: exact substrings by suffix arrays, in the order of documents files and their rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubstringRule {
+    /// Minimum number of bytes of a repeated substring. 50 tokens of GPT-2 are about 220 bytes of English.
+    pub min_bytes: usize,
+    /// Which occurrences are cut.
+    #[serde(default)]
+    pub copies: SubstringCopies,
+    /// Memory of the search, in MiB.
+    #[serde(default = "SubstringRule::default_max_memory_mib")]
+    pub max_memory_mib: u64,
+}
+
+/// Which occurrences of a substring are cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum SubstringCopies {
+    /// All but the first.
+    #[default]
+    Later,
+    /// Every one.
+    All,
+}
+
+impl SubstringRule {
+    /// The memory without `max_memory_mib`.
+    pub const DEFAULT_MAX_MEMORY_MIB: u64 = 2048;
+    /// More is of no use: the search compares windows of this length.
+    pub const MAX_MIN_BYTES: usize = 65_536;
+
+    fn default_max_memory_mib() -> u64 {
+        SubstringRule::DEFAULT_MAX_MEMORY_MIB
+    }
+
+    /// Says which setting makes no sense.
+    ///
+    /// # Errors
+    /// A number is out of its range.
+    pub fn check(&self) -> Result<()> {
+        let lengths = 1..=SubstringRule::MAX_MIN_BYTES;
+        ensure!(lengths.contains(&self.min_bytes), Recipe, "min_bytes lies between 1 and {}", lengths.end());
+        ensure!(self.max_memory_mib > 0, Recipe, "max_memory_mib is at least 1");
+        Ok(())
+    }
 }
 
 impl Dedup {
@@ -37,10 +131,25 @@ impl Dedup {
         vec![KeepKey::HighestKarma]
     }
 
+    /// Copies of the same words are dropped, and nothing else.
+    pub fn exact() -> Dedup {
+        Dedup {
+            exact: true,
+            near: None,
+            keep: Dedup::default_keep(),
+            clusters: ClusterKind::Stars,
+            ngram_bloom: None,
+            spans: Vec::new(),
+            substrings: None,
+        }
+    }
+
     /// Says which setting makes no sense.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.keep.len() <= MAX_KEEP_KEYS, Recipe, "keep has at most {MAX_KEEP_KEYS} keys");
         self.spans.iter().try_for_each(SpanRule::check)?;
+        self.ngram_bloom.as_ref().map_or(Ok(()), NgramBloomRule::check)?;
+        self.substrings.as_ref().map_or(Ok(()), SubstringRule::check)?;
         self.near.as_ref().map_or(Ok(()), Near::check)
     }
 }

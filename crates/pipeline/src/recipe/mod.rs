@@ -13,7 +13,10 @@ use links::{KarmaOf, KarmaRule, SubmissionRules, WithoutKarma};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
-pub use dedup::{ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near, SpanDialect, SpanRule, SpanScope, SpanUnit};
+pub use dedup::{
+    ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near, NgramBloomRule, SpanDialect, SpanRule, SpanScope, SpanUnit,
+    SubstringCopies, SubstringRule,
+};
 
 use crate::engine::resolve;
 use crate::error::{Error, Result, Within as _, bail};

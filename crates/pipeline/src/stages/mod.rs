@@ -19,7 +19,7 @@ use crate::engine::{Flow, Table, Wire};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 
-pub use dedup::{DroppedRow, EditedRows, FileDuplicates, find_in_files, find_spans_in_files};
+pub use dedup::{DroppedRow, EditedRows, FileDuplicates, PartRule, find_in_files, find_spans_in_files};
 pub use kept_texts::{HasText, with_edits};
 pub use shards::key_of;
 pub use tokens::TokenRow;

@@ -7,11 +7,12 @@ use records::{Counts, Duplicate, EditedText, Reason};
 use serde::{Deserialize, Serialize};
 use store::LocalStore;
 
+use super::cut::InputFiles;
 use super::documents::DocumentsWire;
-use super::spans::{self, SpanInput};
+use super::{ranges, spans};
 use crate::engine::{External, Flow, Options, Run, Selection, Table, Wire};
 use crate::error::{OrBug as _, Result};
-use crate::recipe::{Dedup, SpanRule};
+use crate::recipe::{Dedup, SpanRule, SubstringRule};
 
 /// The duplicates among the rows of files, as long as the folder with the working files exists.
 pub struct FileDuplicates {
@@ -92,6 +93,15 @@ pub struct EditedRows {
     pub counts: Counts,
 }
 
+/// Which parts of texts are compared.
+#[derive(Debug, Clone)]
+pub enum PartRule {
+    /// Lines, paragraphs or sentences.
+    Spans(SpanRule),
+    /// Whatever occurs twice.
+    Substrings(SubstringRule),
+}
+
 /// Cuts the parts that `rule` names out of the rows of files, as [`find_in_files`] finds whole rows.
 ///
 /// # Errors
@@ -99,7 +109,7 @@ pub struct EditedRows {
 pub fn find_spans_in_files(
     inputs: &[impl AsRef<Path>],
     text_field: &str,
-    rule: &SpanRule,
+    rule: &PartRule,
     buckets: u32,
     folder: &Path,
     options: Options,
@@ -107,8 +117,11 @@ pub fn find_spans_in_files(
     let files = inputs.iter().map(|path| External::of(path.as_ref())).collect::<Result<Vec<_>>>()?;
     let documents = DocumentsWire::Rows { files, text_field: text_field.to_owned() };
     let mut flow = Flow::default();
-    let input = SpanInput { documents: &documents, keep: &[], resolved: None, buckets };
-    let edited = spans::add(&mut flow, 0, rule, &input).edited;
+    let input = InputFiles { documents, keep: Vec::new(), resolved: None, buckets };
+    let edited = match rule {
+        PartRule::Spans(rule) => spans::add(&mut flow, 0, rule, &input).edited,
+        PartRule::Substrings(rule) => ranges::add_substrings(&mut flow, 0, rule, &input).edited,
+    };
     let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
     let summary = run.build(&Selection::default())?;
     let units = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;

@@ -3,11 +3,14 @@
 //! `dedup.sign` (a task per documents file) computes hashes; `dedup.pairs` (a task per bucket of hashes) finds exact
 //! copies and candidate pairs; `dedup.shingles` and `dedup.verify` (a task per bucket of documents files) send the
 //! shingles of one document to the other and compare; `dedup.resolve` (one task) streams through the sorted pairs and
-//! decides which documents stay. What is left is searched for [spans] that documents have in common.
+//! decides which documents stay. What is left is searched for parts that texts have
+//! in common: [spans] and [ranges].
 
+mod cut;
 mod documents;
 mod files;
 mod pairs;
+mod ranges;
 mod resolve;
 pub(super) mod rows;
 mod sign;
@@ -23,15 +26,15 @@ use super::{bucket_name, only_task};
 use crate::engine::{Bucket, Buckets, Flow, Planner, StageRef, Table, Wire};
 use crate::error::{OrBug as _, Result};
 use crate::recipe::{Dedup, Near};
+use cut::{CutTexts, InputFiles};
 use documents::DocumentsWire;
 use pairs::FindPairs;
 use resolve::ResolveDuplicates;
 use rows::{NearEdge, ResolvedRow};
 use sign::{SignDocuments, SignatureShape};
-use spans::{CutTexts, SpanInput};
 use verify::{NumberedFile, SendShingles, VerifyPairs};
 
-pub use files::{DroppedRow, EditedRows, FileDuplicates, find_in_files, find_spans_in_files};
+pub use files::{DroppedRow, EditedRows, FileDuplicates, PartRule, find_in_files, find_spans_in_files};
 
 /// The products of de-duplication that later stages read.
 pub(super) struct Duplicates {
@@ -79,12 +82,21 @@ pub(super) fn add(
     let of_run = DocumentsWire::Run { texts: texts.clone(), documents };
     let DuplicateDocuments { table, resolved } = add_documents(flow, settings, &of_run, buckets)?;
     let mut duplicates = Duplicates { table, resolved, texts, cut: Vec::new() };
-    for (number, rule) in settings.spans.iter().enumerate() {
-        let of_run = DocumentsWire::Run { texts: duplicates.texts.clone(), documents };
-        let input = SpanInput { documents: &of_run, keep: &settings.keep, resolved: Some(resolved), buckets };
-        let CutTexts { edited, cut } = spans::add(flow, number, rule, &input);
+    let mut cut = |add: &mut dyn FnMut(&mut Flow, usize, &InputFiles) -> CutTexts| {
+        let documents = DocumentsWire::Run { texts: duplicates.texts.clone(), documents };
+        let input = InputFiles { documents, resolved: Some(resolved), keep: settings.keep.clone(), buckets };
+        let CutTexts { edited, cut } = add(flow, duplicates.cut.len(), &input);
         duplicates.texts = duplicates.texts.cut_by(edited);
         duplicates.cut.push(cut);
+    };
+    if let Some(rule) = &settings.ngram_bloom {
+        cut(&mut |flow, number, input| ranges::add_ngrams(flow, number, rule, input));
+    }
+    for rule in &settings.spans {
+        cut(&mut |flow, number, input| spans::add(flow, number, rule, input));
+    }
+    if let Some(rule) = &settings.substrings {
+        cut(&mut |flow, number, input| ranges::add_substrings(flow, number, rule, input));
     }
     Ok(duplicates)
 }

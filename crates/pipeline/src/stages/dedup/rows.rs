@@ -16,7 +16,8 @@ store::spill_rows!(
     NearEdge = 1,
     ResolvedRow = 1,
     UnitRow = 1,
-    CopyRow = 1
+    CopyRow = 1,
+    RangeRow = 1
 );
 
 /// A kept document, in the order in which documents are preferred: by the values of the recipe's keys, then by id.
@@ -206,4 +207,17 @@ pub(in crate::stages) struct CopyRow {
     pub(in crate::stages) row: u64,
     /// The number of the unit in the document.
     pub(in crate::stages) unit: u64,
+}
+
+/// Bytes of a document that are cut. Sorted by file, row and place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct RangeRow {
+    /// XXH3 of the name of the documents file.
+    pub(in crate::stages) file: u64,
+    /// Row in that file.
+    pub(in crate::stages) row: u64,
+    /// The first byte.
+    pub(in crate::stages) start: u64,
+    /// The byte behind the last one.
+    pub(in crate::stages) end: u64,
 }

@@ -4,44 +4,25 @@
 
 use std::collections::HashSet;
 
-use ::dedup::spans::{CopyRule, Datatrove, Division, Edit, Occurrence, SpanKind, Spans};
-use records::{CutSpans, EditedText, Reason};
+use ::dedup::spans::{CopyRule, Datatrove, Division, Occurrence, SpanKind, Spans};
+use records::{CutSpans, EditedText};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::documents::{DocumentsFile, DocumentsWire, KeptDocument};
-use super::rows::{CopyRow, Decision, DocumentRef, ResolvedRow, UnitRow};
-use super::{Resolved, bucket_of_file, file_number};
-use crate::engine::{Bucket, BucketOfTask, BucketOutput, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
-use crate::error::{OrBug as _, Result};
-use crate::recipe::{KeepKey, SpanDialect, SpanRule, SpanScope, SpanUnit};
+use super::bucket_of_file;
+use super::cut::{CutTexts, CutWriter, InputFile, InputFiles};
+use super::documents::KeptDocument;
+use super::rows::{CopyRow, DocumentRef, UnitRow};
+use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, Table, Task, Work};
+use crate::error::Result;
+use crate::recipe::{SpanDialect, SpanRule, SpanScope, SpanUnit};
 use crate::stages::bucket_name;
 
-/// The products of one rule.
-#[derive(Clone, Copy)]
-pub(super) struct CutTexts {
-    /// The texts without the copies.
-    pub(super) edited: Wire<Table<EditedText>>,
-    /// What was cut.
-    pub(super) cut: Wire<Table<CutSpans>>,
-}
-
-/// What a rule is applied to.
-pub(super) struct SpanInput<'a> {
-    pub(super) documents: &'a DocumentsWire,
-    /// The order in which the first occurrence of a unit is the one that stays.
-    pub(super) keep: &'a [KeepKey],
-    /// Which documents stay; of files, all do.
-    pub(super) resolved: Option<Resolved>,
-    pub(super) buckets: u32,
-}
-
 /// Adds the stages of the rule with this number, from 0.
-pub(super) fn add(flow: &mut Flow, number: usize, rule: &SpanRule, input: &SpanInput<'_>) -> CutTexts {
+pub(super) fn add(flow: &mut Flow, number: usize, rule: &SpanRule, input: &InputFiles) -> CutTexts {
     let (rule, buckets) = (rule.clone(), input.buckets);
-    let files = InputFiles { documents: input.documents.clone(), resolved: input.resolved, keep: input.keep.to_vec() };
-    let (of_units, of_cut, of_rule) = (files.clone(), files, rule.clone());
+    let (of_units, of_cut, of_rule) = (input.clone(), input.clone(), rule.clone());
     let units = flow.stage_of_source("dedup.units", number, move |plan| {
         let tasks = of_units.plan(plan)?.into_iter();
         Ok(tasks.map(|(name, input)| (name, SplitUnits { input, rule: of_rule.clone(), buckets })).collect())
@@ -63,71 +44,6 @@ pub(super) fn add(flow: &mut Flow, number: usize, rule: &SpanRule, input: &SpanI
         Ok(tasks.collect())
     });
     CutTexts { edited: cut.product(CutCopies::EDITED), cut: cut.product(CutCopies::CUT) }
-}
-
-/// The documents files with the decisions about them, for planners.
-#[derive(Clone)]
-struct InputFiles {
-    documents: DocumentsWire,
-    resolved: Option<Resolved>,
-    keep: Vec<KeepKey>,
-}
-
-impl InputFiles {
-    fn plan(&self, plan: &Planner<'_>) -> Result<Vec<(String, InputFile)>> {
-        let resolved = match self.resolved {
-            Some(Resolved { rows, buckets }) => {
-                // One task writes all buckets, so a bucket of its file is the bucket of the stage.
-                let of_task = plan.buckets_of_tasks(rows)?.into_iter().next();
-                let (_, rows) = of_task.or_bug(|| "no task has resolved the duplicates".to_owned())?;
-                Some((rows, buckets))
-            }
-            None => None,
-        };
-        let files = self.documents.files(plan)?.into_iter().map(|(name, documents)| {
-            let file = file_number(&name);
-            let bucket = |(rows, buckets): &(Vec<BucketOfTask<ResolvedRow>>, u32)| {
-                rows[bucket_of_file(file, *buckets) as usize].clone()
-            };
-            (name, InputFile { file, documents, resolved: resolved.as_ref().map(bucket), keep: self.keep.clone() })
-        });
-        Ok(files.collect())
-    }
-}
-
-/// A documents file and the decisions about its documents.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct InputFile {
-    file: u64,
-    documents: DocumentsFile,
-    resolved: Option<BucketOfTask<ResolvedRow>>,
-    keep: Vec<KeepKey>,
-}
-
-impl InputFile {
-    /// Calls `each` with the documents that are still there.
-    fn for_each(
-        &self,
-        work: &mut Work<'_>,
-        mut each: impl FnMut(&mut Work<'_>, KeptDocument) -> Result<()>,
-    ) -> Result<()> {
-        let mut dropped = HashSet::new();
-        if let Some(resolved) = &self.resolved {
-            for row in work.lookup_rows(resolved)? {
-                let ResolvedRow { file, row, decision } = row?;
-                if file == self.file && !matches!(decision, Decision::KeepFor(_)) {
-                    dropped.insert(row);
-                }
-            }
-        }
-        self.documents.for_each_kept(work, self.file, &self.keep, |work, document| {
-            // A text of which a rule before this one left too little is empty.
-            if dropped.contains(&document.document.row) || document.text.is_empty() && self.resolved.is_some() {
-                return Ok(()); // counted by the stage that drops it
-            }
-            each(work, document)
-        })
-    }
 }
 
 /// Divides a text by the rule.
@@ -272,42 +188,21 @@ impl Task for CutCopies {
     const REVISION: u32 = 1;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let mut edited = work.create_table(CutCopies::EDITED)?;
-        let mut spans = work.create_table(CutCopies::CUT)?;
+        let mut writer = CutWriter::new(work.create_table(CutCopies::EDITED)?, work.create_table(CutCopies::CUT)?);
         // Other documents files share the bucket.
         let mut copies = work.lookup_bucket(&self.copies)?.peekable();
-        let (mut cut_bytes, mut cut_spans) = (0u64, 0u64);
-        self.input.for_each(work, |work, KeptDocument { document, key, text, .. }| {
-            let place = (document.file, document.row);
+        self.input.for_each(work, |work, document| {
+            let place = (document.document.file, document.document.row);
             let mut units = HashSet::new();
-            while let Some(copy) =
-                copies.next_if(|copy| copy.as_ref().map_or(true, |copy| (copy.file, copy.row) <= place))
-            {
-                let copy = copy?;
-                if (copy.file, copy.row) == place {
-                    units.insert(copy.unit);
-                }
+            let is_due = |copy: &CopyRow| (copy.file, copy.row) <= place;
+            while let Some(copy) = copies.next_if(|copy| copy.as_ref().map_or(true, is_due)) {
+                units.extend(Some(copy?).filter(|copy| (copy.file, copy.row) == place).map(|copy| copy.unit));
             }
-            let edit = divide(&self.rule, &text).cut(|unit| units.contains(&(unit.number as u64)));
-            let Some(Edit { text: left, cut }) = edit else {
-                work.counts.keep();
-                return Ok(());
-            };
-            let verdict = self.too_little(&text, &left).then_some(Reason::TooLittleLeft);
-            work.counts.record(verdict);
-            cut_spans += cut.len() as u64;
-            cut_bytes += cut.iter().map(|span| span.len() as u64).sum::<u64>();
-            let id = format!("{:032x}", document.id);
-            let (starts, ends) = cut.iter().map(|span| (span.start as u64, span.end as u64)).unzip();
-            spans.push(CutSpans { row: document.row, id: id.clone(), key, starts, ends, verdict })?;
-            // A dropped document is one of which nothing is left.
-            let text = if verdict.is_some() { String::new() } else { left };
-            edited.push(EditedText { row: document.row, id, text })
+            let edit = divide(&self.rule, &document.text).cut(|unit| units.contains(&(unit.number as u64)));
+            let is_dropped = edit.as_ref().is_some_and(|edit| self.too_little(&document.text, &edit.text));
+            writer.push(work, document, edit, is_dropped)
         })?;
-        work.metric("cut_spans", cut_spans as f64);
-        work.metric("cut_bytes", cut_bytes as f64);
-        edited.finish()?;
-        spans.finish()
+        writer.finish(work)
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
         Keep::Longest => vec![KeepKey::LongestText],
     };
     let near = (!arguments.exact_only).then(|| arguments.near.clone());
-    let settings = Dedup { exact: true, near, keep, clusters: arguments.clusters, spans: Vec::new() };
+    let settings = Dedup { near, keep, clusters: arguments.clusters, ..Dedup::exact() };
     let options = super::options(arguments)?;
     let found = find_in_files(&arguments.inputs, "text", &settings, BUCKETS, folder, options)?;
     let unreadable = writers.write_all(&arguments.inputs, &found)?;

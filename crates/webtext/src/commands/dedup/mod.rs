@@ -67,6 +67,8 @@ enum By {
     Paragraph,
     /// Sentences, several in a row.
     Sentence,
+    /// Whatever occurs twice.
+    Substring,
 }
 
 /// Which of two duplicates stays.
@@ -89,7 +91,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let folder = folder.with_context(|| format!("cannot make a folder beside {}", output.display()))?;
     let (counts, exit) = match arguments.by {
         By::Document => documents::run(arguments, folder.path())?,
-        By::Line | By::Paragraph | By::Sentence => spans::run(arguments, folder.path())?,
+        By::Line | By::Paragraph | By::Sentence | By::Substring => spans::run(arguments, folder.path())?,
     };
     super::print_counts(&counts, arguments.json)?;
     Ok(exit)

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use console::Exit;
-use pipeline::recipe::{SpanRule, SpanScope, SpanUnit};
-use pipeline::stages::{EditedRows, find_spans_in_files};
+use pipeline::recipe::{SpanRule, SpanScope, SpanUnit, SubstringCopies, SubstringRule};
+use pipeline::stages::{EditedRows, PartRule, find_spans_in_files};
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, RowWriter};
@@ -27,6 +27,34 @@ pub(super) struct Flags {
     /// Minimum number of texts with a part, from which it is cut out of all of them; without it, the first one stays.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     min_documents: Option<u64>,
+    /// Minimum number of bytes of a repeated substring, with --by substring.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=SubstringRule::MAX_MIN_BYTES as i64))]
+    min_bytes: u32,
+    /// Which occurrences of a substring are cut.
+    #[arg(long, value_name = "WHICH", default_value = "later")]
+    copies: SubstringCopies,
+    /// Memory of the search for substrings.
+    #[arg(long, value_name = "MIB", default_value_t = SubstringRule::DEFAULT_MAX_MEMORY_MIB, value_parser = clap::value_parser!(u64).range(1..))]
+    max_memory_mib: u64,
+}
+
+impl Flags {
+    /// The parts that the flags name.
+    fn rule(&self, by: By) -> PartRule {
+        let &Flags { sentences, min_words, within, min_documents, min_bytes, copies, max_memory_mib } = self;
+        let spans = |unit| {
+            let sentences = sentences as usize;
+            PartRule::Spans(SpanRule { sentences, min_words, within, min_documents, ..SpanRule::of(unit) })
+        };
+        match by {
+            By::Line => spans(SpanUnit::Line),
+            By::Paragraph => spans(SpanUnit::Paragraph),
+            By::Document | By::Sentence => spans(SpanUnit::Sentence),
+            By::Substring => {
+                PartRule::Substrings(SubstringRule { min_bytes: min_bytes as usize, copies, max_memory_mib })
+            }
+        }
+    }
 }
 
 /// The field that is added to a dropped row.
@@ -37,13 +65,7 @@ struct Dropped {
 
 pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Counts, Exit)> {
     let mut writers = Writers::create(arguments)?;
-    let unit = match arguments.by {
-        By::Line => SpanUnit::Line,
-        By::Paragraph => SpanUnit::Paragraph,
-        By::Document | By::Sentence => SpanUnit::Sentence,
-    };
-    let Flags { sentences, min_words, within, min_documents } = arguments.parts;
-    let rule = SpanRule { sentences: sentences as usize, min_words, within, min_documents, ..SpanRule::of(unit) };
+    let rule = arguments.parts.rule(arguments.by);
     let options = super::options(arguments)?;
     let found = find_spans_in_files(&arguments.inputs, "text", &rule, BUCKETS, folder, options)?;
     let unreadable = writers.write_all(&arguments.inputs, &found)?;
