@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dedup::spans::{SpanKind, Spans};
+use dedup::spans::{SpanKind, Spans, cut_ranges, shrink_to_words};
 use dedup::{NormalizedWords, jaccard};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -281,25 +282,14 @@ fn a_run_cuts_what_the_pages_of_a_domain_have_in_common() {
     let folder = tempfile::tempdir().unwrap();
     let lines = pages().into_iter().map(|(url, text)| format!("{}\n", json!({"url": url, "text": text})));
     fs::write(folder.path().join("texts.jsonl"), lines.collect::<String>()).unwrap();
-    let recipe = r#"
-        [pages]
-        from = "texts"
-        paths = ["texts.jsonl"]
-        only_links = false
-        [dedup]
-        exact = true
-        spans = [
+    let recipe = RECIPE.replace(
+        "SPANS",
+        r#"spans = [
             { unit = "line", within = "domain", min_documents = 3 },
             { unit = "sentence", dialect = "datatrove-0.10" },
         ]
-        [shards]
-        seed = 1
-        validation_fraction = 0.0
-        count = 1
-        tokens = []
-        [tokenizer]
-        use = "gpt2"
-    "#;
+        substrings = { min_bytes = 1000 }"#,
+    );
     fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
     let run = folder.path().join("run");
     let mut command = Command::new(binary("webtext"));
@@ -326,6 +316,53 @@ fn a_run_cuts_what_the_pages_of_a_domain_have_in_common() {
     assert!(explained.contains("too_little_left") && explained.contains("1, "), "{explained}");
 }
 
+#[test]
+fn a_run_filters_n_grams_that_came_before_and_cuts_substrings() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = |from: usize, to: usize| (from..to).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ");
+    // A second paragraph that is the first one of the text before, and a third text that is nearly the first.
+    let texts = [
+        words(0, 60),
+        format!("{}\n{}", words(100, 160), words(0, 59)),
+        words(1, 60),
+        format!("{} {} {}", words(200, 230), words(110, 150), words(300, 330)),
+    ];
+    let lines = texts.iter().map(|text| format!("{}\n", json!({ "text": text })));
+    fs::write(folder.path().join("texts.jsonl"), lines.collect::<String>()).unwrap();
+    let recipe = RECIPE.replace(
+        "SPANS",
+        "ngram_bloom = { expected_ngrams = 10_000, max_false_positive_rate = 1e-6 }\nsubstrings = { min_bytes = 100 }",
+    );
+    fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+    let run = folder.path().join("run");
+    let mut command = Command::new(binary("webtext"));
+    command.arg("build").arg(folder.path().join("recipe.toml")).arg("--out").arg(&run).args(["--json", "-q"]);
+    let summary = json(&check(&mut command, 0));
+    let mut left: Vec<String> =
+        shard_texts(&run).split('\0').filter(|text| !text.is_empty()).map(str::to_owned).collect();
+    left.sort();
+    let without = format!("{} {}", words(200, 230), words(300, 330));
+    assert_eq!(left, [texts[0].clone(), words(100, 160), without], "{summary}");
+    assert_eq!(stage(&summary, "shards.scatter")["counts"]["dropped"]["too_little_left"], 1);
+}
+
+const RECIPE: &str = r#"
+    [pages]
+    from = "texts"
+    paths = ["texts.jsonl"]
+    only_links = false
+    [dedup]
+    exact = true
+    SPANS
+    [shards]
+    seed = 1
+    validation_fraction = 0.0
+    count = 1
+    tokens = []
+    [tokenizer]
+    use = "gpt2"
+"#;
+
 /// The texts of the training shards, each with a NUL behind it.
 fn shard_texts(run: &Path) -> String {
     let shards = names(&run.join("shards")).into_iter().filter(|name| name.starts_with("train-"));
@@ -337,4 +374,39 @@ fn shard_texts(run: &Path) -> String {
         lines.lines().map(text).collect::<Vec<_>>()
     });
     texts.collect()
+}
+
+/// The twin: a window of `n` bytes is a copy if an equal one ends before it begins, in this text or an earlier one.
+fn without_later_substrings(texts: &[String], n: usize) -> Vec<String> {
+    let mut first_ends: BTreeMap<&[u8], (usize, usize)> = BTreeMap::new();
+    let cut = texts.iter().enumerate().map(|(number, text)| {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for start in 0..(text.len() + 1).saturating_sub(n) {
+            let (of_text, end) = *first_ends.entry(&text.as_bytes()[start..start + n]).or_insert((number, start + n));
+            if (of_text, end) <= (number, start) {
+                match ranges.last_mut() {
+                    Some(last) if last.end >= start => last.end = start + n,
+                    _ => ranges.push(start..start + n),
+                }
+            }
+        }
+        let ranges = ranges.into_iter().map(|range| shrink_to_words(text, range)).filter(|range| !range.is_empty());
+        cut_ranges(text, ranges).text
+    });
+    cut.collect()
+}
+
+#[test]
+fn substrings_are_cut_where_they_occur_again() {
+    let texts: Vec<String> =
+        pages().into_iter().map(|(_, text)| text).chain(["ah ".repeat(100), "潮".repeat(50)]).collect();
+    let case = Case::new(texts);
+    for flags in [&["--threads", "1"][..], &["--threads", "3", "--max-memory-mib", "1"]] {
+        case.dedup("kept.jsonl", &[&["--by", "substring", "--min-bytes", "40"], flags].concat());
+        let expected = without_later_substrings(&case.texts, 40);
+        let kept = rows(&case.out("kept.jsonl"));
+        let left: Vec<&str> = kept.iter().map(|row| row["text"].as_str().unwrap()).collect();
+        assert_eq!(left, expected.iter().filter(|text| !text.trim().is_empty()).collect::<Vec<_>>());
+        assert!(left.iter().map(|text| text.len()).sum::<usize>() < case.texts.iter().map(String::len).sum());
+    }
 }

@@ -113,7 +113,10 @@ mod tests {
         let mut group = BandGroup::new(SHAPE);
         let mut pairs = Vec::new();
         for (number, sketch) in sketches.into_iter().enumerate() {
-            let compare = |a: &usize, b: &usize| Ok::<(), Infallible>(pairs.push((*a, *b)));
+            let compare = |a: &usize, b: &usize| {
+                pairs.push((*a, *b));
+                Ok::<(), Infallible>(())
+            };
             group.push(number, sketch, compare).unwrap();
         }
         (pairs, group.end())

@@ -116,7 +116,7 @@ pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8]
         let Some(next) = text[at..].chars().next() else { break };
         let end = at + next.len_utf8();
         if next.is_alphanumeric() {
-            each(at..end, text[at..end].as_bytes());
+            each(at..end, &bytes[at..end]);
         }
         at = end;
     }

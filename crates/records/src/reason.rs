@@ -93,6 +93,7 @@ reasons! {
     ExactDuplicate = "exact_duplicate", "The normalised text equals that of the representative.";
     NearDuplicate = "near_duplicate", "The text is a near-duplicate of the representative.";
     TooLittleLeft = "too_little_left", "Too little is left without the spans that other documents have, too.";
+    InEvaluationSet = "in_evaluation_set", "The text and an item of an evaluation set have an n-gram in common.";
     // shards
     Excluded = "excluded", "A list of URLs and ids to exclude names the document.";
 }

@@ -50,6 +50,8 @@ enum Command {
     Filter(commands::filter::Arguments),
     /// Drop duplicate texts.
     Dedup(commands::dedup::Arguments),
+    /// Measure what texts and evaluation sets have in common, and remove it.
+    Overlap(commands::overlap::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -87,5 +89,6 @@ fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Extract(arguments) => commands::extract::run(arguments),
         Command::Filter(arguments) => commands::filter::run(arguments),
         Command::Dedup(arguments) => commands::dedup::run(arguments),
+        Command::Overlap(arguments) => commands::overlap::run(arguments),
     }
 }

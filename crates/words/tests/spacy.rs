@@ -1,7 +1,7 @@
 //! Compares tokens, sentences and words with those of spaCy itself and of datatrove.
 //!
 //! Needs a Python that has them (`pip install spacy datatrove`): `WEBTEXT_PEERS` names it. Skips with a printed reason
-//! without it. By default some 30,000 spliced texts and 2 MB of real ones; `WEBTEXT_PARITY_TEXTS` and
+//! without it. By default some 10,000 spliced texts and 2 MB of real ones; `WEBTEXT_PARITY_TEXTS` and
 //! `WEBTEXT_PARITY_MB` ask for more, `WEBTEXT_PARITY_SEED` for other splices.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
@@ -150,7 +150,7 @@ fn mutate(text: &mut String, signs: &[&str], random: &mut Random) {
 #[test]
 fn spliced_texts_are_split_as_by_spacy() {
     let Some(python) = python("spliced_texts_are_split_as_by_spacy") else { return };
-    let (count, seed) = (setting("WEBTEXT_PARITY_TEXTS", 30_000), setting("WEBTEXT_PARITY_SEED", 1));
+    let (count, seed) = (setting("WEBTEXT_PARITY_TEXTS", 10_000), setting("WEBTEXT_PARITY_SEED", 1));
     let texts = spliced_texts(count, seed);
     assert_eq!(check(&python, &texts), count);
     tell(&format!("{count} spliced texts of seed {seed}, {} bytes: no difference", texts.len()));

@@ -38,12 +38,12 @@ pub fn cut_ranges(text: &str, ranges: impl IntoIterator<Item = Range<usize>>) ->
     Edit::without(text, ranges)
 }
 
-/// The part of a range of bytes that cuts no character and no word in two; it may be empty. Letters of scripts without
-/// spaces are words of their own.
+/// The part of a range of bytes without which no character and no word is cut in two, and no words are joined: of the
+/// white space around it, some stays. It may be empty. Letters of scripts without spaces are words of their own.
 ///
 /// ```
 /// use dedup::spans::shrink_to_words;
-/// assert_eq!(shrink_to_words("the tide is out", 1..13), 3..12);
+/// assert_eq!(shrink_to_words("the tide is out", 1..13), 4..12); // between "the " and "out"
 /// assert_eq!(shrink_to_words("é潮が", 1..7), 2..5);
 /// ```
 pub fn shrink_to_words(text: &str, range: Range<usize>) -> Range<usize> {
@@ -58,6 +58,16 @@ pub fn shrink_to_words(text: &str, range: Range<usize>) -> Range<usize> {
     if start < end && is_in_word(end) {
         let behind = text[start..end].char_indices().rev().find(|&(_, c)| !is_letter(c));
         end = behind.map_or(start, |(at, c)| start + at + c.len_utf8());
+    }
+    let is_space_or_end = |next: Option<char>| next.is_none_or(char::is_whitespace);
+    let would_join =
+        !is_space_or_end(text[..start].chars().next_back()) && !is_space_or_end(text[end..].chars().next());
+    if start < end && would_join {
+        let inner = &text[start..end];
+        let leading = inner.len() - inner.trim_start().len();
+        let trailing = inner.len() - inner.trim_end().len();
+        // The white space in front stays, or else that behind.
+        (start, end) = if leading > 0 { (start + leading, end) } else { (start, end - trailing) };
     }
     start..end.max(start)
 }
@@ -108,7 +118,11 @@ mod tests {
             assert_eq!(&text[shrink_to_words(text, range.clone())], expected, "{text:?} {range:?}");
         };
         check("the tide is out", 0..15, "the tide is out");
-        check("the tide is out", 2..13, " tide is ");
+        check("the tide is out", 2..13, "tide is ");
+        check("the tide is out", 3..8, " tide");
+        check("the tide is out", 4..8, "tide");
+        check("the (tide) is out", 4..11, "(tide) ");
+        check("the \n\n tide \nis out", 3..14, "tide \n");
         check("the tide is out", 5..7, "");
         check("a-b", 1..2, "-");
         check("潮汐潮", 1..8, "汐");

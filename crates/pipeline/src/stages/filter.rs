@@ -66,7 +66,7 @@ impl FilterDocuments {
 }
 
 impl Task for FilterDocuments {
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let filter = self.opened_filter()?;

@@ -11,6 +11,7 @@ pub mod extract;
 pub mod fetch;
 pub mod filter;
 pub mod links;
+pub mod overlap;
 pub mod report;
 mod stage_progress;
 pub mod status;
@@ -67,6 +68,8 @@ enum Faults {
     Named,
     /// Malformed rows alone.
     RowsNamed,
+    /// None.
+    Unnamed,
 }
 
 /// Calls `each` with every row of JSON Lines and Parquet files. Counts rows without a text, and files that break off.
@@ -98,7 +101,9 @@ fn for_each_row_of(
         match row {
             Ok(Ok(row)) => each(row)?,
             Ok(Err(malformed)) => {
-                tracing::warn!("unreadable: {}, {malformed}", path.display());
+                if faults != Faults::Unnamed {
+                    tracing::warn!("unreadable: {}, {malformed}", path.display());
+                }
                 unreadable.rows += 1;
             }
             Err(error) => {

@@ -1,0 +1,108 @@
+//! `webtext overlap` against counts of words as strings, and what it removes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use webtext_tests::{binary, check, json};
+
+/// Runs of `n` words.
+fn ngrams(text: &str, n: usize) -> Vec<String> {
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    words.windows(n).map(|run| run.join(" ")).collect()
+}
+
+fn words(from: usize, to: usize) -> String {
+    (from..to).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
+}
+
+fn overlap(folder: &Path, flags: &[&str]) -> Value {
+    let mut command = Command::new(binary("webtext"));
+    command.arg("overlap").args(["a.jsonl", "--eval", "set.jsonl", "set.txt", "--json", "-q"]).args(flags);
+    json(&check(command.current_dir(folder), 0))
+}
+
+fn rows(path: &Path) -> Vec<Value> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn shares_are_those_of_a_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let texts = [words(0, 100), words(50, 300), "Nothing of it.".to_owned()];
+    write("a.jsonl", &texts.iter().map(|text| format!("{}\n", json!({ "text": text }))).collect::<String>());
+    let items =
+        [json!({"question": words(90, 110), "choices": ["no", words(500, 520)], "gold": 1}), json!({"text": "short"})];
+    write("set.jsonl", &items.iter().map(|item| format!("{item}\n")).collect::<String>());
+    write("set.txt", &format!("{}\n{}\n\n{}\n", words(0, 5), words(5, 12), words(700, 710)));
+    let result = overlap(folder.path(), &[]);
+    let sets =
+        [vec![words(90, 110), words(500, 520)], vec![format!("{} {}", words(0, 5), words(5, 12)), words(700, 710)]];
+    let of_inputs: Vec<String> = texts.iter().flat_map(|text| ngrams(text, 8)).collect();
+    let all: BTreeSet<&String> = of_inputs.iter().collect();
+    for (report, set) in result["sets"].as_array().unwrap().iter().zip(sets) {
+        let of_set: Vec<String> = set.iter().flat_map(|text| ngrams(text, 8)).collect();
+        let in_set: BTreeSet<&String> = of_set.iter().collect();
+        assert_eq!(report["set_ngrams"], of_set.len(), "{report}");
+        assert_eq!(report["found_in_inputs"], of_set.iter().filter(|ngram| all.contains(ngram)).count(), "{report}");
+        assert_eq!(report["input_ngrams"], of_inputs.len(), "{report}");
+        assert_eq!(report["found_in_set"], of_inputs.iter().filter(|ngram| in_set.contains(ngram)).count(), "{report}");
+    }
+    assert_eq!(result["sets"][1]["items"], 2);
+}
+
+#[test]
+fn items_are_removed_and_quotations_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let quoted = words(0, 20);
+    let leaked = format!("It begins here. He said {} today. It ends here.", words(100, 115));
+    let mut texts: Vec<String> = (0..4).map(|number| format!("Quoted by {number}: {quoted}.")).collect();
+    texts.extend([leaked.clone(), words(100, 115), "Nothing of it at all.".to_owned()]);
+    let line = |(number, text): (usize, &String)| format!("{}\n", json!({"number": number, "text": text}));
+    write("a.jsonl", &texts.iter().enumerate().map(line).collect::<String>());
+    write("set.jsonl", &format!("{}\n{}\n", json!({ "text": quoted }), json!({"q": words(100, 115), "a": "yes"})));
+    write("set.txt", "An item of few words\n");
+
+    let flags = |what: &'static str| {
+        ["--remove", what, "-o", "kept.jsonl", "--matches", "matches.jsonl", "--max-documents", "3"]
+    };
+    let result = overlap(folder.path(), &flags("spans"));
+    let kept = rows(&folder.path().join("kept.jsonl"));
+    assert_eq!(kept.len(), 6);
+    assert_eq!(kept[4], json!({"number": 4, "text": "It begins here. It ends here."}));
+    assert_eq!(result["dropped"]["in_evaluation_set"], 1);
+    let matches = rows(&folder.path().join("matches.jsonl"));
+    assert_eq!(matches.len(), 2);
+    assert_eq!((&matches[0]["verdict"], &matches[0]["item"]), (&json!("cut"), &json!("set.jsonl:2")));
+    assert_eq!((&matches[0]["matched"], &matches[0]["text"]), (&json!(words(100, 115)), &json!(leaked)));
+    assert_eq!(matches[1]["verdict"], "in_evaluation_set");
+
+    let result = overlap(folder.path(), &flags("documents"));
+    assert_eq!((&result["kept"], &result["dropped"]["in_evaluation_set"]), (&json!(5), &json!(2)));
+    let numbers: Vec<u64> =
+        rows(&folder.path().join("kept.jsonl")).iter().map(|row| row["number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 6]);
+}
+
+#[test]
+fn what_is_no_evaluation_set_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.jsonl"), "{\"text\": \"The tide.\"}\n").unwrap();
+    for (name, bytes, expected) in [
+        ("empty.jsonl", &b""[..], "holds no item"),
+        ("set.parquet", b"PAR1", "is Parquet"),
+        ("bad.jsonl", b"{\"text\": \"x\"}\n{\"text\": \n", "line 2"),
+    ] {
+        fs::write(folder.path().join(name), bytes).unwrap();
+        let mut command = Command::new(binary("webtext"));
+        let output =
+            command.args(["overlap", "a.jsonl", "--eval", name, "-q"]).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(expected), "{said}");
+    }
+}
