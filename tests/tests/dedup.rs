@@ -197,6 +197,26 @@ fn a_text_many_times_and_a_template_many_times() {
     assert_eq!((&counts["kept"], &counts["dropped"]["exact_duplicate"]), (&json!(3_001), &json!(3_000)));
 }
 
+#[test]
+fn flags_without_a_meaning_are_refused() {
+    let case = Case::new(vec!["The tide.".to_owned()]);
+    for (flags, expected) in [
+        (&["--min-bytes", "5"][..], "--by substring"),
+        (&["--by", "line", "--sentences", "2"], "--by sentence"),
+        (&["--by", "substring", "--within", "domain"], "--by line"),
+        (&["--by", "line", "--keep", "longest"], "--by document"),
+        (&["--recall", "1"], "between 0 and 1"),
+        (&["--bands", "0", "--rows", "2"], "at least 1"),
+        (&["--min-jaccard", "NaN"], "above 0"),
+    ] {
+        let mut command = Command::new(binary("webtext"));
+        let output = check(command.arg("dedup").args(&case.inputs).arg("-o").arg(case.out("out.jsonl")).args(flags), 2);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(expected), "{flags:?}: {said}");
+        assert!(!case.out("out.jsonl").exists());
+    }
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
     fs::read_dir(folder).unwrap().map(|entry| name(entry.unwrap())).collect()

@@ -29,10 +29,10 @@ const OUR_CRATES: &[&str] = &[
 pub struct Verbosity {
     /// More messages on standard error; twice for all. WEBTEXT_LOG=fetch=trace,store=debug sets the level of each
     /// crate.
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 998)]
     verbose: u8,
     /// Only warnings and errors on standard error; no progress.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 998)]
     pub quiet: bool,
 }
 

@@ -48,7 +48,7 @@ enum Command {
     Extract(commands::extract::Arguments),
     /// Drop texts that fail a rule, each with its reason.
     Filter(commands::filter::Arguments),
-    /// Drop duplicate texts.
+    /// Drop duplicate texts, or cut what texts have in common.
     Dedup(commands::dedup::Arguments),
     /// Measure what texts and evaluation sets have in common, and remove it.
     Overlap(commands::overlap::Arguments),

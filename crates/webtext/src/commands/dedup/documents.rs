@@ -26,11 +26,11 @@ struct Dropped {
 pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Counts, Exit)> {
     let mut writers = Writers::create(arguments)?;
     let keep = match arguments.keep {
-        Keep::First => Vec::new(),
-        Keep::Longest => vec![KeepKey::LongestText],
+        None | Some(Keep::First) => Vec::new(),
+        Some(Keep::Longest) => vec![KeepKey::LongestText],
     };
     let near = (!arguments.exact_only).then(|| arguments.near.clone());
-    let settings = Dedup { near, keep, clusters: arguments.clusters, ..Dedup::exact() };
+    let settings = Dedup { near, keep, clusters: arguments.clusters.unwrap_or_default(), ..Dedup::exact() };
     let options = super::options(arguments)?;
     let found = find_in_files(&arguments.inputs, "text", &settings, BUCKETS, folder, options)?;
     let unreadable = writers.write_all(&arguments.inputs, &found)?;

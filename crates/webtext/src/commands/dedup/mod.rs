@@ -37,12 +37,13 @@ pub struct Arguments {
     /// Drop rows with the same words alone, not similar ones.
     #[arg(long, conflicts_with_all = ["min_jaccard", "recall", "bands", "rows", "shingle_words", "clusters"])]
     exact_only: bool,
-    /// Which of two duplicates stays. Of equals, the first in the input.
-    #[arg(long, value_name = "WHICH", default_value = "first")]
-    keep: Keep,
+    /// Which of two duplicates stays; of equals, the first in the input. [default: first]
+    #[arg(long, value_name = "WHICH")]
+    keep: Option<Keep>,
     /// Which rows one that stays represents: those that resemble it, or all that similar pairs connect with it.
-    #[arg(long, value_name = "KIND", default_value = "stars")]
-    clusters: ClusterKind,
+    /// [default: stars]
+    #[arg(long, value_name = "KIND")]
+    clusters: Option<ClusterKind>,
     #[command(flatten)]
     parts: spans::Flags,
     /// Threads. The outputs are the same for any number. [default: all cores]
@@ -87,6 +88,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let outputs = std::iter::once(output).chain(dropped).map(PathBuf::as_path);
     console::check_outputs(inputs.iter().map(PathBuf::as_path), outputs)?;
+    arguments.check()?;
     let folder = tempfile::Builder::new().prefix(".webtext-dedup-").tempdir_in(folder_of(output));
     let folder = folder.with_context(|| format!("cannot make a folder beside {}", output.display()))?;
     let (counts, exit) = match arguments.by {
@@ -95,6 +97,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     };
     super::print_counts(&counts, arguments.json)?;
     Ok(exit)
+}
+
+impl Arguments {
+    /// Refuses flags that have no meaning for what is compared.
+    fn check(&self) -> anyhow::Result<()> {
+        self.near.check()?;
+        self.parts.check(self.by)?;
+        let of_documents = self.exact_only || self.keep.is_some() || self.clusters.is_some();
+        if self.by != By::Document && (of_documents || self.near.recall.is_some() || self.near.bands.is_some()) {
+            let fault = "--exact-only, --keep, --clusters, --recall, --bands and --rows go with --by document";
+            return Err(Usage(fault.to_owned()).into());
+        }
+        Ok(())
+    }
 }
 
 /// The folder of a file.

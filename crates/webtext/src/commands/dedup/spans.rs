@@ -9,50 +9,79 @@ use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, RowWriter};
 
-use super::super::{Faults, ReplacedText, UnreadableRows, for_each_row_of};
+use super::super::{Faults, ReplacedText, UnreadableRows, Usage, for_each_row_of};
 use super::{Arguments, BUCKETS, By};
 
 /// Flags for parts of texts.
 #[derive(clap::Args)]
 pub(super) struct Flags {
-    /// Sentences in a row that are one part, with --by sentence.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    sentences: u32,
-    /// Minimum number of words of a part; shorter ones are never copies.
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    min_words: u64,
-    /// Where copies of a part are looked for. The domain is that of the field `url`.
-    #[arg(long, value_name = "SCOPE", default_value = "corpus")]
-    within: SpanScope,
-    /// Minimum number of texts with a part, from which it is cut out of all of them; without it, the first one stays.
+    /// Sentences in a row that are one part, with --by sentence. [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sentences: Option<u32>,
+    /// Minimum number of words of a line, paragraph or run of sentences; shorter ones are never copies. [default: 8]
+    #[arg(long, value_name = "N")]
+    min_words: Option<u64>,
+    /// Where copies of these are looked for. The domain is that of the field `url`. [default: corpus]
+    #[arg(long, value_name = "SCOPE")]
+    within: Option<SpanScope>,
+    /// Minimum number of texts that hold one of these, from which it is cut out of all of them; without it, the first
+    /// one stays.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     min_documents: Option<u64>,
-    /// Minimum number of bytes of a repeated substring, with --by substring.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=SubstringRule::MAX_MIN_BYTES as i64))]
-    min_bytes: u32,
-    /// Which occurrences of a substring are cut.
-    #[arg(long, value_name = "WHICH", default_value = "later")]
-    copies: SubstringCopies,
-    /// Memory of the search for substrings.
-    #[arg(long, value_name = "MIB", default_value_t = SubstringRule::DEFAULT_MAX_MEMORY_MIB, value_parser = clap::value_parser!(u64).range(1..))]
-    max_memory_mib: u64,
+    /// Minimum number of bytes of a repeated substring, with --by substring. [default: 200]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=SubstringRule::MAX_MIN_BYTES as i64))]
+    min_bytes: Option<u32>,
+    /// Which occurrences of a substring are cut: all but the first, or all. [default: later]
+    #[arg(long, value_name = "WHICH")]
+    copies: Option<SubstringCopies>,
+    /// Memory of the search for substrings. [default: 2048]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    max_memory_mib: Option<u64>,
 }
 
+/// Bytes of a repeated substring where none are given.
+const DEFAULT_MIN_BYTES: u32 = 200;
+
 impl Flags {
+    /// Refuses flags that have no meaning for these parts.
+    pub(super) fn check(&self, by: By) -> anyhow::Result<()> {
+        let of_units = self.min_words.is_some() || self.within.is_some() || self.min_documents.is_some();
+        let of_substrings = self.min_bytes.is_some() || self.copies.is_some() || self.max_memory_mib.is_some();
+        let fault = match by {
+            By::Sentence => None,
+            _ if self.sentences.is_some() => Some("--sentences goes with --by sentence"),
+            By::Line | By::Paragraph => None,
+            _ if of_units => {
+                Some("--min-words, --within and --min-documents go with --by line, paragraph and sentence")
+            }
+            By::Document | By::Substring => None,
+        };
+        let fault = match by {
+            By::Substring => fault,
+            _ if of_substrings => Some("--min-bytes, --copies and --max-memory-mib go with --by substring"),
+            _ => fault,
+        };
+        fault.map_or(Ok(()), |fault| Err(Usage(fault.to_owned()).into()))
+    }
+
     /// The parts that the flags name.
     fn rule(&self, by: By) -> PartRule {
-        let &Flags { sentences, min_words, within, min_documents, min_bytes, copies, max_memory_mib } = self;
         let spans = |unit| {
-            let sentences = sentences as usize;
-            PartRule::Spans(SpanRule { sentences, min_words, within, min_documents, ..SpanRule::of(unit) })
+            let mut rule = SpanRule { min_documents: self.min_documents, ..SpanRule::of(unit) };
+            rule.sentences = self.sentences.map_or(rule.sentences, |sentences| sentences as usize);
+            rule.min_words = self.min_words.unwrap_or(rule.min_words);
+            rule.within = self.within.unwrap_or(rule.within);
+            PartRule::Spans(rule)
         };
         match by {
             By::Line => spans(SpanUnit::Line),
             By::Paragraph => spans(SpanUnit::Paragraph),
             By::Document | By::Sentence => spans(SpanUnit::Sentence),
-            By::Substring => {
-                PartRule::Substrings(SubstringRule { min_bytes: min_bytes as usize, copies, max_memory_mib })
-            }
+            By::Substring => PartRule::Substrings(SubstringRule {
+                min_bytes: self.min_bytes.unwrap_or(DEFAULT_MIN_BYTES) as usize,
+                copies: self.copies.unwrap_or_default(),
+                max_memory_mib: self.max_memory_mib.unwrap_or(SubstringRule::DEFAULT_MAX_MEMORY_MIB),
+            }),
         }
     }
 }
