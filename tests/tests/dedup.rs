@@ -217,6 +217,69 @@ fn flags_without_a_meaning_are_refused() {
     }
 }
 
+#[test]
+fn rows_of_every_kind_pass_or_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = format!("{{\"text\": \"a\", \"x\": {}{}}}", "[".repeat(50_000), "]".repeat(50_000));
+    let rows = [
+        r#"{"text": "One two three", "url": 5}"#,
+        r#"{"text": "One two four", "url": ["x"]}"#,
+        r#"{"text": "One two five", "url": "\ud800"}"#,
+        &deep,
+    ];
+    fs::write(folder.path().join("in.jsonl"), rows.join("\n")).unwrap();
+    for by in ["document", "line", "substring"] {
+        let mut command = Command::new(binary("webtext"));
+        command.args(["dedup", "in.jsonl", "-o", "made/out.jsonl", "--by", by, "--json"]).current_dir(folder.path());
+        let output = check(&mut command, 3);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("in.jsonl, line 4: its JSON is nested"), "{said}");
+        assert_eq!((&json(&output)["kept"], &json(&output)["dropped"]["malformed_record"]), (&json!(3), &json!(1)));
+    }
+}
+
+#[test]
+fn texts_of_no_domain_have_no_furniture() {
+    let line = "This line of eight words is on every page";
+    let rows = (0..5).map(|n| format!("{}\n", json!({"text": format!("{line}\nPage {n}"), "url": "no address"})));
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("in.jsonl"), rows.collect::<String>()).unwrap();
+    let mut command = Command::new(binary("webtext"));
+    command.args([
+        "dedup",
+        "in.jsonl",
+        "-o",
+        "out.jsonl",
+        "--by",
+        "line",
+        "--within",
+        "domain",
+        "--min-documents",
+        "3",
+    ]);
+    check(command.current_dir(folder.path()), 0);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("in.jsonl"), read("out.jsonl"));
+}
+
+#[test]
+fn an_overfull_filter_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |page: usize| (0..200).map(|word| format!("p{page}w{word} ")).collect::<String>();
+    let lines = (0..50).map(|page| format!("{}\n", json!({ "text": text(page) })));
+    fs::write(folder.path().join("texts.jsonl"), lines.collect::<String>()).unwrap();
+    let build = |expected: &str, code: i32| {
+        let recipe = RECIPE.replace("SPANS", &format!("ngram_bloom = {{ expected_ngrams = {expected} }}"));
+        fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+        let mut command = Command::new(binary("webtext"));
+        command.arg("build").arg(folder.path().join("recipe.toml")).arg("--out").arg(folder.path().join("run"));
+        String::from_utf8(check(command.arg("-q"), code).stderr).unwrap()
+    };
+    assert!(build("1000", 1).contains("expected_ngrams"));
+    assert!(build("0", 2).contains("expected_ngrams is at least 1"));
+    build("10_000", 0);
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
     fs::read_dir(folder).unwrap().map(|entry| name(entry.unwrap())).collect()

@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::io::{BufRead, Read, Seek};
 
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::{Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordPlace, Source};
 
@@ -19,6 +19,8 @@ const MAX_ESCAPE_BYTES: usize = 6;
 const MAX_OTHER_FIELDS_BYTES: usize = 16 << 20;
 /// Fields that a message lists at most.
 const MAX_FIELDS_SHOWN: usize = 20;
+/// Levels of JSON: far more than data has, far fewer than take a thread's stack.
+const MAX_DEPTH: usize = 1_000;
 
 /// Which fields are read, and how long a text may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +171,31 @@ pub fn text_of_line<'l>(line: &'l [u8], text_field: &str) -> Result<Cow<'l, str>
 }
 
 pub(crate) fn utf8(line: &[u8]) -> Result<&str, String> {
+    check_depth(line)?;
     std::str::from_utf8(line).map_err(|error| error.to_string())
+}
+
+/// Refuses JSON that is nested so deeply that parsers, which recurse, would run out of stack.
+pub(crate) fn check_depth(line: &[u8]) -> Result<(), String> {
+    let opening = line.iter().filter(|&&byte| matches!(byte, b'[' | b'{')).count();
+    if opening <= MAX_DEPTH {
+        return Ok(());
+    }
+    let (mut depth, mut is_text, mut is_escaped) = (0usize, false, false);
+    for &byte in line {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => depth += 1,
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(format!("its JSON is nested more than {MAX_DEPTH} levels deep"));
+        }
+    }
+    Ok(())
 }
 
 /// Names the field that is missing, and the fields that there are.
@@ -274,7 +300,8 @@ impl<'de> Visitor<'de> for FieldNames<'_> {
         while let Some(field) = map.next_key_seed(NameSeed(self))? {
             match field {
                 Field::Text => fields.text = Some(map.next_value_seed(TextSeed)?.unwrap_or_default()),
-                Field::Url => fields.url = map.next_value_seed(TextSeed)?,
+                // What is no text is no URL.
+                Field::Url => fields.url = map.next_value_seed(UrlSeed)?,
                 // One field may be both: a list of URLs is a list of short texts, too.
                 Field::Both => {
                     fields.url = map.next_value_seed(TextSeed)?;
@@ -319,6 +346,75 @@ impl Visitor<'_> for NameSeed<'_> {
             (false, true) => Field::Url,
             (false, false) => Field::Other,
         })
+    }
+}
+
+/// A text; `None` for every other value.
+struct UrlSeed;
+
+impl<'de> DeserializeSeed<'de> for UrlSeed {
+    type Value = Option<Cow<'de, str>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for UrlSeed {
+    type Value = Option<Cow<'de, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(text.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(text.to_owned().into()))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(std::str::from_utf8(bytes).ok().map(|text| text.to_owned().into()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        while entries.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
     }
 }
 

@@ -10,7 +10,7 @@ use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, U
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 
-use crate::documents::{no_field, too_long};
+use crate::documents::{check_depth, no_field, too_long};
 use crate::json_fields::JsonFields;
 use crate::{DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordPlace, Source};
 
@@ -163,7 +163,7 @@ fn row_of_line(number: u64, line: Line<'_>, options: &DocumentOptions) -> Record
         Line::Whole(line) => line,
         Line::TooLong(len_bytes) => return Err(too_long(place, len_bytes)),
     };
-    let row = JsonFields::parse(line).and_then(|fields| {
+    let row = check_depth(line).and_then(|()| JsonFields::parse(line)).and_then(|fields| {
         let name = &options.text_field;
         let json = fields.get(name).ok_or_else(|| no_field(name, &fields.names()))?;
         let text: Option<String> =

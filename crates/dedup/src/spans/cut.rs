@@ -66,8 +66,12 @@ pub fn shrink_to_words(text: &str, range: Range<usize>) -> Range<usize> {
         let inner = &text[start..end];
         let leading = inner.len() - inner.trim_start().len();
         let trailing = inner.len() - inner.trim_end().len();
-        // The white space in front stays, or else that behind.
-        (start, end) = if leading > 0 { (start + leading, end) } else { (start, end - trailing) };
+        // The white space in front stays, or else that behind, or else what is in front of the first word.
+        (start, end) = match (leading, trailing) {
+            (0, 0) => (start + inner.find(is_letter).unwrap_or(inner.len()), end),
+            (0, trailing) => (start, end - trailing),
+            (leading, _) => (start + leading, end),
+        };
     }
     start..end.max(start)
 }
@@ -122,9 +126,11 @@ mod tests {
         check("the tide is out", 3..8, " tide");
         check("the tide is out", 4..8, "tide");
         check("the (tide) is out", 4..11, "(tide) ");
+        check("Go. the tide-is", 2..13, "the tide-");
+        check("Go.the tide-is", 2..12, "the tide-");
         check("the \n\n tide \nis out", 3..14, "tide \n");
         check("the tide is out", 5..7, "");
-        check("a-b", 1..2, "-");
+        check("a-b", 1..2, "");
         check("潮汐潮", 1..8, "汐");
         check("", 0..0, "");
     }

@@ -71,7 +71,9 @@ impl NgramBloomRule {
 
     fn check(&self) -> Result<()> {
         ensure!(self.ngram_tokens > 0, Recipe, "ngram_tokens is at least 1");
-        ensure!((0.0..=1.0).contains(&self.max_contained), Recipe, "max_contained lies between 0 and 1");
+        let is_fraction = self.max_contained > 0.0 && self.max_contained <= 1.0;
+        ensure!(is_fraction, Recipe, "max_contained lies above 0 and is at most 1");
+        ensure!(self.expected_ngrams > 0, Recipe, "expected_ngrams is at least 1: about the words of all documents");
         dedup::bloom::BloomFilter::bytes_for(self.expected_ngrams, self.max_false_positive_rate)
             .map_err(|error| Error::Recipe(format!("in ngram_bloom: {error}")))?;
         Ok(())

@@ -61,6 +61,19 @@ fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Refuses outputs that are folders, and makes the folders that they lie in.
+fn prepare_outputs<'p>(outputs: impl IntoIterator<Item = &'p PathBuf>) -> anyhow::Result<()> {
+    for output in outputs {
+        if output.is_dir() {
+            return Err(Usage(format!("{} is a folder; name a file in it", output.display())).into());
+        }
+        if let Some(folder) = output.parent() {
+            std::fs::create_dir_all(folder).at("make", folder)?;
+        }
+    }
+    Ok(())
+}
+
 /// Which faults of inputs are named now; the others were when the same files were read before.
 #[derive(Clone, Copy, PartialEq)]
 enum Faults {

@@ -46,10 +46,10 @@ pub struct Arguments {
     #[arg(long, value_name = "OUT", requires = "remove")]
     matches: Option<PathBuf>,
     /// Words of the n-grams by which items are found.
-    #[arg(long, value_name = "N", default_value_t = ItemIndex::<u32>::GPT3_WORDS, value_parser = words)]
+    #[arg(long, value_name = "N", default_value_t = ItemIndex::<u32>::GPT3_WORDS, value_parser = words, requires = "remove")]
     remove_ngram_words: usize,
     /// Maximum number of rows that hold an n-gram; what is in more of them is a quotation or a template, and stays.
-    #[arg(long, value_name = "N", default_value_t = ItemIndex::<u32>::GPT3_MAX_DOCUMENTS)]
+    #[arg(long, value_name = "N", default_value_t = ItemIndex::<u32>::GPT3_MAX_DOCUMENTS, requires = "remove", value_parser = clap::value_parser!(u64).range(1..))]
     max_documents: u64,
     /// Print the result as JSON.
     #[arg(long)]
@@ -115,6 +115,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let read = inputs.iter().chain(eval).map(PathBuf::as_path);
     console::check_outputs(read, output.iter().chain(matches).map(PathBuf::as_path))?;
+    super::prepare_outputs(output.iter().chain(matches))?;
     let sets = eval.iter().map(|path| EvaluationSet::read(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let (reports, unreadable) = study(arguments, &sets)?;
     let mut counts = match arguments.remove {
@@ -137,6 +138,9 @@ impl EvaluationSet {
         let at = || format!("cannot read {}", path.display());
         let (lines, is_json) = match Source::open_file(path).with_context(at)? {
             Source::JsonLines(lines) => (lines, true),
+            Source::PlainText(_) if is_named_json(path) => {
+                return Err(Usage(format!("{} is not JSON Lines: it begins with no object", path.display())).into());
+            }
             Source::PlainText(lines) => (lines, false),
             Source::Parquet(_) => {
                 return Err(
@@ -169,6 +173,13 @@ impl EvaluationSet {
         }
         Ok(EvaluationSet { name: path.display().to_string(), items })
     }
+}
+
+/// Whether a file's name says that it is JSON.
+fn is_named_json(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name = name.trim_end_matches(".zst").trim_end_matches(".gz");
+    [".jsonl", ".ndjson", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// All texts in a JSON value, with blank lines between them: no n-gram goes from one to the next.

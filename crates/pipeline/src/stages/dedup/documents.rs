@@ -12,8 +12,13 @@ use crate::stages::kept_texts::{HasText, KeptTexts, KeptTextsWire};
 use crate::stages::side_by_side;
 use crate::stages::sources::page_of;
 
-/// The field of a row's URL, which tells its domain.
-const URL_FIELD: &str = "url";
+/// The fields of a row that are read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct RowFields {
+    pub(super) text: String,
+    /// The URL, which tells the domain; none if nothing depends on it.
+    pub(super) url: Option<String>,
+}
 
 /// The documents that are compared with each other.
 #[derive(Clone)]
@@ -21,7 +26,7 @@ pub(super) enum DocumentsWire {
     /// The kept documents of a run.
     Run { texts: KeptTextsWire, documents: Wire<Table<Document>> },
     /// The rows of these files.
-    Rows { files: Vec<External>, text_field: String },
+    Rows { files: Vec<External>, fields: RowFields },
 }
 
 impl DocumentsWire {
@@ -34,9 +39,9 @@ impl DocumentsWire {
                     .map(|((name, texts), (_, documents))| (name, DocumentsFile::Run { texts, documents }))
                     .collect())
             }
-            DocumentsWire::Rows { files, text_field } => {
+            DocumentsWire::Rows { files, fields } => {
                 let rows = |(number, file): (u64, &External)| {
-                    let rows = DocumentsFile::Rows { file: file.clone(), number, text_field: text_field.clone() };
+                    let rows = DocumentsFile::Rows { file: file.clone(), number, fields: fields.clone() };
                     (format!("{number:05}"), rows)
                 };
                 Ok((0..).zip(files).map(rows).collect())
@@ -51,7 +56,7 @@ pub(super) enum DocumentsFile {
     /// The texts of a run, and the verdicts on them.
     Run { texts: KeptTexts, documents: Table<Document> },
     /// JSON Lines or Parquet, the input with this number.
-    Rows { file: External, number: u64, text_field: String },
+    Rows { file: External, number: u64, fields: RowFields },
 }
 
 /// A kept document with its text.
@@ -111,9 +116,9 @@ impl DocumentsFile {
                 }
                 Ok(())
             }
-            DocumentsFile::Rows { file: input, number, text_field } => {
+            DocumentsFile::Rows { file: input, number, fields } => {
                 let source = work.source(input)?;
-                let documents = open(input, source.share()?, text_field)?;
+                let documents = open(input, source.share()?, fields)?;
                 for document in documents {
                     match document {
                         Err(error) => {
@@ -150,9 +155,9 @@ impl DocumentsFile {
                 let rows = (0..).zip(texts.lookup::<TextAndKey>(work)?);
                 Ok(Box::new(rows.map(|(row, text)| Ok((row, text?)))))
             }
-            DocumentsFile::Rows { file, text_field, .. } => {
+            DocumentsFile::Rows { file, fields, .. } => {
                 // What is malformed or breaks off was counted when the file was read first.
-                let documents = open(file, work.source(file)?.share()?, text_field)?;
+                let documents = open(file, work.source(file)?.share()?, fields)?;
                 let readable = documents.map_while(|row| row.ok()).filter_map(|row| row.ok());
                 let text =
                     |row: ::texts::Document| (row.place.number(), TextAndKey { key: String::new(), text: row.text });
@@ -162,8 +167,12 @@ impl DocumentsFile {
     }
 }
 
-fn open(input: &External, source: crate::engine::Source, text_field: &str) -> Result<Documents> {
-    let options = DocumentOptions::new(text_field).with_url_field(URL_FIELD);
+fn open(input: &External, source: crate::engine::Source, fields: &RowFields) -> Result<Documents> {
+    let options = DocumentOptions::new(&fields.text);
+    let options = match &fields.url {
+        Some(url) => options.with_url_field(url),
+        None => options,
+    };
     Documents::open(source, options).map_err(Error::from).within(|| format!("in {}", input.url))
 }
 

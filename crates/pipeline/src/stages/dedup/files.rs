@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use store::LocalStore;
 
 use super::cut::InputFiles;
-use super::documents::DocumentsWire;
+use super::documents::{DocumentsWire, RowFields};
 use super::{ranges, spans};
 use crate::engine::{External, Flow, Options, Run, Selection, Table, Wire};
 use crate::error::{OrBug as _, Result};
-use crate::recipe::{Dedup, SpanRule, SubstringRule};
+use crate::recipe::{Dedup, SpanRule, SpanScope, SubstringRule};
+
+/// The field of a row's URL.
+const URL_FIELD: &str = "url";
 
 /// The duplicates among the rows of files, as long as the folder with the working files exists.
 pub struct FileDuplicates {
@@ -61,7 +64,7 @@ pub fn find_in_files(
     options: Options,
 ) -> Result<FileDuplicates> {
     let files = inputs.iter().map(|path| External::of(path.as_ref())).collect::<Result<Vec<_>>>()?;
-    let documents = DocumentsWire::Rows { files, text_field: text_field.to_owned() };
+    let documents = DocumentsWire::Rows { files, fields: RowFields { text: text_field.to_owned(), url: None } };
     let mut flow = Flow::default();
     let table = super::add_documents(&mut flow, settings, &documents, buckets)?.table;
     let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
@@ -91,6 +94,10 @@ pub struct EditedRows {
     edited: Wire<Table<EditedText>>,
     /// What was read.
     pub counts: Counts,
+    /// Spans that were cut.
+    pub cut_spans: u64,
+    /// Bytes that were cut.
+    pub cut_bytes: u64,
 }
 
 /// Which parts of texts are compared.
@@ -115,7 +122,9 @@ pub fn find_spans_in_files(
     options: Options,
 ) -> Result<EditedRows> {
     let files = inputs.iter().map(|path| External::of(path.as_ref())).collect::<Result<Vec<_>>>()?;
-    let documents = DocumentsWire::Rows { files, text_field: text_field.to_owned() };
+    let is_by_domain = matches!(rule, PartRule::Spans(rule) if rule.within == SpanScope::Domain);
+    let fields = RowFields { text: text_field.to_owned(), url: is_by_domain.then(|| URL_FIELD.to_owned()) };
+    let documents = DocumentsWire::Rows { files, fields };
     let mut flow = Flow::default();
     let input = InputFiles { documents, keep: Vec::new(), resolved: None, buckets };
     let edited = match rule {
@@ -124,8 +133,13 @@ pub fn find_spans_in_files(
     };
     let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
     let summary = run.build(&Selection::default())?;
-    let units = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;
-    Ok(EditedRows { run, edited, counts: units.tally.counts })
+    let sum = |name: &str| {
+        let metrics = summary.stages.last().map(|cut| &cut.tally.metrics);
+        metrics.and_then(|metrics| metrics.get(name)).map_or(0, |metric| metric.sum as u64)
+    };
+    let (cut_spans, cut_bytes) = (sum("cut_spans"), sum("cut_bytes"));
+    let first = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;
+    Ok(EditedRows { run, edited, counts: first.tally.counts, cut_spans, cut_bytes })
 }
 
 impl EditedRows {

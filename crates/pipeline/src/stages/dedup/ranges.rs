@@ -16,9 +16,12 @@ use super::cut::{CutTexts, CutWriter, InputFile, InputFiles};
 use super::documents::KeptDocument;
 use super::rows::RangeRow;
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, Table, Task, Wire, Work};
-use crate::error::Result;
+use crate::error::{Result, ensure};
 use crate::recipe::{NgramBloomRule, SubstringCopies, SubstringRule};
 use crate::stages::only_task;
+
+/// How many times `max_false_positive_rate` a filter may reach before what it cut is not trusted.
+const MAX_RATE_EXCESS: f64 = 2.0;
 
 /// Adds the stages that cut repeated substrings. `number` tells the tables of several stages that cut apart.
 pub(super) fn add_substrings(flow: &mut Flow, number: usize, rule: &SubstringRule, input: &InputFiles) -> CutTexts {
@@ -144,7 +147,15 @@ impl Task for FilterNgrams {
                 cut.try_for_each(|cut| push_range(&mut ranges, place, cut.start as u64..cut.end as u64, self.buckets))
             })?;
         }
-        work.metric("false_positive_rate", seen.seen().false_positive_rate());
+        let rate = seen.seen().false_positive_rate();
+        work.metric("false_positive_rate", rate);
+        // An overfull filter takes everything for known.
+        ensure!(
+            rate <= MAX_RATE_EXCESS * max_false_positive_rate,
+            Input,
+            "the filter of n-grams is too full: it takes {rate:.3} of new ones for known ones; raise \
+             [dedup] ngram_bloom.expected_ngrams, {expected_ngrams}, to the words of all documents"
+        );
         ranges.finish()
     }
 }

@@ -84,6 +84,7 @@ impl Task for SplitUnits {
             work.counts.keep();
             let scope = match self.rule.within {
                 SpanScope::Corpus => 0,
+                SpanScope::Domain if domain.is_empty() => return Ok(()), // of no domain, and so like no other
                 SpanScope::Domain => xxh3_64(domain.as_bytes()),
             };
             for unit in divide(&self.rule, &text).units() {

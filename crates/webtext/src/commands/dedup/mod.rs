@@ -89,6 +89,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let outputs = std::iter::once(output).chain(dropped).map(PathBuf::as_path);
     console::check_outputs(inputs.iter().map(PathBuf::as_path), outputs)?;
     arguments.check()?;
+    super::prepare_outputs(std::iter::once(output).chain(dropped))?;
     let folder = tempfile::Builder::new().prefix(".webtext-dedup-").tempdir_in(folder_of(output));
     let folder = folder.with_context(|| format!("cannot make a folder beside {}", output.display()))?;
     let (counts, exit) = match arguments.by {

@@ -100,6 +100,7 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     let unreadable = writers.write_all(&arguments.inputs, &found)?;
     let mut counts = writers.commit()?;
     let exit = unreadable.end(&mut counts);
+    tracing::info!("{} bytes in {} spans were cut", found.cut_bytes, found.cut_spans);
     Ok((counts, exit))
 }
 
