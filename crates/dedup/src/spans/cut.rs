@@ -68,7 +68,10 @@ pub fn shrink_to_words(text: &str, range: Range<usize>) -> Range<usize> {
         let trailing = inner.len() - inner.trim_end().len();
         // The white space in front stays, or else that behind, or else what is in front of the first word.
         (start, end) = match (leading, trailing) {
-            (0, 0) => (start + inner.find(is_letter).unwrap_or(inner.len()), end),
+            (0, 0) if ends_in_letter(&text[..start]) && begins_with_letter(&text[end..]) => {
+                (start + inner.find(is_letter).unwrap_or(inner.len()), end)
+            }
+            (0, 0) => (start, end),
             (0, trailing) => (start, end - trailing),
             (leading, _) => (start + leading, end),
         };
