@@ -150,8 +150,9 @@ impl Task for FilterNgrams {
         let rate = seen.seen().false_positive_rate();
         work.metric("false_positive_rate", rate);
         // An overfull filter takes everything for known.
+        let is_overfull = rate > MAX_RATE_EXCESS * max_false_positive_rate;
         ensure!(
-            rate <= MAX_RATE_EXCESS * max_false_positive_rate,
+            !is_overfull,
             Input,
             "the filter of n-grams is too full: it takes {rate:.3} of new ones for known ones; raise \
              [dedup] ngram_bloom.expected_ngrams, {expected_ngrams}, to the words of all documents"
