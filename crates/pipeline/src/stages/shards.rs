@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use shard::{ShardRow, Split, TextForm, order, shard_of, split};
 
 use super::dedup::rows::{Decision, ResolvedRow};
-use super::dedup::{Resolved, bucket_of_file, file_number};
+use super::dedup::{Resolved, file_number};
 use super::kept_texts::{HasText, KeptTexts, KeptTextsWire};
 use super::side_by_side;
 use crate::engine::{
     Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand_files,
 };
-use crate::error::{OrBug as _, Result, Within as _, ensure};
+use crate::error::{Result, Within as _, ensure};
 use crate::recipe::Shards;
 
 /// The text shards and their form.
@@ -49,9 +49,7 @@ pub(super) fn add(
 ) -> TextShards {
     let shards = settings.clone();
     let scatter = flow.stage("shards.scatter", move |plan| {
-        // One task writes all buckets, so a bucket of its file is the bucket of the stage.
-        let of_task = plan.buckets_of_tasks(resolved.rows)?.into_iter().next();
-        let (_, resolved_rows) = of_task.or_bug(|| "no task has resolved the duplicates".to_owned())?;
+        let resolved = resolved.plan(plan)?;
         let exclude =
             expand_files(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<Result<Vec<_>>>()?;
         let tasks =
@@ -61,7 +59,7 @@ pub(super) fn add(
                     file,
                     texts,
                     documents,
-                    resolved: resolved_rows[bucket_of_file(file, resolved.buckets) as usize].clone(),
+                    resolved: resolved.of_file(file),
                     exclude: exclude.clone(),
                     seed: shards.seed,
                     validation: shards.validation_fraction,

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::documents::{DocumentsFile, DocumentsWire, KeptDocument};
 use super::rows::{Decision, ResolvedRow};
-use super::{Resolved, bucket_of_file, file_number};
+use super::{Resolved, file_number};
 use crate::engine::{BucketOfTask, Planner, Table, TableOutput, Wire, Work};
-use crate::error::{OrBug as _, Result};
+use crate::error::Result;
 use crate::recipe::KeepKey;
 
 /// The products of one rule.
@@ -36,21 +36,11 @@ pub(super) struct InputFiles {
 impl InputFiles {
     /// The files for a planner, by name.
     pub(super) fn plan(&self, plan: &Planner<'_>) -> Result<Vec<(String, InputFile)>> {
-        let resolved = match self.resolved {
-            Some(Resolved { rows, buckets }) => {
-                // One task writes all buckets, so a bucket of its file is the bucket of the stage.
-                let of_task = plan.buckets_of_tasks(rows)?.into_iter().next();
-                let (_, rows) = of_task.or_bug(|| "no task has resolved the duplicates".to_owned())?;
-                Some((rows, buckets))
-            }
-            None => None,
-        };
+        let resolved = self.resolved.map(|resolved| resolved.plan(plan)).transpose()?;
         let files = self.documents.files(plan)?.into_iter().map(|(name, documents)| {
             let file = file_number(&name);
-            let bucket = |(rows, buckets): &(Vec<BucketOfTask<ResolvedRow>>, u32)| {
-                rows[bucket_of_file(file, *buckets) as usize].clone()
-            };
-            (name, InputFile { file, documents, resolved: resolved.as_ref().map(bucket), keep: self.keep.clone() })
+            let resolved = resolved.as_ref().map(|resolved| resolved.of_file(file));
+            (name, InputFile { file, documents, resolved, keep: self.keep.clone() })
         });
         Ok(files.collect())
     }

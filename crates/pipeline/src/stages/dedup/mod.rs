@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::kept_texts::KeptTextsWire;
 use super::{bucket_name, only_task};
-use crate::engine::{Bucket, Buckets, Flow, Planner, StageRef, Table, Wire};
+use crate::engine::{Bucket, BucketOfTask, Buckets, Flow, Planner, StageRef, Table, Wire};
 use crate::error::{OrBug as _, Result};
 use crate::recipe::{Dedup, Near};
 use cut::{CutTexts, InputFiles};
@@ -59,6 +59,29 @@ struct DuplicateDocuments {
 pub(super) struct Resolved {
     pub(super) rows: Wire<Buckets<ResolvedRow>>,
     pub(super) buckets: u32,
+}
+
+impl Resolved {
+    /// The decisions, for a planner.
+    pub(super) fn plan(self, plan: &Planner<'_>) -> Result<ResolvedBuckets> {
+        // One task writes all buckets, so a bucket of its file is the bucket of the stage.
+        let of_task = plan.buckets_of_tasks(self.rows)?.into_iter().next();
+        let (_, rows) = of_task.or_bug(|| "no task has resolved the duplicates".to_owned())?;
+        Ok(ResolvedBuckets { rows, buckets: self.buckets })
+    }
+}
+
+/// The decisions by bucket of documents files.
+pub(super) struct ResolvedBuckets {
+    rows: Vec<BucketOfTask<ResolvedRow>>,
+    buckets: u32,
+}
+
+impl ResolvedBuckets {
+    /// The bucket with the decisions about a documents file, and perhaps about others.
+    pub(super) fn of_file(&self, file: u64) -> BucketOfTask<ResolvedRow> {
+        self.rows[bucket_of_file(file, self.buckets) as usize].clone()
+    }
 }
 
 /// The number that identifies a documents file.

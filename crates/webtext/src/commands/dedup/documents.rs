@@ -7,10 +7,10 @@ use pipeline::recipe::{Dedup, KeepKey};
 use pipeline::stages::{DroppedRow, FileDuplicates, find_in_files};
 use records::Counts;
 use serde::{Deserialize, Serialize};
-use texts::{DocumentRow, NoFields, RowWriter};
+use texts::{DocumentRow, NoFields};
 
 use super::super::{Faults, UnreadableRows, for_each_row_of};
-use super::{Arguments, BUCKETS, Keep};
+use super::{Arguments, BUCKETS, Keep, Outputs};
 
 /// The fields that are added to a dropped row.
 #[derive(Serialize, Deserialize)]
@@ -24,7 +24,7 @@ struct Dropped {
 }
 
 pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Counts, Exit)> {
-    let mut writers = Writers::create(arguments)?;
+    let mut outputs = Outputs::create(arguments)?;
     let keep = match arguments.keep {
         None | Some(Keep::First) => Vec::new(),
         Some(Keep::Longest) => vec![KeepKey::LongestText],
@@ -33,26 +33,13 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     let settings = Dedup { near, keep, clusters: arguments.clusters.unwrap_or_default(), ..Dedup::exact() };
     let options = super::options(arguments)?;
     let found = find_in_files(&arguments.inputs, "text", &settings, BUCKETS, folder, options)?;
-    let unreadable = writers.write_all(&arguments.inputs, &found)?;
-    let mut counts = writers.commit()?;
+    let unreadable = outputs.write_all(&arguments.inputs, &found)?;
+    let mut counts = outputs.commit()?;
     let exit = unreadable.end(&mut counts);
     Ok((counts, exit))
 }
 
-/// The outputs.
-struct Writers {
-    kept: RowWriter<NoFields>,
-    dropped: Option<RowWriter<Dropped>>,
-    counts: Counts,
-}
-
-impl Writers {
-    fn create(arguments: &Arguments) -> anyhow::Result<Writers> {
-        let kept = RowWriter::create(&arguments.output)?;
-        let dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
-        Ok(Writers { kept, dropped, counts: Counts::default() })
-    }
-
+impl Outputs<NoFields, Dropped> {
     /// Reads the inputs once more, in step with the dropped rows.
     fn write_all(&mut self, inputs: &[PathBuf], found: &FileDuplicates) -> anyhow::Result<UnreadableRows> {
         let mut dropped = found.dropped()?.peekable();
@@ -84,12 +71,5 @@ impl Writers {
             dropped.push(row, Dropped { verdict, representative_file, representative_row, jaccard })?;
         }
         Ok(())
-    }
-
-    /// Ends the outputs.
-    fn commit(self) -> anyhow::Result<Counts> {
-        self.kept.commit()?;
-        self.dropped.map(RowWriter::commit).transpose()?;
-        Ok(self.counts)
     }
 }

@@ -10,6 +10,10 @@ use anyhow::Context as _;
 use console::Exit;
 use pipeline::Options;
 use pipeline::recipe::{ClusterKind, Near};
+use records::Counts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use texts::RowWriter;
 
 use super::stage_progress::StageProgress;
 use super::{Usage, stop_on_ctrl_c};
@@ -111,6 +115,27 @@ impl Arguments {
             return Err(Usage(fault.to_owned()).into());
         }
         Ok(())
+    }
+}
+
+/// The outputs: kept rows with the fields `K` added or replaced, and dropped ones with the fields `D`.
+struct Outputs<K, D> {
+    kept: RowWriter<K>,
+    dropped: Option<RowWriter<D>>,
+    counts: Counts,
+}
+
+impl<K: Serialize + DeserializeOwned, D: Serialize + DeserializeOwned> Outputs<K, D> {
+    fn create(arguments: &Arguments) -> anyhow::Result<Outputs<K, D>> {
+        let kept = RowWriter::create(&arguments.output)?;
+        let dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
+        Ok(Outputs { kept, dropped, counts: Counts::default() })
+    }
+
+    fn commit(self) -> anyhow::Result<Counts> {
+        self.kept.commit()?;
+        self.dropped.map(RowWriter::commit).transpose()?;
+        Ok(self.counts)
     }
 }
 

@@ -7,10 +7,10 @@ use pipeline::recipe::{SpanRule, SpanScope, SpanUnit, SubstringCopies, Substring
 use pipeline::stages::{EditedRows, PartRule, find_spans_in_files};
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
-use texts::{DocumentRow, RowWriter};
+use texts::DocumentRow;
 
 use super::super::{Faults, ReplacedText, UnreadableRows, Usage, for_each_row_of};
-use super::{Arguments, BUCKETS, By};
+use super::{Arguments, BUCKETS, By, Outputs};
 
 /// Flags for parts of texts.
 #[derive(clap::Args)]
@@ -93,31 +93,18 @@ struct Dropped {
 }
 
 pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Counts, Exit)> {
-    let mut writers = Writers::create(arguments)?;
+    let mut outputs = Outputs::create(arguments)?;
     let rule = arguments.parts.rule(arguments.by);
     let options = super::options(arguments)?;
     let found = find_spans_in_files(&arguments.inputs, "text", &rule, BUCKETS, folder, options)?;
-    let unreadable = writers.write_all(&arguments.inputs, &found)?;
-    let mut counts = writers.commit()?;
+    let unreadable = outputs.write_all(&arguments.inputs, &found)?;
+    let mut counts = outputs.commit()?;
     let exit = unreadable.end(&mut counts);
     tracing::info!("{} bytes in {} spans were cut", found.cut_bytes, found.cut_spans);
     Ok((counts, exit))
 }
 
-/// The outputs.
-struct Writers {
-    kept: RowWriter<ReplacedText>,
-    dropped: Option<RowWriter<Dropped>>,
-    counts: Counts,
-}
-
-impl Writers {
-    fn create(arguments: &Arguments) -> anyhow::Result<Writers> {
-        let kept = RowWriter::create(&arguments.output)?;
-        let dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
-        Ok(Writers { kept, dropped, counts: Counts::default() })
-    }
-
+impl Outputs<ReplacedText, Dropped> {
     /// Reads the inputs once more, in step with the edited texts.
     fn write_all(&mut self, inputs: &[PathBuf], found: &EditedRows) -> anyhow::Result<UnreadableRows> {
         let mut unreadable = UnreadableRows::default();
@@ -147,12 +134,5 @@ impl Writers {
             dropped.push(row, Dropped { verdict: Reason::TooLittleLeft.to_string() })?;
         }
         Ok(())
-    }
-
-    /// Ends the outputs.
-    fn commit(self) -> anyhow::Result<Counts> {
-        self.kept.commit()?;
-        self.dropped.map(RowWriter::commit).transpose()?;
-        Ok(self.counts)
     }
 }
