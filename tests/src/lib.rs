@@ -52,11 +52,17 @@ pub fn real_data(test: &str) -> Option<PathBuf> {
     None
 }
 
-/// Runs a test again inside a namespace, by this command.
+/// The name by which the harness knows a test of a module: `fetch::a_skip_is_told` of `runs::fetch` and `a_skip_is_told`.
+pub fn path_of_test(module: &str, test: &str) -> String {
+    let (_, module) = module.split_once("::").unwrap_or_default();
+    if module.is_empty() { test.to_owned() } else { format!("{module}::{test}") }
+}
+
+/// Runs a test of a module again inside a namespace, by this command.
 ///
 /// Skips where no namespace can be made (it takes root or user namespaces, `unshare` and `ip`).
-pub fn run_inside(test: &str, command: &mut Command) {
-    let output = match command.args(["--exact", test, "--nocapture"]).output() {
+pub fn run_inside(module: &str, test: &str, command: &mut Command) {
+    let output = match command.args(["--exact", &path_of_test(module, test), "--nocapture"]).output() {
         Ok(output) => output,
         Err(error) => return skip(test, format!("unshare: {error}")),
     };

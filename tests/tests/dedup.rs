@@ -399,6 +399,95 @@ fn a_run_cuts_what_the_pages_of_a_domain_have_in_common() {
     assert!(explained.contains("too_little_left") && explained.contains("1, "), "{explained}");
 }
 
+/// A run of these texts, by number, against earlier ones in the same folder; returns the numbers of the dropped ones.
+fn build_against(folder: &Path, name: &str, texts: &[(usize, String)], dedup: &str) -> BTreeSet<String> {
+    let row = |(number, text): &(usize, String)| {
+        format!("{}\n", json!({"url": format!("https://tide.example/{number}"), "text": text}))
+    };
+    fs::write(folder.join("texts.jsonl"), texts.iter().map(row).collect::<String>()).unwrap();
+    let recipe = RECIPE.replace("SPANS", dedup).replace("[shards]", "[limits]\nbuckets = 3\n[shards]");
+    fs::write(folder.join("recipe.toml"), recipe).unwrap();
+    let mut command = Command::new(binary("webtext"));
+    command.args(["build", "recipe.toml", "-q", "--out", name]).current_dir(folder);
+    check(&mut command, 0);
+    let dropped: Vec<records::Duplicate> = webtext_tests::rows(&folder.join(name).join("duplicates"), "0");
+    dropped.into_iter().map(|row| row.key).collect()
+}
+
+#[test]
+fn a_run_against_an_earlier_one_drops_what_both_together_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let texts: Vec<(usize, String)> = texts().into_iter().enumerate().filter(|(_, text)| text.len() > 3).collect();
+    let (old, new) = texts.split_at(texts.len() / 2);
+    let near = "near = { min_jaccard = 0.7, recall = 0.999999 }";
+    let with_fingerprints = format!("fingerprints = true\n{near}");
+    let dropped_of_old = build_against(folder, "old", old, &with_fingerprints);
+    // The texts of the earlier run are not needed.
+    for gone in ["documents", "shards", "tokens", "work", "pages"] {
+        let _ = fs::remove_dir_all(folder.join("old").join(gone));
+    }
+    let against = format!("against = [\"old\"]\n{near}");
+    let dropped = build_against(folder, "new", new, &against);
+
+    // The twin: old texts that stayed, then new ones in the order of their ids.
+    let key = |number: usize| format!("example,tide)/{number}");
+    let stayed = old.iter().filter(|(number, _)| !dropped_of_old.contains(&key(*number)));
+    let mut kept: Vec<&str> = stayed.map(|(_, text)| text.as_str()).collect();
+    let mut in_order: Vec<(String, &(usize, String))> =
+        new.iter().map(|text| (records::document_id(&key(text.0)), text)).collect();
+    in_order.sort();
+    let mut expected = BTreeSet::new();
+    for (_, (number, text)) in in_order {
+        match kept.iter().any(|other| similarity(text, other).is_some()) {
+            true => drop(expected.insert(key(*number))),
+            false => kept.push(text),
+        }
+    }
+    assert_eq!(dropped, expected);
+    let rows: Vec<records::Duplicate> = webtext_tests::rows(&folder.join("new/duplicates"), "0");
+    let of_old = rows.iter().filter(|row| row.representative_run.is_some()).count();
+    assert!(of_old > 5 && of_old < rows.len(), "{of_old} of {}", rows.len());
+    let row = rows.iter().find(|row| row.representative_run.is_some()).unwrap();
+    let explained = check(Command::new(binary("webtext")).args(["explain", "new", &row.id]).current_dir(folder), 0);
+    assert!(String::from_utf8(explained.stdout).unwrap().contains("in the run "));
+
+    // Other shingles cannot be compared, and a run without fingerprints is named.
+    for (dedup, said) in [
+        ("against = [\"old\"]\nnear = { min_jaccard = 0.7, shingle_words = 6 }", "shingles of 5 words"),
+        ("against = [\"new\"]", "has no fingerprints"),
+        ("against = [\"nowhere\"]", "is not the folder of a run"),
+    ] {
+        let recipe = RECIPE.replace("SPANS", dedup);
+        fs::write(folder.join("recipe.toml"), recipe).unwrap();
+        let mut command = Command::new(binary("webtext"));
+        let output = command.args(["build", "recipe.toml", "-q", "--out", "x"]).current_dir(folder).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && stderr.contains(said), "{dedup}: {stderr}");
+    }
+}
+
+#[test]
+fn rows_of_earlier_files_stay_and_are_not_written() {
+    let all = texts();
+    let (old, new) = all.split_at(all.len() / 2);
+    let case = Case::new(new.to_vec());
+    let lines = old.iter().map(|text| format!("{}\n", json!({ "text": text })));
+    fs::write(case.out("old.jsonl"), lines.collect::<String>() + "no row\n").unwrap();
+    let old_path = case.out("old.jsonl");
+    let against = ["--against", old_path.to_str().unwrap(), "--recall", "0.999999"];
+    let counts = case.dedup("kept.jsonl", &against);
+    let mut kept: Vec<&String> = old.iter().collect();
+    let mut expected = BTreeSet::new();
+    for (number, text) in new.iter().enumerate() {
+        if !kept.iter().any(|other| similarity(text, other).is_some()) {
+            expected.insert(number);
+            kept.push(text);
+        }
+    }
+    assert_eq!((case.numbers("kept.jsonl"), &counts["read"]), (expected, &json!(new.len())));
+}
+
 #[test]
 fn a_run_filters_n_grams_that_came_before_and_cuts_substrings() {
     let folder = tempfile::tempdir().unwrap();

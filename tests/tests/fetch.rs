@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 
 use records::{Link, Outcome, Reason};
 use store::table::{TableReader, TableWriter};
-use webtext_tests::{check, web};
+use webtext_tests::{check, path_of_test, web};
 
 const INSIDE: &str = "WEBTEXT_TEST_IN_NAMESPACE";
 const PAGE: &str = "<!doctype html><title>Page</title><p>The ferry leaves at noon and comes back before dark.</p>";
 const DELAY_MS: u64 = 150;
 
 /// Starts this test again inside a namespace; `true` when this process is already inside.
-fn inside_namespace(test: &str) -> bool {
+fn inside_namespace(module: &str, test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
@@ -38,7 +38,7 @@ fn inside_namespace(test: &str) -> bool {
         .arg(std::env::current_exe().unwrap())
         .env(INSIDE, "1")
         .env("WEBTEXT_TEST_BINARY", web::webtext());
-    webtext_tests::run_inside(test, &mut command);
+    webtext_tests::run_inside(module, test, &mut command);
     false
 }
 
@@ -159,7 +159,7 @@ fn archives(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_scripted_web_is_fetched_politely() {
-    if !inside_namespace("a_scripted_web_is_fetched_politely") {
+    if !inside_namespace(module_path!(), "a_scripted_web_is_fetched_politely") {
         return;
     }
     let visits = Visits::default();
@@ -233,8 +233,12 @@ fn a_skip_is_told_and_can_be_denied() {
     }
     for (may_skip, succeeds) in [("allow", true), ("deny", false)] {
         let mut again = Command::new(std::env::current_exe().unwrap());
-        let output =
-            again.args(["--exact", TEST]).env(LACKS, "1").env("WEBTEXT_TESTS_SKIP", may_skip).output().unwrap();
+        let output = again
+            .args(["--exact", &path_of_test(module_path!(), TEST)])
+            .env(LACKS, "1")
+            .env("WEBTEXT_TESTS_SKIP", may_skip)
+            .output()
+            .unwrap();
         assert_eq!(output.status.success(), succeeds, "{may_skip}");
         // The harness keeps what a passing test prints to itself; this gets past it.
         let told = webtext_tests::stderr(&output);

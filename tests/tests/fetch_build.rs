@@ -78,7 +78,7 @@ fn recipe(folder: &Path) {
 #[test]
 fn links_become_documents() {
     const TEST: &str = "links_become_documents";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(|request| match (request.label(), request.path.as_str()) {

@@ -210,7 +210,7 @@ const REFUSED: Expected = Dropped("address_refused");
 #[test]
 fn addresses_that_are_not_public() {
     const TEST: &str = "addresses_that_are_not_public";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let mut cases = vec![plain("good", Kept, |_| page(&html("good")))];
@@ -368,7 +368,7 @@ const TOO_LARGE: Expected = Dropped("page_too_large");
 #[test]
 fn messages_that_are_not_as_they_should_be() {
     const TEST: &str = "messages_that_are_not_as_they_should_be";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let good = || html("good");
@@ -623,7 +623,7 @@ fn junk() -> Vec<u8> {
 #[test]
 fn hosts_that_take_their_time() {
     const TEST: &str = "hosts_that_take_their_time";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let every = |ms| Duration::from_millis(ms);
@@ -694,7 +694,7 @@ fn hosts_that_take_their_time() {
 #[test]
 fn a_rate_below_the_least_is_cut() {
     const TEST: &str = "a_rate_below_the_least_is_cut";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     // 40 bytes/s, for longer than the ten seconds in which every rate is good enough.
@@ -708,7 +708,7 @@ fn a_rate_below_the_least_is_cut() {
 #[test]
 fn secrets_that_are_none() {
     const TEST: &str = "secrets_that_are_none";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let answer =
@@ -792,7 +792,7 @@ const OPTED_OUT: Expected = Dropped("opted_out");
 #[test]
 fn rules_and_opt_outs() {
     const TEST: &str = "rules_and_opt_outs";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let padded = |pad: usize, rule: &str| format!("User-agent: *\n{}\n{rule}\n", "# pad\n".repeat(pad / 6));
@@ -875,7 +875,7 @@ fn rules_and_opt_outs() {
 #[test]
 fn only_the_named_signals_are_honoured() {
     const TEST: &str = "only_the_named_signals_are_honoured";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let header = |name: &str, expected: Expected, headers: &'static str| {
@@ -895,7 +895,7 @@ fn only_the_named_signals_are_honoured() {
 #[test]
 fn a_host_that_only_fails_is_given_up() {
     const TEST: &str = "a_host_that_only_fails_is_given_up";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let failing = |number: usize| {

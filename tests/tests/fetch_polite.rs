@@ -106,7 +106,7 @@ fn most_at_once<K: std::hash::Hash + Eq>(visits: &[Visit], key: impl Fn(&Visit) 
 #[test]
 fn pauses_hold_through_kills() {
     const TEST: &str = "pauses_hold_through_kills";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     const DELAY: Duration = Duration::from_millis(600);
@@ -141,7 +141,7 @@ fn pauses_hold_through_kills() {
 #[test]
 fn long_pauses_and_rules_hold_through_a_kill() {
     const TEST: &str = "long_pauses_and_rules_hold_through_a_kill";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     // Forty times the delay that a new process leaves everybody anyway.
@@ -184,7 +184,7 @@ fn long_pauses_and_rules_hold_through_a_kill() {
 #[test]
 fn slow_and_failing_hosts_are_asked_less_often() {
     const TEST: &str = "slow_and_failing_hosts_are_asked_less_often";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(|request| match request.label() {
@@ -218,7 +218,7 @@ fn slow_and_failing_hosts_are_asked_less_often() {
 #[test]
 fn kills_lose_nothing() {
     const TEST: &str = "kills_lose_nothing";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     const GROUP_PAGES: usize = 16;
@@ -289,7 +289,7 @@ fn xxh(text: &str) -> u64 {
 #[test]
 fn hosts_say_how_often_they_may_be_asked() {
     const TEST: &str = "hosts_say_how_often_they_may_be_asked";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let busy = |status: &str, after: &str| respond(status, &format!("Retry-After: {after}\r\n"), b"busy");
@@ -390,7 +390,7 @@ fn dates_are_written_as_http_has_them() {
 #[test]
 fn domains_and_addresses_have_caps() {
     const TEST: &str = "domains_and_addresses_have_caps";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let shared: IpAddr = "93.184.216.77".parse().unwrap();
@@ -438,7 +438,7 @@ fn domains_and_addresses_have_caps() {
 #[test]
 fn rules_are_asked_for_first_and_once() {
     const TEST: &str = "rules_are_asked_for_first_and_once";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().ports(&[8080]).start(|request| match request.label() {
@@ -476,7 +476,7 @@ fn rules_are_asked_for_first_and_once() {
 #[test]
 fn a_full_disk_is_waited_for() {
     const TEST: &str = "a_full_disk_is_waited_for";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(|request| {
@@ -529,7 +529,7 @@ fn a_full_disk_is_waited_for() {
 #[test]
 fn too_few_files_are_enough() {
     const TEST: &str = "too_few_files_are_enough";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(|request| {
@@ -563,7 +563,7 @@ fn network(is_there: bool) {
 #[test]
 fn an_outage_of_our_own_is_nobodys_fault() {
     const TEST: &str = "an_outage_of_our_own_is_nobodys_fault";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let wait_for_pause = |running: &mut webtext_tests::web::Running| {
@@ -607,7 +607,7 @@ fn an_outage_of_our_own_is_nobodys_fault() {
 #[test]
 fn silent_hosts_at_the_end_are_no_outage_for_a_new_process() {
     const TEST: &str = "silent_hosts_at_the_end_are_no_outage_for_a_new_process";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(|request| match request.label().starts_with("silent") {
@@ -641,7 +641,7 @@ fn silent_hosts_at_the_end_are_no_outage_for_a_new_process() {
 #[test]
 fn ctrl_c_ends_the_group_and_says_how_to_go_on() {
     const TEST: &str = "ctrl_c_ends_the_group_and_says_how_to_go_on";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(pages);
@@ -667,7 +667,7 @@ fn ctrl_c_ends_the_group_and_says_how_to_go_on() {
 #[test]
 fn ctrl_c_waits_for_no_rules() {
     const TEST: &str = "ctrl_c_waits_for_no_rules";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     // The rules of one host lie at another, which wants to be left in peace for longer than the test lasts.
@@ -695,7 +695,7 @@ fn ctrl_c_waits_for_no_rules() {
 #[test]
 fn budgets_end_a_run_and_the_next_goes_on() {
     const TEST: &str = "budgets_end_a_run_and_the_next_goes_on";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(pages);
@@ -739,7 +739,7 @@ fn budgets_end_a_run_and_the_next_goes_on() {
 #[test]
 fn a_damaged_journal_costs_no_archive() {
     const TEST: &str = "a_damaged_journal_costs_no_archive";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(|request| {
@@ -792,7 +792,7 @@ fn a_damaged_journal_costs_no_archive() {
 #[test]
 fn a_domain_has_a_share_and_a_plan_asks_nobody() {
     const TEST: &str = "a_domain_has_a_share_and_a_plan_asks_nobody";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     let web = Web::builder().start(pages);
@@ -842,7 +842,7 @@ fn a_domain_has_a_share_and_a_plan_asks_nobody() {
 #[test]
 fn a_host_that_forbids_all_takes_no_memory() {
     const TEST: &str = "a_host_that_forbids_all_takes_no_memory";
-    if !inside_namespace(TEST) {
+    if !inside_namespace(module_path!(), TEST) {
         return;
     }
     const LINKS: usize = 200_000;

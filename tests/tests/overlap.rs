@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use webtext_tests::{binary, check, json};
+use webtext_tests::{binary, check, json, stage};
 
 /// Runs of `n` words.
 fn ngrams(text: &str, n: usize) -> Vec<String> {
@@ -48,8 +48,8 @@ fn shares_are_those_of_a_count() {
         let of_set: Vec<String> = set.iter().flat_map(|text| ngrams(text, 8)).collect();
         let in_set: BTreeSet<&String> = of_set.iter().collect();
         assert_eq!(report["set_ngrams"], of_set.len(), "{report}");
-        assert_eq!(report["found_in_inputs"], of_set.iter().filter(|ngram| all.contains(ngram)).count(), "{report}");
-        assert_eq!(report["input_ngrams"], of_inputs.len(), "{report}");
+        assert_eq!(report["found_in_corpus"], of_set.iter().filter(|ngram| all.contains(ngram)).count(), "{report}");
+        assert_eq!(report["corpus_ngrams"], of_inputs.len(), "{report}");
         assert_eq!(report["found_in_set"], of_inputs.iter().filter(|ngram| in_set.contains(ngram)).count(), "{report}");
     }
     assert_eq!(result["sets"][1]["items"], 2);
@@ -106,3 +106,67 @@ fn what_is_no_evaluation_set_is_named() {
         assert!(!output.status.success() && said.contains(expected), "{said}");
     }
 }
+
+#[test]
+fn a_run_removes_items_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let leaked = format!("It begins here. He said {} today. It ends here.", words(100, 115));
+    let texts =
+        [leaked, words(100, 115), "Nothing of it at all.".to_owned(), format!("Another one: {}.", words(0, 20))];
+    let url = |number: usize| format!("https://tide.example/{number}");
+    let line = |(number, text): (usize, &String)| format!("{}\n", json!({"url": url(number), "text": text}));
+    write("texts.jsonl", &texts.iter().enumerate().map(line).collect::<String>());
+    write("set.jsonl", &format!("{}\n{}\n", json!({"q": words(100, 115), "a": "yes"}), json!({"q": words(500, 520)})));
+    write("recipe.toml", RECIPE);
+    let run = folder.path().join("run");
+    let webtext = |arguments: &[&str]| {
+        let mut command = Command::new(binary("webtext"));
+        command.args(arguments).current_dir(folder.path());
+        String::from_utf8(check(&mut command, 0).stdout).unwrap()
+    };
+    let summary: Value =
+        serde_json::from_str(&webtext(&["build", "recipe.toml", "--out", "run", "--json", "-q"])).unwrap();
+    let dropped = &stage(&summary, "shards.scatter")["counts"]["dropped"];
+    assert_eq!((&dropped["in_evaluation_set"], &dropped["too_little_left"]), (&json!(1), &Value::Null));
+    let sets: Vec<records::OverlapSet> = webtext_tests::rows(&run.join("overlap"), "sets");
+    let (found, of) = (sets[0].found_in_corpus, sets[0].set_ngrams);
+    assert_eq!((sets[0].items, found, of, sets[0].found_in_set), (2, 8, 21, 16));
+    let mut matches: Vec<records::OverlapMatch> = webtext_tests::rows(&run.join("overlap"), "matches");
+    matches.sort_by_key(|met| met.verdict.is_some());
+    let bytes = matches[0].start as usize..matches[0].end as usize;
+    assert_eq!(texts[0][bytes], words(100, 115));
+    assert!(matches[0].item.ends_with("set.jsonl:1") && matches.len() == 2, "{matches:?}");
+    let shard = zstd::decode_all(&fs::read(run.join("shards/train-00000.jsonl.zst")).unwrap()[..]).unwrap();
+    let shard = String::from_utf8(shard).unwrap();
+    assert!(shard.contains("\"It begins here. It ends here.\"") && shard.contains("Another one"), "{shard}");
+    assert!(!shard.contains("w100"), "{shard}");
+    let explained = webtext(&["explain", "run", &url(1)]);
+    assert!(explained.contains("in_evaluation_set") && explained.contains("set.jsonl:1"), "{explained}");
+    assert!(fs::read_to_string(run.join("report.html")).unwrap().contains("Overlap with evaluation sets"));
+
+    // Removed again, it costs only the stages behind it.
+    let summary =
+        webtext(&["build", "recipe.toml", "--out", "run", "--set", "overlap.max_documents=1", "--json", "-q"]);
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(stage(&summary, "shards.scatter")["counts"]["kept"], 4);
+}
+
+const RECIPE: &str = r#"
+    [pages]
+    from = "texts"
+    paths = ["texts.jsonl"]
+    only_links = false
+    [dedup]
+    exact = true
+    [overlap]
+    sets = ["set.jsonl"]
+    remove = "spans"
+    [shards]
+    seed = 1
+    validation_fraction = 0.0
+    count = 1
+    tokens = []
+    [tokenizer]
+    use = "gpt2"
+"#;

@@ -37,6 +37,7 @@ const SECTIONS: &[(&str, Base)] = &[
     ("filter.wikipedia", Base::Warc),
     ("dedup", Base::Warc),
     ("dedup.near", Base::Warc),
+    ("overlap", Base::Texts),
     ("shards", Base::Warc),
     ("tokenizer", Base::Warc),
     ("tokenizer.train", Base::Warc),
@@ -90,6 +91,7 @@ impl Base {
             Base::Texts => {
                 ["links", "filter"].iter().for_each(|section| drop(recipe.remove(*section)));
                 set(&mut recipe, "pages", TEXTS);
+                set(&mut recipe, "overlap", "{sets = [\"set.jsonl\"], remove = \"spans\"}");
             }
             Base::Fetch | Base::CommonCrawl => {
                 set(&mut recipe, "links.min_karma", "1_000_000");
@@ -123,11 +125,26 @@ fn inputs() -> &'static Path {
         fs::write(path("links.jsonl"), links).unwrap();
         fs::write(path("exclude.txt"), "http://nobody.example/\n").unwrap();
         fs::copy(root().join("fixtures/pages.warc.gz"), path("other.warc.gz")).unwrap();
+        fs::write(path("set.jsonl"), "{\"text\":\"The boat of number 7. The boat of number 8.\"}\n").unwrap();
+        fs::copy(path("set.jsonl"), path("other-set.jsonl")).unwrap();
         ["data", "other"].iter().for_each(|name| fs::create_dir(path(name)).unwrap());
         ["index.parquet", "other.parquet"].iter().for_each(|name| write_index(&path(name)));
         folder
     };
     INPUTS.get_or_init(make).path()
+}
+
+/// The folder of an earlier run with fingerprints.
+fn earlier_run() -> &'static Path {
+    static RUN: OnceLock<TempDir> = OnceLock::new();
+    let make = || {
+        let folder = tempfile::tempdir().unwrap();
+        let mut table = Base::Texts.table();
+        set(&mut table, "dedup.fingerprints", "true");
+        build(load(&table), folder.path()).unwrap();
+        folder
+    };
+    RUN.get_or_init(make).path()
 }
 
 /// An index of Common Crawl's form, with one capture that nobody asks for.
@@ -183,6 +200,7 @@ fn section_of<'t>(table: &'t mut Table, name: &str) -> &'t mut Table {
 fn redone_by(key: &str, value: &str) -> String {
     let base = Base::of(key);
     let mut table = base.table();
+    let value = if key == "dedup.against" { &format!("[{:?}]", earlier_run()) } else { value };
     set(&mut table, key, value);
     // Some keys take the place of others.
     let replaced: &[(&str, &str)] = match key {

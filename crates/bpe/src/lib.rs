@@ -2,6 +2,10 @@
 
 mod byte_order;
 mod classes;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+mod commands;
 pub mod counts;
 mod encode;
 pub mod formats;

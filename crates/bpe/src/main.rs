@@ -1,67 +1,7 @@
-//! `bpe`: train, encode, decode, count; show, compare, info; bench.
-
-mod commands;
+//! The binary `bpe`.
 
 use std::process::ExitCode;
 
-use bpe::formats::FormatError;
-use bpe::input::InputError;
-use bpe::tokens::TooWide;
-use clap::{Parser, Subcommand};
-use console::{Exit, Verbosity, as_user_error};
-
-/// Byte-level BPE as GPT-2 has it: exact, and from files to shards.
-///
-/// Exit codes: 0 complete, 1 failed, 2 wrong usage, 130 stopped.
-#[derive(Parser)]
-#[command(name = "bpe", version, propagate_version = true)]
-struct Arguments {
-    #[command(flatten)]
-    verbosity: Verbosity,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Learn merges from texts and write a tokenizer's files.
-    Train(commands::train::Arguments),
-    /// Turn texts into token ids.
-    Encode(commands::encode::Arguments),
-    /// Turn token ids back into bytes.
-    Decode(commands::decode::Arguments),
-    /// Count the tokens of texts.
-    Count(commands::count::Arguments),
-    /// Show a text with its tokens, in colour or as a page.
-    Show(commands::show::Arguments),
-    /// Compare two tokenizers on the same texts.
-    Compare(commands::compare::Arguments),
-    /// Print what a tokenizer consists of.
-    Info(commands::info::Arguments),
-    /// Encode files once, cold and in memory, and print the rate.
-    Bench(commands::bench::Arguments),
-}
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    console::end_quietly_with_reader();
-    console::start_logging(arguments.verbosity, None);
-    let result = match arguments.command {
-        Command::Train(arguments) => commands::train::run(&arguments),
-        Command::Encode(arguments) => commands::encode::run(&arguments),
-        Command::Decode(arguments) => commands::decode::run(&arguments),
-        Command::Count(arguments) => commands::count::run(&arguments),
-        Command::Show(arguments) => commands::show::run(&arguments),
-        Command::Compare(arguments) => commands::compare::run(&arguments),
-        Command::Info(arguments) => commands::info::run(&arguments),
-        Command::Bench(arguments) => commands::bench::run(&arguments),
-    };
-    let known = [
-        as_user_error::<FormatError>,
-        as_user_error::<InputError>,
-        as_user_error::<TooWide>,
-        as_user_error::<commands::Stopped>,
-        as_user_error::<atomic_file::Error>,
-    ];
-    console::end(result.map(|()| Exit::Complete), &known)
+    bpe::cli::main()
 }

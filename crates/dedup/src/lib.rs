@@ -33,4 +33,4 @@ pub use candidates::BandGroup;
 pub use minhash::{BandHash, MinHash, Sketch};
 pub use ngrams::for_each_ngram;
 pub use stars::{ExactPair, NearPair, Ranked, Represented, Stars, transitive_clusters};
-pub use words::{Jaccard, NormalizedWords, jaccard, text_hash};
+pub use words::{HASH_VERSION, Jaccard, NormalizedWords, jaccard, text_hash};

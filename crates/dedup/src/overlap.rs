@@ -14,7 +14,7 @@
 //! **What is not seen**: an item of fewer words than n, a translation, a paraphrase; an item that has been copied to more
 //! pages than the limit allows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
@@ -93,10 +93,23 @@ impl NgramFilter {
 
     /// How many n-grams of a text are in the filter. Sums over the texts of a set give the share of the set.
     pub fn share(&self, text: &str) -> NgramShare {
+        self.share_and(text, |_| {})
+    }
+
+    /// The same, and notes the n-grams that are in the filter. If the filter holds an evaluation set, they are all that is
+    /// needed for the share of the set that is in the corpus, so that the corpus streams past once.
+    pub fn share_noting(&self, text: &str, found: &mut FoundNgrams) -> NgramShare {
+        self.share_and(text, |hash| found.insert(hash))
+    }
+
+    fn share_and(&self, text: &str, mut each_found: impl FnMut(u64)) -> NgramShare {
         let mut share = NgramShare::default();
         for_each_ngram(text, self.n, |hash, _| {
             share.ngrams += 1;
-            share.found += u64::from(self.filter.contains(hash));
+            if self.filter.contains(hash) {
+                share.found += 1;
+                each_found(hash);
+            }
         });
         share
     }
@@ -115,6 +128,50 @@ impl NgramFilter {
     /// The Bloom filter, with its size and its present rate of false positives.
     pub fn filter(&self) -> &BloomFilter {
         &self.filter
+    }
+}
+
+/// Hashes of n-grams that both sides have: about as many as the smaller side has n-grams. Parts of a corpus in any order
+/// give the same set.
+///
+/// ```
+/// use dedup::overlap::{FoundNgrams, NgramFilter};
+/// let (corpus, set) = ("At noon the tide is out, he said.", "The tide is out. Who said so?");
+/// let mut of_set = NgramFilter::new(3, 100, NgramFilter::GPT2_FALSE_POSITIVE_RATE)?;
+/// of_set.insert(set);
+/// let mut found = FoundNgrams::default();
+/// assert_eq!(of_set.share_noting(corpus, &mut found).found, 2);
+/// let share = found.share(set, 3);
+/// assert_eq!((share.found, share.ngrams), (2, 5));
+/// # Ok::<(), dedup::bloom::BloomError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct FoundNgrams(HashSet<u64, BuildHasherDefault<HashIsKey>>);
+
+impl FoundNgrams {
+    /// Adds an n-gram by its hash.
+    pub fn insert(&mut self, hash: u64) {
+        self.0.insert(hash);
+    }
+
+    /// How many n-grams of `n` words of a text are among them.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    pub fn share(&self, text: &str, n: usize) -> NgramShare {
+        let mut share = NgramShare::default();
+        for_each_ngram(text, n, |hash, _| {
+            share.ngrams += 1;
+            share.found += u64::from(self.0.contains(&hash));
+        });
+        share
+    }
+
+    /// The hashes, sorted.
+    pub fn sorted(&self) -> Vec<u64> {
+        let mut hashes: Vec<u64> = self.0.iter().copied().collect();
+        hashes.sort_unstable();
+        hashes
     }
 }
 
@@ -286,6 +343,27 @@ impl DocumentCounts {
         found.sort_unstable();
         found.dedup();
         found.into_iter().for_each(|ngram| self.documents[ngram as usize] += 1);
+    }
+
+    /// Adds so many documents that hold an n-gram of the index, by its hash; others are ignored.
+    ///
+    /// # Panics
+    /// If the counts are those of another index.
+    pub fn add_documents<K>(&mut self, index: &ItemIndex<K>, hash: u64, documents: u64) {
+        assert_eq!(self.documents.len(), index.len(), "the counts are of this index");
+        if let Some(&ngram) = index.numbers.get(&hash) {
+            self.documents[ngram as usize] += documents;
+        }
+    }
+
+    /// The n-grams that documents hold, by their hashes, with the number of documents; in no order.
+    ///
+    /// # Panics
+    /// If the counts are those of another index.
+    pub fn found<K>(&self, index: &ItemIndex<K>) -> impl Iterator<Item = (u64, u64)> {
+        assert_eq!(self.documents.len(), index.len(), "the counts are of this index");
+        let counts = index.numbers.iter().map(|(&hash, &ngram)| (hash, self.documents[ngram as usize]));
+        counts.filter(|(_, documents)| *documents > 0)
     }
 
     /// Adds the counts of other documents.

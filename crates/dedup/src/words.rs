@@ -81,6 +81,10 @@ impl NormalizedWords {
     }
 }
 
+/// Raised whenever a text gets other hashes than before: in its words, its shingles or its own. Hashes that were stored
+/// are compared with new ones only if the version is the same.
+pub const HASH_VERSION: u32 = 1;
+
 /// Equal for texts with the same words: [`NormalizedWords::text_hash`].
 ///
 /// ```

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cli;
+mod commands;
 pub mod evaluate;
 pub mod finetune;
 mod flags;

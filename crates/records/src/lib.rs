@@ -14,7 +14,8 @@ mod rows;
 pub use counts::Counts;
 pub use reason::Reason;
 pub use rows::{
-    CaptureChoice, CutSpans, Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome, PageKey,
+    CaptureChoice, CutSpans, Document, DocumentText, Duplicate, EditedText, Exclusion, Fingerprint, Link, Outcome,
+    OverlapMatch, OverlapSet, PageKey,
 };
 
 use xxhash_rust::xxh3::xxh3_128;

@@ -273,10 +273,67 @@ pub struct Duplicate {
     pub representative_id: String,
     /// Its URL's duplicate key.
     pub representative_key: String,
+    /// The folder of the earlier run that has it; none if this run does.
+    pub representative_run: Option<String>,
     /// The most similar document that this one was compared with.
     pub similar_to: String,
     /// Jaccard similarity of the word shingles to that neighbour: 1 for exact duplicates.
     pub jaccard: f32,
     /// `exact_duplicate` or `near_duplicate`.
     pub verdict: Reason,
+}
+
+/// What identifies the text of a kept document without holding it: a later run compares its documents with these. Table
+/// `fingerprints/*.parquet`, in the order of the text table of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The document.
+    pub id: String,
+    /// Its page's duplicate key.
+    pub key: String,
+    /// `dedup::HASH_VERSION` of the hashes.
+    pub hash_version: u32,
+    /// Hash of the text's words.
+    pub text_hash: u64,
+    /// Words of a shingle; 0 where there are no shingles.
+    pub shingle_words: u32,
+    /// The hashes of its shingles, sorted.
+    pub shingles: Vec<u64>,
+}
+
+/// What an evaluation set and the corpus have in common. Table `overlap/sets.parquet`, in the order of the sets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlapSet {
+    /// The file of the set.
+    pub set: String,
+    /// Its items.
+    pub items: u64,
+    /// N-grams of the set.
+    pub set_ngrams: u64,
+    /// Those of them that the corpus holds.
+    pub found_in_corpus: u64,
+    /// N-grams of the corpus.
+    pub corpus_ngrams: u64,
+    /// Those of them that the set holds.
+    pub found_in_set: u64,
+}
+
+/// An evaluation item that a document met, with the longest text that both have. Table `overlap/matches-*.parquet`, in the
+/// order of the text table of the same name; documents that met none have no row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlapMatch {
+    /// The row of the text table, from 0.
+    pub row: u64,
+    /// The document.
+    pub id: String,
+    /// Its page's duplicate key.
+    pub key: String,
+    /// The item: file and line, as `evals/lambada.jsonl:17`.
+    pub item: String,
+    /// First byte of the text that both have, in the text before anything is removed.
+    pub start: u64,
+    /// The byte behind the last one.
+    pub end: u64,
+    /// `in_evaluation_set` if the document was dropped.
+    pub verdict: Option<Reason>,
 }

@@ -64,15 +64,15 @@ pub fn webtext() -> PathBuf {
     if is_test { crate::binary("webtext") } else { program.with_file_name("webtext") }
 }
 
-/// Starts this test again inside a namespace; `true` when this process is already inside.
+/// Starts this test, of this `module_path!()`, again inside a namespace; `true` when this process is already inside.
 ///
 /// Skips with a printed reason where no namespace can be made ([`crate::run_inside`]).
-pub fn inside_namespace(test: &str) -> bool {
+pub fn inside_namespace(module: &str, test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
     let folder = tempfile::tempdir().unwrap();
-    crate::run_inside(test, &mut in_namespace(folder.path()));
+    crate::run_inside(module, test, &mut in_namespace(folder.path()));
     false
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bpe::input::{Batches, InputError};
-use bpe::parallel::map_ordered;
-use bpe::{Encoder, TokenId, formats};
+use crate::input::{Batches, InputError};
+use crate::parallel::map_ordered;
+use crate::{Encoder, TokenId, formats};
 
 /// Flags of `bpe bench`.
 #[derive(clap::Args)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::input::{InputOptions, WholeDocuments};
+use crate::{Encoder, TokenId, Tokenizer, formats};
 use anyhow::Context;
-use bpe::input::{InputOptions, WholeDocuments};
-use bpe::{Encoder, TokenId, Tokenizer, formats};
 use serde_json::{Value, json};
 use texts::{DocumentOptions, DocumentRow, RowReader, Source, TextFormat};
 

@@ -1,7 +1,7 @@
 //! `bpe count`.
 
-use bpe::input::Batch;
-use bpe::{Encoder, formats};
+use crate::input::Batch;
+use crate::{Encoder, formats};
 use console::count as counted;
 
 /// Flags of `bpe count`.

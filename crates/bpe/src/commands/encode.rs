@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::input::Batch;
+use crate::tokens::{TokenFormat, llmc_header, write_megatron_index};
+use crate::{Encoder, TokenId, formats};
 use anyhow::Context;
 use atomic_file::AtomicFile;
-use bpe::input::Batch;
-use bpe::tokens::{TokenFormat, llmc_header, write_megatron_index};
-use bpe::{Encoder, TokenId, formats};
 
 use super::{beside, check_usage, is_special, stop_on_ctrl_c};
 

@@ -1,6 +1,6 @@
 //! `bpe info`.
 
-use bpe::{TokenId, formats};
+use crate::{TokenId, formats};
 use serde_json::json;
 
 /// Flags of `bpe info`.
@@ -29,7 +29,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             json!({
                 "vocab_size": tokenizer.vocab_size(), "merges": merges, "specials": tokenizer.specials(),
                 "longest_bytes": longest.len(), "mean_bytes": mean, "with_space": with_space, "not_utf8": not_utf8,
-                "unicode": bpe::UNICODE_VERSION,
+                "unicode": crate::UNICODE_VERSION,
             })
         )?;
         return Ok(());
@@ -41,6 +41,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     console::out!("mean length    {mean:.2} bytes")?;
     console::out!("with a space   {with_space} begin with one")?;
     console::out!("not UTF-8      {not_utf8} are parts of characters")?;
-    console::out!("pre-tokenizer  GPT-2's, Unicode {}", bpe::UNICODE_VERSION)?;
+    console::out!("pre-tokenizer  GPT-2's, Unicode {}", crate::UNICODE_VERSION)?;
     Ok(())
 }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bpe::input::{Batch, Batches, InputError, InputOptions};
-use bpe::parallel::map_ordered;
+use crate::input::{Batch, Batches, InputError, InputOptions};
+use crate::parallel::map_ordered;
 use console::{Exit, Progress, Unit, Usage, UserError};
 use texts::{Compression, TextFormat};
 

@@ -7,12 +7,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::counts::{SpillingCounts, read_words, write_words};
+use crate::input::Batch;
+use crate::train::{Ties, Training, TrainingOptions};
+use crate::{END_OF_TEXT, Tokenizer, formats};
 use anyhow::Context;
 use atomic_file::AtomicFile;
-use bpe::counts::{SpillingCounts, read_words, write_words};
-use bpe::input::Batch;
-use bpe::train::{Ties, Training, TrainingOptions};
-use bpe::{END_OF_TEXT, Tokenizer, formats};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -193,7 +193,7 @@ fn fingerprint(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> String {
         hasher.update(&count.to_le_bytes());
     }
     // The size is not part of it: a larger vocabulary begins with the merges of a smaller one.
-    hasher.update(json!([options.min_frequency, options.ties, bpe::UNICODE_VERSION]).to_string().as_bytes());
+    hasher.update(json!([options.min_frequency, options.ties, crate::UNICODE_VERSION]).to_string().as_bytes());
     format!("{:016x}", hasher.digest())
 }
 
@@ -215,7 +215,7 @@ fn write_size(
     let (bytes, tokens) = (training.tokens(0), training.tokens(merges));
     let row = json!({
         "version": env!("CARGO_PKG_VERSION"), "vocab_size": tokenizer.vocab_size(), "min_frequency": arguments.min_frequency,
-        "ties": arguments.ties, "sample": arguments.sample, "unicode": bpe::UNICODE_VERSION, "documents": documents,
+        "ties": arguments.ties, "sample": arguments.sample, "unicode": crate::UNICODE_VERSION, "documents": documents,
         "distinct_words": words, "bytes": bytes, "tokens": tokens, "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
     });
     atomic_file::write(&folder.join("training.json"), format!("{row:#}\n").as_bytes())?;

@@ -1,8 +1,8 @@
 //! `gpt2 bench`: how fast a model of some shape trains on this machine.
 
+use crate::precision_parser;
 use clap::builder::RangedU64ValueParser;
 use gpt2::{ModelConfig, Precision, peak_gflops, step_milliseconds};
-use gpt2_lab::precision_parser;
 use serde_json::json;
 
 use crate::commands::preset;

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::check_vocabulary;
+use crate::finetune::{ClassificationMetrics, Classifier, ExampleTexts};
 use anyhow::Context;
 use bpe::formats;
-use gpt2_lab::check_vocabulary;
-use gpt2_lab::finetune::{ClassificationMetrics, Classifier, ExampleTexts};
 use serde_json::json;
 
 use crate::commands::finetune::figures;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::evaluate::{EvalOptions, EvalReport, EvalTask, evaluate};
 use clap::builder::RangedU64ValueParser;
 use console::{Progress, Unit, count};
-use gpt2_lab::evaluate::{EvalOptions, EvalReport, EvalTask, evaluate};
 use serde_json::json;
 
 use crate::commands::load;

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::finetune::{
+    ClassificationMetrics, EpochRow, FineTuneConfig, FineTuneProgress, FineTuneTask, LabelledExample, Transfer,
+    finetune, hold_out, mean_and_deviation,
+};
 use anyhow::{Context, ensure};
 use bpe::Tokenizer;
 use console::{Progress, Unit, count};
 use gpt2::Model;
-use gpt2_lab::finetune::{
-    ClassificationMetrics, EpochRow, FineTuneConfig, FineTuneProgress, FineTuneTask, LabelledExample, Transfer,
-    finetune, hold_out, mean_and_deviation,
-};
 use serde_json::{Value, json};
 
 use crate::commands::{load, write_tokenizer};

@@ -3,13 +3,13 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use crate::inspect::{
+    Effect, Inspection, Intervention, TerminalOptions, record, select_names, write_activations, write_page,
+};
 use anyhow::{Context, bail, ensure};
 use bpe::Tokenizer;
 use console::count;
 use gpt2::Model;
-use gpt2_lab::inspect::{
-    Effect, Inspection, Intervention, TerminalOptions, record, select_names, write_activations, write_page,
-};
 
 use crate::commands::load;
 
@@ -129,7 +129,7 @@ fn read(text: &str) -> anyhow::Result<String> {
 
 /// The ids of a text, checked against the model's context and vocabulary.
 fn encode(model: &Model, tokenizer: &Tokenizer, text: &str, new_document: bool) -> anyhow::Result<Vec<u32>> {
-    let mut tokens = gpt2_lab::encode(tokenizer, text);
+    let mut tokens = crate::encode(tokenizer, text);
     if new_document || tokens.is_empty() {
         tokens.insert(0, tokenizer.end_of_text().context("the tokenizer has no end-of-text")?.0);
     }
@@ -140,7 +140,7 @@ fn encode(model: &Model, tokenizer: &Tokenizer, text: &str, new_document: bool) 
 
 /// The id of a text that is one token.
 fn single_token(tokenizer: &Tokenizer, text: &str) -> anyhow::Result<u32> {
-    let ids = gpt2_lab::encode(tokenizer, text);
+    let ids = crate::encode(tokenizer, text);
     if let [id] = ids[..] {
         return Ok(id);
     }

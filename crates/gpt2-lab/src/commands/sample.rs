@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::{bytes_of, encode};
 use anyhow::{Context, bail, ensure};
 use bpe::Tokenizer;
 use clap::builder::RangedU64ValueParser;
 use console::count;
 use gpt2::{BeamOptions, Model, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, sample_batch};
-use gpt2_lab::{bytes_of, encode};
 use serde_json::{Value, json};
 use texts::{Line, Lines, Source};
 

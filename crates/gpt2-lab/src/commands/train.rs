@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::{check_vocabulary, continue_text};
 use anyhow::{Context, bail};
 use bpe::{Tokenizer, formats};
 use console::Unit;
@@ -12,7 +13,6 @@ use gpt2::{
     InitialWeights, LossRow, Model, SampleOptions, TokenFiles, TrainProgress, Trained, load_model, peak_gflops,
     save_model, train,
 };
-use gpt2_lab::{check_vocabulary, continue_text};
 use serde_json::{Value, json};
 
 use crate::commands::train_file::{FilePatterns, SamplesSection, TrainFile};

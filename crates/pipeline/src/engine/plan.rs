@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use atomic_file::IoContext;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use store::{BlobReader, LocalBlob};
+use store::catalogue::Catalogue;
+use store::table::TableReader;
+use store::{BlobReader, LocalBlob, LocalStore, Store as _};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::flow::{Bucket, BucketOfTask, Buckets, File, PlannedTask, StageRef, Table, Wire};
-use super::report::{Digests, Output, TaskReport};
-use super::run::Run;
+use super::report::{Digests, Output, Seal, TaskReport};
+use super::run::{RECIPE, Run};
 use crate::error::{Result, Within as _, bail, ensure};
 
 /// Lists that name further lists are followed no deeper.
@@ -154,9 +157,34 @@ impl External {
         Ok(External { url: path.to_string_lossy().into_owned(), len_bytes: metadata.len(), version })
     }
 
+    /// The objects that another run, in `folder`, wrote of a stage's product, with the names of their tasks.
+    ///
+    /// # Errors
+    /// When the folder is not that of a run, or the stage is not done there.
+    pub fn of_run(folder: &Path, stage: &str, product: &str) -> Result<Vec<(String, External)>> {
+        let shown = folder.display();
+        let run = LocalStore::new(folder);
+        ensure!(run.get(RECIPE)?.is_some(), Input, "{shown} is not the folder of a run: it has no {RECIPE}");
+        let seal = Catalogue::<Seal, TaskReport>::open(&run, &Run::key(stage, "seal"))?;
+        let Some(seal) = seal else { bail!(Input, "in the run {shown}, stage {stage} is not done, or not part of it") };
+        let mut objects = Vec::new();
+        for report in seal.entries()? {
+            let TaskReport { name, outputs, .. } = report?;
+            for output in outputs.iter().filter(|output| output.product == product) {
+                objects.push((name.clone(), External::of(&folder.join(&output.key))?));
+            }
+        }
+        Ok(objects)
+    }
+
     /// The last part of its path, which names it in records.
     pub fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
+    }
+
+    /// Opens it as a table, by the columns of `R`.
+    pub fn open_table<R: Serialize + DeserializeOwned>(&self) -> store::Result<TableReader<R>> {
+        TableReader::new(Box::new(LocalBlob::open(Path::new(&self.url))?), self.url.clone())
     }
 
     /// Opens it for reading.

@@ -71,7 +71,7 @@ pub struct Run {
 }
 
 /// The recipe by which the existing data was made.
-const RECIPE: &str = "recipe.toml";
+pub(super) const RECIPE: &str = "recipe.toml";
 
 impl Run {
     /// A run in `store`; nothing is written yet. `recipe` is the recipe as text, with every default spelled out.

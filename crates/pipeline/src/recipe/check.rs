@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bpe::formats;
 
-use super::{Extract, PageSource, Pages, Recipe, TokenForm};
+use super::{Dedup, Extract, Overlap, PageSource, Pages, Recipe, TokenForm};
 use crate::engine::{expand, expand_files};
 use crate::error::{Error, Result, Within as _, bail, ensure};
 
@@ -29,6 +29,7 @@ impl Recipe {
             rule.check().within(|| format!("in the rule {}", rule.name()))?;
         }
         self.dedup.check().within(|| "in [dedup]".to_owned())?;
+        self.overlap.as_ref().map_or(Ok(()), Overlap::check).within(|| "in [overlap]".to_owned())?;
         ensure!(
             (0.0..1.0).contains(&self.shards.validation_fraction),
             Recipe,
@@ -85,6 +86,12 @@ impl Recipe {
                 let is_file = Path::new(path).is_file();
                 ensure!(is_file, Input, "in the rule {}: there is no file {path}", rule.name());
             }
+        }
+        for run in &self.dedup.against {
+            Dedup::fingerprints_of(run).within(|| "in [dedup] against".to_owned())?;
+        }
+        if let Some(overlap) = &self.overlap {
+            expand_files(&overlap.sets).within(|| "in [overlap] sets".to_owned())?;
         }
         expand_files(&self.shards.exclude).within(|| "in [shards] exclude".to_owned())?;
         if let Some(name) = &self.tokenizer.existing {

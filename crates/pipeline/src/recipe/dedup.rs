@@ -1,9 +1,12 @@
 //! `[dedup]`: which documents are duplicates of each other, and which of them stays.
 
+use std::path::Path;
+
 use dedup::Bands;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, ensure};
+use crate::engine::External;
+use crate::error::{Error, Result, Within as _, ensure};
 
 /// Longest MinHash signature, in bands × rows.
 const MAX_PERMUTATIONS: usize = 65_536;
@@ -27,6 +30,12 @@ pub struct Dedup {
     /// What the documents around a kept one are.
     #[serde(default)]
     pub clusters: ClusterKind,
+    /// Folders of earlier runs with fingerprints: documents that are duplicates of theirs are dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
+    /// Write fingerprints of the kept documents, for later runs.
+    #[serde(default)]
+    pub fingerprints: bool,
     /// Cut paragraphs, and drop documents, whose n-grams came before. Default: none are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ngram_bloom: Option<NgramBloomRule>,
@@ -129,6 +138,11 @@ impl SubstringRule {
 }
 
 impl Dedup {
+    /// The stage that writes fingerprints.
+    pub(crate) const FINGERPRINTS_STAGE: &str = "dedup.fingerprints";
+    /// Its product.
+    pub(crate) const FINGERPRINTS: &str = "fingerprints";
+
     fn default_keep() -> Vec<KeepKey> {
         vec![KeepKey::HighestKarma]
     }
@@ -140,15 +154,32 @@ impl Dedup {
             near: None,
             keep: Dedup::default_keep(),
             clusters: ClusterKind::Stars,
+            against: Vec::new(),
+            fingerprints: false,
             ngram_bloom: None,
             spans: Vec::new(),
             substrings: None,
         }
     }
 
+    /// The fingerprints of an earlier run: for each documents file its name and the table.
+    ///
+    /// # Errors
+    /// When the folder is not that of a run, or the run has none.
+    pub(crate) fn fingerprints_of(run: &str) -> Result<Vec<(String, External)>> {
+        let tables = External::of_run(Path::new(run), Dedup::FINGERPRINTS_STAGE, Dedup::FINGERPRINTS);
+        tables.within(|| format!("{run} has no fingerprints; its recipe needs [dedup] fingerprints = true"))
+    }
+
     /// Says which setting makes no sense.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(self.keep.len() <= MAX_KEEP_KEYS, Recipe, "keep has at most {MAX_KEEP_KEYS} keys");
+        let is_twice = self.keep.iter().enumerate().find(|(at, key)| self.keep[..*at].contains(key));
+        ensure!(is_twice.is_none(), Recipe, "keep has a key twice");
+        let is_used = self.near.is_some() || self.clusters == ClusterKind::Stars;
+        ensure!(is_used, Recipe, "clusters = \"transitive\" needs near");
+        let compares = self.exact || self.near.is_some();
+        ensure!(compares || self.against.is_empty(), Recipe, "against needs exact = true or near");
         self.spans.iter().try_for_each(SpanRule::check)?;
         self.ngram_bloom.as_ref().map_or(Ok(()), NgramBloomRule::check)?;
         self.substrings.as_ref().map_or(Ok(()), SubstringRule::check)?;

@@ -30,6 +30,8 @@ paths = ["texts.jsonl"]
 [dedup]
 exact = true
 near = { min_jaccard = 0.7 }
+[overlap]
+sets = ["set.jsonl"]
 [shards]
 seed = 1
 validation_fraction = 0.1
@@ -135,9 +137,18 @@ fn the_table_of_keys_says_what_the_code_does() {
             assert_eq!(said, shown, "the default of {key}");
         }
     }
-    for section in
-        ["links", "pages", "pages.fetch", "pages.common_crawl", "extract", "dedup", "dedup.near", "shards", "limits"]
-    {
+    for section in [
+        "links",
+        "pages",
+        "pages.fetch",
+        "pages.common_crawl",
+        "extract",
+        "dedup",
+        "dedup.near",
+        "overlap",
+        "shards",
+        "limits",
+    ] {
         let known = known_keys(section);
         assert!(known.len() > 1, "{section} knows {known:?}");
         for key in

@@ -5,6 +5,7 @@ mod dedup;
 #[cfg(test)]
 mod documented;
 mod former;
+mod overlap;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ pub use dedup::{
     ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near, NgramBloomRule, SpanDialect, SpanRule, SpanScope, SpanUnit,
     SubstringCopies, SubstringRule,
 };
+pub use overlap::{Overlap, RemoveOverlap};
 
 use crate::engine::resolve;
 use crate::error::{Error, Result, Within as _, bail};
@@ -39,6 +41,9 @@ pub struct Recipe {
     pub filter: Vec<RuleSettings>,
     /// What counts as a duplicate.
     pub dedup: Dedup,
+    /// What documents and evaluation sets have in common; without it, they are not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Overlap>,
     /// How documents are shuffled, split and written.
     pub shards: Shards,
     /// The tokenizer.
@@ -415,6 +420,8 @@ impl Recipe {
             links.dumps.iter_mut().for_each(absolute);
         }
         recipe.filter.iter_mut().flat_map(RuleSettings::paths).for_each(absolute);
+        recipe.dedup.against.iter_mut().for_each(absolute);
+        recipe.overlap.iter_mut().flat_map(|overlap| &mut overlap.sets).for_each(absolute);
         recipe.shards.exclude.iter_mut().for_each(absolute);
         if let Some(existing) = recipe.tokenizer.existing.as_mut().filter(|name| *name != "gpt2") {
             absolute(existing);

@@ -12,14 +12,19 @@ mod sources;
 mod tokenizer;
 mod tokens;
 
-use records::{CutSpans, Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome};
+use records::{
+    CutSpans, Document, DocumentText, Duplicate, EditedText, Exclusion, Link, Outcome, OverlapMatch, OverlapSet,
+};
 use store::numbers::NumbersRow;
 
 use crate::engine::{Flow, Table, Wire};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 
-pub use dedup::{DroppedRow, EditedRows, FileDuplicates, PartRule, find_in_files, find_spans_in_files};
+pub use dedup::{
+    DroppedRow, EditedRows, FileDuplicates, FileOverlap, PartRule, find_in_files, find_overlap_in_files,
+    find_spans_in_files,
+};
 pub use kept_texts::{HasText, with_edits};
 pub use shards::key_of;
 pub use tokens::TokenRow;
@@ -43,6 +48,10 @@ pub struct Products {
     pub duplicates: Wire<Table<Duplicate>>,
     /// Spans that were cut out of documents, for each rule of `[dedup] spans`.
     pub cut: Vec<Wire<Table<CutSpans>>>,
+    /// What the documents and evaluation sets have in common.
+    pub overlap_sets: Option<Wire<Table<OverlapSet>>>,
+    /// Evaluation items that documents met, if anything is removed.
+    pub overlap_matches: Option<Wire<Table<OverlapMatch>>>,
     /// Documents that a list of `exclude` names.
     pub excluded: Wire<Table<Exclusion>>,
     /// The place of each document among the tokens.
@@ -66,8 +75,16 @@ pub fn of(recipe: &Recipe) -> Result<(Flow, Products)> {
     let documents::DocumentTables { texts, documents, measures } = documents::add(&mut flow, recipe, captured);
     let (extracted, edited) = (texts.extracted, texts.edited_by_rules);
     let duplicates = dedup::add(&mut flow, &recipe.dedup, texts, documents, buckets)?;
-    let texts = duplicates.texts;
-    let shards = shards::add(&mut flow, &recipe.shards, texts.clone(), documents, duplicates.resolved);
+    let mut texts = duplicates.texts;
+    let overlap = recipe.overlap.as_ref();
+    let overlap = overlap.map(|rule| dedup::add_overlap(&mut flow, rule, &texts, documents, duplicates.resolved));
+    let removed = overlap.and_then(|overlap| overlap.removed);
+    if let Some(removed) = &removed {
+        texts = texts.cut_by(removed.edited);
+    }
+    let overlap_matches = removed.map(|removed| removed.matches);
+    let left = shards::DocumentsLeft { texts, documents, resolved: duplicates.resolved, overlap_matches };
+    let shards = shards::add(&mut flow, &recipe.shards, left);
     let tokenizer = tokenizer::add(&mut flow, recipe, shards);
     let tokens = tokens::add(&mut flow, &recipe.shards, shards, tokenizer);
     if let Some(model) = &recipe.model {
@@ -82,6 +99,8 @@ pub fn of(recipe: &Recipe) -> Result<(Flow, Products)> {
         documents,
         duplicates: duplicates.table,
         cut: duplicates.cut,
+        overlap_sets: overlap.map(|overlap| overlap.sets),
+        overlap_matches,
         excluded: shards.excluded,
         tokens: tokens.documents,
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use links::Canonical;
-use records::{Document, Exclusion, Reason, document_id};
+use records::{Document, Exclusion, OverlapMatch, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use shard::{ShardRow, Split, TextForm, order, shard_of, split};
 
@@ -39,27 +39,34 @@ pub(super) fn is_train(name: &str) -> bool {
     name.starts_with(Split::Train.as_str())
 }
 
+/// The documents and what was decided about them.
+pub(super) struct DocumentsLeft {
+    pub(super) texts: KeptTextsWire,
+    pub(super) documents: Wire<Table<Document>>,
+    pub(super) resolved: Resolved,
+    pub(super) overlap_matches: Option<Wire<Table<OverlapMatch>>>,
+}
+
 /// Adds the stages.
-pub(super) fn add(
-    flow: &mut Flow,
-    settings: &Shards,
-    texts: KeptTextsWire,
-    documents: Wire<Table<Document>>,
-    resolved: Resolved,
-) -> TextShards {
+pub(super) fn add(flow: &mut Flow, settings: &Shards, left: DocumentsLeft) -> TextShards {
     let shards = settings.clone();
+    let DocumentsLeft { texts, documents, resolved, overlap_matches } = left;
     let scatter = flow.stage("shards.scatter", move |plan| {
         let resolved = resolved.plan(plan)?;
         let exclude =
             expand_files(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<Result<Vec<_>>>()?;
+        let matches = overlap_matches.map(|matches| plan.tables(matches)).transpose()?;
+        let mut matches = matches.map(|tables| tables.into_iter().map(|(_, table)| table));
         let tasks =
             texts.tables(plan)?.into_iter().zip(plan.tables(documents)?).map(|((name, texts), (_, documents))| {
                 let file = file_number(&name);
+                let overlap_matches = matches.as_mut().and_then(Iterator::next);
                 let task = ScatterDocuments {
                     file,
                     texts,
                     documents,
                     resolved: resolved.of_file(file),
+                    overlap_matches,
                     exclude: exclude.clone(),
                     seed: shards.seed,
                     validation: shards.validation_fraction,
@@ -134,6 +141,13 @@ struct ShardedDocument {
     verdict: Option<Reason>,
 }
 
+/// What is read of a document that met an evaluation item.
+#[derive(Serialize, Deserialize)]
+struct MatchedRow {
+    row: u64,
+    verdict: Option<Reason>,
+}
+
 /// Sends the kept documents of a file to their shards.
 #[derive(Serialize, Deserialize)]
 struct ScatterDocuments {
@@ -141,6 +155,8 @@ struct ScatterDocuments {
     texts: KeptTexts,
     documents: Table<Document>,
     resolved: BucketOfTask<ResolvedRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    overlap_matches: Option<Table<OverlapMatch>>,
     exclude: Vec<External>,
     seed: u64,
     validation: f64,
@@ -163,6 +179,7 @@ impl Task for ScatterDocuments {
             resolved.extend(Some(row?).filter(|row: &ResolvedRow| row.file == self.file));
         }
         let mut resolved = resolved.into_iter().peekable();
+        let in_evaluation_set = self.rows_in_evaluation_set(work)?;
         let mut placed = work.create_buckets(ScatterDocuments::PLACED, self.count + 1)?;
         let mut exclusions = work.create_table(ScatterDocuments::EXCLUDED)?;
         let texts = self.texts.rows::<ShardedText>(work)?;
@@ -177,6 +194,7 @@ impl Task for ScatterDocuments {
             let verdict = match decision {
                 Some(Decision::DropExact) => Some(Reason::ExactDuplicate),
                 Some(Decision::DropNear) => Some(Reason::NearDuplicate),
+                _ if in_evaluation_set.contains(&(row as u64)) => Some(Reason::InEvaluationSet),
                 _ if text.text.is_empty() => Some(Reason::TooLittleLeft),
                 Some(Decision::KeepFor(_)) | None => excluded.contains(&document.id).then_some(Reason::Excluded),
             };
@@ -202,6 +220,18 @@ impl Task for ScatterDocuments {
 }
 
 impl ScatterDocuments {
+    /// The rows that were dropped for an evaluation item that they hold.
+    fn rows_in_evaluation_set(&self, work: &Work<'_>) -> Result<BTreeSet<u64>> {
+        let mut rows = BTreeSet::new();
+        if let Some(matches) = &self.overlap_matches {
+            for met in work.lookup::<MatchedRow, _>(matches)? {
+                let MatchedRow { row, verdict } = met?;
+                rows.extend(verdict.map(|_| row));
+            }
+        }
+        Ok(rows)
+    }
+
     /// The ids of documents that the lists of `exclude` name by URL or id, one per line.
     fn excluded_ids(&self, work: &mut Work<'_>) -> Result<BTreeSet<String>> {
         let mut ids = BTreeSet::new();

@@ -7,7 +7,9 @@ use console::Exit;
 use pipeline::RecipeRun;
 use pipeline::engine::{Table, Wire};
 use pipeline::stages::TokenRow;
-use records::{CutSpans, Document, DocumentText, Duplicate, Exclusion, Link, Outcome, Reason, document_id};
+use records::{
+    CutSpans, Document, DocumentText, Duplicate, Exclusion, Link, Outcome, OverlapMatch, Reason, document_id,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -63,6 +65,7 @@ struct Fate {
     text: Option<DocumentText>,
     duplicate: Option<Duplicate>,
     cut: Vec<CutSpans>,
+    overlap: Option<OverlapMatch>,
     exclusion: Option<Exclusion>,
     tokens: Option<(String, TokenRow)>,
 }
@@ -97,6 +100,7 @@ impl Fate {
             },
             exclusion,
             cut,
+            overlap: find(run, products.overlap_matches, |row: &OverlapMatch| row.id == id)?.map(|(_, row)| row),
             duplicate: find(run, Some(products.duplicates), |row: &Duplicate| row.id == id)?.map(|(_, row)| row),
             tokens: find(run, Some(products.tokens), |row: &TokenRow| row.id == id)?,
         })
@@ -110,7 +114,7 @@ impl Fate {
         let tokens = self.tokens.as_ref().map(|(table, row)| json!({"shard": shard_of(table), "row": row}));
         json!({
             "key": key, "id": id, "link": self.link, "page": self.outcome, "document": self.document.as_ref().map(|(_, row)| row),
-            "text": self.text, "exclusion": self.exclusion, "duplicate": self.duplicate, "cut": self.cut, "tokens": tokens,
+            "text": self.text, "exclusion": self.exclusion, "duplicate": self.duplicate, "cut": self.cut, "overlap": self.overlap, "tokens": tokens,
         })
     }
 
@@ -175,13 +179,21 @@ impl Fate {
             console::out!("duplicate")?;
             line("verdict", verdict(Some(duplicate.verdict), &None))?;
             line("similarity", format!("{:.3} to {}", duplicate.jaccard, duplicate.similar_to))?;
-            line("kept copy", format!("{} ({})", duplicate.representative_id, duplicate.representative_key))?;
+            let of_run =
+                duplicate.representative_run.as_ref().map(|run| format!(" in the run {run}")).unwrap_or_default();
+            let (id, key) = (&duplicate.representative_id, &duplicate.representative_key);
+            line("kept copy", format!("{id} ({key}){of_run}"))?;
         }
         for CutSpans { starts, ends, verdict: reason, .. } in &self.cut {
             console::out!("cut")?;
             line("verdict", verdict(*reason, &None))?;
             let bytes: u64 = starts.iter().zip(ends).map(|(start, end)| end - start).sum();
             line("spans", format!("{}, {bytes} bytes that other documents have, too", starts.len()))?;
+        }
+        if let Some(OverlapMatch { item, start, end, verdict: reason, .. }) = &self.overlap {
+            console::out!("overlap")?;
+            line("verdict", verdict(*reason, &None))?;
+            line("item", format!("{item}; {} bytes are the same", end - start))?;
         }
         if let Some((table, row)) = &self.tokens {
             console::out!("tokens")?;

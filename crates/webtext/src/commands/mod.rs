@@ -9,6 +9,7 @@ pub mod explain;
 pub mod explore;
 pub mod extract;
 pub mod fetch;
+mod file_run;
 pub mod filter;
 pub mod links;
 pub mod overlap;

@@ -8,7 +8,7 @@ use filter::{FilterTally, RuleTally};
 use gpt2::LossRow;
 use pipeline::engine::{Table, Wire};
 use pipeline::{RecipeRun, Run, Totals};
-use records::{Counts, Document, DocumentText, Duplicate, Exclusion, Reason};
+use records::{Counts, Document, DocumentText, Duplicate, Exclusion, OverlapSet, Reason};
 use serde::{Deserialize, Serialize};
 
 use super::near_limits::{NearLimit, NearLimits};
@@ -54,6 +54,8 @@ pub struct RunMetrics {
     /// The documents nearest to each limit of the rules.
     pub near_limits: Vec<NearLimit<Sample>>,
     pub near_duplicates: Vec<Duplicate>,
+    /// What evaluation sets and the documents have in common.
+    pub overlap: Vec<OverlapSet>,
     pub curve: Vec<LossRow>,
     pub model_sample: Option<String>,
 }
@@ -84,6 +86,11 @@ impl RunMetrics {
         }
         let near = duplicates.into_values().filter(|duplicate| duplicate.verdict == Reason::NearDuplicate);
         metrics.near_duplicates = near.take(NEAR_DUPLICATES).collect();
+        if let Some(sets) = products.overlap_sets.filter(|sets| run.has(*sets)) {
+            for (_, table) in run.tables(sets)? {
+                metrics.overlap.extend(run.open_table::<OverlapSet, _>(&table)?.collect::<store::Result<Vec<_>>>()?);
+            }
+        }
         let model = folder.join("model");
         let curve = std::fs::read_to_string(model.join("loss.jsonl")).unwrap_or_default();
         metrics.curve = curve.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();

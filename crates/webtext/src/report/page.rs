@@ -328,7 +328,31 @@ fn dropped_samples(metrics: &RunMetrics) -> String {
         }
         html += "</table>";
     }
-    html
+    html + &overlap(metrics)
+}
+
+/// What evaluation sets and the documents have in common.
+fn overlap(metrics: &RunMetrics) -> String {
+    if metrics.overlap.is_empty() {
+        return String::new();
+    }
+    let percent = |found: u64, of: u64| if of == 0 { 0.0 } else { 100.0 * found as f64 / of as f64 };
+    let mut html = String::from(
+        "<h3>Overlap with evaluation sets</h3><table><thead><tr><th>Set<th class=number>Items\
+         <th class=number>N-grams in the documents<th class=number>Of the documents' n-grams<tbody>",
+    );
+    for row in &metrics.overlap {
+        let name = row.set.rsplit('/').next().unwrap_or(&row.set);
+        let in_corpus = percent(row.found_in_corpus, row.set_ngrams);
+        let of_corpus = percent(row.found_in_set, row.corpus_ngrams);
+        let _ = write!(
+            html,
+            "<tr><td>{}<td class=number>{}<td class=number>{in_corpus:.2}%<td class=number>{of_corpus:.4}%",
+            escape(name),
+            grouped(row.items)
+        );
+    }
+    html + "</table>"
 }
 
 fn stages(metrics: &RunMetrics) -> String {

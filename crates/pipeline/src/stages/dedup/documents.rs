@@ -4,7 +4,7 @@ use ::texts::{DocumentOptions, Documents};
 use records::{Document, Reason};
 use serde::{Deserialize, Serialize};
 
-use super::rows::DocumentRef;
+use super::rows::{DocumentRef, EARLIER};
 use crate::engine::{External, Planner, Table, Wire, Work};
 use crate::error::{Error, OrBug as _, Result, Within as _};
 use crate::recipe::{KeepKey, MAX_KEEP_KEYS};
@@ -25,8 +25,8 @@ pub(super) struct RowFields {
 pub(super) enum DocumentsWire {
     /// The kept documents of a run.
     Run { texts: KeptTextsWire, documents: Wire<Table<Document>> },
-    /// The rows of these files.
-    Rows { files: Vec<External>, fields: RowFields },
+    /// The rows of these files, of which the first `earlier` are only compared with: theirs stay in any case.
+    Rows { files: Vec<External>, earlier: usize, fields: RowFields },
 }
 
 impl DocumentsWire {
@@ -39,9 +39,10 @@ impl DocumentsWire {
                     .map(|((name, texts), (_, documents))| (name, DocumentsFile::Run { texts, documents }))
                     .collect())
             }
-            DocumentsWire::Rows { files, fields } => {
+            DocumentsWire::Rows { files, earlier, fields } => {
                 let rows = |(number, file): (u64, &External)| {
-                    let rows = DocumentsFile::Rows { file: file.clone(), number, fields: fields.clone() };
+                    let (file, fields, is_earlier) = (file.clone(), fields.clone(), number < *earlier as u64);
+                    let rows = DocumentsFile::Rows { file, number, fields, is_earlier };
                     (format!("{number:05}"), rows)
                 };
                 Ok((0..).zip(files).map(rows).collect())
@@ -56,7 +57,7 @@ pub(super) enum DocumentsFile {
     /// The texts of a run, and the verdicts on them.
     Run { texts: KeptTexts, documents: Table<Document> },
     /// JSON Lines or Parquet, the input with this number.
-    Rows { file: External, number: u64, fields: RowFields },
+    Rows { file: External, number: u64, fields: RowFields, is_earlier: bool },
 }
 
 /// A kept document with its text.
@@ -85,7 +86,7 @@ impl HasText for TextAndKey {
 }
 
 impl DocumentsFile {
-    /// Calls `each` with the kept documents; the others were counted by the stage that dropped them. `file` identifies
+    /// Calls `each` with the kept documents, and with those of earlier files; the others were counted by the stage that dropped them. `file` identifies
     /// the file.
     pub(super) fn for_each_kept(
         &self,
@@ -116,7 +117,7 @@ impl DocumentsFile {
                 }
                 Ok(())
             }
-            DocumentsFile::Rows { file: input, number, fields } => {
+            DocumentsFile::Rows { file: input, number, fields, is_earlier } => {
                 let source = work.source(input)?;
                 let documents = open(input, source.share()?, fields)?;
                 for document in documents {
@@ -126,14 +127,17 @@ impl DocumentsFile {
                             break;
                         }
                         Ok(Err(malformed)) => {
+                            let place = format!("{}:{}", input.url, malformed.place.number());
+                            if *is_earlier {
+                                tracing::warn!("{place} is not compared: {}", malformed.what);
+                                continue;
+                            }
                             work.counts.drop(Reason::MalformedRecord);
-                            let place = malformed.place.number();
-                            let place = || format!("{}:{place}", input.url);
-                            work.sample(Reason::MalformedRecord, place, &malformed.what);
+                            work.sample(Reason::MalformedRecord, || place, &malformed.what);
                         }
                         Ok(Ok(row)) => {
                             let place = row.place.number();
-                            let rank = rank(keep, None, None, row.text.len());
+                            let rank = if *is_earlier { EARLIER } else { rank(keep, None, None, row.text.len()) };
                             let id = u128::from(*number) << 64 | u128::from(place);
                             let document = DocumentRef { rank, id, file, row: place };
                             let page = row.url.as_deref().and_then(page_of);

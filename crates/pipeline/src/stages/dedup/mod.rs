@@ -6,9 +6,12 @@
 //! decides which documents stay. What is left is searched for parts that texts have
 //! in common: [spans] and [ranges].
 
+mod compared;
 mod cut;
 mod documents;
 mod files;
+mod fingerprints;
+mod overlap;
 mod pairs;
 mod ranges;
 mod resolve;
@@ -25,16 +28,22 @@ use super::kept_texts::KeptTextsWire;
 use super::{bucket_name, only_task};
 use crate::engine::{Bucket, BucketOfTask, Buckets, Flow, Planner, StageRef, Table, Wire};
 use crate::error::{OrBug as _, Result};
-use crate::recipe::{Dedup, Near};
+use crate::recipe::{Dedup, Near, Overlap};
+use compared::{ComparedWire, earlier_tables};
 use cut::{CutTexts, InputFiles};
 use documents::DocumentsWire;
 use pairs::FindPairs;
-use resolve::ResolveDuplicates;
+use resolve::{EarlierRun, ResolveDuplicates};
 use rows::{NearEdge, ResolvedRow};
 use sign::{SignDocuments, SignatureShape};
 use verify::{NumberedFile, SendShingles, VerifyPairs};
 
-pub use files::{DroppedRow, EditedRows, FileDuplicates, PartRule, find_in_files, find_spans_in_files};
+pub(super) use overlap::OverlapTables;
+
+pub use files::{
+    DroppedRow, EditedRows, FileDuplicates, FileOverlap, PartRule, find_in_files, find_overlap_in_files,
+    find_spans_in_files,
+};
 
 /// The products of de-duplication that later stages read.
 pub(super) struct Duplicates {
@@ -46,6 +55,19 @@ pub(super) struct Duplicates {
     pub(super) texts: KeptTextsWire,
     /// Those spans, for each rule.
     pub(super) cut: Vec<Wire<Table<CutSpans>>>,
+}
+
+/// Adds the stages that compare the documents that are left with evaluation sets.
+pub(super) fn add_overlap(
+    flow: &mut Flow,
+    settings: &Overlap,
+    texts: &KeptTextsWire,
+    documents: Wire<Table<Document>>,
+    resolved: Resolved,
+) -> OverlapTables {
+    let documents = DocumentsWire::Run { texts: texts.clone(), documents };
+    let input = InputFiles { documents, resolved: Some(resolved), keep: Vec::new(), buckets: resolved.buckets };
+    overlap::add(flow, settings, &input)
 }
 
 /// The products that decide which documents stay.
@@ -104,6 +126,10 @@ pub(super) fn add(
 ) -> Result<Duplicates> {
     let of_run = DocumentsWire::Run { texts: texts.clone(), documents };
     let DuplicateDocuments { table, resolved } = add_documents(flow, settings, &of_run, buckets)?;
+    if settings.fingerprints {
+        let input = InputFiles { documents: of_run, resolved: Some(resolved), keep: Vec::new(), buckets };
+        fingerprints::add(flow, settings, input);
+    }
     let mut duplicates = Duplicates { table, resolved, texts, cut: Vec::new() };
     let mut cut = |add: &mut dyn FnMut(&mut Flow, usize, &InputFiles) -> CutTexts| {
         let documents = DocumentsWire::Run { texts: duplicates.texts.clone(), documents };
@@ -132,7 +158,10 @@ fn add_documents(
     buckets: u32,
 ) -> Result<DuplicateDocuments> {
     let near = settings.near.as_ref().map(NearSettings::of).transpose()?;
-    let sign = add_sign(flow, settings, near.as_ref(), documents, buckets);
+    let against = settings.against.clone();
+    let shingle_words = near.as_ref().map_or(0, |near| near.shape.shingle_words);
+    let documents = ComparedWire { documents: documents.clone(), against: against.clone(), shingle_words };
+    let sign = add_sign(flow, settings, near.as_ref(), &documents, buckets);
     let (exact, bands) = (sign.product(SignDocuments::EXACT), sign.product(SignDocuments::BANDS));
     let drop_exact = settings.exact;
     let shape = near.as_ref().map(|near| near.shape.clone());
@@ -144,18 +173,30 @@ fn add_documents(
         });
         Ok(tasks.collect())
     });
-    let near = near.map(|near| add_verify(flow, &near, pairs, documents, buckets));
+    let near = near.map(|near| add_verify(flow, &near, pairs, &documents, buckets));
     let exact = pairs.product(FindPairs::EXACT);
     let clusters = settings.clusters;
     let resolve = flow.stage("dedup.resolve", move |plan| {
         let exact = only_bucket(plan, exact)?;
         let near = near.map(|near| only_bucket(plan, near)).transpose()?;
-        Ok(only_task(ResolveDuplicates { exact, near, clusters, buckets }))
+        Ok(only_task(ResolveDuplicates { exact, near, clusters, buckets, earlier: earlier_runs(&against)? }))
     });
     Ok(DuplicateDocuments {
         table: resolve.product(ResolveDuplicates::DUPLICATES),
         resolved: Resolved { rows: resolve.product(ResolveDuplicates::RESOLVED), buckets },
     })
+}
+
+/// The documents files of earlier runs, by their numbers.
+fn earlier_runs(against: &[String]) -> Result<Vec<EarlierRun>> {
+    let mut runs: Vec<EarlierRun> = Vec::new();
+    for (run, name, _) in earlier_tables(against)? {
+        match runs.last_mut().filter(|last| last.run == run) {
+            Some(last) => last.files.push(file_number(&name)),
+            None => runs.push(EarlierRun { run, files: vec![file_number(&name)] }),
+        }
+    }
+    Ok(runs)
 }
 
 /// `[dedup] near` as the stages read it.
@@ -177,7 +218,7 @@ fn add_sign(
     flow: &mut Flow,
     settings: &Dedup,
     near: Option<&NearSettings>,
-    documents: &DocumentsWire,
+    documents: &ComparedWire,
     buckets: u32,
 ) -> StageRef<SignDocuments> {
     let (keep, documents) = (settings.keep.clone(), documents.clone());
@@ -195,7 +236,7 @@ fn add_verify(
     flow: &mut Flow,
     near: &NearSettings,
     pairs: StageRef<FindPairs>,
-    documents: &DocumentsWire,
+    documents: &ComparedWire,
     buckets: u32,
 ) -> Wire<Buckets<NearEdge>> {
     let pairs = pairs.product(FindPairs::CANDIDATES);
@@ -221,7 +262,7 @@ fn add_verify(
 }
 
 /// The documents files of each bucket of them.
-fn files_of_buckets(plan: &Planner<'_>, documents: &DocumentsWire, buckets: u32) -> Result<Vec<Vec<NumberedFile>>> {
+fn files_of_buckets(plan: &Planner<'_>, documents: &ComparedWire, buckets: u32) -> Result<Vec<Vec<NumberedFile>>> {
     let mut of_buckets: Vec<Vec<NumberedFile>> = (0..buckets).map(|_| Vec::new()).collect();
     for (name, documents) in documents.files(plan)? {
         let file = file_number(&name);

@@ -46,7 +46,7 @@ impl FindPairs {
             work.counts.keep();
             match &first {
                 Some(first) if first.text_hash == row.text_hash => {
-                    if self.drop_exact {
+                    if self.drop_exact && !row.document.document.is_earlier() {
                         edges.push(0, &ExactEdge { earlier: first.document.clone(), later: row.document })?;
                     }
                 }
@@ -65,6 +65,9 @@ impl FindPairs {
             let mut band = None;
             let mut texts: HashSet<u64> = HashSet::new();
             let mut compare = |earlier: &DocumentRef, later: &DocumentRef| {
+                if later.is_earlier() {
+                    return Ok(()); // both of earlier runs, which decided about them
+                }
                 let pair = CandidatePair { earlier: ByPlace(earlier.clone()), later: later.clone() };
                 pairs.push(bucket_of_file(earlier.file, self.buckets), &pair)
             };

@@ -18,6 +18,16 @@ pub(super) struct ResolveDuplicates {
     pub(super) near: Option<Bucket<NearEdge>>,
     pub(super) clusters: ClusterKind,
     pub(super) buckets: u32,
+    /// The documents files of earlier runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) earlier: Vec<EarlierRun>,
+}
+
+/// An earlier run and the numbers of its documents files.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EarlierRun {
+    pub(super) run: String,
+    pub(super) files: Vec<u64>,
 }
 
 impl ResolveDuplicates {
@@ -28,7 +38,7 @@ impl ResolveDuplicates {
 }
 
 impl Task for ResolveDuplicates {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let exact = work.receive(&self.exact)?.map(|edge| Ok::<_, Error>(ExactPair::from(edge?)));
@@ -41,7 +51,7 @@ impl Task for ResolveDuplicates {
                 transitive_clusters(near, exact)?.into_iter().try_for_each(|dropped| resolved.push(dropped))?;
             }
         }
-        resolved.write(work, self.buckets)
+        resolved.write(work, self)
     }
 }
 
@@ -59,6 +69,7 @@ struct DroppedDocument {
     key: String,
     representative_id: u128,
     representative_key: String,
+    representative_file: u64,
     similar_to: u128,
     shared: u32,
     either: u32,
@@ -76,6 +87,7 @@ impl Resolved {
             key,
             representative_id: representative.document.id,
             representative_key: representative.key,
+            representative_file: representative.document.file,
             similar_to: similar_to.document.id,
             shared: jaccard.shared,
             either: jaccard.either,
@@ -84,10 +96,12 @@ impl Resolved {
         Ok(self.representatives.push(representative.document)?)
     }
 
-    fn write(mut self, work: &mut Work<'_>, buckets: u32) -> Result<()> {
+    fn write(mut self, work: &mut Work<'_>, task: &ResolveDuplicates) -> Result<()> {
         let mut table = work.create_table(ResolveDuplicates::DUPLICATES)?;
         for dropped in self.dropped.finish()? {
-            table.push(dropped?.into())?;
+            let dropped = dropped?;
+            let run = task.run_of(dropped.representative_file);
+            table.push(dropped.into_row(run))?;
         }
         table.finish()?;
         let mut clusters = 0u64;
@@ -104,10 +118,10 @@ impl Resolved {
         }
         last.map_or(Ok(()), |full| self.rows.push(kept_for(full)))?;
         work.metric("clusters", clusters as f64);
-        let mut rows = work.create_buckets(ResolveDuplicates::RESOLVED, buckets)?;
+        let mut rows = work.create_buckets(ResolveDuplicates::RESOLVED, task.buckets)?;
         for row in self.rows.finish()? {
             let row = row?;
-            rows.push(bucket_of_file(row.file, buckets), &row)?;
+            rows.push(bucket_of_file(row.file, task.buckets), &row)?;
         }
         rows.finish()
     }
@@ -118,8 +132,16 @@ fn kept_for((DocumentRef { file, row, .. }, count): (DocumentRef, u64)) -> Resol
     ResolvedRow { file, row, decision: Decision::KeepFor(count) }
 }
 
-impl From<DroppedDocument> for Duplicate {
-    fn from(dropped: DroppedDocument) -> Duplicate {
+impl ResolveDuplicates {
+    /// The earlier run with this documents file; none if it is a file of this one.
+    fn run_of(&self, file: u64) -> Option<String> {
+        self.earlier.iter().find(|earlier| earlier.files.contains(&file)).map(|earlier| earlier.run.clone())
+    }
+}
+
+impl DroppedDocument {
+    fn into_row(self, representative_run: Option<String>) -> Duplicate {
+        let dropped = self;
         let id = |number: u128| format!("{number:032x}");
         let jaccard = f64::from(dropped.shared) / f64::from(dropped.either);
         Duplicate {
@@ -127,6 +149,7 @@ impl From<DroppedDocument> for Duplicate {
             key: dropped.key,
             representative_id: id(dropped.representative_id),
             representative_key: dropped.representative_key,
+            representative_run,
             similar_to: id(dropped.similar_to),
             jaccard: jaccard as f32,
             verdict: if dropped.is_exact { Reason::ExactDuplicate } else { Reason::NearDuplicate },

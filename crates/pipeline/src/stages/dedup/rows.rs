@@ -17,7 +17,10 @@ store::spill_rows!(
     ResolvedRow = 1,
     UnitRow = 1,
     CopyRow = 1,
-    RangeRow = 1
+    RangeRow = 1,
+    FoundNgram = 1,
+    NgramDocuments = 1,
+    SetShare = 1
 );
 
 /// A kept document, in the order in which documents are preferred: by the values of the recipe's keys, then by id.
@@ -31,6 +34,16 @@ pub(in crate::stages) struct DocumentRef {
     pub(in crate::stages) file: u64,
     /// Row in that file, from 0; of an input of `webtext dedup`, the number of the line or row.
     pub(in crate::stages) row: u64,
+}
+
+/// The rank of documents of an earlier run, which are preferred to all others; no value of a key is so small.
+pub(in crate::stages) const EARLIER: [i64; MAX_KEEP_KEYS] = [i64::MIN; MAX_KEEP_KEYS];
+
+impl DocumentRef {
+    /// Whether an earlier run has the document.
+    pub(in crate::stages) fn is_earlier(&self) -> bool {
+        self.rank == EARLIER
+    }
 }
 
 impl Ranked for DocumentRef {
@@ -220,4 +233,31 @@ pub(in crate::stages) struct RangeRow {
     pub(in crate::stages) start: u64,
     /// The byte behind the last one.
     pub(in crate::stages) end: u64,
+}
+
+/// An n-gram that a document and an evaluation set have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct FoundNgram {
+    /// Its hash.
+    pub(in crate::stages) hash: u64,
+}
+
+/// The number of documents that hold an n-gram of an evaluation item. Sorted by hash.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct NgramDocuments {
+    /// The hash of the n-gram.
+    pub(in crate::stages) hash: u64,
+    /// The documents.
+    pub(in crate::stages) documents: u64,
+}
+
+/// How many n-grams of the documents of a file an evaluation set holds. Sorted by set.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(in crate::stages) struct SetShare {
+    /// The number of the set.
+    pub(in crate::stages) set: u32,
+    /// N-grams of the documents.
+    pub(in crate::stages) ngrams: u64,
+    /// Those that the set holds.
+    pub(in crate::stages) found: u64,
 }

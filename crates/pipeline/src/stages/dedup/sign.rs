@@ -1,11 +1,13 @@
 //! `dedup.sign`: the hashes of each document.
 
+use std::borrow::Cow;
+
 use ::dedup::{BandHash, Bands, MinHash, NormalizedWords, Sketch};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
 
-use super::documents::{DocumentsFile, KeptDocument};
+use super::compared::{ComparedDocument, ComparedFile, Content};
 use super::rows::{BandRow, ExactRow, KeyedDocument};
 use crate::engine::{BucketOutput, Buckets, Product, Task, Work};
 use crate::error::Result;
@@ -32,7 +34,7 @@ impl SignatureShape {
 #[derive(Serialize, Deserialize)]
 pub(super) struct SignDocuments {
     pub(super) file: u64,
-    pub(super) documents: DocumentsFile,
+    pub(super) documents: ComparedFile,
     pub(super) keep: Vec<KeepKey>,
     pub(super) near: Option<SignatureShape>,
     pub(super) buckets: u32,
@@ -57,10 +59,7 @@ impl Task for SignDocuments {
             batch: Vec::new(),
             batch_bytes: 0,
         };
-        self.documents.for_each_kept(work, self.file, &self.keep, |work, document| {
-            work.counts.keep();
-            signer.push(document)
-        })?;
+        self.documents.for_each(work, self.file, &self.keep, |document| signer.push(document))?;
         signer.finish()
     }
 }
@@ -71,7 +70,7 @@ struct Signer {
     exact: BucketOutput<ExactRow>,
     bands: BucketOutput<BandRow>,
     buckets: u32,
-    batch: Vec<KeptDocument>,
+    batch: Vec<ComparedDocument>,
     batch_bytes: usize,
 }
 
@@ -84,16 +83,17 @@ struct Signed {
 }
 
 impl Signer {
-    fn push(&mut self, document: KeptDocument) -> Result<()> {
-        self.batch_bytes += document.text.len();
+    fn push(&mut self, document: ComparedDocument) -> Result<()> {
+        self.batch_bytes += document.content.len_bytes();
         self.batch.push(document);
         if self.batch_bytes >= BATCH_BYTES { self.write_batch() } else { Ok(()) }
     }
 
     fn write_batch(&mut self) -> Result<()> {
         let near = &self.near;
-        let signed: Vec<Signed> = self.batch.par_iter().map(|document| sign(&document.text, near.as_ref())).collect();
-        for (KeptDocument { document, key, .. }, Signed { text_hash, bands, sketch }) in
+        let signed: Vec<Signed> =
+            self.batch.par_iter().map(|document| sign(&document.content, near.as_ref())).collect();
+        for (ComparedDocument { document, key, .. }, Signed { text_hash, bands, sketch }) in
             self.batch.drain(..).zip(signed)
         {
             for band in bands {
@@ -114,13 +114,19 @@ impl Signer {
     }
 }
 
-fn sign(text: &str, near: Option<&(usize, MinHash)>) -> Signed {
-    let words = NormalizedWords::of(text);
-    let text_hash = words.text_hash();
-    match near.filter(|_| !words.is_empty()) {
+fn sign(content: &Content, near: Option<&(usize, MinHash)>) -> Signed {
+    let (text_hash, shingles) = match content {
+        Content::Hashes { text_hash, shingles } => (*text_hash, Cow::Borrowed(shingles)),
+        Content::Text(text) => {
+            let words = NormalizedWords::of(text);
+            let shingles = near.map(|(shingle_words, _)| words.runs(*shingle_words));
+            (words.text_hash(), Cow::Owned(shingles.unwrap_or_default()))
+        }
+    };
+    match near.filter(|_| !shingles.is_empty()) {
         None => Signed { text_hash, bands: Vec::new(), sketch: Sketch::default() },
-        Some((shingle_words, family)) => {
-            let signature = family.signature(&words.runs(*shingle_words));
+        Some((_, family)) => {
+            let signature = family.signature(&shingles);
             Signed { text_hash, bands: family.bands(&signature).collect(), sketch: family.sketch(&signature) }
         }
     }

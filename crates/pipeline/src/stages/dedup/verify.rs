@@ -1,11 +1,11 @@
 //! `dedup.shingles` and `dedup.verify`: the similarity of candidate pairs. The shingles of one document are sent to the
 //! task that reads the other one, so that each task reads its own documents files once, in order.
 
-use ::dedup::{NormalizedWords, jaccard};
+use ::dedup::jaccard;
 use serde::{Deserialize, Serialize};
 
 use super::bucket_of_file;
-use super::documents::{DocumentsFile, TextAndKey, TextOfRow};
+use super::compared::{ComparedFile, ComparedRow, Content};
 use super::rows::{ByPlace, Candidate, CandidatePair, KeyedDocument, NearEdge};
 use crate::engine::{Bucket, Buckets, Product, Task, Work};
 use crate::error::{OrBug as _, Result};
@@ -14,14 +14,14 @@ use crate::error::{OrBug as _, Result};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct NumberedFile {
     pub(super) file: u64,
-    pub(super) documents: DocumentsFile,
+    pub(super) documents: ComparedFile,
 }
 
 /// The documents of a bucket of files, read in ascending order of file and row.
 struct Reader<'t, 'w, 'r> {
     files: std::slice::Iter<'t, NumberedFile>,
     work: &'w Work<'r>,
-    open: Option<(u64, Box<dyn Iterator<Item = TextOfRow>>)>,
+    open: Option<(u64, Box<dyn Iterator<Item = ComparedRow>>)>,
     shingle_words: usize,
     last: Option<((u64, u64), Shingled)>,
 }
@@ -39,24 +39,24 @@ impl<'t, 'w, 'r> Reader<'t, 'w, 'r> {
 
     fn document(&mut self, place: (u64, u64)) -> Result<&Shingled> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != place) {
-            let TextAndKey { key, text } = self.row(place)?;
-            let shingles = NormalizedWords::of(&text).shingles(self.shingle_words);
+            let (key, content) = self.row(place)?;
+            let shingles = content.shingles(self.shingle_words);
             self.last = Some((place, Shingled { key, shingles }));
         }
         self.last.as_ref().map(|(_, document)| document).or_bug(|| "no document was read".to_owned())
     }
 
-    fn row(&mut self, (file, row): (u64, u64)) -> Result<TextAndKey> {
+    fn row(&mut self, (file, row): (u64, u64)) -> Result<(String, Content)> {
         if self.open.as_ref().is_none_or(|(open, _)| *open != file) {
             let numbered = self.files.find(|numbered| numbered.file == file);
             let numbered = numbered.or_bug(|| "a documents file is missing".to_owned())?;
-            self.open = Some((file, numbered.documents.texts(self.work)?));
+            self.open = Some((file, numbered.documents.lookup(self.work)?));
         }
         let (_, rows) = self.open.as_mut().or_bug(|| "a file was not opened".to_owned())?;
         for next in rows {
-            let (number, text) = next?;
+            let (number, key, content) = next?;
             if number == row {
-                return Ok(text);
+                return Ok((key, content));
             }
         }
         Err(crate::Error::Bug(format!("row {row} of a documents file is missing")))

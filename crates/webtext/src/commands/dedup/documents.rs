@@ -31,9 +31,15 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     };
     let near = (!arguments.exact_only).then(|| arguments.near.clone());
     let settings = Dedup { near, keep, clusters: arguments.clusters.unwrap_or_default(), ..Dedup::exact() };
-    let options = super::options(arguments)?;
-    let found = find_in_files(&arguments.inputs, "text", &settings, BUCKETS, folder, options)?;
-    let unreadable = outputs.write_all(&arguments.inputs, &found)?;
+    let options = arguments.run.options()?;
+    let found = find_in_files(&arguments.against, &arguments.inputs, "text", &settings, BUCKETS, folder, options)?;
+    if found.skipped_comparisons > 0 {
+        tracing::warn!(
+            "{} comparisons of texts that share most of their words were left out; near-duplicates among them may remain",
+            found.skipped_comparisons
+        );
+    }
+    let unreadable = outputs.write_all(arguments, &found)?;
     let mut counts = outputs.commit()?;
     let exit = unreadable.end(&mut counts);
     Ok((counts, exit))
@@ -41,14 +47,16 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
 
 impl Outputs<NoFields, Dropped> {
     /// Reads the inputs once more, in step with the dropped rows.
-    fn write_all(&mut self, inputs: &[PathBuf], found: &FileDuplicates) -> anyhow::Result<UnreadableRows> {
+    fn write_all(&mut self, arguments: &Arguments, found: &FileDuplicates) -> anyhow::Result<UnreadableRows> {
+        let Arguments { against, inputs, .. } = arguments;
+        let files: Vec<&Path> = against.iter().chain(inputs).map(PathBuf::as_path).collect();
         let mut dropped = found.dropped()?.peekable();
         let mut unreadable = UnreadableRows::default();
-        for (number, input) in inputs.iter().enumerate() {
+        for (number, input) in files.iter().enumerate().skip(against.len()) {
             let rows = for_each_row_of(input, Faults::RowsNamed, &mut |row| {
                 let place = (number, row.place().number());
                 let duplicate = dropped.next_if(|next| next.as_ref().map_or(true, |next| next.row == place));
-                self.push(inputs, &row, duplicate.transpose()?)
+                self.push(&files, &row, duplicate.transpose()?)
             })?;
             unreadable.add(rows);
         }
@@ -59,14 +67,14 @@ impl Outputs<NoFields, Dropped> {
         Ok(unreadable)
     }
 
-    fn push(&mut self, inputs: &[PathBuf], row: &DocumentRow, duplicate: Option<DroppedRow>) -> anyhow::Result<()> {
+    fn push(&mut self, files: &[&Path], row: &DocumentRow, duplicate: Option<DroppedRow>) -> anyhow::Result<()> {
         let Some(DroppedRow { representative: (file, representative_row), jaccard, verdict, .. }) = duplicate else {
             self.counts.keep();
             return Ok(self.kept.push(row, NoFields {})?);
         };
         self.counts.drop(verdict);
         if let Some(dropped) = &mut self.dropped {
-            let representative_file = inputs[file].display().to_string();
+            let representative_file = files[file].display().to_string();
             let (verdict, jaccard) = (verdict.to_string(), f64::from(jaccard));
             dropped.push(row, Dropped { verdict, representative_file, representative_row, jaccard })?;
         }

@@ -3,20 +3,17 @@
 mod documents;
 mod spans;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use console::Exit;
-use pipeline::Options;
 use pipeline::recipe::{ClusterKind, Near};
 use records::Counts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use texts::RowWriter;
 
-use super::stage_progress::StageProgress;
-use super::{Usage, stop_on_ctrl_c};
+use super::Usage;
+use super::file_run::{RunFlags, check_files, working_folder};
 
 /// Parts into which working files are divided.
 const BUCKETS: u32 = 16;
@@ -48,14 +45,13 @@ pub struct Arguments {
     /// [default: stars]
     #[arg(long, value_name = "KIND")]
     clusters: Option<ClusterKind>,
+    /// Files whose rows are compared with, and stay: a row of IN that is a duplicate of one of them is dropped.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    against: Vec<PathBuf>,
     #[command(flatten)]
     parts: spans::Flags,
-    /// Threads. The outputs are the same for any number. [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
-    /// Memory of one sort, of which each thread does one at a time.
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
-    max_sort_memory_mib: u32,
+    #[command(flatten)]
+    run: RunFlags,
     /// Print the counts as JSON.
     #[arg(long)]
     json: bool,
@@ -86,16 +82,10 @@ enum Keep {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let Arguments { inputs, output, dropped, .. } = arguments;
-    if let Some(pipe) = inputs.iter().find(|path| path.exists() && !path.is_file()) {
-        return Err(Usage(format!("{} is no file, and inputs are read several times", pipe.display())).into());
-    }
-    let outputs = std::iter::once(output).chain(dropped).map(PathBuf::as_path);
-    console::check_outputs(inputs.iter().map(PathBuf::as_path), outputs)?;
+    let Arguments { inputs, against, output, dropped, .. } = arguments;
     arguments.check()?;
-    super::prepare_outputs(std::iter::once(output).chain(dropped))?;
-    let folder = tempfile::Builder::new().prefix(".webtext-dedup-").tempdir_in(folder_of(output));
-    let folder = folder.with_context(|| format!("cannot make a folder beside {}", output.display()))?;
+    check_files(against.iter().chain(inputs), std::iter::once(output).chain(dropped))?;
+    let folder = working_folder(Some(output))?;
     let (counts, exit) = match arguments.by {
         By::Document => documents::run(arguments, folder.path())?,
         By::Line | By::Paragraph | By::Sentence | By::Substring => spans::run(arguments, folder.path())?,
@@ -110,8 +100,10 @@ impl Arguments {
         self.near.check()?;
         self.parts.check(self.by)?;
         let of_documents = self.exact_only || self.keep.is_some() || self.clusters.is_some();
-        if self.by != By::Document && (of_documents || self.near.recall.is_some() || self.near.bands.is_some()) {
-            let fault = "--exact-only, --keep, --clusters, --recall, --bands and --rows go with --by document";
+        let of_documents = of_documents || self.near.recall.is_some() || self.near.bands.is_some();
+        if self.by != By::Document && (of_documents || !self.against.is_empty()) {
+            let fault =
+                "--exact-only, --keep, --clusters, --against, --recall, --bands and --rows go with --by document";
             return Err(Usage(fault.to_owned()).into());
         }
         Ok(())
@@ -137,21 +129,4 @@ impl<K: Serialize + DeserializeOwned, D: Serialize + DeserializeOwned> Outputs<K
         self.dropped.map(RowWriter::commit).transpose()?;
         Ok(self.counts)
     }
-}
-
-/// The folder of a file.
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// How the stages run.
-fn options(arguments: &Arguments) -> anyhow::Result<Options> {
-    let threads = arguments.threads.map_or_else(super::all_cores, |threads| threads as usize);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
-    Ok(Options {
-        threads,
-        sort_memory_bytes: (arguments.max_sort_memory_mib as usize) << 20,
-        observer: Arc::new(StageProgress::default()),
-        stop: stop_on_ctrl_c()?,
-    })
 }

@@ -95,7 +95,7 @@ struct Dropped {
 pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Counts, Exit)> {
     let mut outputs = Outputs::create(arguments)?;
     let rule = arguments.parts.rule(arguments.by);
-    let options = super::options(arguments)?;
+    let options = arguments.run.options()?;
     let found = find_spans_in_files(&arguments.inputs, "text", &rule, BUCKETS, folder, options)?;
     let unreadable = outputs.write_all(&arguments.inputs, &found)?;
     let mut counts = outputs.commit()?;

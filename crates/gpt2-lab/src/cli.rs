@@ -1,0 +1,57 @@
+//! The command `gpt2`: train models of the GPT-1 and GPT-2 papers on a CPU, and use them.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use console::{Exit, UserErrorCast, Verbosity, as_user_error};
+use gpt2::TrainError;
+
+use crate::commands::{self, NoTokenizer};
+use crate::finetune::FineTuneError;
+
+/// GPT-1 and GPT-2 on a CPU: train, sample, evaluate, fine-tune, inspect.
+#[derive(Parser)]
+#[command(name = "gpt2", version, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    verbosity: Verbosity,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(commands::train::Arguments),
+    Sample(commands::sample::Arguments),
+    Eval(commands::eval::Arguments),
+    Finetune(commands::finetune::Arguments),
+    Classify(commands::classify::Arguments),
+    Inspect(Box<commands::inspect::Arguments>),
+    Plan(commands::plan::Arguments),
+    Bench(commands::bench::Arguments),
+}
+
+/// The errors that have a hint or an exit code of their own.
+const USER_ERRORS: &[UserErrorCast] =
+    &[as_user_error::<TrainError>, as_user_error::<FineTuneError>, as_user_error::<NoTokenizer>];
+
+/// Runs the command that the arguments of the process name, and returns its exit code.
+pub fn main() -> ExitCode {
+    let Arguments { verbosity, command } = Arguments::parse();
+    console::start_logging(verbosity, None);
+    // A training continues when the reader of its progress closes the pipe.
+    if !matches!(command, Command::Train(_)) {
+        console::end_quietly_with_reader();
+    }
+    let result = match command {
+        Command::Train(arguments) => commands::train::run(&arguments, verbosity.quiet),
+        Command::Sample(arguments) => commands::sample::run(&arguments),
+        Command::Eval(arguments) => commands::eval::run(&arguments),
+        Command::Finetune(arguments) => commands::finetune::run(&arguments),
+        Command::Classify(arguments) => commands::classify::run(&arguments),
+        Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Plan(arguments) => commands::plan::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
+    };
+    console::end(result.map(|()| Exit::Complete), USER_ERRORS)
+}
