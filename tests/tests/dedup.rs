@@ -581,4 +581,24 @@ fn substrings_are_cut_where_they_occur_again() {
         assert_eq!(left, expected.iter().filter(|text| !text.trim().is_empty()).collect::<Vec<_>>());
         assert!(left.iter().map(|text| text.len()).sum::<usize>() < case.texts.iter().map(String::len).sum());
     }
+    // By tokens, with what was cut: in each row the spans, and without them the text that is left.
+    let cut_path = case.out("cut.jsonl");
+    let flags = ["--by", "substring", "--min-tokens", "12", "--cut", cut_path.to_str().unwrap()];
+    case.dedup("kept.jsonl", &flags);
+    let kept = rows(&case.out("kept.jsonl"));
+    let by_number: BTreeMap<u64, &str> =
+        kept.iter().map(|row| (row["number"].as_u64().unwrap(), row["text"].as_str().unwrap())).collect();
+    let cut = rows(&cut_path);
+    assert!(cut.len() > 10, "{}", cut.len());
+    for row in cut {
+        let number = |value: &Value| value.as_u64().unwrap() as usize;
+        let (text, starts, ends) = (row["text"].as_str().unwrap(), &row["starts"], &row["ends"]);
+        let spans = starts.as_array().unwrap().iter().zip(ends.as_array().unwrap());
+        let spans: Vec<Range<usize>> = spans.map(|(start, end)| number(start)..number(end)).collect();
+        assert!(spans.iter().all(|span| text.get(span.clone()).is_some_and(|cut| !cut.is_empty())), "{row}");
+        let left = cut_ranges(text, spans).text;
+        let kept = by_number.get(&row["number"].as_u64().unwrap());
+        assert_eq!(kept.copied().unwrap_or_default().trim(), left.trim(), "{row}");
+        assert_eq!(row["verdict"] == "too_little_left", kept.is_none(), "{row}");
+    }
 }

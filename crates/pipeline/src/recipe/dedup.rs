@@ -6,7 +6,7 @@ use dedup::Bands;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::External;
-use crate::error::{Error, Result, Within as _, ensure};
+use crate::error::{Error, Result, Within as _, bail, ensure};
 
 /// Longest MinHash signature, in bands × rows.
 const MAX_PERMUTATIONS: usize = 65_536;
@@ -94,7 +94,11 @@ impl NgramBloomRule {
 #[serde(deny_unknown_fields)]
 pub struct SubstringRule {
     /// Minimum number of bytes of a repeated substring. 50 tokens of GPT-2 are about 220 bytes of English.
-    pub min_bytes: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_bytes: Option<usize>,
+    /// Minimum number of GPT-2's tokens of a repeated substring, in place of bytes. The paper has 50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_tokens: Option<usize>,
     /// Which occurrences are cut.
     #[serde(default)]
     pub copies: SubstringCopies,
@@ -119,7 +123,7 @@ impl SubstringRule {
     /// The memory without `max_memory_mib`.
     pub const DEFAULT_MAX_MEMORY_MIB: u64 = 2048;
     /// More is of no use: the search compares windows of this length.
-    pub const MAX_MIN_BYTES: usize = 65_536;
+    pub const MAX_MIN_LENGTH: usize = 65_536;
 
     fn default_max_memory_mib() -> u64 {
         SubstringRule::DEFAULT_MAX_MEMORY_MIB
@@ -130,8 +134,18 @@ impl SubstringRule {
     /// # Errors
     /// A number is out of its range.
     pub fn check(&self) -> Result<()> {
-        let lengths = 1..=SubstringRule::MAX_MIN_BYTES;
-        ensure!(lengths.contains(&self.min_bytes), Recipe, "min_bytes lies between 1 and {}", lengths.end());
+        let lengths = 1..=SubstringRule::MAX_MIN_LENGTH;
+        match (self.min_bytes, self.min_tokens) {
+            (Some(length), None) | (None, Some(length)) => {
+                ensure!(
+                    lengths.contains(&length),
+                    Recipe,
+                    "min_bytes and min_tokens lie between 1 and {}",
+                    lengths.end()
+                );
+            }
+            _ => bail!(Recipe, "substrings has either min_bytes or min_tokens"),
+        }
         ensure!(self.max_memory_mib > 0, Recipe, "max_memory_mib is at least 1");
         Ok(())
     }

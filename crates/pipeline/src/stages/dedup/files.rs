@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use records::{Counts, Duplicate, EditedText, OverlapMatch, OverlapSet, Reason};
+use records::{Counts, CutSpans, Duplicate, EditedText, OverlapMatch, OverlapSet, Reason};
 use serde::{Deserialize, Serialize};
 use store::LocalStore;
 
-use super::cut::InputFiles;
+use super::cut::{CutTexts, InputFiles};
 use super::documents::{DocumentsWire, RowFields};
 use super::overlap::{OverlapTables, RemovedTables};
 use super::{overlap, ranges, spans};
@@ -99,7 +99,7 @@ impl FileDuplicates {
 /// The texts of rows out of which copies were cut, as long as the folder with the working files exists.
 pub struct EditedRows {
     run: Run,
-    edited: Wire<Table<EditedText>>,
+    tables: CutTexts,
     /// What was read.
     pub counts: Counts,
     /// Spans that were cut.
@@ -135,9 +135,9 @@ pub fn find_spans_in_files(
     let documents = DocumentsWire::Rows { files, earlier: 0, fields };
     let mut flow = Flow::default();
     let input = InputFiles { documents, keep: Vec::new(), resolved: None, buckets };
-    let edited = match rule {
-        PartRule::Spans(rule) => spans::add(&mut flow, 0, rule, &input).edited,
-        PartRule::Substrings(rule) => ranges::add_substrings(&mut flow, 0, rule, &input).edited,
+    let tables = match rule {
+        PartRule::Spans(rule) => spans::add(&mut flow, 0, rule, &input),
+        PartRule::Substrings(rule) => ranges::add_substrings(&mut flow, 0, rule, &input),
     };
     let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
     let summary = run.build(&Selection::default())?;
@@ -147,7 +147,7 @@ pub fn find_spans_in_files(
     };
     let (cut_spans, cut_bytes) = (sum("cut_spans"), sum("cut_bytes"));
     let first = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;
-    Ok(EditedRows { run, edited, counts: first.tally.counts, cut_spans, cut_bytes })
+    Ok(EditedRows { run, tables, counts: first.tally.counts, cut_spans, cut_bytes })
 }
 
 impl EditedRows {
@@ -157,7 +157,16 @@ impl EditedRows {
     /// # Errors
     /// When the working files cannot be read.
     pub fn of_input(&self, input: usize) -> Result<impl Iterator<Item = Result<(u64, String)>> + use<>> {
-        edited_rows(&self.run, self.edited, input)
+        edited_rows(&self.run, self.tables.edited, input)
+    }
+
+    /// What was cut out of the edited rows of the input with this number, in order.
+    ///
+    /// # Errors
+    /// When the working files cannot be read.
+    pub fn spans(&self, input: usize) -> Result<impl Iterator<Item = Result<CutSpans>> + use<>> {
+        let table = table_of_input(&self.run, self.tables.cut, input)?;
+        Ok(self.run.open_table::<CutSpans, _>(&table)?.map(|row| Ok(row?)))
     }
 }
 

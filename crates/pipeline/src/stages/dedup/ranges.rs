@@ -8,6 +8,7 @@ use ::dedup::bloom::BloomFilter;
 use ::dedup::ngram_bloom::{NgramBloom, NgramLimits};
 use ::dedup::spans::{cut_ranges, shrink_to_words};
 use ::dedup::substrings::{Copies, Settings, Substrings, Unit};
+use bpe::{Encoder, Tokenizer};
 use records::{CutSpans, EditedText};
 use serde::{Deserialize, Serialize};
 
@@ -26,11 +27,12 @@ const MAX_RATE_EXCESS: f64 = 2.0;
 /// Adds the stages that cut repeated substrings. `number` tells the tables of several stages that cut apart.
 pub(super) fn add_substrings(flow: &mut Flow, number: usize, rule: &SubstringRule, input: &InputFiles) -> CutTexts {
     let (rule, files, buckets) = (rule.clone(), input.clone(), input.buckets);
+    let shrink = if rule.min_tokens.is_some() { Shrink::TokensToWords } else { Shrink::ToWords };
     let find = flow.stage("dedup.substrings", move |plan| {
         let files = files.plan(plan)?.into_iter().map(|(_, file)| file).collect();
         Ok(only_task(FindSubstrings { files, rule: rule.clone(), buckets }))
     });
-    add_cut(flow, number, find.product(FindSubstrings::RANGES), Shrink::ToWords, input)
+    add_cut(flow, number, find.product(FindSubstrings::RANGES), shrink, input)
 }
 
 /// Adds the stages that cut paragraphs whose n-grams came before.
@@ -87,9 +89,13 @@ impl Task for FindSubstrings {
     const REVISION: u32 = 1;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        let (unit, min_units) = match self.rule.min_tokens {
+            Some(tokens) => (Unit::Token16, tokens),
+            None => (Unit::Byte, self.rule.min_bytes.unwrap_or(SubstringRule::MAX_MIN_LENGTH)),
+        };
         let settings = Settings {
-            unit: Unit::Byte,
-            min_units: self.rule.min_bytes,
+            unit,
+            min_units,
             copies: match self.rule.copies {
                 SubstringCopies::Later => Copies::Later,
                 SubstringCopies::All => Copies::All,
@@ -100,11 +106,21 @@ impl Task for FindSubstrings {
         let scratch = work.scratch()?;
         let mut substrings = Substrings::new(&scratch, settings)?;
         let mut places = Vec::new();
+        let tokenizer = self.rule.min_tokens.map(|_| Tokenizer::gpt2());
+        let mut encoder = tokenizer.as_ref().map(Encoder::new);
         for file in &self.files {
             file.for_each(work, |work, KeptDocument { document, text, .. }| {
                 work.counts.keep();
                 places.push((document.file, document.row));
-                Ok(substrings.push(text.as_bytes())?)
+                match &mut encoder {
+                    None => substrings.push(text.as_bytes())?,
+                    Some(encoder) => {
+                        // GPT-2's ids fit into 16 bits.
+                        let ids = encoder.encode(&text).into_iter();
+                        substrings.push(&ids.flat_map(|id| (id.0 as u16).to_le_bytes()).collect::<Vec<u8>>())?;
+                    }
+                }
+                Ok(())
             })?;
         }
         let mut ranges = work.create_buckets(FindSubstrings::RANGES, self.buckets)?;
@@ -165,8 +181,12 @@ impl Task for FilterNgrams {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Shrink {
+    /// It is cut as it is.
     Nothing,
+    /// It is shrunk to whole words.
     ToWords,
+    /// It counts GPT-2's tokens, at two bytes each, and their bytes are shrunk to whole words.
+    TokensToWords,
 }
 
 /// Cuts ranges out of the documents of a file.
@@ -197,9 +217,10 @@ impl Task for CutRanges {
             while let Some(range) = ranges.next_if(|range| range.as_ref().map_or(true, is_due)) {
                 let RangeRow { file, row, start, end } = range?;
                 if (file, row) == place {
-                    cut.push(self.shrunk(&document.text, start as usize..end as usize));
+                    cut.push(start as usize..end as usize);
                 }
             }
+            let mut cut = self.shrunk(&document.text, cut);
             cut.retain(|range| !range.is_empty());
             let edit = (!cut.is_empty()).then(|| cut_ranges(&document.text, cut));
             let is_dropped = edit.as_ref().is_some_and(|edit| edit.text.trim().is_empty());
@@ -210,10 +231,19 @@ impl Task for CutRanges {
 }
 
 impl CutRanges {
-    fn shrunk(&self, text: &str, range: Range<usize>) -> Range<usize> {
-        match self.shrink {
-            Shrink::Nothing => range,
-            Shrink::ToWords => shrink_to_words(text, range),
-        }
+    fn shrunk(&self, text: &str, ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+        let ranges = match self.shrink {
+            Shrink::Nothing => return ranges,
+            Shrink::ToWords => ranges,
+            Shrink::TokensToWords if ranges.is_empty() => return ranges,
+            Shrink::TokensToWords => {
+                let tokenizer = Tokenizer::gpt2();
+                let ids = Encoder::new(&tokenizer).encode(text);
+                let tokens: Vec<Range<usize>> = tokenizer.offsets(&ids).collect();
+                let bytes = |range: Range<usize>| tokens[range.start / 2].start..tokens[range.end / 2 - 1].end;
+                ranges.into_iter().map(bytes).collect()
+            }
+        };
+        ranges.into_iter().map(|range| shrink_to_words(text, range)).collect()
     }
 }

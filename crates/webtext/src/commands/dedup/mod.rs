@@ -84,7 +84,7 @@ enum Keep {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let Arguments { inputs, against, output, dropped, .. } = arguments;
     arguments.check()?;
-    check_files(against.iter().chain(inputs), std::iter::once(output).chain(dropped))?;
+    check_files(against.iter().chain(inputs), std::iter::once(output).chain(dropped).chain(&arguments.parts.cut))?;
     let folder = working_folder(Some(output))?;
     let (counts, exit) = match arguments.by {
         By::Document => documents::run(arguments, folder.path())?,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use console::Exit;
 use pipeline::recipe::{SpanRule, SpanScope, SpanUnit, SubstringCopies, SubstringRule};
 use pipeline::stages::{EditedRows, PartRule, find_spans_in_files};
-use records::{Counts, Reason};
+use records::{Counts, CutSpans, Reason};
 use serde::{Deserialize, Serialize};
-use texts::DocumentRow;
+use texts::{DocumentRow, RowWriter};
 
 use super::super::{Faults, ReplacedText, UnreadableRows, Usage, for_each_row_of};
 use super::{Arguments, BUCKETS, By, Outputs};
@@ -29,14 +29,21 @@ pub(super) struct Flags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     min_documents: Option<u64>,
     /// Minimum number of bytes of a repeated substring, with --by substring. [default: 200]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=SubstringRule::MAX_MIN_BYTES as i64))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=SubstringRule::MAX_MIN_LENGTH as i64))]
     min_bytes: Option<u32>,
+    /// Minimum number of GPT-2's tokens of a repeated substring, in place of --min-bytes.
+    #[arg(long, value_name = "N", conflicts_with = "min_bytes", value_parser = clap::value_parser!(u32).range(1..=SubstringRule::MAX_MIN_LENGTH as i64))]
+    min_tokens: Option<u32>,
     /// Which occurrences of a substring are cut: all but the first, or all. [default: later]
     #[arg(long, value_name = "WHICH")]
     copies: Option<SubstringCopies>,
     /// Memory of the search for substrings. [default: 2048]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     max_memory_mib: Option<u64>,
+    /// Rows out of which something was cut, as they were, with the bytes of each span (`starts`, `ends`) and whether
+    /// too little was left; same formats as OUT.
+    #[arg(long, value_name = "OUT")]
+    pub(super) cut: Option<PathBuf>,
 }
 
 /// Bytes of a repeated substring where none are given.
@@ -46,7 +53,8 @@ impl Flags {
     /// Refuses flags that have no meaning for these parts.
     pub(super) fn check(&self, by: By) -> anyhow::Result<()> {
         let of_units = self.min_words.is_some() || self.within.is_some() || self.min_documents.is_some();
-        let of_substrings = self.min_bytes.is_some() || self.copies.is_some() || self.max_memory_mib.is_some();
+        let length = self.min_bytes.or(self.min_tokens);
+        let of_substrings = length.is_some() || self.copies.is_some() || self.max_memory_mib.is_some();
         let fault = match by {
             By::Sentence => None,
             _ if self.sentences.is_some() => Some("--sentences goes with --by sentence"),
@@ -54,11 +62,14 @@ impl Flags {
             _ if of_units => {
                 Some("--min-words, --within and --min-documents go with --by line, paragraph and sentence")
             }
+            By::Document if self.cut.is_some() => Some("--cut goes with --by other than document"),
             By::Document | By::Substring => None,
         };
         let fault = match by {
             By::Substring => fault,
-            _ if of_substrings => Some("--min-bytes, --copies and --max-memory-mib go with --by substring"),
+            _ if of_substrings => {
+                Some("--min-bytes, --min-tokens, --copies and --max-memory-mib go with --by substring")
+            }
             _ => fault,
         };
         fault.map_or(Ok(()), |fault| Err(Usage(fault.to_owned()).into()))
@@ -78,7 +89,8 @@ impl Flags {
             By::Paragraph => spans(SpanUnit::Paragraph),
             By::Document | By::Sentence => spans(SpanUnit::Sentence),
             By::Substring => PartRule::Substrings(SubstringRule {
-                min_bytes: self.min_bytes.unwrap_or(DEFAULT_MIN_BYTES) as usize,
+                min_bytes: self.min_tokens.is_none().then(|| self.min_bytes.unwrap_or(DEFAULT_MIN_BYTES) as usize),
+                min_tokens: self.min_tokens.map(|tokens| tokens as usize),
                 copies: self.copies.unwrap_or_default(),
                 max_memory_mib: self.max_memory_mib.unwrap_or(SubstringRule::DEFAULT_MAX_MEMORY_MIB),
             }),
@@ -92,13 +104,25 @@ struct Dropped {
     verdict: String,
 }
 
+/// The fields that are added to a row out of which something was cut.
+#[derive(Serialize, Deserialize)]
+struct Cut {
+    verdict: String,
+    /// First byte of each span, in the text.
+    starts: Vec<u64>,
+    /// The byte behind the last one of each span.
+    ends: Vec<u64>,
+}
+
 pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Counts, Exit)> {
     let mut outputs = Outputs::create(arguments)?;
+    let mut cut = arguments.parts.cut.as_deref().map(RowWriter::create).transpose()?;
     let rule = arguments.parts.rule(arguments.by);
     let options = arguments.run.options()?;
     let found = find_spans_in_files(&arguments.inputs, "text", &rule, BUCKETS, folder, options)?;
-    let unreadable = outputs.write_all(&arguments.inputs, &found)?;
+    let unreadable = outputs.write_all(&arguments.inputs, &found, cut.as_mut())?;
     let mut counts = outputs.commit()?;
+    cut.map(RowWriter::commit).transpose()?;
     let exit = unreadable.end(&mut counts);
     tracing::info!("{} bytes in {} spans were cut", found.cut_bytes, found.cut_spans);
     Ok((counts, exit))
@@ -106,14 +130,26 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
 
 impl Outputs<ReplacedText, Dropped> {
     /// Reads the inputs once more, in step with the edited texts.
-    fn write_all(&mut self, inputs: &[PathBuf], found: &EditedRows) -> anyhow::Result<UnreadableRows> {
+    fn write_all(
+        &mut self,
+        inputs: &[PathBuf],
+        found: &EditedRows,
+        mut cut: Option<&mut RowWriter<Cut>>,
+    ) -> anyhow::Result<UnreadableRows> {
         let mut unreadable = UnreadableRows::default();
         for (number, input) in inputs.iter().enumerate() {
-            let mut edited = found.of_input(number)?.peekable();
+            // A row of spans for each edited row.
+            let mut edited = found.of_input(number)?.zip(found.spans(number)?).peekable();
             let rows = for_each_row_of(input, Faults::RowsNamed, &mut |row| {
                 let place = row.place().number();
-                let edit = edited.next_if(|next| next.as_ref().map_or(true, |(row, _)| *row == place));
-                self.push(&row, edit.transpose()?.map(|(_, text)| text))
+                let edit = edited.next_if(|(edit, _)| edit.as_ref().map_or(true, |(row, _)| *row == place));
+                let Some((edit, spans)) = edit else { return self.push(&row, None) };
+                if let Some(cut) = &mut cut {
+                    let CutSpans { starts, ends, verdict, .. } = spans?;
+                    let verdict = verdict.map_or_else(|| "cut".to_owned(), |verdict| verdict.to_string());
+                    cut.push(&row, Cut { verdict, starts, ends })?;
+                }
+                self.push(&row, Some(edit?.1))
             })?;
             anyhow::ensure!(edited.next().is_none(), "{} was changed while it was read", input.display());
             unreadable.add(rows);
