@@ -65,14 +65,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 impl Arguments {
     fn options(&self) -> EvalOptions {
-        let mut options = EvalOptions::default();
-        options.limit = self.limit;
-        options.stride = self.stride;
-        options.max_tokens = self.max_tokens;
-        options.top_k = self.top_k;
-        options.examples = self.examples;
-        options.seed = self.seed;
-        options
+        let Arguments { limit, stride, max_tokens, top_k, examples, seed, .. } = *self;
+        EvalOptions { limit, stride, max_tokens, top_k, examples, seed }
     }
 }
 
