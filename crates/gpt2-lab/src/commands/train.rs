@@ -21,7 +21,7 @@ use crate::commands::write_tokenizer;
 /// Train a model by the settings in a TOML file. After a kill, the same command continues.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Settings: [data], [model], [train], [samples]. docs/formats.md has all keys.
+    /// Settings, in the sections data, model, train and samples; docs/formats.md has all keys.
     config: PathBuf,
     /// Override a setting: train.steps=100.
     #[arg(long = "set", value_name = "KEY=VALUE")]
