@@ -342,3 +342,32 @@ fn a_fault_in_a_rule_names_the_rule() {
     let message = said("[[filter]]\nrule = \"url\"\n");
     assert!(message.contains("names no list"), "{message}");
 }
+
+#[test]
+fn what_is_no_table_of_links_is_named_with_the_command_that_makes_one() {
+    let case = Case::new();
+    let links = case.write("links.jsonl", b"{\"url\":\"http://a.example/\",\"score\":5}\n");
+    for flags in [&["--from", "web"][..], &["--from", "common-crawl", "--index", "index.parquet"]] {
+        let mut command = Command::new(binary("webtext"));
+        command.arg("fetch").arg(&links).arg("-o").arg(case.path("out")).args([
+            "--from",
+            from,
+            "--contact",
+            "a@b.example",
+        ]);
+        let said = stderr(&check(&mut command, 1));
+        assert!(said.contains("is no table of links; webtext links"), "{said}");
+        assert!(!case.path("out").exists());
+    }
+}
+
+#[test]
+fn a_corpus_without_the_field_of_texts_is_named() {
+    let case = Case::new();
+    let texts = case.write("texts.jsonl", b"{\"body\":\"The tide.\"}\n{\"body\":\"The boat.\"}\n");
+    let mut command = case.build(&fixture("links/RS_2009-09.jsonl"), "texts", &texts, &case.path("run"));
+    let output = check(&mut command, 3);
+    let pack = case.counts(&output, "pages.pack");
+    let error = pack["unreadable"][0]["error"].as_str().unwrap();
+    assert!(error.contains("no record has a text in the field \"text\""), "{error}");
+}
