@@ -262,18 +262,15 @@ fn is_html(text: &str) -> bool {
         text = behind.trim_start();
     }
     let begins_with = |tag: &&str| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
-    HTML_BEGINNINGS.iter().any(|tag| begins_with(&tag))
+    HTML_BEGINNINGS.iter().any(begins_with)
 }
 
 /// Whether an object goes on behind its first line, as programs indent it for people. A line that was cut off, with
 /// whole ones behind it, is not taken for that.
 fn is_json_document(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    match (lines.next().map(str::as_bytes), lines.next().map(str::as_bytes)) {
-        (Some([.., b'{' | b'[']), Some(_)) => true,
-        (Some([.., b',']), Some([b'"', ..])) => true,
-        _ => false,
-    }
+    let first_two = (lines.next().map(str::as_bytes), lines.next().map(str::as_bytes));
+    matches!(first_two, (Some([.., b'{' | b'[']), Some(_)) | (Some([.., b',']), Some([b'"', ..])))
 }
 
 /// Whether the lines are the rows of a table: a header of names above rows with as many separators, or URLs with
