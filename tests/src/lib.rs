@@ -94,6 +94,28 @@ pub fn recipe_without_model() -> String {
     text.split("[model]").next().unwrap().to_owned()
 }
 
+/// A recipe for the corpus `texts.jsonl` beside it, up to text shards, with further keys of `[dedup]` and sections.
+pub fn recipe_of_texts(dedup_and_sections: &str) -> String {
+    format!(
+        r#"
+        [pages]
+        from = "texts"
+        paths = ["texts.jsonl"]
+        only_links = false
+        [shards]
+        seed = 1
+        validation_fraction = 0.0
+        count = 1
+        tokens = []
+        [tokenizer]
+        use = "gpt2"
+        [dedup]
+        exact = true
+        {dedup_and_sections}
+        "#
+    )
+}
+
 /// `webtext build pipelines/quickstart.toml --out OUT`, with a model of a few steps and further flags.
 pub fn quickstart(out: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(binary("webtext"));

@@ -10,7 +10,7 @@ use dedup::spans::{SpanKind, Spans, cut_ranges, shrink_to_words};
 use dedup::{NormalizedWords, jaccard};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use webtext_tests::{binary, check, json, stage};
+use webtext_tests::{binary, check, json, recipe_of_texts, stage};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const MIN_JACCARD: f64 = 0.7;
@@ -269,7 +269,7 @@ fn an_overfull_filter_fails() {
     let lines = (0..50).map(|page| format!("{}\n", json!({ "text": text(page) })));
     fs::write(folder.path().join("texts.jsonl"), lines.collect::<String>()).unwrap();
     let build = |expected: &str, code: i32| {
-        let recipe = RECIPE.replace("SPANS", &format!("ngram_bloom = {{ expected_ngrams = {expected} }}"));
+        let recipe = recipe_of_texts(&format!("ngram_bloom = {{ expected_ngrams = {expected} }}"));
         fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
         let mut command = Command::new(binary("webtext"));
         command.arg("build").arg(folder.path().join("recipe.toml")).arg("--out").arg(folder.path().join("run"));
@@ -365,8 +365,7 @@ fn a_run_cuts_what_the_pages_of_a_domain_have_in_common() {
     let folder = tempfile::tempdir().unwrap();
     let lines = pages().into_iter().map(|(url, text)| format!("{}\n", json!({"url": url, "text": text})));
     fs::write(folder.path().join("texts.jsonl"), lines.collect::<String>()).unwrap();
-    let recipe = RECIPE.replace(
-        "SPANS",
+    let recipe = recipe_of_texts(
         r#"spans = [
             { unit = "line", within = "domain", min_documents = 3 },
             { unit = "sentence", dialect = "datatrove-0.10" },
@@ -405,7 +404,7 @@ fn build_against(folder: &Path, name: &str, texts: &[(usize, String)], dedup: &s
         format!("{}\n", json!({"url": format!("https://tide.example/{number}"), "text": text}))
     };
     fs::write(folder.join("texts.jsonl"), texts.iter().map(row).collect::<String>()).unwrap();
-    let recipe = RECIPE.replace("SPANS", dedup).replace("[shards]", "[limits]\nbuckets = 3\n[shards]");
+    let recipe = recipe_of_texts(&format!("{dedup}\n[limits]\nbuckets = 3"));
     fs::write(folder.join("recipe.toml"), recipe).unwrap();
     let mut command = Command::new(binary("webtext"));
     command.args(["build", "recipe.toml", "-q", "--out", name]).current_dir(folder);
@@ -458,7 +457,7 @@ fn a_run_against_an_earlier_one_drops_what_both_together_would() {
         ("against = [\"new\"]", "has no fingerprints"),
         ("against = [\"nowhere\"]", "is not the folder of a run"),
     ] {
-        let recipe = RECIPE.replace("SPANS", dedup);
+        let recipe = recipe_of_texts(dedup);
         fs::write(folder.join("recipe.toml"), recipe).unwrap();
         let mut command = Command::new(binary("webtext"));
         let output = command.args(["build", "recipe.toml", "-q", "--out", "x"]).current_dir(folder).output().unwrap();
@@ -501,8 +500,7 @@ fn a_run_filters_n_grams_that_came_before_and_cuts_substrings() {
     ];
     let lines = texts.iter().map(|text| format!("{}\n", json!({ "text": text })));
     fs::write(folder.path().join("texts.jsonl"), lines.collect::<String>()).unwrap();
-    let recipe = RECIPE.replace(
-        "SPANS",
+    let recipe = recipe_of_texts(
         "ngram_bloom = { expected_ngrams = 10_000, max_false_positive_rate = 1e-6 }\nsubstrings = { min_bytes = 100 }",
     );
     fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
@@ -517,23 +515,6 @@ fn a_run_filters_n_grams_that_came_before_and_cuts_substrings() {
     assert_eq!(left, [texts[0].clone(), words(100, 160), without], "{summary}");
     assert_eq!(stage(&summary, "shards.scatter")["counts"]["dropped"]["too_little_left"], 1);
 }
-
-const RECIPE: &str = r#"
-    [pages]
-    from = "texts"
-    paths = ["texts.jsonl"]
-    only_links = false
-    [dedup]
-    exact = true
-    SPANS
-    [shards]
-    seed = 1
-    validation_fraction = 0.0
-    count = 1
-    tokens = []
-    [tokenizer]
-    use = "gpt2"
-"#;
 
 /// The texts of the training shards, each with a NUL behind it.
 fn shard_texts(run: &Path) -> String {

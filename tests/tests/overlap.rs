@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use webtext_tests::{binary, check, json, stage};
+use webtext_tests::{binary, check, json, recipe_of_texts, stage};
 
 /// Runs of `n` words.
 fn ngrams(text: &str, n: usize) -> Vec<String> {
@@ -118,7 +118,7 @@ fn a_run_removes_items_and_says_so() {
     let line = |(number, text): (usize, &String)| format!("{}\n", json!({"url": url(number), "text": text}));
     write("texts.jsonl", &texts.iter().enumerate().map(line).collect::<String>());
     write("set.jsonl", &format!("{}\n{}\n", json!({"q": words(100, 115), "a": "yes"}), json!({"q": words(500, 520)})));
-    write("recipe.toml", RECIPE);
+    write("recipe.toml", &recipe_of_texts("[overlap]\nsets = [\"set.jsonl\"]\nremove = \"spans\""));
     let run = folder.path().join("run");
     let webtext = |arguments: &[&str]| {
         let mut command = Command::new(binary("webtext"));
@@ -151,22 +151,3 @@ fn a_run_removes_items_and_says_so() {
     let summary: Value = serde_json::from_str(&summary).unwrap();
     assert_eq!(stage(&summary, "shards.scatter")["counts"]["kept"], 4);
 }
-
-const RECIPE: &str = r#"
-    [pages]
-    from = "texts"
-    paths = ["texts.jsonl"]
-    only_links = false
-    [dedup]
-    exact = true
-    [overlap]
-    sets = ["set.jsonl"]
-    remove = "spans"
-    [shards]
-    seed = 1
-    validation_fraction = 0.0
-    count = 1
-    tokens = []
-    [tokenizer]
-    use = "gpt2"
-"#;

@@ -434,7 +434,7 @@ not json
 
     #[test]
     fn what_begins_with_a_bad_line_is_what_its_first_good_line_is() {
-        for first in ["not a url", "word", "[http", "\"http://a.example/\"", "null"] {
+        for first in ["not a url", "word", "[\"http", "[\"http://a.example/\"]", "\"http://a.example/\"", "null"] {
             let read = read(format!("{first}\n{{\"url\":\"http://a.example/\"}}\n"), "d").unwrap();
             assert_eq!((read.rows.len(), read.dropped.len()), (1, 1), "{first}");
             assert_eq!((read.dropped[0].0, read.dropped[0].1), (Reason::MalformedRecord, 1), "{first}");

@@ -118,9 +118,7 @@ const BEGINNINGS: &[(&[u8], ForeignFormat)] = &[
     (b"MZ\x90\x00", ForeignFormat::Program),
     (b"\xcf\xfa\xed\xfe", ForeignFormat::Program),
     (b"ARROW1\x00\x00", ForeignFormat::ArrowIpc),
-    (b"FEA1", ForeignFormat::ArrowIpc),
     (b"\xff\xff\xff\xff", ForeignFormat::ArrowIpc),
-    (b"ORC\n", ForeignFormat::Orc),
     (b"Obj\x01", ForeignFormat::Avro),
     (b"\x89HDF\r\n\x1a\n", ForeignFormat::Hdf5),
     (b"\x93NUMPY", ForeignFormat::NumPy),
@@ -175,6 +173,10 @@ impl ForeignFormat {
             Some(ForeignFormat::Image)
         } else if at(4, b"ftyp") || at(0, b"RIFF") && (at(8, b"WAVE") || at(8, b"AVI ")) {
             Some(ForeignFormat::Media)
+        } else if at(0, b"FEA1") && head.contains(&0) {
+            Some(ForeignFormat::ArrowIpc) // letters alone may begin a text, too
+        } else if at(0, b"ORC") && head.contains(&0) {
+            Some(ForeignFormat::Orc)
         } else if at(8, b"DUCK") && head.contains(&0) {
             Some(ForeignFormat::DuckDb)
         } else if is_tar(head) {
@@ -206,7 +208,7 @@ impl ForeignFormat {
         match text.as_bytes().first()? {
             b'<' => Some(if is_html(text) { ForeignFormat::Html } else { ForeignFormat::Xml }),
             b'[' if matches!(text[1..].trim_start().as_bytes().first(), Some(b'{' | b'"' | b'[')) => {
-                Some(ForeignFormat::JsonArray)
+                is_json_array(text).then_some(ForeignFormat::JsonArray)
             }
             b'{' => is_json_document(text).then_some(ForeignFormat::JsonDocument),
             _ if text.starts_with("WARC/") || text.starts_with("filedesc://") => Some(ForeignFormat::Warc),
@@ -263,6 +265,14 @@ fn is_html(text: &str) -> bool {
     }
     let begins_with = |tag: &&str| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
     HTML_BEGINNINGS.iter().any(begins_with)
+}
+
+/// Whether an array goes on behind its first line, or is all there is. A damaged line, or an array of its own, with a
+/// record behind it is not taken for that.
+fn is_json_array(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let goes_on = lines.next().is_some_and(|line| line.ends_with([',', '[', '{', ':']));
+    goes_on || !lines.next().is_some_and(|line| line.starts_with('{'))
 }
 
 /// Whether an object goes on behind its first line, as programs indent it for people. A line that was cut off, with
@@ -386,6 +396,10 @@ mod tests {
         check_text("filedesc://a.arc 0.0.0.0 20050101 text/plain 76\n", Some(ForeignFormat::Warc));
         check_text("[{\"url\": 1},\n{}]", Some(ForeignFormat::JsonArray));
         check_text("[\n  {\n    \"url\": 1", Some(ForeignFormat::JsonArray));
+        check_text("[{\"url\": 1}]", Some(ForeignFormat::JsonArray));
+        for damaged in ["[\"http", "[\"http://a.example/\"]", "[{\"url\": 1}]"] {
+            check_text(&format!("{damaged}\n{{\"url\": 1}}\n"), None);
+        }
         check_text("{\n  \"data\": [", Some(ForeignFormat::JsonDocument));
         check_text("{\"data\": [\n{\"url\": 1},\n{}]}", Some(ForeignFormat::JsonDocument));
         check_text("{\"url\": 1,\n \"score\": 2}\n", Some(ForeignFormat::JsonDocument));

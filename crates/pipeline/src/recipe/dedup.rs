@@ -389,6 +389,20 @@ impl Near {
 mod tests {
     use super::*;
 
+    #[test]
+    fn settings_without_a_meaning_are_refused() {
+        let fault = |text: &str| toml::from_str::<Dedup>(text).unwrap().check().unwrap_err().to_string();
+        let near = "exact = true\nnear = { min_jaccard = 0.7 }";
+        assert!(fault("exact = true\nclusters = \"transitive\"").contains("needs near"));
+        assert!(fault("exact = false\nagainst = [\"runs/1\"]").contains("against needs"));
+        let twice = format!("{near}\nkeep = [\"longest text\", \"longest text\"]");
+        assert!(fault(&twice).contains("a key twice"));
+        for length in ["", "min_bytes = 9, min_tokens = 9", "min_tokens = 0"] {
+            assert!(fault(&format!("{near}\nsubstrings = {{ {length} }}")).contains("min_tokens"), "{length}");
+        }
+        toml::from_str::<Dedup>(&format!("{near}\nsubstrings = {{ min_tokens = 50 }}")).unwrap().check().unwrap();
+    }
+
     fn near(text: &str) -> Near {
         toml::from_str(text).unwrap()
     }

@@ -64,7 +64,10 @@ impl Overlap {
     }
 
     /// Says which setting makes no sense.
-    pub(super) fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// There is no set, or a number is out of its range.
+    pub fn check(&self) -> Result<()> {
         ensure!(!self.sets.is_empty(), Recipe, "sets is empty");
         for (key, words) in [("ngram_words", self.ngram_words), ("remove_ngram_words", self.remove_ngram_words)] {
             ensure!((1..=MAX_WORDS).contains(&words), Recipe, "{key} lies between 1 and {MAX_WORDS}");

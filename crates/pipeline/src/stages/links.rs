@@ -4,6 +4,7 @@ use ::links::{DroppedRecord, DumpScores, KarmaRule, SubmissionRow, SubmissionRul
 use records::Link;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
+use user_error::UserError as _;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket_name;
@@ -84,7 +85,12 @@ impl Task for ReadDump {
         });
         match read {
             Ok(scores) => self.log_scores(work, scores),
-            Err(Error::Dump(error)) => work.unreadable(&self.dump.url, &error),
+            Err(Error::Dump(error)) => {
+                work.unreadable(&self.dump.url, &error);
+                if let Some(hint) = error.hint() {
+                    tracing::warn!(target: "task", "{}: {hint}", self.dump.url);
+                }
+            }
             Err(error) => return Err(error),
         }
         work.finish_source(source)?;

@@ -24,7 +24,7 @@ pub struct Arguments {
     #[arg(long, required = true, value_name = "FILE", num_args = 1..)]
     eval: Vec<String>,
     /// Words of the n-grams that are counted.
-    #[arg(long, value_name = "N", default_value_t = NgramFilter::GPT2_WORDS, value_parser = words)]
+    #[arg(long, value_name = "N", default_value_t = NgramFilter::GPT2_WORDS)]
     ngram_words: usize,
     /// Also write the inputs without what they have in common with the sets, to OUT.
     #[arg(long, value_name = "WHAT", requires = "output")]
@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(long, value_name = "OUT", requires = "remove")]
     matches: Option<PathBuf>,
     /// Words of the n-grams by which items are found.
-    #[arg(long, value_name = "N", default_value_t = ItemIndex::<u32>::GPT3_WORDS, value_parser = words, requires = "remove")]
+    #[arg(long, value_name = "N", default_value_t = ItemIndex::<u32>::GPT3_WORDS, requires = "remove")]
     remove_ngram_words: usize,
     /// Maximum number of rows that hold an n-gram; what is in more of them is a quotation or a template, and stays.
     #[arg(long, value_name = "N", default_value_t = ItemIndex::<u32>::GPT3_MAX_DOCUMENTS, requires = "remove", value_parser = clap::value_parser!(u64).range(1..))]
@@ -47,11 +47,6 @@ pub struct Arguments {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
-}
-
-fn words(text: &str) -> Result<usize, String> {
-    let number = text.parse().map_err(|_| "not a whole number".to_owned())?;
-    if (1..=64).contains(&number) { Ok(number) } else { Err("not between 1 and 64".to_owned()) }
 }
 
 /// What is printed with `--json`.
@@ -75,7 +70,6 @@ struct Matched {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let Arguments { inputs, eval, output, matches, .. } = arguments;
     let sets: Vec<PathBuf> = eval.iter().map(PathBuf::from).collect();
-    check_files(inputs.iter().chain(&sets), output.iter().chain(matches))?;
     let rule = Overlap {
         ngram_words: arguments.ngram_words,
         remove: arguments.remove,
@@ -83,6 +77,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         max_documents: arguments.max_documents,
         ..Overlap::of(eval.clone())
     };
+    rule.check()?;
+    check_files(inputs.iter().chain(&sets), output.iter().chain(matches))?;
     let mut outputs = output.as_ref().map(|_| Outputs::create(arguments)).transpose()?;
     let folder = working_folder(output.as_deref())?;
     let found = unless_stopped(find_overlap_in_files(inputs, "text", &rule, folder.path(), arguments.run.options()?))?;

@@ -17,7 +17,7 @@ use super::cut::{CutTexts, CutWriter, InputFile, InputFiles};
 use super::documents::KeptDocument;
 use super::rows::RangeRow;
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, Table, Task, Wire, Work};
-use crate::error::{Result, ensure};
+use crate::error::{Result, bail, ensure};
 use crate::recipe::{NgramBloomRule, SubstringCopies, SubstringRule};
 use crate::stages::only_task;
 
@@ -89,9 +89,10 @@ impl Task for FindSubstrings {
     const REVISION: u32 = 1;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let (unit, min_units) = match self.rule.min_tokens {
-            Some(tokens) => (Unit::Token16, tokens),
-            None => (Unit::Byte, self.rule.min_bytes.unwrap_or(SubstringRule::MAX_MIN_LENGTH)),
+        let (unit, min_units) = match (self.rule.min_bytes, self.rule.min_tokens) {
+            (Some(bytes), _) => (Unit::Byte, bytes),
+            (None, Some(tokens)) => (Unit::Token16, tokens),
+            (None, None) => bail!(Bug, "a rule for substrings has no length"),
         };
         let settings = Settings {
             unit,
