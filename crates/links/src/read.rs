@@ -45,7 +45,7 @@ pub enum DumpFault {
     #[error("it is an answer of an API: its first line holds many records")]
     ApiAnswer,
     /// It holds records, and none has a URL or is a text post.
-    #[error("none of its {records} records is a submission; the first {first}")]
+    #[error("no record of it is a submission ({records} read); the first {first}")]
     NoSubmission {
         /// The number of records.
         records: u64,
@@ -479,18 +479,18 @@ not json
     fn a_dump_of_anything_else_says_what_its_first_record_is() {
         check_fault(
             "{\"text\":\"one\",\"id\":7}\n{\"text\":\"two\"}\nx\n",
-            "none of its 3 records is a submission; the first has no URL, but text, id",
+            "no record of it is a submission (3 read); the first has no URL, but text, id",
             Exit::Failed,
         );
         check_fault(
             "{'url': 'http://a.example/'}\n",
-            "none of its 1 records is a submission; the first is malformed: it is no object of JSON: a name in quotes is \
+            "no record of it is a submission (1 read); the first is malformed: it is no object of JSON: a name in quotes is \
              missing at byte 2",
             Exit::Failed,
         );
         check_fault(
             format!("{{{}}}\n", " ".repeat(2000)),
-            "none of its 1 records is a submission; the first is 2003 bytes long",
+            "no record of it is a submission (1 read); the first is 2003 bytes long",
             Exit::Failed,
         );
         // One text post is a dump, and so is one bad URL.
