@@ -109,8 +109,7 @@ fn hostile_pages_are_counted_drops() {
     case.write("pages/good.html", PAGE.as_bytes());
     case.write("pages/bytes.html", &(0..=255u8).cycle().take(100_000).collect::<Vec<_>>());
     case.write("pages/utf8.html", &[PAGE.as_bytes(), b" caf\xe9 \xff\xfe"].concat());
-    let dump = case.write("empty.jsonl", b"");
-    let output = check(&mut case.build(&dump, "html", &pages, &case.path("run")), 0);
+    let output = check(&mut case.build(&fixture("links/RS_2009-09.jsonl"), "html", &pages, &case.path("run")), 0);
     assert_eq!(case.counts(&output, "pages.pack")["counts"]["dropped"]["page_too_large"], 1);
     let extracted = case.counts(&output, "documents.extract");
     // A tag with 200,000 attributes costs no more than its bytes, and 100,000 levels are flattened.
@@ -141,7 +140,9 @@ fn empty_and_foreign_inputs() {
     let case = Case::new();
     let empty = case.write("empty.zst", &zstd::encode_all(&b""[..], 1).unwrap());
     let archive = case.write("empty.warc.gz", b"");
-    check(&mut case.build(&empty, "warc", &archive, &case.path("run")), 0);
+    let output = check(&mut case.build(&empty, "warc", &archive, &case.path("run")), 3);
+    let error = &case.counts(&output, "links.read")["unreadable"][0]["error"];
+    assert!(error.as_str().unwrap().contains("it is empty"), "{error}");
     let foreign = case.write("foreign.warc.gz", b"this is no archive at all\nand never was\n");
     let output = check(&mut case.build(&empty, "warc", &foreign, &case.path("foreign")), 3);
     assert!(case.counts(&output, "pages.index")["unreadable"][0]["error"].as_str().unwrap().contains("no record"));
@@ -341,4 +342,28 @@ fn a_fault_in_a_rule_names_the_rule() {
     check(&mut command, 0);
     let message = said("[[filter]]\nrule = \"url\"\n");
     assert!(message.contains("names no list"), "{message}");
+}
+
+#[test]
+fn what_is_no_table_of_links_is_named_with_the_command_that_makes_one() {
+    let case = Case::new();
+    let links = case.write("links.jsonl", b"{\"url\":\"http://a.example/\",\"score\":5}\n");
+    for flags in [&["--from", "web"][..], &["--from", "common-crawl", "--index", "index.parquet"]] {
+        let mut command = Command::new(binary("webtext"));
+        command.arg("fetch").arg(&links).arg("-o").arg(case.path("out")).args(["--contact", "a@b.example"]).args(flags);
+        let said = stderr(&check(&mut command, 1));
+        assert!(said.contains("is no table of links; webtext links"), "{said}");
+        assert!(!case.path("out").exists());
+    }
+}
+
+#[test]
+fn a_corpus_without_the_field_of_texts_is_named() {
+    let case = Case::new();
+    let texts = case.write("texts.jsonl", b"{\"body\":\"The tide.\"}\n{\"body\":\"The boat.\"}\n");
+    let mut command = case.build(&fixture("links/RS_2009-09.jsonl"), "texts", &texts, &case.path("run"));
+    let output = check(&mut command, 3);
+    let pack = case.counts(&output, "pages.pack");
+    let error = pack["unreadable"][0]["error"].as_str().unwrap();
+    assert!(error.contains("no record has a text in the field \"text\""), "{error}");
 }

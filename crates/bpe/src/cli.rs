@@ -61,7 +61,6 @@ pub fn main() -> ExitCode {
         as_user_error::<FormatError>,
         as_user_error::<InputError>,
         as_user_error::<TooWide>,
-        as_user_error::<commands::Stopped>,
         as_user_error::<atomic_file::Error>,
     ];
     console::end(result.map(|()| Exit::Complete), &known)

@@ -24,6 +24,24 @@ impl UserError for Usage {
     }
 }
 
+/// Ctrl-C ended the command. What is kept, if anything is, the context of the error says.
+#[derive(Debug)]
+pub struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl Error for Stopped {}
+
+impl UserError for Stopped {
+    fn exit(&self) -> Exit {
+        Exit::Stopped
+    }
+}
+
 /// Casts an error to [`UserError`], if it is of one certain type.
 pub type UserErrorCast = for<'e> fn(&'e (dyn Error + 'static)) -> Option<&'e dyn UserError>;
 
@@ -56,8 +74,8 @@ pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> ExitCode {
 
 /// The exit code and the hint of the first error in the chain that has one.
 fn advice(error: &anyhow::Error, known: &[UserErrorCast]) -> (Exit, Option<String>) {
-    let own: UserErrorCast = as_user_error::<Usage>;
-    let casts = || std::iter::once(&own).chain(known);
+    let own: [UserErrorCast; 2] = [as_user_error::<Usage>, as_user_error::<Stopped>];
+    let casts = || own.iter().chain(known);
     let users = || error.chain().filter_map(|cause| casts().find_map(|cast| cast(cause)));
     let exit = users().map(UserError::exit).find(|&exit| exit != Exit::Failed).unwrap_or(Exit::Failed);
     let hint = users().find_map(UserError::hint).or_else(|| error.chain().find_map(hint_of_system));
@@ -66,7 +84,7 @@ fn advice(error: &anyhow::Error, known: &[UserErrorCast]) -> (Exit, Option<Strin
 
 fn hint_of_system(cause: &(dyn Error + 'static)) -> Option<String> {
     let is_full = cause.downcast_ref::<io::Error>()?.kind() == io::ErrorKind::StorageFull;
-    is_full.then(|| "free some space and run the same command again; what is finished is kept".to_owned())
+    is_full.then(|| "free some space and run the same command again".to_owned())
 }
 
 #[cfg(test)]
@@ -95,7 +113,7 @@ mod tests {
         check(anyhow::Error::from(Damaged).context("in stage 1"), Exit::Failed, Some("delete it"));
         check(Usage("no".into()).into(), Exit::WrongUsage, None);
         let full = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("cannot write");
-        check(full, Exit::Failed, Some("free some space and run the same command again; what is finished is kept"));
+        check(full, Exit::Failed, Some("free some space and run the same command again"));
     }
 
     #[test]

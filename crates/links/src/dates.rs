@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use jiff::civil::{Date, date};
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, date};
+use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -35,6 +38,23 @@ pub fn period(text: &str) -> Option<Range<i64>> {
     Some(seconds_at_midnight(first_day)..seconds_at_midnight(last_day) + DAY_SECONDS)
 }
 
+/// The seconds since 1970 of a date, or of a date and a time, as programs write them: ISO 8601 with `T` or a blank, with an
+/// offset, `Z`, `UTC` or none (which is UTC, too), and RFC 2822. `None` for any other text.
+pub(crate) fn moment(text: &str) -> Option<i64> {
+    // BigQuery, which had Reddit's submissions as tables, writes `2016-03-01 00:00:00 UTC`.
+    let iso = text.strip_suffix("UTC").map_or(text, str::trim_end);
+    if let Ok(moment) = iso.parse::<Timestamp>() {
+        return Some(moment.as_second());
+    }
+    if let Ok(moment) = iso.parse::<DateTime>() {
+        return TimeZone::UTC.to_timestamp(moment).ok().map(Timestamp::as_second);
+    }
+    match rfc2822::DateTimeParser::new().parse_timestamp(text) {
+        Ok(moment) => Some(moment.as_second()),
+        Err(_) => period(text).map(|period| period.start),
+    }
+}
+
 fn seconds_at_midnight(day: Date) -> i64 {
     day.duration_since(date(1970, 1, 1)).as_secs()
 }
@@ -54,6 +74,32 @@ mod tests {
         check("2017", Some(1_483_228_800..1_514_764_800));
         check("2017-12", Some(1_512_086_400..1_514_764_800));
         check("9999-12-31", Some(253_402_214_400..253_402_300_800));
+    }
+
+    #[test]
+    fn moments_as_programs_write_them() {
+        for text in [
+            "2016-03-01T00:00:00Z",
+            "2016-03-01 00:00:00",
+            "2016-03-01T00:00:00",
+            "2016-03-01 00:00:00.000",
+            "2016-03-01T00:00:00.999Z",
+            "2016-03-01T00:00:00+00:00",
+            "2016-03-01T01:30:00+01:30",
+            "2016-02-29 16:00:00-08:00",
+            "2016-03-01 00:00:00 UTC",
+            "2016-03-01 00:00:00+00",
+            "2016-03-01",
+            "2016-03",
+            "20160301T000000Z",
+            "Tue, 01 Mar 2016 00:00:00 GMT",
+            "Tue, 1 Mar 2016 01:00:00 +0100",
+        ] {
+            assert_eq!(moment(text), Some(1_456_790_400), "{text}");
+        }
+        for text in ["", "soon", "01.03.2016", "3/1/2016", "2016-03-01 25:00:00", "2016-02-30", "UTC"] {
+            assert_eq!(moment(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,17 +3,21 @@
 mod address;
 pub mod canonical;
 mod dates;
+mod json;
 mod key;
 mod read;
 mod rules;
 mod sessions;
 mod submission;
 mod tracking;
+mod value;
 mod wrappers;
 
 pub use canonical::Canonical;
 pub use dates::period;
-pub use read::{DroppedRecord, DumpError, DumpScores, merge_rows, read_dump};
-pub use rules::{KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma};
+pub use read::{DroppedRecord, DumpError, DumpFault, DumpScores, merge_rows, read_dump};
+pub use rules::{
+    BlockedDomain, BlockedExtension, InvalidRule, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma,
+};
 pub use submission::{MalformedSubmission, Submission};
 pub use wrappers::{CanonicalRules, Wrapper, unwrapped};

@@ -5,10 +5,16 @@ use std::io::{BufRead, Read, Seek};
 
 use records::{Counts, Link, Reason};
 use texts::{Line, Lines, ParquetRows, Source};
+use user_error::{Exit, UserError};
 
+use crate::json::Fields;
+use crate::submission::{RecordFault, without_mark};
 use crate::{Canonical, KarmaRule, MalformedSubmission, Submission, SubmissionRow, SubmissionRules};
 
-/// A dump cannot be opened, or breaks off.
+/// Fields that a message about a record lists at most.
+const MAX_FIELDS_SHOWN: usize = 20;
+
+/// A dump cannot be opened, breaks off, or is none.
 #[derive(Debug, thiserror::Error)]
 #[error("the dump {name} is unreadable")]
 pub struct DumpError {
@@ -16,7 +22,58 @@ pub struct DumpError {
     pub name: String,
     /// Where and why.
     #[source]
-    pub source: texts::Error,
+    pub source: DumpFault,
+}
+
+/// Why a dump cannot be read, or not to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DumpFault {
+    /// It breaks off, is of another format, or lacks the column of URLs.
+    #[error(transparent)]
+    Source(#[from] texts::Error),
+    /// There is no byte in it, or nothing but white space.
+    #[error("it is empty")]
+    Empty,
+    /// Its first lines are neither objects of JSON nor URLs.
+    #[error("it is plain text, and its lines are neither objects of JSON nor URLs")]
+    PlainText,
+    /// Its first record is a comment.
+    #[error("it is a dump of comments, and links are read from submissions")]
+    Comments,
+    /// Its first record holds the submissions, as an answer of an API does.
+    #[error("it is an answer of an API: its first line holds many records")]
+    ApiAnswer,
+    /// It holds records, and none has a URL or is a text post.
+    #[error("none of its {records} records is a submission; the first {first}")]
+    NoSubmission {
+        /// The number of records.
+        records: u64,
+        /// What the first is instead.
+        first: String,
+    },
+}
+
+impl UserError for DumpError {
+    fn hint(&self) -> Option<String> {
+        let hint = match &self.source {
+            DumpFault::Source(error) => return error.hint(),
+            DumpFault::Empty => "download it again, or leave it out",
+            DumpFault::PlainText | DumpFault::NoSubmission { .. } => {
+                "a dump has a record with the field \"url\" on each line, a column of that name, or a URL alone on each line"
+            }
+            DumpFault::Comments => "the dumps of submissions have names like RS_2016-03.zst",
+            DumpFault::ApiAnswer => "make a line of each record: jq -c '.data.children[]', or jq -c '.data[]'",
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
+        match &self.source {
+            DumpFault::Source(error) => error.exit(),
+            _ => Exit::Failed,
+        }
+    }
 }
 
 /// A record of a dump that is dropped without a row.
@@ -54,12 +111,15 @@ impl DumpScores {
 /// Reads a dump and calls `each` with what became of every record: JSON Lines, the rows of a Parquet file, or a plain
 /// list with a URL on each line. `name` is what the rows and errors call the dump.
 ///
+/// The first line that is an object of JSON or a URL decides which of the two the others are.
+///
 /// Lines over `max_record_bytes` are dropped; the rows of a Parquet file have no such limit. Memory: one line and the
 /// decompressor's window, or a page of each column and 64 rows.
 ///
 /// # Errors
-/// A [`DumpError`] when the dump cannot be opened or breaks off (what `each` got stays), when it is a Parquet file
-/// without a column of URLs, or what `each` returns.
+/// A [`DumpError`] when the dump cannot be opened or breaks off (what `each` got stays); when it is known by its beginning
+/// for something else (`each` gets nothing); when none of its records is a submission (`each` got all of them); or what
+/// `each` returns.
 pub fn read_dump<E: From<DumpError>>(
     source: impl Read + Seek + Send + 'static,
     name: &str,
@@ -67,14 +127,12 @@ pub fn read_dump<E: From<DumpError>>(
     max_record_bytes: usize,
     each: impl FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> Result<(), E>,
 ) -> Result<DumpScores, E> {
-    let mut dump = Dump { name, rules, scores: DumpScores::default(), each };
-    match Source::open(source).map_err(|source| dump.broken(source))? {
-        Source::JsonLines(reader) | Source::PlainText(reader) => {
-            dump.read_lines(Lines::new(reader, max_record_bytes))?
-        }
+    let mut dump = Dump { name, rules, scores: DumpScores::default(), records: 0, submissions: 0, first: None, each };
+    match Source::open(source).map_err(|error| dump.broken(error))? {
+        Source::JsonLines(reader) | Source::PlainText(reader) => dump.read_lines(reader, max_record_bytes)?,
         Source::Parquet(source) => dump.read_rows(source)?,
     }
-    Ok(dump.scores)
+    dump.finish()
 }
 
 /// A dump that is being read.
@@ -82,24 +140,39 @@ struct Dump<'a, F> {
     name: &'a str,
     rules: &'a SubmissionRules,
     scores: DumpScores,
+    records: u64,
+    /// Records that have a URL or are text posts.
+    submissions: u64,
+    /// What the first record is, if it is no submission.
+    first: Option<String>,
     each: F,
 }
 
+/// What the lines of a dump are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineKind {
+    Record,
+    Url,
+}
+
 impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> Result<(), E>> Dump<'_, F> {
-    fn read_lines(&mut self, mut lines: Lines<impl BufRead>) -> Result<(), E> {
-        let mut are_urls = None;
-        while let Some((line, content)) = lines.next().map_err(|source| self.broken(source))? {
+    fn read_lines(&mut self, mut reader: Box<dyn BufRead + Send>, max_record_bytes: usize) -> Result<(), E> {
+        let head = texts::records_in(&mut reader).map_err(|error| self.broken(error))?;
+        let kind = LineKind::of_beginning(head).map_err(|fault| self.broken(fault))?;
+        let mut lines = Lines::new(reader, max_record_bytes);
+        while let Some((line, content)) = lines.next().map_err(|error| self.broken(error))? {
             match content {
                 Line::TooLong(len_bytes) => {
-                    let text = format!("{len_bytes} bytes").into();
-                    (self.each)(Err(DroppedRecord { reason: Reason::RecordTooLong, line, text }))?;
+                    let text = format!("{len_bytes} bytes");
+                    self.note_no_submission(|| format!("is {text} long"));
+                    (self.each)(Err(DroppedRecord { reason: Reason::RecordTooLong, line, text: text.into() }))?;
                 }
                 Line::Whole(bytes) => {
-                    let parse = match *are_urls.get_or_insert_with(|| is_url_alone(bytes)) {
-                        true => Submission::of_url,
-                        false => Submission::parse,
+                    let parsed = match kind {
+                        LineKind::Url => Submission::of_url(bytes),
+                        LineKind::Record => Submission::parse(bytes),
                     };
-                    self.take(line, parse(bytes), bytes)?;
+                    self.take(line, parsed, bytes)?;
                 }
             }
         }
@@ -107,13 +180,11 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
     }
 
     fn read_rows(&mut self, source: impl Read + Seek + Send + 'static) -> Result<(), E> {
-        let mut rows = ParquetRows::open(source, Submission::has_field).map_err(|source| self.broken(source))?;
+        let mut rows = ParquetRows::open(source, Submission::has_field).map_err(|error| self.broken(error))?;
         // Without either column every row would be dropped, and no message would say why.
-        rows.require("url_overridden_by_dest")
-            .or_else(|_| rows.require("url"))
-            .map_err(|source| self.broken(source))?;
-        while let Some(batch) = rows.next_batch().map_err(|source| self.broken(source))? {
-            for (number, row) in batch.rows().map_err(|source| self.broken(source))?.iter() {
+        rows.require("url_overridden_by_dest").or_else(|_| rows.require("url")).map_err(|error| self.broken(error))?;
+        while let Some(batch) = rows.next_batch().map_err(|error| self.broken(error))? {
+            for (number, row) in batch.rows().map_err(|error| self.broken(error))?.iter() {
                 self.take(number, Submission::of_row(row), b"")?;
             }
         }
@@ -124,33 +195,103 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
     fn take(&mut self, line: u64, parsed: Result<Submission<'_>, MalformedSubmission>, shown: &[u8]) -> Result<(), E> {
         let submission = match parsed {
             Ok(submission) => submission,
-            Err(error) => {
-                let text = describe(&error, shown).into();
+            Err(MalformedSubmission(fault)) => {
+                match fault {
+                    RecordFault::Comment if self.records == 0 => return Err(self.broken(DumpFault::Comments).into()),
+                    RecordFault::ApiAnswer if self.records == 0 => {
+                        return Err(self.broken(DumpFault::ApiAnswer).into());
+                    }
+                    _ => self.note_no_submission(|| format!("is malformed: {fault}")),
+                }
+                let text = described(&fault, shown).into();
                 return (self.each)(Err(DroppedRecord { reason: Reason::MalformedRecord, line, text }));
             }
         };
         self.scores.add(submission.score);
-        match self.rules.submission(&submission, self.name, line) {
+        let judged = self.rules.submission(&submission, self.name, line);
+        match judged {
+            Err(Reason::MissingUrl) => self.note_no_submission(|| fields_shown(shown)),
+            _ => (self.records, self.submissions) = (self.records + 1, self.submissions + 1),
+        }
+        match judged {
             Ok(row) => (self.each)(Ok(row)),
             Err(reason) => (self.each)(Err(DroppedRecord { reason, line, text: submission.title.unwrap_or_default() })),
         }
     }
 
-    fn broken(&self, source: texts::Error) -> DumpError {
-        DumpError { name: self.name.to_owned(), source }
+    /// Counts a record that is no submission, and keeps what the first one is.
+    fn note_no_submission(&mut self, what: impl FnOnce() -> String) {
+        if self.records == 0 {
+            self.first = Some(what());
+        }
+        self.records += 1;
+    }
+
+    fn finish(self) -> Result<DumpScores, E> {
+        match (self.records, self.submissions) {
+            (0, _) => Err(self.broken(DumpFault::Empty).into()),
+            (records, 0) => {
+                let first = self.first.clone().unwrap_or_default();
+                Err(self.broken(DumpFault::NoSubmission { records, first }).into())
+            }
+            _ => Ok(self.scores),
+        }
+    }
+
+    fn broken(&self, fault: impl Into<DumpFault>) -> DumpError {
+        DumpError { name: self.name.to_owned(), source: fault.into() }
+    }
+}
+
+impl LineKind {
+    /// The kind of the lines of a text with this beginning, whose last line may be cut off.
+    fn of_beginning(head: &[u8]) -> Result<LineKind, DumpFault> {
+        let mut lines = head.split(|&byte| byte == b'\n').map(|line| without_mark(line.trim_ascii()));
+        let kind_of = |line: &[u8]| match line.first() {
+            Some(b'{') => Some(LineKind::Record),
+            _ => is_url_alone(line).then_some(LineKind::Url),
+        };
+        match lines.find_map(kind_of) {
+            Some(kind) => Ok(kind),
+            None if head.trim_ascii().is_empty() => Ok(LineKind::Record),
+            // The rest of a record, as where a file was cut into parts: its lines are longer than what is seen here.
+            None if !head.contains(&b'\n') && head.contains(&b'"') => Ok(LineKind::Record),
+            None => Err(DumpFault::PlainText),
+        }
     }
 }
 
 /// Whether a line is a URL and nothing else, as in a plain list.
 fn is_url_alone(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
     let is_url = |text: &str| text.contains("://") || Canonical::parse(text).is_ok();
-    std::str::from_utf8(line)
-        .is_ok_and(|text| !text.starts_with(['{', '[', '"']) && !text.contains(char::is_whitespace) && is_url(text))
+    !text.is_empty() && !text.starts_with(['{', '[', '"']) && !text.contains(char::is_whitespace) && is_url(&text)
 }
 
-fn describe(error: &MalformedSubmission, shown: &[u8]) -> String {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+fn described(fault: &RecordFault, shown: &[u8]) -> String {
+    let cause = match fault {
+        // Its own text says no more than that the row does not fit.
+        RecordFault::Row(error) => std::error::Error::source(error).map(ToString::to_string).unwrap_or_default(),
+        other => other.to_string(),
+    };
     if shown.is_empty() { cause } else { format!("{cause}: {}", String::from_utf8_lossy(shown)) }
+}
+
+/// The names of a record's fields, as the end of a sentence.
+fn fields_shown(record: &[u8]) -> String {
+    let mut names = Vec::new();
+    let mut fields = Fields::of(without_mark(record)).ok();
+    while let Some(Ok(Some((name, _)))) = fields.as_mut().map(Fields::next) {
+        names.push(name.decode().unwrap_or_else(|lossy| lossy.into()));
+    }
+    match names.len() {
+        0 => "has no field".to_owned(),
+        len => format!(
+            "has no URL, but {}{}",
+            names[..len.min(MAX_FIELDS_SHOWN)].join(", "),
+            if len > MAX_FIELDS_SHOWN { ", …" } else { "" }
+        ),
+    }
 }
 
 /// Merges sorted rows into links, all rows of a page being adjacent, and calls `each` with every link.
@@ -292,11 +433,90 @@ not json
     }
 
     #[test]
-    fn what_begins_with_anything_else_is_lines_of_json() {
-        for first in ["not a url", "word", "[\"http://a.example/\"]", "\"http://a.example/\"", "null"] {
+    fn what_begins_with_a_bad_line_is_what_its_first_good_line_is() {
+        for first in ["not a url", "word", "[http", "\"http://a.example/\"", "null"] {
             let read = read(format!("{first}\n{{\"url\":\"http://a.example/\"}}\n"), "d").unwrap();
             assert_eq!((read.rows.len(), read.dropped.len()), (1, 1), "{first}");
             assert_eq!((read.dropped[0].0, read.dropped[0].1), (Reason::MalformedRecord, 1), "{first}");
+        }
+    }
+
+    fn check_fault(bytes: impl Into<Vec<u8>>, expected: &str, exit: Exit) {
+        let error = read(bytes, "d").err().expect("it is no dump");
+        assert_eq!((error.source.to_string().as_str(), error.exit()), (expected, exit));
+        assert!(exit == Exit::SomeUnreadable || error.hint().is_some(), "{expected}");
+    }
+
+    #[test]
+    fn what_is_no_dump_is_named() {
+        check_fault(b"PK\x03\x04\x14\0\0\0\x08\0", "it is a ZIP archive", Exit::Failed);
+        check_fault("<html><title>404 Not Found</title>", "it is a web page (HTML)", Exit::Failed);
+        check_fault("url,score\nhttp://a.example/,7\n", "it is a table of text (CSV, TSV)", Exit::Failed);
+        check_fault("[{\"url\":\"u\"}]", "it is one array of JSON rather than a record on each line", Exit::Failed);
+        check_fault(
+            "{\n  \"data\": [\n    {\"url\": \"u\"}\n  ]\n}\n",
+            "it is one JSON document over several lines rather than a record on each",
+            Exit::Failed,
+        );
+        let utf16: Vec<u8> = "\u{feff}http://a.example/".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        check_fault(utf16, "it is text in UTF-16", Exit::Failed);
+        for empty in ["", "\n \n", "\u{feff}"] {
+            check_fault(empty, "it is empty", Exit::Failed);
+        }
+        check_fault(zstd::encode_all(&b""[..], 1).unwrap(), "it is empty", Exit::Failed);
+        let prose = "it is plain text, and its lines are neither objects of JSON nor URLs";
+        check_fault("The tide is out.\nThe boats lie on the sand.\n", prose, Exit::Failed);
+        let comments = "{\"body\":\"b\",\"link_id\":\"t3_1\",\"score\":7}\n";
+        check_fault(comments.repeat(3), "it is a dump of comments, and links are read from submissions", Exit::Failed);
+        check_fault(
+            "{\"kind\":\"Listing\",\"data\":{\"children\":[]}}\n",
+            "it is an answer of an API: its first line holds many records",
+            Exit::Failed,
+        );
+    }
+
+    #[test]
+    fn a_dump_of_anything_else_says_what_its_first_record_is() {
+        check_fault(
+            "{\"text\":\"one\",\"id\":7}\n{\"text\":\"two\"}\nx\n",
+            "none of its 3 records is a submission; the first has no URL, but text, id",
+            Exit::Failed,
+        );
+        check_fault(
+            "{'url': 'http://a.example/'}\n",
+            "none of its 1 records is a submission; the first is malformed: it is no object of JSON: a name in quotes is \
+             missing at byte 2",
+            Exit::Failed,
+        );
+        check_fault(
+            format!("{{{}}}\n", " ".repeat(2000)),
+            "none of its 1 records is a submission; the first is 2003 bytes long",
+            Exit::Failed,
+        );
+        // One text post is a dump, and so is one bad URL.
+        assert_eq!(read("{}\n{\"is_self\":true}\n", "d").unwrap().dropped.len(), 2);
+        assert_eq!(read("{}\n{\"url\":\"[deleted]\"}\n", "d").unwrap().rows[0].verdict, Some(Reason::MalformedUrl));
+    }
+
+    #[test]
+    fn a_comment_among_submissions_is_malformed() {
+        let read = read("{\"url\":\"http://a.example/\"}\n{\"body\":\"b\",\"link_id\":\"t3_1\"}\n", "d").unwrap();
+        assert_eq!((read.rows.len(), read.dropped[0].0, read.dropped[0].1), (1, Reason::MalformedRecord, 2));
+        assert!(read.dropped[0].2.starts_with("it is a comment rather than a submission: {"), "{:?}", read.dropped);
+    }
+
+    #[test]
+    fn the_rest_of_a_record_at_the_beginning_is_one_malformed_line() {
+        let rest = format!("{}\",\"ups\":1}}\n", "x".repeat(900));
+        let read = read(format!("{rest}{{\"url\":\"http://a.example/\"}}\n"), "d").unwrap();
+        assert_eq!((read.rows.len(), read.dropped.len()), (1, 1));
+    }
+
+    #[test]
+    fn adult_posts_do_not_pass_in_another_form() {
+        for mark in ["true", "1", "\"1\"", "\"True\"", "\"yes\"", "\"maybe\""] {
+            let read = read(format!("{{\"url\":\"http://a.example/\",\"over_18\":{mark}}}"), "d").unwrap();
+            assert_eq!(read.rows[0].verdict, Some(Reason::AdultOnly), "{mark}");
         }
     }
 
@@ -323,8 +543,9 @@ not json
         assert_eq!(read.scores, DumpScores { submissions: 2, sum: 9 });
         assert_eq!(read.dropped[0], (Reason::MissingUrl, 2, "two".into()));
         assert_eq!(read.dropped[1], (Reason::SelfPost, 3, "three".into()));
-        assert_eq!((read.dropped[2].0, read.dropped[2].1), (Reason::MalformedRecord, 4));
-        assert_eq!(read.rows.len(), 1);
+        // A title that is no UTF-8 costs no record.
+        assert_eq!((read.rows.len(), read.dropped.len()), (2, 2));
+        assert_eq!(read.rows[1].verdict, Some(Reason::AdultOnly));
         let row = &read.rows[0];
         assert_eq!((row.url.as_str(), row.score, row.line), ("http://a.example/?x&y", Some(7), 1));
         assert_eq!((row.created_utc, row.title.as_deref()), (Some(1_456_790_400), Some("one")));

@@ -1,6 +1,8 @@
 //! Which links are kept: karma, dates, domains, extensions.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 use records::{Link, PageKey, Reason};
 use serde::{Deserialize, Serialize};
@@ -42,13 +44,150 @@ pub struct SubmissionRules {
     pub from: Option<i64>,
     /// Seconds since 1970 (UTC): submissions from this time on do not count.
     pub before: Option<i64>,
-    /// Domains in lower case; each blocks its subdomains, too.
-    pub drop_domains: BTreeSet<String>,
-    /// Extensions in lower case, without a dot.
-    pub drop_extensions: BTreeSet<String>,
+    /// Domains; each blocks its subdomains, too.
+    pub drop_domains: BTreeSet<BlockedDomain>,
+    /// Extensions of paths.
+    pub drop_extensions: BTreeSet<BlockedExtension>,
     /// Longest URL in bytes.
     pub max_url_bytes: usize,
 }
+
+/// A domain that is blocked with all its subdomains, in the form in which URLs have it: lower case, in Punycode.
+///
+/// A dot or `*.` before it and a dot behind it change nothing, nor does `http://…/` around it. A URL of a page, a port or
+/// a user is refused: it would block more than it names.
+///
+/// ```
+/// use links::BlockedDomain;
+/// let domain: BlockedDomain = "http://B.example/".parse()?;
+/// assert_eq!(domain.as_str(), "b.example");
+/// assert_eq!("*.bücher.example".parse::<BlockedDomain>()?.as_str(), "xn--bcher-kva.example");
+/// let error = "http://b.example/page".parse::<BlockedDomain>().unwrap_err();
+/// assert_eq!(error.to_string(), "\"http://b.example/page\" is not a domain; domains are blocked as a whole: b.example");
+/// # Ok::<(), links::InvalidRule>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BlockedDomain(String);
+
+/// An extension of a URL's path that is blocked, in lower case and without its dot.
+///
+/// `.jpg`, `*.jpg` and `JPG` are `jpg`. What no URL can have as its extension is refused: of `x.tar.gz` it is `gz`.
+///
+/// ```
+/// use links::BlockedExtension;
+/// assert_eq!(".JPG".parse::<BlockedExtension>()?.as_str(), "jpg");
+/// let error = "tar.gz".parse::<BlockedExtension>().unwrap_err();
+/// assert_eq!(error.to_string(), "\"tar.gz\" is not an extension; that of a URL is what follows its last dot: gz");
+/// # Ok::<(), links::InvalidRule>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BlockedExtension(String);
+
+/// A rule that no link could ever match, or that would match others than it names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is not {what}; {instead}")]
+pub struct InvalidRule {
+    given: String,
+    what: &'static str,
+    instead: String,
+}
+
+impl BlockedDomain {
+    /// The domain as URLs have it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl BlockedExtension {
+    /// The extension as [`Canonical`] has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BlockedDomain {
+    type Err = InvalidRule;
+
+    fn from_str(given: &str) -> Result<BlockedDomain, InvalidRule> {
+        let invalid = |instead: String| InvalidRule { given: given.to_owned(), what: "a domain", instead };
+        let text = given.trim();
+        let is_url = text.contains("://");
+        let text = text.split_once("://").map_or(text, |(_, behind)| behind);
+        let (authority, rest) = text.split_at(text.find(['/', '?', '#']).unwrap_or(text.len()));
+        let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        // An IPv6 address has colons inside of its brackets, and no port behind them.
+        let is_with_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        let name = if is_with_port { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
+        let name = name.strip_prefix("*.").unwrap_or(name).trim_matches('.');
+        let example = || "write it like wikipedia.org".to_owned();
+        // URLs may have hosts with a comma or an asterisk; who writes one here means something else.
+        let is_plain = !name.contains([',', ';', '*', '\'', '"', '!', '$', '&', '(', ')', '+', '=']);
+        let parsed = url::Host::parse(name).ok().filter(|_| is_plain);
+        let host_of_urls = parsed.ok_or_else(|| invalid(example()))?.to_string();
+        let is_whole = (rest.is_empty() || rest == "/" && is_url) && host == authority;
+        if !is_whole || is_with_port {
+            return Err(invalid(format!("domains are blocked as a whole: {host_of_urls}")));
+        }
+        Ok(BlockedDomain(host_of_urls))
+    }
+}
+
+impl FromStr for BlockedExtension {
+    type Err = InvalidRule;
+
+    fn from_str(given: &str) -> Result<BlockedExtension, InvalidRule> {
+        let invalid = |instead: String| InvalidRule { given: given.to_owned(), what: "an extension", instead };
+        let text = given.trim();
+        let name = text.strip_prefix('*').unwrap_or(text);
+        let extension = name.strip_prefix('.').unwrap_or(name).to_ascii_lowercase();
+        // The rule is asked itself, so that the two cannot differ.
+        let of_url = |extension: &str| {
+            let page = Canonical::parse(&format!("http://a.example/x.{extension}"));
+            page.ok().and_then(|canonical| canonical.extension)
+        };
+        match of_url(&extension) {
+            Some(found) if found == extension => Ok(BlockedExtension(extension)),
+            Some(found) => Err(invalid(format!("that of a URL is what follows its last dot: {found}"))),
+            None => Err(invalid("write it like jpg: at most 8 letters and digits".to_owned())),
+        }
+    }
+}
+
+macro_rules! text_forms {
+    ($($rule:ty),*) => {
+        $(impl fmt::Display for $rule {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$rule> for String {
+            fn from(rule: $rule) -> String {
+                rule.0
+            }
+        }
+
+        impl TryFrom<String> for $rule {
+            type Error = InvalidRule;
+
+            fn try_from(given: String) -> Result<$rule, InvalidRule> {
+                given.parse()
+            }
+        }
+
+        /// As text, so that a set of them can be asked for a part of a URL.
+        impl std::borrow::Borrow<str> for $rule {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        })*
+    };
+}
+
+text_forms!(BlockedDomain, BlockedExtension);
 
 /// How karma is computed, and how much a link needs. Merging submissions into links depends on this alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +274,7 @@ impl SubmissionRules {
         if self.blocks(&canonical.host) {
             return Some(Reason::BlockedDomain);
         }
-        if canonical.extension.as_ref().is_some_and(|e| self.drop_extensions.contains(e)) {
+        if canonical.extension.as_ref().is_some_and(|e| self.drop_extensions.contains(e.as_str())) {
             return Some(Reason::BlockedExtension);
         }
         if self.drop_over_18 && submission.over_18 {
@@ -230,8 +369,8 @@ mod tests {
             drop_over_18: true,
             from: period("2005").map(|year| year.start),
             before: period("2017").map(|year| year.end),
-            drop_domains: ["wikipedia.org".to_owned()].into(),
-            drop_extensions: ["jpg".to_owned()].into(),
+            drop_domains: ["wikipedia.org".parse().unwrap()].into(),
+            drop_extensions: ["jpg".parse().unwrap()].into(),
             max_url_bytes: 2048,
         }
     }
@@ -249,6 +388,79 @@ mod tests {
     fn check(url: &str, expected: Option<Reason>) {
         let row = row(url, Some(5), false, "2016");
         assert_eq!(karma(KarmaOf::AnySubmission).merge(&[row]).verdict, expected, "{url}");
+    }
+
+    fn check_domain(given: &str, expected: Result<&str, &str>) {
+        let parsed = given.parse::<BlockedDomain>().map_err(|error| error.instead);
+        assert_eq!(parsed.as_ref().map(BlockedDomain::as_str).map_err(String::as_str), expected, "{given}");
+    }
+
+    #[test]
+    fn domains_as_people_write_them() {
+        for given in [
+            "b.example",
+            "B.Example",
+            ".b.example",
+            "*.b.example",
+            "b.example.",
+            " b.example ",
+            "http://b.example/",
+            "https://b.example",
+        ] {
+            check_domain(given, Ok("b.example"));
+        }
+        check_domain("www.b.example", Ok("www.b.example"));
+        check_domain("bücher.example", Ok("xn--bcher-kva.example"));
+        check_domain("10.0.0.1", Ok("10.0.0.1"));
+        check_domain("http://[2606:2800::1]/", Ok("[2606:2800::1]"));
+        check_domain("com", Ok("com"));
+        for given in [
+            "http://b.example/page",
+            "b.example/page",
+            "b.example/",
+            "b.example:8080",
+            "http://b.example:80/",
+            "b.example?x",
+            "me@b.example",
+        ] {
+            check_domain(given, Err("domains are blocked as a whole: b.example"));
+        }
+        for given in ["", " ", ".", "*", "*.", "http://", "b example", "b.example,c.example", "a*.example", "1.2.3.4.5"]
+        {
+            check_domain(given, Err("write it like wikipedia.org"));
+        }
+    }
+
+    #[test]
+    fn a_blocked_domain_is_that_of_the_urls_it_names() {
+        let rules = SubmissionRules {
+            drop_domains: ["http://Bücher.example/", "*.example.org"].map(|given| given.parse().unwrap()).into(),
+            ..rules()
+        };
+        for url in
+            ["http://bücher.example/", "https://www.BÜCHER.example/x", "http://example.org/", "http://a.b.example.org/"]
+        {
+            assert!(rules.blocks(&Canonical::parse(url).unwrap().host), "{url}");
+        }
+        assert!(!rules.blocks("notexample.org"));
+    }
+
+    #[test]
+    fn extensions_as_people_write_them() {
+        for given in ["jpg", ".jpg", "JPG", "*.jpg", " .Jpg "] {
+            assert_eq!(given.parse::<BlockedExtension>().unwrap().as_str(), "jpg", "{given}");
+        }
+        for given in ["", ".", "*", "tar.gz", "image/jpeg", "x y", "jpg,png", "extensions", "é", "jpg/", "..jpg"] {
+            assert!(given.parse::<BlockedExtension>().is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn rules_are_texts_in_files() {
+        let json = serde_json::to_string(&rules()).unwrap();
+        assert!(json.contains(r#""drop_domains":["wikipedia.org"],"drop_extensions":["jpg"]"#), "{json}");
+        assert_eq!(serde_json::from_str::<SubmissionRules>(&json).unwrap(), rules());
+        assert!(serde_json::from_str::<SubmissionRules>(&json.replace("\"jpg", "\"tar.gz")).is_err());
     }
 
     #[test]

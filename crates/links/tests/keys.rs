@@ -20,7 +20,7 @@ fn fault_of(row: &str) -> Option<String> {
     let cells: Vec<&str> = row.split('\t').collect();
     let [expected, one, other, reason] = cells[..] else { panic!("{row:?} has not four columns") };
     let key = |cell: &str| {
-        let address: String = sonic_rs::from_str(&format!("\"{cell}\"")).unwrap();
+        let address: String = serde_json::from_str(&format!("\"{cell}\"")).unwrap();
         Canonical::parse(&address).unwrap_or_else(|fault| panic!("{address:?}: {fault}")).key
     };
     let (one_key, other_key) = (key(one), key(other));

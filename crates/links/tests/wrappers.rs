@@ -12,7 +12,7 @@ fn wrappers_are_opened() {
     for row in WRAPPERS.lines().filter(|line| line.contains('\t')) {
         let cells: Vec<&str> = row.split('\t').collect();
         let [setting, address, target, reason] = cells[..] else { panic!("{row:?} has not four columns") };
-        let wrapper: Wrapper = sonic_rs::from_str(&format!("\"{setting}\"")).unwrap();
+        let wrapper: Wrapper = serde_json::from_str(&format!("\"{setting}\"")).unwrap();
         let opened = Canonical::parse_with(address, &CanonicalRules::unwrapping([wrapper])).unwrap();
         let stays = Canonical::parse(address).unwrap();
         let expected = if target == "-" { &stays.url } else { target };
@@ -70,9 +70,9 @@ fn wrappers_in_wrappers_are_opened() {
 
 #[test]
 fn settings_are_read_as_a_recipe_has_them() {
-    let rules: CanonicalRules = sonic_rs::from_str(r#"{"unwrap":["archive","amp"]}"#).unwrap();
+    let rules: CanonicalRules = serde_json::from_str(r#"{"unwrap":["archive","amp"]}"#).unwrap();
     assert_eq!(rules, CanonicalRules::unwrapping([Wrapper::Amp, Wrapper::Archive]));
-    assert_eq!(sonic_rs::from_str::<CanonicalRules>("{}").unwrap(), CanonicalRules::default());
-    assert!(sonic_rs::from_str::<CanonicalRules>(r#"{"unwrap":["cache"]}"#).is_err());
-    assert!(sonic_rs::from_str::<CanonicalRules>(r#"{"unwraps":[]}"#).is_err());
+    assert_eq!(serde_json::from_str::<CanonicalRules>("{}").unwrap(), CanonicalRules::default());
+    assert!(serde_json::from_str::<CanonicalRules>(r#"{"unwrap":["cache"]}"#).is_err());
+    assert!(serde_json::from_str::<CanonicalRules>(r#"{"unwraps":[]}"#).is_err());
 }

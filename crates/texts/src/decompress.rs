@@ -2,6 +2,10 @@
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
+use liblzma::bufread::XzDecoder;
+
 /// The largest window that a zstd frame may ask for: 2³¹ bytes, as `zstd --long=31` writes and Reddit's dumps need.
 const ZSTD_MAX_WINDOW_LOG: u32 = 31;
 /// Buffer of a reader: large enough that a system call costs little beside its bytes.
@@ -9,9 +13,10 @@ const BUFFER_BYTES: usize = 1 << 18;
 /// UTF-8's byte order mark, which some editors put at the beginning of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The plain bytes of a source. Its first bytes, not its name, tell how it is compressed: zstd (several frames in a
-/// row, windows of up to 2 GiB), xz, bzip2, gzip (several members in a row), or not at all. A UTF-8 byte order mark at
-/// the beginning of the plain bytes is skipped; [`decompress_exactly`] keeps it.
+/// The plain bytes of a source. Its first bytes, not its name, tell how it is compressed: zstd (windows of up to 2 GiB),
+/// xz, bzip2, gzip, or not at all. Several frames, streams or members in a row are one text, and zeros behind them are
+/// padding, as tapes and disks have it. A UTF-8 byte order mark at the beginning of the plain bytes is skipped;
+/// [`decompress_exactly`] keeps it.
 ///
 /// Memory: 512 KiB, and the decompressor's window.
 ///
@@ -25,8 +30,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// ```
 ///
 /// # Errors
-/// The source's, when not even its first byte can be read. Damage further on is an error of the returned reader, after
-/// all bytes that could be decoded.
+/// The source's, when not even its first byte can be read. Damage further on, or other bytes behind the compressed ones,
+/// is an error of the returned reader, after all bytes that could be decoded.
 pub fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let mut plain = Peeked::new(decompress_exactly(source)?, BYTE_ORDER_MARK.len())?;
     if plain.head() == BYTE_ORDER_MARK {
@@ -41,23 +46,101 @@ pub fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufR
 /// As [`decompress`].
 pub fn decompress_exactly(source: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let packed = Peeked::new(buffered(source), 6)?;
-    let plain: Box<dyn BufRead + Send> = match packed.head() {
+    Ok(match packed.head() {
         // A frame, or a skippable one, which `pzstd` writes first.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            let mut zstd = zstd::Decoder::with_buffer(packed)?;
-            zstd.window_log_max(ZSTD_MAX_WINDOW_LOG)?;
-            Box::new(buffered(zstd))
+            Box::new(buffered(Members::new(packed, zstd_frame, |zstd| zstd.finish(), &[0x28, 0x50])))
         }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(buffered(liblzma::bufread::XzDecoder::new_multi_decoder(packed))),
-        [b'B', b'Z', b'h', ..] => Box::new(buffered(bzip2::bufread::MultiBzDecoder::new(packed))),
-        [0x1f, 0x8b, ..] => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(packed))),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(buffered(Members::new(
+            packed,
+            |packed| Ok(XzDecoder::new(packed)),
+            XzDecoder::into_inner,
+            &[0xfd],
+        ))),
+        [b'B', b'Z', b'h', ..] => {
+            Box::new(buffered(Members::new(packed, |packed| Ok(BzDecoder::new(packed)), BzDecoder::into_inner, b"B")))
+        }
+        [0x1f, 0x8b, ..] => Box::new(buffered(Members::new(
+            packed,
+            |packed| Ok(GzDecoder::new(packed)),
+            GzDecoder::into_inner,
+            &[0x1f],
+        ))),
         _ => Box::new(packed),
-    };
-    Ok(plain)
+    })
+}
+
+fn zstd_frame<R: BufRead>(packed: R) -> io::Result<zstd::Decoder<'static, R>> {
+    let mut frame = zstd::Decoder::with_buffer(packed)?.single_frame();
+    frame.window_log_max(ZSTD_MAX_WINDOW_LOG)?;
+    Ok(frame)
 }
 
 fn buffered<R: Read>(reader: R) -> BufReader<R> {
     BufReader::with_capacity(BUFFER_BYTES, reader)
+}
+
+/// The plain bytes of compressed members, frames or streams, one after the other. Zeros behind a member are padding.
+struct Members<R, D> {
+    /// `None` only between two steps, or after a fault.
+    state: Option<Member<R, D>>,
+    open: fn(R) -> io::Result<D>,
+    close: fn(D) -> R,
+    /// The first byte of a member; those of zstd's skippable frames differ in their low four bits.
+    first_bytes: &'static [u8],
+}
+
+enum Member<R, D> {
+    Next(R),
+    Open(D),
+}
+
+impl<R: BufRead, D: Read> Members<R, D> {
+    fn new(packed: R, open: fn(R) -> io::Result<D>, close: fn(D) -> R, first_bytes: &'static [u8]) -> Members<R, D> {
+        Members { state: Some(Member::Next(packed)), open, close, first_bytes }
+    }
+
+    /// Opens the next member; none when there is nothing more but padding.
+    fn open_next(&self, mut packed: R) -> io::Result<Option<D>> {
+        loop {
+            let bytes = match packed.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            let Some(&first) = bytes.first() else { return Ok(None) };
+            let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+            if zeros > 0 {
+                packed.consume(zeros);
+            } else if self
+                .first_bytes
+                .iter()
+                .any(|&of_member| first == of_member || of_member == 0x50 && first >> 4 == 5)
+            {
+                return (self.open)(packed).map(Some);
+            } else {
+                let what = "other bytes follow the end of the compressed ones";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
+        }
+    }
+}
+
+impl<R: BufRead, D: Read> Read for Members<R, D> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.state.take() {
+                None => return Ok(0),
+                Some(Member::Next(packed)) => self.state = self.open_next(packed)?.map(Member::Open),
+                Some(Member::Open(mut member)) => match member.read(to) {
+                    Ok(0) if !to.is_empty() => self.state = Some(Member::Next((self.close)(member))),
+                    result => {
+                        self.state = Some(Member::Open(member));
+                        return result;
+                    }
+                },
+            }
+        }
+    }
 }
 
 /// A reader whose first bytes have been looked at, and are returned again by the next reads.
@@ -160,6 +243,32 @@ pub(crate) mod tests {
         }
         let skippable = b"\x50\x2a\x4d\x18\x02\x00\x00\x00hi".to_vec();
         check([skippable, zstd::encode_all(TEXT, 1).unwrap()].concat(), TEXT);
+    }
+
+    #[test]
+    fn zeros_behind_the_end_are_padding_and_other_bytes_an_error() {
+        for packed in in_every_compression(TEXT).into_iter().skip(1) {
+            // One, a block of a tape, and more than a buffer.
+            for zeros in [1, 3, 512, 2 * BUFFER_BYTES] {
+                check([&packed[..], &vec![0; zeros]].concat(), TEXT);
+                check([&packed[..], &vec![0; zeros], &packed[..]].concat(), &[TEXT, TEXT].concat());
+            }
+            for more in [&b"x"[..], b"\0\0x", b"</html>", &[0xff; 100]] {
+                let mut plain = Vec::new();
+                let bytes = [&packed[..], more].concat();
+                let error = decompress(Cursor::new(bytes)).unwrap().read_to_end(&mut plain).unwrap_err();
+                assert_eq!((&plain[..], error.kind()), (TEXT, io::ErrorKind::InvalidData), "{packed:?} {more:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_small_members_and_skippable_frames_are_one_text() {
+        let members = |compress: &dyn Fn(&[u8]) -> Vec<u8>| TEXT.chunks(3).flat_map(compress).collect::<Vec<u8>>();
+        let skippable = b"\x5f\x2a\x4d\x18\x03\x00\x00\x00\0hi";
+        let frame = |part: &[u8]| [&skippable[..], &zstd::encode_all(part, 1).unwrap(), skippable].concat();
+        check(members(&frame), TEXT);
+        check(members(&|part| in_every_compression(part).swap_remove(2)), TEXT);
     }
 
     #[test]

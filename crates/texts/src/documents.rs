@@ -8,7 +8,9 @@ use std::io::{BufRead, Read, Seek};
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::{Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordPlace, Source};
+use crate::{
+    Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordPlace, Source, records_in,
+};
 
 /// Longest text in bytes by default: 128 MiB.
 pub const DEFAULT_MAX_TEXT_BYTES: usize = 128 << 20;
@@ -106,8 +108,11 @@ impl Documents {
     /// that field is a [`MalformedRecord`], since other lines may have it. A source may lack URLs in either form.
     pub fn open<R: Read + Seek + Send + 'static>(source: R, options: DocumentOptions) -> Result<Documents, Error> {
         let records = match Source::open(source)? {
-            Source::PlainText(_) => return Err(Error::PlainText),
-            Source::JsonLines(reader) => Records::Lines(Lines::new(reader, options.max_line_bytes())),
+            Source::PlainText(mut reader) => return Err(records_in(&mut reader).err().unwrap_or(Error::PlainText)),
+            Source::JsonLines(mut reader) => {
+                records_in(&mut reader)?;
+                Records::Lines(Lines::new(reader, options.max_line_bytes()))
+            }
             Source::Parquet(source) => {
                 let url = options.url_field.as_deref();
                 let rows = ParquetRows::open(source, |column| column == options.text_field || Some(column) == url)?;

@@ -4,6 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use user_error::{Exit, UserError};
+
+use crate::ForeignFormat;
+
 /// A source that cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +24,9 @@ pub enum Error {
     /// Parquet is read from its end, which a pipe does not give first.
     #[error("it is Parquet, which cannot be read from a pipe")]
     ParquetInPipe,
+    /// The source is of a format that is not read here.
+    #[error("it is {0}")]
+    Foreign(ForeignFormat),
     /// The source is neither JSON Lines nor Parquet.
     #[error("it is plain text, and documents are read from JSON Lines or Parquet")]
     PlainText,
@@ -48,6 +55,24 @@ pub enum Error {
         /// What it holds, as Arrow names the type.
         data_type: String,
     },
+}
+
+impl UserError for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Foreign(format) => format.hint().map(str::to_owned),
+            Error::ParquetInPipe => Some("write it to a file first".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// A source that breaks off is unreadable; one of another kind is not what was meant.
+    fn exit(&self) -> Exit {
+        match self {
+            Error::Read { .. } | Error::Parquet { .. } => Exit::SomeUnreadable,
+            _ => Exit::Failed,
+        }
+    }
 }
 
 /// A row that does not fit the type that it is read as.

@@ -19,12 +19,14 @@ pub struct Lines<R> {
     buffer: Vec<u8>,
     max_line_bytes: usize,
     number: u64,
+    /// Bytes of the line that was lent out of the reader's own buffer; they are consumed before the next one.
+    lent_bytes: usize,
 }
 
 impl<R: BufRead> Lines<R> {
     /// Lines over `max_line_bytes`, line end included, are skipped and reported with their length.
     pub fn new(reader: R, max_line_bytes: usize) -> Lines<R> {
-        Lines { reader, buffer: Vec::new(), max_line_bytes, number: 0 }
+        Lines { reader, buffer: Vec::new(), max_line_bytes, number: 0, lent_bytes: 0 }
     }
 
     /// The next line that is not blank, and its number from 1; `None` at the end.
@@ -36,6 +38,18 @@ impl<R: BufRead> Lines<R> {
     #[expect(clippy::should_implement_trait, reason = "lends its buffer, which Iterator cannot")]
     pub fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, Error> {
         loop {
+            // Most lines lie in the reader's buffer as a whole, and need not be copied out of it.
+            if let Some((len_bytes, is_blank)) =
+                self.next_in_buffer().map_err(|source| Error::Read { line: self.number, source })?
+            {
+                self.number += 1;
+                self.lent_bytes = len_bytes;
+                if is_blank {
+                    continue;
+                }
+                let bytes = self.reader.fill_buf().map_err(|source| Error::Read { line: self.number - 1, source })?;
+                return Ok(Some((self.number, Line::Whole(bytes[..len_bytes].trim_ascii()))));
+            }
             let len_bytes = self.fill_line().map_err(|source| Error::Read { line: self.number, source })?;
             if len_bytes == 0 {
                 return Ok(None);
@@ -48,6 +62,19 @@ impl<R: BufRead> Lines<R> {
                 return Ok(Some((self.number, Line::Whole(self.buffer.trim_ascii()))));
             }
         }
+    }
+
+    /// The length of the next line, and whether it is blank, if it is within the limit and ends in the reader's buffer.
+    fn next_in_buffer(&mut self) -> io::Result<Option<(usize, bool)>> {
+        self.reader.consume(std::mem::take(&mut self.lent_bytes));
+        let bytes = loop {
+            match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        let end = memchr::memchr(b'\n', bytes).map(|at| at + 1).filter(|&end| end <= self.max_line_bytes);
+        Ok(end.map(|end| (end, bytes[..end].trim_ascii().is_empty())))
     }
 
     /// Reads one line into the buffer, at most one byte over the limit; returns its whole length.

@@ -12,7 +12,7 @@ use arrow_schema::DataType;
 
 use crate::documents::{check_depth, no_field, too_long};
 use crate::json_fields::JsonFields;
-use crate::{DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordPlace, Source};
+use crate::{DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordPlace, Source, records_in};
 
 /// A document with all fields of its line or row, known or not. [`RowWriter`](crate::RowWriter) writes it again.
 #[derive(Debug, Clone)]
@@ -114,8 +114,11 @@ impl RowReader {
         options: DocumentOptions,
     ) -> Result<RowReader, Error> {
         let records = match source {
-            Source::PlainText(_) => return Err(Error::PlainText),
-            Source::JsonLines(reader) => RowSource::Lines(Lines::new(reader, options.max_line_bytes())),
+            Source::PlainText(mut reader) => return Err(records_in(&mut reader).err().unwrap_or(Error::PlainText)),
+            Source::JsonLines(mut reader) => {
+                records_in(&mut reader)?;
+                RowSource::Lines(Lines::new(reader, options.max_line_bytes()))
+            }
             Source::Parquet(source) => {
                 let rows = ParquetRows::open(source, |_| true)?;
                 rows.require_texts(&options.text_field)?;

@@ -70,6 +70,8 @@ pub fn main() -> ExitCode {
         as_user_error::<common_crawl::CommonCrawlError>,
         as_user_error::<store::Error>,
         as_user_error::<atomic_file::Error>,
+        as_user_error::<links::DumpError>,
+        as_user_error::<texts::Error>,
     ];
     console::end(run(&command), &known)
 }

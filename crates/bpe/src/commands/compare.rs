@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::input::{InputOptions, WholeDocuments};
-use crate::{Encoder, TokenId, Tokenizer, formats};
 use anyhow::Context;
 use serde_json::{Value, json};
 use texts::{DocumentOptions, DocumentRow, RowReader, Source, TextFormat};
+
+use crate::input::{InputOptions, WholeDocuments};
+use crate::{Encoder, TokenId, Tokenizer, formats};
 
 /// Documents that are listed: those in which the two differ most.
 const DOCUMENTS_SHOWN: usize = 10;

@@ -1,8 +1,9 @@
 //! `bpe count`.
 
+use console::count as counted;
+
 use crate::input::Batch;
 use crate::{Encoder, formats};
-use console::count as counted;
 
 /// Flags of `bpe count`.
 #[derive(clap::Args)]

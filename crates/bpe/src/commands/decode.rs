@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::{TokenId, formats, tokens};
 use anyhow::{Context, bail};
+
+use crate::{TokenId, formats, tokens};
 
 /// Flags of `bpe decode`.
 #[derive(clap::Args)]

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::input::Batch;
-use crate::tokens::{TokenFormat, llmc_header, write_megatron_index};
-use crate::{Encoder, TokenId, formats};
 use anyhow::Context;
 use atomic_file::AtomicFile;
 
 use super::{beside, check_usage, is_special, stop_on_ctrl_c};
+use crate::input::Batch;
+use crate::tokens::{TokenFormat, llmc_header, write_megatron_index};
+use crate::{Encoder, TokenId, formats};
 
 /// Flags of `bpe encode`.
 #[derive(clap::Args)]

@@ -1,7 +1,8 @@
 //! `bpe info`.
 
-use crate::{TokenId, formats};
 use serde_json::json;
+
+use crate::{TokenId, formats};
 
 /// Flags of `bpe info`.
 #[derive(clap::Args)]

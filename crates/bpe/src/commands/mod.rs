@@ -13,28 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::input::{Batch, Batches, InputError, InputOptions};
-use crate::parallel::map_ordered;
-use console::{Exit, Progress, Unit, Usage, UserError};
+use console::{Progress, Stopped, Unit, Usage};
 use texts::{Compression, TextFormat};
 
-/// Ctrl-C ended the command. Only the checkpoint of a training is kept.
-#[derive(Debug)]
-pub struct Stopped;
-
-impl std::fmt::Display for Stopped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("stopped")
-    }
-}
-
-impl std::error::Error for Stopped {}
-
-impl UserError for Stopped {
-    fn exit(&self) -> Exit {
-        Exit::Stopped
-    }
-}
+use crate::input::{Batch, Batches, InputError, InputOptions};
+use crate::parallel::map_ordered;
 
 /// Returns a flag that the first Ctrl-C sets.
 pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {

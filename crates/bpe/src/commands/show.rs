@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use crate::{Encoder, Specials, TokenId, Tokenizer, formats};
 use anyhow::Context;
+
+use crate::{Encoder, Specials, TokenId, Tokenizer, formats};
 
 /// Background colours of adjacent tokens, in turn (256-colour palette), light enough for black letters.
 const COLOURS: [u8; 6] = [153, 157, 222, 219, 159, 186];

@@ -7,16 +7,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::counts::{SpillingCounts, read_words, write_words};
-use crate::input::Batch;
-use crate::train::{Ties, Training, TrainingOptions};
-use crate::{END_OF_TEXT, Tokenizer, formats};
 use anyhow::Context;
 use atomic_file::AtomicFile;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Stopped, check_usage};
+use super::check_usage;
+use crate::counts::{SpillingCounts, read_words, write_words};
+use crate::input::Batch;
+use crate::train::{Ties, Training, TrainingOptions};
+use crate::{END_OF_TEXT, Tokenizer, formats};
 
 /// Flags of `bpe train`.
 #[derive(clap::Args)]
@@ -179,7 +179,7 @@ fn train(
             last = Instant::now();
         }
         if is_stopped {
-            return Err(anyhow::Error::new(Stopped).context("the same command goes on from the checkpoint"));
+            return Err(anyhow::Error::new(console::Stopped).context("the same command goes on from the checkpoint"));
         }
     }
     Ok((training, resumed))

@@ -1,11 +1,11 @@
 //! `gpt2 bench`: how fast a model of some shape trains on this machine.
 
-use crate::precision_parser;
 use clap::builder::RangedU64ValueParser;
 use gpt2::{ModelConfig, Precision, peak_gflops, step_milliseconds};
 use serde_json::json;
 
 use crate::commands::preset;
+use crate::precision_parser;
 
 /// Measure training steps on random tokens, for comparison with other trainers.
 #[derive(clap::Args)]

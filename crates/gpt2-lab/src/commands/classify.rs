@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::check_vocabulary;
-use crate::finetune::{ClassificationMetrics, Classifier, ExampleTexts};
 use anyhow::Context;
 use bpe::formats;
 use serde_json::json;
 
+use crate::check_vocabulary;
 use crate::commands::finetune::figures;
+use crate::finetune::{ClassificationMetrics, Classifier, ExampleTexts};
 
 /// Inputs that are classified before their predictions are written.
 const INPUTS_AT_ONCE: usize = 256;

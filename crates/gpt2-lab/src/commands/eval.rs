@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::evaluate::{EvalOptions, EvalReport, EvalTask, evaluate};
 use clap::builder::RangedU64ValueParser;
 use console::{Progress, Unit, count};
 use serde_json::json;
 
 use crate::commands::load;
+use crate::evaluate::{EvalOptions, EvalReport, EvalTask, evaluate};
 
 /// Evaluate a model zero-shot.
 #[derive(clap::Args)]

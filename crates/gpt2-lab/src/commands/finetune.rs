@@ -2,10 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::finetune::{
-    ClassificationMetrics, EpochRow, FineTuneConfig, FineTuneProgress, FineTuneTask, LabelledExample, Transfer,
-    finetune, hold_out, mean_and_deviation,
-};
 use anyhow::{Context, ensure};
 use bpe::Tokenizer;
 use console::{Progress, Unit, count};
@@ -13,6 +9,10 @@ use gpt2::Model;
 use serde_json::{Value, json};
 
 use crate::commands::{load, write_tokenizer};
+use crate::finetune::{
+    ClassificationMetrics, EpochRow, FineTuneConfig, FineTuneProgress, FineTuneTask, LabelledExample, Transfer,
+    finetune, hold_out, mean_and_deviation,
+};
 
 /// Fine-tune a model to classify texts, as in the GPT-1 paper.
 #[derive(clap::Args)]

@@ -3,15 +3,15 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use crate::inspect::{
-    Effect, Inspection, Intervention, TerminalOptions, record, select_names, write_activations, write_page,
-};
 use anyhow::{Context, bail, ensure};
 use bpe::Tokenizer;
 use console::count;
 use gpt2::Model;
 
 use crate::commands::load;
+use crate::inspect::{
+    Effect, Inspection, Intervention, TerminalOptions, record, select_names, write_activations, write_page,
+};
 
 /// Show the result of each step of a forward pass: embeddings, attention, norms, logit lens. Or change a step and show
 /// the effect.

@@ -12,12 +12,13 @@ mod train_file;
 
 use std::path::Path;
 
-use crate::check_vocabulary;
 use anyhow::{Context, anyhow};
 use bpe::Tokenizer;
 use bpe::formats::{self, FormatError};
 use console::UserError;
 use gpt2::{Model, ModelConfig, load_model};
+
+use crate::check_vocabulary;
 
 /// Loads a folder's model and its tokenizer, or another tokenizer by name, folder or file.
 pub(crate) fn load(folder: &Path, tokenizer: Option<&str>) -> anyhow::Result<(Model, Tokenizer)> {

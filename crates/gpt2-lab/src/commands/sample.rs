@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::{bytes_of, encode};
 use anyhow::{Context, bail, ensure};
 use bpe::Tokenizer;
 use clap::builder::RangedU64ValueParser;
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 use texts::{Line, Lines, Source};
 
 use crate::commands::load;
+use crate::{bytes_of, encode};
 
 /// Longest line of a file of prompts, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::{check_vocabulary, continue_text};
 use anyhow::{Context, bail};
 use bpe::{Tokenizer, formats};
 use console::Unit;
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::commands::train_file::{FilePatterns, SamplesSection, TrainFile};
 use crate::commands::write_tokenizer;
+use crate::{check_vocabulary, continue_text};
 
 /// Train a model by the settings in a TOML file. After a kill, the same command continues.
 #[derive(clap::Args)]

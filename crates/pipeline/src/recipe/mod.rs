@@ -7,10 +7,12 @@ mod documented;
 mod former;
 mod overlap;
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::str::FromStr;
 
 use filter::RuleSettings;
-use links::{KarmaOf, KarmaRule, SubmissionRules, WithoutKarma};
+use links::{InvalidRule, KarmaOf, KarmaRule, SubmissionRules, WithoutKarma};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
@@ -344,7 +346,7 @@ impl Links {
     /// The rules of the `links` crate for submissions.
     ///
     /// # Errors
-    /// When a date is invalid.
+    /// When a date is invalid, or an entry is no domain or extension.
     pub fn submission_rules(&self) -> Result<SubmissionRules> {
         let period = |text: &Option<String>| {
             let read = |text: &String| {
@@ -352,15 +354,12 @@ impl Links {
             };
             text.as_ref().map(read).transpose()
         };
-        let domain = |d: &String| d.trim().to_ascii_lowercase();
-        let extension = |e: &String| e.trim().trim_start_matches('.').to_ascii_lowercase();
-        let is_given = |name: &String| !name.is_empty();
         Ok(SubmissionRules {
             drop_over_18: self.over_18 == Keep::Drop,
             from: period(&self.from)?.map(|from| from.start),
             before: period(&self.until)?.map(|until| until.end),
-            drop_domains: self.drop_domains.iter().map(domain).filter(is_given).collect(),
-            drop_extensions: self.drop_extensions.iter().map(extension).filter(is_given).collect(),
+            drop_domains: blocked(&self.drop_domains).within(|| "drop_domains".to_owned())?,
+            drop_extensions: blocked(&self.drop_extensions).within(|| "drop_extensions".to_owned())?,
             max_url_bytes: self.max_url_bytes,
         })
     }
@@ -369,6 +368,12 @@ impl Links {
     pub fn karma(&self) -> KarmaRule {
         KarmaRule { min_karma: self.min_karma, karma_of: self.karma_of, without_karma: self.without_karma }
     }
+}
+
+/// The entries of a list of what is blocked; empty ones say nothing.
+fn blocked<T: FromStr<Err = InvalidRule> + Ord>(entries: &[String]) -> Result<BTreeSet<T>> {
+    let given = entries.iter().filter(|entry| !entry.trim().is_empty());
+    given.map(|entry| entry.parse().map_err(|fault: InvalidRule| Error::Recipe(fault.to_string()))).collect()
 }
 
 impl Pages {

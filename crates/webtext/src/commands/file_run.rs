@@ -47,6 +47,14 @@ pub fn check_files<'p>(
     super::prepare_outputs(outputs)
 }
 
+/// Of a run that Ctrl-C ended, says that nothing of it is kept: its working files are gone.
+pub fn unless_stopped<T>(result: pipeline::Result<T>) -> anyhow::Result<T> {
+    result.map_err(|error| match error.is_interrupted() {
+        true => anyhow::Error::new(console::Stopped).context("nothing was written"),
+        false => error.into(),
+    })
+}
+
 /// An empty folder for working files, which is removed at the end: beside the output, or where the system has its
 /// temporary files.
 pub fn working_folder(output: Option<&Path>) -> anyhow::Result<TempDir> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use atomic_file::IoContext;
-use console::Exit;
+use console::{Exit, UserError as _};
 use links::{DroppedRecord, DumpError, SubmissionRow, merge_rows, read_dump};
 use pipeline::recipe;
 use records::{Counts, Reason};
@@ -53,12 +53,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut sorter = Sorter::<SubmissionRow>::new(folder, SORT_BYTES);
     let mut counts = Counts::default();
     let mut dropped_rows = arguments.dropped.as_deref().map(CompressedFile::create).transpose()?;
-    let mut ending = Exit::Complete;
+    let (mut links_read, mut faults) = (0u64, Vec::new());
     for (name, dump) in dumps {
         // Records that are no links are counted here, links when they are merged.
         let read = read_dump(dump, &name, &rules, arguments.kept.max_record_bytes, |record| -> anyhow::Result<()> {
             match record {
-                Ok(row) => sorter.push(row)?,
+                Ok(row) => {
+                    links_read += 1;
+                    sorter.push(row)?;
+                }
                 Err(DroppedRecord { reason, line, text }) => {
                     if counts.dropped.get(&reason).copied().unwrap_or(0) < SAMPLES && reason == Reason::MalformedRecord
                     {
@@ -75,10 +78,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             Ok(())
         });
         if let Err(error) = read {
-            let error = error.downcast::<DumpError>()?;
-            tracing::warn!("unreadable: {:#}", anyhow::Error::from(error));
-            ending = Exit::SomeUnreadable;
+            faults.push(error.downcast::<DumpError>()?);
         }
+    }
+    // Where nothing could be read, an existing output stays.
+    let fatal = if links_read == 0 { faults.pop() } else { None };
+    let ending = if faults.is_empty() { Exit::Complete } else { Exit::SomeUnreadable };
+    for fault in faults {
+        let hint = fault.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        tracing::warn!("unreadable: {:#}{hint}", anyhow::Error::from(fault));
+    }
+    if let Some(fatal) = fatal {
+        return Err(fatal.into());
     }
     let mut table = TableWriter::create(&arguments.output)?;
     merge_rows(sorter.finish()?, &karma, &mut counts, |link| table.push(link))?;

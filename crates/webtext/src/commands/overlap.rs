@@ -10,7 +10,7 @@ use records::{Counts, OverlapMatch, OverlapSet, Reason};
 use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, RowWriter};
 
-use super::file_run::{RunFlags, check_files, working_folder};
+use super::file_run::{RunFlags, check_files, unless_stopped, working_folder};
 use super::{Faults, ReplacedText, UnreadableRows, for_each_row_of};
 
 /// Flags of `webtext overlap`.
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     };
     let mut outputs = output.as_ref().map(|_| Outputs::create(arguments)).transpose()?;
     let folder = working_folder(output.as_deref())?;
-    let found = find_overlap_in_files(inputs, "text", &rule, folder.path(), arguments.run.options()?)?;
+    let found = unless_stopped(find_overlap_in_files(inputs, "text", &rule, folder.path(), arguments.run.options()?))?;
     if found.items_too_short > 0 {
         let (items, words) = (found.items_too_short, rule.remove_ngram_words);
         tracing::warn!("{items} items have fewer than {words} words in a row, and are not looked for");

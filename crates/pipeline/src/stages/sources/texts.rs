@@ -102,10 +102,19 @@ impl Task for PackTexts {
         }
         if let Some((last, _)) = packer {
             last.finish()?;
+        } else if archives == 0 && work.counts.dropped_total() > 0 {
+            work.unreadable(&self.file.url, &NoTexts { field: self.text_field.clone() });
         }
         work.finish_source(source)?;
         Ok(())
     }
+}
+
+/// A file of records of which none has a text: most likely, the field has another name.
+#[derive(Debug, thiserror::Error)]
+#[error("no record has a text in the field {field:?}; [pages] text_field names another one")]
+struct NoTexts {
+    field: String,
 }
 
 impl PackTexts {

@@ -9,6 +9,7 @@ use records::Counts;
 use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, NoFields};
 
+use super::super::file_run::unless_stopped;
 use super::super::{Faults, UnreadableRows, for_each_row_of};
 use super::{Arguments, BUCKETS, Keep, Outputs};
 
@@ -32,7 +33,15 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     let near = (!arguments.exact_only).then(|| arguments.near.clone());
     let settings = Dedup { near, keep, clusters: arguments.clusters.unwrap_or_default(), ..Dedup::exact() };
     let options = arguments.run.options()?;
-    let found = find_in_files(&arguments.against, &arguments.inputs, "text", &settings, BUCKETS, folder, options)?;
+    let found = unless_stopped(find_in_files(
+        &arguments.against,
+        &arguments.inputs,
+        "text",
+        &settings,
+        BUCKETS,
+        folder,
+        options,
+    ))?;
     if found.skipped_comparisons > 0 {
         tracing::warn!(
             "{} comparisons of texts that share most of their words were left out; near-duplicates among them may remain",

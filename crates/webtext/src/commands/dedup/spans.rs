@@ -9,6 +9,7 @@ use records::{Counts, CutSpans, Reason};
 use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, RowWriter};
 
+use super::super::file_run::unless_stopped;
 use super::super::{Faults, ReplacedText, UnreadableRows, Usage, for_each_row_of};
 use super::{Arguments, BUCKETS, By, Outputs};
 
@@ -119,7 +120,7 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     let mut cut = arguments.parts.cut.as_deref().map(RowWriter::create).transpose()?;
     let rule = arguments.parts.rule(arguments.by);
     let options = arguments.run.options()?;
-    let found = find_spans_in_files(&arguments.inputs, "text", &rule, BUCKETS, folder, options)?;
+    let found = unless_stopped(find_spans_in_files(&arguments.inputs, "text", &rule, BUCKETS, folder, options))?;
     let unreadable = outputs.write_all(&arguments.inputs, &found, cut.as_mut())?;
     let mut counts = outputs.commit()?;
     cut.map(RowWriter::commit).transpose()?;

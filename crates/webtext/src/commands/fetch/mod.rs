@@ -26,6 +26,7 @@ use super::{Usage, allow_many_files, stop_on_ctrl_c};
 const SORT_BYTES: usize = 512 << 20;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    check_links(&arguments.links)?;
     if arguments.from == PagesFrom::CommonCrawl {
         return copy_from_common_crawl(arguments);
     }
@@ -41,6 +42,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let _lock = lock(&arguments.output)?;
     let frontier = open_frontier(arguments, fetcher.settings())?;
     crawl(arguments, &fetcher, &frontier, budget)
+}
+
+/// Refuses what is no table of links, and says how one is made.
+fn check_links(path: &Path) -> anyhow::Result<()> {
+    File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let table = TableReader::<Link>::open(path).map(drop);
+    table.with_context(|| {
+        let shown = path.display();
+        format!("{shown} is no table of links; webtext links {shown} -o links.parquet makes one of a dump or a list")
+    })
 }
 
 fn copy_from_common_crawl(arguments: &Arguments) -> anyhow::Result<Exit> {
