@@ -156,8 +156,8 @@ impl World {
         }
         // A capture that was cut counts only where there is no whole one.
         world.capture("http://cut.example/", 100, 0).truncated = Some("length");
-        world.capture("http://cut.example/?sid=1", 500_000, 1);
-        world.link("http://cut.example/", Some(100), Ok("http://cut.example/?sid=1"));
+        world.capture("http://cut.example/?sid=0123456789abcdef0123456789abcdef", 500_000, 1);
+        world.link("http://cut.example/", Some(100), Ok("http://cut.example/?sid=0123456789abcdef0123456789abcdef"));
         world.capture("http://onlycut.example/", 100, 0).truncated = Some("length");
         world.link("http://onlycut.example/", None, Ok("http://onlycut.example/"));
         // What there is no page of.

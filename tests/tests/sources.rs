@@ -210,6 +210,21 @@ fn a_later_source_has_what_the_earlier_left() {
 }
 
 #[test]
+fn wrappers_count_as_their_pages_in_links_and_captures() {
+    let inputs = Inputs::new();
+    let (wrapped, phone) = ("https://www.google.com/url?q=http://a.example/page&sa=U", "http://m.b.example/story");
+    inputs.write_links(&[wrapped, phone], 1_400_000_000);
+    let captured = ["http://a.example/page", "http://b.example/story"];
+    inputs.write("pages.warc.gz", archive(&captured.map(|url| (url, 1, 200, &*page(url).leak()))));
+    let source = "[pages]\nfrom = \"warc\"\npaths = [\"pages.warc.gz\"]\n";
+    let unwrapped = inputs.build(&format!("{LINKS}{source}"), &["links.unwrap=[\"search\", \"mobile\"]"]);
+    assert_eq!(unwrapped.urls(), set(&[captured[0], phone]));
+    // Addresses are taken literally unless the recipe says otherwise.
+    let literal = inputs.build(&format!("{LINKS}{source}"), &[]);
+    assert!(literal.verdicts(1).values().all(|&verdict| verdict == Some(Reason::NotCaptured)));
+}
+
+#[test]
 fn the_order_of_sources_decides() {
     let inputs = two_sources();
     let sources =
@@ -341,7 +356,7 @@ fn three_texts() -> Inputs {
 #[test]
 fn who_asks_to_be_left_out_is() {
     let inputs = three_texts();
-    let id = document_id(&pipeline::stages::key_of("http://boats.example/2"));
+    let id = document_id("example,boats)/2");
     // Another spelling of the URL is the same page.
     inputs.write("exclude.txt", format!("# Two letters came.\nhttps://www.boats.example/1#top\n\n{id}\n"));
     let head = TEXTS.replace("FILE", "boats.jsonl");

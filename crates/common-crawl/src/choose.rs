@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use links::{Canonical, CanonicalRules};
 use records::{CaptureChoice, Link, Outcome, Reason};
 use serde::{Deserialize, Serialize};
 use store::sort::Sorter;
@@ -137,7 +138,7 @@ pub(crate) fn choose(
     let mut planned = Sorter::<PlannedCapture>::new(&state.folder, settings.sort_memory_bytes);
     let mut misses = TableWriter::<Outcome>::create(&state.path("misses.parquet"))?;
     let mut plan = CopyPlan::default();
-    join(state.kept_links()?, captures, preference, |link, number, chosen| {
+    join(state.kept_links()?, captures, preference, &settings.canonical(), |link, number, chosen| {
         plan.links += 1;
         let verdict = chosen
             .as_ref()
@@ -165,6 +166,7 @@ fn join(
     links: impl Iterator<Item = Result<Link, CommonCrawlError>>,
     captures: impl Iterator<Item = Result<Capture, CommonCrawlError>>,
     preference: Preference,
+    canonical: &CanonicalRules,
     mut each: impl FnMut(Link, u32, Option<Capture>) -> Result<(), CommonCrawlError>,
 ) -> Result<(), CommonCrawlError> {
     let mut captures = captures.peekable();
@@ -174,7 +176,7 @@ fn join(
         let mut chosen: Option<Capture> = None;
         while let Some(capture) = captures.next_if(|capture| capture.as_ref().map_or(true, |c| c.link == number)) {
             let capture = capture?;
-            let is_same = links::Canonical::parse(&capture.url).is_ok_and(|canonical| canonical.key == link.key);
+            let is_same = Canonical::parse_with(&capture.url, canonical).is_ok_and(|found| found.key == link.key);
             let is_better = chosen.as_ref().is_none_or(|chosen| {
                 preference.rank(&capture, link.created_utc) < preference.rank(chosen, link.created_utc)
             });
@@ -256,7 +258,7 @@ mod tests {
             captures.rotate_left(turn);
             let mut chosen_ms = None;
             let links = [Ok(link("com,example)/a", created_utc))].into_iter();
-            join(links, captures.into_iter().map(Ok), PREFERENCE, |_, _, chosen| {
+            join(links, captures.into_iter().map(Ok), PREFERENCE, &CanonicalRules::default(), |_, _, chosen| {
                 chosen_ms = chosen.map(|chosen| chosen.fetched_ms);
                 Ok(())
             })
@@ -307,14 +309,13 @@ mod tests {
             let filter = crate::link_filter::LinkFilter::of(links.iter().map(|link| link.key.as_str()));
             let mut sorted = Vec::new();
             for capture in &captures {
-                let key = links::Canonical::parse(&capture.url).unwrap().key;
-                for &number in filter.links_of(&key) {
+                for &number in filter.links_of(&capture.url) {
                     sorted.push(Capture { link: number, ..capture.clone() });
                 }
             }
             sorted.sort();
             let mut found = Vec::new();
-            join(links.iter().cloned().map(Ok), sorted.into_iter().map(Ok), PREFERENCE, |link, number, chosen| {
+            join(links.iter().cloned().map(Ok), sorted.into_iter().map(Ok), PREFERENCE, &CanonicalRules::default(), |link, number, chosen| {
                 found.push((link.key, chosen.map(|chosen| Capture { link: 0, ..chosen })));
                 assert_eq!(number as usize + 1, found.len());
                 Ok(())

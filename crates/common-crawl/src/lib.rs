@@ -111,7 +111,7 @@ fn make_plan(
         return range_requests::with_requests(found, settings, &state.path("plan.parquet"));
     }
     (run.log)("reading the links");
-    let filter = LinkFilter::read(state.kept_links()?)?;
+    let filter = LinkFilter::read(state.kept_links()?, settings.canonical())?;
     (run.log)(&format!("{} links of {} hosts", filter.links(), filter.hosts()));
     let metrics = read_index(settings, run, state, &files, &filter)?;
     drop(filter);

@@ -10,6 +10,7 @@
 
 use std::cmp::Ordering;
 
+use links::{Canonical, CanonicalRules};
 use records::Link;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,21 +20,30 @@ use crate::error::CommonCrawlError;
 pub(crate) struct LinkFilter {
     hosts: Hosts,
     keys: Keys,
+    canonical: CanonicalRules,
 }
 
 impl LinkFilter {
-    /// Reads links, which are numbered from 0 in their order.
+    /// Reads links, which are numbered from 0 in their order; their keys were made by these rules.
     ///
     /// # Errors
     /// The first error among the links.
     pub(crate) fn read(
         links: impl Iterator<Item = Result<Link, CommonCrawlError>>,
+        canonical: CanonicalRules,
     ) -> Result<LinkFilter, CommonCrawlError> {
         let mut builder = Builder::default();
         for link in links {
-            builder.push(&link?.key);
+            let link = link?;
+            builder.push(&link.key);
+            // Where a form of a page counts as the page (`m.`), captures of the form are found as well.
+            if canonical != CanonicalRules::default()
+                && let Ok(fetched) = Canonical::parse(&link.url)
+            {
+                builder.push_host(&fetched.key);
+            }
         }
-        Ok(builder.finish())
+        Ok(builder.finish(canonical))
     }
 
     /// Makes a filter of keys in any order.
@@ -43,7 +53,7 @@ impl LinkFilter {
         for key in keys {
             builder.push(key);
         }
-        builder.finish()
+        builder.finish(CanonicalRules::default())
     }
 
     /// Number of links.
@@ -66,9 +76,10 @@ impl LinkFilter {
         host_of(surt).is_some_and(|host| self.hosts.contains(host))
     }
 
-    /// The links that have this key, or one with the same hash.
-    pub(crate) fn links_of(&self, key: &str) -> &[u32] {
-        self.keys.links_of(xxh3_64(key.as_bytes()))
+    /// The links that have the key of this URL, or one with the same hash; none for a URL without a key.
+    pub(crate) fn links_of(&self, url: &str) -> &[u32] {
+        let Ok(canonical) = Canonical::parse_with(url, &self.canonical) else { return &[] };
+        self.keys.links_of(xxh3_64(canonical.key.as_bytes()))
     }
 }
 
@@ -84,6 +95,10 @@ impl Builder {
     fn push(&mut self, key: &str) {
         let number = u32::try_from(self.keys.len()).expect("fewer than four billion links");
         self.keys.push((xxh3_64(key.as_bytes()), number));
+        self.push_host(key);
+    }
+
+    fn push_host(&mut self, key: &str) {
         let Some(host) = host_of(key.as_bytes()) else { return };
         // Links of a host are adjacent in a sorted table, so comparing with the last one removes nearly all
         // repetitions.
@@ -99,12 +114,12 @@ impl Builder {
         }
     }
 
-    fn finish(mut self) -> LinkFilter {
+    fn finish(mut self, canonical: CanonicalRules) -> LinkFilter {
         let bytes = self.bytes;
         self.starts.sort_unstable_by(|&a, &b| host_at(&bytes, a).cmp(host_at(&bytes, b)));
         self.starts.dedup_by(|a, b| host_at(&bytes, *a) == host_at(&bytes, *b));
         self.starts.shrink_to_fit();
-        LinkFilter { hosts: Hosts { bytes, starts: self.starts }, keys: Keys::new(self.keys) }
+        LinkFilter { hosts: Hosts { bytes, starts: self.starts }, keys: Keys::new(self.keys), canonical }
     }
 }
 
@@ -247,6 +262,29 @@ mod tests {
     }
 
     #[test]
+    fn a_form_of_a_page_is_looked_for_beside_the_page() {
+        let rules = CanonicalRules::unwrapping([links::Wrapper::Mobile]);
+        let (fetched, page) = ("http://m.example.com/a", "com,example)/a");
+        let link = Link {
+            domain: "example.com".into(),
+            key: page.into(),
+            url: fetched.into(),
+            karma: None,
+            submissions: 1,
+            subreddit: None,
+            title: None,
+            created_utc: None,
+            source: String::new(),
+            verdict: None,
+        };
+        let filter = LinkFilter::read([Ok(link)].into_iter(), rules).unwrap();
+        assert!(filter.has_host_of(b"com,example)/a") && filter.has_host_of(b"com,example,m)/a"));
+        assert_eq!(filter.links_of(fetched), [0]);
+        assert_eq!(filter.links_of("http://example.com/a"), [0]);
+        assert_eq!(filter.links_of("http://m.example.com/b"), [0; 0]);
+    }
+
+    #[test]
     fn neighbours_are_not_asked_for() {
         let filter = LinkFilter::of(["com,example)/b", "com,example,m)/"]);
         for other in ["com,exampl)/", "com,examples)/", "com,example-b)/", "com,example,n)/", "com,example:81)/", "com"]
@@ -278,7 +316,7 @@ mod tests {
             prop_assert_eq!(filter.may_lie_between(min.as_bytes(), max.as_bytes()), expected);
             for (number, key) in keys.iter().enumerate() {
                 prop_assert!(filter.has_host_of(key.as_bytes()));
-                prop_assert!(filter.links_of(key).contains(&(number as u32)));
+                prop_assert!(filter.keys.links_of(xxh3_64(key.as_bytes())).contains(&(number as u32)));
             }
         }
 
@@ -287,7 +325,7 @@ mod tests {
             let keys: Vec<String> = numbers.iter().map(|n| format!("com,example)/{n}")).collect();
             let filter = LinkFilter::of(keys.iter().map(String::as_str));
             for n in 0..=u16::MAX {
-                let found = filter.links_of(&format!("com,example)/{n}"));
+                let found = filter.links_of(&format!("http://example.com/{n}"));
                 prop_assert_eq!(found.len(), usize::from(numbers.contains(&n)));
             }
         }

@@ -42,7 +42,9 @@ pub(crate) fn check(member: &[u8], row: &PlannedCapture, max_page_bytes: u64) ->
     }
     let target = record.field("WARC-Target-URI").unwrap_or_default();
     let target = target.trim_start_matches('<').trim_end_matches('>');
-    if !links::Canonical::parse(target).is_ok_and(|canonical| canonical.key == row.key) {
+    // The index names the URL; which link it answers was decided when it was chosen.
+    let key_of = |url| links::Canonical::parse(url).ok().map(|canonical| canonical.key);
+    if key_of(target).is_none_or(|key| Some(key) != key_of(&row.captured_url)) {
         return Err(malformed(format!("the record is of {target:?}, not of {:?}", row.captured_url)));
     }
     let response = warc::http::Response::parse(record.block).ok_or_else(|| malformed("no HTTP head in the record"))?;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use atomic_file::IoContext;
+use links::CanonicalRules;
 use records::{CaptureChoice, Link, PageKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,7 @@ pub(crate) struct RunIdentity {
     links_checksum: String,
     index: Vec<String>,
     capture: CaptureChoice,
+    canonical: CanonicalRules,
     max_page_bytes: u64,
     max_warc_bytes: u64,
     /// The files that `index` names, in the order of their numbers.
@@ -142,6 +144,7 @@ impl RunState {
             links_checksum: store::checksum_hex(self.links_checksum),
             index: settings.index.clone(),
             capture: settings.capture,
+            canonical: settings.canonical(),
             max_page_bytes: settings.max_page_bytes,
             max_warc_bytes: settings.max_warc_bytes,
             files,
@@ -165,6 +168,7 @@ impl RunIdentity {
             (self.links_checksum != other.links_checksum, "other links"),
             (self.index != other.index, "another index"),
             (self.capture != other.capture, "another choice of captures"),
+            (self.canonical != other.canonical, "other wrappers"),
             (self.max_page_bytes != other.max_page_bytes, "another limit of pages"),
             (self.max_warc_bytes != other.max_warc_bytes, "another length of archives"),
         ];

@@ -1,5 +1,6 @@
 //! Settings of a run: how captures are found and copied.
 
+use links::{CanonicalRules, Wrapper};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,11 @@ pub struct CommonCrawlSettings {
     #[serde(skip)]
     #[cfg_attr(feature = "clap", arg(long, value_name = "WHICH", default_value = "nearest"))]
     pub capture: CaptureChoice,
+    /// Wrappers that are read as the page that they lead to, as the links were made with. In a recipe, a key of
+    /// `[links]`.
+    #[serde(skip)]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "WRAPPERS", value_delimiter = ','))]
+    pub unwrap: Vec<Wrapper>,
     /// Largest gap between two members that are fetched in one request; its bytes are fetched, too.
     #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default().max_gap_bytes))]
     pub max_gap_bytes: u64,
@@ -76,6 +82,7 @@ impl Default for CommonCrawlSettings {
             index: Vec::new(),
             data: DATA.to_owned(),
             capture: CaptureChoice::Nearest,
+            unwrap: Vec::new(),
             // A request costs a server about as much as this many bytes; captures of one site are far apart.
             max_gap_bytes: 256 << 10,
             max_request_bytes: 16 << 20,
@@ -99,6 +106,11 @@ impl CommonCrawlSettings {
     pub fn user_agent(&self) -> String {
         let contact = self.contact.as_deref().unwrap_or("no contact");
         format!("webtext/{} (+{contact})", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// What counts as one page.
+    pub(crate) fn canonical(&self) -> CanonicalRules {
+        CanonicalRules::unwrapping(self.unwrap.iter().copied())
     }
 
     /// Whether a server is contacted.

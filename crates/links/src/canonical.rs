@@ -1,22 +1,27 @@
 //! The two forms of a URL: the one that is fetched, and the key by which duplicates are found.
 //!
 //! What is fetched stays close to what was posted: the WHATWG parser's form without the fragment.
-//! The key goes further, in the form of a SURT (`com,example)/path?query`): no scheme, no `www.`, no
-//! user, no default port, no tracking or session parameters, a sorted query, no slash at the end.
-//! Two URLs with the same key count as the same page.
+//! The key goes further, in the form of a SURT (`com,example)/path?query`): two URLs with the same key count as the same
+//! page. It merges these spellings, and no others (`docs/links.md` has the reasons, and what `surt` and `w3lib` do):
+//!
+//! - **Scheme, user, port.** No scheme, no user, no port that is the scheme's own.
+//! - **Host.** In lower case and punycode, an IPv4 address in four numbers, no dot at the end, no `www.`, `www2.` …
+//! - **Path.** Dot segments resolved, no slashes at its ends. Empty segments inside stay, and so does the case.
+//! - **Escapes.** A character has one spelling, escaped or not: `%7e` is `~`, `%28` is `(`, `%c3%a9` is `é`. Escapes of
+//!   `/ ; ? # % \` stay in paths, of `& = + # %` in queries: plain, they would be delimiters. `%2541` is not `%41`.
+//! - **Query.** Parameters as forms have them: `+` is `%20`, and nothing between two `&` is nothing. Sorted by name; those
+//!   of one name stay in their order.
+//! - **Sessions and tracking.** No parameter that is a session id by name and shape, and none of the open list of
+//!   tracking parameters (`src/tracking.tsv` of this crate, with its sources).
+//! - **Fragment.** Only `#!…`, which names a page.
+//!
+//! [`CanonicalRules`] has what a recipe may merge on top of that.
 
-use url::{Host, Url};
-use warc::surt::{Parts, without_www};
+use url::Host;
 
-/// Query parameters that record where a reader came from, not what is read. Left out of keys.
-const TRACKING: &[&str] = &[
-    "fbclid", "gclid", "gclsrc", "dclid", "msclkid", "mc_cid", "mc_eid", "igshid", "yclid", "_ga", "ncid", "cmpid",
-    "ocid", "smid",
-];
-
-/// Query parameters that hold a session id. Left out of keys.
-const SESSIONS: &[&str] =
-    &["jsessionid", "phpsessid", "sessionid", "session_id", "sid", "cfid", "cftoken", "aspsessionid"];
+use crate::address;
+use crate::key::key_of;
+use crate::wrappers::CanonicalRules;
 
 /// A URL in both forms, with the parts that rules look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,87 +53,45 @@ pub enum UrlFault {
 impl Canonical {
     /// Parses and canonicalises a URL. Relative URLs are Reddit's own, as the dumps have them.
     ///
+    /// # Errors
+    /// What is no address of a web page, by its form or because no name server can know its host.
+    ///
     /// ```
-    /// let a = links::Canonical::parse("HTTP://www.Example.co.uk:80/b/?utm_source=x&z=1&a=2#top").unwrap();
-    /// assert_eq!(a.url, "http://www.example.co.uk/b/?utm_source=x&z=1&a=2");
-    /// assert_eq!(a.key, "uk,co,example)/b?a=2&z=1");
+    /// let a = links::Canonical::parse("HTTP://www.Example.co.uk:80/b/?utm_source=x&z=%7e&a=2#top").unwrap();
+    /// assert_eq!(a.url, "http://www.example.co.uk/b/?utm_source=x&z=%7e&a=2");
+    /// assert_eq!(a.key, "uk,co,example)/b?a=2&z=~");
     /// assert_eq!(a.domain, "example.co.uk");
     /// ```
     pub fn parse(text: &str) -> Result<Canonical, UrlFault> {
-        let text = text.trim();
-        let parsed = if text.starts_with('/') && !text.starts_with("//") {
-            Url::parse("https://www.reddit.com").and_then(|base| base.join(text))
-        } else {
-            Url::parse(text)
-        };
-        let mut url = match parsed {
-            Ok(url) => url,
-            Err(_) => Url::parse(&format!("http://{text}"))
-                .ok()
-                .filter(|url| looks_like_host(text) && url.domain().is_some_and(|host| host.contains('.')))
-                .ok_or(UrlFault::Malformed)?,
-        };
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(UrlFault::Scheme);
-        }
-        if !url.fragment().is_some_and(|fragment| fragment.starts_with('!')) {
+        Canonical::parse_with(text, &CanonicalRules::default())
+    }
+
+    /// Parses and canonicalises a URL by rules of a recipe, which may take it for the page that it leads to.
+    ///
+    /// # Errors
+    /// As [`parse`](Canonical::parse). A wrapper of such an address is kept as it is.
+    pub fn parse_with(text: &str, rules: &CanonicalRules) -> Result<Canonical, UrlFault> {
+        let mut url = rules.unwrapped(address::read(text)?);
+        if url.fragment().is_some_and(|fragment| !names_a_page(fragment)) {
             url.set_fragment(None);
         }
         let (host, domain) = match url.host() {
-            Some(Host::Domain(host)) => {
-                let host = host.trim_end_matches('.');
-                (host.to_owned(), psl::domain_str(host).unwrap_or(host).to_owned())
+            Some(Host::Domain(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(name);
+                (name.to_owned(), psl::domain_str(name).unwrap_or(name).to_owned())
             }
             Some(address) => (address.to_string(), address.to_string()),
             None => return Err(UrlFault::Malformed),
         };
-        if host.is_empty() {
-            return Err(UrlFault::Malformed);
-        }
-        let key = key_of(&url, &host);
+        let key = key_of(&url, &host, &domain, rules);
         let extension = extension_of(url.path());
         Ok(Canonical { key, extension, host, domain, url: url.into() })
     }
 }
 
-/// Whether text without a scheme is a URL: `example.com/page` is; `not a url` and `mailto` are not.
-fn looks_like_host(text: &str) -> bool {
-    let host = text.split(['/', '?', '#']).next().unwrap_or("");
-    host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
-}
-
-fn key_of(url: &Url, host: &str) -> String {
-    let is_address = !matches!(url.host(), Some(Host::Domain(_)));
-    let port = url.port().map(|port| port.to_string());
-    Parts {
-        host: if is_address { host } else { site_of(host) },
-        is_address,
-        port: port.as_deref(),
-        path: without_path_session(url.path()).trim_matches('/'),
-        parameters: url.query().unwrap_or("").split('&').filter(|parameter| names_the_page(parameter)).collect(),
-        fragment: url.fragment(),
-    }
-    .key()
-}
-
-/// The host without `www.`, `www2.` and so on, unless that would leave a public suffix, which is another domain.
-fn site_of(host: &str) -> &str {
-    without_www(host).filter(|rest| psl::domain_str(rest).is_some()).unwrap_or(host)
-}
-
-/// Cuts `;jsessionid=…` off a path.
-fn without_path_session(path: &str) -> &str {
-    match path.rfind(';') {
-        Some(at) if path[at + 1..].to_ascii_lowercase().starts_with("jsessionid=") => &path[..at],
-        _ => path,
-    }
-}
-
-fn names_the_page(parameter: &str) -> bool {
-    let name = parameter.split('=').next().unwrap_or("");
-    let is = |list: &[&str]| list.iter().any(|entry| entry.eq_ignore_ascii_case(name));
-    let utm = name.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("utm_"));
-    !(parameter.is_empty() || utm || is(TRACKING) || is(SESSIONS))
+/// Whether a fragment is a page's name, in the way of applications before 2015: `#!/page`.
+fn names_a_page(fragment: &str) -> bool {
+    fragment.len() > 1 && fragment.starts_with('!')
 }
 
 fn extension_of(path: &str) -> Option<String> {
@@ -148,31 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn variants_of_one_page_share_a_key() {
-        for url in [
-            "http://example.com/a",
-            "https://example.com/a/",
-            "https://www.example.com/a",
-            "http://www2.example.com/a",
-            "http://EXAMPLE.com:80/a#section",
-            "http://user:pw@example.com./a",
-            "http://example.com/a?utm_source=reddit&UTM_medium=x&fbclid=1",
-            "http://example.com/a;jsessionid=0123",
-            "http://example.com/a?PHPSESSID=0123",
-            "example.com/a",
-            "  http://example.com/x/../a ",
-        ] {
-            check(url, "com,example)/a");
-        }
-    }
-
-    #[test]
-    fn what_names_a_page_stays() {
+    fn keys() {
         check("http://example.com", "com,example)/");
         check("http://example.com:8080/", "com,example:8080)/");
         check("http://m.example.com/A", "com,example,m)/A");
-        check("http://example.com/?b=2&a=1&b=1", "com,example)/?a=1&b=1&b=2");
+        check("http://example.com/?b=2&a=1&b=1", "com,example)/?a=1&b=2&b=1");
+        check("http://example.com/?b=&=&a+b=c%2bd%26=e", "com,example)/?=&a%20b=c%2Bd%26=e&b=");
         check("http://example.com/#!/route", "com,example)/#!/route");
+        check("http://example.com/#!", "com,example)/");
+        check("http://example.com/%7Ea%2fb%3bc%c3%a9%", "com,example)/~a%2Fb%3Bc%C3%A9%25");
         check("http://www.com/", "com,www)/");
         check("http://www.blogspot.com/", "com,blogspot,www)/");
         check("http://93.184.216.34/x", "93.184.216.34)/x");
@@ -188,16 +135,6 @@ mod tests {
         assert_eq!(domain("http://user.github.io/"), "user.github.io");
         assert_eq!(domain("http://localhost/"), "localhost");
         assert_eq!(domain("http://10.0.0.1/"), "10.0.0.1");
-    }
-
-    #[test]
-    fn faults() {
-        for url in ["", "http://", "http:///", "not a url", "http://a b/", "https://exa mple.com", "word"] {
-            assert_eq!(Canonical::parse(url), Err(UrlFault::Malformed), "{url}");
-        }
-        for url in ["mailto:a@b.example", "ftp://a.example/", "javascript:void(0)", "data:,x"] {
-            assert_eq!(Canonical::parse(url), Err(UrlFault::Scheme), "{url}");
-        }
     }
 
     #[test]

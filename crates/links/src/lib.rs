@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
 pub mod canonical;
 mod dates;
 mod json;
+mod key;
 mod read;
 mod rules;
+mod sessions;
 mod submission;
+mod tracking;
 mod value;
+mod wrappers;
 
 pub use canonical::Canonical;
 pub use dates::period;
@@ -15,3 +20,4 @@ pub use rules::{
     BlockedDomain, BlockedExtension, InvalidRule, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma,
 };
 pub use submission::{MalformedSubmission, Submission};
+pub use wrappers::{CanonicalRules, Wrapper, unwrapped};

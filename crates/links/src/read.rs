@@ -346,6 +346,7 @@ mod tests {
             drop_domains: Default::default(),
             drop_extensions: Default::default(),
             max_url_bytes: 2048,
+            canonical: crate::CanonicalRules::default(),
         }
     }
 

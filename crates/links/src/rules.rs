@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::{Canonical, UrlFault};
 use crate::submission::Submission;
+use crate::wrappers::CanonicalRules;
 
 /// How the scores of several submissions become one karma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub struct SubmissionRules {
     pub drop_extensions: BTreeSet<BlockedExtension>,
     /// Longest URL in bytes.
     pub max_url_bytes: usize,
+    /// What the canonical form of a URL merges beyond spellings.
+    pub canonical: CanonicalRules,
 }
 
 /// A domain that is blocked with all its subdomains, in the form in which URLs have it: lower case, in Punycode.
@@ -260,7 +263,7 @@ impl SubmissionRules {
         if submission.url.len() > self.max_url_bytes {
             return without_page(truncated(&submission.url, self.max_url_bytes), Reason::UrlTooLong);
         }
-        match Canonical::parse(&submission.url) {
+        match Canonical::parse_with(&submission.url, &self.canonical) {
             Err(UrlFault::Malformed) => without_page(submission.url.trim(), Reason::MalformedUrl),
             Err(UrlFault::Scheme) => without_page(submission.url.trim(), Reason::UnsupportedScheme),
             Ok(canonical) => {
@@ -372,6 +375,7 @@ mod tests {
             drop_domains: ["wikipedia.org".parse().unwrap()].into(),
             drop_extensions: ["jpg".parse().unwrap()].into(),
             max_url_bytes: 2048,
+            canonical: CanonicalRules::default(),
         }
     }
 

@@ -85,10 +85,8 @@ pub(super) fn take_captures(
             metrics.malformed_rows += 1;
             continue;
         };
-        // A URL without a canonical form belongs to no link.
-        let Ok(canonical) = links::Canonical::parse(url) else { continue };
         let text = |texts: &Option<Texts<'_>>| texts.as_ref()?.get(row).filter(|t| !t.is_empty()).map(str::to_owned);
-        for &link in filter.links_of(&canonical.key) {
+        for &link in filter.links_of(url) {
             metrics.captures += 1;
             table.push(Capture {
                 link,

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use filter::RuleSettings;
-use links::{InvalidRule, KarmaOf, KarmaRule, SubmissionRules, WithoutKarma};
+use links::{CanonicalRules, InvalidRule, KarmaOf, KarmaRule, SubmissionRules, WithoutKarma, Wrapper};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,10 @@ pub struct Links {
     /// Endings of paths that are not pages.
     #[cfg_attr(feature = "clap", arg(long, value_name = "EXTENSIONS", value_delimiter = ',', default_value = DROP_EXTENSIONS))]
     pub drop_extensions: Vec<String>,
+    /// Wrappers that are replaced by the page that they lead to, and forms of a page that count as it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "WRAPPERS", value_delimiter = ','))]
+    pub unwrap: Vec<Wrapper>,
     /// Longest URL, in bytes.
     #[serde(default = "Links::default_max_url_bytes")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "BYTES", default_value_t = Self::default_max_url_bytes()))]
@@ -361,7 +365,13 @@ impl Links {
             drop_domains: blocked(&self.drop_domains).within(|| "drop_domains".to_owned())?,
             drop_extensions: blocked(&self.drop_extensions).within(|| "drop_extensions".to_owned())?,
             max_url_bytes: self.max_url_bytes,
+            canonical: self.canonical(),
         })
+    }
+
+    /// What counts as one page: the rules of the `links` crate for every URL of a run, of links and captures alike.
+    pub fn canonical(&self) -> CanonicalRules {
+        CanonicalRules::unwrapping(self.unwrap.iter().copied())
     }
 
     /// The rule of the `links` crate for karma.
@@ -402,6 +412,11 @@ impl Pages {
 }
 
 impl Recipe {
+    /// What counts as one page, for links and captures alike.
+    pub fn canonical(&self) -> CanonicalRules {
+        self.links.as_ref().map(Links::canonical).unwrap_or_default()
+    }
+
     /// Reads a recipe and applies `section.key=value` settings to it.
     ///
     /// Relative paths and patterns are taken from the recipe's folder and become absolute.

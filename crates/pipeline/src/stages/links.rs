@@ -64,7 +64,7 @@ impl ReadDump {
 }
 
 impl Task for ReadDump {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut submissions = work.create_buckets(ReadDump::SUBMISSIONS, self.buckets)?;

@@ -66,9 +66,11 @@ pub fn of(recipe: &Recipe) -> Result<(Flow, Products)> {
     let mut flow = Flow::default();
     let buckets = recipe.limits.buckets;
     let links = recipe.links.as_ref().map(|settings| links::add(&mut flow, settings, buckets));
+    let canonical = recipe.canonical();
     let mut captured: Vec<sources::Captured> = Vec::new();
     for (number, settings) in recipe.pages.iter().enumerate() {
-        let left = sources::LinksLeft { links, earlier: captured.iter().map(|source| source.outcomes).collect() };
+        let earlier = captured.iter().map(|source| source.outcomes).collect();
+        let left = sources::LinksLeft { links, canonical: canonical.clone(), earlier };
         captured.push(sources::add(&mut flow, number, settings, left, buckets));
     }
     let outcomes = captured.iter().map(|source| source.outcomes).collect();
@@ -84,7 +86,7 @@ pub fn of(recipe: &Recipe) -> Result<(Flow, Products)> {
     }
     let overlap_matches = removed.map(|removed| removed.matches);
     let left = shards::DocumentsLeft { texts, documents, resolved: duplicates.resolved, overlap_matches };
-    let shards = shards::add(&mut flow, &recipe.shards, left);
+    let shards = shards::add(&mut flow, &recipe.shards, canonical, left);
     let tokenizer = tokenizer::add(&mut flow, recipe, shards);
     let tokens = tokens::add(&mut flow, &recipe.shards, shards, tokenizer);
     if let Some(model) = &recipe.model {

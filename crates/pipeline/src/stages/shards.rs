@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use links::Canonical;
+use links::{Canonical, CanonicalRules};
 use records::{Document, Exclusion, OverlapMatch, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use shard::{ShardRow, Split, TextForm, order, shard_of, split};
@@ -48,7 +48,7 @@ pub(super) struct DocumentsLeft {
 }
 
 /// Adds the stages.
-pub(super) fn add(flow: &mut Flow, settings: &Shards, left: DocumentsLeft) -> TextShards {
+pub(super) fn add(flow: &mut Flow, settings: &Shards, canonical: CanonicalRules, left: DocumentsLeft) -> TextShards {
     let shards = settings.clone();
     let DocumentsLeft { texts, documents, resolved, overlap_matches } = left;
     let scatter = flow.stage("shards.scatter", move |plan| {
@@ -68,6 +68,7 @@ pub(super) fn add(flow: &mut Flow, settings: &Shards, left: DocumentsLeft) -> Te
                     resolved: resolved.of_file(file),
                     overlap_matches,
                     exclude: exclude.clone(),
+                    canonical: canonical.clone(),
                     seed: shards.seed,
                     validation: shards.validation_fraction,
                     count: shards.count,
@@ -158,6 +159,7 @@ struct ScatterDocuments {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     overlap_matches: Option<Table<OverlapMatch>>,
     exclude: Vec<External>,
+    canonical: CanonicalRules,
     seed: u64,
     validation: f64,
     count: u32,
@@ -169,7 +171,7 @@ impl ScatterDocuments {
 }
 
 impl Task for ScatterDocuments {
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let excluded = self.excluded_ids(work)?;
@@ -244,7 +246,11 @@ impl ScatterDocuments {
                     continue;
                 }
                 let is_id = entry.len() == 32 && entry.bytes().all(|byte| byte.is_ascii_hexdigit());
-                ids.insert(if is_id { entry.to_ascii_lowercase() } else { document_id(&key_of(entry)) });
+                ids.insert(if is_id {
+                    entry.to_ascii_lowercase()
+                } else {
+                    document_id(&key_of(entry, &self.canonical))
+                });
             }
             work.finish_source(source)?;
         }
@@ -252,11 +258,11 @@ impl ScatterDocuments {
     }
 }
 
-/// The duplicate key of a URL as people write it; text that is not a URL is its own key.
-pub fn key_of(url: &str) -> String {
+/// The duplicate key of a URL as people write it, by the rules of a run; text that is not a URL is its own key.
+pub fn key_of(url: &str, canonical: &CanonicalRules) -> String {
     match url.strip_prefix("file:///") {
         Some(path) => format!("file)/{path}"),
-        None => Canonical::parse(url).map_or_else(|_| url.to_owned(), |canonical| canonical.key),
+        None => Canonical::parse_with(url, canonical).map_or_else(|_| url.to_owned(), |canonical| canonical.key),
     }
 }
 

@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             None => bail!("no document of this run has the id {target}"),
         }
     } else {
-        let key = pipeline::stages::key_of(target);
+        let key = pipeline::stages::key_of(target, &run.recipe.canonical());
         let id = document_id(&key);
         (key, id)
     };

@@ -1,6 +1,7 @@
 //! Where the documents come from: the tables of a run, or the rows of a file.
 
 use ::texts::{DocumentOptions, Documents};
+use links::CanonicalRules;
 use records::{Document, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -140,7 +141,7 @@ impl DocumentsFile {
                             let rank = if *is_earlier { EARLIER } else { rank(keep, None, None, row.text.len()) };
                             let id = u128::from(*number) << 64 | u128::from(place);
                             let document = DocumentRef { rank, id, file, row: place };
-                            let page = row.url.as_deref().and_then(page_of);
+                            let page = row.url.as_deref().and_then(|url| page_of(url, &CanonicalRules::default()));
                             let domain = page.map(|(page, _)| page.domain).unwrap_or_default();
                             each(work, KeptDocument { document, key: String::new(), domain, text: row.text })?;
                         }

@@ -1,7 +1,7 @@
 //! The capture in a record of an archive: which page, when, and whether it can be read.
 
 use crate::error::Result;
-use ::links::Canonical;
+use ::links::{Canonical, CanonicalRules};
 use ::warc::http::{Media, Response, media};
 use ::warc::{Kind, Record};
 use records::{PageKey, Reason};
@@ -42,7 +42,7 @@ pub(super) struct Capture {
 store::spill_rows!(Capture = 1);
 
 /// The capture in a record, with its own verdict; or why the record holds none.
-pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason> {
+pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules) -> Result<Capture, Reason> {
     match record.kind {
         Kind::Response | Kind::Resource => {}
         Kind::Revisit => return Err(Reason::Revisit),
@@ -51,7 +51,7 @@ pub(super) fn capture(record: &Record, archive: &str) -> Result<Capture, Reason>
         }
     }
     let target = record.target().ok_or(Reason::MalformedPage)?;
-    let (page, url) = page_of(target).ok_or(Reason::NotAResponse)?;
+    let (page, url) = page_of(target, canonical).ok_or(Reason::NotAResponse)?;
     let (status, content_type, body) = if record.kind == Kind::Response {
         let response = Response::parse(&record.body).ok_or(Reason::MalformedPage)?;
         let content_type = response.header("Content-Type").map(str::to_owned);
@@ -97,10 +97,10 @@ pub(super) fn is_file(page: &PageKey) -> bool {
 
 /// The page of an archive's URL, and the URL in canonical form; `None` for a target that is not a page (`dns:`,
 /// `urn:`).
-pub(in crate::stages) fn page_of(target: &str) -> Option<(PageKey, String)> {
+pub(in crate::stages) fn page_of(target: &str, canonical: &CanonicalRules) -> Option<(PageKey, String)> {
     if let Some(path) = target.strip_prefix("file:///") {
         return Some((PageKey { domain: String::new(), key: format!("file)/{path}") }, target.to_owned()));
     }
-    let canonical = Canonical::parse(target).ok()?;
+    let canonical = Canonical::parse_with(target, canonical).ok()?;
     Some((PageKey { domain: canonical.domain, key: canonical.key }, canonical.url))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ::common_crawl::{CommonCrawlError, CommonCrawlSettings, CopyOutcomes, CopyRun, LinkSource};
 use atomic_file::IoContext;
+use links::CanonicalRules;
 use records::{CaptureChoice, Outcome};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
             let task = CopyPages {
                 links,
                 settings: settings.clone(),
+                canonical: left.canonical.clone(),
                 capture: pages.capture.unwrap_or_default(),
                 max_page_bytes: pages.max_page_bytes,
                 sample: pages.sample_fraction,
@@ -53,6 +55,7 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
 struct CopyPages {
     links: LinksOfBucket,
     settings: CommonCrawlSettings,
+    canonical: CanonicalRules,
     capture: CaptureChoice,
     max_page_bytes: u64,
     sample: f64,
@@ -67,12 +70,13 @@ impl CopyPages {
 }
 
 impl Task for CopyPages {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let state = work.state(STATE)?;
         let settings = CommonCrawlSettings {
             capture: self.capture,
+            unwrap: self.canonical.unwrap.iter().copied().collect(),
             max_page_bytes: self.max_page_bytes,
             sort_memory_bytes: work.sort_memory_bytes(),
             ..self.settings.clone()

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 
+use ::links::CanonicalRules;
 use records::{Link, Outcome, PageKey, Reason};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
@@ -126,6 +127,8 @@ pub(super) fn archive_groups<A>(
 #[derive(Clone)]
 pub(super) struct LinksLeft {
     pub(super) links: Option<Wire<Table<Link>>>,
+    /// What counts as one page, for links and captures alike.
+    pub(super) canonical: CanonicalRules,
     pub(super) earlier: Vec<Wire<Table<Outcome>>>,
 }
 

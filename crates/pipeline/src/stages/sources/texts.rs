@@ -2,6 +2,7 @@
 //! `pages.pack` packs it into archives, which are then read like any others.
 
 use ::texts::{DocumentOptions, Documents};
+use links::CanonicalRules;
 use records::Reason;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -120,7 +121,7 @@ struct NoTexts {
 impl PackTexts {
     /// The URL of a document; one without a URL is identified by its file and row.
     fn url_of(&self, url: Option<&str>, row: u64) -> String {
-        match url.filter(|url| page_of(url).is_some()) {
+        match url.filter(|url| page_of(url, &CanonicalRules::default()).is_some()) {
             Some(url) => url.to_owned(),
             None => format!("file:///{}#{row}", self.file.url.trim_start_matches('/')),
         }

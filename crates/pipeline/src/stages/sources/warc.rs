@@ -5,6 +5,7 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use ::warc::{Event, Reader, RecordFault};
+use links::CanonicalRules;
 use records::Reason;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
@@ -27,6 +28,7 @@ pub(super) fn add(
     buckets: u32,
 ) -> Captured {
     let (pages, max_page_bytes) = (settings.clone(), settings.max_page_bytes);
+    let canonical = left.canonical.clone();
     let index = flow.stage_of_source("pages.index", number, move |plan| {
         let archives = match packed {
             Some(packed) => plan.files(packed)?.into_iter().map(|(_, file)| ArchiveFile::Own(file)).collect(),
@@ -34,7 +36,10 @@ pub(super) fn add(
         };
         let groups = archive_groups(number, buckets, archives, |archive| (archive.name(), archive.len_bytes()));
         let task = |group: ArchiveGroup<ArchiveFile>| {
-            (group.name, IndexArchives { archives: group.archives, buckets, max_page_bytes })
+            (
+                group.name,
+                IndexArchives { archives: group.archives, canonical: canonical.clone(), buckets, max_page_bytes },
+            )
         };
         Ok(groups.into_iter().map(task).collect())
     });
@@ -93,6 +98,7 @@ impl ArchiveFile {
 #[derive(Serialize, Deserialize)]
 struct IndexArchives {
     archives: Vec<ArchiveFile>,
+    canonical: CanonicalRules,
     buckets: u32,
     max_page_bytes: u64,
 }
@@ -103,7 +109,7 @@ impl IndexArchives {
 }
 
 impl Task for IndexArchives {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut captures = work.create_buckets(IndexArchives::CAPTURES, self.buckets)?;
@@ -162,7 +168,7 @@ impl IndexArchives {
                     work.counts.drop(Reason::MalformedPage);
                     work.sample(Reason::MalformedPage, || place, &fault.to_string());
                 }
-                Ok(Some(Event::Record(record))) => match capture(&record, name) {
+                Ok(Some(Event::Record(record))) => match capture(&record, name, &self.canonical) {
                     Err(reason) => {
                         work.counts.drop(reason);
                         if reason == Reason::MalformedPage {
