@@ -92,7 +92,7 @@ impl Grade {
 
 /// A capture without a type may be a page; extraction decides later.
 fn is_html(mime: Option<&str>) -> bool {
-    mime.is_none() || warc::http::media(mime, &[]) == warc::http::Media::Html
+    warc::http::may_be_html(mime)
 }
 
 /// What decides between two captures of a link.

@@ -7,7 +7,7 @@ use records::Reason;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Version};
 use url::Url;
-use warc::http::{BodyError, Media, decode, media};
+use warc::http::{BodyError, Media, decode, may_be_html, media};
 
 use crate::refusal::Refusal;
 use crate::target_url::without_user;
@@ -16,8 +16,6 @@ use crate::target_url::without_user;
 /// decompression bombs a thousandfold.
 const MAX_BYTES_AT_ANY_RATIO: u64 = 10 << 20;
 const MAX_DECODED_RATIO: u64 = 100;
-/// Stacked content codings that are undone.
-const MAX_CODINGS: usize = 4;
 
 /// Why a body is not whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +92,12 @@ impl Page {
     /// Whether this is HTML by its type, or by the start of its body where the type is unknown. A page without a type
     /// may be HTML; the extractor decides.
     pub(crate) fn may_be_html(&self) -> bool {
-        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        content_type.is_none() || media(content_type, &self.body) == Media::Html
+        let values = self.headers.get_all(CONTENT_TYPE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let content_type = values.collect::<Vec<_>>().join(",");
+        if content_type.is_empty() || may_be_html(Some(&content_type)) && self.headers.contains_key(CONTENT_ENCODING) {
+            return true;
+        }
+        media(Some(&content_type), &self.body) == Media::Html
     }
 
     /// Decodes the body only to see how large it becomes.
@@ -105,21 +107,14 @@ impl Page {
     pub(crate) fn check_decoded_size(&self, max_decoded_bytes: u64) -> Result<(), Refusal> {
         let max_by_ratio = MAX_BYTES_AT_ANY_RATIO.max(MAX_DECODED_RATIO * self.body.len() as u64);
         let max_decoded_bytes = max_decoded_bytes.min(max_by_ratio);
-        let mut plain: Option<Vec<u8>> = None;
-        for coding in self.coding().rsplit(',').take(MAX_CODINGS) {
-            let body = plain.as_deref().unwrap_or(&self.body);
-            match decode(body, coding.trim(), max_decoded_bytes) {
-                Ok(None) => {}
-                Ok(Some(decoded)) => plain = Some(decoded),
-                Err(error @ BodyError::TooLarge { .. }) => {
-                    let detail = format!("{error}; as sent it has {}", self.body.len());
-                    return Err(Refusal::new(Reason::PageTooLarge, detail).with_status(self.status));
-                }
-                // Damaged or unknown: the reader of the archive reports it.
-                Err(_) => return Ok(()),
+        match decode(&self.body, &self.coding(), max_decoded_bytes) {
+            Err(error @ BodyError::TooLarge { .. }) => {
+                let detail = format!("{error}; as sent it has {}", self.body.len());
+                Err(Refusal::new(Reason::PageTooLarge, detail).with_status(self.status))
             }
+            // Damaged or unknown: the reader of the archive reports it.
+            Ok(_) | Err(_) => Ok(()),
         }
-        Ok(())
     }
 }
 

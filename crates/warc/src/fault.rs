@@ -34,6 +34,12 @@ pub enum RecordFault {
     /// The file is compressed with LZ4, which is not supported.
     #[error("an LZ4 file, which is not read")]
     Lz4File,
+    /// The file is of another format: its media type, as its content tells.
+    #[error("no archive but a file of type {0}")]
+    OtherFile(&'static str),
+    /// The block does not end where its length says, and is too long to be searched for its end.
+    #[error("the record does not end where its length says")]
+    WrongLength,
     /// Compressed data is damaged.
     #[error("{0}")]
     Compression(String),

@@ -2,8 +2,10 @@
 
 mod arc;
 mod archive_writer;
+mod capture;
 pub mod cdxj;
 mod date;
+mod digest;
 mod fault;
 mod headers;
 pub mod http;
@@ -18,7 +20,9 @@ pub use archive_writer::{
     ArchiveError, ArchiveNames, ArchiveState, ArchiveWriter, JournalEnd, JournalFrame, JournalReader, Magic,
     read_frame_at,
 };
+pub use capture::{Capture, NoCapture, Revisit};
 pub use date::{Date, unix_seconds};
+pub use digest::Digest;
 pub use fault::RecordFault;
 pub use headers::Headers;
 pub use raw::Checksum;

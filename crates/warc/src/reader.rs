@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::arc::ArcLine;
 use crate::fault::RecordFault;
 use crate::headers::Headers;
+use crate::http::{begins_as_html, begins_message, file_type};
 use crate::members::{DecodeError, Members};
 use crate::raw::Checksum;
 use crate::record::{Event, Kind, Location, Record};
@@ -16,6 +17,10 @@ const MAX_HEADER_LINE_BYTES: usize = 64 << 10;
 const MAX_HEADER_LINES: usize = 256;
 /// How often a search for the next record may begin again inside one compressed member; each search inflates it anew.
 const MAX_SEARCHES_PER_MEMBER: u32 = 100;
+/// Bytes at the start of a file by which it is named if it is no archive: tar has its signature behind the first name.
+const FILE_TYPE_BYTES: usize = 512;
+/// Bytes behind a block in which the next record's first line must begin.
+const NEXT_LINE_BYTES: usize = 4096;
 /// A block of a plain archive that claims more than this is first compared with the archive's length.
 const MAX_TRUSTED_CLAIM_BYTES: u64 = 1 << 20;
 
@@ -46,6 +51,8 @@ pub struct Reader {
     found: Option<Location>,
     /// Whether the archive has had ARC records, so that damage may be followed by some.
     is_arc: bool,
+    /// What the file is where it is no archive, as its first bytes tell.
+    other_file: Option<RecordFault>,
     /// How many searches for a record began inside the member at this offset.
     searches: (u64, u32),
 }
@@ -79,6 +86,7 @@ impl Reader {
                 head: Vec::new(),
                 found: None,
                 is_arc: false,
+                other_file: None,
                 searches: (0, 0),
             }),
             Err(source) => Err(ReadError { archive, offset: 0, source }),
@@ -97,6 +105,9 @@ impl Reader {
             Ok(Some(location)) => location,
             Err(error) => return self.recover(self.here(), error).map(Some),
         };
+        if location == (Location { offset: 0, offset_in_member: 0 }) {
+            self.other_file = self.members.peek(FILE_TYPE_BYTES).ok().and_then(other_file);
+        }
         match self.read_header_line() {
             Ok(()) => self.record_or_malformed(location).map(Some),
             Err(error) => self.recover(location, error).map(Some),
@@ -205,20 +216,20 @@ impl Reader {
             .ok_or_else(|| DecodeError::from(RecordFault::NoContentLength))?;
         let kind = Kind::named(headers.get("WARC-Type").unwrap_or(""));
         let body = self.read_body(len_bytes)?;
-        Ok(Record { location, kind, headers, body, len_bytes })
+        self.with_true_length(Record { location, kind, headers, body, len_bytes, has_wrong_length: false })
     }
 
     fn read_arc(&mut self, location: Location) -> Result<Record, DecodeError> {
         let line = String::from_utf8_lossy(&self.line).into_owned();
-        self.is_arc |= line.starts_with("filedesc:");
         let Some(arc) = ArcLine::parse(&line) else {
             return Err(self.no_record(location).into());
         };
+        self.is_arc = true;
         let len_bytes = arc.len_bytes;
         let body = self.read_body(len_bytes)?;
         let kind = match () {
             () if arc.target.starts_with("filedesc:") => Kind::Warcinfo,
-            () if body.starts_with(b"HTTP/") => Kind::Response,
+            () if begins_message(&body) => Kind::Response,
             () => Kind::Resource,
         };
         let headers = [
@@ -227,14 +238,77 @@ impl Reader {
             ("WARC-Date", arc.date),
             ("Content-Type", arc.content_type),
         ];
-        Ok(Record { location, kind, headers: headers.into_iter().collect(), body, len_bytes })
+        let headers = headers.into_iter().collect();
+        self.with_true_length(Record { location, kind, headers, body, len_bytes, has_wrong_length: false })
+    }
+
+    /// The record, cut before the next one if its length reaches into that: the text of one page is never in another,
+    /// and no record is lost.
+    ///
+    /// A block may hold an archive, so a record inside it proves nothing as long as one, or the end, is behind it.
+    /// A block that is shorter than it claims up to the archive's end is malformed, and one that is longer is followed by
+    /// something malformed.
+    fn with_true_length(&mut self, record: Record) -> Result<Record, DecodeError> {
+        if self.ends_here()? {
+            return Ok(record);
+        }
+        let Some(end) = self.record_inside(&record.body) else {
+            return if record.is_cut() { Err(RecordFault::WrongLength.into()) } else { Ok(record) };
+        };
+        self.count_search(record.location);
+        if !self.members.is_plain() && self.searches.1 > MAX_SEARCHES_PER_MEMBER {
+            return Err(RecordFault::WrongLength.into());
+        }
+        let here = self.here();
+        let next = here.offset_in_member - record.len_bytes + end as u64;
+        self.try_seek(Location { offset: record.location.offset, offset_in_member: next })?;
+        let mut body = record.body;
+        body.truncate(end);
+        for line_end in [&b"\n"[..], b"\r", b"\n", b"\r"] {
+            if body.ends_with(line_end) {
+                body.truncate(body.len() - 1);
+            }
+        }
+        Ok(Record { len_bytes: body.len() as u64, body, has_wrong_length: true, ..record })
+    }
+
+    /// Whether the member ends here or a record begins, blank lines aside.
+    fn ends_here(&mut self) -> Result<bool, DecodeError> {
+        let is_arc = self.is_arc;
+        // Damaged compression is reported where it is.
+        let Ok(bytes) = self.members.peek(NEXT_LINE_BYTES) else { return Ok(true) };
+        let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
+        let rest = &bytes[blank..bytes.len().min(NEXT_LINE_BYTES)];
+        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+        Ok(rest.is_empty() || is_warc(line) || is_arc && ArcLine::parse(&String::from_utf8_lossy(line)).is_some())
+    }
+
+    /// Where in a block a line begins that can only be the first of a record.
+    fn record_inside(&self, block: &[u8]) -> Option<usize> {
+        let mut starts = memchr::memchr_iter(b'\n', block).map(|end| end + 1);
+        starts.find(|&start| {
+            let rest = &block[start..];
+            if self.is_arc {
+                memchr::memchr(b'\n', rest).is_some_and(|end| ArcLine::is_certain(&rest[..end]))
+            } else {
+                begins_warc(rest)
+            }
+        })
+    }
+
+    /// Counts the searches inside the member of a record.
+    fn count_search(&mut self, location: Location) {
+        if self.searches.0 != location.offset {
+            self.searches = (location.offset, 0);
+        }
+        self.searches.1 += 1;
     }
 
     /// What is found where a record should begin.
     fn no_record(&self, location: Location) -> RecordFault {
-        match self.line.as_slice() {
-            [b'P', b'K', 3, 4, ..] if location.offset_in_member == 0 => RecordFault::ZipFile,
-            [4, 0x22, 0x4d, 0x18, ..] if location.offset_in_member == 0 => RecordFault::Lz4File,
+        let is_first = location == Location { offset: 0, offset_in_member: 0 };
+        match &self.other_file {
+            Some(fault) if is_first => fault.clone(),
             _ if self.is_arc => RecordFault::NoArcRecord,
             _ => RecordFault::NoRecord,
         }
@@ -309,10 +383,7 @@ impl Reader {
     /// in the next one. Damage of the compression itself ends the member.
     fn find_next_record(&mut self, location: Location) -> io::Result<()> {
         let is_plain = self.members.is_plain();
-        if self.searches.0 != location.offset {
-            self.searches = (location.offset, 0);
-        }
-        self.searches.1 += 1;
+        self.count_search(location);
         let is_found = if is_plain || self.searches.1 <= MAX_SEARCHES_PER_MEMBER {
             self.try_seek(location).and_then(|()| self.skip_to_record())
         } else {
@@ -351,7 +422,7 @@ impl Reader {
 
     fn begins_record(&self) -> bool {
         is_warc(&self.line) && self.line.get(5).is_some_and(u8::is_ascii_digit)
-            || self.is_arc && std::str::from_utf8(&self.line).is_ok_and(|line| ArcLine::parse(line).is_some())
+            || self.is_arc && ArcLine::is_certain(&self.line)
     }
 
     /// Skips past the line's end; `false` at the member's end.
@@ -386,4 +457,27 @@ impl Reader {
 /// Whether a line is the first of a WARC record: `WARC/1.0`.
 fn is_warc(line: &[u8]) -> bool {
     line.get(..5).is_some_and(|magic| magic.eq_ignore_ascii_case(b"WARC/"))
+}
+
+/// Whether bytes begin with a WARC record: its version alone on a line, and a field.
+fn begins_warc(bytes: &[u8]) -> bool {
+    let Some(end) = memchr::memchr(b'\n', &bytes[..bytes.len().min(16)]) else { return false };
+    let line = bytes[..end].trim_ascii_end();
+    let is_version = is_warc(line) && line[5..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let name = &bytes[end + 1..];
+    let name_len = name.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
+    is_version
+        && line.len() > 5
+        && name_len > 0
+        && name[name_len..].trim_ascii_start().first().is_none_or(|byte| *byte == b':')
+}
+
+/// What a file is that is no archive; `None` where its first bytes do not tell.
+fn other_file(start: &[u8]) -> Option<RecordFault> {
+    match file_type(start) {
+        Some("application/zip") => Some(RecordFault::ZipFile),
+        Some("application/x-lz4") => Some(RecordFault::Lz4File),
+        Some(media_type) => Some(RecordFault::OtherFile(media_type)),
+        None => begins_as_html(start).then_some(RecordFault::OtherFile("text/html")),
+    }
 }

@@ -1,5 +1,6 @@
 //! What a reader gives: records, where they begin, and what is no record.
 
+use crate::capture::without_brackets;
 use crate::fault::RecordFault;
 use crate::headers::Headers;
 
@@ -64,8 +65,10 @@ pub struct Record {
     pub headers: Headers,
     /// The block, cut at the reader's `max_block_bytes`.
     pub body: Vec<u8>,
-    /// The block's length as the record claims it.
+    /// The block's length: as the record claims it, or as it is where the archive proves that wrong.
     pub len_bytes: u64,
+    /// Whether the archive proves the claimed length wrong: the block goes up to the next record or the member's end.
+    pub has_wrong_length: bool,
 }
 
 impl Record {
@@ -76,8 +79,7 @@ impl Record {
 
     /// `WARC-Target-URI` without the angle brackets that some writers copied from the examples in WARC/1.0.
     pub fn target(&self) -> Option<&str> {
-        let target = self.header("WARC-Target-URI")?;
-        Some(target.trim_start_matches('<').trim_end_matches('>'))
+        self.header("WARC-Target-URI").map(without_brackets)
     }
 
     /// Whether the block was longer than the reader's limit.

@@ -115,6 +115,27 @@ fn every_coding_from_every_source() {
 }
 
 #[test]
+fn an_arc_without_a_record_about_itself_and_with_spaces_in_types() {
+    let block = b"http/1.0 200 OK\n\n<p>";
+    let mut archive = Vec::new();
+    for types in ["text/html, text/plain", "text/html", "text/html; charset=utf-8"] {
+        let len = block.len();
+        archive.extend(format!("http://a.example/x y 192.0.2.1 20120115000000 {types} {len}\n").bytes());
+        archive.extend_from_slice(block);
+        archive.extend_from_slice(b"\n\nno record\n");
+    }
+    let events = check(&archive);
+    let records: Vec<_> =
+        events.iter().filter_map(|e| if let Event::Record(record) = e { Some(record) } else { None }).collect();
+    assert_eq!((records.len(), events.len()), (3, 6), "{events:?}");
+    for record in records {
+        assert_eq!((record.kind, record.target()), (warc::Kind::Response, Some("http://a.example/x y")));
+        assert_eq!(record.captured_utc(), Some(1_326_585_600));
+        assert_eq!(record.body, block);
+    }
+}
+
+#[test]
 fn a_record_that_claims_too_much_ends_at_the_next_however_small_its_parts_are() {
     let record = "WARC/1.1\r\nWARC-Type: resource\r\nContent-Length: 3\r\n\r\nabc\r\n\r\n";
     let mut archive = zstd::encode_all(record.replace(": 3", ": 9").as_bytes(), 1).unwrap();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use records::{Document, DocumentText, Reason, document_id};
 use serde::{Deserialize, Serialize};
 use store::numbers::NumbersRow;
-use warc::http::{BodyError, Response};
-use warc::{Event, Kind, Location, Reader, Record};
+use warc::http::BodyError;
+use warc::{Event, Location, Reader, Record};
 
 use super::filter::{FilterDocuments, lists};
 use super::kept_texts::KeptTextsWire;
@@ -113,7 +113,7 @@ impl ExtractPages {
 }
 
 impl Task for ExtractPages {
-    const REVISION: u32 = 2; // deep pages are flattened rather than refused
+    const REVISION: u32 = 3; // HTTP messages are read as browsers read them
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let options = self.options.options();
@@ -166,25 +166,18 @@ impl PageOfPlace<'_> {
     }
 
     fn text_of(&self, record: &Record, options: &extract::Options, limit: u64) -> Result<DocumentText, Dropped> {
-        let mut content_type = record.header("Content-Type").map(str::to_owned);
-        let body = if record.kind == Kind::Response {
-            let no_response = || (Reason::MalformedPage, "no HTTP response is in the record".to_owned());
-            let response = Response::parse(&record.body).ok_or_else(no_response)?;
-            content_type = response.header("Content-Type").map(str::to_owned);
-            response.body(&record.body, limit).map_err(|error| match error {
-                BodyError::TooLarge { .. } => (Reason::PageTooLarge, error.to_string()),
-                _ => (Reason::HttpFault, error.to_string()),
-            })?
-        } else {
-            record.body.as_slice().into()
-        };
+        let capture = record.capture().map_err(|error| (Reason::MalformedPage, error.to_string()))?;
+        let body = capture.body(limit).map_err(|error| match error {
+            BodyError::TooLarge { .. } => (Reason::PageTooLarge, error.to_string()),
+            _ => (Reason::HttpFault, error.to_string()),
+        })?;
         let html_bytes = body.len() as u64;
         if self.place.form == PageForm::Text {
             let text = String::from_utf8_lossy(&body).into_owned();
             let row = DocumentText { kind: TEXT_KIND.to_owned(), charset: "UTF-8".to_owned(), ..self.row(None) };
             return Ok(with_text(DocumentText { text, html_bytes, ..row }));
         }
-        match extract::extract(&body, content_type.as_deref(), options) {
+        match extract::extract(&body, capture.content_type.as_deref(), options) {
             Ok(page) if page.head.opted_out => {
                 let row = self.row(Some((Reason::OptedOut, "the page's robots meta tag says noai".into())));
                 Ok(DocumentText { title: page.head.title, html_bytes, ..row })

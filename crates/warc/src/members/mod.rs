@@ -143,7 +143,7 @@ impl Members {
     }
 
     /// At least `min_bytes` plain bytes of the current member, or all that it has left.
-    fn peek(&mut self, min_bytes: usize) -> Result<&[u8], DecodeError> {
+    pub(crate) fn peek(&mut self, min_bytes: usize) -> Result<&[u8], DecodeError> {
         match &mut self.coding {
             Coding::Plain => Ok(self.raw.peek(min_bytes)?),
             Coding::Gzip(gunzip) => gunzip.peek(&mut self.raw, min_bytes),

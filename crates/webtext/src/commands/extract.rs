@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use console::Exit;
 use serde_json::json;
-use warc::http::{BodyError, Media, Response, media};
-use warc::{Event, Kind, Reader, Record};
+use warc::http::{BodyError, Media};
+use warc::{Event, Reader, Record};
 
 /// Larger pages, in bytes, are reported as unreadable.
 const MAX_PAGE_BYTES: u64 = 64 << 20;
@@ -185,30 +185,19 @@ impl Output<'_> {
 }
 
 /// A page of an archive, without transfer and content coding.
-struct HtmlPage<'a> {
-    html: Cow<'a, [u8]>,
+struct HtmlPage {
+    html: Vec<u8>,
     content_type: Option<String>,
 }
 
 /// The page that a record holds, if it holds one.
-fn html_page(record: &Record) -> Option<Result<HtmlPage<'_>, BodyError>> {
-    match record.kind {
-        Kind::Response => {
-            let response = Response::parse(&record.body).filter(|response| response.status == 200)?;
-            let content_type = response.header("Content-Type").map(str::to_owned);
-            let is_html = media(content_type.as_deref(), &record.body[response.body_start..]) == Media::Html;
-            is_html.then(|| {
-                let html = response.body(&record.body, MAX_PAGE_BYTES)?;
-                Ok(HtmlPage { html, content_type })
-            })
-        }
-        Kind::Resource => {
-            let content_type = record.header("Content-Type").map(str::to_owned);
-            let is_html = media(content_type.as_deref(), &record.body) == Media::Html;
-            is_html.then(|| Ok(HtmlPage { html: Cow::Borrowed(&record.body), content_type }))
-        }
-        _ => None,
+fn html_page(record: &Record) -> Option<Result<HtmlPage, BodyError>> {
+    let capture = record.capture().ok()?;
+    if capture.status.is_some_and(|status| status != 200) || capture.media != Media::Html {
+        return None;
     }
+    let html = capture.body(MAX_PAGE_BYTES).map(Cow::into_owned);
+    Some(html.map(|html| HtmlPage { html, content_type: capture.content_type.clone() }))
 }
 
 fn html_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

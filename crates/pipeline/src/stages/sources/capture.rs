@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use ::links::{Canonical, CanonicalRules};
-use ::warc::http::{Media, Response, media};
-use ::warc::{Kind, Record};
+use ::warc::http::Media;
+use ::warc::{Kind, NoCapture, Record};
 use records::{PageKey, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -43,30 +43,22 @@ store::spill_rows!(Capture = 1);
 
 /// The capture in a record, with its own verdict; or why the record holds none.
 pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules) -> Result<Capture, Reason> {
-    match record.kind {
-        Kind::Response | Kind::Resource => {}
-        Kind::Revisit => return Err(Reason::Revisit),
-        Kind::Warcinfo | Kind::Request | Kind::Metadata | Kind::Conversion | Kind::Continuation | Kind::Other => {
-            return Err(Reason::NotAResponse);
-        }
-    }
+    let found = record.capture().map_err(|error| match error {
+        NoCapture::Revisit => Reason::Revisit,
+        NoCapture::NotAResponse => Reason::NotAResponse,
+        _ => Reason::MalformedPage,
+    })?;
     let target = record.target().ok_or(Reason::MalformedPage)?;
     let (page, url) = page_of(target, canonical).ok_or(Reason::NotAResponse)?;
-    let (status, content_type, body) = if record.kind == Kind::Response {
-        let response = Response::parse(&record.body).ok_or(Reason::MalformedPage)?;
-        let content_type = response.header("Content-Type").map(str::to_owned);
-        (Some(response.status), content_type, record.body.get(response.body_start..).unwrap_or(&[]))
-    } else {
-        (None, record.header("Content-Type").map(str::to_owned), record.body.as_slice())
-    };
     let file = record.header(FILE_HEADER).map(str::to_owned);
-    // Plain text is a page only if the recipe gave it as one.
-    let (is_readable, form) = match media(content_type.as_deref(), body) {
+    // Plain text is a page only if the recipe gave it as one, or if it was made from one, as in WET archives.
+    let is_given_as_text = file.is_some() || record.kind == Kind::Conversion;
+    let (is_readable, form) = match found.media {
         Media::Html => (true, PageForm::Html),
-        Media::Text => (file.is_some(), PageForm::Text),
+        Media::Text => (is_given_as_text, PageForm::Text),
         Media::Other => (false, PageForm::Html),
     };
-    let verdict = match status {
+    let verdict = match found.status {
         Some(status) if status != 200 => Some(Reason::HttpStatus),
         _ if !is_readable => Some(Reason::NotHtml),
         _ if record.is_cut() => Some(Reason::PageTooLarge),
@@ -80,8 +72,8 @@ pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules
         offset: record.location.offset,
         offset_in_member: record.location.offset_in_member,
         url,
-        status,
-        content_type,
+        status: found.status,
+        content_type: found.content_type,
         // A file has no time of capture; its record is dated only because every record must be.
         captured_utc: if file.is_some() { None } else { ::warc::unix_seconds(&captured) },
         captured,

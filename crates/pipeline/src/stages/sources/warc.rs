@@ -109,7 +109,7 @@ impl IndexArchives {
 }
 
 impl Task for IndexArchives {
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 2; // records and HTTP messages are read as browsers and curl take them
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut captures = work.create_buckets(IndexArchives::CAPTURES, self.buckets)?;
