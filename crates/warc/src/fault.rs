@@ -28,8 +28,8 @@ pub enum RecordFault {
     /// In an ARC archive, the next record is not an ARC record.
     #[error("no ARC record begins here")]
     NoArcRecord,
-    /// The file is a ZIP file, such as a WACZ.
-    #[error("a ZIP file, such as a WACZ, whose archives must be taken out")]
+    /// The file is a ZIP file without archives.
+    #[error("a ZIP file that holds no archive")]
     ZipFile,
     /// The file is compressed with LZ4, which is not supported.
     #[error("an LZ4 file, which is not read")]

@@ -1,6 +1,7 @@
 //! The bytes of an archive as they are stored: buffered, seekable, and each hashed once.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -29,6 +30,8 @@ pub(crate) struct Raw {
     end: usize,
     /// Offset of `buffer[start]` in the source.
     pub(crate) position: u64,
+    /// The part of the source that is read; its end is like that of the source.
+    pub(crate) part: Range<u64>,
     hasher: Box<Xxh3>,
     /// The hasher has seen the source up to this offset.
     hashed_bytes: u64,
@@ -38,7 +41,16 @@ impl Raw {
     /// A source at its beginning.
     pub(crate) fn new(source: Box<dyn Source>) -> Raw {
         let buffer = vec![0; 2 * CHUNK_BYTES];
-        Raw { source, buffer, start: 0, end: 0, position: 0, hasher: Box::default(), hashed_bytes: 0 }
+        Raw {
+            source,
+            buffer,
+            start: 0,
+            end: 0,
+            position: 0,
+            part: 0..u64::MAX,
+            hasher: Box::default(),
+            hashed_bytes: 0,
+        }
     }
 
     /// What is buffered.
@@ -58,7 +70,8 @@ impl Raw {
     /// on where its source splits it.
     pub(crate) fn fill_more(&mut self) -> io::Result<bool> {
         self.make_room();
-        let chunk = self.end..self.end + CHUNK_BYTES;
+        let left = usize::try_from(self.part.end.saturating_sub(self.buffered_to())).unwrap_or(usize::MAX);
+        let chunk = self.end..self.end + CHUNK_BYTES.min(left);
         while self.end < chunk.end {
             match self.source.read(&mut self.buffer[self.end..chunk.end]) {
                 Ok(0) => break,
@@ -118,15 +131,32 @@ impl Raw {
         Ok(())
     }
 
+    /// Goes to a part of the source, and ends there. Nothing behind it stays buffered.
+    pub(crate) fn enter(&mut self, part: Range<u64>) -> io::Result<()> {
+        self.source.seek(SeekFrom::Start(part.start))?;
+        (self.start, self.end) = (0, 0);
+        self.position = part.start;
+        self.part = part;
+        Ok(())
+    }
+
+    /// Lets the source be read by other means; reading goes on where it was.
+    pub(crate) fn with_source<T>(&mut self, read: impl FnOnce(&mut dyn Source) -> io::Result<T>) -> io::Result<T> {
+        let found = read(&mut *self.source);
+        self.source.seek(SeekFrom::Start(self.buffered_to()))?;
+        found
+    }
+
     /// How many bytes the source has from `position` on; `None` if it is unknown, as for a pipe.
     pub(crate) fn remaining_bytes(&mut self) -> io::Result<Option<u64>> {
         let Ok(len_bytes) = self.source.seek(SeekFrom::End(0)) else { return Ok(None) };
         self.source.seek(SeekFrom::Start(self.buffered_to()))?;
-        Ok(len_bytes.checked_sub(self.position))
+        Ok(len_bytes.min(self.part.end).checked_sub(self.position))
     }
 
     /// Reads what was not read yet, and gives length and checksum of the whole source.
     pub(crate) fn finish(&mut self) -> io::Result<Checksum> {
+        self.part = 0..u64::MAX;
         self.seek_to(self.hashed_bytes)?;
         loop {
             self.consume(self.buffered().len());

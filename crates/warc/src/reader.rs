@@ -138,8 +138,7 @@ impl Reader {
 
     fn try_seek(&mut self, location: Location) -> Result<(), DecodeError> {
         self.found = None;
-        let is_plain = self.members.is_plain();
-        self.members.seek(if is_plain { location.offset_in_member } else { location.offset })?;
+        self.members.seek_to(location)?;
         self.open = false;
         self.open = self.members.next_member()?;
         while self.open && self.members.offset_in_member < location.offset_in_member {
@@ -178,9 +177,6 @@ impl Reader {
             let bytes = self.members.fill_buf()?;
             if bytes.is_empty() {
                 self.open = false;
-                if self.members.is_plain() {
-                    return Ok(None);
-                }
                 continue;
             }
             let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
@@ -252,7 +248,7 @@ impl Reader {
         if self.ends_here()? {
             return Ok(record);
         }
-        let Some(end) = self.record_inside(&record.body) else {
+        let Some(end) = self.record_inside(&record.body).or_else(|| self.record_begun_in(&record.body)) else {
             return if record.is_cut() { Err(RecordFault::WrongLength.into()) } else { Ok(record) };
         };
         self.count_search(record.location);
@@ -294,6 +290,14 @@ impl Reader {
                 begins_warc(rest)
             }
         })
+    }
+
+    /// Where at the end of a block, whose next bytes are not read yet, a record begins that goes on behind it.
+    fn record_begun_in(&mut self, block: &[u8]) -> Option<usize> {
+        let from = block.len().saturating_sub(NEXT_LINE_BYTES);
+        let behind = self.members.peek(NEXT_LINE_BYTES).ok()?;
+        let around = [&block[from..], &behind[..behind.len().min(NEXT_LINE_BYTES)]].concat();
+        self.record_inside(&around).map(|at| from + at).filter(|&at| at < block.len())
     }
 
     /// Counts the searches inside the member of a record.

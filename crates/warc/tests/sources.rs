@@ -8,7 +8,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use one_byte::OneByte;
 use proptest::prelude::*;
-use warc::{Checksum, Date, Event, NewRecord, Reader, Writer};
+use warc::{Checksum, Date, Event, NewRecord, Reader, RecordFault, Writer};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAX_BLOCK_BYTES: u64 = 1 << 20;
@@ -133,6 +133,69 @@ fn an_arc_without_a_record_about_itself_and_with_spaces_in_types() {
         assert_eq!(record.captured_utc(), Some(1_326_585_600));
         assert_eq!(record.body, block);
     }
+}
+
+fn zip_of(entries: &[(&str, &[u8], zip::CompressionMethod)]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes, method) in entries {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default().compression_method(*method)).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn archives_in_a_zip_are_read_in_place_one_after_the_other() {
+    let blocks = [b"one".to_vec(), long_block(400_000), b"three".to_vec()];
+    let (gzip, plain, zstd) = (gzip_members(&blocks), plain(&blocks), zstd_frames(&blocks[..1]));
+    let stored = zip::CompressionMethod::Stored;
+    let file = zip_of(&[
+        ("datapackage.json", b"{\"profile\": \"data-package\"}", stored),
+        ("archive/empty.warc", b"", stored),
+        ("archive/a.warc.gz", &gzip, stored),
+        ("indexes/index.cdx", b"WARC/1.0 is no record here", stored),
+        ("archive/B.WARC", &plain, stored),
+        ("archive/c.warc.zst", &zstd, stored),
+        ("archive/d.warc.gz", &gzip, stored),
+    ]);
+    let events = check(&file);
+    let bodies: Vec<Vec<u8>> = events.iter().cloned().map(body).collect();
+    assert!(bodies == [&blocks[..], &blocks, &blocks[..1], &blocks].concat(), "{} records", bodies.len());
+    // A place is one of the whole file: it is found in any order.
+    let mut reader = Reader::new(Cursor::new(file), "memory".into(), MAX_BLOCK_BYTES).unwrap();
+    for event in events.iter().rev() {
+        let Event::Record(record) = event else { panic!("{event:?}") };
+        reader.seek(record.location).unwrap();
+        assert_eq!(reader.next().unwrap().as_ref(), Some(event));
+    }
+}
+
+#[test]
+fn a_zip_whose_archives_have_no_places_is_named() {
+    let open = |bytes: Vec<u8>| Reader::new(Cursor::new(bytes), "a.wacz".into(), MAX_BLOCK_BYTES);
+    let fault = |bytes: Vec<u8>| format!("{:?}", open(bytes).err().expect("it has no archive").source);
+    let whole = zip_of(&[("notes.txt", b"nothing", zip::CompressionMethod::Stored)]);
+    assert!(fault(whole[..whole.len() - 9].to_vec()).contains("the ZIP file is damaged"));
+    let Some(Event::Malformed { fault, .. }) = open(whole).unwrap().next().unwrap() else { panic!("no archive") };
+    assert_eq!(fault, RecordFault::ZipFile);
+}
+
+#[test]
+fn a_length_that_reaches_into_the_next_record_is_cut_there() {
+    let blocks = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
+    let lie = |archive: Vec<u8>, len: &str, wrong: &str| {
+        String::from_utf8(archive).unwrap().replacen(len, wrong, 1).into_bytes()
+    };
+    let warc = lie(plain(&blocks), "Content-Length: 3\r\n", "Content-Length: 300\r\n");
+    let arc = lie(arc(&blocks), "text/html 3\n", "text/html 40\n");
+    for archive in [warc, arc] {
+        let bodies: Vec<Vec<u8>> = check(&archive).into_iter().map(body).collect();
+        assert!(bodies.ends_with(&blocks), "{bodies:?}");
+    }
+    // A record that is part of a page is none of the archive.
+    let quoting = [[plain(&blocks), b"the end".to_vec()].concat(), b"behind".to_vec()];
+    let bodies: Vec<Vec<u8>> = check(&plain(&quoting)).into_iter().map(body).collect();
+    assert_eq!(bodies, quoting);
 }
 
 #[test]

@@ -5,17 +5,21 @@
 //! same bytes.
 
 mod gunzip;
+mod parts;
 mod plain;
 mod unzstd;
 
 use std::io;
+use std::ops::Range;
 
 use memchr::memmem;
 
 use self::gunzip::{GZIP_MAGIC, Gunzip};
+use self::parts::{ZIP_MAGIC, archives_in_zip};
 use self::unzstd::{Unzstd, ZSTD_MAGIC, read_dictionary};
 use crate::fault::RecordFault;
 use crate::raw::{Checksum, Raw, Source};
+use crate::record::Location;
 
 /// Plain bytes in which a record's first line is looked for, after blank ones.
 const RECORD_START_BYTES: usize = 64;
@@ -47,10 +51,28 @@ enum Coding {
     Zstd(Box<Unzstd>),
 }
 
+impl Coding {
+    /// How the members from here on are compressed, by their first bytes.
+    fn of(raw: &mut Raw) -> io::Result<Coding> {
+        let start = raw.position;
+        match raw.peek(ZSTD_MAGIC.len())? {
+            [0x1f, 0x8b, ..] => Ok(Coding::Gzip(Box::new(Gunzip::new()))),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                let dictionary = read_dictionary(raw)?;
+                raw.seek_to(start)?;
+                Ok(Coding::Zstd(Box::new(Unzstd::new(&dictionary)?)))
+            }
+            _ => Ok(Coding::Plain),
+        }
+    }
+}
+
 /// The plain bytes of an archive, member by member.
 pub(crate) struct Members {
     coding: Coding,
     raw: Raw,
+    /// The archives in a ZIP file, by their bytes in it; empty where the file is an archive itself.
+    parts: Vec<Range<u64>>,
     /// Where the current member begins in the archive.
     pub(crate) offset: u64,
     /// Plain bytes of the current member consumed so far.
@@ -61,16 +83,32 @@ impl Members {
     /// Looks at the first bytes to tell how the archive is compressed.
     pub(crate) fn new(source: Box<dyn Source>) -> io::Result<Members> {
         let mut raw = Raw::new(source);
-        let coding = match raw.peek(ZSTD_MAGIC.len())? {
-            [0x1f, 0x8b, ..] => Coding::Gzip(Box::new(Gunzip::new())),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-                let dictionary = read_dictionary(&mut raw)?;
-                raw.seek_to(0)?;
-                Coding::Zstd(Box::new(Unzstd::new(&dictionary)?))
-            }
-            _ => Coding::Plain,
-        };
-        Ok(Members { coding, raw, offset: 0, offset_in_member: 0 })
+        let is_zip = raw.peek(ZIP_MAGIC.len())?.starts_with(&ZIP_MAGIC);
+        let parts = if is_zip { raw.with_source(archives_in_zip)? } else { Vec::new() };
+        let mut members = Members { coding: Coding::Plain, raw, parts, offset: 0, offset_in_member: 0 };
+        match members.parts.first().cloned() {
+            Some(first) => members.enter(first)?,
+            None => members.coding = Coding::of(&mut members.raw)?,
+        }
+        Ok(members)
+    }
+
+    /// Begins an archive in a ZIP file.
+    fn enter(&mut self, part: Range<u64>) -> io::Result<()> {
+        self.raw.enter(part)?;
+        self.coding = Coding::of(&mut self.raw)?;
+        let position = self.raw.position;
+        (self.offset, self.offset_in_member) = if self.is_plain() { (0, position) } else { (position, 0) };
+        Ok(())
+    }
+
+    /// Begins the next archive of a ZIP file; `false` if there is none.
+    fn enter_next_part(&mut self) -> io::Result<bool> {
+        let next = self.parts.iter().find(|part| part.start >= self.raw.position && !part.is_empty()).cloned();
+        match next {
+            Some(part) => self.enter(part).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Whether the archive is not compressed, so that reading can begin at any byte.
@@ -95,16 +133,19 @@ impl Members {
 
     /// Begins the next member; `false` at the end of the archive.
     pub(crate) fn next_member(&mut self) -> Result<bool, DecodeError> {
-        let raw = &mut self.raw;
-        if matches!(self.coding, Coding::Plain) {
+        if self.is_plain() && !self.raw.peek(1)?.is_empty() {
             // A plain archive is one member that was begun when it was opened or sought in.
-            return Ok(!raw.peek(1)?.is_empty());
+            return Ok(true);
         }
+        if self.is_plain() {
+            return if self.enter_next_part()? { self.next_member() } else { Ok(false) };
+        }
+        let raw = &mut self.raw;
         while raw.peek(1)?.first() == Some(&0) {
             raw.consume(1); // Some writers pad members with zeros.
         }
         if raw.buffered().is_empty() {
-            return Ok(false);
+            return if self.enter_next_part()? { self.next_member() } else { Ok(false) };
         }
         self.offset = raw.position;
         self.offset_in_member = 0;
@@ -160,8 +201,19 @@ impl Members {
         }
     }
 
+    /// Goes to the member of a location; in a plain archive, to the location itself.
+    pub(crate) fn seek_to(&mut self, location: Location) -> io::Result<()> {
+        // Only plain archives have locations in a member that begins at 0, since a ZIP file begins with its own bytes.
+        let place = if location.offset == 0 { location.offset_in_member } else { location.offset };
+        let part = self.parts.iter().find(|part| part.contains(&place)).cloned();
+        if let Some(part) = part.filter(|part| *part != self.raw.part) {
+            self.enter(part)?;
+        }
+        self.seek(if self.is_plain() { location.offset_in_member } else { location.offset })
+    }
+
     /// Goes to the member that begins at `offset`; in a plain archive, to any byte.
-    pub(crate) fn seek(&mut self, offset: u64) -> io::Result<()> {
+    fn seek(&mut self, offset: u64) -> io::Result<()> {
         self.raw.seek_to(offset)?;
         match &mut self.coding {
             Coding::Plain => {}
