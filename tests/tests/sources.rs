@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use pipeline::{Recipe, Summary};
@@ -223,6 +224,103 @@ fn wrappers_count_as_their_pages_in_links_and_captures() {
     let literal = inputs.build(&format!("{LINKS}{source}"), &[]);
     let verdicts: Vec<_> = literal.verdicts(1).into_values().collect();
     assert_eq!(verdicts, [[Some(Reason::NotInLinks); 2], [Some(Reason::NotCaptured); 2]].concat());
+}
+
+/// A record of an archive as text: its fields, and its block.
+fn record(kind: &str, url: &str, date: &str, fields: &str, block: &str) -> String {
+    let len = block.len();
+    format!(
+        "WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\nWARC-Date: {date}\r\n{fields}\
+         Content-Length: {len}\r\n\r\n{block}\r\n\r\n"
+    )
+}
+
+fn html_message(title: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{}", page(title))
+}
+
+#[test]
+fn a_revisit_has_the_content_of_the_capture_that_it_means() {
+    let digest = |letter: &str| format!("WARC-Payload-Digest: sha1:{}\r\n", letter.repeat(32));
+    let head = "HTTP/1.1 200 OK\r\n\r\n";
+    let response =
+        |url, date, letter, title: &str| record("response", url, date, &digest(letter), &html_message(title));
+    let revisit = |url, fields: &str| record("revisit", url, "2016-05-05T00:00:00Z", fields, head);
+    let of_first = "WARC-Refers-To-Target-URI: http://a.example/\r\nWARC-Refers-To-Date: 2015-01-01T00:00:00Z\r\n";
+    // In any order and in any of the archives.
+    let revisits = [
+        revisit("http://by-target.example/", of_first),
+        revisit("http://by-digest.example/", &digest("B")),
+        revisit("http://unknown.example/", &digest("D")),
+        // As wget writes it: of the same URL, which was not captured before.
+        revisit("http://late.example/", ""),
+    ];
+    let responses = [
+        response("http://a.example/", "2015-01-01T00:00:00Z", "A", "first"),
+        response("http://a.example/", "2016-01-01T00:00:00Z", "B", "second"),
+        response("http://late.example/", "2017-01-01T00:00:00Z", "C", "late"),
+    ];
+    let inputs = Inputs::new();
+    inputs.write("one.warc", revisits.concat());
+    inputs.write("two.warc", responses.concat());
+    let head = "[pages]\nfrom = \"warc\"\npaths = [\"*.warc\"]\nonly_links = false\ncapture = \"earliest\"\n";
+    let built = inputs.build(head, &[]);
+    let titles: BTreeMap<String, String> = {
+        let documents: Vec<Document> = built.rows("documents", "");
+        let texts = built.texts();
+        documents.into_iter().zip(texts).map(|(document, text)| (document.url, text.title.unwrap())).collect()
+    };
+    let expected = [
+        ("http://a.example/", "first"),
+        ("http://by-digest.example/", "second"),
+        ("http://by-target.example/", "first"),
+        ("http://late.example/", "late"),
+    ];
+    assert_eq!(titles, expected.map(|(url, title)| (url.to_owned(), title.to_owned())).into());
+    assert_eq!(built.dropped("pages.revisits", Reason::Revisit), 2);
+}
+
+#[test]
+fn times_of_arc_and_warc_are_compared_as_times() {
+    let inputs = Inputs::new();
+    let block = html_message("January");
+    let arc = format!("http://a.example/ 192.0.2.1 20120115000000 text/html {}\n{block}\n", block.len());
+    inputs.write("january.arc", arc);
+    let december = record("response", "http://a.example/", "2012-12-15T00:00:00Z", "", &html_message("December"));
+    inputs.write("december.warc", december);
+    let title = |capture: &str| {
+        let head = "[pages]\nfrom = \"warc\"\npaths = [\"*arc\"]\nonly_links = false\n";
+        let built = inputs.build(&format!("{head}capture = \"{capture}\"\n"), &[]);
+        built.texts().remove(0).title.unwrap()
+    };
+    assert_eq!([title("earliest"), title("latest")], ["January", "December"]);
+}
+
+#[test]
+fn the_texts_of_wet_archives_and_the_archives_of_a_wacz_are_read() {
+    let inputs = Inputs::new();
+    let text = "A boat lies in the harbour. It waits for the tide.\nThe tide comes at noon.";
+    let wet = record("conversion", "http://wet.example/", "2020-01-01T00:00:00Z", "Content-Type: text/plain\r\n", text);
+    inputs.write("a.warc.wet.gz", gzip(wet.as_bytes()));
+    let page = record("response", "http://zip.example/", "2020-01-01T00:00:00Z", "", &html_message("zipped"));
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in [("datapackage.json", &b"{}"[..]), ("archive/data.warc.gz", &gzip(page.as_bytes()))] {
+        zip.start_file(name, stored).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    inputs.write("a.wacz", zip.finish().unwrap().into_inner());
+    let head = "[pages]\nfrom = \"warc\"\npaths = [\"a.warc.wet.gz\", \"a.wacz\"]\nonly_links = false\n";
+    let built = inputs.build(head, &[]);
+    assert_eq!(built.urls(), set(&["http://wet.example/", "http://zip.example/"]));
+    let texts: Vec<String> = built.texts().into_iter().map(|row| row.text).collect();
+    assert!(texts.contains(&text.to_owned()), "{texts:?}");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 #[test]

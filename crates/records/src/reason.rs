@@ -68,7 +68,7 @@ reasons! {
     // pages
     NotAResponse = "not_a_response", "The record is not an HTTP response or resource (request, metadata, warcinfo …).";
     MalformedPage = "malformed_page", "The archived record or its HTTP head cannot be parsed.";
-    Revisit = "revisit", "The record only refers to another capture of the same content.";
+    Revisit = "revisit", "The record only refers to another capture of the same content, which is not in the source.";
     SupersededCapture = "superseded_capture", "Another capture of the same link was chosen.";
     NotInLinks = "not_in_links", "The page belongs to no kept link.";
     NotSampled = "not_sampled", "The page is not in the sample that the recipe takes.";

@@ -48,8 +48,6 @@ pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules
         NoCapture::NotAResponse => Reason::NotAResponse,
         _ => Reason::MalformedPage,
     })?;
-    let target = record.target().ok_or(Reason::MalformedPage)?;
-    let (page, url) = page_of(target, canonical).ok_or(Reason::NotAResponse)?;
     let file = record.header(FILE_HEADER).map(str::to_owned);
     // Plain text is a page only if the recipe gave it as one, or if it was made from one, as in WET archives.
     let is_given_as_text = file.is_some() || record.kind == Kind::Conversion;
@@ -64,21 +62,31 @@ pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules
         _ if record.is_cut() => Some(Reason::PageTooLarge),
         _ => None,
     };
+    let located = located(record, archive, canonical)?;
+    // A file has no time of capture; its record is dated only because every record must be.
+    let captured_utc = located.captured_utc.filter(|_| file.is_none());
+    let ::warc::Capture { status, content_type, .. } = found;
+    Ok(Capture { verdict, status, content_type, captured_utc, file, form, ..located })
+}
+
+/// The page, the time and the place of a record, as if it held nothing: a revisit until it is resolved.
+pub(super) fn located(record: &Record, archive: &str, canonical: &CanonicalRules) -> Result<Capture, Reason> {
+    let target = record.target().ok_or(Reason::MalformedPage)?;
+    let (page, url) = page_of(target, canonical).ok_or(Reason::NotAResponse)?;
     let captured = record.header("WARC-Date").unwrap_or("").to_owned();
     Ok(Capture {
         page,
-        verdict,
+        verdict: Some(Reason::Revisit),
         archive: archive.to_owned(),
         offset: record.location.offset,
         offset_in_member: record.location.offset_in_member,
         url,
-        status: found.status,
-        content_type: found.content_type,
-        // A file has no time of capture; its record is dated only because every record must be.
-        captured_utc: if file.is_some() { None } else { ::warc::unix_seconds(&captured) },
+        status: None,
+        content_type: None,
+        captured_utc: ::warc::unix_seconds(&captured),
         captured,
-        file,
-        form,
+        file: None,
+        form: PageForm::Html,
     })
 }
 

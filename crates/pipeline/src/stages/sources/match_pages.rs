@@ -19,17 +19,18 @@ pub(super) fn add(
     number: usize,
     settings: &Pages,
     left: LinksLeft,
-    captures: Wire<Buckets<Capture>>,
+    captures: [Wire<Buckets<Capture>>; 2],
     buckets: u32,
 ) -> (Wire<Buckets<Selected>>, Wire<Table<Outcome>>) {
     let pages = settings.clone();
     let stage = flow.stage_of_source("pages.match", number, move |plan| {
         let links = left.of_buckets(plan, buckets)?;
-        let captures = plan.buckets(captures, buckets)?;
-        let tasks = links.into_iter().zip(captures).map(|(links, captures)| {
+        let [captures, revisits] = captures;
+        let captures = plan.buckets(captures, buckets)?.into_iter().zip(plan.buckets(revisits, buckets)?);
+        let tasks = links.into_iter().zip(captures).map(|(links, (captures, revisits))| {
             let Pages { only_links, sample_fraction: sample, .. } = pages;
             let capture = pages.capture.unwrap_or_default();
-            let task = MatchPages { links, captures, only_links, capture, sample, buckets };
+            let task = MatchPages { links, captures, revisits, only_links, capture, sample, buckets };
             (bucket_name(task.captures.bucket), task)
         });
         Ok(tasks.collect())
@@ -42,6 +43,8 @@ pub(super) fn add(
 pub(super) struct MatchPages {
     links: LinksOfBucket,
     captures: Bucket<Capture>,
+    /// Captures of content that was captured before.
+    revisits: Bucket<Capture>,
     only_links: bool,
     capture: CaptureChoice,
     sample: f64,
@@ -60,7 +63,7 @@ impl Task for MatchPages {
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let links = self.links.left(work)?;
         let answered = self.links.answered(work)?;
-        let captures = work.receive(&self.captures)?;
+        let captures = merged(work.receive(&self.captures)?, work.receive(&self.revisits)?);
         let outcomes = work.create_table(MatchPages::OUTCOMES)?;
         let selected = work.create_buckets(MatchPages::SELECTED, self.buckets)?;
         let mut matcher = Matcher { task: self, work, answered, outcomes, selected, pages_without_url: 0 };
@@ -151,6 +154,19 @@ impl Matcher<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+/// Two sorted sequences as one. Errors come first.
+fn merged<T: Ord, E>(
+    one: impl Iterator<Item = std::result::Result<T, E>>,
+    other: impl Iterator<Item = std::result::Result<T, E>>,
+) -> impl Iterator<Item = std::result::Result<T, E>> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(Ok(first)), Some(Ok(second))) if second < first => other.next(),
+        (Some(_), Some(Err(_))) | (None, _) => other.next(),
+        (Some(_), _) => one.next(),
+    })
 }
 
 /// The next captures, if `wanted` is true for their page, as long as they share it.

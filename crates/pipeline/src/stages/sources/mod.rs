@@ -11,6 +11,7 @@ mod html;
 mod match_pages;
 mod pack;
 mod requested;
+mod revisits;
 mod selected;
 mod texts;
 mod warc;

@@ -4,13 +4,14 @@
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-use ::warc::{Event, Reader, RecordFault};
+use ::warc::{Event, Reader, Record, RecordFault};
 use links::CanonicalRules;
 use records::Reason;
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
 
 use super::capture::{Capture, capture};
+use super::revisits::{self, Reference};
 use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
 use crate::engine::{
     BucketOutput, Buckets, External, File, Flow, Planner, Product, SourceRead, StageRef, Task, Wire, Work, expand_files,
@@ -47,8 +48,9 @@ pub(super) fn add(
         Some(packed) => Ok(plan.files(packed)?.into_iter().map(|(_, file)| Archive::own(file)).collect()),
         None => archives_read(plan, index),
     });
-    let (selected, outcomes) =
-        match_pages::add(flow, number, settings, left, index.product(IndexArchives::CAPTURES), buckets);
+    let references = index.product(IndexArchives::REFERENCES);
+    let captures = [index.product(IndexArchives::CAPTURES), revisits::add(flow, number, references, buckets)];
+    let (selected, outcomes) = match_pages::add(flow, number, settings, left, captures, buckets);
     Captured { selected, outcomes, archives }
 }
 
@@ -106,29 +108,36 @@ struct IndexArchives {
 impl IndexArchives {
     /// Captures by registrable domain.
     const CAPTURES: Product<IndexArchives, Buckets<Capture>> = Product::new("captures", "work/{stage}/{name}.captures");
+    /// Captures and revisits, by what revisits refer to captures with.
+    const REFERENCES: Product<IndexArchives, Buckets<Reference>> =
+        Product::new("references", "work/{stage}/{name}.references");
 }
 
 impl Task for IndexArchives {
     const REVISION: u32 = 2; // records and HTTP messages are read as browsers and curl take them
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let mut captures = work.create_buckets(IndexArchives::CAPTURES, self.buckets)?;
+        let mut found = Found {
+            captures: work.create_buckets(IndexArchives::CAPTURES, self.buckets)?,
+            references: work.create_buckets(IndexArchives::REFERENCES, self.buckets)?,
+        };
         for archive in &self.archives {
             match archive {
                 ArchiveFile::Own(file) => {
                     let reader = work.file(file)?;
-                    self.index(work, reader, archive.name(), &mut captures)?;
+                    self.index(work, reader, archive.name(), &mut found)?;
                 }
                 ArchiveFile::External(external) => match work.source(external) {
                     Ok(source) => {
-                        self.index(work, source.share()?, archive.name(), &mut captures)?;
+                        self.index(work, source.share()?, archive.name(), &mut found)?;
                         work.finish_source(source)?;
                     }
                     Err(error) => work.unreadable(archive.name(), &error),
                 },
             }
         }
-        captures.finish()
+        found.captures.finish()?;
+        found.references.finish()
     }
 }
 
@@ -138,7 +147,7 @@ impl IndexArchives {
         work: &mut Work<'_>,
         archive: impl Read + Seek + Send + 'static,
         name: &str,
-        captures: &mut BucketOutput<Capture>,
+        found: &mut Found,
     ) -> Result<()> {
         let (mut records, mut malformed) = (0u64, 0u64);
         let mut reader = match Reader::new(archive, name.to_owned(), self.max_page_bytes) {
@@ -168,7 +177,8 @@ impl IndexArchives {
                     work.counts.drop(Reason::MalformedPage);
                     work.sample(Reason::MalformedPage, || place, &fault.to_string());
                 }
-                Ok(Some(Event::Record(record))) => match capture(&record, name, &self.canonical) {
+                Ok(Some(Event::Record(record))) => match self.take(&record, name, found)? {
+                    Ok(()) => work.counts.keep(),
                     Err(reason) => {
                         work.counts.drop(reason);
                         if reason == Reason::MalformedPage {
@@ -176,10 +186,6 @@ impl IndexArchives {
                                 String::from_utf8_lossy(&record.body[..record.body.len().min(300)]).into_owned();
                             work.sample(reason, || format!("{name} at byte {}", record.location.offset), &start);
                         }
-                    }
-                    Ok(capture) => {
-                        captures.push(bucket_of(capture.page.bucket_bytes(), self.buckets), &capture)?;
-                        work.counts.keep();
                     }
                 },
             }
@@ -191,4 +197,30 @@ impl IndexArchives {
         }
         Ok(())
     }
+
+    /// Writes what a record holds to where it is looked for; or why it holds nothing.
+    fn take(&self, record: &Record, archive: &str, found: &mut Found) -> Result<Result<(), Reason>> {
+        let references = match capture(record, archive, &self.canonical) {
+            Err(Reason::Revisit) => match Reference::of_revisit(record, archive, &self.canonical) {
+                Ok(revisit) => vec![revisit],
+                Err(reason) => return Ok(Err(reason)),
+            },
+            Err(reason) => return Ok(Err(reason)),
+            Ok(capture) => {
+                found.captures.push(bucket_of(capture.page.bucket_bytes(), self.buckets), &capture)?;
+                // A page that was packed from a file is met by no crawler again.
+                if capture.file.is_none() { Reference::of_capture(record, &capture).collect() } else { Vec::new() }
+            }
+        };
+        for reference in &references {
+            found.references.push(reference.bucket(self.buckets), reference)?;
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// What was found in archives.
+struct Found {
+    captures: BucketOutput<Capture>,
+    references: BucketOutput<Reference>,
 }
