@@ -26,6 +26,9 @@ pub enum FetchError {
     /// The HTTP client could not be built.
     #[error("cannot start the HTTP client")]
     Client(#[source] reqwest::Error),
+    /// The system's certificates could not be read.
+    #[error("cannot read the certificates of this system")]
+    Tls(#[source] rustls::Error),
     /// The async runtime of a worker could not be started.
     #[error("cannot start a runtime for requests")]
     Runtime(#[source] io::Error),

@@ -1,20 +1,22 @@
 //! One HTTP request and its response, under every limit. Queues, pauses and rules are decided elsewhere.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use records::Reason;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::StatusCode;
 use url::{Position, Url};
 
 use crate::CrawlSettings;
+use crate::http_client::{Body, HttpClient, Reading};
 use crate::page::{Page, Truncation};
 use crate::refusal::Refusal;
+use crate::robots_txt::MAX_ROBOTS_BYTES;
 
-/// robots.txt is read up to here (RFC 9309, section 2.5, asks for at least 500 KiB).
-pub(crate) const MAX_ROBOTS_BYTES: u64 = 512 << 10;
+/// A robots.txt is received up to here: a byte beyond what is read of it shows that it goes on.
+pub(crate) const MAX_ROBOTS_BODY_BYTES: u64 = MAX_ROBOTS_BYTES as u64 + 1;
 /// A body that is not kept is still read to its end if it is no longer than this, to keep the connection alive.
 const MAX_DRAINED_BYTES: u64 = 64 << 10;
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(2);
@@ -31,14 +33,14 @@ pub(crate) enum RequestKind {
 }
 
 impl RequestKind {
-    fn accept(self) -> &'static str {
+    pub(crate) fn accept(self) -> &'static str {
         match self {
             RequestKind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
             RequestKind::Robots => "text/plain,*/*;q=0.1",
         }
     }
 
-    fn coding(self) -> &'static str {
+    pub(crate) fn coding(self) -> &'static str {
         match self {
             RequestKind::Page => "gzip",
             RequestKind::Robots => "identity",
@@ -48,44 +50,55 @@ impl RequestKind {
     fn max_body_bytes(self, settings: &CrawlSettings) -> u64 {
         match self {
             RequestKind::Page => settings.max_body_bytes,
-            RequestKind::Robots => MAX_ROBOTS_BYTES,
+            RequestKind::Robots => MAX_ROBOTS_BODY_BYTES,
         }
     }
 
     /// Whether the body of a response is kept. The type of a robots.txt does not matter.
     fn wants_body(self, page: &Page) -> bool {
         match self {
-            RequestKind::Page => page.status == StatusCode::OK && page.may_be_html(),
+            RequestKind::Page => page.status == StatusCode::OK && page.may_be_html_by_type(),
             RequestKind::Robots => page.status.is_success(),
         }
     }
 }
 
-/// The request as sent over HTTP/1.1, for the archive. The client writes the fields in this order.
-pub(crate) fn request_bytes(url: &Url, kind: RequestKind, user_agent: &str) -> String {
+/// The request as sent over HTTP/1.1. The HTTP library writes the fields in this order.
+pub(crate) fn request_bytes(url: &Url, kind: RequestKind, reading: Reading, user_agent: &str) -> String {
     let path = &url[Position::BeforePath..Position::AfterQuery];
     let host = &url[Position::BeforeHost..Position::AfterPort];
     let (accept, coding) = (kind.accept(), kind.coding());
+    let connection = if reading == Reading::Lenient { "connection: close\r\n" } else { "" };
     format!(
-        "GET {path} HTTP/1.1\r\naccept: {accept}\r\naccept-encoding: {coding}\r\nuser-agent: {user_agent}\r\nhost: {host}\r\n\r\n"
+        "GET {path} HTTP/1.1\r\naccept: {accept}\r\naccept-encoding: {coding}\r\nuser-agent: {user_agent}\r\nhost: {host}\r\n{connection}\r\n"
     )
+}
+
+/// Where and how a request is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'c> {
+    pub(crate) url: &'c Url,
+    pub(crate) kind: RequestKind,
+    pub(crate) reading: Reading,
+    /// The pinned addresses of the host.
+    pub(crate) addresses: &'c [IpAddr],
 }
 
 /// Sends one request and reads the response, with its body if that is kept. Redirects are not followed.
 /// `arriving_bytes` counts the bytes of all bodies that are not whole yet.
 pub(crate) async fn exchange(
-    client: &Client,
-    url: &Url,
-    kind: RequestKind,
+    client: &HttpClient,
+    target: Target<'_>,
     settings: &CrawlSettings,
     arriving_bytes: &AtomicU64,
 ) -> Result<Page, Refusal> {
     let started = Instant::now();
-    let request = client.get(url.clone()).header(ACCEPT, kind.accept()).header(ACCEPT_ENCODING, kind.coding());
+    let Target { url, kind, reading, addresses } = target;
     let to_first_byte = Duration::from_millis(settings.connect_timeout_ms + settings.first_byte_timeout_ms);
     let to_end = Duration::from_millis(settings.page_timeout_ms);
-    let response = match tokio::time::timeout(to_first_byte.min(to_end), request.send()).await {
-        Ok(response) => response.map_err(|error| Refusal::of_client(&error))?,
+    let answer = client.get(url, kind, reading, addresses);
+    let answer = match tokio::time::timeout(to_first_byte.min(to_end), answer).await {
+        Ok(answer) => answer.map_err(|refusal| refusal.at(addresses))?,
         Err(_) => {
             let detail = format!("no answer in {} ms", started.elapsed().as_millis());
             return Err(Refusal::new(Reason::TimedOut, detail).silence());
@@ -93,31 +106,32 @@ pub(crate) async fn exchange(
     };
     let mut page = Page {
         url: url.clone(),
-        status: response.status(),
-        version: response.version(),
-        headers: response.headers().clone(),
+        reading,
+        status: answer.status,
+        version: answer.version,
+        headers: answer.headers,
         body: Vec::new(),
         truncation: None,
-        address: response.remote_addr(),
+        address: answer.address,
         took: started.elapsed(),
     };
     if kind.wants_body(&page) {
         let arriving = ArrivingBytes { all: arriving_bytes, len_bytes: 0 };
-        BodyReader { page: &mut page, kind, settings, started, arriving }.read(response).await?;
+        BodyReader { page: &mut page, kind, settings, started, arriving }.read(answer.body).await?;
         page.took = started.elapsed();
     } else {
-        drain(response, MAX_DRAIN_TIME.min(Duration::from_millis(settings.idle_timeout_ms))).await;
+        drain(answer.body, MAX_DRAIN_TIME.min(Duration::from_millis(settings.idle_timeout_ms))).await;
     }
     Ok(page)
 }
 
 /// Reads a short body to its end, if that comes soon. Any other costs its connection.
-async fn drain(mut response: Response, timeout: Duration) {
-    if response.content_length().is_none_or(|len_bytes| len_bytes > MAX_DRAINED_BYTES) {
+async fn drain(mut body: Body, timeout: Duration) {
+    if body.content_length().is_none_or(|len_bytes| len_bytes > MAX_DRAINED_BYTES) {
         return;
     }
     // A failure changes nothing: the answer is known already.
-    let _ = tokio::time::timeout(timeout, async { while let Ok(Some(_)) = response.chunk().await {} }).await;
+    let _ = tokio::time::timeout(timeout, async { while let Ok(Some(_)) = body.chunk().await {} }).await;
 }
 
 /// A body's share of all arriving bytes, subtracted when the body is whole or given up.
@@ -149,9 +163,9 @@ struct BodyReader<'c> {
 }
 
 impl BodyReader<'_> {
-    async fn read(mut self, mut response: Response) -> Result<(), Refusal> {
+    async fn read(mut self, mut body: Body) -> Result<(), Refusal> {
         let max_bytes = self.kind.max_body_bytes(self.settings);
-        let claimed_bytes = response.content_length();
+        let claimed_bytes = body.content_length();
         if let Some(claimed_bytes) = claimed_bytes
             && claimed_bytes > max_bytes
             && self.kind == RequestKind::Page
@@ -161,7 +175,7 @@ impl BodyReader<'_> {
         let capacity = claimed_bytes.map_or(MAX_INITIAL_CAPACITY_BYTES, |len| len as usize);
         self.page.body.reserve(capacity.min(MAX_INITIAL_CAPACITY_BYTES));
         let body_started = Instant::now();
-        while let Some(chunk) = self.next_chunk(&mut response).await? {
+        while let Some(chunk) = self.next_chunk(&mut body).await? {
             self.page.body.extend_from_slice(&chunk);
             self.arriving.add(chunk.len() as u64);
             if self.page.body.len() as u64 > max_bytes {
@@ -180,20 +194,20 @@ impl BodyReader<'_> {
     }
 
     /// The next chunk; `None` at the end of the body. A body that breaks off is kept as far as it came, and marked.
-    async fn next_chunk(&mut self, response: &mut Response) -> Result<Option<Bytes>, Refusal> {
+    async fn next_chunk(&mut self, body: &mut Body) -> Result<Option<Bytes>, Refusal> {
         let idle = Duration::from_millis(self.settings.idle_timeout_ms);
         let to_end = Duration::from_millis(self.settings.page_timeout_ms).saturating_sub(self.started.elapsed());
         let has_begun = !self.page.body.is_empty();
-        match tokio::time::timeout(idle.min(to_end), response.chunk()).await {
+        match tokio::time::timeout(idle.min(to_end), body.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
+            // A page is marked, since what is missing may be much. Rules are used: without them all pages would be lost.
+            Ok(Err(fault)) if fault.is_close_without_notice && self.kind == RequestKind::Robots => Ok(None),
             Ok(Err(_)) if has_begun => {
                 self.page.truncation = Some(Truncation::Disconnect);
                 Ok(None)
             }
             // There was a head, so the host is not silent.
-            Ok(Err(error)) => {
-                Err(Refusal { is_silence: false, ..Refusal::of_client(&error).with_status(self.page.status) })
-            }
+            Ok(Err(fault)) => Err(Refusal { is_silence: false, ..fault.refusal.with_status(self.page.status) }),
             Err(_) if has_begun => {
                 self.page.truncation = Some(Truncation::Time);
                 Ok(None)

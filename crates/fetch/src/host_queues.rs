@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use crate::frontier::{Cursor, FrontierRow, Site};
+use crate::http_client::Reading;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
 
@@ -34,12 +35,14 @@ pub(crate) struct Job {
     pub(crate) last: Option<Refusal>,
     /// Since when all tries have been silent.
     pub(crate) silent_since: Option<Instant>,
+    /// How the answer to the next try is read.
+    pub(crate) reading: Reading,
 }
 
 impl Job {
     /// A link before its first request.
     pub(crate) fn new(id: u64, row: FrontierRow, url: Url) -> Job {
-        Job { id, row, url, via: Vec::new(), tries: 0, last: None, silent_since: None }
+        Job { id, row, url, via: Vec::new(), tries: 0, last: None, silent_since: None, reading: Reading::Library }
     }
 }
 
@@ -54,6 +57,8 @@ pub(crate) struct HostQueue {
     pub(crate) first: VecDeque<Job>,
     /// Links to retry after all others.
     pub(crate) retries: VecDeque<Job>,
+    /// How its answers are read.
+    pub(crate) reading: Reading,
     /// How many times in a row the domain or address had its maximum of requests in flight.
     crowded: u32,
 }

@@ -1,5 +1,6 @@
 //! An HTTP response as it arrived: head, body, and what is missing of it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
@@ -7,8 +8,9 @@ use records::Reason;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Version};
 use url::Url;
-use warc::http::{BodyError, Media, decode, may_be_html, media};
+use warc::http::{BodyError, Media, decode, decode_start, may_be_html, media};
 
+use crate::http_client::Reading;
 use crate::refusal::Refusal;
 use crate::target_url::without_user;
 
@@ -16,6 +18,8 @@ use crate::target_url::without_user;
 /// decompression bombs a thousandfold.
 const MAX_BYTES_AT_ANY_RATIO: u64 = 10 << 20;
 const MAX_DECODED_RATIO: u64 = 100;
+/// Decoded bytes by which the type of a body is recognised.
+const MAX_SNIFFED_BYTES: u64 = 2 << 10;
 
 /// Why a body is not whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,7 @@ impl Truncation {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) url: Url,
+    pub(crate) reading: Reading,
     pub(crate) status: StatusCode,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
@@ -51,10 +56,19 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The target of a redirect, without fragment and user. Raw UTF-8 in the header is accepted, as in browsers.
+    /// The target of a redirect, without fragment and user. The header may have raw UTF-8, as in browsers; other bytes
+    /// beyond ASCII are escaped as they are, as in curl.
     pub(crate) fn redirect_target(&self) -> Option<Url> {
-        let location = std::str::from_utf8(self.headers.get(LOCATION)?.as_bytes()).ok()?;
-        let mut target = self.url.join(location).ok()?;
+        let location = self.headers.get(LOCATION)?.as_bytes();
+        let location = match std::str::from_utf8(location) {
+            Ok(location) => Cow::Borrowed(location),
+            Err(_) => {
+                let escaped =
+                    |&byte: &u8| if byte.is_ascii() { char::from(byte).into() } else { format!("%{byte:02X}") };
+                location.iter().map(escaped).collect::<String>().into()
+            }
+        };
+        let mut target = self.url.join(&location).ok()?;
         target.set_fragment(None);
         Some(without_user(target))
     }
@@ -84,20 +98,29 @@ impl Page {
         lines.collect::<Vec<_>>().join(",")
     }
 
-    /// The `Content-Type` header.
+    /// The `Content-Type` header; several are joined by commas.
     pub(crate) fn content_type(&self) -> Option<String> {
-        self.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        let values = self.headers.get_all(CONTENT_TYPE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let joined = values.collect::<Vec<_>>().join(", ");
+        (!joined.is_empty()).then_some(joined)
     }
 
     /// Whether this is HTML by its type, or by the start of its body where the type is unknown. A page without a type
     /// may be HTML; the extractor decides.
     pub(crate) fn may_be_html(&self) -> bool {
-        let values = self.headers.get_all(CONTENT_TYPE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let content_type = values.collect::<Vec<_>>().join(",");
-        if content_type.is_empty() || may_be_html(Some(&content_type)) && self.headers.contains_key(CONTENT_ENCODING) {
-            return true;
-        }
-        media(Some(&content_type), &self.body) == Media::Html
+        let Some(content_type) = self.content_type() else { return true };
+        let start = self.decoded_start(MAX_SNIFFED_BYTES);
+        media(Some(&content_type), start.as_deref().unwrap_or(&self.body)) == Media::Html
+    }
+
+    /// Whether this may be HTML as far as its head says.
+    pub(crate) fn may_be_html_by_type(&self) -> bool {
+        may_be_html(self.content_type().as_deref())
+    }
+
+    /// The first `max_bytes` of the body without its content codings.
+    pub(crate) fn decoded_start(&self, max_bytes: u64) -> Result<Cow<'_, [u8]>, BodyError> {
+        Ok(decode_start(&self.body, &self.coding(), max_bytes)?.map_or(Cow::Borrowed(&self.body[..]), Cow::Owned))
     }
 
     /// Decodes the body only to see how large it becomes.
@@ -133,6 +156,7 @@ mod tests {
             let lines = codings.iter().map(|coding| (CONTENT_ENCODING, coding.parse().unwrap()));
             let page = Page {
                 url: Url::parse("http://a.example/").unwrap(),
+                reading: Reading::Library,
                 status: StatusCode::OK,
                 version: Version::HTTP_11,
                 headers: lines.collect(),

@@ -88,7 +88,7 @@ impl<'c> GroupRecords<'c> {
         };
         let target = page.url.as_str();
         let concurrent = [("WARC-Concurrent-To", id.as_str())];
-        let request = request_bytes(&page.url, RequestKind::Page, &self.settings.user_agent());
+        let request = request_bytes(&page.url, RequestKind::Page, page.reading, &self.settings.user_agent());
         let fields = metadata_fields(page, finished);
         for (kind, content_type, block) in [
             ("request", "application/http;msgtype=request", &request),

@@ -266,6 +266,7 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::http_client::Reading;
     use crate::journal::Groups;
     use crate::page::Page;
 
@@ -287,6 +288,7 @@ mod tests {
         let url = Url::parse(&format!("http://a.example/{id}")).unwrap();
         let body = if id.is_multiple_of(4) { 0 } else { id };
         let page = Page {
+            reading: Reading::Library,
             url: url.clone(),
             status: StatusCode::OK,
             version: Version::HTTP_11,

@@ -21,13 +21,23 @@ pub(crate) struct Refusal {
     pub(crate) local_fault: Option<Errno>,
     /// Whether nothing answered at all: the fault may be the host's or the network's.
     pub(crate) is_silence: bool,
+    /// Whether there was an answer whose head the HTTP library could not read.
+    pub(crate) is_unreadable: bool,
 }
 
 impl Refusal {
     /// A refusal that is transient if its reason is.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Refusal {
         let is_transient = matches!(reason, Reason::ConnectFailed | Reason::TimedOut | Reason::HttpFault);
-        Refusal { reason, detail: detail.into(), status: None, is_transient, local_fault: None, is_silence: false }
+        Refusal {
+            reason,
+            detail: detail.into(),
+            status: None,
+            is_transient,
+            local_fault: None,
+            is_silence: false,
+            is_unreadable: false,
+        }
     }
 
     /// A refusal that no retry changes.
@@ -46,30 +56,44 @@ impl Refusal {
         }
     }
 
-    /// A request that the HTTP client could not complete.
+    /// A request that the HTTP library could not complete.
     pub(crate) fn of_client(error: &reqwest::Error) -> Refusal {
         let reason = match () {
             () if error.is_timeout() => Reason::TimedOut,
             () if error.is_connect() => Reason::ConnectFailed,
             () => Reason::HttpFault,
         };
-        let is_connect = error.is_connect();
-        // The operating system's error, somewhere in the chain, decides whose fault it is.
-        let (mut detail, mut local, mut is_silence) = (error.to_string(), None, error.is_timeout());
-        let mut is_tls = false;
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            detail = format!("{detail}: {error}");
+        let refusal = Refusal::of_chain(reason, error);
+        Refusal { is_silence: refusal.is_silence || error.is_timeout(), ..refusal }
+    }
+
+    /// A connection that could not be made.
+    pub(crate) fn of_connection(error: &io::Error) -> Refusal {
+        Refusal::of_chain(Reason::ConnectFailed, error)
+    }
+
+    /// A connection that broke, or an answer that could not be read.
+    pub(crate) fn of_answer(error: &io::Error) -> Refusal {
+        Refusal::of_chain(Reason::HttpFault, error)
+    }
+
+    /// A refusal by an error and its causes. The operating system's error, somewhere in the chain, decides whose fault it
+    /// is.
+    fn of_chain(reason: Reason, error: &(dyn Error + 'static)) -> Refusal {
+        let (mut local, mut is_silence, mut is_tls, mut is_unreadable) = (None, false, false, false);
+        let mut detail = String::new();
+        for error in chain(error) {
+            detail += &format!("{}{error}", if detail.is_empty() { "" } else { ": " });
             let io_error = error.downcast_ref::<io::Error>();
             local = local.or(io_error.and_then(local_fault));
             is_silence |= io_error.is_some_and(is_silent);
-            is_tls |= is_connect && (error.is::<rustls::Error>() || io_error.is_some_and(is_tls_fault));
-            cause = error.source();
+            is_tls |= error.is::<rustls::Error>() || io_error.is_some_and(is_tls_fault);
+            is_unreadable |= error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
         }
-        if is_tls {
+        if is_tls && reason == Reason::ConnectFailed {
             return Refusal::new(Reason::TlsFault, detail);
         }
-        Refusal { local_fault: local, is_silence, ..Refusal::new(reason, detail) }
+        Refusal { local_fault: local, is_silence, is_unreadable, ..Refusal::new(reason, detail) }
     }
 
     /// The refusal of a request to one of these addresses. `EADDRNOTAVAIL` means that all local ports are taken, unless
@@ -86,6 +110,11 @@ impl Refusal {
     pub(crate) fn with_status(self, status: StatusCode) -> Refusal {
         Refusal { status: Some(status.as_u16()), ..self }
     }
+}
+
+/// An error and its causes.
+pub(crate) fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// The error code, if it says that this machine has run out of file descriptors, local ports or socket memory.

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use records::Reason;
-use reqwest::Client;
 
 use crate::address::PinnedResolver;
-use crate::exchange::{RequestKind, exchange};
+use crate::exchange::{RequestKind, Target, exchange};
 use crate::host_queues::Job;
+use crate::http_client::HttpClient;
 use crate::network::Network;
 use crate::page::Page;
 use crate::refusal::Refusal;
@@ -68,7 +68,7 @@ impl Reachability {
 /// Sends a claimed host one request: for its robots.txt if the rules are unknown, otherwise for the link.
 pub(crate) async fn request(
     shared: &Shared<'_>,
-    client: Client,
+    client: HttpClient,
     resolver: PinnedResolver,
     host: Box<str>,
     job: Job,
@@ -80,7 +80,7 @@ pub(crate) async fn request(
 
 async fn request_link(
     shared: &Shared<'_>,
-    client: &Client,
+    client: &HttpClient,
     resolver: &PinnedResolver,
     host: &str,
     job: &Job,
@@ -97,12 +97,13 @@ async fn request_link(
         return Ok(RequestEnd::NotSent);
     }
     if shared.rules(&job.url).is_none() {
-        let reply = request_robots(shared, client, resolver, &job.url).await?;
+        let reply = request_robots(shared, client, resolver, &job.url, job.reading).await?;
         return Ok(reply.map_or(RequestEnd::NotSent, RequestEnd::Robots));
     }
     shared.monitor.requests.fetch_add(1, Relaxed);
-    let page = exchange(client, &job.url, RequestKind::Page, shared.settings, &shared.arriving_bytes).await;
-    Ok(RequestEnd::Answered(Box::new(page.map_err(|refusal| refusal.at(&addresses))?)))
+    let target = Target { url: &job.url, kind: RequestKind::Page, reading: job.reading, addresses: &addresses };
+    let page = exchange(client, target, shared.settings, &shared.arriving_bytes).await?;
+    Ok(RequestEnd::Answered(Box::new(page)))
 }
 
 /// Probes the network: tests whether an address that has answered before accepts a connection.

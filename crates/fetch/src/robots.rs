@@ -1,13 +1,13 @@
-//! robots.txt (RFC 9309): the rules of an origin, and the answer that the journal keeps of them.
+//! The answer to a request for robots.txt, as the journal keeps it, and what it means for an origin.
 
 use std::time::Duration;
 
 use records::Reason;
-use robotxt::Robots;
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
-use crate::signals::{UsageRules, UsageSignal};
+use crate::robots_txt::RobotsTxt;
+use crate::signals::UsageSignal;
 
 /// How long an answer is valid. RFC 9309, section 2.4: at most a day.
 pub(crate) const VALID_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -28,7 +28,7 @@ pub(crate) enum RobotsAnswer {
 /// The rules of an origin (scheme, host and port).
 #[derive(Debug)]
 pub(crate) enum RobotsRules {
-    Read { robots: Robots, usage: UsageRules },
+    Read(RobotsTxt),
     AllowAll,
     DisallowAll(Reason, String),
 }
@@ -36,9 +36,7 @@ pub(crate) enum RobotsRules {
 impl RobotsRules {
     pub(crate) fn of(answer: &RobotsAnswer) -> RobotsRules {
         match answer {
-            RobotsAnswer::Text(text) => {
-                RobotsRules::Read { robots: Robots::parse(text, AGENT), usage: UsageRules::parse(text, AGENT) }
-            }
+            RobotsAnswer::Text(text) => RobotsRules::Read(RobotsTxt::parse(text, AGENT)),
             RobotsAnswer::Absent => RobotsRules::AllowAll,
             RobotsAnswer::Unreachable(reason, why) => RobotsRules::DisallowAll(*reason, why.clone()),
         }
@@ -50,10 +48,10 @@ impl RobotsRules {
             RobotsRules::AllowAll => None,
             RobotsRules::DisallowAll(Reason::AddressRefused, why) => Some((Reason::AddressRefused, why.clone())),
             RobotsRules::DisallowAll(reason, why) => Some((*reason, format!("robots.txt could not be read: {why}"))),
-            RobotsRules::Read { robots, .. } => {
+            RobotsRules::Read(robots) => {
                 let path = path_of(url);
-                let refusal = || (Reason::RobotsDisallowed, format!("robots.txt disallows {path}"));
-                (!robots.is_allowed(path)).then(refusal)
+                let line = robots.disallowed_by(path)?;
+                Some((Reason::RobotsDisallowed, format!("robots.txt disallows {path}: {line}")))
             }
         }
     }
@@ -61,7 +59,10 @@ impl RobotsRules {
     /// Signals in robots.txt against training on a URL's page.
     pub(crate) fn signals(&self, url: &Url) -> Vec<(UsageSignal, String)> {
         match self {
-            RobotsRules::Read { usage, .. } => usage.of_path(path_of(url)),
+            RobotsRules::Read(robots) => {
+                let found = robots.signals(path_of(url)).into_iter();
+                found.map(|(signal, line)| (signal, format!("robots.txt: {line}"))).collect()
+            }
             RobotsRules::AllowAll | RobotsRules::DisallowAll(..) => Vec::new(),
         }
     }
@@ -69,7 +70,7 @@ impl RobotsRules {
     /// Minimum time between two requests, by `Crawl-delay`; zero without one.
     pub(crate) fn crawl_delay(&self) -> Duration {
         match self {
-            RobotsRules::Read { robots, .. } => robots.crawl_delay().unwrap_or_default(),
+            RobotsRules::Read(robots) => robots.crawl_delay().unwrap_or_default(),
             RobotsRules::AllowAll | RobotsRules::DisallowAll(..) => Duration::ZERO,
         }
     }
@@ -94,7 +95,9 @@ mod tests {
             RobotsAnswer::Text(b"User-agent: *\nCrawl-delay: 3\nDisallow: /private\nDisallow: /*?print".to_vec());
         check(&text, "/public", None);
         check(&text, "/private/1", Some(Reason::RobotsDisallowed));
+        check(&text, "/public/../%70rivate", Some(Reason::RobotsDisallowed));
         check(&text, "/a?print=1", Some(Reason::RobotsDisallowed));
+        check(&text, "/a#?print", None);
         assert_eq!(RobotsRules::of(&text).crawl_delay(), Duration::from_secs(3));
         check(&RobotsAnswer::Absent, "/private", None);
         check(&RobotsAnswer::Unreachable(Reason::TimedOut, "late".into()), "/", Some(Reason::TimedOut));

@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use records::Reason;
-use reqwest::Client;
 use url::Url;
 
 use crate::address::PinnedResolver;
-use crate::exchange::{MAX_ROBOTS_BYTES, RequestKind, exchange};
+use crate::exchange::{MAX_ROBOTS_BODY_BYTES, RequestKind, Target, exchange};
 use crate::host_queues::{CROWDED_PAUSE, MAX_SLEEP};
 use crate::host_registry::{Claim, HostHealth, host_of};
+use crate::http_client::{HttpClient, Reading};
 use crate::page::{Page, Truncation};
 use crate::refusal::Refusal;
 use crate::request::Reachability;
@@ -27,6 +27,8 @@ pub(crate) struct RobotsReply {
     /// `Retry-After` of a busy host.
     pub(crate) retry_after: Option<Duration>,
     pub(crate) reachability: Reachability,
+    /// Whether an answer could not be read, and may be with more leniency.
+    pub(crate) is_unreadable: bool,
 }
 
 impl RobotsReply {
@@ -36,11 +38,16 @@ impl RobotsReply {
             answer: RobotsAnswer::Unreachable(refusal.reason, refusal.detail),
             retry_after: None,
             reachability,
+            is_unreadable: refusal.is_unreadable,
         }
     }
 
+    fn new(answer: RobotsAnswer, retry_after: Option<Duration>, reachability: Reachability) -> RobotsReply {
+        RobotsReply { answer, retry_after, reachability, is_unreadable: false }
+    }
+
     fn absent() -> RobotsReply {
-        RobotsReply { answer: RobotsAnswer::Absent, retry_after: None, reachability: Reachability::Inconclusive }
+        RobotsReply::new(RobotsAnswer::Absent, None, Reachability::Inconclusive)
     }
 }
 
@@ -50,16 +57,17 @@ impl RobotsReply {
 /// Faults of this machine; those of hosts are in the reply.
 pub(crate) async fn request_robots(
     shared: &Shared<'_>,
-    client: &Client,
+    client: &HttpClient,
     resolver: &PinnedResolver,
     url: &Url,
+    reading: Reading,
 ) -> Result<Option<RobotsReply>, Refusal> {
     let Ok(mut at) = url.join("/robots.txt") else { return Ok(Some(RobotsReply::absent())) };
     for hop in 0..=MAX_REDIRECTS {
         if hop > 0 && host_of(&at) == host_of(url) {
             tokio::time::sleep(shared.settings.min_delay()).await;
         }
-        let page = match request_hop(shared, client, resolver, url, &at).await {
+        let page = match request_hop(shared, client, resolver, url, Hop { at: &at, reading }).await {
             Err(refusal) if refusal.local_fault.is_some() => return Err(refusal),
             Err(refusal) => return Ok(Some(RobotsReply::of_refusal(refusal))),
             Ok(Some(page)) => page,
@@ -76,7 +84,7 @@ pub(crate) async fn request_robots(
             }
             _ => RobotsAnswer::Absent,
         };
-        return Ok(Some(RobotsReply { answer, retry_after, reachability }));
+        return Ok(Some(RobotsReply::new(answer, retry_after, reachability)));
     }
     Ok(Some(RobotsReply::absent()))
 }
@@ -89,21 +97,29 @@ fn rules_text(page: Page) -> RobotsAnswer {
         return RobotsAnswer::Unreachable(reason, "it broke off".into());
     }
     // It was requested without a content coding, but some servers compress all the same.
-    match warc::http::decode_start(&page.body, &page.coding(), MAX_ROBOTS_BYTES) {
-        Ok(plain) => RobotsAnswer::Text(plain.unwrap_or(page.body)),
+    match page.decoded_start(MAX_ROBOTS_BODY_BYTES) {
+        Ok(plain) => RobotsAnswer::Text(plain.into_owned()),
         Err(error) => RobotsAnswer::Unreachable(Reason::RobotsDisallowed, error.to_string()),
     }
+}
+
+/// One URL on the way to a robots.txt.
+#[derive(Clone, Copy)]
+struct Hop<'u> {
+    at: &'u Url,
+    reading: Reading,
 }
 
 /// Requests one URL on the way to the robots.txt of `url`; `None` if the crawl ends before that. A host other than that
 /// of `url` is claimed for the request.
 async fn request_hop(
     shared: &Shared<'_>,
-    client: &Client,
+    client: &HttpClient,
     resolver: &PinnedResolver,
     url: &Url,
-    at: &Url,
+    hop: Hop<'_>,
 ) -> Result<Option<Page>, Refusal> {
+    let at = hop.at;
     check_url(at)?;
     let other = (host_of(at) != host_of(url)).then(|| host_of(at));
     if let Some(other) = other
@@ -111,7 +127,7 @@ async fn request_hop(
     {
         return Ok(None);
     }
-    let page = send(shared, client, resolver, at).await;
+    let page = send(shared, client, resolver, hop).await;
     if let Some(other) = other {
         let retry_after = page.as_ref().ok().and_then(Page::retry_after).unwrap_or_default();
         let rest = shared.settings.min_delay().max(retry_after.min(shared.settings.max_delay()));
@@ -140,10 +156,15 @@ async fn claim(shared: &Shared<'_>, host: &str) -> Result<bool, Refusal> {
     }
 }
 
-async fn send(shared: &Shared<'_>, client: &Client, resolver: &PinnedResolver, at: &Url) -> Result<Page, Refusal> {
+async fn send(
+    shared: &Shared<'_>,
+    client: &HttpClient,
+    resolver: &PinnedResolver,
+    hop: Hop<'_>,
+) -> Result<Page, Refusal> {
     let timeout = Duration::from_millis(shared.settings.connect_timeout_ms);
-    let addresses = resolver.look_up(at.host_str().unwrap_or(""), timeout).await?;
+    let addresses = resolver.look_up(hop.at.host_str().unwrap_or(""), timeout).await?;
     shared.monitor.requests.fetch_add(1, Relaxed);
-    let page = exchange(client, at, RequestKind::Robots, shared.settings, &shared.arriving_bytes).await;
-    page.map_err(|refusal| refusal.at(&addresses))
+    let target = Target { url: hop.at, kind: RequestKind::Robots, reading: hop.reading, addresses: &addresses };
+    exchange(client, target, shared.settings, &shared.arriving_bytes).await
 }

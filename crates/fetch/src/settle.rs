@@ -10,6 +10,7 @@ use crate::CrawlSettings;
 use crate::backlog::Note;
 use crate::host_queues::Job;
 use crate::host_registry::{HostHealth, host_of, origin_of};
+use crate::http_client::Reading;
 use crate::monitor::Pauser;
 use crate::network::SilenceCause;
 use crate::pacing::{PauseRequest, pause, pause_after_faults};
@@ -97,11 +98,14 @@ impl Worker<'_> {
     /// The origin's rules are known now, or could not be read. Then they are requested again, and after the last try
     /// nothing is allowed at the origin.
     fn settle_robots(&mut self, host: Box<str>, mut job: Job, reply: RobotsReply, took: Duration) {
-        let RobotsReply { answer, retry_after, .. } = reply;
+        let RobotsReply { answer, retry_after, is_unreadable, .. } = reply;
         let is_transient = match &answer {
             RobotsAnswer::Unreachable(reason, _) => !matches!(reason, Reason::AddressRefused | Reason::TlsFault),
             RobotsAnswer::Text(_) | RobotsAnswer::Absent => false,
         };
+        if is_unreadable {
+            job.reading = Reading::Lenient;
+        }
         job.tries += 1;
         let health = health_after(is_transient, job.tries == 1);
         let mut rest = self.pause(took, None, retry_after);
@@ -118,6 +122,7 @@ impl Worker<'_> {
 
     fn settle_page(&mut self, host: Box<str>, mut job: Job, page: Page) {
         self.concurrency.answered();
+        self.queues.queue(&host).reading = page.reading;
         let rules = self.shared.rules(&job.url);
         let is_busy = page.is_busy();
         let rest = self.pause(page.took, rules.as_deref(), page.retry_after());
@@ -158,6 +163,9 @@ impl Worker<'_> {
         // A link that keeps failing shows nothing new about its host.
         let health = if refusal.is_transient && job.tries == 1 { HostHealth::Failed } else { HostHealth::Unknown };
         if refusal.is_transient && job.tries < self.shared.settings.max_tries {
+            if refusal.is_unreadable {
+                job.reading = Reading::Lenient;
+            }
             job.last = Some(refusal);
             self.queues.queue(&host).retries.push_back(job);
         } else {
@@ -171,7 +179,7 @@ impl Worker<'_> {
         let too_many = |detail: String| Refusal::permanent(Reason::TooManyRedirects, detail).with_status(status);
         let max_redirects = self.shared.settings.max_redirects;
         job.via.push(std::mem::replace(&mut job.url, target));
-        (job.tries, job.last, job.silent_since) = (0, None, None);
+        (job.tries, job.last, job.silent_since, job.reading) = (0, None, None, Reading::Library);
         let refusal = match () {
             () if job.via.contains(&job.url) => Some(too_many("the redirects form a loop".into())),
             () if job.via.len() > max_redirects => Some(too_many(format!("more than {max_redirects} redirects"))),

@@ -3,7 +3,6 @@
 //! A worker takes the host that is due first, claims it, sends one request, and puts it back with the time of its next
 //! request. What a finished request means is decided in [`crate::settle`].
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -11,17 +10,15 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use records::Reason;
-use reqwest::Client;
 use url::Url;
 
-use crate::CrawlSettings;
-use crate::address::PinnedResolver;
 use crate::aimd::ConcurrencyLimit;
 use crate::backlog::{Backlog, Finished, Note};
 use crate::error::FetchError;
 use crate::frontier::FrontierRow;
 use crate::host_queues::{HostQueues, Job, MAX_SLEEP, NextLink};
 use crate::host_registry::Claim;
+use crate::http_client::HttpClient;
 use crate::network::NetworkProbe;
 use crate::page::Page;
 use crate::refusal::Refusal;
@@ -38,7 +35,7 @@ const MAX_ARRIVING_BYTES: u64 = 512 << 20;
 /// A worker with its queues.
 pub(crate) struct Worker<'c> {
     pub(crate) shared: &'c Shared<'c>,
-    client: Client,
+    client: HttpClient,
     notes: Sender<Note>,
     backlog: &'c Backlog,
     pub(crate) queues: HostQueues<'c>,
@@ -58,7 +55,7 @@ impl<'c> Worker<'c> {
         let max_requests = shared.settings.max_concurrent_requests.div_ceil(shared.workers as usize);
         Ok(Worker {
             shared,
-            client: client(shared.settings, shared.resolver)?,
+            client: HttpClient::new(shared.settings, shared.resolver)?,
             notes,
             backlog,
             queues: HostQueues::new(shared),
@@ -173,6 +170,7 @@ impl<'c> Worker<'c> {
             match self.shared.hosts.claim(host, self.shared.limits(), now) {
                 Claim::Granted => {
                     self.queues.note_claimed(host);
+                    job.reading = job.reading.max(self.queues.queue(host).reading);
                     return Some(job);
                 }
                 Claim::GivenUp(faults) => {
@@ -256,20 +254,4 @@ impl<'c> Worker<'c> {
         // The page writer ends early only with an error, and that ends the crawl.
         let _ = self.notes.send(note);
     }
-}
-
-/// The HTTP client of a worker: no redirects, retries, proxies or referrers, and no addresses but pinned ones.
-fn client(settings: &CrawlSettings, resolver: &PinnedResolver) -> Result<Client, FetchError> {
-    Client::builder()
-        .user_agent(settings.user_agent())
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .dns_resolver(Arc::new(resolver.clone()))
-        .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
-        .pool_max_idle_per_host(1)
-        .pool_idle_timeout(settings.min_delay() * 2 + Duration::from_secs(5))
-        .build()
-        .map_err(FetchError::Client)
 }
