@@ -29,6 +29,8 @@ use crate::refusal::Refusal;
 const MAX_HEAD_BYTES: usize = 300_000;
 /// Bytes of the line with a chunk's size.
 const MAX_CHUNK_LINE_BYTES: usize = 4 << 10;
+/// What a status line begins with, in any case.
+const PROTOCOL: &[u8] = b"HTTP/";
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 << 10;
 
@@ -131,7 +133,12 @@ impl Connection {
                 None if self.read().await? => continue,
                 None => (self.buffer.len(), false),
             };
-            let head = self.buffer.split_to(end).freeze();
+            let mut head = self.buffer.split_to(end);
+            // The protocol's name is in capitals, for a parser that insists on them.
+            if head.get(..PROTOCOL.len()).is_some_and(|start| start.eq_ignore_ascii_case(PROTOCOL)) {
+                head[..PROTOCOL.len()].make_ascii_uppercase();
+            }
+            let head = head.freeze();
             let is_informational = Response::parse(&head).is_some_and(|head| (100..200).contains(&head.status));
             if !is_informational || !is_whole {
                 return Ok(head);

@@ -2,6 +2,7 @@
 //!
 //! Where the two disagree, `docs/robots.md` says which was followed and why. `tests/robots-suites.py` runs the suites
 //! themselves against this parser and lists the differences.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use fetch::RobotsTxt;
 use url::{Position, Url};
