@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn answers_that_are_none() {
         let giant = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n{BODY}", "x".repeat(1 << 20));
-        for answer in ["", BODY, "SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", &giant] {
+        for answer in ["", BODY, "SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 20 OK\r\n\r\n", &giant] {
             assert_eq!(fetch(answer.as_bytes()), Found::Nothing, "{}", &answer[..answer.len().min(100)]);
         }
     }
