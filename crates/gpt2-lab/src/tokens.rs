@@ -3,9 +3,12 @@
 use bpe::{Encoder, TokenId, Tokenizer};
 use gpt2::{Model, SampleOptions, sample};
 
-/// A model has fewer ids than its tokenizer. It may have more: special tokens, or a padded vocabulary.
+/// Ids that a model may have beyond those of its tokenizer: special tokens, and the padding of its matrices.
+const MAX_UNNAMED_IDS: usize = 1024;
+
+/// A model has fewer ids than its tokenizer, or so many more that the tokenizer must be another model's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the tokenizer has {tokens} tokens, but the model has only {vocab_size}")]
+#[error("the tokenizer has {tokens} tokens, but the model has {vocab_size}: it was trained with another tokenizer")]
 pub struct VocabularyError {
     /// Tokens of the tokenizer.
     pub tokens: usize,
@@ -13,13 +16,17 @@ pub struct VocabularyError {
     pub vocab_size: usize,
 }
 
-/// Checks that a model with `vocab_size` ids has one for each token.
+/// Checks that a model with `vocab_size` ids has one for each token, and at most 1,024 others.
 ///
 /// # Errors
-/// [`VocabularyError`] if it has fewer.
+/// [`VocabularyError`] if it has fewer or more.
 pub fn check_vocabulary(tokenizer: &Tokenizer, vocab_size: usize) -> Result<(), VocabularyError> {
     let tokens = tokenizer.vocab_size();
-    if tokens > vocab_size { Err(VocabularyError { tokens, vocab_size }) } else { Ok(()) }
+    if tokens > vocab_size || vocab_size - tokens > MAX_UNNAMED_IDS {
+        Err(VocabularyError { tokens, vocab_size })
+    } else {
+        Ok(())
+    }
 }
 
 /// The ids of a text.
@@ -49,6 +56,8 @@ pub fn decode(tokenizer: &Tokenizer, ids: &[u32]) -> String {
 pub fn continue_text(model: &Model, tokenizer: &Tokenizer, prompt: &str, options: &SampleOptions) -> String {
     let mut ids = Vec::new();
     let end_of_text = tokenizer.end_of_text().map(|id| id.0);
-    sample(model, &encode(tokenizer, prompt), end_of_text, options, |id| ids.push(id));
+    let mut options = options.clone();
+    options.vocab_size = tokenizer.vocab_size();
+    sample(model, &encode(tokenizer, prompt), end_of_text, &options, |id| ids.push(id));
     format!("{prompt}{}", decode(tokenizer, &ids))
 }

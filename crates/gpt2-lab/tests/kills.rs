@@ -101,6 +101,10 @@ fn ctrl_c_stops_behind_a_checkpoint() {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(130) && text.contains("the same command goes on"), "{text}");
+    // What was learned so far can be used at once.
+    let mut sample = Command::new(env!("CARGO_BIN_EXE_gpt2"));
+    sample.arg("sample").arg(&stopped).args(["--prompt", "The", "--max-tokens", "3"]);
+    run_through(sample);
     run_through(train(&config, &stopped, "1"));
     let [whole, stopped] = [whole, stopped].map(|folder| std::fs::read(folder.join("model.safetensors")).unwrap());
     assert!(whole == stopped);
@@ -125,7 +129,7 @@ fn a_full_disk_keeps_the_last_checkpoint() {
     limited.args(["-c", "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\""]).arg(env!("CARGO_BIN_EXE_gpt2"));
     let output = limited.args(train(&config, &model, "1").get_args()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && text.contains("cannot write") && text.contains("checkpoint"), "{text}");
+    assert!(output.status.code() == Some(1) && text.contains("cannot write"), "{text}");
     assert!(std::fs::read(&checkpoint).unwrap() == before, "the last good checkpoint is kept");
     run_through(train(&config, &model, "1"));
 }
@@ -140,7 +144,7 @@ fn bad_input_is_named() {
         assert!(output.status.code() == Some(code) && text.contains(expected), "{set}: {text}");
     };
     let check = |set: &str, expected: &str| check_code(set, 1, expected);
-    check("model.vocab_size=100", "the tokenizer has 50257 tokens, but the model has only 100");
+    check("model.vocab_size=100", "the tokenizer has 50257 tokens, but the model has 100");
     check("model.heads=3", "16 channels cannot be divided among 3 heads");
     check("data.train=nowhere-*.bin", "no file matches nowhere-*.bin");
     check("model.context=6000", "a context of 6000 needs 6001 tokens, and it has 6000");

@@ -23,13 +23,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     save_gradients(&out.join("gradients.safetensors"), &model, &gradients)?;
 
     let settings: TrainConfig = toml::from_str(
-        "steps = 10\nbatch = 1\nlearning_rate = 1e-3\nwarmup_steps = 3\nweight_decay = 0.1\nclip_norm = 1.0\n\
+        "steps = 10\nbatch = 1\nlearning_rate = 1e-3\nwarmup_steps = 3\nweight_decay = 0.1\nmax_gradient_norm = 1.0\n\
          seed = 1\nevaluate_every = 10\nevaluate_batches = 1",
     )?;
     let shape = model.config();
     let tokens = TokenFiles::open(std::slice::from_ref(tokens), shape.context, shape.vocab_size)?;
     let run = out.join("training");
-    train(&run, InitialWeights::Model(&model), &settings, &tokens, &tokens, |progress| {
+    train(&run, InitialWeights::Model(model.clone()), &settings, &tokens, &tokens, |progress| {
         println!("{}", progress.loss);
         ControlFlow::Continue(())
     })?;

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::adamw::AdamW;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, TrainConfig};
 use crate::model::Model;
-use crate::tensor_file::{self, CheckpointError, TensorFile};
+use crate::tensor_file::{self, CheckpointError, TensorFile, TensorSet};
 use crate::weights::{load_tensors, named};
 
 /// The state of a training beside the tensors.
@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub(crate) step: u64,
     /// Everything that the weights depend on: shape, settings and data.
     pub(crate) fingerprint: String,
+    /// The settings, so that a message can name what differs; checkpoints of former releases have none.
+    #[serde(default)]
+    pub(crate) settings: Option<TrainConfig>,
     /// Sum and number of the losses since the last row of the curve.
     pub(crate) losses: (f64, u64),
     /// Lowest validation loss so far, and its step.
@@ -73,8 +76,8 @@ fn rename(from: &Path, to: &Path) -> Result<(), CheckpointError> {
 pub(crate) enum Found {
     /// No checkpoint.
     Nothing,
-    /// That of a training with another fingerprint, and its number of steps.
-    Other(u64),
+    /// That of a training with another fingerprint.
+    Other(Box<State>),
     /// The newest whole one.
     Checkpoint(Box<Checkpoint>),
 }
@@ -95,9 +98,9 @@ pub(crate) fn find(folder: &Path, config: &ModelConfig, fingerprint: &str) -> Re
     found.sort_by_key(|(state, ..)| std::cmp::Reverse(state.step));
     for (state, path, file) in found {
         if state.fingerprint != fingerprint {
-            return Ok(Found::Other(state.step));
+            return Ok(Found::Other(Box::new(state)));
         }
-        match load(&path, &file, state, config) {
+        match load(&path, &TensorSet::of(vec![file]), state, config) {
             Ok(checkpoint) => return Ok(Found::Checkpoint(Box::new(checkpoint))),
             Err(fault @ CheckpointError::Io { .. }) => return Err(fault),
             Err(fault) => error = Some(fault),
@@ -145,7 +148,7 @@ fn open(path: &Path) -> Result<(State, TensorFile), CheckpointError> {
     Ok((state, file))
 }
 
-fn load(path: &Path, file: &TensorFile, state: State, config: &ModelConfig) -> Result<Checkpoint, CheckpointError> {
+fn load(path: &Path, file: &TensorSet, state: State, config: &ModelConfig) -> Result<Checkpoint, CheckpointError> {
     let model = load_tensors(path, file, "", config)?;
     let first = load_tensors(path, file, "first.", config)?.weights;
     let second = load_tensors(path, file, "second.", config)?.weights;
@@ -163,7 +166,7 @@ mod tests {
     fn at(step: u64) -> Checkpoint {
         let model = Model::new(&config(), step);
         let optimiser = AdamW { first: vec![step as f32; model.parameters()], second: vec![0.5; model.parameters()] };
-        let state = State { step, fingerprint: "f".into(), losses: (1.5, 2), best: Some((3.0, 1)) };
+        let state = State { step, fingerprint: "f".into(), settings: None, losses: (1.5, 2), best: Some((3.0, 1)) };
         Checkpoint { state, model, optimiser }
     }
 

@@ -40,4 +40,4 @@ pub use throughput::{ProductLayout, peak_gflops, product_gflops, step_millisecon
 pub use token_files::{TokenFileError, TokenFiles};
 pub use trace::Activation;
 pub use train::{InitialWeights, TrainError, TrainProgress, Trained, train};
-pub use weights::{load_model, save_gradients, save_model};
+pub use weights::{end_of_text_ids, load_model, save_gradients, save_model};

@@ -117,6 +117,41 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointErr
     Ok(())
 }
 
+/// The tensors of one file or several; of a name that several have, those of the first.
+#[derive(Debug)]
+pub struct TensorSet {
+    files: Vec<TensorFile>,
+}
+
+impl TensorSet {
+    /// The tensors of files.
+    pub fn of(files: Vec<TensorFile>) -> TensorSet {
+        TensorSet { files }
+    }
+
+    /// Number of tensors.
+    pub fn tensors(&self) -> usize {
+        self.files.iter().map(TensorFile::tensors).sum()
+    }
+
+    /// Shape of a tensor; `None` where there is none of this name.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.files.iter().find_map(|file| file.shape(name))
+    }
+
+    /// Reads a tensor, see [`TensorFile::read`].
+    ///
+    /// # Errors
+    /// As [`TensorFile::read`]; a set of no file.
+    pub fn read(&self, name: &str, shape: &[usize], to: &mut [f32]) -> Result<(), CheckpointError> {
+        let file = self.files.iter().find(|file| file.shape(name).is_some()).or(self.files.first());
+        match file {
+            Some(file) => file.read(name, shape, to),
+            None => Err(CheckpointError::malformed(Path::new(name), "there is no file of tensors")),
+        }
+    }
+}
+
 /// A safetensors file whose header was read and found to fit the file.
 #[derive(Debug)]
 pub struct TensorFile {

@@ -220,6 +220,9 @@ impl Shard {
         if head[..9] == *MEGATRON_MAGIC {
             return malformed("it is the index of Megatron's tokens; give the .bin beside it".into());
         }
+        if let Some(what) = other_format(&file, &head, len_bytes).map_err(io)? {
+            return malformed(what.into());
+        }
         if !len_bytes.is_multiple_of(2) {
             return malformed("it has an odd number of bytes: it is truncated, or its ids are not 16 bits wide".into());
         }
@@ -266,6 +269,61 @@ impl Shard {
     }
 }
 
+/// What a file is, where its bytes are certainly no 16-bit ids: they would be read as ids without a word.
+fn other_format(file: &File, head: &[u8; 12], len_bytes: u64) -> std::io::Result<Option<&'static str>> {
+    if head.starts_with(b"\x93NUMPY") {
+        return Ok(Some(
+            "it is NumPy's .npy; write its ids alone: numpy.load(FILE).astype('uint16').tofile('FILE.bin')",
+        ));
+    }
+    if head.starts_with(b"PAR1") || head.starts_with(b"\x1f\x8b") || head.starts_with(b"\x28\xb5\x2f\xfd") {
+        return Ok(Some("it is Parquet or compressed; `bpe encode FILE -o tokens.bin` makes ids of texts"));
+    }
+    let mut start = vec![0; len_bytes.min(SAMPLED_BYTES) as usize];
+    file.read_exact_at(&mut start, 0)?;
+    if start.len() >= 64 && is_text(&start) {
+        return Ok(Some("it is text; `bpe encode FILE -o tokens.bin` makes ids of it"));
+    }
+    if has_ids_of_8_bits(&start) {
+        return Ok(Some(
+            "its ids are 8 bits wide, as it seems; write them as 16: numpy.fromfile(FILE, 'uint8').astype('uint16')",
+        ));
+    }
+    Ok(None)
+}
+
+/// Bytes at the beginning of a file by which other formats are known.
+const SAMPLED_BYTES: u64 = 64 << 10;
+
+/// Whether bytes are UTF-8 without control characters. Of 16-bit ids, those below 2,304 alone have such a byte.
+fn is_text(start: &[u8]) -> bool {
+    let has_control = |bytes: &[u8]| bytes.iter().any(|&byte| byte < 32 && !matches!(byte, b'\t' | b'\n' | b'\r' | 12));
+    let is_utf8 = match std::str::from_utf8(start) {
+        Ok(_) => true,
+        // The sample may end inside a character.
+        Err(error) => error.error_len().is_none() && error.valid_up_to() + 4 > start.len(),
+    };
+    is_utf8 && !has_control(start)
+}
+
+/// Whether both bytes of the supposed ids are used alike, as if each were an id: the upper byte of 16-bit ids says in
+/// which part of the vocabulary they are, and common ids are in the first part.
+fn has_ids_of_8_bits(start: &[u8]) -> bool {
+    let pairs = start.len() / 2;
+    if pairs < 4096 {
+        return false;
+    }
+    let mut counts = [[0i64; 256]; 2];
+    for pair in start.chunks_exact(2) {
+        counts[0][usize::from(pair[0])] += 1;
+        counts[1][usize::from(pair[1])] += 1;
+    }
+    let distance: i64 = counts[0].iter().zip(&counts[1]).map(|(low, high)| (low - high).abs()).sum();
+    // Nearly equal, and not as of random numbers: those use all 256 values.
+    let used = counts[0].iter().filter(|&&count| count > 0).count();
+    distance * 10 < 2 * pairs as i64 && used < 224
+}
+
 fn ids(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.chunks_exact(2).map(|two| u32::from(u16::from_le_bytes([two[0], two[1]])))
 }
@@ -303,6 +361,26 @@ mod tests {
 
     fn counting(first: u16, count: u16) -> Vec<u8> {
         (first..first + count).flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn files_of_other_formats_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |bytes: &[u8], expected: Option<&str>| {
+            let opened = TokenFiles::open(&[file(folder.path(), "a", bytes)], 8, 65536);
+            let message = opened.err().map(|error| error.to_string());
+            match expected {
+                Some(expected) => assert!(message.clone().is_some_and(|m| m.contains(expected)), "{message:?}"),
+                None => assert_eq!(message, None),
+            }
+        };
+        check(&"A ferry, or café, of 10 pages.\n".repeat(99).into_bytes(), Some("it is text"));
+        check(&[&b"\x93NUMPY\x01\0v\0"[..], &[1; 500]].concat(), Some(".npy"));
+        let letters: Vec<u8> = (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 65).collect();
+        check(&letters, Some("8 bits"));
+        check(&letters.iter().flat_map(|&id| u16::from(id).to_le_bytes()).collect::<Vec<_>>(), None);
+        let random: Vec<u8> = (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+        check(&random, None);
     }
 
     #[test]

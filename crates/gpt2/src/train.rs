@@ -13,7 +13,7 @@ use crate::loss_curve::{LossRow, loss_curve_file};
 use crate::model::{Gradients, Model};
 use crate::pass::{Keep, Pass};
 use crate::random::Dropout;
-use crate::tensor_file::{CheckpointError, TensorFile, write_whole};
+use crate::tensor_file::{CheckpointError, TensorFile, TensorSet, write_whole};
 use crate::token_files::{TokenFileError, TokenFiles};
 use crate::weights::{load_tensors, save_weights};
 
@@ -31,10 +31,12 @@ pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The folder holds the checkpoint of a training with another shape, other settings or other tokens.
-    #[error("{} holds a checkpoint of another training, at step {step}", folder.display())]
+    #[error("{} holds a checkpoint of another training, at step {step}: {differs}", folder.display())]
     OtherTraining {
         /// The folder.
         folder: PathBuf,
+        /// What differs, in words.
+        differs: String,
         /// Steps that the other training has done.
         step: u64,
     },
@@ -59,7 +61,9 @@ pub enum TrainError {
 impl UserError for TrainError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            TrainError::OtherTraining { .. } => "choose another folder, or delete its checkpoints to begin anew",
+            TrainError::OtherTraining { .. } => {
+                "go on with the former settings, choose another folder, or delete the checkpoints to begin anew. steps, evaluate_every, evaluate_batches, patience and max_checkpoints may change"
+            }
             TrainError::Diverged { .. } => "lower `learning_rate`, or raise `warmup_steps`",
             TrainError::Stopped { .. } => "the same command goes on from there",
             _ => return None,
@@ -103,16 +107,16 @@ pub struct Trained {
 }
 
 /// The weights that a training begins with, unless its folder holds a checkpoint.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub enum InitialWeights<'a> {
     /// A model of this shape with random weights, drawn from the settings' seed.
     Random(&'a ModelConfig),
-    /// A trained model.
-    Model(&'a Model),
+    /// A trained model, whose memory the training goes on with.
+    Model(Model),
 }
 
-impl<'a> InitialWeights<'a> {
-    fn config(&self) -> &'a ModelConfig {
+impl InitialWeights<'_> {
+    fn config(&self) -> &ModelConfig {
         match self {
             InitialWeights::Random(config) => config,
             InitialWeights::Model(model) => model.config(),
@@ -136,6 +140,7 @@ impl<'a> InitialWeights<'a> {
 ///
 /// `folder` gets `checkpoint.safetensors`, `loss.jsonl` and `loss.svg`; with `patience` also `best.safetensors`.
 /// The result depends on the shape, the settings and the tokens alone: not on threads, and not on kills in between.
+/// A training that goes on with other `steps` has the learning rates of the new number from there on.
 ///
 /// Memory: 16 bytes per parameter, and the activations of one pass ([`crate::TrainingPlan`] counts both).
 ///
@@ -173,13 +178,14 @@ pub fn train(
     validation: &TokenFiles,
     mut report: impl FnMut(TrainProgress<'_>) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
-    let config = initial.config();
+    let config = &initial.config().clone();
     config.check()?;
     settings.check()?;
     fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
     // The temporary file of a killed process is as large as a checkpoint. No other training writes to this folder.
     atomic_file::sweep_here(folder).map_err(CheckpointError::from)?;
-    let (at, curve) = start(folder, initial, settings, fingerprint(initial, settings, tokens, validation))?;
+    let fingerprint = fingerprint(&initial, settings, tokens, validation);
+    let (at, curve) = start(folder, initial, settings, fingerprint)?;
     let mut training = Training {
         folder,
         settings,
@@ -310,7 +316,7 @@ impl Training<'_> {
         let model = match best {
             Some((_, step)) if step < self.at.state.step => {
                 let path = self.folder.join("best.safetensors");
-                load_tensors(&path, &TensorFile::open(&path)?, "", config)?
+                load_tensors(&path, &TensorSet::of(vec![TensorFile::open(&path)?]), "", config)?
             }
             _ => self.at.model,
         };
@@ -326,14 +332,20 @@ fn start(
     fingerprint: String,
 ) -> Result<(Checkpoint, Vec<LossRow>), TrainError> {
     let found = match checkpoint::find(folder, initial.config(), &fingerprint)? {
-        Found::Checkpoint(found) => *found,
-        Found::Other(step) => return Err(TrainError::OtherTraining { folder: folder.to_path_buf(), step }),
+        Found::Checkpoint(mut found) => {
+            found.state.settings = Some(settings.clone());
+            *found
+        }
+        Found::Other(state) => {
+            let differs = difference(state.settings.as_ref(), settings);
+            return Err(TrainError::OtherTraining { folder: folder.to_path_buf(), differs, step: state.step });
+        }
         Found::Nothing => {
             let model = match initial {
                 InitialWeights::Random(config) => Model::new(config, settings.seed),
-                InitialWeights::Model(model) => model.clone(),
+                InitialWeights::Model(model) => model,
             };
-            let state = State { step: 0, fingerprint, losses: (0.0, 0), best: None };
+            let state = State { step: 0, fingerprint, settings: Some(settings.clone()), losses: (0.0, 0), best: None };
             return Ok((Checkpoint { state, optimiser: AdamW::new(model.parameters()), model }, Vec::new()));
         }
     };
@@ -343,14 +355,44 @@ fn start(
     Ok((found, curve))
 }
 
-/// Everything the weights depend on, as a short text. The number of checkpoints that are kept is not part of it.
+/// What differs between the settings of two trainings, in words.
+fn difference(before: Option<&TrainConfig>, now: &TrainConfig) -> String {
+    let keys = |settings: &TrainConfig| serde_json::to_value(lasting(settings)).expect("plain values");
+    let Some(before) = before else { return "it does not say which settings it was made with".to_owned() };
+    let (before, now) = (keys(before), keys(now));
+    let (Some(before), Some(now)) = (before.as_object(), now.as_object()) else { return String::new() };
+    let differing: Vec<String> = now
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value))
+        .map(|(key, value)| format!("{key} was {}, is {value}", before.get(key).unwrap_or(&serde_json::Value::Null)))
+        .collect();
+    if differing.is_empty() {
+        return "its tokens, its shape or its first weights are others".to_owned();
+    }
+    differing.join("; ")
+}
+
+/// The settings without those that may change on the way: how long it trains, and how often it validates.
+fn lasting(settings: &TrainConfig) -> TrainConfig {
+    TrainConfig {
+        steps: 0,
+        evaluate_every: 1,
+        evaluate_batches: 1,
+        patience: None,
+        max_checkpoints: 1,
+        ..settings.clone()
+    }
+}
+
+/// Everything by which trainings are told apart, as a short text: shape, first weights, settings that may not change
+/// on the way, tokens.
 fn fingerprint(
-    initial: InitialWeights<'_>,
+    initial: &InitialWeights<'_>,
     settings: &TrainConfig,
     tokens: &TokenFiles,
     validation: &TokenFiles,
 ) -> String {
-    let settings = TrainConfig { max_checkpoints: 1, ..settings.clone() };
+    let settings = lasting(settings);
     let data = [tokens.checksum(), validation.checksum()];
     let all = serde_json::json!([initial.config(), initial.checksum(), settings, data]);
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(all.to_string().as_bytes()))
@@ -469,7 +511,17 @@ mod tests {
         let wider = ModelConfig::gpt2(1, 2, 32, 8, 13);
         let error = run(folder.path(), &wider, &settings(), u64::MAX).unwrap_err();
         assert!(matches!(error, TrainError::OtherTraining { step: 30, .. }), "{error}");
-        let more_kept = TrainConfig { max_checkpoints: 3, ..settings() };
-        assert!(run(folder.path(), &shape(), &more_kept, u64::MAX).is_ok());
+    }
+
+    #[test]
+    fn a_finished_training_goes_on_with_more_steps_and_another_rhythm() {
+        let folder = tempfile::tempdir().unwrap();
+        run(folder.path(), &shape(), &settings(), u64::MAX).unwrap();
+        let more = TrainConfig { steps: 50, evaluate_every: 7, evaluate_batches: 1, max_checkpoints: 3, ..settings() };
+        let trained = run(folder.path(), &shape(), &more, u64::MAX).unwrap();
+        let steps: Vec<u64> = trained.curve.iter().map(|row| row.step).collect();
+        assert_eq!(steps, [10, 20, 30, 35, 42, 49, 50]);
+        let message = run(folder.path(), &shape(), &TrainConfig { seed: 2, ..more }, u64::MAX).unwrap_err().to_string();
+        assert!(message.contains("at step 50: seed was 1, is 2"), "{message}");
     }
 }

@@ -1,13 +1,14 @@
 //! Models on disk: `config.json` and `model.safetensors` in Hugging Face's format; OpenAI's names are read, too.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::config::{Family, ModelConfig};
 use crate::model::{Gradients, Model, ParameterTensor};
-use crate::tensor_file::{self, CheckpointError, TensorData, TensorFile, write_whole};
+use crate::tensor_file::{self, CheckpointError, TensorData, TensorFile, TensorSet, write_whole};
 
 /// Writes `config.json` and `model.safetensors` into a folder, as `GPT2LMHeadModel` (GPT-1: `OpenAIGPTLMHeadModel`)
 /// loads them.
@@ -79,15 +80,57 @@ pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
     let bytes = fs::read(&path).map_err(|source| CheckpointError::io("read", &path, source))?;
     let json = serde_json::from_slice(&bytes).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
     let config = parse_config(&json).map_err(|what| CheckpointError::malformed(&path, what))?;
+    let (path, tensors) = open_weights(folder)?;
+    load_tensors(&path, &tensors, "", &config)
+}
+
+/// The ids that end a text by a folder's `config.json`: its `eos_token_id`, one or a list; none where it says nothing.
+///
+/// # Errors
+/// A file that cannot be read or is no JSON.
+pub fn end_of_text_ids(folder: &Path) -> Result<Vec<u32>, CheckpointError> {
+    let path = folder.join("config.json");
+    let bytes = fs::read(&path).map_err(|source| CheckpointError::io("read", &path, source))?;
+    let json: Value =
+        serde_json::from_slice(&bytes).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
+    let ids = match &json["eos_token_id"] {
+        Value::Array(ids) => ids.clone(),
+        id => vec![id.clone()],
+    };
+    Ok(ids.iter().filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok()).collect())
+}
+
+/// The tensors of a folder: `model.safetensors`, or the parts that an index names.
+fn open_weights(folder: &Path) -> Result<(PathBuf, TensorSet), CheckpointError> {
     let path = folder.join("model.safetensors");
+    let index = folder.join("model.safetensors.index.json");
+    if !path.exists() && index.exists() {
+        let malformed = |what: String| CheckpointError::malformed(&index, what);
+        let bytes = fs::read(&index).map_err(|source| CheckpointError::io("read", &index, source))?;
+        let json: Value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        let map = json["weight_map"].as_object().ok_or_else(|| malformed("it has no weight_map".into()))?;
+        let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
+        // A name is that of a file beside the index, and leads nowhere else.
+        if let Some(name) = names.iter().find(|name| name.contains(['/', '\\'])) {
+            return Err(malformed(format!("the part {name:?} is no name of a file in this folder")));
+        }
+        let parts = names.iter().map(|name| TensorFile::open(&folder.join(name)));
+        return Ok((index, TensorSet::of(parts.collect::<Result<_, _>>()?)));
+    }
+    let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json"].iter().find(|name| folder.join(name).exists());
+    if let Some(name) = pickled.filter(|_| !path.exists()) {
+        let what = "it is a pickle, which can run any code and is not read. transformers converts it: \
+                    AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER, safe_serialization=True)";
+        return Err(CheckpointError::malformed(&folder.join(name), what));
+    }
     let file = TensorFile::open(&path)?;
-    load_tensors(&path, &file, "", &config)
+    Ok((path, TensorSet::of(vec![file])))
 }
 
 /// A model's weights out of tensors with `prefix` before their names.
 pub(crate) fn load_tensors(
     path: &Path,
-    file: &TensorFile,
+    file: &TensorSet,
     prefix: &str,
     config: &ModelConfig,
 ) -> Result<Model, CheckpointError> {
@@ -168,13 +211,15 @@ fn parse_config(json: &Value) -> Result<ModelConfig, String> {
     if inner.is_some_and(|inner| inner != 4 * config.channels as u64) {
         return Err("n_inner is not four times n_embd".into());
     }
-    for key in ["scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "add_cross_attention"] {
+    // `reorder_and_upcast_attn` asks for the precision that attention has here in any case, and untied embeddings are
+    // read if the two tensors are equal.
+    for key in ["scale_attn_by_inverse_layer_idx", "add_cross_attention"] {
         if json[key].as_bool() == Some(true) {
             return Err(format!("{key} is true, which this program does not compute"));
         }
     }
-    if json["scale_attn_weights"].as_bool() == Some(false) || json["tie_word_embeddings"].as_bool() == Some(false) {
-        return Err("scale_attn_weights and tie_word_embeddings must be true".into());
+    if json["scale_attn_weights"].as_bool() == Some(false) {
+        return Err("scale_attn_weights must be true".into());
     }
     Ok(config)
 }
@@ -195,6 +240,36 @@ mod tests {
             save_model(folder.path(), &model, Some(6)).unwrap();
             assert_eq!(load_model(folder.path()).unwrap(), model);
         }
+    }
+
+    #[test]
+    fn a_model_in_parts_and_one_with_a_projection_of_its_own_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let model = Model::new(&config(), 1);
+        save_model(folder, &model, None).unwrap();
+        let mut json = config_json(&config(), None);
+        (json["tie_word_embeddings"], json["reorder_and_upcast_attn"]) = (json!(false), json!(true));
+        fs::write(folder.join("config.json"), json.to_string()).unwrap();
+        fs::remove_file(folder.join("model.safetensors")).unwrap();
+        let mut tensors = named(&model, "transformer.", &model.weights);
+        let [rows, columns] = [config().vocab_size, config().channels];
+        let shape = [rows, columns];
+        tensors.push(("lm_head.weight".into(), TensorData { shape: &shape, data: model.wte() }));
+        let mut map = serde_json::Map::new();
+        for (number, part) in tensors.chunks(7).enumerate() {
+            let name = format!("model-{number}.safetensors");
+            part.iter().for_each(|(tensor, _)| _ = map.insert(tensor.clone(), json!(name)));
+            tensor_file::write(&folder.join(name), part.to_vec(), ("format", "pt".into())).unwrap();
+        }
+        let index = folder.join("model.safetensors.index.json");
+        fs::write(&index, json!({"metadata": {}, "weight_map": map}).to_string()).unwrap();
+        assert_eq!(load_model(folder).unwrap(), model);
+        fs::write(&index, r#"{"weight_map": {"wte.weight": "../../etc/passwd"}}"#).unwrap();
+        assert!(matches!(load_model(folder), Err(CheckpointError::Malformed { .. })));
+        fs::remove_file(&index).unwrap();
+        fs::write(folder.join("pytorch_model.bin"), b"PK").unwrap();
+        assert!(load_model(folder).unwrap_err().to_string().contains("safe_serialization"));
     }
 
     #[test]
@@ -226,7 +301,7 @@ mod tests {
             ("layer_norm_epsilon", json!(1e-6)),
             ("n_inner", json!(10)),
             ("scale_attn_by_inverse_layer_idx", json!(true)),
-            ("tie_word_embeddings", json!(false)),
+            ("scale_attn_weights", json!(false)),
             ("model_type", json!("llama")),
             ("n_head", json!(3)),
             ("n_layer", json!(-1)),

@@ -33,8 +33,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizer = formats::load(&folder.to_string_lossy())?;
     check_vocabulary(&tokenizer, classifier.vocab_size())?;
     let task = classifier.task();
-    let (texts, labels): (Vec<ExampleTexts>, Vec<usize>) = if *labelled {
-        task.read(input)?.into_iter().map(|example| (example.texts, example.label)).unzip()
+    let (texts, labels): (Vec<Option<ExampleTexts>>, Vec<usize>) = if *labelled {
+        task.read(input)?.into_iter().map(|example| (Some(example.texts), example.label)).unzip()
     } else {
         (task.read_unlabelled(input)?, Vec::new())
     };
@@ -42,7 +42,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let mut predictions = Vec::new();
     for texts in texts.chunks(INPUTS_AT_ONCE) {
-        for prediction in classifier.classify(&tokenizer, texts) {
+        let given: Vec<ExampleTexts> = texts.iter().flatten().cloned().collect();
+        let mut found = classifier.classify(&tokenizer, &given).into_iter();
+        for text in texts {
+            // An answer per line: a blank one has no label.
+            let Some(prediction) = text.as_ref().and_then(|_| found.next()) else {
+                writeln!(stdout, "{}", json!({"label": null, "probabilities": null}))
+                    .context("cannot write to standard output")?;
+                continue;
+            };
             let mut line = json!({"label": name(prediction.label), "probabilities": prediction.probabilities});
             if let Some(&label) = labels.get(predictions.len()) {
                 line["gold"] = name(label);

@@ -10,12 +10,14 @@ use anyhow::{Context, bail, ensure};
 use bpe::Tokenizer;
 use clap::builder::RangedU64ValueParser;
 use console::count;
-use gpt2::{BeamOptions, Model, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, sample_batch};
+use gpt2::{
+    BeamOptions, Model, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, end_of_text_ids, sample_batch,
+};
 use serde_json::{Value, json};
 use texts::{Line, Lines, Source};
 
+use crate::bytes_of;
 use crate::commands::load;
-use crate::{bytes_of, encode};
 
 /// Longest line of a file of prompts, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
@@ -34,6 +36,9 @@ pub(crate) struct Arguments {
     /// File of texts to continue: one per line, or JSON Lines with "prompt". Prints one line of JSON per text.
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
+    /// Read special tokens in prompts, such as <|endoftext|>, as the tokens that they name.
+    #[arg(long)]
+    special: bool,
     /// Texts of a file that are continued in parallel.
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     batch: usize,
@@ -83,9 +88,38 @@ struct Continuation {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check(arguments)?;
     let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref())?;
+    let writer = Writer { end_of_text: end_of_text(arguments, &model, &tokenizer)?, model, tokenizer };
     match &arguments.prompts {
-        Some(path) => continue_file(&model, &tokenizer, path, arguments),
-        None => continue_one(&model, &tokenizer, arguments),
+        Some(path) => continue_file(&writer, path, arguments),
+        None => continue_one(&writer, arguments),
+    }
+}
+
+/// A model, its tokenizer, and the id that ends a text.
+struct Writer {
+    model: Model,
+    tokenizer: Tokenizer,
+    end_of_text: Option<u32>,
+}
+
+/// What the model's configuration says ends a text; where it says nothing that the model has, the tokenizer's token.
+fn end_of_text(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> anyhow::Result<Option<u32>> {
+    let known = |id: &u32| (*id as usize) < model.config().vocab_size;
+    let ids = end_of_text_ids(&arguments.model)?;
+    Ok(ids.into_iter().find(known).or(tokenizer.end_of_text().map(|id| id.0)))
+}
+
+impl Writer {
+    /// The ids of a prompt. One that is longer than the context loses its beginning, which is said.
+    fn encode(&self, prompt: &str, arguments: &Arguments) -> Vec<u32> {
+        let specials = if arguments.special { bpe::Specials::Allowed } else { bpe::Specials::Ordinary };
+        let ids = bpe::Encoder::new(&self.tokenizer).encode_with(prompt, specials);
+        let ids: Vec<u32> = ids.expect("none is refused").into_iter().map(|id| id.0).collect();
+        let context = self.model.config().context;
+        if ids.len() > context {
+            tracing::warn!("the prompt has {} tokens; the model sees the last {context}", ids.len());
+        }
+        ids
     }
 }
 
@@ -102,13 +136,12 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Continues the texts, one by one with beams, else in parallel; `each` gets a text's index and the event.
 fn continue_all(
-    model: &Model,
-    tokenizer: &Tokenizer,
+    Writer { model, tokenizer, end_of_text }: &Writer,
     prompts: &[Vec<u32>],
     arguments: &Arguments,
     mut each: impl FnMut(usize, SampleEvent) -> ControlFlow<()>,
 ) {
-    let end_of_text = tokenizer.end_of_text().map(|id| id.0);
+    let end_of_text = *end_of_text;
     let Some(width) = arguments.beams else {
         let mut options = SampleOptions::greedy(arguments.max_tokens);
         options.temperature = arguments.temperature;
@@ -116,11 +149,13 @@ fn continue_all(
         options.top_p = arguments.top_p;
         options.stop_repeats = arguments.stop_repeats;
         options.seed = arguments.seed;
+        options.vocab_size = tokenizer.vocab_size();
         return sample_batch(model, prompts, end_of_text, &options, arguments.batch, each);
     };
     let mut options = BeamOptions::new(width, arguments.max_tokens);
     options.length_penalty = arguments.length_penalty;
     options.early_stopping = arguments.early_stopping;
+    options.vocab_size = tokenizer.vocab_size();
     for (index, prompt) in prompts.iter().enumerate() {
         let best = beam_search(model, prompt, end_of_text, &options).swap_remove(0);
         best.ids.iter().for_each(|&id| _ = each(index, SampleEvent::Token(id)));
@@ -129,8 +164,8 @@ fn continue_all(
 }
 
 /// Continues one text, which is printed token by token, or as JSON at its end.
-fn continue_one(model: &Model, tokenizer: &Tokenizer, arguments: &Arguments) -> anyhow::Result<()> {
-    let prompt = encode(tokenizer, &arguments.prompt);
+fn continue_one(writer: &Writer, arguments: &Arguments) -> anyhow::Result<()> {
+    let prompt = writer.encode(&arguments.prompt, arguments);
     let mut stdout = std::io::stdout().lock();
     let mut show = |text: &str| match arguments.json {
         true => Ok(()),
@@ -141,9 +176,9 @@ fn continue_one(model: &Model, tokenizer: &Tokenizer, arguments: &Arguments) -> 
     let mut stream = TextStream::new(&arguments.stop);
     let start = Instant::now();
     let mut first = None;
-    continue_all(model, tokenizer, std::slice::from_ref(&prompt), arguments, |_, event| {
+    continue_all(writer, std::slice::from_ref(&prompt), arguments, |_, event| {
         first.get_or_insert_with(|| start.elapsed());
-        let (part, flow) = text.add(tokenizer, &mut stream, event);
+        let (part, flow) = text.add(&writer.tokenizer, &mut stream, event);
         if written.is_ok() {
             written = show(&part);
         }
@@ -174,19 +209,19 @@ fn reason(stop: Option<StopReason>) -> Value {
 }
 
 /// Continues the texts of a file, and prints a line of JSON for each, in the file's order.
-fn continue_file(model: &Model, tokenizer: &Tokenizer, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+fn continue_file(writer: &Writer, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let rows = read_prompts(path)?;
     let prompts: Vec<Vec<u32>> =
-        rows.iter().map(|row| encode(tokenizer, row["prompt"].as_str().unwrap_or(""))).collect();
+        rows.iter().map(|row| writer.encode(row["prompt"].as_str().unwrap_or(""), arguments)).collect();
     let mut texts: Vec<(Continuation, TextStream)> =
         rows.iter().map(|_| (Continuation::default(), TextStream::new(&arguments.stop))).collect();
     let mut rows = rows.into_iter().enumerate().peekable();
     let mut stdout = std::io::stdout().lock();
     let mut written = Ok(());
     let start = Instant::now();
-    continue_all(model, tokenizer, &prompts, arguments, |index, event| {
+    continue_all(writer, &prompts, arguments, |index, event| {
         let (text, stream) = &mut texts[index];
-        let (_, flow) = text.add(tokenizer, stream, event);
+        let (_, flow) = text.add(&writer.tokenizer, stream, event);
         while let Some((row, mut line)) = rows.next_if(|&(row, _)| texts[row].0.stop.is_some()) {
             let Continuation { ids, text, stop } = &texts[row].0;
             line["text"] = json!(text);

@@ -51,7 +51,6 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
     let trained = train_with_meter(&settings, &tokenizer, &tokens, &validation, &mut meter, &stop)?;
     drop(meter);
     save_model(&settings.data.output, &trained.model, tokenizer.end_of_text().map(|id| id.0))?;
-    write_tokenizer(&settings.data.output, &tokenizer)?;
     if arguments.json {
         let summary = json!({
             "parameters": trained.model.parameters(), "train_tokens": tokens.tokens(),
@@ -71,22 +70,28 @@ fn train_with_meter(
     stop: &AtomicBool,
 ) -> anyhow::Result<Trained> {
     let output = &settings.data.output;
-    let start = settings.data.start_from.as_deref().map(load_model).transpose()?;
-    if let Some(model) = start.as_ref().filter(|model| *model.config() != settings.model) {
-        bail!("[model] says {:?}, but the model of [data] start_from is {:?}", settings.model, model.config());
-    }
-    let initial = start.as_ref().map_or(InitialWeights::Random(&settings.model), InitialWeights::Model);
+    let initial = match settings.data.start_from.as_deref().map(load_model).transpose()? {
+        Some(model) if *model.config() != settings.model => {
+            bail!("[model] says {:?}, but the model of [data] start_from is {:?}", settings.model, model.config())
+        }
+        Some(model) => InitialWeights::Model(model),
+        None => InitialWeights::Random(&settings.model),
+    };
+    let end_of_text = tokenizer.end_of_text().map(|id| id.0);
+    std::fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
+    write_tokenizer(output, tokenizer)?;
     let mut failed = None;
     let result = train(output, initial, &settings.train, tokens, validation, |progress| {
         meter.show(&progress);
         if let (Some(row), Some(samples)) = (progress.validated, &settings.samples) {
             failed = write_sample(output, samples, tokenizer, progress.model, row).err();
         }
-        if failed.is_some() || stop.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
+        let is_stopping = stop.load(Ordering::Relaxed);
+        if failed.is_none() && (progress.validated.is_some() || is_stopping) {
+            // With each checkpoint comes a model that `sample` and `eval` load.
+            failed = save_model(output, progress.model, end_of_text).err().map(anyhow::Error::from);
         }
+        if failed.is_some() || is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     failed.map_or(Ok(()), Err)?;
     Ok(result?)

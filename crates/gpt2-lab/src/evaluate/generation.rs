@@ -222,6 +222,7 @@ fn continue_text(
     let seed = writing.seed.wrapping_add(number << 32);
     let mut options = SampleOptions::greedy(writing.max_tokens);
     (options.temperature, options.top_k, options.seed) = (temperature, writing.top_k, seed);
+    options.vocab_size = scorer.tokenizer.vocab_size();
     let end_of_text = scorer.tokenizer.end_of_text().map(|id| id.0);
     let mut written = Vec::new();
     sample_batch(scorer.model, &[prompt], end_of_text, &options, 1, |_, event| {

@@ -80,7 +80,10 @@ pub(super) fn evaluate(
     let barred = stop_tokens(scorer);
     let [mut token, mut word, mut filtered] = [Sums::default(), Sums::default(), Sums::default()];
     let sequences = |scorer: &mut Scorer<'_>, Passage { text }: &Passage| {
-        vec![scorer.sequence(text.trim_end(), start_of_last_word(text).unwrap_or_default())]
+        // The blank before the word is scored with it, as `lambada_openai` does: small vocabularies have a token for it.
+        let start = start_of_last_word(text).unwrap_or_default();
+        let blank = text[..start].chars().next_back().map_or(0, char::len_utf8);
+        vec![scorer.sequence(text.trim_end(), start - blank)]
     };
     // Both scores of each token; the filtered one is used for a word's first.
     let read = |logits: &[f32], target: u32| {

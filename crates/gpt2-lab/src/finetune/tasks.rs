@@ -66,12 +66,16 @@ impl FineTuneTask {
     }
 
     /// Reads texts without labels, one per line: the text itself; for MRPC and RTE two texts with a tab between them;
-    /// for a multiple choice `{"query": …, "choices": […]}`.
+    /// for a multiple choice `{"query": …, "choices": […]}`. A blank line has no texts.
     ///
     /// # Errors
     /// As [`FineTuneTask::read`].
-    pub fn read_unlabelled(self, path: &Path) -> Result<Vec<ExampleTexts>, DataSetError> {
-        read(path, |text| each_line(text, 0, |line| self.unlabelled(line)))
+    pub fn read_unlabelled(self, path: &Path) -> Result<Vec<Option<ExampleTexts>>, DataSetError> {
+        let parse = |(index, line): (usize, &str)| match line.trim() {
+            "" => Ok(None),
+            _ => self.unlabelled(line).map(Some).map_err(|what| (index + 1, what)),
+        };
+        read(path, |text| text.lines().enumerate().map(parse).collect())
     }
 
     fn unlabelled(self, line: &str) -> Result<ExampleTexts, String> {

@@ -29,12 +29,14 @@ pub struct BeamOptions {
     pub length_penalty: f64,
     /// Stop as soon as `width` texts are finished, although an unfinished one might still score higher. Default: false.
     pub early_stopping: bool,
+    /// As [`SampleOptions::vocab_size`](crate::SampleOptions::vocab_size).
+    pub vocab_size: usize,
 }
 
 impl BeamOptions {
     /// `width` beams and at most `max_tokens` new tokens; the other options have their defaults.
     pub fn new(width: usize, max_tokens: usize) -> BeamOptions {
-        BeamOptions { width, max_tokens, length_penalty: 1.0, early_stopping: false }
+        BeamOptions { width, max_tokens, length_penalty: 1.0, early_stopping: false, vocab_size: usize::MAX }
     }
 }
 
@@ -65,7 +67,7 @@ struct Candidate {
 /// # Panics
 /// As [`sample`](crate::sample()); if `options.width` is 0.
 pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, options: &BeamOptions) -> Vec<Hypothesis> {
-    let BeamOptions { width, max_tokens, length_penalty, early_stopping } = *options;
+    let BeamOptions { width, max_tokens, length_penalty, early_stopping, vocab_size } = *options;
     assert!(width > 0, "at least one beam");
     if max_tokens == 0 {
         return vec![Hypothesis { ids: Vec::new(), score: 0.0, stop: StopReason::MaxTokens }];
@@ -79,7 +81,7 @@ pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, opti
         let normalised = |sum: f64| sum / (len as f64).powf(length_penalty);
         let logits = advance(model, &mut cache, beams.iter_mut().map(|(sequence, _)| sequence));
         let sums: Vec<f64> = beams.iter().map(|&(_, sum)| sum).collect();
-        let candidates = best_candidates(&logits, &sums, 2 * width);
+        let candidates = best_candidates(&logits, vocab_size, &sums, 2 * width);
         for &Candidate { beam, id, sum } in candidates.iter().take(width) {
             let mut ids = beams[beam].0.ids[prompt_len..].to_vec();
             let stop = if Some(id) == end_of_text { StopReason::EndOfText } else { StopReason::MaxTokens };
@@ -102,14 +104,15 @@ pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, opti
     finished
 }
 
-/// The `count` best continuations of all beams, best first; equal ones by beam and id.
-fn best_candidates(logits: &[f32], sums: &[f64], count: usize) -> Vec<Candidate> {
+/// The `count` best continuations of all beams with ids below `known`, best first; equal ones by beam and id.
+fn best_candidates(logits: &[f32], known: usize, sums: &[f64], count: usize) -> Vec<Candidate> {
     let vocab_size = logits.len() / sums.len();
     let mut candidates: Vec<Candidate> = logits
         .par_chunks(vocab_size)
         .zip(sums)
         .enumerate()
         .flat_map_iter(|(beam, (logits, &sum))| {
+            let logits = &logits[..known.clamp(1, vocab_size)];
             let best = top(logits, count);
             let max = logits[best[0] as usize];
             let total: f64 = logits.iter().map(|&logit| f64::from(logit - max).exp()).sum();

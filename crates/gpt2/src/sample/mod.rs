@@ -52,6 +52,8 @@ pub struct SampleOptions {
     pub top_p: f32,
     /// Stop when the new tokens end in a cycle of at most 64 tokens that ran this many times; below 2, never.
     pub stop_repeats: usize,
+    /// Only ids below this are chosen: those of the tokenizer, where the model has more. All by default.
+    pub vocab_size: usize,
     /// Seed of the choices.
     pub seed: u64,
 }
@@ -59,7 +61,8 @@ pub struct SampleOptions {
 impl SampleOptions {
     /// The most probable token each time, and no stop at repeats.
     pub fn greedy(max_tokens: usize) -> SampleOptions {
-        SampleOptions { max_tokens, temperature: 0.0, top_k: 0, top_p: 1.0, stop_repeats: 0, seed: 0 }
+        let vocab_size = usize::MAX;
+        SampleOptions { max_tokens, temperature: 0.0, top_k: 0, top_p: 1.0, stop_repeats: 0, vocab_size, seed: 0 }
     }
 }
 
@@ -165,7 +168,10 @@ pub fn sample_batch(
         let chosen: Vec<u32> = running
             .par_iter()
             .zip(logits.par_chunks(model.config().vocab_size))
-            .map(|(text, logits)| choose(logits, options, text.random(options.seed)))
+            .map(|(text, logits)| {
+                let known = &logits[..options.vocab_size.clamp(1, logits.len())];
+                choose(known, options, text.random(options.seed))
+            })
             .collect();
         let mut chosen = chosen.into_iter();
         running.retain_mut(|text| {
@@ -317,6 +323,19 @@ mod tests {
         }
         assert!(alone.iter().any(|(_, stop)| *stop == StopReason::EndOfText));
         assert_ne!(text(&model, &[1], None, &options(40, 5)), text(&model, &[1], None, &options(40, 6)));
+    }
+
+    #[test]
+    fn ids_beyond_the_tokenizer_are_never_chosen() {
+        let model = Model::new(&ModelConfig::gpt2(1, 2, 8, 16, 50), 1);
+        let mut options = SampleOptions::greedy(200);
+        (options.temperature, options.vocab_size) = (5.0, 7);
+        let mut ids = Vec::new();
+        sample(&model, &[3, 40], None, &options, |id| ids.push(id));
+        assert!(ids.len() == 200 && ids.iter().all(|&id| id < 7), "{ids:?}");
+        let mut beams = BeamOptions::new(9, 5);
+        beams.vocab_size = 7;
+        assert!(beam_search(&model, &[3], None, &beams).iter().all(|text| text.ids.iter().all(|&id| id < 7)));
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl TrainModel {
         let prompt: Vec<u32> = prompt.into_iter().map(|id| id.0).collect();
         let seed = self.model.train.seed;
         let mut options = SampleOptions::greedy(SAMPLE_TOKENS);
+        options.vocab_size = tokenizer.vocab_size();
         (options.temperature, options.top_k, options.seed) = (0.8, 40, seed);
         sample(&trained.model, &prompt, end_of_text, &options, |id| {
             text.extend_from_slice(tokenizer.token(TokenId(id)));
