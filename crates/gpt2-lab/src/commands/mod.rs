@@ -9,6 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod sample;
 pub(crate) mod train;
 mod train_file;
+mod train_text;
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `gpt2 train`: trains a model by the settings in a TOML file.
+//! `gpt2 train`: trains a model by the settings in a TOML file, or on texts.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,19 @@ use gpt2::{
 use serde_json::{Value, json};
 
 use crate::commands::train_file::{FilePatterns, SamplesSection, TrainFile};
+use crate::commands::train_text::{TextFlags, are_settings, settings_of_texts};
 use crate::commands::write_tokenizer;
 use crate::{check_vocabulary, continue_text};
 
-/// Train a model by the settings in a TOML file. After a kill, the same command continues.
+/// Train a model on texts, or by the settings in a TOML file. After a kill, the same command continues.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Settings, in the sections data, model, train and samples; docs/formats.md has all keys.
-    config: PathBuf,
+    /// Texts to train on: plain text, JSON Lines, Parquet, or folders of these; or a file of settings, in the sections
+    /// data, model, train and samples (docs/formats.md has all keys).
+    #[arg(required = true, value_name = "TEXTS|SETTINGS")]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    texts: TextFlags,
     /// Override a setting: train.steps=100.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -38,7 +43,11 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
     }
-    let settings = TrainFile::read(&arguments.config, &arguments.overrides)?;
+    let settings = match are_settings(&arguments.inputs) {
+        true => arguments.inputs[0].clone(),
+        false => settings_of_texts(&arguments.inputs, &arguments.texts)?,
+    };
+    let settings = TrainFile::read(&settings, &arguments.overrides)?;
     let tokenizer = formats::load(&settings.data.tokenizer)?;
     check_vocabulary(&tokenizer, settings.model.vocab_size)?;
     settings.model.check()?;
@@ -157,6 +166,7 @@ fn write_sample(
     let mut options = SampleOptions::greedy(samples.max_tokens);
     (options.temperature, options.top_k, options.seed) = (0.8, 40, row.step);
     let text = continue_text(model, tokenizer, &samples.prompt, &options);
+    tracing::info!("step {}: {text}", row.step);
     lines.push(json!({"step": row.step, "text": text}).to_string());
     // Atomically, so that a kill does not lose the earlier lines.
     atomic_file::write(&path, (lines.join("\n") + "\n").as_bytes())?;
