@@ -1,19 +1,23 @@
-//! Encodes text: pretokens by blocks, most of them from the cache, the others by merging.
+//! Encodes text: added tokens are cut out; pretokens come by blocks, most of them from the cache, the others by merging.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::added::{AddedMatcher, Part};
 use crate::long_pretoken_cache::{LongPretokenCache, MAX_LONG_BYTES};
 use crate::merges::{MAX_SHORT_BYTES, Merges, SHORT_LANES};
+use crate::model::{DefinedMerges, Merging, Model};
+use crate::pattern::KnownPattern;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, MAX_CACHED_IDS, PretokenCache};
-use crate::pretokenize::{BLOCK_BYTES, Visitor, last_border, visit};
+use crate::pretokenize::{BLOCK_BYTES, Cuts, Visitor, last_border, visit};
+use crate::scan::Scanner;
 use crate::simd::{Kernel, WithKernel, with_kernel};
 use crate::{TokenId, Tokenizer};
 
-/// Encodes with one tokenizer. Clones share the merges; each has its own pretoken cache, which starts as a copy.
+/// Encodes with one tokenizer. Clones share its merges; each has its own pretoken cache, which starts as a copy.
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
-    merges: Arc<Merges>,
+    model: Arc<Model>,
     cache: PretokenCache,
     long_cache: LongPretokenCache,
     chunk: Box<Chunk>,
@@ -23,7 +27,7 @@ impl Clone for Encoder<'_> {
     fn clone(&self) -> Self {
         Encoder {
             tokenizer: self.tokenizer,
-            merges: self.merges.clone(),
+            model: self.model.clone(),
             cache: self.cache.copy(),
             long_cache: self.long_cache.clone(),
             chunk: Chunk::new(),
@@ -34,14 +38,14 @@ impl Clone for Encoder<'_> {
 impl<'a> Encoder<'a> {
     /// An encoder for `tokenizer`. Time and memory linear in its merges (some 4 ms for GPT-2's), and 4 to 16 MiB.
     pub fn new(tokenizer: &'a Tokenizer) -> Encoder<'a> {
-        let merges = Merges::new(tokenizer);
+        let model = Model::new(tokenizer);
         let mut cache = PretokenCache::new();
-        insert_tokens(tokenizer, &merges, &mut cache.buckets());
-        let (merges, long_cache) = (Arc::new(merges), LongPretokenCache::default());
-        Encoder { tokenizer, merges, cache, long_cache, chunk: Chunk::new() }
+        insert_tokens(tokenizer, &model, &mut cache.buckets());
+        let (model, long_cache) = (Arc::new(model), LongPretokenCache::default());
+        Encoder { tokenizer, model, cache, long_cache, chunk: Chunk::new() }
     }
 
-    /// The ids of a text. Special tokens in it are ordinary text.
+    /// The ids of a text. Special tokens in it are ordinary text; other added tokens are found.
     ///
     /// ```
     /// let gpt2 = bpe::Tokenizer::gpt2();
@@ -58,19 +62,17 @@ impl<'a> Encoder<'a> {
     ///
     /// Time linear in the text for ordinary text, O(n log n) in the longest pretoken at worst.
     pub fn encode_into(&mut self, text: &str, ids: &mut Vec<TokenId>) {
-        self.encode_to(text, ids);
+        self.encode_to(text, Specials::Ordinary, ids).expect("specials are not refused");
     }
 }
 
 /// Inserts the canonical tokens into the cache, which need no merging: a third of the pretokens that a text will have.
-fn insert_tokens(tokenizer: &Tokenizer, merges: &Merges, buckets: &mut Buckets<'_>) {
-    let is_canonical = merges.canonical_tokens();
+fn insert_tokens(tokenizer: &Tokenizer, model: &Model, buckets: &mut Buckets<'_>) {
     let mut keys: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
-    let mut tokens = (0u32..).zip(&is_canonical).peekable();
-    while tokens.peek().is_some() {
-        for (id, &is_canonical) in tokens.by_ref().take(CHUNK_PRETOKENS) {
+    for ids in model.canonical_ids().chunks(CHUNK_PRETOKENS) {
+        for &(_, id) in ids {
             let bytes = tokenizer.token(TokenId(id));
-            if is_canonical && bytes.len() <= MAX_CACHED_BYTES {
+            if bytes.len() <= MAX_CACHED_BYTES {
                 let key = Key::of_pretoken(bytes);
                 let bucket = buckets.bucket_of(key);
                 buckets.prefetch(bucket);
@@ -167,7 +169,7 @@ impl Encoder<'_> {
     /// ```
     pub fn count(&mut self, text: &str) -> u64 {
         let mut count = Count(0);
-        self.encode_to(text, &mut count);
+        self.encode_to(text, Specials::Ordinary, &mut count).expect("specials are not refused");
         count.0
     }
 
@@ -187,26 +189,21 @@ impl Encoder<'_> {
     /// With [`Specials::Refused`], when the text contains one.
     pub fn encode_with(&mut self, text: &str, specials: Specials) -> Result<Vec<TokenId>, SpecialInText> {
         let mut ids = Vec::new();
-        let mut at = 0;
-        while specials != Specials::Ordinary
-            && let Some((place, special)) = self.next_special(&text[at..])
-        {
-            if specials == Specials::Refused {
-                return Err(SpecialInText { special: special.to_owned(), at: at + place });
-            }
-            let (id, len) = (self.tokenizer.special(special), special.len());
-            self.encode_into(&text[at..at + place], &mut ids);
-            ids.extend(id);
-            at += place + len;
-        }
-        self.encode_into(&text[at..], &mut ids);
+        self.encode_into_with(text, specials, &mut ids)?;
         Ok(ids)
     }
 
-    fn next_special(&self, text: &str) -> Option<(usize, &str)> {
-        let found = self.tokenizer.specials().iter().filter(|special| !special.is_empty());
-        let found = found.filter_map(|special| Some((text.find(special.as_str())?, special.as_str())));
-        found.min_by_key(|(place, special)| (*place, std::cmp::Reverse(special.len())))
+    /// Appends the ids of a text that may contain special tokens to `ids`.
+    ///
+    /// # Errors
+    /// With [`Specials::Refused`], when the text contains one; the ids before it are appended.
+    pub fn encode_into_with(
+        &mut self,
+        text: &str,
+        specials: Specials,
+        ids: &mut Vec<TokenId>,
+    ) -> Result<(), SpecialInText> {
+        self.encode_to(text, specials, ids)
     }
 }
 
@@ -239,7 +236,7 @@ impl<'a> GrowingText<'a> {
     /// white space.
     pub fn push(&mut self, text: &str, ids: &mut Vec<TokenId>) {
         self.rest.push_str(text);
-        if let Some(border) = last_border(self.rest.as_bytes()) {
+        if let Some(border) = last_border(self.rest.as_bytes(), self.encoder.tokenizer.cuts(Specials::Ordinary)) {
             self.encoder.encode_into(&self.rest[..border], ids);
             self.rest.drain(..border);
         }
@@ -258,26 +255,87 @@ impl<'a> GrowingText<'a> {
 }
 
 impl Encoder<'_> {
-    fn encode_to(&mut self, text: &str, sink: &mut impl IdSink) {
-        let Encoder { merges, cache, long_cache, chunk, .. } = self;
+    fn encode_to(&mut self, text: &str, specials: Specials, sink: &mut impl IdSink) -> Result<(), SpecialInText> {
+        let tokenizer = self.tokenizer;
+        let [before, after] = tokenizer
+            .matchers()
+            .each_ref()
+            .map(|matcher| matcher.as_ref().filter(|matcher| specials != Specials::Ordinary || matcher.has_ordinary()));
+        self.encode_parts(before, text, specials, sink, &mut |encoder, text, sink| {
+            let text = tokenizer.rules().normalize(text);
+            encoder.encode_parts(after, &text, specials, sink, &mut |encoder, text, sink| {
+                encoder.encode_section(text, sink);
+                Ok(())
+            })
+        })
+    }
+
+    /// Passes on the ids of added tokens, and what is between them to `between`.
+    fn encode_parts<S: IdSink>(
+        &mut self,
+        matcher: Option<&AddedMatcher>,
+        text: &str,
+        specials: Specials,
+        sink: &mut S,
+        between: &mut impl FnMut(&mut Self, &str, &mut S) -> Result<(), SpecialInText>,
+    ) -> Result<(), SpecialInText> {
+        let Some(matcher) = matcher else { return between(self, text, sink) };
+        for part in matcher.parts(text, specials != Specials::Ordinary) {
+            match part {
+                Part::Text(bytes) => between(self, &text[bytes], sink)?,
+                Part::Token(token, bytes) if token.special && specials == Specials::Refused => {
+                    return Err(SpecialInText { special: token.content.clone(), at: bytes.start });
+                }
+                Part::Token(token, _) => sink.take(&[token.id.0]),
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes a normalised text without added tokens.
+    fn encode_section(&mut self, text: &str, sink: &mut impl IdSink) {
+        if text.is_empty() {
+            return;
+        }
+        let Some(pattern) = self.tokenizer.rules().pattern_after_normalizer() else {
+            let pieces = self.tokenizer.rules().pieces(text);
+            return self.encode_pretokens(&pieces.bytes, Pretokens::Ranges(&pieces.ranges), sink);
+        };
         let mut rest = text;
         while !rest.is_empty() {
             // In parts, so that the cache can grow between them.
-            let end = if rest.len() <= PART_BYTES { None } else { last_border(&rest.as_bytes()[..PART_BYTES]) };
+            let end = match rest.as_bytes().get(..PART_BYTES) {
+                Some(part) => last_border(part, Cuts::of_pattern(pattern)),
+                None => None,
+            };
             let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            with_kernel(EncodeText { merges, buckets: cache.buckets(), long_cache, chunk, text: part, sink });
-            cache.grow_if_crowded();
+            self.encode_pretokens(part.as_bytes(), Pretokens::Pattern(pattern, part), sink);
             rest = behind;
         }
     }
+
+    fn encode_pretokens(&mut self, text: &[u8], pretokens: Pretokens<'_>, sink: &mut impl IdSink) {
+        let Encoder { model, cache, long_cache, chunk, .. } = self;
+        with_kernel(EncodeText { model, buckets: cache.buckets(), long_cache, chunk, text, pretokens, sink });
+        cache.grow_if_crowded();
+    }
+}
+
+/// Where the pretokens of a text are.
+enum Pretokens<'e> {
+    /// Where a scanner finds them.
+    Pattern(KnownPattern, &'e str),
+    /// At these places.
+    Ranges(&'e [Range<usize>]),
 }
 
 struct EncodeText<'e, S> {
-    merges: &'e Merges,
+    model: &'e Model,
     buckets: Buckets<'e>,
     long_cache: &'e mut LongPretokenCache,
     chunk: &'e mut Chunk,
-    text: &'e str,
+    text: &'e [u8],
+    pretokens: Pretokens<'e>,
     sink: &'e mut S,
 }
 
@@ -286,7 +344,20 @@ impl<S: IdSink> WithKernel for EncodeText<'_, S> {
 
     #[inline(always)]
     fn run<K: Kernel>(mut self) {
-        visit::<K>(self.text, &mut self);
+        match self.pretokens {
+            Pretokens::Pattern(KnownPattern::Gpt2, text) => visit::<K>(text, &mut self),
+            Pretokens::Pattern(pattern, text) => {
+                let (scanner, mut at) = (Scanner::new(text), 0);
+                while at < text.len() {
+                    let end = scanner.end(pattern, at);
+                    self.single(at, &text.as_bytes()[at..end]);
+                    at = end;
+                }
+            }
+            Pretokens::Ranges(ranges) => {
+                ranges.iter().for_each(|range| self.single(range.start, &self.text[range.clone()]));
+            }
+        }
         self.encode_chunk();
     }
 }
@@ -383,14 +454,14 @@ impl<S: IdSink> EncodeText<'_, S> {
     #[cold]
     #[inline(never)]
     fn merge_unknown(&mut self) {
-        let EncodeText { merges, buckets, long_cache, chunk, text, .. } = self;
-        with_kernel(MergeUnknown { merges, buckets, long_cache, chunk, text: text.as_bytes() });
+        let EncodeText { model, buckets, long_cache, chunk, text, .. } = self;
+        with_kernel(MergeUnknown { model, buckets, long_cache, chunk, text });
     }
 }
 
 /// Merges the pretokens of a chunk that no cache has. Compiled for each kernel, to use its instructions.
 struct MergeUnknown<'e, 'w> {
-    merges: &'e Merges,
+    model: &'e Model,
     buckets: &'e mut Buckets<'w>,
     long_cache: &'e mut LongPretokenCache,
     chunk: &'e mut Chunk,
@@ -402,6 +473,21 @@ impl WithKernel for MergeUnknown<'_, '_> {
 
     #[inline(always)]
     fn run<K: Kernel>(self) {
+        match &self.model.merging {
+            Merging::Fast { merges, outer_ids } => self.merge(merges, outer_ids.as_deref()),
+            Merging::ByDefinition(merges) => self.merge_by_definition(merges),
+        }
+    }
+}
+
+impl MergeUnknown<'_, '_> {
+    #[inline(always)]
+    fn merge(self, merges: &Merges, outer_ids: Option<&[u32]>) {
+        let to_outer = |ids: &mut [u32]| {
+            if let Some(outer_ids) = outer_ids {
+                ids.iter_mut().for_each(|id| *id = outer_ids[*id as usize]);
+            }
+        };
         let Chunk { long, unknown, made, .. } = self.chunk;
         let mut long = long.iter();
         // Words to be merged in parallel, and the index of each among the unknown pretokens.
@@ -415,6 +501,8 @@ impl WithKernel for MergeUnknown<'_, '_> {
             let start = made.len();
             if let Some(ids) = self.long_cache.find(word) {
                 made.extend_from_slice(ids);
+            } else if let Some(id) = self.model.whole(word) {
+                made.push(id);
             } else if word.len() <= MAX_SHORT_BYTES {
                 let mut bytes = [0; SHORT_LANES];
                 bytes[..word.len()].copy_from_slice(word);
@@ -422,7 +510,8 @@ impl WithKernel for MergeUnknown<'_, '_> {
                 numbers.push(number);
                 continue;
             } else {
-                self.merges.encode(word, made);
+                merges.encode(word, made);
+                to_outer(&mut made[start..]);
                 if word.len() <= MAX_LONG_BYTES {
                     self.long_cache.insert(word, &made[start..]);
                 }
@@ -431,21 +520,61 @@ impl WithKernel for MergeUnknown<'_, '_> {
         }
         // Ids are assigned by the word's number, since words are finished in any order.
         let mut done: Vec<(usize, Range<usize>)> = Vec::with_capacity(numbers.len());
-        self.merges.encode_short(&side_by_side, |place, ids, count| {
+        merges.encode_short(&side_by_side, |place, ids, count| {
             let start = made.len();
             made.extend_from_slice(&ids[..count]);
+            to_outer(&mut made[start..]);
             done.push((numbers[place], start..made.len()));
             let (Unknown { key, bucket, .. }, (bytes, len)) = (&unknown[numbers[place]], &side_by_side[place]);
-            if *bucket != LONG && count <= MAX_CACHED_IDS {
-                let ids = *ids.first_chunk().expect("there are more lanes than four");
-                self.buckets.insert(*key, *bucket, ids, count);
-            } else if self.long_cache.find(&bytes[..*len]).is_none() {
-                self.long_cache.insert(&bytes[..*len], &ids[..count]);
-            }
+            insert(self.buckets, self.long_cache, (*key, *bucket), &bytes[..*len], &made[start..]);
         });
         for (number, ids) in done {
             unknown[number].ids = ids;
         }
+    }
+
+    /// The same, one by one and slower, for vocabularies that break the premises of [`Merges`].
+    fn merge_by_definition(self, merges: &DefinedMerges) {
+        let Chunk { long, unknown, made, .. } = self.chunk;
+        let mut long = long.iter();
+        for unknown in unknown {
+            let (bytes, len) = unknown.key.bytes();
+            let word = match unknown.bucket {
+                LONG => &self.text[long.next().expect("one was pushed with the bucket").clone()],
+                _ => &bytes[..len],
+            };
+            let start = made.len();
+            if let Some(ids) = self.long_cache.find(word) {
+                made.extend_from_slice(ids);
+            } else {
+                match self.model.whole(word) {
+                    Some(id) => made.push(id),
+                    None => merges.encode(word, made),
+                }
+                if word.len() <= MAX_LONG_BYTES && made.len() > start {
+                    insert(self.buckets, self.long_cache, (unknown.key, unknown.bucket), word, &made[start..]);
+                }
+            }
+            unknown.ids = start..made.len();
+        }
+    }
+}
+
+/// Inserts a pretoken into the cache that it fits into.
+#[inline(always)]
+fn insert(
+    buckets: &mut Buckets<'_>,
+    long_cache: &mut LongPretokenCache,
+    (key, bucket): (Key, u32),
+    word: &[u8],
+    ids: &[u32],
+) {
+    if bucket != LONG && ids.len() <= MAX_CACHED_IDS {
+        let mut four = [0; MAX_CACHED_IDS];
+        four[..ids.len()].copy_from_slice(ids);
+        buckets.insert(key, bucket, four, ids.len());
+    } else if long_cache.find(word).is_none() {
+        long_cache.insert(word, ids);
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod added;
 mod byte_order;
 mod classes;
 #[cfg(feature = "cli")]
@@ -12,17 +13,25 @@ pub mod formats;
 pub mod input;
 mod long_pretoken_cache;
 mod merges;
+mod model;
+mod normalizer;
 pub mod parallel;
+mod pattern;
 mod pretoken_cache;
 pub mod pretokenize;
+mod pretokenizer;
+mod scan;
 mod simd;
+mod text_rules;
 mod tokenizer;
 pub mod tokens;
 pub mod train;
 #[cfg(feature = "twin")]
 pub mod twin;
 
+pub use added::AddedToken;
 pub use encode::{Encoder, GrowingText, SpecialInText, Specials};
+pub use pattern::{KnownPattern, PATTERN_NAMES};
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};
 
 /// The version of Unicode that decides letters, numbers and white space for the pre-tokenizer: that of tiktoken.

@@ -186,7 +186,7 @@ impl Training {
             let joined = [tokenizer.token(id(left)), tokenizer.token(id(right))].concat();
             tokenizer.push_merge(id(left), id(right), &joined);
         }
-        tokenizer.set_specials(specials.clone());
+        tokenizer.push_specials(specials.iter().map(String::as_str));
         tokenizer
     }
 }

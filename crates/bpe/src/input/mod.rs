@@ -23,6 +23,7 @@ use std::sync::Arc;
 use texts::TextFormat;
 use user_error::UserError;
 
+use crate::pretokenize::Cuts;
 use lines::{LineBatch, LineBatches};
 use plain_text::{PlainBatch, PlainBatches};
 use table::TableBatches;
@@ -93,12 +94,15 @@ pub struct InputOptions {
     pub lossy: bool,
     /// Longest line of JSON Lines, in bytes. Default: 128 MiB.
     pub max_line_bytes: usize,
+    /// Where a plain text may be cut. Default: where GPT-2's pattern allows it.
+    pub cuts: Cuts,
 }
 
 impl Default for InputOptions {
     fn default() -> InputOptions {
         let max_line_bytes = texts::DEFAULT_MAX_TEXT_BYTES;
-        InputOptions { format: None, text_field: "text".to_owned(), separator: None, lossy: false, max_line_bytes }
+        let (text_field, cuts) = ("text".to_owned(), Cuts::default());
+        InputOptions { format: None, text_field, separator: None, lossy: false, max_line_bytes, cuts }
     }
 }
 
@@ -121,6 +125,11 @@ impl InputOptions {
     /// The same with invalid UTF-8 replaced, or not.
     pub fn with_lossy(self, lossy: bool) -> InputOptions {
         InputOptions { lossy, ..self }
+    }
+
+    /// The same with texts cut where a tokenizer allows it.
+    pub fn with_cuts(self, cuts: Cuts) -> InputOptions {
+        InputOptions { cuts, ..self }
     }
 
     /// The same with another limit on a line's length.
