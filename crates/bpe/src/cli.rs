@@ -8,7 +8,7 @@ use console::{Exit, Verbosity, as_user_error};
 use crate::commands;
 use crate::formats::FormatError;
 use crate::input::InputError;
-use crate::tokens::TooWide;
+use crate::tokens::{TooManyTokens, TooWide};
 
 /// Byte-level BPE as GPT-2 has it: exact, and from files to shards.
 ///
@@ -61,6 +61,8 @@ pub fn main() -> ExitCode {
         as_user_error::<FormatError>,
         as_user_error::<InputError>,
         as_user_error::<TooWide>,
+        as_user_error::<TooManyTokens>,
+        as_user_error::<commands::encode::NoEndOfText>,
         as_user_error::<atomic_file::Error>,
     ];
     console::end(result.map(|()| Exit::Complete), &known)

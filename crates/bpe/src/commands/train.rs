@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::check_usage;
 use crate::counts::{SpillingCounts, read_words, write_words};
 use crate::input::Batch;
+use crate::pretokenize::Cuts;
 use crate::train::{Ties, Training, TrainingOptions};
 use crate::{END_OF_TEXT, Tokenizer, formats};
 
@@ -127,10 +128,12 @@ fn count(arguments: &Arguments, stop: &AtomicBool) -> anyhow::Result<Counted> {
             Ok(documents)
         }
     };
-    inputs.map(stop, worker, |n: u64| {
+    let opened = inputs.opened(Cuts::BeforeSpaces)?;
+    opened.map(stop, worker, |n: u64| {
         documents += n;
         Ok(())
     })?;
+    opened.warn_of_skipped();
     let sets = sets.into_inner().expect("no worker panics with it");
     let words = SpillingCounts::into_sorted(sets).context("cannot read word counts back")?;
     Ok(Counted { words, documents })

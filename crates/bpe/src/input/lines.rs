@@ -22,11 +22,35 @@ impl LineBatch {
 }
 
 fn text_of<'l>(line: &'l [u8], options: &InputOptions) -> Result<Cow<'l, str>, String> {
-    if options.lossy && std::str::from_utf8(line).is_err() {
-        let line = String::from_utf8_lossy(line);
-        return texts::text_of_line(line.as_bytes(), &options.text_field).map(|text| Cow::Owned(text.into_owned()));
+    let text = texts::text_of_line(line, &options.text_field);
+    if !options.lossy || text.is_ok() {
+        return text;
     }
-    texts::text_of_line(line, &options.text_field)
+    let line = without_lone_surrogates(&String::from_utf8_lossy(line));
+    texts::text_of_line(line.as_bytes(), &options.text_field).map(|text| Cow::Owned(text.into_owned()))
+}
+
+/// A line of JSON whose escapes of half a surrogate pair are replaced by that of U+FFFD.
+fn without_lone_surrogates(line: &str) -> String {
+    let code_at = |at: usize| {
+        let digits = line.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut kept, mut at) = (String::with_capacity(line.len()), 0);
+    while let Some(found) = line[at..].find('\\') {
+        kept.push_str(&line[at..at + found]);
+        at += found;
+        let (len, is_lone) = match (code_at(at), code_at(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
+            (Some(0xd800..=0xdfff), _) => (6, true),
+            (Some(_), _) => (6, false),
+            // The character that is escaped, which may be another backslash.
+            (None, _) => (1 + line[at + 1..].chars().next().map_or(0, char::len_utf8), false),
+        };
+        kept.push_str(if is_lone { "\\ufffd" } else { &line[at..at + len] });
+        at += len;
+    }
+    kept + &line[at..]
 }
 
 /// Cuts a file into batches of lines.
@@ -77,4 +101,22 @@ impl LineBatches {
 
 fn count_lines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced_if_that_is_asked_for() {
+        let check = |json: &str, expected: &str| {
+            let line = format!("{{\"text\":\"{json}\"}}");
+            let lossy = InputOptions::default().with_lossy(true);
+            assert_eq!(text_of(line.as_bytes(), &lossy).unwrap(), expected, "{json}");
+        };
+        check(r"cut \ud83d off", "cut \u{fffd} off");
+        check(r"\ud83d\ude00 \ude00 \ud83d\ud83d\ude00", "😀 \u{fffd} \u{fffd}😀");
+        check(r"\\ud83d \u00e9\ud83d", "\\ud83d é\u{fffd}");
+        assert!(text_of(br#"{"text":"\ud83d"}"#, &InputOptions::default()).is_err());
+    }
 }

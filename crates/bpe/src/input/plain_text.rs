@@ -69,13 +69,9 @@ pub(super) struct PlainBatches {
 }
 
 impl PlainBatches {
-    pub(super) fn new(mut reader: Reader, options: &InputOptions) -> Result<PlainBatches, Fault> {
-        let head = reader.fill_buf().map_err(Fault::of_file)?;
-        if options.format.is_none() && head.starts_with(b"PAR1") {
-            return Err(Fault::of_file("it is Parquet, and its name does not end in .parquet"));
-        }
+    pub(super) fn new(reader: Reader) -> PlainBatches {
         let (held, has_ended) = (Vec::new(), false);
-        Ok(PlainBatches { reader, held, offset: 0, searched: 0, is_continuation: false, document: 0, has_ended })
+        PlainBatches { reader, held, offset: 0, searched: 0, is_continuation: false, document: 0, has_ended }
     }
 
     pub(super) fn next(&mut self, options: &InputOptions) -> Result<Option<PlainBatch>, Fault> {
