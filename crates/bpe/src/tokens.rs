@@ -231,7 +231,9 @@ pub fn parse_binary(bytes: &[u8], width: IdWidth) -> Option<Vec<TokenId>> {
         return None;
     }
     Some(match width {
-        IdWidth::Two => body.chunks_exact(2).map(|two| TokenId(u32::from(u16::from_le_bytes([two[0], two[1]])))).collect(),
+        IdWidth::Two => {
+            body.chunks_exact(2).map(|two| TokenId(u32::from(u16::from_le_bytes([two[0], two[1]])))).collect()
+        }
         IdWidth::Four => body.chunks_exact(4).map(|b| TokenId(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect(),
     })
 }

@@ -42,7 +42,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })?;
     let skipped = inputs.warn_of_skipped();
     if arguments.json {
-        let summary = serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens, "bad_rows": skipped});
+        let summary =
+            serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens, "bad_rows": skipped});
         console::out!("{summary}")?;
     } else {
         let ratio = bytes as f64 / tokens.max(1) as f64;

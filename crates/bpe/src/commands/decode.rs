@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::tokens::{IdWidth, parse_binary};
 use crate::TokenId;
+use crate::tokens::{IdWidth, parse_binary};
 
 /// Flags of `bpe decode`.
 #[derive(clap::Args)]
@@ -28,7 +28,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let decoded = if path.extension().is_some_and(|extension| extension == "bin") {
         let ids = parse_binary(&bytes, IdWidth::of_vocabulary(tokenizer.vocab_size()));
-        let ids = ids.with_context(|| format!("{} ends inside an id: it is cut off, or of another vocabulary", path.display()))?;
+        let ids = ids.with_context(|| {
+            format!("{} ends inside an id: it is cut off, or of another vocabulary", path.display())
+        })?;
         tokenizer.decode(&ids).with_context(|| format!("cannot decode {}", path.display()))?
     } else {
         let mut decoded = Vec::new();

@@ -64,7 +64,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     writer.finish()?;
     let skipped = inputs.warn_of_skipped();
     if arguments.json {
-        let summary = serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes, "bad_rows": skipped});
+        let summary =
+            serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes, "bad_rows": skipped});
         console::out!("{summary}")?;
     } else {
         let [documents, bytes, tokens] =

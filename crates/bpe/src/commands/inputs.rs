@@ -219,4 +219,3 @@ impl OpenedInputs {
         all_known.then(|| self.paths.iter().map(|path| std::fs::metadata(path).map_or(0, |file| file.len())).sum())
     }
 }
-

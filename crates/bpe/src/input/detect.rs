@@ -48,7 +48,9 @@ pub(super) fn open(path: &Path, options: &InputOptions) -> Result<Opened, Fault>
     let found = format_of_head(&head);
     if found == TextFormat::Parquet && options.format.is_none() {
         return match format {
-            None if path == Path::new("-") => spooled(Cursor::new(head).chain(reader)).map(Opened::Table).map_err(Fault::of_file),
+            None if path == Path::new("-") => {
+                spooled(Cursor::new(head).chain(reader)).map(Opened::Table).map_err(Fault::of_file)
+            }
             None => open_table(path).map(Opened::Table).map_err(Fault::of_file),
             Some(_) => Err(Fault::of_file("it is Parquet, and its name does not end in .parquet")),
         };
@@ -116,7 +118,10 @@ mod tests {
         check(b"PAR1\x15", TextFormat::Parquet);
         check(b"{\"text\":\"one\"}\n{", TextFormat::JsonLines);
         check(b"\xef\xbb\xbf\n{\"text\":\"one\"}", TextFormat::JsonLines);
-        check(format!("{{\"text\":\"{}", "x".repeat(1 << 16)).as_bytes().get(..1 << 16).unwrap(), TextFormat::JsonLines);
+        check(
+            format!("{{\"text\":\"{}", "x".repeat(1 << 16)).as_bytes().get(..1 << 16).unwrap(),
+            TextFormat::JsonLines,
+        );
         check(b"{ fn main() }\n", TextFormat::PlainText);
         check(b"{\n\"text\": 1}", TextFormat::PlainText);
         check(b"", TextFormat::PlainText);

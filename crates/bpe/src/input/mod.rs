@@ -27,8 +27,8 @@ use user_error::UserError;
 
 use crate::pretokenize::Cuts;
 pub use bad_rows::SkippedRows;
-pub use detect::format_of;
 use detect::Opened;
+pub use detect::format_of;
 use lines::{LineBatch, LineBatches};
 use plain_text::{PlainBatch, PlainBatches};
 use table::TableBatches;
@@ -190,14 +190,16 @@ impl Batch {
         let failed = |fault: Fault| E::from(fault.in_file(&self.path));
         match &self.content {
             Content::Rows(rows) => rows.iter().try_for_each(|text| each(text, true)),
-            Content::Lines(lines) => lines.texts(&self.options).try_for_each(|text| match (text, &self.options.skipped) {
-                (Ok(text), _) => each(&text, true),
-                (Err(fault), Some(skipped)) => {
-                    skipped.add(&fault.in_file(&self.path));
-                    Ok(())
-                }
-                (Err(fault), None) => Err(failed(fault)),
-            }),
+            Content::Lines(lines) => {
+                lines.texts(&self.options).try_for_each(|text| match (text, &self.options.skipped) {
+                    (Ok(text), _) => each(&text, true),
+                    (Err(fault), Some(skipped)) => {
+                        skipped.add(&fault.in_file(&self.path));
+                        Ok(())
+                    }
+                    (Err(fault), None) => Err(failed(fault)),
+                })
+            }
             Content::Plain(plain) => plain.pieces(&self.options).try_for_each(|piece| {
                 let (text, ends) = piece.map_err(failed)?;
                 each(&text, ends)
