@@ -193,6 +193,14 @@ impl Encoder<'_> {
         Ok(ids)
     }
 
+    /// The ids of one pretoken.
+    pub(crate) fn merge(&mut self, pretoken: &[u8]) -> Vec<TokenId> {
+        let mut ids = Vec::new();
+        let range = std::iter::once(0..pretoken.len()).collect::<Vec<_>>();
+        self.encode_pretokens(pretoken, Pretokens::Ranges(&range), &mut ids);
+        ids
+    }
+
     /// Appends the ids of a text that may contain special tokens to `ids`.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod cli;
 mod commands;
 pub mod counts;
 mod encode;
+pub mod explain;
 pub mod formats;
 pub mod input;
 mod long_pretoken_cache;

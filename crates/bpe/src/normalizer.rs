@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{
+    IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
+};
 
 use crate::byte_order::to_visible;
 use crate::classes::ranges;
@@ -45,9 +47,11 @@ impl NormalizerStep {
     /// The text after this step.
     pub(crate) fn apply<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
         match self {
-            // Of the characters below U+0300, all are in form NFC.
-            NormalizerStep::Nfc if text.chars().all(|char| char < '\u{300}') => text,
-            NormalizerStep::Nfd | NormalizerStep::Nfkc | NormalizerStep::Nfkd if text.is_ascii() => text,
+            // Most texts are in the form, which takes less time to see than to make.
+            NormalizerStep::Nfc if is_nfc_quick(text.chars()) == IsNormalized::Yes => text,
+            NormalizerStep::Nfd if is_nfd_quick(text.chars()) == IsNormalized::Yes => text,
+            NormalizerStep::Nfkc if is_nfkc_quick(text.chars()) == IsNormalized::Yes => text,
+            NormalizerStep::Nfkd if is_nfkd_quick(text.chars()) == IsNormalized::Yes => text,
             NormalizerStep::Nfc => by_unicode_9(&text, |part, to| to.extend(part.nfc())),
             NormalizerStep::Nfd => by_unicode_9(&text, |part, to| to.extend(part.nfd())),
             NormalizerStep::Nfkc => by_unicode_9(&text, |part, to| to.extend(part.nfkc())),

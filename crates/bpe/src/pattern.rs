@@ -29,7 +29,8 @@ pub const PATTERN_NAMES: &str = "gpt2, cl100k, o200k, llama3, qwen2, deepseek3";
 const QWEN2: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const CL100K: &str = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s";
+// tiktoken's, written so that Oniguruma reads it alike: `\z` for `$`, and no plus sign after `{1,3}`.
+const CL100K: &str = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++\z|\s*[\r\n]|\s+(?!\S)|\s";
 const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 const DEEPSEEK3: [&str; 3] = [
@@ -188,7 +189,7 @@ mod tests {
     fn by_regex(pattern: KnownPattern, text: &str) -> Vec<&str> {
         let mut pieces = vec![text];
         for source in pattern.regexes() {
-            let regex = SplitRegex::of_tiktoken(source).unwrap();
+            let regex = SplitRegex::new(source).unwrap();
             pieces = pieces.into_iter().flat_map(|piece| isolated(piece, &regex)).collect();
         }
         pieces
@@ -215,6 +216,14 @@ mod tests {
             }
             assert_eq!(pieces, by_regex(pattern, text), "{pattern} on {text:?}");
         }
+    }
+
+    #[test]
+    fn what_oniguruma_reads_otherwise_is_refused() {
+        for pattern in [r"\p{N}{1,3}+", "[[:alpha:]]+", "(?m).", "("] {
+            assert!(SplitRegex::new(pattern).is_err(), "{pattern}");
+        }
+        assert!(SplitRegex::new(r"\p{L}+|\p{N}{1,3}|.").is_ok());
     }
 
     #[test]

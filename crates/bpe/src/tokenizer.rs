@@ -287,6 +287,13 @@ impl Tokenizer {
         self
     }
 
+    /// The same without special tokens.
+    pub(crate) fn without_specials(mut self) -> Tokenizer {
+        self.added.retain(|added| !added.special);
+        self.prepare_added();
+        self
+    }
+
     /// The same with another token between documents.
     ///
     /// # Errors

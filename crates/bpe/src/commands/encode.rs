@@ -10,7 +10,6 @@ use user_error::UserError;
 
 use super::inputs::OpenedInputs;
 use super::{beside, check_usage, is_special, stop_on_ctrl_c};
-use crate::formats::LoadOptions;
 use crate::input::Batch;
 use crate::tokens::{IdWidth, TokenFormat, TokenLayout, llmc_header_of_width, write_megatron_index};
 use crate::{Encoder, Specials, TokenId};
@@ -40,8 +39,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let specials = arguments.specials.mode();
-    let options = LoadOptions::default().with_end_of_text(arguments.end_of_text.clone());
-    let tokenizer = arguments.tokenizer.load_with(options)?;
+    let tokenizer = arguments.tokenizer.load_with_end(arguments.end_of_text.clone())?;
     let end_of_text = match tokenizer.end_of_text() {
         Some(id) => id,
         // Lines of ids end without it.

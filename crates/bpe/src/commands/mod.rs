@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod compare;
+pub mod convert;
 pub mod count;
 pub mod decode;
 pub mod encode;
@@ -32,21 +33,36 @@ pub struct TokenizerName {
     /// `gpt2`, or a tokenizer's folder or file.
     #[arg(long = "tokenizer", default_value = "gpt2", value_name = "NAME|DIR|FILE")]
     pub name: String,
-    /// Pattern by which texts are split, if the tokenizer's file does not say: gpt2, cl100k, o200k, llama3, qwen2,
+    #[command(flatten)]
+    pattern: PatternName,
+}
+
+/// The pattern of a tokenizer whose file does not say it.
+#[derive(clap::Args)]
+pub struct PatternName {
+    /// Pattern by which texts are split, for a tokenizer whose file does not say it: gpt2, cl100k, o200k, llama3, qwen2,
     /// deepseek3, or a regular expression.
     #[arg(long, value_name = "NAME|REGEX")]
     pattern: Option<String>,
 }
 
+impl PatternName {
+    /// Loads a tokenizer.
+    pub fn load(&self, name: &str) -> Result<Tokenizer, FormatError> {
+        formats::load_with(name, &LoadOptions::default().with_pattern(self.pattern.clone()))
+    }
+}
+
 impl TokenizerName {
     /// Loads the tokenizer.
     pub fn load(&self) -> Result<Tokenizer, FormatError> {
-        self.load_with(LoadOptions::default())
+        self.pattern.load(&self.name)
     }
 
-    /// Loads the tokenizer with other options, too.
-    pub fn load_with(&self, options: LoadOptions) -> Result<Tokenizer, FormatError> {
-        formats::load_with(&self.name, &options.with_pattern(self.pattern.clone()))
+    /// Loads the tokenizer with another token between documents, if one is given.
+    pub fn load_with_end(&self, end_of_text: Option<String>) -> Result<Tokenizer, FormatError> {
+        let options = LoadOptions::default().with_pattern(self.pattern.pattern.clone()).with_end_of_text(end_of_text);
+        formats::load_with(&self.name, &options)
     }
 
     /// The file that is read, if any.

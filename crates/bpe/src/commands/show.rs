@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// A token in readable form: text, with invalid bytes as `<e4>`, and line ends as `⏎`.
-fn readable(token: &[u8]) -> String {
+pub(super) fn readable(token: &[u8]) -> String {
     let mut text = String::new();
     for chunk in token.utf8_chunks() {
         for char in chunk.valid().chars() {
