@@ -33,6 +33,7 @@ pub mod twin;
 pub use added::AddedToken;
 pub use encode::{Encoder, GrowingText, SpecialInText, Specials};
 pub use pattern::{KnownPattern, PATTERN_NAMES};
+pub use text_rules::Splitter;
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};
 
 /// The version of Unicode that decides letters, numbers and white space for the pre-tokenizer: that of tiktoken.

@@ -123,11 +123,6 @@ impl SplitRegex {
         SplitRegex::compile(text, &fancy_regex::escape(text)).expect("an escaped string is a pattern")
     }
 
-    /// Compiles a regular expression as tiktoken and the `regex` crate read it.
-    pub(crate) fn of_tiktoken(source: &str) -> Result<SplitRegex, String> {
-        SplitRegex::compile(source, source)
-    }
-
     fn compile(source: &str, regex: &str) -> Result<SplitRegex, String> {
         // Backtracking is bounded by the text alone: no text is split otherwise than the pattern says.
         let regex = fancy_regex::RegexBuilder::new(regex).backtrack_limit(usize::MAX).build();

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::normalizer::NormalizerStep;
 use crate::pattern::{KnownPattern, SplitRegex};
+use crate::pretokenize::Cuts;
 use crate::pretokenizer::{Pieces, Pretokenizer};
 
 /// A normalizer and a pre-tokenizer. Equal if their JSON is.
@@ -22,6 +23,8 @@ impl PartialEq for TextRules {
         self.normalizer == other.normalizer && self.pretokenizer == other.pretokenizer
     }
 }
+
+impl Eq for TextRules {}
 
 impl Default for TextRules {
     /// GPT-2's.
@@ -100,5 +103,42 @@ impl TextRules {
         let steps: Vec<String> = self.normalizer.iter().map(|step| format!("{step:?}")).collect();
         let normalizer = if steps.is_empty() { "none".to_owned() } else { steps.join(", then ") };
         [normalizer, self.pretokenizer.describe()]
+    }
+}
+
+/// How texts are split for training: by a known pattern or a regular expression. Default: GPT-2's pattern.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Splitter(TextRules);
+
+impl Splitter {
+    /// Splits by the pattern of a name ([`crate::PATTERN_NAMES`]) or by a regular expression.
+    ///
+    /// # Errors
+    /// What is wrong with the regular expression.
+    pub fn of_pattern(pattern: &str) -> Result<Splitter, String> {
+        TextRules::of_pattern(pattern).map(Splitter)
+    }
+
+    /// Where a text may be cut, so that its parts have the pretokens of the whole.
+    pub fn cuts(&self) -> Cuts {
+        self.0.known_pattern().map_or(Cuts::Never, Cuts::of_pattern)
+    }
+
+    /// The known pattern, if it is one.
+    pub fn known_pattern(&self) -> Option<KnownPattern> {
+        self.0.known_pattern()
+    }
+
+    /// Calls `each` with the pretokens of a text, in order.
+    pub fn for_each_pretoken(&self, text: &str, mut each: impl FnMut(&[u8])) {
+        if text.is_empty() {
+            return;
+        }
+        let pieces = self.0.pieces(text);
+        pieces.ranges.into_iter().for_each(|range| each(&pieces.bytes[range]));
+    }
+
+    pub(crate) fn rules(&self) -> &TextRules {
+        &self.0
     }
 }

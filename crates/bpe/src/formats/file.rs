@@ -94,8 +94,7 @@ fn parse(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenizer, Fo
         return parse_json(path, text, pattern);
     }
     if is_tiktoken(path, text) {
-        // What `bpe train` wrote says by which pattern it was trained.
-        let trained_by = beside(path, "training.json").and_then(|file| pattern_of_training(&file));
+        let trained_by = pattern_of_training(path);
         return tiktoken::parse_with(text, pattern.or(trained_by.as_deref()));
     }
     parse_merges(path, text, pattern)
@@ -131,7 +130,7 @@ fn parse_merges(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokeni
             tokenizer
         }
     };
-    with_pattern(tokenizer, pattern)
+    with_pattern(tokenizer, pattern.or(pattern_of_training(path).as_deref()))
 }
 
 fn with_pattern(tokenizer: Tokenizer, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
@@ -162,8 +161,10 @@ fn beside(path: &Path, name: &str) -> Option<PathBuf> {
     Some(path.with_file_name(name)).filter(|file| file.is_file())
 }
 
+/// What `bpe train` wrote beside a file: by which pattern the texts were split.
 fn pattern_of_training(path: &Path) -> Option<String> {
-    let training: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    let training = std::fs::read_to_string(beside(path, "training.json")?).ok()?;
+    let training: serde_json::Value = serde_json::from_str(&training).ok()?;
     let pattern = training.get("pattern").map_or(Some("gpt2"), serde_json::Value::as_str);
     // Versions that knew no other pattern than GPT-2's wrote none.
     training.get("vocab_size").and(pattern).map(str::to_owned)
