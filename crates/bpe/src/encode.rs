@@ -10,6 +10,7 @@ use crate::model::{DefinedMerges, Merging, Model};
 use crate::pattern::KnownPattern;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, MAX_CACHED_IDS, PretokenCache};
 use crate::pretokenize::{BLOCK_BYTES, Cuts, Visitor, last_border, visit};
+use crate::run_cutter::RunCutter;
 use crate::scan::Scanner;
 use crate::simd::{Kernel, WithKernel, with_kernel};
 use crate::{TokenId, Tokenizer};
@@ -191,6 +192,11 @@ impl Encoder<'_> {
         let mut ids = Vec::new();
         self.encode_into_with(text, specials, &mut ids)?;
         Ok(ids)
+    }
+
+    /// What cuts pretokens that are too long to be held, if the tokenizer allows it.
+    pub fn run_cutter(&self, specials: Specials) -> Option<RunCutter> {
+        RunCutter::new(self.tokenizer, self.model.clone(), specials)
     }
 
     /// The ids of one pretoken.

@@ -21,6 +21,7 @@ mod pattern;
 mod pretoken_cache;
 pub mod pretokenize;
 mod pretokenizer;
+mod run_cutter;
 mod scan;
 mod simd;
 mod text_rules;
@@ -33,6 +34,7 @@ pub mod twin;
 pub use added::AddedToken;
 pub use encode::{Encoder, GrowingText, SpecialInText, Specials};
 pub use pattern::{KnownPattern, PATTERN_NAMES};
+pub use run_cutter::RunCutter;
 pub use text_rules::Splitter;
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};
 

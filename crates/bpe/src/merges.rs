@@ -215,8 +215,13 @@ impl Merges {
         }
     }
 
+    /// Whether two canonical tokens beside each other are the encoding of their bytes.
+    pub(crate) fn is_valid_pair_of_any_rank(&self, left: u32, right: u32) -> bool {
+        self.is_valid_pair(left, right, NONE)
+    }
+
     /// Length of a token in bytes.
-    fn len_of(&self, id: u32) -> usize {
+    pub(crate) fn len_of(&self, id: u32) -> usize {
         self.lens[id as usize] as usize
     }
 

@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(index.len(), 9 + 8 + 1 + 8 + 8 + 2 * 4 + 2 * 8 + 3 * 8);
         assert_eq!(parse_binary(&[&header[..], &[5, 0]].concat(), IdWidth::Four).unwrap(), [TokenId(5)]);
         let header = llmc_header_of_width(1, IdWidth::Four);
-        assert_eq!(header[..12], [0xc1, 0xd9, 0x34, 0x01, 7, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(header[..12], [0xa1, 0xd9, 0x34, 0x01, 7, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(parse_binary(&[&header[..], &[5, 0, 1, 0]].concat(), IdWidth::Two).unwrap(), [TokenId(65_541)]);
         assert_eq!(parse_binary(&[5, 0, 1], IdWidth::Two), None, "cut off");
     }

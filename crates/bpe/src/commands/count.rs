@@ -21,6 +21,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizer = arguments.tokenizer.load()?;
     let inputs = arguments.inputs.opened(tokenizer.cuts(Specials::Ordinary))?;
     let encoder = Encoder::new(&tokenizer);
+    let inputs = inputs.with_encoder(&encoder, Specials::Ordinary);
     let (mut documents, mut bytes, mut tokens) = (0u64, 0u64, 0u64);
     let worker = || {
         let mut encoder = encoder.clone();

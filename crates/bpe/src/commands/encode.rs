@@ -49,6 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let inputs = arguments.inputs.opened(tokenizer.cuts(specials))?;
     check_outputs(arguments, &inputs)?;
     let encoder = Encoder::new(&tokenizer);
+    let inputs = inputs.with_encoder(&encoder, specials);
     let stop = stop_on_ctrl_c()?;
     let layout = TokenLayout { format: arguments.format, width: IdWidth::of_vocabulary(tokenizer.vocab_size()) };
     let mut writer = TokenWriter::create(&arguments.output, layout)?;

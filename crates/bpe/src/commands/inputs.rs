@@ -13,6 +13,7 @@ use super::check_usage;
 use crate::input::{Batch, Batches, InputError, InputOptions};
 use crate::parallel::map_ordered;
 use crate::pretokenize::Cuts;
+use crate::{Encoder, Specials};
 
 /// Input files and how they are read.
 #[derive(clap::Args)]
@@ -113,14 +114,14 @@ impl Reading {
 /// Inputs that can be opened.
 pub struct OpenedInputs {
     paths: Vec<PathBuf>,
-    options: Arc<InputOptions>,
+    options: InputOptions,
     threads: usize,
 }
 
 impl Inputs {
     /// Finds the files of folders, and opens each once: what is missing is known before an output is touched.
     pub fn opened(&self, cuts: Cuts) -> anyhow::Result<OpenedInputs> {
-        let options = Arc::new(self.reading.options()?.with_cuts(cuts));
+        let options = self.reading.options()?.with_cuts(cuts);
         let mut paths = Vec::new();
         for path in &self.paths {
             if path.is_dir() {
@@ -161,6 +162,11 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 impl OpenedInputs {
+    /// The same with long pretokens cut where the encoder allows it.
+    pub fn with_encoder(self, encoder: &Encoder<'_>, specials: Specials) -> OpenedInputs {
+        OpenedInputs { options: self.options.with_run_cutter(encoder.run_cutter(specials)), ..self }
+    }
+
     /// The files.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.paths.iter().map(PathBuf::as_path)
@@ -168,8 +174,9 @@ impl OpenedInputs {
 
     /// The batches of all files.
     pub fn batches(&self) -> impl Iterator<Item = Result<Batch, InputError>> {
-        self.paths.iter().flat_map(|path| {
-            let (batches, fault) = match Batches::open(path, &self.options) {
+        let options = Arc::new(self.options.clone());
+        self.paths.iter().flat_map(move |path| {
+            let (batches, fault) = match Batches::open(path, &options) {
                 Ok(batches) => (Some(batches), None),
                 Err(error) => (None, Some(Err(error))),
             };

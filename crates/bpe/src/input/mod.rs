@@ -25,6 +25,7 @@ use std::sync::Arc;
 use texts::TextFormat;
 use user_error::UserError;
 
+use crate::RunCutter;
 use crate::pretokenize::Cuts;
 pub use bad_rows::SkippedRows;
 use detect::Opened;
@@ -103,6 +104,8 @@ pub struct InputOptions {
     pub max_line_bytes: usize,
     /// Where a plain text may be cut. Default: where GPT-2's pattern allows it.
     pub cuts: Cuts,
+    /// Cuts pretokens of a plain text that are too long to be held. Default: none, a pretoken is held whole.
+    pub run_cutter: Option<RunCutter>,
     /// Counts rows without a text, which are left out. Default: such a row is an error.
     skipped: Option<SkippedRows>,
 }
@@ -111,7 +114,16 @@ impl Default for InputOptions {
     fn default() -> InputOptions {
         let max_line_bytes = texts::DEFAULT_MAX_TEXT_BYTES;
         let (text_field, cuts) = ("text".to_owned(), Cuts::default());
-        InputOptions { format: None, text_field, separator: None, lossy: false, max_line_bytes, cuts, skipped: None }
+        InputOptions {
+            format: None,
+            text_field,
+            separator: None,
+            lossy: false,
+            max_line_bytes,
+            cuts,
+            run_cutter: None,
+            skipped: None,
+        }
     }
 }
 
@@ -144,6 +156,11 @@ impl InputOptions {
     /// The rows that were left out so far, if they are.
     pub fn skipped_rows(&self) -> Option<&SkippedRows> {
         self.skipped.as_ref()
+    }
+
+    /// The same with long pretokens cut.
+    pub fn with_run_cutter(self, run_cutter: Option<RunCutter>) -> InputOptions {
+        InputOptions { run_cutter, ..self }
     }
 
     /// The same with texts cut where a tokenizer allows it.

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::{BATCH_BYTES, Fault, InputOptions, InvalidUtf8, Reader, read_more};
 use crate::pretokenize::last_border_from;
 
+/// Bytes without a place for a cut that are held before their last pretoken is cut.
+const MIN_HELD_TO_CUT_RUN: usize = 2 * BATCH_BYTES;
+
 /// A part of a plain text.
 #[derive(Debug)]
 pub(super) struct PlainBatch {
@@ -83,6 +86,12 @@ impl PlainBatches {
             if self.held.len() >= BATCH_BYTES {
                 if let Some((end, in_document)) = end_of_batch(&self.held, self.searched, options) {
                     return Ok(Some(self.cut(end, in_document, false)));
+                }
+                if self.held.len() >= MIN_HELD_TO_CUT_RUN && separator_of(options).is_empty() {
+                    let cut = options.run_cutter.as_ref().and_then(|cutter| cutter.cut(&self.held));
+                    if let Some(end) = cut {
+                        return Ok(Some(self.cut(end, true, false)));
+                    }
                 }
                 self.searched = self.held.len().saturating_sub(separator_of(options).len());
             }
