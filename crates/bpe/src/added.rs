@@ -37,7 +37,7 @@ impl AddedToken {
         let chars: Vec<char> = self.content.chars().collect();
         let holds_cut = chars.windows(2).any(|two| !two[0].is_whitespace() && two[1].is_whitespace());
         let begins_at_cut = chars.first().is_none_or(|first| first.is_whitespace());
-        !self.lstrip && !self.rstrip && !holds_cut && !(self.single_word && begins_at_cut)
+        !(self.lstrip || self.rstrip || holds_cut || self.single_word && begins_at_cut)
     }
 
     /// A special token that is found as it is.

@@ -203,7 +203,9 @@ impl Tokenizer {
                 if &bytes[start..] == token.as_slice() {
                     continue;
                 }
-                (bytes.truncate(start), ends.pop(), kinds.pop());
+                bytes.truncate(start);
+                ends.pop();
+                kinds.pop();
             }
             ends.resize(*id as usize, bytes.len() as u32);
             kinds.resize(*id as usize, TokenKind::Absent);
@@ -232,8 +234,7 @@ impl Tokenizer {
 
     /// What follows from the added tokens.
     fn prepare_added(&mut self) {
-        let names = |added: &[AddedToken]| added.iter().filter(|a| a.special).map(|a| a.content.clone()).collect();
-        self.specials = names(&self.added);
+        self.specials = self.added.iter().filter(|added| added.special).map(|added| added.content.clone()).collect();
         self.end_of_text = NAMES_OF_END.iter().find_map(|name| self.special(name));
         self.matchers = [false, true].map(|is_normalized| {
             let tokens = self.added.iter().filter(|added| added.normalized == is_normalized);

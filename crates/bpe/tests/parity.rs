@@ -43,13 +43,13 @@ fn every_form_of_tokenizer_gives_the_ids_of_its_own_program() {
 fn check(folder: &Path, tokenizer: &str, flags: &[&str], expected: &[Vec<u32>]) {
     let mut encode = Command::new(env!("CARGO_BIN_EXE_bpe"));
     encode.current_dir(folder).args(["encode", "texts.jsonl", "-o", "ids.txt", "--format", "ids", "-q"]);
-    let output = encode.args(["--tokenizer", tokenizer]).args(flags).output().unwrap();
+    let output = encode.args(["--tokenizer", tokenizer]).args(flags).output().expect("the binary starts");
     assert!(output.status.success(), "{tokenizer}: {}", String::from_utf8_lossy(&output.stderr));
-    let ids = std::fs::read_to_string(folder.join("ids.txt")).unwrap();
+    let ids = std::fs::read_to_string(folder.join("ids.txt")).expect("ids were written");
     let ids: Vec<Vec<u32>> =
-        ids.lines().map(|line| line.split_whitespace().map(|id| id.parse().unwrap()).collect()).collect();
+        ids.lines().map(|line| line.split_whitespace().map(|id| id.parse().expect("an id")).collect()).collect();
     assert_eq!(ids.len(), expected.len(), "{tokenizer}");
-    let texts = std::fs::read_to_string(folder.join("texts.jsonl")).unwrap();
+    let texts = std::fs::read_to_string(folder.join("texts.jsonl")).expect("the script wrote texts");
     for ((ids, expected), text) in ids.iter().zip(expected).zip(texts.lines()) {
         assert_eq!(ids, expected, "{tokenizer} {flags:?}: {}", text.chars().take(400).collect::<String>());
     }

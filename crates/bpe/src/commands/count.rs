@@ -43,8 +43,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })?;
     let skipped = inputs.warn_of_skipped();
     if arguments.json {
-        let summary =
-            serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens, "bad_rows": skipped});
+        let mut summary = serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens});
+        if let Some(rows) = skipped {
+            summary["bad_rows"] = rows.into();
+        }
         console::out!("{summary}")?;
     } else {
         let ratio = bytes as f64 / tokens.max(1) as f64;

@@ -63,8 +63,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     writer.finish()?;
     let skipped = inputs.warn_of_skipped();
     if arguments.json {
-        let summary =
-            serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes, "bad_rows": skipped});
+        let mut summary = serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes});
+        if let Some(rows) = skipped {
+            summary["bad_rows"] = rows.into();
+        }
         console::out!("{summary}")?;
     } else {
         let [documents, bytes, tokens] =

@@ -207,14 +207,14 @@ impl OpenedInputs {
         map_ordered(batches, self.threads, worker, finish)
     }
 
-    /// Number of rows that were left out, which a warning tells with the first of them.
-    pub fn warn_of_skipped(&self) -> u64 {
-        let Some(skipped) = self.options.skipped_rows() else { return 0 };
+    /// Number of rows that were left out, which a warning tells with the first of them; none if they would be errors.
+    pub fn warn_of_skipped(&self) -> Option<u64> {
+        let skipped = self.options.skipped_rows()?;
         let (rows, first) = (skipped.rows(), skipped.first().unwrap_or_default());
         if rows > 0 {
             tracing::warn!("{} left out; the first: {first}", console::count(rows, "bad row"));
         }
-        rows
+        Some(rows)
     }
 
     /// Bytes of all texts, if they are known beforehand.

@@ -282,7 +282,7 @@ pub struct Batches {
 enum BatchSource {
     Lines(LineBatches),
     Plain(PlainBatches),
-    Table(TableBatches),
+    Table(Box<TableBatches>),
 }
 
 /// A decompressed stream.
@@ -296,7 +296,7 @@ impl Batches {
     /// When it cannot be opened, is not a Parquet file with the text column, or is Parquet under another name.
     pub fn open(path: &Path, options: &Arc<InputOptions>) -> Result<Batches, InputError> {
         let source = match detect::open(path, options).map_err(|fault| fault.in_file(path))? {
-            Opened::Table(file) => TableBatches::open(path, file, options).map(BatchSource::Table),
+            Opened::Table(file) => TableBatches::open(path, file, options).map(Box::new).map(BatchSource::Table),
             Opened::Lines(reader) => Ok(BatchSource::Lines(LineBatches::new(reader))),
             Opened::Plain(reader) => Ok(BatchSource::Plain(PlainBatches::new(reader))),
         };
