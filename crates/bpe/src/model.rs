@@ -4,7 +4,8 @@
 //! The premises: each byte is a token; each merge makes a token of its own, from parts that are bytes or made by merges
 //! before it; and of several merges of one token, which follow each other, one is the way in which its bytes are
 //! encoded. The others of them then never happen: where two tokens of such a pair meet, all merges of lower ranks were
-//! done, and they give the one way.
+//! done, and they give the one way. Nor does any merge of a token that its own bytes are not encoded as: where a token is
+//! made, its bytes were merged in the order in which they are merged alone. Such merges are left out.
 
 use std::collections::{BinaryHeap, HashMap};
 
@@ -90,17 +91,24 @@ fn fast_merges(tokenizer: &Tokenizer) -> Option<(Merges, Option<Vec<u32>>)> {
     }
     let mut merges = Merges::with_capacity(all.len().min(MAX_MERGES));
     let mut canonical = vec![true; 256];
+    let mut by_definition = None;
     for of_one in all.chunk_by(|a, b| a.2 == b.2) {
         let made = of_one[0].2;
         if inner_ids[made.0 as usize] != NO_ID {
             return None;
         }
-        let mut inner =
-            of_one.iter().map(|&(left, right, _)| (inner_ids[left.0 as usize], inner_ids[right.0 as usize]));
-        let is_known = |&(left, right): &(u32, u32)| left != NO_ID && right != NO_ID;
-        let (left, right) = match of_one.len() {
-            1 => inner.next().filter(is_known)?,
-            _ => inner.filter(is_known).find(|&(left, right)| merges.is_canonical(left, right, &canonical))?,
+        let pairs = of_one.iter().map(|&(left, right, _)| (inner_ids[left.0 as usize], inner_ids[right.0 as usize]));
+        let mut known = pairs.filter(|&(left, right)| left != NO_ID && right != NO_ID);
+        let pair = match of_one.len() {
+            1 => known.next(),
+            _ => known.find(|&(left, right)| merges.is_canonical(left, right, &canonical)),
+        };
+        let Some((left, right)) = pair else {
+            let by_definition = by_definition.get_or_insert_with(|| DefinedMerges::new(tokenizer));
+            if by_definition.makes(tokenizer.token(made), made) {
+                return None;
+            }
+            continue;
         };
         canonical.push(merges.is_canonical(left, right, &canonical));
         inner_ids[made.0 as usize] = merges.len() as u32;
@@ -160,6 +168,13 @@ impl DefinedMerges {
         ids
     }
 
+    /// Whether the bytes of a token are encoded as that token.
+    fn makes(&self, bytes: &[u8], token: TokenId) -> bool {
+        let mut ids = Vec::new();
+        self.encode(bytes, &mut ids);
+        ids == [token.0]
+    }
+
     /// Appends the ids of a pretoken. O(n log n).
     pub(crate) fn encode(&self, word: &[u8], ids: &mut Vec<u32>) {
         let mut tokens = self.bytes(word);
@@ -203,7 +218,43 @@ mod tests {
     use super::*;
     use crate::twin::Twin;
 
+    /// A tokenizer whose merges are all ways to make its tokens of two others, and some tokens more.
+    fn with_all_splits(choices: &[(u16, u16)], more: &[String]) -> Tokenizer {
+        let trained = crate::merges::tests::tokenizer_of(choices);
+        let mut lines = crate::formats::tiktoken::write(&trained);
+        let mut rank = trained.vocab_size();
+        for token in more {
+            let line = data_encoding::BASE64.encode(token.as_bytes());
+            if !lines.contains(&format!("{line} ")) {
+                lines.push_str(&format!("{line} {rank}\n"));
+                rank += 1;
+            }
+        }
+        crate::formats::tiktoken::parse_all_splits(&lines)
+    }
+
     proptest! {
+        /// Where the premises are kept, the merges that are left give the same ids as all merges by the definition.
+        #[test]
+        fn left_out_merges_never_happen(
+            choices: Vec<(u16, u16)>,
+            more in proptest::collection::vec("[abc]{2,6}", 0..8),
+            words in proptest::collection::vec("[abc]{1,60}", 1..8),
+        ) {
+            let tokenizer = with_all_splits(&choices, &more);
+            let by_definition = DefinedMerges::new(&tokenizer);
+            let mut encoder = crate::Encoder::new(&tokenizer);
+            for word in words {
+                let mut expected = Vec::new();
+                by_definition.encode(word.as_bytes(), &mut expected);
+                if let Some(id) = tokenizer.vocabulary().find(|(_, token)| *token == word.as_bytes()) {
+                    expected = vec![id.0.0];
+                }
+                let ids: Vec<u32> = encoder.merge(word.as_bytes()).iter().map(|id| id.0).collect();
+                prop_assert_eq!(ids, expected);
+            }
+        }
+
         #[test]
         fn merging_by_definition_agrees_with_the_twin(choices: Vec<(u16, u16)>, word in "[abc]{1,80}") {
             let tokenizer = crate::merges::tests::tokenizer_of(&choices);

@@ -103,6 +103,15 @@ pub fn parse_with(text: &str, pattern: Option<&str>) -> Result<Tokenizer, Format
     Ok(Tokenizer::from_parts(parts).without_idle_merges())
 }
 
+/// For tests: the tokenizer with all its merges, also those that never happen.
+#[cfg(test)]
+pub(crate) fn parse_all_splits(text: &str) -> Tokenizer {
+    let tokens = parse_tokens(text).expect("a file of the test");
+    let merges = merges_of(&tokens);
+    let tokens = tokens.into_iter().map(|(rank, token)| (rank, token, true)).collect();
+    Tokenizer::from_parts(Parts { tokens, merges, ignores_merges: true, ..Parts::default() })
+}
+
 /// The tokens in the order of their ranks.
 fn parse_tokens(text: &str) -> Result<Vec<(u32, Vec<u8>)>, FormatError> {
     let (mut tokens, mut lines) = (Vec::new(), 0);
