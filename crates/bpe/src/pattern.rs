@@ -179,37 +179,17 @@ mod tests {
 
     use super::*;
     use crate::scan::Scanner;
-
-    /// Pretokens by the regular expressions, what they leave between matches included.
-    fn by_regex(pattern: KnownPattern, text: &str) -> Vec<&str> {
-        let mut pieces = vec![text];
-        for source in pattern.regexes() {
-            let regex = SplitRegex::new(source).unwrap();
-            pieces = pieces.into_iter().flat_map(|piece| isolated(piece, &regex)).collect();
-        }
-        pieces
-    }
-
-    fn isolated<'t>(text: &'t str, regex: &SplitRegex) -> Vec<&'t str> {
-        let (mut pieces, mut at) = (Vec::new(), 0);
-        for found in regex.find_iter(text) {
-            pieces.extend([&text[at..found.start], &text[found.clone()]]);
-            at = found.end;
-        }
-        pieces.push(&text[at..]);
-        pieces.retain(|piece| !piece.is_empty());
-        pieces
-    }
+    use crate::twin::pretokens_by_regex;
 
     fn check(text: &str) {
         for pattern in KnownPattern::ALL {
             let (scanner, mut at, mut pieces) = (Scanner::new(text), 0, Vec::new());
             while at < text.len() {
                 let end = scanner.end(pattern, at);
-                pieces.push(&text[at..end]);
+                pieces.push(&text.as_bytes()[at..end]);
                 at = end;
             }
-            assert_eq!(pieces, by_regex(pattern, text), "{pattern} on {text:?}");
+            assert_eq!(pieces, pretokens_by_regex(pattern, text), "{pattern} on {text:?}");
         }
     }
 

@@ -132,6 +132,7 @@ impl Pretokenizer {
     }
 
     /// One line for people.
+    #[cfg(feature = "cli")]
     pub(crate) fn describe(&self) -> String {
         match self {
             Pretokenizer::Known(pattern) => format!("the pattern of {pattern}"),
@@ -140,6 +141,7 @@ impl Pretokenizer {
     }
 }
 
+#[cfg(feature = "cli")]
 impl SplitStep {
     fn describe(&self) -> String {
         match self {

@@ -99,6 +99,7 @@ impl TextRules {
     }
 
     /// A line for people for each of the normalizer and the pre-tokenizer.
+    #[cfg(feature = "cli")]
     pub(crate) fn describe(&self) -> [String; 2] {
         let steps: Vec<String> = self.normalizer.iter().map(|step| format!("{step:?}")).collect();
         let normalizer = if steps.is_empty() { "none".to_owned() } else { steps.join(", then ") };
