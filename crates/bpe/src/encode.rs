@@ -1,23 +1,20 @@
 //! Encodes text: added tokens are cut out; pretokens come by blocks, most of them from the cache, the others by merging.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::added::{AddedMatcher, Part};
-use crate::long_pretoken_cache::{LongPretokenCache, MAX_LONG_BYTES};
-use crate::merges::{MAX_SHORT_BYTES, Merges, SHORT_LANES};
-use crate::model::{DefinedMerges, Merging, Model};
-use crate::pattern::KnownPattern;
-use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, MAX_CACHED_IDS, PretokenCache};
-use crate::pretokenize::{BLOCK_BYTES, Cuts, Visitor, last_border, visit};
+use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdSink, Pretokens};
+use crate::long_pretoken_cache::LongPretokenCache;
+use crate::model::Model;
+use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
+use crate::pretokenize::{Cuts, last_border};
 use crate::run_cutter::RunCutter;
-use crate::scan::Scanner;
-use crate::simd::{Kernel, WithKernel, with_kernel};
+use crate::simd::with_kernel;
 use crate::{TokenId, Tokenizer};
 
 /// Encodes with one tokenizer. Clones share its merges; each has its own pretoken cache, which starts as a copy.
 pub struct Encoder<'a> {
-    tokenizer: &'a Tokenizer,
+    pub(crate) tokenizer: &'a Tokenizer,
     model: Arc<Model>,
     cache: PretokenCache,
     long_cache: LongPretokenCache,
@@ -86,59 +83,8 @@ fn insert_tokens(tokenizer: &Tokenizer, model: &Model, buckets: &mut Buckets<'_>
     }
 }
 
-/// Pretokens that are looked up together: while the bucket of one is loaded from memory, those of the others are
-/// prefetched. Their working data fits into the L1 cache.
-const CHUNK_PRETOKENS: usize = 512;
-/// Maximum number of pretokens of a block.
-const BLOCK_PRETOKENS: usize = 64;
-
-/// Pretokens that are being encoded: the scratch space of one encoder.
-struct Chunk {
-    len: usize,
-    /// The pretokens that have a key.
-    keys: [Key; CHUNK_PRETOKENS],
-    /// Their buckets; [`LONG`] for a pretoken without a key.
-    buckets: [u32; CHUNK_PRETOKENS],
-    /// Ids of the pretokens that were found, at fixed intervals.
-    found: [u32; CHUNK_PRETOKENS * MAX_CACHED_IDS],
-    /// Pretokens without a key: their byte ranges in the text.
-    long: Vec<Range<usize>>,
-    /// Pretokens that are not cached, in order.
-    unknown: Vec<Unknown>,
-    /// Their ids, in any order.
-    made: Vec<u32>,
-}
-
 /// Bytes of a text that are encoded before the cache may grow.
 const PART_BYTES: usize = 4 << 20;
-
-/// Instead of a bucket: the pretoken is too long for a key.
-const LONG: u32 = u32::MAX;
-
-/// A pretoken that is not cached.
-#[derive(Clone, Default)]
-struct Unknown {
-    key: Key,
-    bucket: u32,
-    /// Ids that were found before this pretoken.
-    found_before: usize,
-    /// Where its ids are in `made`.
-    ids: Range<usize>,
-}
-
-impl Chunk {
-    fn new() -> Box<Chunk> {
-        Box::new(Chunk {
-            len: 0,
-            keys: [Key::default(); CHUNK_PRETOKENS],
-            buckets: [0; CHUNK_PRETOKENS],
-            found: [0; CHUNK_PRETOKENS * MAX_CACHED_IDS],
-            long: Vec::new(),
-            unknown: Vec::new(),
-            made: Vec::new(),
-        })
-    }
-}
 
 /// How special tokens in a text are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,53 +167,6 @@ impl Encoder<'_> {
     }
 }
 
-/// The ids of a growing text, each returned as soon as nothing that follows can change it.
-///
-/// ```
-/// use bpe::{Encoder, GrowingText, Tokenizer};
-/// let gpt2 = Tokenizer::gpt2();
-/// let mut text = GrowingText::new(Encoder::new(&gpt2));
-/// let mut ids = Vec::new();
-/// for part in ["The ti", "de came", " in"] {
-///     text.push(part, &mut ids);
-/// }
-/// text.finish(&mut ids);
-/// assert_eq!(ids, Encoder::new(&gpt2).encode("The tide came in"));
-/// ```
-pub struct GrowingText<'a> {
-    encoder: Encoder<'a>,
-    /// The text after the last certain border: its ids may still change.
-    rest: String,
-}
-
-impl<'a> GrowingText<'a> {
-    /// No text yet.
-    pub fn new(encoder: Encoder<'a>) -> GrowingText<'a> {
-        GrowingText { encoder, rest: String::new() }
-    }
-
-    /// Adds text and appends the ids that have become certain. Time linear in what is added, as long as it contains
-    /// white space.
-    pub fn push(&mut self, text: &str, ids: &mut Vec<TokenId>) {
-        self.rest.push_str(text);
-        if let Some(border) = last_border(self.rest.as_bytes(), self.encoder.tokenizer.cuts(Specials::Ordinary)) {
-            self.encoder.encode_into(&self.rest[..border], ids);
-            self.rest.drain(..border);
-        }
-    }
-
-    /// The ids of the uncertain rest, if the text ended here.
-    pub fn uncertain(&mut self) -> Vec<TokenId> {
-        self.encoder.encode(&self.rest)
-    }
-
-    /// Ends the text and appends the last ids. Another text may follow.
-    pub fn finish(&mut self, ids: &mut Vec<TokenId>) {
-        self.encoder.encode_into(&self.rest, ids);
-        self.rest.clear();
-    }
-}
-
 impl Encoder<'_> {
     fn encode_to(&mut self, text: &str, specials: Specials, sink: &mut impl IdSink) -> Result<(), SpecialInText> {
         let tokenizer = self.tokenizer;
@@ -335,285 +234,6 @@ impl Encoder<'_> {
     }
 }
 
-/// Where the pretokens of a text are.
-enum Pretokens<'e> {
-    /// Where a scanner finds them.
-    Pattern(KnownPattern, &'e str),
-    /// At these places.
-    Ranges(&'e [Range<usize>]),
-}
-
-struct EncodeText<'e, S> {
-    model: &'e Model,
-    buckets: Buckets<'e>,
-    long_cache: &'e mut LongPretokenCache,
-    chunk: &'e mut Chunk,
-    text: &'e [u8],
-    pretokens: Pretokens<'e>,
-    sink: &'e mut S,
-}
-
-impl<S: IdSink> WithKernel for EncodeText<'_, S> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernel>(mut self) {
-        match self.pretokens {
-            Pretokens::Pattern(KnownPattern::Gpt2, text) => visit::<K>(text, &mut self),
-            Pretokens::Pattern(pattern, text) => {
-                let (scanner, mut at) = (Scanner::new(text), 0);
-                while at < text.len() {
-                    let end = scanner.end(pattern, at);
-                    self.single(at, &text.as_bytes()[at..end]);
-                    at = end;
-                }
-            }
-            Pretokens::Ranges(ranges) => {
-                ranges.iter().for_each(|range| self.single(range.start, &self.text[range.clone()]));
-            }
-        }
-        self.encode_chunk();
-    }
-}
-
-impl<S: IdSink> Visitor for EncodeText<'_, S> {
-    /// Adds the pretokens of a block and prefetches their buckets.
-    #[inline(always)]
-    fn block(&mut self, at: usize, block: &[u8; BLOCK_BYTES], mut ends: u64) {
-        let mut start = 0;
-        while ends != 0 {
-            let end = ends.trailing_zeros() as usize;
-            ends &= ends - 1;
-            let len = end - start;
-            if len <= MAX_CACHED_BYTES {
-                let from = block[start..].first_chunk::<16>().expect("a block has 16 bytes behind its 64");
-                self.push(Key::of(*from, len));
-            } else {
-                self.push_long(at + start..at + end);
-            }
-            start = end;
-        }
-        self.encode_full_chunk();
-    }
-
-    #[inline(never)]
-    fn single(&mut self, at: usize, pretoken: &[u8]) {
-        if pretoken.len() <= MAX_CACHED_BYTES {
-            self.push(Key::of_pretoken(pretoken));
-        } else {
-            self.push_long(at..at + pretoken.len());
-        }
-        self.encode_full_chunk();
-    }
-}
-
-impl<S: IdSink> EncodeText<'_, S> {
-    #[inline(always)]
-    fn push(&mut self, key: Key) {
-        let bucket = self.buckets.bucket_of(key);
-        self.buckets.prefetch(bucket);
-        let place = self.chunk.len % CHUNK_PRETOKENS;
-        self.chunk.keys[place] = key;
-        self.chunk.buckets[place] = bucket;
-        self.chunk.len += 1;
-    }
-
-    #[cold]
-    fn push_long(&mut self, bytes: Range<usize>) {
-        self.chunk.buckets[self.chunk.len % CHUNK_PRETOKENS] = LONG;
-        self.chunk.len += 1;
-        self.chunk.long.push(bytes);
-    }
-
-    #[inline(always)]
-    fn encode_full_chunk(&mut self) {
-        if self.chunk.len > CHUNK_PRETOKENS - BLOCK_PRETOKENS {
-            self.encode_chunk();
-        }
-    }
-
-    /// Looks up the pretokens of the chunk, merges those that are not cached, and passes on all ids in order.
-    fn encode_chunk(&mut self) {
-        let Chunk { len, keys, buckets, found, unknown, .. } = &mut *self.chunk;
-        let mut ids = 0;
-        for (&key, &bucket) in keys.iter().zip(&*buckets).take(*len) {
-            let to = found[ids..].first_chunk_mut().expect("room for four ids a pretoken");
-            let known = if bucket == LONG { None } else { self.buckets.find(key, bucket) };
-            match known {
-                Some((four, count)) => {
-                    // All four are copied: branching on their number would be mispredicted.
-                    *to = *four;
-                    ids += count;
-                }
-                None => unknown.push(Unknown { key, bucket, found_before: ids, ids: 0..0 }),
-            }
-        }
-        *len = 0;
-        if self.chunk.unknown.is_empty() {
-            return self.sink.take(&self.chunk.found[..ids]);
-        }
-        self.merge_unknown();
-        let Chunk { found, long, unknown, made, .. } = &mut *self.chunk;
-        let mut taken = 0;
-        for unknown in unknown.drain(..) {
-            self.sink.take(&found[taken..unknown.found_before]);
-            self.sink.take(&made[unknown.ids]);
-            taken = unknown.found_before;
-        }
-        self.sink.take(&found[taken..ids]);
-        made.clear();
-        long.clear();
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn merge_unknown(&mut self) {
-        let EncodeText { model, buckets, long_cache, chunk, text, .. } = self;
-        with_kernel(MergeUnknown { model, buckets, long_cache, chunk, text });
-    }
-}
-
-/// Merges the pretokens of a chunk that no cache has. Compiled for each kernel, to use its instructions.
-struct MergeUnknown<'e, 'w> {
-    model: &'e Model,
-    buckets: &'e mut Buckets<'w>,
-    long_cache: &'e mut LongPretokenCache,
-    chunk: &'e mut Chunk,
-    text: &'e [u8],
-}
-
-impl WithKernel for MergeUnknown<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernel>(self) {
-        match &self.model.merging {
-            Merging::Fast { merges, outer_ids } => self.merge(merges, outer_ids.as_deref()),
-            Merging::ByDefinition(merges) => self.merge_by_definition(merges),
-        }
-    }
-}
-
-impl MergeUnknown<'_, '_> {
-    #[inline(always)]
-    fn merge(self, merges: &Merges, outer_ids: Option<&[u32]>) {
-        let to_outer = |ids: &mut [u32]| {
-            if let Some(outer_ids) = outer_ids {
-                ids.iter_mut().for_each(|id| *id = outer_ids[*id as usize]);
-            }
-        };
-        let Chunk { long, unknown, made, .. } = self.chunk;
-        let mut long = long.iter();
-        // Words to be merged in parallel, and the index of each among the unknown pretokens.
-        let (mut side_by_side, mut numbers) = (Vec::with_capacity(unknown.len()), Vec::with_capacity(unknown.len()));
-        for (number, unknown) in unknown.iter_mut().enumerate() {
-            let (bytes, len) = unknown.key.bytes();
-            let word = match unknown.bucket {
-                LONG => &self.text[long.next().expect("one was pushed with the bucket").clone()],
-                _ => &bytes[..len],
-            };
-            let start = made.len();
-            if let Some(ids) = self.long_cache.find(word) {
-                made.extend_from_slice(ids);
-            } else if let Some(id) = self.model.whole(word) {
-                made.push(id);
-            } else if word.len() <= MAX_SHORT_BYTES {
-                let mut bytes = [0; SHORT_LANES];
-                bytes[..word.len()].copy_from_slice(word);
-                side_by_side.push((bytes, word.len()));
-                numbers.push(number);
-                continue;
-            } else {
-                merges.encode(word, made);
-                to_outer(&mut made[start..]);
-                if word.len() <= MAX_LONG_BYTES {
-                    self.long_cache.insert(word, &made[start..]);
-                }
-            }
-            unknown.ids = start..made.len();
-        }
-        // Ids are assigned by the word's number, since words are finished in any order.
-        let mut done: Vec<(usize, Range<usize>)> = Vec::with_capacity(numbers.len());
-        merges.encode_short(&side_by_side, |place, ids, count| {
-            let start = made.len();
-            made.extend_from_slice(&ids[..count]);
-            to_outer(&mut made[start..]);
-            done.push((numbers[place], start..made.len()));
-            let (Unknown { key, bucket, .. }, (bytes, len)) = (&unknown[numbers[place]], &side_by_side[place]);
-            insert(self.buckets, self.long_cache, (*key, *bucket), &bytes[..*len], &made[start..]);
-        });
-        for (number, ids) in done {
-            unknown[number].ids = ids;
-        }
-    }
-
-    /// The same, one by one and slower, for vocabularies that break the premises of [`Merges`].
-    fn merge_by_definition(self, merges: &DefinedMerges) {
-        let Chunk { long, unknown, made, .. } = self.chunk;
-        let mut long = long.iter();
-        for unknown in unknown {
-            let (bytes, len) = unknown.key.bytes();
-            let word = match unknown.bucket {
-                LONG => &self.text[long.next().expect("one was pushed with the bucket").clone()],
-                _ => &bytes[..len],
-            };
-            let start = made.len();
-            if let Some(ids) = self.long_cache.find(word) {
-                made.extend_from_slice(ids);
-            } else {
-                match self.model.whole(word) {
-                    Some(id) => made.push(id),
-                    None => merges.encode(word, made),
-                }
-                if word.len() <= MAX_LONG_BYTES && made.len() > start {
-                    insert(self.buckets, self.long_cache, (unknown.key, unknown.bucket), word, &made[start..]);
-                }
-            }
-            unknown.ids = start..made.len();
-        }
-    }
-}
-
-/// Inserts a pretoken into the cache that it fits into.
-#[inline(always)]
-fn insert(
-    buckets: &mut Buckets<'_>,
-    long_cache: &mut LongPretokenCache,
-    (key, bucket): (Key, u32),
-    word: &[u8],
-    ids: &[u32],
-) {
-    if bucket != LONG && ids.len() <= MAX_CACHED_IDS {
-        let mut four = [0; MAX_CACHED_IDS];
-        four[..ids.len()].copy_from_slice(ids);
-        buckets.insert(key, bucket, four, ids.len());
-    } else if long_cache.find(word).is_none() {
-        long_cache.insert(word, ids);
-    }
-}
-
-/// A sink of ids, which collects or counts them.
-trait IdSink {
-    /// Takes the next ids of the text.
-    fn take(&mut self, ids: &[u32]);
-}
-
-struct Count(u64);
-
-impl IdSink for Count {
-    #[inline(always)]
-    fn take(&mut self, ids: &[u32]) {
-        self.0 += ids.len() as u64;
-    }
-}
-
-impl IdSink for Vec<TokenId> {
-    #[inline(always)]
-    fn take(&mut self, ids: &[u32]) {
-        self.extend_from_slice(bytemuck::cast_slice(ids));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -622,6 +242,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::GrowingText;
     use crate::pretokenize::pretokens;
     use crate::twin::{self, Twin};
 

@@ -2,6 +2,7 @@
 
 mod added;
 mod byte_order;
+mod chunk;
 mod classes;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -11,8 +12,10 @@ pub mod counts;
 mod encode;
 pub mod explain;
 pub mod formats;
+mod growing_text;
 pub mod input;
 mod long_pretoken_cache;
+mod merge_unknown;
 mod merges;
 mod model;
 mod normalizer;
@@ -32,7 +35,8 @@ pub mod train;
 pub mod twin;
 
 pub use added::AddedToken;
-pub use encode::{Encoder, GrowingText, SpecialInText, Specials};
+pub use encode::{Encoder, SpecialInText, Specials};
+pub use growing_text::GrowingText;
 pub use pattern::{KnownPattern, PATTERN_NAMES};
 pub use run_cutter::RunCutter;
 pub use text_rules::Splitter;

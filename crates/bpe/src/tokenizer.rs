@@ -289,7 +289,6 @@ impl Tokenizer {
     }
 
     /// The same without special tokens.
-    #[cfg(feature = "cli")]
     pub(crate) fn without_specials(mut self) -> Tokenizer {
         self.added.retain(|added| !added.special);
         self.prepare_added();

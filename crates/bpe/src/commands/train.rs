@@ -250,7 +250,8 @@ fn write_size(
     let tokenizer = training.tokenizer(Some(size));
     let merges = tokenizer.merges().len();
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    for (name, content) in formats::files(&tokenizer) {
+    // The pattern is in training.json, which readers of the other files look for.
+    for (name, content) in formats::all_files(&tokenizer) {
         atomic_file::write(&folder.join(name), content.as_bytes())?;
     }
     let (bytes, tokens) = (training.tokens(0), training.tokens(merges));

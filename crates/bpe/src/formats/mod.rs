@@ -10,6 +10,7 @@
 //! Only `tokenizer.json` says how a text is split. Merges alone are split by GPT-2's pattern; `.tiktoken` files by the
 //! pattern of the encoding that they are recognised as. A pattern that is given goes before both.
 
+mod conversion;
 mod file;
 pub mod merges;
 pub mod tiktoken;
@@ -25,6 +26,7 @@ use crate::byte_order::{from_visible, to_visible};
 use crate::tokenizer::Parts;
 use crate::{PATTERN_NAMES, TokenId, Tokenizer, TokenizerError};
 
+pub use conversion::Format;
 pub use file::{LoadOptions, file_of, load, load_with};
 
 /// A tokenizer's file could not be used.
@@ -100,15 +102,29 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
     to_visible(bytes)
 }
 
-/// The files of a tokenizer's folder, by name: `merges.txt`, `vocab.json`, `tokenizer.json`, `tokenizer.tiktoken`.
+/// The files of a tokenizer's folder, by name: `tokenizer.json`, and of `merges.txt` with `vocab.json` and
+/// `tokenizer.tiktoken` those that give the same ids when they are read without it.
 pub fn files(tokenizer: &Tokenizer) -> Vec<(&'static str, String)> {
-    vec![
-        ("merges.txt", merges::write(tokenizer)),
-        ("vocab.json", vocab_json::write(tokenizer)),
-        ("tokenizer.json", tokenizer_json::write(tokenizer)),
-        ("tokenizer.tiktoken", tiktoken::write(tokenizer)),
-    ]
+    let mut files = Vec::new();
+    for (format, name) in FORMATS {
+        let of_format = format.write(tokenizer, name);
+        if format == Format::TokenizerJson || format.fault(tokenizer, &of_format).is_none() {
+            files.extend(of_format);
+        }
+    }
+    files
 }
+
+/// The files in every format. Those beside `tokenizer.json` do not say how texts are split: something else must.
+pub fn all_files(tokenizer: &Tokenizer) -> Vec<(&'static str, String)> {
+    FORMATS.iter().flat_map(|(format, name)| format.write(tokenizer, name)).collect()
+}
+
+const FORMATS: [(Format, &str); 3] = [
+    (Format::Merges, "merges.txt"),
+    (Format::TokenizerJson, "tokenizer.json"),
+    (Format::Tiktoken, "tokenizer.tiktoken"),
+];
 
 /// A tokenizer from merges given as bytes, in GPT-2's order of ids.
 fn from_pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Result<Tokenizer, FormatError> {
