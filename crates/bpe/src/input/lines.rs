@@ -1,6 +1,7 @@
 //! JSON Lines in batches of whole lines, which are parsed by the thread that processes the batch.
 
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use super::{BATCH_BYTES, Fault, InputOptions, Reader, read_more};
 
@@ -55,6 +56,7 @@ fn without_lone_surrogates(line: &str) -> String {
 
 /// Cuts a file into batches of lines.
 pub(super) struct LineBatches {
+    path: PathBuf,
     reader: Reader,
     held: Vec<u8>,
     /// The number of the first line that is held.
@@ -63,13 +65,12 @@ pub(super) struct LineBatches {
 }
 
 impl LineBatches {
-    pub(super) fn new(reader: Reader) -> LineBatches {
-        LineBatches { reader, held: Vec::new(), line: 1, has_ended: false }
+    pub(super) fn new(path: &Path, reader: Reader) -> LineBatches {
+        LineBatches { path: path.to_path_buf(), reader, held: Vec::new(), line: 1, has_ended: false }
     }
 
     pub(super) fn next(&mut self, options: &InputOptions) -> Result<Option<LineBatch>, Fault> {
-        let first_line = self.line;
-        let mut searched = 0;
+        let (mut first_line, mut searched) = (self.line, 0);
         loop {
             let end = match self.has_ended {
                 true => Some(self.held.len()),
@@ -88,7 +89,12 @@ impl LineBatches {
             searched = if end.is_none() { self.held.len() } else { 0 };
             if self.held.len() > options.max_line_bytes && end.is_none() {
                 let what = format!("a line of more than {} bytes", options.max_line_bytes);
-                return Err(Fault::at(format!("line {first_line}"), what));
+                let fault = Fault::at(format!("line {first_line}"), what);
+                let Some(skipped) = &options.skipped else { return Err(fault) };
+                skipped.add(&fault.in_file(&self.path));
+                self.skip_line()?;
+                (first_line, searched) = (self.line, 0);
+                continue;
             }
             match read_more(&mut self.reader, &mut self.held) {
                 Ok(0) => self.has_ended = true,
@@ -96,6 +102,26 @@ impl LineBatches {
                 Err(error) => return Err(Fault::at(format!("line {}", first_line + count_lines(&self.held)), error)),
             }
         }
+    }
+}
+
+impl LineBatches {
+    /// Drops the line that the held bytes are a part of.
+    fn skip_line(&mut self) -> Result<(), Fault> {
+        while !self.has_ended {
+            self.held.clear();
+            match read_more(&mut self.reader, &mut self.held) {
+                Ok(0) => self.has_ended = true,
+                Ok(_) => {}
+                Err(error) => return Err(Fault::at(format!("line {}", self.line), error)),
+            }
+            if let Some(end) = memchr::memchr(b'\n', &self.held) {
+                self.held.drain(..=end);
+                break;
+            }
+        }
+        self.line += 1;
+        Ok(())
     }
 }
 

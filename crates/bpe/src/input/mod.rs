@@ -297,7 +297,7 @@ impl Batches {
     pub fn open(path: &Path, options: &Arc<InputOptions>) -> Result<Batches, InputError> {
         let source = match detect::open(path, options).map_err(|fault| fault.in_file(path))? {
             Opened::Table(file) => TableBatches::open(path, file, options).map(Box::new).map(BatchSource::Table),
-            Opened::Lines(reader) => Ok(BatchSource::Lines(LineBatches::new(reader))),
+            Opened::Lines(reader) => Ok(BatchSource::Lines(LineBatches::new(path, reader))),
             Opened::Plain(reader) => Ok(BatchSource::Plain(PlainBatches::new(reader))),
         };
         let source = source.map_err(|fault| fault.in_file(path))?;
@@ -451,6 +451,17 @@ mod tests {
         let short = plain.with_max_line_bytes(100);
         let long = format!("{{\"text\":\"{}\"}}", "x".repeat(BATCH_BYTES));
         check("a.jsonl", long.as_bytes(), &short, &["cannot read FILE at line 1: a line of more than 100 bytes"]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_may_be_left_out() {
+        let long = format!("{{\"text\":\"{}\"}}", "x".repeat(2 * BATCH_BYTES));
+        let lines = format!("{{\"text\":\"one\"}}\n{long}\n{{\"text\":\"two\"}}\n{long}");
+        let options = InputOptions::default().with_max_line_bytes(100).with_bad_rows_skipped();
+        check("a.jsonl", lines.as_bytes(), &options, &["one", "two"]);
+        let skipped = options.skipped_rows().unwrap();
+        assert_eq!(skipped.rows(), 2);
+        assert!(skipped.first().unwrap().contains("at line 2"));
     }
 
     /// Texts over many batches, in every format, are returned whole.
