@@ -1,4 +1,5 @@
-//! The class of every character: letter, number, white space or other, by Unicode 16.
+//! The class of every character by Unicode 16: for GPT-2's pattern letter, number, white space or other; for later
+//! patterns the traits that they tell apart.
 
 use std::sync::OnceLock;
 
@@ -57,7 +58,69 @@ pub(crate) fn table() -> &'static [CharClass] {
     })
 }
 
-fn ranges(pattern: &str) -> Vec<(char, char)> {
+/// What the later patterns ask of a character: a set of the constants below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traits(u8);
+
+impl Traits {
+    /// No character: the end of what is scanned.
+    pub(crate) const NONE: Traits = Traits(0);
+    /// `\p{L}`
+    pub(crate) const LETTER: Traits = Traits(1);
+    /// `\p{N}`
+    pub(crate) const NUMBER: Traits = Traits(2);
+    /// `\s`
+    pub(crate) const SPACE: Traits = Traits(4);
+    /// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, with which a word of o200k begins.
+    pub(crate) const UPPER: Traits = Traits(8);
+    /// `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`, with which it goes on.
+    pub(crate) const LOWER: Traits = Traits(16);
+    /// `\p{M}`
+    pub(crate) const MARK: Traits = Traits(32);
+    /// `[\p{P}\p{S}]`
+    pub(crate) const SIGN: Traits = Traits(64);
+    /// The Chinese and Japanese characters that DeepSeek 3 splits off.
+    pub(crate) const CJK: Traits = Traits(128);
+
+    /// Whether it has one of these.
+    #[inline(always)]
+    pub(crate) fn any(self, of: Traits) -> bool {
+        self.0 & of.0 != 0
+    }
+
+    /// The traits of either.
+    pub(crate) const fn or(self, other: Traits) -> Traits {
+        Traits(self.0 | other.0)
+    }
+}
+
+/// The traits of each code point.
+#[inline]
+pub(crate) fn traits_table() -> &'static [Traits] {
+    static TABLE: OnceLock<Vec<Traits>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = vec![Traits::NONE; 0x11_0000];
+        let traits = [
+            (r"\p{L}", Traits::LETTER),
+            (r"\p{N}", Traits::NUMBER),
+            (r"\s", Traits::SPACE),
+            (r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", Traits::UPPER),
+            (r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", Traits::LOWER),
+            (r"\p{M}", Traits::MARK),
+            (r"[\p{P}\p{S}]", Traits::SIGN),
+            (r"[\u{4e00}-\u{9fa5}\u{3040}-\u{30ff}]", Traits::CJK),
+        ];
+        for (pattern, traits) in traits {
+            for (first, last) in ranges(pattern) {
+                table[first as usize..=last as usize].iter_mut().for_each(|of| *of = of.or(traits));
+            }
+        }
+        table
+    })
+}
+
+/// The characters of a class, as ranges.
+pub(crate) fn ranges(pattern: &str) -> Vec<(char, char)> {
     let hir = regex_syntax::parse(pattern).expect("a constant pattern");
     match hir.kind() {
         HirKind::Class(Class::Unicode(class)) => class.iter().map(|r| (r.start(), r.end())).collect(),

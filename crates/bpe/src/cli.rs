@@ -1,4 +1,4 @@
-//! The command `bpe`: train, encode, decode, count; show, compare, info; bench.
+//! The command `bpe`: train, encode, decode, count; show, compare, convert, info; bench.
 
 use std::process::ExitCode;
 
@@ -8,9 +8,9 @@ use console::{Exit, Verbosity, as_user_error};
 use crate::commands;
 use crate::formats::FormatError;
 use crate::input::InputError;
-use crate::tokens::TooWide;
+use crate::tokens::{TooManyTokens, TooWide};
 
-/// Byte-level BPE as GPT-2 has it: exact, and from files to shards.
+/// Byte-level BPE, of GPT-2 and of any other tokenizer: exact, and from files to shards.
 ///
 /// Exit codes: 0 complete, 1 failed, 2 wrong usage, 130 stopped.
 #[derive(Parser)]
@@ -36,7 +36,9 @@ enum Command {
     Show(commands::show::Arguments),
     /// Compare two tokenizers on the same texts.
     Compare(commands::compare::Arguments),
-    /// Print what a tokenizer consists of.
+    /// Write a tokenizer in another format, if that gives the same ids.
+    Convert(commands::convert::Arguments),
+    /// Print what a tokenizer consists of, or what it does to a text.
     Info(commands::info::Arguments),
     /// Encode files once, cold and in memory, and print the rate.
     Bench(commands::bench::Arguments),
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Count(arguments) => commands::count::run(&arguments),
         Command::Show(arguments) => commands::show::run(&arguments),
         Command::Compare(arguments) => commands::compare::run(&arguments),
+        Command::Convert(arguments) => commands::convert::run(&arguments),
         Command::Info(arguments) => commands::info::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
@@ -61,6 +64,9 @@ pub fn main() -> ExitCode {
         as_user_error::<FormatError>,
         as_user_error::<InputError>,
         as_user_error::<TooWide>,
+        as_user_error::<TooManyTokens>,
+        as_user_error::<commands::encode::NoEndOfText>,
+        as_user_error::<commands::convert::ChangesIds>,
         as_user_error::<atomic_file::Error>,
     ];
     console::end(result.map(|()| Exit::Complete), &known)

@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::pretoken_cache::{Key, MAX_CACHED_BYTES};
 use crate::pretokenize::{BLOCK_BYTES, Visitor, visit};
 use crate::simd::{Kernel, WithKernel, prefetch, with_kernel};
+use crate::{KnownPattern, Splitter};
 
 /// Initial number of slots of a table of counts.
 const INITIAL_SLOTS: usize = 1 << 12;
@@ -48,6 +49,14 @@ impl WordCounts {
     /// Counts the pretokens of a text.
     pub fn add_text(&mut self, text: &str) {
         with_kernel(CountText { counts: self, text, keys: [Key::NONE; CHUNK_WORDS], len: 0 });
+    }
+
+    /// Counts the pretokens of a text that is split in some way.
+    pub fn add_text_by(&mut self, splitter: &Splitter, text: &str) {
+        match splitter.known_pattern() {
+            Some(KnownPattern::Gpt2) => self.add_text(text),
+            _ => splitter.for_each_pretoken(text, |pretoken| self.add(pretoken, 1)),
+        }
     }
 
     /// Counts a word `count` times.
@@ -238,13 +247,19 @@ pub struct SpillingCounts {
     held: WordCounts,
     memory_bytes: usize,
     runs: Vec<File>,
+    splitter: Splitter,
 }
 
 impl SpillingCounts {
     /// No words; about `memory_bytes` are held at most before they are written to an unnamed file in the system's
     /// folder for temporary files.
     pub fn new(memory_bytes: usize) -> SpillingCounts {
-        SpillingCounts { held: WordCounts::new(), memory_bytes, runs: Vec::new() }
+        SpillingCounts { held: WordCounts::new(), memory_bytes, runs: Vec::new(), splitter: Splitter::default() }
+    }
+
+    /// The same for texts that are split in another way.
+    pub fn with_splitter(self, splitter: Splitter) -> SpillingCounts {
+        SpillingCounts { splitter, ..self }
     }
 
     /// Counts the pretokens of a text.
@@ -252,7 +267,7 @@ impl SpillingCounts {
     /// # Errors
     /// When a run cannot be written.
     pub fn add_text(&mut self, text: &str) -> io::Result<()> {
-        self.held.add_text(text);
+        self.held.add_text_by(&self.splitter, text);
         if self.held.size_bytes() > self.memory_bytes { self.spill() } else { Ok(()) }
     }
 

@@ -1,19 +1,21 @@
-//! Encodes text: pretokens by blocks, most of them from the cache, the others by merging.
+//! Encodes text: added tokens are cut out; pretokens come by blocks, most of them from the cache, the others by merging.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use crate::long_pretoken_cache::{LongPretokenCache, MAX_LONG_BYTES};
-use crate::merges::{MAX_SHORT_BYTES, Merges, SHORT_LANES};
-use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, MAX_CACHED_IDS, PretokenCache};
-use crate::pretokenize::{BLOCK_BYTES, Visitor, last_border, visit};
-use crate::simd::{Kernel, WithKernel, with_kernel};
+use crate::added::{AddedMatcher, Part};
+use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdSink, Pretokens};
+use crate::long_pretoken_cache::LongPretokenCache;
+use crate::model::Model;
+use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
+use crate::pretokenize::{Cuts, last_border};
+use crate::run_cutter::RunCutter;
+use crate::simd::with_kernel;
 use crate::{TokenId, Tokenizer};
 
-/// Encodes with one tokenizer. Clones share the merges; each has its own pretoken cache, which starts as a copy.
+/// Encodes with one tokenizer. Clones share its merges; each has its own pretoken cache, which starts as a copy.
 pub struct Encoder<'a> {
-    tokenizer: &'a Tokenizer,
-    merges: Arc<Merges>,
+    pub(crate) tokenizer: &'a Tokenizer,
+    model: Arc<Model>,
     cache: PretokenCache,
     long_cache: LongPretokenCache,
     chunk: Box<Chunk>,
@@ -23,7 +25,7 @@ impl Clone for Encoder<'_> {
     fn clone(&self) -> Self {
         Encoder {
             tokenizer: self.tokenizer,
-            merges: self.merges.clone(),
+            model: self.model.clone(),
             cache: self.cache.copy(),
             long_cache: self.long_cache.clone(),
             chunk: Chunk::new(),
@@ -34,14 +36,14 @@ impl Clone for Encoder<'_> {
 impl<'a> Encoder<'a> {
     /// An encoder for `tokenizer`. Time and memory linear in its merges (some 4 ms for GPT-2's), and 4 to 16 MiB.
     pub fn new(tokenizer: &'a Tokenizer) -> Encoder<'a> {
-        let merges = Merges::new(tokenizer);
+        let model = Model::new(tokenizer);
         let mut cache = PretokenCache::new();
-        insert_tokens(tokenizer, &merges, &mut cache.buckets());
-        let (merges, long_cache) = (Arc::new(merges), LongPretokenCache::default());
-        Encoder { tokenizer, merges, cache, long_cache, chunk: Chunk::new() }
+        insert_tokens(tokenizer, &model, &mut cache.buckets());
+        let (model, long_cache) = (Arc::new(model), LongPretokenCache::default());
+        Encoder { tokenizer, model, cache, long_cache, chunk: Chunk::new() }
     }
 
-    /// The ids of a text. Special tokens in it are ordinary text.
+    /// The ids of a text. Special tokens in it are ordinary text; other added tokens are found.
     ///
     /// ```
     /// let gpt2 = bpe::Tokenizer::gpt2();
@@ -58,19 +60,17 @@ impl<'a> Encoder<'a> {
     ///
     /// Time linear in the text for ordinary text, O(n log n) in the longest pretoken at worst.
     pub fn encode_into(&mut self, text: &str, ids: &mut Vec<TokenId>) {
-        self.encode_to(text, ids);
+        self.encode_to(text, Specials::Ordinary, ids).expect("specials are not refused");
     }
 }
 
 /// Inserts the canonical tokens into the cache, which need no merging: a third of the pretokens that a text will have.
-fn insert_tokens(tokenizer: &Tokenizer, merges: &Merges, buckets: &mut Buckets<'_>) {
-    let is_canonical = merges.canonical_tokens();
+fn insert_tokens(tokenizer: &Tokenizer, model: &Model, buckets: &mut Buckets<'_>) {
     let mut keys: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
-    let mut tokens = (0u32..).zip(&is_canonical).peekable();
-    while tokens.peek().is_some() {
-        for (id, &is_canonical) in tokens.by_ref().take(CHUNK_PRETOKENS) {
+    for ids in model.canonical_ids().chunks(CHUNK_PRETOKENS) {
+        for &(_, id) in ids {
             let bytes = tokenizer.token(TokenId(id));
-            if is_canonical && bytes.len() <= MAX_CACHED_BYTES {
+            if bytes.len() <= MAX_CACHED_BYTES {
                 let key = Key::of_pretoken(bytes);
                 let bucket = buckets.bucket_of(key);
                 buckets.prefetch(bucket);
@@ -83,59 +83,8 @@ fn insert_tokens(tokenizer: &Tokenizer, merges: &Merges, buckets: &mut Buckets<'
     }
 }
 
-/// Pretokens that are looked up together: while the bucket of one is loaded from memory, those of the others are
-/// prefetched. Their working data fits into the L1 cache.
-const CHUNK_PRETOKENS: usize = 512;
-/// Maximum number of pretokens of a block.
-const BLOCK_PRETOKENS: usize = 64;
-
-/// Pretokens that are being encoded: the scratch space of one encoder.
-struct Chunk {
-    len: usize,
-    /// The pretokens that have a key.
-    keys: [Key; CHUNK_PRETOKENS],
-    /// Their buckets; [`LONG`] for a pretoken without a key.
-    buckets: [u32; CHUNK_PRETOKENS],
-    /// Ids of the pretokens that were found, at fixed intervals.
-    found: [u32; CHUNK_PRETOKENS * MAX_CACHED_IDS],
-    /// Pretokens without a key: their byte ranges in the text.
-    long: Vec<Range<usize>>,
-    /// Pretokens that are not cached, in order.
-    unknown: Vec<Unknown>,
-    /// Their ids, in any order.
-    made: Vec<u32>,
-}
-
 /// Bytes of a text that are encoded before the cache may grow.
 const PART_BYTES: usize = 4 << 20;
-
-/// Instead of a bucket: the pretoken is too long for a key.
-const LONG: u32 = u32::MAX;
-
-/// A pretoken that is not cached.
-#[derive(Clone, Default)]
-struct Unknown {
-    key: Key,
-    bucket: u32,
-    /// Ids that were found before this pretoken.
-    found_before: usize,
-    /// Where its ids are in `made`.
-    ids: Range<usize>,
-}
-
-impl Chunk {
-    fn new() -> Box<Chunk> {
-        Box::new(Chunk {
-            len: 0,
-            keys: [Key::default(); CHUNK_PRETOKENS],
-            buckets: [0; CHUNK_PRETOKENS],
-            found: [0; CHUNK_PRETOKENS * MAX_CACHED_IDS],
-            long: Vec::new(),
-            unknown: Vec::new(),
-            made: Vec::new(),
-        })
-    }
-}
 
 /// How special tokens in a text are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +116,7 @@ impl Encoder<'_> {
     /// ```
     pub fn count(&mut self, text: &str) -> u64 {
         let mut count = Count(0);
-        self.encode_to(text, &mut count);
+        self.encode_to(text, Specials::Ordinary, &mut count).expect("specials are not refused");
         count.0
     }
 
@@ -187,287 +136,101 @@ impl Encoder<'_> {
     /// With [`Specials::Refused`], when the text contains one.
     pub fn encode_with(&mut self, text: &str, specials: Specials) -> Result<Vec<TokenId>, SpecialInText> {
         let mut ids = Vec::new();
-        let mut at = 0;
-        while specials != Specials::Ordinary
-            && let Some((place, special)) = self.next_special(&text[at..])
-        {
-            if specials == Specials::Refused {
-                return Err(SpecialInText { special: special.to_owned(), at: at + place });
-            }
-            let (id, len) = (self.tokenizer.special(special), special.len());
-            self.encode_into(&text[at..at + place], &mut ids);
-            ids.extend(id);
-            at += place + len;
-        }
-        self.encode_into(&text[at..], &mut ids);
+        self.encode_into_with(text, specials, &mut ids)?;
         Ok(ids)
     }
 
-    fn next_special(&self, text: &str) -> Option<(usize, &str)> {
-        let found = self.tokenizer.specials().iter().filter(|special| !special.is_empty());
-        let found = found.filter_map(|special| Some((text.find(special.as_str())?, special.as_str())));
-        found.min_by_key(|(place, special)| (*place, std::cmp::Reverse(special.len())))
-    }
-}
-
-/// The ids of a growing text, each returned as soon as nothing that follows can change it.
-///
-/// ```
-/// use bpe::{Encoder, GrowingText, Tokenizer};
-/// let gpt2 = Tokenizer::gpt2();
-/// let mut text = GrowingText::new(Encoder::new(&gpt2));
-/// let mut ids = Vec::new();
-/// for part in ["The ti", "de came", " in"] {
-///     text.push(part, &mut ids);
-/// }
-/// text.finish(&mut ids);
-/// assert_eq!(ids, Encoder::new(&gpt2).encode("The tide came in"));
-/// ```
-pub struct GrowingText<'a> {
-    encoder: Encoder<'a>,
-    /// The text after the last certain border: its ids may still change.
-    rest: String,
-}
-
-impl<'a> GrowingText<'a> {
-    /// No text yet.
-    pub fn new(encoder: Encoder<'a>) -> GrowingText<'a> {
-        GrowingText { encoder, rest: String::new() }
+    /// What cuts pretokens that are too long to be held, if the tokenizer allows it.
+    pub fn run_cutter(&self, specials: Specials) -> Option<RunCutter> {
+        RunCutter::new(self.tokenizer, self.model.clone(), specials)
     }
 
-    /// Adds text and appends the ids that have become certain. Time linear in what is added, as long as it contains
-    /// white space.
-    pub fn push(&mut self, text: &str, ids: &mut Vec<TokenId>) {
-        self.rest.push_str(text);
-        if let Some(border) = last_border(self.rest.as_bytes()) {
-            self.encoder.encode_into(&self.rest[..border], ids);
-            self.rest.drain(..border);
-        }
+    /// The ids of one pretoken.
+    pub(crate) fn merge(&mut self, pretoken: &[u8]) -> Vec<TokenId> {
+        let mut ids = Vec::new();
+        let range = std::iter::once(0..pretoken.len()).collect::<Vec<_>>();
+        self.encode_pretokens(pretoken, Pretokens::Ranges(&range), &mut ids);
+        ids
     }
 
-    /// The ids of the uncertain rest, if the text ended here.
-    pub fn uncertain(&mut self) -> Vec<TokenId> {
-        self.encoder.encode(&self.rest)
-    }
-
-    /// Ends the text and appends the last ids. Another text may follow.
-    pub fn finish(&mut self, ids: &mut Vec<TokenId>) {
-        self.encoder.encode_into(&self.rest, ids);
-        self.rest.clear();
+    /// Appends the ids of a text that may contain special tokens to `ids`.
+    ///
+    /// # Errors
+    /// With [`Specials::Refused`], when the text contains one; the ids before it are appended.
+    pub fn encode_into_with(
+        &mut self,
+        text: &str,
+        specials: Specials,
+        ids: &mut Vec<TokenId>,
+    ) -> Result<(), SpecialInText> {
+        self.encode_to(text, specials, ids)
     }
 }
 
 impl Encoder<'_> {
-    fn encode_to(&mut self, text: &str, sink: &mut impl IdSink) {
-        let Encoder { merges, cache, long_cache, chunk, .. } = self;
+    fn encode_to(&mut self, text: &str, specials: Specials, sink: &mut impl IdSink) -> Result<(), SpecialInText> {
+        let tokenizer = self.tokenizer;
+        let [before, after] = tokenizer
+            .matchers()
+            .each_ref()
+            .map(|matcher| matcher.as_ref().filter(|matcher| specials != Specials::Ordinary || matcher.has_ordinary()));
+        self.encode_parts(before, text, specials, sink, &mut |encoder, text, sink| {
+            let text = tokenizer.rules().normalize(text);
+            encoder.encode_parts(after, &text, specials, sink, &mut |encoder, text, sink| {
+                encoder.encode_section(text, sink);
+                Ok(())
+            })
+        })
+    }
+
+    /// Passes on the ids of added tokens, and what is between them to `between`.
+    fn encode_parts<S: IdSink>(
+        &mut self,
+        matcher: Option<&AddedMatcher>,
+        text: &str,
+        specials: Specials,
+        sink: &mut S,
+        between: &mut impl FnMut(&mut Self, &str, &mut S) -> Result<(), SpecialInText>,
+    ) -> Result<(), SpecialInText> {
+        let Some(matcher) = matcher else { return between(self, text, sink) };
+        for part in matcher.parts(text, specials != Specials::Ordinary) {
+            match part {
+                Part::Text(bytes) => between(self, &text[bytes], sink)?,
+                Part::Token(token, bytes) if token.special && specials == Specials::Refused => {
+                    return Err(SpecialInText { special: token.content.clone(), at: bytes.start });
+                }
+                Part::Token(token, _) => sink.take(&[token.id.0]),
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes a normalised text without added tokens.
+    fn encode_section(&mut self, text: &str, sink: &mut impl IdSink) {
+        if text.is_empty() {
+            return;
+        }
+        let Some(pattern) = self.tokenizer.rules().pattern_after_normalizer() else {
+            let pieces = self.tokenizer.rules().pieces(text);
+            return self.encode_pretokens(&pieces.bytes, Pretokens::Ranges(&pieces.ranges), sink);
+        };
         let mut rest = text;
         while !rest.is_empty() {
             // In parts, so that the cache can grow between them.
-            let end = if rest.len() <= PART_BYTES { None } else { last_border(&rest.as_bytes()[..PART_BYTES]) };
+            let end = match rest.as_bytes().get(..PART_BYTES) {
+                Some(part) => last_border(part, Cuts::of_pattern(pattern)),
+                None => None,
+            };
             let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            with_kernel(EncodeText { merges, buckets: cache.buckets(), long_cache, chunk, text: part, sink });
-            cache.grow_if_crowded();
+            self.encode_pretokens(part.as_bytes(), Pretokens::Pattern(pattern, part), sink);
             rest = behind;
         }
     }
-}
 
-struct EncodeText<'e, S> {
-    merges: &'e Merges,
-    buckets: Buckets<'e>,
-    long_cache: &'e mut LongPretokenCache,
-    chunk: &'e mut Chunk,
-    text: &'e str,
-    sink: &'e mut S,
-}
-
-impl<S: IdSink> WithKernel for EncodeText<'_, S> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernel>(mut self) {
-        visit::<K>(self.text, &mut self);
-        self.encode_chunk();
-    }
-}
-
-impl<S: IdSink> Visitor for EncodeText<'_, S> {
-    /// Adds the pretokens of a block and prefetches their buckets.
-    #[inline(always)]
-    fn block(&mut self, at: usize, block: &[u8; BLOCK_BYTES], mut ends: u64) {
-        let mut start = 0;
-        while ends != 0 {
-            let end = ends.trailing_zeros() as usize;
-            ends &= ends - 1;
-            let len = end - start;
-            if len <= MAX_CACHED_BYTES {
-                let from = block[start..].first_chunk::<16>().expect("a block has 16 bytes behind its 64");
-                self.push(Key::of(*from, len));
-            } else {
-                self.push_long(at + start..at + end);
-            }
-            start = end;
-        }
-        self.encode_full_chunk();
-    }
-
-    #[inline(never)]
-    fn single(&mut self, at: usize, pretoken: &[u8]) {
-        if pretoken.len() <= MAX_CACHED_BYTES {
-            self.push(Key::of_pretoken(pretoken));
-        } else {
-            self.push_long(at..at + pretoken.len());
-        }
-        self.encode_full_chunk();
-    }
-}
-
-impl<S: IdSink> EncodeText<'_, S> {
-    #[inline(always)]
-    fn push(&mut self, key: Key) {
-        let bucket = self.buckets.bucket_of(key);
-        self.buckets.prefetch(bucket);
-        let place = self.chunk.len % CHUNK_PRETOKENS;
-        self.chunk.keys[place] = key;
-        self.chunk.buckets[place] = bucket;
-        self.chunk.len += 1;
-    }
-
-    #[cold]
-    fn push_long(&mut self, bytes: Range<usize>) {
-        self.chunk.buckets[self.chunk.len % CHUNK_PRETOKENS] = LONG;
-        self.chunk.len += 1;
-        self.chunk.long.push(bytes);
-    }
-
-    #[inline(always)]
-    fn encode_full_chunk(&mut self) {
-        if self.chunk.len > CHUNK_PRETOKENS - BLOCK_PRETOKENS {
-            self.encode_chunk();
-        }
-    }
-
-    /// Looks up the pretokens of the chunk, merges those that are not cached, and passes on all ids in order.
-    fn encode_chunk(&mut self) {
-        let Chunk { len, keys, buckets, found, unknown, .. } = &mut *self.chunk;
-        let mut ids = 0;
-        for (&key, &bucket) in keys.iter().zip(&*buckets).take(*len) {
-            let to = found[ids..].first_chunk_mut().expect("room for four ids a pretoken");
-            let known = if bucket == LONG { None } else { self.buckets.find(key, bucket) };
-            match known {
-                Some((four, count)) => {
-                    // All four are copied: branching on their number would be mispredicted.
-                    *to = *four;
-                    ids += count;
-                }
-                None => unknown.push(Unknown { key, bucket, found_before: ids, ids: 0..0 }),
-            }
-        }
-        *len = 0;
-        if self.chunk.unknown.is_empty() {
-            return self.sink.take(&self.chunk.found[..ids]);
-        }
-        self.merge_unknown();
-        let Chunk { found, long, unknown, made, .. } = &mut *self.chunk;
-        let mut taken = 0;
-        for unknown in unknown.drain(..) {
-            self.sink.take(&found[taken..unknown.found_before]);
-            self.sink.take(&made[unknown.ids]);
-            taken = unknown.found_before;
-        }
-        self.sink.take(&found[taken..ids]);
-        made.clear();
-        long.clear();
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn merge_unknown(&mut self) {
-        let EncodeText { merges, buckets, long_cache, chunk, text, .. } = self;
-        with_kernel(MergeUnknown { merges, buckets, long_cache, chunk, text: text.as_bytes() });
-    }
-}
-
-/// Merges the pretokens of a chunk that no cache has. Compiled for each kernel, to use its instructions.
-struct MergeUnknown<'e, 'w> {
-    merges: &'e Merges,
-    buckets: &'e mut Buckets<'w>,
-    long_cache: &'e mut LongPretokenCache,
-    chunk: &'e mut Chunk,
-    text: &'e [u8],
-}
-
-impl WithKernel for MergeUnknown<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernel>(self) {
-        let Chunk { long, unknown, made, .. } = self.chunk;
-        let mut long = long.iter();
-        // Words to be merged in parallel, and the index of each among the unknown pretokens.
-        let (mut side_by_side, mut numbers) = (Vec::with_capacity(unknown.len()), Vec::with_capacity(unknown.len()));
-        for (number, unknown) in unknown.iter_mut().enumerate() {
-            let (bytes, len) = unknown.key.bytes();
-            let word = match unknown.bucket {
-                LONG => &self.text[long.next().expect("one was pushed with the bucket").clone()],
-                _ => &bytes[..len],
-            };
-            let start = made.len();
-            if let Some(ids) = self.long_cache.find(word) {
-                made.extend_from_slice(ids);
-            } else if word.len() <= MAX_SHORT_BYTES {
-                let mut bytes = [0; SHORT_LANES];
-                bytes[..word.len()].copy_from_slice(word);
-                side_by_side.push((bytes, word.len()));
-                numbers.push(number);
-                continue;
-            } else {
-                self.merges.encode(word, made);
-                if word.len() <= MAX_LONG_BYTES {
-                    self.long_cache.insert(word, &made[start..]);
-                }
-            }
-            unknown.ids = start..made.len();
-        }
-        // Ids are assigned by the word's number, since words are finished in any order.
-        let mut done: Vec<(usize, Range<usize>)> = Vec::with_capacity(numbers.len());
-        self.merges.encode_short(&side_by_side, |place, ids, count| {
-            let start = made.len();
-            made.extend_from_slice(&ids[..count]);
-            done.push((numbers[place], start..made.len()));
-            let (Unknown { key, bucket, .. }, (bytes, len)) = (&unknown[numbers[place]], &side_by_side[place]);
-            if *bucket != LONG && count <= MAX_CACHED_IDS {
-                let ids = *ids.first_chunk().expect("there are more lanes than four");
-                self.buckets.insert(*key, *bucket, ids, count);
-            } else if self.long_cache.find(&bytes[..*len]).is_none() {
-                self.long_cache.insert(&bytes[..*len], &ids[..count]);
-            }
-        });
-        for (number, ids) in done {
-            unknown[number].ids = ids;
-        }
-    }
-}
-
-/// A sink of ids, which collects or counts them.
-trait IdSink {
-    /// Takes the next ids of the text.
-    fn take(&mut self, ids: &[u32]);
-}
-
-struct Count(u64);
-
-impl IdSink for Count {
-    #[inline(always)]
-    fn take(&mut self, ids: &[u32]) {
-        self.0 += ids.len() as u64;
-    }
-}
-
-impl IdSink for Vec<TokenId> {
-    #[inline(always)]
-    fn take(&mut self, ids: &[u32]) {
-        self.extend_from_slice(bytemuck::cast_slice(ids));
+    fn encode_pretokens(&mut self, text: &[u8], pretokens: Pretokens<'_>, sink: &mut impl IdSink) {
+        let Encoder { model, cache, long_cache, chunk, .. } = self;
+        with_kernel(EncodeText { model, buckets: cache.buckets(), long_cache, chunk, text, pretokens, sink });
+        cache.grow_if_crowded();
     }
 }
 
@@ -479,6 +242,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::GrowingText;
     use crate::pretokenize::pretokens;
     use crate::twin::{self, Twin};
 

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod added;
 mod byte_order;
+mod chunk;
 mod classes;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -8,21 +10,36 @@ pub mod cli;
 mod commands;
 pub mod counts;
 mod encode;
+pub mod explain;
 pub mod formats;
+mod growing_text;
 pub mod input;
 mod long_pretoken_cache;
+mod merge_unknown;
 mod merges;
+mod model;
+mod normalizer;
 pub mod parallel;
+mod pattern;
 mod pretoken_cache;
 pub mod pretokenize;
+mod pretokenizer;
+mod run_cutter;
+mod scan;
 mod simd;
+mod text_rules;
 mod tokenizer;
 pub mod tokens;
 pub mod train;
 #[cfg(feature = "twin")]
 pub mod twin;
 
-pub use encode::{Encoder, GrowingText, SpecialInText, Specials};
+pub use added::AddedToken;
+pub use encode::{Encoder, SpecialInText, Specials};
+pub use growing_text::GrowingText;
+pub use pattern::{KnownPattern, PATTERN_NAMES};
+pub use run_cutter::RunCutter;
+pub use text_rules::Splitter;
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};
 
 /// The version of Unicode that decides letters, numbers and white space for the pre-tokenizer: that of tiktoken.

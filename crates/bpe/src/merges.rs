@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::byte_order::{BYTE_OF_ID, ID_OF_BYTE};
 use crate::simd::prefetch;
-use crate::{TokenId, Tokenizer};
 
 /// No merge.
 const NONE: u32 = u32::MAX;
@@ -27,13 +27,16 @@ const PIECE_BYTES: usize = 48;
 const MAX_REDONE_BYTES: usize = 4096;
 /// Bits of an id in a slot of the table of pairs: two ids and their merge take 63 of 64 bits.
 const ID_BITS: u32 = 21;
-const _: () = assert!(256 + Tokenizer::MAX_MERGES <= 1 << ID_BITS, "every id fits into its bits");
+const _: () = assert!(256 + MAX_MERGES <= 1 << ID_BITS, "every id fits into its bits");
+/// Maximum number of merges.
+pub(crate) const MAX_MERGES: usize = (1 << ID_BITS) - 256;
 /// A slot that holds no pair.
 const EMPTY: u64 = u64::MAX;
 
 /// What each pair of ids merges into.
 ///
-/// Ids of merges are in the order of their ranks, so the id that a pair makes is its rank, too.
+/// The ids here are those of GPT-2's order: bytes, then merges in the order of their ranks, so the id that a pair makes
+/// is its rank, too. Another tokenizer's ids are put in their place when a pretoken is merged (see `model`).
 pub(crate) struct Merges {
     id_of_byte: [u32; 256],
     /// The parts of each merge, by rank.
@@ -49,30 +52,44 @@ pub(crate) struct Merges {
 }
 
 impl Merges {
-    pub(crate) fn new(tokenizer: &Tokenizer) -> Merges {
-        let mut id_of_byte = [0; 256];
-        for byte in 0..=255u8 {
-            id_of_byte[byte as usize] = tokenizer.id_of_byte(byte).0;
+    /// No merges yet, and room for some.
+    pub(crate) fn with_capacity(merges: usize) -> Merges {
+        let capacity = (merges * 2 + 2).next_power_of_two();
+        Merges {
+            id_of_byte: ID_OF_BYTE.map(u32::from),
+            parts: Vec::with_capacity(merges),
+            lens: vec![1; 256],
+            of_bytes: vec![NONE; 1 << 16],
+            slots: vec![EMPTY; capacity],
+            shift: 64 - capacity.trailing_zeros(),
         }
-        let capacity = (tokenizer.merges().len() * 2 + 2).next_power_of_two();
-        let shift = 64 - capacity.trailing_zeros();
-        let parts = tokenizer.merges().map(|(left, right, _)| (left.0, right.0)).collect();
-        let (of_bytes, slots) = (vec![NONE; 1 << 16], vec![EMPTY; capacity]);
-        let lens =
-            (0..256 + tokenizer.merges().len() as u32).map(|id| tokenizer.token(TokenId(id)).len() as u32).collect();
-        let mut merges = Merges { id_of_byte, parts, lens, of_bytes, slots, shift };
-        for (left, right, made) in tokenizer.merges() {
-            if let (&[left], &[right]) = (tokenizer.token(left), tokenizer.token(right)) {
-                merges.of_bytes[usize::from(left) << 8 | usize::from(right)] = made.0;
-            }
-            let key = key_of(left.0, right.0);
-            let mut slot = merges.home(key);
-            while merges.slots[slot] != EMPTY {
-                slot = (slot + 1) & (capacity - 1);
-            }
-            merges.slots[slot] = key << (ID_BITS + 1) | u64::from(made.0);
+    }
+
+    /// Adds the merge of the next rank. Both parts exist, the pair has no merge yet, and there is room.
+    pub(crate) fn push(&mut self, left: u32, right: u32) {
+        let made = 256 + self.parts.len() as u32;
+        self.parts.push((left, right));
+        self.lens.push(self.lens[left as usize] + self.lens[right as usize]);
+        if left.max(right) < 256 {
+            let [left, right] = [left, right].map(|id| usize::from(BYTE_OF_ID[id as usize]));
+            self.of_bytes[left << 8 | right] = made;
         }
-        merges
+        let key = key_of(left, right);
+        let mut slot = self.home(key);
+        while self.slots[slot] != EMPTY {
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        self.slots[slot] = key << (ID_BITS + 1) | u64::from(made);
+    }
+
+    /// The merges in the order of their ranks: left, right, result.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        (256..).zip(&self.parts).map(|(made, &(left, right))| (left, right, made))
+    }
+
+    /// Number of ids: bytes and merges.
+    pub(crate) fn len(&self) -> usize {
+        self.lens.len()
     }
 
     #[inline(always)]
@@ -109,11 +126,16 @@ impl Merges {
     pub(crate) fn canonical_tokens(&self) -> Vec<bool> {
         let mut canonical = vec![true; 256 + self.parts.len()];
         for (rank, &(left, right)) in self.parts.iter().enumerate() {
-            let id = 256 + rank;
-            canonical[id] =
-                canonical[left as usize] && canonical[right as usize] && self.is_valid_pair(left, right, id as u32);
+            canonical[256 + rank] = self.is_canonical(left, right, &canonical[..256 + rank]);
         }
         canonical
+    }
+
+    /// Whether the token that follows those of which `canonical` says whether they are canonical is so if it is made
+    /// of these two.
+    pub(crate) fn is_canonical(&self, left: u32, right: u32, canonical: &[bool]) -> bool {
+        let made = canonical.len() as u32;
+        canonical[left as usize] && canonical[right as usize] && self.is_valid_pair(left, right, made)
     }
 
     /// Whether two canonical tokens are a *valid pair*: encoding their bytes together, nothing is merged across the
@@ -193,8 +215,13 @@ impl Merges {
         }
     }
 
+    /// Whether two canonical tokens beside each other are the encoding of their bytes.
+    pub(crate) fn is_valid_pair_of_any_rank(&self, left: u32, right: u32) -> bool {
+        self.is_valid_pair(left, right, NONE)
+    }
+
     /// Length of a token in bytes.
-    fn len_of(&self, id: u32) -> usize {
+    pub(crate) fn len_of(&self, id: u32) -> usize {
         self.lens[id as usize] as usize
     }
 
@@ -431,15 +458,22 @@ fn lane(made: u32, place: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::twin::Twin;
+    use crate::{TokenId, Tokenizer};
+
+    fn merges_of(tokenizer: &Tokenizer) -> Merges {
+        let mut merges = Merges::with_capacity(tokenizer.merges().len());
+        tokenizer.merges().for_each(|(left, right, _)| merges.push(left.0, right.0));
+        merges
+    }
 
     /// Compares with merging the bytes of every token.
     fn check_canonical(tokenizer: &Tokenizer) {
-        let merges = Merges::new(tokenizer);
+        let merges = merges_of(tokenizer);
         for (id, canonical) in merges.canonical_tokens().into_iter().enumerate() {
             let mut ids = Vec::new();
             merges.encode(tokenizer.token(TokenId(id as u32)), &mut ids);
@@ -453,7 +487,7 @@ mod tests {
     }
 
     /// Random merges of few bytes, so that they overlap often.
-    fn tokenizer_of(choices: &[(u16, u16)]) -> Tokenizer {
+    pub(crate) fn tokenizer_of(choices: &[(u16, u16)]) -> Tokenizer {
         let mut merges: Vec<(TokenId, TokenId)> = Vec::new();
         for &(left, right) in choices {
             let known = 3 + merges.len() as u16;
@@ -478,7 +512,7 @@ mod tests {
         #[test]
         fn every_way_of_merging_agrees_with_the_twin(choices: Vec<(u16, u16)>, words in proptest::collection::vec("[abc]{1,80}|[abc]{100,700}|(a|ab){200,300}", 1..12)) {
             let tokenizer = tokenizer_of(&choices);
-            let merges = Merges::new(&tokenizer);
+            let merges = merges_of(&tokenizer);
             let twin = Twin::new(&tokenizer);
             let expected: Vec<Vec<u32>> =
                 words.iter().map(|word| twin.merge(word.as_bytes()).iter().map(|id| id.0).collect()).collect();

@@ -13,6 +13,7 @@
 //! of ASCII at once, and uses the first scanner for the rest.
 
 use crate::classes::{ASCII, CharClass, class_of, class_of_code};
+use crate::pattern::KnownPattern;
 use crate::simd::{Kernel, Masks};
 
 /// The pretokens of a text, in order; concatenated they are the text.
@@ -121,16 +122,42 @@ fn ends_in_block<K: Kernel>(block: &[u8; BLOCK_BYTES]) -> u64 {
     borders & known & !1
 }
 
-/// The last position in a text, not its beginning, at which a pretoken begins whatever follows: before ASCII white
-/// space that comes after another character.
-///
-/// The bytes may end inside a character. `None` when there is no such position.
-pub(crate) fn last_border(bytes: &[u8]) -> Option<usize> {
-    (1..bytes.len()).rev().find(|&at| is_ascii_space(bytes[at]) && !is_space_before(&bytes[..at]))
+/// Where a text may be cut, so that its parts have the ids of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cuts {
+    /// Before ASCII white space that comes after another character: a pretoken of GPT-2's pattern begins there.
+    #[default]
+    BeforeSpaces,
+    /// The same, but not before a line end, which the other known patterns add to punctuation.
+    BeforeBlanks,
+    /// Nowhere.
+    Never,
 }
 
-fn is_ascii_space(byte: u8) -> bool {
-    byte < 128 && ASCII[byte as usize] == CharClass::Space
+impl Cuts {
+    pub(crate) fn of_pattern(pattern: KnownPattern) -> Cuts {
+        if pattern == KnownPattern::Gpt2 { Cuts::BeforeSpaces } else { Cuts::BeforeBlanks }
+    }
+
+    fn is_before(self, byte: u8) -> bool {
+        match self {
+            Cuts::BeforeSpaces => byte < 128 && ASCII[byte as usize] == CharClass::Space,
+            Cuts::BeforeBlanks => matches!(byte, b' ' | b'\t'),
+            Cuts::Never => false,
+        }
+    }
+}
+
+/// The last position in a text, not its beginning, at which it may be cut whatever follows.
+///
+/// The bytes may end inside a character. `None` when there is no such position.
+pub(crate) fn last_border(bytes: &[u8], cuts: Cuts) -> Option<usize> {
+    last_border_from(bytes, 0, cuts)
+}
+
+/// The same, if the position is at `from` or after it.
+pub(crate) fn last_border_from(bytes: &[u8], from: usize, cuts: Cuts) -> Option<usize> {
+    (from.max(1)..bytes.len()).rev().find(|&at| cuts.is_before(bytes[at]) && !is_space_before(&bytes[..at]))
 }
 
 /// Whether bytes end in white space; they may if they end inside a character.
@@ -144,7 +171,7 @@ fn is_space_before(bytes: &[u8]) -> bool {
 
 /// The end of the pretoken that begins at `start`, which is a character boundary inside the text.
 #[inline]
-fn end_of_pretoken(text: &str, start: usize) -> usize {
+pub(crate) fn end_of_pretoken(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
     let first = bytes[start];
     if first == b'\''
@@ -188,14 +215,19 @@ fn class_at(text: &str, at: usize) -> (CharClass, usize) {
 /// The same for a character beyond ASCII. A text is valid UTF-8, so its first byte gives its length.
 #[inline]
 fn class_of_wide(text: &str, at: usize) -> (CharClass, usize) {
-    let bytes = &text.as_bytes()[at..];
+    let (code, len) = decode_wide(&text.as_bytes()[at..]);
+    (class_of_code(code), len)
+}
+
+/// Code and length of a character beyond ASCII with which a text begins.
+#[inline(always)]
+pub(crate) fn decode_wide(bytes: &[u8]) -> (u32, usize) {
     let low = |place: usize| u32::from(bytes[place] & 0x3f);
-    let (code, len) = match bytes[0] {
+    match bytes[0] {
         first @ ..0xe0 => (u32::from(first & 0x1f) << 6 | low(1), 2),
         first @ 0xe0..0xf0 => (u32::from(first & 0x0f) << 12 | low(1) << 6 | low(2), 3),
         first => (u32::from(first & 0x07) << 18 | low(1) << 12 | low(2) << 6 | low(3), 4),
-    };
-    (class_of_code(code), len)
+    }
 }
 
 /// The end of the run of one class that continues at `at`.
@@ -241,7 +273,7 @@ mod tests {
         #[test]
         fn pieces_cut_at_a_border_have_the_pretokens_of_the_whole(text in "[ a'sé1.\n\u{a0}]{0,40}", more in "[ a's\n]{0,4}") {
             let whole = format!("{text}{more}");
-            if let Some(cut) = last_border(text.as_bytes()) {
+            if let Some(cut) = last_border(text.as_bytes(), Cuts::BeforeSpaces) {
                 let (left, right) = whole.split_at(cut);
                 let pieces: Vec<&str> = pretokens(left).chain(pretokens(right)).collect();
                 prop_assert_eq!(pieces, pretokens(&whole).collect::<Vec<_>>());

@@ -4,7 +4,12 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::byte_order::{BYTE_OF_ID, ID_OF_BYTE};
+use crate::added::{AddedMatcher, AddedToken};
+use crate::byte_order::BYTE_OF_ID;
+use crate::encode::Specials;
+use crate::pattern::KnownPattern;
+use crate::pretokenize::Cuts;
+use crate::text_rules::TextRules;
 use crate::{END_OF_TEXT, formats};
 
 /// The number of a token.
@@ -35,11 +40,11 @@ pub enum TokenizerError {
         /// The token, as the file writes it.
         token: String,
     },
-    /// A token that merges of lower rank cannot produce; encoding with it would differ from tiktoken.
-    #[error("token {id} ({token:?}) cannot be reached by merges of lower rank")]
-    Unreachable {
-        /// Its id.
-        id: u32,
+    /// A merge joins or makes a token that the vocabulary lacks.
+    #[error("merge {rank} is of {token:?}, which is not in the vocabulary")]
+    NotInVocabulary {
+        /// The merge's number, from 0.
+        rank: usize,
         /// The token, as the file writes it.
         token: String,
     },
@@ -48,6 +53,12 @@ pub enum TokenizerError {
     TooManyMerges {
         /// Their number.
         merges: usize,
+    },
+    /// A token that is to be between documents, and is not in the vocabulary.
+    #[error("the tokenizer has no added token {token:?}")]
+    UnknownEnd {
+        /// The token.
+        token: String,
     },
     /// An id outside the vocabulary.
     #[error("id {id} at place {place} is not in the vocabulary of {vocab_size}")]
@@ -61,16 +72,70 @@ pub enum TokenizerError {
     },
 }
 
-/// Byte-level BPE: 256 bytes in GPT-2's order, merges in the order of their ranks, then special tokens.
+/// No id: the largest number, which no vocabulary reaches.
+pub(crate) const NO_ID: u32 = u32::MAX;
+
+/// Names of the token between documents, the first of which a vocabulary has is used.
+const NAMES_OF_END: [&str; 8] =
+    [END_OF_TEXT, "<|end_of_text|>", "<｜end▁of▁sentence｜>", "<|endofdocument|>", "<|eos|>", "<eos>", "</s>", "<EOT>"];
+
+/// What an id stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// Nothing: the vocabulary has a gap.
+    Absent,
+    /// Bytes, which merges may make.
+    Bytes,
+    /// A text that no merge makes, or an added token.
+    Text,
+}
+
+/// Byte-level BPE: a vocabulary, its merges, added tokens, and how a text is normalised and split.
 ///
-/// Merge `i` makes id `256 + i`; so the vocabulary follows from the merges.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// In GPT-2's order of ids, the 256 bytes come first, then what each merge makes in the order of the ranks, then special
+/// tokens. Other tokenizers have any order, and gaps.
+#[derive(Debug, Clone)]
 pub struct Tokenizer {
     /// The concatenated bytes of all tokens; token `i` ends at `ends[i]`.
     bytes: Vec<u8>,
     ends: Vec<u32>,
-    merges: Vec<(TokenId, TokenId)>,
+    kinds: Vec<TokenKind>,
+    byte_ids: [u32; 256],
+    /// Left, right and result, by rank. A token may have several.
+    merges: Vec<(TokenId, TokenId, TokenId)>,
+    ignores_merges: bool,
+    /// The token for bytes that have none, and whether neighbours become one.
+    unknown: Option<(u32, bool)>,
+    /// In the order of their ids.
+    added: Vec<AddedToken>,
     specials: Vec<String>,
+    end_of_text: Option<TokenId>,
+    rules: TextRules,
+    /// Finds added tokens that are searched before, and those that are searched after the text is normalised.
+    matchers: [Option<AddedMatcher>; 2],
+}
+
+impl PartialEq for Tokenizer {
+    fn eq(&self, other: &Self) -> bool {
+        let tokens = |t: &Self| (t.byte_ids, t.ignores_merges, t.unknown, t.end_of_text);
+        (&self.bytes, &self.ends, &self.kinds, &self.merges) == (&other.bytes, &other.ends, &other.kinds, &other.merges)
+            && tokens(self) == tokens(other)
+            && (&self.added, &self.rules) == (&other.added, &other.rules)
+    }
+}
+
+impl Eq for Tokenizer {}
+
+/// What a tokenizer is made of, as files give it.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// Ids with their bytes, in any order.
+    pub(crate) tokens: Vec<(u32, Vec<u8>, bool)>,
+    pub(crate) merges: Vec<(TokenId, TokenId, TokenId)>,
+    pub(crate) added: Vec<AddedToken>,
+    pub(crate) rules: TextRules,
+    pub(crate) ignores_merges: bool,
+    pub(crate) unknown: Option<(u32, bool)>,
 }
 
 impl Tokenizer {
@@ -87,13 +152,14 @@ impl Tokenizer {
     pub fn gpt2() -> Tokenizer {
         let merges = include_str!("../assets/gpt2/vocab.bpe");
         let mut tokenizer = formats::merges::parse(merges).expect("the file compiled in is whole");
-        tokenizer.specials.push(END_OF_TEXT.to_owned());
+        tokenizer.push_specials([END_OF_TEXT]);
         tokenizer
     }
 
     /// A tokenizer with the 256 bytes and no merges.
     pub fn bytes_only() -> Tokenizer {
-        Tokenizer { bytes: BYTE_OF_ID.to_vec(), ends: (1..=256).collect(), merges: Vec::new(), specials: Vec::new() }
+        let tokens = (0..).zip(BYTE_OF_ID).map(|(id, byte)| (id, vec![byte], true)).collect();
+        Tokenizer::from_parts(Parts { tokens, ..Parts::default() })
     }
 
     /// The tokenizer with these merges, each a pair of ids, and special tokens after them.
@@ -117,8 +183,67 @@ impl Tokenizer {
             }
             tokenizer.push_merge(left, right, &joined);
         }
-        tokenizer.specials = specials.iter().map(|&s| s.to_owned()).collect();
+        tokenizer.push_specials(specials.iter().copied());
         Ok(tokenizer)
+    }
+
+    pub(crate) fn from_parts(mut parts: Parts) -> Tokenizer {
+        parts.tokens.extend(parts.added.iter().map(|added| (added.id.0, added.content.clone().into_bytes(), false)));
+        // Stable: an added token replaces the entry of the vocabulary that has its id.
+        parts.tokens.sort_by_key(|(id, ..)| *id);
+        parts.added.sort_by_key(|added| added.id);
+        let (mut bytes, mut ends, mut kinds) = (Vec::new(), Vec::<u32>::new(), Vec::new());
+        let mut byte_ids = [NO_ID; 256];
+        for (id, token, is_bytes) in &parts.tokens {
+            if let (true, &[byte]) = (*is_bytes, token.as_slice()) {
+                byte_ids[byte as usize] = *id;
+            }
+            if ends.len() > *id as usize {
+                let start = ends.len().checked_sub(2).map_or(0, |before| ends[before] as usize);
+                if &bytes[start..] == token.as_slice() {
+                    continue;
+                }
+                bytes.truncate(start);
+                ends.pop();
+                kinds.pop();
+            }
+            ends.resize(*id as usize, bytes.len() as u32);
+            kinds.resize(*id as usize, TokenKind::Absent);
+            bytes.extend_from_slice(token);
+            ends.push(bytes.len() as u32);
+            kinds.push(if *is_bytes { TokenKind::Bytes } else { TokenKind::Text });
+        }
+        let Parts { merges, added, rules, ignores_merges, unknown, .. } = parts;
+        let mut tokenizer = Tokenizer {
+            bytes,
+            ends,
+            kinds,
+            byte_ids,
+            merges,
+            ignores_merges,
+            unknown,
+            added,
+            specials: Vec::new(),
+            end_of_text: None,
+            rules,
+            matchers: [None, None],
+        };
+        tokenizer.prepare_added();
+        tokenizer
+    }
+
+    /// What follows from the added tokens.
+    fn prepare_added(&mut self) {
+        self.specials = self.added.iter().filter(|added| added.special).map(|added| added.content.clone()).collect();
+        self.end_of_text = NAMES_OF_END.iter().find_map(|name| self.special(name));
+        self.matchers = [false, true].map(|is_normalized| {
+            let tokens = self.added.iter().filter(|added| added.normalized == is_normalized);
+            let string = |added: &AddedToken| match is_normalized {
+                true => self.rules.normalize(&added.content).into_owned(),
+                false => added.content.clone(),
+            };
+            AddedMatcher::new(tokens.map(|added| (string(added), added.clone())).collect())
+        });
     }
 
     /// Refuses more merges than ids have room for.
@@ -127,23 +252,117 @@ impl Tokenizer {
     }
 
     pub(crate) fn push_merge(&mut self, left: TokenId, right: TokenId, joined: &[u8]) {
-        self.bytes.extend_from_slice(joined);
+        self.merges.push((left, right, TokenId(self.ends.len() as u32)));
+        self.push_token(joined, TokenKind::Bytes);
+    }
+
+    fn push_token(&mut self, token: &[u8], kind: TokenKind) {
+        self.bytes.extend_from_slice(token);
         self.ends.push(self.bytes.len() as u32);
-        self.merges.push((left, right));
+        self.kinds.push(kind);
     }
 
-    pub(crate) fn set_specials(&mut self, specials: Vec<String>) {
-        self.specials = specials;
+    /// Adds special tokens behind all others.
+    pub(crate) fn push_specials<'s>(&mut self, specials: impl IntoIterator<Item = &'s str>) {
+        for special in specials {
+            self.added.push(AddedToken::special(TokenId(self.ends.len() as u32), special));
+            self.push_token(special.as_bytes(), TokenKind::Text);
+        }
+        self.prepare_added();
     }
 
-    /// Number of ids: bytes, merges and special tokens.
+    /// The same with another way of splitting.
+    pub(crate) fn with_rules(mut self, rules: TextRules) -> Tokenizer {
+        self.rules = rules;
+        self.prepare_added();
+        self
+    }
+
+    /// The same with the merges that can happen, if those that cannot are known; else as it is.
+    pub(crate) fn without_idle_merges(mut self) -> Tokenizer {
+        if let Some(merges) = crate::model::without_idle_merges(&self) {
+            self.merges = merges;
+            let model = crate::model::Model::new(&self);
+            self.ignores_merges &= model.has_whole();
+        }
+        self
+    }
+
+    /// The same without special tokens.
+    pub(crate) fn without_specials(mut self) -> Tokenizer {
+        self.added.retain(|added| !added.special);
+        self.prepare_added();
+        self
+    }
+
+    /// The same with another token between documents.
+    ///
+    /// # Errors
+    /// When it is not an added token.
+    pub fn with_end_of_text(mut self, content: &str) -> Result<Tokenizer, TokenizerError> {
+        let unknown = || TokenizerError::UnknownEnd { token: content.to_owned() };
+        self.end_of_text = Some(self.special(content).ok_or_else(unknown)?);
+        Ok(self)
+    }
+
+    /// One more than the largest id: bytes, merges and added tokens, and ids that stand for nothing.
     pub fn vocab_size(&self) -> usize {
-        self.ends.len() + self.specials.len()
+        self.ends.len()
     }
 
     /// The merges in the order of their ranks: left, right, result.
     pub fn merges(&self) -> impl ExactSizeIterator<Item = (TokenId, TokenId, TokenId)> + '_ {
-        self.merges.iter().enumerate().map(|(rank, &(l, r))| (l, r, TokenId(256 + rank as u32)))
+        self.merges.iter().copied()
+    }
+
+    pub(crate) fn merge_list(&self) -> &[(TokenId, TokenId, TokenId)] {
+        &self.merges
+    }
+
+    /// The tokens that are bytes, in the order of their ids.
+    pub fn vocabulary(&self) -> impl Iterator<Item = (TokenId, &[u8])> + '_ {
+        let ids = (0u32..).zip(&self.kinds).filter(|(_, kind)| **kind == TokenKind::Bytes);
+        ids.map(|(id, _)| (TokenId(id), self.token(TokenId(id))))
+    }
+
+    /// Whether an id stands for a token, and for which kind.
+    pub(crate) fn kind(&self, id: TokenId) -> TokenKind {
+        self.kinds[id.0 as usize]
+    }
+
+    /// Whether a pretoken that is a token is not merged.
+    pub(crate) fn ignores_merges(&self) -> bool {
+        self.ignores_merges
+    }
+
+    /// The token for bytes that have none, and whether neighbours become one.
+    pub(crate) fn unknown(&self) -> Option<(u32, bool)> {
+        self.unknown
+    }
+
+    pub(crate) fn rules(&self) -> &TextRules {
+        &self.rules
+    }
+
+    /// What finds added tokens before, and what finds them after the text is normalised.
+    pub(crate) fn matchers(&self) -> &[Option<AddedMatcher>; 2] {
+        &self.matchers
+    }
+
+    /// The pattern of the pre-tokenizer, if it is one with a scanner and the text is not normalised.
+    pub fn known_pattern(&self) -> Option<KnownPattern> {
+        self.rules.known_pattern()
+    }
+
+    /// Where a text may be cut, so that its parts have the ids of the whole.
+    pub fn cuts(&self, specials: Specials) -> Cuts {
+        let mut found = self.added.iter().filter(|added| !added.special || specials != Specials::Ordinary);
+        match self.rules.pattern_after_normalizer() {
+            Some(pattern) if self.rules.allows_cuts() && found.all(AddedToken::allows_cuts) => {
+                Cuts::of_pattern(pattern)
+            }
+            _ => Cuts::Never,
+        }
     }
 
     /// The special tokens, in the order of their ids.
@@ -151,35 +370,42 @@ impl Tokenizer {
         &self.specials
     }
 
-    /// The id of a special token.
+    /// The added tokens, special or not, in the order of their ids.
+    pub fn added_tokens(&self) -> &[AddedToken] {
+        &self.added
+    }
+
+    /// The id of an added token.
     pub fn special(&self, text: &str) -> Option<TokenId> {
-        let place = self.specials.iter().position(|special| special == text)?;
-        Some(TokenId((self.ends.len() + place) as u32))
+        self.added.iter().find(|added| added.content == text).map(|added| added.id)
     }
 
     /// The id of the end-of-text token; token files need one.
     pub fn end_of_text(&self) -> Option<TokenId> {
-        self.special(END_OF_TEXT)
+        self.end_of_text
+    }
+
+    /// The id of a single byte, unless the vocabulary has none.
+    pub(crate) fn byte_id(&self, byte: u8) -> Option<TokenId> {
+        Some(self.byte_ids[byte as usize]).filter(|&id| id != NO_ID).map(TokenId)
     }
 
     /// The id of a single byte.
+    ///
+    /// # Panics
+    /// If the vocabulary has no token for it, as some that were trained on few texts.
     pub fn id_of_byte(&self, byte: u8) -> TokenId {
-        TokenId(u32::from(ID_OF_BYTE[byte as usize]))
+        self.byte_id(byte).expect("the vocabulary has all bytes")
     }
 
-    /// The bytes of a token; of a special token, its text.
+    /// The bytes of a token; of an added token, its text; none of an id that stands for nothing.
     ///
     /// # Panics
     /// If the id is not below [`Tokenizer::vocab_size`].
     pub fn token(&self, id: TokenId) -> &[u8] {
         let id = id.0 as usize;
-        match self.ends.get(id) {
-            Some(&end) => {
-                let start = if id == 0 { 0 } else { self.ends[id - 1] };
-                &self.bytes[start as usize..end as usize]
-            }
-            None => self.specials[id - self.ends.len()].as_bytes(),
-        }
+        let start = if id == 0 { 0 } else { self.ends[id - 1] };
+        &self.bytes[start as usize..self.ends[id] as usize]
     }
 
     /// The bytes of the text that each id stands for, in order: where the tokens of an encoded text lie in it.
@@ -207,7 +433,7 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[TokenId]) -> Result<Vec<u8>, TokenizerError> {
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         for (place, &id) in ids.iter().enumerate() {
-            if id.0 as usize >= self.vocab_size() {
+            if self.kinds.get(id.0 as usize).is_none_or(|&kind| kind == TokenKind::Absent) {
                 return Err(TokenizerError::UnknownId { id: id.0, place, vocab_size: self.vocab_size() });
             }
             bytes.extend_from_slice(self.token(id));

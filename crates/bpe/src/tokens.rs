@@ -2,13 +2,13 @@
 //!
 //! | format | ids | end-of-text | beside it |
 //! | --- | --- | --- | --- |
-//! | `nanogpt` | u16, no header | after each document | |
-//! | `llmc` | u16 after 256 i32: 20240520, 1, number of tokens, 0 … | before each document | |
-//! | `megatron` | u16, no header | after each document | `.idx`: lengths, offsets, documents |
+//! | `nanogpt` | u16 or u32, no header | after each document | |
+//! | `llmc` | u16 after 256 i32: 20240520, 1, number of tokens, 0 …; u32 after 20240801, 7, … | before each document | |
+//! | `megatron` | u16 or i32, no header | after each document | `.idx`: lengths, offsets, documents |
 //! | `ids` | decimal text, one document per line | none | |
 //!
-//! All numbers are little-endian. Every format but `ids` also gets `.offsets`: for each document the
-//! number of tokens before it as u64, and the number of all tokens at the end.
+//! Ids are u16 for a vocabulary of at most 65,536, else u32. All numbers are little-endian. Every format but `ids` also
+//! gets `.offsets`: for each document the number of tokens before it as u64, and the number of all tokens at the end.
 
 use std::io::{self, Write};
 
@@ -34,6 +34,52 @@ pub enum TokenFormat {
     Ids,
 }
 
+/// Bytes of an id in the binary formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdWidth {
+    /// u16.
+    Two,
+    /// u32.
+    Four,
+}
+
+impl IdWidth {
+    /// The least width for all ids of a vocabulary.
+    pub fn of_vocabulary(vocab_size: usize) -> IdWidth {
+        if vocab_size <= 1 << 16 { IdWidth::Two } else { IdWidth::Four }
+    }
+
+    /// The number of bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            IdWidth::Two => 2,
+            IdWidth::Four => 4,
+        }
+    }
+}
+
+/// A format, and the width of its ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenLayout {
+    /// The format.
+    pub format: TokenFormat,
+    /// The width of its ids; of no effect on `ids`.
+    pub width: IdWidth,
+}
+
+/// A number of tokens for which a format has no room.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} holds at most {} tokens, and there are more", i32::MAX)]
+pub struct TooManyTokens {
+    what: &'static str,
+}
+
+impl UserError for TooManyTokens {
+    fn hint(&self) -> Option<String> {
+        Some("encode fewer texts into one file, or use --format nanogpt".to_owned())
+    }
+}
+
 /// An id that does not fit into the 16 bits of the binary formats.
 #[derive(Debug, thiserror::Error)]
 #[error("token id {0} does not fit into 16 bits")]
@@ -46,22 +92,25 @@ impl UserError for TooWide {
 }
 
 impl TokenFormat {
-    /// Appends one document to `bytes` and returns the number of tokens written, end-of-text included.
+    /// Appends one document of 16-bit ids to `bytes` and returns the number of tokens written, end-of-text included.
     ///
     /// # Errors
     /// When an id does not fit.
     pub fn append(self, ids: &[TokenId], end_of_text: TokenId, bytes: &mut Vec<u8>) -> Result<u64, TooWide> {
-        let ends = self.begin_document(end_of_text, bytes)?;
-        self.append_ids(ids, false, bytes)?;
-        Ok(ends + ids.len() as u64 + self.end_document(end_of_text, bytes)?)
+        let layout = TokenLayout { format: self, width: IdWidth::Two };
+        let ends = layout.begin_document(end_of_text, bytes)?;
+        layout.append_ids(ids, false, bytes)?;
+        Ok(ends + ids.len() as u64 + layout.end_document(end_of_text, bytes)?)
     }
+}
 
+impl TokenLayout {
     /// Appends what comes before a document; returns how many tokens that is.
     ///
     /// # Errors
     /// When the id does not fit.
     pub fn begin_document(self, end_of_text: TokenId, bytes: &mut Vec<u8>) -> Result<u64, TooWide> {
-        if self != TokenFormat::Llmc {
+        if self.format != TokenFormat::Llmc {
             return Ok(0);
         }
         self.append_ids(&[end_of_text], false, bytes).map(|()| 1)
@@ -72,7 +121,7 @@ impl TokenFormat {
     /// # Errors
     /// When the id does not fit.
     pub fn end_document(self, end_of_text: TokenId, bytes: &mut Vec<u8>) -> Result<u64, TooWide> {
-        match self {
+        match self.format {
             TokenFormat::Llmc => Ok(0),
             TokenFormat::Nanogpt | TokenFormat::Megatron => self.append_ids(&[end_of_text], false, bytes).map(|()| 1),
             TokenFormat::Ids => {
@@ -87,27 +136,57 @@ impl TokenFormat {
     /// # Errors
     /// When an id does not fit.
     pub fn append_ids(self, ids: &[TokenId], goes_on: bool, bytes: &mut Vec<u8>) -> Result<(), TooWide> {
-        if self == TokenFormat::Ids {
-            for (place, id) in ids.iter().enumerate() {
-                if goes_on || place > 0 {
-                    bytes.push(b' ');
+        match (self.format, self.width) {
+            (TokenFormat::Ids, _) => {
+                for (place, id) in ids.iter().enumerate() {
+                    if goes_on || place > 0 {
+                        bytes.push(b' ');
+                    }
+                    write!(bytes, "{}", id.0).expect("a vector takes all");
                 }
-                write!(bytes, "{}", id.0).expect("a vector takes all");
             }
-            return Ok(());
+            (_, IdWidth::Two) => {
+                if let Some(wide) = ids.iter().find(|id| id.0 > u32::from(u16::MAX)) {
+                    return Err(TooWide(wide.0));
+                }
+                bytes.extend(ids.iter().flat_map(|id| (id.0 as u16).to_le_bytes()));
+            }
+            (_, IdWidth::Four) => bytes.extend(ids.iter().flat_map(|id| id.0.to_le_bytes())),
         }
-        if let Some(wide) = ids.iter().find(|id| id.0 > u32::from(u16::MAX)) {
-            return Err(TooWide(wide.0));
-        }
-        bytes.extend(ids.iter().flat_map(|id| (id.0 as u16).to_le_bytes()));
         Ok(())
+    }
+
+    /// Refuses more tokens than the format's counts have room for: of all documents, and of the longest.
+    ///
+    /// # Errors
+    /// When there are.
+    pub fn check_counts(self, tokens: u64, longest: u64) -> Result<(), TooManyTokens> {
+        let (count, what) = match self.format {
+            TokenFormat::Llmc => (tokens, "llm.c's header"),
+            TokenFormat::Megatron => (longest, "a document in Megatron's index"),
+            TokenFormat::Nanogpt | TokenFormat::Ids => return Ok(()),
+        };
+        if count > i32::MAX as u64 { Err(TooManyTokens { what }) } else { Ok(()) }
     }
 }
 
-/// llm.c's header for a file of this many tokens.
+const LLMC_MAGIC: i32 = 20_240_520;
+/// Of files with ids of 32 bits, as llm.c has them for Llama 3.
+const LLMC_WIDE_MAGIC: i32 = 20_240_801;
+
+/// llm.c's header for a file of this many tokens of 16 bits.
 pub fn llmc_header(tokens: u64) -> [u8; LLMC_HEADER_BYTES] {
+    llmc_header_of_width(tokens, IdWidth::Two)
+}
+
+/// llm.c's header for a file of this many tokens, which are at most 2³¹ - 1.
+pub fn llmc_header_of_width(tokens: u64, width: IdWidth) -> [u8; LLMC_HEADER_BYTES] {
+    let (magic, version) = match width {
+        IdWidth::Two => (LLMC_MAGIC, 1),
+        IdWidth::Four => (LLMC_WIDE_MAGIC, 7),
+    };
     let mut header = [0; LLMC_HEADER_BYTES];
-    for (place, value) in [20_240_520, 1, tokens as i32].into_iter().enumerate() {
+    for (place, value) in [magic, version, tokens as i32].into_iter().enumerate() {
         header[4 * place..4 * place + 4].copy_from_slice(&value.to_le_bytes());
     }
     header
@@ -117,11 +196,12 @@ pub fn llmc_header(tokens: u64) -> [u8; LLMC_HEADER_BYTES] {
 ///
 /// # Errors
 /// When the sink fails.
-pub fn write_megatron_index(lengths: &[u64], to: &mut impl Write) -> io::Result<()> {
-    const U16: u8 = 8;
+pub fn write_megatron_index(lengths: &[u64], width: IdWidth, to: &mut impl Write) -> io::Result<()> {
+    // Megatron's codes of types: int32 and uint16.
+    let code: u8 = if width == IdWidth::Two { 8 } else { 4 };
     to.write_all(b"MMIDIDX\0\0")?;
     to.write_all(&1u64.to_le_bytes())?;
-    to.write_all(&[U16])?;
+    to.write_all(&[code])?;
     to.write_all(&(lengths.len() as u64).to_le_bytes())?;
     to.write_all(&(lengths.len() as u64 + 1).to_le_bytes())?;
     for &length in lengths {
@@ -130,7 +210,7 @@ pub fn write_megatron_index(lengths: &[u64], to: &mut impl Write) -> io::Result<
     let mut offset = 0i64;
     for &length in lengths {
         to.write_all(&offset.to_le_bytes())?;
-        offset += 2 * length as i64;
+        offset += width.bytes() as i64 * length as i64;
     }
     for document in 0..=lengths.len() as i64 {
         to.write_all(&document.to_le_bytes())?;
@@ -138,11 +218,24 @@ pub fn write_megatron_index(lengths: &[u64], to: &mut impl Write) -> io::Result<
     Ok(())
 }
 
-/// Reads the ids of a nanoGPT or llm.c file; a header is recognised by its magic number.
-pub fn parse_binary(bytes: &[u8]) -> Vec<TokenId> {
-    let has_header = bytes.len() >= LLMC_HEADER_BYTES && bytes[..4] == 20_240_520i32.to_le_bytes();
-    let body = if has_header { &bytes[LLMC_HEADER_BYTES..] } else { bytes };
-    body.chunks_exact(2).map(|two| TokenId(u32::from(u16::from_le_bytes([two[0], two[1]])))).collect()
+/// Reads the ids of a nanoGPT or llm.c file. A header says how wide they are; without one, they have `width`. `None`
+/// when the last id is cut off.
+pub fn parse_binary(bytes: &[u8], width: IdWidth) -> Option<Vec<TokenId>> {
+    let magic = bytes.first_chunk().map(|four| i32::from_le_bytes(*four)).filter(|_| bytes.len() >= LLMC_HEADER_BYTES);
+    let (body, width) = match magic {
+        Some(LLMC_MAGIC) => (&bytes[LLMC_HEADER_BYTES..], IdWidth::Two),
+        Some(LLMC_WIDE_MAGIC) => (&bytes[LLMC_HEADER_BYTES..], IdWidth::Four),
+        _ => (bytes, width),
+    };
+    if !body.len().is_multiple_of(width.bytes()) {
+        return None;
+    }
+    Some(match width {
+        IdWidth::Two => {
+            body.chunks_exact(2).map(|two| TokenId(u32::from(u16::from_le_bytes([two[0], two[1]])))).collect()
+        }
+        IdWidth::Four => body.chunks_exact(4).map(|b| TokenId(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -167,12 +260,25 @@ mod tests {
     }
 
     #[test]
+    fn counts_that_a_header_has_no_room_for_are_refused() {
+        let layout = |format| TokenLayout { format, width: IdWidth::Two };
+        assert!(layout(TokenFormat::Llmc).check_counts(1 << 31, 1).is_err());
+        assert!(layout(TokenFormat::Llmc).check_counts((1 << 31) - 1, 1).is_ok());
+        assert!(layout(TokenFormat::Megatron).check_counts(1 << 40, 1 << 31).is_err());
+        assert!(layout(TokenFormat::Megatron).check_counts(1 << 40, 1 << 30).is_ok());
+    }
+
+    #[test]
     fn headers_and_indexes() {
         let header = llmc_header(7);
         assert_eq!(header[..12], [0x88, 0xd8, 0x34, 0x01, 1, 0, 0, 0, 7, 0, 0, 0]);
         let mut index = Vec::new();
-        write_megatron_index(&[3, 2], &mut index).unwrap();
+        write_megatron_index(&[3, 2], IdWidth::Two, &mut index).unwrap();
         assert_eq!(index.len(), 9 + 8 + 1 + 8 + 8 + 2 * 4 + 2 * 8 + 3 * 8);
-        assert_eq!(parse_binary(&[&header[..], &[5, 0]].concat()), [TokenId(5)]);
+        assert_eq!(parse_binary(&[&header[..], &[5, 0]].concat(), IdWidth::Four).unwrap(), [TokenId(5)]);
+        let header = llmc_header_of_width(1, IdWidth::Four);
+        assert_eq!(header[..12], [0xa1, 0xd9, 0x34, 0x01, 7, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(parse_binary(&[&header[..], &[5, 0, 1, 0]].concat(), IdWidth::Two).unwrap(), [TokenId(65_541)]);
+        assert_eq!(parse_binary(&[5, 0, 1], IdWidth::Two), None, "cut off");
     }
 }

@@ -12,7 +12,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 pub use crate::counts::WordCounts;
-use crate::{TokenId, Tokenizer};
+use crate::{Splitter, TokenId, Tokenizer};
 
 /// Options of a training.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +27,16 @@ pub struct TrainingOptions {
     pub specials: Vec<String>,
     /// The order of pairs with the same count. Default: [`Ties::Gpt2Bytes`].
     pub ties: Ties,
+    /// How the words were split, which the tokenizer is told. Default: by GPT-2's pattern.
+    pub splitter: Splitter,
 }
 
 impl TrainingOptions {
     /// A vocabulary of this size; the other options have their defaults.
     pub fn new(vocab_size: usize) -> TrainingOptions {
         let specials = vec![crate::END_OF_TEXT.to_owned()];
-        TrainingOptions { vocab_size, min_frequency: 2, specials, ties: Ties::default() }
+        let (ties, splitter) = (Ties::default(), Splitter::default());
+        TrainingOptions { vocab_size, min_frequency: 2, specials, ties, splitter }
     }
 
     /// The same with another minimum count of a pair.
@@ -44,6 +47,11 @@ impl TrainingOptions {
     /// The same with another order of pairs with the same count.
     pub fn with_ties(self, ties: Ties) -> TrainingOptions {
         TrainingOptions { ties, ..self }
+    }
+
+    /// The same for words that were split in another way.
+    pub fn with_splitter(self, splitter: Splitter) -> TrainingOptions {
+        TrainingOptions { splitter, ..self }
     }
 
     /// The same with other special tokens.
@@ -186,8 +194,8 @@ impl Training {
             let joined = [tokenizer.token(id(left)), tokenizer.token(id(right))].concat();
             tokenizer.push_merge(id(left), id(right), &joined);
         }
-        tokenizer.set_specials(specials.clone());
-        tokenizer
+        tokenizer.push_specials(specials.iter().map(String::as_str));
+        tokenizer.with_rules(self.options.splitter.rules().clone())
     }
 }
 
@@ -308,7 +316,13 @@ mod tests {
 
     fn check(words: &[(Vec<u8>, u64)], vocab_size: usize, min_frequency: u64) {
         for ties in [Ties::Gpt2Bytes, Ties::RawBytes] {
-            let options = TrainingOptions { vocab_size, min_frequency, specials: Vec::new(), ties };
+            let options = TrainingOptions {
+                vocab_size,
+                min_frequency,
+                specials: Vec::new(),
+                ties,
+                splitter: Splitter::default(),
+            };
             let mut training = Training::new(words, &options);
             while training.merge_next() {}
             let tokenizer = training.tokenizer(None);
@@ -341,7 +355,13 @@ mod tests {
         // A space comes before `a` as a byte, and after it in GPT-2's order.
         let words = [(b" a".to_vec(), 2), (b"ab".to_vec(), 2)];
         let first = |ties| {
-            let options = TrainingOptions { vocab_size: 257, min_frequency: 1, specials: Vec::new(), ties };
+            let options = TrainingOptions {
+                vocab_size: 257,
+                min_frequency: 1,
+                specials: Vec::new(),
+                ties,
+                splitter: Splitter::default(),
+            };
             train(&words, &options).token(TokenId(256)).to_vec()
         };
         assert_eq!((first(Ties::Gpt2Bytes), first(Ties::RawBytes)), (b"ab".to_vec(), b" a".to_vec()));

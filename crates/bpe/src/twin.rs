@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 
+use crate::pattern::SplitRegex;
 use crate::train::Ties;
-use crate::{TokenId, Tokenizer};
+use crate::{KnownPattern, TokenId, Tokenizer};
 
 /// GPT-2's pattern as OpenAI published it.
 pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -17,6 +18,32 @@ pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L
 pub fn pretokens(text: &str) -> Vec<&str> {
     static REGEX: LazyLock<Regex> = LazyLock::new(|| Regex::new(PATTERN).expect("a constant pattern"));
     REGEX.find_iter(text).map(|found| found.expect("no backtracking limit is reached").as_str()).collect()
+}
+
+/// Pretokens by the regular expressions of a known pattern: each splits what the one before it left, and what is between
+/// its matches is a pretoken, too.
+pub fn pretokens_by_regex(pattern: KnownPattern, text: &str) -> Vec<&[u8]> {
+    static REGEXES: LazyLock<Vec<(KnownPattern, Vec<SplitRegex>)>> = LazyLock::new(|| {
+        let compile = |source: &&str| SplitRegex::new(source).expect("a constant pattern");
+        KnownPattern::ALL.map(|pattern| (pattern, pattern.regexes().iter().map(compile).collect())).into()
+    });
+    let (_, regexes) = REGEXES.iter().find(|(of, _)| *of == pattern).expect("all are there");
+    let mut pieces = vec![text];
+    for regex in regexes {
+        pieces = pieces.into_iter().flat_map(|piece| isolated(piece, regex)).collect();
+    }
+    pieces.into_iter().map(str::as_bytes).collect()
+}
+
+fn isolated<'t>(text: &'t str, regex: &SplitRegex) -> Vec<&'t str> {
+    let (mut pieces, mut at) = (Vec::new(), 0);
+    for found in regex.find_iter(text) {
+        pieces.extend([&text[at..found.start], &text[found.clone()]]);
+        at = found.end;
+    }
+    pieces.push(&text[at..]);
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
 }
 
 /// Encodes by the definition.

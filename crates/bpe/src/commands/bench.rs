@@ -1,11 +1,10 @@
 //! `bpe bench`: the encoding rate, for comparison with other encoders.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use crate::input::{Batches, InputError};
+use crate::input::InputError;
 use crate::parallel::map_ordered;
-use crate::{Encoder, TokenId, formats};
+use crate::{Encoder, Specials, TokenId};
 
 /// Flags of `bpe bench`.
 #[derive(clap::Args)]
@@ -20,24 +19,22 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let options = Arc::new(arguments.inputs.reading.options()?);
+    let tokenizer = arguments.tokenizer.load()?;
+    let inputs = arguments.inputs.opened(tokenizer.cuts(Specials::Ordinary))?;
     let mut pieces: Vec<String> = Vec::new();
     let mut in_document = false;
-    for path in &arguments.inputs.paths {
-        for batch in Batches::open(path, &options)? {
-            batch?.for_each_piece(|piece, ends| -> Result<(), InputError> {
-                match pieces.last_mut() {
-                    // With one thread a document is encoded whole, as others do; with more, threads share its pieces.
-                    Some(last) if in_document && arguments.inputs.reading.threads() == 1 => last.push_str(piece),
-                    _ => pieces.push(piece.to_owned()),
-                }
-                in_document = !ends;
-                Ok(())
-            })?;
-        }
+    for batch in inputs.batches() {
+        batch?.for_each_piece(|piece, ends| -> Result<(), InputError> {
+            match pieces.last_mut() {
+                // With one thread a document is encoded whole, as others do; with more, threads share its pieces.
+                Some(last) if in_document && arguments.inputs.reading.threads() == 1 => last.push_str(piece),
+                _ => pieces.push(piece.to_owned()),
+            }
+            in_document = !ends;
+            Ok(())
+        })?;
     }
     let bytes: usize = pieces.iter().map(String::len).sum();
-    let tokenizer = formats::load(&arguments.tokenizer.name)?;
     let threads = arguments.inputs.reading.threads();
     // Cold: the encoder's tables are built within the measured time. The ids of all texts are in memory at its end.
     let start = Instant::now();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use texts::{DocumentOptions, DocumentRow, RowReader, Source, TextFormat};
 
 use crate::input::{InputOptions, WholeDocuments};
-use crate::{Encoder, TokenId, Tokenizer, formats};
+use crate::{Encoder, TokenId, Tokenizer};
 
 /// Documents that are listed: those in which the two differ most.
 const DOCUMENTS_SHOWN: usize = 10;
@@ -33,6 +33,8 @@ pub struct Arguments {
     /// Field of JSON Lines, or column of Parquet, that holds the text.
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: String,
+    #[command(flatten)]
+    pattern: super::PatternName,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -56,7 +58,7 @@ struct Difference {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizers = [formats::load(&arguments.a)?, formats::load(&arguments.b)?];
+    let tokenizers = [arguments.pattern.load(&arguments.a)?, arguments.pattern.load(&arguments.b)?];
     let mut comparison = Comparison::new(&tokenizers);
     for path in &arguments.corpus {
         for_each_document(path, arguments, |place, group, text| comparison.add(place, group, text))?;
@@ -77,7 +79,8 @@ fn for_each_document(
     mut each: impl FnMut(String, &str, &str),
 ) -> anyhow::Result<()> {
     let name = path.display();
-    if TextFormat::of_name(path) == TextFormat::PlainText {
+    let format = crate::input::format_of(path, &InputOptions::default());
+    if format.with_context(|| format!("cannot read {name}"))? == TextFormat::PlainText {
         for (number, document) in (1..).zip(WholeDocuments::open(path, &InputOptions::default())?) {
             each(format!("{name}, document {number}"), "", &document?);
         }
@@ -102,6 +105,7 @@ fn group_of<'r>(row: &'r DocumentRow, by: Option<&str>) -> Option<std::borrow::C
 }
 
 struct Comparison<'t> {
+    tokenizers: [&'t Tokenizer; 2],
     encoders: [Encoder<'t>; 2],
     /// How often each id occurs.
     uses: [Vec<u64>; 2],
@@ -112,6 +116,7 @@ struct Comparison<'t> {
 impl<'t> Comparison<'t> {
     fn new(tokenizers: &'t [Tokenizer; 2]) -> Comparison<'t> {
         Comparison {
+            tokenizers: tokenizers.each_ref(),
             encoders: tokenizers.each_ref().map(Encoder::new),
             uses: tokenizers.each_ref().map(|tokenizer| vec![0; tokenizer.vocab_size()]),
             groups: BTreeMap::new(),
@@ -130,7 +135,8 @@ impl<'t> Comparison<'t> {
             sums.bytes += text.len() as u64;
             sums.words += words;
             sums.tokens += ids.len() as u64;
-            sums.single_bytes += ids.iter().filter(|id| id.0 < 256).count() as u64;
+            let tokenizer = self.tokenizers[which];
+            sums.single_bytes += ids.iter().filter(|&&id| tokenizer.token(id).len() == 1).count() as u64;
             ids.iter().for_each(|&TokenId(id)| self.uses[which][id as usize] += 1);
         }
         if text.len() >= SHORT_BYTES {

@@ -3,7 +3,7 @@
 use console::count as counted;
 
 use crate::input::Batch;
-use crate::{Encoder, formats};
+use crate::{Encoder, Specials};
 
 /// Flags of `bpe count`.
 #[derive(clap::Args)]
@@ -18,8 +18,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = formats::load(&arguments.tokenizer.name)?;
+    let tokenizer = arguments.tokenizer.load()?;
+    let inputs = arguments.inputs.opened(tokenizer.cuts(Specials::Ordinary))?;
     let encoder = Encoder::new(&tokenizer);
+    let inputs = inputs.with_encoder(&encoder, Specials::Ordinary);
     let (mut documents, mut bytes, mut tokens) = (0u64, 0u64, 0u64);
     let worker = || {
         let mut encoder = encoder.clone();
@@ -35,12 +37,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     };
     let stop = super::stop_on_ctrl_c()?;
-    arguments.inputs.map(&stop, worker, |sums: (u64, u64, u64)| {
+    inputs.map(&stop, worker, |sums: (u64, u64, u64)| {
         (documents, bytes, tokens) = (documents + sums.0, bytes + sums.1, tokens + sums.2);
         Ok(())
     })?;
+    let skipped = inputs.warn_of_skipped();
     if arguments.json {
-        console::out!("{}", serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens}))?;
+        let mut summary = serde_json::json!({"documents": documents, "bytes": bytes, "tokens": tokens});
+        if let Some(rows) = skipped {
+            summary["bad_rows"] = rows.into();
+        }
+        console::out!("{summary}")?;
     } else {
         let ratio = bytes as f64 / tokens.max(1) as f64;
         let (in_documents, of_bytes) = (counted(documents, "document"), counted(bytes, "byte"));

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use crate::{TokenId, formats, tokens};
+use crate::TokenId;
+use crate::tokens::{IdWidth, parse_binary};
 
 /// Flags of `bpe decode`.
 #[derive(clap::Args)]
@@ -20,14 +21,17 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = formats::load(&arguments.tokenizer.name)?;
+    let tokenizer = arguments.tokenizer.load()?;
     let path = &arguments.input;
+    let inputs: Vec<PathBuf> = arguments.tokenizer.file().into_iter().chain([path.clone()]).collect();
+    console::check_outputs(inputs.iter().map(PathBuf::as_path), arguments.output.as_deref())?;
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let decoded = if path.extension().is_some_and(|extension| extension == "bin") {
-        if bytes.len() % 2 == 1 {
-            bail!("{} has an odd number of bytes: it is cut off, or its ids are not 16 bits wide", path.display());
-        }
-        tokenizer.decode(&tokens::parse_binary(&bytes))?
+        let ids = parse_binary(&bytes, IdWidth::of_vocabulary(tokenizer.vocab_size()));
+        let ids = ids.with_context(|| {
+            format!("{} ends inside an id: it is cut off, or of another vocabulary", path.display())
+        })?;
+        tokenizer.decode(&ids).with_context(|| format!("cannot decode {}", path.display()))?
     } else {
         let mut decoded = Vec::new();
         for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {

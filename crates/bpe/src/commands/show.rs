@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::{Encoder, Specials, TokenId, Tokenizer, formats};
+use crate::{Encoder, TokenId, Tokenizer};
 
 /// Background colours of adjacent tokens, in turn (256-colour palette), light enough for black letters.
 const COLOURS: [u8; 6] = [153, 157, 222, 219, 159, 186];
@@ -25,13 +25,12 @@ pub struct Arguments {
     /// Print an HTML page; it shows the id of the token under the pointer.
     #[arg(long, conflicts_with = "ids")]
     html: bool,
-    /// Recognise special tokens in the text.
-    #[arg(long)]
-    specials: bool,
+    #[command(flatten)]
+    specials: super::SpecialTokens,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = formats::load(&arguments.tokenizer.name)?;
+    let tokenizer = arguments.tokenizer.load()?;
     let text = match arguments.text.as_str() {
         "-" => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
         path if Path::new(path).is_file() => {
@@ -39,8 +38,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         text => text.to_owned(),
     };
-    let specials = if arguments.specials { Specials::Allowed } else { Specials::Ordinary };
-    let ids = Encoder::new(&tokenizer).encode_with(&text, specials)?;
+    let ids = Encoder::new(&tokenizer).encode_with(&text, arguments.specials.mode())?;
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let shown = match () {
         () if arguments.html => as_html(&tokenizer, &ids),
@@ -57,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// A token in readable form: text, with invalid bytes as `<e4>`, and line ends as `⏎`.
-fn readable(token: &[u8]) -> String {
+pub(super) fn readable(token: &[u8]) -> String {
     let mut text = String::new();
     for chunk in token.utf8_chunks() {
         for char in chunk.valid().chars() {

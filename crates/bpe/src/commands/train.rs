@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::check_usage;
+use super::inputs::OpenedInputs;
 use crate::counts::{SpillingCounts, read_words, write_words};
 use crate::input::Batch;
 use crate::train::{Ties, Training, TrainingOptions};
-use crate::{END_OF_TEXT, Tokenizer, formats};
+use crate::{END_OF_TEXT, Splitter, Tokenizer, formats};
 
 /// Flags of `bpe train`.
 #[derive(clap::Args)]
@@ -26,7 +27,13 @@ pub struct Arguments {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     reading: super::Reading,
-    /// Size of the vocabulary, the 256 bytes and <|endoftext|> included. Several sizes give one folder each.
+    /// How texts are split into words: gpt2, cl100k, o200k, llama3, qwen2, deepseek3, or a regular expression.
+    #[arg(long, value_name = "NAME|REGEX", default_value = "gpt2")]
+    pattern: String,
+    /// A special token behind all others; may be given several times. [default: <|endoftext|>]
+    #[arg(long = "special", value_name = "TOKEN")]
+    specials: Vec<String>,
+    /// Size of the vocabulary, the 256 bytes and special tokens included. Several sizes give one folder each.
     #[arg(long, value_name = "N,…", value_delimiter = ',', required = true)]
     vocab_size: Vec<usize>,
     /// Pairs that occur less often are not merged.
@@ -59,14 +66,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut sizes = arguments.vocab_size.clone();
     sizes.sort_unstable();
     sizes.dedup();
-    check_usage(sizes[0] >= 257, &format!("a vocabulary has at least the 256 bytes and {END_OF_TEXT}"))?;
-    let max_size = 257 + Tokenizer::MAX_MERGES;
+    let specials = arguments.specials();
+    let distinct: std::collections::HashSet<&String> = specials.iter().collect();
+    let is_right = distinct.len() == specials.len() && specials.iter().all(|special| !special.is_empty());
+    check_usage(is_right, "a special token is empty or given twice")?;
+    let least = 256 + specials.len();
+    check_usage(sizes[0] >= least, &format!("a vocabulary has at least the 256 bytes and {}", specials.join(", ")))?;
+    let max_size = least + Tokenizer::MAX_MERGES;
     check_usage(sizes[sizes.len() - 1] <= max_size, &format!("a vocabulary has at most {max_size} tokens"))?;
     check_usage(arguments.sample > 0.0 && arguments.sample <= 1.0, "--sample lies above 0 and up to 1")?;
+    let splitter = Splitter::of_pattern(&arguments.pattern).map_err(console::Usage)?;
+    // What is missing is known before the folder is made.
+    let inputs = super::Inputs { paths: arguments.paths.clone(), reading: arguments.reading.clone() };
+    let inputs = if arguments.counts.is_none() { Some(inputs.opened(splitter.cuts())?) } else { None };
+    check_outputs(arguments, inputs.as_ref())?;
     std::fs::create_dir_all(&arguments.output)
         .with_context(|| format!("cannot create {}", arguments.output.display()))?;
     let stop = super::stop_on_ctrl_c()?;
-    let Counted { words, documents } = count(arguments, &stop)?;
+    let Counted { words, documents } = count(arguments, inputs.as_ref(), &splitter, &stop)?;
     if let Some(path) = &arguments.save_counts {
         let mut file = AtomicFile::create(path)?;
         write_words(words.iter().map(|(word, count)| (word.as_slice(), *count)), &mut file)
@@ -75,7 +92,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let options = TrainingOptions::new(sizes[sizes.len() - 1])
         .with_min_frequency(arguments.min_frequency)
-        .with_ties(arguments.ties);
+        .with_ties(arguments.ties)
+        .with_specials(specials)
+        .with_splitter(splitter);
     let (training, resumed) = train(&words, &options, arguments, &stop)?;
     let mut ladder = Vec::new();
     for &size in &sizes {
@@ -88,21 +107,40 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     report(arguments, documents, words.len(), resumed, &ladder)
 }
 
+impl Arguments {
+    fn specials(&self) -> Vec<String> {
+        if self.specials.is_empty() { vec![END_OF_TEXT.to_owned()] } else { self.specials.clone() }
+    }
+}
+
+/// No file of the tokenizer may be an input.
+fn check_outputs(arguments: &Arguments, inputs: Option<&OpenedInputs>) -> Result<(), console::Usage> {
+    let names = ["merges.txt", "vocab.json", "tokenizer.json", "tokenizer.tiktoken", "training.json"];
+    let outputs: Vec<PathBuf> =
+        names.map(|name| arguments.output.join(name)).into_iter().chain(arguments.save_counts.clone()).collect();
+    let texts = inputs.into_iter().flat_map(OpenedInputs::paths);
+    console::check_outputs(texts.chain(arguments.counts.as_deref()), outputs.iter().map(PathBuf::as_path))
+}
+
 struct Counted {
     words: Vec<(Vec<u8>, u64)>,
     documents: u64,
 }
 
 /// Counts words in the given memory, or reads the counts of an earlier training.
-fn count(arguments: &Arguments, stop: &AtomicBool) -> anyhow::Result<Counted> {
+fn count(
+    arguments: &Arguments,
+    inputs: Option<&OpenedInputs>,
+    splitter: &Splitter,
+    stop: &AtomicBool,
+) -> anyhow::Result<Counted> {
     if let Some(path) = &arguments.counts {
         let failed = || format!("cannot read the word counts {}", path.display());
         let file = File::open(path).with_context(failed)?;
         let words = read_words(BufReader::with_capacity(1 << 18, file)).with_context(failed)?.into_sorted();
         return Ok(Counted { words, documents: 0 });
     }
-    let inputs = super::Inputs { paths: arguments.paths.clone(), reading: arguments.reading.clone() };
-    let memory_bytes = inputs.reading.memory_bytes() / 2 / inputs.reading.threads();
+    let memory_bytes = arguments.reading.memory_bytes() / 2 / arguments.reading.threads();
     // A worker adds its counts to these when it ends.
     let sets: Mutex<Vec<SpillingCounts>> = Mutex::new(Vec::new());
     struct Worker<'s> {
@@ -116,7 +154,8 @@ fn count(arguments: &Arguments, stop: &AtomicBool) -> anyhow::Result<Counted> {
     }
     let mut documents = 0;
     let worker = || {
-        let mut worker = Worker { counts: Some(SpillingCounts::new(memory_bytes)), sets: &sets };
+        let mut worker =
+            Worker { counts: Some(SpillingCounts::new(memory_bytes).with_splitter(splitter.clone())), sets: &sets };
         move |batch: Batch| -> anyhow::Result<u64> {
             let counts = worker.counts.as_mut().expect("taken when the worker ends");
             let mut documents = 0;
@@ -127,10 +166,12 @@ fn count(arguments: &Arguments, stop: &AtomicBool) -> anyhow::Result<Counted> {
             Ok(documents)
         }
     };
+    let inputs = inputs.expect("there are texts if there are no counts");
     inputs.map(stop, worker, |n: u64| {
         documents += n;
         Ok(())
     })?;
+    inputs.warn_of_skipped();
     let sets = sets.into_inner().expect("no worker panics with it");
     let words = SpillingCounts::into_sorted(sets).context("cannot read word counts back")?;
     Ok(Counted { words, documents })
@@ -209,13 +250,14 @@ fn write_size(
     let tokenizer = training.tokenizer(Some(size));
     let merges = tokenizer.merges().len();
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    for (name, content) in formats::files(&tokenizer) {
+    // The pattern is in training.json, which readers of the other files look for.
+    for (name, content) in formats::all_files(&tokenizer) {
         atomic_file::write(&folder.join(name), content.as_bytes())?;
     }
     let (bytes, tokens) = (training.tokens(0), training.tokens(merges));
     let row = json!({
         "version": env!("CARGO_PKG_VERSION"), "vocab_size": tokenizer.vocab_size(), "min_frequency": arguments.min_frequency,
-        "ties": arguments.ties, "sample": arguments.sample, "unicode": crate::UNICODE_VERSION, "documents": documents,
+        "ties": arguments.ties, "pattern": arguments.pattern, "sample": arguments.sample, "unicode": crate::UNICODE_VERSION, "documents": documents,
         "distinct_words": words, "bytes": bytes, "tokens": tokens, "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
     });
     atomic_file::write(&folder.join("training.json"), format!("{row:#}\n").as_bytes())?;

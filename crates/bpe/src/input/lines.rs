@@ -1,6 +1,7 @@
 //! JSON Lines in batches of whole lines, which are parsed by the thread that processes the batch.
 
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use super::{BATCH_BYTES, Fault, InputOptions, Reader, read_more};
 
@@ -22,15 +23,40 @@ impl LineBatch {
 }
 
 fn text_of<'l>(line: &'l [u8], options: &InputOptions) -> Result<Cow<'l, str>, String> {
-    if options.lossy && std::str::from_utf8(line).is_err() {
-        let line = String::from_utf8_lossy(line);
-        return texts::text_of_line(line.as_bytes(), &options.text_field).map(|text| Cow::Owned(text.into_owned()));
+    let text = texts::text_of_line(line, &options.text_field);
+    if !options.lossy || text.is_ok() {
+        return text;
     }
-    texts::text_of_line(line, &options.text_field)
+    let line = without_lone_surrogates(&String::from_utf8_lossy(line));
+    texts::text_of_line(line.as_bytes(), &options.text_field).map(|text| Cow::Owned(text.into_owned()))
+}
+
+/// A line of JSON whose escapes of half a surrogate pair are replaced by that of U+FFFD.
+fn without_lone_surrogates(line: &str) -> String {
+    let code_at = |at: usize| {
+        let digits = line.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut kept, mut at) = (String::with_capacity(line.len()), 0);
+    while let Some(found) = line[at..].find('\\') {
+        kept.push_str(&line[at..at + found]);
+        at += found;
+        let (len, is_lone) = match (code_at(at), code_at(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
+            (Some(0xd800..=0xdfff), _) => (6, true),
+            (Some(_), _) => (6, false),
+            // The character that is escaped, which may be another backslash.
+            (None, _) => (1 + line[at + 1..].chars().next().map_or(0, char::len_utf8), false),
+        };
+        kept.push_str(if is_lone { "\\ufffd" } else { &line[at..at + len] });
+        at += len;
+    }
+    kept + &line[at..]
 }
 
 /// Cuts a file into batches of lines.
 pub(super) struct LineBatches {
+    path: PathBuf,
     reader: Reader,
     held: Vec<u8>,
     /// The number of the first line that is held.
@@ -39,13 +65,12 @@ pub(super) struct LineBatches {
 }
 
 impl LineBatches {
-    pub(super) fn new(reader: Reader) -> LineBatches {
-        LineBatches { reader, held: Vec::new(), line: 1, has_ended: false }
+    pub(super) fn new(path: &Path, reader: Reader) -> LineBatches {
+        LineBatches { path: path.to_path_buf(), reader, held: Vec::new(), line: 1, has_ended: false }
     }
 
     pub(super) fn next(&mut self, options: &InputOptions) -> Result<Option<LineBatch>, Fault> {
-        let first_line = self.line;
-        let mut searched = 0;
+        let (mut first_line, mut searched) = (self.line, 0);
         loop {
             let end = match self.has_ended {
                 true => Some(self.held.len()),
@@ -64,7 +89,12 @@ impl LineBatches {
             searched = if end.is_none() { self.held.len() } else { 0 };
             if self.held.len() > options.max_line_bytes && end.is_none() {
                 let what = format!("a line of more than {} bytes", options.max_line_bytes);
-                return Err(Fault::at(format!("line {first_line}"), what));
+                let fault = Fault::at(format!("line {first_line}"), what);
+                let Some(skipped) = &options.skipped else { return Err(fault) };
+                skipped.add(&fault.in_file(&self.path));
+                self.skip_line()?;
+                (first_line, searched) = (self.line, 0);
+                continue;
             }
             match read_more(&mut self.reader, &mut self.held) {
                 Ok(0) => self.has_ended = true,
@@ -75,6 +105,44 @@ impl LineBatches {
     }
 }
 
+impl LineBatches {
+    /// Drops the line that the held bytes are a part of.
+    fn skip_line(&mut self) -> Result<(), Fault> {
+        while !self.has_ended {
+            self.held.clear();
+            match read_more(&mut self.reader, &mut self.held) {
+                Ok(0) => self.has_ended = true,
+                Ok(_) => {}
+                Err(error) => return Err(Fault::at(format!("line {}", self.line), error)),
+            }
+            if let Some(end) = memchr::memchr(b'\n', &self.held) {
+                self.held.drain(..=end);
+                break;
+            }
+        }
+        self.line += 1;
+        Ok(())
+    }
+}
+
 fn count_lines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced_if_that_is_asked_for() {
+        let check = |json: &str, expected: &str| {
+            let line = format!("{{\"text\":\"{json}\"}}");
+            let lossy = InputOptions::default().with_lossy(true);
+            assert_eq!(text_of(line.as_bytes(), &lossy).unwrap(), expected, "{json}");
+        };
+        check(r"cut \ud83d off", "cut \u{fffd} off");
+        check(r"\ud83d\ude00 \ude00 \ud83d\ud83d\ude00", "😀 \u{fffd} \u{fffd}😀");
+        check(r"\\ud83d \u00e9\ud83d", "\\ud83d é\u{fffd}");
+        assert!(text_of(br#"{"text":"\ud83d"}"#, &InputOptions::default()).is_err());
+    }
 }

@@ -4,18 +4,20 @@
 //! | --- | --- |
 //! | `.jsonl`, `.json`, `.ndjson` (also `.zst`, `.gz`, `.xz`, `.bz2`) | the text field of each line |
 //! | `.parquet` | the text column |
-//! | anything else, `-` for standard input | the text, or its parts between a separator |
+//! | `.txt` (also compressed) | the text, or its parts between a separator |
+//! | anything else, `-` for standard input | by its content: Parquet; JSON Lines, if the first line is an object; or text |
 //!
-//! The compression of a file is detected from its content, see [`texts::decompress`]. A null text is an empty document.
+//! Case does not matter. The compression of a file is detected from its content, see [`texts::decompress`]. A null text is an empty document.
 //!
 //! [`Batches`] reads and decompresses; a [`Batch`] is parsed by another thread, so that threads share the work. A
 //! document of any length comes in pieces that can be encoded one by one.
 
+mod bad_rows;
+mod detect;
 mod lines;
 mod plain_text;
 mod table;
 
-use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +25,11 @@ use std::sync::Arc;
 use texts::TextFormat;
 use user_error::UserError;
 
+use crate::RunCutter;
+use crate::pretokenize::Cuts;
+pub use bad_rows::SkippedRows;
+use detect::Opened;
+pub use detect::format_of;
 use lines::{LineBatch, LineBatches};
 use plain_text::{PlainBatch, PlainBatches};
 use table::TableBatches;
@@ -54,7 +61,9 @@ struct InvalidUtf8;
 
 impl UserError for InputError {
     fn hint(&self) -> Option<String> {
-        let is_utf8_fault = self.source.is::<InvalidUtf8>();
+        let text = self.source.to_string();
+        let is_utf8_fault =
+            self.source.is::<InvalidUtf8>() || text.contains("surrogate") || text.to_lowercase().contains("utf-8");
         is_utf8_fault.then(|| "--lossy replaces invalid UTF-8 by U+FFFD".to_owned())
     }
 }
@@ -80,10 +89,10 @@ impl Fault {
 }
 
 /// How files are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct InputOptions {
-    /// The format of all files. Default: by each file's name.
+    /// The format of all files. Default: by each file's name, or else its content.
     pub format: Option<TextFormat>,
     /// The field or column of the text. Default: `text`.
     pub text_field: String,
@@ -93,12 +102,28 @@ pub struct InputOptions {
     pub lossy: bool,
     /// Longest line of JSON Lines, in bytes. Default: 128 MiB.
     pub max_line_bytes: usize,
+    /// Where a plain text may be cut. Default: where GPT-2's pattern allows it.
+    pub cuts: Cuts,
+    /// Cuts pretokens of a plain text that are too long to be held. Default: none, a pretoken is held whole.
+    pub run_cutter: Option<RunCutter>,
+    /// Counts rows without a text, which are left out. Default: such a row is an error.
+    skipped: Option<SkippedRows>,
 }
 
 impl Default for InputOptions {
     fn default() -> InputOptions {
         let max_line_bytes = texts::DEFAULT_MAX_TEXT_BYTES;
-        InputOptions { format: None, text_field: "text".to_owned(), separator: None, lossy: false, max_line_bytes }
+        let (text_field, cuts) = ("text".to_owned(), Cuts::default());
+        InputOptions {
+            format: None,
+            text_field,
+            separator: None,
+            lossy: false,
+            max_line_bytes,
+            cuts,
+            run_cutter: None,
+            skipped: None,
+        }
     }
 }
 
@@ -121,6 +146,26 @@ impl InputOptions {
     /// The same with invalid UTF-8 replaced, or not.
     pub fn with_lossy(self, lossy: bool) -> InputOptions {
         InputOptions { lossy, ..self }
+    }
+
+    /// The same with rows that have no text left out and counted.
+    pub fn with_bad_rows_skipped(self) -> InputOptions {
+        InputOptions { skipped: Some(SkippedRows::default()), ..self }
+    }
+
+    /// The rows that were left out so far, if they are.
+    pub fn skipped_rows(&self) -> Option<&SkippedRows> {
+        self.skipped.as_ref()
+    }
+
+    /// The same with long pretokens cut.
+    pub fn with_run_cutter(self, run_cutter: Option<RunCutter>) -> InputOptions {
+        InputOptions { run_cutter, ..self }
+    }
+
+    /// The same with texts cut where a tokenizer allows it.
+    pub fn with_cuts(self, cuts: Cuts) -> InputOptions {
+        InputOptions { cuts, ..self }
     }
 
     /// The same with another limit on a line's length.
@@ -162,7 +207,16 @@ impl Batch {
         let failed = |fault: Fault| E::from(fault.in_file(&self.path));
         match &self.content {
             Content::Rows(rows) => rows.iter().try_for_each(|text| each(text, true)),
-            Content::Lines(lines) => lines.texts(&self.options).try_for_each(|text| each(&text.map_err(failed)?, true)),
+            Content::Lines(lines) => {
+                lines.texts(&self.options).try_for_each(|text| match (text, &self.options.skipped) {
+                    (Ok(text), _) => each(&text, true),
+                    (Err(fault), Some(skipped)) => {
+                        skipped.add(&fault.in_file(&self.path));
+                        Ok(())
+                    }
+                    (Err(fault), None) => Err(failed(fault)),
+                })
+            }
             Content::Plain(plain) => plain.pieces(&self.options).try_for_each(|piece| {
                 let (text, ends) = piece.map_err(failed)?;
                 each(&text, ends)
@@ -228,7 +282,7 @@ pub struct Batches {
 enum BatchSource {
     Lines(LineBatches),
     Plain(PlainBatches),
-    Table(TableBatches),
+    Table(Box<TableBatches>),
 }
 
 /// A decompressed stream.
@@ -241,15 +295,10 @@ impl Batches {
     /// # Errors
     /// When it cannot be opened, is not a Parquet file with the text column, or is Parquet under another name.
     pub fn open(path: &Path, options: &Arc<InputOptions>) -> Result<Batches, InputError> {
-        let source = match options.format.unwrap_or_else(|| TextFormat::of_name(path)) {
-            TextFormat::Parquet => TableBatches::open(path, options).map(BatchSource::Table),
-            TextFormat::JsonLines => {
-                open(path, texts::decompress).map(|reader| BatchSource::Lines(LineBatches::new(reader)))
-            }
-            // A byte order mark is part of a plain text, and has ids like other characters.
-            TextFormat::PlainText => open(path, texts::decompress_exactly)
-                .and_then(|reader| PlainBatches::new(reader, options))
-                .map(BatchSource::Plain),
+        let source = match detect::open(path, options).map_err(|fault| fault.in_file(path))? {
+            Opened::Table(file) => TableBatches::open(path, file, options).map(Box::new).map(BatchSource::Table),
+            Opened::Lines(reader) => Ok(BatchSource::Lines(LineBatches::new(path, reader))),
+            Opened::Plain(reader) => Ok(BatchSource::Plain(PlainBatches::new(reader))),
         };
         let source = source.map_err(|fault| fault.in_file(path))?;
         Ok(Batches { path: Arc::new(path.to_path_buf()), options: options.clone(), source })
@@ -276,15 +325,6 @@ impl Iterator for Batches {
             Err(fault) => Some(Err(fault.in_file(&path))),
         }
     }
-}
-
-/// Opens a file, or standard input, through a decompressor.
-fn open(path: &Path, decompress: impl FnOnce(Box<dyn Read + Send>) -> io::Result<Reader>) -> Result<Reader, Fault> {
-    let source: io::Result<Box<dyn Read + Send>> = match path == Path::new("-") {
-        true => Ok(Box::new(io::stdin())),
-        false => File::open(path).map(|file| Box::new(file) as _),
-    };
-    source.and_then(decompress).map_err(Fault::of_file)
 }
 
 /// Appends the bytes that the reader has buffered, up to about a quarter of a batch; returns how many.
@@ -411,6 +451,17 @@ mod tests {
         let short = plain.with_max_line_bytes(100);
         let long = format!("{{\"text\":\"{}\"}}", "x".repeat(BATCH_BYTES));
         check("a.jsonl", long.as_bytes(), &short, &["cannot read FILE at line 1: a line of more than 100 bytes"]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_may_be_left_out() {
+        let long = format!("{{\"text\":\"{}\"}}", "x".repeat(2 * BATCH_BYTES));
+        let lines = format!("{{\"text\":\"one\"}}\n{long}\n{{\"text\":\"two\"}}\n{long}");
+        let options = InputOptions::default().with_max_line_bytes(100).with_bad_rows_skipped();
+        check("a.jsonl", lines.as_bytes(), &options, &["one", "two"]);
+        let skipped = options.skipped_rows().unwrap();
+        assert_eq!(skipped.rows(), 2);
+        assert!(skipped.first().unwrap().contains("at line 2"));
     }
 
     /// Texts over many batches, in every format, are returned whole.

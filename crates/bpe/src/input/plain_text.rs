@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use super::{BATCH_BYTES, Fault, InputOptions, InvalidUtf8, Reader, read_more};
-use crate::pretokenize::last_border;
+use crate::pretokenize::last_border_from;
+
+/// Bytes without a place for a cut that are held before their last pretoken is cut.
+const MIN_HELD_TO_CUT_RUN: usize = 2 * BATCH_BYTES;
 
 /// A part of a plain text.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ pub(super) struct PlainBatches {
     held: Vec<u8>,
     /// Offset of the first byte that is held.
     offset: u64,
+    /// Held bytes in which no end of a batch was found: they are not searched again.
+    searched: usize,
     /// Whether the held bytes continue a document, which begins at `document`.
     is_continuation: bool,
     document: u64,
@@ -67,13 +72,9 @@ pub(super) struct PlainBatches {
 }
 
 impl PlainBatches {
-    pub(super) fn new(mut reader: Reader, options: &InputOptions) -> Result<PlainBatches, Fault> {
-        let head = reader.fill_buf().map_err(Fault::of_file)?;
-        if options.format.is_none() && head.starts_with(b"PAR1") {
-            return Err(Fault::of_file("it is Parquet, and its name does not end in .parquet"));
-        }
+    pub(super) fn new(reader: Reader) -> PlainBatches {
         let (held, has_ended) = (Vec::new(), false);
-        Ok(PlainBatches { reader, held, offset: 0, is_continuation: false, document: 0, has_ended })
+        PlainBatches { reader, held, offset: 0, searched: 0, is_continuation: false, document: 0, has_ended }
     }
 
     pub(super) fn next(&mut self, options: &InputOptions) -> Result<Option<PlainBatch>, Fault> {
@@ -82,10 +83,17 @@ impl PlainBatches {
                 let is_more = !self.held.is_empty() || self.is_continuation;
                 return Ok(is_more.then(|| self.cut(self.held.len(), false, true)));
             }
-            if self.held.len() >= BATCH_BYTES
-                && let Some((end, in_document)) = end_of_batch(&self.held, separator_of(options))
-            {
-                return Ok(Some(self.cut(end, in_document, false)));
+            if self.held.len() >= BATCH_BYTES {
+                if let Some((end, in_document)) = end_of_batch(&self.held, self.searched, options) {
+                    return Ok(Some(self.cut(end, in_document, false)));
+                }
+                if self.held.len() >= MIN_HELD_TO_CUT_RUN && separator_of(options).is_empty() {
+                    let cut = options.run_cutter.as_ref().and_then(|cutter| cutter.cut(&self.held));
+                    if let Some(end) = cut {
+                        return Ok(Some(self.cut(end, true, false)));
+                    }
+                }
+                self.searched = self.held.len().saturating_sub(separator_of(options).len());
             }
             match read_more(&mut self.reader, &mut self.held) {
                 Ok(0) => self.has_ended = true,
@@ -99,6 +107,7 @@ impl PlainBatches {
     /// end.
     fn cut(&mut self, end: usize, in_document: bool, is_last: bool) -> PlainBatch {
         let rest = self.held.split_off(end);
+        self.searched = 0;
         let bytes = std::mem::replace(&mut self.held, rest);
         let (offset, is_continuation) = (self.offset, std::mem::replace(&mut self.is_continuation, in_document));
         // A batch that ends in a document holds no other one.
@@ -114,12 +123,14 @@ fn separator_of(options: &InputOptions) -> &[u8] {
 }
 
 /// Where a batch of text can end, and whether that is inside a document: after the last separator, or else at the last
-/// border before anything that may become a separator.
-fn end_of_batch(held: &[u8], separator: &[u8]) -> Option<(usize, bool)> {
+/// border before anything that may become a separator. `searched`: bytes before which there is neither.
+fn end_of_batch(held: &[u8], searched: usize, options: &InputOptions) -> Option<(usize, bool)> {
+    let separator = separator_of(options);
     if !separator.is_empty()
-        && let Some(found) = memchr::memmem::rfind(held, separator)
+        && let Some(found) = memchr::memmem::rfind(&held[searched..], separator)
     {
-        return Some((found + separator.len(), false));
+        return Some((searched + found + separator.len(), false));
     }
-    last_border(&held[..held.len().saturating_sub(separator.len())]).map(|end| (end, true))
+    let certain = &held[..held.len().saturating_sub(separator.len())];
+    last_border_from(certain, searched, options.cuts).map(|end| (end, true))
 }

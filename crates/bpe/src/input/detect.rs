@@ -1,0 +1,129 @@
+//! Opens a file in the format that the options, its name or its content give it.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+use texts::TextFormat;
+
+use super::{Fault, InputOptions, Reader};
+
+/// Bytes of the beginning that are looked at.
+const HEAD_BYTES: u64 = 1 << 16;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const PARQUET_MAGIC: &[u8] = b"PAR1";
+
+/// A file that is opened in its format.
+pub(super) enum Opened {
+    Lines(Reader),
+    Plain(Reader),
+    Table(File),
+}
+
+/// The format in which a file is read by default. Standard input, which would be used up, counts as plain text.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn format_of(path: &Path, options: &InputOptions) -> io::Result<TextFormat> {
+    if let Some(format) = options.format.or_else(|| format_of_name(path)) {
+        return Ok(format);
+    }
+    if path == Path::new("-") {
+        return Ok(TextFormat::PlainText);
+    }
+    let mut head = Vec::new();
+    texts::decompress_exactly(File::open(path)?)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    Ok(format_of_head(&head))
+}
+
+pub(super) fn open(path: &Path, options: &InputOptions) -> Result<Opened, Fault> {
+    let format = options.format.or_else(|| format_of_name(path));
+    if format == Some(TextFormat::Parquet) {
+        return open_table(path).map(Opened::Table).map_err(Fault::of_file);
+    }
+    // A byte order mark is part of a plain text, and has ids like other characters.
+    let mut reader = source(path).and_then(texts::decompress_exactly).map_err(Fault::of_file)?;
+    let mut head = Vec::new();
+    reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(Fault::of_file)?;
+    let found = format_of_head(&head);
+    if found == TextFormat::Parquet && options.format.is_none() {
+        return match format {
+            None if path == Path::new("-") => {
+                spooled(Cursor::new(head).chain(reader)).map(Opened::Table).map_err(Fault::of_file)
+            }
+            None => open_table(path).map(Opened::Table).map_err(Fault::of_file),
+            Some(_) => Err(Fault::of_file("it is Parquet, and its name does not end in .parquet")),
+        };
+    }
+    if format.unwrap_or(found) == TextFormat::JsonLines {
+        let head = head.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(head);
+        return Ok(Opened::Lines(Box::new(Cursor::new(head).chain(reader))));
+    }
+    Ok(Opened::Plain(Box::new(Cursor::new(head).chain(reader))))
+}
+
+/// The format that a name says, if it says one.
+fn format_of_name(path: &Path) -> Option<TextFormat> {
+    let format = TextFormat::of_name(path);
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    let is_text = [".txt", ".txt.gz", ".txt.zst", ".txt.xz", ".txt.bz2"].iter().any(|ending| name.ends_with(ending));
+    (is_text || format != TextFormat::PlainText).then_some(format)
+}
+
+/// The format of a text that begins so.
+fn format_of_head(head: &[u8]) -> TextFormat {
+    if head.starts_with(PARQUET_MAGIC) {
+        return TextFormat::Parquet;
+    }
+    let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head).trim_ascii_start();
+    let is_record = match memchr::memchr(b'\n', text) {
+        Some(end) => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text[..end]).is_ok(),
+        // A line of which only the beginning is known.
+        None if head.len() as u64 == HEAD_BYTES => text.starts_with(b"{\""),
+        None => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(text).is_ok(),
+    };
+    if is_record { TextFormat::JsonLines } else { TextFormat::PlainText }
+}
+
+fn source(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    if path == Path::new("-") { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(path)?)) }
+}
+
+/// A table is read from its end: what comes through a pipe is first written to an unnamed file.
+fn open_table(path: &Path) -> io::Result<File> {
+    if path == Path::new("-") {
+        return spooled(io::stdin());
+    }
+    let file = File::open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { spooled(BufReader::new(file)) }
+}
+
+fn spooled(mut pipe: impl Read) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut pipe, &mut file)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(head: &[u8], expected: TextFormat) {
+        assert_eq!(format_of_head(head), expected, "{:?}", String::from_utf8_lossy(head));
+    }
+
+    #[test]
+    fn content_decides() {
+        check(b"PAR1\x15", TextFormat::Parquet);
+        check(b"{\"text\":\"one\"}\n{", TextFormat::JsonLines);
+        check(b"\xef\xbb\xbf\n{\"text\":\"one\"}", TextFormat::JsonLines);
+        check(
+            format!("{{\"text\":\"{}", "x".repeat(1 << 16)).as_bytes().get(..1 << 16).unwrap(),
+            TextFormat::JsonLines,
+        );
+        check(b"{ fn main() }\n", TextFormat::PlainText);
+        check(b"{\n\"text\": 1}", TextFormat::PlainText);
+        check(b"", TextFormat::PlainText);
+    }
+}
