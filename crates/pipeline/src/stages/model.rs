@@ -77,12 +77,12 @@ impl Task for TrainModel {
             // A checkpoint is written after this step, so stopping loses nothing.
             if is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let initial = InitialWeights::Random(&config);
-        let mut trained = train(folder, initial, &recipe.train, &tokens, &validation, report);
+        let initial = || InitialWeights::Random(&config);
+        let mut trained = train(folder, initial(), &recipe.train, &tokens, &validation, report);
         if let Err(TrainError::OtherTraining { .. }) = trained {
             // The recipe or the tokens have changed: the checkpoint is of no use.
             delete_training(folder)?;
-            trained = train(folder, initial, &recipe.train, &tokens, &validation, report);
+            trained = train(folder, initial(), &recipe.train, &tokens, &validation, report);
         }
         state.save()?;
         let trained = match trained {
