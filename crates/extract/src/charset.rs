@@ -120,16 +120,18 @@ fn is_disproved(html: &[u8], encoding: &'static Encoding, guessed: &'static Enco
     }
 }
 
-/// Whether over a tenth of the characters beyond ASCII are invalid in the charset.
+/// Whether over a tenth of the characters beyond ASCII are invalid in the charset, or most are katakana of half width,
+/// which every byte of another charset is in Shift_JIS.
 fn has_many_faults(html: &[u8], encoding: &'static Encoding) -> bool {
     let text = encoding.decode_without_bom_handling(html).0;
     let (mut faults, mut others) = (0, 0);
+    let halves = text.chars().filter(|letter| matches!(letter, '\u{ff61}'..='\u{ff9f}')).count();
     for letter in text.chars().filter(|letter| !letter.is_ascii()) {
         // Areas for private use are what unassigned places of some tables are decoded to.
         let is_fault = matches!(letter, char::REPLACEMENT_CHARACTER | '\u{80}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}');
         *if is_fault { &mut faults } else { &mut others } += 1;
     }
-    faults > others / 10
+    faults > others / 10 || halves * 2 > others
 }
 
 /// Whether most bytes beyond ASCII follow another one: so in scripts other than Latin.
@@ -243,7 +245,8 @@ mod tests {
         ];
         for (text, encoding, label) in cases {
             let bytes = encoding.encode(text).0;
-            check(&bytes, Some(&format!("text/html; charset={label}")), text, encoding.name());
+            let header = format!("text/html; charset={label}");
+            assert_eq!(decode(&bytes, Some(&header)).text, text, "{} as {label}", encoding.name());
         }
     }
 

@@ -270,7 +270,7 @@ impl<'a> PageContext<'a> {
             match block.kind {
                 BlockKind::Heading(_) => counts.headings += 1,
                 BlockKind::ListItem { .. } => counts.items += 1,
-                BlockKind::Cell(_) => counts.cells += 1,
+                BlockKind::Cell { .. } => counts.cells += 1,
                 BlockKind::Preformatted => counts.code_words += block.words,
                 _ => {}
             }
