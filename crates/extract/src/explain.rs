@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use crate::Analysis;
 use crate::blocks::{BlockKind, is_invisible};
+use crate::boilerplate::Boilerplate;
 use crate::html::{NONE, Name, NameSet, Namespace, NodeId, ROOT, Tree, tag, tags};
 use crate::select::BlockReason;
 
@@ -86,6 +87,13 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::TitleLeftOut => "title-left-out",
         BlockReason::Repeated => "repeated",
         BlockReason::HeadingOfNothing => "heads-nothing",
+        BlockReason::Companion => "companion",
+        BlockReason::Boilerplate(Boilerplate::CookieNotice) => "cookie-notice",
+        BlockReason::Boilerplate(Boilerplate::Dateline) => "dateline",
+        BlockReason::Boilerplate(Boilerplate::ReadMore) => "read-more",
+        BlockReason::Boilerplate(Boilerplate::Newsletter) => "newsletter",
+        BlockReason::Boilerplate(Boilerplate::Contents) => "contents",
+        BlockReason::Boilerplate(Boilerplate::Apparatus) => "apparatus",
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::blocks::{Block, BlockKind, Blocks, ends_like_sentence};
+use crate::boilerplate::{self, Boilerplate};
 use crate::features::PageContext;
 use crate::{Inclusion, Options, PageKind};
 
@@ -28,6 +29,10 @@ const MIN_SENTENCE_PROBABILITY: f32 = 0.05;
 /// Among blocks of which this share of the words is kept, a block is kept from [`MIN_PROBABILITY_AMONG_MAIN_TEXT`] on.
 const MIN_NEIGHBOUR_SHARE: f32 = 0.8;
 const MIN_PROBABILITY_AMONG_MAIN_TEXT: f32 = 0.3;
+/// Minimum probability of a term or definition whose companion is kept.
+const MIN_COMPANION_PROBABILITY: f32 = 0.05;
+/// With fewer words beside its boilerplate, a page has no other text.
+const MIN_WORDS_BESIDE_BOILERPLATE: u32 = 25;
 /// With this many words beside its comments, a page has a main text other than its comments.
 const MIN_TEXT_WORDS: u32 = 50;
 
@@ -58,13 +63,17 @@ pub enum BlockReason {
     Repeated,
     /// A heading with nothing kept under it.
     HeadingOfNothing,
+    /// It belongs to a block that was kept: a term to its definition.
+    Companion,
+    /// It is certain to be no part of a text.
+    Boilerplate(Boilerplate),
 }
 
 impl BlockReason {
     /// Whether the block is part of the text.
     pub fn is_kept(self) -> bool {
-        use BlockReason::{AmongMainText, BestThereIs, Comment, Likely, LongText, Title};
-        matches!(self, Likely | LongText | AmongMainText | BestThereIs | Title | Comment)
+        use BlockReason::{AmongMainText, BestThereIs, Comment, Companion, Likely, LongText, Title};
+        matches!(self, Companion | Likely | LongText | AmongMainText | BestThereIs | Title | Comment)
     }
 
     /// A description for people.
@@ -82,6 +91,8 @@ impl BlockReason {
             BlockReason::TitleLeftOut => "the title, left out as asked",
             BlockReason::Repeated => "stood before",
             BlockReason::HeadingOfNothing => "a heading of nothing",
+            BlockReason::Companion => "belongs to what was kept",
+            BlockReason::Boilerplate(boilerplate) => boilerplate.describe(),
         }
     }
 }
@@ -104,6 +115,8 @@ pub fn select(
         .collect();
     keep_long_text(context, page, &mut reasons);
     keep_among_main_text(page, probabilities, &mut reasons);
+    keep_companions(page, probabilities, &mut reasons);
+    leave_boilerplate(context, page, &mut reasons);
     leave_beside_text(page, &mut reasons, BlockReason::ForScriptless, |number| context.is_for_scriptless(number));
     match options.comments {
         Inclusion::Keep => keep_comments(context, page, &mut reasons),
@@ -123,6 +136,42 @@ pub fn select(
         reasons[title] = if options.title == Inclusion::Keep { BlockReason::Title } else { BlockReason::TitleLeftOut };
     }
     reasons
+}
+
+/// Keeps the terms of kept definitions, and the definitions of kept terms.
+fn keep_companions(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
+    let pairs = page.blocks.windows(2).enumerate();
+    for (number, pair) in pairs {
+        if (pair[0].kind, pair[1].kind) != (BlockKind::Term, BlockKind::Definition) {
+            continue;
+        }
+        for (kept, other) in [(number + 1, number), (number, number + 1)] {
+            let is_missing = reasons[kept].is_kept() && reasons[other] == BlockReason::Unlikely;
+            if is_missing && probabilities[other] >= MIN_COMPANION_PROBABILITY {
+                reasons[other] = BlockReason::Companion;
+            }
+        }
+    }
+}
+
+/// Drops what is certain to be no part of a text, if there is other text.
+fn leave_boilerplate(context: &PageContext, page: &Blocks, reasons: &mut [BlockReason]) {
+    let found = boilerplate::find(context, page);
+    let kept_words = |is_boilerplate: bool| -> u32 {
+        let kept =
+            (0..reasons.len()).filter(|&number| reasons[number].is_kept() && found[number].is_some() == is_boilerplate);
+        kept.map(|number| page.blocks[number].words).sum()
+    };
+    if kept_words(false) < MIN_WORDS_BESIDE_BOILERPLATE {
+        return;
+    }
+    for (reason, found) in reasons.iter_mut().zip(found) {
+        if let Some(boilerplate) = found
+            && reason.is_kept()
+        {
+            *reason = BlockReason::Boilerplate(boilerplate);
+        }
+    }
 }
 
 /// Keeps running text in comments, which the model has learned to drop.

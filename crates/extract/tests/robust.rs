@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread;
 
 use encoding_rs::{Encoding, GBK, UTF_8, WINDOWS_1251, WINDOWS_1252};
-use extract::blocks::{BlockKind, blocks, is_hidden, is_invisible};
+use extract::blocks::{BlockKind, blocks, is_invisible};
 use extract::html::{self, Name, ParseError, ParseOptions, ROOT, tag};
 use extract::{ExtractError, Format, Inclusion, Options, Page, charset, extract, labels, with_analysis};
 use proptest::prelude::*;
@@ -205,10 +205,14 @@ fn check_certain(page: &Page, visible: &[String; 2], format: Format) {
     assert_eq!(page.replacement_characters, page.text.matches('\u{fffd}').count() as u64);
 }
 
+/// Characters that only tell where a word may be parted.
+const NO_TEXT: [char; 4] = ['\u{ad}', '\u{200b}', '\u{2060}', '\u{feff}'];
+
 /// The texts of a page one after another: what is shown, and what is shown when scripts have shown the hidden.
 fn visible_texts(html: &[u8], content_type: Option<&str>) -> [String; 2] {
     let source = html::with_plain_newlines(charset::decode(html, content_type).text);
     let tree = html::parse(&source, ParseOptions::default()).expect("what extract accepts");
+    let hidden: HashSet<u32> = blocks(&tree).hidden.into_iter().map(|(id, _)| id).collect();
     [false, true].map(|with_hidden| {
         let (mut visible, mut at) = (String::new(), Some(ROOT));
         while let Some(id) = at {
@@ -216,9 +220,9 @@ fn visible_texts(html: &[u8], content_type: Option<&str>) -> [String; 2] {
             let is_code = name == tag::SCRIPT || name == tag::STYLE || name == Name::COMMENT;
             let is_shown = !is_code
                 && (id == ROOT || name == Name::CONTENT || name == Name::TEXT || !is_invisible(&tree, id))
-                && (with_hidden || !name.is_element() || !is_hidden(&tree, id));
+                && (with_hidden || !hidden.contains(&id));
             if name == Name::TEXT {
-                visible.push_str(tree.text(id));
+                visible.extend(tree.text(id).chars().filter(|c| !NO_TEXT.contains(c)));
             }
             at = tree.following(id, ROOT, is_shown);
         }
@@ -1077,8 +1081,9 @@ fn hidden_paragraphs() {
     for attribute in [
         "hidden",
         "hidden=hidden",
-        "aria-hidden=true",
         "style='display:none'",
+        "style='position:absolute; left:-9999px'",
+        "class=sr-only",
         "style='color:red; DISPLAY : none !important'",
     ] {
         for which in 0..8 {
@@ -1090,6 +1095,9 @@ fn hidden_paragraphs() {
             check(html, &text_of(&rest));
         }
     }
+    // Hidden from screen readers alone.
+    let shown = as_paragraphs(&paragraphs).replacen("<p>", "<p aria-hidden=true>", 2);
+    check(article_of(&shown), &text_of(&paragraphs));
 }
 
 /// Case 41.

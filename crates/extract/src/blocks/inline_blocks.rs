@@ -65,24 +65,30 @@ fn is_own_block(tree: &Tree, id: NodeId) -> bool {
 /// Whether a span is a sentence, directly before or behind another span of its class.
 fn is_sentence_beside_its_like(tree: &Tree, id: NodeId) -> bool {
     let Some(class) = tree.raw_attribute(id, attribute::CLASS).filter(|class| !class.is_empty()) else { return false };
-    let node = tree.node(id);
-    let is_alike = |other: NodeId| {
-        other != NONE && tree.name(other) == tag::SPAN && tree.raw_attribute(other, attribute::CLASS) == Some(class)
+    let is_alike = |other: &NodeId| {
+        *other != NONE && tree.name(*other) == tag::SPAN && tree.raw_attribute(*other, attribute::CLASS) == Some(class)
     };
-    (is_alike(node.next) || is_alike(node.previous)) && is_sentence(tree, id)
+    let node = tree.node(id);
+    let mut beside = [node.previous, node.next].into_iter().filter(is_alike).peekable();
+    beside.peek().is_some() && is_sentence(tree, id) && beside.all(|other| is_sentence(tree, other))
 }
 
+/// Whether the text below an element begins and ends as a sentence, and is long enough for one.
 fn is_sentence(tree: &Tree, id: NodeId) -> bool {
     let mut bytes = 0;
-    let mut last = "";
+    let (mut first, mut last) = (None, "");
     for node in tree.preorder(id).take(MAX_NODES) {
-        let text = tree.text(node).trim();
+        let text = tree.text(node);
+        if bytes == 0 {
+            first = text.chars().next();
+        }
         bytes += text.len();
-        if !text.is_empty() {
-            last = text;
+        if !text.trim().is_empty() {
+            last = text.trim_end();
         }
     }
-    bytes >= MIN_SENTENCE_BYTES && ends_like_sentence(last)
+    let begins = first.is_some_and(|first| !first.is_whitespace() && !first.is_lowercase() && first != '\u{a0}');
+    bytes >= MIN_SENTENCE_BYTES && begins && ends_like_sentence(last)
 }
 
 /// Whether an inline element begins where another has just ended.

@@ -308,6 +308,11 @@ impl<'a> PageContext<'a> {
         self.title_block
     }
 
+    /// The page's tree.
+    pub(crate) fn tree(&self) -> &'a Tree<'a> {
+        self.tree
+    }
+
     /// How many blocks the page has.
     pub fn len(&self) -> usize {
         self.page.blocks.len()

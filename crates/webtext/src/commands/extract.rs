@@ -247,7 +247,8 @@ fn json(page: &extract::Page) -> String {
     let head = &page.head;
     json!({
         "title": head.title,
-        "author": head.author,
+        "author": head.authors.first(),
+        "authors": head.authors.join("; "),
         "date": head.date,
         "language": head.language,
         "canonical_url": head.canonical_url,
