@@ -28,6 +28,8 @@ const IMAGES: [&str; 5] =
     ["tex", "latex", "mwe-math-fallback-image-inline", "mwe-math-fallback-image-display", "math-tex"];
 /// Elements below which a formula is looked for.
 const HOLDERS: NameSet = tags![SPAN DIV NOBR];
+/// Elements of MathML that hold text.
+const TOKENS: [Name; 5] = [tag::MI, tag::MN, tag::MO, tag::MS, tag::MTEXT];
 /// Nodes between MathJax's output and its script.
 const MAX_NODES_TO_SCRIPT: usize = 4;
 
@@ -133,9 +135,15 @@ fn write_math(tree: &Tree, math: NodeId, to: &mut String) {
             Step::Node(id) if tree.name(id) == Name::TEXT => {
                 let text = tree.text(id).trim();
                 // The signs for application and multiplication have no shape.
-                if !matches!(text, "\u{2061}" | "\u{2062}" | "\u{2063}" | "\u{2064}") {
-                    to.push_str(text);
+                if matches!(text, "\u{2061}" | "\u{2062}" | "\u{2063}" | "\u{2064}") {
+                    continue;
                 }
+                // Text in no token of a formula is that of a page that forgot to end it.
+                let is_token =
+                    TOKENS.iter().any(|&token| tree.name(tree.node(id).parent) == token.within(Namespace::MathMl));
+                to.push_str(if is_token { "" } else { " " });
+                to.push_str(text);
+                to.push_str(if is_token { "" } else { " " });
             }
             Step::Node(id) => push_steps(tree, id, &mut steps),
         }
@@ -192,5 +200,57 @@ fn push_grouped(tree: &Tree, id: NodeId, steps: &mut Vec<Step>) {
     steps.push(Step::Node(id));
     if is_group {
         steps.push(Step::Text("("));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::blocks::blocks;
+    use crate::html::{ParseOptions, parse};
+
+    fn check(html: &str, expected: &str) {
+        let page = blocks(&parse(html, ParseOptions::default()).unwrap());
+        let texts: Vec<&str> = page.blocks.iter().map(|block| page.text_of(block)).collect();
+        assert_eq!(texts.join("|"), expected, "{html}");
+    }
+
+    #[test]
+    fn each_formula_once() {
+        let math = "<math><semantics><mrow><mi>x</mi></mrow><annotation encoding='application/x-tex'>x_1</annotation></semantics></math>";
+        check(&format!("<p>Let {math} be."), "Let x_1 be.");
+        check(
+            &format!(
+                "<p>Let <span class=katex><span class=katex-mathml>{math}</span><span class=katex-html aria-hidden=true>x1</span></span> be."
+            ),
+            "Let x_1 be.",
+        );
+        check(
+            &format!(
+                "<p>Let <mjx-container><mjx-math aria-hidden=true>x</mjx-math><mjx-assistive-mml>{math}</mjx-assistive-mml></mjx-container> be."
+            ),
+            "Let x_1 be.",
+        );
+        check(
+            "<p>Let <span class=MathJax_Preview>x1</span><span class=MathJax><nobr>x1</nobr></span><script type='math/tex'>x_1</script> be.",
+            "Let x_1 be.",
+        );
+        check(
+            "<p>Let <span class=mwe-math-element><span style='display:none'><math alttext='{\\displaystyle x_{1}}'></math></span><img alt='{\\displaystyle x_{1}}'></span> be.",
+            "Let x_{1} be.",
+        );
+        check("<p>Let <img class=tex alt='x_1'> be, <math></math>not <img alt=photo>.", "Let x_1 be, not .");
+    }
+
+    #[test]
+    fn mathml_on_one_line() {
+        check(
+            "<p>a <math><msup><mi>c</mi><mn>2</mn></msup><mo>=</mo><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></mfrac></math>",
+            "a c^2=(a+b)/2",
+        );
+        check(
+            "<p><math><msqrt><mi>x</mi></msqrt><msubsup><mi>y</mi><mi>i</mi><mn>2</mn></msubsup></math>",
+            "√(x)y_i^2",
+        );
+        check("<p><math> one <tbody> two. </math>", "one two.");
     }
 }
