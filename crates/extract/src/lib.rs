@@ -256,7 +256,7 @@ impl Analysis<'_> {
     /// The page as [`extract`] gives it.
     pub fn page(&self, options: &Options) -> Page {
         let kept: Vec<usize> = (0..self.reasons.len()).filter(|&number| self.reasons[number].is_kept()).collect();
-        if let Some(body) = self.linked_body(&kept) {
+        if let Some(body) = self.linked_body(&kept, options) {
             return self.page_of_body(&body, options);
         }
         let (text, ranges) = print::print(self.blocks, &kept, options.format);
@@ -273,12 +273,17 @@ impl Analysis<'_> {
     }
 
     /// The text in the linked data, where the page has no other.
-    fn linked_body(&self, kept: &[usize]) -> Option<Blocks> {
+    fn linked_body(&self, kept: &[usize], options: &Options) -> Option<Blocks> {
         let body = self.head.article_body.as_ref()?;
-        let is_title = |number: &usize| self.reasons[*number] == BlockReason::Title;
-        let title = kept.iter().copied().find(is_title).map(|number| &self.blocks.blocks[number]);
+        let is_title = |&number: &usize| self.reasons[number] == BlockReason::Title;
         let own = kept.iter().filter(|number| !is_title(number)).map(|&number| self.blocks.blocks[number].words).sum();
-        article_body::stand_in(body, title.map(|title| self.blocks.text_of(title)), own)
+        // Where nothing was kept, neither was the heading.
+        let title = self.head.title.as_deref().filter(|_| options.title == Inclusion::Keep);
+        let is_heading = |block: &&blocks::Block| {
+            matches!(block.kind, BlockKind::Heading(_)) && Some(self.blocks.text_of(block)) == title
+        };
+        let heading = self.blocks.blocks.iter().find(is_heading).map(|block| self.blocks.text_of(block));
+        article_body::stand_in(body, heading, own)
     }
 
     fn page_of_body(&self, body: &Blocks, options: &Options) -> Page {

@@ -31,6 +31,11 @@ const MIN_NEIGHBOUR_SHARE: f32 = 0.8;
 const MIN_PROBABILITY_AMONG_MAIN_TEXT: f32 = 0.3;
 /// Minimum probability of a term or definition whose companion is kept.
 const MIN_COMPANION_PROBABILITY: f32 = 0.05;
+/// Minimum probability of a question whose answer is kept.
+const MIN_QUESTION_PROBABILITY: f32 = 0.15;
+/// Minimum probability of code between two kept paragraphs, and of those.
+const MIN_CODE_PROBABILITY: f32 = 0.2;
+const MIN_SURE_PROBABILITY: f32 = 0.8;
 /// With fewer words beside its boilerplate, a page has no other text.
 const MIN_WORDS_BESIDE_BOILERPLATE: u32 = 25;
 /// With this many words beside its comments, a page has a main text other than its comments.
@@ -138,11 +143,27 @@ pub fn select(
     reasons
 }
 
-/// Keeps the terms of kept definitions, and the definitions of kept terms.
+/// Keeps the terms of kept definitions and the questions above kept answers, and the reverse; and code between two kept
+/// paragraphs of one element.
 fn keep_companions(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
-    let pairs = page.blocks.windows(2).enumerate();
-    for (number, pair) in pairs {
-        if (pair[0].kind, pair[1].kind) != (BlockKind::Term, BlockKind::Definition) {
+    let is_pair = |number: usize, pair: &[Block]| match (pair[0].kind, pair[1].kind) {
+        (BlockKind::Term, BlockKind::Definition) => true,
+        (BlockKind::Heading(_), BlockKind::Paragraph) => {
+            page.text_of(&pair[0]).trim_end().ends_with(['?', '？', '؟'])
+                && probabilities[number] >= MIN_QUESTION_PROBABILITY
+        }
+        _ => false,
+    };
+    for number in 1..reasons.len().saturating_sub(1) {
+        let is_code = page.blocks[number].kind == BlockKind::Preformatted && reasons[number] == BlockReason::Unlikely;
+        let is_between = reasons[number - 1].is_kept() && reasons[number + 1].is_kept();
+        let are_paragraphs = [number - 1, number + 1].into_iter().all(|at| probabilities[at] >= MIN_SURE_PROBABILITY);
+        if is_code && is_between && are_paragraphs && probabilities[number] >= MIN_CODE_PROBABILITY {
+            reasons[number] = BlockReason::Companion;
+        }
+    }
+    for (number, pair) in page.blocks.windows(2).enumerate() {
+        if !is_pair(number, pair) {
             continue;
         }
         for (kept, other) in [(number + 1, number), (number, number + 1)] {

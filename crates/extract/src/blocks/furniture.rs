@@ -9,6 +9,8 @@ const MAX_NODES: usize = 12;
 const MAX_LABEL_BYTES: usize = 40;
 /// Levels above an element in which a heading or code is looked for.
 const MAX_LEVELS: usize = 6;
+/// Cells behind a gutter in which code is looked for.
+const MAX_CELLS: usize = 4;
 /// Ascending numbers that make a column a gutter without a class that says so.
 const MIN_LINE_NUMBERS: u32 = 3;
 
@@ -213,7 +215,7 @@ fn line_numbers(tree: &Tree, id: NodeId) -> Option<u32> {
 
 fn is_beside_code(tree: &Tree, id: NodeId) -> bool {
     const CODE: NameSet = tags![PRE CODE];
-    let mut cells = tree.siblings_after(id);
+    let mut cells = tree.siblings_after(id).take(MAX_CELLS);
     cells.any(|cell| tree.preorder(cell).take(MAX_NODES).any(|node| CODE.has(tree.name(node))))
 }
 
