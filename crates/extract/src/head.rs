@@ -50,7 +50,7 @@ const MAX_HEADING_BYTES: usize = 300;
 
 /// Reads a page's head, and the few elements in its body with the same information. One pass over the nodes; a second
 /// one where date or authors are not marked.
-pub fn head<'a>(tree: &'a Tree) -> Head {
+pub fn head(tree: &Tree) -> Head {
     let mut reader = Reader {
         tree,
         head: Head::default(),

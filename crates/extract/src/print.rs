@@ -182,4 +182,44 @@ mod tests {
             "t\n\n| a | b |\n| --- | --- |\n| c | d |\n\nu",
         );
     }
+
+    #[test]
+    fn empty_cells_keep_their_columns() {
+        check(
+            "<table><tr><th>a<th>b<th>c<tr><td>d<td><td>e<tr><td>f<td>g<td></table>",
+            "a | b | c\nd |  | e\nf | g | ",
+            "| a | b | c |\n| --- | --- | --- |\n| d |  | e |\n| f | g |  |",
+        );
+        check(
+            "<table><tr><th colspan=2>a<th>b<tr><td rowspan=2>c<td>d<td>e<tr><td>f<td>g</table>",
+            "a |  | b\nc | d | e\n | f | g",
+            "| a |  | b |\n| --- | --- | --- |\n| c | d | e |\n|  | f | g |",
+        );
+    }
+
+    #[test]
+    fn numbers_of_lists() {
+        check("<ol start=3><li>a<li>b</ol>", "3. a\n4. b", "3. a\n4. b");
+        check("<ol type=a><li>a<li value=5>b</ol>", "a. a\ne. b", "1. a\n5. b");
+        check("<ol reversed><li>a<li>b</ol>", "2. a\n1. b", "2. a\n1. b");
+    }
+
+    #[test]
+    fn nesting_in_markdown() {
+        check("<ol><li>a<ol><li>b</ol></ol>", "- a\n  - b", "1. a\n   1. b");
+        check("<ol start=10><li>a<ul><li>b</ul></ol>", "10. a\n  - b", "10. a\n    - b");
+        check("<ul><li>a<pre>b\n\nc</pre>d</ul>", "- a\n\nb\n\nc\n\n  d", "- a\n\n  ```\n  b\n\n  c\n  ```\n\n  d");
+        check("<blockquote><p>a<p>b</blockquote>", "a\n\nb", "> a\n>\n> b");
+        check("<blockquote><ul><li>a</ul></blockquote>", "- a", "> - a");
+        check("<p>a<br>b", "a\nb", "a\\\nb");
+        check("<h2>C #</h2>", "C #", "## C \\#");
+    }
+
+    #[test]
+    fn an_item_whose_first_block_was_dropped_has_its_mark() {
+        let tree = parse("<ul><li><p>a<p>b<li>c<ul><li>d</ul></ul>", ParseOptions::default()).unwrap();
+        let page = blocks(&tree);
+        assert_eq!(print(&page, &[1, 3], Format::Markdown).0, "- b\n- d");
+        assert_eq!(print(&page, &[1, 2], Format::Text).0, "- b\n- c");
+    }
 }

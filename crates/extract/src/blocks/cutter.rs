@@ -2,7 +2,7 @@
 
 use super::formula::{formula, has_formulas};
 use super::furniture::{is_furniture, is_mark};
-use super::grid::{Row, Table};
+use super::grid::Table;
 use super::layout_tables::layout_tables;
 use super::lists::{Item, List};
 use super::raised::{Written, push_behind, subscript, superscript};
@@ -437,7 +437,7 @@ impl<'a> Cutter<'a> {
 
     fn cell(&mut self, id: NodeId) -> BlockKind {
         let (row, column) = (self.tree.node(id).parent, self.cells.last().copied().unwrap_or(0));
-        let filled = &mut self.page.rows.entry(row).or_insert_with(Row::default).filled;
+        let filled = &mut self.page.rows.entry(row).or_default().filled;
         *filled = filled.saturating_add(1);
         BlockKind::Cell { row, column }
     }

@@ -314,4 +314,48 @@ mod tests {
         assert_eq!(count_words("日本語で"), 1 + 2);
         assert!(ends_like_sentence("So it ends.”") && !ends_like_sentence("Home"));
     }
+
+    #[test]
+    fn panels_belong_to_their_text() {
+        let intro = "<p>These are the questions that are asked most often at the desk in the hall.</p>";
+        let said = &intro[3..intro.len() - 4];
+        let answer = "Yes, on a lead, but not on the lower deck.";
+        check(
+            &format!("{intro}<dl><dt><a href='#'>Dogs?</a><dd style='display:none'>{answer}</dl>"),
+            &[said, "Dogs?", answer],
+        );
+        check(
+            &format!("<div>{intro}<button aria-controls=x>Dogs?</button><div id=x hidden>{answer}</div></div>"),
+            &[said, "Dogs?", answer],
+        );
+        // Menus, dialogs, and what is longer than the page.
+        check(
+            &format!("{intro}<div><a href='#'>Menu</a><ul style='display:none'><li><a href=/a>Dogs</a></ul></div>"),
+            &[said, "Menu"],
+        );
+        check(
+            &format!("<div>{intro}<a href='#x'>Terms</a><div id=x class=modal hidden>{answer}</div></div>"),
+            &[said, "Terms"],
+        );
+        let long = answer.repeat(9);
+        check(&format!("<div>{intro}<a href='#x'>Terms</a><div id=x hidden>{long}</div></div>"), &[said, "Terms"]);
+    }
+
+    #[test]
+    fn furniture() {
+        check("<h2>a <a href='#a'>¶</a><span>[<a href='/?action=edit'>edit</a>]</span></h2>", &["a"]);
+        check("<table><tr><td><pre>1\n2\n3</pre><td><pre>a\nb\nc</pre></table>", &["a\nb\nc"]);
+        check("<pre><span class=lineno>1 </span>a<button>Copy</button></pre>", &["a"]);
+        check("<p>a<sup><a href='#n'>1</a></sup> b<a class=footnote-ref href='#n'>[2]</a>", &["a b"]);
+        check("<table><tr><td>1<td>2<td>3</table>", &["1", "2", "3"]);
+    }
+
+    #[test]
+    fn words_are_neither_glued_nor_split() {
+        check("<x-a><x-b>One.</x-b><x-b>Two.</x-b></x-a>", &["One.", "Two."]);
+        check("<p>a <x-b>b</x-b> c", &["a b c"]);
+        check("<div><span style='display:block'>a</span><span style='display: flex'>b</span></div>", &["a", "b"]);
+        check("<p><span class=s>News</span><span class=t>Sport</span> e<b>m</b>P", &["News Sport emP"]);
+        check("<p>Fähr\u{ad}haus w\u{200b}x", &["Fährhaus wx"]);
+    }
 }

@@ -72,7 +72,7 @@ fn tokens(text: &str) -> Vec<(usize, usize, Token<'_>)> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(first) = text[at..].chars().next() {
-        let is_digit = |c: char| c.to_digit(10).is_some() || eastern_digit(c).is_some();
+        let is_digit = |c: char| c.is_ascii_digit() || eastern_digit(c).is_some();
         let run = |is_such: &dyn Fn(char) -> bool| {
             text[at..].char_indices().find(|&(_, c)| !is_such(c)).map_or(text.len(), |(end, _)| at + end)
         };

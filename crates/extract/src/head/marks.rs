@@ -120,7 +120,7 @@ fn is_name(text: &str) -> bool {
         && (is_unspaced
             || (2..=MAX_NAME_WORDS).contains(&words.len())
                 && words.first().is_some_and(begins)
-                && words.iter().all(|word| begins(&word) || is_particle(&word)))
+                && words.iter().all(|word| begins(word) || is_particle(word)))
 }
 
 fn without_by(line: &str) -> &str {
