@@ -31,6 +31,9 @@ const MIN_NEIGHBOUR_SHARE: f32 = 0.8;
 const MIN_PROBABILITY_AMONG_MAIN_TEXT: f32 = 0.3;
 /// Minimum probability of a term or definition whose companion is kept.
 const MIN_COMPANION_PROBABILITY: f32 = 0.05;
+/// Words of a heading that is a title though `<title>` does not repeat it, and blocks from it to the text.
+const MIN_TITLE_WORDS: u32 = 2;
+const MAX_BLOCKS_BELOW_TITLE: usize = 4;
 /// Minimum probability of a question whose answer is kept.
 const MIN_QUESTION_PROBABILITY: f32 = 0.15;
 /// Minimum probability of code between two kept paragraphs, and of those.
@@ -135,12 +138,22 @@ pub fn select(
     }
     leave_repeated(page, &mut reasons);
     leave_empty_headings(page, &mut reasons);
-    if let Some(title) = context.title_block()
+    if let Some(title) = context.title_block().or_else(|| only_heading(page, &reasons))
         && reasons.iter().any(|reason| reason.is_kept())
     {
         reasons[title] = if options.title == Inclusion::Keep { BlockReason::Title } else { BlockReason::TitleLeftOut };
     }
     reasons
+}
+
+/// The page's only heading of the first level, if the text begins right below it: a title that `<title>` has in other
+/// words.
+fn only_heading(page: &Blocks, reasons: &[BlockReason]) -> Option<usize> {
+    let mut headings = page.blocks.iter().enumerate().filter(|(_, block)| block.kind == BlockKind::Heading(1));
+    let (number, block) = headings.next()?;
+    let is_only = headings.next().is_none() && block.words >= MIN_TITLE_WORDS && block.link_density() < 0.5;
+    let first = reasons.iter().position(|reason| reason.is_kept())?;
+    (is_only && number < first && first - number <= MAX_BLOCKS_BELOW_TITLE).then_some(number)
 }
 
 /// Keeps the terms of kept definitions and the questions above kept answers, and the reverse; and code between two kept
