@@ -326,7 +326,7 @@ impl<'a> Cutter<'a> {
         }
         let text = self.tree.preorder(id).find(|&node| !self.tree.text(node).trim().is_empty());
         let node = text.unwrap_or(id);
-        self.page.text.push_str(formula);
+        push_collapsed(&mut self.page.text, self.start, formula);
         if self.first == NONE {
             self.first = node;
         }

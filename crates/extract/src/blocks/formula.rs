@@ -43,7 +43,11 @@ pub(super) fn has_formulas(tree: &Tree) -> bool {
 pub(super) fn formula(tree: &Tree, id: NodeId) -> Option<String> {
     let name = tree.name(id);
     if name == tag::MATH.within(Namespace::MathMl) {
-        return Some(of_math(tree, id));
+        // Text that stands in it outside all tokens keeps its distance from the words around it.
+        let is_loose =
+            tree.children(id).any(|child| tree.name(child) == Name::TEXT && !tree.text(child).trim().is_empty());
+        let formula = of_math(tree, id);
+        return Some(if is_loose { format!(" {formula} ") } else { formula });
     }
     if name == tag::SCRIPT {
         let kind = tree.raw_attribute(id, attribute::TYPE)?;

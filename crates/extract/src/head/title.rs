@@ -39,7 +39,8 @@ impl TitleSources {
         let Some(heading) = (self.headings.len() == 1).then(|| folded(&self.headings[0])) else { return false };
         let has_shared_word =
             heading.split(' ').any(|word| word.chars().count() > 3 && title.split(' ').any(|other| other == word));
-        self.declared.is_empty()
+        let says_nothing_else = self.declared.iter().all(|declared| folded(declared) == title);
+        says_nothing_else
             && title.split(' ').count() <= MAX_SITE_WORDS
             && heading.split(' ').count() >= 3
             && !has_shared_word
