@@ -52,8 +52,8 @@ const MIN_NAMED_CONTENTS: usize = 2;
 /// A paragraph of this weight is running text.
 const LONG_WEIGHT: f32 = 18.0;
 
-/// Finds the boilerplate among the blocks of a page.
-pub(crate) fn find(context: &PageContext, page: &Blocks) -> Vec<Option<Boilerplate>> {
+/// Finds the boilerplate among the kept blocks of a page.
+pub(crate) fn find(context: &PageContext, page: &Blocks, is_kept: impl Fn(usize) -> bool) -> Vec<Option<Boilerplate>> {
     let marks = Marks::new(context.tree(), page);
     let title = context.title_block();
     let said_in_title = title.map(|title| page.text_of(&page.blocks[title]).to_lowercase()).unwrap_or_default();
@@ -63,7 +63,7 @@ pub(crate) fn find(context: &PageContext, page: &Blocks) -> Vec<Option<Boilerpla
         let text = page.text_of(block);
         let of_container = marks.of[block.container as usize];
         let is_title = title == Some(number);
-        found.push(if is_title {
+        found.push(if is_title || !is_kept(number) {
             None
         } else if is_cookie_notice(block, text, of_container, &said_in_title) {
             Some(Boilerplate::CookieNotice)

@@ -190,7 +190,7 @@ fn keep_companions(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockRea
 
 /// Drops what is certain to be no part of a text, if there is other text.
 fn leave_boilerplate(context: &PageContext, page: &Blocks, reasons: &mut [BlockReason]) {
-    let found = boilerplate::find(context, page);
+    let found = boilerplate::find(context, page, |number| reasons[number].is_kept());
     let kept_words = |is_boilerplate: bool| -> u32 {
         let kept =
             (0..reasons.len()).filter(|&number| reasons[number].is_kept() && found[number].is_some() == is_boilerplate);

@@ -149,6 +149,8 @@ fn write_math(tree: &Tree, math: NodeId, to: &mut String) {
                 to.push_str(text);
                 to.push_str(if is_token { "" } else { " " });
             }
+            // A formula that was not ended holds the page's own elements.
+            Step::Node(id) if tree.name(id).namespace() == Namespace::Html && super::is_invisible(tree, id) => {}
             Step::Node(id) => push_steps(tree, id, &mut steps),
         }
     }
