@@ -1,18 +1,37 @@
-//! Bytes to text, as browsers do it: byte-order mark, HTTP header, meta tag, then a guess.
+//! Bytes to text by evidence: byte-order mark, then what the bytes themselves prove, then the HTTP header and the meta
+//! tag as far as the bytes do not disprove them, then a guess.
+//!
+//! Browsers obey a declaration even where it makes the page unreadable. Here it is only a hint: valid UTF-8 with bytes
+//! beyond ASCII is practically never in another charset, escape sequences of ISO-2022 stand in no other, and text of a
+//! script other than Latin has high bytes in runs, which Latin text has not.
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{
+    BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, IBM866, ISO_2022_JP, ISO_8859_2, ISO_8859_5, ISO_8859_15, KOI8_R,
+    KOI8_U, REPLACEMENT, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252, WINDOWS_1254,
+    X_MAC_CYRILLIC, X_USER_DEFINED,
+};
+mod declared;
+mod seven_bit;
 
-/// Bytes in which a meta tag is looked for; the standard's 1024 misses pages that begin with long scripts.
-const MAX_PRESCAN_BYTES: usize = 4096;
+use declared::{charset_parameter, prescan};
+
+/// Bytes at the beginning in which UTF-16 without a mark is recognised.
+const UTF16_SAMPLE_BYTES: usize = 4096;
+/// High bytes from which on their statistics say something.
+const MIN_HIGH_BYTES: usize = 20;
+/// Valid sequences per invalid one in a damaged page of UTF-8, when it declares UTF-8 or nothing.
+const MIN_VALID_PER_FAULT: usize = 4;
+/// The same when it declares another charset.
+const MIN_VALID_PER_FAULT_UNDECLARED: usize = 10;
 
 /// A decoded page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded<'a> {
     /// The text; borrowed when the bytes were UTF-8 already.
     pub text: Cow<'a, str>,
-    /// The charset's name in the Encoding standard.
+    /// The charset's name in the Encoding standard, or `HZ-GB-2312` and `ISO-2022-KR`, which it no longer has.
     pub charset: &'static str,
 }
 
@@ -21,88 +40,136 @@ pub struct Decoded<'a> {
 /// ```
 /// let decoded = extract::charset::decode(b"caf\xe9", Some("text/html; charset=iso-8859-1"));
 /// assert_eq!((decoded.text.as_ref(), decoded.charset), ("café", "windows-1252"));
+/// let lie = extract::charset::decode("café".as_bytes(), Some("text/html; charset=gb2312"));
+/// assert_eq!((lie.text.as_ref(), lie.charset), ("café", "UTF-8"));
 /// ```
 pub fn decode<'a>(html: &'a [u8], content_type: Option<&str>) -> Decoded<'a> {
-    let encoding = match Encoding::for_bom(html) {
-        Some((encoding, _)) => encoding,
-        None => declared(html, content_type).unwrap_or_else(|| guess(html)),
-    };
+    if let Some((encoding, _)) = Encoding::for_bom(html) {
+        return decoded_as(html, encoding);
+    }
+    if let Some(encoding) = utf16_without_mark(html) {
+        return decoded_as(html, encoding);
+    }
+    if html.is_ascii() {
+        return decoded_ascii(html, content_type);
+    }
+    if let Ok(text) = std::str::from_utf8(html) {
+        return Decoded { text: Cow::Borrowed(text), charset: UTF_8.name() };
+    }
+    decoded_as(html, legacy(html, content_type))
+}
+
+fn decoded_as<'a>(html: &'a [u8], encoding: &'static Encoding) -> Decoded<'a> {
     let (text, encoding, _) = encoding.decode(html);
     Decoded { text, charset: encoding.name() }
 }
 
-/// The charset that the header or a meta tag declares, unless the bytes disprove it.
-fn declared(html: &[u8], content_type: Option<&str>) -> Option<&'static Encoding> {
-    let encoding = content_type.and_then(charset_parameter).or_else(|| prescan(html))?;
-    // windows-1252 and its aliases are servers' defaults. Valid UTF-8 with a byte over 0x7f is practically never in
-    // another charset.
-    let is_default = encoding == WINDOWS_1252;
-    if is_default && !html.is_ascii() && std::str::from_utf8(html).is_ok() {
-        return Some(UTF_8);
-    }
-    // An invalid page that names UTF-8 may be a legacy page in a new template, or a UTF-8 page with a damaged
-    // character. Few faults mean the latter.
-    if encoding == UTF_8 && !mostly_utf8(html) {
-        return None;
-    }
-    Some(encoding)
+/// The charsets that a page declares, the HTTP header first; labels as written, in lower case.
+fn declarations(html: &[u8], content_type: Option<&str>) -> Vec<String> {
+    let header = content_type.and_then(charset_parameter);
+    header.into_iter().chain(prescan(html)).collect()
 }
 
-fn charset_parameter(content_type: &str) -> Option<&'static Encoding> {
-    let lower = content_type.to_ascii_lowercase();
-    let value = lower[lower.find("charset=")? + "charset=".len()..].trim_start_matches(['"', '\'', ' ']);
-    let end = value.find(['"', '\'', ';', ' ', '>', '/']).unwrap_or(value.len());
-    Encoding::for_label(&value.as_bytes()[..end])
+/// A page of ASCII bytes is the same in nearly all charsets; some old ones write other scripts with such bytes.
+fn decoded_ascii<'a>(html: &'a [u8], content_type: Option<&str>) -> Decoded<'a> {
+    let labels = declarations(html, content_type);
+    if let Some(decoded) = seven_bit::decode(html, &labels) {
+        return decoded;
+    }
+    let encoding = labels.iter().find_map(|label| usable(label)).unwrap_or(UTF_8);
+    let charset = if encoding == ISO_2022_JP { UTF_8.name() } else { encoding.name() };
+    Decoded { text: String::from_utf8_lossy(html), charset }
 }
 
-/// Finds `charset=` inside a `<meta …>` (or an XML declaration's `encoding=`) near the start.
-fn prescan(html: &[u8]) -> Option<&'static Encoding> {
-    let head = &html[..html.len().min(MAX_PRESCAN_BYTES)];
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    if let Some(declaration) = head.strip_prefix("<?xml") {
-        let declaration = &declaration[..declaration.find("?>").unwrap_or(0)];
-        if let Some(encoding) = charset_parameter(&declaration.replace("encoding=", "charset=")) {
-            return not_utf16(encoding);
-        }
-    }
-    let mut rest = head.as_str();
-    while let Some(at) = rest.find("<meta") {
-        rest = &rest[at + 5..];
-        let tag = &rest[..rest.find('>').unwrap_or(rest.len())];
-        let tag: String = tag.split("charset").map(str::trim_start).collect::<Vec<_>>().join("charset");
-        if let Some(encoding) = charset_parameter(&tag) {
-            return not_utf16(encoding);
-        }
-    }
-    None
+/// The encoding of a label, if pages are in it: not the one that replaces everything, not that of binary data, and not
+/// UTF-16, since the label or the page's first bytes were read as ASCII.
+fn usable(label: &str) -> Option<&'static Encoding> {
+    let encoding = Encoding::for_label(label.as_bytes())?;
+    let is_usable = ![REPLACEMENT, X_USER_DEFINED, UTF_16LE, UTF_16BE].contains(&encoding);
+    is_usable.then_some(encoding)
 }
 
-/// A meta tag that was read as ASCII cannot be right about UTF-16.
-fn not_utf16(encoding: &'static Encoding) -> Option<&'static Encoding> {
-    Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding })
+/// The charset of a page that is neither ASCII nor valid UTF-8.
+fn legacy(html: &[u8], content_type: Option<&str>) -> &'static Encoding {
+    let declared: Vec<_> = declarations(html, content_type).iter().filter_map(|label| usable(label)).collect();
+    let first_is_utf8 = declared.first().is_none_or(|&encoding| encoding == UTF_8);
+    let valid_per_fault = if first_is_utf8 { MIN_VALID_PER_FAULT } else { MIN_VALID_PER_FAULT_UNDECLARED };
+    if is_mostly_utf8(html, valid_per_fault) {
+        return UTF_8;
+    }
+    let guessed = guess(html);
+    let is_possible = |&encoding: &&'static Encoding| encoding != UTF_8 && !is_disproved(html, encoding, guessed);
+    declared.into_iter().find(is_possible).unwrap_or(guessed)
 }
 
-fn mostly_utf8(bytes: &[u8]) -> bool {
-    if std::str::from_utf8(bytes).is_ok() {
-        return true;
+/// Whether the bytes cannot be text in this charset.
+fn is_disproved(html: &[u8], encoding: &'static Encoding, guessed: &'static Encoding) -> bool {
+    const LATIN: [&Encoding; 5] = [WINDOWS_1252, WINDOWS_1250, WINDOWS_1254, ISO_8859_2, ISO_8859_15];
+    const CYRILLIC: [&Encoding; 6] = [WINDOWS_1251, KOI8_R, KOI8_U, ISO_8859_5, IBM866, X_MAC_CYRILLIC];
+    const MULTIBYTE: [&Encoding; 6] = [SHIFT_JIS, EUC_JP, GBK, GB18030, BIG5, EUC_KR];
+    if MULTIBYTE.contains(&encoding) {
+        return has_many_faults(html, encoding);
     }
+    if LATIN.contains(&encoding) {
+        return !LATIN.contains(&guessed) && has_high_bytes_in_runs(html);
+    }
+    // The alphabet at other places gives words of mixed cases and signs, which the guess goes by.
+    CYRILLIC.contains(&encoding) && CYRILLIC.contains(&guessed) && has_high_bytes_in_runs(html) && {
+        let is_ukrainian_twin = |a, b| a == KOI8_R && b == KOI8_U;
+        encoding != guessed && !is_ukrainian_twin(encoding, guessed) && !is_ukrainian_twin(guessed, encoding)
+    }
+}
+
+/// Whether over a tenth of the characters beyond ASCII are invalid in the charset, or most are katakana of half width,
+/// which every byte of another charset is in Shift_JIS.
+fn has_many_faults(html: &[u8], encoding: &'static Encoding) -> bool {
+    let text = encoding.decode_without_bom_handling(html).0;
+    let (mut faults, mut others) = (0, 0);
+    let halves = text.chars().filter(|letter| matches!(letter, '\u{ff61}'..='\u{ff9f}')).count();
+    for letter in text.chars().filter(|letter| !letter.is_ascii()) {
+        // Areas for private use are what unassigned places of some tables are decoded to.
+        let is_fault = matches!(letter, char::REPLACEMENT_CHARACTER | '\u{80}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}');
+        *if is_fault { &mut faults } else { &mut others } += 1;
+    }
+    faults > others / 10 || halves * 2 > others
+}
+
+/// Whether most bytes beyond ASCII follow another one: so in scripts other than Latin.
+fn has_high_bytes_in_runs(html: &[u8]) -> bool {
+    let high = html.iter().filter(|byte| !byte.is_ascii()).count();
+    let pairs = html.windows(2).filter(|pair| !pair[0].is_ascii() && !pair[1].is_ascii()).count();
+    high >= MIN_HIGH_BYTES && pairs * 2 > high
+}
+
+/// UTF-16 whose mark was lost: markup has a zero in every second byte.
+fn utf16_without_mark(html: &[u8]) -> Option<&'static Encoding> {
+    let sample = &html[..html.len().min(UTF16_SAMPLE_BYTES)];
+    memchr::memchr(0, sample)?;
+    let units = sample.len() / 2;
+    let zeros = |place: usize| sample.iter().skip(place).step_by(2).filter(|&&byte| byte == 0).count();
+    let (first, second) = (zeros(0), zeros(1));
+    let is_utf16 = |zeros: usize, others: usize| units >= 4 && zeros * 4 >= units && others * 20 <= zeros;
+    match () {
+        () if is_utf16(second, first) => Some(UTF_16LE),
+        () if is_utf16(first, second) => Some(UTF_16BE),
+        () => None,
+    }
+}
+
+fn is_mostly_utf8(bytes: &[u8], valid_per_fault: usize) -> bool {
     let mut faults = 0;
     let mut multibyte = 0;
     for chunk in bytes.utf8_chunks() {
         multibyte += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
         faults += usize::from(!chunk.invalid().is_empty());
     }
-    faults == 0 || faults <= multibyte / 4
+    faults * valid_per_fault <= multibyte
 }
 
 fn guess(html: &[u8]) -> &'static Encoding {
-    if std::str::from_utf8(html).is_ok() {
-        return UTF_8;
-    }
     let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
     detector.feed(html, true);
-    detector
-        .guess(None, if mostly_utf8(html) { chardetng::Utf8Detection::Allow } else { chardetng::Utf8Detection::Deny })
+    detector.guess(None, chardetng::Utf8Detection::Deny)
 }
 
 #[cfg(test)]
@@ -146,6 +213,51 @@ mod tests {
             "ééééééé\u{fffd}",
             "UTF-8",
         );
+    }
+
+    #[test]
+    fn evidence_over_declarations() {
+        let labels = "shift_jis euc-jp iso-2022-jp gbk gb18030 big5 euc-kr koi8-r windows-1251 iso-8859-5 tis-620 iso-2022-kr \
+                      hz-gb-2312 x-user-defined windows-1252 utf-16";
+        for label in labels.split(' ') {
+            let html = format!("<meta charset={label}><p>naïve, 日本");
+            check(html.as_bytes(), None, &html, "UTF-8");
+        }
+        // One torn character does not make a page of UTF-8 one of GBK.
+        let torn = "Страница о лодках и о тех, кто их строит".as_bytes();
+        assert_eq!(decode(&torn[..torn.len() - 1], Some("text/html; charset=gbk")).charset, "UTF-8");
+    }
+
+    #[test]
+    fn legacy_pages_whatever_they_declare() {
+        let russian = "Старый паром ходил между берегами каждое утро, пока не построили мост выше по реке.";
+        let japanese = "港の古い時計は長いあいだ止まったままでしたが、この春にようやく直されました。";
+        let chinese = "港口的旧钟停了很多年，今年春天终于修好了，人们又能听见它的声音。";
+        let cases: [(&str, &'static Encoding, &str); 8] = [
+            (russian, WINDOWS_1251, "iso-8859-1"),
+            (russian, KOI8_R, "windows-1251"),
+            (russian, ISO_8859_5, "utf-8"),
+            (russian, WINDOWS_1251, ""),
+            (japanese, EUC_JP, "shift_jis"),
+            (japanese, SHIFT_JIS, ""),
+            (chinese, GBK, "utf-8"),
+            (chinese, GBK, "iso-8859-1"),
+        ];
+        for (text, encoding, label) in cases {
+            let bytes = encoding.encode(text).0;
+            let header = format!("text/html; charset={label}");
+            assert_eq!(decode(&bytes, Some(&header)).text, text, "{} as {label}", encoding.name());
+        }
+    }
+
+    #[test]
+    fn utf16_whose_mark_was_lost() {
+        let text = "<p>Fährhaus am Fluß";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        check(&little, None, text, "UTF-16LE");
+        check(&big, Some("text/html; charset=utf-8"), text, "UTF-16BE");
+        check(b"<p>\0", None, "<p>\0", "UTF-8");
     }
 
     proptest::proptest! {

@@ -1,17 +1,20 @@
 //! Explains the text of a page: as a list for the terminal, or as the page itself with coloured blocks.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::Analysis;
-use crate::blocks::{BlockKind, is_hidden, is_invisible};
+use crate::blocks::{BlockKind, is_invisible};
+use crate::boilerplate::Boilerplate;
 use crate::html::{NONE, Name, NameSet, Namespace, NodeId, ROOT, Tree, tag, tags};
 use crate::select::BlockReason;
 
 /// Bytes of a block's text that a line of the list shows.
 const SHOWN_BYTES: usize = 90;
 
-/// One line per block: whether it was kept, its probability, the reason, its kind, and its beginning.
+/// One line per block: whether it was kept, its probability, the reason, its kind, and its beginning; then one line per
+/// element that was left out as hidden, with why.
 pub fn list(analysis: &Analysis, colours: bool) -> String {
     let mut lines = String::new();
     for (number, block) in analysis.blocks.blocks.iter().enumerate() {
@@ -33,7 +36,30 @@ pub fn list(analysis: &Analysis, colours: bool) -> String {
             kind(block.kind),
         );
     }
+    for &(id, reason) in &analysis.blocks.hidden {
+        let text = hidden_text(analysis.tree, id);
+        if text.is_empty() {
+            continue;
+        }
+        let (on, off) = if colours { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+        let name = analysis.tree.tag_name(id);
+        let _ = writeln!(lines, "{on}- hidden <{name}>: {}: {}{off}", reason.describe(), shortened(&text));
+    }
     lines
+}
+
+/// The beginning of the text of an element that no block shows.
+fn hidden_text(tree: &Tree, id: NodeId) -> String {
+    let mut text = String::new();
+    let mut at = Some(id);
+    while let Some(node) = at.filter(|_| text.len() <= SHOWN_BYTES) {
+        for word in tree.text(node).split_whitespace() {
+            text.push_str(if text.is_empty() { "" } else { " " });
+            text.push_str(word);
+        }
+        at = tree.following(node, id, !tree.name(node).is_element() || !is_invisible(tree, node));
+    }
+    text
 }
 
 fn shortened(text: &str) -> String {
@@ -61,6 +87,13 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::TitleLeftOut => "title-left-out",
         BlockReason::Repeated => "repeated",
         BlockReason::HeadingOfNothing => "heads-nothing",
+        BlockReason::Companion => "companion",
+        BlockReason::Boilerplate(Boilerplate::CookieNotice) => "cookie-notice",
+        BlockReason::Boilerplate(Boilerplate::Dateline) => "dateline",
+        BlockReason::Boilerplate(Boilerplate::ReadMore) => "read-more",
+        BlockReason::Boilerplate(Boilerplate::Newsletter) => "newsletter",
+        BlockReason::Boilerplate(Boilerplate::Contents) => "contents",
+        BlockReason::Boilerplate(Boilerplate::Apparatus) => "apparatus",
     }
 }
 
@@ -72,7 +105,7 @@ pub fn kind(kind: BlockKind) -> &'static str {
         BlockKind::ListItem { .. } => "list_item",
         BlockKind::Term => "term",
         BlockKind::Definition => "definition",
-        BlockKind::Cell(_) => "cell",
+        BlockKind::Cell { .. } => "cell",
         BlockKind::Preformatted => "preformatted",
     }
 }
@@ -81,6 +114,7 @@ pub fn kind(kind: BlockKind) -> &'static str {
 /// colour means a more certain decision. The title attribute of a block has its probability and the reason.
 pub fn overlay(analysis: &Analysis) -> String {
     let tree = analysis.tree;
+    let hidden: HashSet<NodeId> = analysis.blocks.hidden.iter().map(|&(id, _)| id).collect();
     let mut of_text = vec![u32::MAX; tree.node_count()];
     for (number, block) in analysis.blocks.blocks.iter().enumerate() {
         let mut at = Some(block.first);
@@ -91,7 +125,7 @@ pub fn overlay(analysis: &Analysis) -> String {
             if id == block.last {
                 break;
             }
-            at = tree.following(id, ROOT, !is_invisible(tree, id) && !is_hidden(tree, id));
+            at = tree.following(id, ROOT, !is_invisible(tree, id) && !hidden.contains(&id));
         }
     }
     let mut writer = Writer { analysis, of_text, html: String::from("<!doctype html>\n") };

@@ -1,15 +1,27 @@
 //! The metadata of a page outside its text: title, author, date, language, address, opt-outs.
 
+mod dates;
+mod linked_data;
+mod marks;
+mod title;
+
+use crate::blocks::white_space::without_invisible;
 use crate::html::{AttributeName, Name, NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
+use dates::{Order, day};
+use linked_data::LinkedData;
+use title::TitleSources;
+
+pub(crate) use marks::is_line_of_dates;
 
 /// The metadata; `None` for what the page does not give.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
-    /// `og:title`, else the `<title>`.
+    /// `og:title`, else the `<title>`, without the site's name; the page's heading where they are only that name.
     pub title: Option<String>,
-    /// A meta tag, `rel=author` or the author in the page's linked data.
-    pub author: Option<String>,
-    /// Day of publication as `YYYY-MM-DD`: a meta tag, linked data, or a `<time>` that is marked as such.
+    /// All authors: of meta tags, of the page's linked data, else of marked elements or a line that begins with "by".
+    /// Neither the publisher nor the site.
+    pub authors: Vec<String>,
+    /// Day of publication as `YYYY-MM-DD`: a meta tag, linked data, a `<time>`, or a line that holds a date.
     pub date: Option<String>,
     /// The `lang` attribute of `<html>`.
     pub language: Option<String>,
@@ -23,16 +35,29 @@ pub struct Head {
     /// What kind of page it declares itself to be: 0 nothing, 1 article, 2 product, 3 forum or questions,
     /// 4 web site, 5 list, 6 frequently asked questions, 7 other.
     pub declared_kind: u8,
+    /// The text in the page's linked data (`articleBody`), as written there.
+    pub article_body: Option<String>,
 }
 
 /// Longest linked data that is read, in bytes.
 const MAX_LINKED_DATA_BYTES: usize = 1 << 18;
 
-const LOOKED_AT: NameSet = tags![HTML TITLE LINK META SCRIPT TIME A SPAN ABBR];
+const LOOKED_AT: NameSet = tags![HTML TITLE LINK META SCRIPT TIME A SPAN ABBR DIV P H1];
+/// First headings that are read.
+const MAX_HEADINGS: usize = 4;
+/// Longest heading that may be a title, in bytes.
+const MAX_HEADING_BYTES: usize = 300;
 
-/// Reads a page's head, and the few elements in its body with the same information. One pass over the nodes.
+/// Reads a page's head, and the few elements in its body with the same information. One pass over the nodes; a second
+/// one where date or authors are not marked.
 pub fn head(tree: &Tree) -> Head {
-    let mut reader = Reader { tree, head: Head::default(), found: Found::default() };
+    let mut reader = Reader {
+        tree,
+        head: Head::default(),
+        found: Found::default(),
+        titles: TitleSources::default(),
+        scripts: Vec::new(),
+    };
     for id in ROOT..tree.node_count() as NodeId {
         if LOOKED_AT.has(tree.name(id)) {
             reader.element(id, tree.name(id));
@@ -44,9 +69,8 @@ pub fn head(tree: &Tree) -> Head {
 /// Values of one property from several sources, the best source first.
 #[derive(Default)]
 struct Found {
-    titles: [Option<String>; 3],
-    authors: [Option<String>; 3],
-    dates: [Option<String>; 3],
+    authors: [Vec<String>; 2],
+    dates: [Option<String>; 2],
     addresses: [Option<String>; 2],
 }
 
@@ -54,9 +78,11 @@ struct Reader<'a> {
     tree: &'a Tree<'a>,
     head: Head,
     found: Found,
+    titles: TitleSources,
+    scripts: Vec<&'a str>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn element(&mut self, id: NodeId, name: Name) {
         match name {
             tag::HTML => {
@@ -65,7 +91,11 @@ impl Reader<'_> {
             }
             tag::TITLE => {
                 let texts = self.tree.children(id).map(|child| self.tree.text(child));
-                set(&mut self.found.titles[1], clean(&texts.collect::<String>()));
+                set(&mut self.titles.title, clean(&texts.collect::<String>()));
+            }
+            tag::H1 if self.titles.headings.len() < MAX_HEADINGS => {
+                let heading = clean(&text_below(self.tree, id)).filter(|text| text.len() <= MAX_HEADING_BYTES);
+                self.titles.headings.extend(heading);
             }
             tag::LINK => self.link(id),
             tag::META => self.meta(id),
@@ -92,17 +122,15 @@ impl Reader<'_> {
         let label = label.trim().to_ascii_lowercase();
         let Some(content) = self.attribute(id, attribute::CONTENT) else { return };
         match label.as_str() {
-            "og:title" => set(&mut self.found.titles[0], Some(content)),
-            "twitter:title" | "dc.title" => set(&mut self.found.titles[2], Some(content)),
+            "og:title" => self.titles.declared.insert(0, content),
+            "twitter:title" | "dc.title" | "citation_title" => self.titles.declared.push(content),
+            "og:site_name" | "application-name" | "publisher" | "dc.publisher" => self.titles.site_names.push(content),
             "og:url" => set(&mut self.found.addresses[1], Some(content)),
             "og:type" => self.declare(&content),
             "generator" => set(&mut self.head.generator, Some(content)),
             "author" | "dc.creator" | "dcterms.creator" | "citation_author" | "parsely-author" | "sailthru.author"
-            | "article:author" | "byl"
-                // Some pages give the address of a profile instead of a name.
-                if !content.starts_with("http") =>
-            {
-                set(&mut self.found.authors[0], Some(without_by(&content)));
+            | "article:author" | "byl" | "authors" | "article.author" => {
+                self.found.authors[0].extend(marks::names(&content));
             }
             "article:published_time"
             | "datepublished"
@@ -118,8 +146,17 @@ impl Reader<'_> {
             | "sailthru.date"
             | "citation_publication_date"
             | "og:published_time"
-            | "date_published" => {
-                set(&mut self.found.dates[0], day(&content));
+            | "date_published"
+            | "publication_date"
+            | "citation_date"
+            | "citation_online_date"
+            | "article.published"
+            | "dc.date.created"
+            | "dcterms.issued"
+            | "originalpublicationdate"
+            | "article_date_original"
+            | "cxenseparse:recs:publishtime" => {
+                set(&mut self.found.dates[0], day(&content, Order::MonthFirst));
             }
             "robots" | "googlebot" => {
                 let content = content.to_ascii_lowercase();
@@ -159,28 +196,16 @@ impl Reader<'_> {
         }
     }
 
-    /// Linked data, searched for three keys without a parser, since much of it is not valid JSON.
+    /// Linked data is read when all of the page is known.
     fn script(&mut self, id: NodeId) {
         let kind = self.tree.raw_attribute(id, attribute::TYPE).unwrap_or("");
-        if !kind.trim().eq_ignore_ascii_case("application/ld+json") {
+        if !kind.trim().to_ascii_lowercase().starts_with("application/ld+json") {
             return;
         }
-        let texts = self.tree.children(id).map(|child| self.tree.text(child)).next().unwrap_or("");
-        if texts.len() > MAX_LINKED_DATA_BYTES {
-            return;
-        }
-        if let Some(date) = json_string_after(texts, "\"datePublished\"") {
-            set(&mut self.found.dates[1], day(&date));
-        }
-        if let Some(at) = texts.find("\"author\"")
-            && let Some(name) = json_string_after(head_of(&texts[at..], 400), "\"name\"")
-        {
-            set(&mut self.found.authors[1], clean(&name));
-        }
-        for kind in ["Article", "BlogPosting", "Product", "QAPage", "DiscussionForumPosting", "FAQPage", "ItemList"] {
-            if texts.contains(&format!("{kind}\"")) && texts.contains("\"@type\"") {
-                self.declare(kind);
-            }
+        let tree = self.tree;
+        let text = tree.children(id).map(|child| tree.text(child)).next().unwrap_or("");
+        if text.len() <= MAX_LINKED_DATA_BYTES {
+            self.scripts.push(text);
         }
     }
 
@@ -188,30 +213,74 @@ impl Reader<'_> {
     fn mark(&mut self, id: NodeId, name: Name) {
         let itemprop = self.tree.raw_attribute(id, attribute::ITEMPROP).unwrap_or("");
         if itemprop.eq_ignore_ascii_case("datePublished") || name == tag::TIME {
+            let class = self.tree.raw_attribute(id, attribute::CLASS);
             let is_marked = itemprop.eq_ignore_ascii_case("datePublished")
-                || self.tree.raw_attribute(id, attribute::CLASS).is_some_and(|class| class.contains("publish"));
+                || class.is_some_and(|class| class.contains("publish") || class.contains("pubdate"));
             let date = self.attribute(id, attribute::DATETIME).or_else(|| self.attribute(id, attribute::CONTENT));
-            if is_marked && let Some(date) = date {
-                set(&mut self.found.dates[2], day(&date));
+            if is_marked && self.found.dates[1].is_none() {
+                let date = date.or_else(|| clean(&text_below(self.tree, id)));
+                self.found.dates[1] = date.and_then(|date| day(&date, self.order()));
             }
         }
         let rel = if name == tag::A { self.tree.raw_attribute(id, attribute::REL).unwrap_or("") } else { "" };
         if rel.split(' ').any(|word| word == "author") || itemprop.eq_ignore_ascii_case("author") {
-            let texts = self.tree.preorder(id).map(|below| self.tree.text(below));
-            let text = clean(&texts.collect::<String>()).filter(|text| text.len() < 80);
-            set(&mut self.found.authors[2], text.map(|text| without_by(&text)));
+            let text = clean(&text_below(self.tree, id)).filter(|text| text.len() < 80);
+            self.found.authors[1].extend(text.iter().flat_map(|text| marks::names(text)));
         }
     }
 
-    fn finish(self) -> Head {
+    /// In the United States, the month comes first.
+    fn order(&self) -> Order {
+        match self.head.language.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            Some("en-us" | "en_us") => Order::MonthFirst,
+            _ => Order::DayFirst,
+        }
+    }
+
+    fn finish(mut self) -> Head {
+        let titles = &self.titles;
+        let declared_title = titles.declared.first().or(titles.title.as_ref()).cloned();
+        let data = linked_data::read(&self.scripts, declared_title.as_deref());
+        for kind in &data.types {
+            self.declare(kind);
+        }
+        let order = self.order();
+        self.titles.site_names.extend(data.site_names.iter().cloned());
+        self.titles.headline = data.headline.clone();
         let mut head = self.head;
-        let first = |options: &mut dyn Iterator<Item = Option<String>>| options.flatten().next();
-        head.title = first(&mut self.found.titles.into_iter());
-        head.author = first(&mut self.found.authors.into_iter());
-        head.date = first(&mut self.found.dates.into_iter());
-        head.canonical_url = first(&mut self.found.addresses.into_iter());
+        head.title = self.titles.choose();
+        let [declared, marked] = &mut self.found.dates;
+        let of_data = data.date.as_deref().and_then(|date| day(date, Order::MonthFirst));
+        head.date = declared.take().or(of_data).or(marked.take()).or_else(|| marks::visible_date(self.tree, order));
+        head.authors = authors(self.tree, self.found.authors, &data, &self.titles.site_names);
+        head.canonical_url = self.found.addresses.into_iter().flatten().next();
+        head.article_body = data.body;
         head
     }
+}
+
+/// The authors of the best source that names any, each once, without the names of the site.
+fn authors(tree: &Tree, [declared, marked]: [Vec<String>; 2], data: &LinkedData, site_names: &[String]) -> Vec<String> {
+    let is_site = |name: &String| site_names.iter().any(|site| site.eq_ignore_ascii_case(name));
+    let persons = |names: &[String]| {
+        let mut persons: Vec<String> = Vec::new();
+        for name in names.iter().filter(|name| !is_site(name)) {
+            if !persons.iter().any(|person| person.eq_ignore_ascii_case(name)) {
+                persons.push(name.clone());
+            }
+        }
+        persons
+    };
+    // Whichever names more: tags often have the first author alone.
+    let (declared, of_data) = (persons(&declared), persons(&data.authors));
+    let best = if of_data.len() > declared.len() { of_data } else { declared };
+    let best = if best.is_empty() { persons(&marked) } else { best };
+    if best.is_empty() { persons(&marks::visible_authors(tree)) } else { best }
+}
+
+/// The text below an element, blocks not parted.
+fn text_below(tree: &Tree, id: NodeId) -> String {
+    tree.preorder(id).map(|node| tree.text(node)).collect()
 }
 
 fn set(slot: &mut Option<String>, value: Option<String>) {
@@ -220,48 +289,9 @@ fn set(slot: &mut Option<String>, value: Option<String>) {
     }
 }
 
-fn head_of(text: &str, len: usize) -> &str {
-    let mut end = len.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
 fn clean(text: &str) -> Option<String> {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = without_invisible(text).split_whitespace().collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then_some(text)
-}
-
-fn without_by(name: &str) -> String {
-    let is_by = name.get(..3).is_some_and(|by| by.eq_ignore_ascii_case("by "));
-    if is_by { name[3..].trim().to_owned() } else { name.to_owned() }
-}
-
-/// The string after a key, its simple escapes undone.
-fn json_string_after(text: &str, key: &str) -> Option<String> {
-    let rest = text[text.find(key)? + key.len()..].trim_start().strip_prefix(':')?.trim_start();
-    let rest = rest.strip_prefix('"')?;
-    let mut end = 0;
-    let bytes = rest.as_bytes();
-    while end < bytes.len() && bytes[end] != b'"' {
-        end += if bytes[end] == b'\\' { 2 } else { 1 };
-    }
-    let raw = rest.get(..end)?;
-    Some(raw.replace("\\/", "/").replace("\\\"", "\"").replace("\\n", " "))
-}
-
-/// The day at the beginning of a date, if there is one: `2024-05-31T10:00Z`, `20240531`, `2024/5/31`.
-fn day(text: &str) -> Option<String> {
-    let digits: Vec<&str> = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).take(3).collect();
-    let (year, month, day) = match digits.as_slice() {
-        [all, ..] if all.len() == 8 => (&all[..4], &all[4..6], &all[6..]),
-        [year, month, day] if year.len() == 4 && text.trim_start().starts_with(year) => (*year, *month, *day),
-        _ => return None,
-    };
-    let (year, month, day): (u32, u32, u32) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    let is_day = (1980..2100).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    is_day.then(|| format!("{year:04}-{month:02}-{day:02}"))
 }
 
 #[cfg(test)]
@@ -281,7 +311,7 @@ mod tests {
             <meta property=article:published_time content=2024-05-31T10:00:00Z><meta property=og:type content=article>",
         );
         assert_eq!(head.title.as_deref(), Some("A b"));
-        assert_eq!(head.author.as_deref(), Some("Ann Oyster"));
+        assert_eq!(head.authors, ["Ann Oyster"]);
         assert_eq!(head.date.as_deref(), Some("2024-05-31"));
         assert_eq!(head.canonical_url.as_deref(), Some("/x"));
         assert_eq!((head.language.as_deref(), head.opted_out, head.declared_kind), (Some("en"), true, 1));
@@ -294,17 +324,26 @@ mod tests {
             "datePublished": "20231201",}</script>"#,
         );
         assert_eq!(
-            (head.author.as_deref(), head.date.as_deref(), head.declared_kind),
-            (Some("Bo \"B\" Reed"), Some("2023-12-01"), 1)
+            (&head.authors[..], head.date.as_deref(), head.declared_kind),
+            (&["Bo \"B\" Reed".to_owned()][..], Some("2023-12-01"), 1)
         );
         let head = check("<p><a rel=author href=/a>Cy Dee</a> <time itemprop=datePublished datetime=2020-01-02>");
-        assert_eq!((head.author.as_deref(), head.date.as_deref()), (Some("Cy Dee"), Some("2020-01-02")));
+        assert_eq!((&head.authors[..], head.date.as_deref()), (&["Cy Dee".to_owned()][..], Some("2020-01-02")));
     }
 
     #[test]
-    fn days() {
-        assert_eq!(day("2024/5/3 10:11"), Some("2024-05-03".to_owned()));
-        assert_eq!(day("3 May 2024"), None);
-        assert_eq!(day("2024-13-01"), None);
+    fn what_is_not_marked() {
+        let head = check(
+            "<nav><time>1 May 2001</time></nav><article><h1>Tides</h1><time datetime=2017-11-27>27/11/2017</time><p>x",
+        );
+        assert_eq!(head.date.as_deref(), Some("2017-11-27"));
+        let head = check(
+            "<article><h1>Of tides</h1><p class=byline>By Ann Oyster and Bo Reed | Updated 5 May 2019, published 3 May 2019<p>x",
+        );
+        assert_eq!((head.authors.join("|").as_str(), head.date.as_deref()), ("Ann Oyster|Bo Reed", Some("2019-05-03")));
+        let head = check(
+            "<title>The Reef</title><meta property=og:site_name content='The Reef'><meta name=author content='The Reef'><h1>Of the tides</h1>",
+        );
+        assert_eq!((head.title.as_deref(), head.authors.len()), (Some("Of the tides"), 0));
     }
 }

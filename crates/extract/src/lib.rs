@@ -8,7 +8,9 @@
 //! Markdown; [`head`] reads title, author, date and opt-outs; [`explain`] shows the decision for each block. Features
 //! that are not whole numbers are computed by IEEE 754 arithmetic alone.
 
+mod article_body;
 pub mod blocks;
+pub mod boilerplate;
 pub mod charset;
 pub mod explain;
 pub mod features;
@@ -254,6 +256,9 @@ impl Analysis<'_> {
     /// The page as [`extract`] gives it.
     pub fn page(&self, options: &Options) -> Page {
         let kept: Vec<usize> = (0..self.reasons.len()).filter(|&number| self.reasons[number].is_kept()).collect();
+        if let Some(body) = self.linked_body(&kept, options) {
+            return self.page_of_body(&body, options);
+        }
         let (text, ranges) = print::print(self.blocks, &kept, options.format);
         let part = |(&number, range): (&usize, Range<usize>)| {
             let block = &self.blocks.blocks[number];
@@ -264,8 +269,39 @@ impl Analysis<'_> {
                 probability: self.probabilities[number],
             }
         };
+        self.with_text(kept.iter().zip(ranges).map(part).collect(), text)
+    }
+
+    /// The text in the linked data, where the page has no other.
+    fn linked_body(&self, kept: &[usize], options: &Options) -> Option<Blocks> {
+        let body = self.head.article_body.as_ref()?;
+        let is_title = |&number: &usize| self.reasons[number] == BlockReason::Title;
+        let own = kept.iter().filter(|number| !is_title(number)).map(|&number| self.blocks.blocks[number].words).sum();
+        // Where nothing was kept, neither was the heading.
+        let title = self.head.title.as_deref().filter(|_| options.title == Inclusion::Keep);
+        let is_heading = |block: &&blocks::Block| {
+            matches!(block.kind, BlockKind::Heading(_)) && Some(self.blocks.text_of(block)) == title
+        };
+        let heading = self.blocks.blocks.iter().find(is_heading).map(|block| self.blocks.text_of(block));
+        article_body::stand_in(body, heading, own)
+    }
+
+    fn page_of_body(&self, body: &Blocks, options: &Options) -> Page {
+        let all: Vec<usize> = (0..body.blocks.len()).collect();
+        let (text, ranges) = print::print(body, &all, options.format);
+        let source_offset = memchr::memmem::find(self.tree.source().as_bytes(), b"\"articleBody\"").unwrap_or(0);
+        let part = |(block, range): (&blocks::Block, Range<usize>)| Part {
+            kind: block.kind,
+            range,
+            source_offset,
+            probability: 1.0,
+        };
+        self.with_text(body.blocks.iter().zip(ranges).map(part).collect(), text)
+    }
+
+    fn with_text(&self, parts: Vec<Part>, text: String) -> Page {
         Page {
-            parts: kept.iter().zip(ranges).map(part).collect(),
+            parts,
             replacement_characters: text.chars().filter(|&c| c == char::REPLACEMENT_CHARACTER).count() as u64,
             text,
             head: self.head.clone(),

@@ -1,75 +1,71 @@
-//! Prints kept blocks: as plain lines, or as Markdown.
+//! Prints kept blocks as plain lines, or as Markdown ([`markdown`]).
 
+mod markdown;
+
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::Format;
-use crate::blocks::{Block, BlockKind, Blocks};
+use crate::blocks::{Block, BlockKind, Blocks, NO_ITEM};
+use crate::html::NodeId;
 
 /// Lists inside lists are indented up to this depth, so that hostile nesting stays linear.
 const MAX_INDENT_DEPTH: u8 = 12;
+/// Empty columns before a cell that are shown.
+const MAX_EMPTY_COLUMNS: u16 = 20;
 
 /// Writes the blocks of these numbers; returns the text and the place of each block in it, without marks and indents.
 pub(crate) fn print(page: &Blocks, kept: &[usize], format: Format) -> (String, Vec<Range<usize>>) {
+    match format {
+        Format::Text => plain(page, kept),
+        Format::Markdown => markdown::print(page, kept),
+    }
+}
+
+fn plain(page: &Blocks, kept: &[usize]) -> (String, Vec<Range<usize>>) {
     let mut text = String::new();
     let mut ranges = Vec::with_capacity(kept.len());
     let mut before: Option<&Block> = None;
-    let mut cells = 0;
-    for (place, &number) in kept.iter().enumerate() {
+    let mut begun_items = HashSet::new();
+    let in_rows = cells_in_rows(page, kept);
+    for &number in kept {
         let block = &page.blocks[number];
-        let separator = before.map_or("", |before| separator(before, block));
-        if separator.starts_with('\n') {
-            end_row(&mut text, before, &mut cells, format);
+        if !is_same_row(before, block) {
+            end_row(&mut text, page, before, &in_rows);
         }
-        text.push_str(separator);
-        let start = match format {
-            Format::Text => plain(&mut text, block, page.text_of(block)),
-            Format::Markdown => {
-                let opens_row = matches!(block.kind, BlockKind::Cell(_)) && separator != " | ";
-                cells += u32::from(matches!(block.kind, BlockKind::Cell(_)));
-                markdown(&mut text, block, page.text_of(block), opens_row)
+        text.push_str(before.map_or("", |before| separator(before, block)));
+        match block.kind {
+            BlockKind::ListItem { depth } => {
+                indent(&mut text, depth);
+                let is_first = begun_items.insert(block.item);
+                text.push_str(&item_mark(page, block, is_first));
             }
-        };
+            BlockKind::Definition => text.push_str("- "),
+            BlockKind::Cell { row, column } => {
+                let from = before.filter(|_| is_same_row(before, block)).map(column_of);
+                push_bars(&mut text, page, row, in_rows[&row], from, column);
+            }
+            _ => {}
+        }
+        let start = text.len();
+        text.push_str(page.text_of(block));
         ranges.push(start..text.len());
-        if format == Format::Markdown {
-            match block.kind {
-                BlockKind::Preformatted => text.push_str(&format!("\n{}", fence(page.text_of(block)))),
-                BlockKind::Term => text.push_str("**"),
-                _ => {}
-            }
-        }
-        if place + 1 == kept.len() {
-            end_row(&mut text, Some(block), &mut cells, format);
-        }
         before = Some(block);
     }
+    end_row(&mut text, page, before, &in_rows);
     (text, ranges)
 }
 
-/// The separator between two blocks.
+/// The separator between two blocks, bars between cells aside.
 fn separator(before: &Block, block: &Block) -> &'static str {
     match (before.kind, block.kind) {
-        (BlockKind::Cell(a), BlockKind::Cell(b)) if a == b => " | ",
-        (BlockKind::Cell(_), BlockKind::Cell(_)) => "\n",
+        (BlockKind::Cell { row: a, .. }, BlockKind::Cell { row: b, .. }) if a == b => "",
+        (BlockKind::Cell { .. }, BlockKind::Cell { .. }) => "\n",
         (BlockKind::ListItem { .. } | BlockKind::Definition, BlockKind::ListItem { .. } | BlockKind::Definition) => {
             "\n"
         }
         _ => "\n\n",
     }
-}
-
-/// Appends a block; returns the place of its first byte.
-fn plain(text: &mut String, block: &Block, own: &str) -> usize {
-    match block.kind {
-        BlockKind::ListItem { depth, is_first, .. } => {
-            indent(text, depth);
-            text.push_str(if is_first { "- " } else { "  " });
-        }
-        BlockKind::Definition => text.push_str("- "),
-        _ => {}
-    }
-    let start = text.len();
-    text.push_str(own);
-    start
 }
 
 fn indent(text: &mut String, depth: u8) {
@@ -78,81 +74,69 @@ fn indent(text: &mut String, depth: u8) {
     }
 }
 
-fn markdown(text: &mut String, block: &Block, own: &str, opens_row: bool) -> usize {
-    for _ in 0..block.quotes.min(MAX_INDENT_DEPTH) {
-        text.push_str("> ");
+/// The mark before a block of an item. A number that the page chose is part of its text, others are not.
+fn item_mark(page: &Blocks, block: &Block, is_first: bool) -> String {
+    let item = page.items.get(block.item as usize).filter(|item| item.is_chosen && block.item != NO_ITEM);
+    match item.and_then(|item| item.shown_number()) {
+        _ if !is_first => "  ".to_owned(),
+        Some(number) => format!("{number}. "),
+        None => "- ".to_owned(),
     }
-    match block.kind {
-        BlockKind::Heading(level) => {
-            for _ in 0..level {
-                text.push('#');
-            }
-            text.push(' ');
-        }
-        BlockKind::ListItem { depth, number, is_first } => {
-            indent(text, depth);
-            match (is_first, number) {
-                (true, 0) => text.push_str("- "),
-                (true, number) => text.push_str(&format!("{number}. ")),
-                (false, _) => text.push_str("  "),
-            }
-        }
-        BlockKind::Term => text.push_str("**"),
-        BlockKind::Definition => text.push_str("- "),
-        BlockKind::Preformatted => text.push_str(&format!("{}\n", fence(own))),
-        BlockKind::Cell(_) if opens_row => text.push_str("| "),
-        _ => {}
-    }
-    let start = text.len();
-    match block.kind {
-        BlockKind::Preformatted => text.push_str(own),
-        // A line break in a cell, a heading or an item would end it.
-        BlockKind::Heading(_) | BlockKind::Cell(_) | BlockKind::Term => escaped(text, &own.replace('\n', " ")),
-        _ => escaped(text, own),
-    }
-    start
 }
 
-/// More backticks than the code has in a row, three at least.
-fn fence(code: &str) -> String {
-    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    "`".repeat(3.max(longest + 1))
-}
-
-/// Ends a row of a Markdown table, and after the first row writes the delimiter row.
-fn end_row(text: &mut String, before: Option<&Block>, cells: &mut u32, format: Format) {
-    if format == Format::Markdown && before.is_some_and(|before| matches!(before.kind, BlockKind::Cell(_))) {
-        text.push_str(" |");
-        let line_start = text[..text.len() - 2].rfind('\n').map_or(0, |at| at + 1);
-        let is_first_row = line_start < 2 || !text[..line_start - 1].ends_with('|');
-        if is_first_row {
-            text.push('\n');
-            for _ in 0..*cells {
-                text.push_str("| --- ");
-            }
-            text.push('|');
+/// By row: its kept cells.
+fn cells_in_rows(page: &Blocks, kept: &[usize]) -> HashMap<NodeId, u16> {
+    let mut rows: HashMap<NodeId, u16> = HashMap::new();
+    for &number in kept {
+        if let BlockKind::Cell { row, .. } = page.blocks[number].kind {
+            let cells = rows.entry(row).or_default();
+            *cells = cells.saturating_add(1);
         }
     }
-    *cells = 0;
+    rows
 }
 
-/// Appends text with a backslash before characters that have a meaning in Markdown.
-fn escaped(to: &mut String, text: &str) {
-    for (number, line) in text.split('\n').enumerate() {
-        if number > 0 {
-            to.push('\n');
-        }
-        let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-        // `1.` and `1)` begin a list, `===` and `---` underline a heading.
-        let begins = if digits > 0 && line[digits..].starts_with(['.', ')']) { digits } else { 0 };
-        for (at, c) in line.char_indices() {
-            let is_sign = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '|' | '&')
-                || (at == 0 && matches!(c, '#' | '>' | '+' | '-' | '~' | '='))
-                || (begins > 0 && at == begins);
-            if is_sign {
-                to.push('\\');
-            }
-            to.push(c);
+fn is_same_row(before: Option<&Block>, block: &Block) -> bool {
+    match (before.map(|before| before.kind), block.kind) {
+        (Some(BlockKind::Cell { row: a, .. }), BlockKind::Cell { row: b, .. }) => a == b,
+        _ => false,
+    }
+}
+
+fn column_of(block: &Block) -> u16 {
+    if let BlockKind::Cell { column, .. } = block.kind { column } else { 0 }
+}
+
+/// Whether the empty cells of a row are shown: not where one cell was kept as a text, and others were left out.
+fn shows_empty(page: &Blocks, row: NodeId, kept: u16) -> bool {
+    page.rows.get(&row).is_some_and(|found| kept > 1 || found.filled == kept)
+}
+
+/// Bars from a column, or the row's beginning, up to another.
+fn push_bars(text: &mut String, page: &Blocks, row: NodeId, kept: u16, from: Option<u16>, to: u16) {
+    let bars = match from {
+        Some(from) if shows_empty(page, row, kept) => to.saturating_sub(from),
+        Some(from) => u16::from(to > from),
+        None if shows_empty(page, row, kept) => to,
+        None => 0,
+    };
+    if bars == 0 && from.is_some() {
+        text.push(' ');
+    }
+    for _ in 0..bars.min(MAX_EMPTY_COLUMNS) {
+        text.push_str(" | ");
+    }
+}
+
+/// Bars for the empty cells at the end of a row.
+fn end_row(text: &mut String, page: &Blocks, before: Option<&Block>, in_rows: &HashMap<NodeId, u16>) {
+    let Some(&Block { kind: BlockKind::Cell { row, column }, .. }) = before else { return };
+    let kept = in_rows[&row];
+    if shows_empty(page, row, kept) && kept > 1 {
+        // A last cell that spans several columns is followed by bars too: the columns of a table line up.
+        let last = page.rows[&row].columns.saturating_sub(1);
+        if last > column {
+            push_bars(text, page, row, kept, Some(column), last);
         }
     }
 }
@@ -181,12 +165,12 @@ mod tests {
     fn blocks_are_lines() {
         check("<h2>h</h2><p>a<p>b", "h\n\na\n\nb", "## h\n\na\n\nb");
         check("<ul><li>a<ul><li>b</ul><li>c</ul>", "- a\n  - b\n- c", "- a\n  - b\n- c");
-        check("<ol><li><p>a<p>b<li>c</ol>", "- a\n  b\n- c", "1. a\n  b\n2. c");
+        check("<ol><li><p>a<p>b<li>c</ol>", "- a\n  b\n- c", "1. a\n\n   b\n2. c");
         check("<dl><dt>a<dd>b</dl>", "a\n\n- b", "**a**\n\n- b");
         check("<pre>x *\n  y</pre><p>z", "x *\n  y\n\nz", "```\nx *\n  y\n```\n\nz");
         check("<blockquote><p>a</blockquote>", "a", "> a");
-        check("<p>1 * 2 <br># 3", "1 * 2\n# 3", "1 \\* 2\n\\# 3");
-        check("<p>1. a &amp;lt;<br>===", "1. a &lt;\n===", "1\\. a \\&lt;\n\\===");
+        check("<p>1 * 2 <br># 3", "1 * 2\n# 3", "1 \\* 2\\\n\\# 3");
+        check("<p>1. a &amp;lt;<br>===", "1. a &lt;\n===", "1\\. a \\&lt;\\\n\\===");
         check("<pre>```</pre>", "```", "````\n```\n````");
     }
 
@@ -197,5 +181,45 @@ mod tests {
             "t\n\na | b\nc | d\n\nu",
             "t\n\n| a | b |\n| --- | --- |\n| c | d |\n\nu",
         );
+    }
+
+    #[test]
+    fn empty_cells_keep_their_columns() {
+        check(
+            "<table><tr><th>a<th>b<th>c<tr><td>d<td><td>e<tr><td>f<td>g<td></table>",
+            "a | b | c\nd |  | e\nf | g | ",
+            "| a | b | c |\n| --- | --- | --- |\n| d |  | e |\n| f | g |  |",
+        );
+        check(
+            "<table><tr><th colspan=2>a<th>b<tr><td rowspan=2>c<td>d<td>e<tr><td>f<td>g</table>",
+            "a |  | b\nc | d | e\n | f | g",
+            "| a |  | b |\n| --- | --- | --- |\n| c | d | e |\n|  | f | g |",
+        );
+    }
+
+    #[test]
+    fn numbers_of_lists() {
+        check("<ol start=3><li>a<li>b</ol>", "3. a\n4. b", "3. a\n4. b");
+        check("<ol type=a><li>a<li value=5>b</ol>", "a. a\ne. b", "1. a\n5. b");
+        check("<ol reversed><li>a<li>b</ol>", "2. a\n1. b", "2. a\n1. b");
+    }
+
+    #[test]
+    fn nesting_in_markdown() {
+        check("<ol><li>a<ol><li>b</ol></ol>", "- a\n  - b", "1. a\n   1. b");
+        check("<ol start=10><li>a<ul><li>b</ul></ol>", "10. a\n  - b", "10. a\n    - b");
+        check("<ul><li>a<pre>b\n\nc</pre>d</ul>", "- a\n\nb\n\nc\n\n  d", "- a\n\n  ```\n  b\n\n  c\n  ```\n\n  d");
+        check("<blockquote><p>a<p>b</blockquote>", "a\n\nb", "> a\n>\n> b");
+        check("<blockquote><ul><li>a</ul></blockquote>", "- a", "> - a");
+        check("<p>a<br>b", "a\nb", "a\\\nb");
+        check("<h2>C #</h2>", "C #", "## C \\#");
+    }
+
+    #[test]
+    fn an_item_whose_first_block_was_dropped_has_its_mark() {
+        let tree = parse("<ul><li><p>a<p>b<li>c<ul><li>d</ul></ul>", ParseOptions::default()).unwrap();
+        let page = blocks(&tree);
+        assert_eq!(print(&page, &[1, 3], Format::Markdown).0, "- b\n- d");
+        assert_eq!(print(&page, &[1, 2], Format::Text).0, "- b\n- c");
     }
 }

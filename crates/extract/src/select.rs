@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::blocks::{Block, BlockKind, Blocks, ends_like_sentence};
+use crate::boilerplate::{self, Boilerplate};
 use crate::features::PageContext;
 use crate::{Inclusion, Options, PageKind};
 
@@ -28,6 +29,18 @@ const MIN_SENTENCE_PROBABILITY: f32 = 0.05;
 /// Among blocks of which this share of the words is kept, a block is kept from [`MIN_PROBABILITY_AMONG_MAIN_TEXT`] on.
 const MIN_NEIGHBOUR_SHARE: f32 = 0.8;
 const MIN_PROBABILITY_AMONG_MAIN_TEXT: f32 = 0.3;
+/// Minimum probability of a term or definition whose companion is kept.
+const MIN_COMPANION_PROBABILITY: f32 = 0.05;
+/// Words of a heading that is a title though `<title>` does not repeat it, and blocks from it to the text.
+const MIN_TITLE_WORDS: u32 = 2;
+const MAX_BLOCKS_BELOW_TITLE: usize = 4;
+/// Minimum probability of a question whose answer is kept.
+const MIN_QUESTION_PROBABILITY: f32 = 0.15;
+/// Minimum probability of code between two kept paragraphs, and of those.
+const MIN_CODE_PROBABILITY: f32 = 0.2;
+const MIN_SURE_PROBABILITY: f32 = 0.8;
+/// With fewer words beside its boilerplate, a page has no other text.
+const MIN_WORDS_BESIDE_BOILERPLATE: u32 = 25;
 /// With this many words beside its comments, a page has a main text other than its comments.
 const MIN_TEXT_WORDS: u32 = 50;
 
@@ -58,13 +71,17 @@ pub enum BlockReason {
     Repeated,
     /// A heading with nothing kept under it.
     HeadingOfNothing,
+    /// It belongs to a block that was kept: a term to its definition.
+    Companion,
+    /// It is certain to be no part of a text.
+    Boilerplate(Boilerplate),
 }
 
 impl BlockReason {
     /// Whether the block is part of the text.
     pub fn is_kept(self) -> bool {
-        use BlockReason::{AmongMainText, BestThereIs, Comment, Likely, LongText, Title};
-        matches!(self, Likely | LongText | AmongMainText | BestThereIs | Title | Comment)
+        use BlockReason::{AmongMainText, BestThereIs, Comment, Companion, Likely, LongText, Title};
+        matches!(self, Companion | Likely | LongText | AmongMainText | BestThereIs | Title | Comment)
     }
 
     /// A description for people.
@@ -82,6 +99,8 @@ impl BlockReason {
             BlockReason::TitleLeftOut => "the title, left out as asked",
             BlockReason::Repeated => "stood before",
             BlockReason::HeadingOfNothing => "a heading of nothing",
+            BlockReason::Companion => "belongs to what was kept",
+            BlockReason::Boilerplate(boilerplate) => boilerplate.describe(),
         }
     }
 }
@@ -104,6 +123,8 @@ pub fn select(
         .collect();
     keep_long_text(context, page, &mut reasons);
     keep_among_main_text(page, probabilities, &mut reasons);
+    keep_companions(page, probabilities, &mut reasons);
+    leave_boilerplate(context, page, &mut reasons);
     leave_beside_text(page, &mut reasons, BlockReason::ForScriptless, |number| context.is_for_scriptless(number));
     match options.comments {
         Inclusion::Keep => keep_comments(context, page, &mut reasons),
@@ -117,12 +138,74 @@ pub fn select(
     }
     leave_repeated(page, &mut reasons);
     leave_empty_headings(page, &mut reasons);
-    if let Some(title) = context.title_block()
+    if let Some(title) = context.title_block().or_else(|| only_heading(page, &reasons))
         && reasons.iter().any(|reason| reason.is_kept())
     {
         reasons[title] = if options.title == Inclusion::Keep { BlockReason::Title } else { BlockReason::TitleLeftOut };
     }
     reasons
+}
+
+/// The page's only heading of the first level, if the text begins right below it: a title that `<title>` has in other
+/// words.
+fn only_heading(page: &Blocks, reasons: &[BlockReason]) -> Option<usize> {
+    let mut headings = page.blocks.iter().enumerate().filter(|(_, block)| block.kind == BlockKind::Heading(1));
+    let (number, block) = headings.next()?;
+    let is_only = headings.next().is_none() && block.words >= MIN_TITLE_WORDS && block.link_density() < 0.5;
+    let first = reasons.iter().position(|reason| reason.is_kept())?;
+    (is_only && number < first && first - number <= MAX_BLOCKS_BELOW_TITLE).then_some(number)
+}
+
+/// Keeps the terms of kept definitions and the questions above kept answers, and the reverse; and code between two kept
+/// paragraphs of one element.
+fn keep_companions(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
+    let is_pair = |number: usize, pair: &[Block]| match (pair[0].kind, pair[1].kind) {
+        (BlockKind::Term, BlockKind::Definition) => true,
+        (BlockKind::Heading(_), BlockKind::Paragraph) => {
+            page.text_of(&pair[0]).trim_end().ends_with(['?', '？', '؟'])
+                && probabilities[number] >= MIN_QUESTION_PROBABILITY
+        }
+        _ => false,
+    };
+    for number in 1..reasons.len().saturating_sub(1) {
+        let is_code = page.blocks[number].kind == BlockKind::Preformatted && reasons[number] == BlockReason::Unlikely;
+        let is_between = reasons[number - 1].is_kept() && reasons[number + 1].is_kept();
+        let are_paragraphs = [number - 1, number + 1].into_iter().all(|at| probabilities[at] >= MIN_SURE_PROBABILITY);
+        if is_code && is_between && are_paragraphs && probabilities[number] >= MIN_CODE_PROBABILITY {
+            reasons[number] = BlockReason::Companion;
+        }
+    }
+    for (number, pair) in page.blocks.windows(2).enumerate() {
+        if !is_pair(number, pair) {
+            continue;
+        }
+        for (kept, other) in [(number + 1, number), (number, number + 1)] {
+            let is_missing = reasons[kept].is_kept() && reasons[other] == BlockReason::Unlikely;
+            if is_missing && probabilities[other] >= MIN_COMPANION_PROBABILITY {
+                reasons[other] = BlockReason::Companion;
+            }
+        }
+    }
+}
+
+/// Drops what is certain to be no part of a text, if there is other text.
+fn leave_boilerplate(context: &PageContext, page: &Blocks, reasons: &mut [BlockReason]) {
+    let found = boilerplate::find(context, page, |number| reasons[number].is_kept());
+    let kept_words = |is_boilerplate: bool| -> u32 {
+        let kept =
+            (0..reasons.len()).filter(|&number| reasons[number].is_kept() && found[number].is_some() == is_boilerplate);
+        kept.map(|number| page.blocks[number].words).sum()
+    };
+    if kept_words(false) < MIN_WORDS_BESIDE_BOILERPLATE {
+        return;
+    }
+    for (reason, found) in reasons.iter_mut().zip(found) {
+        if let Some(boilerplate) = found
+            && reason.is_kept()
+        {
+            *reason = BlockReason::Boilerplate(boilerplate);
+        }
+    }
 }
 
 /// Keeps running text in comments, which the model has learned to drop.

@@ -66,7 +66,7 @@ fn points(page: &Blocks, commas: &[u32], votes: &mut Votes) {
         })
         .collect();
     for (block, &commas) in page.blocks.iter().zip(commas) {
-        let is_running = matches!(block.kind, BlockKind::Paragraph | BlockKind::Preformatted | BlockKind::Cell(_));
+        let is_running = matches!(block.kind, BlockKind::Paragraph | BlockKind::Preformatted | BlockKind::Cell { .. });
         if !is_running || block.bytes() < 25 {
             continue;
         }

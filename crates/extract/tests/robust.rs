@@ -11,8 +11,8 @@ use std::path::Path;
 use std::thread;
 
 use encoding_rs::{Encoding, GBK, UTF_8, WINDOWS_1251, WINDOWS_1252};
-use extract::blocks::{BlockKind, blocks, is_hidden, is_invisible};
-use extract::html::{self, Name, ParseError, ParseOptions, ROOT, tag};
+use extract::blocks::{BlockKind, blocks, is_invisible};
+use extract::html::{self, Name, Namespace, ParseError, ParseOptions, ROOT, tag};
 use extract::{ExtractError, Format, Inclusion, Options, Page, charset, extract, labels, with_analysis};
 use proptest::prelude::*;
 
@@ -177,7 +177,15 @@ fn certain(html: &[u8], content_type: Option<&str>) -> Result<Page, ExtractError
 /// preformatted text.
 fn check_certain(page: &Page, visible: &[String; 2], format: Format) {
     let marks = |gap: &str| match format {
-        Format::Text => gap.chars().all(|c| " -|\n".contains(c)),
+        // Numbers and letters are those that the page gave to the items of a list.
+        Format::Text => gap.split(['\n', '|']).all(|mark| {
+            let mark = mark.trim();
+            mark.is_empty()
+                || mark == "-"
+                || mark.len() <= 12
+                    && mark.ends_with('.')
+                    && mark.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+        }),
         Format::Markdown => gap.chars().all(|c| " -|\n>#*`.0123456789".contains(c)),
     };
     let (mut end, mut texts) = (0, HashSet::new());
@@ -196,7 +204,8 @@ fn check_certain(page: &Page, visible: &[String; 2], format: Format) {
         assert!((0.0..=1.0).contains(&part.probability));
     }
     assert!(marks(&page.text[end..]), "at the end stands {:?}", &page.text[end..]);
-    if format == Format::Text {
+    // Linked data is shown nowhere.
+    if format == Format::Text && page.head.article_body.is_none() {
         let words = || page.parts.iter().flat_map(|part| page.text[part.range.clone()].split_whitespace());
         let missing = missing_word(&visible[0], words()).and_then(|_| missing_word(&visible[1], words()));
         assert_eq!(missing, None, "the page does not show it there:\n{:.2000}", page.text);
@@ -205,20 +214,32 @@ fn check_certain(page: &Page, visible: &[String; 2], format: Format) {
     assert_eq!(page.replacement_characters, page.text.matches('\u{fffd}').count() as u64);
 }
 
+/// Characters that only tell where a word may be parted.
+const NO_TEXT: [char; 4] = ['\u{ad}', '\u{200b}', '\u{2060}', '\u{feff}'];
+
+/// Signs that are written between a number and its exponent, or a formula's parts.
+const SIGNS: [char; 6] = ['^', '_', '(', ')', '{', '}'];
+
 /// The texts of a page one after another: what is shown, and what is shown when scripts have shown the hidden.
 fn visible_texts(html: &[u8], content_type: Option<&str>) -> [String; 2] {
     let source = html::with_plain_newlines(charset::decode(html, content_type).text);
     let tree = html::parse(&source, ParseOptions::default()).expect("what extract accepts");
+    let hidden: HashSet<u32> = blocks(&tree).hidden.into_iter().map(|(id, _)| id).collect();
     [false, true].map(|with_hidden| {
         let (mut visible, mut at) = (String::new(), Some(ROOT));
         while let Some(id) = at {
             let name = tree.name(id);
             let is_code = name == tag::SCRIPT || name == tag::STYLE || name == Name::COMMENT;
             let is_shown = !is_code
-                && (id == ROOT || name == Name::CONTENT || name == Name::TEXT || !is_invisible(&tree, id))
-                && (with_hidden || !name.is_element() || !is_hidden(&tree, id));
+                && (id == ROOT
+                    || name == Name::CONTENT
+                    || name == Name::TEXT
+                    // Formulas are written from their markup.
+                    || name.namespace() == Namespace::MathMl
+                    || !is_invisible(&tree, id))
+                && (with_hidden || !hidden.contains(&id));
             if name == Name::TEXT {
-                visible.push_str(tree.text(id));
+                visible.extend(tree.text(id).chars().filter(|c| !NO_TEXT.contains(c)));
             }
             at = tree.following(id, ROOT, is_shown);
         }
@@ -232,6 +253,8 @@ fn missing_word<'a>(visible: &str, words: impl Iterator<Item = &'a str>) -> Opti
     for word in words {
         match visible[seen..].find(word) {
             Some(at) => seen += at + word.len(),
+            // Exponents, indices and formulas are written in another way than they are shown.
+            None if word.contains(SIGNS) => {}
             None => return Some(word),
         }
     }
@@ -303,7 +326,8 @@ fn the_plain_article() {
 /// Case 1.
 #[test]
 fn golden_pages_cut_anywhere() {
-    for (name, html) in golden_pages() {
+    // The page with formulas is left out: the twin of the check finds no single place for the parts of a cut formula.
+    for (name, html) in golden_pages().into_iter().filter(|(name, _)| !name.contains("physics-notes")) {
         for len in (0..html.len()).step_by(97) {
             let page = extract(&html[..len], None, &Options::default()).unwrap();
             let decoded = charset::decode(&html[..len], None).text;
@@ -919,7 +943,7 @@ fn words_are_joined_by_inline_tags_only() {
     check("<table><td>a<td>b", "a|b");
     check("<ul><li>a<li>b", "a|b");
     check("<div>a</div>b", "a|b");
-    for inline in ["b", "span", "a href=/", "x-y", "wbr", "font", "!----", "sub"] {
+    for inline in ["b", "span", "a href=/", "x-y", "wbr", "font", "!----", "sup"] {
         let name = inline.split(' ').next().unwrap();
         check(&format!("<p>a<{inline}>b</{name}>"), "ab");
         check(&format!("<p>a <{inline}>b</{name}>"), "a b");
@@ -1077,8 +1101,9 @@ fn hidden_paragraphs() {
     for attribute in [
         "hidden",
         "hidden=hidden",
-        "aria-hidden=true",
         "style='display:none'",
+        "style='position:absolute; left:-9999px'",
+        "class=sr-only",
         "style='color:red; DISPLAY : none !important'",
     ] {
         for which in 0..8 {
@@ -1090,6 +1115,9 @@ fn hidden_paragraphs() {
             check(html, &text_of(&rest));
         }
     }
+    // Hidden from screen readers alone.
+    let shown = as_paragraphs(&paragraphs).replacen("<p>", "<p aria-hidden=true>", 2);
+    check(article_of(&shown), &text_of(&paragraphs));
 }
 
 /// Case 41.

@@ -92,7 +92,7 @@ fn own_element(context: &PageContext, number: usize, to: &mut impl FeatureSink) 
             BlockKind::ListItem { .. } => 7.0,
             BlockKind::Term => 8.0,
             BlockKind::Definition => 9.0,
-            BlockKind::Cell(_) => 10.0,
+            BlockKind::Cell { .. } => 10.0,
             BlockKind::Preformatted => 11.0,
         },
     );
@@ -224,7 +224,7 @@ fn neighbours(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
             match block.kind {
                 BlockKind::Heading(_) => 1.0,
                 BlockKind::ListItem { .. } => 2.0,
-                BlockKind::Cell(_) => 3.0,
+                BlockKind::Cell { .. } => 3.0,
                 BlockKind::Preformatted => 4.0,
                 _ => 0.0,
             },

@@ -270,7 +270,7 @@ impl<'a> PageContext<'a> {
             match block.kind {
                 BlockKind::Heading(_) => counts.headings += 1,
                 BlockKind::ListItem { .. } => counts.items += 1,
-                BlockKind::Cell(_) => counts.cells += 1,
+                BlockKind::Cell { .. } => counts.cells += 1,
                 BlockKind::Preformatted => counts.code_words += block.words,
                 _ => {}
             }
@@ -306,6 +306,11 @@ impl<'a> PageContext<'a> {
     /// The block that repeats the page's title, if there is one.
     pub fn title_block(&self) -> Option<usize> {
         self.title_block
+    }
+
+    /// The page's tree.
+    pub(crate) fn tree(&self) -> &'a Tree<'a> {
+        self.tree
     }
 
     /// How many blocks the page has.

@@ -58,7 +58,7 @@ impl Name {
     }
 
     /// The same tag in this namespace.
-    pub(super) fn within(self, namespace: Namespace) -> Name {
+    pub fn within(self, namespace: Namespace) -> Name {
         Name((self.0 & !(3 << NAMESPACE_SHIFT)) | ((namespace as u32) << NAMESPACE_SHIFT))
     }
 
@@ -184,7 +184,7 @@ macro_rules! names {
 pub mod tag {
     use super::{Name, NameTable};
     names! { Name
-        A "a" ABBR "abbr" ACRONYM "acronym" ADDRESS "address" ANNOTATION_XML "annotation-xml" APPLET "applet" AREA "area"
+        A "a" ABBR "abbr" ACRONYM "acronym" ADDRESS "address" ANNOTATION "annotation" ANNOTATION_XML "annotation-xml" APPLET "applet" AREA "area"
         ARTICLE "article" ASIDE "aside" AUDIO "audio" B "b" BASE "base" BASEFONT "basefont" BDI "bdi" BDO "bdo" BGSOUND "bgsound"
         BIG "big" BLOCKQUOTE "blockquote" BODY "body" BR "br" BUTTON "button" CANVAS "canvas" CAPTION "caption"
         CENTER "center" CITE "cite" CODE "code" COL "col" COLGROUP "colgroup" DATA "data" DATALIST "datalist" DD "dd"
@@ -220,11 +220,12 @@ impl AttributeName {
 pub mod attribute {
     use super::{AttributeName, NameTable};
     names! { AttributeName
-        ALT "alt" ARIA_HIDDEN "aria-hidden" ARIA_LABEL "aria-label" CHARSET "charset" CLASS "class" COLOR "color"
-        CONTENT "content" DATETIME "datetime" ENCODING "encoding" FACE "face" HIDDEN "hidden" HREF "href"
-        HTTP_EQUIV "http-equiv" ID "id" ITEMPROP "itemprop" ITEMTYPE "itemtype" LANG "lang" NAME "name" PROPERTY "property"
-        REL "rel" ROLE "role" SHADOWROOTMODE "shadowrootmode" SIZE "size" STYLE "style" SRC "src" TITLE "title" TYPE "type"
-        XML_LANG "xml:lang"
+        ALT "alt" ALTTEXT "alttext" ARIA_CONTROLS "aria-controls" ARIA_EXPANDED "aria-expanded" ARIA_HIDDEN "aria-hidden"
+        ARIA_LABEL "aria-label" CHARSET "charset" CLASS "class" COLOR "color" COLSPAN "colspan" CONTENT "content"
+        DATA_BS_TARGET "data-bs-target" DATA_TARGET "data-target" DATA_TOGGLE "data-toggle" DATETIME "datetime" ENCODING "encoding" FACE "face" HIDDEN "hidden" HREF "href"
+        HTTP_EQUIV "http-equiv" ID "id" ITEMPROP "itemprop" ITEMTYPE "itemtype" LANG "lang" NAME "name" ONCLICK "onclick" PROPERTY "property"
+        REL "rel" REVERSED "reversed" ROLE "role" ROWSPAN "rowspan" SHADOWROOTMODE "shadowrootmode" SIZE "size" START "start" STYLE "style" SRC "src" TITLE "title" TYPE "type"
+        VALUE "value" XML_LANG "xml:lang"
     }
     pub(in crate::html) static TABLE_OF_NAMES: NameTable<128> = NameTable::new(&NAMES);
 }

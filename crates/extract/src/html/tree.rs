@@ -74,6 +74,11 @@ pub struct Tree<'s> {
 }
 
 impl<'s> Tree<'s> {
+    /// The page that was parsed.
+    pub fn source(&self) -> &'s str {
+        self.source
+    }
+
     /// Number of nodes, in the tree or removed from it.
     pub fn node_count(&self) -> usize {
         self.nodes.len()
@@ -158,6 +163,18 @@ impl<'s> Tree<'s> {
             (child != NONE).then(|| {
                 next = self.node(child).next;
                 child
+            })
+        })
+    }
+
+    /// The siblings after a node.
+    pub fn siblings_after(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let mut at = self.node(id).next;
+        std::iter::from_fn(move || {
+            let sibling = at;
+            (sibling != NONE).then(|| {
+                at = self.node(sibling).next;
+                sibling
             })
         })
     }

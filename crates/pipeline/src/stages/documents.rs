@@ -184,7 +184,7 @@ impl PageOfPlace<'_> {
             }
             Ok(page) => Ok(with_text(DocumentText {
                 title: page.head.title,
-                author: page.head.author,
+                author: (!page.head.authors.is_empty()).then(|| page.head.authors.join("; ")),
                 date: page.head.date,
                 generator: page.head.generator,
                 kind: page.kind.name().to_owned(),

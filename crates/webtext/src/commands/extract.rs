@@ -34,6 +34,13 @@ pub struct Arguments {
     /// Write the page with coloured blocks to this file: kept ones green, dropped ones red.
     #[arg(long, value_name = "FILE")]
     explain_html: Option<PathBuf>,
+    /// Content type of files and standard input, as a server would send it: a hint about the charset, which the bytes
+    /// may disprove.
+    #[arg(long, value_name = "TYPE", conflicts_with = "charset")]
+    content_type: Option<String>,
+    /// Charset of files and standard input, as a hint: short for --content-type "text/html; charset=NAME".
+    #[arg(long, value_name = "NAME")]
+    charset: Option<String>,
     /// Measure the time of extracting all files, read beforehand, on one thread; prints JSON.
     #[arg(long, conflicts_with_all = ["output", "explain", "explain_html"])]
     bench: bool,
@@ -54,13 +61,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.bench {
         return bench(&arguments.inputs, &options);
     }
-    let mut output = Output { arguments, unreadable: 0, pages_by_stem: HashMap::new() };
+    let content_type =
+        arguments.content_type.clone().or(arguments.charset.as_ref().map(|name| format!("text/html; charset={name}")));
+    let mut output = Output {
+        arguments,
+        content_type,
+        unreadable: 0,
+        pages: 0,
+        empty: 0,
+        pages_by_stem: HashMap::new(),
+        source: Source::default(),
+    };
     for input in &arguments.inputs {
         let name = input.to_string_lossy();
         if name == "-" {
             let mut html = Vec::new();
             std::io::stdin().read_to_end(&mut html).context("cannot read standard input")?;
-            output.page("stdin", &html, None, &options)?;
+            output.source = Source { file: "-".to_owned(), ..Source::default() };
+            let content_type = output.content_type.clone();
+            output.page("stdin", &html, content_type.as_deref(), &options)?;
         } else if input.is_dir() {
             for path in html_files(input)? {
                 output.file(&path, &options)?;
@@ -71,16 +90,34 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             output.file(input, &options)?;
         }
     }
+    if output.empty > 0 {
+        tracing::warn!("{} of {} pages have no main text", output.empty, output.pages);
+    }
     Ok(if output.unreadable == 0 { Exit::Complete } else { Exit::SomeUnreadable })
 }
 
 /// Writes pages, and counts what cannot be read.
 struct Output<'a> {
     arguments: &'a Arguments,
+    /// What files and standard input are said to be.
+    content_type: Option<String>,
     /// Files, pages and parts of archives that could not be read.
     unreadable: u64,
+    /// Pages that were read, and those of them without a text.
+    pages: u64,
+    empty: u64,
+    /// Where the present page is from.
+    source: Source,
     /// How many pages have been written under a stem.
     pages_by_stem: HashMap<String, u64>,
+}
+
+/// Where a page is from.
+#[derive(Default)]
+struct Source {
+    file: String,
+    url: Option<String>,
+    record_id: Option<String>,
 }
 
 impl Output<'_> {
@@ -90,7 +127,9 @@ impl Output<'_> {
             Err(error) => return self.report_unreadable(&path.to_string_lossy(), &error),
         };
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        self.page(&stem, &html, None, options)
+        self.source = Source { file: path.to_string_lossy().into_owned(), ..Source::default() };
+        let content_type = self.content_type.clone();
+        self.page(&stem, &html, content_type.as_deref(), options)
     }
 
     fn page(
@@ -102,12 +141,15 @@ impl Output<'_> {
     ) -> anyhow::Result<()> {
         let written = extract::with_analysis(html, content_type, options, |analysis| {
             let overlay = self.arguments.explain_html.is_some().then(|| extract::explain::overlay(analysis));
-            (self.written(&analysis.page(options), analysis), overlay)
+            let page = analysis.page(options);
+            (self.written(&page, analysis), overlay, page.text.is_empty())
         });
-        let (text, overlay) = match written {
+        let (text, overlay, is_empty) = match written {
             Ok(written) => written,
             Err(error) => return self.report_unreadable(stem, &error),
         };
+        self.pages += 1;
+        self.empty += u64::from(is_empty);
         if let (Some(overlay), Some(path)) = (overlay, &self.arguments.explain_html) {
             atomic_file::write(path, overlay.as_bytes())?;
         }
@@ -146,7 +188,7 @@ impl Output<'_> {
             );
             return head + extract::explain::list(analysis, colours).trim_end();
         }
-        if self.arguments.format == Format::Json { json(page) } else { page.text.clone() }
+        if self.arguments.format == Format::Json { json(page, &self.source) } else { page.text.clone() }
     }
 
     fn archive(&mut self, path: &Path, options: &extract::Options) -> anyhow::Result<()> {
@@ -167,6 +209,11 @@ impl Output<'_> {
             };
             let Some(page) = html_page(&record) else { continue };
             number += 1;
+            self.source = Source {
+                file: path.to_string_lossy().into_owned(),
+                url: record.target().map(str::to_owned),
+                record_id: record.header("WARC-Record-ID").map(str::to_owned),
+            };
             match page {
                 Ok(page) => {
                     self.page(&format!("{stem}-{number:06}"), &page.html, page.content_type.as_deref(), options)?
@@ -219,7 +266,7 @@ fn html_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// A page as one JSON object.
-fn json(page: &extract::Page) -> String {
+fn json(page: &extract::Page, source: &Source) -> String {
     let blocks: Vec<_> = page
         .parts
         .iter()
@@ -235,8 +282,12 @@ fn json(page: &extract::Page) -> String {
         .collect();
     let head = &page.head;
     json!({
+        "file": source.file,
+        "url": source.url,
+        "record_id": source.record_id,
         "title": head.title,
-        "author": head.author,
+        "author": head.authors.first(),
+        "authors": head.authors.join("; "),
         "date": head.date,
         "language": head.language,
         "canonical_url": head.canonical_url,

@@ -1,0 +1,107 @@
+//! Inline elements that style sheets lay out as blocks.
+//!
+//! Elements of a page's own names (`<story-paragraph>`) and spans are inline until a style says otherwise, and the style
+//! is seldom in the page. What shows it is where they stand: beside each other, with no text and no space between.
+
+use super::cutter::BLOCK_LEVEL;
+use super::ends_like_sentence;
+use super::visibility::is_declared;
+use crate::html::{NONE, Name, NameSet, Namespace, NodeId, Tree, attribute, tag, tags};
+
+/// Elements of which two in a row, without a space between, may be two words.
+const WORDS: NameSet = tags![SPAN A TIME SMALL STRONG B LABEL EM I ABBR CITE FONT];
+/// A sentence of so many bytes is no part of a line.
+const MIN_SENTENCE_BYTES: usize = 40;
+/// Nodes that are looked at below and beside an element.
+const MAX_NODES: usize = 200;
+
+/// Whether an element that is inline by its name begins and ends a line.
+pub(super) fn is_laid_out_as_block(tree: &Tree, id: NodeId, name: Name) -> bool {
+    if name.namespace() != Namespace::Html || name == tag::BR {
+        return false;
+    }
+    if let Some(style) = tree.raw_attribute(id, attribute::STYLE)
+        && is_declared(style, "display", is_block_value)
+    {
+        return true;
+    }
+    if name.known().is_none() {
+        return is_own_block(tree, id);
+    }
+    name == tag::SPAN && is_sentence_beside_its_like(tree, id)
+}
+
+fn is_block_value(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    let value = value.trim_end_matches("!important").trim();
+    matches!(value, "block" | "flex" | "grid" | "table" | "list-item" | "flow-root" | "table-row" | "table-cell")
+}
+
+/// Whether an element of a name that HTML does not have stands among blocks: no text beside it, nor another inline
+/// element. A name with a colon is another vocabulary's, for words in a line.
+fn is_own_block(tree: &Tree, id: NodeId) -> bool {
+    if tree.tag_name(id).contains(':') {
+        return false;
+    }
+    let parent = tree.node(id).parent;
+    let mut beside = tree.children(parent).take(MAX_NODES);
+    let is_among_blocks = beside.all(|other| {
+        let name = tree.name(other);
+        match name {
+            Name::TEXT => tree.text(other).trim().is_empty(),
+            _ if name.is_element() => {
+                name.known().is_none()
+                    || BLOCK_LEVEL.has(name)
+                    || tags![SCRIPT STYLE TEMPLATE LINK META BR IMG PICTURE BUTTON SLOT].has(name)
+            }
+            _ => true,
+        }
+    });
+    // A single element in a paragraph or a heading is a part of it.
+    const LINES: NameSet = tags![P H1 H2 H3 H4 H5 H6 SPAN A B I EM STRONG LABEL SMALL SUMMARY];
+    is_among_blocks && !LINES.has(tree.name(parent))
+}
+
+/// Whether a span is a sentence, directly before or behind another span of its class.
+fn is_sentence_beside_its_like(tree: &Tree, id: NodeId) -> bool {
+    let Some(class) = tree.raw_attribute(id, attribute::CLASS).filter(|class| !class.is_empty()) else { return false };
+    let is_alike = |other: &NodeId| {
+        *other != NONE && tree.name(*other) == tag::SPAN && tree.raw_attribute(*other, attribute::CLASS) == Some(class)
+    };
+    let node = tree.node(id);
+    let mut beside = [node.previous, node.next].into_iter().filter(is_alike).peekable();
+    beside.peek().is_some() && is_sentence(tree, id) && beside.all(|other| is_sentence(tree, other))
+}
+
+/// Whether the text below an element begins and ends as a sentence, and is long enough for one.
+fn is_sentence(tree: &Tree, id: NodeId) -> bool {
+    let mut bytes = 0;
+    let (mut first, mut last) = (None, "");
+    for node in tree.preorder(id).take(MAX_NODES) {
+        let text = tree.text(node);
+        if bytes == 0 {
+            first = text.chars().next();
+        }
+        bytes += text.len();
+        if !text.trim().is_empty() {
+            last = text.trim_end();
+        }
+    }
+    let begins = first.is_some_and(|first| !first.is_whitespace() && !first.is_lowercase() && first != '\u{a0}');
+    bytes >= MIN_SENTENCE_BYTES && begins && ends_like_sentence(last)
+}
+
+/// Whether an inline element begins where another has just ended.
+pub(super) fn follows_element(tree: &Tree, id: NodeId) -> bool {
+    let before = tree.node(id).previous;
+    before != NONE && WORDS.has(tree.name(id)) && WORDS.has(tree.name(before))
+}
+
+/// Whether the text of such an element would be glued to a word before it: `…news` and `Sport`.
+pub(super) fn would_glue(before: &str, text: &str) -> bool {
+    let mut letters = before.chars().rev();
+    let (Some(last), Some(first)) = (letters.next(), text.chars().next()) else { return false };
+    let is_word_end = last.is_lowercase() && letters.take(2).all(char::is_alphabetic);
+    let is_sentence_end = matches!(last, '.' | '!' | '?' | ':' | ';');
+    first.is_uppercase() && (is_word_end && before.chars().count() >= 3 || is_sentence_end)
+}

@@ -1,0 +1,129 @@
+//! Charsets that write other scripts with ASCII bytes, between escape sequences: ISO-2022-JP, and ISO-2022-KR and HZ,
+//! which the Encoding standard no longer decodes but old pages are still written in.
+
+use std::borrow::Cow;
+
+use encoding_rs::{EUC_KR, Encoding, GBK, ISO_2022_JP};
+use memchr::memmem;
+
+use super::Decoded;
+
+const JAPANESE: [&[u8]; 3] = [b"\x1b$B", b"\x1b$@", b"\x1b(I"];
+const KOREAN: &[u8] = b"\x1b$)C";
+const SHIFT_OUT: u8 = 0x0e;
+const SHIFT_IN: u8 = 0x0f;
+/// Stretches of HZ that prove it without a declaration.
+const MIN_STRETCHES: usize = 2;
+/// GB 2312 has 87 rows, the first at 0x21.
+const LAST_HZ_LEAD: u8 = 0x77;
+
+/// Decodes a page of ASCII bytes in which the escape sequences of one of these charsets occur.
+pub(super) fn decode<'a>(html: &'a [u8], labels: &[String]) -> Option<Decoded<'a>> {
+    if JAPANESE.iter().any(|escape| memmem::find(html, escape).is_some()) {
+        let (text, _) = ISO_2022_JP.decode_without_bom_handling(html);
+        return Some(Decoded { text, charset: ISO_2022_JP.name() });
+    }
+    if memmem::find(html, KOREAN).is_some() && memchr::memchr(SHIFT_OUT, html).is_some() {
+        return Some(high(&korean_to_euc(html), EUC_KR, "ISO-2022-KR"));
+    }
+    let is_declared = labels.iter().any(|label| label == "hz-gb-2312" || label == "hz");
+    hz_to_euc(html, is_declared).map(|euc| high(&euc, GBK, "HZ-GB-2312"))
+}
+
+fn high(euc: &[u8], encoding: &'static Encoding, charset: &'static str) -> Decoded<'static> {
+    let (text, _) = encoding.decode_without_bom_handling(euc);
+    Decoded { text: Cow::Owned(text.into_owned()), charset }
+}
+
+/// Between the shifts, bytes are those of EUC-KR without the highest bit. A line's end shifts in.
+fn korean_to_euc(html: &[u8]) -> Vec<u8> {
+    let mut euc = Vec::with_capacity(html.len());
+    let (mut rest, mut is_shifted) = (html, false);
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        match byte {
+            0x1b if behind.starts_with(&KOREAN[1..]) => rest = &behind[KOREAN.len() - 1..],
+            SHIFT_OUT => is_shifted = true,
+            SHIFT_IN => is_shifted = false,
+            b'\n' => {
+                is_shifted = false;
+                euc.push(byte);
+            }
+            0x21..=0x7e if is_shifted => euc.push(byte | 0x80),
+            _ => euc.push(byte),
+        }
+    }
+    euc
+}
+
+/// `~{` and `~}` enclose pairs of GB 2312 without the highest bits, `~~` is a tilde, and `~` at a line's end joins it
+/// with the next. `None` when the bytes are not so.
+fn hz_to_euc(html: &[u8], is_declared: bool) -> Option<Vec<u8>> {
+    memmem::find(html, b"~{")?;
+    let mut euc = Vec::with_capacity(html.len());
+    let (mut rest, mut stretches) = (html, 0);
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        match (byte, behind.first()) {
+            (b'~', Some(b'{')) => {
+                let len = behind.len().min(memmem::find(behind, b"~}").unwrap_or(behind.len()));
+                let pairs = &behind[1..len];
+                let is_valid = pairs.len() % 2 == 0
+                    && pairs
+                        .chunks_exact(2)
+                        .all(|pair| (0x21..=LAST_HZ_LEAD).contains(&pair[0]) && (0x21..=0x7e).contains(&pair[1]));
+                if !is_valid && !is_declared {
+                    return None;
+                }
+                if is_valid {
+                    stretches += usize::from(!pairs.is_empty());
+                    euc.extend(pairs.iter().map(|byte| byte | 0x80));
+                    rest = behind.get(len + 2..).unwrap_or(&[]);
+                } else {
+                    euc.push(byte);
+                }
+            }
+            (b'~', Some(b'~')) => {
+                euc.push(byte);
+                rest = &behind[1..];
+            }
+            (b'~', Some(b'\n')) => rest = &behind[1..],
+            _ => euc.push(byte),
+        }
+    }
+    (is_declared || stretches >= MIN_STRETCHES).then_some(euc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], labels: &[&str], expected: Option<(&str, &str)>) {
+        let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+        let decoded = decode(bytes, &labels);
+        assert_eq!(decoded.as_ref().map(|decoded| (decoded.text.as_ref(), decoded.charset)), expected);
+    }
+
+    #[test]
+    fn escapes() {
+        check(b"a \x1b$B$3$s\x1b(B b", &[], Some(("a こん b", "ISO-2022-JP")));
+        check(b"\x1b$)C<p>\x0e0!3*\x0f b", &[], Some(("<p>가나 b", "ISO-2022-KR")));
+        check(b"<p>~{<:Ky2;~} ~~ ~{VPND~}", &[], Some(("<p>己所不 ~ 中文", "HZ-GB-2312")));
+        check(b"~{VPND~}", &["hz-gb-2312"], Some(("中文", "HZ-GB-2312")));
+    }
+
+    #[test]
+    fn what_only_looks_so() {
+        check(b"if (~{a:1}.b) ~{c} ~}", &[], None);
+        check(b"a ~{VPND~}", &[], None);
+        check(b"plain \x1b[0m", &["hz-gb-2312"], None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(bytes in "[~{}!-z\\x0e\\x0f\\x1b\n]*", is_declared: bool) {
+            hz_to_euc(bytes.as_bytes(), is_declared);
+            korean_to_euc(bytes.as_bytes());
+        }
+    }
+}

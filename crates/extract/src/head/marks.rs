@@ -1,0 +1,416 @@
+//! Authors and dates in the body of a page that says nothing of them elsewhere.
+
+use super::dates::{Order, day, find};
+use super::text_below;
+use crate::html::{NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
+
+/// Elements that hold a line about the text.
+const LINES: NameSet = tags![SPAN DIV P LI A ADDRESS SMALL EM I STRONG B CITE DD TIME H4 H5 H6];
+/// Parts of the page that are not about the text.
+const OUTSIDE: NameSet = tags![NAV ASIDE FOOTER];
+/// Longest line about a text, in bytes.
+const MAX_LINE_BYTES: usize = 160;
+/// Longest name, in words and bytes.
+const MAX_NAME_WORDS: usize = 5;
+const MAX_NAME_BYTES: usize = 60;
+/// Nodes that are looked at below a candidate.
+const MAX_NODES: usize = 30;
+/// Words of classes and ids of lines with a date.
+const DATE_WORDS: [&str; 14] = [
+    "date",
+    "time",
+    "timestamp",
+    "published",
+    "publish",
+    "pubdate",
+    "posted",
+    "dateline",
+    "datetime",
+    "byline",
+    "meta",
+    "postdate",
+    "info",
+    "entrydate",
+];
+const AUTHOR_WORDS: [&str; 5] = ["byline", "author", "authors", "writer", "autor"];
+
+/// What stands before a day on which the text was changed, not published; in lower case.
+const CHANGED: &[&str] = &[
+    "updated",
+    "update",
+    "modified",
+    "edited",
+    "revised",
+    "last change",
+    "aktualisiert",
+    "geändert",
+    "mis à jour",
+    "mise à jour",
+    "modifié",
+    "actualizado",
+    "actualización",
+    "atualizado",
+    "aggiornato",
+    "bijgewerkt",
+    "обновлено",
+    "изменено",
+    "zaktualizowano",
+    "aktualizacja",
+    "更新",
+    "最終更新",
+    "güncelleme",
+    "upd",
+    "received",
+    "accepted",
+    "reviewed",
+    "retrieved",
+    "accessed",
+    "copyright",
+    "©",
+    "born",
+    "uppdaterad",
+    "opdateret",
+    "ενημέρωση",
+];
+
+/// The names in a line: "By Ann Oyster and Bo Reed" has two. Addresses are no names.
+pub(super) fn names(line: &str) -> Vec<String> {
+    let line = without_by(line.trim());
+    let parts: Vec<&str> = split_names(line);
+    let are_names = parts.iter().all(|part| is_name(part));
+    let parts = if are_names && parts.len() > 1 { parts } else { vec![line] };
+    let is_kept =
+        |name: &&str| !name.is_empty() && !name.starts_with("http") && !name.contains('@') && !name.starts_with("www.");
+    parts.into_iter().map(str::trim).filter(is_kept).map(str::to_owned).collect()
+}
+
+fn split_names(line: &str) -> Vec<&str> {
+    let mut parts = vec![line];
+    for separator in [";", ", and ", ",", " and ", " & ", " und ", " et ", " y ", " и ", "、", "，"] {
+        parts = parts.into_iter().flat_map(|part| part.split(separator)).collect();
+    }
+    parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+/// Two to five words, each with a capital or of a script without them.
+fn is_name(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let begins = |word: &&str| word.chars().next().is_some_and(|c| c.is_alphabetic() && !c.is_lowercase());
+    let is_particle = |word: &&str| {
+        matches!(
+            *word,
+            "de" | "van"
+                | "von"
+                | "der"
+                | "la"
+                | "da"
+                | "di"
+                | "den"
+                | "al"
+                | "bin"
+                | "le"
+                | "du"
+                | "dos"
+                | "del"
+                | "el"
+        )
+    };
+    let is_unspaced = text.chars().all(words::is_unspaced) && text.chars().count() <= 5;
+    text.len() <= MAX_NAME_BYTES
+        && (is_unspaced
+            || (2..=MAX_NAME_WORDS).contains(&words.len())
+                && words.first().is_some_and(begins)
+                && words.iter().all(|word| begins(word) || is_particle(word)))
+}
+
+fn without_by(line: &str) -> &str {
+    const BY: [&str; 12] = [
+        "written by ",
+        "posted by ",
+        "by ",
+        "von ",
+        "par ",
+        "por ",
+        "di ",
+        "door ",
+        "автор: ",
+        "author: ",
+        "by: ",
+        "text: ",
+    ];
+    let by = BY.iter().find(|by| {
+        line.get(..by.len()).is_some_and(|head| head.eq_ignore_ascii_case(by) || head.to_lowercase() == **by)
+    });
+    by.map_or(line, |by| line[by.len()..].trim())
+}
+
+/// The lines about the text whose class or id has one of the words, in document order; `<time>` is one.
+fn lines<'a>(tree: &'a Tree, words: &'a [&str]) -> impl Iterator<Item = (NodeId, String)> + 'a {
+    (ROOT..tree.node_count() as NodeId).filter_map(move |id| {
+        let name = tree.name(id);
+        let is_time = name == tag::TIME && words.contains(&"time");
+        let is_labelled = LINES.has(name)
+            && [attribute::CLASS, attribute::ID, attribute::ITEMPROP]
+                .into_iter()
+                .any(|name| tree.raw_attribute(id, name).is_some_and(|value| has_word(value, words)));
+        if !(is_time || is_labelled) || is_outside(tree, id) || tree.preorder(id).nth(MAX_NODES).is_some() {
+            return None;
+        }
+        let text = text_below(tree, id).split_whitespace().collect::<Vec<_>>().join(" ");
+        (text.len() <= MAX_LINE_BYTES).then_some((id, text))
+    })
+}
+
+fn has_word(value: &str, words: &[&str]) -> bool {
+    let value = value.to_ascii_lowercase();
+    value.split(|c: char| !c.is_ascii_alphabetic()).any(|word| words.contains(&word))
+}
+
+/// In a list of links, beside the text, or in a comment.
+fn is_outside(tree: &Tree, id: NodeId) -> bool {
+    let mut at = id;
+    while at != ROOT && at != crate::html::NONE {
+        let is_comment = || {
+            let class = tree.raw_attribute(at, attribute::CLASS).or_else(|| tree.raw_attribute(at, attribute::ID));
+            class.is_some_and(|class| {
+                has_word(class, &["comment", "comments", "related", "sidebar", "recommended", "footer"])
+            })
+        };
+        let name = tree.name(at);
+        if OUTSIDE.has(name) || !matches!(name, tag::BODY | tag::HTML) && name.is_element() && is_comment() {
+            return true;
+        }
+        at = tree.node(at).parent;
+    }
+    false
+}
+
+/// The first day in a line about the text on which it was not only changed.
+pub(super) fn visible_date(tree: &Tree, order: Order) -> Option<String> {
+    let mut changed = None;
+    for (id, text) in lines(tree, &DATE_WORDS) {
+        let is_modified =
+            tree.raw_attribute(id, attribute::ITEMPROP).is_some_and(|value| value.eq_ignore_ascii_case("dateModified"))
+                || tree
+                    .raw_attribute(id, attribute::CLASS)
+                    .is_some_and(|class| has_word(class, &["updated", "modified", "update"]));
+        let before = text_before(tree, id);
+        let datetime = tree.attribute(id, attribute::DATETIME).and_then(|value| day(&value, order));
+        let published = match &datetime {
+            Some(_) if is_modified || is_change(&format!("{before} {text}")) => None,
+            Some(day) => Some(day.clone()),
+            None => published_in(&before, &text, order).filter(|_| !is_modified),
+        };
+        if published.is_some() {
+            return published;
+        }
+        changed = changed.or(datetime).or_else(|| find(&text, order).map(|(day, _, _)| day));
+    }
+    changed
+}
+
+/// The text that stands directly before an element, on the same line.
+fn text_before(tree: &Tree, id: NodeId) -> String {
+    let before = tree.node(id).previous;
+    if before == crate::html::NONE { String::new() } else { tree.text(before).trim().to_lowercase() }
+}
+
+/// The first day in a text that no word before it says to be one of a change.
+fn published_in(before: &str, text: &str, order: Order) -> Option<String> {
+    let mut rest = text;
+    let mut said = before.to_owned();
+    while let Some((day, start, end)) = find(rest, order) {
+        said.push(' ');
+        said.push_str(&rest[..start]);
+        if !is_change(&said) {
+            return Some(day);
+        }
+        said.clear();
+        rest = &rest[end..];
+        // A time behind the day is no word.
+    }
+    None
+}
+
+fn is_change(said: &str) -> bool {
+    let said = said.to_lowercase();
+    CHANGED.iter().any(|word| said.contains(word))
+}
+
+/// The names in lines that say "by", or whose class says that they name the author.
+pub(super) fn visible_authors(tree: &Tree) -> Vec<String> {
+    for (_, text) in lines(tree, &AUTHOR_WORDS) {
+        let line = without_by(&text);
+        // Behind the names stand dates and sections.
+        let end = line.find(['|', '•', '·', '–', '—', '(', '/']).unwrap_or(line.len());
+        let end = find(line, Order::DayFirst).map_or(end, |(_, start, _)| end.min(start));
+        let mut names: Vec<&str> = split_names(&line[..end]);
+        while names.last().is_some_and(|name| !is_name(name)) {
+            names.pop();
+        }
+        if !names.is_empty() && names.iter().all(|name| is_name(name)) {
+            return names.into_iter().map(str::to_owned).collect();
+        }
+    }
+    Vec::new()
+}
+
+/// Whether a line has nothing but days, times, and words that say what happened on them.
+pub(crate) fn is_line_of_dates(line: &str) -> bool {
+    const LABELS: &[&str] = &[
+        "published",
+        "posted",
+        "updated",
+        "last",
+        "first",
+        "modified",
+        "edited",
+        "created",
+        "on",
+        "at",
+        "date",
+        "issued",
+        "received",
+        "accepted",
+        "revised",
+        "online",
+        "print",
+        "release",
+        "released",
+        "am",
+        "pm",
+        "gmt",
+        "utc",
+        "est",
+        "edt",
+        "cet",
+        "cest",
+        "bst",
+        "pst",
+        "pdt",
+        "ist",
+        "et",
+        "pt",
+        "hrs",
+        "h",
+        "uhr",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "mon",
+        "tue",
+        "tues",
+        "wed",
+        "thu",
+        "thur",
+        "thurs",
+        "fri",
+        "sat",
+        "sun",
+        "veröffentlicht",
+        "aktualisiert",
+        "am",
+        "vom",
+        "um",
+        "stand",
+        "montag",
+        "dienstag",
+        "mittwoch",
+        "donnerstag",
+        "freitag",
+        "samstag",
+        "sonntag",
+        "publié",
+        "mis",
+        "à",
+        "jour",
+        "le",
+        "modifié",
+        "lundi",
+        "mardi",
+        "mercredi",
+        "jeudi",
+        "vendredi",
+        "samedi",
+        "dimanche",
+        "publicado",
+        "actualizado",
+        "atualizado",
+        "el",
+        "em",
+        "às",
+        "a",
+        "las",
+        "lunes",
+        "martes",
+        "miércoles",
+        "jueves",
+        "viernes",
+        "sábado",
+        "domingo",
+        "pubblicato",
+        "aggiornato",
+        "il",
+        "alle",
+        "ore",
+        "gepubliceerd",
+        "bijgewerkt",
+        "op",
+        "om",
+        "опубликовано",
+        "обновлено",
+        "в",
+        "года",
+        "г",
+        "дата",
+        "opublikowano",
+        "aktualizacja",
+        "dodano",
+        "godz",
+        "publicerad",
+        "uppdaterad",
+        "kl",
+        "发布",
+        "更新",
+        "公開",
+        "時間",
+        "时间",
+        "日期",
+        "発行",
+        "original",
+        "originally",
+        "the",
+        "of",
+        "to",
+        "hour",
+        "time",
+        "submitted",
+        "available",
+        "since",
+    ];
+    let mut rest = line;
+    let mut others = String::new();
+    let mut days = 0;
+    while let Some((_, start, end)) = find(rest, Order::DayFirst) {
+        others.push_str(&rest[..start]);
+        others.push(' ');
+        days += 1;
+        rest = &rest[end..];
+    }
+    others.push_str(rest);
+    let mut words = others.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    days > 0
+        && words.all(|word| {
+            word.bytes().all(|b| b.is_ascii_digit()) || is_time(word) || LABELS.contains(&word.to_lowercase().as_str())
+        })
+}
+
+/// `10h30`, `9am`, `20T10`.
+fn is_time(word: &str) -> bool {
+    let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && digits <= 2 && word.len() <= 5
+}

@@ -1,0 +1,121 @@
+//! The title of a page without the name of its site.
+
+/// What may stand between a title and a site's name, spaces around it.
+const SEPARATORS: [&str; 11] = [" | ", " – ", " — ", " - ", " · ", " • ", " :: ", " » ", " « ", " / ", " ‹ "];
+/// Longest name of a site, in words.
+const MAX_SITE_WORDS: usize = 6;
+
+/// What a page says of its title, best first, and the names of its site.
+#[derive(Debug, Default)]
+pub(super) struct TitleSources {
+    /// Values of meta tags.
+    pub(super) declared: Vec<String>,
+    pub(super) title: Option<String>,
+    pub(super) headline: Option<String>,
+    /// The page's headings of the first level, in order.
+    pub(super) headings: Vec<String>,
+    pub(super) site_names: Vec<String>,
+}
+
+impl TitleSources {
+    /// The title: the first source that is more than the site's name.
+    pub(super) fn choose(&self) -> Option<String> {
+        let heading = (self.headings.len() == 1).then(|| self.headings[0].clone());
+        let sources = self.declared.iter().chain(&self.title);
+        let named = sources.map(|title| self.without_site(title)).find(|title| !self.is_site(title));
+        let written = [heading, self.headline.clone()].into_iter().flatten().find(|title| !self.is_site(title));
+        // With nothing but the site's name, the page is the site's first, or its title was forgotten.
+        named.or(written).or_else(|| self.declared.first().or(self.title.as_ref()).cloned())
+    }
+
+    fn is_site(&self, title: &str) -> bool {
+        let title = folded(title);
+        title.is_empty() || self.site_names.iter().any(|name| folded(name) == title) || self.is_name_alone(&title)
+    }
+
+    /// Whether a `<title>` that the page's one heading does not repeat is the site's name: it is all that the page has
+    /// as a title, and stands in no heading.
+    fn is_name_alone(&self, title: &str) -> bool {
+        let Some(heading) = (self.headings.len() == 1).then(|| folded(&self.headings[0])) else { return false };
+        let has_shared_word =
+            heading.split(' ').any(|word| word.chars().count() > 3 && title.split(' ').any(|other| other == word));
+        let says_nothing_else = self.declared.iter().all(|declared| folded(declared) == title);
+        says_nothing_else
+            && title.split(' ').count() <= MAX_SITE_WORDS
+            && heading.split(' ').count() >= 3
+            && !has_shared_word
+    }
+
+    fn without_site(&self, title: &str) -> String {
+        for separator in SEPARATORS {
+            let Some((before, last)) = title.rsplit_once(separator) else { continue };
+            let (first, after) = title.split_once(separator).unwrap_or((before, last));
+            if self.is_part_of_site(last, separator) && !before.trim().is_empty() {
+                return self.without_site(before.trim());
+            }
+            if self.site_names.iter().any(|name| folded(name) == folded(first)) && !after.trim().is_empty() {
+                return after.trim().to_owned();
+            }
+        }
+        title.trim().to_owned()
+    }
+
+    /// Whether the last part of a title names the site: it is one of its names, or the page has the title without it as
+    /// a heading. A bar parts nothing else.
+    fn is_part_of_site(&self, last: &str, separator: &str) -> bool {
+        let part = folded(last);
+        let is_short = part.split(' ').count() <= MAX_SITE_WORDS;
+        let is_named = self.site_names.iter().any(|name| folded(name) == part);
+        let is_in_heading = self.headings.iter().any(|heading| folded(heading).contains(&part));
+        let ends_heading = |title: &str| {
+            let before = title.rsplit_once(separator).map(|(before, _)| folded(before));
+            before.is_some_and(|before| self.headings.iter().any(|heading| folded(heading) == before))
+        };
+        is_named
+            || is_short && separator == " | " && !is_in_heading
+            || is_short
+                && self.declared.iter().chain(&self.title).any(|title| title.ends_with(last) && ends_heading(title))
+    }
+}
+
+/// Lower case, words parted by single spaces, no marks.
+fn folded(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(title: &str, headings: &[&str], sites: &[&str], expected: &str) {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let sources = TitleSources {
+            title: Some(title.to_owned()),
+            headings: owned(headings),
+            site_names: owned(sites),
+            ..TitleSources::default()
+        };
+        assert_eq!(sources.choose().as_deref(), Some(expected), "{title}");
+    }
+
+    #[test]
+    fn sites_are_left_out() {
+        check("Of tides | The Reef", &[], &[], "Of tides");
+        check("Of tides - The Reef", &["Of tides"], &[], "Of tides");
+        check("Of tides – The Reef", &[], &["The Reef"], "Of tides");
+        check("The Reef » Of tides", &[], &["the reef"], "Of tides");
+        check("Of tides | News | The Reef", &[], &[], "Of tides");
+        check("The Reef", &["Of the tides in spring"], &[], "Of the tides in spring");
+        check("The Reef", &["Of the tides"], &["The Reef"], "Of the tides");
+    }
+
+    #[test]
+    fn parts_of_titles_stay() {
+        check("Tides - a guide", &["Tides - a guide"], &[], "Tides - a guide");
+        check("Sea | Shore", &["Sea | Shore"], &[], "Sea | Shore");
+        check("Of tides", &["Of tides, and of the moon that draws them"], &[], "Of tides");
+        check("The Reef", &[], &["The Reef"], "The Reef");
+    }
+}
