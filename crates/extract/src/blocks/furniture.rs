@@ -105,7 +105,7 @@ pub(super) fn is_furniture(tree: &Tree, id: NodeId, name: Name) -> bool {
 
 fn class_has(tree: &Tree, id: NodeId, is_such: impl Fn(&str) -> bool) -> bool {
     let class = tree.raw_attribute(id, attribute::CLASS);
-    class.is_some_and(|class| class.split_ascii_whitespace().any(|name| is_such(name)))
+    class.is_some_and(|class| class.split_ascii_whitespace().any(is_such))
 }
 
 /// The whole text below, without white space around it; `None` when it is longer than a label.
