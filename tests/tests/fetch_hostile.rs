@@ -471,7 +471,8 @@ fn messages_that_are_not_as_they_should_be() {
 
     // Heads.
     let giant = format!("X-Giant: {}", "x".repeat(1 << 20));
-    let many: String = (0..10_000).map(|number| format!("X-{number}: y\r\n")).collect();
+    // More lines than the HTTP library reads, and fewer bytes than the validators of archives do.
+    let many: String = (0..1_500).map(|number| format!("X-{number}: y\r\n")).collect();
     let too_much = || DroppedAs(&["http_fault", "page_too_large"]);
     for (name, expected, head) in [
         ("head-giant", too_much(), format!("HTTP/1.1 200 OK\r\n{giant}")),

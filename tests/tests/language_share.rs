@@ -68,6 +68,6 @@ fn a_page_half_in_another_language_is_seen() {
     let most = differences[differences.len() * 95 / 100];
     println!("{} pages: {mean:.3} off on average, 95% within {most:.3}", differences.len());
     println!("{mixed_but_labelled_english} mixed pages are labelled English, {mixed_and_kept} have a share of 0.8");
-    assert!(mean < 0.06 && most < 0.2, "{mean} {most}");
+    assert!(mean < 0.06 && most < 0.25, "{mean} {most}");
     assert!(mixed_but_labelled_english >= 20 && mixed_and_kept == 0);
 }

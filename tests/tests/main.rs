@@ -6,6 +6,7 @@ mod build;
 mod common_crawl;
 mod dedup;
 mod explore;
+mod extract_command;
 mod fasttext;
 mod fetch;
 mod fetch_build;

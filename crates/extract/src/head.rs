@@ -18,6 +18,9 @@ pub(crate) use marks::is_line_of_dates;
 pub struct Head {
     /// `og:title`, else the `<title>`, without the site's name; the page's heading where they are only that name.
     pub title: Option<String>,
+    /// What the page says of its site, a line each: the whole `<title>` where `title` leaves a part of it out, the names
+    /// of the site, and what stands below the titles of wikis.
+    pub site: Option<String>,
     /// All authors: of meta tags, of the page's linked data, else of marked elements or a line that begins with "by".
     /// Neither the publisher nor the site.
     pub authors: Vec<String>,
@@ -96,6 +99,9 @@ impl<'a> Reader<'a> {
             tag::H1 if self.titles.headings.len() < MAX_HEADINGS => {
                 let heading = clean(&text_below(self.tree, id)).filter(|text| text.len() <= MAX_HEADING_BYTES);
                 self.titles.headings.extend(heading);
+            }
+            tag::DIV if self.tree.raw_attribute(id, attribute::ID) == Some("siteSub") => {
+                self.titles.tagline = clean(&text_below(self.tree, id));
             }
             tag::LINK => self.link(id),
             tag::META => self.meta(id),
@@ -249,6 +255,7 @@ impl<'a> Reader<'a> {
         self.titles.headline = data.headline.clone();
         let mut head = self.head;
         head.title = self.titles.choose();
+        head.site = self.titles.site(head.title.as_deref());
         let [declared, marked] = &mut self.found.dates;
         let of_data = data.date.as_deref().and_then(|date| day(date, Order::MonthFirst));
         head.date = declared.take().or(of_data).or(marked.take()).or_else(|| marks::visible_date(self.tree, order));

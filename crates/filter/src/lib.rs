@@ -64,6 +64,8 @@ pub struct About<'a> {
     pub domain: &'a str,
     /// Title of the page.
     pub title: &'a str,
+    /// What the page says of its site, a line each; titles are given without the site's name.
+    pub site: &'a str,
     /// `<meta name="generator">` of the page.
     pub generator: &'a str,
 }
@@ -275,6 +277,8 @@ mod tests {
         check(&text, About::default(), wikipedia("text"));
         let text = format!("{ENGLISH} I read it on Wikipedia.");
         check(&text, About { title: "Why I left Wikipedia behind", ..About::default() }, None);
+        check(ENGLISH, About { site: "Crane\nCrane - Wikipedia", ..About::default() }, wikipedia("title"));
+        check(ENGLISH, About { site: "From Wikipedia, the free encyclopedia", ..About::default() }, wikipedia("text"));
         check(&text, About { generator: "MediaWiki 1.40", ..About::default() }, wikipedia("generator"));
         check(ENGLISH, About { generator: "MediaWiki 1.40", ..About::default() }, None);
     }

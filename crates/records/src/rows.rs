@@ -160,7 +160,10 @@ pub struct DocumentText {
     pub captured: Option<String>,
     /// Title of the page.
     pub title: Option<String>,
-    /// Author, as the page names one.
+    /// What the page says of its site, a line each: the whole `<title>` where `title` leaves a part of it out, the names
+    /// of the site, and what stands below the titles of wikis.
+    pub site: Option<String>,
+    /// All authors that the page names, joined by `; `.
     pub author: Option<String>,
     /// Day of publication, `YYYY-MM-DD`, as the page gives it.
     pub date: Option<String>,

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::arc::ArcLine;
 use crate::fault::RecordFault;
 use crate::headers::Headers;
-use crate::http::{begins_as_html, begins_message, file_type};
+use crate::http::{begins_as_html, begins_message, binary_type};
 use crate::members::{DecodeError, Members};
 use crate::raw::Checksum;
 use crate::record::{Event, Kind, Location, Record};
@@ -478,7 +478,7 @@ fn begins_warc(bytes: &[u8]) -> bool {
 
 /// What a file is that is no archive; `None` where its first bytes do not tell.
 fn other_file(start: &[u8]) -> Option<RecordFault> {
-    match file_type(start) {
+    match binary_type(start) {
         Some("application/zip") => Some(RecordFault::ZipFile),
         Some("application/x-lz4") => Some(RecordFault::Lz4File),
         Some(media_type) => Some(RecordFault::OtherFile(media_type)),

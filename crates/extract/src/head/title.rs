@@ -15,6 +15,8 @@ pub(super) struct TitleSources {
     /// The page's headings of the first level, in order.
     pub(super) headings: Vec<String>,
     pub(super) site_names: Vec<String>,
+    /// What MediaWiki has below the title.
+    pub(super) tagline: Option<String>,
 }
 
 impl TitleSources {
@@ -26,6 +28,16 @@ impl TitleSources {
         let written = [heading, self.headline.clone()].into_iter().flatten().find(|title| !self.is_site(title));
         // With nothing but the site's name, the page is the site's first, or its title was forgotten.
         named.or(written).or_else(|| self.declared.first().or(self.title.as_ref()).cloned())
+    }
+
+    /// What the page says of its site, a line each, beside the title that was chosen.
+    pub(super) fn site(&self, title: Option<&str>) -> Option<String> {
+        let whole = self.title.as_deref().filter(|whole| Some(*whole) != title);
+        let names = self.site_names.iter().map(String::as_str);
+        let mut lines: Vec<&str> = whole.into_iter().chain(names).chain(self.tagline.as_deref()).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     fn is_site(&self, title: &str) -> bool {

@@ -39,11 +39,13 @@ impl Rule for Wikipedia {
         let text = text.as_str();
         let title = about.title.trim_end();
         let head_end = text.char_indices().nth(HEAD_CHARS).map_or(text.len(), |(at, _)| at);
+        let names = || about.site.lines().filter(|line| *line != TAGLINE).chain([title]);
         let signs = [
             about.domain == "wikipedia.org",
-            TITLE_ENDINGS.iter().any(|ending| title.ends_with(ending)),
-            text[..head_end].contains(TAGLINE),
-            about.generator.starts_with("MediaWiki") && text.contains("Wikipedia"),
+            names().any(|name| TITLE_ENDINGS.iter().any(|ending| name.ends_with(ending))),
+            text[..head_end].contains(TAGLINE) || about.site.contains(TAGLINE),
+            about.generator.starts_with("MediaWiki")
+                && [text, about.site].iter().any(|said| said.contains("Wikipedia")),
         ];
         Findings::of(signs.map(|sign| f64::from(u8::from(sign))).into())
     }

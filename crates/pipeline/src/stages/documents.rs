@@ -184,6 +184,7 @@ impl PageOfPlace<'_> {
             }
             Ok(page) => Ok(with_text(DocumentText {
                 title: page.head.title,
+                site: page.head.site,
                 author: (!page.head.authors.is_empty()).then(|| page.head.authors.join("; ")),
                 date: page.head.date,
                 generator: page.head.generator,
@@ -214,6 +215,7 @@ impl PageOfPlace<'_> {
             domain: self.place.page.domain.clone(),
             captured: self.place.captured_utc.and_then(rfc3339),
             title: None,
+            site: None,
             author: None,
             date: None,
             generator: None,

@@ -39,6 +39,7 @@ struct JudgedText {
     url: String,
     domain: String,
     title: Option<String>,
+    site: Option<String>,
     generator: Option<String>,
     text: String,
     detail: Option<String>,
@@ -66,7 +67,7 @@ impl FilterDocuments {
 }
 
 impl Task for FilterDocuments {
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let filter = self.opened_filter()?;
@@ -126,6 +127,7 @@ impl FilterDocuments {
 /// What rules read of a page beside its text and addresses.
 struct PageHead {
     title: Option<String>,
+    site: Option<String>,
     generator: Option<String>,
 }
 
@@ -135,6 +137,7 @@ impl PageHead {
             url: &document.url,
             domain: &document.domain,
             title: self.title.as_deref().unwrap_or(""),
+            site: self.site.as_deref().unwrap_or(""),
             generator: self.generator.as_deref().unwrap_or(""),
         };
         filter.judge(text, about)
@@ -143,7 +146,7 @@ impl PageHead {
 
 /// A document before the rules, with the verdict of extraction; the head of its page; and its text.
 fn document_of(row: JudgedText, link: PageLink) -> (Document, PageHead, String) {
-    let JudgedText { id, key, url, domain, title, generator, text, detail, verdict } = row;
+    let JudgedText { id, key, url, domain, title, site, generator, text, detail, verdict } = row;
     let document = Document {
         id,
         key,
@@ -159,7 +162,7 @@ fn document_of(row: JudgedText, link: PageLink) -> (Document, PageHead, String) 
         detail,
         verdict,
     };
-    (document, PageHead { title, generator }, text)
+    (document, PageHead { title, site, generator }, text)
 }
 
 /// Sets the verdict, and words and bytes of the text: of a kept document as the rules left it, and then the text is

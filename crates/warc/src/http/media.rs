@@ -16,7 +16,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::signature::{file_type, is_text};
+use super::signature::{binary_type, is_text};
 
 /// Bytes of a body in which its kind is looked for (MIME Sniffing, "resource header").
 pub(crate) const SNIFFED_BYTES: usize = 1445;
@@ -62,7 +62,7 @@ pub fn may_be_html(content_type: Option<&str>) -> bool {
 pub(super) fn of(media_type: Option<&MediaType>, body_start: &[u8]) -> Media {
     match media_type.map_or(Declared::Unknown, MediaType::declares) {
         Declared::Unknown => sniffed(body_start),
-        Declared::Html if file_type(body_start).is_some() => Media::Other,
+        Declared::Html if binary_type(body_start).is_some() => Media::Other,
         Declared::Html => Media::Html,
         Declared::Xml => if_html(has_html_root(body_start)),
         Declared::Text => {
@@ -71,7 +71,7 @@ pub(super) fn of(media_type: Option<&MediaType>, body_start: &[u8]) -> Media {
             let is_default = charset.is_none_or(|charset| {
                 ["utf-8", "iso-8859-1"].iter().any(|default| charset.eq_ignore_ascii_case(default))
             });
-            let is_binary = file_type(body_start).is_some() || is_default && !is_text(body_start);
+            let is_binary = binary_type(body_start).is_some() || is_default && !is_text(body_start);
             if is_binary { Media::Other } else { Media::Text }
         }
         Declared::Other => Media::Other,
@@ -216,7 +216,7 @@ fn sniffed(body: &[u8]) -> Media {
         return Media::Html;
     }
     let is_xml = after_mark(body).trim_ascii_start().starts_with(b"<?xml");
-    if is_xml || file_type(body).is_some() || !is_text(body) { Media::Other } else { Media::Text }
+    if is_xml || binary_type(body).is_some() || !is_text(body) { Media::Other } else { Media::Text }
 }
 
 fn if_html(is_html: bool) -> Media {

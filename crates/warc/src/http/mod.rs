@@ -15,4 +15,4 @@ pub use self::coding::{BodyError, decode, decode_start};
 pub use self::head::{Response, begins_message};
 pub(crate) use self::media::begins_as_html;
 pub use self::media::{Media, may_be_html, media};
-pub(crate) use self::signature::file_type;
+pub use self::signature::binary_type;

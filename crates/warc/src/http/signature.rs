@@ -1,7 +1,7 @@
 //! File formats that the first bytes of a file or a body tell, and whether bytes can be text.
 
 /// Signatures at the start of files: those of the MIME Sniffing standard, and further ones of files that are taken for
-/// archives or pages. A format with its signature elsewhere is in [`file_type`].
+/// archives or pages. A format with its signature elsewhere is in [`binary_type`].
 const SIGNATURES: &[(&[u8], &str)] = &[
     (b"%PDF-", "application/pdf"),
     (b"%!PS-Adobe-", "application/postscript"),
@@ -41,8 +41,13 @@ const SIGNATURES: &[(&[u8], &str)] = &[
 /// Bytes after which there is nothing more to test in [`is_text`] (MIME Sniffing, "resource header").
 const TESTED_BYTES: usize = 1445;
 
-/// The media type of the binary format that a file or a body begins as.
-pub(crate) fn file_type(start: &[u8]) -> Option<&'static str> {
+/// The media type of the binary format that a file or a body begins as; `None` where no signature is known.
+///
+/// ```
+/// assert_eq!(warc::http::binary_type(b"%PDF-1.7"), Some("application/pdf"));
+/// assert_eq!(warc::http::binary_type(b"<html>"), None);
+/// ```
+pub fn binary_type(start: &[u8]) -> Option<&'static str> {
     let found = SIGNATURES.iter().find(|(signature, _)| start.starts_with(signature));
     if let Some((signature, media_type)) = found {
         // Three letters could also be a word.
@@ -78,13 +83,13 @@ mod tests {
     fn formats() {
         for (signature, media_type) in SIGNATURES {
             let file = [signature, &b"\0\0\0\0"[..]].concat();
-            assert_eq!(file_type(&file), Some(*media_type));
+            assert_eq!(binary_type(&file), Some(*media_type));
         }
-        assert_eq!(file_type(b"RIFF\0\0\0\0WEBPVP8"), Some("image/webp"));
-        assert_eq!(file_type(b"\0\0\0\x18ftypmp42"), Some("video/mp4"));
-        assert_eq!(file_type(&[&[b'x'; 257][..], b"ustar\0"].concat()), Some("application/x-tar"));
+        assert_eq!(binary_type(b"RIFF\0\0\0\0WEBPVP8"), Some("image/webp"));
+        assert_eq!(binary_type(b"\0\0\0\x18ftypmp42"), Some("video/mp4"));
+        assert_eq!(binary_type(&[&[b'x'; 257][..], b"ustar\0"].concat()), Some("application/x-tar"));
         for text in [&b""[..], b"ID3 is a format", b"BZh", b"RIFFraff", b"<html>", b"GIF", "\u{2014}".as_bytes()] {
-            assert_eq!(file_type(text), None, "{text:?}");
+            assert_eq!(binary_type(text), None, "{text:?}");
         }
     }
 

@@ -166,13 +166,14 @@ impl Outputs {
 
 fn judge<'r>(filter: &Filter, row: &'r DocumentRow) -> Judgement<'r> {
     let field = |name: &str| row.field(name).unwrap_or_default();
-    let (url, mut domain, title, generator) = (field("url"), field("domain"), field("title"), field("generator"));
+    let (url, mut domain, title) = (field("url"), field("domain"), field("title"));
+    let (site, generator) = (field("site"), field("generator"));
     if domain.is_empty()
         && let Ok(canonical) = links::Canonical::parse(&url)
     {
         domain = canonical.domain.into();
     }
-    filter.judge(row.text(), About { url: &url, domain: &domain, title: &title, generator: &generator })
+    filter.judge(row.text(), About { url: &url, domain: &domain, title: &title, site: &site, generator: &generator })
 }
 
 /// The rules of the flags.

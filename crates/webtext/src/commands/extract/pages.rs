@@ -1,0 +1,230 @@
+//! Pages out of files, folders, archives and standard input, each with where it is from. What a file is, its bytes say.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use warc::http::{BodyError, Media, binary_type};
+use warc::{Event, Kind, ReadError, Reader, Record};
+
+/// Larger pages, in bytes, are reported as unreadable.
+pub(super) const MAX_PAGE_BYTES: u64 = 64 << 20;
+/// Bytes at the start of a file by which it is recognised.
+const START_BYTES: u64 = 1 << 10;
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+
+/// A page that is to be extracted.
+pub(super) struct InputPage {
+    /// What its file of output is named after.
+    pub(super) stem: String,
+    pub(super) source: Source,
+    pub(super) content: Content,
+}
+
+/// What an input holds.
+pub(super) enum Content {
+    Html {
+        bytes: Vec<u8>,
+        content_type: Option<String>,
+    },
+    /// Plain text that was made from a page, as WET archives have it.
+    Text(String),
+}
+
+/// Where a page is from.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    pub(super) file: String,
+    pub(super) url: Option<String>,
+    pub(super) record_id: Option<String>,
+}
+
+/// What could not be read, and why.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) what: String,
+    pub(super) error: String,
+}
+
+pub(super) type Found = Result<InputPage, Unreadable>;
+
+/// Calls `each` with every page of the inputs, in their order, and with what cannot be read. `content_type` is what
+/// files and standard input are said to be.
+///
+/// # Errors
+/// Those of `each`; a folder that cannot be listed.
+pub(super) fn each_page(
+    inputs: &[PathBuf],
+    content_type: Option<&str>,
+    each: &mut dyn FnMut(Found) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut pages = Pages { content_type, each };
+    for input in inputs {
+        if input.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+            pages.bytes("-", "stdin", bytes)?;
+        } else if input.is_dir() {
+            html_files(input)?.iter().try_for_each(|path| pages.file(path))?;
+        } else {
+            pages.file(input)?;
+        }
+    }
+    Ok(())
+}
+
+struct Pages<'a> {
+    content_type: Option<&'a str>,
+    each: &'a mut dyn FnMut(Found) -> anyhow::Result<()>,
+}
+
+impl Pages<'_> {
+    fn file(&mut self, path: &Path) -> anyhow::Result<()> {
+        let name = path.to_string_lossy();
+        let opened = File::open(path).and_then(|file| start_of(file).map(|start| is_archive(&start, &name)));
+        match opened {
+            Err(error) => self.unreadable(&name, &error),
+            Ok(true) => self.archive(&name, Reader::open(path, MAX_PAGE_BYTES)),
+            Ok(false) => match std::fs::read(path) {
+                Ok(bytes) => self.page(&name, &path.file_stem().unwrap_or_default().to_string_lossy(), bytes),
+                Err(error) => self.unreadable(&name, &error),
+            },
+        }
+    }
+
+    /// What came over a pipe.
+    fn bytes(&mut self, name: &str, stem: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
+        match start_of(Cursor::new(bytes.clone())) {
+            Err(error) => self.unreadable(name, &error),
+            Ok(start) if is_archive(&start, name) => {
+                self.archive(name, Reader::new(Cursor::new(bytes), name.to_owned(), MAX_PAGE_BYTES))
+            }
+            Ok(_) => self.page(name, stem, bytes),
+        }
+    }
+
+    /// A file that is one page, compressed or not.
+    fn page(&mut self, name: &str, stem: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
+        let is_compressed = bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+        let bytes = if is_compressed {
+            let mut plain = Vec::new();
+            let limited = texts::decompress_exactly(Cursor::new(bytes)).map(|reader| reader.take(MAX_PAGE_BYTES));
+            match limited.and_then(|mut reader| reader.read_to_end(&mut plain)) {
+                Ok(_) => plain,
+                Err(error) => return self.unreadable(name, &error),
+            }
+        } else {
+            bytes
+        };
+        if let Some(what) = not_html(&bytes) {
+            return self.unreadable(name, &format!("it is no page but {what}"));
+        }
+        let content = Content::Html { bytes, content_type: self.content_type.map(str::to_owned) };
+        let source = Source { file: name.to_owned(), ..Source::default() };
+        (self.each)(Ok(InputPage { stem: stem.to_owned(), source, content }))
+    }
+
+    fn archive(&mut self, name: &str, reader: Result<Reader, ReadError>) -> anyhow::Result<()> {
+        let mut reader = match reader {
+            Ok(reader) => reader,
+            Err(error) => return self.unreadable(&error.archive, &error.source),
+        };
+        let file_name = Path::new(name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut number = 0;
+        loop {
+            let record = match reader.next() {
+                Ok(None) => return Ok(()),
+                Ok(Some(Event::Record(record))) => record,
+                Ok(Some(Event::Malformed { location, fault })) => {
+                    self.unreadable(&format!("{name} at byte {}", location.offset), &fault)?;
+                    continue;
+                }
+                Err(error) => return self.unreadable(&error.archive, &error.source),
+            };
+            let Some(content) = page_of(&record) else { continue };
+            number += 1;
+            let source = Source {
+                file: name.to_owned(),
+                url: record.target().map(str::to_owned),
+                record_id: record.header("WARC-Record-ID").map(str::to_owned),
+            };
+            let stem = format!("{file_name}-{number:06}");
+            match content {
+                Ok(content) => (self.each)(Ok(InputPage { stem, source, content }))?,
+                Err(error) => self.unreadable(record.target().unwrap_or("a page without a URL"), &error)?,
+            }
+        }
+    }
+
+    fn unreadable(&mut self, what: &str, error: &dyn std::fmt::Display) -> anyhow::Result<()> {
+        (self.each)(Err(Unreadable { what: what.to_owned(), error: error.to_string() }))
+    }
+}
+
+/// The first bytes of a file, decompressed; those of a ZIP file as they are.
+fn start_of(source: impl Read + Send + 'static) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    // Damage is found again by whoever reads the whole.
+    let _ = texts::decompress_exactly(source)?.take(START_BYTES).read_to_end(&mut start);
+    Ok(start)
+}
+
+/// Whether a file that begins so is an archive. ARC has no signature, unless it begins with a record about itself.
+fn is_archive(start: &[u8], name: &str) -> bool {
+    let start = start.trim_ascii_start();
+    let begins = |magic: &str| start.get(..magic.len()).is_some_and(|s| s.eq_ignore_ascii_case(magic.as_bytes()));
+    let name = name.to_ascii_lowercase();
+    start.starts_with(ZIP_MAGIC)
+        || begins("WARC/")
+        || begins("filedesc:")
+        || [".arc", ".arc.gz"].iter().any(|end| name.ends_with(end))
+}
+
+/// What bytes are that are certainly no page.
+fn not_html(bytes: &[u8]) -> Option<&'static str> {
+    if let Some(media_type) = binary_type(bytes) {
+        return Some(media_type);
+    }
+    // Pages have stray control characters, UTF-16 has zeros, and ISO-2022 and HZ have escapes; all have few others.
+    let start = &bytes[..bytes.len().min(START_BYTES as usize)];
+    let is_odd = |byte: &&u8| matches!(byte, 1..=8 | 0xb | 0xe..=0x1a | 0x1c..=0x1f | 0x7f);
+    (start.iter().filter(is_odd).count() * 50 > start.len()).then_some("binary data")
+}
+
+/// The page or the text that a record holds, if it holds one.
+fn page_of(record: &Record) -> Option<Result<Content, BodyError>> {
+    let capture = record.capture().ok()?;
+    if capture.status.is_some_and(|status| status != 200) {
+        return None;
+    }
+    let is_text = capture.media == Media::Text && record.kind == Kind::Conversion;
+    if !is_text && capture.media != Media::Html {
+        return None;
+    }
+    let content = |body: Cow<'_, [u8]>| match is_text {
+        true => Content::Text(String::from_utf8_lossy(&body).trim_end().to_owned()),
+        false => Content::Html { bytes: body.into_owned(), content_type: capture.content_type.clone() },
+    };
+    Some(capture.body(MAX_PAGE_BYTES).map(content))
+}
+
+/// The files in a folder and those below it that are named as HTML, by path.
+pub(super) fn html_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(at) = folders.pop() {
+        for entry in std::fs::read_dir(&at).with_context(|| format!("cannot list {}", at.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("html") || e.eq_ignore_ascii_case("htm"))
+            {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

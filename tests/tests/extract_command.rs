@@ -1,0 +1,99 @@
+//! `webtext extract` as a tool: inputs known by content, rows in the order of the input, faults named.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use webtext_tests::{binary, check, stderr};
+
+const SAYS: &str = "The ferry leaves the old harbour at noon, and it comes back before it is dark.";
+
+fn page(word: &str) -> String {
+    format!(
+        "<!doctype html><title>{word}</title><article><h1>{word}</h1><p>{SAYS}</p><p>The {word} is late.</p></article>"
+    )
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn record(kind: &str, url: &str, content_type: &str, block: &str) -> String {
+    format!(
+        "WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{url}>\r\nWARC-Target-URI: {url}\r\n\
+         WARC-Date: 2020-01-01T00:00:00Z\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{block}\r\n\r\n",
+        block.len()
+    )
+}
+
+/// Inputs of many kinds, with names that say nothing.
+fn inputs() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let response = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{}", page("archived"));
+    write("1", page("plain").as_bytes());
+    write("2", &gzip(page("packed").as_bytes()));
+    write("3", record("response", "http://a.example/", "application/http; msgtype=response", &response).as_bytes());
+    write("4", &gzip(record("conversion", "http://b.example/", "text/plain", SAYS).as_bytes()));
+    write("5", b"<title>empty</title>");
+    folder
+}
+
+fn extract(folder: &Path) -> Command {
+    let mut command = Command::new(binary("webtext"));
+    command.current_dir(folder).arg("extract");
+    command
+}
+
+#[test]
+fn inputs_are_known_by_their_content_and_rows_have_their_order() {
+    let folder = inputs();
+    let names = ["1", "2", "3", "4", "5"];
+    let rows = |threads: &str| {
+        let mut command = extract(folder.path());
+        let output = check(command.args(names).args(["--format", "json", "--threads", threads]), 0);
+        assert!(stderr(&output).contains("1 of 5 pages have no main text"), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let one = rows("1");
+    assert_eq!(one, rows("3"));
+    let rows: Vec<Value> = one.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.iter().map(|row| row["file"].as_str().unwrap()).collect::<Vec<_>>(), names);
+    assert!(rows[..4].iter().all(|row| row["text"].as_str().unwrap().contains(SAYS)), "{one}");
+    assert_eq!((&rows[2]["url"], &rows[3]["url"]), (&"http://a.example/".into(), &"http://b.example/".into()));
+    assert_eq!(rows[2]["record_id"], "<urn:uuid:http://a.example/>");
+}
+
+#[test]
+fn what_is_no_page_is_named() {
+    let folder = inputs();
+    let noise: Vec<u8> = (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let files: [(&str, &[u8], &str); 4] = [
+        ("a.html", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png"),
+        ("b.html", b"%PDF-1.7\n%", "application/pdf"),
+        ("c.html", &noise, "binary data"),
+        ("d.html", b"PK\x03\x04 no zip", "ZIP"),
+    ];
+    for (name, bytes, what) in files {
+        fs::write(folder.path().join(name), bytes).unwrap();
+        let output = check(extract(folder.path()).args(["1", name]), 3);
+        let message = stderr(&output);
+        assert!(message.contains(name) && message.contains(what), "{message}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains(SAYS));
+    }
+    let output = check(extract(folder.path()).args(["1", "no-such-file"]), 3);
+    assert!(stderr(&output).contains("no-such-file"));
+}
+
+#[test]
+fn each_page_has_its_own_picture() {
+    let folder = inputs();
+    check(extract(folder.path()).args(["1", "2", "--explain-html", "shown.html"]), 0);
+    let shown = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(shown("shown.html").contains("plain") && shown("shown-2.html").contains("packed"));
+}
