@@ -1,7 +1,7 @@
 //! Scanners for the patterns of GPT-4, Llama 3, Qwen, GPT-4o and DeepSeek 3: each finds the end of the pretoken that
 //! begins at a byte, as the pattern's regular expression would.
 //!
-//! The patterns are those of [`KnownPattern::regex`]; a property test holds each scanner against them. In the comments,
+//! The patterns are those of [`KnownPattern::regexes`]; a property test holds each scanner against them. In the comments,
 //! a *sign* is what the pattern in question allows in a run of punctuation.
 
 use crate::classes::{Traits, traits_table};

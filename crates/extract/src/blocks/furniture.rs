@@ -1,4 +1,4 @@
-//! What templates put into headings, code and sentences for use on the page: signs that link to a heading, "[edit]",
+//! What templates put into headings, code and sentences for use on the page: signs that link to a heading, `[edit]`,
 //! numbers of lines, buttons that copy, marks of footnotes.
 
 use crate::html::{NONE, Name, NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
@@ -152,7 +152,7 @@ fn is_anchor(tree: &Tree, id: NodeId, name: Name) -> bool {
         })
 }
 
-/// "[edit]" behind a heading.
+/// `[edit]` behind a heading.
 fn is_edit_link(tree: &Tree, id: NodeId) -> bool {
     if class_has(tree, id, |name| matches!(name, "mw-editsection" | "editsection" | "edit-section")) {
         return true;

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Seek, Write};
 
-use bpe::tokens::{TokenFormat, llmc_header};
+use bpe::tokens::{IdWidth, TokenFormat, TokenLayout, llmc_header};
 use bpe::{Encoder, TokenId};
 use serde::{Deserialize, Serialize};
 use shard::{Split, TextForm};
@@ -11,7 +11,7 @@ use shard::{Split, TextForm};
 use super::shards::{TextShards, is_train};
 use super::tokenizer;
 use crate::engine::{File, FileOutput, Flow, Product, Table, Task, Wire, Work};
-use crate::error::{OrBug as _, Result, ensure};
+use crate::error::{OrBug as _, Result, bail, ensure};
 use crate::recipe::{Shards, TokenForm};
 
 /// Bytes of an id in every form.
@@ -178,6 +178,10 @@ impl TokenSink for LlmcSink {
     fn finish(self: Box<Self>, work: &Work<'_>) -> Result<()> {
         let mut waiting = self.waiting.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         waiting.rewind()?;
+        let layout = TokenLayout { format: TokenFormat::Llmc, width: IdWidth::Two };
+        if let Err(error) = layout.check_counts(self.tokens, 0) {
+            bail!(Input, "{error}: {} in shard {}; raise [shards] count", self.tokens, work.name());
+        }
         // Its readers look for `train_00000.bin`.
         let mut file = work.create_named(EncodeShard::LLMC, &work.name().replace('-', "_"))?;
         file.write_all(&llmc_header(self.tokens))?;
