@@ -24,6 +24,8 @@ pub(super) struct Output<'a> {
     threads: &'a ThreadPool,
     waiting: Vec<Found>,
     waiting_bytes: usize,
+    /// Whether there are more pages than one, which then are told apart by name.
+    are_several: bool,
     /// Files, pages and parts of archives that could not be read.
     unreadable: u64,
     /// Pages that were written, and those of them without a text.
@@ -49,6 +51,7 @@ impl<'a> Output<'a> {
             threads,
             waiting: Vec::new(),
             waiting_bytes: 0,
+            are_several: false,
             unreadable: 0,
             pages: 0,
             empty: 0,
@@ -59,9 +62,11 @@ impl<'a> Output<'a> {
 
     /// Takes a page, or what could not be read.
     pub(super) fn push(&mut self, found: Found) -> anyhow::Result<()> {
-        if let Ok(InputPage { content: Content::Html { bytes, .. }, .. }) = &found {
-            self.waiting_bytes += bytes.len();
-        }
+        self.waiting_bytes += match &found {
+            Ok(InputPage { content: Content::Html { bytes, .. }, .. }) => bytes.len(),
+            Ok(InputPage { content: Content::Text(text), .. }) => text.len(),
+            Err(_) => 0,
+        };
         self.waiting.push(found);
         if self.waiting.len() < PAGES_AT_ONCE && self.waiting_bytes < BYTES_AT_ONCE {
             return Ok(());
@@ -81,6 +86,7 @@ impl<'a> Output<'a> {
     fn write_waiting(&mut self) -> anyhow::Result<()> {
         self.waiting_bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
+        self.are_several |= waiting.len() > 1 || self.pages > 0;
         let (arguments, options) = (self.arguments, self.options);
         let extracted: Vec<(String, Source, Result<Written, Unreadable>)> = self.threads.install(|| {
             let extract = |found: Found| match found {
@@ -125,7 +131,7 @@ impl<'a> Output<'a> {
     /// Prints a text; for a person who reads several, with its name.
     fn print(&self, source: &Source, text: &str) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();
-        let is_named = self.arguments.format != Format::Json && stdout.is_terminal() && self.are_several();
+        let is_named = self.arguments.format != Format::Json && stdout.is_terminal() && self.are_several;
         let name = source.url.as_ref().unwrap_or(&source.file);
         let blank = if self.pages > 1 { "\n" } else { "" };
         let head = if is_named { format!("{blank}==> {name} <==\n") } else { String::new() };
@@ -135,12 +141,6 @@ impl<'a> Output<'a> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Whether there may be more pages than one.
-    fn are_several(&self) -> bool {
-        let [input] = &self.arguments.inputs[..] else { return true };
-        self.pages > 1 || input.is_dir() || self.waiting.len() > 1
     }
 }
 
