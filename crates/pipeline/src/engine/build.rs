@@ -167,9 +167,10 @@ impl Run {
                 continue;
             }
             if let Some(holder) = Lease::holder(self.store(), &listed.key, Pace::default(), &waits)? {
-                let what =
-                    if is_build { "building this run".to_owned() } else { format!("doing the task {}", listed.key) };
-                bail!(State, "{holder} is {what}; wait for it or choose another --out");
+                match is_build {
+                    true => bail!(State, "{holder} is building this run; wait for it or choose another --out"),
+                    false => bail!(State, "{holder} is doing the task {} of this run; wait for it", listed.key),
+                }
             }
             self.store().delete(&listed.key)?;
         }
