@@ -102,12 +102,21 @@ impl Object {
         Ok(Box::new(RemoteBlob { object: self.clone(), len_bytes: meta.size, tag: meta.e_tag }))
     }
 
-    /// All objects below the prefix.
+    /// All objects below the prefix. A listing whose answer broke off is asked for again, which the library does only
+    /// for the contents of objects.
     fn list(&self) -> Result<Vec<ObjectMeta>> {
-        let (client, key) = (self.client.clone(), self.key.clone());
-        let listed =
-            wait_for(async move { client.list(Some(&key).filter(|key| !key.as_ref().is_empty())).try_collect().await });
-        self.named("list", listed)
+        let mut pause = PAUSES[0];
+        for tries_left in (0..=MAX_RETRIES).rev() {
+            let (client, key) = (self.client.clone(), self.key.clone());
+            let prefix = move || Some(&key).filter(|key| !key.as_ref().is_empty()).cloned();
+            let listed = wait_for(async move { client.list(prefix().as_ref()).try_collect().await });
+            match listed {
+                Err(object_store::Error::Generic { .. }) if tries_left > 0 => std::thread::sleep(pause),
+                listed => return self.named("list", listed),
+            }
+            pause = (pause * 2).min(PAUSES[1]);
+        }
+        unreachable!("the last try returns")
     }
 
     fn named<T>(&self, action: &'static str, result: object_store::Result<T>) -> Result<T> {
