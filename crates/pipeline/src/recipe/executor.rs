@@ -16,11 +16,14 @@ pub struct ExecutorSettings {
     pub max_in_flight: u32,
     /// Attempts at a task before it has failed for good. Default: 3.
     pub max_attempts: u32,
-    /// What a task is given where its stage has no resources of its own.
-    #[serde(flatten)]
-    pub resources: Resources,
+    /// Processors of a task. Default: 1.
+    pub cpus: u32,
+    /// Memory of a task, in MiB. Default: 4096.
+    pub memory_mib: u32,
+    /// Time after which a task has failed, in minutes. Default: 240.
+    pub max_minutes: u32,
     /// Resources of single stages, by name.
-    pub stages: BTreeMap<String, Resources>,
+    pub stages: BTreeMap<String, StageResources>,
     /// How this program is called where tasks run. Default: as it was called here.
     pub command: Vec<String>,
     /// Slurm.
@@ -47,17 +50,17 @@ pub enum ExecutorName {
     Kubernetes,
 }
 
-/// What a task is given. A stage's own values come before those of all stages.
+/// `[executor.stages.NAME]`: what differs for the tasks of one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Resources {
-    /// Processors. Default: 1.
+#[serde(deny_unknown_fields, default)]
+pub struct StageResources {
+    /// Processors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,
-    /// Memory, in MiB. Default: 4096.
+    /// Memory, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u32>,
-    /// Time after which a task has failed, in minutes. Default: 240.
+    /// Time, in minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<u32>,
 }
@@ -98,7 +101,9 @@ impl Default for ExecutorSettings {
             name: ExecutorName::Local,
             max_in_flight: 500,
             max_attempts: 3,
-            resources: Resources::default(),
+            cpus: 1,
+            memory_mib: 4096,
+            max_minutes: 240,
             stages: BTreeMap::new(),
             command: Vec::new(),
             slurm: SlurmSettings::default(),
@@ -142,22 +147,21 @@ impl ExecutorSettings {
     pub fn resources_of(&self, stage: &str) -> TaskResources {
         let source = stage.rsplit_once('-').filter(|(_, number)| number.parse::<u32>().is_ok());
         let own = self.stages.get(stage).or_else(|| self.stages.get(source?.0)).copied().unwrap_or_default();
-        let of_all = self.resources;
         TaskResources {
-            cpus: own.cpus.or(of_all.cpus).unwrap_or(1),
-            memory_mib: own.memory_mib.or(of_all.memory_mib).unwrap_or(4096),
-            max_minutes: own.max_minutes.or(of_all.max_minutes).unwrap_or(240),
+            cpus: own.cpus.unwrap_or(self.cpus),
+            memory_mib: own.memory_mib.unwrap_or(self.memory_mib),
+            max_minutes: own.max_minutes.unwrap_or(self.max_minutes),
         }
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let all = || self.stages.values().chain([&self.resources]);
-        let is_zero = |value: Option<u32>| value == Some(0);
         ensure!(self.max_in_flight > 0, Recipe, "[executor] max_in_flight must be at least 1");
         ensure!(self.max_attempts > 0, Recipe, "[executor] max_attempts must be at least 1");
         ensure!(self.slurm.poll_seconds > 0, Recipe, "[executor.slurm] poll_seconds must be at least 1");
-        for Resources { cpus, memory_mib, max_minutes } in all() {
-            let has_zero = is_zero(*cpus) || is_zero(*memory_mib) || is_zero(*max_minutes);
+        let of_stages = self.stages.keys().map(|stage| self.resources_of(stage));
+        let of_all = self.resources_of("");
+        for TaskResources { cpus, memory_mib, max_minutes } in of_stages.chain([of_all]) {
+            let has_zero = [cpus, memory_mib, max_minutes].contains(&0);
             ensure!(!has_zero, Recipe, "[executor] cpus, memory_mib and max_minutes must be at least 1");
         }
         Ok(())

@@ -22,7 +22,7 @@ pub use dedup::{
     SubstringCopies, SubstringRule,
 };
 pub use executor::{
-    ExecutorName, ExecutorSettings, KubernetesSettings, RaySettings, Resources, SlurmSettings, TaskResources,
+    ExecutorName, ExecutorSettings, KubernetesSettings, RaySettings, SlurmSettings, StageResources, TaskResources,
 };
 pub use overlap::{Overlap, RemoveOverlap};
 
