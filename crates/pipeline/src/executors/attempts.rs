@@ -102,15 +102,19 @@ impl Attempts<'_> {
             for event in scheduler.events()? {
                 self.note(event, scheduler)?;
             }
-            let nodes: BTreeSet<&String> = self.nodes.values().collect();
-            self.job.says(&format!("{} running on {} nodes", self.nodes.len(), nodes.len()));
+            let nodes = self.nodes.values().collect::<BTreeSet<_>>().len();
+            let noun = if nodes == 1 { "node" } else { "nodes" };
+            self.job.says(&format!("{} running on {nodes} {noun}", self.nodes.len()));
         }
         Ok(())
     }
 
     fn note(&mut self, event: Event, scheduler: &mut dyn Scheduler) -> Result<()> {
         let (task, node, fault) = match event {
-            Event::Began { task, node } => return Ok(drop(self.nodes.insert(task, node))),
+            Event::Began { task, node } => {
+                self.nodes.insert(task, node);
+                return Ok(());
+            }
             Event::Ended { task, node, fault } => (task, node, fault),
         };
         let node = node.or(self.nodes.remove(&task));
@@ -119,6 +123,9 @@ impl Attempts<'_> {
         if self.job.is_done(task)? {
             self.job.task_ends();
             return Ok(());
+        }
+        if self.failed.is_some() {
+            return Ok(()); // taken back, or of no use any more
         }
         attempt.failed += 1;
         let (stage, of) = (self.job.stage(), self.job.tasks());
@@ -131,7 +138,8 @@ impl Attempts<'_> {
         if attempt.failed < self.max_attempts {
             tracing::warn!("{what}; it is tried again");
             self.waiting.push_back(attempt);
-        } else if self.failed.replace(what).is_none() {
+        } else {
+            self.failed = Some(what);
             scheduler.cancel_waiting()?;
         }
         Ok(())

@@ -104,9 +104,11 @@ impl Driver<'_> {
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let (answer, answers) = channel();
         thread::spawn(move || {
-            lines
-                .take_while(|line| answer.send(line.as_ref().map(Clone::clone).map_err(|e| e.kind().into())).is_ok())
-                .for_each(drop)
+            for line in lines {
+                if answer.send(line).is_err() {
+                    return; // the build has ended
+                }
+            }
         });
         let input = child.stdin.take();
         Ok(Driver { ray, child, input, answers, under_way: BTreeSet::new(), logs: BTreeMap::new() })

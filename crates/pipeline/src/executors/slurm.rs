@@ -23,6 +23,8 @@ use crate::recipe::ExecutorSettings;
 const DEFAULT_MAX_ARRAY: usize = 1001;
 /// Bytes of a job's log that a message shows.
 const SHOWN_LOG_BYTES: usize = 400;
+/// Looks at the queue in a row that may fail.
+const MAX_FAILED_LOOKS: u32 = 30;
 /// States in which a job waits or runs; all others are final.
 const LIVE_STATES: [&str; 8] =
     ["PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING"];
@@ -91,8 +93,13 @@ impl Slurm {
 impl Executor for Slurm {
     fn run(&self, job: &StageJob<'_>) -> Result<()> {
         fs::create_dir_all(&self.logs).at("make the folder", Path::new(&self.logs))?;
-        let mut queue =
-            Queue { slurm: self, arrays: BTreeMap::new(), running: BTreeMap::new(), max_array: max_array()? };
+        let mut queue = Queue {
+            slurm: self,
+            arrays: BTreeMap::new(),
+            running: BTreeMap::new(),
+            max_array: max_array()?,
+            failed_looks: 0,
+        };
         drive(job, &mut queue, &self.settings)
     }
 
@@ -112,6 +119,8 @@ struct Queue<'s> {
     /// The nodes of the jobs that run.
     running: BTreeMap<u32, String>,
     max_array: usize,
+    /// Looks at the queue in a row that failed.
+    failed_looks: u32,
 }
 
 /// A job as `squeue` shows it.
@@ -210,8 +219,18 @@ impl Scheduler for Queue<'_> {
     fn events(&mut self) -> Result<Vec<Event>> {
         std::thread::sleep(Duration::from_secs(self.slurm.settings.slurm.poll_seconds.into()));
         let names: Vec<&str> = self.arrays.keys().map(String::as_str).collect();
+        let listed = match self.list(&names) {
+            // A controller that starts again, or has too much to do.
+            Err(error) if self.failed_looks < MAX_FAILED_LOOKS => {
+                tracing::warn!("{error}; the queue is looked at again");
+                self.failed_looks += 1;
+                return Ok(Vec::new());
+            }
+            listed => listed?,
+        };
+        self.failed_looks = 0;
         let listed: BTreeMap<(String, u32), Listed> =
-            self.list(&names)?.into_iter().map(|job| ((job.name.clone(), job.index), job)).collect();
+            listed.into_iter().map(|job| ((job.name.clone(), job.index), job)).collect();
         let mut events = Vec::new();
         for (name, jobs) in std::mem::take(&mut self.arrays) {
             let mut live = BTreeMap::new();
