@@ -176,7 +176,7 @@ pub fn open(path: &Path) -> Result<BlobReader> {
 /// Reads a text that people wrote, which may be an object.
 ///
 /// # Errors
-/// As [`open`], and for bytes that are not UTF-8.
+/// When there is no such file, it cannot be read, or its bytes are not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
     let mut text = String::new();
     open(path)?.read_to_string(&mut text).at("read", path)?;
