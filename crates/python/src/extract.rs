@@ -136,6 +136,13 @@ pub(crate) fn extract(
     Ok(Page::of(page.map_err(|error| of_work(&error))?, url))
 }
 
+/// The text of a page's bytes, decoded by the charset that they are in.
+#[pyfunction]
+#[pyo3(signature = (html, content_type=None))]
+pub(crate) fn decode_html(py: Python<'_>, html: &[u8], content_type: Option<&str>) -> String {
+    py.detach(|| extract::charset::decode(html, content_type).text.into_owned())
+}
+
 /// One value for each page, where some are given.
 fn of_each(values: Option<Vec<Option<String>>>, pages: usize, name: &str) -> PyResult<Vec<Option<String>>> {
     match values {

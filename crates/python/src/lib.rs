@@ -39,7 +39,7 @@ mod _webtext {
     #[pymodule_export]
     use crate::error::Error;
     #[pymodule_export]
-    use crate::extract::{Page, extract, extract_batch, extract_batch_arrow};
+    use crate::extract::{Page, decode_html, extract, extract_batch, extract_batch_arrow};
     #[pymodule_export]
     use crate::filter::{Filter, Judgement};
     #[pymodule_export]

@@ -212,6 +212,12 @@ def extract(
     deeper than `max_depth` is flattened, as browsers do it.
     """
 
+def decode_html(html: bytes, content_type: str | None = None) -> str:
+    """The text of a page's bytes, decoded by the charset that they are in.
+
+    What `content_type` and the page say of it are hints, which the bytes may disprove.
+    """
+
 def extract_batch(
     html: Iterable[str | bytes] | _Arrow,
     urls: Sequence[str | None] | None = None,

@@ -1,0 +1,225 @@
+"""Runs the tasks of `webtext build --executor ray` on a Ray cluster.
+
+`python -m webtext.ray --address ADDRESS` is a child of the build, which decides what runs: this driver bounds nothing and
+retries nothing. It reads JSON lines from standard input,
+
+    {"id": 5, "command": ["webtext", "build", …], "cpus": 1.0, "memory_bytes": 2000000000, "avoid": ["a node's id", …]}
+
+starts each as a Ray task, and writes JSON lines to standard output:
+
+    {"id": 5, "state": "running", "node": "…"}
+    {"id": 5, "state": "ended", "code": 0, "node": "…", "output": "the last 4 kB of its standard error"}
+
+`code` is null where nobody knows how the command ended, as when its node died; `output` has the reason. When standard input
+ends, or on SIGTERM, all that runs is cancelled, and the driver exits with 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any
+
+__all__ = ["build", "main"]
+
+OUTPUT_BYTES = 4096
+# Variables of the driver that tasks get: credentials of object storage, and webtext's own.
+VARIABLES = ("AWS_", "GOOGLE_", "AZURE_", "WEBTEXT_")
+# Seconds that tasks have to end when they are cancelled, before they are killed.
+CANCEL_SECONDS = 10
+
+
+def run_task(command: list[str], folder: str, variables: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """What a Ray task does: runs the command in a process group of its own, which dies with the task.
+
+    Gives the node, and then the exit code and the end of standard error.
+    """
+    import ctypes
+
+    import ray
+
+    yield {"state": "running", "node": ray.get_runtime_context().get_node_id()}
+    libc, pr_set_pdeathsig = ctypes.CDLL(None), 1
+
+    def die_with_task() -> None:
+        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+    try:
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=die_with_task,
+        )
+    except OSError as error:
+        yield {"state": "ended", "code": 127, "output": f"cannot start {command[0]} in {folder}: {error}"}
+        return
+    try:
+        tail = b""
+        assert child.stderr is not None
+        while chunk := os.read(child.stderr.fileno(), 1 << 16):
+            tail = (tail + chunk)[-OUTPUT_BYTES:]
+        code = child.wait()
+    finally:
+        # Also what the command has left behind.
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.wait()
+    yield {"state": "ended", "code": code if code >= 0 else 128 - code, "output": tail.decode("utf-8", "replace")}
+
+
+class Driver:
+    """Starts tasks, and says how they end."""
+
+    def __init__(self, address: str, messages: IO[str]) -> None:
+        import ray
+
+        self.ray = ray
+        self.messages = messages
+        self.lock = threading.Lock()
+        self.running: dict[int, Any] = {}
+        self.placed = 0
+        ray.init(address=address, log_to_driver=False, logging_level="warning")
+        ray.cloudpickle.register_pickle_by_value(sys.modules[run_task.__module__])
+        self.task = ray.remote(run_task)
+        self.variables = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
+
+    def start(self, request: dict[str, Any]) -> None:
+        options: dict[str, Any] = {"num_cpus": request.get("cpus", 1.0), "max_retries": 0, "num_returns": "streaming"}
+        if memory := request.get("memory_bytes"):
+            options["memory"] = memory
+        if strategy := self.elsewhere(request.get("avoid", []), options["num_cpus"]):
+            options["scheduling_strategy"] = strategy
+        stream = self.task.options(**options).remote(request["command"], os.getcwd(), self.variables)
+        with self.lock:
+            self.running[request["id"]] = stream
+        threading.Thread(target=self.follow, args=(request["id"], stream), daemon=True).start()
+
+    def elsewhere(self, avoid: Sequence[str], cpus: float) -> Any:
+        """Another live node that has the processors, if there is one; the task goes elsewhere if that node is lost."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        if not avoid:
+            return None
+        live = [node for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus]
+        others = sorted(node["NodeID"] for node in live if node["NodeID"] not in avoid)
+        if not others:
+            return None
+        self.placed += 1
+        return NodeAffinitySchedulingStrategy(others[self.placed % len(others)], soft=True)
+
+    def follow(self, number: int, stream: Any) -> None:
+        """Says what becomes of a task, until its end."""
+        node, is_ended = None, False
+        try:
+            for reference in stream:
+                message = self.ray.get(reference)
+                node = message.get("node", node)
+                is_ended = message["state"] == "ended"
+                self.say({"id": number, **message, "node": node})
+        except Exception as error:  # whatever Ray raises: the build must hear of it
+            if not is_ended:
+                output = str(error)[-OUTPUT_BYTES:]
+                self.say({"id": number, "state": "ended", "code": None, "node": node, "output": output})
+        with self.lock:
+            self.running.pop(number, None)
+
+    def say(self, message: dict[str, Any]) -> None:
+        with self.lock:
+            try:
+                self.messages.write(json.dumps(message) + "\n")
+                self.messages.flush()
+            except BrokenPipeError:
+                pass  # the build is gone, and standard input ends
+
+    def cancel(self) -> None:
+        """Cancels what runs, and waits for its end."""
+        for force in (False, True):
+            with self.lock:
+                streams = list(self.running.values())
+            for stream in streams:
+                self.ray.cancel(stream, force=force)
+            end = time.monotonic() + CANCEL_SECONDS
+            while self.running and time.monotonic() < end:
+                time.sleep(0.05)
+
+
+class _Stopped(Exception):
+    """SIGTERM came."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The driver."""
+    parser = argparse.ArgumentParser(prog="python -m webtext.ray", description="Runs tasks of webtext build on Ray.")
+    parser.add_argument("--address", default="auto", help="the cluster, as ray.init takes it")
+    address = parser.parse_args(arguments).address
+    # Ray prints to standard output, which is the build's.
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    driver = Driver(address, messages)
+
+    def stop(*_: object) -> None:
+        raise _Stopped
+
+    signal.signal(signal.SIGTERM, stop)
+    # Ctrl-C is the build's, which closes standard input when it ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for line in sys.stdin:
+            if line.strip():
+                driver.start(json.loads(line))
+    except _Stopped:
+        pass
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    driver.cancel()
+    return 0
+
+
+def build(
+    recipe: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    address: str | None = None,
+    set: Mapping[str, object] | None = None,
+    **options: object,
+) -> dict[str, Any]:
+    """Builds a recipe on a Ray cluster, as `webtext build RECIPE --executor ray` does, and returns its summary.
+
+    `out` is the run's folder, which all nodes see; `address` is the cluster's, `set` has keys of the recipe, and any other
+    option is the flag of its name (`stage="documents.extract"`). Progress goes to standard error. Raises `webtext.Error` if
+    a task failed for good; the same call goes on where the run stopped.
+    """
+    from webtext import Error
+
+    command = ["build", os.fspath(recipe), "--executor", "ray", "--json"]
+    command += ["--out", os.fspath(out)] if out is not None else []
+    settings = {**({} if address is None else {"executor.address": address}), **(set or {})}
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        command += [flag] if value is True else [flag, str(value)]
+    start = "import webtext._commands as c; c.webtext()"
+    done = subprocess.run([sys.executable, "-c", start, *command], stdout=subprocess.PIPE, text=True)
+    # With 3 some inputs were unreadable; standard error names them.
+    if done.returncode not in (0, 3):
+        raise Error(f"webtext {' '.join(command)} ended with {done.returncode}; standard error says why")
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
+
+
+if __name__ == "__main__":
+    sys.exit(main())
