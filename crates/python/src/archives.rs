@@ -287,7 +287,8 @@ impl Seek for ReadObject {
             object.call_method1("seek", (offset, whence))?;
             object.call_method0("tell")?.extract::<u64>().map(Some)
         });
-        let none = "it is a stream that cannot go back, which reading on behind damage needs; give a path or a seekable file";
+        let none =
+            "it is a stream that cannot go back, which reading on behind damage needs; give a path or a seekable file";
         match sought.map_err(|error: PyErr| io::Error::other(error))? {
             Some(position) => {
                 self.position = position;

@@ -6,7 +6,12 @@ use std::path::Path;
 use pyo3::PyErr;
 use pyo3::exceptions::{PyException, PyOSError, PyValueError};
 
-pyo3::create_exception!(webtext, Error, PyException, "What webtext could not do: a page, an archive or a command failed.");
+pyo3::create_exception!(
+    webtext,
+    Error,
+    PyException,
+    "What webtext could not do: a page, an archive or a command failed."
+);
 
 /// An error with its causes, in one line.
 pub(crate) fn chain(error: &dyn StdError) -> String {

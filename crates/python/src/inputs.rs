@@ -82,7 +82,8 @@ fn checked(arrays: Vec<ArrayRef>, is_right: fn(&DataType) -> bool, expected: &st
     let mut row = 0;
     for array in &arrays {
         if !is_right(array.data_type()) {
-            let hint = if matches!(array.data_type(), DataType::Struct(_)) { "; give one column of the table" } else { "" };
+            let hint =
+                if matches!(array.data_type(), DataType::Struct(_)) { "; give one column of the table" } else { "" };
             let text = format!("the Arrow array has no {expected}, but {}{hint}", array.data_type());
             return Err(PyTypeError::new_err(text));
         }
@@ -138,7 +139,9 @@ impl Held<'_> {
                         DataType::LargeBinary => {
                             pages.extend(array.as_binary::<i64>().iter().flatten().map(|b| (b, false)));
                         }
-                        DataType::BinaryView => pages.extend(array.as_binary_view().iter().flatten().map(|b| (b, false))),
+                        DataType::BinaryView => {
+                            pages.extend(array.as_binary_view().iter().flatten().map(|b| (b, false)))
+                        }
                         DataType::Utf8 => {
                             pages.extend(array.as_string::<i32>().iter().flatten().map(|text| (text.as_bytes(), true)));
                         }

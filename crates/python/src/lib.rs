@@ -10,16 +10,16 @@
 mod archives;
 mod arrow;
 mod commands;
-mod dedup;
+mod duplicates;
 mod error;
-mod extract;
-mod filter;
 mod inputs;
-mod links;
+mod pages;
 mod parallel;
+mod rules;
 mod special;
 mod tokenizer;
 mod train;
+mod urls;
 
 /// Trees of pages are millions of small allocations; the system's allocator costs a fifth more.
 #[global_allocator]
@@ -35,19 +35,19 @@ mod _webtext {
     #[pymodule_export]
     use crate::commands::run_command;
     #[pymodule_export]
-    use crate::dedup::{Duplicate, dedup, minhash, minhash_batch};
+    use crate::duplicates::{Duplicate, dedup_texts, minhash, minhash_batch};
     #[pymodule_export]
     use crate::error::Error;
     #[pymodule_export]
-    use crate::extract::{Page, decode_html, extract, extract_batch, extract_batch_arrow};
+    use crate::pages::{Page, decode_html, extract_batch, extract_batch_arrow, extract_page};
     #[pymodule_export]
-    use crate::filter::{Filter, Judgement};
-    #[pymodule_export]
-    use crate::links::{CanonicalUrl, canonical_url};
+    use crate::rules::{Filter, Judgement};
     #[pymodule_export]
     use crate::tokenizer::Tokenizer;
     #[pymodule_export]
     use crate::train::train_bpe_from_iterator;
+    #[pymodule_export]
+    use crate::urls::{CanonicalUrl, canonical_url};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]

@@ -39,7 +39,8 @@ pub(crate) struct SpecialRules {
 
 impl SpecialRules {
     /// All special tokens are text.
-    pub(crate) const ORDINARY: SpecialRules = SpecialRules { specials: Specials::Ordinary, allowed: None, refused: None };
+    pub(crate) const ORDINARY: SpecialRules =
+        SpecialRules { specials: Specials::Ordinary, allowed: None, refused: None };
 
     /// By tiktoken's arguments: without them none is allowed, and all that are not allowed are an error.
     pub(crate) fn new(

@@ -352,7 +352,9 @@ fn ids_of(ids: &Bound<'_, PyAny>) -> PyResult<Vec<TokenId>> {
         let id = id?;
         id.extract::<u32>().map(TokenId).map_err(|_| {
             let shown = id.repr().map_or_else(|_| "it".to_owned(), |repr| repr.to_string());
-            PyTypeError::new_err(format!("an id is a whole number from 0 to 4294967295, and {shown} at place {place} is none"))
+            PyTypeError::new_err(format!(
+                "an id is a whole number from 0 to 4294967295, and {shown} at place {place} is none"
+            ))
         })
     };
     ids.try_iter()?.enumerate().map(one).collect()

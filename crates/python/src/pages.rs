@@ -3,8 +3,8 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, ListArray, StringArray, StringViewArray};
 use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::{ArrayRef, BooleanArray, ListArray, StringArray, StringViewArray};
 use extract::{Format, Inclusion, Options};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -114,11 +114,11 @@ fn options(comments: bool, title: bool, format: &str, max_nodes: usize, max_dept
 }
 
 /// The main text and the metadata of a page.
-#[pyfunction]
+#[pyfunction(name = "extract")]
 #[pyo3(signature = (html, url=None, content_type=None, *, include_comments=false, include_title=true,
     output_format="text", max_nodes=1_000_000, max_depth=512))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
-pub(crate) fn extract(
+pub(crate) fn extract_page(
     html: &Bound<'_, PyAny>,
     url: Option<String>,
     content_type: Option<String>,
@@ -129,7 +129,7 @@ pub(crate) fn extract(
     max_depth: u32,
 ) -> PyResult<Page> {
     let options = options(include_comments, include_title, output_format, max_nodes, max_depth)?;
-    let held = inputs::pages(&PyList::new(html.py(), [html])?)?;
+    let held = inputs::pages(PyList::new(html.py(), [html])?.as_any())?;
     let (bytes, is_text) = held.pages()?[0];
     let content_type = if is_text { Some(UTF8) } else { content_type.as_deref() };
     let page = html.py().detach(|| extract::extract(bytes, content_type, &options));

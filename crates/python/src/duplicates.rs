@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::num::NonZero;
 
-use dedup::{BandGroup, BandHash, Bands, ExactPair, Jaccard, MinHash, NearPair, NormalizedWords, Ranked, Sketch, Stars};
+use dedup::{
+    BandGroup, BandHash, Bands, ExactPair, Jaccard, MinHash, NearPair, NormalizedWords, Ranked, Sketch, Stars,
+};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -76,7 +78,8 @@ pub(crate) fn minhash_batch<'py>(
 
 fn shape(bands: usize, rows: usize, shingle_words: usize) -> PyResult<Bands> {
     if bands == 0 || rows == 0 || shingle_words == 0 || bands.saturating_mul(rows) > MAX_PERMUTATIONS {
-        let limits = format!("bands, rows and shingle_words are at least 1, and bands × rows at most {MAX_PERMUTATIONS}");
+        let limits =
+            format!("bands, rows and shingle_words are at least 1, and bands × rows at most {MAX_PERMUTATIONS}");
         return Err(of_value(limits));
     }
     Ok(Bands { bands, rows })
@@ -104,9 +107,9 @@ struct Signed {
 }
 
 /// Which texts are dropped, and for which others.
-#[pyfunction]
+#[pyfunction(name = "dedup")]
 #[pyo3(signature = (texts, *, min_jaccard=0.7, recall=0.99, shingle_words=5, exact_only=false, keep="first", threads=None))]
-pub(crate) fn dedup(
+pub(crate) fn dedup_texts(
     texts: &Bound<'_, PyAny>,
     min_jaccard: f64,
     recall: f64,

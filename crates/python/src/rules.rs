@@ -90,7 +90,8 @@ impl Filter {
         if urls.len() != texts.len() {
             return Err(of_value(format!("urls has {} values for {} texts", urls.len(), texts.len())));
         }
-        let items: Vec<(&str, &str)> = std::iter::zip(texts, &urls).map(|(t, u)| (t, u.as_deref().unwrap_or(""))).collect();
+        let items: Vec<(&str, &str)> =
+            std::iter::zip(texts, &urls).map(|(t, u)| (t, u.as_deref().unwrap_or(""))).collect();
         let filter = &slf.get().filter;
         let judge = |&(text, url): &(&str, &str)| {
             let domain = domain_of(url);
@@ -208,7 +209,9 @@ fn settings(rule: &Bound<'_, PyAny>) -> PyResult<RuleSettings> {
         return RuleSettings::published(name.to_str()?).map_err(|error| of_value(error.to_string()));
     }
     if !rule.is_instance_of::<PyDict>() {
-        return Err(PyTypeError::new_err("a rule is its name, or a dict with its settings and its name under \"rule\""));
+        return Err(PyTypeError::new_err(
+            "a rule is its name, or a dict with its settings and its name under \"rule\"",
+        ));
     }
     let json: String = PyModule::import(rule.py(), "json")?.call_method1("dumps", (rule,))?.extract()?;
     let fault = |error: String| PyValueError::new_err(format!("the rule {json}: {error}"));
