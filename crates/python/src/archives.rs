@@ -90,7 +90,11 @@ impl ArchiveIterator {
                     }
                 }
                 Some(Event::Malformed { location, fault }) => {
-                    let text = format!("{} at byte {}: {}", self.archive, location.offset, chain(&fault));
+                    let inside = match location.offset_in_member {
+                        0 => String::new(),
+                        bytes => format!(" + {bytes}"),
+                    };
+                    let text = format!("{} at byte {}{inside}: {}", self.archive, location.offset, chain(&fault));
                     match self.malformed {
                         Malformed::Raise => return Err(Error::new_err(text)),
                         Malformed::Ignore => {}

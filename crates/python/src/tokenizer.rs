@@ -373,7 +373,7 @@ fn of_format(error: &FormatError) -> PyErr {
     match (io, error) {
         (Some((path, source)), _) => of_io(source, path),
         (None, FormatError::NotFound(path)) => {
-            pyo3::exceptions::PyFileNotFoundError::new_err((2, error.to_string(), path.clone()))
+            pyo3::exceptions::PyFileNotFoundError::new_err((2, error.to_string(), path.as_os_str().to_owned()))
         }
         _ => of_content(error, error.hint().map(|hint| hint.replace("give --pattern:", "give pattern="))),
     }

@@ -106,7 +106,7 @@ def test_single_tokens(gpt2: Tokenizer, peer: tiktoken.Encoding) -> None:
 
 
 def test_bytes_that_are_no_text(gpt2: Tokenizer, peer: tiktoken.Encoding) -> None:
-    ids = gpt2.encode_ordinary("é")[:1]
+    ids = np.array([gpt2.encode_single_token(b"\xc3")], np.uint32)
     assert gpt2.decode_bytes(ids) == b"\xc3" and gpt2.decode(ids) == peer.decode(ids.tolist()) == "\ufffd"
     with pytest.raises(UnicodeDecodeError):
         gpt2.decode(ids, errors="strict")
@@ -139,7 +139,7 @@ def test_arrow_of_polars_and_duckdb(gpt2: Tokenizer) -> None:
     ids = polars.Series(gpt2.encode_batch_arrow(frame["text"]))
     assert ids.to_list() == [[15496, 995], [], [87]]
     frame = frame.with_columns(ids=ids)
-    assert duckdb.sql("select sum(len(ids)) from frame").fetchone() == (3,)
+    assert duckdb.sql("select sum(len(ids)) from frame").fetchall() == [(3,)]
     column = duckdb.sql("select text from frame").to_arrow_table()["text"]
     assert gpt2.count_batch(column).tolist() == [2, 0, 1]
 
