@@ -60,7 +60,7 @@ def test_a_closed_pipe_ends_it_quietly() -> None:
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:
     fifo = tmp_path / "texts"
     os.mkfifo(fifo)
-    command = [SCRIPTS / "bpe", "count", fifo]
+    command: list[str | Path] = [SCRIPTS / "bpe", "count", fifo]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)

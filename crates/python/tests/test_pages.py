@@ -216,7 +216,7 @@ def test_dedup() -> None:
     assert [(d.index, d.representative) for d in longest] == [(0, 2)]
     for wrong in ({"min_jaccard": 0.0}, {"recall": 1.0}, {"keep": "last"}, {"shingle_words": 0}):
         with pytest.raises(ValueError):
-            webtext.dedup(texts, **wrong)  # type: ignore[arg-type]
+            webtext.dedup(texts, **wrong)
 
 
 def test_signatures_estimate_the_similarity() -> None:

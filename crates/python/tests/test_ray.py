@@ -33,6 +33,7 @@ class DriverProcess:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder, env=variables
         )
         self.messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.waiting: dict[tuple[str, int], dict[str, Any]] = {}
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -48,14 +49,12 @@ class DriverProcess:
         self.process.stdin.flush()
 
     def next(self, state: str, number: int) -> dict[str, Any]:
-        """The next message of this state about this task; others are left out."""
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            message = self.messages.get(timeout=120)
+        """The next message of this state about this task; others wait."""
+        while (state, number) not in self.waiting:
+            message = self.messages.get(timeout=60)
             assert message is not None, "the driver ended"
-            if (message["state"], message["id"]) == (state, number):
-                return message
-        raise AssertionError(f"no {state} of {number}")
+            self.waiting[message["state"], message["id"]] = message
+        return self.waiting.pop((state, number))
 
     def end(self) -> int:
         assert self.process.stdin is not None
@@ -80,7 +79,7 @@ def driver(cluster: Any, tmp_path: Path) -> Iterator[DriverProcess]:
     driver.process.kill()
 
 
-def wait_for(condition: Any, seconds: float = 60) -> None:
+def wait_for(condition: Any, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it took too long"

@@ -225,6 +225,6 @@ def test_training_from_texts_and_files(tmp_path: Path, texts: list[str]) -> None
     assert trained.decode(ids[ids != trained.eot_token].astype(np.uint32)) == "".join(plain)
     for wrong, options in ((256, {}), (600, {"special": ["a", "a"]}), (600, {"pattern": "("})):
         with pytest.raises(ValueError):
-            webtext.train_bpe_from_iterator(plain, wrong, **options)  # type: ignore[arg-type]
+            webtext.train_bpe_from_iterator(plain, wrong, **options)
     with pytest.raises(webtext.Error, match="nosuch"):
         webtext.train_bpe(tmp_path / "nosuch.txt", 600)

@@ -24,7 +24,7 @@ try:
     from datatrove.data import Document, DocumentsPipeline
     from datatrove.pipeline.extractors.base import BaseExtractor
     from datatrove.pipeline.filters.base_filter import BaseFilter
-    from datatrove.pipeline.readers.warc import WarcReader as _WarcReader
+    from datatrove.pipeline.readers.base import BaseDiskReader
     from datatrove.pipeline.tokens import DocumentTokenizer as _DocumentTokenizer
     from datatrove.pipeline.tokens import TokensCounter as _TokensCounter
     from datatrove.utils.batching import batched
@@ -50,15 +50,48 @@ __all__ = [
 BATCH_SIZE = 256
 
 
-class WarcReader(_WarcReader):
-    """Reads pages of WARC, ARC, WET and WACZ files: in place of datatrove's `WarcReader`, with its arguments.
+class WarcReader(BaseDiskReader):
+    """Reads pages of WARC, ARC, WET and WACZ files: in place of datatrove's `WarcReader`, with its arguments; `compression` is
+    that of the files, whatever is said.
 
     A document has the page's HTML as its text, decoded by the charset that it is in. Parts of an archive that are no records
-    are named in a warning and counted as `malformed`.
+    are named in a warning.
     """
 
     name = "🕷 Warc (webtext)"
-    _requires_dependencies: list[str] = []
+
+    def __init__(
+        self,
+        data_folder: Any,
+        paths_file: Any = None,
+        compression: str | None = "infer",
+        limit: int = -1,
+        skip: int = 0,
+        file_progress: bool = False,
+        doc_progress: bool = False,
+        adapter: Callable[..., dict[str, Any]] | None = None,
+        text_key: str = "text",
+        id_key: str = "id",
+        default_metadata: dict[str, Any] | None = None,
+        recursive: bool = True,
+        glob_pattern: str | None = None,
+        shuffle_files: bool = False,
+    ) -> None:
+        super().__init__(
+            data_folder,
+            paths_file,
+            limit,
+            skip,
+            file_progress,
+            doc_progress,
+            adapter,
+            text_key,
+            id_key,
+            default_metadata,
+            recursive,
+            glob_pattern,
+            shuffle_files,
+        )
 
     def read_file(self, filepath: str) -> Iterator[Document]:
         with self.data_folder.open(filepath, "rb") as file:
@@ -90,7 +123,6 @@ class Extractor(BaseExtractor):
     """
 
     name = "⛏ webtext"
-    _requires_dependencies: list[str] = []
 
     def __init__(
         self, *, include_comments: bool = False, max_nodes: int = 1_000_000, add_metadata: bool = False, threads: int = 1
@@ -354,7 +386,7 @@ class _Adapter:
 
     def encode_batch(self, texts: list[str]) -> list[_Encoding]:
         allowed = {"allowed_special": "all", "disallowed_special": ()}
-        encoded = self.tokenizer.encode_batch(texts, threads=self.threads, **allowed)  # type: ignore[arg-type]
+        encoded = self.tokenizer.encode_batch(texts, threads=self.threads, **allowed)
         return [_Encoding(self.join((ids, self.ending)) if len(self.ending) else ids) for ids in encoded]
 
     def get_vocab_size(self) -> int:

@@ -29,10 +29,10 @@ def run(program: Literal["webtext", "bpe", "gpt2"], arguments: Sequence[StrPath]
     usage, 3 finished with some inputs unreadable, 130 stopped.
     """
     start = f"import webtext._commands as c; c.{program}()"
-    command = [sys.executable, "-c", start, *map(os.fspath, arguments)]
+    command = [sys.executable, "-c", start, *(os.fspath(argument) for argument in arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
     if done.returncode not in codes:
-        shown = " ".join(map(os.fspath, arguments))
+        shown = " ".join((os.fspath(argument) for argument in arguments))
         raise Error(f"{program} {shown} ended with {done.returncode}: {done.stderr.strip() or 'it said nothing'}")
     sys.stderr.write(done.stderr)
     return done.stdout

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -36,49 +37,66 @@ VARIABLES = ("AWS_", "GOOGLE_", "AZURE_", "WEBTEXT_")
 CANCEL_SECONDS = 10
 
 
+# Runs a command in this process group. When the other end of standard input is gone, which is the task, it kills the group:
+# no signal or death of the task leaves anything behind.
+WATCHER = """
+import os, signal, subprocess, sys, threading
+def watch():
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=watch, daemon=True).start()
+try:
+    code = subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+except OSError as error:
+    sys.stderr.write(f"cannot start {sys.argv[1]}: {error}\\n")
+    code = 127
+os._exit(code if code >= 0 else 128 - code)
+"""
+
+
 def run_task(command: list[str], folder: str, variables: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """What a Ray task does: runs the command in a process group of its own, which dies with the task.
 
     Gives the node, and then the exit code and the end of standard error.
     """
-    import ctypes
-
     import ray
 
     yield {"state": "running", "node": ray.get_runtime_context().get_node_id()}
-    libc, pr_set_pdeathsig = ctypes.CDLL(None), 1
-
-    def die_with_task() -> None:
-        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
-
     try:
         child = subprocess.Popen(
-            command,
+            [sys.executable, "-c", WATCHER, *command],
             cwd=folder,
             env={**os.environ, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=die_with_task,
         )
     except OSError as error:
-        yield {"state": "ended", "code": 127, "output": f"cannot start {command[0]} in {folder}: {error}"}
+        yield {"state": "ended", "code": 127, "output": f"cannot run in {folder}: {error}"}
         return
+    assert child.stderr is not None
     try:
-        tail = b""
-        assert child.stderr is not None
-        while chunk := os.read(child.stderr.fileno(), 1 << 16):
-            tail = (tail + chunk)[-OUTPUT_BYTES:]
-        code = child.wait()
+        tail, is_open = b"", True
+        while is_open or child.poll() is None:
+            # In short waits: Ray's cancellation comes between two of Python's own instructions.
+            if select.select([child.stderr], [], [], 0.2)[0] and is_open:
+                chunk = os.read(child.stderr.fileno(), 1 << 16)
+                tail, is_open = (tail + chunk)[-OUTPUT_BYTES:], bool(chunk)
+            if child.poll() is not None and is_open:
+                # What the command has left behind holds its standard error.
+                kill_group(child.pid)
     finally:
-        # Also what the command has left behind.
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        kill_group(child.pid)
         child.wait()
-    yield {"state": "ended", "code": code if code >= 0 else 128 - code, "output": tail.decode("utf-8", "replace")}
+    yield {"state": "ended", "code": child.returncode, "output": tail.decode("utf-8", "replace")}
+
+
+def kill_group(group: int) -> None:
+    """Kills a process group, if there is one."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 class Driver:
