@@ -38,7 +38,7 @@ sed -n '/^```python$/,/^```$/{/^```/d;p}' README.md >"$clean/readme.py"
 "$bin/pip" install --quiet --force-reinstall --no-deps "$wheel"
 echo "== types"
 "$bin/mypy"
-"$bin/python" -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest-allowed.txt webtext._webtext webtext
+(cd "$clean" && "$bin/python" -m mypy.stubtest webtext._webtext)
 echo "== tests"
 "$bin/pytest" --quiet -p no:cacheprovider
 echo "== examples"

@@ -20,8 +20,7 @@ const MERGES_AT_ONCE: usize = 256;
 
 /// A tokenizer that is trained on texts.
 #[pyfunction]
-#[pyo3(signature = (texts, vocab_size, *, pattern="gpt2", special=None, min_frequency=2, threads=None),
-    text_signature = "(texts, vocab_size, *, pattern='gpt2', special=('<|endoftext|>',), min_frequency=2, threads=None)")]
+#[pyo3(signature = (texts, vocab_size, *, pattern="gpt2", special=None, min_frequency=2, threads=None))]
 pub(crate) fn train_bpe_from_iterator(
     texts: &Bound<'_, PyAny>,
     vocab_size: usize,

@@ -7,7 +7,30 @@ from typing import Any, Literal, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__: list[str]
+__all__ = [
+    "ArchiveIterator",
+    "Record",
+    "ArrowArray",
+    "ArrowTable",
+    "run_command",
+    "Duplicate",
+    "dedup",
+    "minhash",
+    "minhash_batch",
+    "Error",
+    "Page",
+    "decode_html",
+    "extract_batch",
+    "extract_batch_arrow",
+    "extract",
+    "Filter",
+    "Judgement",
+    "Tokenizer",
+    "train_bpe_from_iterator",
+    "CanonicalUrl",
+    "canonical_url",
+    "__version__",
+]
 __version__: str
 
 class _ArrowArray(Protocol):
@@ -129,7 +152,7 @@ class Tokenizer:
     @property
     def special_tokens_set(self) -> set[str]:
         """The special tokens."""
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 def train_bpe_from_iterator(
@@ -137,14 +160,14 @@ def train_bpe_from_iterator(
     vocab_size: int,
     *,
     pattern: str = "gpt2",
-    special: Sequence[str] = ("<|endoftext|>",),
+    special: Sequence[str] | None = None,
     min_frequency: int = 2,
     threads: int | None = None,
 ) -> Tokenizer:
     """A tokenizer that is trained on texts.
 
     Of the texts only their distinct words and how often each occurs are held. `vocab_size` includes the 256 bytes and
-    `special`; there are fewer tokens if no other pair occurs `min_frequency` times. `pattern` is gpt2, cl100k, o200k, llama3,
+    `special`, by default <|endoftext|>; there are fewer tokens if no other pair occurs `min_frequency` times. `pattern` is gpt2, cl100k, o200k, llama3,
     qwen2, deepseek3 or a regular expression.
     """
 
@@ -328,7 +351,7 @@ class Duplicate:
     @property
     def is_exact(self) -> bool:
         """Whether both have the same words."""
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
 
 def minhash(text: str, *, bands: int = 26, rows: int = 5, shingle_words: int = 5) -> NDArray[np.uint32]:
     """The MinHash signature of a text.
@@ -383,7 +406,7 @@ class CanonicalUrl:
     @property
     def extension(self) -> str | None:
         """What follows the last dot of the path, in lower case; None without one."""
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 def canonical_url(url: str, *, unwrap: Sequence[str] = ()) -> CanonicalUrl:

@@ -32,7 +32,7 @@ def run(program: Literal["webtext", "bpe", "gpt2"], arguments: Sequence[StrPath]
     command = [sys.executable, "-c", start, *(os.fspath(argument) for argument in arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
     if done.returncode not in codes:
-        shown = " ".join((os.fspath(argument) for argument in arguments))
+        shown = " ".join(os.fspath(argument) for argument in arguments)
         raise Error(f"{program} {shown} ended with {done.returncode}: {done.stderr.strip() or 'it said nothing'}")
     sys.stderr.write(done.stderr)
     return done.stdout

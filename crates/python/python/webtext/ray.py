@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import select
 import signal
@@ -110,7 +111,7 @@ class Driver:
         self.lock = threading.Lock()
         self.running: dict[int, Any] = {}
         self.placed = 0
-        ray.init(address=address, log_to_driver=False, logging_level="warning")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
         ray.cloudpickle.register_pickle_by_value(sys.modules[run_task.__module__])
         self.task = ray.remote(run_task)
         self.variables = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
