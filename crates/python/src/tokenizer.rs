@@ -50,9 +50,7 @@ impl Tokenizer {
 
     fn load(path: &Path, pattern: Option<String>, end_of_text: Option<String>) -> PyResult<Tokenizer> {
         let options = LoadOptions::default().with_pattern(pattern).with_end_of_text(end_of_text);
-        // The loader takes names, too; here "gpt2" is a file.
-        let name = if path == Path::new("gpt2") { Path::new("./gpt2") } else { path };
-        let loaded = formats::load_with(&name.to_string_lossy(), &options);
+        let loaded = formats::load_with(&path.to_string_lossy(), &options);
         loaded.map(Tokenizer::of).map_err(|error| of_format(&error))
     }
 

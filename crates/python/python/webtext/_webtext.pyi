@@ -65,7 +65,7 @@ class Tokenizer:
     ) -> Tokenizer:
         """The tokenizer in a file or a folder.
 
-        Reads tokenizer.json, merges.txt with vocab.json, vocab.bpe and .tiktoken, and refuses what would give other ids than
+        What `bpe --tokenizer` takes, the name gpt2 too. Reads tokenizer.json, merges.txt with vocab.json, vocab.bpe and .tiktoken, and refuses what would give other ids than
         the program whose file it is. `pattern` says how texts are split where the file does not: gpt2, cl100k, o200k, llama3,
         qwen2, deepseek3 or a regular expression. `end_of_text` names the token between documents.
         """
