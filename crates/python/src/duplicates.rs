@@ -38,7 +38,7 @@ impl Duplicate {
     fn __repr__(&self) -> String {
         let Duplicate { index, representative, jaccard, is_exact } = self;
         let is_exact = if *is_exact { "True" } else { "False" };
-        format!("Duplicate(index={index}, representative={representative}, jaccard={jaccard}, is_exact={is_exact})")
+        format!("Duplicate(index={index}, representative={representative}, jaccard={jaccard:?}, is_exact={is_exact})")
     }
 }
 
