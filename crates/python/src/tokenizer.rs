@@ -31,6 +31,9 @@ pub(crate) struct Tokenizer {
     idle: Pool<Encoder<'static>>,
 }
 
+/// A function of Python, and the arguments with which it makes a tokenizer again: its JSON and its end of text.
+type Reduced<'py> = (Bound<'py, PyAny>, (String, Option<String>));
+
 /// The ids of some texts, one behind the other.
 #[derive(Default)]
 struct EncodedChunk {
@@ -294,7 +297,7 @@ impl Tokenizer {
         self.tokenizer.specials().iter().cloned().collect()
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (String, Option<String>))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
         let (py, this) = (slf.py(), slf.get());
         let tokenizer = &this.tokenizer;
         let end = tokenizer.end_of_text().map(|id| String::from_utf8_lossy(tokenizer.token(id)).into_owned());

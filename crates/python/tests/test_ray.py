@@ -20,6 +20,8 @@ pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
+import webtext.ray  # noqa: E402
+
 MIB = 1 << 20
 
 
@@ -136,6 +138,31 @@ def group_lives(group: int) -> bool:
     # A process that nobody waits for yet is not alive.
     states = subprocess.run(["ps", "-o", "stat=", "-g", str(group)], capture_output=True, text=True).stdout.split()
     return any(not state.startswith("Z") for state in states)
+
+
+def test_a_missing_cluster_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "webtext.ray", "--address", "127.0.0.1:1"]
+    variables = {**os.environ, "RAY_gcs_rpc_server_reconnect_timeout_s": "1", "RAY_gcs_server_request_timeout_seconds": "2"}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=tmp_path, env=variables)
+    assert done.returncode == 1 and done.stdout == "" and "no Ray cluster at 127.0.0.1:1" in done.stderr
+
+
+def test_build_calls_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said: list[Any] = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        said.append(command[3:])
+        return subprocess.CompletedProcess(command, said_code, '{"kept": 3}')
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for said_code in (0, 3):
+        summary = webtext.ray.build("a.toml", out=tmp_path, address="auto", set={"limits.buckets": 4}, dry_run=True, stage="s")
+        assert summary == {"kept": 3}
+    settings = ["--set", "executor.address=auto", "--set", "limits.buckets=4", "--dry-run", "--stage", "s"]
+    assert said[0] == ["build", "a.toml", "--executor", "ray", "--json", "--out", str(tmp_path), *settings]
+    said_code = 1
+    with pytest.raises(webtext.Error, match="ended with 1"):
+        webtext.ray.build("a.toml")
 
 
 def test_a_lost_node_is_reported(cluster: Any, driver: DriverProcess, tmp_path: Path) -> None:

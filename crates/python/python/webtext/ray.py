@@ -188,7 +188,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Ray prints to standard output, which is the build's.
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    driver = Driver(address, messages)
+    try:
+        driver = Driver(address, messages)
+    except ImportError as error:
+        print(f"error: --executor ray needs Ray ({error}): pip install 'webtext[ray]'", file=sys.stderr)
+        return 1
+    except ConnectionError as error:
+        print(f"error: there is no Ray cluster at {address}: {error}", file=sys.stderr)
+        return 1
 
     def stop(*_: object) -> None:
         raise _Stopped
