@@ -57,11 +57,16 @@ def test_a_closed_pipe_ends_it_quietly() -> None:
     assert done.stderr == "" and done.stdout in ("0\n", "141\n")
 
 
+def heed_ctrl_c() -> None:
+    """Jobs in the background are started with Ctrl-C ignored, and so may be these tests."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:
     fifo = tmp_path / "texts"
     os.mkfifo(fifo)
     command: list[str | Path] = [SCRIPTS / "bpe", "count", fifo]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=heed_ctrl_c)
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
@@ -71,6 +76,7 @@ def test_ctrl_c_stops_it(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_a_call() -> None:
+    heed_ctrl_c()
     threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):

@@ -22,6 +22,7 @@ import logging
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -34,6 +35,8 @@ __all__ = ["build", "main"]
 OUTPUT_BYTES = 4096
 # Variables of the driver that tasks get: credentials of object storage, and webtext's own.
 VARIABLES = ("AWS_", "GOOGLE_", "AZURE_", "WEBTEXT_")
+# Seconds in which the cluster must answer.
+CONNECT_SECONDS = 10
 # Seconds that tasks have to end when they are cancelled, before they are killed.
 CANCEL_SECONDS = 10
 
@@ -176,6 +179,13 @@ class Driver:
                 time.sleep(0.05)
 
 
+def check_address(address: str) -> None:
+    """Raises OSError if nobody answers at `HOST:PORT`: Ray itself tries for a minute, and then ends the process."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+
+
 class _Stopped(Exception):
     """SIGTERM came."""
 
@@ -189,11 +199,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
+        check_address(address)
         driver = Driver(address, messages)
     except ImportError as error:
         print(f"error: --executor ray needs Ray ({error}): pip install 'webtext[ray]'", file=sys.stderr)
         return 1
-    except ConnectionError as error:
+    except (OSError, ValueError) as error:
         print(f"error: there is no Ray cluster at {address}: {error}", file=sys.stderr)
         return 1
 
