@@ -157,7 +157,7 @@ def test_build_calls_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     for said_code in (0, 3):
         summary = webtext.ray.build("a.toml", out=tmp_path, address="auto", set={"limits.buckets": 4}, dry_run=True, stage="s")
         assert summary == {"kept": 3}
-    settings = ["--set", "executor.address=auto", "--set", "limits.buckets=4", "--dry-run", "--stage", "s"]
+    settings = ["--set", "executor.ray.address=auto", "--set", "limits.buckets=4", "--dry-run", "--stage", "s"]
     assert said[0] == ["build", "a.toml", "--executor", "ray", "--json", "--out", str(tmp_path), *settings]
     said_code = 1
     with pytest.raises(webtext.Error, match="ended with 1"):

@@ -38,7 +38,7 @@ VARIABLES = ("AWS_", "GOOGLE_", "AZURE_", "WEBTEXT_")
 # Seconds in which the cluster must answer.
 CONNECT_SECONDS = 10
 # Seconds that tasks have to end when they are cancelled, before they are killed.
-CANCEL_SECONDS = 10
+CANCEL_SECONDS = 6
 
 
 # Runs a command in this process group. When the other end of standard input is gone, which is the task, it kills the group:
@@ -243,7 +243,7 @@ def build(
 
     command = ["build", os.fspath(recipe), "--executor", "ray", "--json"]
     command += ["--out", os.fspath(out)] if out is not None else []
-    settings = {**({} if address is None else {"executor.address": address}), **(set or {})}
+    settings = {**({} if address is None else {"executor.ray.address": address}), **(set or {})}
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
     for name, value in options.items():
