@@ -17,6 +17,7 @@ use store::table::TableReader;
 use tempfile::TempDir;
 
 pub mod browser;
+pub mod object_server;
 pub mod web;
 
 /// The checkout.
@@ -205,9 +206,10 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Every file of a run by its relative name, but for leases, logs and what may be lost.
+/// Every file of a run by its relative name, but for leases, lists of executors, logs and what may be lost.
 pub fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let is_content = |name: &String| !["lease/", "logs/", "scratch/"].iter().any(|folder| name.starts_with(folder));
+    let is_content =
+        |name: &String| !["executor/", "lease/", "logs/", "scratch/"].iter().any(|folder| name.starts_with(folder));
     let names = names(run).into_iter().filter(is_content);
     names.map(|name| (name.clone(), fs::read(run.join(name)).unwrap())).collect()
 }

@@ -59,7 +59,7 @@ fn recipe(folder: &Path) -> Recipe {
 fn build(folder: &Path, run: &Path, threads: usize) -> pipeline::Result<pipeline::Summary> {
     let recipe = recipe(folder);
     recipe.check_inputs()?;
-    let selection = Selection { stage: None, task: None };
+    let selection = Selection::default();
     RecipeRun::new(run, recipe, Options { threads, ..Options::quiet() })?.run.build(&selection)
 }
 

@@ -7,15 +7,14 @@
 //! tasks share nothing but files; an object under a final key is complete.
 
 use std::path::Path;
-use std::sync::Arc;
-
-use store::LocalStore;
 
 pub mod engine;
 mod error;
+pub mod executors;
 pub mod recipe;
 pub mod stages;
 
+use crate::engine::RECIPE;
 use crate::error::{Within as _, ensure};
 pub use engine::{Observer, Options, Run, Selection, StageState, StageStatus, Stop, Summary, Totals, Unobserved};
 pub use error::{Error, Result};
@@ -33,14 +32,17 @@ pub struct RecipeRun {
 }
 
 impl RecipeRun {
-    /// A run in `folder`; nothing is written yet.
+    /// A run in a folder, or below the URL of a bucket (`s3://bucket/prefix`); nothing is written yet.
     ///
     /// # Errors
     /// When the recipe cannot be written as text.
     pub fn new(folder: &Path, recipe: Recipe, mut options: Options) -> Result<RecipeRun> {
         let (flow, products) = stages::of(&recipe)?;
         options.sort_memory_bytes = recipe.limits.max_sort_memory_mib << 20;
-        let run = Run::new(Arc::new(LocalStore::new(folder)), flow, recipe.to_toml()?, options);
+        if options.executor.is_none() {
+            options.executor = executors::of(&recipe.executor, folder)?;
+        }
+        let run = Run::new(store::open(folder)?, flow, recipe.to_toml()?, options);
         Ok(RecipeRun { recipe, products, run })
     }
 
@@ -49,12 +51,12 @@ impl RecipeRun {
     /// # Errors
     /// When the folder holds no recipe, or one of another version that cannot be read.
     pub fn open(folder: &Path) -> Result<RecipeRun> {
-        let path = folder.join("recipe.toml");
+        let store = store::open(folder)?;
+        let recipe = store.get(RECIPE)?;
         let shown = folder.display();
-        ensure!(path.is_file(), Input, "{shown} is not the folder of a run: it has no recipe.toml");
-        let text =
-            std::fs::read_to_string(&path).within(|| format!("{} is not the folder of a run", folder.display()))?;
-        let recipe = Recipe::parse(&text, &[]).within(|| format!("in {}", path.display()))?;
+        ensure!(recipe.is_some(), Input, "{shown} is not the folder of a run: it has no {RECIPE}");
+        let text = recipe.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let recipe = Recipe::parse(&text, &[]).within(|| format!("in {}", store.shown(RECIPE)))?;
         RecipeRun::new(folder, recipe, Options::quiet())
     }
 }

@@ -1,7 +1,8 @@
 //! The files that stages exchange, on local disk or in object storage behind one interface. It knows no row type and no
 //! stage.
 //!
-//! - [`Store`] is a place for objects: ranged reads, whole or conditional puts, listings. [`LocalStore`] is a folder.
+//! - [`Store`] is a place for objects: ranged reads, whole or conditional puts, listings. [`LocalStore`] is a folder;
+//!   [`open`] also opens buckets of object storage by their URL.
 //! - [`table`]: Parquet, for rows that people and other tools read.
 //! - [`numbers`]: Parquet of ids and numbers whose columns are known at run time.
 //! - [`buckets`]: rows routed by hash, written by many tasks and each bucket read by one.
@@ -17,10 +18,12 @@ mod error;
 mod hash;
 pub mod lease;
 pub mod numbers;
+mod remote;
 pub mod sort;
 mod store;
 pub mod table;
 
 pub use error::{Error, Result};
 pub use hash::{bucket_of, checksum_file, checksum_hex};
+pub use remote::{is_remote, length_and_version, list_objects, open, open_blob};
 pub use store::{Blob, BlobReader, Condition, Listed, LocalBlob, LocalStore, Outcome, State, Store, Tag, Upload};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use atomic_file::{AtomicFile, IoContext, Written};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::remote::RemoteState;
 use crate::{Error, Result};
 
 /// A place that holds a run: a folder on local disk, or a prefix in object storage.
@@ -61,6 +62,11 @@ pub trait Blob: Send + Sync {
 
     /// Fills `bytes` from `offset` on.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// Bytes that a sequential reader asks for at once.
+    fn read_ahead_bytes(&self) -> u64 {
+        256 << 10
+    }
 }
 
 /// An object that is being written.
@@ -108,6 +114,7 @@ pub struct Listed {
 pub struct State {
     folder: PathBuf,
     prefix: String,
+    remote: Option<RemoteState>,
 }
 
 impl State {
@@ -123,7 +130,12 @@ impl State {
 
     /// Makes the folder's files durable. On local disk they are as soon as they are synced.
     pub fn save(&self) -> Result<()> {
-        Ok(())
+        self.remote.as_ref().map_or(Ok(()), RemoteState::save)
+    }
+
+    /// The state of a run in a bucket.
+    pub(crate) fn of_remote(prefix: String, remote: RemoteState) -> State {
+        State { folder: remote.folder().to_path_buf(), prefix, remote: Some(remote) }
     }
 }
 
@@ -247,7 +259,7 @@ impl Store for LocalStore {
     fn state(&self, folder: &str) -> Result<State> {
         let path = self.path(folder);
         fs::create_dir_all(&path).at("create the folder", &path)?;
-        Ok(State { folder: path, prefix: folder.trim_end_matches('/').to_owned() })
+        Ok(State { folder: path, prefix: folder.trim_end_matches('/').to_owned(), remote: None })
     }
 
     fn scratch(&self, folder: &str) -> Result<PathBuf> {
@@ -320,9 +332,6 @@ pub struct BlobReader {
     at: u64,
 }
 
-/// Bytes per read.
-const READ_BYTES: u64 = 256 << 10;
-
 impl BlobReader {
     /// Reads from the beginning.
     pub fn new(blob: Box<dyn Blob>) -> BlobReader {
@@ -334,7 +343,7 @@ impl Read for BlobReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let end = self.start + self.buffer.len() as u64;
         if !(self.start..end).contains(&self.at) {
-            let len = self.blob.len_bytes().saturating_sub(self.at).min(READ_BYTES);
+            let len = self.blob.len_bytes().saturating_sub(self.at).min(self.blob.read_ahead_bytes());
             self.buffer.resize(len as usize, 0);
             self.blob.read_at(self.at, &mut self.buffer)?;
             self.start = self.at;

@@ -142,15 +142,23 @@ fn write_math(tree: &Tree, math: NodeId, to: &mut String) {
                 if matches!(text, "\u{2061}" | "\u{2062}" | "\u{2063}" | "\u{2064}") {
                     continue;
                 }
-                // Text in no token of a formula is that of a page that forgot to end it.
-                let is_token =
-                    TOKENS.iter().any(|&token| tree.name(tree.node(id).parent) == token.within(Namespace::MathMl));
-                to.push_str(if is_token { "" } else { " " });
-                to.push_str(text);
-                to.push_str(if is_token { "" } else { " " });
+                let parent = tree.node(id).parent;
+                let is_token = TOKENS.iter().any(|&token| tree.name(parent) == token.within(Namespace::MathMl));
+                match is_token {
+                    true if tree.children(parent).nth(1).is_none() => to.push_str(text),
+                    // Several pieces of a token are a page's own text, whose blanks part its words.
+                    true => to.push_str(tree.text(id)),
+                    // Text in no token of a formula is that of a page that forgot to end it.
+                    false => to.extend([" ", text, " "]),
+                }
             }
             // A formula that was not ended holds the page's own elements.
-            Step::Node(id) if tree.name(id).namespace() == Namespace::Html && super::is_invisible(tree, id) => {}
+            Step::Node(id) if tree.name(id).namespace() != Namespace::MathMl && super::is_invisible(tree, id) => {}
+            // Whether it breaks the line is not asked: a page's own element keeps the words around it apart.
+            Step::Node(id) if tree.name(id).namespace() != Namespace::MathMl => {
+                to.push(' ');
+                push_steps(tree, id, &mut steps);
+            }
             Step::Node(id) => push_steps(tree, id, &mut steps),
         }
     }
@@ -258,5 +266,8 @@ mod tests {
             "√(x)y_i^2",
         );
         check("<p><math> one <tbody> two. </math>", "one two.");
+        check("<p><math><mi> one <br> two.</math>", "one two.");
+        check("<p><math><mi> one <svg> label </svg> two.</math>", "one two.");
+        check("<p><math><mi> one <script></script> two<!-- -->.</math>", "one two.");
     }
 }

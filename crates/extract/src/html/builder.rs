@@ -85,6 +85,8 @@ pub(super) struct Builder<'s> {
     pub(super) mode: Mode,
     pub(super) original_mode: Mode,
     pub(super) template_modes: Vec<Mode>,
+    /// The place among the open elements of the one with isolated contents.
+    pub(super) isolated_at: Option<usize>,
     pub(super) open: Vec<Open>,
     /// How many elements of each known tag are open: most tests of scopes need only this.
     counts: [u32; tag::COUNT],
@@ -171,6 +173,7 @@ impl<'s> Builder<'s> {
             mode: Mode::Initial,
             original_mode: Mode::Initial,
             template_modes: Vec::new(),
+            isolated_at: None,
             open: Vec::with_capacity(64),
             counts: [0; tag::COUNT],
             formatting: Vec::new(),
@@ -497,11 +500,15 @@ impl<'s> Builder<'s> {
 
     // -- isolated contents, which end at their element's end tag, whatever is open in them
 
-    /// Begins such contents, in the current element.
+    /// Begins such contents, in the current element. They are read as those of a body, even in a table: what is part
+    /// of a table would close elements outside.
     pub(super) fn begin_isolated(&mut self) -> Isolated {
         self.formatting.push(Formatting::Marker);
+        let outside = self.open.len() - 1;
+        self.isolated_at = Some(outside);
+        self.mode = Mode::InBody;
         Isolated {
-            outside: self.open.len() - 1,
+            outside,
             formatting: self.formatting.len(),
             template_modes: self.template_modes.len(),
             form: self.form,
@@ -516,6 +523,7 @@ impl<'s> Builder<'s> {
         self.formatting.truncate(isolated.formatting.saturating_sub(1));
         self.template_modes.truncate(isolated.template_modes);
         self.form = isolated.form;
+        self.isolated_at = None;
     }
 
     // -- formatting elements

@@ -442,6 +442,7 @@ impl<'s> Builder<'s> {
                 tag::COLGROUP => Mode::InColumnGroup,
                 tag::TABLE => Mode::InTable,
                 tag::TEMPLATE => *self.template_modes.last().expect("an open template has a mode"),
+                _ if self.isolated_at == Some(place) => Mode::InBody,
                 tag::HEAD => Mode::InHead,
                 tag::BODY => Mode::InBody,
                 tag::FRAMESET => Mode::InFrameset,

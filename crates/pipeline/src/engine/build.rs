@@ -18,16 +18,39 @@ use super::status::{Summary, Totals};
 use super::work::Work;
 use crate::error::{Error, OrBug as _, Result, Within as _, bail, chain, ensure};
 
-/// The lease of a build without a selected task.
+/// The lease of a build that does its tasks itself.
 pub(super) const BUILD_LEASE: &str = "lease/build.json";
+/// The lease of a build that has them done.
+const EXECUTOR_LEASE: &str = "lease/executor.json";
 
 /// Which tasks to run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
     /// Only this stage; the earlier ones must be done.
     pub stage: Option<String>,
-    /// Only this task of it, and the number of tasks that the caller expects the stage to have.
-    pub task: Option<(u32, u32)>,
+    /// Only this task of it.
+    pub task: Option<TaskChoice>,
+}
+
+/// One task of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskChoice {
+    /// By its number, and the number of tasks that the caller expects the stage to have. It is refused while another
+    /// process does it.
+    Numbered {
+        /// Its number, counted from 0.
+        number: u32,
+        /// Number of tasks.
+        of: u32,
+    },
+    /// By its line, counted from 0, in a list that an executor has frozen. If another process does the task, that is
+    /// waited for.
+    Listed {
+        /// Key of the list, or `all`: then the line is the task's number.
+        list: String,
+        /// The line.
+        line: u32,
+    },
 }
 
 /// A task that is not done, and why.
@@ -63,8 +86,8 @@ impl Run {
     /// store.
     pub fn build(&self, selection: &Selection) -> Result<Summary> {
         let selected = selection.stage.as_deref().map(|name| self.stage_named(name)).transpose()?;
-        if let (Some(stage), Some((number, of))) = (selected, selection.task) {
-            return self.build_task(stage, number, of);
+        if let (Some(stage), Some(choice)) = (selected, &selection.task) {
+            return self.build_task(stage, choice);
         }
         let lease = match self.lease_of_build() {
             Err(_) if self.is_stopping() => return Err(Error::Interrupted),
@@ -82,7 +105,7 @@ impl Run {
     }
 
     fn build_stages(&self, selected: Option<usize>) -> Result<Summary> {
-        self.store().sweep()?;
+        self.sweep_if_alone()?;
         if selected.is_none() {
             self.compare_with_plan(0)?; // a build whose inputs are not there removes nothing
             self.remove_stages_that_are_gone()?;
@@ -99,8 +122,16 @@ impl Run {
         if selected.is_none() {
             self.write_summary(&summary)?;
         }
-        self.store().sweep()?;
+        self.sweep_if_alone()?;
         Ok(summary)
+    }
+
+    /// Removes what killed writers left. Tasks of an executor may still be at work, also those of an earlier build.
+    fn sweep_if_alone(&self) -> Result<()> {
+        if self.options().executor.is_none() || self.store().list("lease")?.len() <= 1 {
+            self.store().sweep()?;
+        }
+        Ok(())
     }
 
     pub(super) fn stage_named(&self, name: &str) -> Result<usize> {
@@ -125,16 +156,21 @@ impl Run {
 
     /// Takes the lease of a build: one build at a time, and no single task beside it.
     pub(super) fn lease_of_build(&self) -> Result<Lease> {
-        let lease = Lease::take(self.shared_store(), BUILD_LEASE, Pace::default(), &|holder| self.waits_for(holder))
-            .map_err(at_work)?;
-        for listed in self.store().list("lease")? {
-            if listed.key == BUILD_LEASE {
+        let has_executor = self.options().executor.is_some();
+        let key = if has_executor { EXECUTOR_LEASE } else { BUILD_LEASE };
+        let waits = |holder: &Holder| self.waits_for(holder);
+        let lease = Lease::take(self.shared_store(), key, Pace::default(), &waits).map_err(at_work)?;
+        for listed in self.store().list("lease")?.into_iter().filter(|listed| listed.key != key) {
+            let is_build = [BUILD_LEASE, EXECUTOR_LEASE].contains(&listed.key.as_str());
+            // An executor's tasks are at work beside its build, and outlive it when it is killed.
+            if has_executor && !is_build {
                 continue;
             }
-            if let Some(holder) =
-                Lease::holder(self.store(), &listed.key, Pace::default(), &|holder| self.waits_for(holder))?
-            {
-                bail!(State, "{holder} is doing the task {} of this run; wait for it", listed.key);
+            if let Some(holder) = Lease::holder(self.store(), &listed.key, Pace::default(), &waits)? {
+                match is_build {
+                    true => bail!(State, "{holder} is building this run; wait for it or choose another --out"),
+                    false => bail!(State, "{holder} is doing the task {} of this run; wait for it", listed.key),
+                }
             }
             self.store().delete(&listed.key)?;
         }
@@ -311,11 +347,14 @@ impl Run {
         upstream.map(checksum).collect()
     }
 
-    /// Runs tasks on a pool of threads; after the first error no further task starts.
+    /// Runs tasks on a pool of threads, or has the executor run them; after the first error no further task starts.
     fn run_tasks(&self, number: usize, plan: &[PlannedTask], missing: &[u32]) -> Result<Vec<TaskReport>> {
         let stage = &self.flow().stages()[number];
         if missing.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(executor) = &self.options().executor {
+            return self.execute(&**executor, number, plan, missing);
         }
         self.observer().stage_begins(&stage.name, missing.len() as u64);
         // Old outputs are removed before any task runs: another task may be about to write an object of the same name.

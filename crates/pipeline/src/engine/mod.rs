@@ -9,7 +9,9 @@
 
 mod build;
 mod changes;
+mod executor;
 mod flow;
+mod inputs;
 mod plan;
 mod preview;
 mod removal;
@@ -21,13 +23,16 @@ mod status;
 mod tests;
 mod work;
 
-pub use build::{Missing, Selection};
+pub use build::{Missing, Selection, TaskChoice};
+pub use executor::{ALL_TASKS, Executor, StageJob};
 pub use flow::{Bucket, BucketOfTask, Buckets, File, Flow, PlannedTask, Product, StageRef, Table, Task, Wire};
-pub use plan::{External, Plan, Planner, TablePair, expand, expand_files, resolve, stable_runs};
+pub use inputs::{External, expand, expand_files, is_folder, read_text, resolve};
+pub use plan::{Plan, Planner, TablePair, stable_runs};
 pub use preview::StagePreview;
 pub use report::{
     Digests, Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, Tally, TaskReport, Unreadable,
 };
+pub(crate) use run::RECIPE;
 pub use run::{Observer, Options, Run, Stop, Unobserved};
 pub use status::{StageState, StageStatus, Summary, Totals};
 pub use work::{BucketOutput, FileOutput, NumbersOutput, Received, Source, TableOutput, Work};

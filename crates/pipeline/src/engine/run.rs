@@ -12,6 +12,7 @@ use store::numbers::{NumbersReader, NumbersRow};
 use store::table::TableReader;
 use store::{Condition, Store};
 
+use super::executor::Executor;
 use super::flow::{Flow, PlannedTask, Table, Wire};
 use super::plan::Plan;
 use super::report::{Manifest, Output, Seal, TaskReport};
@@ -45,6 +46,8 @@ pub struct Options {
     pub threads: usize,
     /// Memory of one sort, in bytes.
     pub sort_memory_bytes: usize,
+    /// Who does the tasks; `None` for the threads of this process.
+    pub executor: Option<Arc<dyn Executor>>,
     /// Receives the progress.
     pub observer: Arc<dyn Observer>,
     /// Ends the run between tasks.
@@ -54,7 +57,13 @@ pub struct Options {
 impl Options {
     /// One thread, no observer, no stop.
     pub fn quiet() -> Options {
-        Options { threads: 1, sort_memory_bytes: 256 << 20, observer: Arc::new(Unobserved), stop: Arc::default() }
+        Options {
+            threads: 1,
+            sort_memory_bytes: 256 << 20,
+            executor: None,
+            observer: Arc::new(Unobserved),
+            stop: Arc::default(),
+        }
     }
 }
 
@@ -71,7 +80,7 @@ pub struct Run {
 }
 
 /// The recipe by which the existing data was made.
-pub(super) const RECIPE: &str = "recipe.toml";
+pub(crate) const RECIPE: &str = "recipe.toml";
 
 impl Run {
     /// A run in `store`; nothing is written yet. `recipe` is the recipe as text, with every default spelled out.
@@ -91,6 +100,11 @@ impl Run {
     /// Its stages.
     pub fn flow(&self) -> &Flow {
         &self.flow
+    }
+
+    /// Who does the tasks; `None` for the threads of this process.
+    pub fn executor(&self) -> Option<&dyn Executor> {
+        self.options.executor.as_deref()
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -124,8 +138,7 @@ impl Run {
 
     /// The recipe by which the existing data was made; `None` in a new run.
     pub(super) fn recipe_there(&self) -> Result<Option<String>> {
-        let found = self.store.get(RECIPE)?;
-        Ok(found.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()))
+        self.text(RECIPE)
     }
 
     /// Stores this recipe as the one by which the data is made.
@@ -230,6 +243,11 @@ impl Run {
     /// Opens a table of numbers.
     pub fn open_numbers(&self, table: &Table<NumbersRow>) -> Result<NumbersReader> {
         Ok(NumbersReader::new(self.store.open(&table.key)?, self.store.shown(&table.key))?)
+    }
+
+    /// A small text among the run's files; `None` when there is none.
+    pub fn text(&self, key: &str) -> Result<Option<String>> {
+        Ok(self.store.get(key)?.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// Whether the stage of a product is sealed.

@@ -1,10 +1,13 @@
 //! Runs one task in a process of its own.
 
 use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
 
 use store::lease::{Lease, Pace};
 
-use super::build::{BUILD_LEASE, at_work};
+use super::build::{BUILD_LEASE, TaskChoice, at_work};
+use super::executor::{ALL_TASKS, TaskList, lease_of_task};
 use super::flow::{PlannedTask, Stage};
 use super::plan::Plan;
 use super::report::TaskReport;
@@ -12,13 +15,15 @@ use super::run::{Run, lost};
 use super::status::{Summary, Totals};
 use crate::error::{Error, OrBug as _, Result, bail, ensure};
 
+/// Time between two looks at a task that another process does.
+const TRY_LEASE_EVERY: Duration = Duration::from_secs(1);
+
 impl Run {
     /// Runs one task of a stage, in parallel with other processes.
-    pub(super) fn build_task(&self, stage_number: usize, number: u32, of: u32) -> Result<Summary> {
+    pub(super) fn build_task(&self, stage_number: usize, choice: &TaskChoice) -> Result<Summary> {
         let stage = &self.flow().stages()[stage_number];
-        let key = format!("lease/{}.{number}.json", stage.name);
-        let lease = Lease::take(self.shared_store(), &key, Pace::default(), &|holder| self.waits_for(holder))
-            .map_err(at_work)?;
+        let (number, of) = self.number_of(stage, choice)?;
+        let lease = self.lease_of_task(stage, number, matches!(choice, TaskChoice::Listed { .. }))?;
         self.refuse_beside_build()?; // one that begins now sees this task's lease
         self.ensure_sealed_before(stage_number)?;
         let plan = match self.plan_there(stage_number)? {
@@ -30,12 +35,12 @@ impl Run {
             }
         };
         let tasks = plan.len() as u32;
-        if of != tasks {
+        if let Some(of) = of.filter(|&of| of != tasks) {
             let noun = if tasks == 1 { "task" } else { "tasks" };
             return Err(Error::UnknownStage(format!("stage {} has {tasks} {noun}, not {of}", stage.name)));
         }
-        if number >= of {
-            let last = of.saturating_sub(1);
+        if number >= tasks {
+            let last = tasks.saturating_sub(1);
             return Err(Error::UnknownStage(format!(
                 "the tasks of stage {} are numbered from 0 to {last}",
                 stage.name
@@ -58,6 +63,40 @@ impl Run {
         // The exit code is about this task alone, not about earlier stages.
         let totals = Totals { stage: stage.name.clone(), tasks: 1, tally: report.tally };
         Ok(Summary { stages: vec![totals], tasks_run })
+    }
+
+    /// The number of a task, and the number of tasks that the caller expects.
+    fn number_of(&self, stage: &Stage, choice: &TaskChoice) -> Result<(u32, Option<u32>)> {
+        match choice {
+            TaskChoice::Numbered { number, of } => Ok((*number, Some(*of))),
+            TaskChoice::Listed { list, line } if list == ALL_TASKS => Ok((*line, None)),
+            TaskChoice::Listed { list, line } => {
+                let tasks = TaskList::read(self, list)?;
+                ensure!(
+                    tasks.stage == stage.name,
+                    State,
+                    "{list} lists tasks of {}, not of {}",
+                    tasks.stage,
+                    stage.name
+                );
+                match tasks.tasks.get(*line as usize) {
+                    Some(number) => Ok((*number, Some(tasks.of))),
+                    None => bail!(State, "{list} has {} lines, and no line {line}", tasks.tasks.len()),
+                }
+            }
+        }
+    }
+
+    fn lease_of_task(&self, stage: &Stage, number: u32, waits: bool) -> Result<Lease> {
+        let key = lease_of_task(&stage.name, number);
+        loop {
+            let taken = Lease::take(self.shared_store(), &key, Pace::default(), &|holder| self.waits_for(holder));
+            match taken {
+                Err(store::Error::Held { .. }) if waits && !self.is_stopping() => thread::sleep(TRY_LEASE_EVERY),
+                Err(_) if self.is_stopping() => return Err(Error::Interrupted),
+                other => return other.map_err(at_work),
+            }
+        }
     }
 
     fn refuse_beside_build(&self) -> Result<()> {

@@ -5,6 +5,7 @@
 
 mod clean;
 mod damage;
+mod executed;
 mod growth;
 mod kills;
 mod leases;

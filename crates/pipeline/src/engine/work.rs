@@ -18,7 +18,7 @@ use store::{Blob, BlobReader, State, Store, Upload, checksum_hex};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
-use super::plan::External;
+use super::inputs::External;
 use super::report::{Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable};
 use super::run::{Observer, Run};
 use crate::error::{Result, chain, ensure};

@@ -5,7 +5,7 @@ use std::path::Path;
 use bpe::formats;
 
 use super::{Dedup, Extract, Overlap, PageSource, Pages, Recipe, TokenForm};
-use crate::engine::{expand, expand_files};
+use crate::engine::{expand, expand_files, is_folder};
 use crate::error::{Error, Result, Within as _, bail, ensure};
 
 /// Maximum number of shards, and of buckets.
@@ -48,6 +48,7 @@ impl Recipe {
                 "[tokenizer] train: vocab_size lies between 257 and 65536"
             );
         }
+        self.executor.check()?;
         self.check_model()
     }
 
@@ -78,7 +79,7 @@ impl Recipe {
                 continue;
             }
             for path in expand(&source.paths).within(|| "in [pages] paths".to_owned())? {
-                ensure!(path.is_dir(), Input, "[pages] paths: {} is no folder of HTML files", path.display());
+                ensure!(is_folder(&path)?, Input, "[pages] paths: {} is no folder of HTML files", path.display());
             }
         }
         for rule in &self.filter {

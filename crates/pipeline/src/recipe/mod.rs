@@ -4,6 +4,7 @@ mod check;
 mod dedup;
 #[cfg(test)]
 mod documented;
+mod executor;
 mod former;
 mod overlap;
 
@@ -20,9 +21,12 @@ pub use dedup::{
     ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near, NgramBloomRule, SpanDialect, SpanRule, SpanScope, SpanUnit,
     SubstringCopies, SubstringRule,
 };
+pub use executor::{
+    ExecutorName, ExecutorSettings, KubernetesSettings, RaySettings, Resources, SlurmSettings, TaskResources,
+};
 pub use overlap::{Overlap, RemoveOverlap};
 
-use crate::engine::resolve;
+use crate::engine::{read_text, resolve};
 use crate::error::{Error, Result, Within as _, bail};
 
 /// A recipe. A run's `recipe.toml` is it with every default spelled out.
@@ -56,6 +60,9 @@ pub struct Recipe {
     /// Limits on memory and intermediate files, not on the data.
     #[serde(default)]
     pub limits: Limits,
+    /// Who does the tasks.
+    #[serde(default, skip_serializing)]
+    pub executor: ExecutorSettings,
 }
 
 /// What `webtext links` drops without being told; a recipe names its own.
@@ -424,11 +431,12 @@ impl Recipe {
     /// # Errors
     /// A sentence that names the key, the line, and for an unknown key the nearest known one or its new name.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe> {
-        let text = std::fs::read_to_string(path).within(|| format!("cannot read the recipe {}", path.display()))?;
+        let text = read_text(path).within(|| format!("cannot read the recipe {}", path.display()))?;
         let mut recipe = Recipe::parse(&text, overrides).within(|| format!("in the recipe {}", path.display()))?;
         // Absolute, so that a run can be continued from any folder.
-        let folder = std::path::absolute(path)?.parent().unwrap_or(Path::new("/")).to_path_buf();
-        let absolute = |path: &mut String| *path = resolve(&folder, path);
+        let path = if store::is_remote(path) { path.to_path_buf() } else { std::path::absolute(path)? };
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let absolute = |path: &mut String| *path = resolve(folder, path);
         for source in &mut recipe.pages {
             source.paths.iter_mut().for_each(absolute);
             if let Some(settings) = &mut source.common_crawl {

@@ -73,6 +73,9 @@ impl Task for TrainModel {
             if let Some(row) = now.validated {
                 let (step, loss, validation) = (row.step, row.train_loss, row.validation_loss);
                 tracing::info!("    step {step:5}  loss {loss:.3}  validation {validation:.3}");
+                if let Err(error) = state.save() {
+                    tracing::warn!("the checkpoint is on this machine alone: {error}");
+                }
             }
             // A checkpoint is written after this step, so stopping loses nothing.
             if is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

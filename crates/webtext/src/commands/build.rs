@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use console::Exit;
-use pipeline::engine::StagePreview;
-use pipeline::recipe::PageSource;
+use pipeline::engine::{StagePreview, TaskChoice};
+use pipeline::recipe::{ExecutorName, PageSource};
 use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
 use records::Reason;
+use store::Condition;
 
 use super::stage_progress::StageProgress;
 use super::{Usage, allow_many_files, stop_on_ctrl_c};
@@ -20,8 +21,8 @@ const MAX_TASKS_SHOWN: usize = 3;
 pub struct Arguments {
     /// The recipe, a TOML file.
     recipe: PathBuf,
-    /// Folder of the run. [default: runs/ and the recipe's name]
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the run, or a place in a bucket as s3://bucket/prefix. [default: runs/ and the recipe's name]
+    #[arg(long, value_name = "DIR|URL")]
     out: Option<PathBuf>,
     /// Override a key of the recipe, as shards.seed=7, filter.length.min_words=50 or pages.2.sample_fraction=0.1; repeatable.
     /// Paths are relative to the recipe's folder.
@@ -39,8 +40,15 @@ pub struct Arguments {
     /// Run only task I of the N tasks of --stage, counted from 0.
     #[arg(long, value_name = "I/N", requires = "stage", value_parser = task)]
     task: Option<(u32, u32)>,
-    /// Print which tasks would run and why, and change nothing.
-    #[arg(long, conflicts_with_all = ["stage", "task"])]
+    /// Run only one task of a list of --stage, which an executor has frozen, or of `all` its tasks: that of line I, counted
+    /// from 0, where I is SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX or HQ_TASK_ID.
+    #[arg(long, value_name = "LIST", requires = "stage", conflicts_with = "task")]
+    tasks: Option<String>,
+    /// Who does the tasks, instead of what [executor] says; with kubernetes only --dry-run.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["task", "tasks"])]
+    executor: Option<ExecutorName>,
+    /// Print which tasks would run and why, and what a scheduler would be given; change nothing.
+    #[arg(long, conflicts_with_all = ["stage", "task", "tasks"])]
     dry_run: bool,
     /// Print a summary as JSON on standard output.
     #[arg(long)]
@@ -52,6 +60,26 @@ fn task(text: &str) -> Result<(u32, u32), String> {
     parts.ok_or_else(|| "not of the form I/N, such as 0/16".to_owned())
 }
 
+/// The number of this job in its array, from the environment that schedulers set.
+fn line_of_job() -> anyhow::Result<u32> {
+    let names = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "HQ_TASK_ID"];
+    let found = names.iter().find_map(|name| Some((name, std::env::var(name).ok()?)));
+    let Some((name, value)) = found else {
+        return Err(Usage(format!("--tasks is for jobs of an array: none of {} is set", names.join(", "))).into());
+    };
+    value.parse().map_err(|_| Usage(format!("{name} is {value}, which is no number")).into())
+}
+
+/// The stage and the task that the flags choose.
+fn selection(arguments: &Arguments) -> anyhow::Result<Selection> {
+    let task = match (arguments.task, &arguments.tasks) {
+        (Some((number, of)), _) => Some(TaskChoice::Numbered { number, of }),
+        (_, Some(list)) => Some(TaskChoice::Listed { list: list.clone(), line: line_of_job()? }),
+        (None, None) => None,
+    };
+    Ok(Selection { stage: arguments.stage.clone(), task })
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)
         .map_err(|error| Usage(format!("{:#}", anyhow::Error::from(error))))?;
@@ -59,8 +87,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let list = std::path::absolute(list)?;
         recipe.shards.exclude.push(list.to_string_lossy().into_owned());
     }
+    let selection = selection(arguments)?;
+    if let Some(name) = arguments.executor {
+        recipe.executor.name = name;
+    }
     // A single task reads only the inputs that its plan names, which the build that planned it has checked.
-    if arguments.task.is_none() {
+    if selection.task.is_none() {
         recipe.check_inputs().with_context(|| format!("in the recipe {}", arguments.recipe.display()))?;
     }
     let folder = folder_of(arguments);
@@ -78,18 +110,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.dry_run {
         return preview(&run, arguments.json);
     }
-    let summary = run.run.build(&Selection { stage: arguments.stage.clone(), task: arguments.task })?;
+    let summary = run.run.build(&selection)?;
     // A single task may rightly keep nothing.
-    if arguments.task.is_none() {
+    if selection.task.is_none() {
         warn_of_nothing(&summary);
     }
     if arguments.stage.is_none() {
         let report = crate::report::write(&folder, &run)?;
         if !console::is_quiet() && !arguments.json {
-            if let Ok(sample) = std::fs::read_to_string(folder.join("model/sample.txt")) {
+            if let Some(sample) = run.run.text("model/sample.txt")? {
                 console::out!("\nThe model says:\n\n    {}\n", sample.trim().replace('\n', "\n    "))?;
             }
-            console::out!("Report: {}", report.display())?;
+            console::out!("Report: {report}")?;
         }
     }
     if arguments.json {
@@ -109,22 +141,24 @@ fn folder_of(arguments: &Arguments) -> PathBuf {
 pub fn task_logs(arguments: &Arguments) -> console::TaskLogs {
     let folder = folder_of(arguments);
     console::TaskLogs::new(move |stage, task, text| {
-        let path = folder.join("logs").join(stage).join(format!("{}.log", task.replace('/', "-")));
+        let key = format!("logs/{stage}/{}.log", task.replace('/', "-"));
         // A log that cannot be written is no reason to fail; its lines are on the terminal, too.
+        let Ok(store) = store::open(&folder) else { return };
         match text {
-            Some(text) => drop(atomic_file::write(&path, text.as_bytes())),
-            None => drop(std::fs::remove_file(&path)),
+            Some(text) => drop(store.put(&key, text.as_bytes(), Condition::Always)),
+            None => drop(store.delete(&key)),
         }
     })
 }
 
 /// Refuses a folder that holds something other than a run, and one that is part of the run's own input.
 fn refuse_folder(folder: &Path, recipe: &Recipe) -> anyhow::Result<()> {
-    let is_run = ["tasks", "lease"].iter().any(|part| folder.join(part).exists());
-    let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
-    if !is_run && !is_empty {
+    if !is_run_or_empty(folder)? {
         let shown = folder.display();
         return Err(Usage(format!("{shown} is not the folder of a run, and not empty; choose another --out")).into());
+    }
+    if store::is_remote(folder) {
+        return Ok(());
     }
     let folder = std::path::absolute(folder)?;
     for source in recipe.pages.iter().filter(|source| source.from == PageSource::Html) {
@@ -136,6 +170,16 @@ fn refuse_folder(folder: &Path, recipe: &Recipe) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_run_or_empty(folder: &Path) -> anyhow::Result<bool> {
+    if store::is_remote(folder) {
+        let store = store::open(folder)?;
+        let is_run = store.get("recipe.toml")?.is_some() || !store.list("lease")?.is_empty();
+        return Ok(is_run || store.list("")?.is_empty());
+    }
+    let is_run = ["tasks", "lease"].iter().any(|part| folder.join(part).exists());
+    Ok(is_run || std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none()))
 }
 
 /// Warns if no document was kept, which is seldom intended.
@@ -177,6 +221,10 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
             console::out!("{stage:18} {}{of} to do{disk}", missing.len())?;
             for task in missing.iter().filter(|task| task.why != "new").take(MAX_TASKS_SHOWN) {
                 console::out!("    task {} ({}): {}", task.number, task.name, task.why)?;
+            }
+            let handed = run.run.executor().and_then(|executor| executor.preview(stage, tasks.unwrap_or_default()));
+            if let Some(handed) = handed {
+                console::out!("\n{}", handed.trim_end())?;
             }
         }
     }

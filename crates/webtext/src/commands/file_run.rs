@@ -29,6 +29,7 @@ impl RunFlags {
         Ok(Options {
             threads,
             sort_memory_bytes: (self.max_sort_memory_mib as usize) << 20,
+            executor: None,
             observer: Arc::new(StageProgress::default()),
             stop: stop_on_ctrl_c()?,
         })

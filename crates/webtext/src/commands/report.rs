@@ -14,6 +14,6 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let path = crate::report::write(&arguments.run, &RecipeRun::open(&arguments.run)?)?;
-    console::out!("{}", path.display())?;
+    console::out!("{path}")?;
     Ok(Exit::Complete)
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use filter::{FilterTally, RuleTally};
 use gpt2::LossRow;
@@ -68,7 +67,7 @@ struct TitleAndText {
 }
 
 impl RunMetrics {
-    pub fn gather(folder: &Path, recipe_run: &RecipeRun) -> anyhow::Result<RunMetrics> {
+    pub fn gather(recipe_run: &RecipeRun) -> anyhow::Result<RunMetrics> {
         let RecipeRun { products, run, .. } = recipe_run;
         let mut metrics = RunMetrics { stages: run.all_totals()?, ..RunMetrics::default() };
         let mut duplicates = BTreeMap::new();
@@ -91,10 +90,9 @@ impl RunMetrics {
                 metrics.overlap.extend(run.open_table::<OverlapSet, _>(&table)?.collect::<store::Result<Vec<_>>>()?);
             }
         }
-        let model = folder.join("model");
-        let curve = std::fs::read_to_string(model.join("loss.jsonl")).unwrap_or_default();
+        let curve = run.text("model/loss.jsonl")?.unwrap_or_default();
         metrics.curve = curve.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        metrics.model_sample = std::fs::read_to_string(model.join("sample.txt")).ok();
+        metrics.model_sample = run.text("model/sample.txt")?;
         Ok(metrics)
     }
 

@@ -9,17 +9,21 @@ mod page;
 mod rules;
 mod svg;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use metrics::excluded_ids;
 use pipeline::RecipeRun;
+use store::Condition;
 
-/// Writes `report.html` into the run's folder and returns its path.
-pub fn write(folder: &Path, run: &RecipeRun) -> anyhow::Result<PathBuf> {
-    let metrics = metrics::RunMetrics::gather(folder, run)?;
-    let path = folder.join("report.html");
-    atomic_file::write(&path, page::render(folder, run, &metrics)?.as_bytes())?;
-    Ok(path)
+/// Name of the report in the run's folder.
+const REPORT: &str = "report.html";
+
+/// Writes `report.html` into the run's folder and returns its place.
+pub fn write(folder: &Path, run: &RecipeRun) -> anyhow::Result<String> {
+    let metrics = metrics::RunMetrics::gather(run)?;
+    let store = run.run.store();
+    store.put(REPORT, page::render(folder, run, &metrics)?.as_bytes(), Condition::Always)?;
+    Ok(store.shown(REPORT))
 }
 
 /// Makes text safe between tags and in quoted attributes.

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::toy::{Lab, assert_same, one_task};
 use crate::Error;
-use crate::engine::Selection;
+use crate::engine::{Selection, TaskChoice};
 
 /// Runs the tasks of a stage one by one, the last first.
 fn build_in_reverse(lab: &Lab, stage: &str, tasks: u32) {
@@ -66,7 +66,7 @@ fn other_settings_are_named_and_change_nothing() {
     let before = lab.objects();
     lab.settings.min_times = 2;
     lab.settings.prefix = "n".into();
-    for task in [Some((0, 1)), None] {
+    for task in [Some(TaskChoice::Numbered { number: 0, of: 1 }), None] {
         let error = lab.run().build(&Selection { stage: Some("join".into()), task }).unwrap_err();
         let Error::OtherSettings { stage, keys } = error else { panic!("{error}") };
         assert_eq!((stage.as_str(), keys), ("count", vec!["min_times".to_owned(), "prefix".to_owned()]));

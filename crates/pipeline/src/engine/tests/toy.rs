@@ -20,7 +20,8 @@ use tempfile::TempDir;
 
 use super::watched::Watched;
 use crate::engine::{
-    Bucket, Buckets, External, File, Flow, Options, Product, Run, Selection, Summary, Table, Task, Wire, Work,
+    Bucket, Buckets, External, File, Flow, Options, Product, Run, Selection, Summary, Table, Task, TaskChoice, Wire,
+    Work,
 };
 use crate::{Error, Result};
 
@@ -355,7 +356,7 @@ impl Lab {
 
 /// The selection of one task.
 pub(super) fn one_task(stage: &str, number: u32, of: u32) -> Selection {
-    Selection { stage: Some(stage.to_owned()), task: Some((number, of)) }
+    Selection { stage: Some(stage.to_owned()), task: Some(TaskChoice::Numbered { number, of }) }
 }
 
 fn objects(store: &LocalStore) -> Objects {

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::pack::{MAX_BYTES_PER_TASK, MEAN_FILES_PER_TASK, Packed, Packer};
 use super::{Captured, LinksLeft, warc};
-use crate::engine::{External, File, Flow, Product, Task, Work, expand, stable_runs};
+use crate::engine::{External, File, Flow, Product, Task, Work, expand, read_text, stable_runs};
 use crate::error::{Error, Result, bail, ensure};
 use crate::recipe::Pages;
 
@@ -66,7 +66,7 @@ impl Task for PackHtml {
                 packer.drop_too_large(work, &file.url, file.len_bytes);
                 continue;
             }
-            let html = match std::fs::read(&file.url) {
+            let html = match file.read() {
                 Ok(html) => html,
                 Err(error) => {
                     work.counts.drop(Reason::MalformedPage);
@@ -95,9 +95,10 @@ fn html_files(folders: &[PathBuf], source: usize) -> Result<Vec<HtmlFile>> {
     let mut files = Vec::new();
     for folder in folders {
         let list = folder.join(URL_LIST);
-        let text = if list.is_file() { std::fs::read_to_string(&list).at("read", &list)? } else { String::new() };
+        let paths = files_below(folder)?;
+        let text = if paths.contains(&list) { read_text(&list)? } else { String::new() };
         let mut urls = read_url_list(&list, &text)?;
-        for path in html_below(folder)? {
+        for path in paths.into_iter().filter(|path| is_html(path)) {
             let relative = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
             let page_url = match urls.remove(relative.as_str()) {
                 Some((_, url)) => url.to_owned(),
@@ -128,18 +129,21 @@ fn read_url_list<'t>(list: &Path, text: &'t str) -> Result<BTreeMap<&'t str, (us
     Ok(urls)
 }
 
-fn html_below(folder: &Path) -> Result<Vec<PathBuf>> {
+fn is_html(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("html") || extension.eq_ignore_ascii_case("htm"))
+}
+
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    if store::is_remote(folder) {
+        return Ok(store::list_objects(folder)?);
+    }
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(at) = folders.pop() {
         for entry in std::fs::read_dir(&at).at("list", &at)? {
             let path = entry.at("list", &at)?.path();
-            let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-            if path.is_dir() {
-                folders.push(path);
-            } else if extension == "html" || extension == "htm" {
-                files.push(path);
-            }
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
     Ok(files)

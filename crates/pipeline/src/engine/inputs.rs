@@ -1,0 +1,284 @@
+//! Inputs from outside the run: which files a recipe names, and what identifies each. Files are those of this machine, or
+//! objects of object storage by their URLs.
+
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use atomic_file::IoContext;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use store::catalogue::Catalogue;
+use store::table::TableReader;
+use store::{BlobReader, is_remote};
+
+use super::report::{Seal, TaskReport};
+use super::run::{RECIPE, Run};
+use crate::error::{Result, Within as _, bail, ensure};
+
+/// Lists that name further lists are followed no deeper.
+const MAX_LIST_DEPTH: u32 = 4;
+
+/// An input from outside the run, identified by location, length and modification time, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct External {
+    /// Path or URL.
+    pub url: String,
+    /// Length in bytes.
+    pub len_bytes: u64,
+    /// When it was last changed: nanoseconds since 1970, or an ETag.
+    pub version: String,
+}
+
+impl External {
+    /// The identity of a local file, or of an object by its URL.
+    pub fn of(path: &Path) -> Result<External> {
+        if store::is_remote(path) {
+            let (len_bytes, version) = store::length_and_version(path)?;
+            return Ok(External { url: path.to_string_lossy().into_owned(), len_bytes, version });
+        }
+        let metadata = std::fs::metadata(path).at("look at", path)?;
+        let since = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let version = since.map_or(0, |since| since.as_nanos()).to_string();
+        Ok(External { url: path.to_string_lossy().into_owned(), len_bytes: metadata.len(), version })
+    }
+
+    /// The objects that another run, in `folder`, wrote of a stage's product, with the names of their tasks.
+    ///
+    /// # Errors
+    /// When the folder is not that of a run, or the stage is not done there.
+    pub fn of_run(folder: &Path, stage: &str, product: &str) -> Result<Vec<(String, External)>> {
+        let shown = folder.display();
+        let run = store::open(folder)?;
+        ensure!(run.get(RECIPE)?.is_some(), Input, "{shown} is not the folder of a run: it has no {RECIPE}");
+        let seal = Catalogue::<Seal, TaskReport>::open(&*run, &Run::key(stage, "seal"))?;
+        let Some(seal) = seal else { bail!(Input, "in the run {shown}, stage {stage} is not done, or not part of it") };
+        let mut objects = Vec::new();
+        for report in seal.entries()? {
+            let TaskReport { name, outputs, .. } = report?;
+            for output in outputs.iter().filter(|output| output.product == product) {
+                objects.push((name.clone(), External::of(&folder.join(&output.key))?));
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The last part of its path, which names it in records.
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or(&self.url)
+    }
+
+    /// Opens it as a table, by the columns of `R`.
+    pub fn open_table<R: Serialize + DeserializeOwned>(&self) -> store::Result<TableReader<R>> {
+        TableReader::new(store::open_blob(Path::new(&self.url))?, self.url.clone())
+    }
+
+    /// All its bytes.
+    pub fn read(&self) -> store::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open()?.read_to_end(&mut bytes).at("read", Path::new(&self.url))?;
+        Ok(bytes)
+    }
+
+    /// Opens it for reading.
+    pub fn open(&self) -> store::Result<BlobReader> {
+        Ok(BlobReader::new(store::open_blob(Path::new(&self.url))?))
+    }
+}
+
+/// The files that a list of paths names, sorted: paths and URLs, patterns (`*`, `?`, `[…]`, `**`), and with an `@` before it a
+/// file with one such entry per line, relative to that file's folder.
+///
+/// # Errors
+/// When an entry names no file.
+pub fn expand(entries: &[String]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    expand_into(entries, MAX_LIST_DEPTH, &mut files)?;
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+/// As [`expand`], for inputs that must be files: folders that match a pattern are skipped.
+///
+/// # Errors
+/// When an entry names no file, or names a folder without a pattern.
+pub fn expand_files(entries: &[String]) -> Result<Vec<PathBuf>> {
+    let is_pattern = |entry: &str| is_remote(Path::new(entry)) && entry.contains(['*', '?', '[']);
+    for entry in entries.iter().filter(|entry| !entry.starts_with('@') && !is_pattern(entry)) {
+        ensure!(!is_folder(Path::new(entry))?, Input, "{entry} is a folder; name its files, as {entry}/*");
+    }
+    let mut files = expand(entries)?;
+    files.retain(|path| is_remote(path) || !path.is_dir());
+    ensure!(!files.is_empty() || entries.is_empty(), Input, "there is no file {}, only folders", entries.join(", "));
+    Ok(files)
+}
+
+fn expand_into(entries: &[String], depth: u32, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in entries {
+        let before = files.len();
+        let path = Path::new(entry);
+        if let Some(list) = entry.strip_prefix('@') {
+            ensure!(depth > 0, Input, "{entry} is a list in a list in a list");
+            let folder = Path::new(list).parent().unwrap_or(Path::new("."));
+            let text = read_list(Path::new(list))?;
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let inner: Vec<String> = lines.map(|line| resolve(folder, line)).collect();
+            expand_into(&inner, depth - 1, files).within(|| format!("in the list {list}"))?;
+        } else if is_remote(path) {
+            files.extend(expand_url(path)?);
+        } else if path.exists() {
+            files.push(path.to_path_buf()); // a name may hold the signs of patterns
+        } else {
+            for file in glob::glob(entry).within(|| format!("{entry} is no pattern"))? {
+                files.push(file?);
+            }
+        }
+        ensure!(files.len() > before, Input, "there is no file {entry}");
+    }
+    Ok(())
+}
+
+/// The objects that a URL names, which may be a pattern, or the URL itself if it is that of a folder.
+fn expand_url(url: &Path) -> Result<Vec<PathBuf>> {
+    let text = url.to_string_lossy();
+    let Some(first_sign) = text.find(['*', '?', '[']) else {
+        let is_there = is_object(url)? || is_folder(url)?;
+        return Ok(is_there.then(|| url.to_path_buf()).into_iter().collect());
+    };
+    let pattern = glob::Pattern::new(&text).within(|| format!("{text} is no pattern"))?;
+    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
+    let folder = &text[..text[..first_sign].rfind('/').map_or(0, |at| at + 1)];
+    let mut objects = store::list_objects(Path::new(folder))?;
+    objects.retain(|object| pattern.matches_path_with(object, options));
+    Ok(objects)
+}
+
+fn is_object(url: &Path) -> Result<bool> {
+    match store::length_and_version(url) {
+        Err(store::Error::Io(error)) if error.source.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        other => Ok(other.map(|_| true)?),
+    }
+}
+
+/// Whether a path is that of a folder, or a URL that of a prefix below which objects are.
+pub fn is_folder(path: &Path) -> Result<bool> {
+    Ok(if is_remote(path) { !is_object(path)? && !store::list_objects(path)?.is_empty() } else { path.is_dir() })
+}
+
+/// Opens a file, or an object by its URL.
+///
+/// # Errors
+/// When there is no such file, or it cannot be read.
+pub fn open(path: &Path) -> Result<BlobReader> {
+    Ok(BlobReader::new(store::open_blob(path)?))
+}
+
+/// Reads a text that people wrote, which may be an object.
+///
+/// # Errors
+/// As [`open`], and for bytes that are not UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    open(path)?.read_to_string(&mut text).at("read", path)?;
+    Ok(text)
+}
+
+fn read_list(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let mut plain = texts::decompress(open(path)?).at("read", path)?;
+    plain.read_to_string(&mut text).at("read", path)?;
+    Ok(text)
+}
+
+/// An entry of a list of paths, made absolute with the folder that it is relative to. URLs of objects stay as they are.
+pub fn resolve(folder: &Path, entry: &str) -> String {
+    match entry.strip_prefix('@') {
+        Some(list) => format!("@{}", joined(folder, list)),
+        // The folder is taken literally, whatever pattern characters its name has.
+        None if entry.contains(['*', '?', '[']) && is_pattern_here(folder, entry) => {
+            let ups = Path::new(entry).components().take_while(|part| *part == Component::ParentDir).count();
+            let parts = Path::new(entry)
+                .components()
+                .skip_while(|part| matches!(part, Component::ParentDir | Component::CurDir));
+            let folder = joined(folder, &"../".repeat(ups));
+            format!("{}/{}", glob::Pattern::escape(&folder), parts.collect::<PathBuf>().display())
+        }
+        None => joined(folder, entry),
+    }
+}
+
+fn is_pattern_here(folder: &Path, entry: &str) -> bool {
+    let entry = Path::new(entry);
+    !is_remote(entry) && !is_remote(folder) && entry.is_relative() && !folder.join(entry).exists()
+}
+
+/// A path or URL relative to a folder, without `.` and `..`.
+fn joined(folder: &Path, entry: &str) -> String {
+    if is_remote(Path::new(entry)) {
+        return entry.to_owned();
+    }
+    let text = folder.to_string_lossy();
+    match text.split_once("://").filter(|_| is_remote(folder) && Path::new(entry).is_relative()) {
+        Some((scheme, rest)) => format!("{scheme}://{}", without_dots(&Path::new(rest).join(entry)).display()),
+        None => without_dots(&folder.join(entry)).display().to_string(),
+    }
+}
+
+/// A path without `.` and `..`, so that a file has one name however a recipe refers to it.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_name() {
+        let folder = Path::new("/data/pipelines");
+        assert_eq!(resolve(folder, "../crawl/./*.warc.gz"), "/data/crawl/*.warc.gz");
+        assert_eq!(resolve(folder, "@../list"), "@/data/list");
+        assert_eq!(resolve(folder, "/absolute"), "/absolute");
+        assert_eq!(resolve(Path::new("/d[1]/pipelines"), "../x/*.gz"), "/d[[]1[]]/x/*.gz");
+    }
+
+    #[test]
+    fn urls_are_absolute() {
+        let folder = Path::new("/data/pipelines");
+        assert_eq!(resolve(folder, "s3://crawl/2024/*.warc.gz"), "s3://crawl/2024/*.warc.gz");
+        assert_eq!(resolve(folder, "@s3://crawl/warc.paths.gz"), "@s3://crawl/warc.paths.gz");
+        let bucket = Path::new("s3://crawl/recipes");
+        assert_eq!(resolve(bucket, "../2024/*.warc.gz"), "s3://crawl/2024/*.warc.gz");
+        assert_eq!(resolve(bucket, "@./list"), "@s3://crawl/recipes/list");
+        assert_eq!(resolve(bucket, "/absolute"), "/absolute");
+    }
+
+    #[test]
+    fn lists_and_patterns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["a.warc", "b.warc", "c [1].warc"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        std::fs::write(path("list"), "# two\na.warc\n\n*[1].warc\n").unwrap();
+        let names = |entries: &[String]| {
+            let files = expand(entries).unwrap().into_iter();
+            files.map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[path("*.warc")]), ["a.warc", "b.warc", "c [1].warc"]);
+        assert_eq!(names(&[path("c [1].warc")]), ["c [1].warc"]);
+        std::fs::write(path("list"), "# two\na.warc\nb.*\n").unwrap();
+        assert_eq!(names(&[format!("@{}", path("list")), path("a.warc")]), ["a.warc", "b.warc"]);
+        assert!(expand(&[path("d*")]).unwrap_err().to_string().contains("there is no file"));
+        std::fs::write(path("list"), "@list\n").unwrap();
+        assert!(crate::error::chain(&expand(&[format!("@{}", path("list"))]).unwrap_err()).contains("list in a list"));
+    }
+}

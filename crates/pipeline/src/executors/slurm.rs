@@ -1,0 +1,280 @@
+//! Slurm: arrays of jobs by `sbatch`, watched by `squeue`.
+//!
+//! Each array does a frozen list of tasks. The name of its jobs is that of the list, so a build that is started again
+//! finds the jobs of the one that was killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use atomic_file::IoContext;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::attempts::{Attempt, Event, Scheduler, drive};
+use super::command::{TaskCommand, quoted};
+use crate::engine::{Executor, StageJob};
+use crate::error::{Result, Within as _, bail, ensure};
+use crate::recipe::ExecutorSettings;
+
+/// Jobs of an array, where Slurm does not say: its own default.
+const DEFAULT_MAX_ARRAY: usize = 1001;
+/// Bytes of a job's log that a message shows.
+const SHOWN_LOG_BYTES: usize = 400;
+/// States in which a job waits or runs; all others are final.
+const LIVE_STATES: [&str; 8] =
+    ["PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING"];
+
+/// Has tasks done by arrays of jobs.
+#[derive(Debug)]
+pub(super) struct Slurm {
+    settings: ExecutorSettings,
+    command: TaskCommand,
+    logs: String,
+}
+
+/// An array to be submitted.
+struct Array<'a> {
+    name: String,
+    stage: &'a str,
+    list: &'a str,
+    jobs: usize,
+    room: usize,
+    exclude: &'a BTreeSet<String>,
+}
+
+impl Slurm {
+    pub(super) fn new(settings: &ExecutorSettings, command: TaskCommand, run: &Path) -> Result<Slurm> {
+        let logs = match &settings.slurm.logs {
+            Some(logs) => std::path::absolute(logs)?,
+            None if store::is_remote(run) => std::path::absolute("webtext-logs")?,
+            None => std::path::absolute(run)?.join("logs/slurm"),
+        };
+        Ok(Slurm { settings: settings.clone(), command, logs: logs.to_string_lossy().into_owned() })
+    }
+
+    /// The name of the jobs of a list: no other run's, and no other list's.
+    fn job_name(&self, list: &str) -> String {
+        let list = list.trim_start_matches("executor/").trim_end_matches(".list").replace('/', ".");
+        format!("webtext-{:08x}-{list}", xxh3_64(self.command.run().as_bytes()) as u32)
+    }
+
+    fn log_pattern(&self, name: &str) -> String {
+        format!("{}/{name}-%a.log", self.logs)
+    }
+
+    /// The script of an array, as `sbatch` and people read it.
+    fn script(&self, array: &Array<'_>) -> String {
+        let resources = self.settings.resources_of(array.stage);
+        let mut options = vec![
+            format!("--job-name={}", array.name),
+            format!("--array=0-{}%{}", array.jobs - 1, array.room.min(array.jobs)),
+            format!("--cpus-per-task={}", resources.cpus),
+            format!("--mem={}M", resources.memory_mib),
+            format!("--time={}", resources.max_minutes),
+            format!("--output={}", self.log_pattern(&array.name)),
+            // A task whose node is lost is submitted again, for another node.
+            "--no-requeue".to_owned(),
+        ];
+        if !array.exclude.is_empty() {
+            options.push(format!("--exclude={}", array.exclude.iter().cloned().collect::<Vec<_>>().join(",")));
+        }
+        options.extend(self.settings.slurm.options.iter().cloned());
+        let lines: String = options.iter().map(|option| format!("#SBATCH {option}\n")).collect();
+        let command = quoted(&self.command.of_list(array.stage, array.list, resources.cpus));
+        format!("#!/bin/sh\n{lines}exec {command}\n")
+    }
+}
+
+impl Executor for Slurm {
+    fn run(&self, job: &StageJob<'_>) -> Result<()> {
+        fs::create_dir_all(&self.logs).at("make the folder", Path::new(&self.logs))?;
+        let mut queue =
+            Queue { slurm: self, arrays: BTreeMap::new(), running: BTreeMap::new(), max_array: max_array()? };
+        drive(job, &mut queue, &self.settings)
+    }
+
+    fn preview(&self, stage: &str, tasks: u32) -> Option<String> {
+        let list = format!("executor/{stage}/0.list");
+        let (jobs, room) = (tasks as usize, self.settings.max_in_flight as usize);
+        let name = self.job_name(&list);
+        Some(self.script(&Array { name, stage, list: &list, jobs, room, exclude: &BTreeSet::new() }))
+    }
+}
+
+/// The jobs of a stage.
+struct Queue<'s> {
+    slurm: &'s Slurm,
+    /// The tasks of each array that are not known to have ended, by the number of their job; by name.
+    arrays: BTreeMap<String, BTreeMap<u32, u32>>,
+    /// The nodes of the jobs that run.
+    running: BTreeMap<u32, String>,
+    max_array: usize,
+}
+
+/// A job as `squeue` shows it.
+struct Listed {
+    name: String,
+    index: u32,
+    state: String,
+    node: String,
+}
+
+impl Queue<'_> {
+    /// The jobs of these arrays; also some that ended a short while ago.
+    fn list(&self, names: &[&str]) -> Result<Vec<Listed>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names = format!("--name={}", names.join(","));
+        let text = output(Command::new("squeue").args([
+            "--noheader",
+            "--array",
+            "--states=all",
+            "--format=%j|%K|%T|%N",
+            &names,
+        ]))?;
+        let parse = |line: &str| {
+            let mut fields = line.trim().split('|').map(str::to_owned);
+            let (name, index, state, node) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+            Some(Listed { name, index: index.parse().ok()?, state, node })
+        };
+        Ok(text.lines().filter_map(parse).collect())
+    }
+
+    /// The reason of a job that ended, and its log.
+    fn fault(&self, array: &str, index: u32, state: Option<&str>) -> String {
+        let path = self.slurm.log_pattern(array).replace("%a", &index.to_string());
+        let log = fs::read(&path).unwrap_or_default();
+        let end =
+            String::from_utf8_lossy(&log[log.len().saturating_sub(SHOWN_LOG_BYTES)..]).trim().replace('\n', " | ");
+        let state = state.map_or("it is no longer in the queue".to_owned(), |state| format!("Slurm says {state}"));
+        let said = if end.is_empty() { String::new() } else { format!("; it said: {end}") };
+        format!("{state}{said}; see {path}")
+    }
+
+    fn cancel_those(&self, further: &[&str]) -> Result<()> {
+        for name in self.arrays.keys() {
+            output(Command::new("scancel").arg(format!("--name={name}")).args(further))?;
+        }
+        Ok(())
+    }
+}
+
+impl Scheduler for Queue<'_> {
+    fn adopt(&mut self, job: &StageJob<'_>) -> Result<Vec<u32>> {
+        let lists = job.lists()?;
+        let tasks: BTreeMap<String, Vec<u32>> =
+            lists.into_iter().map(|(list, tasks)| (self.slurm.job_name(&list), tasks)).collect();
+        let names: Vec<&str> = tasks.keys().map(String::as_str).collect();
+        let mut adopted = Vec::new();
+        for listed in self.list(&names)? {
+            let task = tasks.get(&listed.name).and_then(|tasks| tasks.get(listed.index as usize));
+            if let Some(&task) = task.filter(|_| LIVE_STATES.contains(&listed.state.as_str())) {
+                self.arrays.entry(listed.name).or_default().insert(listed.index, task);
+                adopted.push(task);
+            }
+        }
+        if !adopted.is_empty() {
+            tracing::info!("{}: {} jobs of an earlier build go on", job.stage(), adopted.len());
+        }
+        Ok(adopted)
+    }
+
+    fn max_batch(&self) -> usize {
+        self.max_array
+    }
+
+    fn submit(&mut self, job: &StageJob<'_>, attempts: &[Attempt], room: usize) -> Result<()> {
+        // One array has one list of nodes to leave out.
+        let mut by_avoid: BTreeMap<&BTreeSet<String>, Vec<u32>> = BTreeMap::new();
+        attempts.iter().for_each(|attempt| by_avoid.entry(&attempt.avoid).or_default().push(attempt.task));
+        for (exclude, tasks) in by_avoid {
+            let list = job.write_list(&tasks)?;
+            let name = self.slurm.job_name(&list);
+            let array = Array { name, stage: job.stage(), list: &list, jobs: tasks.len(), room, exclude };
+            let submitted = sbatch(&self.slurm.script(&array));
+            if submitted.is_err() && !exclude.is_empty() {
+                // There may be no other node: then the same ones have to do.
+                sbatch(&self.slurm.script(&Array { exclude: &BTreeSet::new(), name: array.name.clone(), ..array }))?;
+            } else {
+                submitted?;
+            }
+            self.arrays.insert(array.name, (0u32..).zip(tasks).collect());
+        }
+        Ok(())
+    }
+
+    fn events(&mut self) -> Result<Vec<Event>> {
+        std::thread::sleep(Duration::from_secs(self.slurm.settings.slurm.poll_seconds.into()));
+        let names: Vec<&str> = self.arrays.keys().map(String::as_str).collect();
+        let listed: BTreeMap<(String, u32), Listed> =
+            self.list(&names)?.into_iter().map(|job| ((job.name.clone(), job.index), job)).collect();
+        let mut events = Vec::new();
+        for (name, jobs) in std::mem::take(&mut self.arrays) {
+            let mut live = BTreeMap::new();
+            for (index, task) in jobs {
+                let job = listed.get(&(name.clone(), index));
+                let node = job.map(|job| job.node.clone()).filter(|node| !node.is_empty());
+                if job.is_some_and(|job| LIVE_STATES.contains(&job.state.as_str())) {
+                    if let Some(node) = node.filter(|_| !self.running.contains_key(&task)) {
+                        self.running.insert(task, node.clone());
+                        events.push(Event::Began { task, node });
+                    }
+                    live.insert(index, task);
+                } else {
+                    let node = node.or(self.running.remove(&task));
+                    self.running.remove(&task);
+                    events.push(Event::Ended {
+                        task,
+                        node,
+                        fault: self.fault(&name, index, job.map(|job| &*job.state)),
+                    });
+                }
+            }
+            if !live.is_empty() {
+                self.arrays.insert(name, live);
+            }
+        }
+        Ok(events)
+    }
+
+    fn cancel_waiting(&mut self) -> Result<()> {
+        self.cancel_those(&["--state=PENDING"])
+    }
+
+    fn cancel(&mut self) -> Result<()> {
+        self.cancel_those(&[])
+    }
+}
+
+/// The standard output of one of Slurm's commands.
+fn output(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().within(|| format!("cannot run {name}; is Slurm installed here?"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), State, "{name} failed: {}", said.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn sbatch(script: &str) -> Result<()> {
+    let mut command = Command::new("sbatch");
+    let command = command.arg("--parsable").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().within(|| "cannot run sbatch; is Slurm installed here?".to_owned())?;
+    child.stdin.take().expect("it is piped").write_all(script.as_bytes())?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!(State, "sbatch failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// Maximum number of jobs of an array.
+fn max_array() -> Result<usize> {
+    let text = output(Command::new("scontrol").args(["show", "config"]))?;
+    let line = text.lines().find(|line| line.trim_start().starts_with("MaxArraySize"));
+    let value = line.and_then(|line| line.split_once('=')?.1.trim().parse().ok());
+    Ok(value.filter(|&value| value > 0).unwrap_or(DEFAULT_MAX_ARRAY))
+}

@@ -1,0 +1,262 @@
+//! Object storage: S3 and what speaks its protocol, Google Cloud Storage, Azure. The last two come with the library that
+//! is used, and are not tested here.
+//!
+//! Credentials, region and endpoint are those of the usual environment variables (`AWS_ACCESS_KEY_ID`,
+//! `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_SKIP_SIGNATURE`; roles of
+//! containers and machines). Requests that fail in passing (5xx, slow down, broken connections) are tried again
+//! [`MAX_RETRIES`] times with growing pauses.
+//!
+//! Left out: profiles in `~/.aws`, versions of objects, and removing the parts of uploads that a kill broke off, which
+//! a lifecycle rule of the bucket does.
+
+mod runtime;
+mod state;
+mod store;
+mod upload;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use object_store::path::Path as Key;
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
+};
+
+use crate::store::io_error;
+use crate::{Blob, LocalBlob, LocalStore, Result, Store};
+use runtime::wait_for;
+pub(crate) use state::RemoteState;
+use store::RemoteStore;
+
+/// Further tries of a request that failed in passing.
+const MAX_RETRIES: usize = 8;
+/// Pauses between tries: the first, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+/// Time after which a request is not tried again.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(180);
+/// Bytes per request of sequential readers.
+const READ_BYTES: u64 = 4 << 20;
+
+/// Whether a place is a URL of object storage rather than a path.
+pub fn is_remote(place: &Path) -> bool {
+    let place = place.to_string_lossy();
+    ["s3://", "s3a://", "gs://", "az://"].iter().any(|scheme| place.starts_with(scheme))
+}
+
+/// Opens the store at a place: a folder, or `s3://bucket/prefix` (`gs://`, `az://`). Nothing is read or written yet.
+///
+/// # Errors
+/// When the URL names no bucket, or the environment has settings that contradict each other.
+pub fn open(place: &Path) -> Result<Arc<dyn Store>> {
+    if !is_remote(place) {
+        return Ok(Arc::new(LocalStore::new(place)));
+    }
+    Ok(Arc::new(RemoteStore::new(Object::parse(place)?)))
+}
+
+/// An object, or a prefix of objects, outside of any run.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    client: Arc<dyn ObjectStore>,
+    key: Key,
+    url: String,
+}
+
+impl Object {
+    pub(crate) fn parse(place: &Path) -> Result<Object> {
+        let url = place.to_string_lossy().trim_end_matches('/').to_owned();
+        let invalid = |what: String| io_error("use", &url, io::Error::new(io::ErrorKind::InvalidInput, what));
+        let (scheme, rest) = url.split_once("://").expect("is_remote was asked");
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(invalid("a bucket is missing; write s3://bucket/prefix".to_owned()));
+        }
+        let key = Key::parse(key).map_err(|error| invalid(error.to_string()))?;
+        let client = client_of(scheme, bucket).map_err(|error| invalid(shown_fault(&error)))?;
+        Ok(Object { client, key, url })
+    }
+
+    /// The object with this key below the prefix.
+    fn below(&self, key: &str) -> Result<Object> {
+        let url = if key.is_empty() { self.url.clone() } else { format!("{}/{key}", self.url) };
+        let full =
+            [self.key.as_ref(), key].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/");
+        let parsed = Key::parse(full);
+        let key = parsed
+            .map_err(|error| io_error("use", &url, io::Error::new(io::ErrorKind::InvalidInput, error.to_string())))?;
+        Ok(Object { client: self.client.clone(), key, url })
+    }
+
+    /// Length and tag; an error of kind `NotFound` when there is no such object.
+    fn head(&self) -> Result<ObjectMeta> {
+        let (client, key) = (self.client.clone(), self.key.clone());
+        self.named("look at", wait_for(async move { client.head(&key).await }))
+    }
+
+    fn open(&self) -> Result<Box<dyn Blob>> {
+        let meta = self.head()?;
+        Ok(Box::new(RemoteBlob { object: self.clone(), len_bytes: meta.size, tag: meta.e_tag }))
+    }
+
+    /// All objects below the prefix. A listing whose answer broke off is asked for again, which the library does only
+    /// for the contents of objects.
+    fn list(&self) -> Result<Vec<ObjectMeta>> {
+        let mut pause = PAUSES[0];
+        for tries_left in (0..=MAX_RETRIES).rev() {
+            let (client, key) = (self.client.clone(), self.key.clone());
+            let prefix = move || Some(&key).filter(|key| !key.as_ref().is_empty()).cloned();
+            let listed = wait_for(async move { client.list(prefix().as_ref()).try_collect().await });
+            match listed {
+                Err(object_store::Error::Generic { .. }) if tries_left > 0 => std::thread::sleep(pause),
+                listed => return self.named("list", listed),
+            }
+            pause = (pause * 2).min(PAUSES[1]);
+        }
+        unreachable!("the last try returns")
+    }
+
+    fn named<T>(&self, action: &'static str, result: object_store::Result<T>) -> Result<T> {
+        result.map_err(|error| io_error(action, &self.url, as_io(&error)))
+    }
+}
+
+/// The clients so far, by scheme and bucket: a client has its own pool of connections.
+fn client_of(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
+    static CLIENTS: Mutex<Option<HashMap<String, Arc<dyn ObjectStore>>>> = Mutex::new(None);
+    let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let clients = clients.get_or_insert_default();
+    let name = format!("{scheme}://{bucket}");
+    if let Some(client) = clients.get(&name) {
+        return Ok(client.clone());
+    }
+    let client = new_client(scheme, bucket)?;
+    clients.insert(name, client.clone());
+    Ok(client)
+}
+
+fn new_client(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
+    // If another client in the process has installed a provider, that one serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let retry = RetryConfig {
+        backoff: BackoffConfig { init_backoff: PAUSES[0], max_backoff: PAUSES[1], base: 2.0 },
+        max_retries: MAX_RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
+    };
+    // An endpoint without TLS is one that somebody wrote down so.
+    let is_plain = |name: &str| std::env::var(name).is_ok_and(|endpoint| endpoint.starts_with("http://"));
+    let options = ClientOptions::new()
+        .with_allow_http(["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"].into_iter().any(is_plain))
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_timeout(Duration::from_secs(120));
+    Ok(match scheme {
+        "gs" => {
+            let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env();
+            Arc::new(builder.with_bucket_name(bucket).with_client_options(options).with_retry(retry).build()?)
+        }
+        "az" => {
+            let builder = object_store::azure::MicrosoftAzureBuilder::from_env();
+            Arc::new(builder.with_container_name(bucket).with_client_options(options).with_retry(retry).build()?)
+        }
+        _ => {
+            let builder = object_store::aws::AmazonS3Builder::from_env();
+            Arc::new(builder.with_bucket_name(bucket).with_client_options(options).with_retry(retry).build()?)
+        }
+    })
+}
+
+/// The kind that callers ask for, and the whole chain of causes as text.
+fn as_io(error: &object_store::Error) -> io::Error {
+    let kind = match error {
+        object_store::Error::NotFound { .. } => io::ErrorKind::NotFound,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            io::ErrorKind::PermissionDenied
+        }
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, shown_fault(error))
+}
+
+/// An error with its causes, each once: the library's own texts repeat some.
+fn shown_fault(error: &object_store::Error) -> String {
+    let mut shown = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !shown.contains(&text) {
+            shown = format!("{shown}: {text}");
+        }
+        cause = error.source();
+    }
+    shown
+}
+
+/// An object that is read by ranges.
+struct RemoteBlob {
+    object: Object,
+    len_bytes: u64,
+    tag: Option<String>,
+}
+
+impl Blob for RemoteBlob {
+    fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let range = offset..offset + bytes.len() as u64;
+        let (client, key) = (self.object.client.clone(), self.object.key.clone());
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() }
+            .with_if_match(self.tag.clone());
+        let read = wait_for(async move { client.get_opts(&key, options).await?.bytes().await });
+        let read = read.map_err(|error| match error {
+            object_store::Error::Precondition { .. } => {
+                io::Error::other(format!("{} was changed while it was read", self.object.url))
+            }
+            error => {
+                let error = as_io(&error);
+                io::Error::new(error.kind(), format!("cannot read {}: {error}", self.object.url))
+            }
+        })?;
+        if read.len() != bytes.len() {
+            let what = format!("{} ends at byte {}", self.object.url, offset + read.len() as u64);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        }
+        bytes.copy_from_slice(&read);
+        Ok(())
+    }
+
+    fn read_ahead_bytes(&self) -> u64 {
+        READ_BYTES
+    }
+}
+
+/// Opens a file, or an object by its URL.
+pub fn open_blob(place: &Path) -> Result<Box<dyn Blob>> {
+    match is_remote(place) {
+        true => Object::parse(place)?.open(),
+        false => Ok(Box::new(LocalBlob::open(place)?)),
+    }
+}
+
+/// The length of an object in bytes, and what changes with its content: its ETag.
+pub fn length_and_version(url: &Path) -> Result<(u64, String)> {
+    let meta = Object::parse(url)?.head()?;
+    Ok((meta.size, meta.e_tag.unwrap_or_default()))
+}
+
+/// The URLs of all objects below a prefix, which ends at a `/`, sorted.
+pub fn list_objects(prefix: &Path) -> Result<Vec<PathBuf>> {
+    let object = Object::parse(prefix)?;
+    let root = object.url.strip_suffix(object.key.as_ref()).unwrap_or(&object.url).trim_end_matches('/').to_owned();
+    let mut urls: Vec<PathBuf> =
+        object.list()?.into_iter().map(|meta| PathBuf::from(format!("{root}/{}", meta.location))).collect();
+    urls.sort();
+    Ok(urls)
+}

@@ -1,0 +1,204 @@
+//! Runs in object storage: the bytes are those of a run on disk, whatever the server does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use webtext_tests::object_server::{BUCKET, FAULTS, Fault, ObjectServer, environment};
+use webtext_tests::{binary, check, files, recipe_of_texts, recipe_without_model, root, skip, stderr};
+
+/// A corpus of random words, whose archive is uploaded in several parts, and its recipe.
+fn texts(folder: &Path) -> PathBuf {
+    let mut corpus = String::new();
+    let mut state = 1u64;
+    for _ in 0..200 {
+        let mut text = String::new();
+        while text.len() < 80_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text += &format!("{:x} ", state >> 16);
+        }
+        corpus += &format!("{}\n", serde_json::json!({"text": text}));
+    }
+    fs::write(folder.join("texts.jsonl"), corpus).unwrap();
+    let recipe = folder.join("recipe.toml");
+    fs::write(&recipe, recipe_of_texts("[limits]\nbuckets = 2\n")).unwrap();
+    recipe
+}
+
+fn build(recipe: &Path, out: &str, environment: Vec<(&'static str, String)>) -> Command {
+    let mut command = Command::new(binary("webtext"));
+    command.arg("build").arg(recipe).args(["--out", out, "--threads", "2", "-q"]).envs(environment);
+    command
+}
+
+/// What a run holds but leases and logs.
+fn content(mut objects: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    objects.retain(|key, _| !["lease/", "logs/"].iter().any(|folder| key.starts_with(folder)));
+    objects
+}
+
+/// Compares by names first: a message with all bytes helps nobody.
+#[track_caller]
+fn assert_same(found: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, Vec<u8>>) {
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    let differ: Vec<&String> =
+        found.iter().filter(|(key, bytes)| expected[*key] != **bytes).map(|(key, _)| key).collect();
+    assert!(differ.is_empty(), "these differ: {differ:?}");
+}
+
+/// Every fifth request fails, each time in another way.
+fn now_and_then(request: u64) -> Option<Fault> {
+    (request % 5 == 4).then(|| FAULTS[(request / 5) as usize % FAULTS.len()])
+}
+
+#[test]
+fn a_server_that_fails_loses_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = texts(folder.path());
+    let run = folder.path().join("run");
+    check(&mut build(&recipe, &run.to_string_lossy(), Vec::new()), 0);
+    let server = ObjectServer::start(now_and_then);
+    check(&mut build(&recipe, &format!("s3://{BUCKET}/run"), server.environment()), 0);
+    assert_same(&content(server.objects("run/")), &files(&run));
+    assert_eq!(server.open_uploads(), 0);
+    assert_eq!(server.faults().len(), FAULTS.len(), "each fault has occurred: {:?}", server.faults());
+}
+
+#[test]
+fn a_server_that_never_answers_is_named_after_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = texts(folder.path());
+    let server = ObjectServer::start(|_| Some(Fault::Unavailable));
+    let output = check(&mut build(&recipe, &format!("s3://{BUCKET}/run"), server.environment()), 1);
+    let said = stderr(&output);
+    assert!(said.contains("s3://bucket/run") && said.contains("503"), "{said}");
+    assert!(server.faults()["unavailable"] <= 20, "tries are bounded: {:?}", server.faults());
+}
+
+#[test]
+fn a_killed_build_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = texts(folder.path());
+    let run = folder.path().join("run");
+    check(&mut build(&recipe, &run.to_string_lossy(), Vec::new()), 0);
+    let server = ObjectServer::start(|_| None);
+    let out = format!("s3://{BUCKET}/run");
+    for objects in [3, 8, 12] {
+        let mut child = build(&recipe, &out, server.environment()).spawn().unwrap();
+        while server.objects("run/").len() < objects && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    check(&mut build(&recipe, &out, server.environment()), 0);
+    assert_same(&content(server.objects("run/")), &files(&run));
+}
+
+// -- moto, the judge of what a server of S3 does
+
+/// A running moto, which ends with the test.
+struct Moto {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Moto {
+    /// `None`, told as a skip, where no Python has it.
+    fn start(test: &str) -> Option<Moto> {
+        let python = PathBuf::from(std::env::var_os("WEBTEXT_PEERS").unwrap_or_default());
+        let program = python.with_file_name("moto_server");
+        if !program.is_file() {
+            skip(test, "the Python of WEBTEXT_PEERS lacks moto[server]");
+            return None;
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(program);
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        let moto = Moto { child: command.spawn().unwrap(), address: format!("127.0.0.1:{port}") };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(&moto.address).is_err() {
+            assert!(Instant::now() < deadline, "moto does not start");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        moto.put("/bucket", b"");
+        Some(moto)
+    }
+
+    /// An unsigned put, as of a bucket that anybody may write to.
+    fn put(&self, path: &str, body: &[u8]) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!("PUT {path} HTTP/1.0\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.lines().next().is_some_and(|line| line.contains(" 200")), "{answer}");
+    }
+
+    /// Copies all objects below a prefix into a folder, by another client.
+    fn download(&self, prefix: &str, to: &Path) {
+        const SCRIPT: &str = "import boto3, os, sys
+endpoint, prefix, to = sys.argv[1:]
+client = boto3.client('s3', endpoint_url=endpoint)
+for page in client.get_paginator('list_objects_v2').paginate(Bucket='bucket', Prefix=prefix):
+    for key in (found['Key'] for found in page.get('Contents', [])):
+        path = os.path.join(to, key[len(prefix):])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        client.download_file('bucket', key, path)";
+        let endpoint = format!("http://{}", self.address);
+        let mut python = Command::new(std::env::var_os("WEBTEXT_PEERS").unwrap());
+        check(python.args(["-c", SCRIPT, &endpoint, prefix]).arg(to).envs(environment(&endpoint)), 0);
+    }
+}
+
+#[test]
+fn inputs_and_run_in_buckets_give_the_same_data() {
+    let Some(moto) = Moto::start("inputs_and_run_in_buckets_give_the_same_data") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = root().join("fixtures");
+    let recipe = |name: &str, inputs: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, recipe_without_model().replace("../fixtures", inputs)).unwrap();
+        path
+    };
+    for entry in fs::read_dir(fixtures.join("links")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy();
+        moto.put(&format!("/bucket/inputs/links/{name}"), &fs::read(&path).unwrap());
+    }
+    moto.put("/bucket/inputs/pages.warc.gz", &fs::read(fixtures.join("pages.warc.gz")).unwrap());
+    let variables = environment(&format!("http://{}", moto.address));
+    let run = folder.path().join("run");
+    check(&mut build(&recipe("local.toml", &fixtures.to_string_lossy()), &run.to_string_lossy(), Vec::new()), 0);
+    let remote = recipe("remote.toml", "s3://bucket/inputs");
+    check(&mut build(&remote, "s3://bucket/run", variables.clone()), 0);
+    // Manifests name the inputs, which are elsewhere; the data set does not.
+    let of_data = ["shards/", "tokens/", "tokenizer/", "duplicates/", "documents/documents"];
+    let data = files(&run).into_iter().filter(|(key, _)| of_data.iter().any(|folder| key.starts_with(folder)));
+    let copy = folder.path().join("copy");
+    moto.download("run/", &copy);
+    let mut compared = 0;
+    for (key, bytes) in data {
+        assert!(fs::read(copy.join(&key)).unwrap() == bytes, "{key}");
+        compared += 1;
+    }
+    assert!(compared > 10);
+    // Commands read the run where it is.
+    let status = check(Command::new(binary("webtext")).args(["status", "s3://bucket/run"]).envs(variables.clone()), 0);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("tokens.join"));
+    // A build that has nothing to do changes nothing, and a folder of something else is refused.
+    check(&mut build(&remote, "s3://bucket/run", variables.clone()), 0);
+    let refused = check(&mut build(&remote, "s3://bucket/inputs", variables), 2);
+    assert!(stderr(&refused).contains("not the folder of a run"));
+}
