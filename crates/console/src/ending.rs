@@ -131,6 +131,22 @@ mod tests {
     #[test]
     fn a_connection_that_breaks_is_a_failure() {
         let broken = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot read the index");
-        assert_eq!(end(Err(broken), &[]), ExitCode::from(Exit::Failed.code()));
+        assert_eq!(end(Err(broken), &[]), Exit::Failed);
+    }
+
+    #[test]
+    fn wrong_arguments_and_help_end_a_command() {
+        #[derive(Debug, clap::Parser)]
+        struct Arguments {
+            #[arg(long)]
+            threads: u32,
+        }
+        let check = |arguments: &[&str], expected: Result<u32, Exit>| {
+            let found = parse::<Arguments>(arguments.iter().map(OsString::from));
+            assert_eq!(found.map(|found| found.threads), expected);
+        };
+        check(&["bpe", "--threads", "3"], Ok(3));
+        check(&["bpe", "--threads", "many"], Err(Exit::WrongUsage));
+        check(&["bpe", "--help"], Err(Exit::Complete));
     }
 }
