@@ -7,6 +7,10 @@ check:
 test:
     cargo test --workspace
 
+# The Python wheel, built and tested in an environment of its own.
+wheel:
+    crates/python/check.sh
+
 # Speed beside peers: just bench DATA [encode] [shards] [train] [links] [documents]; without DATA, how.
 bench *arguments:
     #!/usr/bin/env bash

@@ -1,5 +1,6 @@
 //! The command `bpe`: train, encode, decode, count; show, compare, convert, info; bench.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -46,7 +47,16 @@ enum Command {
 
 /// Runs the command that the arguments of the process name, and returns its exit code.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    ExitCode::from(main_with(std::env::args_os()).code())
+}
+
+/// Runs the command that `arguments` name, the program's name before them, and returns how it ended. Once per process:
+/// it starts the log.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments = match console::parse::<Arguments>(arguments) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
     console::end_quietly_with_reader();
     console::start_logging(arguments.verbosity, None);
     let result = match arguments.command {

@@ -1,5 +1,6 @@
 //! Encodes text: added tokens are cut out; pretokens come by blocks, most of them from the cache, the others by merging.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::added::{AddedMatcher, Part};
@@ -12,9 +13,27 @@ use crate::run_cutter::RunCutter;
 use crate::simd::with_kernel;
 use crate::{TokenId, Tokenizer};
 
+/// A tokenizer that an encoder borrows, or holds together with others.
+#[derive(Clone)]
+pub(crate) enum TokenizerRef<'a> {
+    Borrowed(&'a Tokenizer),
+    Shared(Arc<Tokenizer>),
+}
+
+impl Deref for TokenizerRef<'_> {
+    type Target = Tokenizer;
+
+    fn deref(&self) -> &Tokenizer {
+        match self {
+            TokenizerRef::Borrowed(tokenizer) => tokenizer,
+            TokenizerRef::Shared(tokenizer) => tokenizer,
+        }
+    }
+}
+
 /// Encodes with one tokenizer. Clones share its merges; each has its own pretoken cache, which starts as a copy.
 pub struct Encoder<'a> {
-    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) tokenizer: TokenizerRef<'a>,
     model: Arc<Model>,
     cache: PretokenCache,
     long_cache: LongPretokenCache,
@@ -24,7 +43,7 @@ pub struct Encoder<'a> {
 impl Clone for Encoder<'_> {
     fn clone(&self) -> Self {
         Encoder {
-            tokenizer: self.tokenizer,
+            tokenizer: self.tokenizer.clone(),
             model: self.model.clone(),
             cache: self.cache.copy(),
             long_cache: self.long_cache.clone(),
@@ -36,9 +55,18 @@ impl Clone for Encoder<'_> {
 impl<'a> Encoder<'a> {
     /// An encoder for `tokenizer`. Time and memory linear in its merges (some 4 ms for GPT-2's), and 4 to 16 MiB.
     pub fn new(tokenizer: &'a Tokenizer) -> Encoder<'a> {
-        let model = Model::new(tokenizer);
+        Encoder::of(TokenizerRef::Borrowed(tokenizer))
+    }
+
+    /// As [`new`](Encoder::new), for encoders that outlive whoever made them.
+    pub fn shared(tokenizer: Arc<Tokenizer>) -> Encoder<'static> {
+        Encoder::of(TokenizerRef::Shared(tokenizer))
+    }
+
+    fn of(tokenizer: TokenizerRef<'_>) -> Encoder<'_> {
+        let model = Model::new(&tokenizer);
         let mut cache = PretokenCache::new();
-        insert_tokens(tokenizer, &model, &mut cache.buckets());
+        insert_tokens(&tokenizer, &model, &mut cache.buckets());
         let (model, long_cache) = (Arc::new(model), LongPretokenCache::default());
         Encoder { tokenizer, model, cache, long_cache, chunk: Chunk::new() }
     }
@@ -142,7 +170,7 @@ impl Encoder<'_> {
 
     /// What cuts pretokens that are too long to be held, if the tokenizer allows it.
     pub fn run_cutter(&self, specials: Specials) -> Option<RunCutter> {
-        RunCutter::new(self.tokenizer, self.model.clone(), specials)
+        RunCutter::new(&self.tokenizer, self.model.clone(), specials)
     }
 
     /// The ids of one pretoken.
@@ -169,7 +197,7 @@ impl Encoder<'_> {
 
 impl Encoder<'_> {
     fn encode_to(&mut self, text: &str, specials: Specials, sink: &mut impl IdSink) -> Result<(), SpecialInText> {
-        let tokenizer = self.tokenizer;
+        let tokenizer = self.tokenizer.clone();
         let [before, after] = tokenizer
             .matchers()
             .each_ref()

@@ -1,8 +1,8 @@
 //! How a command ends: its message, its hint and its exit code.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io;
-use std::process::ExitCode;
 
 use user_error::{Exit, UserError};
 
@@ -50,10 +50,23 @@ pub fn as_user_error<'e, E: UserError + 'static>(error: &'e (dyn Error + 'static
     error.downcast_ref::<E>().map(|error| error as &dyn UserError)
 }
 
-/// Prints how a command ended, unless it is complete, and returns its exit code. `known` lists the error types that
+/// The arguments of a command, the program's name before them. Where they are wrong or ask for help, prints what is to be
+/// said to them.
+///
+/// # Errors
+/// How the command ends then.
+pub fn parse<A: clap::Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<A, Exit> {
+    A::try_parse_from(arguments).map_err(|said| {
+        // As clap does before it ends a process: nobody is left to be told that printing failed.
+        let _ = said.print();
+        if said.use_stderr() { Exit::WrongUsage } else { Exit::Complete }
+    })
+}
+
+/// Prints how a command ended, unless it is complete, and returns that. `known` lists the error types that
 /// implement [`UserError`]; they are looked for along the chain of causes, from the outermost on.
-pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> ExitCode {
-    let exit = match result {
+pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> Exit {
+    match result {
         Ok(Exit::SomeUnreadable) => {
             eprintln!("note: some inputs could not be read to their end; they are named above");
             Exit::SomeUnreadable
@@ -68,8 +81,7 @@ pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> ExitCode {
             }
             exit
         }
-    };
-    ExitCode::from(exit.code())
+    }
 }
 
 /// The exit code and the hint of the first error in the chain that has one.
@@ -119,6 +131,22 @@ mod tests {
     #[test]
     fn a_connection_that_breaks_is_a_failure() {
         let broken = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot read the index");
-        assert_eq!(end(Err(broken), &[]), ExitCode::from(Exit::Failed.code()));
+        assert_eq!(end(Err(broken), &[]), Exit::Failed);
+    }
+
+    #[test]
+    fn wrong_arguments_and_help_end_a_command() {
+        #[derive(Debug, clap::Parser)]
+        struct Arguments {
+            #[arg(long)]
+            threads: u32,
+        }
+        let check = |arguments: &[&str], expected: Result<u32, Exit>| {
+            let found = parse::<Arguments>(arguments.iter().map(OsString::from));
+            assert_eq!(found.map(|found| found.threads), expected);
+        };
+        check(&["bpe", "--threads", "3"], Ok(3));
+        check(&["bpe", "--threads", "many"], Err(Exit::WrongUsage));
+        check(&["bpe", "--help"], Err(Exit::Complete));
     }
 }

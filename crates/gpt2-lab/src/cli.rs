@@ -1,5 +1,6 @@
 //! The command `gpt2`: train models of the GPT-1 and GPT-2 papers on a CPU, and use them.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -37,7 +38,16 @@ const USER_ERRORS: &[UserErrorCast] =
 
 /// Runs the command that the arguments of the process name, and returns its exit code.
 pub fn main() -> ExitCode {
-    let Arguments { verbosity, command } = Arguments::parse();
+    ExitCode::from(main_with(std::env::args_os()).code())
+}
+
+/// Runs the command that `arguments` name, the program's name before them, and returns how it ended. Once per process:
+/// it starts the log.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let Arguments { verbosity, command } = match console::parse::<Arguments>(arguments) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
     console::start_logging(verbosity, None);
     // A training continues when the reader of its progress closes the pipe.
     if !matches!(command, Command::Train(_)) {

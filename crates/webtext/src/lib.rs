@@ -5,6 +5,7 @@ mod commands;
 mod explore;
 mod report;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -54,7 +55,16 @@ enum Command {
 
 /// Runs the command that the arguments of the process name, and returns its exit code.
 pub fn main() -> ExitCode {
-    let Arguments { command, verbosity } = Arguments::parse();
+    ExitCode::from(main_with(std::env::args_os()).code())
+}
+
+/// Runs the command that `arguments` name, the program's name before them, and returns how it ended. Once per process:
+/// it starts the log.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let Arguments { command, verbosity } = match console::parse::<Arguments>(arguments) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
     // Commands that open connections handle closed pipes themselves: a host that closes one must not end them.
     if !matches!(command, Command::Build(_) | Command::Fetch(_)) {
         console::end_quietly_with_reader();

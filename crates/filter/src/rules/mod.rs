@@ -154,6 +154,42 @@ rules! {
 }
 
 impl RuleSettings {
+    /// The rule of this name with its published limits; of `c4_quality` as FineWeb has it, without the rule on punctuation
+    /// at the end of lines.
+    ///
+    /// # Errors
+    /// There is no such rule, or it has no limits without settings.
+    ///
+    /// ```
+    /// use filter::RuleSettings;
+    /// assert_eq!(RuleSettings::published("gopher_quality")?.name(), "gopher_quality");
+    /// let fault = RuleSettings::published("gopher_qualty").unwrap_err().to_string();
+    /// assert_eq!(fault, "there is no rule gopher_qualty; did you mean gopher_quality?");
+    /// # Ok::<(), filter::InvalidRule>(())
+    /// ```
+    pub fn published(name: &str) -> Result<RuleSettings, InvalidRule> {
+        if name == "c4_quality" {
+            let datatrove = C4Quality::of_dialect(C4Dialect::Datatrove0_10);
+            return Ok(RuleSettings::C4Quality(C4Quality { require_terminal_punctuation: false, ..datatrove }));
+        }
+        RuleSettings::check_name(name)?;
+        let without_settings = serde_json::from_value(serde_json::json!({"rule": name}));
+        without_settings.map_err(|error| InvalidRule(format!("the rule {name} needs settings: {error}")))
+    }
+
+    /// Refuses a name that no rule has.
+    ///
+    /// # Errors
+    /// A sentence that names the nearest rule.
+    pub fn check_name(name: &str) -> Result<(), InvalidRule> {
+        if RuleSettings::NAMES.contains(&name) {
+            return Ok(());
+        }
+        let similarity = |rule: &str| strsim::jaro_winkler(name, rule);
+        let nearest = RuleSettings::NAMES.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+        Err(InvalidRule(format!("there is no rule {name}; did you mean {}?", nearest.copied().unwrap_or_default())))
+    }
+
     /// Checks the settings. Files are not opened.
     ///
     /// # Errors

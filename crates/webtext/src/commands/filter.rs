@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use console::Exit;
-use filter::{About, C4Dialect, C4Quality, Filter, FilterMeasure, FilterTally, Judgement, RuleSettings};
+use filter::{About, Filter, FilterMeasure, FilterTally, Judgement, RuleSettings};
 use pipeline::Recipe;
 use rayon::prelude::*;
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use store::numbers::NumbersWriter;
 use texts::{DocumentRow, RowWriter, TextFormat};
-
-use strsim::jaro_winkler as similarity;
 
 use super::{Faults, ReplacedText, Usage, for_each_row};
 
@@ -194,18 +192,12 @@ fn recipe_rules(path: &Path) -> anyhow::Result<Vec<RuleSettings>> {
 
 /// A rule with its published limits.
 fn named_rule(name: &str) -> anyhow::Result<RuleSettings> {
-    if name == "c4_quality" {
-        let datatrove = C4Quality::of_dialect(C4Dialect::Datatrove0_10);
-        return Ok(RuleSettings::C4Quality(C4Quality { require_terminal_punctuation: false, ..datatrove }));
-    }
-    if !RuleSettings::NAMES.contains(&name) {
-        let nearest = RuleSettings::NAMES.iter().max_by(|a, b| similarity(name, a).total_cmp(&similarity(name, b)));
-        let nearest = nearest.copied().unwrap_or_default();
-        return Err(Usage(format!("--rules {name}: there is no such rule; did you mean {nearest}?")).into());
-    }
-    let settings = serde_json::json!({"rule": name});
-    serde_json::from_value(settings).map_err(|error| {
-        Usage(format!("--rules {name}: {error}; write the rule into a file as [[filter]], and give it as --recipe"))
-            .into()
+    RuleSettings::published(name).map_err(|error| {
+        let hint = if RuleSettings::NAMES.contains(&name) {
+            "; write the rule into a file as [[filter]], and give it as --recipe"
+        } else {
+            ""
+        };
+        Usage(format!("--rules {name}: {error}{hint}")).into()
     })
 }

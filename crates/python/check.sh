@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it into a clean environment and tests it there: types, stubs, tests, the README's lines and the
+# examples. WEBTEXT_WHEEL_ENV is that environment, made again when its requirements change (default: target/wheel-env);
+# WEBTEXT_WHEELS is where the wheel is left (default: target/wheels).
+set -euo pipefail
+cd "$(dirname "$0")"
+root=$(realpath ../..)
+target=${CARGO_TARGET_DIR:-$root/target}
+environment=${WEBTEXT_WHEEL_ENV:-$target/wheel-env}
+wheels=${WEBTEXT_WHEELS:-$target/wheels}
+max_wheel_mb=45
+
+if ! cmp -s tests/requirements.txt "$environment/requirements.txt"; then
+    rm -rf "$environment"
+    python3 -m venv "$environment"
+    "$environment/bin/pip" install --quiet 'maturin==1.16.0' -r tests/requirements.txt
+    cp tests/requirements.txt "$environment/"
+fi
+bin=$environment/bin
+
+echo "== wheel"
+rm -rf "$wheels"
+"$bin/maturin" build --quiet --release --out "$wheels"
+wheel=$(echo "$wheels"/webtext-*.whl)
+bytes=$(stat -c %s "$wheel")
+echo "$(basename "$wheel"): $((bytes / 1000000)).$((bytes / 100000 % 10)) MB of at most $max_wheel_mb MB"
+((bytes <= max_wheel_mb * 1000000))
+
+echo "== installation, with what it requires alone"
+clean=$(mktemp -d)
+trap 'rm -rf "$clean"' EXIT
+python3 -m venv "$clean/env"
+"$clean/env/bin/pip" install --quiet "$wheel"
+# The README's lines, in an empty folder: nothing comes from this repository.
+sed -n '/^```python$/,/^```$/{/^```/d;p}' README.md >"$clean/readme.py"
+(cd "$clean" && env/bin/python readme.py && for program in webtext bpe gpt2; do "env/bin/$program" --version; done)
+
+"$bin/pip" install --quiet --force-reinstall --no-deps "$wheel"
+echo "== types"
+"$bin/mypy"
+(cd "$clean" && "$bin/python" -m mypy.stubtest webtext._webtext)
+echo "== tests"
+"$bin/pytest" --quiet -p no:cacheprovider
+echo "== examples"
+for example in examples/*.py; do
+    (cd "$clean" && "$bin/python" "$OLDPWD/$example" >"$clean/said" 2>&1) || { cat "$clean/said"; echo "$example failed"; exit 1; }
+done
