@@ -11,7 +11,7 @@ use user_error::UserError;
 use super::inputs::OpenedInputs;
 use super::{beside, check_usage, is_special, stop_on_ctrl_c};
 use crate::input::Batch;
-use crate::tokens::{IdWidth, TokenFormat, TokenLayout, llmc_header_of_width, write_megatron_index};
+use crate::tokens::{IdWidth, TokenFormat, TokenLayout, llmc_header, write_megatron_index};
 use crate::{Encoder, Specials, TokenId};
 
 /// Flags of `bpe encode`.
@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     writer.finish()?;
     let skipped = inputs.warn_of_skipped();
     if arguments.json {
-        let mut summary = serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes});
+        let mut summary = serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes, "dtype": layout.width.dtype()});
         if let Some(rows) = skipped {
             summary["bad_rows"] = rows.into();
         }
@@ -201,7 +201,7 @@ impl Output {
             Output::Standard(_) => Ok(None),
             Output::File(file) => Ok(Some(file)),
             Output::AfterHeader { ids, mut file } => {
-                file.write_all(&llmc_header_of_width(tokens, width))?;
+                file.write_all(&llmc_header(tokens, width))?;
                 let mut ids = ids.into_inner()?;
                 ids.rewind()?;
                 io::copy(&mut ids, &mut file)?;
