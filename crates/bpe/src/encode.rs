@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::added::{AddedMatcher, Part};
+use crate::cached_id::entry_of;
 use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdSink, Pretokens};
 use crate::long_pretoken_cache::LongPretokenCache;
 use crate::model::Model;
@@ -18,7 +19,19 @@ pub struct Encoder<'a> {
     model: Arc<Model>,
     cache: PretokenCache,
     long_cache: LongPretokenCache,
-    chunk: Box<Chunk>,
+    chunk: AnyChunk,
+}
+
+/// Scratch space for ids of the least width that the vocabulary allows.
+enum AnyChunk {
+    Narrow(Box<Chunk<u16>>),
+    Wide(Box<Chunk<u32>>),
+}
+
+impl AnyChunk {
+    fn new(vocab_size: usize) -> AnyChunk {
+        if vocab_size <= MAX_NARROW_VOCAB { AnyChunk::Narrow(Chunk::new()) } else { AnyChunk::Wide(Chunk::new()) }
+    }
 }
 
 impl Clone for Encoder<'_> {
@@ -28,19 +41,24 @@ impl Clone for Encoder<'_> {
             model: self.model.clone(),
             cache: self.cache.copy(),
             long_cache: self.long_cache.clone(),
-            chunk: Chunk::new(),
+            chunk: AnyChunk::new(self.tokenizer.vocab_size()),
         }
     }
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder for `tokenizer`. Time and memory linear in its merges (some 4 ms for GPT-2's), and 4 to 16 MiB.
+    /// An encoder for `tokenizer`. Time and memory linear in its merges, and 4 to 26 MiB.
     pub fn new(tokenizer: &'a Tokenizer) -> Encoder<'a> {
-        let model = Model::new(tokenizer);
+        let model = tokenizer.model();
         let mut cache = PretokenCache::new();
         insert_tokens(tokenizer, &model, &mut cache.buckets());
-        let (model, long_cache) = (Arc::new(model), LongPretokenCache::default());
-        Encoder { tokenizer, model, cache, long_cache, chunk: Chunk::new() }
+        Encoder {
+            tokenizer,
+            model,
+            cache,
+            long_cache: LongPretokenCache::default(),
+            chunk: AnyChunk::new(tokenizer.vocab_size()),
+        }
     }
 
     /// The ids of a text. Special tokens in it are ordinary text; other added tokens are found.
@@ -64,24 +82,33 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Inserts the canonical tokens into the cache, which need no merging: a third of the pretokens that a text will have.
+/// Inserts canonical tokens into the cache, which need no merging: a third of the pretokens that a text will have. Those
+/// of the lowest ranks are the most frequent.
 fn insert_tokens(tokenizer: &Tokenizer, model: &Model, buckets: &mut Buckets<'_>) {
-    let mut keys: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
-    for ids in model.canonical_ids().chunks(CHUNK_PRETOKENS) {
-        for &(_, id) in ids {
+    let is_narrow = tokenizer.vocab_size() <= MAX_NARROW_VOCAB;
+    let mut waiting: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
+    let ids: Vec<u32> = model.canonical_ids().take(MAX_INSERTED_TOKENS).collect();
+    for ids in ids.chunks(CHUNK_PRETOKENS) {
+        for &id in ids {
             let bytes = tokenizer.token(TokenId(id));
             if bytes.len() <= MAX_CACHED_BYTES {
                 let key = Key::of_pretoken(bytes);
                 let bucket = buckets.bucket_of(key);
                 buckets.prefetch(bucket);
-                keys.push((key, bucket, id));
+                waiting.push((key, bucket, id));
             }
         }
-        for (key, bucket, id) in keys.drain(..) {
-            buckets.insert(key, bucket, [id, 0, 0, 0], 1);
+        for (key, bucket, id) in waiting.drain(..) {
+            let ids = if is_narrow { entry_of(&[id as u16]) } else { entry_of(&[id]) };
+            buckets.insert(key, bucket, ids, 1);
         }
     }
 }
+
+/// Largest vocabulary whose ids have 16 bits.
+const MAX_NARROW_VOCAB: usize = 1 << 16;
+/// Tokens that a new cache has: as many as leave room for other pretokens.
+const MAX_INSERTED_TOKENS: usize = 1 << 16;
 
 /// Bytes of a text that are encoded before the cache may grow.
 const PART_BYTES: usize = 4 << 20;
@@ -229,7 +256,15 @@ impl Encoder<'_> {
 
     fn encode_pretokens(&mut self, text: &[u8], pretokens: Pretokens<'_>, sink: &mut impl IdSink) {
         let Encoder { model, cache, long_cache, chunk, .. } = self;
-        with_kernel(EncodeText { model, buckets: cache.buckets(), long_cache, chunk, text, pretokens, sink });
+        let buckets = cache.buckets();
+        match chunk {
+            AnyChunk::Narrow(chunk) => {
+                with_kernel(EncodeText { model, buckets, long_cache, chunk, text, pretokens, sink });
+            }
+            AnyChunk::Wide(chunk) => {
+                with_kernel(EncodeText { model, buckets, long_cache, chunk, text, pretokens, sink });
+            }
+        }
         cache.grow_if_crowded();
     }
 }

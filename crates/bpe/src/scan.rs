@@ -7,6 +7,21 @@
 use crate::classes::{Traits, traits_table};
 use crate::pattern::KnownPattern;
 
+/// The length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` with which bytes begin, or 0. Under Unicode's case folding, `ſ` is an `s`.
+#[inline(always)]
+pub(crate) fn contraction_of_any_case(bytes: &[u8]) -> usize {
+    if bytes.first() != Some(&b'\'') {
+        return 0;
+    }
+    let lower = |place: usize| bytes.get(place).map_or(0, u8::to_ascii_lowercase);
+    match (lower(1), lower(2)) {
+        (b's' | b't' | b'm' | b'd', _) => 2,
+        (b'r' | b'v', b'e') | (b'l', b'l') => 3,
+        (0xc5, 0xbf) => 3,
+        _ => 0,
+    }
+}
+
 /// Finds the ends of pretokens in one text.
 #[derive(Clone, Copy)]
 pub(crate) struct Scanner<'t> {
@@ -97,22 +112,6 @@ impl<'t> Scanner<'t> {
         at + rest.iter().position(|byte| !set.contains(byte)).unwrap_or(rest.len())
     }
 
-    /// The length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` at `at`, or 0. Under Unicode's case folding, `ſ` is an `s`.
-    #[inline(always)]
-    fn contraction(self, at: usize) -> usize {
-        let rest = &self.text.as_bytes()[at..];
-        if rest.first() != Some(&b'\'') {
-            return 0;
-        }
-        let lower = |place: usize| rest.get(place).map_or(0, u8::to_ascii_lowercase);
-        match (lower(1), lower(2)) {
-            (b's' | b't' | b'm' | b'd', _) => 2,
-            (b'r' | b'v', b'e') | (b'l', b'l') => 3,
-            (0xc5, 0xbf) => 3,
-            _ => 0,
-        }
-    }
-
     /// `\s*[\r\n]+|\s+(?!\S)|\s+`, where white space begins at `start`: to the run's last line end, or else without its
     /// last character, which is left to the next pretoken; `takes_trailing` for `\s++$` before them.
     fn end_of_spaces(self, start: usize, takes_trailing: bool) -> usize {
@@ -132,7 +131,7 @@ impl<'t> Scanner<'t> {
     /// The patterns of GPT-4, Llama 3 (numbers by three) and Qwen (single digits).
     #[inline(always)]
     fn end_in_cl100k(self, start: usize, max_digits: usize, takes_trailing: bool) -> usize {
-        let contraction = self.contraction(start);
+        let contraction = contraction_of_any_case(&self.text.as_bytes()[start..]);
         if contraction > 0 {
             return start + contraction;
         }
@@ -172,7 +171,7 @@ impl<'t> Scanner<'t> {
             .or_else(|| after_prefix.and_then(|at| self.end_of_upper_word(at)))
             .or_else(|| self.end_of_upper_word(start));
         match word {
-            Some(end) => end + self.contraction(end),
+            Some(end) => end + contraction_of_any_case(&self.text.as_bytes()[end..]),
             None => self.end_of_signs_or_spaces(start, b"\r\n/", false),
         }
     }

@@ -1,12 +1,14 @@
 //! A vocabulary and its merges.
 
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
 use crate::added::{AddedMatcher, AddedToken};
 use crate::byte_order::BYTE_OF_ID;
 use crate::encode::Specials;
+use crate::model::Model;
 use crate::pattern::KnownPattern;
 use crate::pretokenize::Cuts;
 use crate::text_rules::TextRules;
@@ -113,6 +115,8 @@ pub struct Tokenizer {
     rules: TextRules,
     /// Finds added tokens that are searched before, and those that are searched after the text is normalised.
     matchers: [Option<AddedMatcher>; 2],
+    /// What encoders share, made once.
+    model: OnceLock<Arc<Model>>,
 }
 
 impl PartialEq for Tokenizer {
@@ -227,6 +231,7 @@ impl Tokenizer {
             end_of_text: None,
             rules,
             matchers: [None, None],
+            model: OnceLock::new(),
         };
         tokenizer.prepare_added();
         tokenizer
@@ -252,6 +257,7 @@ impl Tokenizer {
     }
 
     pub(crate) fn push_merge(&mut self, left: TokenId, right: TokenId, joined: &[u8]) {
+        self.model = OnceLock::new();
         self.merges.push((left, right, TokenId(self.ends.len() as u32)));
         self.push_token(joined, TokenKind::Bytes);
     }
@@ -282,8 +288,8 @@ impl Tokenizer {
     pub(crate) fn without_idle_merges(mut self) -> Tokenizer {
         if let Some(merges) = crate::model::without_idle_merges(&self) {
             self.merges = merges;
-            let model = crate::model::Model::new(&self);
-            self.ignores_merges &= model.has_whole();
+            self.model = OnceLock::new();
+            self.ignores_merges &= Model::new(&self).has_whole();
         }
         self
     }
@@ -338,6 +344,16 @@ impl Tokenizer {
     /// The token for bytes that have none, and whether neighbours become one.
     pub(crate) fn unknown(&self) -> Option<(u32, bool)> {
         self.unknown
+    }
+
+    /// Makes the tables that encoders share, of the merges alone, unless they are made already. Else the first
+    /// [`Encoder::new`](crate::Encoder::new) does it, in 3 ms for GPT-2's.
+    pub fn prepare(&self) {
+        self.model();
+    }
+
+    pub(crate) fn model(&self) -> Arc<Model> {
+        self.model.get_or_init(|| Arc::new(Model::new(self))).clone()
     }
 
     pub(crate) fn rules(&self) -> &TextRules {
