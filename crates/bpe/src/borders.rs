@@ -51,7 +51,7 @@ fn visit_blocks<K: Kernel>(
     while let Some(block) = bytes[at..].first_chunk::<BLOCK_BYTES>() {
         let ends = ends_in_block(block, &Classes::new::<K>(block, traits));
         if ends == 0 {
-            let end = scanner.end(pattern, at);
+            let end = end_of_letters::<K>(pattern, bytes, at, traits).unwrap_or_else(|| scanner.end(pattern, at));
             visitor.single(at, &bytes[at..end]);
             at = end;
         } else {
@@ -60,6 +60,29 @@ fn visit_blocks<K: Kernel>(
         }
     }
     visit_from(pattern, text, at, visitor);
+}
+
+/// The end of a pretoken that is longer than a block, if it is of letters alone: of one case or none, for GPT-4o's.
+#[inline(always)]
+fn end_of_letters<K: Kernel>(pattern: KnownPattern, bytes: &[u8], start: usize, traits: &[Traits]) -> Option<usize> {
+    let mut at = start;
+    loop {
+        let block = bytes[at..].first_chunk::<BLOCK_BYTES>()?;
+        let classes = Classes::new::<K>(block, traits);
+        let run = match pattern {
+            KnownPattern::O200k => classes.letters & !classes.upper & !classes.lower,
+            _ => classes.letters,
+        };
+        // What ends a word of GPT-4o's pattern is more than another class.
+        let others = !run & (classes.known << 1 | 1);
+        if others == 0 {
+            at += classes.known.count_ones() as usize;
+        } else if pattern == KnownPattern::O200k || at == start {
+            return None;
+        } else {
+            return Some(at + others.trailing_zeros() as usize);
+        }
+    }
 }
 
 /// The same, one by one.

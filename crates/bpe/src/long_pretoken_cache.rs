@@ -6,8 +6,8 @@
 use crate::cached_id::CachedId;
 use crate::simd::prefetch;
 
-/// Longest pretoken that is cached, in bytes: longer ones are rarely repeated.
-pub(crate) const MAX_LONG_BYTES: usize = 64;
+/// Longest pretoken that is cached, in bytes: a clause of Chinese or Japanese is one pretoken.
+pub(crate) const MAX_LONG_BYTES: usize = u8::MAX as usize;
 /// Maximum number of pretokens in the cache; the hash table has twice as many slots.
 const MAX_ENTRIES: usize = 1 << 17;
 /// Maximum number of bytes of all records.
