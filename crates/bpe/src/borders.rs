@@ -27,29 +27,26 @@ pub(crate) trait Visitor {
 #[inline(always)]
 pub(crate) fn visit<K: Kernel>(pattern: KnownPattern, text: &str, visitor: &mut impl Visitor) {
     match pattern {
-        KnownPattern::Gpt2 => visit_blocks::<K>(pattern, text, visitor, |block, classes| gpt2(block, classes)),
-        KnownPattern::Cl100k | KnownPattern::Llama3 => {
-            visit_blocks::<K>(pattern, text, visitor, |block, classes| cl100k(block, classes, true));
-        }
-        KnownPattern::Qwen2 => {
-            visit_blocks::<K>(pattern, text, visitor, |block, classes| cl100k(block, classes, false));
-        }
-        KnownPattern::O200k => visit_blocks::<K>(pattern, text, visitor, |block, classes| o200k(block, classes)),
+        KnownPattern::Gpt2 => visit_blocks::<K, Gpt2>(pattern, text, visitor),
+        KnownPattern::Cl100k | KnownPattern::Llama3 => visit_blocks::<K, Cl100k<true>>(pattern, text, visitor),
+        KnownPattern::Qwen2 => visit_blocks::<K, Cl100k<false>>(pattern, text, visitor),
+        KnownPattern::O200k => visit_blocks::<K, O200k>(pattern, text, visitor),
         KnownPattern::DeepSeek3 => visit_from(pattern, text, 0, visitor),
     }
 }
 
+/// A pattern whose borders follow from masks. Methods, since closures are not compiled for the kernel.
+trait MaskedPattern {
+    /// The ends of the pretokens that are completely in a block that begins with one.
+    fn ends_in_block(block: &[u8; BLOCK_BYTES], classes: &Classes) -> u64;
+}
+
 #[inline(always)]
-fn visit_blocks<K: Kernel>(
-    pattern: KnownPattern,
-    text: &str,
-    visitor: &mut impl Visitor,
-    ends_in_block: impl Fn(&[u8; BLOCK_BYTES], &Classes) -> u64,
-) {
+fn visit_blocks<K: Kernel, P: MaskedPattern>(pattern: KnownPattern, text: &str, visitor: &mut impl Visitor) {
     let (bytes, scanner, traits) = (text.as_bytes(), Scanner::new(text), traits_table());
     let mut at = 0;
     while let Some(block) = bytes[at..].first_chunk::<BLOCK_BYTES>() {
-        let ends = ends_in_block(block, &Classes::new::<K>(block, traits));
+        let ends = P::ends_in_block(block, &Classes::new::<K>(block, traits));
         if ends == 0 {
             let end = end_of_letters::<K>(pattern, bytes, at, traits).unwrap_or_else(|| scanner.end(pattern, at));
             visitor.single(at, &bytes[at..end]);
@@ -210,32 +207,36 @@ fn begins(class: u64) -> u64 {
     class & !(class << 1)
 }
 
-/// The ends of the pretokens of GPT-2's pattern that are completely in a block that begins with one.
-#[inline(always)]
-fn gpt2(block: &[u8; BLOCK_BYTES], classes: &Classes) -> u64 {
-    let &Classes { letters, numbers, spaces, mut known, .. } = classes;
-    let others = !(letters | numbers | spaces);
-    // If a blank is before a run, the pretoken begins there instead.
-    let unprefixed = !(classes.ascii.blanks << 1);
-    let others_begin = begins(others) & unprefixed;
-    let words = (begins(letters) | begins(numbers)) & unprefixed | others_begin;
-    // White space: the run begins a pretoken, and its last character, which is left to the next one.
-    let mut borders = words | begins(spaces) | classes.last_before(spaces, spaces);
-    let mut contractions = others_begin & classes.ascii.apostrophes & known;
-    while contractions != 0 {
-        let place = contractions.trailing_zeros() as usize;
-        contractions &= contractions - 1;
-        if let Some(len) = contraction(&block[place + 1..]) {
-            let end = place + 1 + len;
-            if end >= 63 || known >> end & 1 == 0 {
-                // Its end may be beyond the known bytes: it is left to the next block.
-                known &= (2 << place) - 1;
-                break;
+/// GPT-2's pattern.
+struct Gpt2;
+
+impl MaskedPattern for Gpt2 {
+    #[inline(always)]
+    fn ends_in_block(block: &[u8; BLOCK_BYTES], classes: &Classes) -> u64 {
+        let &Classes { letters, numbers, spaces, mut known, .. } = classes;
+        let others = !(letters | numbers | spaces);
+        // If a blank is before a run, the pretoken begins there instead.
+        let unprefixed = !(classes.ascii.blanks << 1);
+        let others_begin = begins(others) & unprefixed;
+        let words = (begins(letters) | begins(numbers)) & unprefixed | others_begin;
+        // White space: the run begins a pretoken, and its last character, which is left to the next one.
+        let mut borders = words | begins(spaces) | classes.last_before(spaces, spaces);
+        let mut contractions = others_begin & classes.ascii.apostrophes & known;
+        while contractions != 0 {
+            let place = contractions.trailing_zeros() as usize;
+            contractions &= contractions - 1;
+            if let Some(len) = contraction(&block[place + 1..]) {
+                let end = place + 1 + len;
+                if end >= 63 || known >> end & 1 == 0 {
+                    // Its end may be beyond the known bytes: it is left to the next block.
+                    known &= (2 << place) - 1;
+                    break;
+                }
+                borders = borders & !(2 << place) | 1 << end;
             }
-            borders = borders & !(2 << place) | 1 << end;
         }
+        borders & known & !1
     }
-    borders & known & !1
 }
 
 /// What the later patterns have in common: signs take a blank before them and line ends behind them, and white space up
@@ -288,73 +289,81 @@ impl SignsAndSpaces {
     }
 }
 
-/// The same for the patterns of GPT-4 and Llama 3 (numbers by three) and of Qwen (single digits).
-#[inline(always)]
-fn cl100k(block: &[u8; BLOCK_BYTES], classes: &Classes, by_three: bool) -> u64 {
-    let &Classes { letters, numbers, spaces, ascii, .. } = classes;
-    let common = SignsAndSpaces::new(classes, !(letters | numbers | spaces));
-    let mut known = common.known;
-    let number_ends = if by_three {
-        known &= below_lowest(numbers & ascii.wide);
-        begins(numbers) | classes.thirds()
-    } else {
-        numbers & (!ascii.wide | ascii.leads)
-    };
-    let words_begin = begins(letters) & !(common.blanks << 1) & !common.behind_sign;
-    let mut borders = common.signs_begin | common.spaces_begin | number_ends | words_begin;
-    let mut contractions = common.signs_begin & ascii.apostrophes & known;
-    while contractions != 0 {
-        let place = contractions.trailing_zeros() as usize;
-        contractions &= contractions - 1;
-        let len = contraction_of_any_case(&block[place..]);
-        if len > 0 {
-            let end = place + len;
-            if end >= 63 || known >> end & 1 == 0 {
-                known &= (2 << place) - 1;
-                break;
+/// The patterns of GPT-4 and Llama 3 (numbers by three), and of Qwen (single digits).
+struct Cl100k<const BY_THREE: bool>;
+
+impl<const BY_THREE: bool> MaskedPattern for Cl100k<BY_THREE> {
+    #[inline(always)]
+    fn ends_in_block(block: &[u8; BLOCK_BYTES], classes: &Classes) -> u64 {
+        let &Classes { letters, numbers, spaces, ascii, .. } = classes;
+        let common = SignsAndSpaces::new(classes, !(letters | numbers | spaces));
+        let mut known = common.known;
+        let number_ends = if BY_THREE {
+            known &= below_lowest(numbers & ascii.wide);
+            begins(numbers) | classes.thirds()
+        } else {
+            numbers & (!ascii.wide | ascii.leads)
+        };
+        let words_begin = begins(letters) & !(common.blanks << 1) & !common.behind_sign;
+        let mut borders = common.signs_begin | common.spaces_begin | number_ends | words_begin;
+        let mut contractions = common.signs_begin & ascii.apostrophes & known;
+        while contractions != 0 {
+            let place = contractions.trailing_zeros() as usize;
+            contractions &= contractions - 1;
+            let len = contraction_of_any_case(&block[place..]);
+            if len > 0 {
+                let end = place + len;
+                if end >= 63 || known >> end & 1 == 0 {
+                    known &= (2 << place) - 1;
+                    break;
+                }
+                borders |= 1 << end;
             }
-            borders |= 1 << end;
         }
+        borders & known & !1
     }
-    borders & known & !1
 }
 
-/// The same for GPT-4o's pattern.
-#[inline(always)]
-fn o200k(block: &[u8; BLOCK_BYTES], classes: &Classes) -> u64 {
-    let &Classes { letters, numbers, spaces, upper, lower, marks, ascii, .. } = classes;
-    let word = letters | marks;
-    let common = SignsAndSpaces::new(classes, !(word | numbers | spaces));
-    let starts = !ascii.wide | ascii.leads;
-    let without_case = word & !upper & !lower;
-    // An upper-case letter behind letters without case, a mark behind none, a slash behind the line ends of signs, and
-    // numbers beyond ASCII.
-    let hard = upper & starts & without_case << 1
-        | marks & starts & !(word << 1)
-        | ascii.slashes & common.of_signs << 1
-        | numbers & ascii.wide;
-    let mut known = common.known & below_lowest(hard);
-    let words_begin = begins(word) & !(common.blanks << 1) & !common.behind_sign | upper & starts & lower << 1;
-    let numbers_begin = begins(numbers) | classes.thirds();
-    let mut borders = common.signs_begin | common.spaces_begin | numbers_begin | words_begin;
-    let mut contractions = common.signs_begin & ascii.apostrophes & word << 1 & known;
-    let mut end_of_last = 0;
-    while contractions != 0 {
-        let place = contractions.trailing_zeros() as usize;
-        contractions &= contractions - 1;
-        let len = contraction_of_any_case(&block[place..]);
-        if len > 0 {
-            let end = place + len;
-            // Behind a contraction, no word is open that another could belong to.
-            if place == end_of_last || end >= 63 || known >> end & 1 == 0 {
-                known &= below(place as u32);
-                break;
+/// GPT-4o's pattern.
+struct O200k;
+
+impl MaskedPattern for O200k {
+    #[inline(always)]
+    fn ends_in_block(block: &[u8; BLOCK_BYTES], classes: &Classes) -> u64 {
+        let &Classes { letters, numbers, spaces, upper, lower, marks, ascii, .. } = classes;
+        let word = letters | marks;
+        let common = SignsAndSpaces::new(classes, !(word | numbers | spaces));
+        let starts = !ascii.wide | ascii.leads;
+        let without_case = word & !upper & !lower;
+        // An upper-case letter behind letters without case, a mark behind none, a slash behind the line ends of signs, and
+        // numbers beyond ASCII.
+        let hard = upper & starts & without_case << 1
+            | marks & starts & !(word << 1)
+            | ascii.slashes & common.of_signs << 1
+            | numbers & ascii.wide;
+        let mut known = common.known & below_lowest(hard);
+        let words_begin = begins(word) & !(common.blanks << 1) & !common.behind_sign | upper & starts & lower << 1;
+        let numbers_begin = begins(numbers) | classes.thirds();
+        let mut borders = common.signs_begin | common.spaces_begin | numbers_begin | words_begin;
+        let mut contractions = common.signs_begin & ascii.apostrophes & word << 1 & known;
+        let mut end_of_last = 0;
+        while contractions != 0 {
+            let place = contractions.trailing_zeros() as usize;
+            contractions &= contractions - 1;
+            let len = contraction_of_any_case(&block[place..]);
+            if len > 0 {
+                let end = place + len;
+                // Behind a contraction, no word is open that another could belong to.
+                if place == end_of_last || end >= 63 || known >> end & 1 == 0 {
+                    known &= below(place as u32);
+                    break;
+                }
+                borders = borders & !(below(end as u32) & !below(place as u32)) | 1 << end;
+                end_of_last = end;
             }
-            borders = borders & !(below(end as u32) & !below(place as u32)) | 1 << end;
-            end_of_last = end;
         }
+        borders & known & !1
     }
-    borders & known & !1
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 
 use std::sync::OnceLock;
 
-use crate::byte_order::{BYTE_OF_ID, ID_OF_BYTE};
+use crate::byte_order::BYTE_OF_ID;
 use crate::merges::{Merges, NONE};
 
 /// The canonical tokens of a vocabulary, and the valid pairs of them.
@@ -23,7 +23,7 @@ pub(crate) struct CanonicalTokens {
 struct Trie {
     /// The node of each two bytes, or [`NONE`].
     of_two_bytes: Vec<u32>,
-    /// Nodes by parent and byte: an open-addressed table, at most half full. The lower half of a slot is the node.
+    /// Nodes by parent and byte: an open-addressed table, at most three quarters full. The lower half of a slot is the node.
     slots: Vec<u64>,
     shift: u32,
     /// The token that ends at a node, or the longest that ends before it on the way there.
@@ -34,6 +34,8 @@ struct Trie {
 
 /// A slot without a node.
 const EMPTY: u64 = u64::MAX;
+/// Tokens on both sides of a border that are encoded again where they are no valid pair.
+const REDONE_TOKENS: [usize; 2] = [2, 6];
 /// Longest pretoken whose places fit into one word of bits.
 const MAX_SHORT_BYTES: usize = 63;
 
@@ -44,7 +46,7 @@ impl Trie {
         // Shorter ones first: then the tokens that a token begins with are known when it is added.
         let mut tokens: Vec<u32> = (256..merges.len() as u32).filter(|&id| merges.is_canonical(id)).collect();
         tokens.sort_by_key(|&id| merges.len_of(id));
-        let capacity = (4 * tokens.len().max(8)).next_power_of_two();
+        let capacity = (2 * tokens.len().max(8)).next_power_of_two();
         let mut trie = Trie {
             of_two_bytes: vec![NONE; 1 << 16],
             slots: vec![EMPTY; capacity],
@@ -88,7 +90,7 @@ impl Trie {
                 slot = (slot + 1) & (self.slots.len() - 1);
             }
             self.slots[slot] = key << 32 | u64::from(new);
-            if 2 * new as usize > self.slots.len() {
+            if 4 * new as usize > 3 * self.slots.len() {
                 self.grow();
             }
         }
@@ -134,7 +136,7 @@ impl Trie {
     /// The longest canonical token with which bytes, of which there are some, begin.
     #[inline(always)]
     fn longest_match(&self, bytes: &[u8]) -> u32 {
-        let first = u32::from(ID_OF_BYTE[bytes[0] as usize]);
+        let first = Merges::id_of_byte(bytes[0]);
         let Some(&second) = bytes.get(1) else { return first };
         let mut node = self.of_two_bytes[usize::from(bytes[0]) << 8 | usize::from(second)];
         if node == NONE {
@@ -150,22 +152,78 @@ impl Trie {
     }
 }
 
+/// Which pairs were found valid or not: most pairs of a text are repeated, and to test one takes several lookups in
+/// tables that are larger than a cache of the processor.
+pub(crate) struct PairMemo(Box<[u64]>);
+
+/// Pairs that are remembered: 256 KiB.
+const REMEMBERED_PAIRS: usize = 1 << 15;
+
+impl PairMemo {
+    pub(crate) fn new() -> PairMemo {
+        PairMemo(vec![u64::MAX; REMEMBERED_PAIRS].into())
+    }
+
+    /// Whether two tokens beside each other are the encoding of their bytes.
+    #[inline(always)]
+    pub(crate) fn is_valid(&mut self, merges: &Merges, left: u32, right: u32) -> bool {
+        let pair = u64::from(left) << 31 | u64::from(right);
+        let place = pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - REMEMBERED_PAIRS.trailing_zeros());
+        let held = &mut self.0[place as usize];
+        if *held >> 1 != pair {
+            *held = pair << 1 | u64::from(merges.is_valid_pair_of_any_rank(left, right));
+        }
+        *held & 1 != 0
+    }
+}
+
 impl CanonicalTokens {
     pub(crate) fn new(merges: Merges) -> CanonicalTokens {
         CanonicalTokens { merges, trie: OnceLock::new() }
     }
 
+    /// Appends the ids of the next piece of a word to those of the pieces before it. If the tokens at the border are no
+    /// valid pair, a few on both sides are encoded again; if that does not help, `false`.
+    #[inline(never)]
+    pub(crate) fn append(&self, word: &[u8], ids: &mut Vec<u32>, piece: &[u32], memo: &mut PairMemo) -> bool {
+        let merges = &self.merges;
+        let bytes_of = |ids: &[u32]| ids.iter().map(|&id| merges.len_of(id)).sum::<usize>();
+        if memo.is_valid(merges, ids[ids.len() - 1], piece[0]) {
+            ids.extend_from_slice(piece);
+            return true;
+        }
+        let border = bytes_of(ids);
+        let mut between = Vec::new();
+        for again in REDONE_TOKENS {
+            let (before, redone) = ids.split_at(ids.len().saturating_sub(again));
+            let (redone_of_piece, behind) = piece.split_at(piece.len().min(again));
+            between.clear();
+            let bytes = &word[border - bytes_of(redone)..border + bytes_of(redone_of_piece)];
+            self.encode(bytes, memo, &mut between);
+            let is_valid = before.last().is_none_or(|&left| memo.is_valid(merges, left, between[0]))
+                && behind.first().is_none_or(|&right| memo.is_valid(merges, between[between.len() - 1], right));
+            if is_valid {
+                ids.truncate(before.len());
+                ids.extend_from_slice(&between);
+                ids.extend_from_slice(behind);
+                return true;
+            }
+        }
+        false
+    }
+
     /// Appends the ids of a pretoken. Time linear in its bytes.
-    pub(crate) fn encode(&self, word: &[u8], ids: &mut Vec<u32>) {
+    #[inline(never)]
+    pub(crate) fn encode(&self, word: &[u8], memo: &mut PairMemo, ids: &mut Vec<u32>) {
         if word.len() <= MAX_SHORT_BYTES {
-            self.encode_with(word, ids, u64::MAX);
+            self.encode_with(word, memo, ids, u64::MAX);
         } else {
-            self.encode_with(word, ids, vec![u64::MAX; word.len() / 64 + 1]);
+            self.encode_with(word, memo, ids, vec![u64::MAX; word.len() / 64 + 1]);
         }
     }
 
     #[inline(always)]
-    fn encode_with(&self, word: &[u8], ids: &mut Vec<u32>, mut open: impl Places) {
+    fn encode_with(&self, word: &[u8], memo: &mut PairMemo, ids: &mut Vec<u32>, mut open: impl Places) {
         let trie = self.trie.get_or_init(|| Trie::new(&self.merges));
         let begin = ids.len();
         let mut at = 0;
@@ -174,7 +232,7 @@ impl CanonicalTokens {
             loop {
                 let end = at + self.merges.len_of(token);
                 let before = if ids.len() > begin { ids[ids.len() - 1] } else { NONE };
-                if open.has(end) && (before == NONE || self.merges.is_valid_pair_of_any_rank(before, token)) {
+                if open.has(end) && (before == NONE || memo.is_valid(&self.merges, before, token)) {
                     ids.push(token);
                     at = end;
                     break;
@@ -238,7 +296,7 @@ mod tests {
     /// Compares with merging by the definition.
     fn check(encoder: &CanonicalTokens, twin: &Twin, word: &[u8]) {
         let mut ids = Vec::new();
-        encoder.encode(word, &mut ids);
+        encoder.encode(word, &mut PairMemo::new(), &mut ids);
         let expected: Vec<u32> = twin.merge(word).iter().map(|id| id.0).collect();
         assert_eq!(ids, expected, "{:?}", String::from_utf8_lossy(word));
     }
@@ -273,6 +331,25 @@ mod tests {
             let tokenizer = tokenizer_of(&choices);
             let (encoder, twin) = (CanonicalTokens::new(merges_of(&tokenizer)), Twin::new(&tokenizer));
             words.iter().for_each(|word| check(&encoder, &twin, word.as_bytes()));
+        }
+
+        #[test]
+        fn pieces_are_joined_to_the_whole(choices: Vec<(u16, u16)>, word in "[abc]{2,120}", lens in proptest::collection::vec(1usize..32, 1..20)) {
+            let tokenizer = tokenizer_of(&choices);
+            let (encoder, twin) = (CanonicalTokens::new(merges_of(&tokenizer)), Twin::new(&tokenizer));
+            let encode = |bytes: &[u8]| twin.merge(bytes).iter().map(|id| id.0).collect::<Vec<_>>();
+            let (mut at, mut ids, mut memo) = (0, Vec::new(), PairMemo::new());
+            for len in lens {
+                let end = word.len().min(at + len);
+                let piece = encode(&word.as_bytes()[at..end]);
+                if at == 0 {
+                    ids = piece;
+                } else if end > at && !encoder.append(word.as_bytes(), &mut ids, &piece, &mut memo) {
+                    return Ok(());
+                }
+                at = end;
+            }
+            prop_assert_eq!(ids, encode(&word.as_bytes()[..at]));
         }
 
         #[test]

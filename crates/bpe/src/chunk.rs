@@ -5,8 +5,9 @@ use std::ops::Range;
 use crate::TokenId;
 use crate::borders::{BLOCK_BYTES, Visitor, visit};
 use crate::cached_id::{CachedId, entry_of};
+use crate::canonical::PairMemo;
 use crate::long_pretoken_cache::{LongPretokenCache, MAX_LONG_BYTES, hash_of};
-use crate::model::Model;
+use crate::model::{Merging, Model};
 use crate::pattern::KnownPattern;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES};
 use crate::side_by_side::{MAX_SHORT_BYTES, ShortWord, merge_side_by_side};
@@ -40,6 +41,9 @@ pub(crate) struct Chunk<I> {
     /// The merged ids of each piece.
     merged: Vec<u32>,
     merged_of_piece: Vec<Range<usize>>,
+    /// Those of one pretoken.
+    joined: Vec<u32>,
+    memo: PairMemo,
 }
 
 /// Instead of a bucket: the pretoken is too long for a key.
@@ -76,6 +80,8 @@ impl<I: CachedId> Chunk<I> {
             pieces: Vec::new(),
             merged: Vec::new(),
             merged_of_piece: Vec::new(),
+            joined: Vec::new(),
+            memo: PairMemo::new(),
         })
     }
 }
@@ -255,7 +261,7 @@ impl<I: CachedId> EncodeApart<'_, '_, I> {
     /// Looks up a pretoken in the other cache; if it does not have it, what is to be merged is put down.
     #[inline(always)]
     fn look_up_or_split(&mut self, number: usize) {
-        let Chunk { apart, ids_apart, pieces, .. } = &mut *self.chunk;
+        let Chunk { apart, ids_apart, pieces, memo, .. } = &mut *self.chunk;
         let Apart { key, long, ids, .. } = &mut apart[number];
         let (bytes, len) = key.bytes();
         let (word, hash) = match long {
@@ -269,7 +275,7 @@ impl<I: CachedId> EncodeApart<'_, '_, I> {
             *ids = start..ids_apart.len();
         } else if word.len() > MAX_PIECED_BYTES || self.model.merges().is_none() || self.model.whole(word).is_some() {
             let mut all = Vec::new();
-            self.model.encode(word, &mut all);
+            self.model.encode(word, memo, &mut all);
             ids_apart.extend(all.into_iter().map(I::of));
             *ids = start..ids_apart.len();
             self.insert(number);
@@ -286,21 +292,24 @@ impl<I: CachedId> EncodeApart<'_, '_, I> {
     /// Joins the pieces of a pretoken.
     #[inline(always)]
     fn join(&mut self, number: usize, pieces: Range<usize>) {
-        let Chunk { apart, ids_apart, merged, merged_of_piece, .. } = &mut *self.chunk;
+        let Chunk { apart, ids_apart, merged, merged_of_piece, memo, joined, .. } = &mut *self.chunk;
         let start = ids_apart.len();
-        let borders = merged_of_piece[pieces.clone()].windows(2);
-        let mut pairs = borders.map(|two| (merged[two[0].end - 1], merged[two[1].start]));
-        if pairs.all(|(left, right)| self.model.is_valid_pair(left, right)) {
-            for piece in pieces {
-                let of_piece = &merged[merged_of_piece[piece].clone()];
-                ids_apart.extend(of_piece.iter().map(|&id| I::of(self.model.outer_id(id))));
+        let Merging::Fast { canonical, .. } = &self.model.merging else { unreachable!("nothing else is in pieces") };
+        let mut pieces = merged_of_piece[pieces].iter().map(|ids| &merged[ids.clone()]);
+        let mut ids = pieces.next().unwrap_or_default();
+        if let Some(LongPretoken { bytes, .. }) = &apart[number].long
+            && pieces.len() > 0
+        {
+            joined.clear();
+            joined.extend_from_slice(ids);
+            let word = &self.text[bytes.clone()];
+            if !pieces.all(|piece| canonical.append(word, joined, piece, memo)) {
+                joined.clear();
+                canonical.encode(word, memo, joined);
             }
-        } else {
-            let long = apart[number].long.as_ref().expect("a short pretoken is one piece");
-            let mut all = Vec::new();
-            self.model.encode(&self.text[long.bytes.clone()], &mut all);
-            ids_apart.extend(all.into_iter().map(I::of));
+            ids = joined;
         }
+        ids_apart.extend(ids.iter().map(|&id| I::of(self.model.outer_id(id))));
         apart[number].ids = start..ids_apart.len();
         self.insert(number);
     }
@@ -312,10 +321,9 @@ impl<I: CachedId> EncodeApart<'_, '_, I> {
         let Apart { key, bucket, long, ids, .. } = &apart[number];
         let ids = &ids_apart[ids.clone()];
         match long {
+            Some(LongPretoken { bytes, .. }) if bytes.len() > MAX_LONG_BYTES => {}
             Some(LongPretoken { bytes, hash }) => {
-                if bytes.len() <= MAX_LONG_BYTES {
-                    insert_once(self.long_cache, *hash, &self.text[bytes.clone()], ids);
-                }
+                insert_once(self.long_cache, *hash, &self.text[bytes.clone()], ids);
             }
             None if ids.len() > I::PER_ENTRY => {
                 let (bytes, len) = key.bytes();

@@ -18,7 +18,6 @@ const EMPTY: u64 = u64::MAX;
 /// The ids here are those of GPT-2's order: bytes, then merges in the order of their ranks, so the id that a pair makes
 /// is its rank, too. Another tokenizer's ids are put in their place when a pretoken is merged (see `model`).
 pub(crate) struct Merges {
-    id_of_byte: [u32; 256],
     /// The parts of each merge, by rank.
     parts: Vec<(u32, u32)>,
     /// Bytes of each token.
@@ -38,7 +37,6 @@ impl Merges {
     pub(crate) fn with_capacity(merges: usize) -> Merges {
         let capacity = (merges * 2 + 2).next_power_of_two();
         Merges {
-            id_of_byte: ID_OF_BYTE.map(u32::from),
             parts: Vec::with_capacity(merges),
             lens: vec![1; 256],
             canonical: vec![true; 256],
@@ -163,8 +161,8 @@ impl Merges {
 
     /// The token of a byte.
     #[inline(always)]
-    pub(crate) fn id_of_byte(&self, byte: u8) -> u32 {
-        self.id_of_byte[byte as usize]
+    pub(crate) fn id_of_byte(byte: u8) -> u32 {
+        u32::from(ID_OF_BYTE[byte as usize])
     }
 
     /// The bytes of all tokens.

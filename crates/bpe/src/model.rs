@@ -12,7 +12,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::byte_order::ID_OF_BYTE;
-use crate::canonical::CanonicalTokens;
+use crate::canonical::{CanonicalTokens, PairMemo};
 use crate::merges::{MAX_MERGES, Merges};
 use crate::tokenizer::NO_ID;
 use crate::{TokenId, Tokenizer};
@@ -60,14 +60,14 @@ impl Model {
     }
 
     /// Appends the ids of a pretoken.
-    pub(crate) fn encode(&self, pretoken: &[u8], ids: &mut Vec<u32>) {
+    pub(crate) fn encode(&self, pretoken: &[u8], memo: &mut PairMemo, ids: &mut Vec<u32>) {
         if let Some(id) = self.whole(pretoken) {
             return ids.push(id);
         }
         match &self.merging {
             Merging::Fast { canonical, outer_ids } => {
                 let start = ids.len();
-                canonical.encode(pretoken, ids);
+                canonical.encode(pretoken, memo, ids);
                 if let Some(outer_ids) = outer_ids {
                     ids[start..].iter_mut().for_each(|id| *id = outer_ids[*id as usize]);
                 }
@@ -83,12 +83,6 @@ impl Model {
             Merging::Fast { canonical, .. } => Some(&canonical.merges),
             Merging::ByDefinition(_) => None,
         }
-    }
-
-    /// Whether two of the fast encoder's ids beside each other are the encoding of their bytes.
-    #[inline]
-    pub(crate) fn is_valid_pair(&self, left: u32, right: u32) -> bool {
-        self.merges().is_some_and(|merges| merges.is_valid_pair_of_any_rank(left, right))
     }
 
     /// The tokenizer's id of one of the fast encoder's.
@@ -135,10 +129,11 @@ fn fast_merges(tokenizer: &Tokenizer) -> Option<(Merges, Option<Vec<u32>>)> {
         inner_ids[outer as usize] = inner;
         outer_ids[inner as usize] = outer;
     }
-    if all.len() > MAX_MERGES && all.chunk_by(|a, b| a.2 == b.2).count() > MAX_MERGES {
+    let tokens = all.chunk_by(|a, b| a.2 == b.2).count();
+    if tokens > MAX_MERGES {
         return None;
     }
-    let mut merges = Merges::with_capacity(all.len().min(MAX_MERGES));
+    let mut merges = Merges::with_capacity(tokens);
     let mut by_definition = None;
     for of_one in all.chunk_by(|a, b| a.2 == b.2) {
         let made = of_one[0].2;
@@ -176,7 +171,7 @@ pub(crate) fn without_idle_merges(tokenizer: &Tokenizer) -> Option<Vec<(TokenId,
 /// The merges of any vocabulary, followed by the definition: of all pairs, the one with the lowest rank, leftmost first.
 pub(crate) struct DefinedMerges {
     /// By byte; [`NO_ID`] for one that is no token.
-    byte_ids: [u32; 256],
+    byte_ids: Box<[u32; 256]>,
     /// Instead of bytes that are no tokens, and whether neighbours become one.
     unknown: Option<(u32, bool)>,
     /// The rank and the result of each pair: the left id in the upper half.
@@ -209,7 +204,7 @@ const NO_PLACE: u32 = u32::MAX;
 
 impl DefinedMerges {
     fn new(tokenizer: &Tokenizer) -> DefinedMerges {
-        let byte_ids = std::array::from_fn(|byte| tokenizer.byte_id(byte as u8).map_or(NO_ID, |id| id.0));
+        let byte_ids = Box::new(std::array::from_fn(|byte| tokenizer.byte_id(byte as u8).map_or(NO_ID, |id| id.0)));
         let mut pairs = HashMap::with_capacity_and_hasher(tokenizer.merge_list().len(), BuildHasherDefault::default());
         for (rank, &(left, right, made)) in (0u32..).zip(tokenizer.merge_list()) {
             // Of two merges of one pair, the later one counts, as in Hugging Face's reader.

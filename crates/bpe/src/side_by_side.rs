@@ -105,7 +105,7 @@ impl WordAtWork {
         self.lanes = [NONE; LANES];
         (self.next, self.previous) = (NEXT, PREVIOUS);
         for place in 0..len % LANES {
-            self.parts[place] = merges.id_of_byte(bytes[place]);
+            self.parts[place] = Merges::id_of_byte(bytes[place]);
             if place + 1 < *len {
                 let pair = usize::from(bytes[place]) << 8 | usize::from(bytes[(place + 1) % LANES]);
                 self.lanes[place] = lane(merges.of_bytes(pair), place);

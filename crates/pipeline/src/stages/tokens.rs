@@ -269,7 +269,8 @@ impl Task for JoinShards {
         offsets.finish()?;
         let meta = SplitMeta { dtype: width.dtype(), vocab_size: tokenizer.vocab_size(), end_of_text, tokens: before };
         let mut file = work.create_file(JoinShards::META)?;
-        file.write_all(serde_json::to_string_pretty(&meta).or_bug(|| "a record is JSON".to_owned())?.as_bytes())?;
+        let line = serde_json::json!(meta).to_string();
+        file.write_all(line.as_bytes())?;
         file.write_all(b"\n")?;
         file.finish()
     }
