@@ -27,7 +27,7 @@ pub(crate) struct Model {
 /// A way of merging.
 pub(crate) enum Merging {
     Fast {
-        canonical: CanonicalTokens,
+        canonical: Box<CanonicalTokens>,
         /// The tokenizer's id of each id of its merges; none if they are the same.
         outer_ids: Option<Vec<u32>>,
     },
@@ -43,7 +43,7 @@ impl fmt::Debug for Model {
 impl Model {
     pub(crate) fn new(tokenizer: &Tokenizer) -> Model {
         let merging = match fast_merges(tokenizer) {
-            Some((merges, outer_ids)) => Merging::Fast { canonical: CanonicalTokens::new(merges), outer_ids },
+            Some((merges, outer_ids)) => Merging::Fast { canonical: Box::new(CanonicalTokens::new(merges)), outer_ids },
             None => Merging::ByDefinition(DefinedMerges::new(tokenizer)),
         };
         let mut model = Model { merging, whole: HashMap::new() };
@@ -191,7 +191,7 @@ impl Hasher for PairHasher {
         bytes.iter().for_each(|&byte| self.write_u64(self.0 ^ u64::from(byte)));
     }
     fn write_u64(&mut self, pair: u64) {
-        let product = u128::from(pair) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        let product = u128::from(pair) * 0x9e37_79b9_7f4a_7c15;
         self.0 = (product >> 64) as u64 ^ product as u64;
     }
     fn finish(&self) -> u64 {
