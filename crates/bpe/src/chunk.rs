@@ -12,6 +12,7 @@ use crate::pattern::KnownPattern;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES};
 use crate::side_by_side::{MAX_SHORT_BYTES, ShortWord, merge_side_by_side};
 use crate::simd::{Kernel, WithKernel, with_kernel};
+use crate::tokens::IdWidth;
 
 /// Pretokens that are looked up together: while the bucket of one is loaded from memory, those of the others are
 /// prefetched. Their working data fits into the L1 cache.
@@ -366,6 +367,27 @@ impl IdSink for Count {
     #[inline(always)]
     fn take<I: CachedId>(&mut self, ids: &[I]) {
         self.0 += ids.len() as u64;
+    }
+}
+
+/// Ids as little-endian bytes.
+pub(crate) struct IdBytesSink<'b> {
+    pub(crate) bytes: &'b mut Vec<u8>,
+    pub(crate) width: IdWidth,
+    pub(crate) count: u64,
+}
+
+impl IdSink for IdBytesSink<'_> {
+    #[inline(always)]
+    fn take<I: CachedId>(&mut self, ids: &[I]) {
+        self.count += ids.len() as u64;
+        if cfg!(target_endian = "little") && size_of::<I>() == self.width.bytes() {
+            return self.bytes.extend_from_slice(bytemuck::cast_slice(ids));
+        }
+        for &id in ids {
+            let four = Into::<u32>::into(id).to_le_bytes();
+            self.bytes.extend_from_slice(&four[..self.width.bytes()]);
+        }
     }
 }
 

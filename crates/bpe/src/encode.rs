@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::added::{AddedMatcher, Part};
 use crate::cached_id::entry_of;
-use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdSink, Pretokens};
+use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdBytesSink, IdSink, Pretokens};
 use crate::long_pretoken_cache::LongPretokenCache;
 use crate::model::Model;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
 use crate::pretokenize::{Cuts, last_border};
 use crate::run_cutter::RunCutter;
 use crate::simd::with_kernel;
+use crate::tokens::IdWidth;
 use crate::{TokenId, Tokenizer};
 
 /// Encodes with one tokenizer. Clones share its merges; each has its own pretoken cache, which starts as a copy.
@@ -195,6 +196,27 @@ impl Encoder<'_> {
 }
 
 impl Encoder<'_> {
+    /// Appends the ids of a text to `bytes`, little-endian and of a width that is enough for the tokenizer's vocabulary,
+    /// and returns their number.
+    ///
+    /// # Errors
+    /// With [`Specials::Refused`], when the text contains one; the ids before it are appended.
+    ///
+    /// # Panics
+    /// When the width is not enough.
+    pub fn encode_into_bytes(
+        &mut self,
+        text: &str,
+        specials: Specials,
+        width: IdWidth,
+        bytes: &mut Vec<u8>,
+    ) -> Result<u64, SpecialInText> {
+        assert!(width == IdWidth::Four || IdWidth::of_vocabulary(self.tokenizer.vocab_size()) == width);
+        let mut sink = IdBytesSink { bytes, width, count: 0 };
+        self.encode_to(text, specials, &mut sink)?;
+        Ok(sink.count)
+    }
+
     fn encode_to(&mut self, text: &str, specials: Specials, sink: &mut impl IdSink) -> Result<(), SpecialInText> {
         let tokenizer = self.tokenizer;
         let [before, after] = tokenizer
@@ -391,6 +413,17 @@ mod tests {
         #[test]
         fn any_text_is_encoded_as_the_twin_does(text: String) {
             check(&text);
+        }
+
+        #[test]
+        fn bytes_are_those_of_the_ids(text: String) {
+            let mut encoder = ENCODER.with_borrow(Encoder::clone);
+            for width in [IdWidth::Two, IdWidth::Four] {
+                let (mut bytes, ids) = (Vec::new(), encoder.encode(&text));
+                let count = encoder.encode_into_bytes(&text, Specials::Ordinary, width, &mut bytes).unwrap();
+                prop_assert_eq!(count as usize, ids.len());
+                prop_assert_eq!(crate::tokens::parse_binary(&bytes, width).unwrap(), ids);
+            }
         }
 
         #[test]

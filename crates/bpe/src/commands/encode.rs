@@ -133,11 +133,15 @@ impl Job<'_> {
             if !in_document {
                 lengths.push(if goes_on { 0 } else { layout.begin_document(*end_of_text, bytes)? });
             }
-            ids.clear();
-            encoder.encode_into_with(piece, *specials, ids)?;
-            layout.append_ids(ids, goes_on, bytes)?;
             let length = lengths.last_mut().expect("one was pushed for the document");
-            *length += ids.len() as u64;
+            if layout.format == TokenFormat::Ids {
+                ids.clear();
+                encoder.encode_into_with(piece, *specials, ids)?;
+                layout.append_ids(ids, goes_on, bytes)?;
+                *length += ids.len() as u64;
+            } else {
+                *length += encoder.encode_into_bytes(piece, *specials, layout.width, bytes)?;
+            }
             if ends {
                 *length += layout.end_document(*end_of_text, bytes)?;
             }
