@@ -29,11 +29,13 @@ pub(crate) struct Scanner<'t> {
     traits: &'static [Traits],
     /// Characters at which the scanned part of the text ends.
     stops: Traits,
+    /// It also ends at characters without these; none if it does not.
+    only: Traits,
 }
 
 impl<'t> Scanner<'t> {
     pub(crate) fn new(text: &'t str) -> Scanner<'t> {
-        Scanner { text, traits: traits_table(), stops: Traits::NONE }
+        Scanner { text, traits: traits_table(), stops: Traits::NONE, only: Traits::NONE }
     }
 
     /// The end of the pretoken that begins at `start`, a character boundary before the end of the text.
@@ -46,14 +48,16 @@ impl<'t> Scanner<'t> {
             KnownPattern::Qwen2 => self.end_in_cl100k(start, 1, false),
             KnownPattern::O200k => self.end_in_o200k(start),
             KnownPattern::DeepSeek3 => {
-                let (traits, len) = self.at(start);
+                let (traits, _) = self.at(start);
                 if traits.any(Traits::NUMBER) {
                     return self.end_of_numbers(start, 3);
                 }
                 if traits.any(Traits::CJK) {
-                    return self.end_of_run(start + len, Traits::CJK);
+                    // Such as the middle dot of Katakana, at which the third pattern splits, too.
+                    self.only = Traits::CJK;
+                } else {
+                    self.stops = Traits::NUMBER.or(Traits::CJK);
                 }
-                self.stops = Traits::NUMBER.or(Traits::CJK);
                 self.end_in_deepseek3(start)
             }
         }
@@ -67,7 +71,8 @@ impl<'t> Scanner<'t> {
         let (code, len) =
             if first < 128 { (u32::from(first), 1) } else { crate::pretokenize::decode_wide(&bytes[at..]) };
         let traits = self.traits[code as usize];
-        if traits.any(self.stops) { (Traits::NONE, 0) } else { (traits, len) }
+        let is_end = traits.any(self.stops) || self.only != Traits::NONE && !traits.any(self.only);
+        if is_end { (Traits::NONE, 0) } else { (traits, len) }
     }
 
     /// The end of the characters with one of `traits` from `at` on.
@@ -240,7 +245,7 @@ impl<'t> Scanner<'t> {
         let signs = at + usize::from(bytes[at] == b' ');
         let end = self.end_of_run(signs, Traits::SIGN);
         if end > signs {
-            return Some(self.end_of_bytes(end, b"\r\n"));
+            return Some(if self.at(end).1 > 0 { self.end_of_bytes(end, b"\r\n") } else { end });
         }
         first.any(Traits::SPACE).then(|| self.end_of_spaces(at, false))
     }
