@@ -9,7 +9,7 @@ use crate::classes::{Traits, traits_table};
 use crate::pattern::KnownPattern;
 use crate::pretokenize::{contraction, decode_wide};
 use crate::scan::{Scanner, contraction_of_any_case};
-use crate::simd::{Kernel, Masks};
+use crate::simd::{Kernel, Masks, prefetch};
 
 /// Bytes of a block: 64 whose borders are found, and those that a border or a load may look at after them.
 pub(crate) const BLOCK_BYTES: usize = 80;
@@ -46,6 +46,9 @@ fn visit_blocks<K: Kernel, P: MaskedPattern>(pattern: KnownPattern, text: &str, 
     let (bytes, scanner, traits) = (text.as_bytes(), Scanner::new(text), traits_table());
     let mut at = 0;
     while let Some(block) = bytes[at..].first_chunk::<BLOCK_BYTES>() {
+        if let Some(ahead) = bytes.get(at + 1024) {
+            prefetch(ahead);
+        }
         let ends = P::ends_in_block(block, &Classes::new::<K>(block, traits));
         if ends == 0 {
             let end = end_of_letters::<K>(pattern, bytes, at, traits).unwrap_or_else(|| scanner.end(pattern, at));

@@ -182,6 +182,15 @@ impl CanonicalTokens {
         CanonicalTokens { merges, trie: OnceLock::new() }
     }
 
+    /// Makes what is made when it is first needed.
+    pub(crate) fn prepare(&self) {
+        self.trie();
+    }
+
+    fn trie(&self) -> &Trie {
+        self.trie.get_or_init(|| Trie::new(&self.merges))
+    }
+
     /// Appends the ids of the next piece of a word to those of the pieces before it. If the tokens at the border are no
     /// valid pair, a few on both sides are encoded again; if that does not help, `false`.
     #[inline(never)]
@@ -224,7 +233,7 @@ impl CanonicalTokens {
 
     #[inline(always)]
     fn encode_with(&self, word: &[u8], memo: &mut PairMemo, ids: &mut Vec<u32>, mut open: impl Places) {
-        let trie = self.trie.get_or_init(|| Trie::new(&self.merges));
+        let trie = self.trie();
         let begin = ids.len();
         let mut at = 0;
         while at < word.len() {

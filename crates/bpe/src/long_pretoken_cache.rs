@@ -10,6 +10,8 @@ use crate::simd::prefetch;
 pub(crate) const MAX_LONG_BYTES: usize = u8::MAX as usize;
 /// Maximum number of pretokens in the cache; the hash table has twice as many slots.
 const MAX_ENTRIES: usize = 1 << 17;
+/// Slots of a cache into which something was inserted.
+const INITIAL_SLOTS: usize = 1 << 12;
 /// Maximum number of bytes of all records.
 const MAX_RECORD_BYTES: usize = 1 << 23;
 /// Bytes of a record before its pretoken: its length, and the number of its ids.
@@ -34,7 +36,7 @@ pub(crate) fn hash_of(pretoken: &[u8]) -> u64 {
     for word in words.iter().chain(pretoken.last_chunk::<8>()) {
         hash = (hash.rotate_left(27) ^ u64::from_le_bytes(*word)).wrapping_mul(MULTIPLIER);
     }
-    hash ^ hash >> 29
+    hash
 }
 
 impl LongPretokenCache {
@@ -58,8 +60,8 @@ impl LongPretokenCache {
 
     #[inline(always)]
     fn home(&self, hash: u64) -> usize {
-        // The upper half is in the slot.
-        hash as u32 as usize & self.slots.len().wrapping_sub(1)
+        // The upper half is in the slot, so that the slots can grow without the pretokens.
+        (hash >> 32) as usize & self.slots.len().wrapping_sub(1)
     }
 
     /// Appends the ids of a pretoken to `ids` if they are cached.
@@ -102,10 +104,27 @@ impl LongPretokenCache {
         }
     }
 
+    /// Puts a slot's content into the first free slot from its home on.
+    #[inline(always)]
+    fn put(&mut self, content: u64) {
+        let mut place = self.home(content);
+        while self.slots[place] != 0 {
+            place = (place + 1) & (self.slots.len() - 1);
+        }
+        self.slots[place] = content;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let larger = vec![0; (4 * self.slots.len()).max(INITIAL_SLOTS)];
+        let slots = std::mem::replace(&mut self.slots, larger);
+        slots.into_iter().filter(|&content| content != 0).for_each(|content| self.put(content));
+    }
+
     /// Inserts a pretoken of at most [`MAX_LONG_BYTES`] that is not cached yet.
     pub(crate) fn insert<I: CachedId>(&mut self, hash: u64, pretoken: &[u8], ids: &[I]) {
-        if self.slots.is_empty() {
-            self.slots = vec![0; 2 * MAX_ENTRIES];
+        if 2 * self.entries >= self.slots.len() && self.entries < MAX_ENTRIES {
+            self.grow();
         }
         if self.entries == MAX_ENTRIES || self.records.len() > MAX_RECORD_BYTES {
             self.slots.fill(0);
@@ -116,11 +135,7 @@ impl LongPretokenCache {
             // No record begins at 0, which says that there is none.
             self.records.push(0);
         }
-        let mut place = self.home(hash);
-        while self.slots[place] != 0 {
-            place = (place + 1) & (self.slots.len() - 1);
-        }
-        self.slots[place] = hash >> 32 << 32 | self.records.len() as u64;
+        self.put(hash >> 32 << 32 | self.records.len() as u64);
         self.records.extend([pretoken.len() as u8, ids.len() as u8]);
         self.records.extend_from_slice(pretoken);
         self.records.extend_from_slice(bytemuck::cast_slice(ids));
@@ -154,7 +169,7 @@ mod tests {
     #[test]
     fn hashes_differ() {
         let mut hashes: Vec<u64> = (0..100_000).map(|i| hash_of(format!("pretoken {i}").as_bytes())).collect();
-        hashes.iter_mut().for_each(|hash| *hash = u64::from(*hash as u32));
+        hashes.iter_mut().for_each(|hash| *hash >>= 32);
         hashes.sort_unstable();
         hashes.dedup();
         assert!(hashes.len() > 99_980, "{} of 100,000", hashes.len());

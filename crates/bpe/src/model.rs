@@ -59,6 +59,13 @@ impl Model {
         others.map(|(id, bytes)| (bytes.into(), id.0)).collect()
     }
 
+    /// Makes what is made when it is first needed.
+    pub(crate) fn prepare(&self) {
+        if let Merging::Fast { canonical, .. } = &self.merging {
+            canonical.prepare();
+        }
+    }
+
     /// Appends the ids of a pretoken.
     pub(crate) fn encode(&self, pretoken: &[u8], memo: &mut PairMemo, ids: &mut Vec<u32>) {
         if let Some(id) = self.whole(pretoken) {

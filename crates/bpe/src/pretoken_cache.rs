@@ -157,11 +157,10 @@ impl Key {
         low.wrapping_add(self.high.wrapping_mul(0xc2b2_ae3d_27d4_eb4f))
     }
 
-    /// A hash for another table, whose lower half is evenly distributed.
+    /// A hash for another table, whose upper half is evenly distributed.
     #[inline(always)]
     pub(crate) fn other_hash(self) -> u64 {
-        let hash = self.hash();
-        hash ^ hash >> 32
+        self.hash().rotate_left(32) ^ self.hash()
     }
 
     /// The key of an entry as [`Key::of`] makes it, and the number of ids of the entry; 0 for a free one.

@@ -346,10 +346,11 @@ impl Tokenizer {
         self.unknown
     }
 
-    /// Makes the tables that encoders share, of the merges alone, unless they are made already. Else the first
-    /// [`Encoder::new`](crate::Encoder::new) does it, in 3 ms for GPT-2's.
+    /// Makes the tables that encoders share, unless they are made already: those of the merges, and of characters. Else
+    /// encoders make them when they need them, in some 10 ms for GPT-2's.
     pub fn prepare(&self) {
-        self.model();
+        self.model().prepare();
+        crate::classes::traits_table();
     }
 
     pub(crate) fn model(&self) -> Arc<Model> {
