@@ -1,5 +1,7 @@
 //! A vocabulary and its merges.
 
+mod error;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +16,8 @@ use crate::pretokenize::Cuts;
 use crate::text_rules::TextRules;
 use crate::{END_OF_TEXT, formats};
 
+pub use error::TokenizerError;
+
 /// The number of a token.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, bytemuck::Pod, bytemuck::Zeroable,
@@ -21,58 +25,6 @@ use crate::{END_OF_TEXT, formats};
 #[serde(transparent)]
 #[repr(transparent)]
 pub struct TokenId(pub u32);
-
-/// A vocabulary that cannot be used, or ids that cannot be decoded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenizerError {
-    /// A merge names a token that no earlier merge makes.
-    #[error("merge {rank} joins {token:?}, which no earlier merge makes")]
-    UnknownPart {
-        /// The merge's number, from 0.
-        rank: usize,
-        /// The part, as the file writes it.
-        token: String,
-    },
-    /// Two merges make the same token.
-    #[error("merge {rank} makes {token:?}, which is in the vocabulary already")]
-    Twice {
-        /// The merge's number, from 0.
-        rank: usize,
-        /// The token, as the file writes it.
-        token: String,
-    },
-    /// A merge joins or makes a token that the vocabulary lacks.
-    #[error("merge {rank} is of {token:?}, which is not in the vocabulary")]
-    NotInVocabulary {
-        /// The merge's number, from 0.
-        rank: usize,
-        /// The token, as the file writes it.
-        token: String,
-    },
-    /// More merges than [`Tokenizer::MAX_MERGES`].
-    #[error("{merges} merges are more than the {} that an id has room for", Tokenizer::MAX_MERGES)]
-    TooManyMerges {
-        /// Their number.
-        merges: usize,
-    },
-    /// A token that is to be between documents, and is not in the vocabulary.
-    #[error("the tokenizer has no added token {token:?}")]
-    UnknownEnd {
-        /// The token.
-        token: String,
-    },
-    /// An id outside the vocabulary.
-    #[error("id {id} at place {place} is not in the vocabulary of {vocab_size}")]
-    UnknownId {
-        /// The id.
-        id: u32,
-        /// Its place in the sequence.
-        place: usize,
-        /// The size of the vocabulary.
-        vocab_size: usize,
-    },
-}
 
 /// No id: the largest number, which no vocabulary reaches.
 pub(crate) const NO_ID: u32 = u32::MAX;
@@ -154,7 +106,7 @@ impl Tokenizer {
     /// assert_eq!(gpt2.special("<|endoftext|>"), Some(bpe::TokenId(50256)));
     /// ```
     pub fn gpt2() -> Tokenizer {
-        let merges = include_str!("../assets/gpt2/vocab.bpe");
+        let merges = include_str!("../../assets/gpt2/vocab.bpe");
         let mut tokenizer = formats::merges::parse(merges).expect("the file compiled in is whole");
         tokenizer.push_specials([END_OF_TEXT]);
         tokenizer
