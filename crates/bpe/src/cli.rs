@@ -1,6 +1,7 @@
 //! The command `bpe`: train, encode, decode, count; show, compare, convert, info; bench.
 
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -57,7 +58,6 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
-    console::end_quietly_with_reader();
     console::start_logging(arguments.verbosity, None);
     let result = match arguments.command {
         Command::Train(arguments) => commands::train::run(&arguments),
@@ -70,6 +70,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Info(arguments) => commands::info::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
+    let result = result.or_else(|error| if is_closed_pipe(&error) { Ok(()) } else { Err(error) });
     let known = [
         as_user_error::<FormatError>,
         as_user_error::<InputError>,
@@ -80,4 +81,10 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         as_user_error::<atomic_file::Error>,
     ];
     console::end(result.map(|()| Exit::Complete), &known)
+}
+
+/// Whether the reader of an output has gone away, as `head` does. It has what it wanted: nothing failed.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -6,8 +6,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::ops::Range;
 
+use crate::borders::{BLOCK_BYTES, Visitor, visit};
 use crate::pretoken_cache::{Key, MAX_CACHED_BYTES};
-use crate::pretokenize::{BLOCK_BYTES, Visitor, visit};
 use crate::simd::{Kernel, WithKernel, prefetch, with_kernel};
 use crate::{KnownPattern, Splitter};
 
@@ -161,7 +161,7 @@ impl WithKernel for CountText<'_> {
 
     #[inline(always)]
     fn run<K: Kernel>(mut self) {
-        visit::<K>(self.text, &mut self);
+        visit::<K>(KnownPattern::Gpt2, self.text, &mut self);
         self.count();
     }
 }

@@ -4,13 +4,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::added::{AddedMatcher, Part};
-use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdSink, Pretokens};
+use crate::cached_id::entry_of;
+use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdBytesSink, IdSink, Pretokens};
 use crate::long_pretoken_cache::LongPretokenCache;
 use crate::model::Model;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
 use crate::pretokenize::{Cuts, last_border};
 use crate::run_cutter::RunCutter;
 use crate::simd::with_kernel;
+use crate::tokens::IdWidth;
 use crate::{TokenId, Tokenizer};
 
 /// A tokenizer that an encoder borrows, or holds together with others.
@@ -37,7 +39,19 @@ pub struct Encoder<'a> {
     model: Arc<Model>,
     cache: PretokenCache,
     long_cache: LongPretokenCache,
-    chunk: Box<Chunk>,
+    chunk: AnyChunk,
+}
+
+/// Scratch space for ids of the least width that the vocabulary allows.
+enum AnyChunk {
+    Narrow(Box<Chunk<u16>>),
+    Wide(Box<Chunk<u32>>),
+}
+
+impl AnyChunk {
+    fn new(vocab_size: usize) -> AnyChunk {
+        if vocab_size <= MAX_NARROW_VOCAB { AnyChunk::Narrow(Chunk::new()) } else { AnyChunk::Wide(Chunk::new()) }
+    }
 }
 
 impl Clone for Encoder<'_> {
@@ -47,13 +61,13 @@ impl Clone for Encoder<'_> {
             model: self.model.clone(),
             cache: self.cache.copy(),
             long_cache: self.long_cache.clone(),
-            chunk: Chunk::new(),
+            chunk: AnyChunk::new(self.tokenizer.vocab_size()),
         }
     }
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder for `tokenizer`. Time and memory linear in its merges (some 4 ms for GPT-2's), and 4 to 16 MiB.
+    /// An encoder for `tokenizer`. Time and memory linear in its merges, and 4 to 26 MiB.
     pub fn new(tokenizer: &'a Tokenizer) -> Encoder<'a> {
         Encoder::of(TokenizerRef::Borrowed(tokenizer))
     }
@@ -64,11 +78,11 @@ impl<'a> Encoder<'a> {
     }
 
     fn of(tokenizer: TokenizerRef<'_>) -> Encoder<'_> {
-        let model = Model::new(&tokenizer);
+        let model = tokenizer.model();
         let mut cache = PretokenCache::new();
         insert_tokens(&tokenizer, &model, &mut cache.buckets());
-        let (model, long_cache) = (Arc::new(model), LongPretokenCache::default());
-        Encoder { tokenizer, model, cache, long_cache, chunk: Chunk::new() }
+        let chunk = AnyChunk::new(tokenizer.vocab_size());
+        Encoder { tokenizer, model, cache, long_cache: LongPretokenCache::default(), chunk }
     }
 
     /// The ids of a text. Special tokens in it are ordinary text; other added tokens are found.
@@ -92,24 +106,33 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Inserts the canonical tokens into the cache, which need no merging: a third of the pretokens that a text will have.
+/// Inserts canonical tokens into the cache, which need no merging: a third of the pretokens that a text will have. Those
+/// of the lowest ranks are the most frequent.
 fn insert_tokens(tokenizer: &Tokenizer, model: &Model, buckets: &mut Buckets<'_>) {
-    let mut keys: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
-    for ids in model.canonical_ids().chunks(CHUNK_PRETOKENS) {
-        for &(_, id) in ids {
+    let is_narrow = tokenizer.vocab_size() <= MAX_NARROW_VOCAB;
+    let mut waiting: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
+    let ids: Vec<u32> = model.canonical_ids().take(MAX_INSERTED_TOKENS).collect();
+    for ids in ids.chunks(CHUNK_PRETOKENS) {
+        for &id in ids {
             let bytes = tokenizer.token(TokenId(id));
             if bytes.len() <= MAX_CACHED_BYTES {
                 let key = Key::of_pretoken(bytes);
                 let bucket = buckets.bucket_of(key);
                 buckets.prefetch(bucket);
-                keys.push((key, bucket, id));
+                waiting.push((key, bucket, id));
             }
         }
-        for (key, bucket, id) in keys.drain(..) {
-            buckets.insert(key, bucket, [id, 0, 0, 0], 1);
+        for (key, bucket, id) in waiting.drain(..) {
+            let ids = if is_narrow { entry_of(&[id as u16]) } else { entry_of(&[id]) };
+            buckets.insert(key, bucket, ids, 1);
         }
     }
 }
+
+/// Largest vocabulary whose ids have 16 bits.
+const MAX_NARROW_VOCAB: usize = 1 << 16;
+/// Tokens that a new cache has: as many as leave room for other pretokens.
+const MAX_INSERTED_TOKENS: usize = 1 << 16;
 
 /// Bytes of a text that are encoded before the cache may grow.
 const PART_BYTES: usize = 4 << 20;
@@ -196,6 +219,27 @@ impl Encoder<'_> {
 }
 
 impl Encoder<'_> {
+    /// Appends the ids of a text to `bytes`, little-endian and of a width that is enough for the tokenizer's vocabulary,
+    /// and returns their number.
+    ///
+    /// # Errors
+    /// With [`Specials::Refused`], when the text contains one; the ids before it are appended.
+    ///
+    /// # Panics
+    /// When the width is not enough.
+    pub fn encode_into_bytes(
+        &mut self,
+        text: &str,
+        specials: Specials,
+        width: IdWidth,
+        bytes: &mut Vec<u8>,
+    ) -> Result<u64, SpecialInText> {
+        assert!(width == IdWidth::Four || IdWidth::of_vocabulary(self.tokenizer.vocab_size()) == width);
+        let mut sink = IdBytesSink { bytes, width, count: 0 };
+        self.encode_to(text, specials, &mut sink)?;
+        Ok(sink.count)
+    }
+
     fn encode_to(&mut self, text: &str, specials: Specials, sink: &mut impl IdSink) -> Result<(), SpecialInText> {
         let tokenizer = self.tokenizer.clone();
         let [before, after] = tokenizer
@@ -257,7 +301,15 @@ impl Encoder<'_> {
 
     fn encode_pretokens(&mut self, text: &[u8], pretokens: Pretokens<'_>, sink: &mut impl IdSink) {
         let Encoder { model, cache, long_cache, chunk, .. } = self;
-        with_kernel(EncodeText { model, buckets: cache.buckets(), long_cache, chunk, text, pretokens, sink });
+        let buckets = cache.buckets();
+        match chunk {
+            AnyChunk::Narrow(chunk) => {
+                with_kernel(EncodeText { model, buckets, long_cache, chunk, text, pretokens, sink });
+            }
+            AnyChunk::Wide(chunk) => {
+                with_kernel(EncodeText { model, buckets, long_cache, chunk, text, pretokens, sink });
+            }
+        }
         cache.grow_if_crowded();
     }
 }
@@ -384,6 +436,17 @@ mod tests {
         #[test]
         fn any_text_is_encoded_as_the_twin_does(text: String) {
             check(&text);
+        }
+
+        #[test]
+        fn bytes_are_those_of_the_ids(text: String) {
+            let mut encoder = ENCODER.with_borrow(Encoder::clone);
+            for width in [IdWidth::Two, IdWidth::Four] {
+                let (mut bytes, ids) = (Vec::new(), encoder.encode(&text));
+                let count = encoder.encode_into_bytes(&text, Specials::Ordinary, width, &mut bytes).unwrap();
+                prop_assert_eq!(count as usize, ids.len());
+                prop_assert_eq!(crate::tokens::parse_binary(&bytes, width).unwrap(), ids);
+            }
         }
 
         #[test]

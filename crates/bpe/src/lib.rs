@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod added;
+mod borders;
 mod byte_order;
+mod cached_id;
+mod canonical;
 mod chunk;
 mod classes;
 #[cfg(feature = "cli")]
@@ -15,7 +18,6 @@ pub mod formats;
 mod growing_text;
 pub mod input;
 mod long_pretoken_cache;
-mod merge_unknown;
 mod merges;
 mod model;
 mod normalizer;
@@ -26,6 +28,7 @@ pub mod pretokenize;
 mod pretokenizer;
 mod run_cutter;
 mod scan;
+mod side_by_side;
 mod simd;
 mod text_rules;
 mod tokenizer;

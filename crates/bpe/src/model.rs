@@ -7,9 +7,12 @@
 //! done, and they give the one way. Nor does any merge of a token that its own bytes are not encoded as: where a token is
 //! made, its bytes were merged in the order in which they are merged alone. Such merges are left out.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::byte_order::ID_OF_BYTE;
+use crate::canonical::{CanonicalTokens, PairMemo};
 use crate::merges::{MAX_MERGES, Merges};
 use crate::tokenizer::NO_ID;
 use crate::{TokenId, Tokenizer};
@@ -24,17 +27,23 @@ pub(crate) struct Model {
 /// A way of merging.
 pub(crate) enum Merging {
     Fast {
-        merges: Merges,
-        /// The tokenizer's id of each id of `merges`; none if they are the same.
+        canonical: Box<CanonicalTokens>,
+        /// The tokenizer's id of each id of its merges; none if they are the same.
         outer_ids: Option<Vec<u32>>,
     },
     ByDefinition(DefinedMerges),
 }
 
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_fast() { "Model(fast)" } else { "Model(by definition)" })
+    }
+}
+
 impl Model {
     pub(crate) fn new(tokenizer: &Tokenizer) -> Model {
         let merging = match fast_merges(tokenizer) {
-            Some((merges, outer_ids)) => Merging::Fast { merges, outer_ids },
+            Some((merges, outer_ids)) => Merging::Fast { canonical: Box::new(CanonicalTokens::new(merges)), outer_ids },
             None => Merging::ByDefinition(DefinedMerges::new(tokenizer)),
         };
         let mut model = Model { merging, whole: HashMap::new() };
@@ -45,9 +54,51 @@ impl Model {
     }
 
     fn tokens_merged_otherwise(&self, tokenizer: &Tokenizer) -> HashMap<Box<[u8]>, u32> {
-        let canonical: std::collections::HashSet<u32> = self.canonical_ids().into_iter().map(|(_, id)| id).collect();
+        let canonical: HashSet<u32> = self.canonical_ids().collect();
         let others = tokenizer.vocabulary().filter(|(id, _)| !canonical.contains(&id.0));
         others.map(|(id, bytes)| (bytes.into(), id.0)).collect()
+    }
+
+    /// Makes what is made when it is first needed.
+    pub(crate) fn prepare(&self) {
+        if let Merging::Fast { canonical, .. } = &self.merging {
+            canonical.prepare();
+        }
+    }
+
+    /// Appends the ids of a pretoken.
+    pub(crate) fn encode(&self, pretoken: &[u8], memo: &mut PairMemo, ids: &mut Vec<u32>) {
+        if let Some(id) = self.whole(pretoken) {
+            return ids.push(id);
+        }
+        match &self.merging {
+            Merging::Fast { canonical, outer_ids } => {
+                let start = ids.len();
+                canonical.encode(pretoken, memo, ids);
+                if let Some(outer_ids) = outer_ids {
+                    ids[start..].iter_mut().for_each(|id| *id = outer_ids[*id as usize]);
+                }
+            }
+            Merging::ByDefinition(merges) => merges.encode(pretoken, ids),
+        }
+    }
+
+    /// The merges of the fast encoder, if the vocabulary keeps its premises.
+    #[inline(always)]
+    pub(crate) fn merges(&self) -> Option<&Merges> {
+        match &self.merging {
+            Merging::Fast { canonical, .. } => Some(&canonical.merges),
+            Merging::ByDefinition(_) => None,
+        }
+    }
+
+    /// The tokenizer's id of one of the fast encoder's.
+    #[inline(always)]
+    pub(crate) fn outer_id(&self, id: u32) -> u32 {
+        match &self.merging {
+            Merging::Fast { outer_ids: Some(outer_ids), .. } => outer_ids[id as usize],
+            _ => id,
+        }
     }
 
     /// The id of a pretoken that is one token whatever the merges are.
@@ -56,13 +107,12 @@ impl Model {
         if self.whole.is_empty() { None } else { self.whole.get(pretoken).copied() }
     }
 
-    /// Tokens whose bytes are encoded as themselves: their ids among the merges, and in the tokenizer. None if merges
-    /// are followed by the definition.
-    pub(crate) fn canonical_ids(&self) -> Vec<(u32, u32)> {
-        let Merging::Fast { merges, outer_ids } = &self.merging else { return Vec::new() };
-        let canonical = merges.canonical_tokens().into_iter();
-        let ids = (0u32..).zip(canonical).filter_map(|(id, is_canonical)| is_canonical.then_some(id));
-        ids.map(|id| (id, outer_ids.as_ref().map_or(id, |outer| outer[id as usize]))).collect()
+    /// Tokens whose bytes are encoded as themselves, in the order of their ranks. None if merges are followed by the
+    /// definition.
+    pub(crate) fn canonical_ids(&self) -> impl Iterator<Item = u32> {
+        let merges = self.merges();
+        let ids = 0..merges.map_or(0, Merges::len) as u32;
+        ids.filter(move |&id| merges.is_some_and(|merges| merges.is_canonical(id))).map(|id| self.outer_id(id))
     }
 
     /// Whether some tokens are not made by merging their bytes.
@@ -86,11 +136,11 @@ fn fast_merges(tokenizer: &Tokenizer) -> Option<(Merges, Option<Vec<u32>>)> {
         inner_ids[outer as usize] = inner;
         outer_ids[inner as usize] = outer;
     }
-    if all.len() > MAX_MERGES && all.chunk_by(|a, b| a.2 == b.2).count() > MAX_MERGES {
+    let tokens = all.chunk_by(|a, b| a.2 == b.2).count();
+    if tokens > MAX_MERGES {
         return None;
     }
-    let mut merges = Merges::with_capacity(all.len().min(MAX_MERGES));
-    let mut canonical = vec![true; 256];
+    let mut merges = Merges::with_capacity(tokens);
     let mut by_definition = None;
     for of_one in all.chunk_by(|a, b| a.2 == b.2) {
         let made = of_one[0].2;
@@ -101,7 +151,7 @@ fn fast_merges(tokenizer: &Tokenizer) -> Option<(Merges, Option<Vec<u32>>)> {
         let mut known = pairs.filter(|&(left, right)| left != NO_ID && right != NO_ID);
         let pair = match of_one.len() {
             1 => known.next(),
-            _ => known.find(|&(left, right)| merges.is_canonical(left, right, &canonical)),
+            _ => known.find(|&(left, right)| merges.makes_canonical(left, right)),
         };
         let Some((left, right)) = pair else {
             let by_definition = by_definition.get_or_insert_with(|| DefinedMerges::new(tokenizer));
@@ -110,7 +160,6 @@ fn fast_merges(tokenizer: &Tokenizer) -> Option<(Merges, Option<Vec<u32>>)> {
             }
             continue;
         };
-        canonical.push(merges.is_canonical(left, right, &canonical));
         inner_ids[made.0 as usize] = merges.len() as u32;
         outer_ids.push(made.0);
         merges.push(left, right);
@@ -129,11 +178,32 @@ pub(crate) fn without_idle_merges(tokenizer: &Tokenizer) -> Option<Vec<(TokenId,
 /// The merges of any vocabulary, followed by the definition: of all pairs, the one with the lowest rank, leftmost first.
 pub(crate) struct DefinedMerges {
     /// By byte; [`NO_ID`] for one that is no token.
-    byte_ids: [u32; 256],
+    byte_ids: Box<[u32; 256]>,
     /// Instead of bytes that are no tokens, and whether neighbours become one.
     unknown: Option<(u32, bool)>,
-    /// The rank and the result of each pair.
-    pairs: HashMap<(u32, u32), (u32, u32)>,
+    /// The rank and the result of each pair: the left id in the upper half.
+    pairs: HashMap<u64, (u32, u32), BuildHasherDefault<PairHasher>>,
+}
+
+fn pair_of(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
+}
+
+/// Hashes pairs of ids: the standard hasher costs more than the rest of a merge.
+#[derive(Default)]
+struct PairHasher(u64);
+
+impl Hasher for PairHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(self.0 ^ u64::from(byte)));
+    }
+    fn write_u64(&mut self, pair: u64) {
+        let product = u128::from(pair) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// No place of a word.
@@ -141,11 +211,11 @@ const NO_PLACE: u32 = u32::MAX;
 
 impl DefinedMerges {
     fn new(tokenizer: &Tokenizer) -> DefinedMerges {
-        let byte_ids = std::array::from_fn(|byte| tokenizer.byte_id(byte as u8).map_or(NO_ID, |id| id.0));
-        let mut pairs = HashMap::with_capacity(tokenizer.merge_list().len());
+        let byte_ids = Box::new(std::array::from_fn(|byte| tokenizer.byte_id(byte as u8).map_or(NO_ID, |id| id.0)));
+        let mut pairs = HashMap::with_capacity_and_hasher(tokenizer.merge_list().len(), BuildHasherDefault::default());
         for (rank, &(left, right, made)) in (0u32..).zip(tokenizer.merge_list()) {
             // Of two merges of one pair, the later one counts, as in Hugging Face's reader.
-            pairs.insert((left.0, right.0), (rank, made.0));
+            pairs.insert(pair_of(left.0, right.0), (rank, made.0));
         }
         DefinedMerges { byte_ids, unknown: tokenizer.unknown(), pairs }
     }
@@ -183,7 +253,7 @@ impl DefinedMerges {
         let mut previous: Vec<u32> = (0..len).map(|place| place.wrapping_sub(1)).collect();
         let mut queue = BinaryHeap::new();
         let pair_at = |tokens: &[u32], place: u32, next: u32| {
-            let &(rank, made) = self.pairs.get(&(tokens[place as usize], *tokens.get(next as usize)?))?;
+            let &(rank, made) = self.pairs.get(&pair_of(tokens[place as usize], *tokens.get(next as usize)?))?;
             Some(std::cmp::Reverse((rank, place, next, made)))
         };
         queue.extend((1..len).filter_map(|after| pair_at(&tokens, after - 1, after)));

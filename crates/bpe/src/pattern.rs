@@ -216,6 +216,7 @@ mod tests {
             "  5  中  a",
             "\u{301}",
             "ªº ʰʰA ʰa ʰ",
+            "ペン・ケース゠箱゛\u{3099}か\u{3099}・\n・・\r\nー一1・2",
         ] {
             check(text);
         }
@@ -230,7 +231,7 @@ mod tests {
         }
 
         #[test]
-        fn scanners_agree_on_text_of_few_characters(text in "[ a'slLrREvedSAZ\n\r1.é/\t\u{17f}\u{301}中ʰǅ\u{0}\u{a0}_²]{0,40}") {
+        fn scanners_agree_on_text_of_few_characters(text in "[ a'slLrREvedSAZ\n\r1.é/\t\u{17f}\u{301}中・ʰǅ\u{0}\u{a0}_²]{0,40}") {
             check(&text);
         }
     }

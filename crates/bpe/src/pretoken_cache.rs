@@ -6,12 +6,11 @@
 
 use bytemuck::Zeroable;
 
+use crate::cached_id::IdBytes;
 use crate::simd::prefetch;
 
 /// Longest pretoken that is cached, in bytes: 15, and their number in the sixteenth byte.
 pub(crate) const MAX_CACHED_BYTES: usize = 15;
-/// Maximum number of ids of a pretoken that is cached.
-pub(crate) const MAX_CACHED_IDS: usize = 4;
 /// Buckets of a new cache: 2¹⁶ × 64 bytes = 4 MiB. A larger one takes the system longer to clear.
 const INITIAL_BUCKETS: usize = 1 << 16;
 /// Buckets of the largest cache: 2¹⁸ × 64 bytes = 16 MiB.
@@ -35,7 +34,7 @@ pub(crate) struct Key {
 struct Entry {
     /// The key, and the number of ids in the high half of its last byte; 0 for no entry.
     key: Key,
-    ids: [u32; MAX_CACHED_IDS],
+    ids: IdBytes,
 }
 
 #[derive(Clone, Copy, Zeroable, bytemuck::Pod)]
@@ -142,11 +141,26 @@ impl Key {
         (bytes, (self.high >> LEN_SHIFT) as usize & MAX_CACHED_BYTES)
     }
 
+    /// The key of the pretoken of at most 15 bytes that begins at `at` of a text.
+    #[inline(always)]
+    pub(crate) fn at(text: &[u8], at: usize, len: usize) -> Key {
+        match text[at..].first_chunk::<16>() {
+            Some(from) => Key::of(*from, len),
+            None => Key::of_pretoken(&text[at..at + len]),
+        }
+    }
+
     /// A hash whose top bits are evenly distributed: multilinear, with two odd multipliers.
     #[inline(always)]
     pub(crate) fn hash(self) -> u64 {
         let low = self.low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         low.wrapping_add(self.high.wrapping_mul(0xc2b2_ae3d_27d4_eb4f))
+    }
+
+    /// A hash for another table, whose upper half is evenly distributed.
+    #[inline(always)]
+    pub(crate) fn other_hash(self) -> u64 {
+        self.hash().rotate_left(32) ^ self.hash()
     }
 
     /// The key of an entry as [`Key::of`] makes it, and the number of ids of the entry; 0 for a free one.
@@ -171,7 +185,7 @@ impl Buckets<'_> {
 
     /// The ids of a pretoken and their number, if its bucket has it; the ids after that number are undefined.
     #[inline(always)]
-    pub(crate) fn find(&mut self, key: Key, bucket: u32) -> Option<(&[u32; MAX_CACHED_IDS], usize)> {
+    pub(crate) fn find(&mut self, key: Key, bucket: u32) -> Option<(&IdBytes, usize)> {
         let Bucket([first, second]) = &mut self.buckets[bucket as usize];
         if !first.has(key) {
             if !second.has(key) {
@@ -184,7 +198,7 @@ impl Buckets<'_> {
 
     /// Inserts a pretoken into its bucket, in the second place unless the first is free.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, key: Key, bucket: u32, ids: [u32; MAX_CACHED_IDS], count: usize) {
+    pub(crate) fn insert(&mut self, key: Key, bucket: u32, ids: IdBytes, count: usize) {
         let Bucket([first, second]) = &mut self.buckets[bucket as usize];
         let key = Key { high: key.high | (count as u64) << COUNT_SHIFT, ..key };
         *if first.key == Key::NONE { first } else { second } = Entry { key, ids };

@@ -9,12 +9,10 @@
 //! Consequences: contractions are lower-case with an ASCII apostrophe; only U+0020 is taken as a prefix; a run of white
 //! space before something else leaves its last character to the next pretoken.
 //!
-//! Two scanners find the same pretokens: [`pretokens`] goes from one to the next; `visit` finds all borders in 64 bytes
-//! of ASCII at once, and uses the first scanner for the rest.
+//! [`pretokens`] goes from one to the next; `borders` finds all borders in 64 bytes at once.
 
 use crate::classes::{ASCII, CharClass, class_of, class_of_code};
 use crate::pattern::KnownPattern;
-use crate::simd::{Kernel, Masks};
 
 /// The pretokens of a text, in order; concatenated they are the text.
 ///
@@ -47,79 +45,6 @@ impl<'a> Iterator for Pretokens<'a> {
         self.at = end_of_pretoken(self.text, start);
         Some(&self.text[start..self.at])
     }
-}
-
-/// Bytes of a block: 64 whose borders are found, and those that a border or a load may look at after them.
-pub(crate) const BLOCK_BYTES: usize = 80;
-
-/// Receives the pretokens of a text.
-pub(crate) trait Visitor {
-    /// Takes the pretokens that are completely in a block, the first of which begins at byte `at` of the text and at
-    /// the first byte of the block; each bit is the end of one.
-    fn block(&mut self, at: usize, block: &[u8; BLOCK_BYTES], ends: u64);
-    /// Takes a single pretoken that begins at byte `at` of the text.
-    fn single(&mut self, at: usize, pretoken: &[u8]);
-}
-
-/// Passes the pretokens of a text to a visitor, in order. Inlined where the kernel is known.
-#[inline(always)]
-pub(crate) fn visit<K: Kernel>(text: &str, visitor: &mut impl Visitor) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(block) = bytes[at..].first_chunk::<BLOCK_BYTES>() {
-        let ends = ends_in_block::<K>(block);
-        if ends == 0 {
-            // Longer than a block, or with a character beyond ASCII.
-            let end = end_of_pretoken(text, at);
-            visitor.single(at, &bytes[at..end]);
-            at = end;
-        } else {
-            visitor.block(at, block, ends);
-            at += 63 - ends.leading_zeros() as usize;
-        }
-    }
-    while at < bytes.len() {
-        let end = end_of_pretoken(text, at);
-        visitor.single(at, &bytes[at..end]);
-        at = end;
-    }
-}
-
-/// The ends of the pretokens that are completely in the first 63 bytes of a block that begins with one.
-///
-/// A border is found from the classes of the two bytes beside it and of one byte after, so none is found after the last
-/// byte but one, nor from one byte before a character beyond ASCII.
-#[inline(always)]
-fn ends_in_block<K: Kernel>(block: &[u8; BLOCK_BYTES]) -> u64 {
-    let (head, _) = block.split_first_chunk::<64>().expect("a block is longer");
-    let Masks { letters, numbers, spaces, blanks, apostrophes, wide } = K::masks(head);
-    let others = !(letters | numbers | spaces);
-    // Where a run of one class begins. If a blank is before it, the pretoken begins there instead.
-    let begins = |class: u64| class & !(class << 1);
-    let others_begin = begins(others) & !(blanks << 1);
-    let words = (begins(letters) | begins(numbers)) & !(blanks << 1) | others_begin;
-    // White space: the run begins a pretoken, and its last character, which is left to the next one.
-    let last_of_run = spaces & !(spaces >> 1);
-    let mut borders = words | begins(spaces) | last_of_run;
-    let mut known = (1u64 << 63) - 1;
-    if wide != 0 {
-        known = ((1u64 << wide.trailing_zeros()) - 1) >> 1;
-    }
-    let mut contractions = others_begin & apostrophes & known;
-    while contractions != 0 {
-        let place = contractions.trailing_zeros() as usize;
-        contractions &= contractions - 1;
-        if let Some(len) = contraction(&block[place + 1..]) {
-            let end = place + 1 + len;
-            if end >= 63 || known >> end & 1 == 0 {
-                // Its end may be beyond the known bytes: it is left to the next block.
-                known &= (2 << place) - 1;
-                break;
-            }
-            borders = borders & !(2 << place) | 1 << end;
-        }
-    }
-    borders & known & !1
 }
 
 /// Where a text may be cut, so that its parts have the ids of the whole.
@@ -194,7 +119,7 @@ pub(crate) fn end_of_pretoken(text: &str, start: usize) -> usize {
 
 /// Length of a contraction's letters, given what follows the apostrophe.
 #[inline]
-fn contraction(rest: &[u8]) -> Option<usize> {
+pub(crate) fn contraction(rest: &[u8]) -> Option<usize> {
     match rest {
         [b's' | b't' | b'm' | b'd', ..] => Some(1),
         [b'r', b'e', ..] | [b'v', b'e', ..] | [b'l', b'l', ..] => Some(2),

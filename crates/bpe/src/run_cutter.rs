@@ -11,6 +11,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::canonical::PairMemo;
 use crate::model::{Merging, Model};
 use crate::pattern::KnownPattern;
 use crate::scan::Scanner;
@@ -80,22 +81,22 @@ impl RunCutter {
     }
 
     fn cut_of_pretoken(&self, pretoken: &[u8]) -> Option<usize> {
-        let Merging::Fast { merges, .. } = &self.model.merging else { return None };
-        let mut ids = Vec::new();
-        merges.encode(pretoken, &mut ids);
+        let Merging::Fast { canonical, .. } = &self.model.merging else { return None };
+        let (mut memo, mut ids) = (PairMemo::new(), Vec::new());
+        canonical.encode(pretoken, &mut memo, &mut ids);
         let (mut end, mut after) = (pretoken.len(), ids.len());
         DISTANCES.into_iter().find_map(|distance| {
             while pretoken.len() - end < distance {
                 after = after.checked_sub(1)?;
-                end -= merges.len_of(ids[after]);
+                end -= canonical.merges.len_of(ids[after]);
             }
             let left = ids[after.checked_sub(1)?];
             let mut ends = pretoken.len() - self.max_token_bytes..=pretoken.len();
             let mut right = Vec::new();
             let is_certain = ends.all(|prefix_end| {
                 right.clear();
-                merges.encode(&pretoken[end..prefix_end], &mut right);
-                merges.is_valid_pair_of_any_rank(left, right[0])
+                canonical.encode(&pretoken[end..prefix_end], &mut memo, &mut right);
+                memo.is_valid(&canonical.merges, left, right[0])
             });
             is_certain.then_some(end)
         })

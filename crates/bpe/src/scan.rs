@@ -7,6 +7,21 @@
 use crate::classes::{Traits, traits_table};
 use crate::pattern::KnownPattern;
 
+/// The length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` with which bytes begin, or 0. Under Unicode's case folding, `ſ` is an `s`.
+#[inline(always)]
+pub(crate) fn contraction_of_any_case(bytes: &[u8]) -> usize {
+    if bytes.first() != Some(&b'\'') {
+        return 0;
+    }
+    let lower = |place: usize| bytes.get(place).map_or(0, u8::to_ascii_lowercase);
+    match (lower(1), lower(2)) {
+        (b's' | b't' | b'm' | b'd', _) => 2,
+        (b'r' | b'v', b'e') | (b'l', b'l') => 3,
+        (0xc5, 0xbf) => 3,
+        _ => 0,
+    }
+}
+
 /// Finds the ends of pretokens in one text.
 #[derive(Clone, Copy)]
 pub(crate) struct Scanner<'t> {
@@ -14,11 +29,13 @@ pub(crate) struct Scanner<'t> {
     traits: &'static [Traits],
     /// Characters at which the scanned part of the text ends.
     stops: Traits,
+    /// It also ends at characters without these; none if it does not.
+    only: Traits,
 }
 
 impl<'t> Scanner<'t> {
     pub(crate) fn new(text: &'t str) -> Scanner<'t> {
-        Scanner { text, traits: traits_table(), stops: Traits::NONE }
+        Scanner { text, traits: traits_table(), stops: Traits::NONE, only: Traits::NONE }
     }
 
     /// The end of the pretoken that begins at `start`, a character boundary before the end of the text.
@@ -31,14 +48,16 @@ impl<'t> Scanner<'t> {
             KnownPattern::Qwen2 => self.end_in_cl100k(start, 1, false),
             KnownPattern::O200k => self.end_in_o200k(start),
             KnownPattern::DeepSeek3 => {
-                let (traits, len) = self.at(start);
+                let (traits, _) = self.at(start);
                 if traits.any(Traits::NUMBER) {
                     return self.end_of_numbers(start, 3);
                 }
                 if traits.any(Traits::CJK) {
-                    return self.end_of_run(start + len, Traits::CJK);
+                    // Such as the middle dot of Katakana, at which the third pattern splits, too.
+                    self.only = Traits::CJK;
+                } else {
+                    self.stops = Traits::NUMBER.or(Traits::CJK);
                 }
-                self.stops = Traits::NUMBER.or(Traits::CJK);
                 self.end_in_deepseek3(start)
             }
         }
@@ -52,7 +71,8 @@ impl<'t> Scanner<'t> {
         let (code, len) =
             if first < 128 { (u32::from(first), 1) } else { crate::pretokenize::decode_wide(&bytes[at..]) };
         let traits = self.traits[code as usize];
-        if traits.any(self.stops) { (Traits::NONE, 0) } else { (traits, len) }
+        let is_end = traits.any(self.stops) || self.only != Traits::NONE && !traits.any(self.only);
+        if is_end { (Traits::NONE, 0) } else { (traits, len) }
     }
 
     /// The end of the characters with one of `traits` from `at` on.
@@ -97,22 +117,6 @@ impl<'t> Scanner<'t> {
         at + rest.iter().position(|byte| !set.contains(byte)).unwrap_or(rest.len())
     }
 
-    /// The length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` at `at`, or 0. Under Unicode's case folding, `ſ` is an `s`.
-    #[inline(always)]
-    fn contraction(self, at: usize) -> usize {
-        let rest = &self.text.as_bytes()[at..];
-        if rest.first() != Some(&b'\'') {
-            return 0;
-        }
-        let lower = |place: usize| rest.get(place).map_or(0, u8::to_ascii_lowercase);
-        match (lower(1), lower(2)) {
-            (b's' | b't' | b'm' | b'd', _) => 2,
-            (b'r' | b'v', b'e') | (b'l', b'l') => 3,
-            (0xc5, 0xbf) => 3,
-            _ => 0,
-        }
-    }
-
     /// `\s*[\r\n]+|\s+(?!\S)|\s+`, where white space begins at `start`: to the run's last line end, or else without its
     /// last character, which is left to the next pretoken; `takes_trailing` for `\s++$` before them.
     fn end_of_spaces(self, start: usize, takes_trailing: bool) -> usize {
@@ -132,7 +136,7 @@ impl<'t> Scanner<'t> {
     /// The patterns of GPT-4, Llama 3 (numbers by three) and Qwen (single digits).
     #[inline(always)]
     fn end_in_cl100k(self, start: usize, max_digits: usize, takes_trailing: bool) -> usize {
-        let contraction = self.contraction(start);
+        let contraction = contraction_of_any_case(&self.text.as_bytes()[start..]);
         if contraction > 0 {
             return start + contraction;
         }
@@ -172,7 +176,7 @@ impl<'t> Scanner<'t> {
             .or_else(|| after_prefix.and_then(|at| self.end_of_upper_word(at)))
             .or_else(|| self.end_of_upper_word(start));
         match word {
-            Some(end) => end + self.contraction(end),
+            Some(end) => end + contraction_of_any_case(&self.text.as_bytes()[end..]),
             None => self.end_of_signs_or_spaces(start, b"\r\n/", false),
         }
     }
@@ -241,7 +245,7 @@ impl<'t> Scanner<'t> {
         let signs = at + usize::from(bytes[at] == b' ');
         let end = self.end_of_run(signs, Traits::SIGN);
         if end > signs {
-            return Some(self.end_of_bytes(end, b"\r\n"));
+            return Some(if self.at(end).1 > 0 { self.end_of_bytes(end, b"\r\n") } else { end });
         }
         first.any(Traits::SPACE).then(|| self.end_of_spaces(at, false))
     }

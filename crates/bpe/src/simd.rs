@@ -6,6 +6,8 @@
 
 #![expect(unsafe_code, reason = "vector instructions")]
 
+use std::sync::OnceLock;
+
 /// A bit for each of 64 bytes; the lowest is the first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Masks {
@@ -13,14 +15,22 @@ pub(crate) struct Masks {
     pub(crate) letters: u64,
     /// ASCII digits.
     pub(crate) numbers: u64,
+    /// ASCII capitals.
+    pub(crate) capitals: u64,
     /// ASCII white space.
     pub(crate) spaces: u64,
     /// U+0020 alone.
     pub(crate) blanks: u64,
+    /// Line feeds and carriage returns.
+    pub(crate) line_ends: u64,
     /// The apostrophe.
     pub(crate) apostrophes: u64,
+    /// The slash.
+    pub(crate) slashes: u64,
     /// Bytes of characters beyond ASCII.
     pub(crate) wide: u64,
+    /// The first bytes of such characters.
+    pub(crate) leads: u64,
 }
 
 /// A way to classify bytes. Chosen once per text, so that the loop over it is compiled for it.
@@ -51,36 +61,76 @@ pub(crate) trait WithKernel {
     fn run<K: Kernel>(self) -> Self::Output;
 }
 
-/// Runs code with the best kernel for this processor.
+/// Runs code with the best kernel for this processor, or with a lesser one that `BPE_KERNEL` names.
 #[inline]
 pub(crate) fn with_kernel<W: WithKernel>(work: W) -> W::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if has_avx512() {
-            // SAFETY: the processor has the features that the function enables.
-            return unsafe { x86::with_avx512(work) };
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2") {
-            // SAFETY: as above.
-            return unsafe { x86::with_avx2(work) };
-        }
+    match kernel_name() {
+        // SAFETY: the processor has the features that the function enables.
+        #[cfg(target_arch = "x86_64")]
+        KernelName::Avx512 => unsafe { x86::with_avx512(work) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        KernelName::Avx2 => unsafe { x86::with_avx2(work) },
+        #[cfg(target_arch = "aarch64")]
+        KernelName::Neon => work.run::<neon::Neon>(),
+        KernelName::Portable => work.run::<Portable>(),
     }
+}
+
+/// The kernels that this architecture can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KernelName {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
     #[cfg(target_arch = "aarch64")]
-    return work.run::<neon::Neon>();
-    #[cfg(not(target_arch = "aarch64"))]
-    work.run::<Portable>()
+    Neon,
+    Portable,
+}
+
+/// The kernel of this process.
+///
+/// # Panics
+/// When `BPE_KERNEL` names none that the processor has: whoever measures one must not measure another.
+#[inline]
+fn kernel_name() -> KernelName {
+    static NAME: OnceLock<KernelName> = OnceLock::new();
+    *NAME.get_or_init(|| {
+        let known = [
+            #[cfg(target_arch = "x86_64")]
+            ("avx512", KernelName::Avx512, has_avx512()),
+            #[cfg(target_arch = "x86_64")]
+            ("avx2", KernelName::Avx2, has_avx2()),
+            #[cfg(target_arch = "aarch64")]
+            ("neon", KernelName::Neon, true),
+            ("portable", KernelName::Portable, true),
+        ];
+        let wanted = std::env::var("BPE_KERNEL").ok();
+        let mut possible = known
+            .into_iter()
+            .filter(|(name, _, is_there)| *is_there && wanted.as_ref().is_none_or(|wanted| wanted == name));
+        let (_, kernel, _) =
+            possible.next().expect("BPE_KERNEL is avx512, avx2, neon or portable, as the processor has");
+        kernel
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
 }
 
 #[cfg(target_arch = "x86_64")]
 fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("bmi2")
+    is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512f") && has_avx2()
 }
 
 /// Byte by byte: the twin of the others, and the kernel of processors without one of their own.
-#[cfg_attr(all(target_arch = "aarch64", not(test)), expect(dead_code, reason = "every 64-bit ARM has NEON"))]
 pub(crate) struct Portable;
 
 impl Kernel for Portable {
@@ -91,10 +141,14 @@ impl Kernel for Portable {
             let bit = |is: bool| u64::from(is) << place;
             masks.letters |= bit(byte.is_ascii_alphabetic());
             masks.numbers |= bit(byte.is_ascii_digit());
+            masks.capitals |= bit(byte.is_ascii_uppercase());
             masks.spaces |= bit(matches!(byte, b'\t'..=b'\r' | b' '));
             masks.blanks |= bit(byte == b' ');
+            masks.line_ends |= bit(matches!(byte, b'\n' | b'\r'));
             masks.apostrophes |= bit(byte == b'\'');
-            masks.wide |= bit(byte >= 128);
+            masks.slashes |= bit(byte == b'/');
+            masks.wide |= bit(byte >= 0x80);
+            masks.leads |= bit(byte >= 0xc0);
         }
         masks
     }
@@ -142,10 +196,14 @@ mod x86 {
         Masks {
             letters: within(lower, b'a', 26),
             numbers: within(bytes, b'0', 10),
+            capitals: within(bytes, b'A', 26),
             spaces: within(bytes, b'\t', 5) | blanks,
             blanks,
+            line_ends: is(b'\n') | is(b'\r'),
             apostrophes: is(b'\''),
+            slashes: is(b'/'),
             wide: _mm512_movepi8_mask(bytes),
+            leads: within(bytes, 0xc0, 0x40),
         }
     }
 
@@ -180,10 +238,14 @@ mod x86 {
         Masks {
             letters: both(within(lower(low), b'a', 26), within(lower(high), b'a', 26)),
             numbers: both(within(low, b'0', 10), within(high, b'0', 10)),
+            capitals: both(within(low, b'A', 26), within(high, b'A', 26)),
             spaces: both(within(low, b'\t', 5), within(high, b'\t', 5)) | blanks,
             blanks,
+            line_ends: both(is(low, b'\n'), is(high, b'\n')) | both(is(low, b'\r'), is(high, b'\r')),
             apostrophes: both(is(low, b'\''), is(high, b'\'')),
+            slashes: both(is(low, b'/'), is(high, b'/')),
             wide: both(low, high),
+            leads: both(within(low, 0xc0, 0x40), within(high, 0xc0, 0x40)),
         }
     }
 
@@ -225,10 +287,14 @@ mod neon {
                 let place = |bits: u16| u64::from(bits) << (16 * quarter);
                 masks.letters |= place(part[0]);
                 masks.numbers |= place(part[1]);
-                masks.spaces |= place(part[2]);
-                masks.blanks |= place(part[3]);
-                masks.apostrophes |= place(part[4]);
-                masks.wide |= place(part[5]);
+                masks.capitals |= place(part[2]);
+                masks.spaces |= place(part[3]);
+                masks.blanks |= place(part[4]);
+                masks.line_ends |= place(part[5]);
+                masks.apostrophes |= place(part[6]);
+                masks.slashes |= place(part[7]);
+                masks.wide |= place(part[8]);
+                masks.leads |= place(part[9]);
             }
             masks
         }
@@ -236,7 +302,7 @@ mod neon {
 
     #[inline]
     #[target_feature(enable = "neon")]
-    fn classify(bytes: uint8x16_t) -> [u16; 6] {
+    fn classify(bytes: uint8x16_t) -> [u16; 10] {
         let within = |bytes, first: u8, len: u8| vcltq_u8(vsubq_u8(bytes, vdupq_n_u8(first)), vdupq_n_u8(len));
         let is = |byte: u8| vceqq_u8(bytes, vdupq_n_u8(byte));
         let lower = vorrq_u8(bytes, vdupq_n_u8(0x20));
@@ -244,10 +310,14 @@ mod neon {
         [
             movemask(within(lower, b'a', 26)),
             movemask(within(bytes, b'0', 10)),
+            movemask(within(bytes, b'A', 26)),
             movemask(vorrq_u8(within(bytes, b'\t', 5), blanks)),
             movemask(blanks),
+            movemask(vorrq_u8(is(b'\n'), is(b'\r'))),
             movemask(is(b'\'')),
-            movemask(vcgeq_u8(bytes, vdupq_n_u8(128))),
+            movemask(is(b'/')),
+            movemask(vcgeq_u8(bytes, vdupq_n_u8(0x80))),
+            movemask(vcgeq_u8(bytes, vdupq_n_u8(0xc0))),
         ]
     }
 
@@ -260,6 +330,34 @@ mod neon {
         let bits = vandq_u8(bytes, unsafe { vld1q_u8(BITS.as_ptr()) });
         u16::from(vaddv_u8(vget_low_u8(bits))) | u16::from(vaddv_u8(vget_high_u8(bits))) << 8
     }
+}
+
+/// Runs code with every kernel that this processor has, and calls `after` behind each.
+#[cfg(test)]
+pub(crate) fn each_kernel<W>(work: &mut W, mut after: impl FnMut(&W))
+where
+    for<'w> &'w mut W: WithKernel<Output = ()>,
+{
+    #[cfg(target_arch = "x86_64")]
+    {
+        if has_avx512() {
+            // SAFETY: the processor has the features that the function enables.
+            unsafe { x86::with_avx512(&mut *work) };
+            after(work);
+        }
+        if has_avx2() {
+            // SAFETY: as above.
+            unsafe { x86::with_avx2(&mut *work) };
+            after(work);
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        (&mut *work).run::<neon::Neon>();
+        after(work);
+    }
+    work.run::<Portable>();
+    after(work);
 }
 
 #[cfg(test)]

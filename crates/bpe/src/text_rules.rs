@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::borders::{BLOCK_BYTES, Visitor, visit};
 use crate::normalizer::NormalizerStep;
 use crate::pattern::{KnownPattern, SplitRegex};
 use crate::pretokenize::Cuts;
 use crate::pretokenizer::{Pieces, Pretokenizer};
+use crate::simd::{Kernel, WithKernel, with_kernel};
 
 /// A normalizer and a pre-tokenizer. Equal if their JSON is.
 #[derive(Debug, Clone)]
@@ -135,11 +137,48 @@ impl Splitter {
         if text.is_empty() {
             return;
         }
+        if let Some(pattern) = self.0.known_pattern() {
+            return with_kernel(EachPretoken { pattern, text, each });
+        }
         let pieces = self.0.pieces(text);
         pieces.ranges.into_iter().for_each(|range| each(&pieces.bytes[range]));
     }
 
     pub(crate) fn rules(&self) -> &TextRules {
         &self.0
+    }
+}
+
+/// Calls a function with the pretokens of a known pattern.
+struct EachPretoken<'t, F> {
+    pattern: KnownPattern,
+    text: &'t str,
+    each: F,
+}
+
+impl<F: FnMut(&[u8])> WithKernel for EachPretoken<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(mut self) {
+        visit::<K>(self.pattern, self.text, &mut self);
+    }
+}
+
+impl<F: FnMut(&[u8])> Visitor for EachPretoken<'_, F> {
+    #[inline(always)]
+    fn block(&mut self, _: usize, block: &[u8; BLOCK_BYTES], mut ends: u64) {
+        let mut start = 0;
+        while ends != 0 {
+            let end = ends.trailing_zeros() as usize;
+            ends &= ends - 1;
+            (self.each)(&block[start..end]);
+            start = end;
+        }
+    }
+
+    #[inline(always)]
+    fn single(&mut self, _: usize, pretoken: &[u8]) {
+        (self.each)(pretoken);
     }
 }

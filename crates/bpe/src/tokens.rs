@@ -56,6 +56,14 @@ impl IdWidth {
             IdWidth::Four => 4,
         }
     }
+
+    /// NumPy's name of the type.
+    pub fn dtype(self) -> &'static str {
+        match self {
+            IdWidth::Two => "uint16",
+            IdWidth::Four => "uint32",
+        }
+    }
 }
 
 /// A format, and the width of its ids.
@@ -91,20 +99,17 @@ impl UserError for TooWide {
     }
 }
 
-impl TokenFormat {
-    /// Appends one document of 16-bit ids to `bytes` and returns the number of tokens written, end-of-text included.
+impl TokenLayout {
+    /// Appends one document to `bytes` and returns the number of tokens written, end-of-text included.
     ///
     /// # Errors
     /// When an id does not fit.
     pub fn append(self, ids: &[TokenId], end_of_text: TokenId, bytes: &mut Vec<u8>) -> Result<u64, TooWide> {
-        let layout = TokenLayout { format: self, width: IdWidth::Two };
-        let ends = layout.begin_document(end_of_text, bytes)?;
-        layout.append_ids(ids, false, bytes)?;
-        Ok(ends + ids.len() as u64 + layout.end_document(end_of_text, bytes)?)
+        let ends = self.begin_document(end_of_text, bytes)?;
+        self.append_ids(ids, false, bytes)?;
+        Ok(ends + ids.len() as u64 + self.end_document(end_of_text, bytes)?)
     }
-}
 
-impl TokenLayout {
     /// Appends what comes before a document; returns how many tokens that is.
     ///
     /// # Errors
@@ -174,13 +179,8 @@ const LLMC_MAGIC: i32 = 20_240_520;
 /// Of files with ids of 32 bits, as llm.c has them for Llama 3.
 const LLMC_WIDE_MAGIC: i32 = 20_240_801;
 
-/// llm.c's header for a file of this many tokens of 16 bits.
-pub fn llmc_header(tokens: u64) -> [u8; LLMC_HEADER_BYTES] {
-    llmc_header_of_width(tokens, IdWidth::Two)
-}
-
 /// llm.c's header for a file of this many tokens, which are at most 2³¹ - 1.
-pub fn llmc_header_of_width(tokens: u64, width: IdWidth) -> [u8; LLMC_HEADER_BYTES] {
+pub fn llmc_header(tokens: u64, width: IdWidth) -> [u8; LLMC_HEADER_BYTES] {
     let (magic, version) = match width {
         IdWidth::Two => (LLMC_MAGIC, 1),
         IdWidth::Four => (LLMC_WIDE_MAGIC, 7),
@@ -242,21 +242,23 @@ pub fn parse_binary(bytes: &[u8], width: IdWidth) -> Option<Vec<TokenId>> {
 mod tests {
     use super::*;
 
-    fn check(format: TokenFormat, expected: &[u8]) {
+    fn check(format: TokenFormat, width: IdWidth, expected: &[u8]) {
         let mut bytes = Vec::new();
         for ids in [&[TokenId(1), TokenId(300)][..], &[TokenId(2)]] {
-            format.append(ids, TokenId(9), &mut bytes).unwrap();
+            TokenLayout { format, width }.append(ids, TokenId(9), &mut bytes).unwrap();
         }
         assert_eq!(bytes, expected);
     }
 
     #[test]
     fn bytes_of_each_format() {
-        check(TokenFormat::Nanogpt, &[1, 0, 44, 1, 9, 0, 2, 0, 9, 0]);
-        check(TokenFormat::Megatron, &[1, 0, 44, 1, 9, 0, 2, 0, 9, 0]);
-        check(TokenFormat::Llmc, &[9, 0, 1, 0, 44, 1, 9, 0, 2, 0]);
-        check(TokenFormat::Ids, b"1 300\n2\n");
-        assert!(TokenFormat::Nanogpt.append(&[TokenId(65_536)], TokenId(9), &mut Vec::new()).is_err());
+        check(TokenFormat::Nanogpt, IdWidth::Two, &[1, 0, 44, 1, 9, 0, 2, 0, 9, 0]);
+        check(TokenFormat::Megatron, IdWidth::Two, &[1, 0, 44, 1, 9, 0, 2, 0, 9, 0]);
+        check(TokenFormat::Llmc, IdWidth::Two, &[9, 0, 1, 0, 44, 1, 9, 0, 2, 0]);
+        check(TokenFormat::Ids, IdWidth::Two, b"1 300\n2\n");
+        check(TokenFormat::Llmc, IdWidth::Four, &[9, 0, 0, 0, 1, 0, 0, 0, 44, 1, 0, 0, 9, 0, 0, 0, 2, 0, 0, 0]);
+        let narrow = TokenLayout { format: TokenFormat::Nanogpt, width: IdWidth::Two };
+        assert!(narrow.append(&[TokenId(65_536)], TokenId(9), &mut Vec::new()).is_err());
     }
 
     #[test]
@@ -270,13 +272,13 @@ mod tests {
 
     #[test]
     fn headers_and_indexes() {
-        let header = llmc_header(7);
+        let header = llmc_header(7, IdWidth::Two);
         assert_eq!(header[..12], [0x88, 0xd8, 0x34, 0x01, 1, 0, 0, 0, 7, 0, 0, 0]);
         let mut index = Vec::new();
         write_megatron_index(&[3, 2], IdWidth::Two, &mut index).unwrap();
         assert_eq!(index.len(), 9 + 8 + 1 + 8 + 8 + 2 * 4 + 2 * 8 + 3 * 8);
         assert_eq!(parse_binary(&[&header[..], &[5, 0]].concat(), IdWidth::Four).unwrap(), [TokenId(5)]);
-        let header = llmc_header_of_width(1, IdWidth::Four);
+        let header = llmc_header(1, IdWidth::Four);
         assert_eq!(header[..12], [0xa1, 0xd9, 0x34, 0x01, 7, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(parse_binary(&[&header[..], &[5, 0, 1, 0]].concat(), IdWidth::Two).unwrap(), [TokenId(65_541)]);
         assert_eq!(parse_binary(&[5, 0, 1], IdWidth::Two), None, "cut off");

@@ -36,6 +36,26 @@ fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<String, String
     }
 }
 
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), "one two ".repeat(100_000)).unwrap();
+    fs::write(folder.path().join("ids.bin"), [1, 0].repeat(500_000)).unwrap();
+    let commands = [&["encode", "a.txt", "-o", "-", "--format", "ids"][..], &["decode", "ids.bin"], &["info", "gpt2"]];
+    for arguments in commands {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bpe"));
+        command.current_dir(folder.path()).args(arguments).arg("-q").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(
+            (output.status.code(), String::from_utf8_lossy(&output.stderr)),
+            (Some(0), "".into()),
+            "{arguments:?}"
+        );
+    }
+}
+
 /// The lines of ids of a file's documents.
 fn ids(folder: &Path, input: &str, flags: &[&str]) -> Result<String, String> {
     let arguments = [&["encode", input, "-o", "-", "--format", "ids", "-q"], flags].concat();

@@ -12,12 +12,13 @@ use crate::random::{Stream, bits};
 
 /// First number of llm.c's header of GPT-2 tokens.
 const LLMC_MAGIC: [u8; 4] = 20_240_520i32.to_le_bytes();
+/// First number of llm.c's header of 32-bit ids, as it has them for Llama 3.
+const LLMC_WIDE_MAGIC: [u8; 4] = 20_240_801i32.to_le_bytes();
+/// Largest vocabulary whose files without a header have 16-bit ids.
+const MAX_NARROW_VOCAB: usize = 1 << 16;
 /// First numbers of llm.c's other files.
-const LLMC_OTHER: [(i32, &str); 3] = [
-    (20_240_801, "llm.c's file of 32-bit ids"),
-    (20_240_326, "a model of llm.c, not tokens"),
-    (20_240_522, "an evaluation set of llm.c, not tokens"),
-];
+const LLMC_OTHER: [(i32, &str); 2] =
+    [(20_240_326, "a model of llm.c, not tokens"), (20_240_522, "an evaluation set of llm.c, not tokens")];
 const LLMC_HEADER_BYTES: u64 = 1024;
 /// First bytes of the index that Megatron writes beside its `.bin`.
 const MEGATRON_MAGIC: &[u8; 9] = b"MMIDIDX\0\0";
@@ -35,8 +36,8 @@ pub enum TokenFileError {
         #[source]
         source: std::io::Error,
     },
-    /// The file is not an array of 16-bit ids.
-    #[error("{} is not a file of 16-bit ids: {what}", path.display())]
+    /// The file is not an array of ids.
+    #[error("{} is not a file of token ids: {what}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -70,8 +71,8 @@ pub enum TokenFileError {
     NoFiles,
 }
 
-/// Files of 16-bit token ids, read a batch at a time. Each is in nanoGPT's format or in llm.c's; its first bytes say
-/// which.
+/// Files of token ids, read a batch at a time. Each is in nanoGPT's format or in llm.c's; its first bytes say which.
+/// llm.c's header says how wide ids are; without one they have 16 bits where the vocabulary has at most 65,536, else 32.
 #[derive(Debug)]
 pub struct TokenFiles {
     shards: Vec<Shard>,
@@ -85,6 +86,8 @@ struct Shard {
     path: PathBuf,
     file: File,
     start_bytes: u64,
+    /// Bytes of an id: 2 or 4.
+    width: usize,
     tokens: u64,
 }
 
@@ -101,10 +104,11 @@ impl TokenFiles {
     /// Opens files and reads each once, for the checksum and for ids past the vocabulary.
     ///
     /// # Errors
-    /// No file; files that cannot be read, are not arrays of 16-bit ids, are shorter than `context + 1` tokens, or hold an
+    /// No file; files that cannot be read, are not arrays of ids, are shorter than `context + 1` tokens, or hold an
     /// id of `vocab_size` or more.
     pub fn open(paths: &[PathBuf], context: usize, vocab_size: usize) -> Result<TokenFiles, TokenFileError> {
-        let shards: Vec<Shard> = paths.iter().map(|path| Shard::open(path, context)).collect::<Result<_, _>>()?;
+        let shards: Vec<Shard> =
+            paths.iter().map(|path| Shard::open(path, context, vocab_size)).collect::<Result<_, _>>()?;
         if shards.is_empty() {
             return Err(TokenFileError::NoFiles);
         }
@@ -189,10 +193,10 @@ impl TokenFiles {
     /// Appends `T + 1` tokens as inputs and, shifted by one, as targets.
     fn sequence(&self, index: usize, place: u64, batch: &mut Batch) -> Result<(), TokenFileError> {
         let (shard, t) = (&self.shards[index], self.context);
-        let mut bytes = vec![0; 2 * (t + 1)];
-        let read = shard.file.read_exact_at(&mut bytes, shard.start_bytes + 2 * place);
+        let mut bytes = vec![0; shard.width * (t + 1)];
+        let read = shard.file.read_exact_at(&mut bytes, shard.start_bytes + shard.width as u64 * place);
         read.map_err(|source| TokenFileError::Io { path: shard.path.clone(), source })?;
-        let ids: Vec<u32> = ids(&bytes).collect();
+        let ids: Vec<u32> = ids(&bytes, shard.width).collect();
         // Checked once already, but a file may have changed since.
         if let Some(at) = ids.iter().position(|&id| id as usize >= self.vocab_size) {
             return Err(shard.unknown_id(place + at as u64, ids[at], self.vocab_size));
@@ -205,7 +209,7 @@ impl TokenFiles {
 }
 
 impl Shard {
-    fn open(path: &Path, context: usize) -> Result<Shard, TokenFileError> {
+    fn open(path: &Path, context: usize, vocab_size: usize) -> Result<Shard, TokenFileError> {
         let io = |source| TokenFileError::Io { path: path.to_path_buf(), source };
         let malformed = |what: String| Err(TokenFileError::Malformed { path: path.to_path_buf(), what });
         let file = File::open(path).map_err(io)?;
@@ -220,15 +224,21 @@ impl Shard {
         if head[..9] == *MEGATRON_MAGIC {
             return malformed("it is the index of Megatron's tokens; give the .bin beside it".into());
         }
-        if let Some(what) = other_format(&file, &head, len_bytes).map_err(io)? {
+        let is_llmc = len_bytes >= LLMC_HEADER_BYTES && [LLMC_MAGIC, LLMC_WIDE_MAGIC].contains(&magic);
+        let is_wide = if is_llmc { magic == LLMC_WIDE_MAGIC } else { vocab_size > MAX_NARROW_VOCAB };
+        let width = if is_wide { 4 } else { 2 };
+        if let Some(what) = other_format(&file, &head, len_bytes, is_wide).map_err(io)? {
             return malformed(what.into());
         }
-        if !len_bytes.is_multiple_of(2) {
-            return malformed("it has an odd number of bytes: it is truncated, or its ids are not 16 bits wide".into());
+        if !len_bytes.is_multiple_of(width as u64) {
+            let bits = 8 * width;
+            let what = format!(
+                "its length is no multiple of {width} bytes: it is truncated, or its ids are not {bits} bits wide"
+            );
+            return malformed(what);
         }
-        let is_llmc = len_bytes >= LLMC_HEADER_BYTES && magic == LLMC_MAGIC;
         let start_bytes = if is_llmc { LLMC_HEADER_BYTES } else { 0 };
-        let tokens = (len_bytes - start_bytes) / 2;
+        let tokens = (len_bytes - start_bytes) / width as u64;
         let claimed = i64::from(i32::from_le_bytes([head[8], head[9], head[10], head[11]]));
         if is_llmc && claimed != tokens as i64 {
             return malformed(format!("its header says {claimed} tokens, but it has {tokens}: it is truncated"));
@@ -236,7 +246,7 @@ impl Shard {
         if tokens <= context as u64 {
             return Err(TokenFileError::TooShort { path: path.to_path_buf(), tokens, context });
         }
-        Ok(Shard { path: path.to_path_buf(), file, start_bytes, tokens })
+        Ok(Shard { path: path.to_path_buf(), file, start_bytes, width, tokens })
     }
 
     /// Reads all of it: its XXH3-64, and whether every id is below `vocab_size`.
@@ -245,19 +255,21 @@ impl Shard {
         let mut buffer = vec![0; 1 << 20];
         let (mut done, mut every_second_is_0) = (0, true);
         while done < self.tokens {
-            let n = (2 * (self.tokens - done)).min(buffer.len() as u64) as usize;
+            let width = self.width as u64;
+            let n = (width * (self.tokens - done)).min(buffer.len() as u64) as usize;
             let bytes = &mut buffer[..n];
-            let read = self.file.read_exact_at(bytes, self.start_bytes + 2 * done);
+            let read = self.file.read_exact_at(bytes, self.start_bytes + width * done);
             read.map_err(|source| TokenFileError::Io { path: self.path.clone(), source })?;
             every_second_is_0 &= bytes.chunks_exact(4).all(|four| four[2] == 0 && four[3] == 0);
-            if ids(bytes).max().is_some_and(|id| id as usize >= vocab_size) {
-                let (at, id) = ids(bytes).enumerate().find(|&(_, id)| id as usize >= vocab_size).expect("just seen");
+            let ids = || ids(bytes, self.width);
+            if ids().max().is_some_and(|id| id as usize >= vocab_size) {
+                let (at, id) = ids().enumerate().find(|&(_, id)| id as usize >= vocab_size).expect("just seen");
                 return Err(self.unknown_id(done + at as u64, id, vocab_size));
             }
             hasher.update(bytes);
-            done += n as u64 / 2;
+            done += n as u64 / width;
         }
-        if every_second_is_0 && self.tokens >= 64 {
+        if self.width == 2 && every_second_is_0 && self.tokens >= 64 {
             let what = "every second id is 0: its ids are probably 32 bits wide".into();
             return Err(TokenFileError::Malformed { path: self.path.clone(), what });
         }
@@ -269,8 +281,8 @@ impl Shard {
     }
 }
 
-/// What a file is, where its bytes are certainly no 16-bit ids: they would be read as ids without a word.
-fn other_format(file: &File, head: &[u8; 12], len_bytes: u64) -> std::io::Result<Option<&'static str>> {
+/// What a file is, where its bytes are certainly no ids: they would be read as ids without a word.
+fn other_format(file: &File, head: &[u8; 12], len_bytes: u64, is_wide: bool) -> std::io::Result<Option<&'static str>> {
     if head.starts_with(b"\x93NUMPY") {
         return Ok(Some(
             "it is NumPy's .npy; write its ids alone: numpy.load(FILE).astype('uint16').tofile('FILE.bin')",
@@ -284,7 +296,7 @@ fn other_format(file: &File, head: &[u8; 12], len_bytes: u64) -> std::io::Result
     if start.len() >= 64 && is_text(&start) {
         return Ok(Some("it is text; `bpe encode FILE -o tokens.bin` makes ids of it"));
     }
-    if has_ids_of_8_bits(&start) {
+    if !is_wide && has_ids_of_8_bits(&start) {
         return Ok(Some(
             "its ids are 8 bits wide, as it seems; write them as 16: numpy.fromfile(FILE, 'uint8').astype('uint16')",
         ));
@@ -324,8 +336,12 @@ fn has_ids_of_8_bits(start: &[u8]) -> bool {
     distance * 10 < 2 * pairs as i64 && used < 224
 }
 
-fn ids(bytes: &[u8]) -> impl Iterator<Item = u32> {
-    bytes.chunks_exact(2).map(|two| u32::from(u16::from_le_bytes([two[0], two[1]])))
+/// The ids in bytes, each of 2 or 4.
+fn ids(bytes: &[u8], width: usize) -> impl Iterator<Item = u32> {
+    bytes.chunks_exact(width).map(|id| match *id {
+        [a, b] => u32::from(u16::from_le_bytes([a, b])),
+        _ => u32::from_le_bytes([id[0], id[1], id[2], id[3]]),
+    })
 }
 
 /// The position of `index` in a permutation of `0..len` that `key` chooses: a Feistel network over the next power of
@@ -413,6 +429,20 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_32_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let wide: Vec<u8> = (99_000..99_050u32).flat_map(u32::to_le_bytes).collect();
+        let mut llmc = vec![0; 1024];
+        llmc[..4].copy_from_slice(&LLMC_WIDE_MAGIC);
+        llmc[8..12].copy_from_slice(&50i32.to_le_bytes());
+        llmc.extend_from_slice(&wide);
+        for (name, bytes) in [("nanogpt", wide), ("llmc", llmc)] {
+            let tokens = TokenFiles::open(&[file(folder.path(), name, &bytes)], 8, 100_000).unwrap();
+            assert_eq!((tokens.tokens(), tokens.spread(0, 1, 1).unwrap().inputs), (50, (99_000..99_008).collect()));
+        }
+    }
+
+    #[test]
     fn a_file_of_exactly_one_sequence() {
         let folder = tempfile::tempdir().unwrap();
         let tokens = TokenFiles::open(&[file(folder.path(), "a", &counting(0, 9))], 8, 300).unwrap();
@@ -446,7 +476,8 @@ mod tests {
             let error = TokenFiles::open(&[path], context, vocab_size).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
-        check(&[0; 7], 2, 10, "an odd number of bytes");
+        check(&[0; 7], 2, 10, "no multiple of 2 bytes");
+        check(&[0; 10], 2, 100_000, "no multiple of 4 bytes");
         check(&[0; 6], 3, 10, "a context of 3 needs 4 tokens, and it has 3");
         check(&[0, 0, 9, 0, 1, 0], 2, 5, "token 1 has the id 9, but the vocabulary has 5");
         let wide: Vec<u8> = (1..200u32).flat_map(u32::to_le_bytes).collect();
@@ -455,8 +486,10 @@ mod tests {
         llmc[..4].copy_from_slice(&LLMC_MAGIC);
         llmc[8..12].copy_from_slice(&50i32.to_le_bytes());
         check(&[&llmc[..], &counting(0, 40)].concat(), 8, 300, "says 50 tokens, but it has 40");
-        llmc[..4].copy_from_slice(&20_240_801i32.to_le_bytes());
-        check(&llmc, 8, 300, "llm.c's file of 32-bit ids");
+        llmc[..4].copy_from_slice(&LLMC_WIDE_MAGIC);
+        check(&[&llmc[..], &counting(0, 40)].concat(), 8, 300, "says 50 tokens, but it has 20");
+        // Narrow ids, of a model with a large vocabulary.
+        check(&counting(1, 200), 8, 100_000, "token 0 has the id 131073");
         check(b"MMIDIDX\0\0abcdefghijkl", 2, 300, "give the .bin beside it");
         assert!(matches!(TokenFiles::open(&[], 8, 300), Err(TokenFileError::NoFiles)));
     }

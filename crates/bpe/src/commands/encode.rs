@@ -11,7 +11,7 @@ use user_error::UserError;
 use super::inputs::OpenedInputs;
 use super::{beside, check_usage, is_special, stop_on_ctrl_c};
 use crate::input::Batch;
-use crate::tokens::{IdWidth, TokenFormat, TokenLayout, llmc_header_of_width, write_megatron_index};
+use crate::tokens::{IdWidth, TokenFormat, TokenLayout, llmc_header, write_megatron_index};
 use crate::{Encoder, Specials, TokenId};
 
 /// Flags of `bpe encode`.
@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     writer.finish()?;
     let skipped = inputs.warn_of_skipped();
     if arguments.json {
-        let mut summary = serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes});
+        let mut summary = serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes, "dtype": layout.width.dtype()});
         if let Some(rows) = skipped {
             summary["bad_rows"] = rows.into();
         }
@@ -133,11 +133,15 @@ impl Job<'_> {
             if !in_document {
                 lengths.push(if goes_on { 0 } else { layout.begin_document(*end_of_text, bytes)? });
             }
-            ids.clear();
-            encoder.encode_into_with(piece, *specials, ids)?;
-            layout.append_ids(ids, goes_on, bytes)?;
             let length = lengths.last_mut().expect("one was pushed for the document");
-            *length += ids.len() as u64;
+            if layout.format == TokenFormat::Ids {
+                ids.clear();
+                encoder.encode_into_with(piece, *specials, ids)?;
+                layout.append_ids(ids, goes_on, bytes)?;
+                *length += ids.len() as u64;
+            } else {
+                *length += encoder.encode_into_bytes(piece, *specials, layout.width, bytes)?;
+            }
             if ends {
                 *length += layout.end_document(*end_of_text, bytes)?;
             }
@@ -201,7 +205,7 @@ impl Output {
             Output::Standard(_) => Ok(None),
             Output::File(file) => Ok(Some(file)),
             Output::AfterHeader { ids, mut file } => {
-                file.write_all(&llmc_header_of_width(tokens, width))?;
+                file.write_all(&llmc_header(tokens, width))?;
                 let mut ids = ids.into_inner()?;
                 ids.rewind()?;
                 io::copy(&mut ids, &mut file)?;

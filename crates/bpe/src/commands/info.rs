@@ -66,7 +66,7 @@ impl Facts {
             not_utf8: share(|token| std::str::from_utf8(token).is_err()),
             missing_bytes: (0..=255u8).filter(|&byte| tokenizer.byte_id(byte).is_none()).count(),
             gaps: ids.filter(|&id| tokenizer.kind(TokenId(id)) == TokenKind::Absent).count(),
-            is_fast: crate::model::Model::new(tokenizer).is_fast(),
+            is_fast: tokenizer.model().is_fast(),
         }
     }
 

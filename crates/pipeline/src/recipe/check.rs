@@ -10,8 +10,8 @@ use crate::error::{Error, Result, Within as _, bail, ensure};
 
 /// Maximum number of shards, and of buckets.
 const MAX_COUNT: u32 = 65_536;
-/// Most ids that token files of two bytes can have.
-const MAX_VOCAB_SIZE: usize = 65_536;
+/// Most ids of a tokenizer that is trained: more than any published one has.
+const MAX_VOCAB_SIZE: usize = 1 << 20;
 
 impl Recipe {
     /// Checks the numbers, and that sections fit each other.
@@ -43,9 +43,9 @@ impl Recipe {
         ensure!(tokenizers[0] != tokenizers[1], Recipe, "[tokenizer] has either use or train");
         if let Some(train) = &self.tokenizer.train {
             ensure!(
-                (257..=65_536).contains(&train.vocab_size),
+                (257..=MAX_VOCAB_SIZE).contains(&train.vocab_size),
                 Recipe,
-                "[tokenizer] train: vocab_size lies between 257 and 65536"
+                "[tokenizer] train: vocab_size lies between 257 and {MAX_VOCAB_SIZE}"
             );
         }
         self.executor.check()?;
@@ -98,12 +98,6 @@ impl Recipe {
         if let Some(name) = &self.tokenizer.existing {
             let tokenizer = formats::load(name).within(|| "in [tokenizer] use".to_owned())?;
             ensure!(tokenizer.end_of_text().is_some(), Input, "[tokenizer] use: the tokenizer has no <|endoftext|>");
-            let size = tokenizer.vocab_size();
-            ensure!(
-                size <= MAX_VOCAB_SIZE,
-                Input,
-                "[tokenizer] use: {size} ids do not fit into token files of two bytes"
-            );
         }
         Ok(())
     }

@@ -1,16 +1,22 @@
 //! A vocabulary and its merges.
 
+mod error;
+
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
 use crate::added::{AddedMatcher, AddedToken};
 use crate::byte_order::BYTE_OF_ID;
 use crate::encode::Specials;
+use crate::model::Model;
 use crate::pattern::KnownPattern;
 use crate::pretokenize::Cuts;
 use crate::text_rules::TextRules;
 use crate::{END_OF_TEXT, formats};
+
+pub use error::TokenizerError;
 
 /// The number of a token.
 #[derive(
@@ -19,58 +25,6 @@ use crate::{END_OF_TEXT, formats};
 #[serde(transparent)]
 #[repr(transparent)]
 pub struct TokenId(pub u32);
-
-/// A vocabulary that cannot be used, or ids that cannot be decoded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenizerError {
-    /// A merge names a token that no earlier merge makes.
-    #[error("merge {rank} joins {token:?}, which no earlier merge makes")]
-    UnknownPart {
-        /// The merge's number, from 0.
-        rank: usize,
-        /// The part, as the file writes it.
-        token: String,
-    },
-    /// Two merges make the same token.
-    #[error("merge {rank} makes {token:?}, which is in the vocabulary already")]
-    Twice {
-        /// The merge's number, from 0.
-        rank: usize,
-        /// The token, as the file writes it.
-        token: String,
-    },
-    /// A merge joins or makes a token that the vocabulary lacks.
-    #[error("merge {rank} is of {token:?}, which is not in the vocabulary")]
-    NotInVocabulary {
-        /// The merge's number, from 0.
-        rank: usize,
-        /// The token, as the file writes it.
-        token: String,
-    },
-    /// More merges than [`Tokenizer::MAX_MERGES`].
-    #[error("{merges} merges are more than the {} that an id has room for", Tokenizer::MAX_MERGES)]
-    TooManyMerges {
-        /// Their number.
-        merges: usize,
-    },
-    /// A token that is to be between documents, and is not in the vocabulary.
-    #[error("the tokenizer has no added token {token:?}")]
-    UnknownEnd {
-        /// The token.
-        token: String,
-    },
-    /// An id outside the vocabulary.
-    #[error("id {id} at place {place} is not in the vocabulary of {vocab_size}")]
-    UnknownId {
-        /// The id.
-        id: u32,
-        /// Its place in the sequence.
-        place: usize,
-        /// The size of the vocabulary.
-        vocab_size: usize,
-    },
-}
 
 /// No id: the largest number, which no vocabulary reaches.
 pub(crate) const NO_ID: u32 = u32::MAX;
@@ -113,6 +67,8 @@ pub struct Tokenizer {
     rules: TextRules,
     /// Finds added tokens that are searched before, and those that are searched after the text is normalised.
     matchers: [Option<AddedMatcher>; 2],
+    /// What encoders share, made once.
+    model: OnceLock<Arc<Model>>,
 }
 
 impl PartialEq for Tokenizer {
@@ -150,7 +106,7 @@ impl Tokenizer {
     /// assert_eq!(gpt2.special("<|endoftext|>"), Some(bpe::TokenId(50256)));
     /// ```
     pub fn gpt2() -> Tokenizer {
-        let merges = include_str!("../assets/gpt2/vocab.bpe");
+        let merges = include_str!("../../assets/gpt2/vocab.bpe");
         let mut tokenizer = formats::merges::parse(merges).expect("the file compiled in is whole");
         tokenizer.push_specials([END_OF_TEXT]);
         tokenizer
@@ -227,6 +183,7 @@ impl Tokenizer {
             end_of_text: None,
             rules,
             matchers: [None, None],
+            model: OnceLock::new(),
         };
         tokenizer.prepare_added();
         tokenizer
@@ -252,6 +209,7 @@ impl Tokenizer {
     }
 
     pub(crate) fn push_merge(&mut self, left: TokenId, right: TokenId, joined: &[u8]) {
+        self.model = OnceLock::new();
         self.merges.push((left, right, TokenId(self.ends.len() as u32)));
         self.push_token(joined, TokenKind::Bytes);
     }
@@ -282,8 +240,8 @@ impl Tokenizer {
     pub(crate) fn without_idle_merges(mut self) -> Tokenizer {
         if let Some(merges) = crate::model::without_idle_merges(&self) {
             self.merges = merges;
-            let model = crate::model::Model::new(&self);
-            self.ignores_merges &= model.has_whole();
+            self.model = OnceLock::new();
+            self.ignores_merges &= Model::new(&self).has_whole();
         }
         self
     }
@@ -338,6 +296,17 @@ impl Tokenizer {
     /// The token for bytes that have none, and whether neighbours become one.
     pub(crate) fn unknown(&self) -> Option<(u32, bool)> {
         self.unknown
+    }
+
+    /// Makes the tables that encoders share, unless they are made already: those of the merges, and of characters. Else
+    /// encoders make them when they need them, in some 10 ms for GPT-2's.
+    pub fn prepare(&self) {
+        self.model().prepare();
+        crate::classes::traits_table();
+    }
+
+    pub(crate) fn model(&self) -> Arc<Model> {
+        self.model.get_or_init(|| Arc::new(Model::new(self))).clone()
     }
 
     pub(crate) fn rules(&self) -> &TextRules {
