@@ -18,7 +18,7 @@ const STRIP: usize = 128;
 /// Runs a loop compiled for the widest vectors that this processor has.
 #[inline]
 pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+    crate::matmul::arch().dispatch(work)
 }
 
 /// eˣ without a call into the C library, so that loops over it are vectorised and every machine gives the same bits.
