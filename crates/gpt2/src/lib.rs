@@ -40,4 +40,4 @@ pub use throughput::{ProductLayout, StepTime, peak_gflops, product_gflops, step_
 pub use token_files::{TokenFileError, TokenFiles};
 pub use trace::Activation;
 pub use train::{InitialWeights, TrainError, TrainProgress, Trained, train};
-pub use weights::{end_of_text_ids, load_model, save_gradients, save_model};
+pub use weights::{end_of_text_ids, load_model, model_config, save_gradients, save_model};

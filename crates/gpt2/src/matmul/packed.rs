@@ -8,6 +8,11 @@
 //! Sums go along blocks of fixed length in order, so an element's bits depend on its row, its column and the operands
 //! alone: not on the tasks that a product is cut into.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "loops over registers: iterators' closures would be compiled without vectors"
+)]
+
 use std::hint::black_box;
 use std::ops::Range;
 use std::time::Instant;
