@@ -83,10 +83,11 @@ pub fn step_times(config: &ModelConfig, batch: usize, t: usize, precision: Preci
     (0..steps as u64)
         .map(|step| {
             let (begun, busy_begun) = (Instant::now(), busy_seconds());
+            gradients.clear();
             pass.forward(&model, inputs, t, None);
-            pass.language_model_loss(&model, targets, 1.0, &mut gradients, false);
-            pass.backward(&model, inputs, &mut gradients, false);
-            let gradient_scale = 1.0 / global_norm(&[&gradients.0]).max(1.0);
+            pass.language_model_loss(&model, targets, 1.0, &mut gradients);
+            pass.backward(&model, inputs, &mut gradients);
+            let gradient_scale = 1.0 / global_norm(&[gradients.as_slice()]).max(1.0);
             let update = AdamWUpdate { weight_decay: 0.1, gradient_scale, ..AdamWUpdate::new(step, 6e-4) };
             optimiser.update_model(&mut model, &gradients, update);
             let busy = (busy_seconds() - busy_begun) * rayon::current_num_threads() as f64;

@@ -264,20 +264,20 @@ impl Training<'_> {
         let (step, passes) = (at.state.step, settings.accumulate);
         let t = at.model.config().context;
         let mut sum = 0.0f64;
+        gradients.clear();
         for number in step * passes..(step + 1) * passes {
             let batch = self.tokens.batch(settings.seed, number, settings.batch)?;
             let dropout = Dropout { probability: settings.dropout, seed: settings.seed, pass: number };
-            let accumulate = number > step * passes;
             pass.forward(&at.model, &batch.inputs, t, Some(dropout));
-            let loss = pass.language_model_loss(&at.model, &batch.targets, 1.0, gradients, accumulate);
+            let loss = pass.language_model_loss(&at.model, &batch.targets, 1.0, gradients);
             if !loss.is_finite() {
                 return Err(TrainError::Diverged { step, loss, batch: self.tokens.describe(&batch) });
             }
-            pass.backward(&at.model, &batch.inputs, gradients, accumulate);
+            pass.backward(&at.model, &batch.inputs, gradients);
             sum += f64::from(loss);
         }
         let mean = 1.0 / passes as f32;
-        let norm = mean * global_norm(&[&gradients.0]);
+        let norm = mean * global_norm(&[gradients.as_slice()]);
         let clip = if norm > settings.max_gradient_norm { settings.max_gradient_norm / norm } else { 1.0 };
         let learning_rate = settings.rate_at(step);
         let update = AdamWUpdate {

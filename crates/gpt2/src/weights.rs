@@ -34,7 +34,7 @@ pub(crate) fn save_weights(path: &Path, model: &Model) -> Result<(), CheckpointE
 /// # Errors
 /// What the system refuses.
 pub fn save_gradients(path: &Path, model: &Model, gradients: &Gradients) -> Result<(), CheckpointError> {
-    tensor_file::write(path, named(model, "", &gradients.0), ("format", "pt".into()))
+    tensor_file::write(path, named(model, "", gradients.as_slice()), ("format", "pt".into()))
 }
 
 /// All tensors of a buffer in the model's order, each with `prefix` before its name.

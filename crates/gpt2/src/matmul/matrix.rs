@@ -40,6 +40,11 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Number of rows.
+    pub(crate) fn row_count(&self) -> usize {
+        self.rows
+    }
+
     /// One row of a row-major matrix.
     pub(crate) fn row(self, row: usize) -> &'a [f32] {
         assert_eq!(self.column_stride, 1, "a row lies side by side");

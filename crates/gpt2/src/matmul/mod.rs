@@ -98,13 +98,6 @@ pub(crate) enum Start<'a> {
     Bias(&'a [f32]),
 }
 
-impl Start<'_> {
-    /// By `accumulate`: add to the result, or overwrite it.
-    pub(crate) fn keep_if(accumulate: bool) -> Self {
-        if accumulate { Start::Keep } else { Start::Zero }
-    }
-}
-
 /// `to = start + scale · a · b`, by the kernel of this process.
 pub(crate) fn multiply(
     to: MatrixMut<'_>,
