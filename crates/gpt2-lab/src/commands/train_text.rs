@@ -336,7 +336,7 @@ mod tests {
     fn more_time_gives_a_larger_model_and_a_small_text_a_short_context() {
         let of = |minutes| Budget { minutes: Some(minutes), parameters: None, peak_gflops: 50.0 };
         let parameters = |minutes| of(minutes).choose(8192, 10_000_000).0.parameters();
-        assert!(parameters(1.0) < parameters(20.0) && parameters(20.0) < parameters(10_000.0));
+        assert!(parameters(1.0) < parameters(60.0) && parameters(60.0) < parameters(10_000.0));
         let (model, train) = of(1.0).choose(257, 500);
         assert_eq!((model.context, train.batch), (25, 81));
         train.check().unwrap();
