@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use console::{Exit, UserErrorCast, Verbosity, as_user_error};
-use gpt2::TrainError;
+use gpt2::{Kernel, KernelError, TrainError};
 
 use crate::commands::{self, NoTokenizer};
 use crate::finetune::FineTuneError;
@@ -33,8 +33,12 @@ enum Command {
 }
 
 /// The errors that have a hint or an exit code of their own.
-const USER_ERRORS: &[UserErrorCast] =
-    &[as_user_error::<TrainError>, as_user_error::<FineTuneError>, as_user_error::<NoTokenizer>];
+const USER_ERRORS: &[UserErrorCast] = &[
+    as_user_error::<TrainError>,
+    as_user_error::<FineTuneError>,
+    as_user_error::<NoTokenizer>,
+    as_user_error::<KernelError>,
+];
 
 /// Runs the command that the arguments of the process name, and returns its exit code.
 pub fn main() -> ExitCode {
@@ -52,6 +56,9 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     // A training continues when the reader of its progress closes the pipe.
     if !matches!(command, Command::Train(_)) {
         console::end_quietly_with_reader();
+    }
+    if let Err(error) = Kernel::chosen() {
+        return console::end(Err(error.into()), USER_ERRORS);
     }
     let result = match command {
         Command::Train(arguments) => commands::train::run(&arguments, verbosity.quiet),

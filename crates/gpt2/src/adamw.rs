@@ -63,7 +63,7 @@ impl AdamW {
         let tensors: Vec<_> =
             model.tensors().iter().map(|tensor| (tensor.range.clone(), tensor.is_decayed())).collect();
         for (range, is_decayed) in tensors {
-            self.update(&mut model.weights, &gradients.0, range, is_decayed, update);
+            self.update(&mut model.weights, gradients.as_slice(), range, is_decayed, update);
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
         let mut optimiser = AdamW::new(model.parameters());
         let steps: [f64; 3] = [0.5, -0.25, 1.0];
         for (step, &gradient) in steps.iter().enumerate() {
-            let gradients = Gradients(vec![2.0 * gradient as f32; before.len()]);
+            let gradients = Gradients::of(vec![2.0 * gradient as f32; before.len()]);
             let (step, beta_2) = (step as u64, BETA_2_PRE_TRAINING);
             let update = AdamWUpdate { step, learning_rate: 0.01, beta_2, weight_decay: 0.1, gradient_scale: 0.5 };
             optimiser.update_model(&mut model, &gradients, update);

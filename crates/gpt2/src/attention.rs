@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
-use crate::ops::{exp, softmax, sum_by, vectorised};
+use crate::ops::{drop_out_run, exp, softmax, sum_by, vectorised};
 use crate::random::DropoutMask;
 
 /// Queries of a block.
@@ -151,9 +151,7 @@ impl<'a> Head<'a> {
         vectorised(|| {
             for (i, weights) in weights.chunks_mut(block.keys).enumerate() {
                 let row = (self.task * t + block.first + i) * t;
-                for (column, weight) in weights.iter_mut().enumerate() {
-                    *weight *= mask.at((row + column) as u32);
-                }
+                drop_out_run(weights, mask, row as u32);
             }
         });
     }
@@ -174,7 +172,7 @@ impl<'a> Head<'a> {
         // Later blocks look at all keys of the earlier ones: the last one sets, the others add.
         for block in self.blocks().collect::<Vec<_>>().into_iter().rev() {
             let Block { first, queries, keys } = block;
-            let start = Start::keep_if(keys < t);
+            let start = if keys < t { Start::Keep } else { Start::Zero };
             let weights = &mut weights[..queries * keys];
             self.weights(&block, weights, |row, past| {
                 past.iter_mut().for_each(|score| *score = exp(*score - log_sums[row]));

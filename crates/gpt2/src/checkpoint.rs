@@ -114,7 +114,7 @@ pub(crate) fn find(folder: &Path, config: &ModelConfig, fingerprint: &str) -> Re
 /// # Errors
 /// What the system refuses.
 pub fn delete_training(folder: &Path) -> Result<(), CheckpointError> {
-    let others = ["best.safetensors", "loss.jsonl", "loss.svg"].map(|name| folder.join(name));
+    let others = ["best.safetensors", "loss.jsonl", "loss.csv", "loss.svg"].map(|name| folder.join(name));
     for path in candidates(folder)?.into_iter().chain(others.into_iter().filter(|path| path.exists())) {
         fs::remove_file(&path).map_err(|source| CheckpointError::io("delete", &path, source))?;
     }

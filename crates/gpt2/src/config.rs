@@ -62,12 +62,13 @@ impl ModelConfig {
         ModelConfig { family: Family::Gpt1, layers, heads, channels, context, vocab_size }
     }
 
-    /// A model of the papers: `gpt1`, `gpt2`, `gpt2-medium`, `gpt2-large` or `gpt2-xl`.
+    /// A model of the papers: `gpt1`, `gpt2`, which is also `gpt2-small`, `gpt2-medium`, `gpt2-large` or `gpt2-xl`.
     ///
     /// ```
     /// assert_eq!(gpt2::ModelConfig::preset("gpt2-xl").unwrap().layers, 48);
     /// ```
     pub fn preset(name: &str) -> Option<ModelConfig> {
+        let name = if name == "gpt2-small" { "gpt2" } else { name };
         let &(_, family, layers, heads, channels, context, vocab_size) =
             PRESETS.iter().find(|preset| preset.0 == name)?;
         Some(ModelConfig { family, layers, heads, channels, context, vocab_size })
@@ -165,6 +166,12 @@ pub struct TrainConfig {
     /// Ends the training after this many validations in a row without a new lowest loss. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
+    /// Steps between two checkpoints, beside those that follow validations. Default: only those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<u64>,
+    /// Minutes after which a step is followed by a checkpoint. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_minutes: Option<f64>,
     /// Checkpoints that are kept, the newest among them. Default: 1.
     #[serde(default = "one_checkpoint")]
     pub max_checkpoints: usize,
@@ -272,6 +279,7 @@ impl TrainConfig {
             ("evaluate_every", self.evaluate_every),
             ("evaluate_batches", self.evaluate_batches),
             ("patience", self.patience.unwrap_or(1)),
+            ("checkpoint_every", self.checkpoint_every.unwrap_or(1)),
             ("max_checkpoints", self.max_checkpoints as u64),
         ];
         for (key, count) in counts {
@@ -280,6 +288,8 @@ impl TrainConfig {
         for (key, number) in [("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)] {
             ConfigError::check(key, number, 0.0..=f32::MAX, "finite and at least 0")?;
         }
+        let minutes = self.checkpoint_minutes.unwrap_or(1.0);
+        ConfigError::check("checkpoint_minutes", minutes, f64::MIN_POSITIVE..=f64::MAX, "finite and above 0")?;
         let above_0 = f32::MIN_POSITIVE..=f32::MAX;
         ConfigError::check("max_gradient_norm", self.max_gradient_norm, above_0, "finite and above 0")?;
         ConfigError::check("dropout", self.dropout, 0.0..1.0, "at least 0 and below 1")?;

@@ -27,7 +27,7 @@ pub use adamw::{AdamW, AdamWUpdate, BETA_2_FINE_TUNING, BETA_2_PRE_TRAINING, glo
 pub use checkpoint::delete_training;
 pub use config::{ConfigError, Family, ModelConfig, TrainConfig};
 pub use loss_curve::{LossRow, loss_curve, loss_curve_file};
-pub use matmul::{Precision, UnknownPrecision};
+pub use matmul::{Kernel, KernelError, Precision, UnknownPrecision};
 pub use model::{Gradients, Model, ParameterTensor};
 pub use pass::{IGNORED, Keep, Pass};
 pub use plan::{MemoryPlan, ParameterPlan, TrainingPlan};
@@ -36,8 +36,8 @@ pub use sample::{
 };
 pub use score::{ScoreRequest, TokenScore};
 pub use tensor_file::CheckpointError;
-pub use throughput::{ProductLayout, peak_gflops, product_gflops, step_milliseconds};
+pub use throughput::{ProductLayout, StepTime, peak_gflops, product_gflops, step_times};
 pub use token_files::{TokenFileError, TokenFiles};
 pub use trace::Activation;
 pub use train::{InitialWeights, TrainError, TrainProgress, Trained, train};
-pub use weights::{end_of_text_ids, load_model, save_gradients, save_model};
+pub use weights::{end_of_text_ids, load_model, model_config, save_gradients, save_model};

@@ -33,6 +33,14 @@ const STYLE: &str = "<style>\
     .dot.train{fill:#8aa4c8}.dot.validation{fill:#c0392b}.key.train{fill:#5b7aa5}.key.validation{fill:#c0392b}\
     </style>";
 
+/// The curve as CSV, a line for each row below the names of the columns.
+pub fn loss_csv(rows: &[LossRow]) -> String {
+    let line =
+        |row: &LossRow| format!("{},{},{},{}\n", row.step, row.train_loss, row.validation_loss, row.learning_rate);
+    let head = "step,train_loss,validation_loss,learning_rate\n".to_owned();
+    rows.iter().map(line).fold(head, |csv, line| csv + &line)
+}
+
 /// The curve as an SVG file of its own, style sheet and legend included.
 pub fn loss_curve_file(rows: &[LossRow]) -> String {
     let keys = format!(

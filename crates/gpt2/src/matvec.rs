@@ -10,8 +10,10 @@
 
 use std::array::from_fn;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+
+use crate::matmul::arch;
 
 /// Parts of a sum that threads compute in parallel. They are added in order; the number is fixed, so that the number of
 /// threads changes nothing, and enough for as many cores as a machine's memory can feed.
@@ -52,7 +54,7 @@ pub(crate) fn dot_rows(x: &[f32], matrix: &[f32], channels: usize) -> Vec<f32> {
         row.chunks_mut(DOT_OUTPUTS).zip(&mut stretches).for_each(|(part, stretch)| stretch.push(part));
     }
     stretches.par_iter_mut().zip(matrix.par_chunks(DOT_OUTPUTS * channels)).for_each(|(y, matrix)| {
-        Arch::new().dispatch(DotRows { x, matrix, channels, y });
+        arch().dispatch(DotRows { x, matrix, channels, y });
     });
     drop(stretches);
     y
@@ -72,7 +74,7 @@ pub(crate) struct Rows<'a> {
 /// over the stride, rounded up.
 pub(crate) fn add_products(x: Rows<'_>, weight: &[f32], weight_stride: usize, y: &mut [f32], outputs: usize) {
     assert!(outputs <= weight_stride && y.len() == x.count * outputs, "shapes fit");
-    Arch::new().dispatch(AddProducts { x, weight, weight_stride, y, outputs });
+    arch().dispatch(AddProducts { x, weight, weight_stride, y, outputs });
 }
 
 struct AddProducts<'a> {

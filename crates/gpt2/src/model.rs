@@ -8,6 +8,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::config::{Family, ModelConfig};
+use crate::matmul::Start;
 use crate::random::{Stream, normal};
 
 /// A GPT: its shape and its weights.
@@ -18,19 +19,53 @@ pub struct Model {
     pub(crate) weights: Vec<f32>,
 }
 
-/// Gradients of all weights, in the model's order.
+/// Gradients of all weights, in the model's order. Passes add to them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gradients(pub(crate) Vec<f32>);
+pub struct Gradients {
+    flat: Vec<f32>,
+    /// Whether the next pass sets them: those of the token embeddings, and all others.
+    are_cleared: [bool; 2],
+}
 
 impl Gradients {
+    pub(crate) fn of(flat: Vec<f32>) -> Gradients {
+        Gradients { flat, are_cleared: [false; 2] }
+    }
+
     /// All of them; [`ParameterTensor::range`] says which belong to a parameter.
     pub fn as_slice(&self) -> &[f32] {
-        &self.0
+        &self.flat
     }
 
     /// The same, to be changed.
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.flat
+    }
+
+    /// Makes them 0 for the next pass, which takes no time: until its [`Pass::backward`](crate::Pass::backward) they
+    /// hold what they held.
+    pub fn clear(&mut self) {
+        self.are_cleared = [true; 2];
+    }
+
+    /// What the gradient of the token embeddings starts with.
+    pub(crate) fn begin_embeddings(&mut self) -> Start<'static> {
+        if std::mem::take(&mut self.are_cleared[0]) { Start::Zero } else { Start::Keep }
+    }
+
+    /// What the gradients of matrices start with. Those that are added up, of norms, biases and positions, become 0
+    /// after [`Gradients::clear`], and so do those of the token embeddings if no loss has set them.
+    pub(crate) fn begin(&mut self, model: &Model) -> Start<'static> {
+        let wte = &model.layout.wte;
+        if matches!(self.begin_embeddings(), Start::Zero) {
+            self.flat[wte.clone()].fill(0.0);
+        }
+        if !std::mem::take(&mut self.are_cleared[1]) {
+            return Start::Keep;
+        }
+        let is_added_up = |tensor: &&ParameterTensor| tensor.shape.len() == 1 || tensor.range == model.layout.wpe;
+        model.tensors().iter().filter(is_added_up).for_each(|tensor| self.flat[tensor.range.clone()].fill(0.0));
+        Start::Zero
     }
 }
 
@@ -166,7 +201,7 @@ impl Model {
 
     /// Gradients that are all 0.
     pub fn zero_gradients(&self) -> Gradients {
-        Gradients(vec![0.0; self.weights.len()])
+        Gradients::of(vec![0.0; self.weights.len()])
     }
 
     /// Where each parameter lies in [`Model::weights`] and in [`Gradients`].

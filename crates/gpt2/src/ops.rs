@@ -18,7 +18,7 @@ const STRIP: usize = 128;
 /// Runs a loop compiled for the widest vectors that this processor has.
 #[inline]
 pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+    crate::matmul::arch().dispatch(work)
 }
 
 /// eˣ without a call into the C library, so that loops over it are vectorised and every machine gives the same bits.
@@ -188,27 +188,33 @@ pub(crate) fn add_bias(to: &mut [f32], x: &[f32], bias: &[f32]) {
     });
 }
 
-/// `to = x + mask · branch`: the residual sum where a branch has dropout.
-pub(crate) fn add_masked(to: &mut [f32], x: &[f32], branch: &[f32], mask: DropoutMask) {
-    let parts = to.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK).zip(branch.par_chunks(CHUNK))).enumerate();
-    parts.for_each(|(chunk, (to, (x, branch)))| {
-        vectorised(|| {
-            for (i, (to, (x, branch))) in to.iter_mut().zip(x.iter().zip(branch)).enumerate() {
-                *to = x + branch * mask.at((chunk * CHUNK + i) as u32);
-            }
-        });
+/// `to = a + b`
+pub(crate) fn sum_of(to: &mut [f32], a: &[f32], b: &[f32]) {
+    let parts = to.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)));
+    parts.for_each(|(to, (a, b))| {
+        vectorised(|| to.iter_mut().zip(a.iter().zip(b)).for_each(|(to, (a, b))| *to = a + b));
     });
 }
 
-/// `to = mask · from`, which is dropout and its own gradient.
-pub(crate) fn masked(to: &mut [f32], from: &[f32], mask: DropoutMask) {
-    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).enumerate().for_each(|(chunk, (to, from))| {
-        vectorised(|| {
-            for (i, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                *to = from * mask.at((chunk * CHUNK + i) as u32);
-            }
-        });
+/// `to += from`
+pub(crate) fn add_all(to: &mut [f32], from: &[f32]) {
+    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| vectorised(|| add(to, from)));
+}
+
+/// Multiplies all elements by the mask, if there is one: dropout, and its own gradient.
+pub(crate) fn drop_out(x: &mut [f32], mask: Option<DropoutMask>) {
+    let Some(mask) = mask else { return };
+    x.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, x)| {
+        vectorised(|| drop_out_run(x, mask, (chunk * CHUNK) as u32));
     });
+}
+
+/// The same of a run whose first element has this number.
+#[inline(always)]
+pub(crate) fn drop_out_run(x: &mut [f32], mask: DropoutMask, first: u32) {
+    for (x, element) in x.iter_mut().zip(first..) {
+        *x *= mask.at(element);
+    }
 }
 
 /// The largest of a row.

@@ -7,7 +7,6 @@
 
 use rayon::prelude::*;
 
-use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
 use crate::model::Model;
 
 /// Rows whose logits exist at a time.
@@ -109,14 +108,9 @@ impl Model {
             rows.extend((first_scored..tokens.len()).map(|place| (index, row + place - 1, tokens[place])));
         }
         let hidden = self.hidden(&inputs, t); // (B·T, C)
-        let wte = Matrix::new(self.wte(), v, c, c).transposed();
-        let mut logits = vec![0.0; LOGIT_ROWS.min(rows.len()) * v];
         for rows in rows.chunks(LOGIT_ROWS) {
-            let n = rows.len();
             let chosen: Vec<f32> = rows.iter().flat_map(|&(_, row, _)| &hidden[row * c..][..c]).copied().collect();
-            let chosen = Matrix::new(&chosen, n, c, c);
-            let to = MatrixMut::new(&mut logits[..n * v], n, v, v);
-            multiply(to, Start::Zero, 1.0, chosen, wte, Threads::All, Precision::F32);
+            let logits = self.unembed(&chosen);
             let made: Vec<R> = logits.par_chunks(v).zip(rows).map(|(row, &(_, _, token))| each(row, token)).collect();
             rows.iter().zip(made).for_each(|(&(index, _, _), made)| results[index].push(made));
         }

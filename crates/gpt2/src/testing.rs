@@ -12,3 +12,9 @@ pub(crate) fn perturbed(config: &ModelConfig, deviation: f32) -> Model {
     }
     model
 }
+
+/// Logits (V) after the last of `tokens`, by the readable pass.
+pub(crate) fn traced_logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
+    let logits = model.trace(tokens, |_, _| ());
+    logits.rows().next_back().expect("a token").to_vec()
+}

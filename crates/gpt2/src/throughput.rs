@@ -1,10 +1,10 @@
-//! Speed of matrix products and of training on this machine; the first is the peak that a training is compared with.
+//! Speed of matrix products and of training on this machine, and the rate that they could have at most.
 
 use std::time::Instant;
 
 use crate::adamw::{AdamW, AdamWUpdate, global_norm};
 use crate::config::ModelConfig;
-use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
+use crate::matmul::{self, Kernel, Matrix, MatrixMut, Precision, Start, Threads, multiply_by};
 use crate::model::Model;
 use crate::pass::{Keep, Pass};
 use crate::random::{Stream, bits};
@@ -21,7 +21,11 @@ pub enum ProductLayout {
 }
 
 /// Rate of a product of `rows × length` by `length × columns` on all threads, in GFLOP/s: the highest of `tries`.
+///
+/// # Panics
+/// If the processor lacks the kernel's instructions.
 pub fn product_gflops(
+    kernel: Kernel,
     (rows, columns, length): (usize, usize, usize),
     layout: ProductLayout,
     precision: Precision,
@@ -38,22 +42,37 @@ pub fn product_gflops(
         _ => Matrix::new(&b, length, columns, columns),
     };
     let seconds = (0..tries.max(1)).map(|_| {
-        let begun = Instant::now();
+        let begun = busy_seconds();
         let target = MatrixMut::new(&mut to, rows, columns, columns);
-        multiply(target, Start::Zero, 1.0, left, right, Threads::All, precision);
-        begun.elapsed().as_secs_f64()
+        multiply_by(kernel, target, Start::Zero, 1.0, left, right, Threads::All, precision);
+        busy_seconds() - begun
     });
     2.0 * (rows * columns * length) as f64 / seconds.fold(f64::INFINITY, f64::min) / 1e9
 }
 
-/// This machine's peak in GFLOP/s: the rate of this crate's products of 1536³, measured for about a tenth of a second.
+/// This machine's peak in GFLOP/s: the rate at which all threads multiply and add in registers, with the instructions of
+/// the process's kernel, measured for about a tenth of a second. For a kernel of another crate the rate of its products
+/// of 1536³.
+///
+/// # Panics
+/// As [`Kernel::chosen`] has an error.
 pub fn peak_gflops(precision: Precision) -> f64 {
-    product_gflops((1536, 1536, 1536), ProductLayout::Plain, precision, 5)
+    let kernel = Kernel::of_process();
+    let products = || product_gflops(kernel, (1536, 1536, 1536), ProductLayout::Plain, precision, 5);
+    matmul::peak_gflops(kernel, precision).unwrap_or_else(products)
 }
 
-/// Milliseconds of each of `steps` training steps (forward, backward, clipping, AdamW) over `batch` sequences of `t`
-/// random tokens.
-pub fn step_milliseconds(config: &ModelConfig, batch: usize, t: usize, precision: Precision, steps: usize) -> Vec<f64> {
+/// How long a training step took, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepTime {
+    /// By the clock.
+    pub milliseconds: f64,
+    /// That all threads ran, added up.
+    pub cpu_milliseconds: f64,
+}
+
+/// Times of `steps` training steps (forward, backward, clipping, AdamW) over `batch` sequences of `t` random tokens.
+pub fn step_times(config: &ModelConfig, batch: usize, t: usize, precision: Precision, steps: usize) -> Vec<StepTime> {
     let mut model = Model::new(config, 1);
     let mut gradients = model.zero_gradients();
     let mut optimiser = AdamW::new(model.parameters());
@@ -63,14 +82,31 @@ pub fn step_milliseconds(config: &ModelConfig, batch: usize, t: usize, precision
     let (inputs, targets) = (&ids[..batch * t], &ids[1..]);
     (0..steps as u64)
         .map(|step| {
-            let begun = Instant::now();
+            let (begun, busy_begun) = (Instant::now(), busy_seconds());
+            gradients.clear();
             pass.forward(&model, inputs, t, None);
-            pass.language_model_loss(&model, targets, 1.0, &mut gradients, false);
-            pass.backward(&model, inputs, &mut gradients, false);
-            let gradient_scale = 1.0 / global_norm(&[&gradients.0]).max(1.0);
+            pass.language_model_loss(&model, targets, 1.0, &mut gradients);
+            pass.backward(&model, inputs, &mut gradients);
+            let gradient_scale = 1.0 / global_norm(&[gradients.as_slice()]).max(1.0);
             let update = AdamWUpdate { weight_decay: 0.1, gradient_scale, ..AdamWUpdate::new(step, 6e-4) };
             optimiser.update_model(&mut model, &gradients, update);
-            1000.0 * begun.elapsed().as_secs_f64()
+            let busy = (busy_seconds() - busy_begun) * rayon::current_num_threads() as f64;
+            StepTime { milliseconds: 1e3 * begun.elapsed().as_secs_f64(), cpu_milliseconds: 1e3 * busy }
         })
         .collect()
+}
+
+/// Seconds that the threads of this process have run, per thread of its pool: what other processes do does not count, as
+/// it would in the time of day.
+#[cfg(unix)]
+fn busy_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    (time.tv_sec as f64 + time.tv_nsec as f64 / 1e9) / rayon::current_num_threads() as f64
+}
+
+/// The time of day, in seconds from the first call on.
+#[cfg(not(unix))]
+fn busy_seconds() -> f64 {
+    static BEGUN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    BEGUN.get_or_init(Instant::now).elapsed().as_secs_f64()
 }

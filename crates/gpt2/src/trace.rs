@@ -39,7 +39,7 @@ pub struct Activation {
 
 impl Activation {
     /// Rows of its last axis: (T, C) has T of them, (H, T, D) has H·T.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> + DoubleEndedIterator {
         self.data.chunks_exact(self.columns())
     }
 
@@ -117,12 +117,6 @@ impl Model {
         }
     }
 
-    /// Logits (T, V) of hidden states (T, C): the output projection is the token embedding, transposed.
-    fn unembed(&self, x: &[f32]) -> Vec<f32> {
-        let (c, v) = (self.config().channels, self.config().vocab_size);
-        product(Matrix::new(x, x.len() / c, c, c), Matrix::new(self.wte(), v, c, c).transposed(), x.len() / c, v)
-    }
-
     /// Logit lens: the logits (T, V) that the residual stream `x` (T, C) between two blocks would give if it were the
     /// last, by the final norm (GPT-1 has none) and the output projection.
     pub fn logit_lens(&self, x: &[f32]) -> Vec<f32> {
@@ -178,7 +172,7 @@ impl Model {
         let v = see("attn.v", &[h, t, d], split(2));
         let mut scores = Vec::with_capacity(h * t * t);
         for (q, k) in q.chunks(t * d).zip(k.chunks(t * d)) {
-            scores.extend(product(Matrix::new(q, t, d, d), Matrix::new(k, t, d, d).transposed(), t, t));
+            scores.extend(product(Matrix::of(q, d), Matrix::of(k, d).transposed()));
         }
         for (at, scores) in scores.chunks_mut(t).enumerate() {
             scores.iter_mut().for_each(|score| *score /= (d as f32).sqrt());
@@ -189,7 +183,7 @@ impl Model {
         let pattern = see("attn.pattern", &[h, t, t], pattern);
         let mut z = Vec::with_capacity(h * t * d);
         for (pattern, v) in pattern.chunks(t * t).zip(v.chunks(t * d)) {
-            z.extend(product(Matrix::new(pattern, t, t, t), Matrix::new(v, t, d, d), t, d));
+            z.extend(product(Matrix::of(pattern, t), Matrix::of(v, d)));
         }
         let z = see("attn.z", &[h, t, d], z);
         // (T, C): the heads side by side again.
@@ -226,9 +220,7 @@ impl Model {
         let (weight, bias) = affine.of(&self.weights);
         let outputs = bias.len();
         let inputs = weight.len() / outputs;
-        let t = x.len() / inputs;
-        let mut y =
-            product(Matrix::new(x, t, inputs, inputs), Matrix::new(weight, inputs, outputs, outputs), t, outputs);
+        let mut y = product(Matrix::of(x, inputs), Matrix::of(weight, outputs));
         y.chunks_mut(outputs).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
         y
     }
@@ -254,9 +246,10 @@ fn show(hook: &mut impl FnMut(&str, &mut Activation), name: &str, shape: &[usize
 }
 
 /// `a · b`: (rows, columns).
-fn product(a: Matrix<'_>, b: Matrix<'_>, rows: usize, columns: usize) -> Vec<f32> {
+fn product(a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
+    let (rows, columns) = (a.row_count(), b.transposed().row_count());
     let mut to = vec![0.0; rows * columns];
-    let target = MatrixMut::new(&mut to, rows, columns, columns);
+    let target = MatrixMut::of(&mut to, columns);
     multiply(target, Start::Zero, 1.0, a, b, Threads::All, Precision::F32);
     to
 }

@@ -1,15 +1,17 @@
 //! Training: batches, gradients, AdamW, validation, checkpoints.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use user_error::{Exit, UserError};
 
 use crate::adamw::{AdamW, AdamWUpdate, global_norm};
 use crate::checkpoint::{self, Checkpoint, Found, State};
 use crate::config::{ConfigError, ModelConfig, TrainConfig};
-use crate::loss_curve::{LossRow, loss_curve_file};
+use crate::loss_curve::{LossRow, loss_csv, loss_curve_file};
 use crate::model::{Gradients, Model};
 use crate::pass::{Keep, Pass};
 use crate::random::Dropout;
@@ -40,6 +42,9 @@ pub enum TrainError {
         /// Steps that the other training has done.
         step: u64,
     },
+    /// Another process trains in the folder.
+    #[error("another process trains in {}", .0.display())]
+    Locked(PathBuf),
     /// The loss is not finite.
     #[error("the loss is {loss} at step {step}: the training has diverged; its batch was {batch}")]
     Diverged {
@@ -62,8 +67,9 @@ impl UserError for TrainError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             TrainError::OtherTraining { .. } => {
-                "go on with the former settings, choose another folder, or delete the checkpoints to begin anew. steps, evaluate_every, evaluate_batches, patience and max_checkpoints may change"
+                "go on with the former settings, choose another folder, or delete the checkpoints to begin anew. steps, evaluate_every, evaluate_batches, patience, checkpoint_every, checkpoint_minutes and max_checkpoints may change"
             }
+            TrainError::Locked(_) => "wait for it, stop it, or choose another folder",
             TrainError::Diverged { .. } => "lower `learning_rate`, or raise `warmup_steps`",
             TrainError::Stopped { .. } => "the same command goes on from there",
             _ => return None,
@@ -88,8 +94,10 @@ pub struct TrainProgress<'a> {
     pub gradient_norm: f32,
     /// Tokens that the step saw.
     pub tokens: u64,
-    /// Set when the step was followed by a validation; a checkpoint comes next.
+    /// Set when the step was followed by a validation.
     pub validated: Option<LossRow>,
+    /// Whether a checkpoint comes next.
+    pub is_saved: bool,
     /// The model after the step.
     pub model: &'a Model,
 }
@@ -138,7 +146,9 @@ impl InitialWeights<'_> {
 /// [`TrainError::Stopped`]. Where a validation was due, `report` comes before the checkpoint: what it writes about a
 /// step is never missing after a kill, but may be written twice.
 ///
-/// `folder` gets `checkpoint.safetensors`, `loss.jsonl` and `loss.svg`; with `patience` also `best.safetensors`.
+/// `folder` gets `checkpoint.safetensors`, of step 0 before the first step, so that a full disk is noticed then;
+/// `best.safetensors`, the weights with the lowest validation loss; the curve as `loss.jsonl`, `loss.csv` and `loss.svg`;
+/// and `train.lock`, which no other training may hold.
 /// The result depends on the shape, the settings and the tokens alone: not on threads, and not on kills in between.
 /// A training that goes on with other `steps` has the learning rates of the new number from there on.
 ///
@@ -182,6 +192,7 @@ pub fn train(
     config.check()?;
     settings.check()?;
     fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
+    let _lock = lock(folder)?;
     // The temporary file of a killed process is as large as a checkpoint. No other training writes to this folder.
     atomic_file::sweep_here(folder).map_err(CheckpointError::from)?;
     let fingerprint = fingerprint(&initial, settings, tokens, validation);
@@ -195,16 +206,21 @@ pub fn train(
         pass: Pass::new(config, settings.precision, Keep::ForBackward),
         at,
         curve,
+        saved: Instant::now(),
     };
+    if training.at.state.step == 0 {
+        training.save()?;
+    }
     while training.at.state.step < settings.steps && !training.is_out_of_patience() {
         let (loss, gradient_norm) = training.step()?;
         let step = training.at.state.step;
         let is_due = step.is_multiple_of(settings.evaluate_every) || step == settings.steps;
         let validated = if is_due { Some(training.validate()?) } else { None };
+        let is_saved = is_due || training.is_checkpoint_due();
         let tokens = settings.accumulate * (settings.batch * config.context) as u64;
         let model = &training.at.model;
-        let flow = report(TrainProgress { step, loss, gradient_norm, tokens, validated, model });
-        if is_due || flow.is_break() {
+        let flow = report(TrainProgress { step, loss, gradient_norm, tokens, validated, is_saved, model });
+        if is_saved || flow.is_break() {
             training.save()?;
         }
         if flow.is_break() {
@@ -212,6 +228,20 @@ pub fn train(
         }
     }
     training.finish(config)
+}
+
+/// A lock that no other training in the folder can have; it ends with the process, however that ends.
+fn lock(folder: &Path) -> Result<File, TrainError> {
+    let path = folder.join("train.lock");
+    let io = |source| TrainError::from(CheckpointError::io("lock", &path, source));
+    let file = File::create(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        // A file system without locks.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TrainError::Locked(folder.to_path_buf())),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
 }
 
 struct Training<'a> {
@@ -223,6 +253,8 @@ struct Training<'a> {
     curve: Vec<LossRow>,
     gradients: Gradients,
     pass: Pass,
+    /// When the last checkpoint was written.
+    saved: Instant,
 }
 
 impl Training<'_> {
@@ -232,20 +264,20 @@ impl Training<'_> {
         let (step, passes) = (at.state.step, settings.accumulate);
         let t = at.model.config().context;
         let mut sum = 0.0f64;
+        gradients.clear();
         for number in step * passes..(step + 1) * passes {
             let batch = self.tokens.batch(settings.seed, number, settings.batch)?;
             let dropout = Dropout { probability: settings.dropout, seed: settings.seed, pass: number };
-            let accumulate = number > step * passes;
             pass.forward(&at.model, &batch.inputs, t, Some(dropout));
-            let loss = pass.language_model_loss(&at.model, &batch.targets, 1.0, gradients, accumulate);
+            let loss = pass.language_model_loss(&at.model, &batch.targets, 1.0, gradients);
             if !loss.is_finite() {
                 return Err(TrainError::Diverged { step, loss, batch: self.tokens.describe(&batch) });
             }
-            pass.backward(&at.model, &batch.inputs, gradients, accumulate);
+            pass.backward(&at.model, &batch.inputs, gradients);
             sum += f64::from(loss);
         }
         let mean = 1.0 / passes as f32;
-        let norm = mean * global_norm(&[&gradients.0]);
+        let norm = mean * global_norm(&[gradients.as_slice()]);
         let clip = if norm > settings.max_gradient_norm { settings.max_gradient_norm / norm } else { 1.0 };
         let learning_rate = settings.rate_at(step);
         let update = AdamWUpdate {
@@ -274,17 +306,23 @@ impl Training<'_> {
         self.curve.push(row);
         if state.best.is_none_or(|(best, _)| validation_loss < best) {
             state.best = Some((validation_loss, state.step));
-            if self.settings.patience.is_some() {
-                save_weights(&self.folder.join("best.safetensors"), &self.at.model)?;
-            }
+            save_weights(&self.folder.join("best.safetensors"), &self.at.model)?;
         }
         Ok(row)
     }
 
     /// Writes the curve, then the checkpoint: a missing row would be lost, while a surplus row is cut off.
-    fn save(&self) -> Result<(), CheckpointError> {
+    fn save(&mut self) -> Result<(), CheckpointError> {
         self.write_curve()?;
+        self.saved = Instant::now();
         checkpoint::save(self.folder, &self.at, self.settings.max_checkpoints)
+    }
+
+    /// Whether a checkpoint is due apart from validations.
+    fn is_checkpoint_due(&self) -> bool {
+        let TrainConfig { checkpoint_every, checkpoint_minutes, .. } = *self.settings;
+        checkpoint_every.is_some_and(|steps| self.at.state.step.is_multiple_of(steps))
+            || checkpoint_minutes.is_some_and(|minutes| self.saved.elapsed().as_secs_f64() >= 60.0 * minutes)
     }
 
     fn validation_loss(&mut self) -> Result<f32, TrainError> {
@@ -301,6 +339,7 @@ impl Training<'_> {
     fn write_curve(&self) -> Result<(), CheckpointError> {
         let lines = self.curve.iter().map(|row| serde_json::to_string(row).expect("plain values") + "\n");
         write_whole(&self.folder.join("loss.jsonl"), lines.collect::<String>().as_bytes())?;
+        write_whole(&self.folder.join("loss.csv"), loss_csv(&self.curve).as_bytes())?;
         write_whole(&self.folder.join("loss.svg"), loss_curve_file(&self.curve).as_bytes())
     }
 
@@ -379,6 +418,8 @@ fn lasting(settings: &TrainConfig) -> TrainConfig {
         evaluate_every: 1,
         evaluate_batches: 1,
         patience: None,
+        checkpoint_every: None,
+        checkpoint_minutes: None,
         max_checkpoints: 1,
         ..settings.clone()
     }
@@ -426,6 +467,8 @@ mod tests {
             evaluate_every: 10,
             evaluate_batches: 2,
             patience: None,
+            checkpoint_every: None,
+            checkpoint_minutes: None,
             max_checkpoints: 1,
         }
     }
@@ -523,5 +566,32 @@ mod tests {
         assert_eq!(steps, [10, 20, 30, 35, 42, 49, 50]);
         let message = run(folder.path(), &shape(), &TrainConfig { seed: 2, ..more }, u64::MAX).unwrap_err().to_string();
         assert!(message.contains("at step 50: seed was 1, is 2"), "{message}");
+    }
+
+    #[test]
+    fn checkpoints_come_apart_from_validations_and_the_best_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let often = TrainConfig { checkpoint_every: Some(4), ..settings() };
+        fs::create_dir_all(folder.path()).unwrap();
+        let (data, held_out) = (tokens(folder.path(), "a.bin"), tokens(folder.path(), "b.bin"));
+        let mut saved = Vec::new();
+        train(folder.path(), InitialWeights::Random(&shape()), &often, &data, &held_out, |progress| {
+            saved.extend(progress.is_saved.then_some(progress.step));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(saved, [4, 8, 10, 12, 16, 20, 24, 28, 30]);
+        assert!(folder.path().join("best.safetensors").exists());
+        let csv = fs::read_to_string(folder.path().join("loss.csv")).unwrap();
+        assert!(csv.starts_with("step,train_loss,validation_loss,learning_rate\n10,"), "{csv}");
+        assert_eq!(csv.lines().count(), 4);
+    }
+
+    #[test]
+    fn two_trainings_do_not_share_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let _held = lock(folder.path()).unwrap();
+        let error = run(folder.path(), &shape(), &settings(), u64::MAX).unwrap_err();
+        assert!(matches!(&error, TrainError::Locked(locked) if locked == folder.path()), "{error}");
     }
 }

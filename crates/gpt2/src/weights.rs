@@ -34,7 +34,7 @@ pub(crate) fn save_weights(path: &Path, model: &Model) -> Result<(), CheckpointE
 /// # Errors
 /// What the system refuses.
 pub fn save_gradients(path: &Path, model: &Model, gradients: &Gradients) -> Result<(), CheckpointError> {
-    tensor_file::write(path, named(model, "", &gradients.0), ("format", "pt".into()))
+    tensor_file::write(path, named(model, "", gradients.as_slice()), ("format", "pt".into()))
 }
 
 /// All tensors of a buffer in the model's order, each with `prefix` before its name.
@@ -76,12 +76,20 @@ fn config_json(config: &ModelConfig, end_of_text: Option<u32>) -> Value {
 /// Missing or malformed files; a model whose computation differs from the two papers' (another activation, norms with
 /// another ε, a separate output projection); weights that are missing, of another shape or not finite.
 pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
-    let path = folder.join("config.json");
-    let bytes = fs::read(&path).map_err(|source| CheckpointError::io("read", &path, source))?;
-    let json = serde_json::from_slice(&bytes).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
-    let config = parse_config(&json).map_err(|what| CheckpointError::malformed(&path, what))?;
+    let config = model_config(folder)?;
     let (path, tensors) = open_weights(folder)?;
     load_tensors(&path, &tensors, "", &config)
+}
+
+/// The shape of a model by its folder's `config.json`, or by that file.
+///
+/// # Errors
+/// A file that cannot be read or is no JSON; a model whose computation differs from the two papers'.
+pub fn model_config(folder_or_file: &Path) -> Result<ModelConfig, CheckpointError> {
+    let path = if folder_or_file.is_dir() { folder_or_file.join("config.json") } else { folder_or_file.to_path_buf() };
+    let bytes = fs::read(&path).map_err(|source| CheckpointError::io("read", &path, source))?;
+    let json = serde_json::from_slice(&bytes).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
+    parse_config(&json).map_err(|what| CheckpointError::malformed(&path, what))
 }
 
 /// The ids that end a text by a folder's `config.json`: its `eos_token_id`, one or a list; none where it says nothing.

@@ -1,7 +1,7 @@
 //! `gpt2 bench`: how fast a model of some shape trains on this machine.
 
 use clap::builder::RangedU64ValueParser;
-use gpt2::{ModelConfig, Precision, peak_gflops, step_milliseconds};
+use gpt2::{Kernel, ModelConfig, Precision, ProductLayout, StepTime, peak_gflops, product_gflops, step_times};
 use serde_json::json;
 
 use crate::commands::preset;
@@ -50,19 +50,30 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config = arguments.shape()?;
     let t = arguments.sequence_length.unwrap_or(config.context);
     anyhow::ensure!(t <= config.context, "--sequence-length {t} is above the context of {}", config.context);
-    let milliseconds = step_milliseconds(&config, batch, t, precision, steps);
+    let times = step_times(&config, batch, t, precision, steps);
+    let column = |of: fn(&StepTime) -> f64| times.iter().map(of).collect::<Vec<f64>>();
+    let (milliseconds, cpu_milliseconds) = (column(|time| time.milliseconds), column(|time| time.cpu_milliseconds));
     let tokens_per_second = (batch * t) as f64 / median(&milliseconds) * 1000.0;
     let gflops = config.flops_per_token(t) * tokens_per_second / 1e9;
-    let peak = peak_gflops(precision);
+    let (kernel, peak) = (Kernel::chosen()?, peak_gflops(precision));
+    // Of the shape of c_fc, which is the most frequent of a model's products.
+    let shape = (batch * t, 4 * config.channels, config.channels);
+    let [own, of_gemm] = [(kernel, precision), (Kernel::Gemm, Precision::F32)]
+        .map(|(kernel, precision)| product_gflops(kernel, shape, ProductLayout::Plain, precision, 10));
     if arguments.json {
         let summary = json!({
-            "milliseconds": milliseconds, "tokens_per_second": tokens_per_second, "gflops": gflops, "peak_gflops": peak,
+            "kernel": kernel.name(), "milliseconds": milliseconds, "cpu_milliseconds": cpu_milliseconds,
+            "tokens_per_second": tokens_per_second, "gflops": gflops, "peak_gflops": peak,
+            "product_gflops": own, "gemm_gflops": of_gemm,
         });
         console::out!("{summary}")?;
     } else {
-        let share = 100.0 * gflops / peak;
+        let share = |rate: f64| 100.0 * rate / peak;
         console::out!(
-            "{tokens_per_second:.0} tokens/s, {gflops:.0} GFLOP/s: {share:.0}% of the {peak:.0} GFLOP/s of matrix products"
+            "{kernel}, {precision}: {tokens_per_second:.0} tokens/s, {gflops:.0} GFLOP/s: {:.0}% of the {peak:.0} that the \
+             processor can do\nproducts {own:.0} GFLOP/s ({:.0}%), those of the crate gemm in f32 {of_gemm:.0}",
+            share(gflops),
+            share(own)
         )?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use gpt2::Model;
 
 use crate::commands::load;
 use crate::inspect::{
-    Effect, Inspection, Intervention, TerminalOptions, record, select_names, write_activations, write_page,
+    Effect, Inspection, Intervention, TerminalOptions, record, select_names, values, write_activations, write_page,
 };
 
 /// Show the result of each step of a forward pass: embeddings, attention, norms, logit lens. Or change a step and show
@@ -49,8 +49,17 @@ pub(crate) struct Arguments {
     /// Write activations to a safetensors file instead.
     #[arg(long, value_name = "FILE.safetensors")]
     activations: Option<PathBuf>,
-    /// Names of the activations to write; * stands for any text, as in 'blocks.3.attn.pattern,*.mlp.post'.
-    #[arg(long, default_value = "*", value_name = "NAMES", value_delimiter = ',', requires = "activations")]
+    /// Write the attention of all heads as a picture instead.
+    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["html", "activations"])]
+    svg: Option<PathBuf>,
+    /// Print the numbers of activations at the position instead, of those that --names says.
+    #[arg(long, conflicts_with_all = ["html", "activations", "svg"], requires = "names")]
+    values: bool,
+    /// With --values: numbers of a row at most, 0 for all.
+    #[arg(long, default_value_t = 16, value_name = "N", requires = "values")]
+    columns: usize,
+    /// Names of the activations to write or to print; * stands for any text, as in 'blocks.3.attn.pattern,*.mlp.post'.
+    #[arg(long, default_value = "*", value_name = "NAMES", value_delimiter = ',')]
     names: Vec<String>,
     /// Set an activation to zero, or to its mean, and show the effect. May be given several times.
     #[arg(long, value_name = "NAME[:head=K][:position=P][:mean]", conflicts_with_all = ["html", "activations"])]
@@ -77,11 +86,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return intervene(arguments, &model, &tokenizer, &tokens);
     }
     ensure!(arguments.target.is_none(), "--target needs --ablate or --patch");
+    if arguments.values {
+        return print_values(arguments, &model, &tokens);
+    }
     let inspection = Inspection::new(&model, &tokenizer, &tokens, arguments.top.into());
     let position = arguments.position.unwrap_or(tokens.len() - 1);
     inspection.check(arguments.layer, arguments.head, position)?;
     if let Some(path) = &arguments.html {
         write_page(path, &inspection.page()?)?;
+        tracing::info!("wrote {}", path.display());
+        return Ok(());
+    }
+    if let Some(path) = &arguments.svg {
+        write_page(path, &inspection.attention_svg())?;
         tracing::info!("wrote {}", path.display());
         return Ok(());
     }
@@ -96,6 +113,22 @@ fn export(model: &Model, text: &str, tokens: &[u32], path: &Path, names: &[Strin
     write_activations(path, &kept, text, tokens)?;
     tracing::info!("wrote {} to {}", count(kept.len() as u64, "activation"), path.display());
     Ok(())
+}
+
+fn print_values(arguments: &Arguments, model: &Model, tokens: &[u32]) -> anyhow::Result<()> {
+    let patterns: Vec<&str> = arguments.names.iter().map(|name| name.trim()).collect();
+    let all = model.activation_names();
+    let names = select_names(&all, &patterns)?;
+    let position = arguments.position.unwrap_or(tokens.len() - 1);
+    ensure!(
+        position < tokens.len(),
+        "there is no position {position}: the text has {}",
+        count(tokens.len() as u64, "token")
+    );
+    let kept = record(model, tokens, &names);
+    let sections: Vec<String> =
+        names.iter().map(|name| values(name, &kept[*name], position, arguments.columns)).collect();
+    print(&[sections.concat()], false)
 }
 
 fn intervene(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer, tokens: &[u32]) -> anyhow::Result<()> {

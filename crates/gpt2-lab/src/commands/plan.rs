@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use console::grouped;
-use gpt2::{ModelConfig, Precision, TrainingPlan, peak_gflops};
+use gpt2::{Precision, TrainingPlan, model_config, peak_gflops};
 use serde_json::json;
 
 use crate::commands::preset;
@@ -14,7 +14,8 @@ use crate::commands::train_file::TrainFile;
 /// Compute parameters, memory, operations and time of a training beforehand.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A file as `gpt2 train` reads it, or gpt1, gpt2, gpt2-medium, gpt2-large or gpt2-xl.
+    /// A file as `gpt2 train` reads it, a model's folder or its config.json, or gpt1, gpt2 (also gpt2-small), gpt2-medium,
+    /// gpt2-large or gpt2-xl.
     config: String,
     /// Override a setting of the file: model.layers=12.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -26,9 +27,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = parse_count, value_name = "N")]
     tokens: Option<u64>,
     /// Fraction of the peak rate that the training is assumed to reach.
-    #[arg(long, default_value_t = 0.7, value_name = "FRACTION")]
+    #[arg(long, default_value_t = 0.55, value_name = "FRACTION")]
     utilization: f64,
-    /// Peak rate in GFLOP/s. [default: that of this machine's matrix products, measured briefly]
+    /// Peak rate in GFLOP/s. [default: what this machine multiplies and adds in registers, measured briefly]
     #[arg(long, value_name = "RATE")]
     peak_gflops: Option<f64>,
     /// Print the plan as JSON.
@@ -64,14 +65,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// The plan, and the number format of the factors of matrix products.
 fn plan(arguments: &Arguments) -> anyhow::Result<(TrainingPlan, Precision)> {
     let Arguments { config, overrides, batch, tokens, .. } = arguments;
-    let (model, batch, accumulate, tokens, precision) = if Path::new(config).is_file() {
-        let TrainFile { model, train, .. } = TrainFile::read(Path::new(config), overrides)?;
+    let path = Path::new(config);
+    let is_model = path.is_dir() || path.extension().is_some_and(|extension| extension == "json");
+    let (model, batch, accumulate, tokens, precision) = if path.is_file() && !is_model {
+        let TrainFile { model, train, .. } = TrainFile::read(path, overrides)?;
         let batch = batch.unwrap_or(train.batch);
         let planned = train.steps.saturating_mul(train.accumulate).saturating_mul((batch * model.context) as u64);
         (model, batch, train.accumulate, Some(tokens.unwrap_or(planned)), train.precision)
     } else {
-        let model: ModelConfig = preset(config)?;
-        ensure!(overrides.is_empty(), "--set changes a file; {config} is a model's name");
+        let model = if is_model { model_config(path)? } else { preset(config)? };
+        ensure!(overrides.is_empty(), "--set changes a file of settings; {config} is a model");
         (model, batch.unwrap_or(DEFAULT_BATCH), 1, *tokens, Precision::F32)
     };
     model.check()?;
@@ -158,7 +161,7 @@ impl Table {
 }
 
 /// A count as people write it: 300000, 300_000, 5M, 2.5B.
-fn parse_count(text: &str) -> Result<u64, String> {
+pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     let fault = || "it is not a number; write 300000, 5M or 9B".to_owned();
     let digits = text.trim_end_matches(['k', 'K', 'M', 'B', 'T']);
     let factor = match &text[digits.len()..] {

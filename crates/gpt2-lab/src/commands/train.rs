@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use bpe::{Tokenizer, formats};
 use console::Unit;
 use gpt2::{
@@ -89,6 +89,14 @@ fn train_with_meter(
     let end_of_text = tokenizer.end_of_text().map(|id| id.0);
     std::fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
     write_tokenizer(output, tokenizer)?;
+    // What only later steps write; the tokenizer and the checkpoint of step 0 show that there is space.
+    for name in ["config.json", "model.safetensors", "samples.jsonl"] {
+        ensure!(
+            !output.join(name).is_dir(),
+            "{} is a folder; a file will be written there",
+            output.join(name).display()
+        );
+    }
     let mut failed = None;
     let result = train(output, initial, &settings.train, tokens, validation, |progress| {
         meter.show(&progress);
@@ -96,7 +104,7 @@ fn train_with_meter(
             failed = write_sample(output, samples, tokenizer, progress.model, row).err();
         }
         let is_stopping = stop.load(Ordering::Relaxed);
-        if failed.is_none() && (progress.validated.is_some() || is_stopping) {
+        if failed.is_none() && (progress.is_saved || is_stopping) {
             // With each checkpoint comes a model that `sample` and `eval` load.
             failed = save_model(output, progress.model, end_of_text).err().map(anyhow::Error::from);
         }

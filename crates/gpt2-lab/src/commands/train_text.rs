@@ -13,9 +13,10 @@ use bpe::counts::WordCounts;
 use bpe::train::TrainingOptions;
 use bpe::{Encoder, Tokenizer, formats};
 use console::{count, grouped};
-use gpt2::{ModelConfig, Precision, TrainConfig, peak_gflops};
+use gpt2::{ModelConfig, Precision, TrainConfig, peak_gflops, step_times};
 use texts::{DocumentOptions, Documents, Source};
 
+use crate::commands::plan::parse_count;
 use crate::commands::train_file::{DataSection, FilePatterns, SamplesSection, TrainFile};
 use crate::commands::write_tokenizer;
 
@@ -25,13 +26,22 @@ const SETTINGS: &str = "train.toml";
 const VALIDATION_FRACTION: f64 = 0.1;
 const MAX_VALIDATION_TOKENS: usize = 1 << 20;
 /// Share of the peak rate that a training reaches with models as small as these.
-const UTILIZATION: f64 = 0.4;
+const UTILIZATION: f64 = 0.3;
 /// Tokens for each weight of the blocks that a model must see.
 const MIN_TOKENS_PER_WEIGHT: f64 = 10.0;
+/// Tokens for each parameter where only the size of the model is given: the optimum of the same work.
+const TOKENS_PER_PARAMETER: f64 = 20.0;
+/// How long a training takes if nothing is said.
+const DEFAULT_MINUTES: f64 = 8.0;
+/// The shortest training, and the steps by which one is timed.
+const MIN_STEPS: u64 = 20;
+const TRIAL_STEPS: usize = 3;
 /// Tokens of a pass.
 const BATCH_TOKENS: usize = 2048;
+type Shape = (usize, usize, usize, usize, f32);
+
 /// Layers, heads, channels, context and peak learning rate, the smallest first. Small models bear higher rates.
-const SHAPES: [(usize, usize, usize, usize, f32); 7] = [
+const SHAPES: [Shape; 7] = [
     (2, 2, 64, 128, 4e-3),
     (3, 3, 96, 128, 3e-3),
     (4, 4, 128, 128, 2e-3),
@@ -53,9 +63,13 @@ pub(crate) struct TextFlags {
     /// For texts: train a tokenizer of this many tokens on them.
     #[arg(long, value_name = "TOKENS", conflicts_with = "tokenizer")]
     train_tokenizer: Option<usize>,
-    /// For texts: how long to train, by which the model and its schedule are chosen.
-    #[arg(long, value_name = "MINUTES", default_value_t = 8.0)]
-    minutes: f64,
+    /// For texts: how long to train, by which the model and its schedule are chosen. Default: 8 minutes, or with --params
+    /// as long as 20 tokens for each parameter take.
+    #[arg(long, value_name = "MINUTES")]
+    minutes: Option<f64>,
+    /// For texts: the number of parameters of the model, about, as 300k or 10M.
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    params: Option<u64>,
     /// For texts in JSON Lines or Parquet: the field or column that holds the text.
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: String,
@@ -79,7 +93,9 @@ pub(crate) fn settings_of_texts(inputs: &[PathBuf], flags: &TextFlags) -> anyhow
         tracing::info!("going on with {}; delete the folder to begin anew", settings.display());
         return Ok(settings);
     }
-    ensure!(flags.minutes > 0.0 && flags.minutes.is_finite(), "--minutes {}: it must be above 0", flags.minutes);
+    if let Some(minutes) = flags.minutes {
+        ensure!(minutes > 0.0 && minutes.is_finite(), "--minutes {minutes}: it must be above 0");
+    }
     let files = files(inputs)?;
     let texts = || files.iter().map(|path| read(path, &flags.text_field));
     let tokenizer = match flags.train_tokenizer {
@@ -97,18 +113,25 @@ pub(crate) fn settings_of_texts(inputs: &[PathBuf], flags: &TextFlags) -> anyhow
     std::fs::create_dir_all(&of_tokenizer).with_context(|| format!("cannot create {}", of_tokenizer.display()))?;
     write_tokenizer(&of_tokenizer, &tokenizer)?;
     let ids = encode(&tokenizer, texts())?;
-    let chosen = choose(tokenizer.vocab_size(), ids.len(), flags.minutes, peak_gflops(Precision::F32));
-    let file = write_tokens(&folder, &ids, chosen, of_tokenizer)?;
+    let budget = Budget { minutes: flags.minutes, parameters: flags.params, peak_gflops: peak_gflops(Precision::F32) };
+    let (model, mut train) = budget.choose(tokenizer.vocab_size(), ids.len());
+    let seconds = seconds_per_step(&model, &train);
+    if budget.parameters.is_none() || budget.minutes.is_some() {
+        // Some of the time is for validations, samples and checkpoints.
+        let steps = 0.9 * 60.0 * budget.minutes.unwrap_or(DEFAULT_MINUTES) / seconds;
+        train = schedule(model.context, steps, train.learning_rate);
+    }
+    let minutes = train.steps as f64 * seconds / 60.0;
+    let file = write_tokens(&folder, &ids, (model, train), of_tokenizer)?;
     let toml = toml::to_string_pretty(&file).context("the settings are no TOML")?;
     // Last: who finds the settings finds the tokens.
     atomic_file::write(&folder.join(SETTINGS), toml.as_bytes())?;
     let (model, steps) = (&file.model, file.train.steps);
     tracing::info!(
-        "{} of text; a model of {} parameters, {} steps in about {} minutes. Its settings can be edited in {}:\n\n{toml}",
+        "{} of text; a model of {} parameters, {} steps in about {minutes:.1} minutes. Its settings can be edited in {}:\n\n{toml}",
         count(ids.len() as u64, "token"),
         grouped(model.parameters() as u64),
         grouped(steps),
-        flags.minutes,
         settings.display()
     );
     Ok(folder.join(SETTINGS))
@@ -190,31 +213,93 @@ fn encode(tokenizer: &Tokenizer, texts: impl Iterator<Item = anyhow::Result<Vec<
     Ok(ids)
 }
 
-/// The largest model that sees enough tokens in this time, and its schedule.
-fn choose(vocab_size: usize, tokens: usize, minutes: f64, peak_gflops: f64) -> (ModelConfig, TrainConfig) {
-    let flops = 60.0 * minutes * UTILIZATION * 1e9 * peak_gflops;
-    let seen = |model: &ModelConfig| flops / model.flops_per_token(model.context);
-    let models = SHAPES.map(|(layers, heads, channels, context, learning_rate)| {
-        (ModelConfig::gpt2(layers, heads, channels, context, vocab_size), learning_rate)
-    });
-    let is_worth_it = |model: &ModelConfig| {
-        let of_blocks = 12 * model.layers * model.channels * model.channels;
+/// What a training may cost, and the rate of this machine.
+struct Budget {
+    minutes: Option<f64>,
+    parameters: Option<u64>,
+    peak_gflops: f64,
+}
+
+impl Budget {
+    /// The number of tokens that a training of this model sees.
+    fn tokens(&self, model: &ModelConfig) -> f64 {
+        match (self.minutes, self.parameters) {
+            (None, Some(_)) => TOKENS_PER_PARAMETER * model.parameters() as f64,
+            (minutes, _) => {
+                let seconds = 60.0 * minutes.unwrap_or(DEFAULT_MINUTES);
+                seconds * UTILIZATION * 1e9 * self.peak_gflops / model.flops_per_token(model.context)
+            }
+        }
+    }
+
+    /// A model and its schedule for a text of so many tokens: the model with about the wanted number of parameters, or
+    /// the largest that sees enough tokens in the time.
+    fn choose(&self, vocab_size: usize, tokens: usize) -> (ModelConfig, TrainConfig) {
         // A context must fit the text, and its validation part, several times.
-        seen(model) >= MIN_TOKENS_PER_WEIGHT * of_blocks as f64 && tokens >= 100 * model.context
-    };
-    let smallest = models[0].clone();
-    let (model, learning_rate) = models.into_iter().rfind(|(model, _)| is_worth_it(model)).unwrap_or(smallest);
-    let context = model.context.min(tokens / 20).max(1);
-    let model = ModelConfig { context, ..model };
-    let batch = (BATCH_TOKENS / context).max(1);
-    let steps = ((seen(&model) / (batch * context) as f64) as u64).max(20);
+        let fits = |model: &ModelConfig| tokens >= 100 * model.context;
+        let sees_enough = |model: &ModelConfig| {
+            let of_blocks = 12 * model.layers * model.channels * model.channels;
+            self.tokens(model) >= MIN_TOKENS_PER_WEIGHT * of_blocks as f64 && fits(model)
+        };
+        let (model, learning_rate) = match self.parameters {
+            Some(wanted) => shapes_between(vocab_size)
+                .min_by_key(|(model, _)| (model.parameters() as u64).abs_diff(wanted))
+                .expect("there are shapes"),
+            None => {
+                let shapes: Vec<_> = SHAPES.iter().map(|shape| of_shape(shape, vocab_size)).collect();
+                let smallest = shapes[0].clone();
+                shapes.into_iter().rfind(|(model, _)| sees_enough(model)).unwrap_or(smallest)
+            }
+        };
+        let context = model.context.min(tokens / 20).max(1);
+        let model = ModelConfig { context, ..model };
+        let steps = self.tokens(&model) / (batch_of(context) * context) as f64;
+        (model.clone(), schedule(context, steps, learning_rate))
+    }
+}
+
+/// Sequences of a pass.
+fn batch_of(context: usize) -> usize {
+    (BATCH_TOKENS / context).max(1)
+}
+
+/// The settings of a training.
+fn schedule(context: usize, steps: f64, learning_rate: f32) -> TrainConfig {
+    let steps = (steps as u64).max(MIN_STEPS);
     let settings = format!(
-        "steps = {steps}\nbatch = {batch}\nlearning_rate = {learning_rate}\nwarmup_steps = {}\nweight_decay = 0.1\n\
+        "steps = {steps}\nbatch = {}\nlearning_rate = {learning_rate}\nwarmup_steps = {}\nweight_decay = 0.1\n\
          max_gradient_norm = 1.0\nseed = 1\nevaluate_every = {}\nevaluate_batches = 10\npatience = 5",
+        batch_of(context),
         (steps / 10).clamp(1, 200),
         (steps / 12).max(1),
     );
-    (model, toml::from_str(&settings).expect("these are all settings"))
+    toml::from_str(&settings).expect("these are all settings")
+}
+
+/// Seconds of a step on this machine as busy as it is: the median of a few after the first.
+fn seconds_per_step(model: &ModelConfig, train: &TrainConfig) -> f64 {
+    let times = step_times(model, train.batch, model.context, train.precision, 1 + TRIAL_STEPS);
+    let mut milliseconds: Vec<f64> = times[1..].iter().map(|time| time.milliseconds).collect();
+    milliseconds.sort_by(f64::total_cmp);
+    milliseconds[milliseconds.len() / 2] / 1000.0
+}
+
+/// A model of one of [`SHAPES`], and its learning rate.
+fn of_shape(&(layers, heads, channels, context, rate): &Shape, vocab_size: usize) -> (ModelConfig, f32) {
+    (ModelConfig::gpt2(layers, heads, channels, context, vocab_size), rate)
+}
+
+/// Models of [`SHAPES`] and of the widths between them, a head at a time; layers, context and rate are those of the
+/// narrower neighbour.
+fn shapes_between(vocab_size: usize) -> impl Iterator<Item = (ModelConfig, f32)> {
+    SHAPES.iter().enumerate().flat_map(move |(index, shape)| {
+        let (model, rate) = of_shape(shape, vocab_size);
+        let next = SHAPES.get(index + 1).map_or(model.channels + 1, |next| next.2);
+        let size = model.head_size();
+        (model.channels..next)
+            .step_by(size)
+            .map(move |channels| (ModelConfig { channels, heads: channels / size, ..model.clone() }, rate))
+    })
 }
 
 /// Writes the tokens into the folder; gives the settings of a training on them.
@@ -249,11 +334,24 @@ mod tests {
 
     #[test]
     fn more_time_gives_a_larger_model_and_a_small_text_a_short_context() {
-        let parameters = |minutes| choose(8192, 10_000_000, minutes, 50.0).0.parameters();
-        assert!(parameters(1.0) < parameters(20.0) && parameters(20.0) < parameters(10_000.0));
-        let (model, train) = choose(257, 500, 1.0, 50.0);
+        let of = |minutes| Budget { minutes: Some(minutes), parameters: None, peak_gflops: 50.0 };
+        let parameters = |minutes| of(minutes).choose(8192, 10_000_000).0.parameters();
+        assert!(parameters(1.0) < parameters(60.0) && parameters(60.0) < parameters(10_000.0));
+        let (model, train) = of(1.0).choose(257, 500);
         assert_eq!((model.context, train.batch), (25, 81));
         train.check().unwrap();
+    }
+
+    #[test]
+    fn a_number_of_parameters_is_met_and_has_twenty_tokens_for_each() {
+        for wanted in [1_000_000, 3_000_000, 10_000_000, 50_000_000] {
+            let budget = Budget { minutes: None, parameters: Some(wanted), peak_gflops: 50.0 };
+            let (model, train) = budget.choose(8192, 10_000_000);
+            let share = model.parameters() as f64 / wanted as f64;
+            assert!((0.8..1.25).contains(&share), "{} for {wanted}", model.parameters());
+            let seen = train.steps as f64 * (train.batch * model.context) as f64;
+            assert!((seen / model.parameters() as f64 - 20.0).abs() < 0.1);
+        }
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl<'a> Trainer<'a> {
         let predicted = micro_batches.iter().map(MicroBatch::predicted).sum::<usize>() as f64;
         let examples = batch.len() as f64;
         let mut losses = Losses::default();
-        self.gradients.as_mut_slice().fill(0.0);
+        self.gradients.clear();
         self.head_gradients.fill(0.0);
         for (number, micro_batch) in micro_batches.iter().enumerate() {
             let pass = &mut self.pass;
@@ -189,7 +189,7 @@ impl<'a> Trainer<'a> {
             if language_model_weight > 0.0 {
                 let share = micro_batch.predicted() as f64 / predicted;
                 let scale = language_model_weight * share as f32;
-                let loss = pass.language_model_loss(model, &micro_batch.targets, scale, &mut self.gradients, true);
+                let loss = pass.language_model_loss(model, &micro_batch.targets, scale, &mut self.gradients);
                 losses.language_model += share * f64::from(loss);
             } else {
                 pass.d_hidden_mut().fill(0.0);
@@ -198,7 +198,7 @@ impl<'a> Trainer<'a> {
             let scale = (1.0 / examples) as f32;
             let to = (pass.d_hidden_mut(), &mut self.head_gradients[..]);
             losses.head += head.loss_and_gradients(&hidden, micro_batch, Some(head_mask), scale, to.0, to.1) / examples;
-            pass.backward(model, &micro_batch.inputs, &mut self.gradients, true);
+            pass.backward(model, &micro_batch.inputs, &mut self.gradients);
         }
         losses
     }

@@ -1,23 +1,39 @@
-//! Matrix products, and the crate's only `unsafe`: packed kernels of its own on AVX-512, the `gemm-f32` crate
-//! everywhere else.
+//! Matrix products, and the crate's only `unsafe`.
 //!
-//! Invariant: a [`Matrix`] or [`MatrixMut`] only exists when its last element lies inside its slice, so
-//! the pointers handed over are valid for all strides and shapes handed over with them.
+//! [`multiply`] takes matrices whose constructors checked that they lie in their slices (`matrix.rs`), and hands them to
+//! the kernel of this process (`kernel.rs`): the loops of `packed.rs` over the vectors of AVX-512 or AVX2 (`lanes.rs`,
+//! `avx512.rs`, `avx2.rs`), or elsewhere the crate `gemm-f32` (`gemm.rs`).
 //!
 //! Every element is summed in one order, whatever the number of threads: work is cut by rows and columns
 //! of the result, never along the sum.
 
-#![expect(unsafe_code, reason = "kernels read packed panels by pointer, and gemm-f32 takes pointers and strides")]
+#![expect(
+    unsafe_code,
+    reason = "vector instructions, parts of one matrix for several threads, and gemm-f32's pointers"
+)]
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+mod gemm;
+mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+mod matrix;
+#[cfg(target_arch = "x86_64")]
+mod packed;
 
 use std::fmt;
 use std::str::FromStr;
 
-use gemm_common::Parallelism;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::kernel::arch;
+pub use self::kernel::{Kernel, KernelError};
+pub(crate) use self::matrix::{Matrix, MatrixMut};
+#[cfg(target_arch = "x86_64")]
+use self::{avx2::Avx2, avx512::Avx512};
 
 /// Number format of a product's factors; sums are always f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -26,7 +42,8 @@ pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// Factors are rounded to bfloat16: 8 bits of mantissa, twice the rate where the processor has `vdpbf16ps`.
+    /// Factors are rounded to bfloat16, 8 bits of mantissa: twice the rate where the processor multiplies these, and that
+    /// of f32 elsewhere.
     Bf16,
 }
 
@@ -63,79 +80,6 @@ impl FromStr for Precision {
     }
 }
 
-/// A matrix inside a slice, read in place: `rows × columns`, one of the two strides is 1.
-#[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// A row-major matrix whose rows begin every `stride` elements.
-    pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Matrix<'a> {
-        assert!(
-            columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= data.len()),
-            "a matrix lies in its slice"
-        );
-        Matrix { data, rows, columns, row_stride: stride, column_stride: 1 }
-    }
-
-    /// The transposed matrix, in place.
-    pub(crate) fn transposed(self) -> Matrix<'a> {
-        Matrix {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    /// One row of a row-major matrix.
-    pub(crate) fn row(self, row: usize) -> &'a [f32] {
-        assert_eq!(self.column_stride, 1, "a row lies side by side");
-        &self.data[row * self.row_stride..][..self.columns]
-    }
-
-    /// Some of the rows and all columns.
-    pub(crate) fn rows(self, rows: std::ops::Range<usize>) -> Matrix<'a> {
-        Matrix { data: &self.data[rows.start * self.row_stride..], rows: rows.len(), ..self }
-    }
-
-    /// All rows and some of the columns.
-    fn columns(self, columns: std::ops::Range<usize>) -> Matrix<'a> {
-        Matrix { data: &self.data[columns.start * self.column_stride..], columns: columns.len(), ..self }
-    }
-
-    /// The elements rounded to bf16, row by row.
-    fn rounded(self) -> Vec<f32> {
-        let element = |i: usize| self.data[i / self.columns * self.row_stride + i % self.columns * self.column_stride];
-        (0..self.rows * self.columns).map(|i| round_to_bf16(element(i))).collect()
-    }
-}
-
-/// Where a product goes; row-major.
-pub(crate) struct MatrixMut<'a> {
-    data: &'a mut [f32],
-    rows: usize,
-    columns: usize,
-    stride: usize,
-}
-
-impl<'a> MatrixMut<'a> {
-    /// A row-major matrix whose rows begin every `stride` elements.
-    pub(crate) fn new(data: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> MatrixMut<'a> {
-        assert!(
-            columns <= stride && (rows == 0 || (rows - 1) * stride + columns <= data.len()),
-            "a matrix lies in its slice"
-        );
-        MatrixMut { data, rows, columns, stride }
-    }
-}
-
 /// Whether a product may use all threads, or already runs inside a task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Threads {
@@ -154,15 +98,23 @@ pub(crate) enum Start<'a> {
     Bias(&'a [f32]),
 }
 
-impl Start<'_> {
-    /// By `accumulate`: add to the result, or overwrite it.
-    pub(crate) fn keep_if(accumulate: bool) -> Self {
-        if accumulate { Start::Keep } else { Start::Zero }
-    }
+/// `to = start + scale · a · b`, by the kernel of this process.
+pub(crate) fn multiply(
+    to: MatrixMut<'_>,
+    start: Start<'_>,
+    scale: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    threads: Threads,
+    precision: Precision,
+) {
+    multiply_by(Kernel::of_process(), to, start, scale, a, b, threads, precision);
 }
 
-/// `to = start + scale · a · b`.
-pub(crate) fn multiply(
+/// The same by any kernel that the processor has.
+#[expect(clippy::too_many_arguments, reason = "one more than the function for everybody")]
+pub(crate) fn multiply_by(
+    kernel: Kernel,
     to: MatrixMut<'_>,
     start: Start<'_>,
     scale: f32,
@@ -179,124 +131,39 @@ pub(crate) fn multiply(
         return;
     }
     #[cfg(target_arch = "x86_64")]
-    if avx512::is_supported() {
-        return packed(to, start, scale, a, b, threads, precision);
-    }
-    portable(to, start, scale, a, b, threads, precision);
-}
-
-/// Maximum number of rows of a task: as many rows of packed `a` stay in the L2 cache.
-#[cfg(target_arch = "x86_64")]
-const TASK_ROWS: usize = 512;
-
-/// A product by the kernels of [`avx512`], cut into tasks.
-#[cfg(target_arch = "x86_64")]
-fn packed(
-    to: MatrixMut<'_>,
-    start: Start<'_>,
-    scale: f32,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    threads: Threads,
-    precision: Precision,
-) {
-    /// The result, shared among tasks that write different parts of it.
-    #[derive(Clone, Copy)]
-    struct Shared(avx512::Target);
-    // SAFETY: each task writes only its own rows and columns.
-    unsafe impl Sync for Shared {}
-    let whole = Shared(avx512::Target { data: to.data.as_mut_ptr(), stride: to.stride });
-
-    let wanted = if threads == Threads::All { 2 * rayon::current_num_threads() } else { 1 };
-    let (row_step, column_step) = task_shape(to.rows, to.columns, wanted);
-    let row_tasks = to.rows.div_ceil(row_step);
-    let tasks = row_tasks * to.columns.div_ceil(column_step);
-    let task = |number: usize| {
-        let whole = &whole;
-        let rows = number % row_tasks * row_step..((number % row_tasks + 1) * row_step).min(to.rows);
-        let columns = number / row_tasks * column_step..((number / row_tasks + 1) * column_step).min(to.columns);
-        let start = match start {
-            Start::Bias(bias) => Start::Bias(&bias[columns.clone()]),
-            other => other,
-        };
-        let (a, b) = (a.rows(rows.clone()), b.columns(columns.clone()));
-        // SAFETY: the constructors of all three checked that every element lies inside its slice; `to` is
-        // borrowed mutably, so it overlaps neither `a` nor `b`, and tasks have different rows or columns.
-        unsafe {
-            let data = whole.0.data.add(rows.start * whole.0.stride + columns.start);
-            let part = avx512::Target { data, stride: whole.0.stride };
-            match precision {
-                Precision::F32 => avx512::product::<false>(part, start, scale, a, b),
-                Precision::Bf16 => avx512::product::<true>(part, start, scale, a, b),
-            }
+    match (kernel, precision) {
+        (Kernel::Avx512Bf16, Precision::Bf16) => {
+            return packed::product(Avx512::<{ avx512::PAIRS }>::new(), to, start, scale, a, b, threads);
         }
+        (Kernel::Avx512Bf16 | Kernel::Avx512, Precision::F32) => {
+            return packed::product(Avx512::<{ avx512::FLOATS }>::new(), to, start, scale, a, b, threads);
+        }
+        (Kernel::Avx512, Precision::Bf16) => {
+            return packed::product(Avx512::<{ avx512::ROUNDED }>::new(), to, start, scale, a, b, threads);
+        }
+        (Kernel::Avx2, Precision::F32) => {
+            return packed::product(Avx2::<false>::new(), to, start, scale, a, b, threads);
+        }
+        (Kernel::Avx2, Precision::Bf16) => {
+            return packed::product(Avx2::<true>::new(), to, start, scale, a, b, threads);
+        }
+        (Kernel::Gemm, _) => (),
+    }
+    gemm::product(to, start, scale, a, b, threads, precision);
+}
+
+/// The rate in GFLOP/s at which all threads multiply and add in registers, without any memory: what the processor could
+/// do at most. None for a kernel that is not of this crate.
+pub(crate) fn peak_gflops(kernel: Kernel, precision: Precision) -> Option<f64> {
+    #[cfg(target_arch = "x86_64")]
+    return match (kernel, precision) {
+        (Kernel::Avx512Bf16, Precision::Bf16) => Some(packed::peak_gflops(Avx512::<{ avx512::PAIRS }>::new())),
+        (Kernel::Avx512Bf16 | Kernel::Avx512, _) => Some(packed::peak_gflops(Avx512::<{ avx512::FLOATS }>::new())),
+        (Kernel::Avx2, _) => Some(packed::peak_gflops(Avx2::<false>::new())),
+        (Kernel::Gemm, _) => None,
     };
-    if tasks == 1 {
-        task(0);
-    } else {
-        (0..tasks).into_par_iter().with_max_len(1).for_each(task);
-    }
-}
-
-/// Rows and columns of a task: at least as many tasks as wanted, cut so that the fewest bytes are packed. `a` is packed
-/// once for each cut of the columns, `b` once for each cut of the rows.
-#[cfg(target_arch = "x86_64")]
-fn task_shape(rows: usize, columns: usize, wanted: usize) -> (usize, usize) {
-    let fewest = rows.div_ceil(TASK_ROWS);
-    let most = fewest.max(wanted.min(rows.div_ceil(2 * avx512::ROWS)));
-    let cuts = (fewest..=most).map(|row_tasks| (row_tasks, wanted.div_ceil(row_tasks).min(columns.div_ceil(48))));
-    let packed = |&(row_tasks, column_tasks): &(usize, usize)| rows * column_tasks + columns * row_tasks;
-    let (row_tasks, column_tasks) = cuts.min_by_key(packed).expect("at least one cut");
-    let row_step = rows.div_ceil(row_tasks).next_multiple_of(2 * avx512::ROWS);
-    (row_step, columns.div_ceil(column_tasks).next_multiple_of(48))
-}
-
-/// A product by the `gemm-f32` crate; bf16 is emulated by rounding the factors.
-fn portable(
-    to: MatrixMut<'_>,
-    start: Start<'_>,
-    scale: f32,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    threads: Threads,
-    precision: Precision,
-) {
-    if precision == Precision::Bf16 {
-        let (left, right) = (a.rounded(), b.rounded());
-        let a = Matrix::new(&left, a.rows, a.columns, a.columns);
-        let b = Matrix::new(&right, b.rows, b.columns, b.columns);
-        return portable(to, start, scale, a, b, threads, Precision::F32);
-    }
-    if let Start::Bias(bias) = start {
-        to.data.chunks_mut(to.stride).take(to.rows).for_each(|row| row[..bias.len()].copy_from_slice(bias));
-    }
-    let parallelism = if threads == Threads::All { Parallelism::Rayon(0) } else { Parallelism::None };
-    // Computed as `toᵀ = bᵀ · aᵀ`: the kernels write columns.
-    // SAFETY: the constructors of both types checked that every element lies inside its slice; `to` is
-    // borrowed mutably, so it overlaps neither `a` nor `b`; strides are not negative.
-    unsafe {
-        gemm_f32::gemm::f32::get_gemm_fn()(
-            to.columns,
-            to.rows,
-            a.columns,
-            to.data.as_mut_ptr(),
-            to.stride as isize,
-            1,
-            !matches!(start, Start::Zero),
-            b.data.as_ptr(),
-            b.row_stride as isize,
-            b.column_stride as isize,
-            a.data.as_ptr(),
-            a.row_stride as isize,
-            a.column_stride as isize,
-            1.0,
-            scale,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
+    #[cfg(not(target_arch = "x86_64"))]
+    None
 }
 
 /// Rounds to the nearest f32 of which only the upper 16 bits are set; ties to even.
@@ -358,20 +225,17 @@ mod tests {
                 Start::Bias(bias) => bias[i % columns],
             };
             let mut results = Vec::new();
-            for (threads, is_portable) in [(Threads::All, false), (Threads::One, false), (Threads::One, true)] {
+            let kernels = Kernel::ALL.into_iter().filter(|kernel| kernel.is_supported());
+            for (kernel, threads) in kernels.flat_map(|kernel| [(kernel, Threads::All), (kernel, Threads::One)]) {
                 let mut to = before.clone();
                 let target = MatrixMut::new(&mut to, rows, columns, columns + 2);
-                if is_portable {
-                    portable(target, start, 0.5, left, right, threads, precision);
-                } else {
-                    multiply(target, start, 0.5, left, right, threads, precision);
-                }
+                multiply_by(kernel, target, start, 0.5, left, right, threads, precision);
                 for (i, expected) in expected.iter().enumerate() {
                     let got = f64::from(to[i / columns * (columns + 2) + i % columns]);
                     let expected = 0.5 * expected + f64::from(base(i));
                     assert!(
                         (got - expected).abs() < 1e-5 * (length as f64).max(1.0),
-                        "element {i}: {got}, not {expected}"
+                        "{kernel}, element {i}: {got}, not {expected}"
                     );
                 }
                 for (i, (to, before)) in to.iter().zip(&before).enumerate() {
@@ -379,7 +243,9 @@ mod tests {
                 }
                 results.push(to);
             }
-            assert!(results[0] == results[1], "the number of tasks changes no bit");
+            for pair in results.chunks(2) {
+                assert!(pair[0] == pair[1], "the number of tasks changes no bit");
+            }
         }
     }
 

@@ -158,8 +158,8 @@ fn continued(
 mod tests {
     use super::*;
     use crate::config::ModelConfig;
-    use crate::sample::{SampleOptions, sample, twin};
-    use crate::testing::perturbed;
+    use crate::sample::{SampleOptions, sample};
+    use crate::testing::{perturbed, traced_logits};
 
     /// All texts of at most `tokens` tokens with their sums of log probabilities, the end counted.
     fn all_texts(model: &Model, prompt: &[u32], end: u32, tokens: usize) -> Vec<(Vec<u32>, f64, usize)> {
@@ -168,7 +168,7 @@ mod tests {
         for len in 1..=tokens {
             let mut longer = Vec::new();
             for (ids, sum) in open {
-                let logits = twin::next_logits(model, &[prompt, &ids].concat());
+                let logits = traced_logits(model, &[prompt, &ids].concat());
                 let total = logits.iter().map(|&logit| f64::from(logit).exp()).sum::<f64>().ln();
                 for (id, &logit) in logits.iter().enumerate() {
                     let sum = sum + f64::from(logit) - total;

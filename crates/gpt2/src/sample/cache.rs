@@ -13,7 +13,7 @@ use crate::matmul::{Matrix, MatrixMut, Precision, Start, Threads, multiply};
 use crate::matvec::{self, Rows, add_products};
 use crate::model::{Affine, Block, Model};
 use crate::ops::{self, Norm};
-use crate::pass;
+use crate::pass::Linear;
 
 /// With more new tokens of one sequence than this, a matrix product is faster.
 const FEW_TOKENS: usize = 16;
@@ -244,7 +244,7 @@ impl Pass<'_> {
             return matvec::linear(x, weight, bias);
         }
         let mut y = vec![0.0; self.rows.len() * bias.len()];
-        pass::linear(self.model, Precision::F32, affine, x, &mut y);
+        Linear::of(self.model, affine, Precision::F32).forward(x, &mut y);
         y
     }
 
@@ -293,7 +293,7 @@ fn attend_in_blocks(cache: &KeyValueCache, layer: usize, first: NewToken, count:
             let (keys, values) = cache.head(first.sequence, layer, head);
             let query = Matrix::new(&qkv[start * 3 * c + head * size..], queries, size, 3 * c);
             let mut weights = vec![0.0; queries * seen];
-            let to = MatrixMut::new(&mut weights, queries, seen, seen);
+            let to = MatrixMut::of(&mut weights, seen);
             let keys = Matrix::new(keys, size, seen, stride);
             multiply(to, Start::Zero, scale, query, keys, Threads::One, Precision::F32);
             ops::vectorised(|| {
@@ -304,8 +304,8 @@ fn attend_in_blocks(cache: &KeyValueCache, layer: usize, first: NewToken, count:
                 }
             });
             let mut y = vec![0.0; queries * size];
-            let weights = Matrix::new(&weights, queries, seen, seen);
-            let to = MatrixMut::new(&mut y, queries, size, size);
+            let weights = Matrix::of(&weights, seen);
+            let to = MatrixMut::of(&mut y, size);
             let values = Matrix::new(values, seen, size, size);
             multiply(to, Start::Zero, 1.0, weights, values, Threads::One, Precision::F32);
             y
@@ -325,8 +325,7 @@ fn attend_in_blocks(cache: &KeyValueCache, layer: usize, first: NewToken, count:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::twin;
-    use crate::testing::perturbed;
+    use crate::testing::{perturbed, traced_logits};
 
     fn check(got: &[f32], expected: &[f32]) {
         let max = expected.iter().fold(0.0f32, |max, x| max.max(x.abs()));
@@ -342,7 +341,7 @@ mod tests {
         for part in parts {
             let logits = model.advance(&mut cache, &[(1, &tokens[end..end + part])]);
             end += part;
-            check(&logits, &twin::next_logits(model, &tokens[..end]));
+            check(&logits, &traced_logits(model, &tokens[..end]));
             assert_eq!(cache.len(1), end);
         }
     }

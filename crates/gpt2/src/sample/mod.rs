@@ -15,8 +15,6 @@ mod cache;
 mod choose;
 mod repeats;
 mod text;
-#[cfg(test)]
-mod twin;
 
 use std::ops::ControlFlow;
 
@@ -264,7 +262,7 @@ fn advance<'a>(
 mod tests {
     use super::*;
     use crate::config::ModelConfig;
-    use crate::testing::perturbed;
+    use crate::testing::{perturbed, traced_logits};
 
     fn model() -> Model {
         perturbed(&ModelConfig::gpt2(2, 2, 16, 24, 40), 0.3)
@@ -296,7 +294,7 @@ mod tests {
                 if ids.len() - start > context {
                     start = ids.len() - context / 2;
                 }
-                assert_eq!(id, choose::argmax(&twin::next_logits(&model, &ids[start..])));
+                assert_eq!(id, choose::argmax(&traced_logits(&model, &ids[start..])));
                 ids.push(id);
             }
             assert_eq!((got.len(), stop), (50, StopReason::MaxTokens));
