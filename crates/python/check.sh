@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the wheel, installs it into a clean environment and tests it there: types, stubs, tests, the README's lines and the
 # examples. WEBTEXT_WHEEL_ENV is that environment, made again when its requirements change (default: target/wheel-env);
-# WEBTEXT_WHEELS is where the wheel is left (default: target/wheels).
+# WEBTEXT_WHEELS is where the wheel is left (default: target/wheels). `check.sh environment` makes the environment alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(realpath ../..)
@@ -17,6 +17,7 @@ if ! cmp -s tests/requirements.txt "$environment/requirements.txt"; then
     cp tests/requirements.txt "$environment/"
 fi
 bin=$environment/bin
+if [ "${1:-}" = environment ]; then exit; fi
 
 echo "== wheel"
 rm -rf "$wheels"
