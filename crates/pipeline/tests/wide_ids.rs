@@ -28,18 +28,19 @@ buckets = 3
 
 /// The bytes alone, and the end of a text far behind them.
 fn write_tokenizer(path: &Path) {
-    let bytes = Tokenizer::from_merges(&[], &[bpe::END_OF_TEXT]).unwrap();
-    let (_, json) = formats::files(&bytes).into_iter().find(|(name, _)| *name == "tokenizer.json").unwrap();
-    let mut json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let bytes = Tokenizer::from_merges(&[], &[bpe::END_OF_TEXT]).expect("no merges");
+    let (_, json) =
+        formats::files(&bytes).into_iter().find(|(name, _)| *name == "tokenizer.json").expect("it is always there");
+    let mut json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
     json["added_tokens"][0]["id"] = END_OF_TEXT.into();
     if let Some(id) = json["model"]["vocab"].get_mut(bpe::END_OF_TEXT) {
         *id = END_OF_TEXT.into();
     }
-    fs::write(path, json.to_string()).unwrap();
+    fs::write(path, json.to_string()).expect("the folder exists");
 }
 
 fn u32s(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|four| u32::from_le_bytes(four.try_into().unwrap())).collect()
+    bytes.chunks_exact(4).map(|four| u32::from_le_bytes(four.try_into().expect("four bytes"))).collect()
 }
 
 #[test]
