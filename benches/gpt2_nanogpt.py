@@ -124,7 +124,7 @@ def main():
     options = arguments.parse_args()
     binaries = options.bin
     if binaries is None:
-        subprocess.run(["cargo", "build", "--release", "-p", "gpt2-lab", "-p", "bpe"], cwd=ROOT, check=True)
+        subprocess.run(["cargo", "build", "--release", "-p", "webtext-gpt2-lab", "-p", "webtext-bpe"], cwd=ROOT, check=True)
         binaries = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
     binaries = binaries.resolve()
     with tempfile.TemporaryDirectory() as scratch:

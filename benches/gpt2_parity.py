@@ -27,7 +27,7 @@ CONTEXT = 96
 
 
 def build():
-    wanted = ["-p", "gpt2", "-p", "gpt2-lab", "-p", "bpe", "--bin", "gpt2", "--bin", "bpe", "--example", "parity"]
+    wanted = ["-p", "webtext-gpt2", "-p", "webtext-gpt2-lab", "-p", "webtext-bpe", "--bin", "gpt2", "--bin", "bpe", "--example", "parity"]
     subprocess.run(["cargo", "build", "--release", "--quiet", *wanted], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return target / "release" / "examples" / "parity", target / "release" / "gpt2"

@@ -27,8 +27,8 @@ pub(super) fn has_bf16() -> bool {
     is_supported() && is_x86_feature_detected!("avx512bf16")
 }
 
-/// Whether products of bf16 are faster than those of f32. On AMD's processors they have twice the rate; on Intel's (Sapphire
-/// Rapids and later, measured) one instruction takes four times as long as one for f32, which is half the rate.
+/// Whether products of bf16 are faster than those of f32. On AMD's processors they have twice the rate; on an Intel Xeon
+/// with AMX one instruction took four times as long as one for f32, which is half the rate.
 pub(super) fn has_fast_bf16() -> bool {
     let vendor = __cpuid(0);
     has_bf16() && [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
