@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use bpe::counts::WordCounts;
+use bpe::tokens::IdWidth;
 use bpe::train::TrainingOptions;
-use bpe::{Encoder, Tokenizer, formats};
+use bpe::{Encoder, TokenId, Tokenizer, formats};
 use console::{count, grouped};
 use gpt2::{ModelConfig, Precision, TrainConfig, peak_gflops, step_times};
 use texts::{DocumentOptions, Documents, Source};
@@ -102,11 +103,6 @@ pub(crate) fn settings_of_texts(inputs: &[PathBuf], flags: &TextFlags) -> anyhow
         None => formats::load(&flags.tokenizer)?,
         Some(vocab_size) => train_tokenizer(texts(), vocab_size)?,
     };
-    ensure!(
-        tokenizer.vocab_size() <= 1 << 16,
-        "the tokenizer has {} tokens; training reads ids of 16 bits",
-        tokenizer.vocab_size()
-    );
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let folder = folder.canonicalize().with_context(|| format!("cannot find {}", folder.display()))?;
     let of_tokenizer = folder.join("tokenizer");
@@ -198,16 +194,18 @@ fn train_tokenizer(
 }
 
 /// The ids of all documents, each ended by end-of-text.
-fn encode(tokenizer: &Tokenizer, texts: impl Iterator<Item = anyhow::Result<Vec<String>>>) -> anyhow::Result<Vec<u16>> {
+fn encode(
+    tokenizer: &Tokenizer,
+    texts: impl Iterator<Item = anyhow::Result<Vec<String>>>,
+) -> anyhow::Result<Vec<TokenId>> {
     let end_of_text = tokenizer.end_of_text().context("the tokenizer has no end-of-text")?;
     let mut encoder = Encoder::new(tokenizer);
     let (mut ids, mut of_text) = (Vec::new(), Vec::new());
     for texts in texts {
         for text in texts? {
-            of_text.clear();
             encoder.encode_into(&text, &mut of_text);
             of_text.push(end_of_text);
-            ids.extend(of_text.iter().map(|id| id.0 as u16));
+            ids.append(&mut of_text);
         }
     }
     Ok(ids)
@@ -305,16 +303,17 @@ fn shapes_between(vocab_size: usize) -> impl Iterator<Item = (ModelConfig, f32)>
 /// Writes the tokens into the folder; gives the settings of a training on them.
 fn write_tokens(
     folder: &Path,
-    ids: &[u16],
+    ids: &[TokenId],
     (model, train): (ModelConfig, TrainConfig),
     tokenizer: PathBuf,
 ) -> anyhow::Result<TrainFile> {
     let held_out = ((ids.len() as f64 * VALIDATION_FRACTION) as usize).clamp(model.context + 1, MAX_VALIDATION_TOKENS);
     ensure!(ids.len() > 2 * held_out, "the texts have {}: too few to train on", count(ids.len() as u64, "token"));
     let (train_ids, validation_ids) = ids.split_at(ids.len() - held_out);
-    let write = |name: &str, ids: &[u16]| -> anyhow::Result<FilePatterns> {
+    let width = IdWidth::of_vocabulary(model.vocab_size).bytes();
+    let write = |name: &str, ids: &[TokenId]| -> anyhow::Result<FilePatterns> {
         let path = folder.join(name);
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.0.to_le_bytes().into_iter().take(width)).collect();
         atomic_file::write(&path, &bytes)?;
         Ok(FilePatterns::One(glob::Pattern::escape(&path.to_string_lossy())))
     };
