@@ -58,7 +58,7 @@ def ours(folder, binaries, steps, precision):
     config.write_text(
         f'[data]\ntrain = "{folder}/train.bin"\nvalidation = "{folder}/val.bin"\ntokenizer = "{folder}/tokenizer"\n'
         f'output = "{output}"\n[model]\n{shape}\n[train]\nsteps = {steps}\nbatch = {BATCH}\nlearning_rate = {RATE}\n'
-        f'warmup_steps = {WARMUP}\nweight_decay = 0.1\nclip_norm = 1.0\nprecision = "{precision}"\nseed = 1\n'
+        f'warmup_steps = {WARMUP}\nweight_decay = 0.1\nmax_gradient_norm = 1.0\nprecision = "{precision}"\nseed = 1\n'
         f"evaluate_every = {max(steps // 10, 1)}\nevaluate_batches = 4\n"
     )
     begun = time.monotonic()

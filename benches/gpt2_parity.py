@@ -122,7 +122,7 @@ def check_greedy(kind, parity_folder, gpt2):
         f'[data]\ntrain = "{parity_folder}/tokens.bin"\nvalidation = "{parity_folder}/tokens.bin"\n'
         f'tokenizer = "{tokenizer}"\noutput = "{trained}"\n[model]\nfamily = "{family}"\nlayers = 2\nheads = 2\n'
         "channels = 64\ncontext = 64\nvocab_size = 300\n[train]\nsteps = 60\nbatch = 4\nlearning_rate = 3e-3\n"
-        "warmup_steps = 5\nweight_decay = 0.1\nclip_norm = 1.0\nseed = 1\nevaluate_every = 30\nevaluate_batches = 1\n"
+        "warmup_steps = 5\nweight_decay = 0.1\nmax_gradient_norm = 1.0\nseed = 1\nevaluate_every = 30\nevaluate_batches = 1\n"
     )
     subprocess.run([gpt2, "train", config, "-q"], check=True)
     model = kind.from_pretrained(trained).eval()
