@@ -80,6 +80,39 @@ fn a_server_that_never_answers_is_named_after_a_while() {
 }
 
 #[test]
+fn places_that_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = folder.path().join("recipe.toml");
+    fs::write(&recipe, recipe_without_model().replace("../fixtures", &root().join("fixtures").to_string_lossy()))
+        .unwrap();
+    let server = ObjectServer::start(|_| None);
+    let says = |out: &str, flags: &[&str], environment: Vec<(&'static str, String)>, code: i32, expected: &str| {
+        let output = check(build(&recipe, out, environment).args(flags), code);
+        assert!(stderr(&output).contains(expected), "{out} {flags:?}: {}", stderr(&output));
+    };
+    for out in ["s3://", "s3:///", "s3://*/run"] {
+        says(out, &[], server.environment(), 1, "the name of one bucket is missing");
+    }
+    for out in ["s3:/bucket/run", "http://bucket/run", "S3://bucket/run"] {
+        says(out, &[], server.environment(), 1, "neither a folder nor a place that is known");
+    }
+    let local = folder.path().join("run").to_string_lossy().into_owned();
+    for paths in ["pages.paths=[\"s3://bucket\"]", "pages.paths=[\"s3://bucket/\"]"] {
+        says(&local, &["--set", paths], server.environment(), 1, "it is a bucket");
+    }
+    says(
+        &local,
+        &["--set", "pages.paths=[\"s3://in*/x\"]"],
+        server.environment(),
+        1,
+        "the name of one bucket is missing",
+    );
+    says("s3://bucket/run", &[], environment("nonsense"), 1, "AWS_ENDPOINT_URL is \"nonsense\", which is no URL");
+    says(&local, &["--set", "executor.slurm.options=[\"--array=1\"]"], Vec::new(), 2, "webtext gives it");
+    says(&local, &["--set", "executor.slurm.options=[\"--x\\nrm -rf y\"]"], Vec::new(), 2, "no option of sbatch");
+}
+
+#[test]
 fn a_killed_build_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = texts(folder.path());

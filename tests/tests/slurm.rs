@@ -205,7 +205,7 @@ fn jobs_of_kubernetes() {
     }
     let said = stderr(&check(&mut webtext(&["--stage", "links.read"]), 0));
     assert!(said.contains("done before"), "{said}");
-    let refused = check(&mut webtext(&["--executor", "kubernetes"]), 1);
+    let refused = check(&mut webtext(&["--executor", "kubernetes"]), 2);
     assert!(stderr(&refused).contains("--dry-run"), "{}", stderr(&refused));
     let lost = check(Command::new(&words[0]).args(&words[1..]), 2);
     assert!(stderr(&lost).contains("JOB_COMPLETION_INDEX"), "{}", stderr(&lost));

@@ -39,6 +39,10 @@ impl RecipeRun {
     pub fn new(folder: &Path, recipe: Recipe, mut options: Options) -> Result<RecipeRun> {
         let (flow, products) = stages::of(&recipe)?;
         options.sort_memory_bytes = recipe.limits.max_sort_memory_mib << 20;
+        let names = flow.names();
+        for stage in recipe.executor.stages.keys().filter(|stage| !names.contains(&stage.as_str())) {
+            tracing::warn!("[executor.stages] {stage:?} is no stage of this recipe, which has {}", names.join(", "));
+        }
         if options.executor.is_none() {
             options.executor = executors::of(&recipe.executor, folder)?;
         }

@@ -87,6 +87,10 @@ fn checked(arrays: Vec<ArrayRef>, is_right: fn(&DataType) -> bool, expected: &st
             let text = format!("the Arrow array has no {expected}, but {}{hint}", array.data_type());
             return Err(PyTypeError::new_err(text));
         }
+        // Others write arrays without looking at their bytes, as pyarrow does when it reads Parquet.
+        if let Err(error) = array.to_data().validate_full() {
+            return Err(PyValueError::new_err(format!("the Arrow array from row {row} on is damaged: {error}")));
+        }
         if array.null_count() > 0 {
             let null = (0..array.len()).find(|&at| array.is_null(at)).unwrap_or(0);
             let text = format!("row {} is null; drop or fill nulls first", row + null);

@@ -14,13 +14,15 @@ const SIGNALS_EVERY: Duration = Duration::from_millis(100);
 const CHUNKS_PER_THREAD: usize = 16;
 /// Items of a chunk, at most.
 const MAX_CHUNK_ITEMS: usize = 1024;
+/// The same where an item may take a millisecond.
+const MAX_CHUNK_PAGES: usize = 16;
 
 /// The number of threads that a caller asks for: by default one for each core that this process may use.
 pub(crate) fn threads(asked: Option<NonZero<usize>>) -> usize {
     asked.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
-/// Calls `work` with chunks of the items, and returns its results in their order. Each thread makes a worker of its own.
+/// Calls `work` with chunks of at most [`MAX_CHUNK_ITEMS`] of the items, and returns its results in their order. Each thread makes a worker of its own.
 ///
 /// # Errors
 /// What a signal handler raised, such as `KeyboardInterrupt`; the threads end after the chunks at hand.
@@ -31,12 +33,22 @@ pub(crate) fn map_chunks<I: Sync, W, O: Send>(
     worker: impl Fn() -> W + Sync,
     work: impl Fn(&mut W, &[I]) -> O + Sync,
 ) -> PyResult<Vec<O>> {
+    map_chunks_of(py, items, (threads, MAX_CHUNK_ITEMS), worker, work)
+}
+
+fn map_chunks_of<I: Sync, W, O: Send>(
+    py: Python<'_>,
+    items: &[I],
+    (threads, max_chunk_items): (usize, usize),
+    worker: impl Fn() -> W + Sync,
+    work: impl Fn(&mut W, &[I]) -> O + Sync,
+) -> PyResult<Vec<O>> {
     py.detach(|| {
         if items.len() <= 1 {
             // Not worth a thread.
             return Ok(items.chunks(1).map(|item| work(&mut worker(), item)).collect());
         }
-        let size = items.len().div_ceil(threads * CHUNKS_PER_THREAD).clamp(1, MAX_CHUNK_ITEMS);
+        let size = items.len().div_ceil(threads * CHUNKS_PER_THREAD).clamp(1, max_chunk_items);
         let chunks = items.len().div_ceil(size);
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (give, results) = channel::<(usize, O)>();
@@ -86,14 +98,15 @@ fn receive<T>(results: &std::sync::mpsc::Receiver<T>, mut each: impl FnMut(T)) -
     }
 }
 
-/// As [`map_chunks`], item by item.
+/// As [`map_chunks`], item by item. Items may be whole pages, so chunks are small: their end is when Ctrl-C is heard.
 pub(crate) fn map<I: Sync, O: Send>(
     py: Python<'_>,
     items: &[I],
     threads: usize,
     work: impl Fn(&I) -> O + Sync,
 ) -> PyResult<Vec<O>> {
-    let chunks = map_chunks(py, items, threads, || (), |(), chunk| chunk.iter().map(&work).collect::<Vec<O>>())?;
+    let limits = (threads, MAX_CHUNK_PAGES);
+    let chunks = map_chunks_of(py, items, limits, || (), |(), chunk| chunk.iter().map(&work).collect::<Vec<O>>())?;
     Ok(chunks.into_iter().flatten().collect())
 }
 

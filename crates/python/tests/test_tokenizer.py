@@ -228,3 +228,21 @@ def test_training_from_texts_and_files(tmp_path: Path, texts: list[str]) -> None
             webtext.train_bpe_from_iterator(plain, wrong, **options)
     with pytest.raises(webtext.Error, match="nosuch"):
         webtext.train_bpe(tmp_path / "nosuch.txt", 600)
+
+
+def test_arrow_arrays_that_are_damaged(gpt2: Tokenizer) -> None:
+    # As pyarrow reads a Parquet file whose texts are no UTF-8.
+    offsets = pa.py_buffer(np.array([0, 3, 8], dtype="int32"))
+    damaged = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"abc\xff def"))
+    calls = [
+        gpt2.encode_batch,
+        gpt2.encode_batch_arrow,
+        gpt2.count_batch,
+        webtext.extract_batch,
+        webtext.dedup,
+        webtext.minhash_batch,
+        webtext.Filter(["gopher_quality"]).judge_batch,
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="is damaged"):
+            call(damaged)

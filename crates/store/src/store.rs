@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use atomic_file::{AtomicFile, IoContext, Written};
@@ -169,14 +169,32 @@ impl LocalStore {
 
     /// Blocks other conditional puts of this key until it is dropped. The kernel releases the lock when the process
     /// ends.
-    fn guard(&self, path: &Path) -> Result<File> {
+    fn guard(&self, path: &Path) -> Result<Guard> {
         let folder = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(folder).at("create the folder", folder)?;
         let name = format!(".{}{GUARD_MARK}", path.file_name().unwrap_or_default().to_string_lossy());
-        let guard = folder.join(name);
-        let file = File::create(&guard).at("create", &guard)?;
-        file.lock().at("lock", &guard)?;
-        Ok(file)
+        let path = folder.join(name);
+        loop {
+            let file = File::create(&path).at("create", &path)?;
+            file.lock().at("lock", &path)?;
+            // Whoever held the lock before may have removed the file: then others lock another one.
+            let locked = file.metadata().at("look at", &path)?.ino();
+            if fs::metadata(&path).is_ok_and(|there| there.ino() == locked) {
+                return Ok(Guard { _file: file, path });
+            }
+        }
+    }
+}
+
+/// A lock on an object's conditional puts. Its file goes with it, while it is locked.
+struct Guard {
+    _file: File,
+    path: PathBuf,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
     }
 }
 

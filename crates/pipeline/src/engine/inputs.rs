@@ -105,7 +105,12 @@ pub fn expand(entries: &[String]) -> Result<Vec<PathBuf>> {
 pub fn expand_files(entries: &[String]) -> Result<Vec<PathBuf>> {
     let is_pattern = |entry: &str| is_remote(Path::new(entry)) && entry.contains(['*', '?', '[']);
     for entry in entries.iter().filter(|entry| !entry.starts_with('@') && !is_pattern(entry)) {
-        ensure!(!is_folder(Path::new(entry))?, Input, "{entry} is a folder; name its files, as {entry}/*");
+        ensure!(
+            !is_folder(Path::new(entry))?,
+            Input,
+            "{entry} is a folder; name its files, as {}/*",
+            entry.trim_end_matches('/')
+        );
     }
     let mut files = expand(entries)?;
     files.retain(|path| is_remote(path) || !path.is_dir());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::engine::RECIPE;
 use crate::error::Result;
-use crate::recipe::ExecutorSettings;
+use crate::recipe::{ExecutorName, ExecutorSettings};
 
 /// Names the interpreter that runs this program, where it is part of a Python package.
 const PYTHON: &str = "WEBTEXT_PYTHON";
@@ -20,6 +20,8 @@ impl TaskCommand {
     pub(super) fn new(settings: &ExecutorSettings, run: &Path) -> Result<TaskCommand> {
         let run = if store::is_remote(run) { run.to_path_buf() } else { std::path::absolute(run)? };
         let program = match (&settings.command[..], std::env::var(PYTHON)) {
+            // What this program is called here says nothing about an image.
+            ([], _) if settings.name == ExecutorName::Kubernetes => vec!["webtext".to_owned()],
             ([], Ok(python)) => vec![python, "-m".to_owned(), "webtext".to_owned()],
             ([], Err(_)) => vec![std::env::current_exe()?.to_string_lossy().into_owned()],
             (command, _) => command.to_vec(),

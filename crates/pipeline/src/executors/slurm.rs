@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::attempts::{Attempt, Event, Scheduler, drive};
 use super::command::{TaskCommand, quoted};
 use crate::engine::{Executor, StageJob};
-use crate::error::{Result, Within as _, bail, ensure};
+use crate::error::{Error, Result, Within as _, bail, ensure};
 use crate::recipe::ExecutorSettings;
 
 /// Jobs of an array, where Slurm does not say: its own default.
@@ -25,6 +25,9 @@ const DEFAULT_MAX_ARRAY: usize = 1001;
 const SHOWN_LOG_BYTES: usize = 400;
 /// Looks at the queue in a row that may fail.
 const MAX_FAILED_LOOKS: u32 = 30;
+/// Submissions in a row that may fail, and the time between two.
+const MAX_FAILED_SUBMISSIONS: u32 = 3;
+const SUBMIT_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// States in which a job waits or runs; all others are final.
 const LIVE_STATES: [&str; 8] =
     ["PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING"];
@@ -63,8 +66,9 @@ impl Slurm {
         format!("webtext-{:08x}-{list}", xxh3_64(self.command.run().as_bytes()) as u32)
     }
 
-    fn log_pattern(&self, name: &str) -> String {
-        format!("{}/{name}-%a.log", self.logs)
+    /// The log of a job; `index` may be Slurm's sign for the number of a job.
+    fn log_of(&self, name: &str, index: &str) -> String {
+        format!("{}/{name}-{index}.log", self.logs)
     }
 
     /// The script of an array, as `sbatch` and people read it.
@@ -76,7 +80,8 @@ impl Slurm {
             format!("--cpus-per-task={}", resources.cpus),
             format!("--mem={}M", resources.memory_mib),
             format!("--time={}", resources.max_minutes),
-            format!("--output={}", self.log_pattern(&array.name)),
+            // In names of folders, a percent sign is one of Slurm's, and a quote has no spelling.
+            format!("--output=\"{}\"", self.log_of(&array.name, "\0").replace('%', "%%").replace('\0', "%a")),
             // A task whose node is lost is submitted again, for another node.
             "--no-requeue".to_owned(),
         ];
@@ -155,11 +160,15 @@ impl Queue<'_> {
 
     /// The reason of a job that ended, and its log.
     fn fault(&self, array: &str, index: u32, state: Option<&str>) -> String {
-        let path = self.slurm.log_pattern(array).replace("%a", &index.to_string());
+        let path = self.slurm.log_of(array, &index.to_string());
         let log = fs::read(&path).unwrap_or_default();
         let end =
             String::from_utf8_lossy(&log[log.len().saturating_sub(SHOWN_LOG_BYTES)..]).trim().replace('\n', " | ");
-        let state = state.map_or("it is no longer in the queue".to_owned(), |state| format!("Slurm says {state}"));
+        let state = match state {
+            Some("COMPLETED") => "it ended without a manifest".to_owned(),
+            Some(state) => format!("Slurm says {state}"),
+            None => "it is no longer in the queue".to_owned(),
+        };
         let said = if end.is_empty() { String::new() } else { format!("; it said: {end}") };
         format!("{state}{said}; see {path}")
     }
@@ -204,12 +213,9 @@ impl Scheduler for Queue<'_> {
             let list = job.write_list(&tasks)?;
             let name = self.slurm.job_name(&list);
             let array = Array { name, stage: job.stage(), list: &list, jobs: tasks.len(), room, exclude };
-            let submitted = sbatch(&self.slurm.script(&array));
-            if submitted.is_err() && !exclude.is_empty() {
-                // There may be no other node: then the same ones have to do.
+            // There may be no other node: then the same ones have to do.
+            if exclude.is_empty() || sbatch_once(&self.slurm.script(&array)).is_err() {
                 sbatch(&self.slurm.script(&Array { exclude: &BTreeSet::new(), name: array.name.clone(), ..array }))?;
-            } else {
-                submitted?;
             }
             self.arrays.insert(array.name, (0u32..).zip(tasks).collect());
         }
@@ -278,7 +284,19 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Submits a script. A controller that starts again is waited for.
 fn sbatch(script: &str) -> Result<()> {
+    for _ in 0..MAX_FAILED_SUBMISSIONS {
+        match sbatch_once(script) {
+            Err(error @ Error::State(_)) => tracing::warn!("{error}; it is tried again"),
+            other => return other,
+        }
+        std::thread::sleep(SUBMIT_AGAIN_AFTER);
+    }
+    sbatch_once(script)
+}
+
+fn sbatch_once(script: &str) -> Result<()> {
     let mut command = Command::new("sbatch");
     let command = command.arg("--parsable").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().within(|| "cannot run sbatch; is Slurm installed here?".to_owned())?;

@@ -155,6 +155,17 @@ impl ExecutorSettings {
     }
 
     pub(super) fn check(&self) -> Result<()> {
+        for option in &self.slurm.options {
+            ensure!(
+                option.starts_with('-') && !option.contains(['\n', '\r']),
+                Recipe,
+                "[executor.slurm] options: {option:?} is no option of sbatch, such as \"--partition=long\""
+            );
+            let name = option.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default();
+            let is_ours = ["array", "job-name", "output", "cpus-per-task", "mem", "time", "requeue", "no-requeue"];
+            let hint = "webtext gives it; cpus, memory_mib, max_minutes, max_in_flight and logs are keys of their own";
+            ensure!(!is_ours.contains(&name), Recipe, "[executor.slurm] options: {option}: {hint}");
+        }
         ensure!(self.max_in_flight > 0, Recipe, "[executor] max_in_flight must be at least 1");
         ensure!(self.max_attempts > 0, Recipe, "[executor] max_attempts must be at least 1");
         ensure!(self.slurm.poll_seconds > 0, Recipe, "[executor.slurm] poll_seconds must be at least 1");

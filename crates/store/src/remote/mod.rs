@@ -38,6 +38,10 @@ const MAX_RETRIES: usize = 8;
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 /// Time after which a request is not tried again.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(180);
+/// Variables that name the server of S3.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"];
+/// Where the library asks for the role of a machine when it has no credentials.
+const MACHINE_ROLES: &str = "169.254.169.254";
 /// Bytes per request of sequential readers.
 const READ_BYTES: u64 = 4 << 20;
 
@@ -53,6 +57,11 @@ pub fn is_remote(place: &Path) -> bool {
 /// When the URL names no bucket, or the environment has settings that contradict each other.
 pub fn open(place: &Path) -> Result<Arc<dyn Store>> {
     if !is_remote(place) {
+        let text = place.to_string_lossy();
+        if text.contains("://") || ["s3:/", "gs:/", "az:/"].iter().any(|slip| text.starts_with(slip)) {
+            let what = "neither a folder nor a place that is known: s3://bucket/prefix, gs://… or az://…";
+            return Err(io_error("use", &text, io::Error::new(io::ErrorKind::InvalidInput, what)));
+        }
         return Ok(Arc::new(LocalStore::new(place)));
     }
     Ok(Arc::new(RemoteStore::new(Object::parse(place)?)))
@@ -68,13 +77,16 @@ pub(crate) struct Object {
 
 impl Object {
     pub(crate) fn parse(place: &Path) -> Result<Object> {
-        let url = place.to_string_lossy().trim_end_matches('/').to_owned();
+        let text = place.to_string_lossy();
+        let (scheme, rest) = text.split_once("://").unwrap_or((&text, ""));
+        let rest = rest.trim_end_matches('/');
+        let url = format!("{scheme}://{rest}");
         let invalid = |what: String| io_error("use", &url, io::Error::new(io::ErrorKind::InvalidInput, what));
-        let (scheme, rest) = url.split_once("://").expect("is_remote was asked");
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() {
-            return Err(invalid("a bucket is missing; write s3://bucket/prefix".to_owned()));
+        if bucket.is_empty() || bucket.contains(['*', '?', '[']) {
+            return Err(invalid("the name of one bucket is missing; write s3://bucket/prefix".to_owned()));
         }
+        check_endpoint().map_err(invalid)?;
         let key = Key::parse(key).map_err(|error| invalid(error.to_string()))?;
         let client = client_of(scheme, bucket).map_err(|error| invalid(shown_fault(&error)))?;
         Ok(Object { client, key, url })
@@ -91,8 +103,12 @@ impl Object {
         Ok(Object { client: self.client.clone(), key, url })
     }
 
-    /// Length and tag; an error of kind `NotFound` when there is no such object.
+    /// Length and tag; an error of kind `NotFound` when there is no such object. A bucket is none.
     fn head(&self) -> Result<ObjectMeta> {
+        if self.key.as_ref().is_empty() {
+            let error = io::Error::new(io::ErrorKind::NotFound, "it is a bucket; name what is in it, as with /*");
+            return Err(io_error("read", &self.url, error));
+        }
         let (client, key) = (self.client.clone(), self.key.clone());
         self.named("look at", wait_for(async move { client.head(&key).await }))
     }
@@ -124,6 +140,19 @@ impl Object {
     }
 }
 
+/// The library takes an endpoint that is no URL, and ends the process at the first request.
+fn check_endpoint() -> std::result::Result<(), String> {
+    for name in ENDPOINTS {
+        let Ok(endpoint) = std::env::var(name) else { continue };
+        let host = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
+        let is_url = host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['));
+        if !is_url || endpoint.contains(char::is_whitespace) {
+            return Err(format!("{name} is {endpoint:?}, which is no URL such as http://127.0.0.1:9000"));
+        }
+    }
+    Ok(())
+}
+
 /// The clients so far, by scheme and bucket: a client has its own pool of connections.
 fn client_of(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
     static CLIENTS: Mutex<Option<HashMap<String, Arc<dyn ObjectStore>>>> = Mutex::new(None);
@@ -149,7 +178,7 @@ fn new_client(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn Object
     // An endpoint without TLS is one that somebody wrote down so.
     let is_plain = |name: &str| std::env::var(name).is_ok_and(|endpoint| endpoint.starts_with("http://"));
     let options = ClientOptions::new()
-        .with_allow_http(["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"].into_iter().any(is_plain))
+        .with_allow_http(ENDPOINTS.into_iter().any(is_plain))
         .with_connect_timeout(Duration::from_secs(10))
         .with_timeout(Duration::from_secs(120));
     Ok(match scheme {
@@ -168,16 +197,23 @@ fn new_client(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn Object
     })
 }
 
+/// Said where credentials are missing or of no use.
+const CREDENTIALS: &str = "credentials are those in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a public bucket takes \
+                           AWS_SKIP_SIGNATURE=true";
+
 /// The kind that callers ask for, and the whole chain of causes as text.
 fn as_io(error: &object_store::Error) -> io::Error {
     let kind = match error {
         object_store::Error::NotFound { .. } => io::ErrorKind::NotFound,
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-            io::ErrorKind::PermissionDenied
-        }
         _ => io::ErrorKind::Other,
     };
-    io::Error::new(kind, shown_fault(error))
+    let shown = shown_fault(error);
+    let is_denied =
+        matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. });
+    io::Error::new(
+        kind,
+        if is_denied || shown.contains(MACHINE_ROLES) { format!("{shown}; {CREDENTIALS}") } else { shown },
+    )
 }
 
 /// An error with its causes, each once: the library's own texts repeat some.

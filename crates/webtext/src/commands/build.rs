@@ -91,6 +91,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Some(name) = arguments.executor {
         recipe.executor.name = name;
     }
+    if recipe.executor.name == ExecutorName::Kubernetes && !arguments.dry_run && selection.task.is_none() {
+        return Err(
+            Usage("jobs of Kubernetes are written out, not started: add --dry-run (docs/scaling.md)".into()).into()
+        );
+    }
     // A single task reads only the inputs that its plan names, which the build that planned it has checked.
     if selection.task.is_none() {
         recipe.check_inputs().with_context(|| format!("in the recipe {}", arguments.recipe.display()))?;
@@ -206,30 +211,41 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
         console::out!("{}", serde_json::to_string(&previews)?)?;
         return Ok(Exit::Complete);
     }
+    // What a scheduler is given stands alone on standard output, so that it can be handed on.
+    let mut executor = run.run.executor();
+    let is_handed_on = executor.is_some();
+    let say = |line: String| {
+        if is_handed_on {
+            eprintln!("{line}");
+            return Ok(());
+        }
+        console::out!("{line}")
+    };
     for StagePreview { stage, tasks, missing, follows, min_output_bytes } in &previews {
         let of = tasks.map(|tasks| format!(" of {}", console::count(u64::from(tasks), "task"))).unwrap_or_default();
         if !follows.is_empty() {
-            console::out!("{stage:18} follows {}{of}", nearest(follows))?;
+            say(format!("{stage:18} follows {}{of}", nearest(follows)))?;
         } else if missing.is_empty() {
-            console::out!("{stage:18} done{of}")?;
+            say(format!("{stage:18} done{of}"))?;
         } else {
             let disk = if *min_output_bytes > 0 {
                 format!(", at least {}", console::bytes(*min_output_bytes))
             } else {
                 String::new()
             };
-            console::out!("{stage:18} {}{of} to do{disk}", missing.len())?;
+            say(format!("{stage:18} {}{of} to do{disk}", missing.len()))?;
             for task in missing.iter().filter(|task| task.why != "new").take(MAX_TASKS_SHOWN) {
-                console::out!("    task {} ({}): {}", task.number, task.name, task.why)?;
+                say(format!("    task {} ({}): {}", task.number, task.name, task.why))?;
             }
-            let handed = run.run.executor().and_then(|executor| executor.preview(stage, tasks.unwrap_or_default()));
+            // Only the first stage can be begun.
+            let handed = executor.take().and_then(|executor| executor.preview(stage, tasks.unwrap_or_default()));
             if let Some(handed) = handed {
-                console::out!("\n{}", handed.trim_end())?;
+                console::out!("{}", handed.trim_end())?;
             }
         }
     }
     if let Some(free) = run.run.store().free_bytes() {
-        console::out!("{} of disk space free", console::bytes(free))?;
+        say(format!("{} of disk space free", console::bytes(free)))?;
     }
     Ok(Exit::Complete)
 }
