@@ -5,6 +5,10 @@
 //! Each rule needs two kinds of evidence (its words and its place, or its class and its words), and each was measured on
 //! the annotated sets before it was kept (docs/log.md).
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use crate::blocks::{Block, BlockKind, Blocks};
 use crate::features::PageContext;
 use crate::head::is_line_of_dates;
@@ -57,31 +61,77 @@ pub(crate) fn find(context: &PageContext, page: &Blocks, is_kept: impl Fn(usize)
     let marks = Marks::new(context.tree(), page);
     let title = context.title_block();
     let said_in_title = title.map(|title| page.text_of(&page.blocks[title]).to_lowercase()).unwrap_or_default();
-    let mut found: Vec<Option<Boilerplate>> = Vec::with_capacity(page.blocks.len());
+    let mut found: Vec<Option<Boilerplate>> = vec![None; page.blocks.len()];
     let zone = zone_under_title(page, title);
     for (number, block) in page.blocks.iter().enumerate() {
-        let text = page.text_of(block);
-        let of_container = marks.of[block.container as usize];
-        let is_title = title == Some(number);
-        found.push(if is_title || !is_kept(number) {
-            None
-        } else if is_cookie_notice(block, text, of_container, &said_in_title) {
+        if title == Some(number) || !is_kept(number) {
+            continue;
+        }
+        let line = Line::new(block, page.text_of(block), marks.of[block.container as usize]);
+        found[number] = if line.is_cookie_notice(&said_in_title) {
             Some(Boilerplate::CookieNotice)
-        } else if of_container & APPARATUS != 0 {
+        } else if line.marks & APPARATUS != 0 {
             Some(Boilerplate::Apparatus)
-        } else if zone.contains(&number) && is_dateline(block, text) {
+        } else if zone.contains(&number) && line.is_dateline() {
             Some(Boilerplate::Dateline)
-        } else if is_read_more(block, text) {
+        } else if line.is_read_more() {
             Some(Boilerplate::ReadMore)
-        } else if is_newsletter(block, text, of_container, &said_in_title) {
+        } else if line.is_newsletter(&said_in_title) {
             Some(Boilerplate::Newsletter)
         } else {
             None
-        });
+        };
     }
     mark_contents(context.tree(), page, &marks, &mut found);
     mark_headings_of_apparatus(page, &mut found);
     found
+}
+
+/// A block as the rules look at it.
+struct Line<'a> {
+    block: &'a Block,
+    text: &'a str,
+    /// In lower case; empty when it is too long for any rule.
+    lower: String,
+    /// What the containers around it say.
+    marks: u8,
+    said: Said,
+}
+
+impl<'a> Line<'a> {
+    fn new(block: &'a Block, text: &'a str, marks: u8) -> Line<'a> {
+        let lower = if block.words <= MAX_NOTICE_WORDS { text.to_lowercase() } else { String::new() };
+        let said = Said::of(&lower);
+        Line { block, text, lower, marks, said }
+    }
+}
+
+/// Which groups of phrases occur in a text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Said {
+    uses_cookies: bool,
+    agrees: bool,
+    mail: bool,
+}
+
+impl Said {
+    /// One pass over a text in lower case for all phrases.
+    fn of(lower: &str) -> Said {
+        const GROUPS: [&[&str]; 3] = [USES_COOKIES, AGREES, MAIL];
+        static FIND: LazyLock<AhoCorasick> =
+            LazyLock::new(|| AhoCorasick::new(GROUPS.concat()).expect("few and short phrases"));
+        let mut said = Said::default();
+        for phrase in FIND.find_overlapping_iter(lower).map(|found| found.pattern().as_usize()) {
+            if phrase < USES_COOKIES.len() {
+                said.uses_cookies = true;
+            } else if phrase < USES_COOKIES.len() + AGREES.len() {
+                said.agrees = true;
+            } else {
+                said.mail = true;
+            }
+        }
+        said
+    }
 }
 
 /// What the class, id or role of a container or one around it says.
@@ -115,6 +165,9 @@ fn own_marks(tree: &Tree, id: NodeId) -> u8 {
     let mut marks = 0;
     for name in [attribute::CLASS, attribute::ID, attribute::ROLE] {
         let Some(value) = tree.raw_attribute(id, name).filter(|value| value.len() < 300) else { continue };
+        if !FIND_NAMES.is_match(value) {
+            continue;
+        }
         for word in value.split_ascii_whitespace() {
             let word = word.to_ascii_lowercase();
             marks |= marks_of_word(&word);
@@ -125,6 +178,39 @@ fn own_marks(tree: &Tree, id: NodeId) -> u8 {
     }
     marks
 }
+
+/// What is part of every name that [`marks_of_word`] knows.
+const PARTS_OF_NAMES: [&str; 24] = [
+    "hatnote",
+    "sitesub",
+    "navbox",
+    "infobox",
+    "catlinks",
+    "printfooter",
+    "dablink",
+    "sistersitebox",
+    "ambox",
+    "references",
+    "reflist",
+    "sidebar-box",
+    "toc",
+    "contents",
+    "cookie",
+    "consent",
+    "gdpr",
+    "onetrust",
+    "ccpa",
+    "cmp",
+    "newsletter",
+    "signup",
+    "sign-up",
+    "subscribe",
+];
+
+static FIND_NAMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let names = AhoCorasick::builder().ascii_case_insensitive(true).build(PARTS_OF_NAMES);
+    names.expect("few and short names")
+});
 
 fn marks_of_word(word: &str) -> u8 {
     match word {
@@ -231,34 +317,72 @@ const USES_COOKIES: &[&str] = &[
     "쿠키를",
 ];
 
-fn is_cookie_notice(block: &Block, text: &str, marks: u8, title: &str) -> bool {
-    if block.words > MAX_NOTICE_WORDS || has_any(title, &["cookie", "privacy", "gdpr"]) {
-        return false;
+/// How they go on, in lower case.
+const AGREES: &[&str] = &[
+    "you agree",
+    "you accept",
+    "you consent",
+    "by clicking",
+    "by continuing",
+    "this website uses",
+    "this site uses",
+    "our website uses",
+    "einverstanden",
+    "acceptez",
+    "aceptas",
+    "acepta ",
+    "accetti",
+    "akkoord",
+    "zgod",
+    "соглашаетесь",
+];
+
+impl Line<'_> {
+    fn is_cookie_notice(&self, title: &str) -> bool {
+        if self.block.words > MAX_NOTICE_WORDS {
+            return false;
+        }
+        let is_in_notice =
+            || self.marks & COOKIES != 0 && (self.lower.contains("cookie") || self.block.weight < LONG_WEIGHT / 2.0);
+        (self.said.uses_cookies && self.said.agrees || is_in_notice())
+            && !has_any(title, &["cookie", "privacy", "gdpr"])
     }
-    let lower = text.to_lowercase();
-    marks & COOKIES != 0 && (lower.contains("cookie") || block.weight < LONG_WEIGHT / 2.0)
-        || has_any(&lower, USES_COOKIES)
-            && has_any(
-                &lower,
-                &[
-                    "you agree",
-                    "you accept",
-                    "you consent",
-                    "by clicking",
-                    "by continuing",
-                    "this website uses",
-                    "this site uses",
-                    "our website uses",
-                    "einverstanden",
-                    "acceptez",
-                    "aceptas",
-                    "acepta ",
-                    "accetti",
-                    "akkoord",
-                    "zgod",
-                    "соглашаетесь",
-                ],
-            )
+
+    /// A line that has dates and labels of dates alone, or that begins with "by" and is no sentence.
+    fn is_dateline(&self) -> bool {
+        const NO_LINES: fn(BlockKind) -> bool =
+            |kind| matches!(kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
+        !NO_LINES(self.block.kind)
+            && self.block.words <= MAX_DATELINE_WORDS
+            && (is_line_of_dates(self.text)
+                || begins_with_any(&self.lower, BY) && !crate::blocks::ends_like_sentence(self.text))
+    }
+
+    fn is_read_more(&self) -> bool {
+        let is_line = !matches!(self.block.kind, BlockKind::Cell { .. } | BlockKind::Preformatted);
+        if !is_line || self.block.words > MAX_READ_MORE_WORDS || self.block.link_density() < 0.4 {
+            return false;
+        }
+        let lower = self.lower_from_letter();
+        let rest =
+            READ_MORE.iter().find_map(|phrase| lower.strip_prefix(phrase).map(|rest| (phrase, rest.trim_start())));
+        rest.is_some_and(|(phrase, rest)| {
+            // "Read more about tides." is a sentence of the text.
+            let is_label = phrase.ends_with(':') || !rest.starts_with(char::is_alphanumeric);
+            is_label || self.block.link_density() >= 0.9 && !crate::blocks::ends_like_sentence(self.text)
+        })
+    }
+
+    fn is_newsletter(&self, title: &str) -> bool {
+        self.block.words <= MAX_NEWSLETTER_WORDS
+            && self.said.mail
+            && (self.marks & SIGN_UP != 0 || begins_with_any(self.lower_from_letter(), ASKS))
+            && !has_any(title, &["newsletter", "subscri"])
+    }
+
+    fn lower_from_letter(&self) -> &str {
+        self.lower.trim_start_matches(|c: char| !c.is_alphabetic())
+    }
 }
 
 /// The blocks between the title and the first running text.
@@ -268,29 +392,21 @@ fn zone_under_title(page: &Blocks, title: Option<usize>) -> std::ops::Range<usiz
     long.map_or(0..0, |long| title + 1..title + 1 + long)
 }
 
-/// A line that has dates and labels of dates alone, or that begins with "by" and is no sentence.
-fn is_dateline(block: &Block, text: &str) -> bool {
-    let is_line = !matches!(block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
-    if !is_line || block.words > MAX_DATELINE_WORDS {
-        return false;
-    }
-    const BY: &[&str] = &[
-        "by",
-        "written by",
-        "posted by",
-        "von",
-        "par",
-        "por",
-        "door",
-        "автор",
-        "autor",
-        "author",
-        "words by",
-        "reported by",
-    ];
-    let lower = text.to_lowercase();
-    is_line_of_dates(text) || begins_with_any(&lower, BY) && !crate::blocks::ends_like_sentence(text)
-}
+/// How lines begin that name an author, in lower case.
+const BY: &[&str] = &[
+    "by",
+    "written by",
+    "posted by",
+    "von",
+    "par",
+    "por",
+    "door",
+    "автор",
+    "autor",
+    "author",
+    "words by",
+    "reported by",
+];
 
 /// How lines begin that lead to another text, in lower case.
 const READ_MORE: &[&str] = &[
@@ -364,75 +480,55 @@ const READ_MORE: &[&str] = &[
     "اقرأ أيضًا",
 ];
 
-fn is_read_more(block: &Block, text: &str) -> bool {
-    let is_line = !matches!(block.kind, BlockKind::Cell { .. } | BlockKind::Preformatted);
-    if !is_line || block.words > MAX_READ_MORE_WORDS {
-        return false;
-    }
-    let lower = text.trim_start_matches(|c: char| !c.is_alphabetic()).to_lowercase();
-    let rest = READ_MORE.iter().find_map(|phrase| lower.strip_prefix(phrase).map(|rest| (phrase, rest.trim_start())));
-    rest.is_some_and(|(phrase, rest)| {
-        // "Read more about tides." is a sentence of the text.
-        let is_label = phrase.ends_with(':') || !rest.starts_with(char::is_alphanumeric);
-        block.link_density() >= 0.4
-            && (is_label || block.link_density() >= 0.9 && !crate::blocks::ends_like_sentence(text))
-    })
-}
+/// How invitations to newsletters begin, in lower case.
+const ASKS: &[&str] = &[
+    "sign up",
+    "subscribe",
+    "register",
+    "get the best",
+    "get our",
+    "join our",
+    "join the",
+    "want more",
+    "receive",
+    "abonnieren sie",
+    "melden sie sich",
+    "newsletter abonnieren",
+    "inscrivez-vous",
+    "abonnez-vous",
+    "recevez",
+    "suscríbete",
+    "suscríbase",
+    "regístrate",
+    "recibe",
+    "assine",
+    "inscreva-se",
+    "receba",
+    "iscriviti",
+    "schrijf je in",
+    "meld je aan",
+    "подпишитесь",
+    "подписывайтесь",
+    "zapisz się",
+    "prenumerera",
+    "tilmeld",
+];
 
-fn is_newsletter(block: &Block, text: &str, marks: u8, title: &str) -> bool {
-    if block.words > MAX_NEWSLETTER_WORDS || has_any(title, &["newsletter", "subscri"]) {
-        return false;
-    }
-    let lower = text.to_lowercase();
-    const ASKS: &[&str] = &[
-        "sign up",
-        "subscribe",
-        "register",
-        "get the best",
-        "get our",
-        "join our",
-        "join the",
-        "want more",
-        "receive",
-        "abonnieren sie",
-        "melden sie sich",
-        "newsletter abonnieren",
-        "inscrivez-vous",
-        "abonnez-vous",
-        "recevez",
-        "suscríbete",
-        "suscríbase",
-        "regístrate",
-        "recibe",
-        "assine",
-        "inscreva-se",
-        "receba",
-        "iscriviti",
-        "schrijf je in",
-        "meld je aan",
-        "подпишитесь",
-        "подписывайтесь",
-        "zapisz się",
-        "prenumerera",
-        "tilmeld",
-    ];
-    const MAIL: &[&str] = &[
-        "newsletter",
-        "inbox",
-        "by email",
-        "your email",
-        "email alerts",
-        "mailing list",
-        "posteingang",
-        "boîte mail",
-        "boîte de réception",
-        "correo",
-        "рассылк",
-        "skrzynk",
-    ];
-    let is_begun = begins_with_any(lower.trim_start_matches(|c: char| !c.is_alphabetic()), ASKS);
-    has_any(&lower, MAIL) && (is_begun || marks & SIGN_UP != 0)
-}
+/// What they say of where the newsletter goes.
+const MAIL: &[&str] = &[
+    "newsletter",
+    "inbox",
+    "by email",
+    "your email",
+    "email alerts",
+    "mailing list",
+    "posteingang",
+    "boîte mail",
+    "boîte de réception",
+    "correo",
+    "рассылк",
+    "skrzynk",
+];
 
 /// Headings of tables of contents, in lower case.
 const CONTENTS_NAMES: &[&str] = &[

@@ -2,7 +2,7 @@
 
 use words::is_unspaced;
 
-use super::page::page;
+use super::page::describe_in_common;
 use super::page_context::{LANDMARKS, PageContext, element};
 use super::scan::{WORD_GROUPS, likeness};
 use super::{BLOCK_WORDS, FeatureSink, PAGE_BLOCKS, PAGE_WORDS, POINTS, share};
@@ -12,13 +12,18 @@ use crate::labels::GROUPS;
 
 /// Writes the features of one block.
 pub fn describe(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
+    describe_alone(context, number, to);
+    describe_in_common(context, to);
+}
+
+/// Writes the features of one block without those that all blocks of its page have in common.
+pub fn describe_alone(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
     own_text(context, number, to);
     own_element(context, number, to);
     containers(context, number, to);
     neighbours(context, number, to);
     place(context, number, to);
     voted(context, number, to);
-    page(context, to);
 }
 
 fn own_text(context: &PageContext, number: usize, to: &mut impl FeatureSink) {

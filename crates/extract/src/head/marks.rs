@@ -162,8 +162,8 @@ fn lines<'a>(tree: &'a Tree, words: &'a [&str]) -> impl Iterator<Item = (NodeId,
 }
 
 fn has_word(value: &str, words: &[&str]) -> bool {
-    let value = value.to_ascii_lowercase();
-    value.split(|c: char| !c.is_ascii_alphabetic()).any(|word| words.contains(&word))
+    let is_one = |word: &[u8]| words.iter().any(|other| other.as_bytes().eq_ignore_ascii_case(word));
+    value.as_bytes().split(|byte| !byte.is_ascii_alphabetic()).any(is_one)
 }
 
 /// In a list of links, beside the text, or in a comment.
