@@ -3,17 +3,13 @@
 //! KaTeX, MathJax and MediaWiki write a formula up to three times: as MathML for screen readers, as positioned glyphs or
 //! an image, and as TeX. Left out: formulas that are images without a text, and the layout of matrices.
 
-use std::sync::LazyLock;
-
-use aho_corasick::AhoCorasick;
+use memchr::memmem;
 
 use super::white_space::push_collapsed;
 use crate::html::{Name, NameSet, Namespace, NodeId, Tree, attribute, tag, tags};
 
 /// What stands in every page with formulas.
-const MARKS: [&str; 8] = ["<math", "katex", "MathJax", "mjx-", "math/tex", "mwe-math", "<MATH", "tex\""];
-
-static FIND_MARKS: LazyLock<AhoCorasick> = LazyLock::new(|| AhoCorasick::new(MARKS).expect("few and short patterns"));
+const MARKS: [&[u8]; 7] = [b"<math", b"katex", b"MathJax", b"mjx-", b"math/tex", b"mwe-math", b"<MATH"];
 /// Classes of elements that hold one formula in all its forms.
 const WHOLE: [&str; 3] = ["katex", "mwe-math-element", "ltx_Math"];
 /// Classes of MathJax's output beside the script that has the TeX.
@@ -39,7 +35,8 @@ const MAX_NODES_TO_SCRIPT: usize = 4;
 
 /// Whether the page may have formulas. Without them nothing is looked for.
 pub(super) fn has_formulas(tree: &Tree) -> bool {
-    FIND_MARKS.is_match(tree.source())
+    let source = tree.source().as_bytes();
+    MARKS.iter().any(|mark| memmem::find(source, mark).is_some()) || memmem::find(source, b"tex\"").is_some()
 }
 
 /// The text of a formula if this element is one, or one of its forms; empty for a form that another one repeats.

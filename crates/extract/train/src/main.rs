@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use extract::blocks::{Blocks, Container, blocks};
+use extract::class_words::ATTRIBUTES;
 use extract::features::{FeatureNames, FirstPass, PageContext, describe, describe_first_pass, describe_page};
 use extract::head::{Head, head};
 use extract::html::{self, ParseOptions, tag};
@@ -154,7 +155,7 @@ fn write_pages(set: &Path, out: &Path) -> anyhow::Result<()> {
 /// The hashes of a container's words, each once.
 fn class_words(tree: &html::Tree, container: &Container) -> Vec<u32> {
     let mut words = Vec::new();
-    for name in lexicon::ATTRIBUTES {
+    for name in ATTRIBUTES {
         if let Some(value) = tree.raw_attribute(container.node, name) {
             lexicon::words(value, |hash| words.push(hash));
         }
