@@ -5,14 +5,19 @@
 //! Each rule needs two kinds of evidence (its words and its place, or its class and its words), and each was measured on
 //! the annotated sets before it was kept (docs/log.md).
 
+mod marks;
+mod phrases;
+
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
+use self::marks::{APPARATUS, CONTENTS, COOKIES, Marks, SIGN_UP};
+use self::phrases::{AGREES, ASKS, BY, CONTENTS_NAMES, MAIL, READ_MORE, USES_COOKIES};
 use crate::blocks::{Block, BlockKind, Blocks};
 use crate::features::PageContext;
 use crate::head::is_line_of_dates;
-use crate::html::{Name, NameSet, NodeId, Tree, attribute, tag, tags};
+use crate::html::{Name, Tree, attribute, tag};
 
 /// What a block is that is no part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,128 +139,6 @@ impl Said {
     }
 }
 
-/// What the class, id or role of a container or one around it says.
-const COOKIES: u8 = 1;
-const APPARATUS: u8 = 2;
-const CONTENTS: u8 = 4;
-const SIGN_UP: u8 = 8;
-
-struct Marks {
-    /// By container.
-    of: Vec<u8>,
-}
-
-impl Marks {
-    fn new(tree: &Tree, page: &Blocks) -> Marks {
-        let mut of: Vec<u8> = Vec::with_capacity(page.containers.len());
-        for container in &page.containers {
-            let outer = of.get(container.parent as usize).copied().unwrap_or(0);
-            of.push(outer | own_marks(tree, container.node));
-        }
-        Marks { of }
-    }
-}
-
-fn own_marks(tree: &Tree, id: NodeId) -> u8 {
-    // The classes of these describe the page, or the text.
-    const WHOLE: NameSet = tags![HTML BODY MAIN ARTICLE];
-    if WHOLE.has(tree.name(id)) {
-        return 0;
-    }
-    let mut marks = 0;
-    for name in [attribute::CLASS, attribute::ID, attribute::ROLE] {
-        let Some(value) = tree.raw_attribute(id, name).filter(|value| value.len() < 300) else { continue };
-        if !FIND_NAMES.is_match(value) {
-            continue;
-        }
-        for word in value.split_ascii_whitespace() {
-            let word = word.to_ascii_lowercase();
-            marks |= marks_of_word(&word);
-            // The notes of MediaWiki; other pages name a section so that is their text.
-            let is_notes = name == attribute::CLASS && tree.name(id) == tag::OL && word == "references";
-            marks |= if is_notes { APPARATUS } else { 0 };
-        }
-    }
-    marks
-}
-
-/// What is part of every name that [`marks_of_word`] knows.
-const PARTS_OF_NAMES: [&str; 24] = [
-    "hatnote",
-    "sitesub",
-    "navbox",
-    "infobox",
-    "catlinks",
-    "printfooter",
-    "dablink",
-    "sistersitebox",
-    "ambox",
-    "references",
-    "reflist",
-    "sidebar-box",
-    "toc",
-    "contents",
-    "cookie",
-    "consent",
-    "gdpr",
-    "onetrust",
-    "ccpa",
-    "cmp",
-    "newsletter",
-    "signup",
-    "sign-up",
-    "subscribe",
-];
-
-static FIND_NAMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let names = AhoCorasick::builder().ascii_case_insensitive(true).build(PARTS_OF_NAMES);
-    names.expect("few and short names")
-});
-
-fn marks_of_word(word: &str) -> u8 {
-    match word {
-        "hatnote" | "sitesub" | "navbox" | "infobox" | "catlinks" | "printfooter" | "dablink" | "sistersitebox"
-        | "ambox" | "vertical-navbox" | "mw-references-wrap" | "reflist" | "sidebar-box" | "navbox-styles" => APPARATUS,
-        "toc" | "doc-toc" | "contents" | "table-of-contents" | "tableofcontents" | "toctree" | "toc-container"
-        | "ez-toc-container" | "toc_container" => CONTENTS,
-        _ if is_notice_name(word) => COOKIES,
-        _ if word.contains("newsletter")
-            || word.contains("signup")
-            || word.contains("sign-up")
-            || word.contains("subscribe") =>
-        {
-            SIGN_UP
-        }
-        _ => 0,
-    }
-}
-
-/// `cookie-banner`, `gdpr_notice`, `onetrust-consent-sdk`; not `cookies`, which may be what a section is about.
-fn is_notice_name(word: &str) -> bool {
-    const SUBJECTS: [&str; 6] = ["cookie", "consent", "gdpr", "onetrust", "ccpa", "cmp"];
-    const FORMS: [&str; 18] = [
-        "banner",
-        "notice",
-        "bar",
-        "settings",
-        "popup",
-        "modal",
-        "message",
-        "law",
-        "overlay",
-        "notification",
-        "disclaimer",
-        "preference",
-        "dialog",
-        "prompt",
-        "alert",
-        "sdk",
-        "wall",
-        "consent",
-    ];
-    has_any(word, &SUBJECTS) && FORMS.iter().any(|form| word.contains(form))
-}
-
 fn has_any(text: &str, phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| text.contains(phrase))
 }
@@ -263,79 +146,6 @@ fn has_any(text: &str, phrases: &[&str]) -> bool {
 fn begins_with_any(text: &str, phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| text.strip_prefix(phrase).is_some_and(|rest| !rest.starts_with(char::is_alphabetic)))
 }
-
-/// What sites say of their cookies, in lower case.
-const USES_COOKIES: &[&str] = &[
-    "use cookies",
-    "uses cookies",
-    "using cookies",
-    "use of cookies",
-    "accept cookies",
-    "accept all cookies",
-    "necessary cookies",
-    "optional cookies",
-    "analytics cookies",
-    "cookies to improve",
-    "cookies to ensure",
-    "cookie policy",
-    "cookie settings",
-    "cookies on your device",
-    "verwendet cookies",
-    "verwenden cookies",
-    "nutzen cookies",
-    "nutzt cookies",
-    "utilise des cookies",
-    "utilisons des cookies",
-    "utilisation de cookies",
-    "utiliza cookies",
-    "utilizamos cookies",
-    "usa cookies",
-    "usamos cookies",
-    "utilizza cookie",
-    "utilizziamo cookie",
-    "utilizziamo i cookie",
-    "gebruikt cookies",
-    "gebruiken cookies",
-    "файлы cookie",
-    "файлов cookie",
-    "plików cookie",
-    "pliki cookie",
-    "soubory cookie",
-    "använder cookies",
-    "bruker cookies",
-    "bruger cookies",
-    "käyttää evästeitä",
-    "çerez",
-    "használ cookie",
-    "sütik",
-    "cookie-urile",
-    "χρησιμοποιεί cookies",
-    "cookieを使用",
-    "クッキー",
-    "使用 cookie",
-    "使用cookie",
-    "쿠키를",
-];
-
-/// How they go on, in lower case.
-const AGREES: &[&str] = &[
-    "you agree",
-    "you accept",
-    "you consent",
-    "by clicking",
-    "by continuing",
-    "this website uses",
-    "this site uses",
-    "our website uses",
-    "einverstanden",
-    "acceptez",
-    "aceptas",
-    "acepta ",
-    "accetti",
-    "akkoord",
-    "zgod",
-    "соглашаетесь",
-];
 
 impl Line<'_> {
     fn is_cookie_notice(&self, title: &str) -> bool {
@@ -350,9 +160,9 @@ impl Line<'_> {
 
     /// A line that has dates and labels of dates alone, or that begins with "by" and is no sentence.
     fn is_dateline(&self) -> bool {
-        const NO_LINES: fn(BlockKind) -> bool =
-            |kind| matches!(kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
-        !NO_LINES(self.block.kind)
+        let is_line =
+            !matches!(self.block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
+        is_line
             && self.block.words <= MAX_DATELINE_WORDS
             && (is_line_of_dates(self.text)
                 || begins_with_any(&self.lower, BY) && !crate::blocks::ends_like_sentence(self.text))
@@ -391,187 +201,6 @@ fn zone_under_title(page: &Blocks, title: Option<usize>) -> std::ops::Range<usiz
     let long = page.blocks.iter().skip(title + 1).position(|block| block.weight >= LONG_WEIGHT);
     long.map_or(0..0, |long| title + 1..title + 1 + long)
 }
-
-/// How lines begin that name an author, in lower case.
-const BY: &[&str] = &[
-    "by",
-    "written by",
-    "posted by",
-    "von",
-    "par",
-    "por",
-    "door",
-    "автор",
-    "autor",
-    "author",
-    "words by",
-    "reported by",
-];
-
-/// How lines begin that lead to another text, in lower case.
-const READ_MORE: &[&str] = &[
-    "read more",
-    "read also",
-    "also read",
-    "read next",
-    "read full",
-    "more on this",
-    "related:",
-    "related article",
-    "related story",
-    "related stories",
-    "recommended:",
-    "see also:",
-    "don't miss:",
-    "don’t miss:",
-    "you may also like",
-    "up next",
-    "watch:",
-    "more:",
-    "lire aussi",
-    "à lire aussi",
-    "à lire",
-    "lire également",
-    "voir aussi",
-    "lesen sie auch",
-    "lesen sie mehr",
-    "lesen sie hier",
-    "mehr zum thema",
-    "lea también",
-    "lee también",
-    "leer más",
-    "te puede interesar",
-    "leia também",
-    "leia mais",
-    "veja também",
-    "leggi anche",
-    "lees ook",
-    "lees meer",
-    "читайте также",
-    "читать также",
-    "читайте ещё",
-    "czytaj też",
-    "czytaj także",
-    "zobacz też",
-    "zobacz także",
-    "čtěte také",
-    "přečtěte si",
-    "läs också",
-    "läs mer",
-    "læs også",
-    "les også",
-    "lue myös",
-    "διαβάστε επίσης",
-    "διαβάστε ακόμη",
-    "ayrıca okuyun",
-    "olvassa el",
-    "citește și",
-    "citeşte şi",
-    "baca juga",
-    "xem thêm",
-    "อ่านเพิ่มเติม",
-    "关連記事",
-    "関連記事",
-    "相关阅读",
-    "延伸阅读",
-    "相關新聞",
-    "관련기사",
-    "اقرأ أيضا",
-    "اقرأ أيضًا",
-];
-
-/// How invitations to newsletters begin, in lower case.
-const ASKS: &[&str] = &[
-    "sign up",
-    "subscribe",
-    "register",
-    "get the best",
-    "get our",
-    "join our",
-    "join the",
-    "want more",
-    "receive",
-    "abonnieren sie",
-    "melden sie sich",
-    "newsletter abonnieren",
-    "inscrivez-vous",
-    "abonnez-vous",
-    "recevez",
-    "suscríbete",
-    "suscríbase",
-    "regístrate",
-    "recibe",
-    "assine",
-    "inscreva-se",
-    "receba",
-    "iscriviti",
-    "schrijf je in",
-    "meld je aan",
-    "подпишитесь",
-    "подписывайтесь",
-    "zapisz się",
-    "prenumerera",
-    "tilmeld",
-];
-
-/// What they say of where the newsletter goes.
-const MAIL: &[&str] = &[
-    "newsletter",
-    "inbox",
-    "by email",
-    "your email",
-    "email alerts",
-    "mailing list",
-    "posteingang",
-    "boîte mail",
-    "boîte de réception",
-    "correo",
-    "рассылк",
-    "skrzynk",
-];
-
-/// Headings of tables of contents, in lower case.
-const CONTENTS_NAMES: &[&str] = &[
-    "contents",
-    "table of contents",
-    "on this page",
-    "in this article",
-    "jump to",
-    "inhalt",
-    "inhaltsverzeichnis",
-    "sommaire",
-    "table des matières",
-    "contenido",
-    "índice",
-    "tabla de contenidos",
-    "conteúdo",
-    "sumário",
-    "indice",
-    "sommario",
-    "inhoud",
-    "inhoudsopgave",
-    "содержание",
-    "оглавление",
-    "spis treści",
-    "obsah",
-    "innehåll",
-    "indhold",
-    "innhold",
-    "sisällysluettelo",
-    "sisällys",
-    "içindekiler",
-    "tartalom",
-    "cuprins",
-    "περιεχόμενα",
-    "المحتويات",
-    "目录",
-    "目錄",
-    "目次",
-    "목차",
-    "mục lục",
-    "daftar isi",
-    "สารบัญ",
-];
 
 fn is_contents_name(text: &str) -> bool {
     let text = text.trim().trim_end_matches(':').to_lowercase();
@@ -629,6 +258,27 @@ fn mark_headings_of_apparatus(page: &Blocks, found: &mut [Option<Boilerplate>]) 
             && matches!(page.blocks[number].kind, BlockKind::ListItem { .. });
         if begins && is_heading {
             found[number - 1] = found[number];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pass_finds_what_each_phrase_alone_does() {
+        for text in ["we use cookies, you agree", "your email and our cookie policy", "tides", "", "by clicking"] {
+            let said = Said::of(text);
+            assert_eq!(said.uses_cookies, has_any(text, USES_COOKIES), "{text}");
+            assert_eq!(said.agrees, has_any(text, AGREES), "{text}");
+            assert_eq!(said.mail, has_any(text, MAIL), "{text}");
+        }
+        for (group, phrases) in [USES_COOKIES, AGREES, MAIL].into_iter().enumerate() {
+            for phrase in phrases {
+                let said = Said::of(&format!("x{phrase}x"));
+                assert!([said.uses_cookies, said.agrees, said.mail][group], "{phrase}");
+            }
         }
     }
 }
