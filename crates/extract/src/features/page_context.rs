@@ -313,6 +313,11 @@ impl<'a> PageContext<'a> {
         self.page.blocks.len()
     }
 
+    /// The share of English function words in the page's words.
+    pub(crate) fn share_of_function_words(&self) -> f32 {
+        super::share(self.counts.functions as f32, self.page.words() as f32)
+    }
+
     /// Whether the page has no block.
     pub fn is_empty(&self) -> bool {
         self.page.blocks.is_empty()
