@@ -1,7 +1,8 @@
 //! The trained model: the probability that each block is main text, and the kind of the page.
 //!
-//! The forests are in `model/forests.bin`, which `train/train.py` writes: for each forest its length in bytes (4,
-//! little-endian) and the forest in the format of [`crate::forest`]. The first two are for blocks, then there is one
+//! The forests are in `model/forests.bin`, which `train/train.py` writes: 4 bytes with the hash of the names of the
+//! features that they were trained on, then for each forest its length in bytes (4, little-endian) and the forest in
+//! the format of [`crate::forest`]. The first two are for blocks, then there is one
 //! for each [`PageKind`]. `model/lexicon.bin` is read by [`crate::lexicon`].
 
 use std::sync::LazyLock;
@@ -44,7 +45,8 @@ struct Model {
 }
 
 impl Model {
-    fn read(mut bytes: &[u8]) -> Option<Model> {
+    fn read(bytes: &[u8]) -> Option<Model> {
+        let (_names, mut bytes) = bytes.split_first_chunk::<4>()?;
         let mut forests = Vec::new();
         while let Some((len, rest)) = bytes.split_first_chunk::<4>() {
             let (forest, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
@@ -172,13 +174,24 @@ mod tests {
         ]
     }
 
-    /// A feature was added or taken away: the model has to be trained again (`train/README.md`).
+    /// The hash of all names, one a line: of blocks, of blocks after the first forest, of pages.
+    fn hash_of_names(context: &PageContext) -> u32 {
+        let mut names = FeatureNames::default();
+        describe(context, 0, &mut names);
+        describe_first_pass(&FirstPass::new(context, &vec![0.0; context.len()]), 0, &mut names);
+        describe_page(context, &mut names);
+        crate::lexicon::hash(names.0.join("\n").as_bytes())
+    }
+
+    /// A feature was added, taken away, renamed or moved: the model has to be trained again (`train/README.md`).
     #[test]
     fn the_model_is_that_of_these_features() {
         let tree = parse("<p>text", ParseOptions::default()).unwrap();
         let (head, page) = (Head::default(), blocks(&tree));
-        for (of_model, of_code) in feature_counts(&PageContext::new(&tree, &head, &page, lexicon())) {
+        let context = PageContext::new(&tree, &head, &page, lexicon());
+        for (of_model, of_code) in feature_counts(&context) {
             assert_eq!(of_model, of_code);
         }
+        assert_eq!(BYTES.first_chunk(), Some(&hash_of_names(&context).to_le_bytes()));
     }
 }
