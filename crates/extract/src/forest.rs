@@ -347,9 +347,16 @@ mod tests {
                 rows.iter().map(|row| trees.iter().fold(0.0, |sum, tree| sum + tree.value(row))).collect();
             prop_assert_eq!(&Forest::read(&bytes).unwrap().sums(&rows.concat()), &expected);
 
+            // As on processors without vectors.
+            let (forest, rows_of_all) = (Forest::read(&bytes).unwrap(), rows.concat());
+            let numbers: Vec<usize> = (0..rows.len()).collect();
+            let mut sums = vec![0.0; rows.len()];
+            Addition { forest: &forest, rows: &rows_of_all, numbers: &numbers, sums: &mut sums }.with_simd(pulp::Scalar);
+            prop_assert_eq!(&sums, &expected);
+
             let [early, late] = Forest::read_in_two(&bytes, first).unwrap();
-            let mut sums = early.sums(&rows.concat());
-            late.add(&rows.concat(), &(0..rows.len()).collect::<Vec<_>>(), &mut sums);
+            let mut sums = early.sums(&rows_of_all);
+            late.add(&rows_of_all, &numbers, &mut sums);
             prop_assert_eq!(sums, expected);
         }
     }
