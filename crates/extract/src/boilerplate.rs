@@ -5,10 +5,20 @@
 //! Each rule needs two kinds of evidence (its words and its place, or its class and its words), and each was measured on
 //! the annotated sets before it was kept (docs/log.md).
 
+mod marks;
+mod phrases;
+
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+use self::marks::{APPARATUS, CONTENTS, COOKIES, Marks, SIGN_UP};
+use self::phrases::{AGREES, ASKS, BY, CONTENTS_NAMES, MAIL, READ_MORE, USES_COOKIES};
+use crate::PageKind;
 use crate::blocks::{Block, BlockKind, Blocks};
 use crate::features::PageContext;
 use crate::head::is_line_of_dates;
-use crate::html::{Name, NameSet, NodeId, Tree, attribute, tag, tags};
+use crate::html::{Name, Tree, attribute, tag};
 
 /// What a block is that is no part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +35,8 @@ pub enum Boilerplate {
     Contents,
     /// References, and boxes around an entry of an encyclopedia.
     Apparatus,
+    /// A list of links to other texts.
+    LinkList,
 }
 
 impl Boilerplate {
@@ -37,6 +49,7 @@ impl Boilerplate {
             Boilerplate::Newsletter => "an invitation to a newsletter",
             Boilerplate::Contents => "a table of contents",
             Boilerplate::Apparatus => "references or a box",
+            Boilerplate::LinkList => "a list of links to other texts",
         }
     }
 }
@@ -49,125 +62,110 @@ const MAX_NOTICE_WORDS: u32 = 90;
 /// Entries that make a table of contents; fewer under a heading that names it.
 const MIN_CONTENTS: usize = 3;
 const MIN_NAMED_CONTENTS: usize = 2;
+/// Links in a row that are a list of other texts, on a page of an article with this weight of running text; and on a
+/// page that is taken for a listing, though running text follows its title.
+const MIN_LINK_LIST: usize = 2;
+const MIN_LINK_LIST_OF_LISTING: usize = 3;
+const MIN_ARTICLE_WEIGHT: f32 = 40.0;
+/// With a smaller share of English function words, a page is in another language. The model has learned from English
+/// pages, and keeps lists of headlines in others. On English pages the rule would lose 0.0004 on wcxb-dev and
+/// newspaper4k, where lists of links are part of articles.
+const MIN_ENGLISH_SHARE: f32 = 0.06;
+const MAX_BLOCKS_BELOW_TITLE: usize = 4;
+/// Share of such a link's text that is in the link.
+const MIN_LINK_SHARE: f32 = 0.85;
 /// A paragraph of this weight is running text.
 const LONG_WEIGHT: f32 = 18.0;
 
 /// Finds the boilerplate among the kept blocks of a page.
-pub(crate) fn find(context: &PageContext, page: &Blocks, is_kept: impl Fn(usize) -> bool) -> Vec<Option<Boilerplate>> {
+pub(crate) fn find(
+    context: &PageContext,
+    page: &Blocks,
+    kind: PageKind,
+    is_kept: impl Fn(usize) -> bool,
+) -> Vec<Option<Boilerplate>> {
     let marks = Marks::new(context.tree(), page);
     let title = context.title_block();
     let said_in_title = title.map(|title| page.text_of(&page.blocks[title]).to_lowercase()).unwrap_or_default();
-    let mut found: Vec<Option<Boilerplate>> = Vec::with_capacity(page.blocks.len());
+    let mut found: Vec<Option<Boilerplate>> = vec![None; page.blocks.len()];
     let zone = zone_under_title(page, title);
     for (number, block) in page.blocks.iter().enumerate() {
-        let text = page.text_of(block);
-        let of_container = marks.of[block.container as usize];
-        let is_title = title == Some(number);
-        found.push(if is_title || !is_kept(number) {
-            None
-        } else if is_cookie_notice(block, text, of_container, &said_in_title) {
+        if title == Some(number) || !is_kept(number) {
+            continue;
+        }
+        let line = Line::new(block, page.text_of(block), marks.of[block.container as usize]);
+        found[number] = if line.is_cookie_notice(&said_in_title) {
             Some(Boilerplate::CookieNotice)
-        } else if of_container & APPARATUS != 0 {
+        } else if line.marks & APPARATUS != 0 {
             Some(Boilerplate::Apparatus)
-        } else if zone.contains(&number) && is_dateline(block, text) {
+        } else if zone.contains(&number) && line.is_dateline() {
             Some(Boilerplate::Dateline)
-        } else if is_read_more(block, text) {
+        } else if line.is_read_more() {
             Some(Boilerplate::ReadMore)
-        } else if is_newsletter(block, text, of_container, &said_in_title) {
+        } else if line.is_newsletter(&said_in_title) {
             Some(Boilerplate::Newsletter)
         } else {
             None
-        });
+        };
     }
     mark_contents(context.tree(), page, &marks, &mut found);
+    let min_row = match kind {
+        PageKind::Article => Some(MIN_LINK_LIST),
+        PageKind::Listing if is_text_below(page, title) => Some(MIN_LINK_LIST_OF_LISTING),
+        _ => None,
+    };
+    if let Some(min_row) = min_row.filter(|_| context.share_of_function_words() < MIN_ENGLISH_SHARE) {
+        mark_link_lists(page, min_row, is_kept, &mut found);
+    }
     mark_headings_of_apparatus(page, &mut found);
     found
 }
 
-/// What the class, id or role of a container or one around it says.
-const COOKIES: u8 = 1;
-const APPARATUS: u8 = 2;
-const CONTENTS: u8 = 4;
-const SIGN_UP: u8 = 8;
-
-struct Marks {
-    /// By container.
-    of: Vec<u8>,
+/// A block as the rules look at it.
+struct Line<'a> {
+    block: &'a Block,
+    text: &'a str,
+    /// In lower case; empty when it is too long for any rule.
+    lower: String,
+    /// What the containers around it say.
+    marks: u8,
+    said: Said,
 }
 
-impl Marks {
-    fn new(tree: &Tree, page: &Blocks) -> Marks {
-        let mut of: Vec<u8> = Vec::with_capacity(page.containers.len());
-        for container in &page.containers {
-            let outer = of.get(container.parent as usize).copied().unwrap_or(0);
-            of.push(outer | own_marks(tree, container.node));
+impl<'a> Line<'a> {
+    fn new(block: &'a Block, text: &'a str, marks: u8) -> Line<'a> {
+        let lower = if block.words <= MAX_NOTICE_WORDS { text.to_lowercase() } else { String::new() };
+        let said = Said::of(&lower);
+        Line { block, text, lower, marks, said }
+    }
+}
+
+/// Which groups of phrases occur in a text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Said {
+    uses_cookies: bool,
+    agrees: bool,
+    mail: bool,
+}
+
+impl Said {
+    /// One pass over a text in lower case for all phrases.
+    fn of(lower: &str) -> Said {
+        const GROUPS: [&[&str]; 3] = [USES_COOKIES, AGREES, MAIL];
+        static FIND: LazyLock<AhoCorasick> =
+            LazyLock::new(|| AhoCorasick::new(GROUPS.concat()).expect("few and short phrases"));
+        let mut said = Said::default();
+        for phrase in FIND.find_overlapping_iter(lower).map(|found| found.pattern().as_usize()) {
+            if phrase < USES_COOKIES.len() {
+                said.uses_cookies = true;
+            } else if phrase < USES_COOKIES.len() + AGREES.len() {
+                said.agrees = true;
+            } else {
+                said.mail = true;
+            }
         }
-        Marks { of }
+        said
     }
-}
-
-fn own_marks(tree: &Tree, id: NodeId) -> u8 {
-    // The classes of these describe the page, or the text.
-    const WHOLE: NameSet = tags![HTML BODY MAIN ARTICLE];
-    if WHOLE.has(tree.name(id)) {
-        return 0;
-    }
-    let mut marks = 0;
-    for name in [attribute::CLASS, attribute::ID, attribute::ROLE] {
-        let Some(value) = tree.raw_attribute(id, name).filter(|value| value.len() < 300) else { continue };
-        for word in value.split_ascii_whitespace() {
-            let word = word.to_ascii_lowercase();
-            marks |= marks_of_word(&word);
-            // The notes of MediaWiki; other pages name a section so that is their text.
-            let is_notes = name == attribute::CLASS && tree.name(id) == tag::OL && word == "references";
-            marks |= if is_notes { APPARATUS } else { 0 };
-        }
-    }
-    marks
-}
-
-fn marks_of_word(word: &str) -> u8 {
-    match word {
-        "hatnote" | "sitesub" | "navbox" | "infobox" | "catlinks" | "printfooter" | "dablink" | "sistersitebox"
-        | "ambox" | "vertical-navbox" | "mw-references-wrap" | "reflist" | "sidebar-box" | "navbox-styles" => APPARATUS,
-        "toc" | "doc-toc" | "contents" | "table-of-contents" | "tableofcontents" | "toctree" | "toc-container"
-        | "ez-toc-container" | "toc_container" => CONTENTS,
-        _ if is_notice_name(word) => COOKIES,
-        _ if word.contains("newsletter")
-            || word.contains("signup")
-            || word.contains("sign-up")
-            || word.contains("subscribe") =>
-        {
-            SIGN_UP
-        }
-        _ => 0,
-    }
-}
-
-/// `cookie-banner`, `gdpr_notice`, `onetrust-consent-sdk`; not `cookies`, which may be what a section is about.
-fn is_notice_name(word: &str) -> bool {
-    const SUBJECTS: [&str; 6] = ["cookie", "consent", "gdpr", "onetrust", "ccpa", "cmp"];
-    const FORMS: [&str; 18] = [
-        "banner",
-        "notice",
-        "bar",
-        "settings",
-        "popup",
-        "modal",
-        "message",
-        "law",
-        "overlay",
-        "notification",
-        "disclaimer",
-        "preference",
-        "dialog",
-        "prompt",
-        "alert",
-        "sdk",
-        "wall",
-        "consent",
-    ];
-    has_any(word, &SUBJECTS) && FORMS.iter().any(|form| word.contains(form))
 }
 
 fn has_any(text: &str, phrases: &[&str]) -> bool {
@@ -178,87 +176,52 @@ fn begins_with_any(text: &str, phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| text.strip_prefix(phrase).is_some_and(|rest| !rest.starts_with(char::is_alphabetic)))
 }
 
-/// What sites say of their cookies, in lower case.
-const USES_COOKIES: &[&str] = &[
-    "use cookies",
-    "uses cookies",
-    "using cookies",
-    "use of cookies",
-    "accept cookies",
-    "accept all cookies",
-    "necessary cookies",
-    "optional cookies",
-    "analytics cookies",
-    "cookies to improve",
-    "cookies to ensure",
-    "cookie policy",
-    "cookie settings",
-    "cookies on your device",
-    "verwendet cookies",
-    "verwenden cookies",
-    "nutzen cookies",
-    "nutzt cookies",
-    "utilise des cookies",
-    "utilisons des cookies",
-    "utilisation de cookies",
-    "utiliza cookies",
-    "utilizamos cookies",
-    "usa cookies",
-    "usamos cookies",
-    "utilizza cookie",
-    "utilizziamo cookie",
-    "utilizziamo i cookie",
-    "gebruikt cookies",
-    "gebruiken cookies",
-    "файлы cookie",
-    "файлов cookie",
-    "plików cookie",
-    "pliki cookie",
-    "soubory cookie",
-    "använder cookies",
-    "bruker cookies",
-    "bruger cookies",
-    "käyttää evästeitä",
-    "çerez",
-    "használ cookie",
-    "sütik",
-    "cookie-urile",
-    "χρησιμοποιεί cookies",
-    "cookieを使用",
-    "クッキー",
-    "使用 cookie",
-    "使用cookie",
-    "쿠키를",
-];
-
-fn is_cookie_notice(block: &Block, text: &str, marks: u8, title: &str) -> bool {
-    if block.words > MAX_NOTICE_WORDS || has_any(title, &["cookie", "privacy", "gdpr"]) {
-        return false;
+impl Line<'_> {
+    fn is_cookie_notice(&self, title: &str) -> bool {
+        if self.block.words > MAX_NOTICE_WORDS {
+            return false;
+        }
+        let is_in_notice =
+            || self.marks & COOKIES != 0 && (self.lower.contains("cookie") || self.block.weight < LONG_WEIGHT / 2.0);
+        (self.said.uses_cookies && self.said.agrees || is_in_notice())
+            && !has_any(title, &["cookie", "privacy", "gdpr"])
     }
-    let lower = text.to_lowercase();
-    marks & COOKIES != 0 && (lower.contains("cookie") || block.weight < LONG_WEIGHT / 2.0)
-        || has_any(&lower, USES_COOKIES)
-            && has_any(
-                &lower,
-                &[
-                    "you agree",
-                    "you accept",
-                    "you consent",
-                    "by clicking",
-                    "by continuing",
-                    "this website uses",
-                    "this site uses",
-                    "our website uses",
-                    "einverstanden",
-                    "acceptez",
-                    "aceptas",
-                    "acepta ",
-                    "accetti",
-                    "akkoord",
-                    "zgod",
-                    "соглашаетесь",
-                ],
-            )
+
+    /// A line that has dates and labels of dates alone, or that begins with "by" and is no sentence.
+    fn is_dateline(&self) -> bool {
+        let is_line =
+            !matches!(self.block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
+        is_line
+            && self.block.words <= MAX_DATELINE_WORDS
+            && (is_line_of_dates(self.text)
+                || begins_with_any(&self.lower, BY) && !crate::blocks::ends_like_sentence(self.text))
+    }
+
+    fn is_read_more(&self) -> bool {
+        let is_line = !matches!(self.block.kind, BlockKind::Cell { .. } | BlockKind::Preformatted);
+        if !is_line || self.block.words > MAX_READ_MORE_WORDS || self.block.link_density() < 0.4 {
+            return false;
+        }
+        let lower = self.lower_from_letter();
+        let rest =
+            READ_MORE.iter().find_map(|phrase| lower.strip_prefix(phrase).map(|rest| (phrase, rest.trim_start())));
+        rest.is_some_and(|(phrase, rest)| {
+            // "Read more about tides." is a sentence of the text.
+            let is_label = phrase.ends_with(':') || !rest.starts_with(char::is_alphanumeric);
+            is_label || self.block.link_density() >= 0.9 && !crate::blocks::ends_like_sentence(self.text)
+        })
+    }
+
+    fn is_newsletter(&self, title: &str) -> bool {
+        self.block.words <= MAX_NEWSLETTER_WORDS
+            && self.said.mail
+            && (self.marks & SIGN_UP != 0 || begins_with_any(self.lower_from_letter(), ASKS))
+            && !has_any(title, &["newsletter", "subscri"])
+    }
+
+    fn lower_from_letter(&self) -> &str {
+        self.lower.trim_start_matches(|c: char| !c.is_alphabetic())
+    }
 }
 
 /// The blocks between the title and the first running text.
@@ -267,215 +230,6 @@ fn zone_under_title(page: &Blocks, title: Option<usize>) -> std::ops::Range<usiz
     let long = page.blocks.iter().skip(title + 1).position(|block| block.weight >= LONG_WEIGHT);
     long.map_or(0..0, |long| title + 1..title + 1 + long)
 }
-
-/// A line that has dates and labels of dates alone, or that begins with "by" and is no sentence.
-fn is_dateline(block: &Block, text: &str) -> bool {
-    let is_line = !matches!(block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
-    if !is_line || block.words > MAX_DATELINE_WORDS {
-        return false;
-    }
-    const BY: &[&str] = &[
-        "by",
-        "written by",
-        "posted by",
-        "von",
-        "par",
-        "por",
-        "door",
-        "автор",
-        "autor",
-        "author",
-        "words by",
-        "reported by",
-    ];
-    let lower = text.to_lowercase();
-    is_line_of_dates(text) || begins_with_any(&lower, BY) && !crate::blocks::ends_like_sentence(text)
-}
-
-/// How lines begin that lead to another text, in lower case.
-const READ_MORE: &[&str] = &[
-    "read more",
-    "read also",
-    "also read",
-    "read next",
-    "read full",
-    "more on this",
-    "related:",
-    "related article",
-    "related story",
-    "related stories",
-    "recommended:",
-    "see also:",
-    "don't miss:",
-    "don’t miss:",
-    "you may also like",
-    "up next",
-    "watch:",
-    "more:",
-    "lire aussi",
-    "à lire aussi",
-    "à lire",
-    "lire également",
-    "voir aussi",
-    "lesen sie auch",
-    "lesen sie mehr",
-    "lesen sie hier",
-    "mehr zum thema",
-    "lea también",
-    "lee también",
-    "leer más",
-    "te puede interesar",
-    "leia também",
-    "leia mais",
-    "veja também",
-    "leggi anche",
-    "lees ook",
-    "lees meer",
-    "читайте также",
-    "читать также",
-    "читайте ещё",
-    "czytaj też",
-    "czytaj także",
-    "zobacz też",
-    "zobacz także",
-    "čtěte také",
-    "přečtěte si",
-    "läs också",
-    "läs mer",
-    "læs også",
-    "les også",
-    "lue myös",
-    "διαβάστε επίσης",
-    "διαβάστε ακόμη",
-    "ayrıca okuyun",
-    "olvassa el",
-    "citește și",
-    "citeşte şi",
-    "baca juga",
-    "xem thêm",
-    "อ่านเพิ่มเติม",
-    "关連記事",
-    "関連記事",
-    "相关阅读",
-    "延伸阅读",
-    "相關新聞",
-    "관련기사",
-    "اقرأ أيضا",
-    "اقرأ أيضًا",
-];
-
-fn is_read_more(block: &Block, text: &str) -> bool {
-    let is_line = !matches!(block.kind, BlockKind::Cell { .. } | BlockKind::Preformatted);
-    if !is_line || block.words > MAX_READ_MORE_WORDS {
-        return false;
-    }
-    let lower = text.trim_start_matches(|c: char| !c.is_alphabetic()).to_lowercase();
-    let rest = READ_MORE.iter().find_map(|phrase| lower.strip_prefix(phrase).map(|rest| (phrase, rest.trim_start())));
-    rest.is_some_and(|(phrase, rest)| {
-        // "Read more about tides." is a sentence of the text.
-        let is_label = phrase.ends_with(':') || !rest.starts_with(char::is_alphanumeric);
-        block.link_density() >= 0.4
-            && (is_label || block.link_density() >= 0.9 && !crate::blocks::ends_like_sentence(text))
-    })
-}
-
-fn is_newsletter(block: &Block, text: &str, marks: u8, title: &str) -> bool {
-    if block.words > MAX_NEWSLETTER_WORDS || has_any(title, &["newsletter", "subscri"]) {
-        return false;
-    }
-    let lower = text.to_lowercase();
-    const ASKS: &[&str] = &[
-        "sign up",
-        "subscribe",
-        "register",
-        "get the best",
-        "get our",
-        "join our",
-        "join the",
-        "want more",
-        "receive",
-        "abonnieren sie",
-        "melden sie sich",
-        "newsletter abonnieren",
-        "inscrivez-vous",
-        "abonnez-vous",
-        "recevez",
-        "suscríbete",
-        "suscríbase",
-        "regístrate",
-        "recibe",
-        "assine",
-        "inscreva-se",
-        "receba",
-        "iscriviti",
-        "schrijf je in",
-        "meld je aan",
-        "подпишитесь",
-        "подписывайтесь",
-        "zapisz się",
-        "prenumerera",
-        "tilmeld",
-    ];
-    const MAIL: &[&str] = &[
-        "newsletter",
-        "inbox",
-        "by email",
-        "your email",
-        "email alerts",
-        "mailing list",
-        "posteingang",
-        "boîte mail",
-        "boîte de réception",
-        "correo",
-        "рассылк",
-        "skrzynk",
-    ];
-    let is_begun = begins_with_any(lower.trim_start_matches(|c: char| !c.is_alphabetic()), ASKS);
-    has_any(&lower, MAIL) && (is_begun || marks & SIGN_UP != 0)
-}
-
-/// Headings of tables of contents, in lower case.
-const CONTENTS_NAMES: &[&str] = &[
-    "contents",
-    "table of contents",
-    "on this page",
-    "in this article",
-    "jump to",
-    "inhalt",
-    "inhaltsverzeichnis",
-    "sommaire",
-    "table des matières",
-    "contenido",
-    "índice",
-    "tabla de contenidos",
-    "conteúdo",
-    "sumário",
-    "indice",
-    "sommario",
-    "inhoud",
-    "inhoudsopgave",
-    "содержание",
-    "оглавление",
-    "spis treści",
-    "obsah",
-    "innehåll",
-    "indhold",
-    "innhold",
-    "sisällysluettelo",
-    "sisällys",
-    "içindekiler",
-    "tartalom",
-    "cuprins",
-    "περιεχόμενα",
-    "المحتويات",
-    "目录",
-    "目錄",
-    "目次",
-    "목차",
-    "mục lục",
-    "daftar isi",
-    "สารบัญ",
-];
 
 fn is_contents_name(text: &str) -> bool {
     let text = text.trim().trim_end_matches(':').to_lowercase();
@@ -525,6 +279,38 @@ fn is_contents_entry(tree: &Tree, block: &Block) -> bool {
     false
 }
 
+/// Whether running text follows the title within [`MAX_BLOCKS_BELOW_TITLE`] blocks.
+fn is_text_below(page: &Blocks, title: Option<usize>) -> bool {
+    let is_long =
+        |title| page.blocks.iter().skip(title + 1).take(MAX_BLOCKS_BELOW_TITLE).any(|b| b.weight >= LONG_WEIGHT);
+    title.is_some_and(is_long)
+}
+
+/// Marks rows of kept blocks that are links and nothing else, headlines of other articles, and the heading above. On
+/// other kinds of pages such lists are the text.
+fn mark_link_lists(page: &Blocks, min_row: usize, is_kept: impl Fn(usize) -> bool, found: &mut [Option<Boilerplate>]) {
+    let kept: Vec<usize> = (0..page.blocks.len()).filter(|&number| is_kept(number)).collect();
+    let weight: f32 = kept.iter().map(|&number| page.blocks[number].weight).sum();
+    if weight < MIN_ARTICLE_WEIGHT {
+        return;
+    }
+    let is_link = |number: usize| {
+        let block = &page.blocks[number];
+        let is_line = !matches!(block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
+        is_line && block.link_density() >= MIN_LINK_SHARE
+    };
+    let mut above = None;
+    for row in kept.chunk_by(|&a, &b| is_link(a) == is_link(b)) {
+        if is_link(row[0]) && row.len() >= min_row {
+            let heading = above.filter(|&above: &usize| matches!(page.blocks[above].kind, BlockKind::Heading(_)));
+            for number in heading.into_iter().chain(row.iter().copied()) {
+                found[number].get_or_insert(Boilerplate::LinkList);
+            }
+        }
+        above = row.last().copied();
+    }
+}
+
 /// A heading under which there are references alone goes with them.
 fn mark_headings_of_apparatus(page: &Blocks, found: &mut [Option<Boilerplate>]) {
     for number in 1..found.len() {
@@ -533,6 +319,46 @@ fn mark_headings_of_apparatus(page: &Blocks, found: &mut [Option<Boilerplate>]) 
             && matches!(page.blocks[number].kind, BlockKind::ListItem { .. });
         if begins && is_heading {
             found[number - 1] = found[number];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list of headlines beside a text in another language is left out; in an English one the model decides.
+    #[test]
+    fn lists_of_headlines() {
+        let kept = |text: &str, headline: &str| {
+            let items = format!("<li><a href=/a>{headline}</a>").repeat(5);
+            let page = format!(
+                "<title>{text}</title><h1>{text}</h1><div>{}</div><ul>{items}</ul>",
+                format!("<p>{}</p>", text.repeat(20)).repeat(3)
+            );
+            let tree = crate::html::parse(&page, crate::html::ParseOptions::default()).unwrap();
+            let (head, page) = (crate::head::head(&tree), crate::blocks::blocks(&tree));
+            let context = PageContext::new(&tree, &head, &page, crate::model::lexicon());
+            let found = find(&context, &page, PageKind::Article, |_| true);
+            found.iter().filter(|found| **found == Some(Boilerplate::LinkList)).count()
+        };
+        assert_eq!(kept("Прилив пришёл до полудня и ушёл к вечеру. ", "Рыбаки чинят сети на берегу"), 5);
+        assert_eq!(kept("The tide came in before noon and it was gone by the evening. ", "What the nets are for"), 0);
+    }
+
+    #[test]
+    fn one_pass_finds_what_each_phrase_alone_does() {
+        for text in ["we use cookies, you agree", "your email and our cookie policy", "tides", "", "by clicking"] {
+            let said = Said::of(text);
+            assert_eq!(said.uses_cookies, has_any(text, USES_COOKIES), "{text}");
+            assert_eq!(said.agrees, has_any(text, AGREES), "{text}");
+            assert_eq!(said.mail, has_any(text, MAIL), "{text}");
+        }
+        for (group, phrases) in [USES_COOKIES, AGREES, MAIL].into_iter().enumerate() {
+            for phrase in phrases {
+                let said = Said::of(&format!("x{phrase}x"));
+                assert!([said.uses_cookies, said.agrees, said.mail][group], "{phrase}");
+            }
         }
     }
 }

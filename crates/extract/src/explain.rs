@@ -94,6 +94,7 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::Boilerplate(Boilerplate::Newsletter) => "newsletter",
         BlockReason::Boilerplate(Boilerplate::Contents) => "contents",
         BlockReason::Boilerplate(Boilerplate::Apparatus) => "apparatus",
+        BlockReason::Boilerplate(Boilerplate::LinkList) => "link-list",
     }
 }
 

@@ -16,11 +16,11 @@
 //! | 1 | logarithm of its odds, in sixteenths, signed |
 //! | 1 for each kind of page | its score for the kind, in eighths, signed |
 
-use crate::PageKind;
-use crate::html::{AttributeName, attribute};
+use std::ops::Range;
 
-/// The attributes that are read.
-pub const ATTRIBUTES: [AttributeName; 4] = [attribute::CLASS, attribute::ID, attribute::ROLE, attribute::ITEMPROP];
+use crate::PageKind;
+use crate::class_words::{ATTRIBUTES, ByClass, ClassWord, class_words};
+use crate::html::{NodeId, Tree};
 
 /// A score for each kind of page.
 pub type KindScores = [f32; PageKind::ALL.len()];
@@ -74,6 +74,13 @@ impl ClassOdds {
         if self.words == 0 { 0.0 } else { self.sum / self.words as f32 }
     }
 
+    fn add(&mut self, odds: f32) {
+        self.words += 1;
+        self.sum += odds;
+        self.least = self.least.min(odds);
+        self.most = self.most.max(odds);
+    }
+
     /// The odds of an element's words together with those around it.
     pub fn inside(&self, around: &ClassOdds) -> ClassOdds {
         ClassOdds {
@@ -85,11 +92,15 @@ impl ClassOdds {
     }
 }
 
-/// The known words of a page, each once.
+/// The known words of a page.
 #[derive(Debug, Default)]
-pub struct SeenWords {
+pub struct SeenWords<'a> {
     is_seen: Vec<bool>,
+    /// Each once.
     numbers: Vec<u32>,
+    by_class: ByClass<'a, Range<usize>>,
+    /// Those of each value of `by_class`.
+    of_values: Vec<u32>,
 }
 
 impl Lexicon {
@@ -127,26 +138,35 @@ impl Lexicon {
         slot
     }
 
-    /// Adds the odds of the words of a value, and marks them as seen.
-    pub fn add(&self, value: &str, meaning: &mut ClassOdds, seen: &mut SeenWords) {
+    /// The odds of the words of an element, which are marked as seen.
+    pub fn odds<'a>(&self, tree: &'a Tree, id: NodeId, seen: &mut SeenWords<'a>) -> ClassOdds {
+        let mut odds = ClassOdds::default();
         if self.words.is_empty() {
-            return;
+            return odds;
         }
-        seen.is_seen.resize(self.words.len(), false);
-        words(value, |hash| {
-            let number = self.slots[self.slot(hash)];
-            if number == 0 {
-                return;
-            }
-            let odds = self.words[number as usize - 1].odds;
-            meaning.words += 1;
-            meaning.sum += odds;
-            meaning.least = meaning.least.min(odds);
-            meaning.most = meaning.most.max(odds);
-            if !std::mem::replace(&mut seen.is_seen[number as usize - 1], true) {
-                seen.numbers.push(number - 1);
-            }
+        let SeenWords { is_seen, numbers, by_class, of_values } = seen;
+        is_seen.resize(self.words.len(), false);
+        let read = |value: &str| {
+            let start = of_values.len();
+            words(value, |hash| {
+                let Some(number) = self.slots[self.slot(hash)].checked_sub(1) else { return };
+                of_values.push(number);
+                if !std::mem::replace(&mut is_seen[number as usize], true) {
+                    numbers.push(number);
+                }
+            });
+            start..of_values.len()
+        };
+        let mut found = [const { 0..0 }; ATTRIBUTES.len()];
+        let mut count = 0;
+        by_class.each_attribute(tree, id, read, |range| {
+            found[count] = range;
+            count += 1;
         });
+        for number in found.into_iter().flat_map(|range| &of_values[range]) {
+            odds.add(self.words[*number as usize].odds);
+        }
+        odds
     }
 
     /// The scores of the words seen on a page for each kind of page.
@@ -163,29 +183,15 @@ impl Lexicon {
     }
 }
 
-/// Calls `each` with the hash of every word of an attribute's value.
-///
-/// Names are cut into words at anything but letters, and before capitals after lower-case letters. A name of more than
-/// one word, `td-post-content`, is a word too, with its numbers as `0`.
+/// Calls `each` with the hash of every word of an attribute's value. Names count with their numbers as `0`.
 pub fn words(value: &str, mut each: impl FnMut(u32)) {
-    let bytes = &value.as_bytes()[..value.len().min(MAX_ATTRIBUTE_BYTES)];
-    for name in bytes.split(u8::is_ascii_whitespace) {
-        let mut from = 0;
-        for at in 0..=name.len() {
-            let byte = name.get(at).copied().unwrap_or(b'-');
-            let begins = byte.is_ascii_uppercase() && at > 0 && name[at - 1].is_ascii_lowercase();
-            if byte.is_ascii_alphabetic() && !begins {
-                continue;
-            }
-            if at >= from + MIN_LETTERS {
-                each(hash(&name[from..at]));
-            }
-            from = if begins { at } else { at + 1 };
-        }
-        if name.len() >= MIN_NAME_BYTES && !name.iter().all(u8::is_ascii_alphabetic) {
+    class_words(value, MAX_ATTRIBUTE_BYTES, |word| match word {
+        ClassWord::Part(part) if part.len() >= MIN_LETTERS => each(hash(part)),
+        ClassWord::Name(name) if name.len() >= MIN_NAME_BYTES && !name.iter().all(u8::is_ascii_alphabetic) => {
             each(hash_of_name(&name[..name.len().min(MAX_NAME_BYTES)]));
         }
-    }
+        _ => {}
+    });
 }
 
 const HASH_START: u32 = 0x811c_9dc5;
@@ -216,6 +222,7 @@ fn with(hash: u32, byte: u8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::html::{ParseOptions, ROOT, parse, tag};
 
     /// A table of words with odds (in sixteenths), which are also their scores for forums.
     fn table(words: &[(&str, i8)]) -> Vec<u8> {
@@ -248,10 +255,12 @@ mod tests {
     #[test]
     fn meanings_add_up() {
         let lexicon = Lexicon::read(&table(&[("=sub-menu", -64), ("content", 32)])).unwrap();
-        let (mut own, mut around, mut seen) = (ClassOdds::default(), ClassOdds::default(), SeenWords::default());
-        lexicon.add("content sub-menu unheard", &mut own, &mut seen);
+        let tree = parse("<p class='content sub-menu unheard'><b class=content>", ParseOptions::default()).unwrap();
+        let element = |name| tree.preorder(ROOT).find(|&id| tree.name(id) == name).unwrap();
+        let mut seen = SeenWords::default();
+        let own = lexicon.odds(&tree, element(tag::P), &mut seen);
         assert_eq!(own, ClassOdds { words: 2, sum: -2.0, least: -4.0, most: 2.0 });
-        lexicon.add("content", &mut around, &mut seen);
+        let around = lexicon.odds(&tree, element(tag::B), &mut seen);
         assert_eq!(own.inside(&around).mean(), 0.0);
         assert_eq!(lexicon.kinds(&seen)[1], (-64.0 + 32.0) / 8.0 / 2f32.sqrt());
     }

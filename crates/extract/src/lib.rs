@@ -12,6 +12,7 @@ mod article_body;
 pub mod blocks;
 pub mod boilerplate;
 pub mod charset;
+pub mod class_words;
 pub mod explain;
 pub mod features;
 pub mod forest;

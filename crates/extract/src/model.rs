@@ -1,14 +1,15 @@
 //! The trained model: the probability that each block is main text, and the kind of the page.
 //!
-//! The forests are in `model/forests.bin`, which `train/train.py` writes: for each forest its length in bytes (4,
-//! little-endian) and the forest in the format of [`crate::forest`]. The first two are for blocks, then there is one
+//! The forests are in `model/forests.bin`, which `train/train.py` writes: 4 bytes with the hash of the names of the
+//! features that they were trained on, then for each forest its length in bytes (4, little-endian) and the forest in
+//! the format of [`crate::forest`]. The first two are for blocks, then there is one
 //! for each [`PageKind`]. `model/lexicon.bin` is read by [`crate::lexicon`].
 
 use std::sync::LazyLock;
 
 use crate::PageKind;
 use crate::blocks::Blocks;
-use crate::features::{FirstPass, PageContext, describe, describe_first_pass, describe_page};
+use crate::features::{FirstPass, PageContext, describe_alone, describe_first_pass, describe_in_common, describe_page};
 use crate::forest::{Forest, sigmoid};
 use crate::lexicon::Lexicon;
 
@@ -28,8 +29,8 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read(BYTES).expect("the 
 
 /// A block whose first probability is below this skips the second forest.
 const MIN_CANDIDATE_PROBABILITY: f32 = 0.01;
-/// The inverse of the fraction of the first forest's trees that are evaluated for every block.
-const EARLY_TREES_DIVISOR: usize = 4;
+/// The trees of the first forest that are evaluated for every block, a quarter of them.
+const EARLY_TREES: usize = 75;
 /// A block whose margin is then below this is boilerplate and gets [`BOILERPLATE_PROBABILITY`].
 const MIN_EARLY_MARGIN: f32 = -3.0;
 const BOILERPLATE_PROBABILITY: f32 = 0.002;
@@ -37,22 +38,25 @@ const BOILERPLATE_PROBABILITY: f32 = 0.002;
 const BATCH: usize = 512;
 
 struct Model {
-    first: Forest,
+    /// The first trees of the first forest, and the others.
+    first: [Forest; 2],
     second: Forest,
     kinds: Vec<Forest>,
 }
 
 impl Model {
-    fn read(mut bytes: &[u8]) -> Option<Model> {
+    fn read(bytes: &[u8]) -> Option<Model> {
+        let (_names, mut bytes) = bytes.split_first_chunk::<4>()?;
         let mut forests = Vec::new();
         while let Some((len, rest)) = bytes.split_first_chunk::<4>() {
             let (forest, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-            forests.push(Forest::read(forest)?);
+            forests.push(forest);
             bytes = rest;
         }
-        let kinds = (forests.len() == 2 + PageKind::ALL.len()).then(|| forests.split_off(2))?;
-        let second = forests.pop()?;
-        Some(Model { first: forests.pop()?, second, kinds })
+        let [first, second, kinds @ ..] = &forests[..] else { return None };
+        let kinds: Vec<Forest> = kinds.iter().map(|kind| Forest::read(kind)).collect::<Option<_>>()?;
+        (kinds.len() == PageKind::ALL.len()).then_some(())?;
+        Some(Model { first: Forest::read_in_two(first, EARLY_TREES)?, second: Forest::read(second)?, kinds })
     }
 }
 
@@ -87,13 +91,15 @@ pub fn page_kind(context: &PageContext) -> KindMargins {
 pub fn probabilities(context: &PageContext, page: &Blocks, kind: &KindMargins) -> Vec<f32> {
     let model = &*MODEL;
     let mut probabilities = Vec::with_capacity(page.blocks.len());
-    let mut rows = Vec::new();
+    let width = model.first[0].features();
+    let of_page = features_of_page(context, kind);
+    let mut rows = Vec::with_capacity(page.blocks.len().min(BATCH) * width);
     for start in (0..page.blocks.len()).step_by(BATCH) {
         let end = page.blocks.len().min(start + BATCH);
         rows.clear();
         for number in start..end {
-            describe(context, number, &mut rows);
-            rows.extend_from_slice(&kind.0);
+            describe_alone(context, number, &mut rows);
+            rows.extend_from_slice(&of_page);
         }
         first_probabilities(&model.first, &rows, end - start, &mut probabilities);
     }
@@ -101,17 +107,16 @@ pub fn probabilities(context: &PageContext, page: &Blocks, kind: &KindMargins) -
     let candidates: Vec<usize> =
         (0..probabilities.len()).filter(|&number| probabilities[number] >= MIN_CANDIDATE_PROBABILITY).collect();
     let mut second = Vec::with_capacity(candidates.len());
-    let mut second_rows = Vec::new();
+    let mut second_rows = Vec::with_capacity(candidates.len().min(BATCH) * model.second.features());
     for batch in candidates.chunks(BATCH) {
         second_rows.clear();
         for &number in batch {
             describe_first_pass(&first_pass, number, &mut second_rows);
             if page.blocks.len() <= BATCH {
-                let width = model.first.features();
                 second_rows.extend_from_slice(&rows[number * width..][..width]);
             } else {
-                describe(context, number, &mut second_rows);
-                second_rows.extend_from_slice(&kind.0);
+                describe_alone(context, number, &mut second_rows);
+                second_rows.extend_from_slice(&of_page);
             }
         }
         second.extend(model.second.sums(&second_rows));
@@ -122,20 +127,21 @@ pub fn probabilities(context: &PageContext, page: &Blocks, kind: &KindMargins) -
     probabilities
 }
 
+/// The features that all blocks of a page have in common, which are the last ones of each.
+fn features_of_page(context: &PageContext, kind: &KindMargins) -> Vec<f32> {
+    let mut features = Vec::new();
+    describe_in_common(context, &mut features);
+    features.extend_from_slice(&kind.0);
+    features
+}
+
 /// Appends the first forest's probability of each block of a batch. Most blocks of a page are plain boilerplate, which
 /// a part of the trees recognises; the others are not evaluated for them.
-fn first_probabilities(forest: &Forest, rows: &[f32], blocks: usize, to: &mut Vec<f32>) {
-    let width = forest.features();
-    let early = forest.trees() / EARLY_TREES_DIVISOR;
-    let mut margins = vec![0.0; blocks];
-    forest.add(0..early, rows, &mut margins);
+fn first_probabilities([early, late]: &[Forest; 2], rows: &[f32], blocks: usize, to: &mut Vec<f32>) {
+    let margins = early.sums(rows);
     let open: Vec<usize> = (0..blocks).filter(|&number| margins[number] >= MIN_EARLY_MARGIN).collect();
-    let mut open_rows = Vec::with_capacity(open.len() * width);
-    for &number in &open {
-        open_rows.extend_from_slice(&rows[number * width..][..width]);
-    }
     let mut open_margins: Vec<f32> = open.iter().map(|&number| margins[number]).collect();
-    forest.add(early..forest.trees(), &open_rows, &mut open_margins);
+    late.add(rows, &open, &mut open_margins);
     let first = to.len();
     to.resize(first + blocks, BOILERPLATE_PROBABILITY);
     for (number, margin) in open.into_iter().zip(open_margins) {
@@ -147,7 +153,7 @@ fn first_probabilities(forest: &Forest, rows: &[f32], blocks: usize, to: &mut Ve
 mod tests {
     use super::*;
     use crate::blocks::blocks;
-    use crate::features::FeatureNames;
+    use crate::features::{FeatureNames, describe};
     use crate::head::Head;
     use crate::html::{ParseOptions, parse};
 
@@ -162,19 +168,30 @@ mod tests {
         let first = blocks + PageKind::ALL.len();
         let model = &*MODEL;
         [
-            (model.first.features(), first),
+            (model.first[0].features(), first),
             (model.second.features(), first_pass + first),
             (model.kinds[0].features(), page),
         ]
     }
 
-    /// A feature was added or taken away: the model has to be trained again (`train/README.md`).
+    /// The hash of all names, one a line: of blocks, of blocks after the first forest, of pages.
+    fn hash_of_names(context: &PageContext) -> u32 {
+        let mut names = FeatureNames::default();
+        describe(context, 0, &mut names);
+        describe_first_pass(&FirstPass::new(context, &vec![0.0; context.len()]), 0, &mut names);
+        describe_page(context, &mut names);
+        crate::lexicon::hash(names.0.join("\n").as_bytes())
+    }
+
+    /// A feature was added, taken away, renamed or moved: the model has to be trained again (`train/README.md`).
     #[test]
     fn the_model_is_that_of_these_features() {
         let tree = parse("<p>text", ParseOptions::default()).unwrap();
         let (head, page) = (Head::default(), blocks(&tree));
-        for (of_model, of_code) in feature_counts(&PageContext::new(&tree, &head, &page, lexicon())) {
+        let context = PageContext::new(&tree, &head, &page, lexicon());
+        for (of_model, of_code) in feature_counts(&context) {
             assert_eq!(of_model, of_code);
         }
+        assert_eq!(BYTES.first_chunk(), Some(&hash_of_names(&context).to_le_bytes()));
     }
 }

@@ -124,7 +124,7 @@ pub fn select(
     keep_long_text(context, page, &mut reasons);
     keep_among_main_text(page, probabilities, &mut reasons);
     keep_companions(page, probabilities, &mut reasons);
-    leave_boilerplate(context, page, &mut reasons);
+    leave_boilerplate(context, page, kind, &mut reasons);
     leave_beside_text(page, &mut reasons, BlockReason::ForScriptless, |number| context.is_for_scriptless(number));
     match options.comments {
         Inclusion::Keep => keep_comments(context, page, &mut reasons),
@@ -189,8 +189,8 @@ fn keep_companions(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockRea
 }
 
 /// Drops what is certain to be no part of a text, if there is other text.
-fn leave_boilerplate(context: &PageContext, page: &Blocks, reasons: &mut [BlockReason]) {
-    let found = boilerplate::find(context, page, |number| reasons[number].is_kept());
+fn leave_boilerplate(context: &PageContext, page: &Blocks, kind: PageKind, reasons: &mut [BlockReason]) {
+    let found = boilerplate::find(context, page, kind, |number| reasons[number].is_kept());
     let kept_words = |is_boilerplate: bool| -> u32 {
         let kept =
             (0..reasons.len()).filter(|&number| reasons[number].is_kept() && found[number].is_some() == is_boilerplate);

@@ -51,21 +51,59 @@ pub(crate) const fn hash(key: u128) -> u64 {
 /// A word of up to 16 bytes in one number, ASCII letters lower-cased, the first byte lowest; 0 for longer ones.
 #[inline]
 pub(crate) const fn packed(word: &[u8]) -> u128 {
-    if word.len() > 16 {
-        return 0;
-    }
-    let mut key = 0;
-    let mut at = 0;
-    while at < word.len() {
-        key |= (word[at].to_ascii_lowercase() as u128) << (8 * at);
-        at += 1;
-    }
-    key
+    let len = word.len() as u32;
+    // The first and the last bytes, which overlap: a byte in both has the same place in both.
+    let key = match len {
+        17.. => return 0,
+        8.. => match (word.first_chunk(), word.last_chunk()) {
+            (Some(first), Some(last)) => {
+                u64::from_le_bytes(*first) as u128 | (u64::from_le_bytes(*last) as u128) << (8 * (len - 8))
+            }
+            _ => 0,
+        },
+        4.. => match (word.first_chunk(), word.last_chunk()) {
+            (Some(first), Some(last)) => {
+                u32::from_le_bytes(*first) as u128 | (u32::from_le_bytes(*last) as u128) << (8 * (len - 4))
+            }
+            _ => 0,
+        },
+        1.. => {
+            word[0] as u128
+                | (word[word.len() / 2] as u128) << (8 * (len / 2))
+                | (word[word.len() - 1] as u128) << (8 * (len - 1))
+        }
+        0 => 0,
+    };
+    with_small_letters(key)
+}
+
+/// Each byte that is a capital of ASCII as its small letter.
+const fn with_small_letters(key: u128) -> u128 {
+    const EACH: u128 = u128::MAX / 255;
+    let low = key & (EACH * 0x7f);
+    // The upper bit of each byte that is at least `A`, and of each that is above `Z`.
+    let from_a = low + EACH * (0x80 - b'A' as u128);
+    let above_z = low + EACH * (0x80 - b'Z' as u128 - 1);
+    let capitals = (from_a & !above_z & !key) & (EACH * 0x80);
+    key | capitals >> 2
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// [`packed`], byte by byte.
+    fn packed_plainly(word: &[u8]) -> u128 {
+        let bytes = word.iter().rev().fold(0, |key, byte| key << 8 | u128::from(byte.to_ascii_lowercase()));
+        if word.len() > 16 { 0 } else { bytes }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn words_are_packed_as_byte_by_byte(word in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..20)) {
+            proptest::prop_assert_eq!(packed(&word), packed_plainly(&word));
+        }
+    }
 
     #[test]
     fn words_have_the_bits_of_their_groups() {

@@ -280,6 +280,15 @@ def forest_bytes(forest):
     return struct.pack("<I", len(body)) + body
 
 
+def hash_of_names(out):
+    """FNV-1a of 32 bits over the names of all features, one a line, by which a test finds that a feature has changed."""
+    names = "\n".join(open(f"{out}.{part}").read() for part in ["names", "context.names", "pages.names"])
+    state = 0x811C9DC5
+    for byte in names.lower().encode():
+        state = (state ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return struct.pack("<I", state)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", type=pathlib.Path)
@@ -303,7 +312,7 @@ def main():
     lexicon = words.lexicon(kind_labels(sets), np.ones(len(words.host), dtype=bool))
     if arguments.write:
         forests = b"".join(forest_bytes(forest) for forest in [first, second, *kinds])
-        (arguments.write / "forests.bin").write_bytes(forests)
+        (arguments.write / "forests.bin").write_bytes(hash_of_names(sets[0].out) + forests)
         (arguments.write / "lexicon.bin").write_bytes(lexicon)
     if arguments.check:
         second_probabilities = held_out(sets, rows_with_context, SECOND_TREES)

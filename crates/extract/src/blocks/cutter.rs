@@ -10,7 +10,7 @@ use super::visibility::Hidden;
 use super::white_space::{push_collapsed, without_invisible};
 use super::{Block, BlockKind, Blocks, Container, NO_ITEM, count_words, inline_blocks, is_invisible, weight};
 use crate::html::{NONE, Name, NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
-use crate::labels;
+use crate::labels::LabelReader;
 
 /// Elements that begin and end a line of their own.
 pub(super) const BLOCK_LEVEL: NameSet = tags![
@@ -69,6 +69,7 @@ struct Cutter<'a> {
     hidden: &'a Hidden,
     page: Blocks,
     has_formulas: bool,
+    labels: LabelReader<'a>,
     /// In the order of their node ids.
     layout_tables: Vec<NodeId>,
     /// The tables around the current node.
@@ -107,6 +108,7 @@ impl<'a> Cutter<'a> {
             hidden,
             page: Blocks::default(),
             has_formulas: has_formulas(tree),
+            labels: LabelReader::default(),
             layout_tables: layout_tables(tree),
             tables: Vec::new(),
             cells: Vec::new(),
@@ -198,14 +200,16 @@ impl<'a> Cutter<'a> {
     }
 
     fn is_note_link(&self, id: NodeId) -> bool {
-        self.tree.raw_attribute(id, attribute::HREF).is_some_and(|href| href.len() > 1 && href.contains('#'))
+        self.tree
+            .raw_attribute(id, attribute::HREF)
+            .is_some_and(|href| href.len() > 1 && memchr::memchr(b'#', href.as_bytes()).is_some())
     }
 
     fn open(&mut self, id: NodeId, name: Name) {
         let number = self.page.containers.len() as u32;
         let parent = self.stack.last().copied().unwrap_or(number);
         let depth = self.stack.len() as u32;
-        let labels = labels::labels(self.tree, id);
+        let labels = self.labels.labels(self.tree, id);
         match name {
             tag::TABLE => self.tables.push(Table::new(self.layout_tables.binary_search(&id).is_ok())),
             tag::TR => {

@@ -135,7 +135,7 @@ fn has_around(tree: &Tree, id: NodeId, names: NameSet) -> bool {
 }
 
 fn leads_within_page(tree: &Tree, id: NodeId) -> bool {
-    tree.raw_attribute(id, attribute::HREF).is_some_and(|href| href.contains('#'))
+    tree.raw_attribute(id, attribute::HREF).is_some_and(|href| memchr::memchr(b'#', href.as_bytes()).is_some())
 }
 
 /// A link that is a sign alone: in a heading, or of a class for it.

@@ -74,10 +74,24 @@ const SCREEN_READER_CLASSES: [&str; 8] = [
 
 /// Whether a style attribute declares the property with such a value.
 pub(super) fn is_declared(style: &str, property: &str, is_such: impl Fn(&str) -> bool) -> bool {
-    style.split(';').any(|declaration| {
-        declaration
-            .split_once(':')
-            .is_some_and(|(key, value)| key.trim().eq_ignore_ascii_case(property) && is_such(value.trim()))
+    declarations(style).any(|(key, value)| key.eq_ignore_ascii_case(property) && is_such(value))
+}
+
+/// The properties of a style attribute with their values. Styles are short: bytes are looked at one by one, which needs
+/// no call.
+fn declarations(style: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = style;
+    let position = |text: &str, sign: u8| text.bytes().position(|byte| byte == sign);
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = position(rest, b';').unwrap_or(rest.len());
+            let declaration = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or("");
+            if let Some(colon) = position(declaration, b':') {
+                return Some((declaration[..colon].trim(), declaration[colon + 1..].trim()));
+            }
+        }
+        None
     })
 }
 

@@ -10,6 +10,10 @@ pub(super) fn push_collapsed(to: &mut String, block_start: usize, text: &str) {
     let bytes = text.as_bytes();
     let (mut at, mut word) = (0, 0);
     while at < bytes.len() {
+        if !MAY_BEGIN[usize::from(bytes[at])] {
+            at += 1;
+            continue;
+        }
         let space = space_len(bytes, at);
         let len = if space == 0 { invisible_len(bytes, at) } else { space };
         if len == 0 {
@@ -29,6 +33,18 @@ pub(super) fn push_collapsed(to: &mut String, block_start: usize, text: &str) {
     }
     to.push_str(&text[word..]);
 }
+
+/// By byte: whether white space or an invisible character may begin with it.
+const MAY_BEGIN: [bool; 256] = {
+    let mut may_begin = [false; 256];
+    let firsts = b" \t\n\r\x0b\x0c\xc2\xe1\xe2\xe3\xef";
+    let mut at = 0;
+    while at < firsts.len() {
+        may_begin[firsts[at] as usize] = true;
+        at += 1;
+    }
+    may_begin
+};
 
 /// Text without the characters that only tell where a word may be parted.
 pub(crate) fn without_invisible(text: &str) -> Cow<'_, str> {

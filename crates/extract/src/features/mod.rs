@@ -8,13 +8,14 @@
 
 mod block;
 mod first_pass;
+mod neighbours;
 mod page;
 mod page_context;
 mod scan;
 
-pub use block::describe;
+pub use block::{describe, describe_alone};
 pub use first_pass::{FirstPass, describe_first_pass};
-pub use page::describe_page;
+pub use page::{describe_in_common, describe_page};
 pub use page_context::PageContext;
 
 /// Takes features one by one.

@@ -8,7 +8,7 @@ use crate::labels::GROUPS;
 
 /// Writes the features of a whole page, from which its kind is predicted.
 pub fn describe_page(context: &PageContext, to: &mut impl FeatureSink) {
-    page(context, to);
+    describe_in_common(context, to);
     let all = &context.page.containers[0];
     for ((name, _), labelled) in GROUPS.iter().zip(context.counts.labelled) {
         to.put("page_labels", name, labelled as f32);
@@ -28,7 +28,7 @@ pub fn describe_page(context: &PageContext, to: &mut impl FeatureSink) {
 }
 
 /// Writes those features of the page that are also features of each of its blocks.
-pub(super) fn page(context: &PageContext, to: &mut impl FeatureSink) {
+pub fn describe_in_common(context: &PageContext, to: &mut impl FeatureSink) {
     let page = &context.page.containers[0];
     let counts = &context.counts;
     let blocks = context.page.blocks.len() as f32;

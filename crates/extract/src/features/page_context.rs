@@ -8,7 +8,7 @@ use crate::blocks::{Block, BlockKind, Blocks, Container};
 use crate::head::Head;
 use crate::html::{Name, Tree, attribute, tag};
 use crate::labels;
-use crate::lexicon::{self, ClassOdds, KindScores, Lexicon, SeenWords};
+use crate::lexicon::{ClassOdds, KindScores, Lexicon, SeenWords};
 use crate::votes::{Votes, votes};
 use crate::word_table::hash;
 
@@ -180,12 +180,7 @@ impl<'a> PageContext<'a> {
     fn read_classes(&mut self, lexicon: &Lexicon) {
         let mut seen = SeenWords::default();
         for container in &self.page.containers {
-            let mut own = ClassOdds::default();
-            for name in lexicon::ATTRIBUTES {
-                if let Some(value) = self.tree.raw_attribute(container.node, name) {
-                    lexicon.add(value, &mut own, &mut seen);
-                }
-            }
+            let mut own = lexicon.odds(self.tree, container.node, &mut seen);
             // The classes of the body describe the whole page.
             if matches!(self.tree.name(container.node), tag::BODY | tag::HTML) {
                 own = ClassOdds::default();
@@ -316,6 +311,11 @@ impl<'a> PageContext<'a> {
     /// How many blocks the page has.
     pub fn len(&self) -> usize {
         self.page.blocks.len()
+    }
+
+    /// The share of English function words in the page's words.
+    pub(crate) fn share_of_function_words(&self) -> f32 {
+        super::share(self.counts.functions as f32, self.page.words() as f32)
     }
 
     /// Whether the page has no block.

@@ -72,6 +72,37 @@ pub(super) struct TextScan {
     pub(super) hash: u64,
 }
 
+/// What a byte counts as. Words are of the first three.
+#[derive(Clone, Copy)]
+enum Class {
+    /// A small letter, one beyond ASCII, or an apostrophe.
+    Small,
+    Capital,
+    Digit,
+    Stop,
+    Comma,
+    Mark,
+    Other,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'\'' | 0x80.. => Class::Small,
+            b'A'..=b'Z' => Class::Capital,
+            b'0'..=b'9' => Class::Digit,
+            b'.' | b'!' | b'?' => Class::Stop,
+            b',' | b';' => Class::Comma,
+            b'|' | b'/' | b'>' | b'<' | b'{' | b'}' | b'=' | b'_' | b'*' | b'#' | b'@' | b'+' => Class::Mark,
+            _ => Class::Other,
+        };
+        byte += 1;
+    }
+    classes
+};
+
 pub(super) fn mixed(a: u64, b: u64) -> u64 {
     hash(u128::from(a) | u128::from(b) << 64)
 }
@@ -86,12 +117,17 @@ pub(super) fn hash_of_bytes(bytes: &[u8]) -> u64 {
     state
 }
 
+/// The hash of a word, capitals aside.
+fn hash_of_word(word: &[u8]) -> u64 {
+    word.chunks(16).fold(word.len() as u64, |state, part| mixed(state, hash(packed(part))))
+}
+
 /// The hashes of the title's words, sorted; few enough for a linear search.
 pub(super) fn title_words(head: &Head) -> Vec<u64> {
     let mut words: Vec<u64> = Vec::new();
     let title = head.title.as_deref().unwrap_or("");
     for word in title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).take(40) {
-        words.push(hash_of_bytes(&word.as_bytes().to_ascii_lowercase()));
+        words.push(hash_of_word(word.as_bytes()));
     }
     words.sort_unstable();
     words.dedup();
@@ -107,16 +143,20 @@ pub(super) fn scan(text: &str, title: &[u64]) -> TextScan {
     let (mut from, mut word_number) = (0, 0);
     for at in 0..=bytes.len() {
         let byte = bytes.get(at).copied().unwrap_or(b' ');
-        if byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'\'' {
-            found.digits += u32::from(byte.is_ascii_digit());
-            found.capitals += u32::from(byte.is_ascii_uppercase());
-            continue;
-        }
-        match byte {
-            b'.' | b'!' | b'?' => found.stops += 1,
-            b',' | b';' => found.commas += 1,
-            b'|' | b'/' | b'>' | b'<' | b'{' | b'}' | b'=' | b'_' | b'*' | b'#' | b'@' | b'+' => found.marks += 1,
-            _ => {}
+        match CLASSES[usize::from(byte)] {
+            Class::Small => continue,
+            Class::Digit => {
+                found.digits += 1;
+                continue;
+            }
+            Class::Capital => {
+                found.capitals += 1;
+                continue;
+            }
+            Class::Stop => found.stops += 1,
+            Class::Comma => found.commas += 1,
+            Class::Mark => found.marks += 1,
+            Class::Other => {}
         }
         if at > from {
             let word = &bytes[from..at];
@@ -129,7 +169,7 @@ pub(super) fn scan(text: &str, title: &[u64]) -> TextScan {
                     found.first_group = bits;
                 }
             }
-            if looks_for_title && title.binary_search(&hash_of_bytes(&word.to_ascii_lowercase())).is_ok() {
+            if looks_for_title && title.binary_search(&hash_of_word(word)).is_ok() {
                 found.title_words += 1;
             }
             word_number += 1;

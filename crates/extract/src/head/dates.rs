@@ -38,6 +38,10 @@ enum Token<'a> {
 
 /// The first day that a text names, as `YYYY-MM-DD`, and the bytes of the text before and up to its end.
 pub(super) fn find(text: &str, order: Order) -> Option<(String, usize, usize)> {
+    // Every day has a number; those of other scripts are beyond ASCII.
+    if !text.bytes().any(|byte| byte.is_ascii_digit() || !byte.is_ascii()) {
+        return None;
+    }
     let tokens = tokens(text);
     (0..tokens.len()).find_map(|at| {
         let (start, _, _) = tokens[at];

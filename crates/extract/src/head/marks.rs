@@ -1,8 +1,11 @@
 //! Authors and dates in the body of a page that says nothing of them elsewhere.
 
+use std::sync::LazyLock;
+
 use super::dates::{Order, day, find};
 use super::text_below;
 use crate::html::{NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
+use crate::word_table::{WordTable, packed};
 
 /// Elements that hold a line about the text.
 const LINES: NameSet = tags![SPAN DIV P LI A ADDRESS SMALL EM I STRONG B CITE DD TIME H4 H5 H6];
@@ -15,24 +18,22 @@ const MAX_NAME_WORDS: usize = 5;
 const MAX_NAME_BYTES: usize = 60;
 /// Nodes that are looked at below a candidate.
 const MAX_NODES: usize = 30;
-/// Words of classes and ids of lines with a date.
-const DATE_WORDS: [&str; 14] = [
-    "date",
-    "time",
-    "timestamp",
-    "published",
-    "publish",
-    "pubdate",
-    "posted",
-    "dateline",
-    "datetime",
-    "byline",
-    "meta",
-    "postdate",
-    "info",
-    "entrydate",
+/// Words of classes and ids.
+const WORDS: [&str; 4] = [
+    "date time timestamp published publish pubdate posted dateline datetime byline meta postdate info entrydate",
+    "byline author authors writer autor",
+    "comment comments related sidebar recommended footer",
+    "updated modified update",
 ];
-const AUTHOR_WORDS: [&str; 5] = ["byline", "author", "authors", "writer", "autor"];
+/// Of lines with a date, and of lines with an author.
+const DATE: u32 = 1;
+const AUTHOR: u32 = 2;
+/// Of what is beside the text.
+const BESIDE: u32 = 4;
+/// Of a day on which the text was changed.
+const CHANGE: u32 = 8;
+
+static FIND_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::of_groups(WORDS.into_iter()));
 
 /// What stands before a day on which the text was changed, not published; in lower case.
 const CHANGED: &[&str] = &[
@@ -144,11 +145,11 @@ fn without_by(line: &str) -> &str {
     by.map_or(line, |by| line[by.len()..].trim())
 }
 
-/// The lines about the text whose class or id has one of the words, in document order; `<time>` is one.
-fn lines<'a>(tree: &'a Tree, words: &'a [&str]) -> impl Iterator<Item = (NodeId, String)> + 'a {
+/// The lines about the text whose class or id has one of the words, in document order; for dates, `<time>` is one.
+fn lines(tree: &Tree, words: u32) -> impl Iterator<Item = (NodeId, String)> {
     (ROOT..tree.node_count() as NodeId).filter_map(move |id| {
         let name = tree.name(id);
-        let is_time = name == tag::TIME && words.contains(&"time");
+        let is_time = name == tag::TIME && words & DATE != 0;
         let is_labelled = LINES.has(name)
             && [attribute::CLASS, attribute::ID, attribute::ITEMPROP]
                 .into_iter()
@@ -161,9 +162,10 @@ fn lines<'a>(tree: &'a Tree, words: &'a [&str]) -> impl Iterator<Item = (NodeId,
     })
 }
 
-fn has_word(value: &str, words: &[&str]) -> bool {
-    let value = value.to_ascii_lowercase();
-    value.split(|c: char| !c.is_ascii_alphabetic()).any(|word| words.contains(&word))
+/// Whether a word of these groups of [`WORDS`] stands in a class or id.
+fn has_word(value: &str, groups: u32) -> bool {
+    let words = value.as_bytes().split(|byte| !byte.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+    words.map(packed).any(|word| FIND_WORDS.find(word) & groups != 0)
 }
 
 /// In a list of links, beside the text, or in a comment.
@@ -172,9 +174,7 @@ fn is_outside(tree: &Tree, id: NodeId) -> bool {
     while at != ROOT && at != crate::html::NONE {
         let is_comment = || {
             let class = tree.raw_attribute(at, attribute::CLASS).or_else(|| tree.raw_attribute(at, attribute::ID));
-            class.is_some_and(|class| {
-                has_word(class, &["comment", "comments", "related", "sidebar", "recommended", "footer"])
-            })
+            class.is_some_and(|class| has_word(class, BESIDE))
         };
         let name = tree.name(at);
         if OUTSIDE.has(name) || !matches!(name, tag::BODY | tag::HTML) && name.is_element() && is_comment() {
@@ -188,12 +188,10 @@ fn is_outside(tree: &Tree, id: NodeId) -> bool {
 /// The first day in a line about the text on which it was not only changed.
 pub(super) fn visible_date(tree: &Tree, order: Order) -> Option<String> {
     let mut changed = None;
-    for (id, text) in lines(tree, &DATE_WORDS) {
+    for (id, text) in lines(tree, DATE) {
         let is_modified =
             tree.raw_attribute(id, attribute::ITEMPROP).is_some_and(|value| value.eq_ignore_ascii_case("dateModified"))
-                || tree
-                    .raw_attribute(id, attribute::CLASS)
-                    .is_some_and(|class| has_word(class, &["updated", "modified", "update"]));
+                || tree.raw_attribute(id, attribute::CLASS).is_some_and(|class| has_word(class, CHANGE));
         let before = text_before(tree, id);
         let datetime = tree.attribute(id, attribute::DATETIME).and_then(|value| day(&value, order));
         let published = match &datetime {
@@ -239,7 +237,7 @@ fn is_change(said: &str) -> bool {
 
 /// The names in lines that say "by", or whose class says that they name the author.
 pub(super) fn visible_authors(tree: &Tree) -> Vec<String> {
-    for (_, text) in lines(tree, &AUTHOR_WORDS) {
+    for (_, text) in lines(tree, AUTHOR) {
         let line = without_by(&text);
         // Behind the names stand dates and sections.
         let end = line.find(['|', '•', '·', '–', '—', '(', '/']).unwrap_or(line.len());

@@ -137,6 +137,7 @@ impl<'s> Tree<'s> {
     }
 
     /// The value of an attribute as written, entities not decoded.
+    #[inline]
     pub fn raw_attribute(&self, id: NodeId, name: AttributeName) -> Option<&str> {
         let found = self.attributes_of(id).iter().find(|a| a.known == name)?;
         Some(self.slice(found.value))

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use extract::blocks::{Blocks, Container, blocks};
+use extract::class_words::ATTRIBUTES;
 use extract::features::{FeatureNames, FirstPass, PageContext, describe, describe_first_pass, describe_page};
 use extract::head::{Head, head};
 use extract::html::{self, ParseOptions, tag};
@@ -36,7 +37,7 @@ enum Command {
         /// Prefix of the names of output files.
         out: PathBuf,
     },
-    /// Features of each block: OUT.f32 (rows of numbers), OUT.names; features of each page: OUT.pages.f32.
+    /// Features of each block: OUT.f32 (rows of numbers), OUT.names; features of each page: OUT.pages.f32, OUT.pages.names.
     Features {
         /// The same set.
         set: PathBuf,
@@ -154,7 +155,7 @@ fn write_pages(set: &Path, out: &Path) -> anyhow::Result<()> {
 /// The hashes of a container's words, each once.
 fn class_words(tree: &html::Tree, container: &Container) -> Vec<u32> {
     let mut words = Vec::new();
-    for name in lexicon::ATTRIBUTES {
+    for name in ATTRIBUTES {
         if let Some(value) = tree.raw_attribute(container.node, name) {
             lexicon::words(value, |hash| words.push(hash));
         }
@@ -183,7 +184,7 @@ fn features(set: &Path, out: &Path) -> anyhow::Result<()> {
     let mut lexicon_of = fs::read(out.with_extension("lexicon_of"))?.into_iter();
     let mut numbers = BufWriter::new(File::create(out.with_extension("f32"))?);
     let mut page_numbers = BufWriter::new(File::create(out.with_extension("pages.f32"))?);
-    let mut names = FeatureNames::default();
+    let (mut names, mut page_names) = (FeatureNames::default(), FeatureNames::default());
     pages(set, |id, _, tree, head, page| {
         let lexicon = lexicon_of.next().and_then(|number| lexicons.get(usize::from(number)));
         let lexicon = lexicon.with_context(|| format!("{id} has no lexicon"))?;
@@ -198,9 +199,13 @@ fn features(set: &Path, out: &Path) -> anyhow::Result<()> {
         write_numbers(&mut numbers, &features)?;
         let mut page_features = Vec::new();
         describe_page(&context, &mut page_features);
+        if page_names.0.is_empty() {
+            describe_page(&context, &mut page_names);
+        }
         write_numbers(&mut page_numbers, &page_features)
     })?;
     fs::write(out.with_extension("names"), names.0.join("\n"))?;
+    fs::write(out.with_extension("pages.names"), page_names.0.join("\n"))?;
     Ok(())
 }
 
