@@ -114,10 +114,12 @@ impl Cluster {
     }
 }
 
-/// The quickstart without its model, with a program that takes a second longer for each task.
+/// The quickstart without its model, with a program that takes two seconds longer for each task of the first stages.
 fn recipe(folder: &Path) -> PathBuf {
     let slow = folder.join("slow.sh");
-    fs::write(&slow, format!("#!/bin/sh\nsleep 1\nexec {} \"$@\"\n", binary("webtext").display())).unwrap();
+    let program = binary("webtext");
+    let script = format!("#!/bin/sh\ncase \"$*\" in *links.*) sleep 2;; esac\nexec {} \"$@\"\n", program.display());
+    fs::write(&slow, script).unwrap();
     let made = Command::new("chmod").arg("+x").arg(&slow).status().unwrap();
     assert!(made.success());
     let text = recipe_without_model().replace("../fixtures", &root().join("fixtures").to_string_lossy());
