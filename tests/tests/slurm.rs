@@ -118,7 +118,14 @@ impl Cluster {
 fn recipe(folder: &Path) -> PathBuf {
     let slow = folder.join("slow.sh");
     let program = binary("webtext");
-    let script = format!("#!/bin/sh\ncase \"$*\" in *links.*) sleep 2;; esac\nexec {} \"$@\"\n", program.display());
+    // A file says on which node a task of the first stages has just begun.
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *links.*)\n\
+         sign={}/begun.$SLURMD_NODENAME; touch $sign; sleep 2; rm -f $sign;;\n\
+         esac\nexec {} \"$@\"\n",
+        folder.display(),
+        program.display()
+    );
     fs::write(&slow, script).unwrap();
     let made = Command::new("chmod").arg("+x").arg(&slow).status().unwrap();
     assert!(made.success());
@@ -154,7 +161,9 @@ fn a_lost_node_and_a_killed_build() {
 
     let child = build(&cluster, &recipe, &out).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let merged = out.join("tasks/links.merge/plan");
-    wait_until("the second stage runs on the second node", || merged.exists() && cluster.busy_nodes().contains("n2"));
+    let begun = folder.path().join("begun.n2");
+    wait_until("the second stage begins", || merged.exists());
+    wait_until("a task of it begins on the second node", || begun.exists());
     cluster.lose("n2");
     let output = child.wait_with_output().unwrap();
     let said = stderr(&output);

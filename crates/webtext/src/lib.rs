@@ -6,6 +6,7 @@ mod explore;
 mod report;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -61,12 +62,14 @@ pub fn main() -> ExitCode {
 /// Runs the command that `arguments` name, the program's name before them, and returns how it ended. Once per process:
 /// it starts the log.
 pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let are_remote = arguments.iter().any(|argument| store::is_remote(Path::new(argument)));
     let Arguments { command, verbosity } = match console::parse::<Arguments>(arguments) {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
     // Commands that open connections handle closed pipes themselves: a host that closes one must not end them.
-    if !matches!(command, Command::Build(_) | Command::Fetch(_)) {
+    if !matches!(command, Command::Build(_) | Command::Fetch(_)) && !are_remote {
         console::end_quietly_with_reader();
     }
     if let Command::Build(arguments) = &command {

@@ -457,6 +457,15 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// Whether an input is in object storage.
+    pub fn has_remote_inputs(&self) -> bool {
+        let dumps = self.links.iter().flat_map(|links| &links.dumps);
+        let sets = self.overlap.iter().flat_map(|overlap| &overlap.sets);
+        let pages = self.pages.iter().flat_map(|source| &source.paths);
+        let mut inputs = dumps.chain(sets).chain(pages).chain(&self.dedup.against).chain(&self.shards.exclude);
+        inputs.any(|input| store::is_remote(Path::new(input.trim_start_matches('@'))))
+    }
+
     /// The rules of a file that may have only `[[filter]]`; relative paths become absolute.
     ///
     /// # Errors

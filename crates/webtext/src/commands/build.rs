@@ -105,7 +105,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     training_threads(threads)?;
     if recipe.pages.iter().any(|source| source.fetch.is_some() || source.common_crawl.is_some()) {
         allow_many_files();
-    } else {
+    } else if !store::is_remote(&folder) && !recipe.has_remote_inputs() && recipe.executor.name == ExecutorName::Local {
         console::end_quietly_with_reader();
     }
     refuse_folder(&folder, &recipe)?;
