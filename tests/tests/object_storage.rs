@@ -98,7 +98,7 @@ fn places_that_are_none() {
     }
     let local = folder.path().join("run").to_string_lossy().into_owned();
     for paths in ["pages.paths=[\"s3://bucket\"]", "pages.paths=[\"s3://bucket/\"]"] {
-        says(&local, &["--set", paths], server.environment(), 1, "it is a bucket");
+        says(&local, &["--set", paths], server.environment(), 1, "there is no file s3://bucket");
     }
     says(
         &local,
