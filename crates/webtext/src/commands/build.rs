@@ -44,7 +44,7 @@ pub struct Arguments {
     /// from 0, where I is SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX or HQ_TASK_ID.
     #[arg(long, value_name = "LIST", requires = "stage", conflicts_with = "task")]
     tasks: Option<String>,
-    /// Who does the tasks, instead of what [executor] says; with kubernetes only --dry-run.
+    /// Who does the tasks, instead of the recipe's executor.name; with kubernetes only --dry-run.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["task", "tasks"])]
     executor: Option<ExecutorName>,
     /// Print which tasks would run and why, and what a scheduler would be given; change nothing.
