@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -234,7 +235,7 @@ def test_arrow_arrays_that_are_damaged(gpt2: Tokenizer) -> None:
     # As pyarrow reads a Parquet file whose texts are no UTF-8.
     offsets = pa.py_buffer(np.array([0, 3, 8], dtype="int32"))
     damaged = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"abc\xff def"))
-    calls = [
+    calls: list[Callable[..., object]] = [
         gpt2.encode_batch,
         gpt2.encode_batch_arrow,
         gpt2.count_batch,
