@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 use webtext_tests::object_server::{BUCKET, FAULTS, Fault, ObjectServer, environment};
 use webtext_tests::{binary, check, files, recipe_of_texts, recipe_without_model, root, skip, stderr};
 
-/// A corpus of random words, whose archive is uploaded in several parts, and its recipe.
-fn texts(folder: &Path) -> PathBuf {
+/// Documents of 80 kB each of which an archive is uploaded in several parts.
+const IN_PARTS: usize = 200;
+
+/// A corpus of random words, of so many documents, and its recipe.
+fn texts(folder: &Path, documents: usize) -> PathBuf {
     let mut corpus = String::new();
     let mut state = 1u64;
-    for _ in 0..200 {
+    for _ in 0..documents {
         let mut text = String::new();
         while text.len() < 80_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -58,7 +61,7 @@ fn now_and_then(request: u64) -> Option<Fault> {
 #[test]
 fn a_server_that_fails_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let recipe = texts(folder.path());
+    let recipe = texts(folder.path(), IN_PARTS);
     let run = folder.path().join("run");
     check(&mut build(&recipe, &run.to_string_lossy(), Vec::new()), 0);
     let server = ObjectServer::start(now_and_then);
@@ -71,7 +74,7 @@ fn a_server_that_fails_loses_and_doubles_nothing() {
 #[test]
 fn a_server_that_never_answers_is_named_after_a_while() {
     let folder = tempfile::tempdir().unwrap();
-    let recipe = texts(folder.path());
+    let recipe = texts(folder.path(), 10);
     let server = ObjectServer::start(|_| Some(Fault::Unavailable));
     let output = check(&mut build(&recipe, &format!("s3://{BUCKET}/run"), server.environment()), 1);
     let said = stderr(&output);
@@ -115,7 +118,7 @@ fn places_that_are_none() {
 #[test]
 fn a_killed_build_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let recipe = texts(folder.path());
+    let recipe = texts(folder.path(), 10);
     let run = folder.path().join("run");
     check(&mut build(&recipe, &run.to_string_lossy(), Vec::new()), 0);
     let server = ObjectServer::start(|_| None);

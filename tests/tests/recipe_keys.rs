@@ -44,7 +44,6 @@ const SECTIONS: &[(&str, Base)] = &[
     ("model", Base::Model),
     ("model.train", Base::Model),
     ("limits", Base::Warc),
-    ("executor", Base::Warc),
 ];
 
 /// A recipe in which keys are changed. None asks anybody on a network for anything.
