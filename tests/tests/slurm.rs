@@ -61,8 +61,9 @@ impl Cluster {
     }
 
     fn settings(&self) -> String {
-        let host = fs::read_to_string("/etc/hostname").unwrap_or_default();
-        let (host, folder) = (host.trim(), self.folder.path().display());
+        let host = Command::new("uname").arg("-n").output().unwrap().stdout;
+        let host = String::from_utf8_lossy(&host).trim().to_owned();
+        let folder = self.folder.path().display();
         let node = |name: &str, port: u16| {
             format!("NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory=2000\n")
         };
