@@ -221,7 +221,7 @@ def test_training_from_texts_and_files(tmp_path: Path, texts: list[str]) -> None
     from_files = webtext.train_bpe(file, 600, output=tmp_path / "tokenizer")
     assert from_files == trained == Tokenizer.from_file(tmp_path / "tokenizer")
     counts = webtext.encode_files([file], tmp_path / "ids.bin", tokenizer=trained, threads=2)
-    ids = np.fromfile(tmp_path / "ids.bin", np.uint16)
+    ids = np.fromfile(tmp_path / "ids.bin", counts["dtype"])
     assert counts["documents"] == len(plain) and counts["tokens"] == len(ids)
     assert trained.decode(ids[ids != trained.eot_token].astype(np.uint32)) == "".join(plain)
     for wrong, options in ((256, {}), (600, {"special": ["a", "a"]}), (600, {"pattern": "("})):

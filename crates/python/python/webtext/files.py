@@ -48,11 +48,12 @@ def encode_files(
     end_of_text: str | None = None,
     text_field: str | None = None,
     threads: int | None = None,
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Encodes files into one file of token ids, as `bpe encode` does, and returns its counts.
 
     `inputs` are text, JSON Lines or Parquet, compressed or not; `output` is written whole or not at all. `tokenizer` is
-    `"gpt2"`, a tokenizer's folder or file, or a `Tokenizer`. The result has `documents`, `tokens` and `bytes`.
+    `"gpt2"`, a tokenizer's folder or file, or a `Tokenizer`. The result has `documents`, `tokens` and `bytes`, and numpy's
+    name of the ids' type as `dtype`.
     """
     with tempfile.TemporaryDirectory(prefix="webtext-") as folder:
         if isinstance(tokenizer, Tokenizer):
@@ -105,6 +106,6 @@ def _reading(text_field: str | None, threads: int | None) -> list[StrPath]:
     return options
 
 
-def _summary(printed: str) -> dict[str, int]:
-    summary: Any = json.loads(printed)
-    return {str(key): int(value) for key, value in summary.items()}
+def _summary(printed: str) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads(printed)
+    return summary
