@@ -135,6 +135,28 @@ fn a_killed_build_goes_on_where_it_was() {
     assert_same(&content(server.objects("run/")), &files(&run));
 }
 
+/// What a listing shows of an object is not asked for again, and a list of URLs is looked at once.
+#[test]
+fn inputs_are_found_in_few_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = texts(folder.path(), 1);
+    let server = ObjectServer::start(|_| None);
+    let corpus = fs::read(folder.path().join("texts.jsonl")).unwrap();
+    (0..100).for_each(|number| server.put(&format!("texts/{number}.jsonl"), &corpus));
+    let list: String = (0..100).map(|number| format!("texts/{number}.jsonl\n")).collect();
+    server.put("list", list.as_bytes());
+    let run = folder.path().join("run").to_string_lossy().into_owned();
+    for (paths, most) in [("s3://bucket/texts/*.jsonl", 10), ("@s3://bucket/list", 210)] {
+        let before = server.requests();
+        let paths = format!("pages.paths=[{paths:?}]");
+        let mut command = build(&recipe, &run, server.environment());
+        let printed = check(command.args(["--dry-run", "--set", &paths]), 0).stdout;
+        assert!(String::from_utf8_lossy(&printed).contains("100 of 100 tasks to do"), "{paths}");
+        let requests = server.requests() - before;
+        assert!(requests <= most, "{requests} requests for {paths}");
+    }
+}
+
 // -- moto, the judge of what a server of S3 does
 
 /// A running moto, which ends with the test.

@@ -25,5 +25,5 @@ pub mod table;
 
 pub use error::{Error, Result};
 pub use hash::{bucket_of, checksum_file, checksum_hex};
-pub use remote::{is_remote, length_and_version, list_objects, open, open_blob};
+pub use remote::{RemoteObject, is_remote, open, open_blob};
 pub use store::{Blob, BlobReader, Condition, Listed, LocalBlob, LocalStore, Outcome, State, Store, Tag, Upload};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use store::Condition;
 use store::lease::{Lease, Pace};
+use store::{Condition, Outcome};
 
 use super::flow::PlannedTask;
 use super::report::TaskReport;
@@ -83,7 +83,7 @@ impl StageJob<'_> {
         TaskList { stage: self.stage().to_owned(), of: self.tasks(), tasks: tasks.to_vec() }.write(self.run)
     }
 
-    /// The lists that were frozen for this stage, by key, with their tasks; of an earlier plan, too.
+    /// The lists that were frozen for a stage of as many tasks, by key, with their tasks.
     pub fn lists(&self) -> Result<BTreeMap<String, Vec<u32>>> {
         let mut lists = BTreeMap::new();
         for listed in self.run.store().list(&format!("{LISTS}/{}", self.stage()))? {
@@ -116,8 +116,7 @@ impl TaskList {
         let mut number = run.store().list(&format!("{LISTS}/{}", self.stage))?.len();
         loop {
             let key = format!("{LISTS}/{}/{number}.list", self.stage);
-            if run.store().get(&key)?.is_none() {
-                run.store().put(&key, text.as_bytes(), Condition::IfAbsent)?;
+            if run.store().put(&key, text.as_bytes(), Condition::IfAbsent)? != Outcome::Lost {
                 return Ok(key);
             }
             number += 1;
@@ -163,8 +162,8 @@ impl Run {
             Err(why) => bail!(State, "task {task}/{} was not done: {why}", plan.len()),
         };
         let reports = missing.iter().map(report).collect::<Result<_>>().within(|| format!("stage {stage}"))?;
-        for list in job.lists()?.keys() {
-            self.store().delete(list)?; // all their tasks are done
+        for list in self.store().list(&format!("{LISTS}/{stage}"))? {
+            self.store().delete(&list.key)?; // all their tasks are done
         }
         Ok(reports)
     }

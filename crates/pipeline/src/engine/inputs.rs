@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::catalogue::Catalogue;
 use store::table::TableReader;
-use store::{BlobReader, is_remote};
+use store::{BlobReader, RemoteObject, is_remote};
 
 use super::report::{Seal, TaskReport};
 use super::run::{RECIPE, Run};
@@ -30,12 +30,53 @@ pub struct External {
 }
 
 impl External {
+    /// The identities of the files that a list of paths names, sorted by them. Objects of object storage are identified
+    /// by the listings and looks that find them.
+    ///
+    /// # Errors
+    /// As [`expand_files`].
+    pub fn of_files(entries: &[String]) -> Result<Vec<External>> {
+        let identify = |found: Found| match found.object {
+            Some(object) => Ok(External::of_object(object)),
+            None => External::of_local(&found.path),
+        };
+        find_files(entries)?.into_iter().map(identify).collect()
+    }
+
+    /// The identities of all files below a folder or a prefix, sorted.
+    pub fn below(folder: &Path) -> Result<Vec<External>> {
+        if is_remote(folder) {
+            return Ok(RemoteObject::below(folder)?.into_iter().map(External::of_object).collect());
+        }
+        let mut files = Vec::new();
+        let mut folders = vec![folder.to_path_buf()];
+        while let Some(at) = folders.pop() {
+            for entry in std::fs::read_dir(&at).at("list", &at)? {
+                let path = entry.at("list", &at)?.path();
+                if path.is_dir() { folders.push(path) } else { files.push(External::of_local(&path)?) }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
     /// The identity of a local file, or of an object by its URL.
     pub fn of(path: &Path) -> Result<External> {
-        if store::is_remote(path) {
-            let (len_bytes, version) = store::length_and_version(path)?;
-            return Ok(External { url: path.to_string_lossy().into_owned(), len_bytes, version });
+        if !is_remote(path) {
+            return External::of_local(path);
         }
+        match RemoteObject::at(&[path.to_path_buf()])?.pop().flatten() {
+            Some(object) => Ok(External::of_object(object)),
+            None => bail!(Input, "there is no file {}", path.display()),
+        }
+    }
+
+    fn of_object(object: RemoteObject) -> External {
+        let RemoteObject { url, len_bytes, version } = object;
+        External { url: url.to_string_lossy().into_owned(), len_bytes, version }
+    }
+
+    fn of_local(path: &Path) -> Result<External> {
         let metadata = std::fs::metadata(path).at("look at", path)?;
         let since = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let version = since.map_or(0, |since| since.as_nanos()).to_string();
@@ -85,42 +126,74 @@ impl External {
     }
 }
 
-/// The files that a list of paths names, sorted: paths and URLs, patterns (`*`, `?`, `[…]`, `**`), and with an `@` before it a
-/// file with one such entry per line, relative to that file's folder.
-///
-/// # Errors
-/// When an entry names no file.
-pub fn expand(entries: &[String]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    expand_into(entries, MAX_LIST_DEPTH, &mut files)?;
-    files.sort();
-    files.dedup();
-    Ok(files)
-}
-
-/// As [`expand`], for inputs that must be files: folders that match a pattern are skipped.
+/// The files that a list of paths names, sorted: paths and URLs, patterns (`*`, `?`, `[…]`, `**`), and with an `@` before it
+/// a file with one such entry per line, relative to that file's folder. Folders that match a pattern are skipped.
 ///
 /// # Errors
 /// When an entry names no file, or names a folder without a pattern.
 pub fn expand_files(entries: &[String]) -> Result<Vec<PathBuf>> {
-    let is_pattern = |entry: &str| is_remote(Path::new(entry)) && entry.contains(['*', '?', '[']);
-    for entry in entries.iter().filter(|entry| !entry.starts_with('@') && !is_pattern(entry)) {
-        ensure!(
-            !is_folder(Path::new(entry))?,
-            Input,
-            "{entry} is a folder; name its files, as {}/*",
-            entry.trim_end_matches('/')
-        );
-    }
-    let mut files = expand(entries)?;
-    files.retain(|path| is_remote(path) || !path.is_dir());
-    ensure!(!files.is_empty() || entries.is_empty(), Input, "there is no file {}, only folders", entries.join(", "));
-    Ok(files)
+    Ok(find_files(entries)?.into_iter().map(|found| found.path).collect())
 }
 
-fn expand_into(entries: &[String], depth: u32, files: &mut Vec<PathBuf>) -> Result<()> {
+/// As [`expand_files`], for inputs that must be folders.
+///
+/// # Errors
+/// When an entry names nothing, or a file.
+pub fn expand_folders(entries: &[String]) -> Result<Vec<PathBuf>> {
+    let found = find(entries)?;
+    if let Some(Found { path, .. }) = found.iter().find(|found| !found.is_folder) {
+        bail!(Input, "{} is no folder", path.display());
+    }
+    Ok(found.into_iter().map(|found| found.path).collect())
+}
+
+/// A file or folder that an entry names.
+#[derive(Debug)]
+struct Found {
+    path: PathBuf,
+    /// What is known of an object.
+    object: Option<RemoteObject>,
+    is_folder: bool,
+    /// Whether the entry is its name rather than a pattern.
+    is_named: bool,
+}
+
+impl Found {
+    fn local(path: PathBuf, is_named: bool) -> Found {
+        Found { is_folder: path.is_dir(), path, object: None, is_named }
+    }
+}
+
+fn find_files(entries: &[String]) -> Result<Vec<Found>> {
+    let mut found = find(entries)?;
+    if let Some(Found { path, .. }) = found.iter().find(|found| found.is_folder && found.is_named) {
+        let shown = path.to_string_lossy();
+        bail!(Input, "{shown} is a folder; name its files, as {}/*", shown.trim_end_matches('/'));
+    }
+    found.retain(|found| !found.is_folder);
+    ensure!(!found.is_empty() || entries.is_empty(), Input, "there is no file {}, only folders", entries.join(", "));
+    Ok(found)
+}
+
+/// What entries name, each once, sorted by path.
+fn find(entries: &[String]) -> Result<Vec<Found>> {
+    let (mut found, mut urls) = (Vec::new(), Vec::new());
+    find_into(entries, MAX_LIST_DEPTH, &mut found, &mut urls)?;
+    for (url, object) in urls.iter().zip(RemoteObject::at(&urls)?) {
+        let is_folder = object.is_none();
+        let is_there = !is_folder || !RemoteObject::below(url)?.is_empty();
+        ensure!(is_there, Input, "there is no file {}", url.display());
+        found.push(Found { path: url.clone(), object, is_folder, is_named: true });
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.dedup_by(|a, b| a.path == b.path);
+    Ok(found)
+}
+
+/// Adds what entries name to `found`, and the URLs that are no patterns to `urls`: they are looked at together.
+fn find_into(entries: &[String], depth: u32, found: &mut Vec<Found>, urls: &mut Vec<PathBuf>) -> Result<()> {
     for entry in entries {
-        let before = files.len();
+        let before = found.len() + urls.len();
         let path = Path::new(entry);
         if let Some(list) = entry.strip_prefix('@') {
             ensure!(depth > 0, Input, "{entry} is a list in a list in a list");
@@ -128,54 +201,37 @@ fn expand_into(entries: &[String], depth: u32, files: &mut Vec<PathBuf>) -> Resu
             let text = read_list(Path::new(list))?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let inner: Vec<String> = lines.map(|line| resolve(folder, line)).collect();
-            expand_into(&inner, depth - 1, files).within(|| format!("in the list {list}"))?;
+            find_into(&inner, depth - 1, found, urls).within(|| format!("in the list {list}"))?;
         } else if is_remote(path) {
-            files.extend(expand_url(path)?);
+            match entry.find(['*', '?', '[']) {
+                None => urls.push(path.to_path_buf()),
+                Some(first_sign) => found.extend(matching_objects(entry, first_sign)?),
+            }
         } else if path.exists() {
-            files.push(path.to_path_buf()); // a name may hold the signs of patterns
+            found.push(Found::local(path.to_path_buf(), true)); // a name may hold the signs of patterns
         } else {
             for file in glob::glob(entry).within(|| format!("{entry} is no pattern"))? {
-                files.push(file?);
+                found.push(Found::local(file?, false));
             }
         }
-        ensure!(files.len() > before, Input, "there is no file {entry}");
+        ensure!(found.len() + urls.len() > before, Input, "there is no file {entry}");
     }
     Ok(())
 }
 
-/// The objects that a URL names, which may be a pattern, or the URL itself if it is that of a folder.
-fn expand_url(url: &Path) -> Result<Vec<PathBuf>> {
-    let text = url.to_string_lossy();
-    let Some(first_sign) = text.find(['*', '?', '[']) else {
-        let is_there = is_object(url)? || is_folder(url)?;
-        return Ok(is_there.then(|| url.to_path_buf()).into_iter().collect());
-    };
-    let pattern = glob::Pattern::new(&text).within(|| format!("{text} is no pattern"))?;
+/// The objects that a URL with signs of patterns matches; its first sign is at this byte.
+fn matching_objects(url: &str, first_sign: usize) -> Result<impl Iterator<Item = Found>> {
+    let pattern = glob::Pattern::new(url).within(|| format!("{url} is no pattern"))?;
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
-    let folder = &text[..text[..first_sign].rfind('/').map_or(0, |at| at + 1)];
-    let mut objects = store::list_objects(Path::new(folder))?;
-    objects.retain(|object| pattern.matches_path_with(object, options));
-    Ok(objects)
-}
-
-fn is_object(url: &Path) -> Result<bool> {
-    match store::length_and_version(url) {
-        Err(store::Error::Io(error)) if error.source.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        other => Ok(other.map(|_| true)?),
-    }
-}
-
-/// Whether a path is that of a folder, or a URL that of a prefix below which objects are.
-pub fn is_folder(path: &Path) -> Result<bool> {
-    Ok(if is_remote(path) { !is_object(path)? && !store::list_objects(path)?.is_empty() } else { path.is_dir() })
-}
-
-/// Opens a file, or an object by its URL.
-///
-/// # Errors
-/// When there is no such file, or it cannot be read.
-pub fn open(path: &Path) -> Result<BlobReader> {
-    Ok(BlobReader::new(store::open_blob(path)?))
+    let folder = &url[..url[..first_sign].rfind('/').map_or(0, |at| at + 1)];
+    let objects = RemoteObject::below(Path::new(folder))?.into_iter();
+    let matching = objects.filter(move |object| pattern.matches_path_with(&object.url, options));
+    Ok(matching.map(|object| Found {
+        path: object.url.clone(),
+        object: Some(object),
+        is_folder: false,
+        is_named: false,
+    }))
 }
 
 /// Reads a text that people wrote, which may be an object.
@@ -184,13 +240,13 @@ pub fn open(path: &Path) -> Result<BlobReader> {
 /// When there is no such file, it cannot be read, or its bytes are not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
     let mut text = String::new();
-    open(path)?.read_to_string(&mut text).at("read", path)?;
+    BlobReader::new(store::open_blob(path)?).read_to_string(&mut text).at("read", path)?;
     Ok(text)
 }
 
 fn read_list(path: &Path) -> Result<String> {
     let mut text = String::new();
-    let mut plain = texts::decompress(open(path)?).at("read", path)?;
+    let mut plain = texts::decompress(BlobReader::new(store::open_blob(path)?)).at("read", path)?;
     plain.read_to_string(&mut text).at("read", path)?;
     Ok(text)
 }
@@ -275,15 +331,17 @@ mod tests {
         }
         std::fs::write(path("list"), "# two\na.warc\n\n*[1].warc\n").unwrap();
         let names = |entries: &[String]| {
-            let files = expand(entries).unwrap().into_iter();
+            let files = expand_files(entries).unwrap().into_iter();
             files.map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
         };
         assert_eq!(names(&[path("*.warc")]), ["a.warc", "b.warc", "c [1].warc"]);
         assert_eq!(names(&[path("c [1].warc")]), ["c [1].warc"]);
         std::fs::write(path("list"), "# two\na.warc\nb.*\n").unwrap();
         assert_eq!(names(&[format!("@{}", path("list")), path("a.warc")]), ["a.warc", "b.warc"]);
-        assert!(expand(&[path("d*")]).unwrap_err().to_string().contains("there is no file"));
+        assert!(expand_files(&[path("d*")]).unwrap_err().to_string().contains("there is no file"));
         std::fs::write(path("list"), "@list\n").unwrap();
-        assert!(crate::error::chain(&expand(&[format!("@{}", path("list"))]).unwrap_err()).contains("list in a list"));
+        assert!(
+            crate::error::chain(&expand_files(&[format!("@{}", path("list"))]).unwrap_err()).contains("list in a list")
+        );
     }
 }

@@ -26,7 +26,7 @@ mod work;
 pub use build::{Missing, Selection, TaskChoice};
 pub use executor::{ALL_TASKS, Executor, StageJob};
 pub use flow::{Bucket, BucketOfTask, Buckets, File, Flow, PlannedTask, Product, StageRef, Table, Task, Wire};
-pub use inputs::{External, expand, expand_files, is_folder, read_text, resolve};
+pub use inputs::{External, expand_files, expand_folders, read_text, resolve};
 pub use plan::{Plan, Planner, TablePair, stable_runs};
 pub use preview::StagePreview;
 pub use report::{

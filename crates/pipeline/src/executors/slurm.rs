@@ -1,7 +1,7 @@
 //! Slurm: arrays of jobs by `sbatch`, watched by `squeue`.
 //!
 //! Each array does a frozen list of tasks. The name of its jobs is that of the list, so a build that is started again
-//! finds the jobs of the one that was killed.
+//! finds the jobs of the one that was killed. Names come again in later builds; numbers of arrays do not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -119,8 +119,8 @@ impl Executor for Slurm {
 /// The jobs of a stage.
 struct Queue<'s> {
     slurm: &'s Slurm,
-    /// The tasks of each array that are not known to have ended, by the number of their job; by name.
-    arrays: BTreeMap<String, BTreeMap<u32, u32>>,
+    /// The arrays of which jobs are not known to have ended, by Slurm's number.
+    arrays: BTreeMap<String, Submitted>,
     /// The nodes of the jobs that run.
     running: BTreeMap<u32, String>,
     max_array: usize,
@@ -128,8 +128,16 @@ struct Queue<'s> {
     failed_looks: u32,
 }
 
+/// An array that Slurm has taken.
+struct Submitted {
+    name: String,
+    /// The tasks of its jobs that are not known to have ended, by the number of the job.
+    jobs: BTreeMap<u32, u32>,
+}
+
 /// A job as `squeue` shows it.
 struct Listed {
+    array: String,
     name: String,
     index: u32,
     state: String,
@@ -147,13 +155,13 @@ impl Queue<'_> {
             "--noheader",
             "--array",
             "--states=all",
-            "--format=%j|%K|%T|%N",
+            "--format=%F|%j|%K|%T|%N",
             &names,
         ]))?;
         let parse = |line: &str| {
             let mut fields = line.trim().split('|').map(str::to_owned);
-            let (name, index, state, node) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-            Some(Listed { name, index: index.parse().ok()?, state, node })
+            let (array, name, index) = (fields.next()?, fields.next()?, fields.next()?.parse().ok()?);
+            Some(Listed { array, name, index, state: fields.next()?, node: fields.next()? })
         };
         Ok(text.lines().filter_map(parse).collect())
     }
@@ -174,8 +182,8 @@ impl Queue<'_> {
     }
 
     fn cancel_those(&self, further: &[&str]) -> Result<()> {
-        for name in self.arrays.keys() {
-            output(Command::new("scancel").arg(format!("--name={name}")).args(further))?;
+        for array in self.arrays.keys() {
+            output(Command::new("scancel").args(further).arg(array))?;
         }
         Ok(())
     }
@@ -191,7 +199,9 @@ impl Scheduler for Queue<'_> {
         for listed in self.list(&names)? {
             let task = tasks.get(&listed.name).and_then(|tasks| tasks.get(listed.index as usize));
             if let Some(&task) = task.filter(|_| LIVE_STATES.contains(&listed.state.as_str())) {
-                self.arrays.entry(listed.name).or_default().insert(listed.index, task);
+                let array = self.arrays.entry(listed.array);
+                let array = array.or_insert_with(|| Submitted { name: listed.name, jobs: BTreeMap::new() });
+                array.jobs.insert(listed.index, task);
                 adopted.push(task);
             }
         }
@@ -214,17 +224,20 @@ impl Scheduler for Queue<'_> {
             let name = self.slurm.job_name(&list);
             let array = Array { name, stage: job.stage(), list: &list, jobs: tasks.len(), room, exclude };
             // There may be no other node: then the same ones have to do.
-            if exclude.is_empty() || sbatch_once(&self.slurm.script(&array)).is_err() {
-                sbatch(&self.slurm.script(&Array { exclude: &BTreeSet::new(), name: array.name.clone(), ..array }))?;
-            }
-            self.arrays.insert(array.name, (0u32..).zip(tasks).collect());
+            let elsewhere = if exclude.is_empty() { None } else { sbatch_once(&self.slurm.script(&array)).ok() };
+            let (anywhere, name) = (&BTreeSet::new(), array.name.clone());
+            let number = match elsewhere {
+                Some(number) => number,
+                None => sbatch(&self.slurm.script(&Array { exclude: anywhere, ..array }))?,
+            };
+            self.arrays.insert(number, Submitted { name, jobs: (0u32..).zip(tasks).collect() });
         }
         Ok(())
     }
 
     fn events(&mut self) -> Result<Vec<Event>> {
         std::thread::sleep(Duration::from_secs(self.slurm.settings.slurm.poll_seconds.into()));
-        let names: Vec<&str> = self.arrays.keys().map(String::as_str).collect();
+        let names: Vec<&str> = self.arrays.values().map(|array| array.name.as_str()).collect();
         let listed = match self.list(&names) {
             // A controller that starts again, or has too much to do.
             Err(error) if self.failed_looks < MAX_FAILED_LOOKS => {
@@ -236,12 +249,12 @@ impl Scheduler for Queue<'_> {
         };
         self.failed_looks = 0;
         let listed: BTreeMap<(String, u32), Listed> =
-            listed.into_iter().map(|job| ((job.name.clone(), job.index), job)).collect();
+            listed.into_iter().map(|job| ((job.array.clone(), job.index), job)).collect();
         let mut events = Vec::new();
-        for (name, jobs) in std::mem::take(&mut self.arrays) {
+        for (number, Submitted { name, jobs }) in std::mem::take(&mut self.arrays) {
             let mut live = BTreeMap::new();
             for (index, task) in jobs {
-                let job = listed.get(&(name.clone(), index));
+                let job = listed.get(&(number.clone(), index));
                 let node = job.map(|job| job.node.clone()).filter(|node| !node.is_empty());
                 if job.is_some_and(|job| LIVE_STATES.contains(&job.state.as_str())) {
                     if let Some(node) = node.filter(|_| !self.running.contains_key(&task)) {
@@ -260,7 +273,7 @@ impl Scheduler for Queue<'_> {
                 }
             }
             if !live.is_empty() {
-                self.arrays.insert(name, live);
+                self.arrays.insert(number, Submitted { name, jobs: live });
             }
         }
         Ok(events)
@@ -284,8 +297,8 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Submits a script. A controller that starts again is waited for.
-fn sbatch(script: &str) -> Result<()> {
+/// Submits a script and returns Slurm's number of the array. A controller that starts again is waited for.
+fn sbatch(script: &str) -> Result<String> {
     for _ in 0..MAX_FAILED_SUBMISSIONS {
         match sbatch_once(script) {
             Err(error @ Error::State(_)) => tracing::warn!("{error}; it is tried again"),
@@ -296,7 +309,7 @@ fn sbatch(script: &str) -> Result<()> {
     sbatch_once(script)
 }
 
-fn sbatch_once(script: &str) -> Result<()> {
+fn sbatch_once(script: &str) -> Result<String> {
     let mut command = Command::new("sbatch");
     let command = command.arg("--parsable").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().within(|| "cannot run sbatch; is Slurm installed here?".to_owned())?;
@@ -305,7 +318,9 @@ fn sbatch_once(script: &str) -> Result<()> {
     if !output.status.success() {
         bail!(State, "sbatch failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(())
+    // The number, and of several clusters its name.
+    let printed = String::from_utf8_lossy(&output.stdout);
+    Ok(printed.trim().split(';').next().unwrap_or_default().to_owned())
 }
 
 /// Maximum number of jobs of an array.

@@ -5,7 +5,7 @@ use std::path::Path;
 use bpe::formats;
 
 use super::{Dedup, Extract, Overlap, PageSource, Pages, Recipe, TokenForm};
-use crate::engine::{expand, expand_files, is_folder};
+use crate::engine::{expand_files, expand_folders};
 use crate::error::{Error, Result, Within as _, bail, ensure};
 
 /// Maximum number of shards, and of buckets.
@@ -74,13 +74,8 @@ impl Recipe {
             expand_files(&links.dumps).within(|| "in [links] dumps".to_owned())?;
         }
         for source in &self.pages {
-            if source.from != PageSource::Html {
-                expand_files(&source.paths).within(|| "in [pages] paths".to_owned())?;
-                continue;
-            }
-            for path in expand(&source.paths).within(|| "in [pages] paths".to_owned())? {
-                ensure!(is_folder(&path)?, Input, "[pages] paths: {} is no folder of HTML files", path.display());
-            }
+            let expand = if source.from == PageSource::Html { expand_folders } else { expand_files };
+            expand(&source.paths).within(|| "in [pages] paths".to_owned())?;
         }
         for rule in &self.filter {
             for path in rule.clone().paths() {

@@ -8,7 +8,7 @@ use user_error::UserError as _;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket_name;
-use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire, Work, expand_files};
+use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire, Work};
 use crate::error::{Error, Result};
 use crate::recipe::Links;
 
@@ -21,8 +21,7 @@ pub(super) fn add(flow: &mut Flow, settings: &Links, buckets: u32) -> Wire<Table
     let links = settings.clone();
     let read = flow.stage("links.read", move |_| {
         let mut tasks = Vec::new();
-        for path in expand_files(&links.dumps)? {
-            let dump = External::of(&path)?;
+        for dump in External::of_files(&links.dumps)? {
             let rules = links.submission_rules()?;
             let task = ReadDump { dump, rules, max_record_bytes: links.max_record_bytes, buckets };
             tasks.push((task_name(&task.dump), task));

@@ -13,9 +13,7 @@ use super::dedup::rows::{Decision, ResolvedRow};
 use super::dedup::{Resolved, file_number};
 use super::kept_texts::{HasText, KeptTexts, KeptTextsWire};
 use super::side_by_side;
-use crate::engine::{
-    Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work, expand_files,
-};
+use crate::engine::{Bucket, BucketOfTask, Buckets, External, File, Flow, Product, Table, Task, Wire, Work};
 use crate::error::{Result, Within as _, ensure};
 use crate::recipe::Shards;
 
@@ -53,8 +51,7 @@ pub(super) fn add(flow: &mut Flow, settings: &Shards, canonical: CanonicalRules,
     let DocumentsLeft { texts, documents, resolved, overlap_matches } = left;
     let scatter = flow.stage("shards.scatter", move |plan| {
         let resolved = resolved.plan(plan)?;
-        let exclude =
-            expand_files(&shards.exclude)?.iter().map(|path| External::of(path)).collect::<Result<Vec<_>>>()?;
+        let exclude = External::of_files(&shards.exclude)?;
         let matches = overlap_matches.map(|matches| plan.tables(matches)).transpose()?;
         let mut matches = matches.map(|tables| tables.into_iter().map(|(_, table)| table));
         let tasks =

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as Key;
 use object_store::{
     BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
@@ -40,15 +40,15 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5
 const RETRY_TIMEOUT: Duration = Duration::from_secs(180);
 /// Variables that name the server of S3.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"];
-/// Where the library asks for the role of a machine when it has no credentials.
-const MACHINE_ROLES: &str = "169.254.169.254";
+/// Objects that are looked at at once.
+const HEADS_AT_ONCE: usize = 64;
 /// Bytes per request of sequential readers.
 const READ_BYTES: u64 = 4 << 20;
 
 /// Whether a place is a URL of object storage rather than a path.
 pub fn is_remote(place: &Path) -> bool {
     let place = place.to_string_lossy();
-    ["s3://", "s3a://", "gs://", "az://"].iter().any(|scheme| place.starts_with(scheme))
+    ["s3://", "gs://", "az://"].iter().any(|scheme| place.starts_with(scheme))
 }
 
 /// Opens the store at a place: a folder, or `s3://bucket/prefix` (`gs://`, `az://`). Nothing is read or written yet.
@@ -136,9 +136,27 @@ impl Object {
     }
 
     fn named<T>(&self, action: &'static str, result: object_store::Result<T>) -> Result<T> {
-        result.map_err(|error| io_error(action, &self.url, as_io(&error)))
+        result.map_err(|error| io_error(action, &self.url, self.fault(&error)))
+    }
+
+    /// A fault with the kind that callers ask for, and the whole chain of causes as text.
+    fn fault(&self, error: &object_store::Error) -> io::Error {
+        let (kind, is_denied) = match error {
+            object_store::Error::NotFound { .. } => (io::ErrorKind::NotFound, false),
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                (io::ErrorKind::Other, true)
+            }
+            // Without credentials, the library asks the machine for its role.
+            _ => (io::ErrorKind::Other, std::env::var_os("AWS_ACCESS_KEY_ID").is_none()),
+        };
+        let hint = if is_denied && self.url.starts_with("s3:") { CREDENTIALS } else { "" };
+        io::Error::new(kind, format!("{}{hint}", shown_fault(error)))
     }
 }
+
+/// Said where credentials are missing or of no use.
+const CREDENTIALS: &str = "; credentials are those in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role; \
+                           a public bucket takes AWS_SKIP_SIGNATURE=true";
 
 /// The library takes an endpoint that is no URL, and ends the process at the first request.
 fn check_endpoint() -> std::result::Result<(), String> {
@@ -197,25 +215,6 @@ fn new_client(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn Object
     })
 }
 
-/// Said where credentials are missing or of no use.
-const CREDENTIALS: &str = "credentials are those in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a public bucket takes \
-                           AWS_SKIP_SIGNATURE=true";
-
-/// The kind that callers ask for, and the whole chain of causes as text.
-fn as_io(error: &object_store::Error) -> io::Error {
-    let kind = match error {
-        object_store::Error::NotFound { .. } => io::ErrorKind::NotFound,
-        _ => io::ErrorKind::Other,
-    };
-    let shown = shown_fault(error);
-    let is_denied =
-        matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. });
-    io::Error::new(
-        kind,
-        if is_denied || shown.contains(MACHINE_ROLES) { format!("{shown}; {CREDENTIALS}") } else { shown },
-    )
-}
-
 /// An error with its causes, each once: the library's own texts repeat some.
 fn shown_fault(error: &object_store::Error) -> String {
     let mut shown = error.to_string();
@@ -256,7 +255,7 @@ impl Blob for RemoteBlob {
                 io::Error::other(format!("{} was changed while it was read", self.object.url))
             }
             error => {
-                let error = as_io(&error);
+                let error = self.object.fault(&error);
                 io::Error::new(error.kind(), format!("cannot read {}: {error}", self.object.url))
             }
         })?;
@@ -281,18 +280,53 @@ pub fn open_blob(place: &Path) -> Result<Box<dyn Blob>> {
     }
 }
 
-/// The length of an object in bytes, and what changes with its content: its ETag.
-pub fn length_and_version(url: &Path) -> Result<(u64, String)> {
-    let meta = Object::parse(url)?.head()?;
-    Ok((meta.size, meta.e_tag.unwrap_or_default()))
+/// An object outside of any run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteObject {
+    /// Its URL.
+    pub url: PathBuf,
+    /// Length in bytes.
+    pub len_bytes: u64,
+    /// What changes with its content: its ETag.
+    pub version: String,
 }
 
-/// The URLs of all objects below a prefix, which ends at a `/`, sorted.
-pub fn list_objects(prefix: &Path) -> Result<Vec<PathBuf>> {
-    let object = Object::parse(prefix)?;
-    let root = object.url.strip_suffix(object.key.as_ref()).unwrap_or(&object.url).trim_end_matches('/').to_owned();
-    let mut urls: Vec<PathBuf> =
-        object.list()?.into_iter().map(|meta| PathBuf::from(format!("{root}/{}", meta.location))).collect();
-    urls.sort();
-    Ok(urls)
+impl RemoteObject {
+    fn new(url: PathBuf, meta: ObjectMeta) -> RemoteObject {
+        RemoteObject { url, len_bytes: meta.size, version: meta.e_tag.unwrap_or_default() }
+    }
+
+    /// The objects at these URLs, in their order; `None` where there is none. Many are asked for at once.
+    ///
+    /// # Errors
+    /// For a URL that names no bucket, and what the server answers.
+    pub fn at(urls: &[PathBuf]) -> Result<Vec<Option<RemoteObject>>> {
+        let objects = urls.iter().map(|url| Object::parse(url)).collect::<Result<Vec<_>>>()?;
+        let asked: Vec<_> = objects.iter().map(|object| (object.client.clone(), object.key.clone())).collect();
+        let head = |(client, key): (Arc<dyn ObjectStore>, Key)| async move {
+            // A bucket is no object.
+            if key.as_ref().is_empty() { None } else { Some(client.head(&key).await) }
+        };
+        let heads = stream::iter(asked).map(head).buffered(HEADS_AT_ONCE).collect::<Vec<_>>();
+        let found = |((object, url), head): ((&Object, &PathBuf), Option<object_store::Result<ObjectMeta>>)| match head
+        {
+            None | Some(Err(object_store::Error::NotFound { .. })) => Ok(None),
+            Some(head) => object.named("look at", head).map(|meta| Some(RemoteObject::new(url.clone(), meta))),
+        };
+        objects.iter().zip(urls).zip(wait_for(heads)).map(found).collect()
+    }
+
+    /// All objects below a prefix, which ends at a `/`, sorted by URL.
+    ///
+    /// # Errors
+    /// As [`RemoteObject::at`].
+    pub fn below(prefix: &Path) -> Result<Vec<RemoteObject>> {
+        let object = Object::parse(prefix)?;
+        let root = object.url.strip_suffix(object.key.as_ref()).unwrap_or(&object.url).trim_end_matches('/').to_owned();
+        let url = |meta: &ObjectMeta| PathBuf::from(format!("{root}/{}", meta.location));
+        let mut objects: Vec<RemoteObject> =
+            object.list()?.into_iter().map(|meta| RemoteObject::new(url(&meta), meta)).collect();
+        objects.sort_by(|a, b| a.url.cmp(&b.url));
+        Ok(objects)
+    }
 }

@@ -8,17 +8,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use atomic_file::IoContext;
-use object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::Object;
-use super::runtime::wait_for;
-use super::store::read_whole;
-use super::upload::{RemoteUpload, unique_mark};
-use crate::{BlobReader, Result, Upload, checksum_file, checksum_hex};
+use super::store::{RemoteStore, copy};
+use super::upload::unique_mark;
+use crate::{Condition, Error, LocalStore, Result, Store, checksum_file, checksum_hex};
 
 /// Name of the list of saved files.
 const LIST: &str = "saved.json";
@@ -26,7 +24,8 @@ const LIST: &str = "saved.json";
 /// A state in a bucket and its folder.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteState {
-    object: Object,
+    /// The bucket, below the state's prefix.
+    store: Arc<RemoteStore>,
     folder: PathBuf,
 }
 
@@ -49,9 +48,9 @@ impl Saved {
 
 impl RemoteState {
     /// Makes the folder what the last save was, unless this machine has gone on from there.
-    pub(super) fn open(object: Object) -> Result<RemoteState> {
-        let name = format!("webtext-state-{:032x}", xxh3_128(object.url.as_bytes()));
-        let state = RemoteState { folder: std::env::temp_dir().join(name), object };
+    pub(super) fn open(store: RemoteStore) -> Result<RemoteState> {
+        let name = format!("webtext-state-{:032x}", xxh3_128(store.shown("").as_bytes()));
+        let state = RemoteState { folder: std::env::temp_dir().join(name), store: Arc::new(store) };
         let saved = state.saved()?;
         if state.save_here() != Some(saved.name()) {
             if state.folder.exists() {
@@ -79,7 +78,7 @@ impl RemoteState {
             let (len_bytes, checksum) = checksum_file(&path)?;
             let entry = (len_bytes, checksum_hex(checksum));
             if before.files.get(&name) != Some(&entry) {
-                let mut upload = Box::new(RemoteUpload::new(self.object.below(&name)?));
+                let mut upload = self.store.create(&name)?;
                 let mut file = fs::File::open(&path).at("open", &path)?;
                 io::copy(&mut file, &mut upload).at("upload", &path)?;
                 upload.commit()?;
@@ -88,19 +87,14 @@ impl RemoteState {
         }
         self.write_list(&saved)?;
         self.set_save_here(&saved)?;
-        for name in before.files.keys().filter(|name| !saved.files.contains_key(*name)) {
-            let object = self.object.below(name)?;
-            let (client, key) = (object.client.clone(), object.key.clone());
-            object.named("remove", wait_for(async move { client.delete(&key).await }))?;
-        }
-        Ok(())
+        before.files.keys().filter(|name| !saved.files.contains_key(*name)).try_for_each(|name| self.store.delete(name))
     }
 
     /// The latest save; the first one, of nothing, is made here.
     fn saved(&self) -> Result<Saved> {
-        let bytes = read_whole(&self.object.below(LIST)?)?;
+        let list = self.store.get(LIST)?;
         // A list that is no list is that of nobody: it is written in one put.
-        if let Some(saved) = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        if let Some(saved) = list.and_then(|(list, _)| serde_json::from_slice(&list).ok()) {
             return Ok(saved);
         }
         let saved = Saved { id: unique_mark(), ..Saved::default() };
@@ -109,29 +103,22 @@ impl RemoteState {
     }
 
     fn write_list(&self, saved: &Saved) -> Result<()> {
-        let object = self.object.below(LIST)?;
-        let payload = PutPayload::from(serde_json::to_vec(saved).expect("a list is plain data"));
-        let (client, key) = (object.client.clone(), object.key.clone());
-        object.named("write", wait_for(async move { client.put(&key, payload).await }))?;
-        Ok(())
+        let list = serde_json::to_vec(saved).expect("a list is plain data");
+        self.store.put(LIST, &list, Condition::Always).map(drop)
     }
 
     fn copy_here(&self, name: &str, len_bytes: u64) -> Result<()> {
-        let path = self.folder.join(name);
-        let blob = self.object.below(name)?.open()?;
+        let blob = self.store.open(name)?;
         if blob.len_bytes() != len_bytes {
             let what = format!("it has {} bytes, and was saved with {len_bytes}", blob.len_bytes());
-            return Err(crate::Error::Damaged { object: format!("{}/{name}", self.object.url), offset: 0, what });
+            return Err(Error::Damaged { object: self.store.shown(name), offset: 0, what });
         }
-        let mut file = atomic_file::AtomicFile::create(&path)?;
-        io::copy(&mut BlobReader::new(blob), &mut file).at("copy to", &path)?;
-        file.commit()?;
-        Ok(())
+        copy(blob, &self.folder.join(name))
     }
 
     /// The names of all files in the folder, sorted; with `/` in those of inner folders.
     fn names_here(&self) -> Result<Vec<String>> {
-        let listed = crate::Store::list(&crate::LocalStore::new(&self.folder), "")?;
+        let listed = LocalStore::new(&self.folder).list("")?;
         Ok(listed.into_iter().map(|listed| listed.key).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use atomic_file::IoContext;
@@ -10,11 +10,10 @@ use bytes::Bytes;
 use object_store::{Error as RemoteError, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use tempfile::TempDir;
 
+use super::Object;
 use super::runtime::wait_for;
 use super::state::RemoteState;
 use super::upload::RemoteUpload;
-use super::{Object, as_io};
-use crate::store::io_error;
 use crate::{Blob, BlobReader, Condition, Listed, Outcome, Result, State, Store, Tag, Upload};
 
 /// A store in a bucket. Scratch files lie in the system's folder for such (`TMPDIR`), and go with the store.
@@ -127,7 +126,7 @@ impl Store for RemoteStore {
 
     fn state(&self, folder: &str) -> Result<State> {
         let prefix = folder.trim_end_matches('/').to_owned();
-        let remote = RemoteState::open(self.root.below(&prefix)?)?;
+        let remote = RemoteState::open(RemoteStore::new(self.root.below(&prefix)?))?;
         Ok(State::of_remote(prefix, remote))
     }
 
@@ -142,9 +141,7 @@ impl Store for RemoteStore {
         let _copying = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
         let blob = self.open(key)?;
         if !fs::metadata(&path).is_ok_and(|found| found.len() == blob.len_bytes()) {
-            let mut file = atomic_file::AtomicFile::create(&path)?;
-            io::copy(&mut BlobReader::new(blob), &mut file).at("copy to", &path)?;
-            file.commit()?;
+            copy(blob, &path)?;
         }
         Ok(path)
     }
@@ -162,12 +159,10 @@ impl Store for RemoteStore {
     }
 }
 
-/// Reads an object whole; `None` when there is none.
-pub(super) fn read_whole(object: &Object) -> Result<Option<Vec<u8>>> {
-    let (client, key) = (object.client.clone(), object.key.clone());
-    match wait_for(async move { client.get(&key).await?.bytes().await }) {
-        Ok(bytes) => Ok(Some(bytes.to_vec())),
-        Err(RemoteError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(io_error("read", &object.url, as_io(&error))),
-    }
+/// Copies an object to a file.
+pub(super) fn copy(blob: Box<dyn Blob>, to: &Path) -> Result<()> {
+    let mut file = atomic_file::AtomicFile::create(to)?;
+    io::copy(&mut BlobReader::new(blob), &mut file).at("copy to", to)?;
+    file.commit()?;
+    Ok(())
 }

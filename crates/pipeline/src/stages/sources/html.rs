@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use atomic_file::IoContext;
 use records::Reason;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pack::{MAX_BYTES_PER_TASK, MEAN_FILES_PER_TASK, Packed, Packer};
 use super::{Captured, LinksLeft, warc};
-use crate::engine::{External, File, Flow, Product, Task, Work, expand, read_text, stable_runs};
+use crate::engine::{External, File, Flow, Product, Task, Work, expand_folders, read_text, stable_runs};
 use crate::error::{Error, Result, bail, ensure};
 use crate::recipe::Pages;
 
@@ -21,7 +20,7 @@ const URL_LIST: &str = "urls.tsv";
 pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksLeft, buckets: u32) -> Captured {
     let pages = settings.clone();
     let pack = flow.stage_of_source("pages.pack", number, move |_| {
-        let folders = expand(&pages.paths)?;
+        let folders = expand_folders(&pages.paths)?;
         let files = html_files(&folders, number)?;
         ensure!(!files.is_empty(), Input, "there is no .html or .htm file below {}", pages.paths.join(", "));
         let runs =
@@ -95,16 +94,18 @@ fn html_files(folders: &[PathBuf], source: usize) -> Result<Vec<HtmlFile>> {
     let mut files = Vec::new();
     for folder in folders {
         let list = folder.join(URL_LIST);
-        let paths = files_below(folder)?;
-        let text = if paths.contains(&list) { read_text(&list)? } else { String::new() };
+        let below = External::below(folder)?;
+        let has_list = below.iter().any(|file| Path::new(&file.url) == list);
+        let text = if has_list { read_text(&list)? } else { String::new() };
         let mut urls = read_url_list(&list, &text)?;
-        for path in paths.into_iter().filter(|path| is_html(path)) {
-            let relative = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+        for file in below.into_iter().filter(|file| is_html(Path::new(&file.url))) {
+            let path = Path::new(&file.url);
+            let relative = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
             let page_url = match urls.remove(relative.as_str()) {
                 Some((_, url)) => url.to_owned(),
-                None => format!("file:///{prefix}{}", path.strip_prefix(&shared).unwrap_or(&path).display()),
+                None => format!("file:///{prefix}{}", path.strip_prefix(&shared).unwrap_or(path).display()),
             };
-            files.push(HtmlFile { file: External::of(&path)?, page_url });
+            files.push(HtmlFile { file, page_url });
         }
         if let Some((path, (line, _))) = urls.into_iter().min_by_key(|(_, (line, _))| *line) {
             bail!(Input, "{}, line {line}: there is no file {}", list.display(), folder.join(path).display());
@@ -132,21 +133,6 @@ fn read_url_list<'t>(list: &Path, text: &'t str) -> Result<BTreeMap<&'t str, (us
 fn is_html(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("html") || extension.eq_ignore_ascii_case("htm"))
-}
-
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    if store::is_remote(folder) {
-        return Ok(store::list_objects(folder)?);
-    }
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(at) = folders.pop() {
-        for entry in std::fs::read_dir(&at).at("list", &at)? {
-            let path = entry.at("list", &at)?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    Ok(files)
 }
 
 /// The deepest folder that contains all given ones, or is one of them.

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::capture::page_of;
 use super::pack::{Packed, Packer};
 use super::{Captured, LinksLeft, warc};
-use crate::engine::{External, File, Flow, Product, Task, Work, expand_files};
+use crate::engine::{External, File, Flow, Product, Task, Work};
 use crate::error::{Result, Within as _};
 use crate::recipe::Pages;
 
@@ -22,9 +22,9 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     let pages = settings.clone();
     let pack = flow.stage_of_source("pages.pack", number, move |_| {
         let mut tasks = Vec::new();
-        for path in expand_files(&pages.paths)? {
+        for file in External::of_files(&pages.paths)? {
             let task = PackTexts {
-                file: External::of(&path)?,
+                file,
                 text_field: pages.text_field.clone(),
                 url_field: pages.url_field.clone(),
                 max_page_bytes: pages.max_page_bytes,

@@ -14,7 +14,7 @@ use super::capture::{Capture, capture};
 use super::revisits::{self, Reference};
 use super::{Archive, ArchiveGroup, Captured, LinksLeft, archive_groups, match_pages};
 use crate::engine::{
-    BucketOutput, Buckets, External, File, Flow, Planner, Product, SourceRead, StageRef, Task, Wire, Work, expand_files,
+    BucketOutput, Buckets, External, File, Flow, Planner, Product, SourceRead, StageRef, Task, Wire, Work,
 };
 use crate::error::{Error, Result};
 use crate::recipe::Pages;
@@ -56,8 +56,7 @@ pub(super) fn add(
 
 /// The archives at the paths of a source.
 fn external_archives(pages: &Pages) -> Result<Vec<ArchiveFile>> {
-    let paths = expand_files(&pages.paths)?;
-    paths.iter().map(|path| Ok(ArchiveFile::External(External::of(path)?))).collect()
+    Ok(External::of_files(&pages.paths)?.into_iter().map(ArchiveFile::External).collect())
 }
 
 /// The archives that tasks of `pages.index` have read, with their checksums.

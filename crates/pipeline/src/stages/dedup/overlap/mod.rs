@@ -12,7 +12,7 @@ mod sets;
 use records::{EditedText, OverlapMatch, OverlapSet};
 
 use super::cut::InputFiles;
-use crate::engine::{External, Flow, Table, Wire, expand_files};
+use crate::engine::{External, Flow, Table, Wire};
 use crate::error::Result;
 use crate::recipe::Overlap;
 use crate::stages::only_task;
@@ -78,9 +78,7 @@ pub(super) fn add(flow: &mut Flow, settings: &Overlap, input: &InputFiles) -> Ov
 fn sets_of(settings: &Overlap) -> Result<Vec<External>> {
     let mut sets: Vec<External> = Vec::new();
     for entry in &settings.sets {
-        for path in expand_files(std::slice::from_ref(entry))? {
-            sets.push(External::of(&path)?);
-        }
+        sets.extend(External::of_files(std::slice::from_ref(entry))?);
     }
     Ok(sets)
 }
