@@ -28,7 +28,7 @@ pub(crate) fn origin_of(url: &Url) -> &str {
 
 /// Registrable domain, by the public-suffix list.
 fn domain_of(host: &str) -> &str {
-    psl::domain_str(host).unwrap_or(host)
+    public_suffix::registrable_domain(host).unwrap_or(host)
 }
 
 #[derive(Debug)]

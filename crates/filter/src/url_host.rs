@@ -3,7 +3,7 @@
 //! Left out: hosts that are addresses, and suffixes of the private part of the public-suffix list, which tldextract leaves
 //! out unless told otherwise.
 
-use psl::{List, Psl, Type};
+use public_suffix::{Section, suffix_of};
 
 use crate::python;
 
@@ -75,12 +75,12 @@ fn icann_suffix_labels(labels: &[&str]) -> usize {
     let labels: Vec<String> = labels.iter().rev().map(|label| unicode_label(label)).collect();
     let mut considered = labels.len();
     loop {
-        let info = List.find(labels[..considered].iter().map(|label| label.as_bytes()));
+        let suffix = suffix_of(&labels[..considered]);
         let bytes_of = |count: usize| labels[..count].iter().map(String::len).sum::<usize>() + count - 1;
-        let count = (1..=considered).find(|&count| bytes_of(count) >= info.len).unwrap_or(0);
-        match info.typ {
-            Some(Type::Icann) => return count,
-            Some(Type::Private) if count > 1 => considered = count - 1,
+        let count = (1..=considered).find(|&count| bytes_of(count) >= suffix.bytes).unwrap_or(0);
+        match suffix.section {
+            Some(Section::Icann) => return count,
+            Some(Section::Private) if count > 1 => considered = count - 1,
             _ => return 0,
         }
     }

@@ -78,7 +78,7 @@ impl Canonical {
         let (host, domain) = match url.host() {
             Some(Host::Domain(name)) => {
                 let name = name.strip_suffix('.').unwrap_or(name);
-                (name.to_owned(), psl::domain_str(name).unwrap_or(name).to_owned())
+                (name.to_owned(), public_suffix::registrable_domain(name).unwrap_or(name).to_owned())
             }
             Some(address) => (address.to_string(), address.to_string()),
             None => return Err(UrlFault::Malformed),

@@ -335,7 +335,7 @@ fn is_one_of(host: &str, domains: &[&str]) -> bool {
 
 /// `www.google.co.uk`, not `google.example.com`.
 fn is_google(host: &str) -> bool {
-    psl::domain_str(host).is_some_and(|domain| domain.starts_with("google."))
+    public_suffix::registrable_domain(host).is_some_and(|domain| domain.starts_with("google."))
 }
 
 /// The value of a parameter, with a scheme that was escaped twice undone once more.
