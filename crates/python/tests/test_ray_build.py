@@ -1,8 +1,10 @@
-"""A whole build on Ray: the bytes of the local one, with the build killed and a node lost under way."""
+"""A whole build on Ray: the bytes of the local one, with the build killed, its driver killed and a node lost under way."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -27,8 +29,21 @@ def digests(run: Path) -> dict[str, str]:
     return {str(file.relative_to(run)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def start(recipe: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "webtext", "build", recipe, "--out", out, "-q", *options])
+def start(recipe: Path, out: Path, *options: str, errors: int | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "webtext", "build", recipe, "--out", out, "-q", *options]
+    return subprocess.Popen(command, stderr=errors, text=True)
+
+
+def kill_driver(build: subprocess.Popen[str]) -> None:
+    """Kills the process between the build and the cluster, of which there is one per stage."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        drivers = subprocess.run(["pgrep", "-P", str(build.pid), "-f", "webtext.ray"], capture_output=True, text=True)
+        if pids := drivers.stdout.split():
+            os.kill(int(pids[0]), signal.SIGKILL)
+            return
+        time.sleep(0.05)
+    raise AssertionError("the build has no driver")
 
 
 def wait_for(path: Path, pattern: str) -> None:
@@ -55,6 +70,10 @@ def test_a_build_on_ray_gives_the_bytes_of_the_local_one(tmp_path: Path) -> None
         wait_for(run, "links/*")
         killed.kill()
         killed.wait()
+        driverless = start(recipe, run, *on_ray, errors=subprocess.PIPE)
+        kill_driver(driverless)
+        _, said = driverless.communicate(timeout=120)
+        assert driverless.returncode == 1 and "the Ray driver has ended (signal: 9" in said, said
         again = start(recipe, run, *on_ray)
         wait_for(run, "documents/text/*")
         cluster.remove_node(lost, allow_graceful=False)
