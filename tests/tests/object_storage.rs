@@ -257,6 +257,20 @@ fn inputs_and_run_in_buckets_give_the_same_data() {
     assert!(String::from_utf8_lossy(&status.stdout).contains("tokens.join"));
     // A build that has nothing to do changes nothing, and a folder of something else is refused.
     check(&mut build(&remote, "s3://bucket/run", variables.clone()), 0);
-    let refused = check(&mut build(&remote, "s3://bucket/inputs", variables), 2);
+    let refused = check(&mut build(&remote, "s3://bucket/inputs", variables.clone()), 2);
     assert!(stderr(&refused).contains("not the folder of a run"));
+    // A bucket that is missing is another thing than a run that is missing.
+    for command in ["status", "report", "build"] {
+        let mut command = match command {
+            "build" => build(&remote, "s3://nosuch/run", Vec::new()),
+            name => {
+                let mut command = Command::new(binary("webtext"));
+                command.args([name, "s3://nosuch/run"]);
+                command
+            }
+        };
+        let said = stderr(&check(command.envs(variables.clone()), 1));
+        assert!(said.contains("s3://nosuch/run") && said.contains("there is no such bucket"), "{said}");
+        assert!(!said.contains("<Error>"), "{said}");
+    }
 }

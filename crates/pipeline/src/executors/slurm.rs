@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use atomic_file::IoContext;
@@ -28,6 +30,8 @@ const MAX_FAILED_LOOKS: u32 = 30;
 /// Submissions in a row that may fail, and the time between two.
 const MAX_FAILED_SUBMISSIONS: u32 = 3;
 const SUBMIT_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// Time in which a command of Slurm's must end. Its own patience with a busy controller is ten seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// States in which a job waits or runs; all others are final.
 const LIVE_STATES: [&str; 8] =
     ["PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING"];
@@ -236,7 +240,7 @@ impl Scheduler for Queue<'_> {
     }
 
     fn events(&mut self) -> Result<Vec<Event>> {
-        std::thread::sleep(Duration::from_secs(self.slurm.settings.slurm.poll_seconds.into()));
+        thread::sleep(Duration::from_secs(self.slurm.settings.slurm.poll_seconds.into()));
         let names: Vec<&str> = self.arrays.values().map(|array| array.name.as_str()).collect();
         let listed = match self.list(&names) {
             // A controller that starts again, or has too much to do.
@@ -291,10 +295,28 @@ impl Scheduler for Queue<'_> {
 /// The standard output of one of Slurm's commands.
 fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().within(|| format!("cannot run {name}; is Slurm installed here?"))?;
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().within(|| format!("cannot run {name}; is Slurm installed here?"))?;
+    let output = answer(&name, child, ANSWER_WITHIN)?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), State, "{name} failed: {}", said.trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What a command of Slurm's printed, unless it waits for a controller that does not answer.
+fn answer(name: &str, child: Child, within: Duration) -> Result<Output> {
+    let process = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let (done, answered) = channel();
+    thread::spawn(move || done.send(child.wait_with_output()));
+    match answered.recv_timeout(within) {
+        Ok(output) => Ok(output?),
+        Err(_) => {
+            if let Some(process) = process {
+                let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+            }
+            bail!(State, "{name} has not answered within {} s", within.as_secs());
+        }
+    }
 }
 
 /// Submits a script and returns Slurm's number of the array. A controller that starts again is waited for.
@@ -304,7 +326,7 @@ fn sbatch(script: &str) -> Result<String> {
             Err(error @ Error::State(_)) => tracing::warn!("{error}; it is tried again"),
             other => return other,
         }
-        std::thread::sleep(SUBMIT_AGAIN_AFTER);
+        thread::sleep(SUBMIT_AGAIN_AFTER);
     }
     sbatch_once(script)
 }
@@ -314,7 +336,7 @@ fn sbatch_once(script: &str) -> Result<String> {
     let command = command.arg("--parsable").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().within(|| "cannot run sbatch; is Slurm installed here?".to_owned())?;
     child.stdin.take().expect("it is piped").write_all(script.as_bytes())?;
-    let output = child.wait_with_output()?;
+    let output = answer("sbatch", child, ANSWER_WITHIN)?;
     if !output.status.success() {
         bail!(State, "sbatch failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
@@ -329,4 +351,22 @@ fn max_array() -> Result<usize> {
     let line = text.lines().find(|line| line.trim_start().starts_with("MaxArraySize"));
     let value = line.and_then(|line| line.split_once('=')?.1.trim().parse().ok());
     Ok(value.filter(|&value| value > 0).unwrap_or(DEFAULT_MAX_ARRAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_waits_for_ever_is_killed() {
+        let spawn = |seconds: &str| Command::new("sleep").arg(seconds).stdout(Stdio::piped()).spawn().unwrap();
+        let child = spawn("600");
+        let id = child.id();
+        let said = answer("squeue", child, Duration::from_secs(1)).unwrap_err().to_string();
+        assert!(said.contains("squeue has not answered within 1 s"), "{said}");
+        while Path::new(&format!("/proc/{id}")).exists() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(answer("squeue", spawn("0"), ANSWER_WITHIN).unwrap().status.success());
+    }
 }

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as Key;
@@ -42,6 +42,8 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(180);
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"];
 /// Objects that are looked at at once.
 const HEADS_AT_ONCE: usize = 64;
+/// Time in which a listing whose answer broke off is asked for again. What never answers was tried long enough then.
+const LIST_AGAIN_WITHIN: Duration = Duration::from_secs(40);
 /// Bytes per request of sequential readers.
 const READ_BYTES: u64 = 4 << 20;
 
@@ -121,13 +123,15 @@ impl Object {
     /// All objects below the prefix. A listing whose answer broke off is asked for again, which the library does only
     /// for the contents of objects.
     fn list(&self) -> Result<Vec<ObjectMeta>> {
-        let mut pause = PAUSES[0];
+        let (mut pause, begin) = (PAUSES[0], Instant::now());
         for tries_left in (0..=MAX_RETRIES).rev() {
             let (client, key) = (self.client.clone(), self.key.clone());
             let prefix = move || Some(&key).filter(|key| !key.as_ref().is_empty()).cloned();
             let listed = wait_for(async move { client.list(prefix().as_ref()).try_collect().await });
             match listed {
-                Err(object_store::Error::Generic { .. }) if tries_left > 0 => std::thread::sleep(pause),
+                Err(object_store::Error::Generic { .. }) if tries_left > 0 && begin.elapsed() < LIST_AGAIN_WITHIN => {
+                    std::thread::sleep(pause);
+                }
                 listed => return self.named("list", listed),
             }
             pause = (pause * 2).min(PAUSES[1]);
@@ -141,6 +145,9 @@ impl Object {
 
     /// A fault with the kind that callers ask for, and the whole chain of causes as text.
     fn fault(&self, error: &object_store::Error) -> io::Error {
+        if is_bucket_missing(error) {
+            return io::Error::other("there is no such bucket");
+        }
         let (kind, is_denied) = match error {
             object_store::Error::NotFound { .. } => (io::ErrorKind::NotFound, false),
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
@@ -215,8 +222,31 @@ fn new_client(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn Object
     })
 }
 
-/// An error with its causes, each once: the library's own texts repeat some.
+/// An error with its causes, each once: the library's own texts repeat some. Of a server's XML only what it means.
 fn shown_fault(error: &object_store::Error) -> String {
+    without_xml(&chain_of(error))
+}
+
+/// Whether a server has said that the bucket itself is missing, by S3's code for that.
+fn is_bucket_missing(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { .. }) && chain_of(error).contains("<Code>NoSuchBucket</Code>")
+}
+
+/// `<Error>` of S3's protocol within a text, as `Code: Message`.
+fn without_xml(text: &str) -> String {
+    let found = text.find("<Error>").zip(text.rfind("</Error>"));
+    let Some((start, end)) = found.filter(|(start, end)| start < end) else { return text.to_owned() };
+    let xml = &text[start..end];
+    let element = |name: &str| {
+        let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0.trim())
+    };
+    let said: Vec<&str> = ["Code", "Message"].iter().filter_map(|name| element(name)).collect();
+    let before = text[..start].split("<?xml").next().unwrap_or_default();
+    format!("{before}{}{}", said.join(": "), &text[end + "</Error>".len()..])
+}
+
+fn chain_of(error: &object_store::Error) -> String {
     let mut shown = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -328,5 +358,21 @@ impl RemoteObject {
             object.list()?.into_iter().map(|meta| RemoteObject::new(url(&meta), meta)).collect();
         objects.sort_by(|a, b| a.url.cmp(&b.url));
         Ok(objects)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_of_a_server_is_told_as_what_it_means() {
+        let said = "status 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>No.</Message>\
+                    <RequestId>1</RequestId></Error>";
+        assert_eq!(without_xml(said), "status 403 Forbidden: AccessDenied: No.");
+        assert_eq!(without_xml("x <Error><Code>SlowDown</Code></Error> y"), "x SlowDown y");
+        for text in ["", "no XML", "<Error>", "</Error><Error>"] {
+            assert_eq!(without_xml(text), text);
+        }
     }
 }

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use object_store::{Error as RemoteError, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use tempfile::TempDir;
 
-use super::Object;
 use super::runtime::wait_for;
 use super::state::RemoteState;
 use super::upload::RemoteUpload;
+use super::{Object, is_bucket_missing};
 use crate::{Blob, BlobReader, Condition, Listed, Outcome, Result, State, Store, Tag, Upload};
 
 /// A store in a bucket. Scratch files lie in the system's folder for such (`TMPDIR`), and go with the store.
@@ -49,7 +49,7 @@ impl RemoteStore {
             Ok((found.bytes().await?.to_vec(), version))
         });
         match found {
-            Err(RemoteError::NotFound { .. }) => Ok(None),
+            Err(error @ RemoteError::NotFound { .. }) if !is_bucket_missing(&error) => Ok(None),
             other => object.named("read", other).map(Some),
         }
     }
