@@ -347,7 +347,11 @@ impl<'de> Deserialize<'de> for FieldName {
 
 /// Undoes the HTML escaping of URLs in the dumps, once: references to characters by name or number, as browsers read
 /// them, but only those that end in a semicolon. `&reg` without one is a parameter.
-fn unescape_html(url: Cow<'_, str>) -> Cow<'_, str> {
+///
+/// ```
+/// assert_eq!(links::unescape_html("http://a.example/?x=1&amp;reg=2".into()), "http://a.example/?x=1&reg=2");
+/// ```
+pub fn unescape_html(url: Cow<'_, str>) -> Cow<'_, str> {
     if !url.contains('&') {
         return url;
     }

@@ -148,7 +148,7 @@ impl IndexArchives {
         name: &str,
         found: &mut Found,
     ) -> Result<()> {
-        let (mut records, mut malformed) = (0u64, 0u64);
+        let (mut records, mut malformed, mut first_fault) = (0u64, 0u64, None);
         let mut reader = match Reader::new(archive, name.to_owned(), self.max_page_bytes) {
             Ok(reader) => reader,
             Err(error) => {
@@ -174,6 +174,7 @@ impl IndexArchives {
                     let place = format!("{name} at {location}");
                     work.counts.drop(Reason::MalformedPage);
                     work.sample(Reason::MalformedPage, || place, &fault.to_string());
+                    first_fault.get_or_insert(fault);
                 }
                 Ok(Some(Event::Record(record))) => {
                     if let Some(fault) = record.fault() {
@@ -187,8 +188,9 @@ impl IndexArchives {
             }
             records += 1;
         }
-        if records > 0 && records == malformed {
-            let nothing = std::io::Error::new(std::io::ErrorKind::InvalidData, "no record in it can be read");
+        if let Some(fault) = first_fault.filter(|_| records == malformed) {
+            let what = format!("no record in it can be read: {fault}");
+            let nothing = std::io::Error::new(std::io::ErrorKind::InvalidData, what);
             work.unreadable(name, &nothing);
         }
         Ok(())
