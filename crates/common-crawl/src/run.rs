@@ -128,6 +128,11 @@ impl RunState {
         }))
     }
 
+    /// Whether a file of the index has been searched.
+    fn has_captures(&self) -> bool {
+        fs::read_dir(self.folder.join("captures")).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
     /// The identity of the folder's run, which is written at its first call.
     ///
     /// # Errors
@@ -154,6 +159,13 @@ impl RunState {
             return Ok(identity);
         };
         match found.difference(&identity) {
+            // A run that failed before it had found anything binds nobody.
+            Some(_) if !self.has_captures() => {
+                let files = crate::runtime()?.block_on(index::files(settings))?;
+                let identity = RunIdentity { files, ..identity };
+                write_json(&path, &identity)?;
+                Ok(identity)
+            }
             Some(what) => Err(CommonCrawlError::OtherRun { folder: self.folder.clone(), what }),
             None => Ok(identity),
         }

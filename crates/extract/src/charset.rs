@@ -21,10 +21,18 @@ use declared::{charset_parameter, prescan};
 const UTF16_SAMPLE_BYTES: usize = 4096;
 /// High bytes from which on their statistics say something.
 const MIN_HIGH_BYTES: usize = 20;
-/// Valid sequences per invalid one in a damaged page of UTF-8, when it declares UTF-8 or nothing.
-const MIN_VALID_PER_FAULT: usize = 4;
-/// The same when it declares another charset.
-const MIN_VALID_PER_FAULT_UNDECLARED: usize = 10;
+/// Zeros from which on UTF-16 is recognised that has few of them, and how many letters there may be for each.
+const MIN_UTF16_ZEROS: usize = 8;
+const MAX_UTF16_LETTERS_PER_ZERO: usize = 32;
+/// Latin text in a charset of one byte has next to no valid sequences of UTF-8; that in Chinese, Japanese and Korean ones
+/// has one to some ten faults. So half a sequence per fault proves a page of UTF-8 that says to be one,
+const MIN_VALID_PER_TWO_FAULTS: usize = 1;
+/// two per fault one that says nothing, or that it is in Latin letters,
+const MIN_VALID_PER_TWO_FAULTS_UNDECLARED: usize = 4;
+/// and ten one that says to be in another script.
+const MIN_VALID_PER_TWO_FAULTS_OF_OTHERS: usize = 20;
+
+const LATIN: [&Encoding; 5] = [WINDOWS_1252, WINDOWS_1250, WINDOWS_1254, ISO_8859_2, ISO_8859_15];
 
 /// A decoded page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +41,17 @@ pub struct Decoded<'a> {
     pub text: Cow<'a, str>,
     /// The charset's name in the Encoding standard, or `HZ-GB-2312` and `ISO-2022-KR`, which it no longer has.
     pub charset: &'static str,
+}
+
+/// Whether the Encoding standard has a charset of this name.
+pub fn is_known(label: &str) -> bool {
+    Encoding::for_label(label.as_bytes()).is_some()
+}
+
+/// Whether bytes that begin with these are UTF-16, whose letters may look like control characters.
+pub fn is_utf16(start: &[u8]) -> bool {
+    let of_mark = Encoding::for_bom(start).map(|(encoding, _)| encoding);
+    of_mark.or_else(|| utf16_without_mark(start)).is_some_and(|encoding| encoding != UTF_8)
 }
 
 /// Decodes a page. Bytes that are invalid in the charset become U+FFFD.
@@ -92,9 +111,12 @@ fn usable(label: &str) -> Option<&'static Encoding> {
 /// The charset of a page that is neither ASCII nor valid UTF-8.
 fn legacy(html: &[u8], content_type: Option<&str>) -> &'static Encoding {
     let declared: Vec<_> = declarations(html, content_type).iter().filter_map(|label| usable(label)).collect();
-    let first_is_utf8 = declared.first().is_none_or(|&encoding| encoding == UTF_8);
-    let valid_per_fault = if first_is_utf8 { MIN_VALID_PER_FAULT } else { MIN_VALID_PER_FAULT_UNDECLARED };
-    if is_mostly_utf8(html, valid_per_fault) {
+    let valid_per_two_faults = match declared.first() {
+        Some(&encoding) if encoding == UTF_8 => MIN_VALID_PER_TWO_FAULTS,
+        Some(&encoding) if !LATIN.contains(&encoding) => MIN_VALID_PER_TWO_FAULTS_OF_OTHERS,
+        _ => MIN_VALID_PER_TWO_FAULTS_UNDECLARED,
+    };
+    if is_mostly_utf8(html, valid_per_two_faults) {
         return UTF_8;
     }
     let guessed = guess(html);
@@ -104,7 +126,6 @@ fn legacy(html: &[u8], content_type: Option<&str>) -> &'static Encoding {
 
 /// Whether the bytes cannot be text in this charset.
 fn is_disproved(html: &[u8], encoding: &'static Encoding, guessed: &'static Encoding) -> bool {
-    const LATIN: [&Encoding; 5] = [WINDOWS_1252, WINDOWS_1250, WINDOWS_1254, ISO_8859_2, ISO_8859_15];
     const CYRILLIC: [&Encoding; 6] = [WINDOWS_1251, KOI8_R, KOI8_U, ISO_8859_5, IBM866, X_MAC_CYRILLIC];
     const MULTIBYTE: [&Encoding; 6] = [SHIFT_JIS, EUC_JP, GBK, GB18030, BIG5, EUC_KR];
     if MULTIBYTE.contains(&encoding) {
@@ -148,22 +169,39 @@ fn utf16_without_mark(html: &[u8]) -> Option<&'static Encoding> {
     let units = sample.len() / 2;
     let zeros = |place: usize| sample.iter().skip(place).step_by(2).filter(|&&byte| byte == 0).count();
     let (first, second) = (zeros(0), zeros(1));
-    let is_utf16 = |zeros: usize, others: usize| units >= 4 && zeros * 4 >= units && others * 20 <= zeros;
+    let is_utf16 = |zeros: usize, others: usize, encoding| {
+        let is_of_ascii = units >= 4 && zeros * 4 >= units;
+        let has_markup = zeros >= MIN_UTF16_ZEROS && zeros * MAX_UTF16_LETTERS_PER_ZERO >= units;
+        others * 20 <= zeros && (is_of_ascii || has_markup && is_page_in(sample, encoding))
+    };
     match () {
-        () if is_utf16(second, first) => Some(UTF_16LE),
-        () if is_utf16(first, second) => Some(UTF_16BE),
+        () if is_utf16(second, first, UTF_16LE) => Some(UTF_16LE),
+        () if is_utf16(first, second, UTF_16BE) => Some(UTF_16BE),
         () => None,
     }
 }
 
-fn is_mostly_utf8(bytes: &[u8], valid_per_fault: usize) -> bool {
+/// Whether bytes are markup, without a fault, in an encoding of two bytes.
+fn is_page_in(sample: &[u8], encoding: &'static Encoding) -> bool {
+    let (text, _) = encoding.decode_without_bom_handling(&sample[..sample.len() & !1]);
+    // The sample may end between two surrogates.
+    let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    let is_fault = |c: char| c == char::REPLACEMENT_CHARACTER || c.is_control() && !c.is_whitespace();
+    text.contains("</") && !text.contains(is_fault)
+}
+
+/// Whether there are enough valid sequences for the faults. One that the end cuts off is no fault.
+fn is_mostly_utf8(bytes: &[u8], valid_per_two_faults: usize) -> bool {
     let mut faults = 0;
     let mut multibyte = 0;
+    let mut is_cut_off = false;
     for chunk in bytes.utf8_chunks() {
         multibyte += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
         faults += usize::from(!chunk.invalid().is_empty());
+        is_cut_off = std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
     }
-    faults * valid_per_fault <= multibyte
+    faults -= usize::from(is_cut_off);
+    multibyte > 0 && faults * valid_per_two_faults <= multibyte * 2
 }
 
 fn guess(html: &[u8]) -> &'static Encoding {
@@ -258,6 +296,33 @@ mod tests {
         check(&little, None, text, "UTF-16LE");
         check(&big, Some("text/html; charset=utf-8"), text, "UTF-16BE");
         check(b"<p>\0", None, "<p>\0", "UTF-8");
+        for text in [
+            "<p>Паром ходил каждое утро.</p><p>Мост построили выше.",
+            "<p>港口的旧钟停了很多年。</p>",
+            "<td>潮は満ちる</td>",
+        ] {
+            let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            check(&little, None, text, "UTF-16LE");
+            check(&big, Some("text/html; charset=utf-8"), text, "UTF-16BE");
+            assert!(is_utf16(&little) && is_utf16(&big));
+        }
+    }
+
+    #[test]
+    fn utf8_with_some_bytes_of_another_charset() {
+        let charset = |html: &[u8], label: &str| decode(html, Some(&format!("a; charset={label}"))).charset;
+        let page = |text: &str, others: usize| [text.as_bytes(), &b" it\x92s".repeat(others)].concat();
+        assert_eq!(charset(&page("naïve café “no”", 2), "utf-8"), "UTF-8");
+        assert_eq!(charset(&page("Café: “no”, naïve, ça, “yes”", 8), "utf-8"), "UTF-8");
+        assert_eq!(charset(&page("Café: “no”, naïve", 1), "iso-8859-1"), "UTF-8");
+        // A template of UTF-8 around a text that is not.
+        assert_eq!(charset(&page("© “Harbour News”", 50), "utf-8"), "windows-1252");
+        // A page that was cut in the middle of a letter.
+        let cut = "naïve and then “".as_bytes();
+        for label in ["utf-8", "iso-8859-1", "gbk"] {
+            assert_eq!(charset(&cut[..cut.len() - 1], label), "UTF-8", "{label}");
+        }
     }
 
     proptest::proptest! {

@@ -103,6 +103,9 @@ impl HttpClient {
         let request = self.library.get(url.clone());
         let request = request.header(ACCEPT, kind.accept()).header(ACCEPT_ENCODING, kind.coding());
         let response = request.send().await.map_err(|error| Refusal::of_client(&error))?;
+        if has_unusual_transfer(response.headers()) {
+            return Err(Refusal::unreadable("a transfer coding that the HTTP library does not undo"));
+        }
         Ok(Answer {
             status: response.status(),
             version: response.version(),
@@ -142,6 +145,13 @@ impl Body {
             }
         }
     }
+}
+
+/// Whether an answer has other transfer codings than chunks alone, which the library would hand on as content.
+fn has_unusual_transfer(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(TRANSFER_ENCODING).iter().map(|line| line.as_bytes().trim_ascii());
+    let is_usual = |line: &[u8]| line.is_empty() || line.eq_ignore_ascii_case(b"chunked");
+    !lines.all(is_usual)
 }
 
 /// Whether an error, or one in its chain, is the early end that rustls reports for a connection closed without notice.
@@ -207,9 +217,15 @@ mod tests {
                 match answer.body.chunk().await {
                     Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                     Ok(None) => break true,
+                    Err(fault) if fault.refusal.is_unreadable && body.is_empty() => {
+                        answer = client.get(&url, RequestKind::Page, Reading::Lenient, &addresses).await.unwrap();
+                    }
                     Err(_) => break false,
                 }
             };
+            if answer.headers.get("content-encoding").is_some_and(|coding| coding == "gzip") {
+                body = warc::http::decode(&body, "gzip", 1 << 20).unwrap().unwrap();
+            }
             let content_type = answer.headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
             let body = String::from_utf8(body).unwrap();
             Found::Page { status: answer.status.as_u16(), content_type, body, is_whole }
@@ -322,11 +338,29 @@ mod tests {
             ("http/1.1 200 OK", "chunked", format!("{chunk}0\r\nTrailer: x\r\n\r\n"), true),
             ("http/1.1 200 OK", "chunked", format!("{:X};a=\"b\"  \r\n{BODY}\r\n0\r\n\r\n", BODY.len()), true),
             ("http/1.1 200 OK", "chunked", format!("{:x}\n{BODY}\n0\n\n", BODY.len()), true),
+            // Lines that end as those of text files, and codings beside that of chunks.
+            ("HTTP/1.1 200 OK", "chunked", format!("{:x}\n{BODY}\n0\n\n", BODY.len()), true),
+            ("HTTP/1.1 200 OK", "chunked", format!("{:x}\n{BODY}\r\n0\r\n\r\n", BODY.len()), true),
+            ("HTTP/1.1 200 OK", "chunked, identity", format!("{chunk}0\r\n\r\n"), true),
+            ("HTTP/1.1 200 OK", "identity", BODY.to_owned(), true),
             ("http/1.1 200 OK", "chunked", chunk.clone(), false),
             ("http/1.1 200 OK", "chunked", format!("{chunk}zz\r\n"), false),
             ("HTTP/1.1 200 OK", "chunked", format!("{chunk}zz\r\n"), false),
         ] {
             check(chunked(status_line, coding, &chunks), is_whole);
+        }
+    }
+
+    #[test]
+    fn compression_of_the_transfer() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(BODY.as_bytes()).unwrap();
+        let coded = encoder.finish().unwrap();
+        let chunk = [format!("{:x}\r\n", coded.len()).as_bytes(), &coded, b"\r\n0\r\n\r\n"].concat();
+        for (coding, body) in
+            [("gzip, chunked", &chunk), ("gzip\r\nTransfer-Encoding: chunked", &chunk), ("gzip", &coded)]
+        {
+            check([chunked("HTTP/1.1 200 OK", coding, "").as_bytes(), body].concat(), true);
         }
     }
 

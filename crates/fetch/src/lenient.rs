@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use records::Reason;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{StatusCode, Version};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -248,21 +248,31 @@ fn read_head(head: Bytes) -> Option<(StatusCode, HeaderMap)> {
             headers.append(name, value);
         }
     }
+    // What the transfer was compressed with is undone by whoever undoes the content's coding; chunks are undone here.
+    let transfer: Vec<String> =
+        values(&headers, "transfer-encoding").split(',').map(|name| name.trim().to_owned()).collect();
+    for name in transfer.iter().filter(|name| !["", "chunked", "identity"].contains(&name.as_str())) {
+        if let Ok(name) = HeaderValue::try_from(name) {
+            headers.append(CONTENT_ENCODING, name);
+        }
+    }
     Some((status, headers))
+}
+
+/// All values of a field, as if they were written as one, in lower case.
+fn values(headers: &HeaderMap, name: &str) -> String {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.collect::<Vec<_>>().join(",").to_ascii_lowercase()
 }
 
 fn framing_of(status: StatusCode, headers: &HeaderMap) -> Framing {
     if matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Framing::Length(0);
     }
-    let values = |name: &str| -> String {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values.collect::<Vec<_>>().join(",").to_ascii_lowercase()
-    };
-    if values("transfer-encoding").contains("chunked") {
+    if values(headers, "transfer-encoding").contains("chunked") {
         return Framing::Chunks(0);
     }
-    let lengths = values("content-length");
+    let lengths = values(headers, "content-length");
     let mut lengths = lengths.split(',').map(|length| length.trim().parse::<u64>().ok());
     match lengths.next() {
         Some(Some(first)) if lengths.all(|length| length == Some(first)) => Framing::Length(first),

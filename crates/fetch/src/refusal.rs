@@ -21,7 +21,7 @@ pub(crate) struct Refusal {
     pub(crate) local_fault: Option<Errno>,
     /// Whether nothing answered at all: the fault may be the host's or the network's.
     pub(crate) is_silence: bool,
-    /// Whether there was an answer whose head the HTTP library could not read.
+    /// Whether there was an answer that the HTTP library could not read: its head, or the first chunk of its body.
     pub(crate) is_unreadable: bool,
 }
 
@@ -43,6 +43,11 @@ impl Refusal {
     /// A refusal that no retry changes.
     pub(crate) fn permanent(reason: Reason, detail: impl Into<String>) -> Refusal {
         Refusal { is_transient: false, ..Refusal::new(reason, detail) }
+    }
+
+    /// An answer that the HTTP library cannot read.
+    pub(crate) fn unreadable(detail: &str) -> Refusal {
+        Refusal { is_unreadable: true, ..Refusal::new(Reason::HttpFault, detail) }
     }
 
     /// A DNS lookup that failed. That a name or its address does not exist is an answer; all else is silence.
@@ -89,6 +94,8 @@ impl Refusal {
             is_silence |= io_error.is_some_and(is_silent);
             is_tls |= error.is::<rustls::Error>() || io_error.is_some_and(is_tls_fault);
             is_unreadable |= error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+            // Of hyper, a chunk that it cannot read.
+            is_unreadable |= io_error.is_some_and(|error| error.kind() == io::ErrorKind::InvalidInput);
         }
         if is_tls && reason == Reason::ConnectFailed {
             return Refusal::new(Reason::TlsFault, detail);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime, date};
+use jiff::civil::{Date, DateTime, Time, date};
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 
@@ -53,6 +53,21 @@ pub(crate) fn moment(text: &str) -> Option<i64> {
         Ok(moment) => Some(moment.as_second()),
         Err(_) => period(text).map(|period| period.start),
     }
+}
+
+/// The seconds since 1970 (UTC) of a date that is written without marks: `YYYY`, `YYYYMM`, `YYYYMMDD`, `YYYYMMDDhhmm` or
+/// `YYYYMMDDhhmmss`, in the years from 1990 to 2099. As a number of seconds, or of less, it would be long before.
+pub(crate) fn of_digits(number: i64) -> Option<i64> {
+    let digits = number.to_string();
+    if !matches!(digits.len(), 4 | 6 | 8 | 12 | 14) {
+        return None;
+    }
+    let part =
+        |from: usize, to: usize, default: i8| digits.get(from..to).map_or(Some(default), |part| part.parse().ok());
+    let year: i16 = digits[..4].parse().ok().filter(|year| (1990..2100).contains(year))?;
+    let day = Date::new(year, part(4, 6, 1)?, part(6, 8, 1)?).ok()?;
+    let time = Time::new(part(8, 10, 0)?, part(10, 12, 0)?, part(12, 14, 0)?, 0).ok()?;
+    TimeZone::UTC.to_timestamp(day.to_datetime(time)).ok().map(Timestamp::as_second)
 }
 
 fn seconds_at_midnight(day: Date) -> i64 {

@@ -19,5 +19,5 @@ pub use read::{DroppedRecord, DumpError, DumpFault, DumpScores, merge_rows, read
 pub use rules::{
     BlockedDomain, BlockedExtension, InvalidRule, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma,
 };
-pub use submission::{MalformedSubmission, Submission};
+pub use submission::{MalformedSubmission, Submission, unescape_html};
 pub use wrappers::{CanonicalRules, Wrapper, unwrapped};

@@ -146,7 +146,7 @@ impl Field {
             b"month" => Field::Month,
             b"is_self" => Field::IsSelf,
             b"domain" => Field::Domain,
-            b"over_18" => Field::Over18,
+            b"over_18" | b"over18" | b"nsfw" => Field::Over18,
             b"subreddit" => Field::Subreddit,
             b"title" => Field::Title,
             _ => return None,
@@ -347,7 +347,11 @@ impl<'de> Deserialize<'de> for FieldName {
 
 /// Undoes the HTML escaping of URLs in the dumps, once: references to characters by name or number, as browsers read
 /// them, but only those that end in a semicolon. `&reg` without one is a parameter.
-fn unescape_html(url: Cow<'_, str>) -> Cow<'_, str> {
+///
+/// ```
+/// assert_eq!(links::unescape_html("http://a.example/?x=1&amp;reg=2".into()), "http://a.example/?x=1&reg=2");
+/// ```
+pub fn unescape_html(url: Cow<'_, str>) -> Cow<'_, str> {
     if !url.contains('&') {
         return url;
     }
@@ -377,7 +381,7 @@ mod tests {
     use super::*;
 
     /// The names that are read.
-    const READ: [&str; 10] = [
+    const READ: [&str; 12] = [
         "url",
         "url_overridden_by_dest",
         "score",
@@ -386,6 +390,8 @@ mod tests {
         "is_self",
         "domain",
         "over_18",
+        "over18",
+        "nsfw",
         "subreddit",
         "title",
     ];
@@ -415,9 +421,21 @@ mod tests {
             "\"2016-03-01T00:00:00Z\"",
             "\"2016-03-01 00:00:00\"",
             "\"2016-03-01T01:00:00+01:00\"",
+            "20160301",
+            "\"20160301\"",
+            "201603",
+            "20160301000000",
+            "\"201603010000\"",
+            "16861",
         ] {
             let line = format!(r#"{{"url":"u","created_utc":{shape}}}"#);
             check(&line, Submission { created_utc: Some(1_456_790_400), ..bare("u") });
+        }
+        for (shape, moment) in
+            [("\"2014\"", 1_388_534_400), ("20140513165320", 1_400_000_000), ("0", 0), ("20149999", 20_149_999)]
+        {
+            let line = format!(r#"{{"url":"u","created_utc":{shape}}}"#);
+            check(&line, Submission { created_utc: Some(moment), ..bare("u") });
         }
         check(r#"{"url":"u","created_utc":null}"#, bare("u"));
         check(r#"{"url":"u","created_utc":NaN,"score":NaN}"#, bare("u"));
@@ -487,8 +505,10 @@ mod tests {
         for shape in
             ["true", "1", "\"1\"", "\"True\"", "\"yes\"", "\"nsfw\"", "{}", "[false]", "\"fal\\ud83dse\"", "tru"]
         {
-            let line = format!(r#"{{"url":"u","over_18":{shape}}}"#);
-            check(&line, Submission { over_18: true, ..bare("u") });
+            for name in ["over_18", "over18", "nsfw"] {
+                let line = format!(r#"{{"url":"u","{name}":{shape}}}"#);
+                check(&line, Submission { over_18: true, ..bare("u") });
+            }
         }
         for shape in ["false", "0", "null", "\"0\"", "\"False\"", "\"no\"", "\"\"", "NaN"] {
             check(&format!(r#"{{"url":"u","over_18":{shape}}}"#), bare("u"));

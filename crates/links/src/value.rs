@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -14,6 +15,8 @@ use crate::json::RawValue;
 /// Numbers from here on are no seconds since 1970 (that would be the year 5138) but milliseconds, and by the same
 /// factor microseconds and nanoseconds.
 const MIN_MILLISECONDS: u64 = 100_000_000_000;
+/// Days since 1970 that are in the years 2002 to 2106; as seconds they would be in the first day of 1970.
+const DAYS: Range<i64> = 12_000..50_000;
 /// Texts of programs that have none: pandas, Python, SQL.
 const MISSING: [&str; 5] = ["", "null", "none", "nan", "n/a"];
 const TRUE: [&str; 5] = ["true", "t", "yes", "y", "on"];
@@ -103,8 +106,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Seconds since 1970 (UTC) of a time: seconds, or by their size milliseconds and less; a text of a number; or a date
-    /// with or without a time, in UTC unless it says otherwise.
+    /// Seconds since 1970 (UTC) of a time: seconds, or by their size milliseconds and less, or days; a date by its digits
+    /// (`20160301`); a text of a number; or a date with or without a time, in UTC unless it says otherwise.
     pub(crate) fn seconds(&self) -> Result<Option<i64>, Unclear> {
         match self {
             Value::Text(text) if !is_missing(text) => match number_in(text) {
@@ -154,7 +157,15 @@ fn truncated(number: f64) -> Result<i64, Unclear> {
     if fits { Ok(number as i64) } else { Err(Unclear) }
 }
 
+/// No link was submitted in 1970, so small numbers are other ways to write a time: a date by its digits, or days, as
+/// the dates of tables are.
 fn in_seconds(time: i64) -> i64 {
+    if let Some(moment) = dates::of_digits(time) {
+        return moment;
+    }
+    if DAYS.contains(&time) {
+        return time * 86_400;
+    }
     let mut per_second = 1;
     while time.unsigned_abs() / per_second >= MIN_MILLISECONDS {
         per_second *= 1000;

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use warc::{Event, Kind, ReadError, Reader};
+use warc::{Event, Kind, Location, ReadError, Reader, RecordFault};
 
 use crate::error::{Error, chain, of_io, of_value, of_work};
 
@@ -29,6 +29,21 @@ pub(crate) struct ArchiveIterator {
     types: Option<Vec<String>>,
     malformed: Malformed,
     max_body_bytes: u64,
+}
+
+impl ArchiveIterator {
+    /// Says what is wrong with a part of the archive, in the way that was asked for.
+    fn tell(&self, py: Python<'_>, location: Location, fault: &RecordFault) -> PyResult<()> {
+        let text = format!("{} at {location}: {}", self.archive, chain(fault));
+        match self.malformed {
+            Malformed::Raise => Err(Error::new_err(text)),
+            Malformed::Ignore => Ok(()),
+            Malformed::Warn => {
+                let text = CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default();
+                PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
+            }
+        }
+    }
 }
 
 /// A record of an archive.
@@ -84,25 +99,16 @@ impl ArchiveIterator {
             match next.map_err(of_read)? {
                 None => return Ok(None),
                 Some(Event::Record(record)) => {
+                    if let Some(fault) = record.fault() {
+                        self.tell(py, record.location, &fault)?;
+                    }
                     let is_wanted = |types: &Vec<String>| types.iter().any(|name| name == type_of(&record));
                     if self.types.as_ref().is_none_or(is_wanted) {
                         return Ok(Some(Record { record, max_body_bytes: self.max_body_bytes }));
                     }
                 }
                 Some(Event::Malformed { location, fault }) => {
-                    let inside = match location.offset_in_member {
-                        0 => String::new(),
-                        bytes => format!(" + {bytes}"),
-                    };
-                    let text = format!("{} at byte {}{inside}: {}", self.archive, location.offset, chain(&fault));
-                    match self.malformed {
-                        Malformed::Raise => return Err(Error::new_err(text)),
-                        Malformed::Ignore => {}
-                        Malformed::Warn => {
-                            let text = CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default();
-                            PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)?;
-                        }
-                    }
+                    self.tell(py, location, &fault)?;
                 }
             }
         }

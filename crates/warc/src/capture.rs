@@ -185,6 +185,7 @@ mod tests {
             body: block.to_vec(),
             len_bytes: block.len() as u64,
             has_wrong_length: false,
+            is_truncated: false,
         }
     }
 

@@ -46,6 +46,11 @@ pub enum RecordFault {
 }
 
 impl RecordFault {
+    /// Whether the bytes end inside a record that is whole up to there.
+    pub(crate) fn is_early_end(&self) -> bool {
+        matches!(self, RecordFault::ArchiveTruncated | RecordFault::MemberTruncated)
+    }
+
     /// Damaged compressed data, in the decoder's words.
     pub(crate) fn compression(error: impl ToString) -> RecordFault {
         RecordFault::Compression(error.to_string())

@@ -19,6 +19,8 @@ const MAX_HEADER_LINES: usize = 256;
 const MAX_SEARCHES_PER_MEMBER: u32 = 100;
 /// Bytes at the start of a file by which it is named if it is no archive: tar has its signature behind the first name.
 const FILE_TYPE_BYTES: usize = 512;
+/// Some editors begin a file with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Bytes behind a block in which the next record's first line must begin.
 const NEXT_LINE_BYTES: usize = 4096;
 /// A block of a plain archive that claims more than this is first compared with the archive's length.
@@ -105,7 +107,7 @@ impl Reader {
             Ok(Some(location)) => location,
             Err(error) => return self.recover(self.here(), error).map(Some),
         };
-        if location == (Location { offset: 0, offset_in_member: 0 }) {
+        if self.is_at_beginning() {
             self.other_file = self.members.peek(FILE_TYPE_BYTES).ok().and_then(other_file);
         }
         match self.read_header_line() {
@@ -161,11 +163,15 @@ impl Reader {
         }
     }
 
+    fn is_at_beginning(&self) -> bool {
+        self.here() == Location { offset: 0, offset_in_member: 0 }
+    }
+
     fn here(&self) -> Location {
         Location { offset: self.members.offset, offset_in_member: self.members.offset_in_member }
     }
 
-    /// Skips the blank lines between records, and goes to the next member where one ends.
+    /// Skips what is blank between records, and goes to the next member where one ends.
     fn start_of_record(&mut self) -> Result<Option<Location>, DecodeError> {
         loop {
             if !self.open {
@@ -179,7 +185,10 @@ impl Reader {
                 self.open = false;
                 continue;
             }
-            let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+            let mark =
+                if self.is_at_beginning() && bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+            let blank = blank.max(mark);
             if blank == 0 {
                 return Ok(Some(self.here()));
             }
@@ -211,8 +220,8 @@ impl Reader {
             .and_then(|value| value.parse().ok())
             .ok_or_else(|| DecodeError::from(RecordFault::NoContentLength))?;
         let kind = Kind::named(headers.get("WARC-Type").unwrap_or(""));
-        let body = self.read_body(len_bytes)?;
-        self.with_true_length(Record { location, kind, headers, body, len_bytes, has_wrong_length: false })
+        let block = self.read_block(location, len_bytes)?;
+        self.with_true_length(Record { location, kind, headers, ..block })
     }
 
     fn read_arc(&mut self, location: Location) -> Result<Record, DecodeError> {
@@ -222,10 +231,10 @@ impl Reader {
         };
         self.is_arc = true;
         let len_bytes = arc.len_bytes;
-        let body = self.read_body(len_bytes)?;
+        let block = self.read_block(location, len_bytes)?;
         let kind = match () {
             () if arc.target.starts_with("filedesc:") => Kind::Warcinfo,
-            () if begins_message(&body) => Kind::Response,
+            () if begins_message(&block.body) => Kind::Response,
             () => Kind::Resource,
         };
         let headers = [
@@ -235,21 +244,21 @@ impl Reader {
             ("Content-Type", arc.content_type),
         ];
         let headers = headers.into_iter().collect();
-        self.with_true_length(Record { location, kind, headers, body, len_bytes, has_wrong_length: false })
+        self.with_true_length(Record { location, kind, headers, ..block })
     }
 
     /// The record, cut before the next one if its length reaches into that: the text of one page is never in another,
     /// and no record is lost.
     ///
     /// A block may hold an archive, so a record inside it proves nothing as long as one, or the end, is behind it.
-    /// A block that is shorter than it claims up to the archive's end is malformed, and one that is longer is followed by
-    /// something malformed.
+    /// A block that is longer than it claims is followed by something malformed.
     fn with_true_length(&mut self, record: Record) -> Result<Record, DecodeError> {
-        if self.ends_here()? {
+        if !record.is_truncated && self.ends_here()? {
             return Ok(record);
         }
         let Some(end) = self.record_inside(&record.body).or_else(|| self.record_begun_in(&record.body)) else {
-            return if record.is_cut() { Err(RecordFault::WrongLength.into()) } else { Ok(record) };
+            let is_unknown = record.is_cut() && !record.is_truncated;
+            return if is_unknown { Err(RecordFault::WrongLength.into()) } else { Ok(record) };
         };
         self.count_search(record.location);
         if !self.members.is_plain() && self.searches.1 > MAX_SEARCHES_PER_MEMBER {
@@ -265,7 +274,7 @@ impl Reader {
                 body.truncate(body.len() - 1);
             }
         }
-        Ok(Record { len_bytes: body.len() as u64, body, has_wrong_length: true, ..record })
+        Ok(Record { len_bytes: body.len() as u64, body, has_wrong_length: true, is_truncated: false, ..record })
     }
 
     /// Whether the member ends here or a record begins, blank lines aside.
@@ -273,8 +282,9 @@ impl Reader {
         let is_arc = self.is_arc;
         // Damaged compression is reported where it is.
         let Ok(bytes) = self.members.peek(NEXT_LINE_BYTES) else { return Ok(true) };
-        let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
-        let rest = &bytes[blank..bytes.len().min(NEXT_LINE_BYTES)];
+        let bytes = &bytes[..bytes.len().min(NEXT_LINE_BYTES)];
+        let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+        let rest = &bytes[blank..];
         let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
         Ok(rest.is_empty() || is_warc(line) || is_arc && ArcLine::parse(&String::from_utf8_lossy(line)).is_some())
     }
@@ -349,28 +359,50 @@ impl Reader {
         }
     }
 
-    /// Reads a block of a claimed length; what is over the limit is read past but not held.
-    fn read_body(&mut self, len_bytes: u64) -> Result<Vec<u8>, DecodeError> {
-        if len_bytes > MAX_TRUSTED_CLAIM_BYTES
-            && self.members.remaining_bytes()?.is_some_and(|remaining_bytes| remaining_bytes < len_bytes)
+    /// Reads a block of a claimed length, as a record without headers; what is over the limit is read past but not held.
+    /// What there is of a block that the end cuts off is the block.
+    fn read_block(&mut self, location: Location, claimed_bytes: u64) -> Result<Record, DecodeError> {
+        let mut wanted_bytes = claimed_bytes;
+        if claimed_bytes > MAX_TRUSTED_CLAIM_BYTES
+            && let Some(remaining_bytes) = self.members.remaining_bytes()?
+            && remaining_bytes < claimed_bytes
         {
-            return Err(RecordFault::ArchiveTruncated.into());
+            self.count_search(location);
+            if self.searches.1 > MAX_SEARCHES_PER_MEMBER {
+                return Err(RecordFault::ArchiveTruncated.into());
+            }
+            wanted_bytes = remaining_bytes;
         }
         let mut body = Vec::new();
-        let mut missing = len_bytes;
-        while missing > 0 {
-            let bytes = self.members.fill_buf()?;
+        let mut read_bytes = 0;
+        while read_bytes < wanted_bytes {
+            let bytes = match self.members.fill_buf() {
+                Err(DecodeError::Malformed(fault)) if fault.is_early_end() && read_bytes > 0 => break,
+                other => other?,
+            };
             if bytes.is_empty() {
-                self.continue_record()?;
+                match self.continue_record() {
+                    Err(DecodeError::Malformed(fault)) if fault.is_early_end() && read_bytes > 0 => break,
+                    other => other?,
+                }
                 continue;
             }
-            let n = bytes.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
+            let n = bytes.len().min(usize::try_from(wanted_bytes - read_bytes).unwrap_or(usize::MAX));
             let room = self.max_block_bytes.saturating_sub(body.len() as u64);
             body.extend_from_slice(&bytes[..n.min(usize::try_from(room).unwrap_or(usize::MAX))]);
             self.members.consume(n);
-            missing -= n as u64;
+            read_bytes += n as u64;
         }
-        Ok(body)
+        let is_truncated = read_bytes < claimed_bytes;
+        Ok(Record {
+            location,
+            kind: Kind::Other,
+            headers: Headers::default(),
+            body,
+            len_bytes: read_bytes,
+            has_wrong_length: is_truncated,
+            is_truncated,
+        })
     }
 
     /// Goes past the damage, to the next record or member.
@@ -456,6 +488,12 @@ impl Reader {
     fn error(&self, source: io::Error) -> ReadError {
         ReadError { archive: self.archive.clone(), offset: self.position(), source }
     }
+}
+
+/// Whether a byte stands for nothing between two records: lines without content, and the zeros of a hole that a writer
+/// reserved.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | 0)
 }
 
 /// Whether a line is the first of a WARC record: `WARC/1.0`.

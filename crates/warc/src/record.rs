@@ -14,6 +14,17 @@ pub struct Location {
     pub offset_in_member: u64,
 }
 
+impl std::fmt::Display for Location {
+    /// As people look for it: a byte of the archive, which is that of the plain bytes where it is all one member.
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.offset, self.offset_in_member) {
+            (offset, 0) => write!(to, "byte {offset}"),
+            (0, offset_in_member) => write!(to, "byte {offset_in_member}"),
+            (offset, inside) => write!(to, "byte {offset}, and byte {inside} of what is compressed there"),
+        }
+    }
+}
+
 /// The type of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -69,6 +80,9 @@ pub struct Record {
     pub len_bytes: u64,
     /// Whether the archive proves the claimed length wrong: the block goes up to the next record or the member's end.
     pub has_wrong_length: bool,
+    /// Whether the archive, or the compressed member, ends before the block does by its claim: what there is of it is the
+    /// body.
+    pub is_truncated: bool,
 }
 
 impl Record {
@@ -85,6 +99,11 @@ impl Record {
     /// Whether the block was longer than the reader's limit.
     pub fn is_cut(&self) -> bool {
         (self.body.len() as u64) < self.len_bytes
+    }
+
+    /// What is to be told of a record that is not whole though it was read.
+    pub fn fault(&self) -> Option<RecordFault> {
+        self.is_truncated.then_some(RecordFault::ArchiveTruncated)
     }
 }
 

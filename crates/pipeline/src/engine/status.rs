@@ -62,7 +62,8 @@ impl Summary {
     /// read.
     pub fn emptied_by(&self, last: &str) -> Option<&Totals> {
         let of_last = self.stages.iter().find(|stage| stage.stage == last)?;
-        let is_empty = |stage: &&Totals| stage.tally.counts.read > 0 && stage.tally.counts.kept == 0;
+        let had_input = |tally: &Tally| tally.counts.read > 0 || !tally.unreadable.is_empty();
+        let is_empty = |stage: &&Totals| had_input(&stage.tally) && stage.tally.counts.kept == 0;
         if of_last.tally.counts.kept > 0 {
             return None;
         }

@@ -60,19 +60,25 @@ impl Part {
 }
 
 /// Removes content codings, listed in the order in which they were applied (`gzip`, or `deflate, gzip`), up to
-/// `max_bytes` of plain bytes; `None` when the bytes are plain already or nobody knows the codings.
+/// `max_bytes` of plain bytes, and those that only the bytes themselves show; `None` when the bytes are plain already or
+/// nobody knows the codings.
 ///
 /// ```
 /// assert!(matches!(warc::http::decode(b"words", "gzip", 100), Ok(None)));
 /// assert!(matches!(warc::http::decode(b"words", "utf-8", 100), Ok(None)));
 /// ```
 pub fn decode(bytes: &[u8], codings: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
-    undo(bytes, codings, Part::Whole { max_bytes })
+    undo_all(bytes, codings, Part::Whole { max_bytes })
 }
 
 /// As [`decode`], but gives the first `max_bytes` of a longer body.
 pub fn decode_start(bytes: &[u8], codings: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, BodyError> {
-    undo(bytes, codings, Part::Start { max_bytes })
+    undo_all(bytes, codings, Part::Start { max_bytes })
+}
+
+fn undo_all(bytes: &[u8], codings: &str, part: Part) -> Result<Option<Vec<u8>>, BodyError> {
+    let plain = undo(bytes, codings, part)?;
+    Ok(undo_unsaid(plain.as_deref().unwrap_or(bytes), part)?.or(plain))
 }
 
 /// The names in a list of codings, in lower case, without quotes and parameters.

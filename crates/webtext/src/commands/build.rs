@@ -191,6 +191,10 @@ fn is_run_or_empty(folder: &Path) -> anyhow::Result<bool> {
 fn warn_of_nothing(summary: &Summary) {
     let Some(totals) = summary.emptied_by("shards.write") else { return };
     let counts = &totals.tally.counts;
+    if counts.read == 0 && !totals.tally.unreadable.is_empty() {
+        tracing::warn!("the data set is empty: {} could read none of its inputs", totals.stage);
+        return;
+    }
     let most = counts.dropped.iter().max_by_key(|(reason, n)| (**n, std::cmp::Reverse(**reason)));
     let why = most.map(|(reason, n)| format!(": {n} {reason} ({})", reason.explanation())).unwrap_or_default();
     tracing::warn!("the data set is empty: {} kept none of {} records{why}", totals.stage, counts.read);

@@ -1,5 +1,6 @@
 //! `webtext explain`: one record through all stages.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -34,27 +35,73 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let run = RecipeRun::open(&arguments.run)?;
     let target = arguments.target.trim();
     let is_id = target.len() == 32 && target.bytes().all(|b| b.is_ascii_hexdigit());
-    let (key, id) = if is_id {
+    let keys = if is_id {
         let found = find(&run, Some(run.products.documents), |row: &Document| row.id == target)?;
         match found {
-            Some((_, document)) => (document.key, target.to_owned()),
+            Some((_, document)) => vec![document.key],
             None => bail!("no document of this run has the id {target}"),
         }
     } else {
-        let key = pipeline::stages::key_of(target, &run.recipe.canonical());
-        let id = document_id(&key);
-        (key, id)
+        keys_of(&run, target)?
     };
-    let fate = Fate::of(&run, &key, &id)?;
-    if fate.is_unknown() {
-        bail!("this run has no record of {target} (key {key}): no dump links to it, and no archive holds it");
+    let mut found = None;
+    for key in &keys {
+        let id = if is_id { target.to_owned() } else { document_id(key) };
+        let fate = Fate::of(&run, key, &id)?;
+        if !fate.is_unknown() {
+            found = Some((key, id, fate));
+            break;
+        }
     }
+    let Some((key, id, fate)) = found else { bail!("{}", unknown(&run, target, &keys[0])?) };
     if arguments.json {
-        console::out!("{}", fate.to_json(&key, &id))?;
+        console::out!("{}", fate.to_json(key, &id))?;
     } else {
-        fate.print(&run, target, &key, &id)?;
+        fate.print(&run, target, key, &id)?;
     }
     Ok(Exit::Complete)
+}
+
+/// The keys under which a URL may have rows: its own, that of the URL without HTML's escapes, as dumps have it, and, of
+/// what was dropped before it had a page, what is kept of its spelling.
+fn keys_of(run: &RecipeRun, target: &str) -> anyhow::Result<Vec<String>> {
+    let canonical = run.recipe.canonical();
+    let unescaped = links::unescape_html(target.into());
+    let mut keys = vec![pipeline::stages::key_of(target, &canonical), pipeline::stages::key_of(&unescaped, &canonical)];
+    let is_begun_with = |row: &Link| row.verdict == Some(Reason::UrlTooLong) && unescaped.starts_with(&row.key);
+    keys.extend(find(run, run.products.links, is_begun_with)?.map(|(_, link)| link.key));
+    keys.extend([unescaped.into_owned(), target.to_owned()]);
+    Ok(keys)
+}
+
+/// What is said of a URL that no table has: records can be dropped before they have a row.
+fn unknown(run: &RecipeRun, target: &str, key: &str) -> anyhow::Result<String> {
+    let mut without_row = Vec::new();
+    for totals in run.run.all_totals()? {
+        let samples = &totals.tally.samples;
+        let of_target = samples.iter().find(|sample| sample.text.contains(target));
+        if let Some(sample) = of_target {
+            return Ok(format!(
+                "{target} was dropped by {}, at {}: {} ({})",
+                totals.stage,
+                sample.place,
+                sample.reason,
+                sample.reason.explanation()
+            ));
+        }
+        let reasons: BTreeSet<Reason> = samples.iter().map(|sample| sample.reason).collect();
+        let counts = reasons.iter().filter_map(|reason| Some((totals.tally.counts.dropped.get(reason)?, reason)));
+        without_row.extend(counts.map(|(n, reason)| format!("{} {n} {reason}", totals.stage)));
+    }
+    let about = match without_row.is_empty() {
+        true => "no dump links to it, and no archive holds it".to_owned(),
+        false => format!(
+            "no dump links to it and no archive holds it, unless it is among the records that were dropped before they had \
+             a row: {}",
+            without_row.join(", ")
+        ),
+    };
+    Ok(format!("no table of this run has {target} (key {key}): {about}"))
 }
 
 /// The rows of all tables about one link.

@@ -4,7 +4,7 @@
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-use ::warc::{Event, Reader, Record, RecordFault};
+use ::warc::{Event, Kind, Location, Reader, Record, RecordFault};
 use links::CanonicalRules;
 use records::Reason;
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ impl IndexArchives {
         name: &str,
         found: &mut Found,
     ) -> Result<()> {
-        let (mut records, mut malformed) = (0u64, 0u64);
+        let (mut records, mut malformed, mut first_fault) = (0u64, 0u64, None);
         let mut reader = match Reader::new(archive, name.to_owned(), self.max_page_bytes) {
             Ok(reader) => reader,
             Err(error) => {
@@ -168,30 +168,29 @@ impl IndexArchives {
                 }
                 Ok(Some(Event::Malformed { location, fault })) => {
                     malformed += 1;
-                    let place = format!("{name} at byte {}", location.offset);
                     if fault == RecordFault::ArchiveTruncated {
-                        let what = format!("{fault}, which begins at byte {}", location.offset);
-                        work.unreadable(name, &std::io::Error::new(std::io::ErrorKind::UnexpectedEof, what));
+                        name_truncated(work, name, location, &fault);
                     }
+                    let place = format!("{name} at {location}");
                     work.counts.drop(Reason::MalformedPage);
                     work.sample(Reason::MalformedPage, || place, &fault.to_string());
+                    first_fault.get_or_insert(fault);
                 }
-                Ok(Some(Event::Record(record))) => match self.take(&record, name, found)? {
-                    Ok(()) => work.counts.keep(),
-                    Err(reason) => {
-                        work.counts.drop(reason);
-                        if reason == Reason::MalformedPage {
-                            let start =
-                                String::from_utf8_lossy(&record.body[..record.body.len().min(300)]).into_owned();
-                            work.sample(reason, || format!("{name} at byte {}", record.location.offset), &start);
-                        }
+                Ok(Some(Event::Record(record))) => {
+                    if let Some(fault) = record.fault() {
+                        name_truncated(work, name, record.location, &fault);
                     }
-                },
+                    match self.take(&record, name, found)? {
+                        Ok(()) => work.counts.keep(),
+                        Err(reason) => drop_record(work, name, &record, reason),
+                    }
+                }
             }
             records += 1;
         }
-        if records > 0 && records == malformed {
-            let nothing = std::io::Error::new(std::io::ErrorKind::InvalidData, "no record in it can be read");
+        if let Some(fault) = first_fault.filter(|_| records == malformed) {
+            let what = format!("no record in it can be read: {fault}");
+            let nothing = std::io::Error::new(std::io::ErrorKind::InvalidData, what);
             work.unreadable(name, &nothing);
         }
         Ok(())
@@ -215,6 +214,23 @@ impl IndexArchives {
             found.references.push(reference.bucket(self.buckets), reference)?;
         }
         Ok(Ok(()))
+    }
+}
+
+/// Says that an archive ends inside a record; what there is of it may have been read.
+fn name_truncated(work: &mut Work<'_>, name: &str, location: Location, fault: &RecordFault) {
+    let what = format!("{fault}, which begins at {location}");
+    work.unreadable(name, &std::io::Error::new(std::io::ErrorKind::UnexpectedEof, what));
+}
+
+/// Counts a record that holds no capture; of one that should, a sample has its URL and beginning.
+fn drop_record(work: &mut Work<'_>, name: &str, record: &Record, reason: Reason) {
+    work.counts.drop(reason);
+    let is_claimed = matches!(record.kind, Kind::Response | Kind::Resource | Kind::Conversion);
+    if reason == Reason::MalformedPage || is_claimed {
+        let start = String::from_utf8_lossy(&record.body[..record.body.len().min(300)]);
+        let what = format!("{} {start}", record.target().unwrap_or("no URL"));
+        work.sample(reason, || format!("{name} at {}", record.location), &what);
     }
 }
 

@@ -10,12 +10,13 @@ use console::Exit;
 use serde_json::json;
 
 use self::output::Output;
-use self::pages::{each_page, html_files};
+use self::pages::{each_page, pages_below};
 
 /// Flags of `webtext extract`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// HTML files, folders of them, archives (WARC, ARC, WET, WACZ), each compressed or not, or - for standard input.
+    /// HTML files, archives (WARC, ARC, WET, WACZ), each compressed or not, folders of them, or - for standard input.
+    /// What a file is, its content says.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
     /// Folder for one STEM.txt per page; pages of archives are numbered. [default: standard output]
@@ -26,6 +27,9 @@ pub struct Arguments {
     /// Output format of a page. JSON is one object per page, with the offsets of each block.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Text as Markdown, also that in JSON.
+    #[arg(long)]
+    markdown: bool,
     /// Print every block with its probability and why it was kept or dropped, instead of the text.
     #[arg(long)]
     explain: bool,
@@ -38,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TYPE", conflicts_with = "charset")]
     content_type: Option<String>,
     /// Charset of files and standard input, as a hint: short for --content-type "text/html; charset=NAME".
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = known_charset)]
     charset: Option<String>,
     /// Number of threads. Default: all cores. The output is in the order of the input for any number.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -46,6 +50,13 @@ pub struct Arguments {
     /// Measure the time of extracting all files, read beforehand, on one thread; prints JSON.
     #[arg(long, conflicts_with_all = ["output", "explain", "explain_html"])]
     bench: bool,
+}
+
+fn known_charset(name: &str) -> Result<String, String> {
+    match extract::charset::is_known(name) {
+        true => Ok(name.to_owned()),
+        false => Err("no charset has this name in the Encoding standard; utf-8, windows-1252 and gbk are some".into()),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -57,7 +68,7 @@ enum Format {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut options = arguments.extract.options();
-    if arguments.format == Format::Markdown {
+    if arguments.format == Format::Markdown || arguments.markdown {
         options.format = extract::Format::Markdown;
     }
     if arguments.bench {
@@ -76,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 fn bench(inputs: &[PathBuf], options: &extract::Options) -> anyhow::Result<Exit> {
     let mut pages = Vec::new();
     for input in inputs {
-        let files = if input.is_dir() { html_files(input)? } else { vec![input.clone()] };
+        let files = if input.is_dir() { pages_below(input)?.0 } else { vec![input.clone()] };
         for path in files {
             pages.push(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         }

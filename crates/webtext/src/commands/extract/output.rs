@@ -116,6 +116,7 @@ impl<'a> Output<'a> {
         }
         let Some(folder) = &self.arguments.output else { return self.print(source, &written.text) };
         let end = match self.arguments.format {
+            Format::Text if self.arguments.markdown => "md",
             Format::Text => "txt",
             Format::Markdown => "md",
             Format::Json => "json",
@@ -124,6 +125,9 @@ impl<'a> Output<'a> {
         let number = self.pages_by_stem.entry(stem.to_owned()).or_insert(0);
         *number += 1;
         let path = numbered(&folder.join(format!("{stem}.{end}")), *number);
+        if is_same_file(&path, Path::new(&source.file)) {
+            bail!("the text of {} would be written over it; give another folder with -o", source.file);
+        }
         atomic_file::write(&path, format!("{}\n", written.text).as_bytes())?;
         Ok(())
     }
@@ -142,6 +146,10 @@ impl<'a> Output<'a> {
             _ => Ok(()),
         }
     }
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
 }
 
 /// `a.html`, `a-2.html`, `a-3.html` …
@@ -164,10 +172,7 @@ fn extracted(
             is_empty: text.is_empty(),
             overlay: None,
             text: match arguments.format {
-                Format::Json => {
-                    json!({"file": source.file, "url": source.url, "record_id": source.record_id, "text": text})
-                        .to_string()
-                }
+                Format::Json => json(&extract::Page { text, ..Default::default() }, &source),
                 Format::Text | Format::Markdown => text,
             },
         }),

@@ -1,13 +1,15 @@
 //! Pages out of files, folders, archives and standard input, each with where it is from. What a file is, its bytes say.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use warc::http::{BodyError, Media, binary_type};
-use warc::{Event, Kind, ReadError, Reader, Record};
+use console::count;
+use warc::http::{Media, binary_type, media};
+use warc::{Event, Kind, NoCapture, ReadError, Reader, Record};
 
 /// Larger pages, in bytes, are reported as unreadable.
 pub(super) const MAX_PAGE_BYTES: u64 = 64 << 20;
@@ -67,7 +69,16 @@ pub(super) fn each_page(
             std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
             pages.bytes("-", "stdin", bytes)?;
         } else if input.is_dir() {
-            html_files(input)?.iter().try_for_each(|path| pages.file(path))?;
+            let (files, others) = pages_below(input)?;
+            files.iter().try_for_each(|path| pages.file(path))?;
+            if files.is_empty() || others > 0 {
+                tracing::warn!(
+                    "{}: {}, and {} that are none by name and content",
+                    input.display(),
+                    count(files.len() as u64, "page or archive"),
+                    count(others, "file")
+                );
+            }
         } else {
             pages.file(input)?;
         }
@@ -135,14 +146,21 @@ impl Pages<'_> {
         let mut number = 0;
         loop {
             let record = match reader.next() {
+                Ok(None) if number == 0 => {
+                    tracing::warn!("{name}: no page is in the archive");
+                    return Ok(());
+                }
                 Ok(None) => return Ok(()),
                 Ok(Some(Event::Record(record))) => record,
                 Ok(Some(Event::Malformed { location, fault })) => {
-                    self.unreadable(&format!("{name} at byte {}", location.offset), &fault)?;
+                    self.unreadable(&format!("{name} at {location}"), &fault)?;
                     continue;
                 }
                 Err(error) => return self.unreadable(&error.archive, &error.source),
             };
+            if let Some(fault) = record.fault() {
+                self.unreadable(&format!("{name} at {}", record.location), &fault)?;
+            }
             let Some(content) = page_of(&record) else { continue };
             number += 1;
             let source = Source {
@@ -190,12 +208,16 @@ fn not_html(bytes: &[u8]) -> Option<&'static str> {
     // Pages have stray control characters, UTF-16 has zeros, and ISO-2022 and HZ have escapes; all have few others.
     let start = &bytes[..bytes.len().min(START_BYTES as usize)];
     let is_odd = |byte: &&u8| matches!(byte, 1..=8 | 0xb | 0xe..=0x1a | 0x1c..=0x1f | 0x7f);
-    (start.iter().filter(is_odd).count() * 50 > start.len()).then_some("binary data")
+    let has_odd = start.iter().filter(is_odd).count() * 50 > start.len();
+    (has_odd && !extract::charset::is_utf16(start)).then_some("binary data")
 }
 
 /// The page or the text that a record holds, if it holds one.
-fn page_of(record: &Record) -> Option<Result<Content, BodyError>> {
-    let capture = record.capture().ok()?;
+fn page_of(record: &Record) -> Option<Result<Content, String>> {
+    let capture = match record.capture() {
+        Err(fault @ NoCapture::MalformedHttp) => return Some(Err(format!("{fault} at {}", record.location))),
+        capture => capture.ok()?,
+    };
     if capture.status.is_some_and(|status| status != 200) {
         return None;
     }
@@ -207,24 +229,41 @@ fn page_of(record: &Record) -> Option<Result<Content, BodyError>> {
         true => Content::Text(String::from_utf8_lossy(&body).trim_end().to_owned()),
         false => Content::Html { bytes: body.into_owned(), content_type: capture.content_type.clone() },
     };
-    Some(capture.body(MAX_PAGE_BYTES).map(content))
+    Some(capture.body(MAX_PAGE_BYTES).map(content).map_err(|error| error.to_string()))
 }
 
-/// The files in a folder and those below it that are named as HTML, by path.
-pub(super) fn html_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// The pages and archives in a folder and below it, by path, and the number of other files. A file that is not named as
+/// HTML is one by its content. A folder that is reached by several symbolic links is read once.
+pub(super) fn pages_below(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, u64)> {
+    let (mut files, mut others) = (Vec::new(), 0);
     let mut folders = vec![folder.to_path_buf()];
+    let mut seen = HashSet::new();
     while let Some(at) = folders.pop() {
-        for entry in std::fs::read_dir(&at).with_context(|| format!("cannot list {}", at.display()))? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("html") || e.eq_ignore_ascii_case("htm"))
-            {
-                files.push(path);
+        let entries = at.canonicalize().and_then(|real| Ok((real, std::fs::read_dir(&at)?)));
+        let (real, entries) = entries.with_context(|| format!("cannot list {}", at.display()))?;
+        if !seen.insert(real) {
+            continue;
+        }
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot list {}", at.display()))?.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if is_named_html(&path) || holds_page(&path) => files.push(path),
+                false => others += 1,
             }
         }
     }
     files.sort();
-    Ok(files)
+    Ok((files, others))
+}
+
+fn is_named_html(path: &Path) -> bool {
+    const ENDS: [&str; 4] = ["html", "htm", "xhtml", "shtml"];
+    path.extension().is_some_and(|end| ENDS.iter().any(|known| end.eq_ignore_ascii_case(known)))
+}
+
+/// Whether a file is an archive or a page by its first bytes.
+fn holds_page(path: &Path) -> bool {
+    let start = File::open(path).and_then(start_of).unwrap_or_default();
+    is_archive(&start, &path.to_string_lossy()) || media(None, &start) == Media::Html
 }

@@ -33,6 +33,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     // Checked before the links are sorted, which may take minutes.
     let (settings, budget) = (arguments.settings(), arguments.budget()?);
     if arguments.plan {
+        console::end_quietly_with_reader(); // no connection is opened
         let _lock = lock(&arguments.output)?;
         let frontier = open_frontier(arguments, &settings)?;
         plan::print(&fetch::plan(&frontier, &settings)?, &settings, arguments.json)?;
