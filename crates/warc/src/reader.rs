@@ -19,6 +19,7 @@ const MAX_HEADER_LINES: usize = 256;
 const MAX_SEARCHES_PER_MEMBER: u32 = 100;
 /// Bytes at the start of a file by which it is named if it is no archive: tar has its signature behind the first name.
 const FILE_TYPE_BYTES: usize = 512;
+const RECORD_END: &[u8] = b"\r\n\r\n";
 /// Some editors begin a file with it.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Bytes behind a block in which the next record's first line must begin.
@@ -180,15 +181,16 @@ impl Reader {
                     return Ok(None);
                 }
             }
+            if self.is_at_beginning() && self.members.peek(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK) {
+                self.members.consume(BYTE_ORDER_MARK.len());
+                continue;
+            }
             let bytes = self.members.fill_buf()?;
             if bytes.is_empty() {
                 self.open = false;
                 continue;
             }
             let blank = bytes.iter().take_while(|byte| is_blank(**byte)).count();
-            let mark =
-                if self.is_at_beginning() && bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-            let blank = blank.max(mark);
             if blank == 0 {
                 return Ok(Some(self.here()));
             }
@@ -257,8 +259,11 @@ impl Reader {
             return Ok(record);
         }
         let Some(end) = self.record_inside(&record.body).or_else(|| self.record_begun_in(&record.body)) else {
-            let is_unknown = record.is_cut() && !record.is_truncated;
-            return if is_unknown { Err(RecordFault::WrongLength.into()) } else { Ok(record) };
+            return match record.is_truncated {
+                true => Ok(without_record_end(record)),
+                false if record.is_cut() => Err(RecordFault::WrongLength.into()),
+                false => Ok(record),
+            };
         };
         self.count_search(record.location);
         if !self.members.is_plain() && self.searches.1 > MAX_SEARCHES_PER_MEMBER {
@@ -488,6 +493,16 @@ impl Reader {
     fn error(&self, source: io::Error) -> ReadError {
         ReadError { archive: self.archive.clone(), offset: self.position(), source }
     }
+}
+
+/// A record that was cut off, unless its block ends as a record does: then only its length is wrong.
+fn without_record_end(mut record: Record) -> Record {
+    if record.body.ends_with(RECORD_END) {
+        record.body.truncate(record.body.len() - RECORD_END.len());
+        record.len_bytes = record.body.len() as u64;
+        record.is_truncated = false;
+    }
+    record
 }
 
 /// Whether a byte stands for nothing between two records: lines without content, and the zeros of a hole that a writer

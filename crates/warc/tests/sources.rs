@@ -209,7 +209,36 @@ fn a_record_that_claims_too_much_ends_at_the_next_however_small_its_parts_are() 
     }
     archive.extend(encoder.finish().unwrap());
     let events = check(&archive);
-    assert!(matches!(&events[..], [Event::Malformed { .. }, Event::Record(_)]), "{events:?}");
+    let bodies: Vec<Vec<u8>> = events.into_iter().map(body).collect();
+    assert_eq!(bodies, [b"abc", b"abc"]);
+}
+
+#[test]
+fn what_there_is_of_a_last_record_is_read() {
+    let blocks = [b"one".to_vec(), b"two, which is longer".to_vec()];
+    let whole = plain(&blocks);
+    let cut = &whole[..whole.len() - 10];
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(cut).unwrap();
+    for archive in [cut.to_vec(), encoder.finish().unwrap()] {
+        let events = check(&archive);
+        let [Event::Record(first), Event::Record(last)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((&first.body[..], first.fault()), (&b"one"[..], None));
+        assert_eq!((&last.body[..], last.fault()), (&b"two, which is "[..], Some(RecordFault::ArchiveTruncated)));
+    }
+}
+
+#[test]
+fn holes_and_marks_are_no_records() {
+    let block = b"one".to_vec();
+    let hole = vec![0; 100_000];
+    let lines = b"\r\n".repeat(5_000);
+    for gap in [&hole, &lines, &b"\n".repeat(4093)] {
+        let record = plain(std::slice::from_ref(&block));
+        let archive = ["\u{feff}".as_bytes(), &record, gap, &record, gap].concat();
+        let bodies: Vec<Vec<u8>> = check(&archive).into_iter().map(body).collect();
+        assert_eq!(bodies, [block.clone(), block.clone()]);
+    }
 }
 
 #[test]
