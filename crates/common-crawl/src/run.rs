@@ -128,9 +128,10 @@ impl RunState {
         }))
     }
 
-    /// Whether a file of the index has been searched.
+    /// Whether a file of the index has been searched, or all have.
     fn has_captures(&self) -> bool {
-        fs::read_dir(self.folder.join("captures")).is_ok_and(|mut entries| entries.next().is_some())
+        let is_begun = fs::read_dir(self.path("captures")).is_ok_and(|mut entries| entries.next().is_some());
+        is_begun || self.path("misses.parquet").exists() || self.path("plan.parquet").exists()
     }
 
     /// The identity of the folder's run, which is written at its first call.
