@@ -3,7 +3,6 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::added::{AddedMatcher, Part};
 use crate::cached_id::entry_of;
 use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdBytesSink, IdSink, Pretokens};
 use crate::long_pretoken_cache::LongPretokenCache;
@@ -11,6 +10,7 @@ use crate::model::Model;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
 use crate::pretokenize::{Cuts, last_border};
 use crate::run_cutter::RunCutter;
+use crate::sections::{Section, for_each_section};
 use crate::simd::with_kernel;
 use crate::tokens::IdWidth;
 use crate::{TokenId, Tokenizer};
@@ -242,39 +242,16 @@ impl Encoder<'_> {
 
     fn encode_to(&mut self, text: &str, specials: Specials, sink: &mut impl IdSink) -> Result<(), SpecialInText> {
         let tokenizer = self.tokenizer.clone();
-        let [before, after] = tokenizer
-            .matchers()
-            .each_ref()
-            .map(|matcher| matcher.as_ref().filter(|matcher| specials != Specials::Ordinary || matcher.has_ordinary()));
-        self.encode_parts(before, text, specials, sink, &mut |encoder, text, sink| {
-            let text = tokenizer.rules().normalize(text);
-            encoder.encode_parts(after, &text, specials, sink, &mut |encoder, text, sink| {
-                encoder.encode_section(text, sink);
-                Ok(())
-            })
-        })
-    }
-
-    /// Passes on the ids of added tokens, and what is between them to `between`.
-    fn encode_parts<S: IdSink>(
-        &mut self,
-        matcher: Option<&AddedMatcher>,
-        text: &str,
-        specials: Specials,
-        sink: &mut S,
-        between: &mut impl FnMut(&mut Self, &str, &mut S) -> Result<(), SpecialInText>,
-    ) -> Result<(), SpecialInText> {
-        let Some(matcher) = matcher else { return between(self, text, sink) };
-        for part in matcher.parts(text, specials != Specials::Ordinary) {
-            match part {
-                Part::Text(bytes) => between(self, &text[bytes], sink)?,
-                Part::Token(token, bytes) if token.special && specials == Specials::Refused => {
-                    return Err(SpecialInText { special: token.content.clone(), at: bytes.start });
+        for_each_section(tokenizer.rules(), tokenizer.matchers(), text, specials, &mut |section| {
+            match section {
+                Section::Added { token, at, .. } if token.special && specials == Specials::Refused => {
+                    return Err(SpecialInText { special: token.content.clone(), at });
                 }
-                Part::Token(token, _) => sink.take(&[token.id.0]),
+                Section::Added { token, .. } => sink.take(&[token.id.0]),
+                Section::Text { normalized, .. } => self.encode_section(normalized, sink),
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Encodes a normalised text without added tokens.

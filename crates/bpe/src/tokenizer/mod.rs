@@ -133,7 +133,7 @@ impl Tokenizer {
                     return Err(TokenizerError::UnknownPart { rank, token: part.0.to_string() });
                 }
             }
-            let joined = [tokenizer.token(left), tokenizer.token(right)].concat();
+            let joined = tokenizer.joined(left, right);
             if known.insert(joined.clone(), ()).is_some() {
                 return Err(TokenizerError::Twice { rank, token: formats::visible(&joined) });
             }
@@ -218,6 +218,16 @@ impl Tokenizer {
         self.bytes.extend_from_slice(token);
         self.ends.push(self.bytes.len() as u32);
         self.kinds.push(kind);
+    }
+
+    /// The bytes of two tokens together.
+    pub(crate) fn joined(&self, left: TokenId, right: TokenId) -> Vec<u8> {
+        [self.token(left), self.token(right)].concat()
+    }
+
+    /// The tokens as files write them.
+    pub(crate) fn written(&self) -> impl Iterator<Item = String> + '_ {
+        formats::vocab_json::entries(self).map(|(_, token)| token)
     }
 
     /// Adds special tokens behind all others.
@@ -326,12 +336,7 @@ impl Tokenizer {
     /// Where a text may be cut, so that its parts have the ids of the whole.
     pub fn cuts(&self, specials: Specials) -> Cuts {
         let mut found = self.added.iter().filter(|added| !added.special || specials != Specials::Ordinary);
-        match self.rules.pattern_after_normalizer() {
-            Some(pattern) if self.rules.allows_cuts() && found.all(AddedToken::allows_cuts) => {
-                Cuts::of_pattern(pattern)
-            }
-            _ => Cuts::Never,
-        }
+        if found.all(AddedToken::allows_cuts) { self.rules.cuts() } else { Cuts::Never }
     }
 
     /// The special tokens, in the order of their ids.
