@@ -306,7 +306,10 @@ fn write_size(
 ) -> anyhow::Result<Value> {
     let tokenizer = training.tokenizer(Some(size));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let (files, left_out) = formats::files_of_training(&tokenizer);
+    let (files, left_out) = match arguments.from {
+        Some(_) => formats::files_of_training(&tokenizer),
+        None => (formats::all_files(&tokenizer), Vec::new()),
+    };
     for (name, why) in left_out {
         tracing::info!("left out: {name} cannot hold this tokenizer: {why}");
         remove_older(&folder.join(name))?;

@@ -126,8 +126,13 @@ pub fn files(tokenizer: &Tokenizer) -> NamedFiles {
     files
 }
 
-/// The files of a tokenizer's folder that are read together with its `training.json`, which holds a [`TrainingRecord`];
-/// and which files are left out, with the reason: they would give other ids.
+/// The files in every format, for a tokenizer that was trained from bytes. Those beside `tokenizer.json` are read
+/// together with a `training.json` that holds its [`TrainingRecord`].
+pub fn all_files(tokenizer: &Tokenizer) -> NamedFiles {
+    FORMATS.iter().flat_map(|(format, name)| format.write(tokenizer, name)).collect()
+}
+
+/// The same for any tokenizer; and which files are left out, with the reason: they would give other ids.
 pub fn files_of_training(tokenizer: &Tokenizer) -> (NamedFiles, Vec<(&'static str, String)>) {
     let record = TrainingRecord::of(tokenizer);
     let (mut files, mut left_out) = (Vec::new(), Vec::new());

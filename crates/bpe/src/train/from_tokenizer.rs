@@ -18,8 +18,7 @@
 
 use std::collections::HashSet;
 
-use super::{Ties, Training, TrainingOptions};
-use crate::canonical::PairMemo;
+use super::{Training, TrainingOptions};
 use crate::formats::MAX_ID;
 use crate::{Splitter, Tokenizer, TokenizerError};
 
@@ -137,37 +136,4 @@ impl TrainingOptions {
         }
         Ok(())
     }
-}
-
-/// The tokenizer's id of each of the trainer's, whose order decides between pairs with the same count.
-pub(super) fn outer_ids(base: &Tokenizer, ties: Ties) -> Vec<u32> {
-    let ids = 0..base.vocab_size() as u32;
-    match ties {
-        Ties::Gpt2Bytes => ids.collect(),
-        Ties::RawBytes => {
-            let bytes: Vec<u32> = (0..=255).filter_map(|byte| base.byte_id(byte)).map(|id| id.0).collect();
-            let is_byte: HashSet<u32> = bytes.iter().copied().collect();
-            bytes.into_iter().chain(ids.filter(|id| !is_byte.contains(id))).collect()
-        }
-    }
-}
-
-/// The words in the trainer's ids.
-pub(super) fn inner_words(base: &Tokenizer, outer_ids: &[u32], words: &[(Vec<u8>, u64)]) -> Vec<Vec<u32>> {
-    let mut inner_ids = vec![0; outer_ids.len()];
-    (0..).zip(outer_ids).for_each(|(inner, &outer)| inner_ids[outer as usize] = inner);
-    let words = words.iter().map(|(word, _)| word);
-    if base.merges().len() == 0 && (0..=255).all(|byte| base.byte_id(byte).is_some()) && !base.ignores_merges() {
-        let of_byte: [u32; 256] = std::array::from_fn(|byte| inner_ids[base.id_of_byte(byte as u8).0 as usize]);
-        return words.map(|word| word.iter().map(|&byte| of_byte[byte as usize]).collect()).collect();
-    }
-    let (model, mut memo) = (base.model(), PairMemo::new());
-    words
-        .map(|word| {
-            let mut ids = Vec::new();
-            model.encode(word, &mut memo, &mut ids);
-            // A word is held as long as the training runs.
-            ids.iter().map(|&id| inner_ids[id as usize]).collect()
-        })
-        .collect()
 }

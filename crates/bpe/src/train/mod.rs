@@ -11,20 +11,17 @@
 //! those; a heap gives the next pair, and outdated entries are put back.
 
 mod from_tokenizer;
+mod growth;
 #[cfg(test)]
 mod tests;
 mod trainer;
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 
 pub use crate::counts::WordCounts;
-use crate::formats::visible;
-use crate::tokenizer::TokenKind;
-use crate::{Splitter, TokenId, Tokenizer};
+use crate::{Splitter, Tokenizer};
 pub use from_tokenizer::{TrainFromError, train_from};
-use from_tokenizer::{inner_words, outer_ids};
+use growth::Growth;
 use trainer::Trainer;
 
 /// Options of a training.
@@ -120,14 +117,7 @@ pub fn train(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> Tokenizer {
 pub struct Training {
     trainer: Trainer,
     options: TrainingOptions,
-    /// What it begins with.
-    base: Tokenizer,
-    /// The base and the merges so far.
-    grown: Tokenizer,
-    /// The tokens of `grown` and the special tokens to come, as files write them: no other token may be written so.
-    written: HashSet<String>,
-    /// The id in a tokenizer of each of the trainer's ids for the base's tokens; later ones are the same.
-    outer_ids: Vec<u32>,
+    growth: Growth,
     merges: Vec<(u32, u32)>,
     text_bytes: u64,
     /// Tokens of the text before any merge, and after each.
@@ -142,26 +132,18 @@ impl Training {
     }
 
     fn begin(base: Tokenizer, words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> Training {
-        let outer_ids = outer_ids(&base, options.ties);
+        let growth = Growth::new(base, options);
         let counts = words.iter().map(|(_, count)| *count).collect();
-        let trainer = Trainer::new(inner_words(&base, &outer_ids, words), counts);
-        let written = base.written().chain(options.specials.iter().cloned()).collect();
-        Training {
-            tokens: vec![trainer.tokens()],
-            text_bytes: words.iter().map(|(word, count)| word.len() as u64 * count).sum(),
-            trainer,
-            options: options.clone(),
-            grown: base.clone(),
-            base,
-            written,
-            outer_ids,
-            merges: Vec::new(),
-        }
+        let trainer = Trainer::new(growth.inner_words(words), counts);
+        let text_bytes = words.iter().map(|(word, count)| word.len() as u64 * count).sum();
+        let tokens = vec![trainer.tokens()];
+        Training { trainer, options: options.clone(), growth, merges: Vec::new(), text_bytes, tokens }
     }
 
     /// Does the next merge; `false` when all requested ones are done, or no pair occurs often enough.
     pub fn merge_next(&mut self) -> bool {
-        if self.merges.len() >= self.merges_of(self.options.vocab_size).min(self.max_merges()) {
+        let wanted = self.merges_of(self.options.vocab_size);
+        if self.merges.len() >= wanted.min(Tokenizer::MAX_MERGES - self.growth.base.merges().len()) {
             return false;
         }
         let Some(pair) = self.next_pair() else { return false };
@@ -183,39 +165,16 @@ impl Training {
 
     /// Merges of a vocabulary of this size.
     fn merges_of(&self, vocab_size: usize) -> usize {
-        vocab_size.saturating_sub(self.base.vocab_size() + self.options.specials.len())
-    }
-
-    fn max_merges(&self) -> usize {
-        Tokenizer::MAX_MERGES - self.base.merges().len()
-    }
-
-    fn outer(&self, id: u32) -> TokenId {
-        TokenId(self.outer_ids.get(id as usize).copied().unwrap_or(id))
+        vocab_size.saturating_sub(self.growth.base.vocab_size() + self.options.specials.len())
     }
 
     fn next_pair(&mut self) -> Option<(u32, u32)> {
-        let mut trainer = std::mem::take(&mut self.trainer);
-        let pair = trainer.next_pair(self.options.min_frequency.max(1), |pair| self.may_merge(pair));
-        self.trainer = trainer;
-        pair
-    }
-
-    /// Whether a pair may become a token: no file can have two tokens that are written alike, and what stands for
-    /// unknown bytes, or is no bytes, is not merged.
-    fn may_merge(&self, (left, right): (u32, u32)) -> bool {
-        let parts = [self.outer(left), self.outer(right)];
-        let unknown = self.base.unknown().map(|(id, _)| TokenId(id));
-        parts.iter().all(|&part| self.grown.kind(part) == TokenKind::Bytes && Some(part) != unknown)
-            && !self.written.contains(&visible(&self.grown.joined(parts[0], parts[1])))
+        let Training { trainer, growth, options, .. } = self;
+        trainer.next_pair(options.min_frequency.max(1), |pair| growth.may_merge(pair))
     }
 
     fn merge(&mut self, pair: (u32, u32)) {
-        let id = self.grown.vocab_size() as u32;
-        let (left, right) = (self.outer(pair.0), self.outer(pair.1));
-        let joined = self.grown.joined(left, right);
-        self.grown.push_merge(left, right, &joined);
-        self.written.insert(visible(&joined));
+        let id = self.growth.merge(pair);
         let before = *self.tokens.last().expect("has the number before any merge");
         self.tokens.push(before - self.trainer.merge(pair, id));
         self.merges.push(pair);
@@ -247,11 +206,8 @@ impl Training {
     /// The tokenizer of the first merges, for a vocabulary of this size; with all merges for `None`.
     pub fn tokenizer(&self, vocab_size: Option<usize>) -> Tokenizer {
         let merges = vocab_size.map_or(self.merges.len(), |size| self.merges_of(size));
-        let mut tokenizer = self.base.clone();
-        for &(left, right) in self.merges.iter().take(merges) {
-            let (left, right) = (self.outer(left), self.outer(right));
-            tokenizer.push_merge(left, right, &tokenizer.joined(left, right));
-        }
+        let mut tokenizer = self.growth.base.clone();
+        self.merges.iter().take(merges).for_each(|&pair| self.growth.push(pair, &mut tokenizer));
         tokenizer.push_specials(self.options.specials.iter().map(String::as_str));
         tokenizer
     }

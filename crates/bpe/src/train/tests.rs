@@ -6,7 +6,7 @@ use super::*;
 use crate::added::AddedToken;
 use crate::formats::Format;
 use crate::tokenizer::Parts;
-use crate::{Encoder, twin};
+use crate::{Encoder, TokenId, twin};
 
 fn check(words: &[(Vec<u8>, u64)], vocab_size: usize, min_frequency: u64) {
     for ties in [Ties::Gpt2Bytes, Ties::RawBytes] {
