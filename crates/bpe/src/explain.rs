@@ -1,6 +1,8 @@
 //! What a tokenizer does to a text, step by step, for people.
 
-use crate::added::Part;
+use std::convert::Infallible;
+
+use crate::sections::{Section, for_each_section};
 use crate::{Encoder, Specials, TokenId, Tokenizer};
 
 /// A part of a text on its way to ids.
@@ -27,36 +29,26 @@ pub enum Explained {
 /// The steps for one text.
 pub fn explain(tokenizer: &Tokenizer, text: &str, specials: Specials) -> Vec<Explained> {
     let mut encoder = Encoder::new(tokenizer);
-    let with_specials = specials != Specials::Ordinary;
-    let parts =
-        |which: usize, text: &str, explained: &mut Vec<Explained>, each: &mut dyn FnMut(&str, &mut Vec<Explained>)| {
-            let Some(matcher) = &tokenizer.matchers()[which] else { return each(text, explained) };
-            for part in matcher.parts(text, with_specials) {
-                match part {
-                    Part::Token(token, bytes) => {
-                        explained.push(Explained::Added { text: text[bytes].to_owned(), id: token.id });
-                    }
-                    Part::Text(bytes) => each(&text[bytes], explained),
-                }
-            }
-        };
     let mut explained = Vec::new();
-    parts(0, text, &mut explained, &mut |text, explained| {
-        let normalized = tokenizer.rules().normalize(text);
-        parts(1, &normalized, explained, &mut |part, explained| {
-            if part.is_empty() {
-                return;
+    let result = for_each_section(tokenizer.rules(), tokenizer.matchers(), text, specials, &mut |section| {
+        match section {
+            Section::Added { token, text, .. } => {
+                explained.push(Explained::Added { text: text.to_owned(), id: token.id });
             }
-            let pieces = tokenizer.rules().pieces(part);
-            let mut pretokens = Vec::with_capacity(pieces.ranges.len());
-            for range in pieces.ranges {
-                let pretoken = &pieces.bytes[range];
-                pretokens.push((pretoken.to_vec(), encoder.merge(pretoken)));
+            Section::Text { normalized: "", .. } => {}
+            Section::Text { original, normalized } => {
+                let pieces = tokenizer.rules().pieces(normalized);
+                let pretokens = pieces.ranges.into_iter().map(|range| {
+                    let pretoken = &pieces.bytes[range];
+                    (pretoken.to_vec(), encoder.merge(pretoken))
+                });
+                let pretokens = pretokens.collect();
+                explained.push(Explained::Text { text: original.into(), normalized: normalized.into(), pretokens });
             }
-            let original = if part == normalized { text } else { part };
-            explained.push(Explained::Text { text: original.to_owned(), normalized: part.to_owned(), pretokens });
-        });
+        }
+        Ok(())
     });
+    let Ok(()): Result<(), Infallible> = result;
     explained
 }
 

@@ -28,8 +28,10 @@ pub mod pretokenize;
 mod pretokenizer;
 mod run_cutter;
 mod scan;
+mod sections;
 mod side_by_side;
 mod simd;
+mod splitter;
 mod text_rules;
 mod tokenizer;
 pub mod tokens;
@@ -42,7 +44,7 @@ pub use encode::{Encoder, SpecialInText, Specials};
 pub use growing_text::GrowingText;
 pub use pattern::{KnownPattern, PATTERN_NAMES};
 pub use run_cutter::RunCutter;
-pub use text_rules::Splitter;
+pub use splitter::Splitter;
 pub use tokenizer::{TokenId, Tokenizer, TokenizerError};
 
 /// The version of Unicode that decides letters, numbers and white space for the pre-tokenizer: that of tiktoken.

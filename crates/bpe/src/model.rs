@@ -282,14 +282,14 @@ impl DefinedMerges {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::twin::Twin;
 
     /// A tokenizer whose merges are all ways to make its tokens of two others, and some tokens more.
-    fn with_all_splits(choices: &[(u16, u16)], more: &[String]) -> Tokenizer {
+    pub(crate) fn with_all_splits(choices: &[(u16, u16)], more: &[String]) -> Tokenizer {
         let trained = crate::merges::tests::tokenizer_of(choices);
         let mut lines = crate::formats::tiktoken::write(&trained);
         let mut rank = trained.vocab_size();

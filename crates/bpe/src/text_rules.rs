@@ -4,12 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::borders::{BLOCK_BYTES, Visitor, visit};
 use crate::normalizer::NormalizerStep;
 use crate::pattern::{KnownPattern, SplitRegex};
 use crate::pretokenize::Cuts;
 use crate::pretokenizer::{Pieces, Pretokenizer};
-use crate::simd::{Kernel, WithKernel, with_kernel};
 
 /// A normalizer and a pre-tokenizer. Equal if their JSON is.
 #[derive(Debug, Clone)]
@@ -77,6 +75,15 @@ impl TextRules {
         self.pattern_after_normalizer().filter(|_| self.normalizer.is_empty())
     }
 
+    /// The pattern's name or regular expression, if there is nothing but one.
+    pub(crate) fn pattern_source(&self) -> Option<String> {
+        if let Some(known) = self.known_pattern() {
+            return Some(known.name().to_owned());
+        }
+        let source = self.json[1]["pretokenizers"][0]["pattern"]["Regex"].as_str()?;
+        TextRules::of_pattern(source).is_ok_and(|rules| rules == *self).then(|| source.to_owned())
+    }
+
     /// The pattern by which the normalised text is split, if it has a scanner.
     pub(crate) fn pattern_after_normalizer(&self) -> Option<KnownPattern> {
         match self.pretokenizer {
@@ -100,85 +107,17 @@ impl TextRules {
         self.pretokenizer.allows_cuts() && self.normalizer.iter().all(NormalizerStep::allows_cuts)
     }
 
+    /// Where a text may be cut, so that its parts have the pretokens of the whole.
+    pub(crate) fn cuts(&self) -> Cuts {
+        let pattern = self.pattern_after_normalizer().filter(|_| self.allows_cuts());
+        pattern.map_or(Cuts::Never, Cuts::of_pattern)
+    }
+
     /// A line for people for each of the normalizer and the pre-tokenizer.
     #[cfg(feature = "cli")]
     pub(crate) fn describe(&self) -> [String; 2] {
         let steps: Vec<String> = self.normalizer.iter().map(|step| format!("{step:?}")).collect();
         let normalizer = if steps.is_empty() { "none".to_owned() } else { steps.join(", then ") };
         [normalizer, self.pretokenizer.describe()]
-    }
-}
-
-/// How texts are split for training: by a known pattern or a regular expression. Default: GPT-2's pattern.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Splitter(TextRules);
-
-impl Splitter {
-    /// Splits by the pattern of a name ([`crate::PATTERN_NAMES`]) or by a regular expression.
-    ///
-    /// # Errors
-    /// What is wrong with the regular expression.
-    pub fn of_pattern(pattern: &str) -> Result<Splitter, String> {
-        TextRules::of_pattern(pattern).map(Splitter)
-    }
-
-    /// Where a text may be cut, so that its parts have the pretokens of the whole.
-    pub fn cuts(&self) -> Cuts {
-        self.0.known_pattern().map_or(Cuts::Never, Cuts::of_pattern)
-    }
-
-    /// The known pattern, if it is one.
-    pub fn known_pattern(&self) -> Option<KnownPattern> {
-        self.0.known_pattern()
-    }
-
-    /// Calls `each` with the pretokens of a text, in order.
-    pub fn for_each_pretoken(&self, text: &str, mut each: impl FnMut(&[u8])) {
-        if text.is_empty() {
-            return;
-        }
-        if let Some(pattern) = self.0.known_pattern() {
-            return with_kernel(EachPretoken { pattern, text, each });
-        }
-        let pieces = self.0.pieces(text);
-        pieces.ranges.into_iter().for_each(|range| each(&pieces.bytes[range]));
-    }
-
-    pub(crate) fn rules(&self) -> &TextRules {
-        &self.0
-    }
-}
-
-/// Calls a function with the pretokens of a known pattern.
-struct EachPretoken<'t, F> {
-    pattern: KnownPattern,
-    text: &'t str,
-    each: F,
-}
-
-impl<F: FnMut(&[u8])> WithKernel for EachPretoken<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernel>(mut self) {
-        visit::<K>(self.pattern, self.text, &mut self);
-    }
-}
-
-impl<F: FnMut(&[u8])> Visitor for EachPretoken<'_, F> {
-    #[inline(always)]
-    fn block(&mut self, _: usize, block: &[u8; BLOCK_BYTES], mut ends: u64) {
-        let mut start = 0;
-        while ends != 0 {
-            let end = ends.trailing_zeros() as usize;
-            ends &= ends - 1;
-            (self.each)(&block[start..end]);
-            start = end;
-        }
-    }
-
-    #[inline(always)]
-    fn single(&mut self, _: usize, pretoken: &[u8]) {
-        (self.each)(pretoken);
     }
 }

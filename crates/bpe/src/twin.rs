@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 
+use crate::formats::visible;
 use crate::pattern::SplitRegex;
 use crate::train::Ties;
-use crate::{KnownPattern, TokenId, Tokenizer};
+use crate::{AddedToken, KnownPattern, TokenId, Tokenizer};
 
 /// GPT-2's pattern as OpenAI published it.
 pub const PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -48,60 +49,88 @@ fn isolated<'t>(text: &'t str, regex: &SplitRegex) -> Vec<&'t str> {
 
 /// Encodes by the definition.
 pub struct Twin {
-    /// Pair to rank.
-    ranks: HashMap<(TokenId, TokenId), u32>,
+    /// Pair to rank and token.
+    ranks: HashMap<(TokenId, TokenId), (u32, TokenId)>,
     bytes: [TokenId; 256],
+    /// What a pretoken becomes whole.
+    whole: HashMap<Vec<u8>, TokenId>,
 }
 
 impl Twin {
-    /// The twin of a tokenizer.
+    /// The twin of a tokenizer that has all bytes.
     pub fn new(tokenizer: &Tokenizer) -> Twin {
-        let ranks = tokenizer.merges().enumerate().map(|(rank, (left, right, _))| ((left, right), rank as u32));
-        Twin { ranks: ranks.collect(), bytes: std::array::from_fn(|byte| tokenizer.id_of_byte(byte as u8)) }
+        let ranks = (0..).zip(tokenizer.merges()).map(|(rank, (left, right, made))| ((left, right), (rank, made)));
+        let whole = tokenizer.vocabulary().filter(|_| tokenizer.ignores_merges());
+        Twin {
+            ranks: ranks.collect(),
+            bytes: std::array::from_fn(|byte| tokenizer.id_of_byte(byte as u8)),
+            whole: whole.map(|(id, bytes)| (bytes.to_vec(), id)).collect(),
+        }
     }
 
-    /// Ids of a text.
+    /// Ids of a text, split by GPT-2's pattern.
     pub fn encode(&self, text: &str) -> Vec<TokenId> {
         pretokens(text).into_iter().flat_map(|pretoken| self.merge(pretoken.as_bytes())).collect()
     }
 
     /// Ids of one pretoken: merge the pair of lowest rank, leftmost first, until there is none.
     pub fn merge(&self, pretoken: &[u8]) -> Vec<TokenId> {
+        if let Some(&id) = self.whole.get(pretoken) {
+            return vec![id];
+        }
         let mut word: Vec<TokenId> = pretoken.iter().map(|&byte| self.bytes[byte as usize]).collect();
         loop {
             let pairs = word.windows(2).enumerate();
-            let best = pairs.filter_map(|(at, pair)| Some((*self.ranks.get(&(pair[0], pair[1]))?, at))).min();
-            let Some((rank, at)) = best else { return word };
-            word[at] = TokenId(256 + rank);
+            let best = pairs.filter_map(|(at, pair)| Some((self.ranks.get(&(pair[0], pair[1]))?, at))).min();
+            let Some((&(_, made), at)) = best else { return word };
+            word[at] = made;
             word.remove(at + 1);
         }
     }
 }
 
-/// Merges by recounting everything after each one.
+/// Merges of a training from bytes.
 pub fn train(words: &[(Vec<u8>, u64)], vocab_size: usize, min_frequency: u64, ties: Ties) -> Vec<(TokenId, TokenId)> {
-    let byte_ids = Tokenizer::bytes_only();
-    let mut words: Vec<(Vec<TokenId>, u64)> = words
-        .iter()
-        .map(|(word, count)| (word.iter().map(|&byte| byte_ids.id_of_byte(byte)).collect(), *count))
-        .collect();
+    train_from(&Tokenizer::bytes_only(), words, vocab_size.saturating_sub(256), min_frequency, ties)
+}
+
+/// Merges of a training that goes on from a tokenizer that has all bytes, by recounting everything after each one. A
+/// pair whose bytes are a token already is left alone.
+pub fn train_from(
+    base: &Tokenizer,
+    words: &[(Vec<u8>, u64)],
+    max_merges: usize,
+    min_frequency: u64,
+    ties: Ties,
+) -> Vec<(TokenId, TokenId)> {
+    let twin = Twin::new(base);
+    let mut words: Vec<(Vec<TokenId>, u64)> = words.iter().map(|(word, count)| (twin.merge(word), *count)).collect();
+    let mut tokens: HashMap<TokenId, Vec<u8>> = base.vocabulary().map(|(id, bytes)| (id, bytes.to_vec())).collect();
     let mut merges = Vec::new();
-    while 256 + merges.len() < vocab_size {
+    while merges.len() < max_merges {
         let mut counts: HashMap<(TokenId, TokenId), u64> = HashMap::new();
         for (word, count) in &words {
             for pair in word.windows(2) {
                 *counts.entry((pair[0], pair[1])).or_default() += count;
             }
         }
+        let joined = |(left, right): (TokenId, TokenId)| [&tokens[&left][..], &tokens[&right]].concat();
+        counts.retain(|&pair, _| {
+            let joined = joined(pair);
+            let is_written_alike = |added: &AddedToken| added.content == visible(&joined);
+            !base.added_tokens().iter().any(is_written_alike) && !tokens.values().any(|token| *token == joined)
+        });
         let order = |id: TokenId| match ties {
-            Ties::RawBytes if id.0 < 256 => u32::from(byte_ids.token(id)[0]),
-            _ => id.0,
+            Ties::RawBytes if tokens[&id].len() == 1 => (0, u32::from(tokens[&id][0])),
+            Ties::RawBytes => (1, id.0),
+            Ties::Gpt2Bytes => (0, id.0),
         };
         let best = counts
             .into_iter()
             .max_by_key(|&((left, right), count)| (count, std::cmp::Reverse((order(left), order(right)))));
         let Some((pair, _)) = best.filter(|&(_, count)| count >= min_frequency.max(1)) else { break };
-        let id = TokenId(256 + merges.len() as u32);
+        let id = TokenId((base.vocab_size() + merges.len()) as u32);
+        tokens.insert(id, joined(pair));
         merges.push(pair);
         for (word, _) in &mut words {
             let mut at = 0;

@@ -1,10 +1,12 @@
 //! The binary as people call it: help, inputs of every kind, tokenizers, and faults.
 
+mod common;
+
 use std::fs;
-use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+
+use common::{ids, run};
 
 #[test]
 fn help_and_version() {
@@ -20,20 +22,6 @@ fn an_unknown_flag_ends_with_2() {
     let output = Command::new(env!("CARGO_BIN_EXE_bpe")).arg("--no-such-flag").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--no-such-flag"));
-}
-
-/// Runs the command in a folder and gives its standard output, and standard error if it fails.
-fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<String, String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bpe"));
-    command.current_dir(folder).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
-    // A command that fails early does not read its input.
-    let _ = child.stdin.take().expect("it is piped").write_all(input);
-    let output = child.wait_with_output().expect("it ends");
-    match output.status.code() {
-        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        code => Err(format!("{code:?} {}", String::from_utf8_lossy(&output.stderr))),
-    }
 }
 
 #[test]
@@ -54,12 +42,6 @@ fn a_reader_that_goes_away_ends_a_command_quietly() {
             "{arguments:?}"
         );
     }
-}
-
-/// The lines of ids of a file's documents.
-fn ids(folder: &Path, input: &str, flags: &[&str]) -> Result<String, String> {
-    let arguments = [&["encode", input, "-o", "-", "--format", "ids", "-q"], flags].concat();
-    run(folder, &arguments, b"")
 }
 
 #[test]

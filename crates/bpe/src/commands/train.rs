@@ -1,5 +1,6 @@
 //! `bpe train`.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use super::check_usage;
 use super::inputs::OpenedInputs;
 use crate::counts::{SpillingCounts, read_words, write_words};
+use crate::formats::TrainingRecord;
 use crate::input::Batch;
 use crate::train::{Ties, Training, TrainingOptions};
 use crate::{END_OF_TEXT, Splitter, Tokenizer, formats};
@@ -27,13 +29,19 @@ pub struct Arguments {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     reading: super::Reading,
-    /// How texts are split into words: gpt2, cl100k, o200k, llama3, qwen2, deepseek3, or a regular expression.
-    #[arg(long, value_name = "NAME|REGEX", default_value = "gpt2")]
-    pattern: String,
-    /// A special token behind all others; may be given several times. [default: <|endoftext|>]
+    /// Go on from a tokenizer: all its ids, merges, added tokens and its way of splitting are kept, new merges come
+    /// behind its merges, their ids behind all of its ids.
+    #[arg(long, value_name = "NAME|DIR|FILE")]
+    from: Option<String>,
+    /// How texts are split into words: gpt2, cl100k, o200k, llama3, qwen2, deepseek3, or a regular expression. With
+    /// --from only for files that do not say it. [default: gpt2]
+    #[arg(long, value_name = "NAME|REGEX")]
+    pattern: Option<String>,
+    /// A special token behind all others; may be given several times. [default: <|endoftext|>; with --from none]
     #[arg(long = "special", value_name = "TOKEN")]
     specials: Vec<String>,
-    /// Size of the vocabulary, the 256 bytes and special tokens included. Several sizes give one folder each.
+    /// Size of the vocabulary: the 256 bytes or the ids of --from, new merges and special tokens. Several sizes give one
+    /// folder each.
     #[arg(long, value_name = "N,…", value_delimiter = ',', required = true)]
     vocab_size: Vec<usize>,
     /// Pairs that occur less often are not merged.
@@ -63,42 +71,40 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut sizes = arguments.vocab_size.clone();
-    sizes.sort_unstable();
-    sizes.dedup();
-    let specials = arguments.specials();
-    let distinct: std::collections::HashSet<&String> = specials.iter().collect();
-    let is_right = distinct.len() == specials.len() && specials.iter().all(|special| !special.is_empty());
-    check_usage(is_right, "a special token is empty or given twice")?;
-    let least = 256 + specials.len();
-    check_usage(sizes[0] >= least, &format!("a vocabulary has at least the 256 bytes and {}", specials.join(", ")))?;
-    let max_size = least + Tokenizer::MAX_MERGES;
-    check_usage(sizes[sizes.len() - 1] <= max_size, &format!("a vocabulary has at most {max_size} tokens"))?;
     check_usage(arguments.sample > 0.0 && arguments.sample <= 1.0, "--sample lies above 0 and up to 1")?;
-    let splitter = Splitter::of_pattern(&arguments.pattern).map_err(console::Usage)?;
+    let sizes = arguments.sizes();
+    let pattern = arguments.pattern.as_deref();
+    let base = arguments.from.as_deref().map(|name| formats::load_to_train(name, pattern)).transpose()?;
+    let splitter = match &base {
+        Some(base) => Splitter::of_tokenizer(base),
+        None => Splitter::of_pattern(pattern.unwrap_or("gpt2")).map_err(console::Usage)?,
+    };
+    let options = TrainingOptions::new(sizes[sizes.len() - 1])
+        .with_min_frequency(arguments.min_frequency)
+        .with_ties(arguments.ties)
+        .with_specials(arguments.specials())
+        .with_splitter(splitter);
+    let start = Start { base, options };
+    start.check(&sizes)?;
     // What is missing is known before the folder is made.
     let inputs = super::Inputs { paths: arguments.paths.clone(), reading: arguments.reading.clone() };
-    let inputs = if arguments.counts.is_none() { Some(inputs.opened(splitter.cuts())?) } else { None };
-    check_outputs(arguments, inputs.as_ref())?;
+    let cuts = start.options.splitter.cuts();
+    let inputs = if arguments.counts.is_none() { Some(inputs.opened(cuts)?) } else { None };
+    check_outputs(arguments, &sizes, inputs.as_ref())?;
     std::fs::create_dir_all(&arguments.output)
         .with_context(|| format!("cannot create {}", arguments.output.display()))?;
     let stop = super::stop_on_ctrl_c()?;
-    let Counted { words, documents } = count(arguments, inputs.as_ref(), &splitter, &stop)?;
+    let Counted { words, documents } = count(arguments, inputs.as_ref(), &start.options.splitter, &stop)?;
     if let Some(path) = &arguments.save_counts {
         let mut file = AtomicFile::create(path)?;
         write_words(words.iter().map(|(word, count)| (word.as_slice(), *count)), &mut file)
             .with_context(|| format!("cannot write {}", path.display()))?;
         file.commit()?;
     }
-    let options = TrainingOptions::new(sizes[sizes.len() - 1])
-        .with_min_frequency(arguments.min_frequency)
-        .with_ties(arguments.ties)
-        .with_specials(specials)
-        .with_splitter(splitter);
-    let (training, resumed) = train(&words, &options, arguments, &stop)?;
+    let (training, resumed) = train(&words, &start, arguments, &stop)?;
     let mut ladder = Vec::new();
     for &size in &sizes {
-        let folder = if sizes.len() == 1 { arguments.output.clone() } else { arguments.output.join(size.to_string()) };
+        let folder = arguments.folder(&sizes, size);
         ladder.push(write_size(&training, size, &folder, arguments, documents, words.len())?);
     }
     // The tokenizers are written, so the checkpoint is no longer needed.
@@ -108,18 +114,81 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 impl Arguments {
+    /// The sizes in ascending order.
+    fn sizes(&self) -> Vec<usize> {
+        let mut sizes = self.vocab_size.clone();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
     fn specials(&self) -> Vec<String> {
-        if self.specials.is_empty() { vec![END_OF_TEXT.to_owned()] } else { self.specials.clone() }
+        let has_default = self.specials.is_empty() && self.from.is_none();
+        if has_default { vec![END_OF_TEXT.to_owned()] } else { self.specials.clone() }
+    }
+
+    /// The folder for the tokenizer of one size.
+    fn folder(&self, sizes: &[usize], size: usize) -> PathBuf {
+        if sizes.len() == 1 { self.output.clone() } else { self.output.join(size.to_string()) }
     }
 }
 
-/// No file of the tokenizer may be an input.
-fn check_outputs(arguments: &Arguments, inputs: Option<&OpenedInputs>) -> Result<(), console::Usage> {
+/// What a training begins with.
+struct Start {
+    /// Instead of bytes alone.
+    base: Option<Tokenizer>,
+    options: TrainingOptions,
+}
+
+impl Start {
+    /// Whether vocabularies of these sizes, which ascend, can be made.
+    fn check(&self, sizes: &[usize]) -> Result<(), console::Usage> {
+        if self.base.is_none() {
+            let least = 256 + self.options.specials.len();
+            let specials = self.options.specials.join(", ");
+            check_usage(sizes[0] >= least, &format!("a vocabulary has at least the 256 bytes and {specials}"))?;
+        }
+        let base = self.base.as_ref().map_or_else(|| Cow::Owned(Tokenizer::bytes_only()), Cow::Borrowed);
+        [sizes[0], sizes[sizes.len() - 1]].into_iter().try_for_each(|vocab_size| {
+            let options = TrainingOptions { vocab_size, ..self.options.clone() };
+            options.check_from(&base).map_err(|error| console::Usage(error.to_string()))
+        })
+    }
+
+    fn training(&self, words: &[(Vec<u8>, u64)]) -> anyhow::Result<Training> {
+        Ok(match &self.base {
+            Some(base) => Training::from_tokenizer(base, words, &self.options)?,
+            None => Training::new(words, &self.options),
+        })
+    }
+
+    /// Hash of the words and of what the merges depend on.
+    fn fingerprint(&self, words: &[(Vec<u8>, u64)]) -> String {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        for (word, count) in words {
+            hasher.update(&(word.len() as u64).to_le_bytes());
+            hasher.update(word);
+            hasher.update(&count.to_le_bytes());
+        }
+        let TrainingOptions { min_frequency, ties, specials, .. } = &self.options;
+        let base = self.base.as_ref().map(formats::tokenizer_json::write);
+        // The size is not part of it: a larger vocabulary begins with the merges of a smaller one.
+        hasher.update(json!([min_frequency, ties, crate::UNICODE_VERSION, specials, base]).to_string().as_bytes());
+        format!("{:016x}", hasher.digest())
+    }
+}
+
+/// No file of a tokenizer may be an input: neither the file of `--from` nor what is read beside it.
+fn check_outputs(arguments: &Arguments, sizes: &[usize], inputs: Option<&OpenedInputs>) -> Result<(), console::Usage> {
     let names = ["merges.txt", "vocab.json", "tokenizer.json", "tokenizer.tiktoken", "training.json"];
-    let outputs: Vec<PathBuf> =
-        names.map(|name| arguments.output.join(name)).into_iter().chain(arguments.save_counts.clone()).collect();
+    let folders = sizes.iter().map(|&size| arguments.folder(sizes, size));
+    let outputs = folders.flat_map(|folder| names.map(|name| folder.join(name))).chain(arguments.save_counts.clone());
+    let outputs: Vec<PathBuf> = outputs.collect();
+    let base = arguments.from.as_deref().and_then(|name| formats::file_of(name).ok().flatten());
+    let beside = base.iter().flat_map(|file| names.map(|name| file.with_file_name(name)));
+    let read: Vec<PathBuf> = base.iter().cloned().chain(beside).chain(arguments.counts.clone()).collect();
     let texts = inputs.into_iter().flat_map(OpenedInputs::paths);
-    console::check_outputs(texts.chain(arguments.counts.as_deref()), outputs.iter().map(PathBuf::as_path))
+    console::check_outputs(texts.chain(read.iter().map(PathBuf::as_path)), outputs.iter().map(PathBuf::as_path))
 }
 
 struct Counted {
@@ -193,18 +262,18 @@ fn checkpoint_path(output: &Path) -> PathBuf {
 /// held.
 fn train(
     words: &[(Vec<u8>, u64)],
-    options: &TrainingOptions,
+    start: &Start,
     arguments: &Arguments,
     stop: &AtomicBool,
 ) -> anyhow::Result<(Training, usize)> {
-    let fingerprint = fingerprint(words, options);
+    let fingerprint = start.fingerprint(words);
     let path = checkpoint_path(&arguments.output);
-    let mut training = Training::new(words, options);
+    let mut training = start.training(words)?;
     let held = std::fs::read(&path).ok().and_then(|json| serde_json::from_slice::<Checkpoint>(&json).ok());
     if let Some(held) = held.filter(|held| held.fingerprint == fingerprint)
         && !training.replay(&held.merges)
     {
-        training = Training::new(words, options);
+        training = start.training(words)?;
     }
     let resumed = training.merges().len();
     let between = Duration::from_secs(arguments.checkpoint_seconds);
@@ -226,18 +295,6 @@ fn train(
     Ok((training, resumed))
 }
 
-fn fingerprint(words: &[(Vec<u8>, u64)], options: &TrainingOptions) -> String {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    for (word, count) in words {
-        hasher.update(&(word.len() as u64).to_le_bytes());
-        hasher.update(word);
-        hasher.update(&count.to_le_bytes());
-    }
-    // The size is not part of it: a larger vocabulary begins with the merges of a smaller one.
-    hasher.update(json!([options.min_frequency, options.ties, crate::UNICODE_VERSION]).to_string().as_bytes());
-    format!("{:016x}", hasher.digest())
-}
-
 /// Writes the tokenizer of one size, and `training.json`.
 fn write_size(
     training: &Training,
@@ -248,22 +305,40 @@ fn write_size(
     words: usize,
 ) -> anyhow::Result<Value> {
     let tokenizer = training.tokenizer(Some(size));
-    let merges = tokenizer.merges().len();
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    // The pattern is in training.json, which readers of the other files look for.
-    for (name, content) in formats::all_files(&tokenizer) {
+    let (files, left_out) = match arguments.from {
+        Some(_) => formats::files_of_training(&tokenizer),
+        None => (formats::all_files(&tokenizer), Vec::new()),
+    };
+    for (name, why) in left_out {
+        tracing::info!("left out: {name} cannot hold this tokenizer: {why}");
+        remove_older(&folder.join(name))?;
+    }
+    for (name, content) in files {
         atomic_file::write(&folder.join(name), content.as_bytes())?;
     }
-    let (bytes, tokens) = (training.tokens(0), training.tokens(merges));
+    let (bytes, tokens) = (training.text_bytes(), training.tokens_of(size));
+    let TrainingRecord { pattern, added_tokens } = TrainingRecord::of(&tokenizer);
     let row = json!({
-        "version": env!("CARGO_PKG_VERSION"), "vocab_size": tokenizer.vocab_size(), "min_frequency": arguments.min_frequency,
-        "ties": arguments.ties, "pattern": arguments.pattern, "sample": arguments.sample, "unicode": crate::UNICODE_VERSION, "documents": documents,
-        "distinct_words": words, "bytes": bytes, "tokens": tokens, "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
+        "version": env!("CARGO_PKG_VERSION"), "vocab_size": tokenizer.vocab_size(), "from": arguments.from,
+        "min_frequency": arguments.min_frequency, "ties": arguments.ties, "pattern": pattern, "added_tokens": added_tokens,
+        "sample": arguments.sample, "unicode": crate::UNICODE_VERSION, "documents": documents, "distinct_words": words,
+        "bytes": bytes, "tokens": tokens, "bytes_per_token": bytes as f64 / tokens.max(1) as f64,
     });
     atomic_file::write(&folder.join("training.json"), format!("{row:#}\n").as_bytes())?;
     // A kill may have left a temporary file; no other training writes to this folder.
     atomic_file::sweep_here(folder)?;
     Ok(row)
+}
+
+/// Removes a file that an earlier training wrote: it is of another tokenizer.
+fn remove_older(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn report(arguments: &Arguments, documents: u64, words: usize, resumed: usize, ladder: &[Value]) -> anyhow::Result<()> {

@@ -1,8 +1,10 @@
 //! Which formats can hold a tokenizer: those that, read again, give the same ids.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use super::{FormatError, merges, tiktoken, tokenizer_json, vocab_json};
+use super::file::with_pattern;
+use super::{FormatError, TrainingRecord, merges, tiktoken, tokenizer_json, vocab_json};
 use crate::Tokenizer;
 
 /// A format in which a tokenizer is written.
@@ -39,21 +41,39 @@ impl Format {
     /// Why the files would give other ids than the tokenizer, if they do.
     pub fn fault(self, tokenizer: &Tokenizer, files: &[(&str, String)]) -> Option<String> {
         let pattern = tokenizer.known_pattern().map_or("gpt2", |pattern| pattern.name());
+        match self {
+            // Special tokens are no part of a `.tiktoken` file: those who read it name them.
+            Format::Tiktoken => match tiktoken::parse_with(&files[0].1, Some(pattern)) {
+                Ok(read) => difference(&read.without_specials(), &tokenizer.clone().without_specials()),
+                Err(error) => Some(error.to_string()),
+            },
+            Format::TokenizerJson | Format::Merges => {
+                self.fault_beside(tokenizer, files, &TrainingRecord { pattern: None, added_tokens: None })
+            }
+        }
+    }
+
+    /// The same for files that are read together with a `training.json`.
+    pub(super) fn fault_beside(
+        self,
+        tokenizer: &Tokenizer,
+        files: &[(&str, String)],
+        record: &TrainingRecord,
+    ) -> Option<String> {
+        let TrainingRecord { pattern, added_tokens } = record;
         let read = match self {
             Format::TokenizerJson => tokenizer_json::parse(&files[0].1),
-            Format::Tiktoken => tiktoken::parse_with(&files[0].1, Some(pattern)),
+            Format::Tiktoken => tiktoken::parse_as(&files[0].1, pattern.as_deref(), added_tokens.clone()),
             Format::Merges => {
                 let vocab = serde_json::from_str(&files[1].1).map_err(|error| FormatError::Json(error.to_string()));
-                vocab.and_then(|vocab| merges::parse_with_vocab(&files[0].1, vocab, Default::default()))
+                let read =
+                    vocab.and_then(|vocab| merges::parse_as(&files[0].1, vocab, HashMap::new(), added_tokens.clone()));
+                read.and_then(|read| with_pattern(read, pattern.as_deref()))
             }
         };
         match read {
-            Err(error) => Some(error.to_string()),
-            // Special tokens are no part of a `.tiktoken` file: those who read it name them.
-            Ok(read) if self == Format::Tiktoken => {
-                difference(&read.without_specials(), &tokenizer.clone().without_specials())
-            }
             Ok(read) => difference(&read, tokenizer),
+            Err(error) => Some(error.to_string()),
         }
     }
 }

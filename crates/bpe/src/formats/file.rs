@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::{FormatError, merges, tiktoken, tokenizer_json};
-use crate::Tokenizer;
 use crate::text_rules::TextRules;
+use crate::{AddedToken, Tokenizer};
 
 /// How a tokenizer is loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,8 +94,8 @@ fn parse(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenizer, Fo
         return parse_json(path, text, pattern);
     }
     if is_tiktoken(path, text) {
-        let trained_by = pattern_of_training(path);
-        return tiktoken::parse_with(text, pattern.or(trained_by.as_deref()));
+        let training = TrainingRecord::beside(path).unwrap_or_default();
+        return tiktoken::parse_as(text, pattern.or(training.pattern.as_deref()), training.added_tokens);
     }
     parse_merges(path, text, pattern)
 }
@@ -118,11 +118,12 @@ fn parse_json(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenize
 
 /// Merges, with the ids of the vocabulary beside them if there is one.
 fn parse_merges(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
+    let training = TrainingRecord::beside(path).unwrap_or_default();
     let vocab = beside(path, "vocab.json").or_else(|| beside(path, "encoder.json"));
     let tokenizer = match vocab {
         Some(vocab) => {
             let added = beside(path, "added_tokens.json").map(|file| ids_of(&file)).transpose()?;
-            merges::parse_with_vocab(text, ids_of(&vocab)?, added.unwrap_or_default())?
+            merges::parse_as(text, ids_of(&vocab)?, added.unwrap_or_default(), training.added_tokens)?
         }
         None => {
             let mut tokenizer = merges::parse(text)?;
@@ -130,10 +131,10 @@ fn parse_merges(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokeni
             tokenizer
         }
     };
-    with_pattern(tokenizer, pattern.or(pattern_of_training(path).as_deref()))
+    with_pattern(tokenizer, pattern.or(training.pattern.as_deref()))
 }
 
-fn with_pattern(tokenizer: Tokenizer, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
+pub(super) fn with_pattern(tokenizer: Tokenizer, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
     Ok(match pattern {
         Some(pattern) => tokenizer.with_rules(TextRules::of_pattern(pattern).map_err(FormatError::Pattern)?),
         None => tokenizer,
@@ -161,11 +162,48 @@ fn beside(path: &Path, name: &str) -> Option<PathBuf> {
     Some(path.with_file_name(name)).filter(|file| file.is_file())
 }
 
-/// What `bpe train` wrote beside a file: by which pattern the texts were split.
-fn pattern_of_training(path: &Path) -> Option<String> {
-    let training = std::fs::read_to_string(beside(path, "training.json")?).ok()?;
-    let training: serde_json::Value = serde_json::from_str(&training).ok()?;
-    let pattern = training.get("pattern").map_or(Some("gpt2"), serde_json::Value::as_str);
-    // Versions that knew no other pattern than GPT-2's wrote none.
-    training.get("vocab_size").and(pattern).map(str::to_owned)
+/// What `bpe train` writes in `training.json` for the files beside it, which do not say it.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct TrainingRecord {
+    /// By which pattern the texts are split; none if no pattern alone says it.
+    pub pattern: Option<String>,
+    /// The added tokens, as in a `tokenizer.json`. Versions that had only special tokens wrote none.
+    pub added_tokens: Option<Vec<AddedToken>>,
+}
+
+impl TrainingRecord {
+    /// That of a tokenizer.
+    pub fn of(tokenizer: &Tokenizer) -> TrainingRecord {
+        let added_tokens = Some(tokenizer.added_tokens().to_vec());
+        TrainingRecord { pattern: tokenizer.rules().pattern_source(), added_tokens }
+    }
+
+    fn beside(path: &Path) -> Option<TrainingRecord> {
+        let training = std::fs::read_to_string(beside(path, "training.json")?).ok()?;
+        let mut training: serde_json::Value = serde_json::from_str(&training).ok()?;
+        training.get("vocab_size")?;
+        // Versions that knew no other pattern than GPT-2's wrote none.
+        training.as_object_mut()?.entry("pattern").or_insert_with(|| "gpt2".into());
+        serde_json::from_value(training).ok()
+    }
+}
+
+/// Loads a tokenizer from which a training is to go on, which keeps its way of splitting. As [`load_with`].
+///
+/// # Errors
+/// As [`load_with`]; and when the pattern is another than the file says.
+pub fn load_to_train(name: &str, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
+    let tokenizer = load_with(name, &LoadOptions::default().with_pattern(pattern.map(str::to_owned)))?;
+    let Some(pattern) = pattern else { return Ok(tokenizer) };
+    let is_said = match file_of(name)? {
+        // Merges are split by GPT-2's pattern only as long as nothing says otherwise.
+        Some(path) => TrainingRecord::beside(&path).is_some() || is_tiktoken(&path, &read(&path)?),
+        None => true,
+    };
+    match is_said.then(|| load(name)) {
+        Some(Ok(said)) if said.rules() != tokenizer.rules() => Err(FormatError::Pattern(format!(
+            "a training that goes on from {name} splits texts as it does, and not by the pattern {pattern:?}"
+        ))),
+        _ => Ok(tokenizer),
+    }
 }

@@ -32,22 +32,37 @@ pub fn parse_with_vocab(
     vocab: HashMap<String, u32>,
     added: HashMap<String, u32>,
 ) -> Result<Tokenizer, FormatError> {
+    parse_as(text, vocab, added, None)
+}
+
+/// The same with the added tokens of the vocabulary, if they are known.
+pub(super) fn parse_as(
+    text: &str,
+    vocab: HashMap<String, u32>,
+    more_added: HashMap<String, u32>,
+    known: Option<Vec<AddedToken>>,
+) -> Result<Tokenizer, FormatError> {
+    if let Some(AddedToken { content, id, .. }) =
+        known.iter().flatten().find(|added| vocab.get(&added.content) != Some(&added.id.0))
+    {
+        return Err(FormatError::OtherTraining { content: content.clone(), id: id.0 });
+    }
     let merges = lines(text)?.into_iter().map(|(_, left, right)| (left.to_owned(), right.to_owned())).collect();
-    let is_special = |token: &str| {
-        let (first, last) = (token.chars().next(), token.chars().next_back());
-        token.len() > 2 && matches!((first, last), (Some('<'), Some('>')) | (Some('['), Some(']')))
+    let is_special = |token: &str| match &known {
+        Some(known) => known.iter().any(|added| added.content == token),
+        None => {
+            let (first, last) = (token.chars().next(), token.chars().next_back());
+            token.len() > 2 && matches!((first, last), (Some('<'), Some('>')) | (Some('['), Some(']')))
+        }
     };
     let mut parts = Written { vocab, merges }.into_parts(is_special)?;
-    for (id, token, is_bytes) in &parts.tokens {
-        if !is_bytes
-            && let Ok(token) = std::str::from_utf8(token)
-            && is_special(token)
-        {
-            parts.added.push(AddedToken::special(TokenId(*id), token));
-        }
-    }
+    let texts = parts.tokens.iter().filter(|(_, _, is_bytes)| !is_bytes);
+    let texts = texts.filter_map(|(id, token, _)| Some((*id, std::str::from_utf8(token).ok()?)));
+    let special = |(id, token)| AddedToken::special(TokenId(id), token);
+    let in_vocab = || texts.filter(|(_, token)| is_special(token)).map(special).collect();
+    parts.added = known.clone().unwrap_or_else(in_vocab);
     let is_known = |content: &str| parts.added.iter().any(|added| added.content == content);
-    let more: Vec<_> = added.into_iter().filter(|(content, _)| !is_known(content)).collect();
+    let more: Vec<_> = more_added.into_iter().filter(|(content, _)| !is_known(content)).collect();
     parts.added.extend(more.into_iter().map(|(content, id)| AddedToken::special(TokenId(id), content)));
     Ok(Tokenizer::from_parts(parts))
 }

@@ -27,7 +27,7 @@ use crate::tokenizer::Parts;
 use crate::{PATTERN_NAMES, TokenId, Tokenizer, TokenizerError};
 
 pub use conversion::Format;
-pub use file::{LoadOptions, file_of, load, load_with};
+pub use file::{LoadOptions, TrainingRecord, file_of, load, load_to_train, load_with};
 
 /// A tokenizer's file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,16 @@ pub enum FormatError {
         /// Its number of tokens.
         tokens: usize,
     },
+    /// A `training.json` that is beside the files of another tokenizer.
+    #[error(
+        "training.json beside it is of another tokenizer: it has {content:?} with the id {id}, which is another token's"
+    )]
+    OtherTraining {
+        /// An added token of it.
+        content: String,
+        /// The token's id.
+        id: u32,
+    },
     /// A pattern that cannot be used.
     #[error("{0}")]
     Pattern(String),
@@ -89,6 +99,7 @@ impl UserError for FormatError {
         let is_missing = match self {
             FormatError::InFile { source, .. } => return source.hint(),
             FormatError::UnknownTiktoken { .. } => return Some(patterns()),
+            FormatError::OtherTraining { .. } => return Some("move training.json to its own tokenizer".to_owned()),
             FormatError::NotFound(_) => true,
             FormatError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             _ => false,
@@ -104,7 +115,7 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
 
 /// The files of a tokenizer's folder, by name: `tokenizer.json`, and of `merges.txt` with `vocab.json` and
 /// `tokenizer.tiktoken` those that give the same ids when they are read without it.
-pub fn files(tokenizer: &Tokenizer) -> Vec<(&'static str, String)> {
+pub fn files(tokenizer: &Tokenizer) -> NamedFiles {
     let mut files = Vec::new();
     for (format, name) in FORMATS {
         let of_format = format.write(tokenizer, name);
@@ -115,10 +126,30 @@ pub fn files(tokenizer: &Tokenizer) -> Vec<(&'static str, String)> {
     files
 }
 
-/// The files in every format. Those beside `tokenizer.json` do not say how texts are split: something else must.
-pub fn all_files(tokenizer: &Tokenizer) -> Vec<(&'static str, String)> {
+/// The files in every format, for a tokenizer that was trained from bytes. Those beside `tokenizer.json` are read
+/// together with a `training.json` that holds its [`TrainingRecord`].
+pub fn all_files(tokenizer: &Tokenizer) -> NamedFiles {
     FORMATS.iter().flat_map(|(format, name)| format.write(tokenizer, name)).collect()
 }
+
+/// The same for any tokenizer; and which files are left out, with the reason: they would give other ids.
+pub fn files_of_training(tokenizer: &Tokenizer) -> (NamedFiles, Vec<(&'static str, String)>) {
+    let record = TrainingRecord::of(tokenizer);
+    let (mut files, mut left_out) = (Vec::new(), Vec::new());
+    for (format, name) in FORMATS {
+        let of_format = format.write(tokenizer, name);
+        match format.fault_beside(tokenizer, &of_format, &record) {
+            Some(why) if format != Format::TokenizerJson => {
+                left_out.extend(of_format.into_iter().map(|(name, _)| (name, why.clone())));
+            }
+            _ => files.extend(of_format),
+        }
+    }
+    (files, left_out)
+}
+
+/// Contents by the names of their files.
+pub type NamedFiles = Vec<(&'static str, String)>;
 
 const FORMATS: [(Format, &str); 3] = [
     (Format::Merges, "merges.txt"),
@@ -191,7 +222,7 @@ impl Written {
 }
 
 /// Largest id that is read: a file with a larger one would take all memory.
-const MAX_ID: u32 = 1 << 24;
+pub(crate) const MAX_ID: u32 = 1 << 24;
 
 #[cfg(test)]
 mod tests {

@@ -86,6 +86,15 @@ pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
 /// # Errors
 /// When a line is not a token, a byte has no token, or the encoding is not known and no pattern is given.
 pub fn parse_with(text: &str, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
+    parse_as(text, pattern, None)
+}
+
+/// The same with other added tokens, if they are known.
+pub(super) fn parse_as(
+    text: &str,
+    pattern: Option<&str>,
+    added: Option<Vec<AddedToken>>,
+) -> Result<Tokenizer, FormatError> {
     let tokens = parse_tokens(text)?;
     let known = ENCODINGS.iter().find(|encoding| encoding.hash == hash_of(&tokens));
     let rules = match (pattern, known) {
@@ -94,8 +103,14 @@ pub fn parse_with(text: &str, pattern: Option<&str>) -> Result<Tokenizer, Format
         (None, None) => return Err(FormatError::UnknownTiktoken { tokens: tokens.len() }),
     };
     let next_id = tokens.last().map_or(0, |(rank, _)| rank + 1);
-    let specials = known.map_or(&[(crate::END_OF_TEXT, next_id)][..], |known| known.specials).to_vec();
-    let added = specials.into_iter().map(|(content, id)| AddedToken::special(TokenId(id), content)).collect();
+    let end_behind_all = [(crate::END_OF_TEXT, next_id)];
+    let specials = known.map_or(&end_behind_all[..], |known| known.specials);
+    let specials = || specials.iter().map(|&(content, id)| AddedToken::special(TokenId(id), content)).collect();
+    let added = added.unwrap_or_else(specials);
+    let is_rank = |added: &&AddedToken| tokens.binary_search_by_key(&added.id.0, |(rank, _)| *rank).is_ok();
+    if let Some(AddedToken { content, id, .. }) = added.iter().find(is_rank) {
+        return Err(FormatError::OtherTraining { content: content.clone(), id: id.0 });
+    }
     let merges = merges_of(&tokens);
     let tokens = tokens.into_iter().map(|(rank, token)| (rank, token, true)).collect();
     // Like tiktoken, a pretoken that is a token is not merged.

@@ -22,7 +22,7 @@ pub fn write_encoder_json(tokenizer: &Tokenizer) -> String {
 }
 
 /// The tokens as files write them, with their ids.
-fn entries(tokenizer: &Tokenizer) -> impl Iterator<Item = (u32, String)> + '_ {
+pub(crate) fn entries(tokenizer: &Tokenizer) -> impl Iterator<Item = (u32, String)> + '_ {
     (0..tokenizer.vocab_size() as u32).filter_map(|id| Some((id, written(tokenizer, TokenId(id))?)))
 }
 

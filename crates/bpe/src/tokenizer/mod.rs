@@ -1,6 +1,8 @@
 //! A vocabulary and its merges.
 
+mod changes;
 mod error;
+mod parts;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -17,6 +19,7 @@ use crate::text_rules::TextRules;
 use crate::{END_OF_TEXT, formats};
 
 pub use error::TokenizerError;
+pub(crate) use parts::Parts;
 
 /// The number of a token.
 #[derive(
@@ -82,18 +85,6 @@ impl PartialEq for Tokenizer {
 
 impl Eq for Tokenizer {}
 
-/// What a tokenizer is made of, as files give it.
-#[derive(Default)]
-pub(crate) struct Parts {
-    /// Ids with their bytes, in any order.
-    pub(crate) tokens: Vec<(u32, Vec<u8>, bool)>,
-    pub(crate) merges: Vec<(TokenId, TokenId, TokenId)>,
-    pub(crate) added: Vec<AddedToken>,
-    pub(crate) rules: TextRules,
-    pub(crate) ignores_merges: bool,
-    pub(crate) unknown: Option<(u32, bool)>,
-}
-
 impl Tokenizer {
     /// Maximum number of merges: the 2²¹ ids that the encoder's table of pairs has room for, minus 256 bytes.
     pub const MAX_MERGES: usize = (1 << 21) - 256;
@@ -133,7 +124,7 @@ impl Tokenizer {
                     return Err(TokenizerError::UnknownPart { rank, token: part.0.to_string() });
                 }
             }
-            let joined = [tokenizer.token(left), tokenizer.token(right)].concat();
+            let joined = tokenizer.joined(left, right);
             if known.insert(joined.clone(), ()).is_some() {
                 return Err(TokenizerError::Twice { rank, token: formats::visible(&joined) });
             }
@@ -141,52 +132,6 @@ impl Tokenizer {
         }
         tokenizer.push_specials(specials.iter().copied());
         Ok(tokenizer)
-    }
-
-    pub(crate) fn from_parts(mut parts: Parts) -> Tokenizer {
-        parts.tokens.extend(parts.added.iter().map(|added| (added.id.0, added.content.clone().into_bytes(), false)));
-        // Stable: an added token replaces the entry of the vocabulary that has its id.
-        parts.tokens.sort_by_key(|(id, ..)| *id);
-        parts.added.sort_by_key(|added| added.id);
-        let (mut bytes, mut ends, mut kinds) = (Vec::new(), Vec::<u32>::new(), Vec::new());
-        let mut byte_ids = [NO_ID; 256];
-        for (id, token, is_bytes) in &parts.tokens {
-            if let (true, &[byte]) = (*is_bytes, token.as_slice()) {
-                byte_ids[byte as usize] = *id;
-            }
-            if ends.len() > *id as usize {
-                let start = ends.len().checked_sub(2).map_or(0, |before| ends[before] as usize);
-                if &bytes[start..] == token.as_slice() {
-                    continue;
-                }
-                bytes.truncate(start);
-                ends.pop();
-                kinds.pop();
-            }
-            ends.resize(*id as usize, bytes.len() as u32);
-            kinds.resize(*id as usize, TokenKind::Absent);
-            bytes.extend_from_slice(token);
-            ends.push(bytes.len() as u32);
-            kinds.push(if *is_bytes { TokenKind::Bytes } else { TokenKind::Text });
-        }
-        let Parts { merges, added, rules, ignores_merges, unknown, .. } = parts;
-        let mut tokenizer = Tokenizer {
-            bytes,
-            ends,
-            kinds,
-            byte_ids,
-            merges,
-            ignores_merges,
-            unknown,
-            added,
-            specials: Vec::new(),
-            end_of_text: None,
-            rules,
-            matchers: [None, None],
-            model: OnceLock::new(),
-        };
-        tokenizer.prepare_added();
-        tokenizer
     }
 
     /// What follows from the added tokens.
@@ -208,59 +153,14 @@ impl Tokenizer {
         if merges > Tokenizer::MAX_MERGES { Err(TokenizerError::TooManyMerges { merges }) } else { Ok(()) }
     }
 
-    pub(crate) fn push_merge(&mut self, left: TokenId, right: TokenId, joined: &[u8]) {
-        self.model = OnceLock::new();
-        self.merges.push((left, right, TokenId(self.ends.len() as u32)));
-        self.push_token(joined, TokenKind::Bytes);
+    /// The bytes of two tokens together.
+    pub(crate) fn joined(&self, left: TokenId, right: TokenId) -> Vec<u8> {
+        [self.token(left), self.token(right)].concat()
     }
 
-    fn push_token(&mut self, token: &[u8], kind: TokenKind) {
-        self.bytes.extend_from_slice(token);
-        self.ends.push(self.bytes.len() as u32);
-        self.kinds.push(kind);
-    }
-
-    /// Adds special tokens behind all others.
-    pub(crate) fn push_specials<'s>(&mut self, specials: impl IntoIterator<Item = &'s str>) {
-        for special in specials {
-            self.added.push(AddedToken::special(TokenId(self.ends.len() as u32), special));
-            self.push_token(special.as_bytes(), TokenKind::Text);
-        }
-        self.prepare_added();
-    }
-
-    /// The same with another way of splitting.
-    pub(crate) fn with_rules(mut self, rules: TextRules) -> Tokenizer {
-        self.rules = rules;
-        self.prepare_added();
-        self
-    }
-
-    /// The same with the merges that can happen, if those that cannot are known; else as it is.
-    pub(crate) fn without_idle_merges(mut self) -> Tokenizer {
-        if let Some(merges) = crate::model::without_idle_merges(&self) {
-            self.merges = merges;
-            self.model = OnceLock::new();
-            self.ignores_merges &= Model::new(&self).has_whole();
-        }
-        self
-    }
-
-    /// The same without special tokens.
-    pub(crate) fn without_specials(mut self) -> Tokenizer {
-        self.added.retain(|added| !added.special);
-        self.prepare_added();
-        self
-    }
-
-    /// The same with another token between documents.
-    ///
-    /// # Errors
-    /// When it is not an added token.
-    pub fn with_end_of_text(mut self, content: &str) -> Result<Tokenizer, TokenizerError> {
-        let unknown = || TokenizerError::UnknownEnd { token: content.to_owned() };
-        self.end_of_text = Some(self.special(content).ok_or_else(unknown)?);
-        Ok(self)
+    /// The tokens as files write them.
+    pub(crate) fn written(&self) -> impl Iterator<Item = String> + '_ {
+        formats::vocab_json::entries(self).map(|(_, token)| token)
     }
 
     /// One more than the largest id: bytes, merges and added tokens, and ids that stand for nothing.
@@ -326,12 +226,7 @@ impl Tokenizer {
     /// Where a text may be cut, so that its parts have the ids of the whole.
     pub fn cuts(&self, specials: Specials) -> Cuts {
         let mut found = self.added.iter().filter(|added| !added.special || specials != Specials::Ordinary);
-        match self.rules.pattern_after_normalizer() {
-            Some(pattern) if self.rules.allows_cuts() && found.all(AddedToken::allows_cuts) => {
-                Cuts::of_pattern(pattern)
-            }
-            _ => Cuts::Never,
-        }
+        if found.all(AddedToken::allows_cuts) { self.rules.cuts() } else { Cuts::Never }
     }
 
     /// The special tokens, in the order of their ids.

@@ -1,9 +1,11 @@
 //! Encodes text: added tokens are cut out; pretokens come by blocks, most of them from the cache, the others by merging.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::added::{AddedMatcher, Part};
 use crate::cached_id::entry_of;
 use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdBytesSink, IdSink, Pretokens};
 use crate::long_pretoken_cache::LongPretokenCache;
@@ -11,6 +13,7 @@ use crate::model::Model;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
 use crate::pretokenize::{Cuts, last_border};
 use crate::run_cutter::RunCutter;
+use crate::sections::{Section, for_each_section};
 use crate::simd::with_kernel;
 use crate::tokens::IdWidth;
 use crate::{TokenId, Tokenizer};
@@ -242,39 +245,16 @@ impl Encoder<'_> {
 
     fn encode_to(&mut self, text: &str, specials: Specials, sink: &mut impl IdSink) -> Result<(), SpecialInText> {
         let tokenizer = self.tokenizer.clone();
-        let [before, after] = tokenizer
-            .matchers()
-            .each_ref()
-            .map(|matcher| matcher.as_ref().filter(|matcher| specials != Specials::Ordinary || matcher.has_ordinary()));
-        self.encode_parts(before, text, specials, sink, &mut |encoder, text, sink| {
-            let text = tokenizer.rules().normalize(text);
-            encoder.encode_parts(after, &text, specials, sink, &mut |encoder, text, sink| {
-                encoder.encode_section(text, sink);
-                Ok(())
-            })
-        })
-    }
-
-    /// Passes on the ids of added tokens, and what is between them to `between`.
-    fn encode_parts<S: IdSink>(
-        &mut self,
-        matcher: Option<&AddedMatcher>,
-        text: &str,
-        specials: Specials,
-        sink: &mut S,
-        between: &mut impl FnMut(&mut Self, &str, &mut S) -> Result<(), SpecialInText>,
-    ) -> Result<(), SpecialInText> {
-        let Some(matcher) = matcher else { return between(self, text, sink) };
-        for part in matcher.parts(text, specials != Specials::Ordinary) {
-            match part {
-                Part::Text(bytes) => between(self, &text[bytes], sink)?,
-                Part::Token(token, bytes) if token.special && specials == Specials::Refused => {
-                    return Err(SpecialInText { special: token.content.clone(), at: bytes.start });
+        for_each_section(tokenizer.rules(), tokenizer.matchers(), text, specials, &mut |section| {
+            match section {
+                Section::Added { token, at, .. } if token.special && specials == Specials::Refused => {
+                    return Err(SpecialInText { special: token.content.clone(), at });
                 }
-                Part::Token(token, _) => sink.take(&[token.id.0]),
+                Section::Added { token, .. } => sink.take(&[token.id.0]),
+                Section::Text { normalized, .. } => self.encode_section(normalized, sink),
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Encodes a normalised text without added tokens.
@@ -311,152 +291,5 @@ impl Encoder<'_> {
             }
         }
         cache.grow_if_crowded();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-    use std::sync::LazyLock;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::GrowingText;
-    use crate::pretokenize::pretokens;
-    use crate::twin::{self, Twin};
-
-    static GPT2: LazyLock<Tokenizer> = LazyLock::new(Tokenizer::gpt2);
-    static TWIN: LazyLock<Twin> = LazyLock::new(|| Twin::new(&GPT2));
-
-    thread_local! {
-        // Shared by all texts, so that its cache is tested, too.
-        static ENCODER: RefCell<Encoder<'static>> = RefCell::new(Encoder::new(&GPT2));
-    }
-
-    fn check(text: &str) {
-        let pretokens: Vec<&str> = pretokens(text).collect();
-        assert_eq!(pretokens, twin::pretokens(text), "{text:?}");
-        let ids = ENCODER.with_borrow_mut(|encoder| encoder.encode(text));
-        assert_eq!(ids, TWIN.encode(text), "{text:?}");
-        assert_eq!(ENCODER.with_borrow_mut(|encoder| encoder.encode(text)), ids, "from the cache: {text:?}");
-        assert_eq!(GPT2.decode(&ids).unwrap(), text.as_bytes());
-    }
-
-    #[test]
-    fn known_ids() {
-        let ids = |text| Encoder::new(&GPT2).encode(text).iter().map(|id| id.0).collect::<Vec<_>>();
-        assert_eq!(ids("Hello world!"), [15496, 995, 0]);
-        assert_eq!(ids(" \n\n  x'll"), [220, 628, 220, 2124, 1183]);
-        assert_eq!(ids("<|endoftext|>"), [27, 91, 437, 1659, 5239, 91, 29]);
-        assert!(ids("").is_empty());
-    }
-
-    #[test]
-    fn hard_places() {
-        for text in [
-            "I'll we're don't 'S 's's ''re '",
-            " 's  's \u{a0}x\u{2003} y",
-            "a\r\n\r\nb\tc\u{85}d  ",
-            "１２３ ⅷ x² Ⅷa",
-            "über naïve Привет 你好 한국어 ไทย",
-            "🤦🏼‍♂️ e\u{301} \u{200b}x",
-            "\u{feff}\0\u{7f}",
-        ] {
-            check(text);
-        }
-        for len in [63, 64, 65, 200, 5000] {
-            check(&"a".repeat(len));
-            check(&" ".repeat(len));
-            check(&"xyz1".repeat(len / 4));
-        }
-    }
-
-    #[test]
-    fn every_class_of_character_in_every_place() {
-        let kinds = ["a", "é", "中", "1", "²", "Ⅷ", " ", "\n", "\u{a0}", "\u{3000}", "'", "!", "€", "\u{301}", "s"];
-        for a in kinds {
-            for b in kinds {
-                for c in kinds {
-                    let text = format!("{a}{b}{c}");
-                    assert_eq!(pretokens(&text).collect::<Vec<_>>(), twin::pretokens(&text), "{text:?}");
-                }
-            }
-        }
-    }
-
-    /// Each text long enough for blocks, with the hard places at every distance from a block's end.
-    #[test]
-    fn borders_at_every_place_of_a_block() {
-        for hard in
-            ["'s", "'re a", "'ll", " 's", "!'s", "''d", "  x", "\n\nx", " \u{a0}x", "é", "\u{3000}\u{3000}a", "1a1"]
-        {
-            for before in 0..80 {
-                check(&format!(
-                    "{}{hard}{}",
-                    "a ".repeat(before / 2) + &"b".repeat(before % 2),
-                    " and so on".repeat(12)
-                ));
-            }
-        }
-    }
-
-    #[test]
-    fn special_tokens() {
-        let tokenizer = Tokenizer::from_merges(&[], &["<|a|>", "<|a|>b", "end"]).unwrap();
-        let mut encoder = Encoder::new(&tokenizer);
-        let mut ids =
-            |text| encoder.encode_with(text, Specials::Allowed).unwrap().iter().map(|id| id.0).collect::<Vec<_>>();
-        assert_eq!(ids("<|a|>b<|a|>end"), [257, 256, 258]);
-        assert_eq!(ids("x"), [87]);
-        let refused = encoder.encode_with("x end", Specials::Refused).unwrap_err();
-        assert_eq!((refused.special.as_str(), refused.at), ("end", 2));
-        assert_eq!(encoder.encode_with("end", Specials::Ordinary).unwrap().len(), 3);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(256))]
-
-        #[test]
-        fn a_text_may_grow_by_any_parts(parts in proptest::collection::vec("[ a'slé\n1.]{0,12}", 0..12)) {
-            let mut growing = GrowingText::new(ENCODER.with_borrow(Encoder::clone));
-            let (mut ids, mut text) = (Vec::new(), String::new());
-            for part in parts {
-                growing.push(&part, &mut ids);
-                text.push_str(&part);
-                let so_far: Vec<TokenId> = ids.iter().copied().chain(growing.uncertain()).collect();
-                prop_assert_eq!(so_far, TWIN.encode(&text));
-            }
-            growing.finish(&mut ids);
-            prop_assert_eq!(ids, TWIN.encode(&text));
-            let count = ENCODER.with_borrow_mut(|encoder| encoder.count(&text));
-            prop_assert_eq!(count as usize, TWIN.encode(&text).len());
-        }
-
-        #[test]
-        fn any_text_is_encoded_as_the_twin_does(text: String) {
-            check(&text);
-        }
-
-        #[test]
-        fn bytes_are_those_of_the_ids(text: String) {
-            let mut encoder = ENCODER.with_borrow(Encoder::clone);
-            for width in [IdWidth::Two, IdWidth::Four] {
-                let (mut bytes, ids) = (Vec::new(), encoder.encode(&text));
-                let count = encoder.encode_into_bytes(&text, Specials::Ordinary, width, &mut bytes).unwrap();
-                prop_assert_eq!(count as usize, ids.len());
-                prop_assert_eq!(crate::tokens::parse_binary(&bytes, width).unwrap(), ids);
-            }
-        }
-
-        #[test]
-        fn text_of_few_characters_is_encoded_as_the_twin_does(text in "[ a'slrevd\n1.é]{0,300}") {
-            check(&text);
-        }
-
-        #[test]
-        fn words_are_encoded_as_the_twin_does(text in "([ \n]?[a-zA-Z]{1,18}('s|[.,]|\u{2019}t)?){0,60}") {
-            check(&text);
-        }
     }
 }

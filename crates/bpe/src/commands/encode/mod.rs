@@ -1,0 +1,225 @@
+//! `bpe encode`.
+
+mod one_file;
+mod shards;
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use user_error::UserError;
+
+use self::one_file::TokenWriter;
+use self::shards::ShardWriter;
+use super::inputs::OpenedInputs;
+use super::{beside, stop_on_ctrl_c};
+use crate::input::Batch;
+use crate::tokens::{IdWidth, TokenFormat, TokenLayout};
+use crate::{Encoder, Specials, TokenId};
+
+/// Flags of `bpe encode`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    inputs: super::Inputs,
+    /// File for the ids; `-` for standard output with --format ids.
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    tokenizer: super::TokenizerName,
+    /// Format of the output.
+    #[arg(long, value_enum, default_value = "nanogpt")]
+    format: TokenFormat,
+    /// Write shards of exactly N tokens, but for the last: OUT-00000 and so on, the number before the name's ending.
+    /// Documents are cut where a shard is full, as llm.c's preparation of FineWeb cuts them. For nanogpt and llmc.
+    #[arg(long, value_name = "N")]
+    shard_tokens: Option<NonZeroU64>,
+    #[command(flatten)]
+    specials: super::SpecialTokens,
+    /// The added token between documents. [default: <|endoftext|>, or the tokenizer's like of it]
+    #[arg(long, value_name = "TOKEN")]
+    end_of_text: Option<String>,
+    /// Print a summary as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let specials = arguments.specials.mode();
+    let tokenizer = arguments.tokenizer.load_with_end(arguments.end_of_text.clone())?;
+    let end_of_text = match tokenizer.end_of_text() {
+        Some(id) => id,
+        // Lines of ids end without it.
+        None if arguments.format == TokenFormat::Ids => TokenId(0),
+        None => return Err(NoEndOfText.into()),
+    };
+    let inputs = arguments.inputs.opened(tokenizer.cuts(specials))?;
+    check_outputs(arguments, &inputs)?;
+    let encoder = Encoder::new(&tokenizer);
+    let inputs = inputs.with_encoder(&encoder, specials);
+    let stop = stop_on_ctrl_c()?;
+    let layout = TokenLayout { format: arguments.format, width: IdWidth::of_vocabulary(tokenizer.vocab_size()) };
+    let mut writer = match arguments.shard_tokens {
+        Some(tokens) => Writer::Shards(ShardWriter::create(&arguments.output, layout, tokens.get())?),
+        None => Writer::OneFile(TokenWriter::create(&arguments.output, layout)?),
+    };
+    let worker = || {
+        let mut job = Job { encoder: encoder.clone(), specials, layout, end_of_text, ids: Vec::new() };
+        move |batch: Batch| job.encode(&batch)
+    };
+    let mut totals = Totals::default();
+    inputs.map(&stop, worker, |encoded| {
+        totals.add(&encoded);
+        match &mut writer {
+            Writer::OneFile(writer) => writer.push(&encoded),
+            Writer::Shards(writer) => writer.push(&encoded),
+        }
+    })?;
+    let shards = match writer {
+        Writer::OneFile(writer) => writer.finish().map(|()| None)?,
+        Writer::Shards(writer) => Some(writer.finish()?),
+    };
+    totals.report(arguments.json, layout, shards, inputs.warn_of_skipped())
+}
+
+/// Where encoded batches are written.
+enum Writer {
+    OneFile(TokenWriter),
+    Shards(ShardWriter),
+}
+
+/// What was encoded.
+#[derive(Default)]
+struct Totals {
+    documents: u64,
+    tokens: u64,
+    text_bytes: u64,
+}
+
+impl Totals {
+    fn add(&mut self, encoded: &Encoded) {
+        self.documents += encoded.begun_lengths().len() as u64;
+        self.tokens += encoded.lengths.iter().sum::<u64>();
+        self.text_bytes += encoded.text_bytes;
+    }
+
+    fn report(
+        self,
+        as_json: bool,
+        layout: TokenLayout,
+        shards: Option<u64>,
+        skipped: Option<u64>,
+    ) -> anyhow::Result<()> {
+        let Totals { documents, tokens, text_bytes } = self;
+        if as_json {
+            let mut summary = serde_json::json!({"documents": documents, "tokens": tokens, "bytes": text_bytes, "dtype": layout.width.dtype()});
+            let others = [("shards", shards), ("bad_rows", skipped)];
+            others.into_iter().for_each(|(name, count)| {
+                if let Some(count) = count {
+                    summary[name] = count.into();
+                }
+            });
+            console::out!("{summary}")?;
+            return Ok(());
+        }
+        let counts = [(documents, "document"), (text_bytes, "byte"), (tokens, "token")];
+        let counted = counts.into_iter().chain(shards.map(|shards| (shards, "shard")));
+        let counted: Vec<String> = counted.map(|(n, noun)| console::count(n, noun)).collect();
+        tracing::info!("{}", counted.join(", "));
+        Ok(())
+    }
+}
+
+/// A tokenizer without a token to put between documents.
+#[derive(Debug, thiserror::Error)]
+#[error("the tokenizer has no <|endoftext|>, or another like it, to put between documents")]
+pub struct NoEndOfText;
+
+impl UserError for NoEndOfText {
+    fn hint(&self) -> Option<String> {
+        Some("name one of its added tokens with --end-of-text, or use --format ids".to_owned())
+    }
+}
+
+/// No output may be an input or the tokenizer's file.
+fn check_outputs(arguments: &Arguments, inputs: &OpenedInputs) -> Result<(), console::Usage> {
+    let output = &arguments.output;
+    if arguments.shard_tokens.is_some() {
+        shards::check(output, arguments.format)?;
+        let tokenizer = arguments.tokenizer.file();
+        let outputs = shards::names(output, 0).into_iter().chain(shards::older(output)?);
+        let outputs: std::collections::BTreeSet<PathBuf> = outputs.collect();
+        return console::check_outputs(
+            inputs.paths().chain(tokenizer.as_deref()),
+            outputs.iter().map(PathBuf::as_path),
+        );
+    }
+    let mut outputs = vec![output.clone()];
+    if arguments.format != TokenFormat::Ids {
+        outputs.push(beside(output, ".offsets"));
+    }
+    if arguments.format == TokenFormat::Megatron {
+        outputs.push(output.with_extension("idx"));
+    }
+    let tokenizer = arguments.tokenizer.file();
+    console::check_outputs(inputs.paths().chain(tokenizer.as_deref()), outputs.iter().map(PathBuf::as_path))
+}
+
+/// A batch in the output format.
+struct Encoded {
+    bytes: Vec<u8>,
+    /// Tokens of each document, or of the part of it that the batch holds.
+    lengths: Vec<u64>,
+    /// Whether the first length is of a document that an earlier batch began.
+    is_continuation: bool,
+    text_bytes: u64,
+}
+
+impl Encoded {
+    /// The lengths of the documents that begin in the batch.
+    fn begun_lengths(&self) -> &[u64] {
+        let continued = usize::from(self.is_continuation).min(self.lengths.len());
+        &self.lengths[continued..]
+    }
+}
+
+/// What a worker encodes with.
+struct Job<'e> {
+    encoder: Encoder<'e>,
+    specials: Specials,
+    layout: TokenLayout,
+    end_of_text: TokenId,
+    ids: Vec<TokenId>,
+}
+
+impl Job<'_> {
+    fn encode(&mut self, batch: &Batch) -> anyhow::Result<Encoded> {
+        let Job { encoder, specials, layout, end_of_text, ids } = self;
+        let is_continuation = batch.is_continuation();
+        let bytes = Vec::with_capacity(batch.len_bytes() / 2);
+        let mut encoded = Encoded { bytes, lengths: Vec::new(), is_continuation, text_bytes: 0 };
+        let mut in_document = false;
+        batch.for_each_piece(|piece, ends| -> anyhow::Result<()> {
+            let Encoded { bytes, lengths, text_bytes, .. } = &mut encoded;
+            let goes_on = in_document || (is_continuation && lengths.is_empty());
+            if !in_document {
+                lengths.push(if goes_on { 0 } else { layout.begin_document(*end_of_text, bytes)? });
+            }
+            let length = lengths.last_mut().expect("one was pushed for the document");
+            if layout.format == TokenFormat::Ids {
+                ids.clear();
+                encoder.encode_into_with(piece, *specials, ids)?;
+                layout.append_ids(ids, goes_on, bytes)?;
+                *length += ids.len() as u64;
+            } else {
+                *length += encoder.encode_into_bytes(piece, *specials, layout.width, bytes)?;
+            }
+            if ends {
+                *length += layout.end_document(*end_of_text, bytes)?;
+            }
+            *text_bytes += piece.len() as u64;
+            in_document = !ends;
+            Ok(())
+        })?;
+        Ok(encoded)
+    }
+}

@@ -1,0 +1,56 @@
+//! Why a text could not be read, and where.
+
+use std::path::{Path, PathBuf};
+
+use user_error::UserError;
+
+/// Why a text could not be read.
+pub(super) type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A text could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}{}", path.display(), place.as_deref().map(|place| format!(" at {place}")).unwrap_or_default())]
+#[non_exhaustive]
+pub struct InputError {
+    /// The file; `-` for standard input.
+    pub path: PathBuf,
+    /// Where in it: `line 7`, `row 7`, `byte 7`.
+    pub place: Option<String>,
+    /// Why.
+    #[source]
+    pub source: AnyError,
+}
+
+/// Bytes that are not valid text.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid UTF-8")]
+pub(super) struct InvalidUtf8;
+
+impl UserError for InputError {
+    fn hint(&self) -> Option<String> {
+        let text = self.source.to_string();
+        let is_utf8_fault =
+            self.source.is::<InvalidUtf8>() || text.contains("surrogate") || text.to_lowercase().contains("utf-8");
+        is_utf8_fault.then(|| "--lossy replaces invalid UTF-8 by U+FFFD".to_owned())
+    }
+}
+
+/// An error and its place, in a file that the caller knows.
+pub(super) struct Fault {
+    place: Option<String>,
+    source: AnyError,
+}
+
+impl Fault {
+    pub(super) fn at(place: String, source: impl Into<AnyError>) -> Fault {
+        Fault { place: Some(place), source: source.into() }
+    }
+
+    pub(super) fn of_file(source: impl Into<AnyError>) -> Fault {
+        Fault { place: None, source: source.into() }
+    }
+
+    pub(super) fn in_file(self, path: &Path) -> InputError {
+        InputError { path: path.to_path_buf(), place: self.place, source: self.source }
+    }
+}
