@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::scan::Scanner;
-    use crate::twin::pretokens_by_regex;
+    use crate::twin::{last_cut, pretokens_by_regex};
 
     fn check(text: &str) {
         for pattern in KnownPattern::ALL {
@@ -228,6 +228,22 @@ mod tests {
         #[test]
         fn scanners_agree_on_any_text(text: String) {
             check(&text);
+        }
+
+        /// Whatever follows the text that a reader has.
+        #[test]
+        fn parts_of_a_text_have_the_pretokens_of_the_whole(
+            text in "[ a'slLrREvedSAZ\n\r1.é/\t\u{17f}\u{301}中・ʰǅ\u{0}\u{a0}_²]{0,40}",
+            more in "[ a'sA\n\r1./\t\u{301}中・\u{a0}]{0,4}",
+        ) {
+            let whole = format!("{text}{more}");
+            for pattern in KnownPattern::ALL {
+                if let Some(cut) = last_cut(pattern, &text) {
+                    let (left, right) = whole.split_at(cut);
+                    let parts = [pretokens_by_regex(pattern, left), pretokens_by_regex(pattern, right)].concat();
+                    prop_assert_eq!(parts, pretokens_by_regex(pattern, &whole), "{} at {}", pattern, cut);
+                }
+            }
         }
 
         #[test]

@@ -9,6 +9,7 @@ use fancy_regex::Regex;
 
 use crate::formats::visible;
 use crate::pattern::SplitRegex;
+use crate::pretokenize::{Cuts, last_border};
 use crate::train::Ties;
 use crate::{AddedToken, KnownPattern, TokenId, Tokenizer};
 
@@ -34,6 +35,12 @@ pub fn pretokens_by_regex(pattern: KnownPattern, text: &str) -> Vec<&[u8]> {
         pieces = pieces.into_iter().flat_map(|piece| isolated(piece, regex)).collect();
     }
     pieces.into_iter().map(str::as_bytes).collect()
+}
+
+/// The last place at which readers cut a text of this pattern, whatever follows: both parts have the pretokens of the
+/// whole.
+pub fn last_cut(pattern: KnownPattern, text: &str) -> Option<usize> {
+    last_border(text.as_bytes(), Cuts::of_pattern(pattern))
 }
 
 fn isolated<'t>(text: &'t str, regex: &SplitRegex) -> Vec<&'t str> {

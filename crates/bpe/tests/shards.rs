@@ -66,7 +66,7 @@ fn shards_have_the_tokens_of_the_one_file() {
         check("llmc", 4_096, threads);
         check("llmc", 1_000_000, threads);
     }
-    check("nanogpt", 331, "2");
+    check("nanogpt", 3_331, "2");
 }
 
 #[test]
