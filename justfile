@@ -31,7 +31,8 @@ fuzz seconds="60":
     #!/usr/bin/env bash
     set -euo pipefail
     for target in fuzz/fuzz_targets/*.rs; do
-        cargo +nightly fuzz run "$(basename "$target" .rs)" -- -max_total_time={{ seconds }} -timeout=20
+        name=$(basename "$target" .rs)
+        cargo +nightly fuzz run --no-default-features --features "$name" "$name" -- -max_total_time={{ seconds }} -timeout=20
     done
 
 # The whole path on the pages in fixtures/.
