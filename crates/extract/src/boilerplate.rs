@@ -114,7 +114,9 @@ pub(crate) fn find(
         PageKind::Listing if is_text_below(page, title) => Some(MIN_LINK_LIST_OF_LISTING),
         _ => None,
     };
-    if let Some(min_row) = min_row.filter(|_| context.share_of_function_words() < MIN_ENGLISH_SHARE) {
+    if let Some(min_row) =
+        min_row.filter(|_| std::env::var_os("NOLL").is_none() && context.share_of_function_words() < MIN_ENGLISH_SHARE)
+    {
         mark_link_lists(page, min_row, is_kept, &mut found);
     }
     mark_headings_of_apparatus(page, &mut found);
