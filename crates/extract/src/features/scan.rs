@@ -104,21 +104,22 @@ const CLASSES: [Class; 256] = {
 };
 
 /// What ends a sentence, in Chinese and Japanese, Indic scripts, Arabic, Urdu, Armenian and Ethiopic.
-const FULL_STOPS: &[char] = &['。', '！', '？', '．', '।', '॥', '؟', '۔', '։', '።', '…'];
+const FULL_STOPS: &[char] = &['。', '！', '？', '．', '।', '॥', '؟', '۔', '։', '።'];
 /// What parts its clauses.
 const COMMAS: &[char] = &['，', '、', '；', '،', '؛', '፣'];
 
-/// The kind of a block's last character, as the model has learned them.
+/// The kind of a block's last character, as the model has learned them. Marks of other scripts count as those of ASCII;
+/// typographic ones of Latin stay what they were in the training, characters beyond ASCII.
 pub(super) fn kind_of_last(text: &str) -> f32 {
     match text.chars().next_back().unwrap_or(' ') {
         '.' | '。' | '．' | '।' | '۔' | '።' => 1.0,
         '!' | '?' | '！' | '？' | '؟' => 2.0,
         ':' | '：' => 3.0,
         ',' | ';' | '，' | '、' | '；' | '،' | '؛' => 4.0,
-        ')' | '"' | '\'' | ']' | '”' | '’' | '»' | '）' | '」' | '』' | '】' => 5.0,
+        ')' | '"' | '\'' | ']' | '）' | '」' | '』' | '】' => 5.0,
         '0'..='9' => 6.0,
         '>' | '|' | '*' | '+' => 7.0,
-        last if !last.is_alphabetic() && !last.is_ascii() => 8.0,
+        last if !last.is_ascii() => 8.0,
         _ => 0.0,
     }
 }
