@@ -13,11 +13,11 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 use self::marks::{APPARATUS, CONTENTS, COOKIES, Marks, SIGN_UP};
-use self::phrases::{AGREES, ASKS, BY, CONTENTS_NAMES, MAIL, READ_MORE, USES_COOKIES};
+use self::phrases::{ADVERTISEMENT_LABELS, AGREES, ASKS, BY, CONTENTS_NAMES, MAIL, READ_MORE, USES_COOKIES};
 use crate::PageKind;
 use crate::blocks::{Block, BlockKind, Blocks};
 use crate::features::PageContext;
-use crate::head::is_line_of_dates;
+use crate::head::{Head, is_line_of_dates};
 use crate::html::{Name, Tree, attribute, tag};
 
 /// What a block is that is no part of a text.
@@ -37,6 +37,10 @@ pub enum Boilerplate {
     Apparatus,
     /// A list of links to other texts.
     LinkList,
+    /// The name of the site as a heading above the page's title.
+    SiteName,
+    /// What stands where an advertisement is.
+    Advertisement,
 }
 
 impl Boilerplate {
@@ -50,6 +54,8 @@ impl Boilerplate {
             Boilerplate::Contents => "a table of contents",
             Boilerplate::Apparatus => "references or a box",
             Boilerplate::LinkList => "a list of links to other texts",
+            Boilerplate::SiteName => "the name of the site",
+            Boilerplate::Advertisement => "a label of an advertisement",
         }
     }
 }
@@ -59,6 +65,7 @@ const MAX_DATELINE_WORDS: u32 = 16;
 const MAX_READ_MORE_WORDS: u32 = 30;
 const MAX_NEWSLETTER_WORDS: u32 = 40;
 const MAX_NOTICE_WORDS: u32 = 90;
+const MAX_LABEL_WORDS: u32 = 8;
 /// Entries that make a table of contents; fewer under a heading that names it.
 const MIN_CONTENTS: usize = 3;
 const MIN_NAMED_CONTENTS: usize = 2;
@@ -96,6 +103,10 @@ pub(crate) fn find(
         let line = Line::new(block, page.text_of(block), marks.of[block.container as usize]);
         found[number] = if line.is_cookie_notice(&said_in_title) {
             Some(Boilerplate::CookieNotice)
+        } else if title.is_some_and(|title| number < title) && is_site_name(context.head(), &line) {
+            Some(Boilerplate::SiteName)
+        } else if is_label_of_advertisement(&line) {
+            Some(Boilerplate::Advertisement)
         } else if line.marks & APPARATUS != 0 {
             Some(Boilerplate::Apparatus)
         } else if zone.contains(&number) && line.is_dateline() {
@@ -119,6 +130,20 @@ pub(crate) fn find(
     }
     mark_headings_of_apparatus(page, &mut found);
     found
+}
+
+/// Whether a heading of the first level is what the page says of its site, and no part of its title.
+fn is_site_name(head: &Head, line: &Line) -> bool {
+    let name = line.lower.trim();
+    let is_heading = matches!(line.block.kind, BlockKind::Heading(1)) && !name.is_empty();
+    let is_in = |text: &Option<String>| text.as_ref().is_some_and(|text| text.to_lowercase().contains(name));
+    is_heading && is_in(&head.site) && !is_in(&head.title)
+}
+
+/// Whether a line is nothing but the label that sites put above an advertisement.
+fn is_label_of_advertisement(line: &Line) -> bool {
+    let label = line.lower.trim_matches(|c: char| !c.is_alphanumeric());
+    line.block.words <= MAX_LABEL_WORDS && ADVERTISEMENT_LABELS.contains(&label)
 }
 
 /// A block as the rules look at it.

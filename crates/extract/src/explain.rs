@@ -95,6 +95,8 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::Boilerplate(Boilerplate::Contents) => "contents",
         BlockReason::Boilerplate(Boilerplate::Apparatus) => "apparatus",
         BlockReason::Boilerplate(Boilerplate::LinkList) => "link-list",
+        BlockReason::Boilerplate(Boilerplate::SiteName) => "site-name",
+        BlockReason::Boilerplate(Boilerplate::Advertisement) => "advertisement",
     }
 }
 

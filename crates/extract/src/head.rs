@@ -45,9 +45,13 @@ pub struct Head {
 /// Longest linked data that is read, in bytes.
 const MAX_LINKED_DATA_BYTES: usize = 1 << 18;
 
-const LOOKED_AT: NameSet = tags![HTML TITLE LINK META SCRIPT TIME A SPAN ABBR DIV P H1];
+const LOOKED_AT: NameSet = tags![HTML TITLE LINK META SCRIPT TIME A SPAN ABBR DIV P H1 H2 H3];
 /// First headings that are read.
 const MAX_HEADINGS: usize = 4;
+/// Headings of the next levels that are read.
+const MAX_LOWER_HEADINGS: usize = 12;
+/// Nodes that are looked at below a marked author.
+const MAX_NODES_OF_AUTHOR: usize = 12;
 /// Longest heading that may be a title, in bytes.
 const MAX_HEADING_BYTES: usize = 300;
 
@@ -75,6 +79,8 @@ struct Found {
     authors: [Vec<String>; 2],
     dates: [Option<String>; 2],
     addresses: [Option<String>; 2],
+    /// The element around the first marked author.
+    line_of_authors: Option<NodeId>,
 }
 
 struct Reader<'a> {
@@ -99,6 +105,10 @@ impl<'a> Reader<'a> {
             tag::H1 if self.titles.headings.len() < MAX_HEADINGS => {
                 let heading = clean(&text_below(self.tree, id)).filter(|text| text.len() <= MAX_HEADING_BYTES);
                 self.titles.headings.extend(heading);
+            }
+            tag::H2 | tag::H3 if self.titles.lower_headings.len() < MAX_LOWER_HEADINGS => {
+                let heading = clean(&text_below(self.tree, id)).filter(|text| text.len() <= MAX_HEADING_BYTES);
+                self.titles.lower_headings.extend(heading);
             }
             tag::DIV if self.tree.raw_attribute(id, attribute::ID) == Some("siteSub") => {
                 self.titles.tagline = clean(&text_below(self.tree, id));
@@ -230,8 +240,31 @@ impl<'a> Reader<'a> {
         }
         let rel = if name == tag::A { self.tree.raw_attribute(id, attribute::REL).unwrap_or("") } else { "" };
         if rel.split(' ').any(|word| word == "author") || itemprop.eq_ignore_ascii_case("author") {
-            let text = clean(&text_below(self.tree, id)).filter(|text| text.len() < 80);
-            self.found.authors[1].extend(text.iter().flat_map(|text| marks::names(text)));
+            self.marked_author(id);
+        }
+    }
+
+    /// The author in a marked element: what it marks as a name, or all of its text. Further ones count beside the first;
+    /// elsewhere they are of other texts.
+    fn marked_author(&mut self, id: NodeId) {
+        let tree = self.tree;
+        let parent = |id: NodeId| if id == ROOT { ROOT } else { tree.node(id).parent };
+        let line = parent(parent(id));
+        if marks::is_outside(tree, id) || self.found.line_of_authors.is_some_and(|first| first != line) {
+            return;
+        }
+        let is_name = |node: &NodeId| {
+            let itemprop = tree.raw_attribute(*node, attribute::ITEMPROP);
+            itemprop.is_some_and(|itemprop| itemprop.eq_ignore_ascii_case("name"))
+        };
+        let named = tree.preorder(id).skip(1).take(MAX_NODES_OF_AUTHOR).find(is_name);
+        let content = named.and_then(|node| self.attribute(node, attribute::CONTENT));
+        let text = content.or_else(|| clean(&marks::line_below(tree, named.unwrap_or(id))));
+        let names: Vec<String> =
+            text.iter().filter(|text| text.len() < 80).flat_map(|text| marks::names(text)).collect();
+        if !names.is_empty() {
+            self.found.line_of_authors = Some(line);
+            self.found.authors[1].extend(names);
         }
     }
 

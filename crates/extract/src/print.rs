@@ -200,8 +200,10 @@ mod tests {
     #[test]
     fn numbers_of_lists() {
         check("<ol start=3><li>a<li>b</ol>", "3. a\n4. b", "3. a\n4. b");
-        check("<ol type=a><li>a<li value=5>b</ol>", "a. a\ne. b", "1. a\n5. b");
-        check("<ol reversed><li>a<li>b</ol>", "2. a\n1. b", "2. a\n1. b");
+        check("<ol type=a><li>a<li value=5>b</ol>", "a. a\ne. b", "1. a\n\n5) b");
+        check("<ol reversed><li>a<li>b</ol>", "2. a\n1. b", "2. a\n\n1) b");
+        check("<ol><li>a<li>b</ol><ol><li>c<li>d</ol>", "- a\n- b\n- c\n- d", "1. a\n2. b\n\n1) c\n2) d");
+        check("<ol><li>a</ol><p>x<ol><li>c</ol>", "- a\n\nx\n\n- c", "1. a\n\nx\n\n1. c");
     }
 
     #[test]

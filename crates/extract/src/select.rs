@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::blocks::{Block, BlockKind, Blocks, ends_like_sentence};
 use crate::boilerplate::{self, Boilerplate};
 use crate::features::PageContext;
+use crate::html::NodeId;
 use crate::{Inclusion, Options, PageKind};
 
 /// Minimum probability of a kept block.
@@ -71,7 +72,7 @@ pub enum BlockReason {
     Repeated,
     /// A heading with nothing kept under it.
     HeadingOfNothing,
-    /// It belongs to a block that was kept: a term to its definition.
+    /// It belongs to a block that was kept: a term to its definition, a cell to its table.
     Companion,
     /// It is certain to be no part of a text.
     Boilerplate(Boilerplate),
@@ -124,6 +125,7 @@ pub fn select(
     keep_long_text(context, page, &mut reasons);
     keep_among_main_text(page, probabilities, &mut reasons);
     keep_companions(page, probabilities, &mut reasons);
+    keep_cells(context, page, probabilities, &mut reasons);
     leave_boilerplate(context, page, kind, &mut reasons);
     leave_beside_text(page, &mut reasons, BlockReason::ForScriptless, |number| context.is_for_scriptless(number));
     match options.comments {
@@ -184,6 +186,32 @@ fn keep_companions(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockRea
             if is_missing && probabilities[other] >= MIN_COMPANION_PROBABILITY {
                 reasons[other] = BlockReason::Companion;
             }
+        }
+    }
+}
+
+/// Keeps the cells of tables of which at least half are kept: a cell that is left out looks like an empty one, and changes
+/// what its row and its column say.
+fn keep_cells(context: &PageContext, page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
+    let table_of = |block: &Block| match block.kind {
+        BlockKind::Cell { row, .. } => context.table_around(row),
+        _ => None,
+    };
+    let mut counts: HashMap<NodeId, (u32, u32)> = HashMap::new();
+    for (block, reason) in page.blocks.iter().zip(&*reasons) {
+        if let Some(table) = table_of(block) {
+            let (all, kept) = counts.entry(table).or_default();
+            *all += 1;
+            *kept += u32::from(reason.is_kept());
+        }
+    }
+    for (number, block) in page.blocks.iter().enumerate() {
+        if reasons[number] != BlockReason::Unlikely {
+            continue;
+        }
+        let is_of_kept = table_of(block).is_some_and(|table| counts[&table].1 * 2 >= counts[&table].0);
+        if is_of_kept && probabilities[number] >= MIN_COMPANION_PROBABILITY {
+            reasons[number] = BlockReason::Companion;
         }
     }
 }

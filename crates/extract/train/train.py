@@ -32,9 +32,6 @@ LOOKED_AT = ["dragnet", "cleaneval-dev", "cleanportaleval"]
 FOLDS = 8
 # Of links of few words that nobody kept, one in so many is looked at, and weighs for all.
 TRIVIAL_KEPT_OF = 4
-# As in select.rs: from what probability on a block is kept, and on pages whose text is in short fragments.
-MIN_PROBABILITY, MIN_PROBABILITY_OF_FRAGMENTS, MIN_WORDS_OF_FRAGMENTS = 0.42, 0.32, 200
-KINDS_IN_FRAGMENTS = ["listing", "product"]
 KINDS = ["article", "forum", "product", "documentation", "listing", "other"]
 # Names of WCXB's page types in ours.
 KIND_OF_TYPE = {"collection": "listing", "service": "other"}
@@ -131,19 +128,11 @@ class Set:
         self.rows = np.concatenate([self.features, self.kind_margins[self.page]], axis=1)
 
     def kept(self, probabilities):
-        """As the extractor decides by the kind of page (select.rs)."""
-        is_in_fragments = np.isin(self.kind_margins.argmax(axis=1), [KINDS.index(kind) for kind in KINDS_IN_FRAGMENTS])
-        is_in_fragments &= np.bincount(self.page, self.tokens, len(self.pages)) >= MIN_WORDS_OF_FRAGMENTS
-        thresholds = np.where(is_in_fragments, MIN_PROBABILITY_OF_FRAGMENTS, MIN_PROBABILITY)
-        return self.without_comments(probabilities >= thresholds[self.page])
-
-    def without_comments(self, kept):
-        """As the extractor leaves comments (select.rs): where there is a text besides, unless it is a forum."""
-        column = open(f"{self.out}.names").read().split("\n").index("labelled.comment")
-        is_comment = self.features[:, column] < 30
-        words = np.bincount(self.page, self.tokens * (kept & ~is_comment), len(self.pages))
-        leaves = (words >= 50) & (self.kind_margins.argmax(axis=1) != KINDS.index("forum"))
-        return kept & ~(is_comment & leaves[self.page])
+        """What the extractor keeps by these probabilities: its own decision (select.rs), titles kept."""
+        probabilities.astype(np.float32).tofile(f"{self.out}.probabilities")
+        self.kind_margins.argmax(axis=1).astype(np.uint8).tofile(f"{self.out}.kinds")
+        self.run("decide")
+        return np.fromfile(f"{self.out}.kept", dtype=np.uint8).astype(bool)
 
     def text(self, number, kept):
         """A page's kept blocks as lines."""
@@ -191,7 +180,7 @@ def held_out(sets, rows, rounds):
 def report(label, s, first, second):
     """How good the mean of both forests' probabilities is."""
     kept = s.kept((first + second) / 2)
-    drop, keep = s.figures(kept & ~s.is_title), s.figures(kept | s.is_title)
+    drop, keep = s.figures(kept & ~s.is_title), s.figures(kept)
     print(
         f"{label:<9}{s.name:<17}{len(s.pages):>5} pages   without titles {drop[0]:.3f} / {drop[1]:.3f}"
         f"   with titles {keep[0]:.3f} / {keep[1]:.3f}",

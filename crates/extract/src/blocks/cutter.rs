@@ -19,6 +19,9 @@ pub(super) const BLOCK_LEVEL: NameSet = tags![
     SECTION SUMMARY TABLE TBODY TD TFOOT TH THEAD TR UL XMP
 ];
 
+/// Nodes that are looked at behind a superscript.
+const MAX_NODES_BEHIND: usize = 8;
+
 const TABLE_PARTS: NameSet = tags![TABLE TBODY THEAD TFOOT TR TD TH];
 const PREFORMATTED: NameSet = tags![PRE LISTING XMP PLAINTEXT];
 const LISTS: NameSet = tags![UL OL MENU DIR];
@@ -300,11 +303,20 @@ impl<'a> Cutter<'a> {
         let text = &self.page.text[raised.start..];
         let links_to_note = self.note_links.0 > raised.note_links.0 || raised.note_links.1 > 0;
         let written = match name {
-            tag::SUP => superscript(before, text, links_to_note && is_mark(text)),
+            tag::SUP => superscript(before, text, self.text_behind(id), links_to_note && is_mark(text)),
             _ => subscript(before, text),
         };
         match written {
             Written::Plain => {}
+            Written::InNumber(sign) => {
+                let piece = self.page.text.split_off(raised.start);
+                self.page.text.push(sign);
+                self.page.text.push_str(piece.trim());
+            }
+            Written::Degree => {
+                self.page.text.truncate(raised.start);
+                self.page.text.push('°');
+            }
             Written::Apart => self.page.text.insert(raised.start, ' '),
             Written::Dropped => {
                 self.page.text.truncate(raised.start);
@@ -322,6 +334,16 @@ impl<'a> Cutter<'a> {
                 }
             }
         }
+    }
+
+    /// The text beside an element, or the first one in the element beside it.
+    fn text_behind(&self, id: NodeId) -> &'a str {
+        let next = self.tree.node(id).next;
+        if next == NONE {
+            return "";
+        }
+        let texts = self.tree.preorder(next).take(MAX_NODES_BEHIND).map(|node| self.tree.text(node));
+        texts.into_iter().find(|text| !text.is_empty()).unwrap_or("")
     }
 
     fn push_formula(&mut self, id: NodeId, formula: &str) {
@@ -343,7 +365,9 @@ impl<'a> Cutter<'a> {
         if self.preformatted > 0 {
             self.page.text.push_str(&without_invisible(text));
         } else {
-            if std::mem::take(&mut self.is_between_elements)
+            let before_it = self.tree.node(id).previous;
+            let is_behind_name = before_it != NONE && self.tree.name(before_it) == tag::CITE;
+            if (std::mem::take(&mut self.is_between_elements) || is_behind_name)
                 && inline_blocks::would_glue(&self.page.text[self.start..], text)
             {
                 self.page.text.push(' ');

@@ -152,9 +152,11 @@ fn is_anchor(tree: &Tree, id: NodeId, name: Name) -> bool {
         })
 }
 
-/// `[edit]` behind a heading.
+/// `[edit]` behind a heading, and what leads from a definition to its source.
 fn is_edit_link(tree: &Tree, id: NodeId) -> bool {
-    if class_has(tree, id, |name| matches!(name, "mw-editsection" | "editsection" | "edit-section")) {
+    if class_has(tree, id, |name| {
+        matches!(name, "mw-editsection" | "editsection" | "edit-section" | "viewcode-link" | "viewcode-back")
+    }) {
         return true;
     }
     let Some(text) = (has_around(tree, id, HEADINGS)).then(|| label(tree, id)).flatten() else { return false };

@@ -12,6 +12,8 @@ use crate::html::{NONE, Name, NameSet, Namespace, NodeId, Tree, attribute, tag, 
 const WORDS: NameSet = tags![SPAN A TIME SMALL STRONG B LABEL EM I ABBR CITE FONT];
 /// A sentence of so many bytes is no part of a line.
 const MIN_SENTENCE_BYTES: usize = 40;
+/// Digits of a number that goes on nothing that stands before it.
+const MIN_LONG_NUMBER_DIGITS: usize = 5;
 /// Nodes that are looked at below and beside an element.
 const MAX_NODES: usize = 200;
 
@@ -97,11 +99,66 @@ pub(super) fn follows_element(tree: &Tree, id: NodeId) -> bool {
     before != NONE && WORDS.has(tree.name(id)) && WORDS.has(tree.name(before))
 }
 
-/// Whether the text of such an element would be glued to a word before it: `…news` and `Sport`.
+/// Whether the text of such an element would be glued to a word before it: `…news` and `Sport`, `Year` and `2013`,
+/// `ISBN-13` and a long number. Letters of one word in several elements, ordinals and prices stay together.
 pub(super) fn would_glue(before: &str, text: &str) -> bool {
     let mut letters = before.chars().rev();
     let (Some(last), Some(first)) = (letters.next(), text.chars().next()) else { return false };
-    let is_word_end = last.is_lowercase() && letters.take(2).all(char::is_alphabetic);
+    let is_word_end = last.is_lowercase() && letters.take(2).all(char::is_alphabetic) && before.chars().count() >= 3;
     let is_sentence_end = matches!(last, '.' | '!' | '?' | ':' | ';');
-    first.is_uppercase() && (is_word_end && before.chars().count() >= 3 || is_sentence_end)
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
+    let next_letters = text.chars().take_while(|c| c.is_alphabetic()).count();
+    let next_digits = text.chars().take_while(char::is_ascii_digit).count();
+    let is_capitalised = first.is_uppercase() && text.chars().nth(1).is_some_and(char::is_lowercase);
+    let has_letters = |least: usize| word.chars().filter(|c| c.is_alphabetic()).count() >= least;
+    match () {
+        () if first.is_uppercase() && (is_word_end || is_sentence_end) => true,
+        () if last.is_ascii_digit() => {
+            is_capitalised && next_letters >= 3
+                || has_letters(2)
+                    && (first.is_uppercase() && next_letters >= 2 || next_digits >= MIN_LONG_NUMBER_DIGITS)
+        }
+        () if last.is_uppercase() => is_capitalised && next_letters >= 3 && has_letters(3) && is_in_capitals(word),
+        () => is_word_end && next_digits >= 2,
+    }
+}
+
+fn is_in_capitals(word: &str) -> bool {
+    !word.contains(char::is_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_elements_side_by_side() {
+        for (before, text) in [
+            ("the news", "Sport"),
+            ("mora wrote:", "Has anybody"),
+            ("Publication Year", "2013"),
+            ("ISBN-13", "9780544103054"),
+            ("YETI", "Rambler"),
+            ("$123.95", "Was $154.95"),
+            ("#1", "Anthills"),
+            ("NKZ5M2K2", "MFR:"),
+        ] {
+            assert!(would_glue(before, text), "{before}|{text}");
+        }
+        for (before, text) in [
+            ("T", "he"),
+            ("1", "st"),
+            ("$19", "99"),
+            ("H", "ELLO"),
+            ("iPhone", "5"),
+            ("Mc", "Donald"),
+            ("3", "D"),
+            ("the", "n"),
+            ("WEB", "TEXT"),
+            ("10", "PM"),
+            ("", "Sport"),
+        ] {
+            assert!(!would_glue(before, text), "{before}|{text}");
+        }
+    }
 }

@@ -12,6 +12,10 @@ pub(super) enum Written {
     Plain,
     /// Behind this sign; in brackets if it is several signs long.
     Behind(char),
+    /// Behind this sign, which belongs to a number: the point of a price, the colon of a time, the space before a fraction.
+    InNumber(char),
+    /// As the sign of degrees.
+    Degree,
     /// Behind a space, as the mark of a footnote that no link shows to be one.
     Apart,
     /// Not at all.
@@ -24,13 +28,19 @@ const UNITS: [&str; 24] = [
     "m", "km", "cm", "mm", "dm", "nm", "ft", "in", "yd", "mi", "s", "sec", "min", "h", "hr", "kg", "g", "mol", "cc",
     "sq", "rad", "Hz", "px", "pc",
 ];
+const CURRENCIES: [char; 8] = ['$', '€', '£', '¥', '₽', '₹', '₩', '¢'];
+const HOURS: [&str; 11] = ["uhr", "h", "hs", "hrs", "uur", "am", "pm", "a", "p", "ч", "год"];
 const FUNCTIONS: [&str; 12] = ["sin", "cos", "tan", "cot", "sinh", "cosh", "tanh", "log", "ln", "exp", "lim", "max"];
 /// Elements whose symbol is one letter; of the others, a capital and a small letter are enough.
 const ELEMENTS: &str = "BCFHIKNOPSUVWY";
 
-/// Decides about `<sup>` from the text before it in its block, and whether a link to a note is in or around it.
-pub(super) fn superscript(before: &str, raised: &str, links_to_note: bool) -> Written {
+/// Decides about `<sup>` from the text before it in its block and behind it, and whether a link to a note is in or around
+/// it.
+pub(super) fn superscript(before: &str, raised: &str, after: &str, links_to_note: bool) -> Written {
     let raised = raised.trim();
+    if let Some(written) = part_of_number(before, raised, after) {
+        return written;
+    }
     let bracketed = raised.starts_with('[') && raised.ends_with(']');
     if bracketed || links_to_note && is_mark(raised) {
         return Written::Dropped;
@@ -52,6 +62,56 @@ pub(super) fn superscript(before: &str, raised: &str, links_to_note: bool) -> Wr
         || FUNCTIONS.contains(&word);
     let is_power = is_number || is_formula(raised, has_letter_base || last.is_ascii_digit() || last == ')');
     if is_power && (has_base || is_number) { Written::Behind('^') } else { Written::Plain }
+}
+
+/// How a piece is written that is raised for its looks: of a fraction, a price, a time, or a temperature.
+fn part_of_number(before: &str, raised: &str, after: &str) -> Option<Written> {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let are_two_digits = raised.len() == 2 && is_digits(raised);
+    let last = before.chars().next_back().unwrap_or(' ');
+    let next = after.trim_start();
+    if after.starts_with(['/', '⁄']) && is_digits(raised) && raised.len() <= 2 {
+        return Some(if last.is_ascii_digit() { Written::InNumber(' ') } else { Written::Plain });
+    }
+    if matches!(raised, "o" | "0" | "°" | "º") && last.is_ascii_digit() {
+        let is_scale = next.starts_with(['C', 'F']) && !next[1..].starts_with(char::is_alphanumeric);
+        return is_scale.then_some(Written::Degree);
+    }
+    if last.is_ascii_digit() && is_fraction(raised) && is_counted(after) {
+        return Some(Written::InNumber(' '));
+    }
+    let number = &before[before.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | '.')).len()..];
+    if !are_two_digits || !number.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let price = before[..before.len() - number.len()].trim_end().ends_with(CURRENCIES) || next.starts_with(CURRENCIES);
+    let is_hour = number.parse::<u8>().is_ok_and(|hour| hour <= 24) && raised < "60";
+    let word = next.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
+    match () {
+        () if price && last.is_ascii_digit() => Some(Written::InNumber('.')),
+        () if price => Some(Written::Plain),
+        () if is_hour && HOURS.contains(&&*word) => Some(Written::InNumber(':')),
+        () => None,
+    }
+}
+
+/// `1/2`, with a denominator that people measure in.
+fn is_fraction(text: &str) -> bool {
+    text.split_once(['/', '⁄']).is_some_and(|(above, below)| {
+        matches!(below, "2" | "3" | "4" | "5" | "8" | "16" | "32")
+            && above.parse::<u8>().is_ok_and(|above| (1..32).contains(&above))
+    })
+}
+
+/// Whether what follows is counted by the number before, as cups and inches are; a power is followed by other words.
+fn is_counted(after: &str) -> bool {
+    const NOT_COUNTED: [&str; 12] =
+        ["is", "and", "or", "as", "if", "for", "in", "of", "to", "times", "where", "equals"];
+    if after.starts_with(['"', '″', '”', '\'', '′', '’', '-']) {
+        return true;
+    }
+    let word = after.trim_start().split(|c: char| !c.is_alphabetic()).next().unwrap_or("");
+    after.starts_with(char::is_whitespace) && word.chars().count() >= 2 && !NOT_COUNTED.contains(&word)
 }
 
 /// Decides about `<sub>`.
@@ -134,7 +194,7 @@ mod tests {
     #[test]
     fn exponents_and_what_is_none() {
         let check = |before, raised, links, expected| {
-            assert_eq!(superscript(before, raised, links), expected, "{before}{raised}")
+            assert_eq!(superscript(before, raised, "", links), expected, "{before}{raised}")
         };
         for (before, raised) in [
             ("10", "6"),
@@ -158,6 +218,27 @@ mod tests {
         check("so it ended", "[citation needed]", true, Written::Dropped);
         check("so it ended.", "3", false, Written::Apart);
         check("of the harbour", "3", false, Written::Apart);
+    }
+
+    #[test]
+    fn pieces_of_numbers() {
+        let check = |before, raised, after, expected| {
+            assert_eq!(superscript(before, raised, after, false), expected, "{before}{raised}{after}")
+        };
+        check("1", "1", "/", Written::InNumber(' '));
+        check("add ", "3", "⁄", Written::Plain);
+        check("3", "1/2", " cups of flour", Written::InNumber(' '));
+        check("2", "1/2", " is no fraction", Written::Behind('^'));
+        check("2", "1/2", "", Written::Behind('^'));
+        check("only £5", "99", ".", Written::InNumber('.'));
+        check("12", "95", " €", Written::InNumber('.'));
+        check("3,", "49", " €", Written::Plain);
+        check("ab 19", "00", " Uhr", Written::InNumber(':'));
+        check("at 7", "30", "pm", Written::InNumber(':'));
+        check("at 37", "o", "C", Written::Degree);
+        check("at 99", "0", " F.", Written::Degree);
+        check("in 1990,", "12", " he", Written::Apart);
+        check("10", "12", " metres", Written::Behind('^'));
     }
 
     #[test]

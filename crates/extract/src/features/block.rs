@@ -5,7 +5,7 @@ use words::is_unspaced;
 use super::neighbours::{levels_to_common, neighbours};
 use super::page::describe_in_common;
 use super::page_context::{LANDMARKS, PageContext, element};
-use super::scan::{WORD_GROUPS, likeness};
+use super::scan::{WORD_GROUPS, kind_of_last, likeness};
 use super::{BLOCK_WORDS, FeatureSink, PAGE_BLOCKS, PAGE_WORDS, POINTS, share};
 use crate::blocks::{BlockKind, ends_like_sentence};
 use crate::html::{NameSet, tag, tags};
@@ -46,22 +46,7 @@ fn own_text(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
     to.put("marks", "", found.marks as f32 / words);
     to.put("function_words", "", found.functions as f32 / words);
     to.put("is_sentence", "", f32::from(ends_like_sentence(text)));
-    let last = text.bytes().next_back().unwrap_or(b' ');
-    to.put(
-        "last",
-        "",
-        match last {
-            b'.' => 1.0,
-            b'!' | b'?' => 2.0,
-            b':' => 3.0,
-            b',' | b';' => 4.0,
-            b')' | b'"' | b'\'' | b']' => 5.0,
-            b'0'..=b'9' => 6.0,
-            b'>' | b'|' | b'*' | b'+' => 7.0,
-            _ if last >= 0x80 => 8.0,
-            _ => 0.0,
-        },
-    );
+    to.put("last", "", kind_of_last(text));
     let first = text.chars().next().unwrap_or(' ');
     to.put(
         "first",

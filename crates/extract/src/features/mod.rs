@@ -8,6 +8,7 @@
 
 mod block;
 mod first_pass;
+mod language;
 mod neighbours;
 mod page;
 mod page_context;

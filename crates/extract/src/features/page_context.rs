@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::language::Language;
 use super::scan::{TextScan, WORD_GROUPS, hash_of_bytes, likeness, mixed, scan, title_words};
 use crate::blocks::{Block, BlockKind, Blocks, Container};
 use crate::head::Head;
-use crate::html::{Name, Tree, attribute, tag};
+use crate::html::{NONE, Name, NodeId, ROOT, Tree, attribute, tag};
 use crate::labels;
 use crate::lexicon::{ClassOdds, KindScores, Lexicon, SeenWords};
 use crate::votes::{Votes, votes};
@@ -117,6 +118,8 @@ pub struct PageContext<'a> {
     pub(super) votes: Votes,
     /// Words of the longest block.
     pub(super) longest: u32,
+    /// The share of English function words in the page's words.
+    english_share: f32,
 }
 
 /// Counts over a page.
@@ -139,7 +142,8 @@ impl<'a> PageContext<'a> {
     /// Computes the context of a page. Time and memory are linear in the blocks and containers.
     pub fn new(tree: &'a Tree<'a>, head: &'a Head, page: &'a Blocks, lexicon: &Lexicon) -> PageContext<'a> {
         let title = title_words(head);
-        let texts: Vec<TextScan> = page.blocks.iter().map(|block| scan(page.text_of(block), &title)).collect();
+        let mut texts: Vec<TextScan> = page.blocks.iter().map(|block| scan(page.text_of(block), &title)).collect();
+        let english_share = count_function_words(page, &mut texts);
         let commas: Vec<u32> = texts.iter().map(|text| text.commas).collect();
         let functions: Vec<u32> = texts.iter().map(|text| text.functions).collect();
         let mut context = PageContext {
@@ -170,6 +174,7 @@ impl<'a> PageContext<'a> {
             counts: PageCounts::default(),
             votes: votes(page, &commas, &functions),
             longest: page.blocks.iter().map(|block| block.words).max().unwrap_or(0),
+            english_share,
         };
         context.walk_containers();
         context.read_classes(lexicon);
@@ -303,9 +308,26 @@ impl<'a> PageContext<'a> {
         self.title_block
     }
 
+    /// What the page says of itself.
+    pub(crate) fn head(&self) -> &'a Head {
+        self.head
+    }
+
     /// The page's tree.
     pub(crate) fn tree(&self) -> &'a Tree<'a> {
         self.tree
+    }
+
+    /// The table that a row is in.
+    pub(crate) fn table_around(&self, row: NodeId) -> Option<NodeId> {
+        let mut at = row;
+        while at != ROOT && at != NONE {
+            if self.tree.name(at) == tag::TABLE {
+                return Some(at);
+            }
+            at = self.tree.node(at).parent;
+        }
+        None
     }
 
     /// How many blocks the page has.
@@ -315,7 +337,7 @@ impl<'a> PageContext<'a> {
 
     /// The share of English function words in the page's words.
     pub(crate) fn share_of_function_words(&self) -> f32 {
-        super::share(self.counts.functions as f32, self.page.words() as f32)
+        self.english_share
     }
 
     /// Whether the page has no block.
@@ -338,6 +360,20 @@ impl<'a> PageContext<'a> {
     pub(crate) fn template(&self, block: usize) -> u64 {
         self.narrow[self.page.blocks[block].container as usize]
     }
+}
+
+/// Counts the function words of the page's language, where it is another one than English; returns the share of English
+/// ones.
+fn count_function_words(page: &Blocks, texts: &mut [TextScan]) -> f32 {
+    let english = super::share(texts.iter().map(|text| text.functions).sum::<u32>() as f32, page.words() as f32);
+    if let Some(language) =
+        Language::of_page(page.blocks.iter().map(|block| page.text_of(block)), page.words(), english)
+    {
+        for (text, block) in texts.iter_mut().zip(&page.blocks) {
+            text.functions = language.function_words(page.text_of(block));
+        }
+    }
+    english
 }
 
 /// The name of a container's element; parts of tables that lay out the page count as `<div>`.

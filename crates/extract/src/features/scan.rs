@@ -103,6 +103,27 @@ const CLASSES: [Class; 256] = {
     classes
 };
 
+/// What ends a sentence, in Chinese and Japanese, Indic scripts, Arabic, Urdu, Armenian and Ethiopic.
+const FULL_STOPS: &[char] = &['。', '！', '？', '．', '।', '॥', '؟', '۔', '։', '።'];
+/// What parts its clauses.
+const COMMAS: &[char] = &['，', '、', '；', '،', '؛', '፣'];
+
+/// The kind of a block's last character, as the model has learned them. Marks of other scripts count as those of ASCII;
+/// typographic ones of Latin stay what they were in the training, characters beyond ASCII.
+pub(super) fn kind_of_last(text: &str) -> f32 {
+    match text.chars().next_back().unwrap_or(' ') {
+        '.' | '。' | '．' | '।' | '۔' | '።' => 1.0,
+        '!' | '?' | '！' | '？' | '؟' => 2.0,
+        ':' | '：' => 3.0,
+        ',' | ';' | '，' | '、' | '；' | '،' | '؛' => 4.0,
+        ')' | '"' | '\'' | ']' | '）' | '」' | '』' | '】' => 5.0,
+        '0'..='9' => 6.0,
+        '>' | '|' | '*' | '+' => 7.0,
+        last if !last.is_ascii() => 8.0,
+        _ => 0.0,
+    }
+}
+
 pub(super) fn mixed(a: u64, b: u64) -> u64 {
     hash(u128::from(a) | u128::from(b) << 64)
 }
@@ -137,6 +158,9 @@ pub(super) fn title_words(head: &Head) -> Vec<u64> {
 /// One pass over a block's text.
 pub(super) fn scan(text: &str, title: &[u64]) -> TextScan {
     let mut found = TextScan { hash: hash_of_bytes(text.as_bytes()), ..TextScan::default() };
+    if !text.is_ascii() {
+        scan_beyond_ascii(text, &mut found);
+    }
     let bytes = text.as_bytes();
     // Only short blocks are labels; the words of long ones show their language.
     let looks_for_title = bytes.len() < 300 && !title.is_empty();
@@ -177,6 +201,24 @@ pub(super) fn scan(text: &str, title: &[u64]) -> TextScan {
         from = at + 1;
     }
     found
+}
+
+/// Capitals and marks of all scripts, as those of ASCII count.
+fn scan_beyond_ascii(text: &str, found: &mut TextScan) {
+    let mut is_in_word = false;
+    for letter in text.chars() {
+        if !letter.is_ascii() {
+            if letter.is_uppercase() {
+                found.capitals += 1;
+                found.capital_words += u32::from(!is_in_word);
+            } else if FULL_STOPS.contains(&letter) {
+                found.stops += 1;
+            } else if COMMAS.contains(&letter) {
+                found.commas += 1;
+            }
+        }
+        is_in_word = letter.is_alphanumeric();
+    }
 }
 
 /// Similarity of a block to the title: share of its words in the title times share of the title's words in it.

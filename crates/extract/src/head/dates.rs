@@ -15,18 +15,21 @@ pub(super) enum Order {
 /// The months' names and what they are cut to, in the languages with most pages; lower case, without a final point.
 const MONTHS: [&str; 12] = [
     "january jan january. januar jänner jän janvier janv enero ene janeiro gennaio gen januari stycznia styczeń sty января январь янв січня ledna leden januára tammikuu tammikuuta ocak ocak január ianuarie ian januara ιανουαρίου ιαν يناير كانون ژانویه जनवरी มกราคม ม.ค januarja siječnja януари",
-    "february feb februar février févr fév febrero fevereiro fev febbraio februari lutego luty lut февраля февраль фев лютого února únor helmikuu helmikuuta şubat február februarie φεβρουαρίου φεβ فبراير شباط فوریه फ़रवरी กุมภาพันธ์ ก.พ veljače февруари",
-    "march mar märz mär mrz mars marzo março maart mrt marca marzec марта март мар березня března březen maaliskuu maaliskuuta mart március martie μαρτίου μαρ مارس آذار मार्च มีนาคม มี.ค ožujka",
+    "february feb pebruari februar février févr fév febrero fevereiro fev febbraio februari lutego luty lut февраля февраль фев лютого února únor helmikuu helmikuuta şubat február februarie φεβρουαρίου φεβ فبراير شباط فوریه फ़रवरी กุมภาพันธ์ ก.พ veljače февруари",
+    "march mar märz mär mrz mars maret marzo março maart mrt marca marzec марта март мар березня března březen maaliskuu maaliskuuta mart március martie μαρτίου μαρ مارس آذار मार्च มีนาคม มี.ค ožujka",
     "april apr avril avr abril abr aprile kwietnia kwiecień kwi апреля апрель апр квітня dubna duben huhtikuu huhtikuuta nisan április aprilie απριλίου απρ أبريل نيسان آوریل अप्रैल เมษายน เม.ย travnja април",
     "may mai mayo maio maggio mag mei maja maj мая май травня května květen toukokuu toukokuuta mayıs május μαΐου μαΐ مايو أيار مه मई พฤษภาคม พ.ค svibnja",
     "june jun juni juin junio junho giugno giu czerwca czerwiec cze июня июнь июн червня června červen kesäkuu kesäkuuta haziran június iunie ιουνίου ιουν يونيو حزيران ژوئن जून มิถุนายน มิ.ย lipnja юни",
     "july jul juli juillet juil julio julho luglio lug lipca lipiec lip июля июль июл липня července červenec heinäkuu heinäkuuta temmuz július iulie ιουλίου ιουλ يوليو تموز ژوئیه जुलाई กรกฎาคม ก.ค srpnja юли",
-    "august aug août agosto ago augustus sierpnia sierpień sie августа август авг серпня srpna srpen elokuu elokuuta ağustos augusztus αυγούστου αυγ أغسطس آب اوت अगस्त สิงหาคม ส.ค kolovoza",
+    "august aug agustus août agosto ago augustus sierpnia sierpień sie августа август авг серпня srpna srpen elokuu elokuuta ağustos augusztus αυγούστου αυγ أغسطس آب اوت अगस्त สิงหาคม ส.ค kolovoza",
     "september sep sept septembre septiembre setembro set settembre september. września wrzesień wrz сентября сентябрь сен сент вересня září syyskuu syyskuuta eylül szeptember septembrie σεπτεμβρίου σεπ سبتمبر أيلول سپتامبر सितंबर กันยายน ก.ย rujna септември",
     "october oct oktober okt octobre octubre outubro out ottobre ott października październik paź октября октябрь окт жовтня října říjen lokakuu lokakuuta ekim október octombrie οκτωβρίου οκτ أكتوبر تشرين اکتبر अक्टूबर ตุลาคม ต.ค listopada октомври",
     "november nov novembre noviembre novembro listopada listopad lis ноября ноябрь ноя нояб listopadu marraskuu marraskuuta kasım november. noiembrie νοεμβρίου νοε نوفمبر نوامبر नवंबर พฤศจิกายน พ.ย studenoga ноември листопада",
-    "december dec dezember dez décembre déc diciembre dic dezembro dicembre december. grudnia grudzień gru декабря декабрь дек грудня prosince prosinec joulukuu joulukuuta aralık decembrie δεκεμβρίου δεκ ديسمبر كانون دسامبر दिसंबर ธันวาคม ธ.ค prosinca декември",
+    "december dec desember dezember dez décembre déc diciembre dic dezembro dicembre december. grudnia grudzień gru декабря декабрь дек грудня prosince prosinec joulukuu joulukuuta aralık decembrie δεκεμβρίου δεκ ديسمبر كانون دسامبر दिसंबर ธันวาคม ธ.ค prosinca декември",
 ];
+
+/// Years of the Buddhist calendar that are 1980 to 2099.
+const BUDDHIST_YEARS: std::ops::Range<u32> = 2523..2643;
 
 /// A number or word of a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +134,32 @@ fn day_at(text: &str, tokens: &[(usize, usize, Token)], order: Order) -> Option<
     let is_mark = |at: usize| matches!(gap(at), "-" | "/" | "." | "‐" | "–" | "");
     let two = |value: u32| if value < 70 { 2000 + value } else { 1900 + value };
     match kinds {
+        [
+            Some(Word(era)),
+            Some(Number { value: year, digits: 1..=2 }),
+            Some(Word("年")),
+            Some(Number { value: month, .. }),
+            Some(Word("月")),
+            Some(Number { value: day, .. }),
+        ] if year_before_era(era).is_some() => {
+            written(year_before_era(era).unwrap_or(0) + year, month, day).map(|day| (day, 6))
+        }
+        // Vietnamese: `3 tháng 5 năm 2024`, `3 tháng 5, 2024`.
+        [
+            Some(Number { value: day, digits: 1..=2 }),
+            Some(Word("tháng" | "Tháng")),
+            Some(Number { value: month, digits: 1..=2 }),
+            Some(Word("năm")),
+            Some(Number { value: year, digits: 4 }),
+            _,
+        ] => written(year, month, day).map(|day| (day, 5)),
+        [
+            Some(Number { value: day, digits: 1..=2 }),
+            Some(Word("tháng" | "Tháng")),
+            Some(Number { value: month, digits: 1..=2 }),
+            Some(Number { value: year, digits: 4 }),
+            ..,
+        ] => written(year, month, day).map(|day| (day, 4)),
         [Some(Number { value, digits: 8 }), ..] => {
             written(value / 10_000, value / 100 % 100, value % 100).map(|day| (day, 1))
         }
@@ -209,9 +238,28 @@ fn is_filler(word: &str) -> bool {
     )
 }
 
+/// A day that the calendar has; of the Buddhist calendar of Thailand, by the Gregorian one.
 fn written(year: u32, month: u32, day: u32) -> Option<String> {
-    let is_day = (1980..2100).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    let year = if BUDDHIST_YEARS.contains(&year) { year - 543 } else { year };
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    let is_day = (1980..2100).contains(&year) && (1..=days).contains(&day);
     is_day.then(|| format!("{year:04}-{month:02}-{day:02}"))
+}
+
+/// The first year of an era of Japan, as the year before it.
+fn year_before_era(word: &str) -> Option<u32> {
+    match word {
+        _ if word.ends_with("令和") => Some(2018),
+        _ if word.ends_with("平成") => Some(1988),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -253,6 +301,12 @@ mod tests {
             "3-May-2024",
             "03-May-24",
             "3/5/24",
+            "3 พฤษภาคม 2567",
+            "令和6年5月3日",
+            "発行 令和6年5月3日",
+            "Ngày 3 tháng 5 năm 2024",
+            "3 tháng 5, 2024",
+            "3 Mei 2024",
         ] {
             check(text, "2024-05-03");
         }
@@ -264,6 +318,9 @@ mod tests {
     fn what_is_no_day() {
         for text in [
             "2024-13-01",
+            "2021-02-30",
+            "31 April 2024",
+            "2023-02-29",
             "May",
             "12 people",
             "1,234,567",
@@ -276,6 +333,12 @@ mod tests {
         ] {
             check(text, "");
         }
+    }
+
+    #[test]
+    fn leap_days() {
+        check("29 February 2024", "2024-02-29");
+        check("2000-02-29", "2000-02-29");
     }
 
     #[test]

@@ -3,12 +3,11 @@
 use std::sync::LazyLock;
 
 use super::dates::{Order, day, find};
-use super::text_below;
 use crate::html::{NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
 use crate::word_table::{WordTable, packed};
 
 /// Elements that hold a line about the text.
-const LINES: NameSet = tags![SPAN DIV P LI A ADDRESS SMALL EM I STRONG B CITE DD TIME H4 H5 H6];
+const LINES: NameSet = tags![SPAN DIV P LI A ABBR ADDRESS SMALL EM I STRONG B CITE DD TIME H2 H3 H4 H5 H6];
 /// Parts of the page that are not about the text.
 const OUTSIDE: NameSet = tags![NAV ASIDE FOOTER];
 /// Longest line about a text, in bytes.
@@ -16,11 +15,14 @@ const MAX_LINE_BYTES: usize = 160;
 /// Longest name, in words and bytes.
 const MAX_NAME_WORDS: usize = 5;
 const MAX_NAME_BYTES: usize = 60;
+/// Longest line that is nothing but a date, in bytes, and the nodes in it.
+const MAX_DATE_LINE_BYTES: usize = 80;
+const MAX_NODES_OF_SHORT_LINE: usize = 8;
 /// Nodes that are looked at below a candidate.
 const MAX_NODES: usize = 30;
 /// Words of classes and ids.
 const WORDS: [&str; 4] = [
-    "date time timestamp published publish pubdate posted dateline datetime byline meta postdate info entrydate",
+    "date time timestamp published publish pubdate posted dateline datetime byline meta postdate info entrydate fecha datum tarih dato",
     "byline author authors writer autor",
     "comment comments related sidebar recommended footer",
     "updated modified update",
@@ -76,18 +78,31 @@ const CHANGED: &[&str] = &[
 
 /// The names in a line: "By Ann Oyster and Bo Reed" has two. Addresses are no names.
 pub(super) fn names(line: &str) -> Vec<String> {
-    let line = without_by(line.trim());
+    let line = person_in(without_by(line.trim()));
     let parts: Vec<&str> = split_names(line);
     let are_names = parts.iter().all(|part| is_name(part));
     let parts = if are_names && parts.len() > 1 { parts } else { vec![line] };
-    let is_kept =
-        |name: &&str| !name.is_empty() && !name.starts_with("http") && !name.contains('@') && !name.starts_with("www.");
+    let is_kept = |name: &&str| {
+        let is_address = name.starts_with("http") || name.contains('@') || name.starts_with("www.");
+        !is_address && !name.starts_with('(') && name.contains(char::is_alphabetic)
+    };
     parts.into_iter().map(str::trim).filter(is_kept).map(str::to_owned).collect()
+}
+
+/// A line up to what stands behind names: marks, addresses, and when the text was written.
+fn person_in(line: &str) -> &str {
+    let marks = line.find(['|', '•', '·', '–', '—']).unwrap_or(line.len());
+    // Lower case of other scripts may have other lengths; these words are ASCII.
+    let lower = line.to_ascii_lowercase();
+    let words = [" http", " last updated", " updated", " published", " posted on", " view bio", " is a "];
+    let end = words.iter().filter_map(|word| lower.find(word)).fold(marks, usize::min);
+    line[..end].trim()
 }
 
 fn split_names(line: &str) -> Vec<&str> {
     let mut parts = vec![line];
-    for separator in [";", ", and ", ",", " and ", " & ", " und ", " et ", " y ", " и ", "、", "，"] {
+    for separator in [";", ", and ", ",", " and ", " AND ", " And ", " & ", " und ", " et ", " y ", " и ", "、", "，"]
+    {
         parts = parts.into_iter().flat_map(|part| part.split(separator)).collect();
     }
     parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect()
@@ -125,10 +140,17 @@ fn is_name(text: &str) -> bool {
 }
 
 fn without_by(line: &str) -> &str {
-    const BY: [&str; 12] = [
+    const BY: [&str; 19] = [
         "written by ",
         "posted by ",
+        "written by:",
+        "posted by:",
         "by ",
+        "作者：",
+        "作者:",
+        "文／",
+        "记者：",
+        "記者：",
         "von ",
         "par ",
         "por ",
@@ -157,9 +179,27 @@ fn lines(tree: &Tree, words: u32) -> impl Iterator<Item = (NodeId, String)> {
         if !(is_time || is_labelled) || is_outside(tree, id) || tree.preorder(id).nth(MAX_NODES).is_some() {
             return None;
         }
-        let text = text_below(tree, id).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = line_below(tree, id);
         (text.len() <= MAX_LINE_BYTES).then_some((id, text))
     })
+}
+
+/// The short lines of the page that no class tells about, in document order.
+fn short_lines(tree: &Tree, max_bytes: usize) -> impl Iterator<Item = String> {
+    (ROOT..tree.node_count() as NodeId).filter_map(move |id| {
+        let is_short = LINES.has(tree.name(id)) && tree.preorder(id).nth(MAX_NODES_OF_SHORT_LINE).is_none();
+        if !is_short || is_outside(tree, id) {
+            return None;
+        }
+        let text = line_below(tree, id);
+        (!text.is_empty() && text.len() <= max_bytes).then_some(text)
+    })
+}
+
+/// The text below an element in one line, its elements parted by spaces.
+pub(super) fn line_below(tree: &Tree, id: NodeId) -> String {
+    let texts: Vec<&str> = tree.preorder(id).map(|node| tree.text(node)).filter(|text| !text.is_empty()).collect();
+    texts.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a word of these groups of [`WORDS`] stands in a class or id.
@@ -169,7 +209,7 @@ fn has_word(value: &str, groups: u32) -> bool {
 }
 
 /// In a list of links, beside the text, or in a comment.
-fn is_outside(tree: &Tree, id: NodeId) -> bool {
+pub(super) fn is_outside(tree: &Tree, id: NodeId) -> bool {
     let mut at = id;
     while at != ROOT && at != crate::html::NONE {
         let is_comment = || {
@@ -193,7 +233,8 @@ pub(super) fn visible_date(tree: &Tree, order: Order) -> Option<String> {
             tree.raw_attribute(id, attribute::ITEMPROP).is_some_and(|value| value.eq_ignore_ascii_case("dateModified"))
                 || tree.raw_attribute(id, attribute::CLASS).is_some_and(|class| has_word(class, CHANGE));
         let before = text_before(tree, id);
-        let datetime = tree.attribute(id, attribute::DATETIME).and_then(|value| day(&value, order));
+        let of_title = tree.attribute(id, attribute::TITLE).filter(|_| tree.name(id) == tag::ABBR);
+        let datetime = tree.attribute(id, attribute::DATETIME).or(of_title).and_then(|value| day(&value, order));
         let published = match &datetime {
             Some(_) if is_modified || is_change(&format!("{before} {text}")) => None,
             Some(day) => Some(day.clone()),
@@ -204,7 +245,10 @@ pub(super) fn visible_date(tree: &Tree, order: Order) -> Option<String> {
         }
         changed = changed.or(datetime).or_else(|| find(&text, order).map(|(day, _, _)| day));
     }
-    changed
+    changed.or_else(|| {
+        let mut dates = short_lines(tree, MAX_DATE_LINE_BYTES).filter(|line| is_line_of_dates(line));
+        dates.find_map(|line| published_in("", &line, order))
+    })
 }
 
 /// The text that stands directly before an element, on the same line.
@@ -250,7 +294,13 @@ pub(super) fn visible_authors(tree: &Tree) -> Vec<String> {
             return names.into_iter().map(str::to_owned).collect();
         }
     }
-    Vec::new()
+    // Chinese pages have the author beside the date and the source, in a line of any class.
+    let said = short_lines(tree, MAX_LINE_BYTES).find_map(|line| {
+        let (_, name) = line.split_once("作者：").or_else(|| line.split_once("作者:"))?;
+        let name = name.trim_start().split([' ', '　', '|', '，', '。']).next()?;
+        is_name(name).then(|| name.to_owned())
+    });
+    said.into_iter().collect()
 }
 
 /// Whether a line has nothing but days, times, and words that say what happened on them.

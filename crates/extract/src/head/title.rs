@@ -2,6 +2,11 @@
 
 /// What may stand between a title and a site's name, spaces around it.
 const SEPARATORS: [&str; 11] = [" | ", " – ", " — ", " - ", " · ", " • ", " :: ", " » ", " « ", " / ", " ‹ "];
+/// Signs that part a headline from the names around it.
+const SIGNS: [char; 14] = ['|', '-', '–', '—', '·', '•', ':', '：', '»', '«', '_', '｜', '/', '‹'];
+/// Least length of a heading that is looked for in the title, in words, or in characters of scripts without spaces.
+const MIN_HEADING_WORDS: usize = 3;
+const MIN_HEADING_CHARACTERS: usize = 5;
 /// Longest name of a site, in words.
 const MAX_SITE_WORDS: usize = 6;
 
@@ -14,6 +19,8 @@ pub(super) struct TitleSources {
     pub(super) headline: Option<String>,
     /// The page's headings of the first level, in order.
     pub(super) headings: Vec<String>,
+    /// Those of the second and third.
+    pub(super) lower_headings: Vec<String>,
     pub(super) site_names: Vec<String>,
     /// What MediaWiki has below the title.
     pub(super) tagline: Option<String>,
@@ -49,6 +56,9 @@ impl TitleSources {
     /// as a title, and stands in no heading.
     fn is_name_alone(&self, title: &str) -> bool {
         let Some(heading) = (self.headings.len() == 1).then(|| folded(&self.headings[0])) else { return false };
+        if self.lower_headings.iter().any(|lower| folded(lower) == title) {
+            return false;
+        }
         let has_shared_word =
             heading.split(' ').any(|word| word.chars().count() > 3 && title.split(' ').any(|other| other == word));
         let says_nothing_else = self.declared.iter().all(|declared| folded(declared) == title);
@@ -59,6 +69,9 @@ impl TitleSources {
     }
 
     fn without_site(&self, title: &str) -> String {
+        if let Some(heading) = self.heading_within(title) {
+            return heading.to_owned();
+        }
         for separator in SEPARATORS {
             let Some((before, last)) = title.rsplit_once(separator) else { continue };
             let (first, after) = title.split_once(separator).unwrap_or((before, last));
@@ -70,6 +83,31 @@ impl TitleSources {
             }
         }
         title.trim().to_owned()
+    }
+
+    /// The part of a title that stands in the page as a heading, if a sign parts it from a short rest that does not: sites
+    /// write their names, and those of their sections, before a headline or behind it.
+    fn heading_within<'t>(&self, title: &'t str) -> Option<&'t str> {
+        let headings = || self.headings.iter().chain(&self.lower_headings);
+        let is_site = |rest: &str| {
+            let rest = folded(rest);
+            let words = rest.split(' ').count();
+            words <= MAX_SITE_WORDS
+                && !headings().any(|other| other.len() > rest.len() && folded(other).contains(&rest))
+        };
+        let within = |heading: &&String| {
+            let heading = heading.trim();
+            let is_long = heading.split_whitespace().count() >= MIN_HEADING_WORDS
+                || heading.chars().filter(|c| words::is_unspaced(*c)).count() >= MIN_HEADING_CHARACTERS;
+            if !is_long || heading.len() >= title.len() {
+                return None;
+            }
+            let behind = title.strip_prefix(heading).filter(|rest| rest.trim_start().starts_with(SIGNS));
+            let before = title.strip_suffix(heading).filter(|rest| rest.trim_end().ends_with(SIGNS));
+            let rest = behind.or(before).filter(|rest| is_site(rest))?;
+            Some(if behind.is_some() { &title[..title.len() - rest.len()] } else { &title[rest.len()..] })
+        };
+        headings().collect::<Vec<_>>().iter().find_map(within)
     }
 
     /// Whether the last part of a title names the site: it is one of its names, or the page has the title without it as
@@ -121,12 +159,40 @@ mod tests {
         check("Of tides | News | The Reef", &[], &[], "Of tides");
         check("The Reef", &["Of the tides in spring"], &[], "Of the tides in spring");
         check("The Reef", &["Of the tides"], &["The Reef"], "Of the tides");
+        check("The Reef: Of the tides", &["Of the tides"], &[], "Of the tides");
+        check("Of the tides - Harbour - The Reef", &["Of the tides"], &[], "Of the tides");
+        check("港口的旧钟修好了_财经_环球网", &["港口的旧钟修好了"], &[], "港口的旧钟修好了");
+        check("港の時計が直された｜潮新聞", &["港の時計が直された"], &[], "港の時計が直された");
+    }
+
+    #[test]
+    fn a_headline_of_a_lower_level_is_the_title() {
+        let sources = TitleSources {
+            title: Some("Seth's Own Blog: Two deadlines".to_owned()),
+            headings: vec!["Seth's Own Blog".to_owned()],
+            lower_headings: vec!["Links".to_owned(), "Two deadlines".to_owned()],
+            ..TitleSources::default()
+        };
+        assert_eq!(sources.choose().as_deref(), Some("Seth's Own Blog: Two deadlines"));
+        let headline = "Two deadlines, and a read";
+        let sources = TitleSources {
+            title: Some(format!("Seth's Own Blog: {headline}")),
+            lower_headings: vec![headline.to_owned()],
+            ..sources
+        };
+        assert_eq!(sources.choose().as_deref(), Some(headline));
     }
 
     #[test]
     fn parts_of_titles_stay() {
         check("Tides - a guide", &["Tides - a guide"], &[], "Tides - a guide");
         check("Sea | Shore", &["Sea | Shore"], &[], "Sea | Shore");
+        check(
+            "Of the tides: why they turn",
+            &["Of the tides", "Of the tides: why they turn"],
+            &[],
+            "Of the tides: why they turn",
+        );
         check("Of tides", &["Of tides, and of the moon that draws them"], &[], "Of tides");
         check("The Reef", &[], &["The Reef"], "The Reef");
     }

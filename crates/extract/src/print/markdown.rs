@@ -17,7 +17,14 @@ const MAX_NUMBER: i32 = 999_999_999;
 
 /// As [`super::print`].
 pub(super) fn print(page: &Blocks, kept: &[usize]) -> (String, Vec<Range<usize>>) {
-    let mut printer = Printer { page, text: String::new(), ranges: Vec::new(), widths: HashMap::new(), before: None };
+    let mut printer = Printer {
+        page,
+        text: String::new(),
+        ranges: Vec::new(),
+        widths: HashMap::new(),
+        numbers: HashMap::new(),
+        before: None,
+    };
     let mut rest = kept;
     while let Some((&number, behind)) = rest.split_first() {
         let is_cell = |number: usize| matches!(page.blocks[number].kind, BlockKind::Cell { .. });
@@ -39,6 +46,8 @@ struct Printer<'a> {
     ranges: Vec<Range<usize>>,
     /// Of each item that was begun, the width of its mark.
     widths: HashMap<u32, usize>,
+    /// By the item around a numbered list: its last number, and the sign behind its numbers.
+    numbers: HashMap<u32, (i32, char)>,
     before: Option<&'a Block>,
 }
 
@@ -48,6 +57,8 @@ struct Lead {
     prefix: String,
     /// Behind it on the first one, if the block begins an item.
     mark: Option<String>,
+    /// Whether it goes on another numbered list, from which it must be parted.
+    begins_list: bool,
 }
 
 impl<'a> Printer<'a> {
@@ -132,9 +143,13 @@ impl<'a> Printer<'a> {
         let outer_quotes = if indent > 0 || begins { item.map_or(0, |item| item.quotes.min(block.quotes)) } else { 0 };
         let mut prefix = "> ".repeat(outer_quotes.min(MAX_QUOTES).into());
         prefix.extend(std::iter::repeat_n(' ', indent));
+        let mut begins_list = false;
         let mark = match block.kind {
             _ if begins => {
-                let mark = mark_of(&self.page.items[block.item as usize]);
+                let item = self.page.items[block.item as usize];
+                let (sign, is_other) = self.sign_of(&item);
+                begins_list = is_other;
+                let mark = mark_of(&item, sign);
                 self.widths.insert(block.item, mark.len());
                 Some(mark)
             }
@@ -145,16 +160,35 @@ impl<'a> Printer<'a> {
         if mark.is_none() {
             prefix.push_str(&inner_quotes);
         }
-        Lead { prefix, mark: mark.map(|mark| mark + &inner_quotes) }
+        Lead { prefix, mark: mark.map(|mark| mark + &inner_quotes), begins_list }
+    }
+
+    /// The sign behind an item's number, and whether it is another one than that of the item before. Parsers count on
+    /// from a list's first number, whatever is written; another sign begins another list.
+    fn sign_of(&mut self, item: &Item) -> (char, bool) {
+        let Some(number) = item.number else { return ('.', false) };
+        let is_behind_text = self.before.is_none_or(|before| before.item == NO_ITEM);
+        let last = self.numbers.get(&item.parent).copied().filter(|_| !(is_behind_text && item.parent == NO_ITEM));
+        let (sign, is_other) = match last {
+            Some((last, sign)) if last.checked_add(1) == Some(number) => (sign, false),
+            Some((_, '.')) => (')', true),
+            Some(_) => ('.', true),
+            None => ('.', false),
+        };
+        self.numbers.insert(item.parent, (number, sign));
+        (sign, is_other)
     }
 
     /// Ends the block before, and writes the prefix of the next line.
     fn separate(&mut self, block: &Block, lead: &Lead) {
         if let Some(before) = self.before {
             let is_item = |block: &Block| matches!(block.kind, BlockKind::ListItem { .. } | BlockKind::Definition);
-            let interrupts = lead.mark.as_deref().is_some_and(|mark| mark.starts_with("- ") || mark.starts_with("1. "))
+            let interrupts = lead
+                .mark
+                .as_deref()
+                .is_some_and(|mark| ["- ", "1. ", "1) "].iter().any(|start| mark.starts_with(start)))
                 || before.item != block.item && !self.is_inside(block.item, before.item);
-            let is_tight = is_item(before) && is_item(block) && lead.mark.is_some() && interrupts;
+            let is_tight = is_item(before) && is_item(block) && lead.mark.is_some() && interrupts && !lead.begins_list;
             self.text.push('\n');
             if !is_tight {
                 let quotes = before.quotes.min(block.quotes).min(MAX_QUOTES);
@@ -227,9 +261,9 @@ impl<'a> Printer<'a> {
 }
 
 /// The mark that begins an item.
-fn mark_of(item: &Item) -> String {
+fn mark_of(item: &Item, sign: char) -> String {
     match item.number {
-        Some(number) if (0..=MAX_NUMBER).contains(&number) => format!("{number}. "),
+        Some(number) if (0..=MAX_NUMBER).contains(&number) => format!("{number}{sign} "),
         _ => "- ".to_owned(),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! `pages` writes each page's blocks with the share of their words that the annotators kept, and the words of its
 //! classes; `features` writes the first model's features of each block, once there are lexicons of such words;
-//! `context` writes the additional features of the second model, from the first one's probabilities. Left out:
-//! training, which `train.py` does, and scoring.
+//! `first-pass` writes the additional features of the second model, from the first one's probabilities; `decide` says
+//! which blocks the extractor keeps by given probabilities. Left out: training, which `train.py` does, and scoring.
 
 mod align;
 
@@ -19,6 +19,8 @@ use extract::features::{FeatureNames, FirstPass, PageContext, describe, describe
 use extract::head::{Head, head};
 use extract::html::{self, ParseOptions, tag};
 use extract::lexicon::{self, Lexicon};
+use extract::select::select;
+use extract::{Options, PageKind};
 use serde::Serialize;
 
 /// Converts annotated pages to training data.
@@ -43,6 +45,14 @@ enum Command {
         set: PathBuf,
         /// The same prefix. OUT.lexicons has lexicons, each after its length in 4 bytes, and OUT.lexicon_of a byte for
         /// each page: the number of its lexicon.
+        out: PathBuf,
+    },
+    /// Which blocks are kept, by the extractor's own decision: OUT.kept has a byte for each block.
+    Decide {
+        /// The same set.
+        set: PathBuf,
+        /// The same prefix. OUT.probabilities has a 32-bit float for each block, OUT.kinds a byte for each page: the
+        /// number of its kind.
         out: PathBuf,
     },
     /// Features that need the first model's probabilities: OUT.context.f32 and OUT.context.names.
@@ -82,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         Command::Pages { set, out } => write_pages(&set, &out),
         Command::Features { set, out } => features(&set, &out),
         Command::FirstPass { set, out } => context(&set, &out),
+        Command::Decide { set, out } => decide(&set, &out),
     }
 }
 
@@ -215,10 +226,33 @@ fn host(url: &str) -> Option<&str> {
     Some(host.strip_prefix("www.").unwrap_or(host))
 }
 
-fn context(set: &Path, out: &Path) -> anyhow::Result<()> {
+fn read_probabilities(out: &Path) -> anyhow::Result<Vec<f32>> {
     let mut bytes = Vec::new();
     File::open(out.with_extension("probabilities"))?.read_to_end(&mut bytes)?;
-    let probabilities: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+fn decide(set: &Path, out: &Path) -> anyhow::Result<()> {
+    let probabilities = read_probabilities(out)?;
+    let mut kinds = fs::read(out.with_extension("kinds"))?.into_iter();
+    let mut kept = Vec::with_capacity(probabilities.len());
+    let none = Lexicon::default();
+    pages(set, |id, _, tree, head, page| {
+        let kind = kinds.next().and_then(|kind| PageKind::ALL.get(usize::from(kind)).copied());
+        let kind = kind.with_context(|| format!("{id} has no kind"))?;
+        let context = PageContext::new(tree, head, page, &none);
+        let own =
+            probabilities.get(kept.len()..kept.len() + page.blocks.len()).context("there are too few probabilities")?;
+        let reasons = select(&context, page, own, kind, &Options::default());
+        kept.extend(reasons.iter().map(|reason| u8::from(reason.is_kept())));
+        Ok(())
+    })?;
+    fs::write(out.with_extension("kept"), kept)?;
+    Ok(())
+}
+
+fn context(set: &Path, out: &Path) -> anyhow::Result<()> {
+    let probabilities = read_probabilities(out)?;
     let mut numbers = BufWriter::new(File::create(out.with_extension("context.f32"))?);
     let mut names = FeatureNames::default();
     // The second model's own features do without a lexicon.
