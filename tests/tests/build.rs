@@ -157,7 +157,9 @@ fn a_run_speaks_for_itself_when_its_inputs_are_gone() {
 #[test]
 fn what_nobody_knows_cannot_be_explained() {
     let run = Case::shared().run();
-    for (target, part) in [("https://nobody.example/", "no record of"), (&*"0".repeat(32), "no document of this run")] {
+    for (target, part) in
+        [("https://nobody.example/", "no table of this run has"), (&*"0".repeat(32), "no document of this run")]
+    {
         let said = stderr(&check(webtext(&["explain"]).arg(&run).arg(target), 1));
         assert!(said.contains(part) && said.contains(target), "{said}");
     }

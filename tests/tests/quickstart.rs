@@ -116,7 +116,11 @@ fn explain_tells_a_fate_from_submission_to_tokens() {
     assert!(text.contains("text shard") || text.contains("duplicate"), "{text}");
     assert_eq!(explain(&kept.id).contains(&kept.key), text.contains(&kept.key));
     let unknown = check(&mut command("https://en.wikipedia.org/wiki/Moss"), 1);
-    assert!(stderr(&unknown).contains("no record of https://en.wikipedia.org/wiki/Moss"), "{}", stderr(&unknown));
+    assert!(
+        stderr(&unknown).contains("no table of this run has https://en.wikipedia.org/wiki/Moss"),
+        "{}",
+        stderr(&unknown)
+    );
     let wikipedia = truth().into_iter().find(|row| row["url"].as_str().unwrap().contains("wikipedia.org/")).unwrap();
     assert!(explain(wikipedia["url"].as_str().unwrap()).contains("dropped: blocked_domain"));
 }

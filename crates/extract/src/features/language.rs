@@ -19,7 +19,7 @@ const MIN_SHARE: f32 = 0.08;
 /// Of this share of English function words, a page is English and no other language is looked for.
 const MIN_ENGLISH_SHARE: f32 = 0.2;
 /// Characters of the longest word of a script without spaces.
-const MAX_UNSPACED_CHARACTERS: usize = 4;
+const MAX_UNSPACED_CHARACTERS: usize = 5;
 
 struct Languages {
     /// Bit `n` for the words of language `n`; the first is English.

@@ -89,11 +89,12 @@ impl TitleSources {
     /// write their names, and those of their sections, before a headline or behind it.
     fn heading_within<'t>(&self, title: &'t str) -> Option<&'t str> {
         let headings = || self.headings.iter().chain(&self.lower_headings);
-        let is_site = |rest: &str| {
+        // Before a headline, a heading may be the site's name; behind it, one is the rest of the headline.
+        let is_site = |rest: &str, is_behind: bool| {
             let rest = folded(rest);
-            let words = rest.split(' ').count();
-            words <= MAX_SITE_WORDS
-                && !headings().any(|other| other.len() > rest.len() && folded(other).contains(&rest))
+            let least = rest.len() + usize::from(!is_behind);
+            let is_heading = headings().any(|other| other.len() >= least && folded(other).contains(&rest));
+            rest.split(' ').count() <= MAX_SITE_WORDS && !is_heading
         };
         let within = |heading: &&String| {
             let heading = heading.trim();
@@ -104,7 +105,7 @@ impl TitleSources {
             }
             let behind = title.strip_prefix(heading).filter(|rest| rest.trim_start().starts_with(SIGNS));
             let before = title.strip_suffix(heading).filter(|rest| rest.trim_end().ends_with(SIGNS));
-            let rest = behind.or(before).filter(|rest| is_site(rest))?;
+            let rest = behind.or(before).filter(|rest| is_site(rest, behind.is_some()))?;
             Some(if behind.is_some() { &title[..title.len() - rest.len()] } else { &title[rest.len()..] })
         };
         headings().collect::<Vec<_>>().iter().find_map(within)

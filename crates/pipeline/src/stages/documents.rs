@@ -113,7 +113,7 @@ impl ExtractPages {
 }
 
 impl Task for ExtractPages {
-    const REVISION: u32 = 5; // the text is what a person sees
+    const REVISION: u32 = 6; // other languages, titles of lower headings, tables that stay whole
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let options = self.options.options();
