@@ -13,6 +13,7 @@ use crate::adamw::AdamW;
 use crate::config::{ModelConfig, TrainConfig};
 use crate::model::Model;
 use crate::tensor_file::{self, CheckpointError, TensorFile, TensorSet};
+use crate::train::Inputs;
 use crate::weights::{load_tensors, named};
 
 /// The state of a training beside the tensors.
@@ -25,6 +26,9 @@ pub(crate) struct State {
     /// The settings, so that a message can name what differs; checkpoints of former releases have none.
     #[serde(default)]
     pub(crate) settings: Option<TrainConfig>,
+    /// Shape and data, for the same purpose.
+    #[serde(default)]
+    pub(crate) inputs: Option<Inputs>,
     /// Sum and number of the losses since the last row of the curve.
     pub(crate) losses: (f64, u64),
     /// Lowest validation loss so far, and its step.
@@ -109,6 +113,26 @@ pub(crate) fn find(folder: &Path, config: &ModelConfig, fingerprint: &str) -> Re
     error.map_or(Ok(Found::Nothing), Err)
 }
 
+/// How far the training in a folder is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SavedTraining {
+    /// Steps done.
+    pub step: u64,
+    /// Its settings; checkpoints of former releases have none.
+    pub settings: Option<TrainConfig>,
+}
+
+/// The training whose checkpoint a folder has, by the newest that can be read; `None` where there is none.
+///
+/// # Errors
+/// What the system refuses.
+pub fn saved_training(folder: &Path) -> Result<Option<SavedTraining>, CheckpointError> {
+    let states = candidates(folder)?.into_iter().filter_map(|path| open(&path).ok()).map(|(state, _)| state);
+    let newest = states.max_by_key(|state| state.step);
+    Ok(newest.map(|State { step, settings, .. }| SavedTraining { step, settings }))
+}
+
 /// Deletes the checkpoints and the loss curve of a training, so that another one can begin in the folder.
 ///
 /// # Errors
@@ -166,7 +190,14 @@ mod tests {
     fn at(step: u64) -> Checkpoint {
         let model = Model::new(&config(), step);
         let optimiser = AdamW { first: vec![step as f32; model.parameters()], second: vec![0.5; model.parameters()] };
-        let state = State { step, fingerprint: "f".into(), settings: None, losses: (1.5, 2), best: Some((3.0, 1)) };
+        let state = State {
+            step,
+            fingerprint: "f".into(),
+            settings: None,
+            inputs: None,
+            losses: (1.5, 2),
+            best: Some((3.0, 1)),
+        };
         Checkpoint { state, model, optimiser }
     }
 
