@@ -5,6 +5,7 @@ pub(crate) mod classify;
 pub(crate) mod eval;
 pub(crate) mod finetune;
 pub(crate) mod inspect;
+mod output;
 pub(crate) mod plan;
 pub(crate) mod sample;
 pub(crate) mod train;

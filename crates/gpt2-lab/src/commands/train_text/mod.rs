@@ -3,64 +3,69 @@
 //! The model and its schedule are chosen for a time: the largest of a few shapes that sees at least ten tokens for each
 //! of the weights of its blocks. Hoffmann et al. ("Training Compute-Optimal Large Language Models", 2022) have twenty as
 //! the optimum; half of it costs little loss, and gives small machines a model that is worth sampling from.
+//!
+//! The folder is locked before anything is written there, and the settings are written last: who finds them finds the
+//! tokens.
 
-use std::fs::File;
-use std::io::Read;
+mod budget;
+mod inputs;
+mod record;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use bpe::counts::WordCounts;
 use bpe::tokens::IdWidth;
 use bpe::train::TrainingOptions;
-use bpe::{Encoder, TokenId, Tokenizer, formats};
-use console::{count, grouped};
-use gpt2::{ModelConfig, Precision, TrainConfig, peak_gflops, step_times};
-use texts::{DocumentOptions, Documents, Source};
+use bpe::{Encoder, Specials, TokenId, Tokenizer, formats};
+use console::{Usage, count, grouped};
+use gpt2::{ConfigError, ModelConfig, Precision, TrainConfig, TrainingLock, peak_gflops};
 
-use crate::commands::plan::parse_count;
-use crate::commands::train_file::{DataSection, FilePatterns, SamplesSection, TrainFile};
+use self::budget::{Budget, schedule, seconds_per_step};
+use self::inputs::{TextFiles, read};
+use self::record::{RECORD, Record};
+use crate::check_vocabulary;
+use crate::commands::output::{OF_TRAINING, refuse_foreign_model};
+use crate::commands::plan::{duration, parse_count};
+use crate::commands::train_file::{DataSection, FilePatterns, RelativeTo, SamplesSection, TrainFile};
 use crate::commands::write_tokenizer;
 
-/// Name of the file of settings in the folder of a training.
+/// Names in the folder of a training: its settings, its tokens, and the folder of its tokenizer.
 const SETTINGS: &str = "train.toml";
+const TRAIN_TOKENS: &str = "train.bin";
+const VALIDATION_TOKENS: &str = "validation.bin";
+const TOKENIZER: &str = "tokenizer";
+/// What else a training writes there.
+const WRITTEN: [&str; 9] = [
+    SETTINGS,
+    RECORD,
+    TRAIN_TOKENS,
+    VALIDATION_TOKENS,
+    "config.json",
+    "loss.jsonl",
+    "loss.csv",
+    "loss.svg",
+    "samples.jsonl",
+];
 /// Share of the tokens that is held out for validation, and the most that are.
 const VALIDATION_FRACTION: f64 = 0.1;
 const MAX_VALIDATION_TOKENS: usize = 1 << 20;
-/// Share of the peak rate that a training reaches with models as small as these.
-const UTILIZATION: f64 = 0.3;
-/// Tokens for each weight of the blocks that a model must see.
-const MIN_TOKENS_PER_WEIGHT: f64 = 10.0;
-/// Tokens for each parameter where only the size of the model is given: the optimum of the same work.
-const TOKENS_PER_PARAMETER: f64 = 20.0;
-/// How long a training takes if nothing is said.
-const DEFAULT_MINUTES: f64 = 8.0;
-/// The shortest training, and the steps by which one is timed.
-const MIN_STEPS: u64 = 20;
-const TRIAL_STEPS: usize = 3;
-/// Tokens of a pass.
-const BATCH_TOKENS: usize = 2048;
-type Shape = (usize, usize, usize, usize, f32);
-
-/// Layers, heads, channels, context and peak learning rate, the smallest first. Small models bear higher rates.
-const SHAPES: [Shape; 7] = [
-    (2, 2, 64, 128, 4e-3),
-    (3, 3, 96, 128, 3e-3),
-    (4, 4, 128, 128, 2e-3),
-    (4, 4, 192, 256, 1.5e-3),
-    (6, 6, 384, 256, 1e-3),
-    (8, 8, 512, 512, 8e-4),
-    (12, 12, 768, 1024, 6e-4),
-];
+/// The shortest text from which there is anything to learn.
+const MIN_TOKENS: usize = 300;
+/// The part of `--params` that a model may be above or below without a notice.
+const MAX_PARAMETER_DIFFERENCE: f64 = 0.25;
 
 /// Flags of a training on texts.
-#[derive(clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct TextFlags {
     /// Folder for tokens, settings and model. Default: beside the first text, its name with -model.
     #[arg(long, short, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// For texts: the tokenizer, by name, folder or file.
-    #[arg(long, value_name = "NAME|DIR|FILE", default_value = "gpt2")]
-    tokenizer: String,
+    /// For texts: the tokenizer, by name, folder or file. Default: gpt2.
+    #[arg(long, value_name = "NAME|DIR|FILE")]
+    tokenizer: Option<String>,
     /// For texts: train a tokenizer of this many tokens on them.
     #[arg(long, value_name = "TOKENS", conflicts_with = "tokenizer")]
     train_tokenizer: Option<usize>,
@@ -71,298 +76,320 @@ pub(crate) struct TextFlags {
     /// For texts: the number of parameters of the model, about, as 300k or 10M.
     #[arg(long, value_name = "N", value_parser = parse_count)]
     params: Option<u64>,
-    /// For texts in JSON Lines or Parquet: the field or column that holds the text.
-    #[arg(long, value_name = "NAME", default_value = "text")]
-    text_field: String,
+    /// For texts in JSON Lines or Parquet: the field or column that holds the text. Default: text.
+    #[arg(long, value_name = "NAME")]
+    text_field: Option<String>,
+    /// For texts: special tokens in them, such as <|endoftext|>, become the tokens that they name. By default they are
+    /// ordinary text.
+    #[arg(long, alias = "specials")]
+    special: bool,
 }
 
-/// Whether the inputs of `gpt2 train` are a file of settings, and no texts.
-pub(crate) fn are_settings(inputs: &[PathBuf]) -> bool {
-    let [path] = inputs else { return false };
-    let is_toml = || {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("model") || table.contains_key("data"))
+impl TextFlags {
+    /// Checks that no flag for texts stands beside a file of settings, which says all of that itself.
+    ///
+    /// # Errors
+    /// The flags that would have no effect.
+    pub(crate) fn refuse_with_settings(&self, settings: &Path) -> Result<(), Usage> {
+        let given = [
+            ("--output", self.output.is_some()),
+            ("--tokenizer", self.tokenizer.is_some()),
+            ("--train-tokenizer", self.train_tokenizer.is_some()),
+            ("--minutes", self.minutes.is_some()),
+            ("--params", self.params.is_some()),
+            ("--text-field", self.text_field.is_some()),
+            ("--special", self.special),
+        ];
+        let given: Vec<&str> = given.into_iter().filter(|flag| flag.1).map(|flag| flag.0).collect();
+        if given.is_empty() {
+            return Ok(());
+        }
+        Err(Usage(format!(
+            "{} is for texts, and {} is a file of settings: change it there, or by --set, as in --set data.output=FOLDER",
+            given.join(", "),
+            settings.display()
+        )))
+    }
+
+    fn text_field(&self) -> &str {
+        self.text_field.as_deref().unwrap_or("text")
+    }
+}
+
+/// The file of settings that the inputs of `gpt2 train` are; `None` where they are texts.
+///
+/// # Errors
+/// Settings among texts, which would be trained on.
+pub(crate) fn settings_among(inputs: &[PathBuf]) -> Result<Option<&Path>, Usage> {
+    let is_settings = |path: &&PathBuf| {
+        let is_toml = || {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("model") || table.contains_key("data"))
+        };
+        path.extension().is_some_and(|extension| extension == "toml") || path.is_file() && is_toml()
     };
-    path.extension().is_some_and(|extension| extension == "toml") || path.is_file() && is_toml()
+    match (inputs.iter().find(is_settings), inputs) {
+        (None, _) => Ok(None),
+        (Some(path), [_]) => Ok(Some(path)),
+        (Some(path), _) => Err(Usage(format!(
+            "{} is a file of settings, and the only input then: its [data] names the tokens",
+            path.display()
+        ))),
+    }
 }
 
-/// The file of settings for a training on texts, which is made unless the folder has one: then the training goes on.
-pub(crate) fn settings_of_texts(inputs: &[PathBuf], flags: &TextFlags) -> anyhow::Result<PathBuf> {
+/// The file of settings for a training on texts, and the lock on its folder. The file is made unless the folder has one
+/// of the same texts and flags: then the training goes on.
+pub(crate) fn settings_of_texts(
+    inputs: &[PathBuf],
+    flags: &TextFlags,
+    overrides: &[String],
+) -> anyhow::Result<(PathBuf, TrainingLock)> {
+    refuse_overrides_of_data(overrides)?;
+    if let Some(minutes) = flags.minutes.filter(|minutes| !(*minutes > 0.0 && minutes.is_finite())) {
+        return Err(Usage(format!("--minutes {minutes}: it must be above 0")).into());
+    }
     let folder = flags.output.clone().unwrap_or_else(|| beside(&inputs[0]));
     let settings = folder.join(SETTINGS);
+    let texts = TextFiles::of_inputs(inputs, &folder)?;
+    if let Some(skipped) = texts.skipped_files() {
+        tracing::warn!("{skipped}");
+    }
+    let written = WRITTEN.map(|name| folder.join(name));
+    console::check_outputs(texts.files.iter().map(|file| &*file.path), written.iter().map(PathBuf::as_path))?;
+    refuse_foreign_model(&folder, OF_TRAINING)?;
+    let record = Record::new(&texts.files, flags)?;
+    let is_new = !folder.exists();
+    let lock = TrainingLock::take(&folder)?;
     if settings.exists() {
+        record.check(&folder)?;
         tracing::info!("going on with {}; delete the folder to begin anew", settings.display());
-        return Ok(settings);
+        return Ok((settings, lock));
     }
-    if let Some(minutes) = flags.minutes {
-        ensure!(minutes > 0.0 && minutes.is_finite(), "--minutes {minutes}: it must be above 0");
+    refuse_foreign_tokens(&folder)?;
+    if let Err(error) = make(&folder, &texts, (record, flags), overrides) {
+        // Nothing was written but the lock, as long as the texts are at fault.
+        if is_new {
+            let _ = std::fs::remove_file(folder.join("train.lock")).and_then(|()| std::fs::remove_dir(&folder));
+        }
+        return Err(error);
     }
-    let files = files(inputs)?;
-    let texts = || files.iter().map(|path| read(path, &flags.text_field));
-    let tokenizer = match flags.train_tokenizer {
-        None => formats::load(&flags.tokenizer)?,
-        Some(vocab_size) => train_tokenizer(texts(), vocab_size)?,
-    };
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let folder = folder.canonicalize().with_context(|| format!("cannot find {}", folder.display()))?;
-    let of_tokenizer = folder.join("tokenizer");
-    std::fs::create_dir_all(&of_tokenizer).with_context(|| format!("cannot create {}", of_tokenizer.display()))?;
-    write_tokenizer(&of_tokenizer, &tokenizer)?;
-    let ids = encode(&tokenizer, texts())?;
-    let budget = Budget { minutes: flags.minutes, parameters: flags.params, peak_gflops: peak_gflops(Precision::F32) };
-    let (model, mut train) = budget.choose(tokenizer.vocab_size(), ids.len());
-    let seconds = seconds_per_step(&model, &train);
-    if budget.parameters.is_none() || budget.minutes.is_some() {
-        // Some of the time is for validations, samples and checkpoints.
-        let steps = 0.9 * 60.0 * budget.minutes.unwrap_or(DEFAULT_MINUTES) / seconds;
-        train = schedule(model.context, steps, train.learning_rate);
-    }
-    let minutes = train.steps as f64 * seconds / 60.0;
-    let file = write_tokens(&folder, &ids, (model, train), of_tokenizer)?;
-    let toml = toml::to_string_pretty(&file).context("the settings are no TOML")?;
-    // Last: who finds the settings finds the tokens.
-    atomic_file::write(&folder.join(SETTINGS), toml.as_bytes())?;
-    let (model, steps) = (&file.model, file.train.steps);
-    tracing::info!(
-        "{} of text; a model of {} parameters, {} steps in about {minutes:.1} minutes. Its settings can be edited in {}:\n\n{toml}",
-        count(ids.len() as u64, "token"),
-        grouped(model.parameters() as u64),
-        grouped(steps),
-        settings.display()
-    );
-    Ok(folder.join(SETTINGS))
+    Ok((settings, lock))
 }
 
-/// `my-model` for `my.txt`.
+/// `my-model` for `my.txt`, but `my.jsonl-model` for `my.jsonl`, which may lie beside it.
 fn beside(input: &Path) -> PathBuf {
-    let stem = input.file_stem().unwrap_or_default().to_string_lossy();
-    input.with_file_name(format!("{stem}-model"))
+    // Of `.` and `..` the name is that of the folder itself.
+    let input = if input.file_name().is_none() { input.canonicalize().unwrap_or_default() } else { input.into() };
+    let name = match input.extension() {
+        Some(extension) if extension == "txt" && !input.is_dir() => input.file_stem(),
+        _ => input.file_name(),
+    };
+    input.with_file_name(format!("{}-model", name.unwrap_or_default().to_string_lossy()))
 }
 
-/// The files of inputs, those of a folder by name.
-fn files(inputs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for input in inputs {
-        if !input.is_dir() {
-            files.push(input.clone());
-            continue;
-        }
-        let entries = std::fs::read_dir(input).with_context(|| format!("cannot list {}", input.display()))?;
-        let mut of_folder = Vec::new();
-        for entry in entries {
-            let path = entry.with_context(|| format!("cannot list {}", input.display()))?.path();
-            of_folder.extend(path.is_file().then_some(path));
-        }
-        ensure!(!of_folder.is_empty(), "{} holds no file", input.display());
-        of_folder.sort();
-        files.append(&mut of_folder);
+/// Refuses settings that a training on texts makes itself.
+fn refuse_overrides_of_data(overrides: &[String]) -> Result<(), Usage> {
+    const OWN: [&str; 5] = ["data.train", "data.validation", "data.tokenizer", "data.output", "data.relative_to"];
+    let key = |setting: &str| setting.split('=').next().unwrap_or_default().trim().to_owned();
+    match overrides.iter().map(|setting| key(setting)).find(|key| OWN.contains(&&key[..])) {
+        None => Ok(()),
+        Some(key) => Err(Usage(format!(
+            "--set {key}: a training on texts writes this itself; the flags are --tokenizer and --output"
+        ))),
     }
-    Ok(files)
 }
 
-/// The documents of a file: its rows, or the whole of a plain text.
-fn read(path: &Path, text_field: &str) -> anyhow::Result<Vec<String>> {
-    let cannot_read = || format!("cannot read {}", path.display());
-    if let Source::PlainText(mut reader) =
-        Source::open(File::open(path).with_context(cannot_read)?).with_context(cannot_read)?
+/// Checks that no tokens or settings of others lie in a folder, which would be overwritten.
+fn refuse_foreign_tokens(folder: &Path) -> Result<(), Usage> {
+    let has = |name: &&&str| folder.join(name).exists();
+    // A training that was killed before its settings were written has the record already.
+    let tokens = [TRAIN_TOKENS, VALIDATION_TOKENS, TOKENIZER];
+    let foreign = tokens.iter().filter(|_| !folder.join(RECORD).exists()).chain(OF_TRAINING).find(has);
+    foreign.map_or(Ok(()), |name| {
+        Err(Usage(format!(
+            "{} is not of a training on texts, and would be overwritten: choose another folder (-o)",
+            folder.join(name).display()
+        )))
+    })
+}
+
+/// Makes tokens, tokenizer and settings, and then writes all of them.
+fn make(
+    folder: &Path,
+    texts: &TextFiles,
+    (record, flags): (Record, &TextFlags),
+    overrides: &[String],
+) -> anyhow::Result<()> {
+    let read = || texts.files.iter().map(|file| read(&file.path, flags.text_field()));
+    let known = match flags.train_tokenizer {
+        None => Some(formats::load(flags.tokenizer.as_deref().unwrap_or("gpt2"))?),
+        Some(_) => None,
+    };
+    let vocab_size = known.as_ref().map(Tokenizer::vocab_size).or(flags.train_tokenizer).unwrap_or_default();
+    let budget = Budget { minutes: flags.minutes, parameters: flags.params, peak_gflops: peak_gflops(Precision::F32) };
+    check_overrides(&budget, vocab_size, overrides)?;
+    let tokenizer = match known {
+        Some(tokenizer) => tokenizer,
+        None => train_tokenizer(read(), vocab_size, flags.special)?,
+    };
+    let ids = encode(&tokenizer, read(), flags.special)?;
+    ensure!(
+        ids.len() >= MIN_TOKENS,
+        "the texts have {}: there must be {MIN_TOKENS} at least",
+        count(ids.len() as u64, "token")
+    );
+    let (file, seconds) = choose(&budget, tokenizer.vocab_size(), ids.len(), overrides)?;
+    check_vocabulary(&tokenizer, file.model.vocab_size)?;
+    let held_out = held_out(&file.model, ids.len())?;
+    write(folder, &file, (&record, &tokenizer), ids.split_at(ids.len() - held_out))?;
+    announce(folder, flags, &file, ids.len(), seconds)
+}
+
+/// The settings for a text of so many tokens, and the seconds of their training.
+fn choose(budget: &Budget, vocab_size: usize, tokens: usize, overrides: &[String]) -> anyhow::Result<(TrainFile, f64)> {
+    let (model, train) = budget.choose(vocab_size, tokens);
+    let learning_rate = train.learning_rate;
+    // What is timed and counted is the model that will be trained, whose shape may be overridden.
+    let file = file(model, train).with(overrides)?;
+    file.model.check()?;
+    file.train.check()?;
+    let seconds = seconds_per_step(&file.model, &file.train);
+    let steps = budget.steps(&file.model, &file.train, seconds);
+    let train = schedule(file.model.context, steps, learning_rate);
+    let file = TrainFile { train, ..file }.with(overrides)?;
+    let all = file.train.steps as f64 * seconds;
+    Ok((file, all))
+}
+
+/// Checks `--set` before texts are read: its keys and types, and all values that do not depend on the texts.
+fn check_overrides(budget: &Budget, vocab_size: usize, overrides: &[String]) -> anyhow::Result<()> {
+    let (model, train) = budget.choose(vocab_size, 1 << 30);
+    let file = file(model, train).with(overrides)?;
+    file.train.check()?;
+    match file.model.check() {
+        // Another number of channels may be chosen.
+        Ok(()) | Err(ConfigError::HeadsDoNotDivideChannels { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The settings of a model in its folder.
+fn file(model: ModelConfig, train: TrainConfig) -> TrainFile {
+    let escaped = |name: &str| FilePatterns::One(glob::Pattern::escape(name));
+    let data = DataSection {
+        train: escaped(TRAIN_TOKENS),
+        validation: escaped(VALIDATION_TOKENS),
+        tokenizer: TOKENIZER.to_owned(),
+        output: ".".into(),
+        start_from: None,
+        relative_to: RelativeTo::SettingsFile,
+    };
+    TrainFile { data, model, train, samples: Some(SamplesSection { prompt: "The".into(), max_tokens: 60 }) }
+}
+
+/// The number of tokens, the last ones, that are held out for validation.
+fn held_out(model: &ModelConfig, tokens: usize) -> anyhow::Result<usize> {
+    let part = (tokens as f64 * VALIDATION_FRACTION) as usize;
+    let held_out = part.min(MAX_VALIDATION_TOKENS).max(model.context + 1);
+    ensure!(
+        tokens > 2 * held_out,
+        "the texts have {}: too few to train on with a context of {}",
+        count(tokens as u64, "token"),
+        model.context
+    );
+    Ok(held_out)
+}
+
+/// Writes the record, the tokenizer, the tokens and last the settings.
+fn write(
+    folder: &Path,
+    file: &TrainFile,
+    (record, tokenizer): (&Record, &Tokenizer),
+    (train, validation): (&[TokenId], &[TokenId]),
+) -> anyhow::Result<()> {
+    record.write(folder)?;
+    write_tokenizer(&folder.join(TOKENIZER), tokenizer)?;
+    let width = IdWidth::of_vocabulary(file.model.vocab_size).bytes();
+    for (name, ids) in [(TRAIN_TOKENS, train), (VALIDATION_TOKENS, validation)] {
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.0.to_le_bytes().into_iter().take(width)).collect();
+        atomic_file::write(&folder.join(name), &bytes)?;
+    }
+    atomic_file::write(&folder.join(SETTINGS), file.to_toml()?.as_bytes())?;
+    Ok(())
+}
+
+/// Says what will be trained.
+fn announce(folder: &Path, flags: &TextFlags, file: &TrainFile, tokens: usize, seconds: f64) -> anyhow::Result<()> {
+    let parameters = file.model.parameters() as u64;
+    if let Some(wanted) = flags.params
+        && (parameters as f64 / wanted as f64 - 1.0).abs() > MAX_PARAMETER_DIFFERENCE
     {
-        let mut text = String::new();
-        reader.read_to_string(&mut text).with_context(cannot_read)?;
-        return Ok(vec![text]);
+        tracing::warn!(
+            "--params {}: the nearest model has {}, of which {} are the embeddings of {}",
+            grouped(wanted),
+            grouped(parameters),
+            grouped((file.model.vocab_size * file.model.channels) as u64),
+            count(file.model.vocab_size as u64, "token")
+        );
     }
-    let file = File::open(path).with_context(cannot_read)?;
-    let mut documents = Vec::new();
-    for document in Documents::open(file, DocumentOptions::new(text_field)).with_context(cannot_read)? {
-        match document.with_context(cannot_read)? {
-            Ok(document) => documents.push(document.text),
-            Err(malformed) => bail!("{}: {malformed:?}", path.display()),
-        }
-    }
-    Ok(documents)
+    tracing::info!(
+        "{} of text; a model of {} parameters, {} steps in about {}. Its settings can be edited in {}:\n\n{}",
+        count(tokens as u64, "token"),
+        grouped(parameters),
+        grouped(file.train.steps),
+        duration(seconds),
+        folder.join(SETTINGS).display(),
+        file.to_toml()?
+    );
+    Ok(())
 }
 
 fn train_tokenizer(
     texts: impl Iterator<Item = anyhow::Result<Vec<String>>>,
     vocab_size: usize,
+    special: bool,
 ) -> anyhow::Result<Tokenizer> {
-    ensure!((257..=1 << 16).contains(&vocab_size), "--train-tokenizer {vocab_size}: it must be from 257 to 65536");
+    if !(257..=1 << 16).contains(&vocab_size) {
+        return Err(Usage(format!("--train-tokenizer {vocab_size}: it must be from 257 to 65536")).into());
+    }
     let mut counts = WordCounts::new();
     for texts in texts {
-        texts?.iter().for_each(|text| counts.add_text(text));
+        for text in texts? {
+            // A special token that becomes its id is no text from which merges are learned.
+            let parts = if special { text.split(bpe::END_OF_TEXT).collect() } else { vec![&text[..]] };
+            parts.into_iter().for_each(|part| counts.add_text(part));
+        }
     }
     Ok(bpe::train::train(&counts.into_sorted(), &TrainingOptions::new(vocab_size)))
 }
 
-/// The ids of all documents, each ended by end-of-text.
+/// The ids of all documents, each ended by end-of-text. Special tokens in them that stay ordinary text are counted, and
+/// that is said.
 fn encode(
     tokenizer: &Tokenizer,
     texts: impl Iterator<Item = anyhow::Result<Vec<String>>>,
+    special: bool,
 ) -> anyhow::Result<Vec<TokenId>> {
     let end_of_text = tokenizer.end_of_text().context("the tokenizer has no end-of-text")?;
+    let mode = if special { Specials::Allowed } else { Specials::Ordinary };
     let mut encoder = Encoder::new(tokenizer);
-    let (mut ids, mut of_text) = (Vec::new(), Vec::new());
+    let mut found = vec![0u64; if special { 0 } else { tokenizer.specials().len() }];
+    let mut ids = Vec::new();
     for texts in texts {
         for text in texts? {
-            encoder.encode_into(&text, &mut of_text);
-            of_text.push(end_of_text);
-            ids.append(&mut of_text);
+            ids.append(&mut encoder.encode_with(&text, mode).expect("none is refused"));
+            ids.push(end_of_text);
+            for (found, special) in found.iter_mut().zip(tokenizer.specials()) {
+                *found += text.matches(&special[..]).count() as u64;
+            }
         }
+    }
+    for (found, special) in found.into_iter().zip(tokenizer.specials()).filter(|found| found.0 > 0) {
+        tracing::warn!(
+            "the texts hold {special} as ordinary characters, {}; --special makes its token of it",
+            count(found, "time")
+        );
     }
     Ok(ids)
-}
-
-/// What a training may cost, and the rate of this machine.
-struct Budget {
-    minutes: Option<f64>,
-    parameters: Option<u64>,
-    peak_gflops: f64,
-}
-
-impl Budget {
-    /// The number of tokens that a training of this model sees.
-    fn tokens(&self, model: &ModelConfig) -> f64 {
-        match (self.minutes, self.parameters) {
-            (None, Some(_)) => TOKENS_PER_PARAMETER * model.parameters() as f64,
-            (minutes, _) => {
-                let seconds = 60.0 * minutes.unwrap_or(DEFAULT_MINUTES);
-                seconds * UTILIZATION * 1e9 * self.peak_gflops / model.flops_per_token(model.context)
-            }
-        }
-    }
-
-    /// A model and its schedule for a text of so many tokens: the model with about the wanted number of parameters, or
-    /// the largest that sees enough tokens in the time.
-    fn choose(&self, vocab_size: usize, tokens: usize) -> (ModelConfig, TrainConfig) {
-        // A context must fit the text, and its validation part, several times.
-        let fits = |model: &ModelConfig| tokens >= 100 * model.context;
-        let sees_enough = |model: &ModelConfig| {
-            let of_blocks = 12 * model.layers * model.channels * model.channels;
-            self.tokens(model) >= MIN_TOKENS_PER_WEIGHT * of_blocks as f64 && fits(model)
-        };
-        let (model, learning_rate) = match self.parameters {
-            Some(wanted) => shapes_between(vocab_size)
-                .min_by_key(|(model, _)| (model.parameters() as u64).abs_diff(wanted))
-                .expect("there are shapes"),
-            None => {
-                let shapes: Vec<_> = SHAPES.iter().map(|shape| of_shape(shape, vocab_size)).collect();
-                let smallest = shapes[0].clone();
-                shapes.into_iter().rfind(|(model, _)| sees_enough(model)).unwrap_or(smallest)
-            }
-        };
-        let context = model.context.min(tokens / 20).max(1);
-        let model = ModelConfig { context, ..model };
-        let steps = self.tokens(&model) / (batch_of(context) * context) as f64;
-        (model.clone(), schedule(context, steps, learning_rate))
-    }
-}
-
-/// Sequences of a pass.
-fn batch_of(context: usize) -> usize {
-    (BATCH_TOKENS / context).max(1)
-}
-
-/// The settings of a training.
-fn schedule(context: usize, steps: f64, learning_rate: f32) -> TrainConfig {
-    let steps = (steps as u64).max(MIN_STEPS);
-    let settings = format!(
-        "steps = {steps}\nbatch = {}\nlearning_rate = {learning_rate}\nwarmup_steps = {}\nweight_decay = 0.1\n\
-         max_gradient_norm = 1.0\nseed = 1\nevaluate_every = {}\nevaluate_batches = 10\npatience = 5",
-        batch_of(context),
-        (steps / 10).clamp(1, 200),
-        (steps / 12).max(1),
-    );
-    toml::from_str(&settings).expect("these are all settings")
-}
-
-/// Seconds of a step on this machine as busy as it is: the median of a few after the first.
-fn seconds_per_step(model: &ModelConfig, train: &TrainConfig) -> f64 {
-    let times = step_times(model, train.batch, model.context, train.precision, 1 + TRIAL_STEPS);
-    let mut milliseconds: Vec<f64> = times[1..].iter().map(|time| time.milliseconds).collect();
-    milliseconds.sort_by(f64::total_cmp);
-    milliseconds[milliseconds.len() / 2] / 1000.0
-}
-
-/// A model of one of [`SHAPES`], and its learning rate.
-fn of_shape(&(layers, heads, channels, context, rate): &Shape, vocab_size: usize) -> (ModelConfig, f32) {
-    (ModelConfig::gpt2(layers, heads, channels, context, vocab_size), rate)
-}
-
-/// Models of [`SHAPES`] and of the widths between them, a head at a time; layers, context and rate are those of the
-/// narrower neighbour.
-fn shapes_between(vocab_size: usize) -> impl Iterator<Item = (ModelConfig, f32)> {
-    SHAPES.iter().enumerate().flat_map(move |(index, shape)| {
-        let (model, rate) = of_shape(shape, vocab_size);
-        let next = SHAPES.get(index + 1).map_or(model.channels + 1, |next| next.2);
-        let size = model.head_size();
-        (model.channels..next)
-            .step_by(size)
-            .map(move |channels| (ModelConfig { channels, heads: channels / size, ..model.clone() }, rate))
-    })
-}
-
-/// Writes the tokens into the folder; gives the settings of a training on them.
-fn write_tokens(
-    folder: &Path,
-    ids: &[TokenId],
-    (model, train): (ModelConfig, TrainConfig),
-    tokenizer: PathBuf,
-) -> anyhow::Result<TrainFile> {
-    let held_out = ((ids.len() as f64 * VALIDATION_FRACTION) as usize).clamp(model.context + 1, MAX_VALIDATION_TOKENS);
-    ensure!(ids.len() > 2 * held_out, "the texts have {}: too few to train on", count(ids.len() as u64, "token"));
-    let (train_ids, validation_ids) = ids.split_at(ids.len() - held_out);
-    let width = IdWidth::of_vocabulary(model.vocab_size).bytes();
-    let write = |name: &str, ids: &[TokenId]| -> anyhow::Result<FilePatterns> {
-        let path = folder.join(name);
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.0.to_le_bytes().into_iter().take(width)).collect();
-        atomic_file::write(&path, &bytes)?;
-        Ok(FilePatterns::One(glob::Pattern::escape(&path.to_string_lossy())))
-    };
-    let data = DataSection {
-        train: write("train.bin", train_ids)?,
-        validation: write("validation.bin", validation_ids)?,
-        tokenizer: tokenizer.to_string_lossy().into_owned(),
-        output: folder.to_path_buf(),
-        start_from: None,
-    };
-    Ok(TrainFile { data, model, train, samples: Some(SamplesSection { prompt: "The".into(), max_tokens: 60 }) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn more_time_gives_a_larger_model_and_a_small_text_a_short_context() {
-        let of = |minutes| Budget { minutes: Some(minutes), parameters: None, peak_gflops: 50.0 };
-        let parameters = |minutes| of(minutes).choose(8192, 10_000_000).0.parameters();
-        assert!(parameters(1.0) < parameters(60.0) && parameters(60.0) < parameters(10_000.0));
-        let (model, train) = of(1.0).choose(257, 500);
-        assert_eq!((model.context, train.batch), (25, 81));
-        train.check().unwrap();
-    }
-
-    #[test]
-    fn a_number_of_parameters_is_met_and_has_twenty_tokens_for_each() {
-        for wanted in [1_000_000, 3_000_000, 10_000_000, 50_000_000] {
-            let budget = Budget { minutes: None, parameters: Some(wanted), peak_gflops: 50.0 };
-            let (model, train) = budget.choose(8192, 10_000_000);
-            let share = model.parameters() as f64 / wanted as f64;
-            assert!((0.8..1.25).contains(&share), "{} for {wanted}", model.parameters());
-            let seen = train.steps as f64 * (train.batch * model.context) as f64;
-            assert!((seen / model.parameters() as f64 - 20.0).abs() < 0.1);
-        }
-    }
-
-    #[test]
-    fn settings_are_told_from_texts() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        assert!(are_settings(&[path("a.toml", "")]) && are_settings(&[path("settings", "[data]\ntrain = \"x\"")]));
-        assert!(!are_settings(&[path("a.txt", "A ferry.")]) && !are_settings(&[path("b", "x"), path("c", "[data]")]));
-        assert_eq!(beside(Path::new("/x/my.txt")), Path::new("/x/my-model"));
-    }
 }
