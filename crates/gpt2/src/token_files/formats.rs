@@ -119,28 +119,36 @@ fn other_format(start: &[u8], vocab_size: usize) -> Option<&'static str> {
 /// Largest vocabulary that may have little but single bytes.
 const MAX_BYTES_VOCAB: usize = 300;
 
-/// Whether bytes are UTF-16 in either order, with or without a mark. In ids of text, the smallest ones, which would be
-/// control characters, are punctuation or bytes. Ids that are bytes look as UTF-16 does, so a vocabulary of little
-/// else is not judged.
+/// Whether bytes are UTF-16 in either order, with or without a mark. Ids that are bytes look as UTF-16 does, so a
+/// vocabulary of little else is not judged.
 fn is_utf16_text(start: &[u8], vocab_size: usize) -> bool {
-    let is_text_of = |units: &mut dyn Iterator<Item = u16>| {
-        let (mut all, mut blanks) = (0, 0);
-        for unit in char::decode_utf16(units) {
-            match unit {
-                Ok('\t' | '\n' | '\r' | ' ') => blanks += 1,
-                Ok(other) if !other.is_control() => {}
-                // The sample may end inside a character.
-                Err(_) if all + 2 >= start.len() / 2 => {}
-                _ => return false,
-            }
-            all += 1;
+    let units = |of: fn([u8; 2]) -> u16| start.chunks_exact(2).map(|pair| of([pair[0], pair[1]])).collect::<Vec<u16>>();
+    vocab_size > MAX_BYTES_VOCAB && [u16::from_le_bytes, u16::from_be_bytes].into_iter().any(|of| are_text(&units(of)))
+}
+
+/// Whether units of UTF-16 are text: no control character but in the breaks of lines, a blank in fifty, and more than
+/// half in one script. In ids of a text, the smallest ones are punctuation or bytes, and those beyond 255 are merges.
+fn are_text(units: &[u16]) -> bool {
+    let is_break =
+        |index: usize| units[index] == 10 || units[index] == 13 && units.get(index + 1).is_none_or(|&n| n == 10);
+    let is_control = |unit: u16| unit < 32 || (127..160).contains(&unit);
+    if (0..units.len()).any(|index| is_control(units[index]) && units[index] != 9 && !is_break(index)) {
+        return false;
+    }
+    let is_blank = |unit: u16| unit == 32 || unit == 10;
+    let (mut blanks, mut latin, mut others) = (0, 0, [0; 256]);
+    for &unit in units {
+        blanks += usize::from(is_blank(unit));
+        match unit {
+            32 | 65..=90 | 97..=122 => latin += 1,
+            // Greek and what comes behind it; a script has 256 units or few more, but for those of East Asia.
+            0x3000..=0x9fff => others[0x30] += 1,
+            0x0370.. => others[usize::from(unit >> 8)] += 1,
+            _ => {}
         }
-        blanks * 50 > all
-    };
-    let pairs = || start.chunks_exact(2);
-    vocab_size > MAX_BYTES_VOCAB
-        && (is_text_of(&mut pairs().map(|pair| u16::from_le_bytes([pair[0], pair[1]])))
-            || is_text_of(&mut pairs().map(|pair| u16::from_be_bytes([pair[0], pair[1]]))))
+    }
+    let of_script = others.into_iter().fold(latin, usize::max);
+    blanks * 50 > units.len() && of_script * 2 > units.len()
 }
 
 /// Whether bytes are UTF-8 without control characters. Of 16-bit ids, those below 2,304 alone have such a byte.
@@ -227,6 +235,11 @@ mod tests {
         // Bytes as ids, of a tokenizer that has little else.
         let bytes: Vec<u8> = "A ferry, late.\n".repeat(9).encode_utf16().flat_map(u16::to_le_bytes).collect();
         check(&bytes, 257, None);
+        // Ids of a small vocabulary: 13 is a full stop, 32 the letter A, those beyond 256 are merges.
+        let ids = [32u16, 262, 300, 271, 283, 319, 13, 198];
+        check(&ids.repeat(50).into_iter().flat_map(u16::to_le_bytes).collect::<Vec<_>>(), 320, None);
+        let ids = [32u16, 262, 300, 271, 283, 319, 198];
+        check(&ids.repeat(50).into_iter().flat_map(u16::to_le_bytes).collect::<Vec<_>>(), 320, None);
         // GPT-2's ids: 11 is a comma, 13 a full stop.
         let ids = [32u16, 42167, 11, 2739, 13, 198];
         check(&ids.repeat(50).into_iter().flat_map(u16::to_le_bytes).collect::<Vec<_>>(), 50257, None);
