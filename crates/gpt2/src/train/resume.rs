@@ -71,7 +71,7 @@ pub(super) fn start(
                 InitialWeights::Model(model) => model,
             };
             let (settings, inputs) = (Some(settings.clone()), Some(inputs));
-            let state = State { step: 0, fingerprint, settings, inputs, losses: (0.0, 0), best: None };
+            let state = State { step: 0, fingerprint, settings, inputs, checksum: None, losses: (0.0, 0), best: None };
             return Ok((Checkpoint { state, optimiser: AdamW::new(model.parameters()), model }, Vec::new()));
         }
     };
