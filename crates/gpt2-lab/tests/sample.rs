@@ -104,6 +104,16 @@ fn every_id_of_the_configuration_ends_a_text_and_a_long_prompt_is_named_by_its_l
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("eos_token_id of the model's configuration has [1000000]"), "{error}");
     assert!(error.contains("prompts.txt, line 2, has 5"), "{error}");
+    let rows = folder.path().join("prompts.jsonl");
+    std::fs::write(&rows, "{\"prompt\": \"One\"}\n{\"prompt\": \"Two\", \"stop\": \"my own\"}\n").unwrap();
+    let output = run(&model, &["--prompts", rows.to_str().unwrap(), "--max-tokens", "2"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("prompts.jsonl, line 2: its \"stop\" is replaced"), "{error}");
+    // The same through standard input.
+    let script = "\"$0\" sample \"$1\" --tokenizer gpt2 --prompts - --max-tokens 2 < \"$2\"";
+    let own = env!("CARGO_BIN_EXE_gpt2");
+    let piped = Command::new("sh").args(["-c", script, own]).arg(&model).arg(&rows).output().unwrap();
+    assert!(piped.status.success() && piped.stdout == output.stdout, "{}", String::from_utf8_lossy(&piped.stderr));
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn wrong_usage_writes_nothing() {
     std::fs::write(folder.join("short.txt"), "A ferry.").unwrap();
     check(folder, &["my.toml", "a.txt"], 2, &["my.toml is a file of settings"]);
     let flags = ["my.toml", "--minutes", "5", "--params", "1M", "--tokenizer", "gpt2", "--text-field", "t", "-o", "x"];
-    check(folder, &flags, 2, &["--output, --tokenizer, --minutes, --params, --text-field is for texts"]);
+    check(folder, &flags, 2, &["no effect: --output, --tokenizer, --minutes, --params, --text-field. Change"]);
     check(folder, &["array.json"], 1, &["array.json", "one array of JSON", "jq -c '.[]'"]);
     check(folder, &["a.txt", "--set", "train.stepps=3"], 2, &["stepps"]);
     check(folder, &["a.txt", "--set", "data.output=x"], 2, &["--set data.output", "--output"]);
@@ -119,6 +119,8 @@ fn nothing_of_others_is_overwritten() {
     check(folder, &on("a.txt", "foreign", &SMALL), 2, &["foreign holds a model that this command did not make"]);
     check(folder, &on("a.txt", "tokens", &SMALL), 2, &["train.bin is not of a training on texts"]);
     check(folder, &on("a.txt", "own", &SMALL), 0, &[]);
+    check(folder, &["own"], 2, &["own is the folder of a training", "gpt2 train own/train.toml"]);
+    check(folder, &["foreign"], 2, &["foreign is a model", "start_from"]);
     let own = "own/train.toml";
     check(folder, &[own, "--set", "data.output=../foreign"], 2, &["foreign holds a model"]);
     check(folder, &[own, "--set", "data.start_from=."], 2, &["start_from and [data] output"]);

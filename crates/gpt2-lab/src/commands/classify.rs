@@ -1,7 +1,7 @@
 //! `gpt2 classify`: the predictions of a fine-tuned model, one line of JSON per input.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use bpe::formats;
@@ -23,7 +23,7 @@ const MAX_SHOWN: usize = 8;
 pub(crate) struct Arguments {
     /// Folder that `gpt2 finetune` wrote.
     model: PathBuf,
-    /// One text per line; for mrpc and rte two with a tab between them; for choice {"query": …, "choices": […]}.
+    /// File, or - for standard input: one text per line; for mrpc and rte two with a tab between them; for choice {"query": …, "choices": […]}.
     input: PathBuf,
     /// The input has labels, in the format of the task's own files. Adds "gold" to each line, and prints the metrics to
     /// standard error.
@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizer = formats::load(&folder.to_string_lossy())?;
     check_vocabulary(&tokenizer, classifier.vocab_size())?;
     let task = classifier.task();
+    let input = if input == Path::new("-") { Path::new("/dev/stdin") } else { input };
     let (texts, labels): (Vec<Option<ExampleTexts>>, Vec<usize>) = if *labelled {
         task.read(input)?.into_iter().map(|example| (Some(example.texts), example.label)).unzip()
     } else {

@@ -47,7 +47,7 @@ impl UserError for NoTokenizer {
 
 /// A model of the papers by name.
 pub(crate) fn preset(name: &str) -> anyhow::Result<ModelConfig> {
-    let names = || ModelConfig::preset_names().collect::<Vec<_>>().join(", ");
+    let names = || ModelConfig::preset_names().chain(["gpt2-small"]).collect::<Vec<_>>().join(", ");
     ModelConfig::preset(name).ok_or_else(|| anyhow!("there is no model {name}; there are {}", names()))
 }
 

@@ -63,6 +63,12 @@ pub(crate) fn refuse_other_tokenizer(folder: &Path, tokenizer: &Tokenizer) -> Re
     Ok(())
 }
 
+/// Whether a folder has a model, or a training that will have one.
+pub(crate) fn is_model_folder(folder: &Path) -> bool {
+    let has = |name: &str| folder.join(name).exists();
+    has("train.lock") || has("config.json") && has("model.safetensors")
+}
+
 /// Whether two paths are one folder, which exists.
 pub(crate) fn is_same_folder(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)

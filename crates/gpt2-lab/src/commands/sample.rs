@@ -22,6 +22,9 @@ use crate::commands::load;
 /// Longest line of a file of prompts, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
 
+/// What is written into a row of JSON Lines.
+const WRITTEN_FIELDS: [&str; 3] = ["text", "tokens", "stop"];
+
 /// Continue a text, or those of a file.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -33,7 +36,7 @@ pub(crate) struct Arguments {
     /// The text to continue. Default: a new document.
     #[arg(long, default_value = "", conflicts_with = "prompts")]
     prompt: String,
-    /// File of texts to continue: one per line, or JSON Lines with "prompt". Prints one line of JSON per text.
+    /// File of texts to continue, or - for standard input: one per line, or JSON Lines with "prompt". Prints one line of JSON per text.
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// Read special tokens in prompts, such as <|endoftext|>, as the tokens that they name.
@@ -258,8 +261,12 @@ fn continue_file(writer: &Writer, path: &Path, arguments: &Arguments) -> anyhow:
 /// The prompts of a file, each an object with `prompt`, and their lines from 1.
 fn read_prompts(path: &Path) -> anyhow::Result<Vec<(u64, Value)>> {
     let cannot_read = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(cannot_read)?;
-    match Source::open(file).with_context(cannot_read)? {
+    let source: Source<File> = match path == Path::new("-") {
+        true => Source::open_pipe(std::io::stdin()),
+        false => Source::open_file(path),
+    }
+    .with_context(cannot_read)?;
+    match source {
         Source::JsonLines(reader) => read_objects(path, reader).with_context(cannot_read),
         Source::PlainText(reader) => {
             let row = |(number, line): (u64, std::io::Result<String>)| Ok((number, json!({ "prompt": line? })));
@@ -274,12 +281,18 @@ fn read_prompts(path: &Path) -> anyhow::Result<Vec<(u64, Value)>> {
 fn read_objects(path: &Path, reader: impl BufRead) -> anyhow::Result<Vec<(u64, Value)>> {
     let mut lines = Lines::new(reader, MAX_LINE_BYTES);
     let mut rows = Vec::new();
+    let mut replaced = None;
     while let Some((number, line)) = lines.next()? {
         let place = || format!("{}, line {number}", path.display());
         let Line::Whole(line) = line else { bail!("{}: it is longer than {MAX_LINE_BYTES} bytes", place()) };
         let row: Value = serde_json::from_slice(line).with_context(place)?;
         ensure!(row["prompt"].is_string(), "{}: it is not an object with a text \"prompt\"", place());
+        let own = WRITTEN_FIELDS.into_iter().find(|field| row.get(field).is_some());
+        replaced = replaced.or(own.map(|field| (number, field)));
         rows.push((number, row));
+    }
+    if let Some((line, field)) = replaced {
+        tracing::warn!("{}, line {line}: its \"{field}\" is replaced by that of the continuation", path.display());
     }
     Ok(rows)
 }

@@ -67,6 +67,9 @@ impl TextFiles {
                 Ok(found) if found.is_dir() && crate::commands::output::is_same_folder(&path, output) => {
                     Some("the folder of this training".to_owned())
                 }
+                Ok(found) if found.is_dir() && crate::commands::output::is_model_folder(&path) => {
+                    Some("the folder of a model".to_owned())
+                }
                 Ok(found) if found.is_dir() => {
                     self.add_folder(root, &path, output, seen)?;
                     continue;
@@ -200,6 +203,8 @@ mod tests {
         write("table.csv", "name,place\nferry,quay\n");
         write("array.json", "[{\"text\": \"A ferry.\"}]");
         write("model/train.toml", "x");
+        write("other/train.lock", "");
+        write("other/samples.jsonl", "{\"text\": \"A ferry.\"}\n");
         std::os::unix::fs::symlink("nowhere", root.join("link")).unwrap();
         std::os::unix::fs::symlink("..", root.join("sub/loop")).unwrap();
         let found = TextFiles::of_inputs(std::slice::from_ref(&root), &root.join("model")).unwrap();
@@ -207,11 +212,12 @@ mod tests {
         assert_eq!(names, ["b.txt", "sub/deep/a.jsonl", "sub/tags.txt"]);
         let skipped = found.skipped_files().unwrap();
         for expected in [
-            "skipped 6 paths",
+            "skipped 7 paths",
             ".hidden (hidden)",
             "array.json (one array",
             "link (a link that",
-            "model (the folder of",
+            "model (the folder of this",
+            "other (the folder of a model",
             "page.html (a web page",
             "table.csv (a table",
         ] {

@@ -27,7 +27,7 @@ use self::budget::{Budget, schedule, seconds_per_step};
 use self::inputs::{TextFiles, read};
 use self::record::{RECORD, Record};
 use crate::check_vocabulary;
-use crate::commands::output::{OF_TRAINING, refuse_foreign_model};
+use crate::commands::output::{OF_TRAINING, is_model_folder, refuse_foreign_model};
 use crate::commands::plan::{duration, parse_count};
 use crate::commands::train_file::{DataSection, FilePatterns, RelativeTo, SamplesSection, TrainFile};
 use crate::commands::write_tokenizer;
@@ -105,9 +105,10 @@ impl TextFlags {
             return Ok(());
         }
         Err(Usage(format!(
-            "{} is for texts, and {} is a file of settings: change it there, or by --set, as in --set data.output=FOLDER",
-            given.join(", "),
-            settings.display()
+            "{} is a file of settings, beside which these flags for texts have no effect: {}. Change it, or override it, \
+             as in --set data.output=FOLDER",
+            settings.display(),
+            given.join(", ")
         )))
     }
 
@@ -151,6 +152,7 @@ pub(crate) fn settings_of_texts(
     }
     let folder = flags.output.clone().unwrap_or_else(|| beside(&inputs[0]));
     let settings = folder.join(SETTINGS);
+    refuse_models(inputs)?;
     let texts = TextFiles::of_inputs(inputs, &folder)?;
     if let Some(skipped) = texts.skipped_files() {
         tracing::warn!("{skipped}");
@@ -186,6 +188,22 @@ fn beside(input: &Path) -> PathBuf {
         _ => input.file_name(),
     };
     input.with_file_name(format!("{}-model", name.unwrap_or_default().to_string_lossy()))
+}
+
+/// Refuses the folder of a model or of a training among texts.
+fn refuse_models(inputs: &[PathBuf]) -> Result<(), Usage> {
+    for input in inputs {
+        let settings = input.join(SETTINGS);
+        if settings.exists() {
+            let message = "is the folder of a training, and no text: to go on with it, gpt2 train";
+            return Err(Usage(format!("{} {message} {}", input.display(), settings.display())));
+        }
+        if is_model_folder(input) {
+            let message = "is a model, and no text; [data] start_from of a file of settings trains on from its weights";
+            return Err(Usage(format!("{} {message}", input.display())));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses settings that a training on texts makes itself.
@@ -255,7 +273,11 @@ fn choose(budget: &Budget, vocab_size: usize, tokens: usize, overrides: &[String
     file.model.check()?;
     file.train.check()?;
     let seconds = seconds_per_step(&file.model, &file.train);
-    let steps = budget.steps(&file.model, &file.train, seconds);
+    // The lengths of warm-up and rhythm follow the steps, also those that are given.
+    let steps = match overrides.iter().any(|setting| setting.starts_with("train.steps=")) {
+        true => file.train.steps as f64,
+        false => budget.steps(&file.model, &file.train, seconds),
+    };
     let train = schedule(file.model.context, steps, learning_rate);
     let file = TrainFile { train, ..file }.with(overrides)?;
     let all = file.train.steps as f64 * seconds;

@@ -34,12 +34,13 @@ fn texts_of_one_stem_have_folders_of_their_own() {
 #[test]
 fn what_is_overridden_is_what_is_chosen() {
     let budget = Budget { minutes: None, parameters: Some(150_000), peak_gflops: 50.0 };
-    let set = ["model.layers=1", "model.context=40", "train.steps=7"].map(str::to_owned);
+    let set = ["model.layers=1", "model.context=40", "train.steps=70"].map(str::to_owned);
     let (file, seconds) = choose(&budget, 300, 10_000, &set).unwrap();
-    assert_eq!((file.model.layers, file.model.context, file.train.steps), (1, 40, 7));
+    assert_eq!((file.model.layers, file.model.context, file.train.steps), (1, 40, 70));
+    assert_eq!((file.train.warmup_steps, file.train.evaluate_every), (7, 5));
     assert!(seconds > 0.0);
     let toml = file.to_toml().unwrap();
-    assert!(toml.contains("layers = 1\n") && toml.contains("steps = 7\n"), "{toml}");
+    assert!(toml.contains("layers = 1\n") && toml.contains("steps = 70\n"), "{toml}");
     let check = |setting: &str, expected: &str| {
         let message = format!("{:#}", check_overrides(&budget, 300, &[setting.to_owned()]).unwrap_err());
         assert!(message.contains(expected), "{message}");
