@@ -38,6 +38,7 @@ const USER_ERRORS: &[UserErrorCast] = &[
     as_user_error::<FineTuneError>,
     as_user_error::<NoTokenizer>,
     as_user_error::<KernelError>,
+    as_user_error::<texts::Error>,
 ];
 
 /// Runs the command that the arguments of the process name, and returns its exit code.

@@ -83,6 +83,40 @@ fn texts_of_a_file_come_in_its_order_as_they_are_alone() {
 }
 
 #[test]
+fn every_id_of_the_configuration_ends_a_text_and_a_long_prompt_is_named_by_its_line() {
+    let (folder, model) = model();
+    let flags = ["--prompt", "The", "--max-tokens", "30", "--json", "--seed", "3"];
+    let whole: Value = serde_json::from_str(&text(&model, &flags)).unwrap();
+    let ids = whole["ids"].as_array().unwrap();
+    let config = model.join("config.json");
+    let former = std::fs::read_to_string(&config).unwrap();
+    let mut json: Value = serde_json::from_str(&former).unwrap();
+    json["eos_token_id"] = serde_json::json!([50256, ids[5]]);
+    std::fs::write(&config, json.to_string()).unwrap();
+    let cut: Value = serde_json::from_str(&text(&model, &flags)).unwrap();
+    let end = ids.iter().position(|id| *id == ids[5]).unwrap();
+    assert_eq!((cut["ids"].as_array().unwrap(), cut["stop"].as_str()), (&ids[..end].to_vec(), Some("end_of_text")));
+    json["eos_token_id"] = serde_json::json!(1_000_000);
+    std::fs::write(&config, json.to_string()).unwrap();
+    let prompts = folder.path().join("prompts.txt");
+    std::fs::write(&prompts, format!("One\n{}\n", "far ".repeat(50))).unwrap();
+    let output = run(&model, &["--prompts", prompts.to_str().unwrap(), "--max-tokens", "2"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("eos_token_id of the model's configuration has [1000000]"), "{error}");
+    assert!(error.contains("prompts.txt, line 2, has 5"), "{error}");
+    let rows = folder.path().join("prompts.jsonl");
+    std::fs::write(&rows, "{\"prompt\": \"One\"}\n{\"prompt\": \"Two\", \"stop\": \"my own\"}\n").unwrap();
+    let output = run(&model, &["--prompts", rows.to_str().unwrap(), "--max-tokens", "2"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("prompts.jsonl, line 2: its \"stop\" is replaced"), "{error}");
+    // The same through standard input.
+    let script = "\"$0\" sample \"$1\" --tokenizer gpt2 --prompts - --max-tokens 2 < \"$2\"";
+    let own = env!("CARGO_BIN_EXE_gpt2");
+    let piped = Command::new("sh").args(["-c", script, own]).arg(&model).arg(&rows).output().unwrap();
+    assert!(piped.status.success() && piped.stdout == output.stdout, "{}", String::from_utf8_lossy(&piped.stderr));
+}
+
+#[test]
 fn beams_give_one_text() {
     let (_folder, model) = model();
     let flags = ["--prompt", "The", "--max-tokens", "8", "--beams", "3", "--json"];

@@ -13,6 +13,7 @@ use crate::adamw::AdamW;
 use crate::config::{ModelConfig, TrainConfig};
 use crate::model::Model;
 use crate::tensor_file::{self, CheckpointError, TensorFile, TensorSet};
+use crate::train::Inputs;
 use crate::weights::{load_tensors, named};
 
 /// The state of a training beside the tensors.
@@ -25,6 +26,12 @@ pub(crate) struct State {
     /// The settings, so that a message can name what differs; checkpoints of former releases have none.
     #[serde(default)]
     pub(crate) settings: Option<TrainConfig>,
+    /// Shape and data, for the same purpose.
+    #[serde(default)]
+    pub(crate) inputs: Option<Inputs>,
+    /// Checksum of weights and moments, in a file only; checkpoints of former releases have none.
+    #[serde(default)]
+    pub(crate) checksum: Option<String>,
     /// Sum and number of the losses since the last row of the curve.
     pub(crate) losses: (f64, u64),
     /// Lowest validation loss so far, and its step.
@@ -53,7 +60,8 @@ pub(crate) fn save(folder: &Path, checkpoint: &Checkpoint, keep: usize) -> Resul
     let mut all = named(model, "", &model.weights);
     all.extend(named(model, "first.", &optimiser.first));
     all.extend(named(model, "second.", &optimiser.second));
-    let state = serde_json::to_string(state).expect("plain values");
+    let state = State { checksum: Some(checksum(model, optimiser)), ..state.clone() };
+    let state = serde_json::to_string(&state).expect("plain values");
     let newest = path(folder, 0);
     if keep < 2 || !newest.exists() {
         return tensor_file::write(&newest, all, ("state", state));
@@ -109,6 +117,26 @@ pub(crate) fn find(folder: &Path, config: &ModelConfig, fingerprint: &str) -> Re
     error.map_or(Ok(Found::Nothing), Err)
 }
 
+/// How far the training in a folder is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SavedTraining {
+    /// Steps done.
+    pub step: u64,
+    /// Its settings; checkpoints of former releases have none.
+    pub settings: Option<TrainConfig>,
+}
+
+/// The training whose checkpoint a folder has, by the newest that can be read; `None` where there is none.
+///
+/// # Errors
+/// What the system refuses.
+pub fn saved_training(folder: &Path) -> Result<Option<SavedTraining>, CheckpointError> {
+    let states = candidates(folder)?.into_iter().filter_map(|path| open(&path).ok()).map(|(state, _)| state);
+    let newest = states.max_by_key(|state| state.step);
+    Ok(newest.map(|State { step, settings, .. }| SavedTraining { step, settings }))
+}
+
 /// Deletes the checkpoints and the loss curve of a training, so that another one can begin in the folder.
 ///
 /// # Errors
@@ -148,11 +176,24 @@ fn open(path: &Path) -> Result<(State, TensorFile), CheckpointError> {
     Ok((state, file))
 }
 
-fn load(path: &Path, file: &TensorSet, state: State, config: &ModelConfig) -> Result<Checkpoint, CheckpointError> {
+fn load(path: &Path, file: &TensorSet, mut state: State, config: &ModelConfig) -> Result<Checkpoint, CheckpointError> {
     let model = load_tensors(path, file, "", config)?;
     let first = load_tensors(path, file, "first.", config)?.weights;
     let second = load_tensors(path, file, "second.", config)?.weights;
-    Ok(Checkpoint { state, model, optimiser: AdamW { first, second } })
+    let optimiser = AdamW { first, second };
+    if state.checksum.take().is_some_and(|expected| expected != checksum(&model, &optimiser)) {
+        return Err(CheckpointError::malformed(path, "its tensors are not those that were written: it is damaged"));
+    }
+    Ok(Checkpoint { state, model, optimiser })
+}
+
+/// XXH3-64 over weights and moments.
+fn checksum(model: &Model, optimiser: &AdamW) -> String {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for buffer in [&model.weights, &optimiser.first, &optimiser.second] {
+        hasher.update(bytemuck::cast_slice(buffer));
+    }
+    format!("{:016x}", hasher.digest())
 }
 
 #[cfg(test)]
@@ -166,7 +207,15 @@ mod tests {
     fn at(step: u64) -> Checkpoint {
         let model = Model::new(&config(), step);
         let optimiser = AdamW { first: vec![step as f32; model.parameters()], second: vec![0.5; model.parameters()] };
-        let state = State { step, fingerprint: "f".into(), settings: None, losses: (1.5, 2), best: Some((3.0, 1)) };
+        let state = State {
+            step,
+            fingerprint: "f".into(),
+            settings: None,
+            inputs: None,
+            checksum: None,
+            losses: (1.5, 2),
+            best: Some((3.0, 1)),
+        };
         Checkpoint { state, model, optimiser }
     }
 
@@ -199,6 +248,12 @@ mod tests {
         let whole = fs::read(path(folder, 0)).unwrap();
         fs::write(path(folder, 0), &whole[..whole.len() / 2]).unwrap();
         assert_eq!(newest(folder).state.step, 1);
+        // One bit of a weight, which is a number still.
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        fs::write(path(folder, 0), &flipped).unwrap();
+        assert_eq!(newest(folder).state.step, 1);
+        fs::write(path(folder, 0), &whole[..whole.len() / 2]).unwrap();
         fs::write(path(folder, 1), b"x").unwrap();
         assert!(matches!(find(folder, &config(), "f"), Err(CheckpointError::Malformed { .. })));
         assert!(matches!(find(folder, &config(), "g"), Err(CheckpointError::Malformed { .. })));

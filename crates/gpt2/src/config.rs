@@ -1,9 +1,11 @@
 //! Shapes of models, settings of a training, and their validation.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::RangeBounds;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::matmul::Precision;
 
@@ -119,6 +121,11 @@ impl ModelConfig {
     pub fn flops_per_token(&self, t: usize) -> f64 {
         let ModelConfig { layers, channels: c, vocab_size, .. } = *self;
         6.0 * (12 * layers * c * c + vocab_size * c) as f64 + 12.0 * (layers * c * t) as f64
+    }
+
+    /// What differs from another shape, each as `layers was 1, is 2`.
+    pub fn changes(&self, former: &ModelConfig) -> Vec<String> {
+        changed_keys("", self, former)
     }
 
     /// Channels per head (D).
@@ -268,6 +275,11 @@ impl TrainConfig {
         floor + 0.5 * (1.0 + (std::f32::consts::PI * part).cos()) * (self.learning_rate - floor)
     }
 
+    /// What differs from former settings, each as `seed was 1, is 2`.
+    pub fn changes(&self, former: &TrainConfig) -> Vec<String> {
+        changed_keys("", self, former)
+    }
+
     /// Checks that a training with these settings can run.
     ///
     /// # Errors
@@ -296,4 +308,18 @@ impl TrainConfig {
         let fraction = self.min_learning_rate_fraction;
         ConfigError::check("min_learning_rate_fraction", fraction, 0.0..=1.0, "from 0 to 1")
     }
+}
+
+/// The keys whose values differ, as `seed was 1, is 2`, each with `prefix` before it.
+pub(crate) fn changed_keys<T: Serialize>(prefix: &str, now: &T, former: &T) -> Vec<String> {
+    // By way of a text, since a value that is made at once has f32 widened: 0.004000000189989805 for 0.004.
+    let keys = |value: &T| -> BTreeMap<String, Value> {
+        let text = serde_json::to_string(value).expect("plain values");
+        serde_json::from_str(&text).expect("it was written just now")
+    };
+    let (now, former) = (keys(now), keys(former));
+    let all: BTreeSet<&String> = now.keys().chain(former.keys()).collect();
+    let shown = |value: Option<&Value>| value.map_or_else(|| "not set".to_owned(), Value::to_string);
+    let changed = all.into_iter().filter(|key| now.get(*key) != former.get(*key));
+    changed.map(|key| format!("{prefix}{key} was {}, is {}", shown(former.get(key)), shown(now.get(key)))).collect()
 }

@@ -24,7 +24,7 @@ mod train;
 mod weights;
 
 pub use adamw::{AdamW, AdamWUpdate, BETA_2_FINE_TUNING, BETA_2_PRE_TRAINING, global_norm};
-pub use checkpoint::delete_training;
+pub use checkpoint::{SavedTraining, delete_training, saved_training};
 pub use config::{ConfigError, Family, ModelConfig, TrainConfig};
 pub use loss_curve::{LossRow, loss_curve, loss_curve_file};
 pub use matmul::{Kernel, KernelError, Precision, UnknownPrecision};
@@ -39,5 +39,5 @@ pub use tensor_file::CheckpointError;
 pub use throughput::{ProductLayout, StepTime, peak_gflops, product_gflops, step_times};
 pub use token_files::{TokenFileError, TokenFiles};
 pub use trace::Activation;
-pub use train::{InitialWeights, TrainError, TrainProgress, Trained, train};
+pub use train::{InitialWeights, TrainError, TrainProgress, Trained, TrainingLock, train, train_locked};
 pub use weights::{end_of_text_ids, load_model, model_config, save_gradients, save_model};

@@ -134,6 +134,11 @@ impl TensorSet {
         self.files.iter().map(TensorFile::tensors).sum()
     }
 
+    /// The names of all tensors.
+    pub fn names(&self) -> Vec<String> {
+        self.files.iter().flat_map(TensorFile::names).collect()
+    }
+
     /// Shape of a tensor; `None` where there is none of this name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.files.iter().find_map(|file| file.shape(name))
@@ -176,6 +181,9 @@ impl TensorFile {
             return Err(malformed("it is too short for a safetensors file"));
         }
         file.read_exact_at(&mut eight, 0).map_err(read_error)?;
+        if eight == *b"version " {
+            return Err(malformed("it is a pointer of Git LFS; fetch the file itself (git lfs pull)"));
+        }
         let header_bytes = u64::from_le_bytes(eight);
         if header_bytes > MAX_HEADER_BYTES.min(len_bytes - 8) {
             return Err(malformed("its header is longer than the file: it is truncated, or not a safetensors file"));
@@ -211,6 +219,11 @@ impl TensorFile {
     /// Number of tensors.
     pub fn tensors(&self) -> usize {
         self.metadata.tensors().len()
+    }
+
+    /// The names of all tensors.
+    pub fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
     }
 
     /// Shape of a tensor; `None` where there is none of this name.

@@ -1,6 +1,6 @@
 //! Models on disk: `config.json` and `model.safetensors` in Hugging Face's format; OpenAI's names are read, too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -76,9 +76,57 @@ fn config_json(config: &ModelConfig, end_of_text: Option<u32>) -> Value {
 /// Missing or malformed files; a model whose computation differs from the two papers' (another activation, norms with
 /// another ε, a separate output projection); weights that are missing, of another shape or not finite.
 pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
-    let config = model_config(folder)?;
+    let path = folder.join("config.json");
+    let json = read_json(&path)?;
+    let config = parse_config(&json).map_err(|what| CheckpointError::malformed(&path, what))?;
     let (path, tensors) = open_weights(folder)?;
-    load_tensors(&path, &tensors, "", &config)
+    let model = load_tensors(&path, &tensors, "", &config)?;
+    if json["tie_word_embeddings"].as_bool() == Some(false)
+        && !tensors.names().iter().any(|name| is_output_projection(name))
+    {
+        let what = "config.json says that the output projection is not tied to the embeddings \
+                    (tie_word_embeddings), but there is no lm_head.weight";
+        return Err(CheckpointError::malformed(&path, what));
+    }
+    refuse_unused(&path, &tensors, &config)?;
+    Ok(model)
+}
+
+/// Whether a tensor is the output projection.
+fn is_output_projection(name: &str) -> bool {
+    matches!(name, "lm_head.weight" | "transformer.lm_head.weight")
+}
+
+/// Tensors that a message names at most.
+const MAX_SHOWN: usize = 4;
+
+/// Checks that every tensor is one of the model: blocks beyond the shape, biases and adapters change what is computed.
+/// Masks, which attention has here in any case, are none.
+fn refuse_unused(path: &Path, tensors: &TensorSet, config: &ModelConfig) -> Result<(), CheckpointError> {
+    let layout = Model::tensors_of(config);
+    let known: HashSet<String> = layout.iter().flat_map(|tensor| aliases("", &tensor.name)).collect();
+    let is_mask = |name: &str| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
+    let is_unused = |name: &String| !known.contains(name) && !is_output_projection(name) && !is_mask(name);
+    let mut unused: Vec<String> = tensors.names().into_iter().filter(is_unused).collect();
+    if unused.is_empty() {
+        return Ok(());
+    }
+    unused.sort_unstable();
+    let more = unused.len().saturating_sub(MAX_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let what = format!(
+        "a model of the shape in config.json, with {} blocks, has no {}{more}: what it computes would be another model's",
+        config.layers,
+        unused[..unused.len().min(MAX_SHOWN)].join(", ")
+    );
+    Err(CheckpointError::malformed(path, what))
+}
+
+/// The JSON of a file, with or without a byte order mark.
+fn read_json(path: &Path) -> Result<Value, CheckpointError> {
+    let bytes = fs::read(path).map_err(|source| CheckpointError::io("read", path, source))?;
+    let json = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    serde_json::from_slice(json).map_err(|error| CheckpointError::malformed(path, error.to_string()))
 }
 
 /// The shape of a model by its folder's `config.json`, or by that file.
@@ -87,25 +135,37 @@ pub fn load_model(folder: &Path) -> Result<Model, CheckpointError> {
 /// A file that cannot be read or is no JSON; a model whose computation differs from the two papers'.
 pub fn model_config(folder_or_file: &Path) -> Result<ModelConfig, CheckpointError> {
     let path = if folder_or_file.is_dir() { folder_or_file.join("config.json") } else { folder_or_file.to_path_buf() };
-    let bytes = fs::read(&path).map_err(|source| CheckpointError::io("read", &path, source))?;
-    let json = serde_json::from_slice(&bytes).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
-    parse_config(&json).map_err(|what| CheckpointError::malformed(&path, what))
+    parse_config(&read_json(&path)?).map_err(|what| CheckpointError::malformed(&path, what))
 }
 
-/// The ids that end a text by a folder's `config.json`: its `eos_token_id`, one or a list; none where it says nothing.
+/// The ids that end a text: the `eos_token_id` of a folder's `generation_config.json` or else of its `config.json`, one or
+/// a list; none where neither says anything.
 ///
 /// # Errors
-/// A file that cannot be read or is no JSON.
+/// A file that cannot be read or is no JSON; what is no id.
 pub fn end_of_text_ids(folder: &Path) -> Result<Vec<u32>, CheckpointError> {
-    let path = folder.join("config.json");
-    let bytes = fs::read(&path).map_err(|source| CheckpointError::io("read", &path, source))?;
-    let json: Value =
-        serde_json::from_slice(&bytes).map_err(|error| CheckpointError::malformed(&path, error.to_string()))?;
+    let generation = folder.join("generation_config.json");
+    if generation.exists() {
+        let ids = end_of_text_ids_in(&generation)?;
+        if !ids.is_empty() {
+            return Ok(ids);
+        }
+    }
+    end_of_text_ids_in(&folder.join("config.json"))
+}
+
+fn end_of_text_ids_in(path: &Path) -> Result<Vec<u32>, CheckpointError> {
+    let json = read_json(path)?;
     let ids = match &json["eos_token_id"] {
+        Value::Null => return Ok(Vec::new()),
         Value::Array(ids) => ids.clone(),
         id => vec![id.clone()],
     };
-    Ok(ids.iter().filter_map(Value::as_u64).filter_map(|id| u32::try_from(id).ok()).collect())
+    let id = |id: &Value| {
+        let number = id.as_u64().and_then(|id| u32::try_from(id).ok());
+        number.ok_or_else(|| CheckpointError::malformed(path, format!("eos_token_id: {id} is no id of a token")))
+    };
+    ids.iter().map(id).collect()
 }
 
 /// The tensors of a folder: `model.safetensors`, or the parts that an index names.
@@ -114,8 +174,7 @@ fn open_weights(folder: &Path) -> Result<(PathBuf, TensorSet), CheckpointError> 
     let index = folder.join("model.safetensors.index.json");
     if !path.exists() && index.exists() {
         let malformed = |what: String| CheckpointError::malformed(&index, what);
-        let bytes = fs::read(&index).map_err(|source| CheckpointError::io("read", &index, source))?;
-        let json: Value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        let json = read_json(&index)?;
         let map = json["weight_map"].as_object().ok_or_else(|| malformed("it has no weight_map".into()))?;
         let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
         // A name is that of a file beside the index, and leads nowhere else.
@@ -278,6 +337,55 @@ mod tests {
         fs::remove_file(&index).unwrap();
         fs::write(folder.join("pytorch_model.bin"), b"PK").unwrap();
         assert!(load_model(folder).unwrap_err().to_string().contains("safe_serialization"));
+    }
+
+    #[test]
+    fn what_would_be_left_out_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let model = Model::new(&ModelConfig { layers: 2, ..config() }, 1);
+        let check = |extra: &[&str], change: &dyn Fn(&mut Value), expected: Option<&str>| {
+            let mut json = config_json(model.config(), None);
+            change(&mut json);
+            // With a byte order mark, as some editors write it.
+            fs::write(folder.join("config.json"), format!("\u{feff}{json}")).unwrap();
+            let mut tensors = named(&model, "", &model.weights);
+            tensors.extend(extra.iter().map(|name| (String::from(*name), TensorData { shape: &[1], data: &[0.5] })));
+            tensor_file::write(&folder.join("model.safetensors"), tensors, ("format", "pt".into())).unwrap();
+            let found = load_model(folder).err().map(|error| error.to_string());
+            match expected {
+                Some(expected) => assert!(found.clone().is_some_and(|what| what.contains(expected)), "{found:?}"),
+                None => assert_eq!(found, None),
+            }
+        };
+        check(&[], &|_| (), None);
+        check(&["h.0.attn.bias", "transformer.h.1.attn.masked_bias"], &|_| (), None);
+        check(&[], &|json| json["n_layer"] = json!(1), Some("with 1 blocks, has no h.1.attn.c_attn.bias, "));
+        check(&["lm_head.bias"], &|_| (), Some("has no lm_head.bias"));
+        check(&["h.0.attn.c_attn.lora_A.weight", "score.weight"], &|_| (), Some("lora_A.weight, score.weight"));
+        check(&[], &|json| json["tie_word_embeddings"] = json!(false), Some("there is no lm_head.weight"));
+    }
+
+    #[test]
+    fn the_ids_that_end_a_text_are_a_number_a_list_or_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |config: Value, generation: Option<Value>, expected: Option<&[u32]>| {
+            fs::write(folder.path().join("config.json"), json!({"eos_token_id": config}).to_string()).unwrap();
+            let path = folder.path().join("generation_config.json");
+            match generation {
+                Some(id) => fs::write(path, json!({"eos_token_id": id}).to_string()).unwrap(),
+                None => _ = fs::remove_file(path),
+            }
+            assert_eq!(end_of_text_ids(folder.path()).ok().as_deref(), expected);
+        };
+        check(json!(5), None, Some(&[5]));
+        check(json!([299, 5]), None, Some(&[299, 5]));
+        check(json!(null), None, Some(&[]));
+        check(json!(5), Some(json!([7, 8])), Some(&[7, 8]));
+        check(json!(5), Some(json!(null)), Some(&[5]));
+        check(json!(-1), None, None);
+        check(json!("x"), None, None);
+        check(json!([5, 1.5]), None, None);
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use bpe::Tokenizer;
-use console::{Progress, Unit, count};
-use gpt2::Model;
+use console::{Progress, Unit, Usage, count};
+use gpt2::{Model, TrainingLock};
 use serde_json::{Value, json};
 
+use crate::commands::output::{OF_CLASSIFIER, is_same_folder, refuse_foreign_model};
 use crate::commands::{load, write_tokenizer};
 use crate::finetune::{
     ClassificationMetrics, EpochRow, FineTuneConfig, FineTuneProgress, FineTuneTask, LabelledExample, Transfer,
@@ -53,6 +54,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (model, tokenizer) = load(&arguments.model, None)?;
     let task = arguments.task;
+    let _locks = arguments.lock_folders()?;
     let [train, dev] = arguments.examples()?;
     let mut runs = Vec::new();
     for &seed in &arguments.seeds {
@@ -147,6 +149,27 @@ impl Arguments {
             None => Transfer::All,
         };
         settings
+    }
+
+    /// Locks the folders of all seeds, so that no other command writes there; they must be free or of a classifier.
+    fn lock_folders(&self) -> anyhow::Result<Vec<TrainingLock>> {
+        let folders: Vec<PathBuf> = self.seeds.iter().filter_map(|&seed| self.folder(seed)).collect();
+        for folder in &folders {
+            if is_same_folder(folder, &self.model) {
+                let shown = folder.display();
+                return Err(
+                    Usage(format!("{shown} is the model, and would be overwritten: choose another output")).into()
+                );
+            }
+            refuse_foreign_model(folder, OF_CLASSIFIER)?;
+        }
+        let mut distinct = folders.clone();
+        distinct.sort();
+        distinct.dedup();
+        if distinct.len() < folders.len() {
+            return Err(Usage("--seeds has a seed twice, whose classifiers would be in one folder".into()).into());
+        }
+        Ok(folders.iter().map(|folder| TrainingLock::take(folder)).collect::<Result<_, _>>()?)
     }
 
     /// Where a seed's classifier goes.

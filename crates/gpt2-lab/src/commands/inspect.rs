@@ -76,6 +76,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    arguments.refuse_inputs_as_outputs()?;
     let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref())?;
     let text = read(&arguments.text)?;
     let tokens = encode(&model, &tokenizer, &text, arguments.new_document)?;
@@ -104,6 +105,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let options = TerminalOptions { layer: arguments.layer, head: arguments.head, position, colour: is_coloured() };
     print(&inspection.sections(&options), arguments.step)
+}
+
+impl Arguments {
+    /// Checks that no output is a file of the model, of the tokenizer, or of a text.
+    fn refuse_inputs_as_outputs(&self) -> anyhow::Result<()> {
+        let mut inputs: Vec<PathBuf> = Vec::new();
+        let named = [Some(&self.text), self.from.as_ref(), self.tokenizer.as_ref()];
+        inputs.extend(named.into_iter().flatten().map(PathBuf::from));
+        let folders = std::iter::once(self.model.clone()).chain(self.tokenizer.as_ref().map(PathBuf::from));
+        for folder in folders.filter(|path| path.is_dir()) {
+            let entries = std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+            inputs.extend(entries.flatten().map(|entry| entry.path()));
+        }
+        let outputs = [&self.html, &self.activations, &self.svg].into_iter().flatten();
+        console::check_outputs(inputs.iter().map(PathBuf::as_path), outputs.map(PathBuf::as_path))?;
+        Ok(())
+    }
 }
 
 fn export(model: &Model, text: &str, tokens: &[u32], path: &Path, names: &[String]) -> anyhow::Result<()> {

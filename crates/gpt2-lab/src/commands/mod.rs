@@ -5,6 +5,7 @@ pub(crate) mod classify;
 pub(crate) mod eval;
 pub(crate) mod finetune;
 pub(crate) mod inspect;
+mod output;
 pub(crate) mod plan;
 pub(crate) mod sample;
 pub(crate) mod train;
@@ -46,7 +47,7 @@ impl UserError for NoTokenizer {
 
 /// A model of the papers by name.
 pub(crate) fn preset(name: &str) -> anyhow::Result<ModelConfig> {
-    let names = || ModelConfig::preset_names().collect::<Vec<_>>().join(", ");
+    let names = || ModelConfig::preset_names().chain(["gpt2-small"]).collect::<Vec<_>>().join(", ");
     ModelConfig::preset(name).ok_or_else(|| anyhow!("there is no model {name}; there are {}", names()))
 }
 

@@ -192,7 +192,8 @@ fn scaled(mut value: f64, base: f64, units: &[&str]) -> String {
     format!("{value:.1} {}", units[unit])
 }
 
-fn duration(seconds: f64) -> String {
+/// A time as people read it.
+pub(super) fn duration(seconds: f64) -> String {
     const DAY: f64 = 86400.0;
     match seconds {
         s if s < 100.0 => format!("{s:.0} s"),

@@ -22,6 +22,9 @@ use crate::commands::load;
 /// Longest line of a file of prompts, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
 
+/// What is written into a row of JSON Lines.
+const WRITTEN_FIELDS: [&str; 3] = ["text", "tokens", "stop"];
+
 /// Continue a text, or those of a file.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -33,7 +36,7 @@ pub(crate) struct Arguments {
     /// The text to continue. Default: a new document.
     #[arg(long, default_value = "", conflicts_with = "prompts")]
     prompt: String,
-    /// File of texts to continue: one per line, or JSON Lines with "prompt". Prints one line of JSON per text.
+    /// File of texts to continue, or - for standard input: one per line, or JSON Lines with "prompt". Prints one line of JSON per text.
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// Read special tokens in prompts, such as <|endoftext|>, as the tokens that they name.
@@ -88,36 +91,47 @@ struct Continuation {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check(arguments)?;
     let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref())?;
-    let writer = Writer { end_of_text: end_of_text(arguments, &model, &tokenizer)?, model, tokenizer };
+    let (end_of_text, other_ends) = ends(arguments, &model, &tokenizer)?;
+    let writer = Writer { model, tokenizer, end_of_text, other_ends };
     match &arguments.prompts {
         Some(path) => continue_file(&writer, path, arguments),
         None => continue_one(&writer, arguments),
     }
 }
 
-/// A model, its tokenizer, and the id that ends a text.
+/// A model, its tokenizer, and the ids that end a text; after the first of them begins a new one.
 struct Writer {
     model: Model,
     tokenizer: Tokenizer,
     end_of_text: Option<u32>,
+    other_ends: Vec<u32>,
 }
 
-/// What the model's configuration says ends a text; where it says nothing that the model has, the tokenizer's token.
-fn end_of_text(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> anyhow::Result<Option<u32>> {
-    let known = |id: &u32| (*id as usize) < model.config().vocab_size;
-    let ids = end_of_text_ids(&arguments.model)?;
-    Ok(ids.into_iter().find(known).or(tokenizer.end_of_text().map(|id| id.0)))
+/// What the model's configuration says ends a text; where it says nothing, or nothing that the model has, the
+/// tokenizer's token.
+fn ends(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> anyhow::Result<(Option<u32>, Vec<u32>)> {
+    let vocab_size = model.config().vocab_size;
+    let (known, unknown): (Vec<u32>, Vec<u32>) =
+        end_of_text_ids(&arguments.model)?.into_iter().partition(|&id| (id as usize) < vocab_size);
+    if !unknown.is_empty() {
+        tracing::warn!(
+            "eos_token_id of the model's configuration has {unknown:?}, and the vocabulary {vocab_size} ids"
+        );
+    }
+    let mut known = known.into_iter();
+    let first = known.next().or(tokenizer.end_of_text().map(|id| id.0));
+    Ok((first, known.collect()))
 }
 
 impl Writer {
-    /// The ids of a prompt. One that is longer than the context loses its beginning, which is said.
-    fn encode(&self, prompt: &str, arguments: &Arguments) -> Vec<u32> {
+    /// The ids of a prompt. One that is longer than the context loses its beginning, which is said with its `place`.
+    fn encode(&self, prompt: &str, place: &str, arguments: &Arguments) -> Vec<u32> {
         let specials = if arguments.special { bpe::Specials::Allowed } else { bpe::Specials::Ordinary };
         let ids = bpe::Encoder::new(&self.tokenizer).encode_with(prompt, specials);
         let ids: Vec<u32> = ids.expect("none is refused").into_iter().map(|id| id.0).collect();
         let context = self.model.config().context;
         if ids.len() > context {
-            tracing::warn!("the prompt has {} tokens; the model sees the last {context}", ids.len());
+            tracing::warn!("{place} has {} tokens; the model sees the last {context}", ids.len());
         }
         ids
     }
@@ -136,7 +150,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Continues the texts, one by one with beams, else in parallel; `each` gets a text's index and the event.
 fn continue_all(
-    Writer { model, tokenizer, end_of_text }: &Writer,
+    Writer { model, tokenizer, end_of_text, other_ends }: &Writer,
     prompts: &[Vec<u32>],
     arguments: &Arguments,
     mut each: impl FnMut(usize, SampleEvent) -> ControlFlow<()>,
@@ -150,12 +164,14 @@ fn continue_all(
         options.stop_repeats = arguments.stop_repeats;
         options.seed = arguments.seed;
         options.vocab_size = tokenizer.vocab_size();
+        options.other_ends.clone_from(other_ends);
         return sample_batch(model, prompts, end_of_text, &options, arguments.batch, each);
     };
     let mut options = BeamOptions::new(width, arguments.max_tokens);
     options.length_penalty = arguments.length_penalty;
     options.early_stopping = arguments.early_stopping;
     options.vocab_size = tokenizer.vocab_size();
+    options.other_ends.clone_from(other_ends);
     for (index, prompt) in prompts.iter().enumerate() {
         let best = beam_search(model, prompt, end_of_text, &options).swap_remove(0);
         best.ids.iter().for_each(|&id| _ = each(index, SampleEvent::Token(id)));
@@ -165,7 +181,7 @@ fn continue_all(
 
 /// Continues one text, which is printed token by token, or as JSON at its end.
 fn continue_one(writer: &Writer, arguments: &Arguments) -> anyhow::Result<()> {
-    let prompt = writer.encode(&arguments.prompt, arguments);
+    let prompt = writer.encode(&arguments.prompt, "the prompt", arguments);
     let mut stdout = std::io::stdout().lock();
     let mut show = |text: &str| match arguments.json {
         true => Ok(()),
@@ -211,8 +227,11 @@ fn reason(stop: Option<StopReason>) -> Value {
 /// Continues the texts of a file, and prints a line of JSON for each, in the file's order.
 fn continue_file(writer: &Writer, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let rows = read_prompts(path)?;
-    let prompts: Vec<Vec<u32>> =
-        rows.iter().map(|row| writer.encode(row["prompt"].as_str().unwrap_or(""), arguments)).collect();
+    let encode = |(line, row): &(u64, Value)| {
+        let place = format!("the prompt of {}, line {line},", path.display());
+        writer.encode(row["prompt"].as_str().unwrap_or(""), &place, arguments)
+    };
+    let prompts: Vec<Vec<u32>> = rows.iter().map(encode).collect();
     let mut texts: Vec<(Continuation, TextStream)> =
         rows.iter().map(|_| (Continuation::default(), TextStream::new(&arguments.stop))).collect();
     let mut rows = rows.into_iter().enumerate().peekable();
@@ -222,7 +241,7 @@ fn continue_file(writer: &Writer, path: &Path, arguments: &Arguments) -> anyhow:
     continue_all(writer, &prompts, arguments, |index, event| {
         let (text, stream) = &mut texts[index];
         let (_, flow) = text.add(&writer.tokenizer, stream, event);
-        while let Some((row, mut line)) = rows.next_if(|&(row, _)| texts[row].0.stop.is_some()) {
+        while let Some((row, (_, mut line))) = rows.next_if(|&(row, _)| texts[row].0.stop.is_some()) {
             let Continuation { ids, text, stop } = &texts[row].0;
             line["text"] = json!(text);
             line["tokens"] = json!(ids.len());
@@ -239,15 +258,19 @@ fn continue_file(writer: &Writer, path: &Path, arguments: &Arguments) -> anyhow:
     Ok(())
 }
 
-/// The prompts of a file, each an object with `prompt`.
-fn read_prompts(path: &Path) -> anyhow::Result<Vec<Value>> {
+/// The prompts of a file, each an object with `prompt`, and their lines from 1.
+fn read_prompts(path: &Path) -> anyhow::Result<Vec<(u64, Value)>> {
     let cannot_read = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(cannot_read)?;
-    match Source::open(file).with_context(cannot_read)? {
+    let source: Source<File> = match path == Path::new("-") {
+        true => Source::open_pipe(std::io::stdin()),
+        false => Source::open_file(path),
+    }
+    .with_context(cannot_read)?;
+    match source {
         Source::JsonLines(reader) => read_objects(path, reader).with_context(cannot_read),
         Source::PlainText(reader) => {
-            let prompts: Result<Vec<Value>, _> =
-                reader.lines().map(|line| line.map(|line| json!({ "prompt": line }))).collect();
+            let row = |(number, line): (u64, std::io::Result<String>)| Ok((number, json!({ "prompt": line? })));
+            let prompts: std::io::Result<Vec<(u64, Value)>> = (1..).zip(reader.lines()).map(row).collect();
             prompts.with_context(cannot_read)
         }
         Source::Parquet(_) => bail!("{} is Parquet; prompts are lines of text or JSON Lines", path.display()),
@@ -255,15 +278,21 @@ fn read_prompts(path: &Path) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Objects with a text `prompt`, one per line that is not blank.
-fn read_objects(path: &Path, reader: impl BufRead) -> anyhow::Result<Vec<Value>> {
+fn read_objects(path: &Path, reader: impl BufRead) -> anyhow::Result<Vec<(u64, Value)>> {
     let mut lines = Lines::new(reader, MAX_LINE_BYTES);
     let mut rows = Vec::new();
+    let mut replaced = None;
     while let Some((number, line)) = lines.next()? {
         let place = || format!("{}, line {number}", path.display());
         let Line::Whole(line) = line else { bail!("{}: it is longer than {MAX_LINE_BYTES} bytes", place()) };
         let row: Value = serde_json::from_slice(line).with_context(place)?;
         ensure!(row["prompt"].is_string(), "{}: it is not an object with a text \"prompt\"", place());
-        rows.push(row);
+        let own = WRITTEN_FIELDS.into_iter().find(|field| row.get(field).is_some());
+        replaced = replaced.or(own.map(|field| (number, field)));
+        rows.push((number, row));
+    }
+    if let Some((line, field)) = replaced {
+        tracing::warn!("{}, line {line}: its \"{field}\" is replaced by that of the continuation", path.display());
     }
     Ok(rows)
 }

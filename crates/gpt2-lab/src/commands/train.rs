@@ -7,15 +7,16 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use bpe::{Tokenizer, formats};
-use console::Unit;
+use console::{Unit, Usage, grouped};
 use gpt2::{
-    InitialWeights, LossRow, Model, SampleOptions, TokenFiles, TrainProgress, Trained, load_model, peak_gflops,
-    save_model, train,
+    InitialWeights, LossRow, Model, SampleOptions, TokenFiles, TrainProgress, Trained, TrainingLock, load_model,
+    peak_gflops, save_model, saved_training, train_locked,
 };
 use serde_json::{Value, json};
 
-use crate::commands::train_file::{FilePatterns, SamplesSection, TrainFile};
-use crate::commands::train_text::{TextFlags, are_settings, settings_of_texts};
+use crate::commands::output::{OF_TRAINING, is_same_folder, refuse_foreign_model, refuse_other_tokenizer};
+use crate::commands::train_file::{DataSection, FilePatterns, SamplesSection, TrainFile};
+use crate::commands::train_text::{TextFlags, settings_among, settings_of_texts};
 use crate::commands::write_tokenizer;
 use crate::{check_vocabulary, continue_text};
 
@@ -43,22 +44,32 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
     }
-    let settings = match are_settings(&arguments.inputs) {
-        true => arguments.inputs[0].clone(),
-        false => settings_of_texts(&arguments.inputs, &arguments.texts)?,
+    let (settings, lock) = match settings_among(&arguments.inputs)? {
+        Some(settings) => {
+            arguments.texts.refuse_with_settings(settings)?;
+            (settings.to_path_buf(), None)
+        }
+        None => {
+            let (settings, lock) = settings_of_texts(&arguments.inputs, &arguments.texts, &arguments.overrides)?;
+            (settings, Some(lock))
+        }
     };
     let settings = TrainFile::read(&settings, &arguments.overrides)?;
     let tokenizer = formats::load(&settings.data.tokenizer)?;
     check_vocabulary(&tokenizer, settings.model.vocab_size)?;
     settings.model.check()?;
+    settings.train.check()?;
     let open = |patterns: &FilePatterns| -> anyhow::Result<TokenFiles> {
         Ok(TokenFiles::open(&patterns.files()?, settings.model.context, settings.model.vocab_size)?)
     };
     let (tokens, validation) = (open(&settings.data.train)?, open(&settings.data.validation)?);
+    let lock = lock_output(&settings, &tokenizer, lock)?;
+    announce_resumption(&settings)?;
     let stop = console::stop_on_ctrl_c("stopping after this step").context("cannot listen for Ctrl-C")?;
     let mut meter = Meter::new(&settings, quiet);
-    let trained = train_with_meter(&settings, &tokenizer, &tokens, &validation, &mut meter, &stop)?;
+    let trained = train_with_meter((&settings, &lock), &tokenizer, [&tokens, &validation], &mut meter, &stop)?;
     drop(meter);
+    announce_best(&settings, &trained);
     save_model(&settings.data.output, &trained.model, tokenizer.end_of_text().map(|id| id.0))?;
     if arguments.json {
         let summary = json!({
@@ -70,24 +81,77 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn train_with_meter(
+/// Checks that the output folder is free or of this training, and locks it; nothing is written there before.
+fn lock_output(
     settings: &TrainFile,
     tokenizer: &Tokenizer,
-    tokens: &TokenFiles,
-    validation: &TokenFiles,
+    held: Option<TrainingLock>,
+) -> anyhow::Result<TrainingLock> {
+    let DataSection { output, start_from, .. } = &settings.data;
+    if let Some(start_from) = start_from.as_deref().filter(|start_from| is_same_folder(start_from, output)) {
+        let message = "is [data] start_from and [data] output: the first weights would be overwritten, and the training \
+                       could not go on; choose another output";
+        return Err(Usage(format!("{} {message}", start_from.display())).into());
+    }
+    refuse_foreign_model(output, OF_TRAINING)?;
+    refuse_other_tokenizer(output, tokenizer)?;
+    match held {
+        // Edited settings of a training on texts may name another folder.
+        Some(lock) if is_same_folder(lock.folder(), output) => Ok(lock),
+        _ => Ok(TrainingLock::take(output)?),
+    }
+}
+
+/// Says at which step a training goes on, and which settings have changed.
+fn announce_resumption(settings: &TrainFile) -> anyhow::Result<()> {
+    let Some(saved) = saved_training(&settings.data.output)? else { return Ok(()) };
+    let changes = saved.settings.map(|former| settings.train.changes(&former)).unwrap_or_default();
+    let changes = if changes.is_empty() { String::new() } else { format!(": {}", changes.join("; ")) };
+    let (step, steps) = (grouped(saved.step), grouped(settings.train.steps));
+    if saved.step >= settings.train.steps {
+        tracing::warn!("the training is at step {step}, and train.steps is {steps}: no step is left{changes}");
+    } else if saved.step > 0 {
+        tracing::info!("going on at step {step} of {steps}{changes}");
+    }
+    Ok(())
+}
+
+/// Says why a training ended early, and which weights are kept.
+fn announce_best(settings: &TrainFile, trained: &Trained) {
+    let Some(patience) = settings.train.patience else { return };
+    let best = trained.curve.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss));
+    let (Some(best), Some(last)) = (best, trained.curve.last()) else { return };
+    let early = match last.step < settings.train.steps {
+        true => format!(
+            "no lower validation loss in {patience} validations (train.patience): ended at step {}; ",
+            last.step
+        ),
+        false => String::new(),
+    };
+    if best.step < last.step {
+        tracing::info!("{early}the model is that of step {}, with a loss of {:.3}", best.step, best.validation_loss);
+    }
+}
+
+fn train_with_meter(
+    (settings, lock): (&TrainFile, &TrainingLock),
+    tokenizer: &Tokenizer,
+    [tokens, validation]: [&TokenFiles; 2],
     meter: &mut Meter,
     stop: &AtomicBool,
 ) -> anyhow::Result<Trained> {
     let output = &settings.data.output;
     let initial = match settings.data.start_from.as_deref().map(load_model).transpose()? {
         Some(model) if *model.config() != settings.model => {
-            bail!("[model] says {:?}, but the model of [data] start_from is {:?}", settings.model, model.config())
+            bail!(
+                "[model] is another shape than the model of [data] start_from: {}",
+                settings.model.changes(model.config()).join("; ")
+            )
         }
         Some(model) => InitialWeights::Model(model),
         None => InitialWeights::Random(&settings.model),
     };
     let end_of_text = tokenizer.end_of_text().map(|id| id.0);
-    std::fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
     write_tokenizer(output, tokenizer)?;
     // What only later steps write; the tokenizer and the checkpoint of step 0 show that there is space.
     for name in ["config.json", "model.safetensors", "samples.jsonl"] {
@@ -98,7 +162,7 @@ fn train_with_meter(
         );
     }
     let mut failed = None;
-    let result = train(output, initial, &settings.train, tokens, validation, |progress| {
+    let result = train_locked(lock, initial, &settings.train, tokens, validation, |progress| {
         meter.show(&progress);
         if let (Some(row), Some(samples)) = (progress.validated, &settings.samples) {
             failed = write_sample(output, samples, tokenizer, progress.model, row).err();

@@ -15,6 +15,7 @@ pub(crate) struct TrainFile {
     pub(crate) model: ModelConfig,
     pub(crate) train: TrainConfig,
     /// Absent: no samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) samples: Option<SamplesSection>,
 }
 
@@ -31,7 +32,53 @@ pub(crate) struct DataSection {
     /// Folder for the model.
     pub(crate) output: PathBuf,
     /// Folder of a model whose weights the training begins with. Absent: random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) start_from: Option<PathBuf>,
+    /// What relative paths of this section begin at.
+    #[serde(default, skip_serializing_if = "RelativeTo::is_working_folder")]
+    pub(crate) relative_to: RelativeTo,
+}
+
+/// Where relative paths begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RelativeTo {
+    /// At the folder that the command is called in.
+    #[default]
+    WorkingFolder,
+    /// At the folder of the file of settings, so that a folder with its settings can be moved.
+    SettingsFile,
+}
+
+impl RelativeTo {
+    fn is_working_folder(&self) -> bool {
+        *self == RelativeTo::WorkingFolder
+    }
+}
+
+impl DataSection {
+    /// Resolves relative paths against the folder of the settings, where the section says so.
+    fn resolve(&mut self, settings: &Path) {
+        if self.relative_to == RelativeTo::WorkingFolder {
+            return;
+        }
+        let folder = settings.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Without the `.` of `output = "."`, but not without all of it.
+        let below = |path: &Path| match folder.join(path).components().collect::<PathBuf>() {
+            path if path.as_os_str().is_empty() => PathBuf::from("."),
+            path => path,
+        };
+        self.train.resolve(folder);
+        self.validation.resolve(folder);
+        self.output = below(&self.output);
+        self.start_from = self.start_from.as_deref().map(below);
+        // A tokenizer may have a name instead of a path.
+        let tokenizer = below(Path::new(&self.tokenizer));
+        if tokenizer.exists() {
+            self.tokenizer = tokenizer.to_string_lossy().into_owned();
+        }
+        self.relative_to = RelativeTo::WorkingFolder;
+    }
 }
 
 /// `[samples]`: what the model writes after each validation.
@@ -52,6 +99,17 @@ pub(crate) enum FilePatterns {
 }
 
 impl FilePatterns {
+    /// Makes relative patterns begin in a folder.
+    fn resolve(&mut self, folder: &Path) {
+        let patterns = match self {
+            FilePatterns::One(pattern) => std::slice::from_mut(pattern),
+            FilePatterns::Many(patterns) => patterns,
+        };
+        for pattern in patterns.iter_mut().filter(|pattern| Path::new(pattern).is_relative()) {
+            *pattern = format!("{}/{pattern}", glob::Pattern::escape(&folder.to_string_lossy()));
+        }
+    }
+
     /// The files, in the order of the patterns and of their names.
     pub(crate) fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
         let patterns = match self {
@@ -76,7 +134,28 @@ impl TrainFile {
     /// Reads a file and applies settings of the form `section.key=value`.
     pub(crate) fn read(path: &Path, overrides: &[String]) -> anyhow::Result<TrainFile> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        TrainFile::parse(&text, path, overrides).map_err(|error| Usage(format!("{error:#}")).into())
+        let file = TrainFile::parse(&text, path, overrides);
+        let mut file = file.map_err(|error| Usage(format!("{error:#}")))?;
+        file.data.resolve(path);
+        Ok(file)
+    }
+
+    /// These settings with others of the form `section.key=value`.
+    pub(crate) fn with(&self, overrides: &[String]) -> anyhow::Result<TrainFile> {
+        let mut table = toml::Table::try_from(self).context("the settings are no TOML")?;
+        let mut apply_all = || {
+            overrides
+                .iter()
+                .try_for_each(|setting| apply(&mut table, setting).with_context(|| format!("in --set {setting}")))?;
+            refuse_former_keys(&table)?;
+            table.clone().try_into::<TrainFile>().context("in --set")
+        };
+        apply_all().map_err(|error| Usage(format!("{error:#}")).into())
+    }
+
+    /// The settings as they are written to a file.
+    pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
+        toml::to_string_pretty(self).context("the settings are no TOML")
     }
 
     fn parse(text: &str, path: &Path, overrides: &[String]) -> anyhow::Result<TrainFile> {
@@ -115,6 +194,34 @@ fn refuse_former_keys(table: &toml::Table) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_begin_at_the_settings_where_these_say_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run [1]").join("train.toml");
+        std::fs::create_dir_all(path.parent().unwrap().join("tokenizer")).unwrap();
+        let read = |relative_to: &str| {
+            let text = format!(
+                "[data]\ntrain = [\"a.bin\", \"/b.bin\"]\nvalidation = \"c*.bin\"\ntokenizer = \"tokenizer\"\n\
+                 output = \".\"\nstart_from = \"first\"\n{relative_to}\n[model]\nlayers = 1\nheads = 1\nchannels = 2\n\
+                 context = 2\nvocab_size = 7\n[train]\nsteps = 1\nbatch = 1\nlearning_rate = 0.004\nwarmup_steps = 1\n\
+                 weight_decay = 0.1\nmax_gradient_norm = 1.0\nseed = 1\nevaluate_every = 1\nevaluate_batches = 1\n"
+            );
+            std::fs::write(&path, text).unwrap();
+            TrainFile::read(&path, &[]).unwrap()
+        };
+        let there = read("relative_to = \"settings_file\"").data;
+        let root = path.parent().unwrap();
+        let FilePatterns::Many(train) = &there.train else { panic!("a list stays a list") };
+        assert_eq!(train[1], "/b.bin");
+        assert!(train[0].ends_with("run [[]1[]]/a.bin"), "{train:?}");
+        assert_eq!((&there.output, there.start_from), (&root.to_path_buf(), Some(root.join("first"))));
+        assert_eq!(there.tokenizer, root.join("tokenizer").to_string_lossy());
+        let here = read("");
+        assert_eq!((&here.data.output, &here.data.tokenizer[..]), (&PathBuf::from("."), "tokenizer"));
+        let toml = here.with(&["train.batch=3".to_owned()]).unwrap().to_toml().unwrap();
+        assert!(toml.contains("batch = 3\n") && toml.contains("learning_rate = 0.004\n"), "{toml}");
+    }
 
     #[test]
     fn a_former_key_is_refused_with_its_new_name() {

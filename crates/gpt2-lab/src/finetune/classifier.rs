@@ -62,8 +62,16 @@ impl Classifier {
     /// If the tokenizer has ids past the model's vocabulary, or the texts are not of the task's kind.
     pub fn classify(&self, tokenizer: &Tokenizer, texts: &[ExampleTexts]) -> Vec<ClassPrediction> {
         let mut encoder = InputEncoder::new(tokenizer, self.specials, self.model.config().context);
-        let encode = |texts: &ExampleTexts| EncodedExample { sequences: encoder.sequences(texts), label: 0 };
-        self.predictions(&texts.iter().map(encode).collect::<Vec<_>>())
+        let mut are_truncated = Vec::with_capacity(texts.len());
+        let encode = |texts: &ExampleTexts| {
+            let before = encoder.truncated;
+            let example = EncodedExample { sequences: encoder.sequences(texts), label: 0 };
+            are_truncated.push(encoder.truncated > before);
+            example
+        };
+        let mut predictions = self.predictions(&texts.iter().map(encode).collect::<Vec<_>>());
+        predictions.iter_mut().zip(are_truncated).for_each(|(prediction, is)| prediction.is_truncated = is);
+        predictions
     }
 
     /// The metrics of its predictions for these examples.
@@ -76,7 +84,8 @@ impl Classifier {
         // By length, so that there is little padding.
         let mut order: Vec<usize> = (0..examples.len()).collect();
         order.sort_by_key(|&index| examples[index].longest());
-        let mut predictions = vec![ClassPrediction { label: 0, probabilities: Vec::new() }; examples.len()];
+        let mut predictions =
+            vec![ClassPrediction { label: 0, probabilities: Vec::new(), is_truncated: false }; examples.len()];
         let mut pass = Pass::new(self.model.config(), Precision::F32, Keep::Nothing);
         for indices in order.chunks(EXAMPLES_AT_ONCE) {
             let batch: Vec<&EncodedExample> = indices.iter().map(|&index| &examples[index]).collect();
@@ -179,6 +188,8 @@ mod tests {
         let texts = |a: &str, b: &str| ExampleTexts::Similarity(a.into(), b.into());
         let all = [texts("a", "b"), texts("b", "a"), texts("a much longer", "text")];
         let together = classifier.classify(&tokenizer, &all);
+        let are_truncated: Vec<bool> = together.iter().map(|prediction| prediction.is_truncated).collect();
+        assert_eq!(are_truncated, [false, false, true]);
         let together: Vec<_> = together.into_iter().map(|prediction| prediction.probabilities).collect();
         for (texts, together) in all.iter().zip(&together) {
             let alone = &classifier.classify(&tokenizer, std::slice::from_ref(texts))[0].probabilities;

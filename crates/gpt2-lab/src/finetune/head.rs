@@ -207,12 +207,14 @@ pub struct ClassPrediction {
     pub label: usize,
     /// The probability of each.
     pub probabilities: Vec<f32>,
+    /// Whether a text of the example was longer than the context, and was cut.
+    pub is_truncated: bool,
 }
 
 impl ClassPrediction {
     pub(crate) fn new(logits: &[f32]) -> ClassPrediction {
         let label = (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
-        ClassPrediction { label, probabilities: softmax(logits) }
+        ClassPrediction { label, probabilities: softmax(logits), is_truncated: false }
     }
 }
 

@@ -106,7 +106,7 @@ mod tests {
 
     /// Compares accuracy, F1 and Matthews with those of scikit-learn.
     fn check(gold: &[usize], predicted: &[usize], expected: [f64; 3]) {
-        let prediction = |&label: &usize| ClassPrediction { label, probabilities: vec![0.5, 0.5] };
+        let prediction = |&label: &usize| ClassPrediction { label, probabilities: vec![0.5, 0.5], is_truncated: false };
         let predictions: Vec<_> = predicted.iter().map(prediction).collect();
         let metrics = ClassificationMetrics::new(FineTuneTask::Cola, &predictions, gold);
         assert!((metrics.loss - 2f64.ln()).abs() < 1e-6);
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn choices_have_accuracy_alone() {
-        let prediction = |label| ClassPrediction { label, probabilities: vec![0.25; 4] };
+        let prediction = |label| ClassPrediction { label, probabilities: vec![0.25; 4], is_truncated: false };
         let metrics = ClassificationMetrics::new(FineTuneTask::Choice, &[prediction(3), prediction(2)], &[3, 0]);
         assert_eq!((metrics.accuracy, metrics.f1, metrics.matthews), (0.5, None, None));
     }

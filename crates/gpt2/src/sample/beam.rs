@@ -31,12 +31,21 @@ pub struct BeamOptions {
     pub early_stopping: bool,
     /// As [`SampleOptions::vocab_size`](crate::SampleOptions::vocab_size).
     pub vocab_size: usize,
+    /// As [`SampleOptions::other_ends`](crate::SampleOptions::other_ends).
+    pub other_ends: Vec<u32>,
 }
 
 impl BeamOptions {
     /// `width` beams and at most `max_tokens` new tokens; the other options have their defaults.
     pub fn new(width: usize, max_tokens: usize) -> BeamOptions {
-        BeamOptions { width, max_tokens, length_penalty: 1.0, early_stopping: false, vocab_size: usize::MAX }
+        BeamOptions {
+            width,
+            max_tokens,
+            length_penalty: 1.0,
+            early_stopping: false,
+            vocab_size: usize::MAX,
+            other_ends: Vec::new(),
+        }
     }
 }
 
@@ -67,7 +76,8 @@ struct Candidate {
 /// # Panics
 /// As [`sample`](crate::sample()); if `options.width` is 0.
 pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, options: &BeamOptions) -> Vec<Hypothesis> {
-    let BeamOptions { width, max_tokens, length_penalty, early_stopping, vocab_size } = *options;
+    let BeamOptions { width, max_tokens, length_penalty, early_stopping, vocab_size, ref other_ends } = *options;
+    let is_end = |id: u32| Some(id) == end_of_text || other_ends.contains(&id);
     assert!(width > 0, "at least one beam");
     if max_tokens == 0 {
         return vec![Hypothesis { ids: Vec::new(), score: 0.0, stop: StopReason::MaxTokens }];
@@ -84,7 +94,7 @@ pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, opti
         let candidates = best_candidates(&logits, vocab_size, &sums, 2 * width);
         for &Candidate { beam, id, sum } in candidates.iter().take(width) {
             let mut ids = beams[beam].0.ids[prompt_len..].to_vec();
-            let stop = if Some(id) == end_of_text { StopReason::EndOfText } else { StopReason::MaxTokens };
+            let stop = if is_end(id) { StopReason::EndOfText } else { StopReason::MaxTokens };
             if stop == StopReason::EndOfText || len == max_tokens {
                 ids.extend((stop == StopReason::MaxTokens).then_some(id));
                 finished.push(Hypothesis { ids, score: normalised(sum), stop });
@@ -93,7 +103,7 @@ pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, opti
         finished.sort_by(|a, b| b.score.total_cmp(&a.score));
         finished.truncate(width);
         let going_on: Vec<&Candidate> =
-            candidates.iter().filter(|candidate| Some(candidate.id) != end_of_text).take(width).collect();
+            candidates.iter().filter(|candidate| !is_end(candidate.id)).take(width).collect();
         let is_beaten = |best: &&Candidate| normalised(best.sum) <= finished[width - 1].score;
         let is_decided = || finished.len() == width && (early_stopping || going_on.first().is_none_or(is_beaten));
         if len == max_tokens || is_decided() {

@@ -52,6 +52,8 @@ pub struct SampleOptions {
     pub stop_repeats: usize,
     /// Only ids below this are chosen: those of the tokenizer, where the model has more. All by default.
     pub vocab_size: usize,
+    /// Ids beside end-of-text that end a text. None by default.
+    pub other_ends: Vec<u32>,
     /// Seed of the choices.
     pub seed: u64,
 }
@@ -59,8 +61,16 @@ pub struct SampleOptions {
 impl SampleOptions {
     /// The most probable token each time, and no stop at repeats.
     pub fn greedy(max_tokens: usize) -> SampleOptions {
-        let vocab_size = usize::MAX;
-        SampleOptions { max_tokens, temperature: 0.0, top_k: 0, top_p: 1.0, stop_repeats: 0, vocab_size, seed: 0 }
+        SampleOptions {
+            max_tokens,
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            stop_repeats: 0,
+            vocab_size: usize::MAX,
+            other_ends: Vec::new(),
+            seed: 0,
+        }
     }
 }
 
@@ -175,7 +185,7 @@ pub fn sample_batch(
         running.retain_mut(|text| {
             let id = chosen.next().expect("a token for each text");
             let stop = match id {
-                id if Some(id) == end_of_text => Some(StopReason::EndOfText),
+                id if Some(id) == end_of_text || options.other_ends.contains(&id) => Some(StopReason::EndOfText),
                 id => {
                     let flow = each(text.index, SampleEvent::Token(id));
                     text.push(id, flow, options)
@@ -342,6 +352,9 @@ mod tests {
         let (ids, stop) = text(&model, &[1], None, &SampleOptions { stop_repeats: 3, ..SampleOptions::greedy(2000) });
         assert!(stop == StopReason::Repeats && ids.len() < 2000);
         assert_eq!(text(&model, &[1], Some(ids[0]), &SampleOptions::greedy(5)), (vec![], StopReason::EndOfText));
+        let other = SampleOptions { other_ends: vec![39, ids[2]], ..SampleOptions::greedy(50) };
+        let before = ids.iter().position(|id| other.other_ends.contains(id)).unwrap();
+        assert_eq!(text(&model, &[1], None, &other), (ids[..before].to_vec(), StopReason::EndOfText));
         assert_eq!(text(&model, &[1], None, &SampleOptions::greedy(0)), (vec![], StopReason::MaxTokens));
         assert_eq!(text(&model, &[], Some(39), &options(5, 1)), text(&model, &[39], None, &options(5, 1)));
         let mut ends = Vec::new();

@@ -4,14 +4,15 @@ mod resume;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use user_error::{Exit, UserError};
 
-use self::resume::{fingerprint, lock, start};
+pub(crate) use self::resume::Inputs;
+pub use self::resume::TrainingLock;
+use self::resume::{fingerprint, start};
 
 use crate::adamw::{AdamWUpdate, global_norm};
 use crate::checkpoint::{self, Checkpoint};
@@ -191,17 +192,34 @@ pub fn train(
     settings: &TrainConfig,
     tokens: &TokenFiles,
     validation: &TokenFiles,
+    report: impl FnMut(TrainProgress<'_>) -> ControlFlow<()>,
+) -> Result<Trained, TrainError> {
+    initial.config().check()?;
+    settings.check()?;
+    train_locked(&TrainingLock::take(folder)?, initial, settings, tokens, validation, report)
+}
+
+/// As [`train`], in a folder that the caller has locked, so that it could write there before.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_locked(
+    lock: &TrainingLock,
+    initial: InitialWeights<'_>,
+    settings: &TrainConfig,
+    tokens: &TokenFiles,
+    validation: &TokenFiles,
     mut report: impl FnMut(TrainProgress<'_>) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
+    let folder = lock.folder();
     let config = &initial.config().clone();
     config.check()?;
     settings.check()?;
-    fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
-    let _lock = lock(folder)?;
     // The temporary file of a killed process is as large as a checkpoint. No other training writes to this folder.
     atomic_file::sweep_here(folder).map_err(CheckpointError::from)?;
     let fingerprint = fingerprint(&initial, settings, tokens, validation);
-    let (at, curve) = start(folder, initial, settings, fingerprint)?;
+    let inputs = Inputs::new(&initial, tokens, validation);
+    let (at, curve) = start(folder, initial, settings, (fingerprint, inputs))?;
     let mut training = Training {
         folder,
         settings,

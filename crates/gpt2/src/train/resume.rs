@@ -2,28 +2,50 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::{InitialWeights, TrainError};
 use crate::adamw::AdamW;
 use crate::checkpoint::{self, Checkpoint, Found, State};
-use crate::config::TrainConfig;
+use crate::config::{ModelConfig, TrainConfig, changed_keys};
 use crate::loss_curve::LossRow;
 use crate::model::Model;
 use crate::tensor_file::CheckpointError;
 use crate::token_files::TokenFiles;
 
-/// A lock that no other training in the folder can have; it ends with the process, however that ends.
-pub(super) fn lock(folder: &Path) -> Result<File, TrainError> {
-    let path = folder.join("train.lock");
-    let io = |source| TrainError::from(CheckpointError::io("lock", &path, source));
-    let file = File::create(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        // A file system without locks.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(TrainError::Locked(folder.to_path_buf())),
-        Err(TryLockError::Error(source)) => Err(io(source)),
+/// A lock on a folder that no other training can have; it ends with the process, however that ends. Whoever writes into
+/// the folder before [`train_locked`](crate::train_locked) takes it first.
+#[derive(Debug)]
+pub struct TrainingLock {
+    folder: PathBuf,
+    _file: File,
+}
+
+impl TrainingLock {
+    /// Locks a folder, which is made if there is none.
+    ///
+    /// # Errors
+    /// [`TrainError::Locked`] where another process has the lock; what the system refuses.
+    pub fn take(folder: &Path) -> Result<TrainingLock, TrainError> {
+        fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
+        let path = folder.join("train.lock");
+        let io = |source| TrainError::from(CheckpointError::io("lock", &path, source));
+        let file = File::create(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            // A file system without locks.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::WouldBlock) => return Err(TrainError::Locked(folder.to_path_buf())),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        Ok(TrainingLock { folder: folder.to_path_buf(), _file: file })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 
@@ -32,15 +54,15 @@ pub(super) fn start(
     folder: &Path,
     initial: InitialWeights<'_>,
     settings: &TrainConfig,
-    fingerprint: String,
+    (fingerprint, inputs): (String, Inputs),
 ) -> Result<(Checkpoint, Vec<LossRow>), TrainError> {
     let found = match checkpoint::find(folder, initial.config(), &fingerprint)? {
         Found::Checkpoint(mut found) => {
-            found.state.settings = Some(settings.clone());
+            (found.state.settings, found.state.inputs) = (Some(settings.clone()), Some(inputs));
             *found
         }
         Found::Other(state) => {
-            let differs = difference(state.settings.as_ref(), settings);
+            let differs = difference(&state, settings, &inputs);
             return Err(TrainError::OtherTraining { folder: folder.to_path_buf(), differs, step: state.step });
         }
         Found::Nothing => {
@@ -48,7 +70,8 @@ pub(super) fn start(
                 InitialWeights::Random(config) => Model::new(config, settings.seed),
                 InitialWeights::Model(model) => model,
             };
-            let state = State { step: 0, fingerprint, settings: Some(settings.clone()), losses: (0.0, 0), best: None };
+            let (settings, inputs) = (Some(settings.clone()), Some(inputs));
+            let state = State { step: 0, fingerprint, settings, inputs, checksum: None, losses: (0.0, 0), best: None };
             return Ok((Checkpoint { state, optimiser: AdamW::new(model.parameters()), model }, Vec::new()));
         }
     };
@@ -58,19 +81,15 @@ pub(super) fn start(
     Ok((found, curve))
 }
 
-/// What differs between the settings of two trainings, in words.
-fn difference(before: Option<&TrainConfig>, now: &TrainConfig) -> String {
-    let keys = |settings: &TrainConfig| serde_json::to_value(lasting(settings)).expect("plain values");
-    let Some(before) = before else { return "it does not say which settings it was made with".to_owned() };
-    let (before, now) = (keys(before), keys(now));
-    let (Some(before), Some(now)) = (before.as_object(), now.as_object()) else { return String::new() };
-    let differing: Vec<String> = now
-        .iter()
-        .filter(|(key, value)| before.get(*key) != Some(value))
-        .map(|(key, value)| format!("{key} was {}, is {value}", before.get(key).unwrap_or(&serde_json::Value::Null)))
-        .collect();
-    if differing.is_empty() {
-        return "its tokens, its shape or its first weights are others".to_owned();
+/// What differs between a training and that of a checkpoint, in words.
+fn difference(before: &State, settings: &TrainConfig, inputs: &Inputs) -> String {
+    let Some(former) = &before.settings else { return "it does not say which settings it was made with".to_owned() };
+    let mut differing = lasting(settings).changes(&lasting(former));
+    match &before.inputs {
+        Some(former) => differing.extend(inputs.changes(former)),
+        // Of a former release.
+        None if differing.is_empty() => return "its tokens, its shape or its first weights are others".to_owned(),
+        None => {}
     }
     differing.join("; ")
 }
@@ -86,6 +105,40 @@ fn lasting(settings: &TrainConfig) -> TrainConfig {
         checkpoint_minutes: None,
         max_checkpoints: 1,
         ..settings.clone()
+    }
+}
+
+/// What a training reads beside its settings, by which a message names what differs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Inputs {
+    model: ModelConfig,
+    /// Checksums of the tokens and of the first weights.
+    train: String,
+    validation: String,
+    start_from: Option<String>,
+}
+
+impl Inputs {
+    pub(super) fn new(initial: &InitialWeights<'_>, tokens: &TokenFiles, validation: &TokenFiles) -> Inputs {
+        let hex = |checksum: u64| format!("{checksum:016x}");
+        Inputs {
+            model: initial.config().clone(),
+            train: hex(tokens.checksum()),
+            validation: hex(validation.checksum()),
+            start_from: initial.checksum().map(hex),
+        }
+    }
+
+    /// What differs from former inputs, in words.
+    fn changes(&self, former: &Inputs) -> Vec<String> {
+        let mut changes = changed_keys("model.", &self.model, &former.model);
+        let others = [
+            (self.train != former.train, "the tokens to train on are others"),
+            (self.validation != former.validation, "the tokens to validate on are others"),
+            (self.start_from != former.start_from, "the weights of start_from are others"),
+        ];
+        changes.extend(others.into_iter().filter(|other| other.0).map(|other| other.1.to_owned()));
+        changes
     }
 }
 

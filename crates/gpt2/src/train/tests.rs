@@ -1,6 +1,9 @@
 //! Trainings that are killed, extended, refused, and that learn.
 
+use std::fs;
+
 use super::*;
+use crate::checkpoint::saved_training;
 use crate::matmul::Precision;
 
 fn tokens(folder: &Path, name: &str) -> TokenFiles {
@@ -115,6 +118,36 @@ fn another_training_is_not_overwritten() {
 }
 
 #[test]
+fn what_differs_from_another_training_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    run(path, &shape(), &settings(), u64::MAX).unwrap();
+    let check = |shape: &ModelConfig, settings: &TrainConfig, expected: &str| {
+        let message = run(path, shape, settings, u64::MAX).unwrap_err().to_string();
+        assert!(message.ends_with(&format!("at step 30: {expected}")), "{message}");
+    };
+    let deeper = ModelConfig { layers: 2, ..shape() };
+    check(&deeper, &settings(), "model.layers was 1, is 2");
+    let slower = TrainConfig { learning_rate: 0.004, ..settings() };
+    check(&shape(), &slower, "learning_rate was 0.01, is 0.004");
+    let (data, held_out) = (tokens(path, "a.bin"), tokens(path, "b.bin"));
+    fs::write(path.join("c.bin"), [7; 100]).unwrap();
+    let other = TokenFiles::open(&[path.join("c.bin")], 8, 2000).unwrap();
+    let train_on = |data: &TokenFiles, held_out: &TokenFiles, initial: InitialWeights<'_>| {
+        let go_on = |_: TrainProgress<'_>| ControlFlow::Continue(());
+        train(path, initial, &settings(), data, held_out, go_on).unwrap_err().to_string()
+    };
+    let shape = shape();
+    let random = || InitialWeights::Random(&shape);
+    assert!(train_on(&other, &held_out, random()).ends_with("30: the tokens to train on are others"));
+    assert!(train_on(&data, &other, random()).ends_with("30: the tokens to validate on are others"));
+    let own = InitialWeights::Model(Model::new(&shape, 5));
+    assert!(train_on(&data, &held_out, own).ends_with("30: the weights of start_from are others"));
+    let saved = saved_training(path).unwrap().unwrap();
+    assert_eq!((saved.step, saved.settings), (30, Some(settings())));
+}
+
+#[test]
 fn a_finished_training_goes_on_with_more_steps_and_another_rhythm() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &shape(), &settings(), u64::MAX).unwrap();
@@ -148,7 +181,7 @@ fn checkpoints_come_apart_from_validations_and_the_best_is_kept() {
 #[test]
 fn two_trainings_do_not_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let _held = lock(folder.path()).unwrap();
+    let _held = TrainingLock::take(folder.path()).unwrap();
     let error = run(folder.path(), &shape(), &settings(), u64::MAX).unwrap_err();
     assert!(matches!(&error, TrainError::Locked(locked) if locked == folder.path()), "{error}");
 }

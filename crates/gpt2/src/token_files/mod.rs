@@ -4,24 +4,17 @@
 //! drawn for the epoch, and goes through all sequences of all shards in a shuffled order: each token at most once,
 //! without a list of positions in memory. The sequences of a batch are a function of (seed, number of the batch) alone.
 
+mod formats;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use self::formats::Header;
 use crate::random::{Stream, bits};
 
-/// First number of llm.c's header of GPT-2 tokens.
-const LLMC_MAGIC: [u8; 4] = 20_240_520i32.to_le_bytes();
-/// First number of llm.c's header of 32-bit ids, as it has them for Llama 3.
-const LLMC_WIDE_MAGIC: [u8; 4] = 20_240_801i32.to_le_bytes();
 /// Largest vocabulary whose files without a header have 16-bit ids.
 const MAX_NARROW_VOCAB: usize = 1 << 16;
-/// First numbers of llm.c's other files.
-const LLMC_OTHER: [(i32, &str); 2] =
-    [(20_240_326, "a model of llm.c, not tokens"), (20_240_522, "an evaluation set of llm.c, not tokens")];
-const LLMC_HEADER_BYTES: u64 = 1024;
-/// First bytes of the index that Megatron writes beside its `.bin`.
-const MEGATRON_MAGIC: &[u8; 9] = b"MMIDIDX\0\0";
 
 /// A file of tokens cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -214,35 +207,11 @@ impl Shard {
         let malformed = |what: String| Err(TokenFileError::Malformed { path: path.to_path_buf(), what });
         let file = File::open(path).map_err(io)?;
         let len_bytes = file.metadata().map_err(io)?.len();
-        let mut head = [0; 12];
-        let known = len_bytes.min(12) as usize;
-        file.read_exact_at(&mut head[..known], 0).map_err(io)?;
-        let magic = [head[0], head[1], head[2], head[3]];
-        if let Some((_, what)) = LLMC_OTHER.iter().find(|(other, _)| other.to_le_bytes() == magic) {
-            return malformed(format!("it is {what}"));
-        }
-        if head[..9] == *MEGATRON_MAGIC {
-            return malformed("it is the index of Megatron's tokens; give the .bin beside it".into());
-        }
-        let is_llmc = len_bytes >= LLMC_HEADER_BYTES && [LLMC_MAGIC, LLMC_WIDE_MAGIC].contains(&magic);
-        let is_wide = if is_llmc { magic == LLMC_WIDE_MAGIC } else { vocab_size > MAX_NARROW_VOCAB };
-        let width = if is_wide { 4 } else { 2 };
-        if let Some(what) = other_format(&file, &head, len_bytes, is_wide).map_err(io)? {
-            return malformed(what.into());
-        }
-        if !len_bytes.is_multiple_of(width as u64) {
-            let bits = 8 * width;
-            let what = format!(
-                "its length is no multiple of {width} bytes: it is truncated, or its ids are not {bits} bits wide"
-            );
-            return malformed(what);
-        }
-        let start_bytes = if is_llmc { LLMC_HEADER_BYTES } else { 0 };
-        let tokens = (len_bytes - start_bytes) / width as u64;
-        let claimed = i64::from(i32::from_le_bytes([head[8], head[9], head[10], head[11]]));
-        if is_llmc && claimed != tokens as i64 {
-            return malformed(format!("its header says {claimed} tokens, but it has {tokens}: it is truncated"));
-        }
+        let header = Header::read(&file, len_bytes, vocab_size).map_err(io)?;
+        let Header { start_bytes, width, tokens } = match header {
+            Ok(header) => header,
+            Err(what) => return malformed(what),
+        };
         if tokens <= context as u64 {
             return Err(TokenFileError::TooShort { path: path.to_path_buf(), tokens, context });
         }
@@ -279,61 +248,6 @@ impl Shard {
     fn unknown_id(&self, index: u64, id: u32, vocab_size: usize) -> TokenFileError {
         TokenFileError::UnknownId { path: self.path.clone(), index, id, vocab_size }
     }
-}
-
-/// What a file is, where its bytes are certainly no ids: they would be read as ids without a word.
-fn other_format(file: &File, head: &[u8; 12], len_bytes: u64, is_wide: bool) -> std::io::Result<Option<&'static str>> {
-    if head.starts_with(b"\x93NUMPY") {
-        return Ok(Some(
-            "it is NumPy's .npy; write its ids alone: numpy.load(FILE).astype('uint16').tofile('FILE.bin')",
-        ));
-    }
-    if head.starts_with(b"PAR1") || head.starts_with(b"\x1f\x8b") || head.starts_with(b"\x28\xb5\x2f\xfd") {
-        return Ok(Some("it is Parquet or compressed; `bpe encode FILE -o tokens.bin` makes ids of texts"));
-    }
-    let mut start = vec![0; len_bytes.min(SAMPLED_BYTES) as usize];
-    file.read_exact_at(&mut start, 0)?;
-    if start.len() >= 64 && is_text(&start) {
-        return Ok(Some("it is text; `bpe encode FILE -o tokens.bin` makes ids of it"));
-    }
-    if !is_wide && has_ids_of_8_bits(&start) {
-        return Ok(Some(
-            "its ids are 8 bits wide, as it seems; write them as 16: numpy.fromfile(FILE, 'uint8').astype('uint16')",
-        ));
-    }
-    Ok(None)
-}
-
-/// Bytes at the beginning of a file by which other formats are known.
-const SAMPLED_BYTES: u64 = 64 << 10;
-
-/// Whether bytes are UTF-8 without control characters. Of 16-bit ids, those below 2,304 alone have such a byte.
-fn is_text(start: &[u8]) -> bool {
-    let has_control = |bytes: &[u8]| bytes.iter().any(|&byte| byte < 32 && !matches!(byte, b'\t' | b'\n' | b'\r' | 12));
-    let is_utf8 = match std::str::from_utf8(start) {
-        Ok(_) => true,
-        // The sample may end inside a character.
-        Err(error) => error.error_len().is_none() && error.valid_up_to() + 4 > start.len(),
-    };
-    is_utf8 && !has_control(start)
-}
-
-/// Whether both bytes of the supposed ids are used alike, as if each were an id: the upper byte of 16-bit ids says in
-/// which part of the vocabulary they are, and common ids are in the first part.
-fn has_ids_of_8_bits(start: &[u8]) -> bool {
-    let pairs = start.len() / 2;
-    if pairs < 4096 {
-        return false;
-    }
-    let mut counts = [[0i64; 256]; 2];
-    for pair in start.chunks_exact(2) {
-        counts[0][usize::from(pair[0])] += 1;
-        counts[1][usize::from(pair[1])] += 1;
-    }
-    let distance: i64 = counts[0].iter().zip(&counts[1]).map(|(low, high)| (low - high).abs()).sum();
-    // Nearly equal, and not as of random numbers: those use all 256 values.
-    let used = counts[0].iter().filter(|&&count| count > 0).count();
-    distance * 10 < 2 * pairs as i64 && used < 224
 }
 
 /// The ids in bytes, each of 2 or 4.
@@ -380,26 +294,6 @@ mod tests {
     }
 
     #[test]
-    fn files_of_other_formats_are_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let check = |bytes: &[u8], expected: Option<&str>| {
-            let opened = TokenFiles::open(&[file(folder.path(), "a", bytes)], 8, 65536);
-            let message = opened.err().map(|error| error.to_string());
-            match expected {
-                Some(expected) => assert!(message.clone().is_some_and(|m| m.contains(expected)), "{message:?}"),
-                None => assert_eq!(message, None),
-            }
-        };
-        check(&"A ferry, or café, of 10 pages.\n".repeat(99).into_bytes(), Some("it is text"));
-        check(&[&b"\x93NUMPY\x01\0v\0"[..], &[1; 500]].concat(), Some(".npy"));
-        let letters: Vec<u8> = (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 65).collect();
-        check(&letters, Some("8 bits"));
-        check(&letters.iter().flat_map(|&id| u16::from(id).to_le_bytes()).collect::<Vec<_>>(), None);
-        let random: Vec<u8> = (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
-        check(&random, None);
-    }
-
-    #[test]
     fn batches_are_functions_of_seed_and_number() {
         let folder = tempfile::tempdir().unwrap();
         let paths = [file(folder.path(), "a", &counting(0, 100)), file(folder.path(), "b", &counting(200, 50))];
@@ -433,7 +327,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let wide: Vec<u8> = (99_000..99_050u32).flat_map(u32::to_le_bytes).collect();
         let mut llmc = vec![0; 1024];
-        llmc[..4].copy_from_slice(&LLMC_WIDE_MAGIC);
+        llmc[..4].copy_from_slice(&20_240_801i32.to_le_bytes());
+        llmc[4] = 7;
         llmc[8..12].copy_from_slice(&50i32.to_le_bytes());
         llmc.extend_from_slice(&wide);
         for (name, bytes) in [("nanogpt", wide), ("llmc", llmc)] {
@@ -482,15 +377,8 @@ mod tests {
         check(&[0, 0, 9, 0, 1, 0], 2, 5, "token 1 has the id 9, but the vocabulary has 5");
         let wide: Vec<u8> = (1..200u32).flat_map(u32::to_le_bytes).collect();
         check(&wide, 8, 300, "32 bits wide");
-        let mut llmc = vec![0; 1024];
-        llmc[..4].copy_from_slice(&LLMC_MAGIC);
-        llmc[8..12].copy_from_slice(&50i32.to_le_bytes());
-        check(&[&llmc[..], &counting(0, 40)].concat(), 8, 300, "says 50 tokens, but it has 40");
-        llmc[..4].copy_from_slice(&LLMC_WIDE_MAGIC);
-        check(&[&llmc[..], &counting(0, 40)].concat(), 8, 300, "says 50 tokens, but it has 20");
         // Narrow ids, of a model with a large vocabulary.
         check(&counting(1, 200), 8, 100_000, "token 0 has the id 131073");
-        check(b"MMIDIDX\0\0abcdefghijkl", 2, 300, "give the .bin beside it");
         assert!(matches!(TokenFiles::open(&[], 8, 300), Err(TokenFileError::NoFiles)));
     }
 }
