@@ -160,3 +160,23 @@ fn two_commands_do_not_write_into_one_folder() {
     let output = gpt2(folder, &["finetune", "run", "--task", "cola", "--train", "cola.tsv", "-o", "tuned"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("another process trains in tuned"));
 }
+
+#[test]
+fn a_training_that_ends_early_says_why_and_tokens_in_texts_are_told() {
+    let folder = texts();
+    let folder = folder.path();
+    std::fs::write(folder.join("c.txt"), "A ferry, late.<|endoftext|>\n".repeat(300)).unwrap();
+    let impatient = [
+        "--train-tokenizer=300",
+        "--params=10k",
+        "--set=train.steps=60",
+        "--set=train.learning_rate=0.5",
+        "--set=train.warmup_steps=1",
+        "--set=train.evaluate_every=1",
+        "--set=train.patience=1",
+    ];
+    let expected = ["no lower validation loss in 1 validation (train.patience): ended at step", "is that of step"];
+    let expected = [&expected[..], &["hold <|endoftext|> as ordinary characters, 300 times; --special"]].concat();
+    check(folder, &on("c.txt", "run", &impatient), 0, &expected);
+    check(folder, &on("c.txt", "run", &[&impatient[..], &["--special"]].concat()), 2, &["--special was not given"]);
+}

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use bpe::{Tokenizer, formats};
-use console::{Unit, Usage, grouped};
+use console::{Unit, Usage, count, grouped};
 use gpt2::{
     InitialWeights, LossRow, Model, SampleOptions, TokenFiles, TrainProgress, Trained, TrainingLock, load_model,
     peak_gflops, save_model, saved_training, train_locked,
@@ -123,7 +123,8 @@ fn announce_best(settings: &TrainFile, trained: &Trained) {
     let (Some(best), Some(last)) = (best, trained.curve.last()) else { return };
     let early = match last.step < settings.train.steps {
         true => format!(
-            "no lower validation loss in {patience} validations (train.patience): ended at step {}; ",
+            "no lower validation loss in {} (train.patience): ended at step {}; ",
+            count(patience, "validation"),
             last.step
         ),
         false => String::new(),
