@@ -37,7 +37,7 @@ impl Psl for CompiledOnce {
 }
 
 /// `psl::List` is code that is generic over the iterator of labels: this is the only one that it is compiled for.
-fn find<'a>(labels: &mut dyn Iterator<Item = &'a [u8]>) -> Info {
+fn find(labels: &mut dyn Iterator<Item = &[u8]>) -> Info {
     psl::List.find(labels)
 }
 

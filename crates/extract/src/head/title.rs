@@ -4,6 +4,8 @@
 const SEPARATORS: [&str; 11] = [" | ", " – ", " — ", " - ", " · ", " • ", " :: ", " » ", " « ", " / ", " ‹ "];
 /// Signs that part a headline from the names around it.
 const SIGNS: [char; 14] = ['|', '-', '–', '—', '·', '•', ':', '：', '»', '«', '_', '｜', '/', '‹'];
+/// Those behind a site's name that comes first.
+const SIGNS_BEHIND_SITES: [char; 3] = [':', '：', '»'];
 /// Least length of a heading that is looked for in the title, in words, or in characters of scripts without spaces.
 const MIN_HEADING_WORDS: usize = 3;
 const MIN_HEADING_CHARACTERS: usize = 5;
@@ -89,12 +91,15 @@ impl TitleSources {
     /// write their names, and those of their sections, before a headline or behind it.
     fn heading_within<'t>(&self, title: &'t str) -> Option<&'t str> {
         let headings = || self.headings.iter().chain(&self.lower_headings);
-        // Before a headline, a heading may be the site's name; behind it, one is the rest of the headline.
         let is_site = |rest: &str, is_behind: bool| {
+            let sign = if is_behind { rest.trim_start().chars().next() } else { rest.trim_end().chars().next_back() };
             let rest = folded(rest);
-            let least = rest.len() + usize::from(!is_behind);
-            let is_heading = headings().any(|other| other.len() >= least && folded(other).contains(&rest));
-            rest.split(' ').count() <= MAX_SITE_WORDS && !is_heading
+            // Where both parts are headings, the site's name comes first before a colon, and last behind other signs.
+            let is_named_first = sign.is_some_and(|sign| SIGNS_BEHIND_SITES.contains(&sign));
+            let is_heading = headings().any(|other| folded(other) == rest);
+            let is_part = headings().any(|other| other.len() > rest.len() + 1 && folded(other).contains(&rest));
+            let may_be = if is_heading { is_behind != is_named_first } else { !is_part };
+            rest.split(' ').count() <= MAX_SITE_WORDS && may_be
         };
         let within = |heading: &&String| {
             let heading = heading.trim();
@@ -175,9 +180,17 @@ mod tests {
             ..TitleSources::default()
         };
         assert_eq!(sources.choose().as_deref(), Some("Seth's Own Blog: Two deadlines"));
+        let sources = TitleSources {
+            title: Some("Closed today - Coldharbour Parish Council".to_owned()),
+            headings: vec!["Closed today".to_owned()],
+            lower_headings: vec!["Coldharbour Parish Council".to_owned()],
+            ..sources
+        };
+        assert_eq!(sources.choose().as_deref(), Some("Closed today"));
         let headline = "Two deadlines, and a read";
         let sources = TitleSources {
             title: Some(format!("Seth's Own Blog: {headline}")),
+            headings: vec!["Seth's Own Blog".to_owned()],
             lower_headings: vec![headline.to_owned()],
             ..sources
         };
