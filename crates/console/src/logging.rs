@@ -21,7 +21,7 @@ const VARIABLE: &str = "WEBTEXT_LOG";
 #[rustfmt::skip]
 const OUR_CRATES: &[&str] = &[
     "atomic_file", "bpe", "common_crawl", "console", "dedup", "extract", "fasttext", "fetch", "filter", "gpt2", "gpt2_lab",
-    "links", "pipeline", "python", "public_suffix", "records", "shard", "store", "texts", "user_error", "warc", "webtext", "words",
+    "links", "pipeline", "public_suffix", "python", "records", "shard", "store", "texts", "user_error", "warc", "webtext", "words",
 ];
 
 /// How much is printed on standard error.
