@@ -30,7 +30,7 @@ def digests(run: Path) -> dict[str, str]:
 
 
 def start(recipe: Path, out: Path, *options: str, errors: int | None = None) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "webtext", "build", recipe, "--out", out, "-q", *options]
+    command: list[str | Path] = [sys.executable, "-m", "webtext", "build", recipe, "--out", out, "-q", *options]
     return subprocess.Popen(command, stderr=errors, text=True)
 
 
