@@ -144,9 +144,9 @@ def test_what_is_wrong_with_an_archive_is_said(tmp_path: Path) -> None:
     good = b"WARC/1.0\r\nWARC-Type: resource\r\nWARC-Target-URI: file:a\r\nContent-Length: 1\r\n\r\nx\r\n\r\n"
     bad = tmp_path / "bad.warc"
     bad.write_bytes(good + b"nonsense\r\n\r\n" + good)
-    with pytest.warns(RuntimeWarning, match="bad.warc at byte 0 . 8"):
+    with pytest.warns(RuntimeWarning, match="bad.warc at byte 8"):
         assert len(list(webtext.iter_warc(bad))) == 2
-    with pytest.raises(webtext.Error, match="bad.warc at byte 0 . 8"):
+    with pytest.raises(webtext.Error, match="bad.warc at byte 8"):
         list(webtext.iter_warc(bad, malformed="raise"))
     with pytest.raises(FileNotFoundError) as missing:
         webtext.iter_warc(tmp_path / "none.warc")

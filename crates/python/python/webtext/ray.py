@@ -151,11 +151,17 @@ class Driver:
                 message = self.ray.get(reference)
                 node = message.get("node", node)
                 is_ended = message["state"] == "ended"
+                if is_ended:
+                    self.forget(number)  # Ray does not bear that what has just ended is cancelled
                 self.say({"id": number, **message, "node": node})
         except Exception as error:  # whatever Ray raises: the build must hear of it
             if not is_ended:
                 output = str(error)[-OUTPUT_BYTES:]
                 self.say({"id": number, "state": "ended", "code": None, "node": node, "output": output})
+        self.forget(number)
+
+    def forget(self, number: int) -> None:
+        """Takes a task off those that are cancelled at the end."""
         with self.lock:
             self.running.pop(number, None)
 
