@@ -12,8 +12,11 @@ use crate::html::{NONE, Name, NameSet, Namespace, NodeId, Tree, attribute, tag, 
 const WORDS: NameSet = tags![SPAN A TIME SMALL STRONG B LABEL EM I ABBR CITE FONT];
 /// A sentence of so many bytes is no part of a line.
 const MIN_SENTENCE_BYTES: usize = 40;
-/// Digits of a number that goes on nothing that stands before it.
+/// Letters of a word, and digits of a number, that go on nothing that stands before them.
+const MIN_WORD_LETTERS: usize = 3;
 const MIN_LONG_NUMBER_DIGITS: usize = 5;
+/// Letters that are looked at before an element.
+const MAX_LETTERS_BEFORE: usize = 40;
 /// Nodes that are looked at below and beside an element.
 const MAX_NODES: usize = 200;
 
@@ -102,29 +105,25 @@ pub(super) fn follows_element(tree: &Tree, id: NodeId) -> bool {
 /// Whether the text of such an element would be glued to a word before it: `…news` and `Sport`, `Year` and `2013`,
 /// `ISBN-13` and a long number. Letters of one word in several elements, ordinals and prices stay together.
 pub(super) fn would_glue(before: &str, text: &str) -> bool {
-    let mut letters = before.chars().rev();
-    let (Some(last), Some(first)) = (letters.next(), text.chars().next()) else { return false };
-    let is_word_end = last.is_lowercase() && letters.take(2).all(char::is_alphabetic) && before.chars().count() >= 3;
-    let is_sentence_end = matches!(last, '.' | '!' | '?' | ':' | ';');
-    let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
-    let next_letters = text.chars().take_while(|c| c.is_alphabetic()).count();
-    let next_digits = text.chars().take_while(char::is_ascii_digit).count();
-    let is_capitalised = first.is_uppercase() && text.chars().nth(1).is_some_and(char::is_lowercase);
-    let has_letters = |least: usize| word.chars().filter(|c| c.is_alphabetic()).count() >= least;
-    match () {
-        () if first.is_uppercase() && (is_word_end || is_sentence_end) => true,
-        () if last.is_ascii_digit() => {
-            is_capitalised && next_letters >= 3
-                || has_letters(2)
-                    && (first.is_uppercase() && next_letters >= 2 || next_digits >= MIN_LONG_NUMBER_DIGITS)
-        }
-        () if last.is_uppercase() => is_capitalised && next_letters >= 3 && has_letters(3) && is_in_capitals(word),
-        () => is_word_end && next_digits >= 2,
+    let Some(first) = text.chars().next().filter(|first| first.is_uppercase() || first.is_ascii_digit()) else {
+        return false;
+    };
+    // A block may have any number of elements without a space: only its last letters are looked at.
+    let before: Vec<char> = before.chars().rev().take(MAX_LETTERS_BEFORE).take_while(|c| !c.is_whitespace()).collect();
+    let Some(&last) = before.first() else { return false };
+    let is_word_end = last.is_lowercase() && before.len() >= 3 && before[1..3].iter().all(|c| c.is_alphabetic());
+    let letters = before.iter().filter(|c| c.is_alphabetic()).count();
+    let next_letters = text.chars().take_while(|c| c.is_alphabetic()).take(MIN_WORD_LETTERS).count();
+    let next_digits = text.bytes().take_while(u8::is_ascii_digit).take(MIN_LONG_NUMBER_DIGITS).count();
+    let is_word =
+        first.is_uppercase() && text.chars().nth(1).is_some_and(char::is_lowercase) && next_letters == MIN_WORD_LETTERS;
+    match last {
+        _ if first.is_uppercase() && (is_word_end || matches!(last, '.' | '!' | '?' | ':' | ';')) => true,
+        '0'..='9' if letters < 2 => is_word,
+        '0'..='9' => is_word || first.is_uppercase() && next_letters >= 2 || next_digits == MIN_LONG_NUMBER_DIGITS,
+        _ if last.is_uppercase() => is_word && letters >= 3 && !before.iter().any(|c| c.is_lowercase()),
+        _ => is_word_end && next_digits >= 2,
     }
-}
-
-fn is_in_capitals(word: &str) -> bool {
-    !word.contains(char::is_lowercase)
 }
 
 #[cfg(test)]

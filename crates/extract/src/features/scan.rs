@@ -203,21 +203,22 @@ pub(super) fn scan(text: &str, title: &[u64]) -> TextScan {
     found
 }
 
-/// Capitals and marks of all scripts, as those of ASCII count.
+/// Capitals and marks of all scripts, as those of ASCII count. Bytes of ASCII are passed over.
 fn scan_beyond_ascii(text: &str, found: &mut TextScan) {
-    let mut is_in_word = false;
-    for letter in text.chars() {
-        if !letter.is_ascii() {
-            if letter.is_uppercase() {
-                found.capitals += 1;
-                found.capital_words += u32::from(!is_in_word);
-            } else if FULL_STOPS.contains(&letter) {
-                found.stops += 1;
-            } else if COMMAS.contains(&letter) {
-                found.commas += 1;
-            }
+    let mut at = 0;
+    while let Some(next) = text.as_bytes()[at..].iter().position(|byte| !byte.is_ascii()) {
+        at += next;
+        let Some(letter) = text[at..].chars().next() else { return };
+        if letter.is_uppercase() {
+            found.capitals += 1;
+            let is_in_word = text[..at].chars().next_back().is_some_and(char::is_alphanumeric);
+            found.capital_words += u32::from(!is_in_word);
+        } else if FULL_STOPS.contains(&letter) {
+            found.stops += 1;
+        } else if COMMAS.contains(&letter) {
+            found.commas += 1;
         }
-        is_in_word = letter.is_alphanumeric();
+        at += letter.len_utf8();
     }
 }
 

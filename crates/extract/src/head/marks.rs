@@ -184,16 +184,27 @@ fn lines(tree: &Tree, words: u32) -> impl Iterator<Item = (NodeId, String)> {
     })
 }
 
-/// The short lines of the page that no class tells about, in document order.
-fn short_lines(tree: &Tree, max_bytes: usize) -> impl Iterator<Item = String> {
+/// The short lines of the page that no class tells about, in document order: those with a text that may be what is looked
+/// for. A line of several such texts comes as often.
+fn short_lines(tree: &Tree, max_bytes: usize, may_be: fn(&str) -> bool) -> impl Iterator<Item = (NodeId, String)> {
     (ROOT..tree.node_count() as NodeId).filter_map(move |id| {
-        let is_short = LINES.has(tree.name(id)) && tree.preorder(id).nth(MAX_NODES_OF_SHORT_LINE).is_none();
-        if !is_short || is_outside(tree, id) {
+        let text = tree.text(id).trim();
+        if text.is_empty() || text.len() > max_bytes || !may_be(text) {
             return None;
         }
-        let text = line_below(tree, id);
-        (!text.is_empty() && text.len() <= max_bytes).then_some(text)
+        let line = tree.node(id).parent;
+        let is_short = LINES.has(tree.name(line)) && tree.preorder(line).nth(MAX_NODES_OF_SHORT_LINE).is_none();
+        let text = is_short.then(|| line_below(tree, line)).filter(|text| text.len() <= max_bytes)?;
+        Some((line, text))
     })
+}
+
+/// Whether four digits may be a year, of the Gregorian calendar or the Buddhist one: a first look, since finding a date
+/// compares each word with the names of months.
+fn has_year(text: &str) -> bool {
+    let is_year =
+        |digits: &[u8]| digits.iter().all(u8::is_ascii_digit) && matches!(&digits[..2], b"19" | b"20" | b"25" | b"26");
+    text.as_bytes().windows(4).any(is_year)
 }
 
 /// The text below an element in one line, its elements parted by spaces.
@@ -246,8 +257,11 @@ pub(super) fn visible_date(tree: &Tree, order: Order) -> Option<String> {
         changed = changed.or(datetime).or_else(|| find(&text, order).map(|(day, _, _)| day));
     }
     changed.or_else(|| {
-        let mut dates = short_lines(tree, MAX_DATE_LINE_BYTES).filter(|line| is_line_of_dates(line));
-        dates.find_map(|line| published_in("", &line, order))
+        let mut dates = short_lines(tree, MAX_DATE_LINE_BYTES, has_year);
+        dates.find_map(|(id, line)| {
+            let date = is_line_of_dates(&line).then(|| published_in("", &line, order)).flatten()?;
+            (!is_outside(tree, id)).then_some(date)
+        })
     })
 }
 
@@ -295,10 +309,10 @@ pub(super) fn visible_authors(tree: &Tree) -> Vec<String> {
         }
     }
     // Chinese pages have the author beside the date and the source, in a line of any class.
-    let said = short_lines(tree, MAX_LINE_BYTES).find_map(|line| {
+    let said = short_lines(tree, MAX_LINE_BYTES, |text| text.contains("作者")).find_map(|(id, line)| {
         let (_, name) = line.split_once("作者：").or_else(|| line.split_once("作者:"))?;
         let name = name.trim_start().split([' ', '　', '|', '，', '。']).next()?;
-        is_name(name).then(|| name.to_owned())
+        (is_name(name) && !is_outside(tree, id)).then(|| name.to_owned())
     });
     said.into_iter().collect()
 }

@@ -67,10 +67,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 fn keys_of(run: &RecipeRun, target: &str) -> anyhow::Result<Vec<String>> {
     let canonical = run.recipe.canonical();
     let unescaped = links::unescape_html(target.into());
-    let mut keys = vec![pipeline::stages::key_of(target, &canonical), pipeline::stages::key_of(&unescaped, &canonical)];
-    let is_begun_with = |row: &Link| row.verdict == Some(Reason::UrlTooLong) && unescaped.starts_with(&row.key);
-    keys.extend(find(run, run.products.links, is_begun_with)?.map(|(_, link)| link.key));
-    keys.extend([unescaped.into_owned(), target.to_owned()]);
+    let mut keys = vec![pipeline::stages::key_of(target, &canonical)];
+    let others = [pipeline::stages::key_of(&unescaped, &canonical), unescaped.to_string(), target.to_owned()];
+    if run.recipe.links.as_ref().is_some_and(|links| unescaped.len() > links.max_url_bytes) {
+        let is_begun_with = |row: &Link| row.verdict == Some(Reason::UrlTooLong) && unescaped.starts_with(&row.key);
+        keys.extend(find(run, run.products.links, is_begun_with)?.map(|(_, link)| link.key));
+    }
+    for key in others {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
     Ok(keys)
 }
 
