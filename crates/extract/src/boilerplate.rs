@@ -12,8 +12,10 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use self::marks::{APPARATUS, CONTENTS, COOKIES, Marks, SIGN_UP};
-use self::phrases::{ADVERTISEMENT_LABELS, AGREES, ASKS, BY, CONTENTS_NAMES, MAIL, READ_MORE, USES_COOKIES};
+use self::marks::{APPARATUS, CONTENTS, COOKIES, Marks, SIGN_UP, SIGNATURE};
+use self::phrases::{
+    ADVERTISEMENT_LABELS, AGREES, ASKS, BY, CONTENTS_NAMES, COUNTED, LABELS_OF_WRITERS, MAIL, READ_MORE, USES_COOKIES,
+};
 use crate::PageKind;
 use crate::blocks::{Block, BlockKind, Blocks};
 use crate::features::PageContext;
@@ -41,6 +43,12 @@ pub enum Boilerplate {
     SiteName,
     /// What stands where an advertisement is.
     Advertisement,
+    /// What a board says of the writer of a post.
+    Writer,
+    /// What a writer puts below each post.
+    Signature,
+    /// How many liked, shared or answered.
+    Count,
 }
 
 impl Boilerplate {
@@ -56,6 +64,9 @@ impl Boilerplate {
             Boilerplate::LinkList => "a list of links to other texts",
             Boilerplate::SiteName => "the name of the site",
             Boilerplate::Advertisement => "a label of an advertisement",
+            Boilerplate::Writer => "about the writer of a post",
+            Boilerplate::Signature => "a signature",
+            Boilerplate::Count => "a count of likes or answers",
         }
     }
 }
@@ -66,6 +77,13 @@ const MAX_READ_MORE_WORDS: u32 = 30;
 const MAX_NEWSLETTER_WORDS: u32 = 40;
 const MAX_NOTICE_WORDS: u32 = 90;
 const MAX_LABEL_WORDS: u32 = 8;
+const MAX_WRITER_WORDS: u32 = 40;
+const MAX_SIGNATURE_WORDS: u32 = 80;
+const MAX_COUNT_WORDS: u32 = 4;
+/// Labels that make a line one about a writer.
+const MIN_WRITER_LABELS: usize = 2;
+/// Texts in elements for signatures that make all of them signatures; a single one may be a letter's.
+const MIN_SIGNATURES: usize = 3;
 /// Entries that make a table of contents; fewer under a heading that names it.
 const MIN_CONTENTS: usize = 3;
 const MIN_NAMED_CONTENTS: usize = 2;
@@ -96,6 +114,8 @@ pub(crate) fn find(
     let said_in_title = title.map(|title| page.text_of(&page.blocks[title]).to_lowercase()).unwrap_or_default();
     let mut found: Vec<Option<Boilerplate>> = vec![None; page.blocks.len()];
     let zone = zone_under_title(page, title);
+    let is_in_signature = |block: &&Block| marks.of[block.container as usize] & SIGNATURE != 0;
+    let has_signatures = page.blocks.iter().filter(is_in_signature).count() >= MIN_SIGNATURES;
     for (number, block) in page.blocks.iter().enumerate() {
         if title == Some(number) || !is_kept(number) {
             continue;
@@ -115,6 +135,12 @@ pub(crate) fn find(
             Some(Boilerplate::ReadMore)
         } else if line.is_newsletter(&said_in_title) {
             Some(Boilerplate::Newsletter)
+        } else if line.is_about_writer() {
+            Some(Boilerplate::Writer)
+        } else if line.is_signature(has_signatures) {
+            Some(Boilerplate::Signature)
+        } else if kind != PageKind::Listing && line.is_count() {
+            Some(Boilerplate::Count)
         } else {
             None
         };
@@ -242,6 +268,36 @@ impl Line<'_> {
             && self.said.mail
             && (self.marks & SIGN_UP != 0 || begins_with_any(self.lower_from_letter(), ASKS))
             && !has_any(title, &["newsletter", "subscri"])
+    }
+
+    /// `mora · Posts: 212 · Joined: May 2009`.
+    fn is_about_writer(&self) -> bool {
+        if self.block.words > MAX_WRITER_WORDS || crate::blocks::ends_like_sentence(self.text) {
+            return false;
+        }
+        let is_label = |before: &str| {
+            LABELS_OF_WRITERS
+                .iter()
+                .any(|label| before.strip_suffix(label).is_some_and(|before| !before.ends_with(char::is_alphanumeric)))
+        };
+        let colons = self.lower.match_indices([':', '：']);
+        colons.filter(|(at, _)| is_label(self.lower[..*at].trim_end())).count() >= MIN_WRITER_LABELS
+    }
+
+    /// A text in an element for it, if it begins with the dashes of one or is one of several.
+    fn is_signature(&self, has_signatures: bool) -> bool {
+        let is_marked = self.marks & SIGNATURE != 0 && self.block.words <= MAX_SIGNATURE_WORDS;
+        is_marked && (has_signatures || begins_with_any(self.text.trim(), &["--", "__", "—", "–", "~~", "=="]))
+    }
+
+    /// A number and what it counts, and nothing else.
+    fn is_count(&self) -> bool {
+        let is_line = !matches!(self.block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. });
+        let counted = self.lower.trim_matches(|c: char| !c.is_alphabetic());
+        is_line
+            && self.block.words <= MAX_COUNT_WORDS
+            && self.lower.bytes().any(|byte| byte.is_ascii_digit())
+            && COUNTED.contains(&counted)
     }
 
     fn lower_from_letter(&self) -> &str {

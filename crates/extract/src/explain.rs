@@ -86,6 +86,7 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::ForScriptless => "scriptless",
         BlockReason::TitleLeftOut => "title-left-out",
         BlockReason::Repeated => "repeated",
+        BlockReason::BesideText => "beside-text",
         BlockReason::HeadingOfNothing => "heads-nothing",
         BlockReason::Companion => "companion",
         BlockReason::Boilerplate(Boilerplate::CookieNotice) => "cookie-notice",
@@ -97,6 +98,9 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::Boilerplate(Boilerplate::LinkList) => "link-list",
         BlockReason::Boilerplate(Boilerplate::SiteName) => "site-name",
         BlockReason::Boilerplate(Boilerplate::Advertisement) => "advertisement",
+        BlockReason::Boilerplate(Boilerplate::Writer) => "writer",
+        BlockReason::Boilerplate(Boilerplate::Signature) => "signature",
+        BlockReason::Boilerplate(Boilerplate::Count) => "count",
     }
 }
 

@@ -3,12 +3,15 @@
 //! The model gives each block the probability that it is main text. This module has the few decisions that are policies
 //! or certain: the title, comments, repeated text.
 
+mod companions;
+
 use std::collections::HashMap;
+
+use companions::{keep_cells, keep_companions, keep_controls};
 
 use crate::blocks::{Block, BlockKind, Blocks, ends_like_sentence};
 use crate::boilerplate::{self, Boilerplate};
 use crate::features::PageContext;
-use crate::html::NodeId;
 use crate::{Inclusion, Options, PageKind};
 
 /// Minimum probability of a kept block.
@@ -30,16 +33,9 @@ const MIN_SENTENCE_PROBABILITY: f32 = 0.05;
 /// Among blocks of which this share of the words is kept, a block is kept from [`MIN_PROBABILITY_AMONG_MAIN_TEXT`] on.
 const MIN_NEIGHBOUR_SHARE: f32 = 0.8;
 const MIN_PROBABILITY_AMONG_MAIN_TEXT: f32 = 0.3;
-/// Minimum probability of a term or definition whose companion is kept.
-const MIN_COMPANION_PROBABILITY: f32 = 0.05;
 /// Words of a heading that is a title though `<title>` does not repeat it, and blocks from it to the text.
 const MIN_TITLE_WORDS: u32 = 2;
 const MAX_BLOCKS_BELOW_TITLE: usize = 4;
-/// Minimum probability of a question whose answer is kept.
-const MIN_QUESTION_PROBABILITY: f32 = 0.15;
-/// Minimum probability of code between two kept paragraphs, and of those.
-const MIN_CODE_PROBABILITY: f32 = 0.2;
-const MIN_SURE_PROBABILITY: f32 = 0.8;
 /// With fewer words beside its boilerplate, a page has no other text.
 const MIN_WORDS_BESIDE_BOILERPLATE: u32 = 25;
 /// With this many words beside its comments, a page has a main text other than its comments.
@@ -70,6 +66,8 @@ pub enum BlockReason {
     TitleLeftOut,
     /// The same text was kept before.
     Repeated,
+    /// It stands beside the text of a short page.
+    BesideText,
     /// A heading with nothing kept under it.
     HeadingOfNothing,
     /// It belongs to a block that was kept: a term to its definition, a cell to its table.
@@ -99,6 +97,7 @@ impl BlockReason {
             BlockReason::ForScriptless => "for readers without scripts",
             BlockReason::TitleLeftOut => "the title, left out as asked",
             BlockReason::Repeated => "stood before",
+            BlockReason::BesideText => "beside the text",
             BlockReason::HeadingOfNothing => "a heading of nothing",
             BlockReason::Companion => "belongs to what was kept",
             BlockReason::Boilerplate(boilerplate) => boilerplate.describe(),
@@ -125,7 +124,9 @@ pub fn select(
     keep_long_text(context, page, &mut reasons);
     keep_among_main_text(page, probabilities, &mut reasons);
     keep_companions(page, probabilities, &mut reasons);
+    keep_controls(context, page, probabilities, &mut reasons);
     keep_cells(context, page, probabilities, &mut reasons);
+    take_text_below_title(context, page, probabilities, &mut reasons);
     leave_boilerplate(context, page, kind, &mut reasons);
     leave_beside_text(page, &mut reasons, BlockReason::ForScriptless, |number| context.is_for_scriptless(number));
     match options.comments {
@@ -158,60 +159,32 @@ fn only_heading(page: &Blocks, reasons: &[BlockReason]) -> Option<usize> {
     (is_only && number < first && first - number <= MAX_BLOCKS_BELOW_TITLE).then_some(number)
 }
 
-/// Keeps the terms of kept definitions and the questions above kept answers, and the reverse; and code between two kept
-/// paragraphs of one element.
-fn keep_companions(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
-    let is_pair = |number: usize, pair: &[Block]| match (pair[0].kind, pair[1].kind) {
-        (BlockKind::Term, BlockKind::Definition) => true,
-        (BlockKind::Heading(_), BlockKind::Paragraph) => {
-            page.text_of(&pair[0]).trim_end().ends_with(['?', '？', '؟'])
-                && probabilities[number] >= MIN_QUESTION_PROBABILITY
-        }
-        _ => false,
+/// Takes the sentences below the title in place of what stands beside them, on a short page or where nothing else was kept:
+/// a box about the site is longer than a notice.
+fn take_text_below_title(context: &PageContext, page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
+    let Some(title) = context.title_block() else { return };
+    let kept = |number: usize| number != title && reasons[number].is_kept();
+    let is_short = page.words() < MIN_WORDS_OF_FRAGMENTS;
+    let kept: Vec<usize> = (0..reasons.len()).filter(|&number| kept(number)).collect();
+    let is_all_beside = !kept.is_empty() && kept.iter().all(|&number| context.is_beside(number));
+    let below = title + 1..(title + 1 + MAX_BLOCKS_BELOW_TITLE).min(reasons.len());
+    let is_text = |number: &usize| {
+        let block = &page.blocks[*number];
+        let is_sentence = block.weight >= MIN_SENTENCE_WORDS && ends_like_sentence(page.text_of(block));
+        is_sentence && probabilities[*number] >= MIN_SENTENCE_PROBABILITY && !context.is_beside(*number)
     };
-    for number in 1..reasons.len().saturating_sub(1) {
-        let is_code = page.blocks[number].kind == BlockKind::Preformatted && reasons[number] == BlockReason::Unlikely;
-        let is_between = reasons[number - 1].is_kept() && reasons[number + 1].is_kept();
-        let are_paragraphs = [number - 1, number + 1].into_iter().all(|at| probabilities[at] >= MIN_SURE_PROBABILITY);
-        if is_code && is_between && are_paragraphs && probabilities[number] >= MIN_CODE_PROBABILITY {
-            reasons[number] = BlockReason::Companion;
+    let text: Vec<usize> = below.filter(is_text).collect();
+    if !(is_all_beside || is_short) || text.is_empty() || context.is_beside(title) {
+        return;
+    }
+    for number in kept {
+        if context.is_beside(number) {
+            reasons[number] = BlockReason::BesideText;
         }
     }
-    for (number, pair) in page.blocks.windows(2).enumerate() {
-        if !is_pair(number, pair) {
-            continue;
-        }
-        for (kept, other) in [(number + 1, number), (number, number + 1)] {
-            let is_missing = reasons[kept].is_kept() && reasons[other] == BlockReason::Unlikely;
-            if is_missing && probabilities[other] >= MIN_COMPANION_PROBABILITY {
-                reasons[other] = BlockReason::Companion;
-            }
-        }
-    }
-}
-
-/// Keeps the cells of tables of which at least half are kept: a cell that is left out looks like an empty one, and changes
-/// what its row and its column say.
-fn keep_cells(context: &PageContext, page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
-    let table_of = |block: &Block| match block.kind {
-        BlockKind::Cell { row, .. } => context.table_around(row),
-        _ => None,
-    };
-    let mut counts: HashMap<NodeId, (u32, u32)> = HashMap::new();
-    for (block, reason) in page.blocks.iter().zip(&*reasons) {
-        if let Some(table) = table_of(block) {
-            let (all, kept) = counts.entry(table).or_default();
-            *all += 1;
-            *kept += u32::from(reason.is_kept());
-        }
-    }
-    for (number, block) in page.blocks.iter().enumerate() {
-        if reasons[number] != BlockReason::Unlikely {
-            continue;
-        }
-        let is_of_kept = table_of(block).is_some_and(|table| counts[&table].1 * 2 >= counts[&table].0);
-        if is_of_kept && probabilities[number] >= MIN_COMPANION_PROBABILITY {
-            reasons[number] = BlockReason::Companion;
+    for number in text {
+        if !reasons[number].is_kept() {
+            reasons[number] = BlockReason::BestThereIs;
         }
     }
 }

@@ -1,11 +1,15 @@
 //! One pass over the tree that cuts it into blocks.
 
+mod raised_text;
+
+use raised_text::Raised;
+
 use super::formula::{formula, has_formulas};
-use super::furniture::{is_furniture, is_mark};
+use super::furniture::is_furniture;
 use super::grid::Table;
 use super::layout_tables::layout_tables;
+use super::listings::{is_between_lines, is_listing, is_toolbar};
 use super::lists::{Item, List};
-use super::raised::{Written, push_behind, subscript, superscript};
 use super::visibility::Hidden;
 use super::white_space::{push_collapsed, without_invisible};
 use super::{Block, BlockKind, Blocks, Container, NO_ITEM, count_words, inline_blocks, is_invisible, weight};
@@ -18,9 +22,6 @@ pub(super) const BLOCK_LEVEL: NameSet = tags![
     FORM H1 H2 H3 H4 H5 H6 HEADER HGROUP HR HTML LEGEND LI LISTING MAIN MENU NAV NOSCRIPT OL P PLAINTEXT PRE SEARCH
     SECTION SUMMARY TABLE TBODY TD TFOOT TH THEAD TR UL XMP
 ];
-
-/// Nodes that are looked at behind a superscript.
-const MAX_NODES_BEHIND: usize = 8;
 
 const TABLE_PARTS: NameSet = tags![TABLE TBODY THEAD TFOOT TR TD TH];
 const PREFORMATTED: NameSet = tags![PRE LISTING XMP PLAINTEXT];
@@ -53,18 +54,9 @@ pub(super) fn cut(tree: &Tree, hidden: &Hidden) -> Blocks {
         at = next;
         cutter.enter(at);
     }
-    cutter.finish()
-}
-
-/// A superscript or subscript around the current node.
-struct Raised {
-    id: NodeId,
-    /// Where its text begins.
-    start: usize,
-    link_bytes: u32,
-    last: NodeId,
-    /// Links within the page begun before it, and those open around it.
-    note_links: (u32, u32),
+    let mut page = cutter.finish();
+    page.panels.clone_from(&hidden.panels);
+    page
 }
 
 struct Cutter<'a> {
@@ -100,6 +92,8 @@ struct Cutter<'a> {
     note_links: (u32, u32),
     /// Whether an inline element has ended where the next text begins.
     is_between_elements: bool,
+    /// The listing around the current node whose elements are lines, [`NONE`] for none.
+    listing: NodeId,
     preformatted: u32,
     quotes: u8,
 }
@@ -129,6 +123,7 @@ impl<'a> Cutter<'a> {
             links: 0,
             note_links: (0, 0),
             is_between_elements: false,
+            listing: NONE,
             preformatted: 0,
             quotes: 0,
         }
@@ -149,7 +144,7 @@ impl<'a> Cutter<'a> {
         }
         self.is_inside = id == ROOT || name == Name::CONTENT || !is_invisible(self.tree, id);
         if self.is_inside
-            && let Some(&reason) = self.hidden.0.get(&id)
+            && let Some(&reason) = self.hidden.reasons.get(&id)
         {
             self.is_inside = false;
             self.page.hidden.push((id, reason));
@@ -157,21 +152,50 @@ impl<'a> Cutter<'a> {
         if !self.is_inside {
             return;
         }
-        if name.is_element() && is_furniture(self.tree, id, name) {
+        let is_in_listing = self.listing != NONE;
+        if name.is_element() && (is_furniture(self.tree, id, name) || is_in_listing && is_toolbar(self.tree, id, name))
+        {
             self.is_inside = false;
             return;
         }
-        if id == ROOT || BLOCK_LEVEL.has(name) {
-            self.flush();
-            self.open(id, name);
-        } else if inline_blocks::is_laid_out_as_block(self.tree, id, name) {
-            self.flush();
-            self.open(id, name);
+        let is_listing = !is_in_listing && is_listing(self.tree, id, name);
+        let is_inline_block = id != ROOT
+            && !BLOCK_LEVEL.has(name)
+            && (is_listing || inline_blocks::is_laid_out_as_block(self.tree, id, name));
+        if is_inline_block {
             self.inline_blocks.push(id);
+        }
+        if id == ROOT || BLOCK_LEVEL.has(name) || is_inline_block {
+            self.begin_line(id, name);
         } else {
             self.is_between_elements |= inline_blocks::follows_element(self.tree, id);
         }
+        if is_listing {
+            self.listing = id;
+            self.preformatted += 1;
+        }
         self.begin(id, name);
+    }
+
+    /// Begins what is laid out below the text before it: a container, or a line of a listing.
+    fn begin_line(&mut self, id: NodeId, name: Name) {
+        if self.listing != NONE {
+            self.end_line();
+        } else {
+            self.flush();
+            self.open(id, name);
+        }
+    }
+
+    /// Ends a line of a listing, if one has begun.
+    fn end_line(&mut self) {
+        let end = self.page.text.trim_end_matches(' ').len().max(self.start);
+        let is_begun = self.page.text.len() > self.start;
+        let is_blank = end < self.page.text.len();
+        self.page.text.truncate(end);
+        if is_begun && (is_blank || !self.page.text.ends_with('\n')) {
+            self.page.text.push('\n');
+        }
     }
 
     /// What an element means for the text in it.
@@ -248,10 +272,18 @@ impl<'a> Cutter<'a> {
         if is_inline_block {
             self.inline_blocks.pop();
         }
-        if id == ROOT || BLOCK_LEVEL.has(name) || is_inline_block {
+        if self.listing != NONE && self.listing != id {
+            if BLOCK_LEVEL.has(name) || is_inline_block {
+                self.end_line();
+            }
+        } else if id == ROOT || BLOCK_LEVEL.has(name) || is_inline_block {
             self.flush();
             self.stack.pop();
             self.close(id, name);
+        }
+        if self.listing == id {
+            self.listing = NONE;
+            self.preformatted -= 1;
         }
         match name {
             tag::BUTTON => {
@@ -292,60 +324,6 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Rewrites the text of a superscript or subscript that ends.
-    fn end_raised(&mut self, id: NodeId, name: Name) {
-        let Some(raised) = self.raised.pop_if(|raised| raised.id == id) else { return };
-        // A block that ended inside has taken the text along.
-        if raised.start < self.start || raised.start >= self.page.text.len() {
-            return;
-        }
-        let before = &self.page.text[self.start..raised.start];
-        let text = &self.page.text[raised.start..];
-        let links_to_note = self.note_links.0 > raised.note_links.0 || raised.note_links.1 > 0;
-        let written = match name {
-            tag::SUP => superscript(before, text, self.text_behind(id), links_to_note && is_mark(text)),
-            _ => subscript(before, text),
-        };
-        match written {
-            Written::Plain => {}
-            Written::InNumber(sign) => {
-                let piece = self.page.text.split_off(raised.start);
-                self.page.text.push(sign);
-                self.page.text.push_str(piece.trim());
-            }
-            Written::Degree => {
-                self.page.text.truncate(raised.start);
-                self.page.text.push('°');
-            }
-            Written::Apart => self.page.text.insert(raised.start, ' '),
-            Written::Dropped => {
-                self.page.text.truncate(raised.start);
-                self.link_bytes = raised.link_bytes;
-                self.last = raised.last;
-                if self.last == NONE {
-                    self.first = NONE;
-                }
-            }
-            Written::Behind(sign) => {
-                let piece = self.page.text.split_off(raised.start);
-                push_behind(&mut self.page.text, sign, &piece);
-                if piece.ends_with([' ', '\n']) {
-                    self.page.text.push(' ');
-                }
-            }
-        }
-    }
-
-    /// The text beside an element, or the first one in the element beside it.
-    fn text_behind(&self, id: NodeId) -> &'a str {
-        let next = self.tree.node(id).next;
-        if next == NONE {
-            return "";
-        }
-        let texts = self.tree.preorder(next).take(MAX_NODES_BEHIND).map(|node| self.tree.text(node));
-        texts.into_iter().find(|text| !text.is_empty()).unwrap_or("")
-    }
-
     fn push_formula(&mut self, id: NodeId, formula: &str) {
         if formula.is_empty() {
             return;
@@ -363,7 +341,10 @@ impl<'a> Cutter<'a> {
         let text = self.tree.text(id);
         let before = self.page.text.len();
         if self.preformatted > 0 {
-            self.page.text.push_str(&without_invisible(text));
+            if self.listing == NONE || !is_between_lines(self.tree, id) {
+                // Code is indented by no-break spaces where an editor has written it into a page.
+                self.page.text.push_str(&without_invisible(text).replace('\u{a0}', " "));
+            }
         } else {
             let before_it = self.tree.node(id).previous;
             let is_behind_name = before_it != NONE && self.tree.name(before_it) == tag::CITE;

@@ -178,10 +178,10 @@ fn is_gutter(tree: &Tree, id: NodeId, name: Name) -> bool {
             "linenos",
             "lineno",
             "linenumbers",
-            "line-numbers",
-            "line-number",
-            "linenumber",
+            "crayon-num",
+            "crayon-nums",
             "linenodiv",
+            "line-no",
             "hljs-ln-numbers",
             "rouge-gutter",
             "blob-num",
@@ -190,6 +190,8 @@ fn is_gutter(tree: &Tree, id: NodeId, name: Name) -> bool {
         WORDS.contains(&name)
             || name.starts_with("lineno")
             || name.ends_with("-gutter")
+            || name.ends_with("linenumber")
+            || name.ends_with("line-number")
             || name.ends_with("line-numbers")
     });
     if is_marked {

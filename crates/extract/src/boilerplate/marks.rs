@@ -13,6 +13,7 @@ pub(super) const COOKIES: u8 = 1;
 pub(super) const APPARATUS: u8 = 2;
 pub(super) const CONTENTS: u8 = 4;
 pub(super) const SIGN_UP: u8 = 8;
+pub(super) const SIGNATURE: u8 = 16;
 
 pub(super) struct Marks {
     /// By container.
@@ -54,7 +55,7 @@ fn own_marks(tree: &Tree, id: NodeId) -> u8 {
 }
 
 /// What is part of every name that [`marks_of_word`] knows.
-const PARTS_OF_NAMES: [&str; 24] = [
+const PARTS_OF_NAMES: [&str; 25] = [
     "hatnote",
     "sitesub",
     "navbox",
@@ -79,6 +80,7 @@ const PARTS_OF_NAMES: [&str; 24] = [
     "signup",
     "sign-up",
     "subscribe",
+    "sig",
 ];
 
 static FIND_NAMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
@@ -92,6 +94,9 @@ fn marks_of_word(word: &str) -> u8 {
         | "ambox" | "vertical-navbox" | "mw-references-wrap" | "reflist" | "sidebar-box" | "navbox-styles" => APPARATUS,
         "toc" | "doc-toc" | "contents" | "table-of-contents" | "tableofcontents" | "toctree" | "toc-container"
         | "ez-toc-container" | "toc_container" => CONTENTS,
+        "signature" | "signatures" | "sig" | "post-signature" | "post_signature" | "postsignature" | "post-sig"
+        | "post_sig" | "message-signature" | "message__signature" | "user-signature" | "user_signature"
+        | "signaturecontainer" | "bbp-signature" | "forum-signature" | "author-signature" => SIGNATURE,
         _ if is_notice_name(word) => COOKIES,
         _ if word.contains("newsletter")
             || word.contains("signup")
@@ -168,6 +173,9 @@ mod tests {
             "signup",
             "sign-up",
             "subscribe-box",
+            "signature",
+            "post_sig",
+            "signaturecontainer",
         ] {
             assert!(FIND_NAMES.is_match(name), "{name}");
             assert!(name == "references" || marks_of_word(&name.to_ascii_lowercase()) != 0, "{name}");

@@ -12,6 +12,7 @@ mod language;
 mod neighbours;
 mod page;
 mod page_context;
+mod questions;
 mod scan;
 
 pub use block::{describe, describe_alone};

@@ -7,7 +7,7 @@ use super::language::Language;
 use super::scan::{TextScan, WORD_GROUPS, hash_of_bytes, likeness, mixed, scan, title_words};
 use crate::blocks::{Block, BlockKind, Blocks, Container};
 use crate::head::Head;
-use crate::html::{NONE, Name, NodeId, ROOT, Tree, attribute, tag};
+use crate::html::{Name, Tree, attribute, tag};
 use crate::labels;
 use crate::lexicon::{ClassOdds, KindScores, Lexicon, SeenWords};
 use crate::votes::{Votes, votes};
@@ -37,7 +37,7 @@ pub(super) const LANDMARKS: &[(&str, Name)] = &[
 const LONG_WEIGHT: f32 = 18.0;
 
 /// Levels above a block that are searched.
-const FAR: u8 = 30;
+pub(super) const FAR: u8 = 30;
 
 /// Maps whose keys are hashes already.
 #[derive(Default)]
@@ -119,7 +119,7 @@ pub struct PageContext<'a> {
     /// Words of the longest block.
     pub(super) longest: u32,
     /// The share of English function words in the page's words.
-    english_share: f32,
+    pub(super) english_share: f32,
 }
 
 /// Counts over a page.
@@ -301,64 +301,6 @@ impl<'a> PageContext<'a> {
                 next = number as u32;
             }
         }
-    }
-
-    /// The block that repeats the page's title, if there is one.
-    pub fn title_block(&self) -> Option<usize> {
-        self.title_block
-    }
-
-    /// What the page says of itself.
-    pub(crate) fn head(&self) -> &'a Head {
-        self.head
-    }
-
-    /// The page's tree.
-    pub(crate) fn tree(&self) -> &'a Tree<'a> {
-        self.tree
-    }
-
-    /// The table that a row is in.
-    pub(crate) fn table_around(&self, row: NodeId) -> Option<NodeId> {
-        let mut at = row;
-        while at != ROOT && at != NONE {
-            if self.tree.name(at) == tag::TABLE {
-                return Some(at);
-            }
-            at = self.tree.node(at).parent;
-        }
-        None
-    }
-
-    /// How many blocks the page has.
-    pub fn len(&self) -> usize {
-        self.page.blocks.len()
-    }
-
-    /// The share of English function words in the page's words.
-    pub(crate) fn share_of_function_words(&self) -> f32 {
-        self.english_share
-    }
-
-    /// Whether the page has no block.
-    pub fn is_empty(&self) -> bool {
-        self.page.blocks.is_empty()
-    }
-
-    /// Whether a block is in an element whose labels say that it holds comments.
-    pub fn is_comment(&self, block: usize) -> bool {
-        self.label_distances[self.page.blocks[block].container as usize][const { labels::group("comment") }] < FAR
-    }
-
-    /// Whether a block is in `<noscript>`.
-    pub fn is_for_scriptless(&self, block: usize) -> bool {
-        let noscript = LANDMARKS.iter().position(|(_, name)| *name == tag::NOSCRIPT);
-        noscript.is_some_and(|at| self.landmark_distances[self.page.blocks[block].container as usize][at] < FAR)
-    }
-
-    /// The block's template: its element with its class, and those of the two around it.
-    pub(crate) fn template(&self, block: usize) -> u64 {
-        self.narrow[self.page.blocks[block].container as usize]
     }
 }
 

@@ -222,7 +222,7 @@ pub mod attribute {
     names! { AttributeName
         ALT "alt" ALTTEXT "alttext" ARIA_CONTROLS "aria-controls" ARIA_EXPANDED "aria-expanded" ARIA_HIDDEN "aria-hidden"
         ARIA_LABEL "aria-label" CHARSET "charset" CLASS "class" COLOR "color" COLSPAN "colspan" CONTENT "content"
-        DATA_BS_TARGET "data-bs-target" DATA_TARGET "data-target" DATA_TOGGLE "data-toggle" DATETIME "datetime" ENCODING "encoding" FACE "face" HIDDEN "hidden" HREF "href"
+        DATA_BS_TARGET "data-bs-target" DATA_TARGET "data-target" DATA_TOGGLE "data-toggle" DATETIME "datetime" ENCODING "encoding" FACE "face" FOR "for" HIDDEN "hidden" HREF "href"
         HTTP_EQUIV "http-equiv" ID "id" ITEMPROP "itemprop" ITEMTYPE "itemtype" LANG "lang" NAME "name" ONCLICK "onclick" PROPERTY "property"
         REL "rel" REVERSED "reversed" ROLE "role" ROWSPAN "rowspan" SHADOWROOTMODE "shadowrootmode" SIZE "size" START "start" STYLE "style" SRC "src" TITLE "title" TYPE "type"
         VALUE "value" XML_LANG "xml:lang"
