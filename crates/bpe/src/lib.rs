@@ -21,6 +21,7 @@ mod long_pretoken_cache;
 mod merges;
 mod model;
 mod normalizer;
+mod oniguruma;
 pub mod parallel;
 mod pattern;
 mod pretoken_cache;

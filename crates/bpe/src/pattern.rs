@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use fancy_regex::Regex;
 
+use crate::oniguruma;
+
 /// A published pattern, for which there is a scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -37,6 +39,16 @@ const DEEPSEEK3: [&str; 3] = [
     r"\p{N}{1,3}",
     "[一-龥\u{3040}-ゟ゠-ヿ]+",
     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+];
+
+/// tiktoken's own patterns, which its engine, Rust's, reads as these. In a `tokenizer.json` they mean something else:
+/// Oniguruma reads `{1,3}+` as a repetition, and `$` as the end of a line.
+const OF_TIKTOKEN: [(&str, KnownPattern); 2] = [
+    (r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s", KnownPattern::Gpt2),
+    (
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+        KnownPattern::Cl100k,
+    ),
 ];
 
 impl KnownPattern {
@@ -87,6 +99,28 @@ impl KnownPattern {
         }
     }
 
+    /// The pattern that a person names, or gives as a regular expression; `None` for one that has no name.
+    ///
+    /// # Errors
+    /// For a word that is no name: it would be a regular expression that splits at this word alone.
+    pub(crate) fn of_given(given: &str) -> Result<Option<KnownPattern>, String> {
+        let of_tiktoken = || OF_TIKTOKEN.iter().find(|(regex, _)| *regex == given).map(|(_, known)| *known);
+        if let Some(known) = KnownPattern::of_name(given).or_else(|| KnownPattern::of_regex(given)).or_else(of_tiktoken)
+        {
+            return Ok(Some(known));
+        }
+        if given.contains(['\\', '[', '(', '|', '*', '+', '?', '{', '^', '$']) || given == "." {
+            return Ok(None);
+        }
+        let nearest = KnownPattern::ALL.iter().map(|known| (strsim::levenshtein(known.name(), given), known));
+        let nearest = nearest.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 2);
+        let nearest = nearest.map(|(_, known)| format!("; the nearest is {known}")).unwrap_or_default();
+        Err(format!(
+            "there is no pattern {given:?}{nearest}; known are {PATTERN_NAMES}, and a regular expression has a sign such \
+             as \\ or ["
+        ))
+    }
+
     /// The known pattern that one regular expression is.
     pub(crate) fn of_regex(regex: &str) -> Option<KnownPattern> {
         KnownPattern::ALL.into_iter().find(|pattern| pattern.regexes() == [regex])
@@ -99,35 +133,42 @@ impl fmt::Display for KnownPattern {
     }
 }
 
-/// A regular expression as Oniguruma reads it, which Hugging Face's tokenizers use. Equal if their sources are.
+/// A regular expression. Equal if it is written alike and read alike.
 #[derive(Clone)]
 pub(crate) struct SplitRegex {
     source: String,
+    /// The same for `fancy-regex`.
+    translated: String,
     regex: Arc<Regex>,
 }
 
 impl SplitRegex {
-    /// Compiles a regular expression.
+    /// Compiles a regular expression as Oniguruma reads it, which Hugging Face's tokenizers use.
     ///
     /// # Errors
-    /// What is wrong with it, or what of it would match otherwise than in Oniguruma.
+    /// What is wrong with it, or what of it is not followed.
     pub(crate) fn new(source: &str) -> Result<SplitRegex, String> {
-        if let Some(what) = differs_from_oniguruma(source) {
-            return Err(format!("{what} of the pattern {source:?} has another meaning in Oniguruma"));
-        }
-        SplitRegex::compile(source, &format!("(?m){source}"))
+        let translated = oniguruma::translate(source).map_err(|what| {
+            format!("{what} in the pattern {source:?} cannot be followed as Oniguruma reads it, which decides the ids")
+        })?;
+        SplitRegex::compile(source, translated)
+    }
+
+    /// A regular expression of Rust's, which some of Hugging Face's steps are.
+    pub(crate) fn of_rust(source: &str) -> SplitRegex {
+        SplitRegex::compile(source, source.to_owned()).expect("a constant pattern")
     }
 
     /// A regular expression that matches a string.
     pub(crate) fn literal(text: &str) -> SplitRegex {
-        SplitRegex::compile(text, &fancy_regex::escape(text)).expect("an escaped string is a pattern")
+        SplitRegex::compile(text, fancy_regex::escape(text).into_owned()).expect("an escaped string is a pattern")
     }
 
-    fn compile(source: &str, regex: &str) -> Result<SplitRegex, String> {
+    fn compile(source: &str, translated: String) -> Result<SplitRegex, String> {
         // Backtracking is bounded by the text alone: no text is split otherwise than the pattern says.
-        let regex = fancy_regex::RegexBuilder::new(regex).backtrack_limit(usize::MAX).build();
+        let regex = fancy_regex::RegexBuilder::new(&translated).backtrack_limit(usize::MAX).build();
         let regex = regex.map_err(|error| format!("the pattern {source:?} cannot be read: {error}"))?;
-        Ok(SplitRegex { source: source.to_owned(), regex: Arc::new(regex) })
+        Ok(SplitRegex { source: source.to_owned(), translated, regex: Arc::new(regex) })
     }
 
     /// The regular expression as it was given.
@@ -141,27 +182,9 @@ impl SplitRegex {
     }
 }
 
-/// Syntax that Oniguruma reads otherwise.
-fn differs_from_oniguruma(source: &str) -> Option<&'static str> {
-    // A quantifier in braces is not made possessive by a plus sign, but repeated.
-    let is_repeated = source.match_indices("}+").any(|(at, _)| {
-        let open = source[..at].rfind('{').map_or(at, |open| open + 1);
-        open < at && source[open..at].bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
-    });
-    let different = [
-        (is_repeated, "a plus sign after a quantifier in braces"),
-        (source.contains("[[:"), "a POSIX bracket"),
-        (source.contains("(?m"), "the flag m"),
-        (source.contains("\\Z"), "\\Z"),
-        (source.contains("\\h"), "\\h"),
-        (source.contains("\\X") || source.contains("\\R"), "\\X or \\R"),
-    ];
-    different.into_iter().find_map(|(is_there, what)| is_there.then_some(what))
-}
-
 impl PartialEq for SplitRegex {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
+        (&self.source, &self.translated) == (&other.source, &other.translated)
     }
 }
 
@@ -199,6 +222,32 @@ mod tests {
             assert!(SplitRegex::new(pattern).is_err(), "{pattern}");
         }
         assert!(SplitRegex::new(r"\p{L}+|\p{N}{1,3}|.").is_ok());
+        assert!(SplitRegex::literal("a+") != SplitRegex::new("a+").unwrap());
+    }
+
+    #[test]
+    fn names_and_patterns() {
+        let check = |given: &str, expected: Result<Option<KnownPattern>, &str>| {
+            let found = KnownPattern::of_given(given);
+            assert_eq!(found.as_ref().map(|known| *known).map_err(String::as_str), expected, "{given:?}");
+        };
+        check("Qwen-2.5", Ok(Some(KnownPattern::Qwen2)));
+        check(QWEN2, Ok(Some(KnownPattern::Qwen2)));
+        for (given, known) in OF_TIKTOKEN {
+            check(given, Ok(Some(known)));
+        }
+        check(r"\w+|\W+", Ok(None));
+        check(".", Ok(None));
+        let names = "gpt2, cl100k, o200k, llama3, qwen2, deepseek3";
+        let message = |given: &str, nearest: &str| {
+            format!(
+                "there is no pattern {given:?}{nearest}; known are {names}, and a regular expression has a sign such as \\ or ["
+            )
+        };
+        check("llama4", Err(&message("llama4", "; the nearest is llama3")));
+        check("", Err(&message("", "")));
+        check("words", Err(&message("words", "")));
+        check("o200.k", Ok(Some(KnownPattern::O200k)));
     }
 
     #[test]

@@ -43,9 +43,9 @@ impl TextRules {
     /// Splits by a pattern's name or a regular expression.
     ///
     /// # Errors
-    /// What is wrong with the regular expression.
+    /// For a name that is not known, and what of the regular expression is wrong or not followed.
     pub(crate) fn of_pattern(pattern: &str) -> Result<TextRules, String> {
-        if let Some(known) = KnownPattern::of_name(pattern).or_else(|| KnownPattern::of_regex(pattern)) {
+        if let Some(known) = KnownPattern::of_given(pattern)? {
             return Ok(TextRules::of_known(known));
         }
         let json = [Value::Null, Pretokenizer::json_of_regexes(&[pattern])];

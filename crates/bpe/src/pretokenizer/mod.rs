@@ -1,6 +1,8 @@
 //! How a tokenizer splits a text into pretokens: by a known pattern, or by the steps of a `tokenizer.json`, followed as
 //! Hugging Face's tokenizers follow them.
 
+#[cfg(test)]
+mod parity;
 mod parse;
 mod pieces;
 #[cfg(test)]
@@ -38,7 +40,7 @@ pub(crate) enum SplitStep {
 pub(crate) enum Finder {
     Known(KnownPattern),
     Regex(SplitRegex),
-    /// Each character of Unicode's category N.
+    /// Each digit and number.
     Numbers,
     /// Each character of white space.
     Spaces,

@@ -6,6 +6,10 @@ use super::{Behavior, Finder, SplitStep};
 use crate::normalizer::parse_pattern;
 use crate::pattern::{KnownPattern, SplitRegex};
 
+/// The punctuation of Hugging Face's step: that of ASCII, and category P by Unicode 8, in which two characters were of it
+/// that are now of others.
+const PUNCTUATION: &str = r"[!-/:-@\[-`{-~[\p{P}&&\p{Age=8.0}]\u{166d}\u{111c9}]";
+
 /// The known pattern that steps are.
 pub(super) fn known(steps: &[SplitStep]) -> Option<KnownPattern> {
     let (SplitStep::ToVisible, splits) = steps.split_last()? else { return None };
@@ -51,10 +55,9 @@ pub(super) fn add_steps(json: &Value, steps: &mut Vec<SplitStep>) -> Result<(), 
         "Punctuation" => {
             let behavior =
                 if json["behavior"].is_null() { Behavior::Isolated } else { parse_behavior(&json["behavior"])? };
-            // As Hugging Face's: ASCII's punctuation, and Unicode's category P.
-            split(Finder::Regex(SplitRegex::new(r"[!-/:-@\[-`{-~\p{P}]")?), behavior, false);
+            split(Finder::Regex(SplitRegex::of_rust(PUNCTUATION)), behavior, false);
         }
-        "Whitespace" => split(Finder::Regex(SplitRegex::new(r"\w+|[^\w\s]+")?), Behavior::Removed, true),
+        "Whitespace" => split(Finder::Regex(SplitRegex::of_rust(r"\w+|[^\w\s]+")), Behavior::Removed, true),
         "WhitespaceSplit" => split(Finder::Spaces, Behavior::Removed, false),
         "CharDelimiterSplit" => {
             let char = json["delimiter"].as_str().and_then(|text| text.chars().next());

@@ -39,7 +39,7 @@ impl Finder {
                 }
             }
             Finder::Regex(regex) => regex.find_iter(text).for_each(push),
-            Finder::Numbers => push_chars(&|char| class_of(char) == CharClass::Number),
+            Finder::Numbers => push_chars(&is_digit),
             Finder::Spaces => push_chars(&char::is_whitespace),
             Finder::Char(one) => push_chars(&|char| char == *one),
         }
@@ -48,6 +48,12 @@ impl Finder {
         }
         found
     }
+}
+
+/// Whether Hugging Face's step `Digits` takes a character for a digit: category N by Unicode 17, which its compiler's
+/// library has.
+fn is_digit(char: char) -> bool {
+    class_of(char) == CharClass::Number || matches!(char, '\u{11de0}'..='\u{11de9}' | '\u{16ff4}'..='\u{16ff6}')
 }
 
 /// What a behaviour makes of matches and what is between them.
