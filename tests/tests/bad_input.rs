@@ -344,16 +344,28 @@ fn a_fault_in_a_rule_names_the_rule() {
     assert!(message.contains("names no list"), "{message}");
 }
 
+/// A table of URLs that is none of links.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct OtherRow {
+    url: String,
+}
+
 #[test]
 fn what_is_no_table_of_links_is_named_with_the_command_that_makes_one() {
     let case = Case::new();
-    let links = case.write("links.jsonl", b"{\"url\":\"http://a.example/\",\"score\":5}\n");
-    for flags in [&["--from", "web"][..], &["--from", "common-crawl", "--index", "index.parquet"]] {
-        let mut command = Command::new(binary("webtext"));
-        command.arg("fetch").arg(&links).arg("-o").arg(case.path("out")).args(["--contact", "a@b.example"]).args(flags);
-        let said = stderr(&check(&mut command, 1));
-        assert!(said.contains("is no table of links; webtext links"), "{said}");
-        assert!(!case.path("out").exists());
+    let list = case.write("links.jsonl", b"{\"url\":\"http://a.example/\",\"score\":5}\n");
+    let table = case.path("other.parquet");
+    let mut other = store::table::TableWriter::create(&table).unwrap();
+    other.push(OtherRow { url: "http://a.example/".to_owned() }).unwrap();
+    other.finish().unwrap();
+    for links in [list, table] {
+        for flags in [&["--from", "web"][..], &["--from", "common-crawl", "--index", "index.parquet"]] {
+            let mut command = Command::new(binary("webtext"));
+            command.arg("fetch").arg(&links).arg("-o").arg(case.path("out"));
+            let said = stderr(&check(command.args(["--contact", "a@b.example"]).args(flags), 1));
+            assert!(said.contains("is no table of links; webtext links"), "{said}");
+            assert!(!case.path("out").exists());
+        }
     }
 }
 

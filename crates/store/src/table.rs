@@ -149,6 +149,16 @@ impl<T: Row> TableReader<T> {
         let fields = fields_of::<T>().map_err(|e| table_error("lay out", &shown, e))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(Chunks(blob.into()))
             .map_err(|e| table_error("read", &shown, e))?;
+        let missing: Vec<&str> = fields
+            .iter()
+            .filter(|field| !field.is_nullable() && builder.schema().column_with_name(field.name()).is_none())
+            .map(|field| field.name().as_str())
+            .collect();
+        if !missing.is_empty() {
+            let there: Vec<&str> = builder.schema().fields().iter().map(|field| field.name().as_str()).collect();
+            let what = format!("it has no column {}, but {}", missing.join(", "), there.join(", "));
+            return Err(table_error("read", &shown, what));
+        }
         let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
         let columns = ProjectionMask::columns(builder.parquet_schema(), names);
         let batches = builder
@@ -294,6 +304,22 @@ mod tests {
         let path = folder.path().join("empty.parquet");
         TableWriter::<Wide>::create(&path).unwrap().finish().unwrap();
         assert_eq!(TableReader::<Wide>::open(&path).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_table_of_other_rows_names_what_is_missing() {
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        struct Other {
+            name: String,
+            place: String,
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.parquet");
+        TableWriter::<Other>::create(&path).unwrap().finish().unwrap();
+        let error = TableReader::<Wide>::open(&path).err().expect("columns are missing");
+        // `note` may be missing: it is none in every row.
+        let said = std::error::Error::source(&error).expect("a cause").to_string();
+        assert_eq!(said, "it has no column number, share, but name, place");
     }
 
     #[test]

@@ -365,10 +365,17 @@ impl Links {
             };
             text.as_ref().map(read).transpose()
         };
+        let (from, until) = (period(&self.from)?, period(&self.until)?);
+        if let (Some(first), Some(last)) = (&from, &until)
+            && first.start >= last.end
+        {
+            let (from, until) = (self.from.as_deref().unwrap_or_default(), self.until.as_deref().unwrap_or_default());
+            bail!(Recipe, "from = {from:?} is later than until = {until:?}: no link would be kept");
+        }
         Ok(SubmissionRules {
             drop_over_18: self.over_18 == Keep::Drop,
-            from: period(&self.from)?.map(|from| from.start),
-            before: period(&self.until)?.map(|until| until.end),
+            from: from.map(|from| from.start),
+            before: until.map(|until| until.end),
             drop_domains: blocked(&self.drop_domains).within(|| "drop_domains".to_owned())?,
             drop_extensions: blocked(&self.drop_extensions).within(|| "drop_extensions".to_owned())?,
             max_url_bytes: self.max_url_bytes,
@@ -659,6 +666,7 @@ mod tests {
         assert!(fault(QUICKSTART, &["tokenizer.use=gpt2"]).contains("either use or train"));
         assert!(fault(QUICKSTART, &["links.until=\"soon\""]).contains("no date"));
         assert!(fault(QUICKSTART, &["links.until=\"2017-01-45\""]).contains("no date"));
+        assert!(fault(QUICKSTART, &["links.from=\"2015\"", "links.until=\"2014-12\""]).contains("later than"));
         assert!(fault(QUICKSTART, &["filter.language.keep=\"xx\""]).contains("not known"));
         assert!(fault(QUICKSTART, &["model.heads=3"]).contains("heads"));
     }

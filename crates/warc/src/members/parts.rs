@@ -11,9 +11,15 @@ use crate::raw::Source;
 /// Endings of archives in ZIP files. WACZ has them below `archive/`, other tools where they like.
 const ARCHIVE_ENDINGS: [&str; 6] = [".warc", ".warc.gz", ".warc.zst", ".arc", ".arc.gz", ".warc.wet.gz"];
 
+/// Whether a file in a ZIP file is an archive by its name.
+pub fn is_archive_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ARCHIVE_ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
 pub(super) const ZIP_MAGIC: [u8; 4] = *b"PK\x03\x04";
 
-/// The bytes of the archives in a ZIP file, in their order in it; none if it holds no archive.
+/// The bytes of the archives in a ZIP file, in their order in it; none if it holds no archive by name.
 ///
 /// A WACZ stores its archives as they are, so that a part of one can be read by its place. Places are given in the ZIP
 /// file, so a record is found again without looking at the ZIP's own index.
@@ -28,7 +34,7 @@ pub(super) fn archives_in_zip(source: &mut dyn Source) -> io::Result<Vec<Range<u
     for number in 0..zip.len() {
         let entry = zip.by_index_raw(number).map_err(damaged)?;
         let name = entry.name().map_err(damaged)?;
-        if !ARCHIVE_ENDINGS.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending)) {
+        if !is_archive_name(&name) {
             continue;
         }
         let start =

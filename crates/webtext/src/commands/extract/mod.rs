@@ -2,6 +2,7 @@
 
 mod output;
 mod pages;
+mod zip_pages;
 
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ use self::pages::{each_page, pages_below};
 /// Flags of `webtext extract`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// HTML files, archives (WARC, ARC, WET, WACZ), each compressed or not, folders of them, or - for standard input.
+    /// HTML files, archives (WARC, ARC, WET, WACZ), each compressed or not, ZIP files and folders of them, or - for standard input.
     /// What a file is, its content says.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,

@@ -10,7 +10,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::pages::{Content, Found, InputPage, Source, Unreadable};
+use super::pages::{Content, Found, InputPage, Source, Unreadable, has_no_tag};
 use super::{Arguments, Format};
 
 /// Pages and bytes that are gathered before the threads extract them.
@@ -78,7 +78,8 @@ impl<'a> Output<'a> {
     pub(super) fn finish(mut self) -> anyhow::Result<Exit> {
         self.write_waiting()?;
         if self.empty > 0 {
-            tracing::warn!("{} of {} have no main text", self.empty, count(self.pages, "page"));
+            let have = if self.empty == 1 { "has" } else { "have" };
+            tracing::warn!("{} of {} {have} no main text", self.empty, count(self.pages, "page"));
         }
         Ok(if self.unreadable == 0 { Exit::Complete } else { Exit::SomeUnreadable })
     }
@@ -182,8 +183,13 @@ fn extracted(
                 let page = analysis.page(options);
                 Written { text: text_of(arguments, &page, analysis, &source), overlay, is_empty: page.text.is_empty() }
             });
-            let what = source.url.as_ref().unwrap_or(&source.file);
-            written.map_err(|error| Unreadable { what: what.clone(), error: error.to_string() })
+            let unreadable = |error| Unreadable { what: source.url.as_ref().unwrap_or(&source.file).clone(), error };
+            match written {
+                Ok(written) if written.is_empty && has_no_tag(&bytes) && !bytes.trim_ascii().is_empty() => {
+                    Err(unreadable("it is no page: it has neither a tag nor a sentence".to_owned()))
+                }
+                written => written.map_err(|error| unreadable(error.to_string())),
+            }
         }
     };
     (stem, source, written)

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use console::count;
 use warc::http::{Media, binary_type, media};
 use warc::{Event, Kind, NoCapture, ReadError, Reader, Record};
+
+use super::zip_pages::ZipPages;
 
 /// Larger pages, in bytes, are reported as unreadable.
 pub(super) const MAX_PAGE_BYTES: u64 = 64 << 20;
@@ -97,7 +99,10 @@ impl Pages<'_> {
         let opened = File::open(path).and_then(|file| start_of(file).map(|start| is_archive(&start, &name)));
         match opened {
             Err(error) => self.unreadable(&name, &error),
-            Ok(true) => self.archive(&name, Reader::open(path, MAX_PAGE_BYTES)),
+            Ok(true) => match File::open(path).ok().and_then(|file| ZipPages::open(BufReader::new(file))) {
+                Some(zip) => self.zip(&name, zip),
+                None => self.archive(&name, Reader::open(path, MAX_PAGE_BYTES)),
+            },
             Ok(false) => match std::fs::read(path) {
                 Ok(bytes) => self.page(&name, &path.file_stem().unwrap_or_default().to_string_lossy(), bytes),
                 Err(error) => self.unreadable(&name, &error),
@@ -109,9 +114,10 @@ impl Pages<'_> {
     fn bytes(&mut self, name: &str, stem: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
         match start_of(Cursor::new(bytes.clone())) {
             Err(error) => self.unreadable(name, &error),
-            Ok(start) if is_archive(&start, name) => {
-                self.archive(name, Reader::new(Cursor::new(bytes), name.to_owned(), MAX_PAGE_BYTES))
-            }
+            Ok(start) if is_archive(&start, name) => match ZipPages::open(Cursor::new(&bytes)) {
+                Some(zip) => self.zip(name, zip),
+                None => self.archive(name, Reader::new(Cursor::new(bytes), name.to_owned(), MAX_PAGE_BYTES)),
+            },
             Ok(_) => self.page(name, stem, bytes),
         }
     }
@@ -135,6 +141,26 @@ impl Pages<'_> {
         let content = Content::Html { bytes, content_type: self.content_type.map(str::to_owned) };
         let source = Source { file: name.to_owned(), ..Source::default() };
         (self.each)(Ok(InputPage { stem: stem.to_owned(), source, content }))
+    }
+
+    /// The pages in a ZIP file. Pictures and styles beside them are no pages and are not named.
+    fn zip<R: Read + Seek>(&mut self, name: &str, mut zip: ZipPages<R>) -> anyhow::Result<()> {
+        let mut pages = 0;
+        for (inner, bytes) in zip.files(MAX_PAGE_BYTES) {
+            let name = format!("{name}/{inner}");
+            match bytes {
+                Err(error) => self.unreadable(&name, &error)?,
+                Ok(bytes) if is_named_html(Path::new(&inner)) || media(None, &bytes) == Media::Html => {
+                    pages += 1;
+                    self.page(&name, &Path::new(&inner).file_stem().unwrap_or_default().to_string_lossy(), bytes)?;
+                }
+                Ok(_) => {}
+            }
+        }
+        if pages == 0 {
+            self.unreadable(name, &"neither a page nor an archive is in the ZIP file")?;
+        }
+        Ok(())
     }
 
     fn archive(&mut self, name: &str, reader: Result<Reader, ReadError>) -> anyhow::Result<()> {
@@ -209,7 +235,22 @@ fn not_html(bytes: &[u8]) -> Option<&'static str> {
     let start = &bytes[..bytes.len().min(START_BYTES as usize)];
     let is_odd = |byte: &&u8| matches!(byte, 1..=8 | 0xb | 0xe..=0x1a | 0x1c..=0x1f | 0x7f);
     let has_odd = start.iter().filter(is_odd).count() * 50 > start.len();
-    (has_odd && !extract::charset::is_utf16(start)).then_some("binary data")
+    if has_odd && !extract::charset::is_utf16(start) {
+        return Some("binary data");
+    }
+    let is_json = bytes.trim_ascii_start().starts_with(b"{") || bytes.trim_ascii_start().starts_with(b"[");
+    (is_json && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()).then_some("JSON")
+}
+
+/// Whether nothing in a text could be a tag, whatever its charset.
+pub(super) fn has_no_tag(bytes: &[u8]) -> bool {
+    let is_tag = |at: usize| {
+        bytes[at + 1..]
+            .iter()
+            .find(|&&byte| byte != 0)
+            .is_some_and(|&byte| byte.is_ascii_alphabetic() || matches!(byte, b'!' | b'/' | b'?'))
+    };
+    !memchr::memchr_iter(b'<', bytes).any(is_tag)
 }
 
 /// The page or the text that a record holds, if it holds one.
