@@ -1,13 +1,15 @@
 //! `bpe compare`: two tokenizers on the same texts.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use texts::{DocumentOptions, DocumentRow, RowReader, Source, TextFormat};
+use texts::{DocumentOptions, DocumentRow, RowReader, Source};
 
-use crate::input::{InputOptions, WholeDocuments};
+use crate::input::{self, Batches, InputOptions, Opened, WholeDocuments};
 use crate::{Encoder, TokenId, Tokenizer};
 
 /// Documents that are listed: those in which the two differ most.
@@ -79,16 +81,20 @@ fn for_each_document(
     mut each: impl FnMut(String, &str, &str),
 ) -> anyhow::Result<()> {
     let name = path.display();
-    let format = crate::input::format_of(path, &InputOptions::default());
-    if format.with_context(|| format!("cannot read {name}"))? == TextFormat::PlainText {
-        for (number, document) in (1..).zip(WholeDocuments::open(path, &InputOptions::default())?) {
-            each(format!("{name}, document {number}"), "", &document?);
+    let options = Arc::new(InputOptions::default());
+    let source: Source<File> = match input::open(path, &options)? {
+        Opened::Lines(reader) => Source::JsonLines(reader),
+        Opened::Table(file) => Source::Parquet(file),
+        opened @ Opened::Plain(_) => {
+            let documents = WholeDocuments::of(Batches::of_opened(path, opened, &options)?);
+            for (number, document) in (1..).zip(documents) {
+                each(format!("{name}, document {number}"), "", &document?);
+            }
+            return Ok(());
         }
-        return Ok(());
-    }
+    };
     let failed = || format!("cannot read {name}");
-    let rows = Source::open_file(path)
-        .and_then(|file| RowReader::of_source(file, DocumentOptions::new(&arguments.text_field)));
+    let rows = RowReader::of_source(source, DocumentOptions::new(&arguments.text_field));
     for row in rows.with_context(failed)? {
         let row = row.with_context(failed)?.with_context(failed)?;
         let group = group_of(&row, arguments.by.as_deref());

@@ -1,16 +1,15 @@
 //! Input files of the subcommands, and how they are read.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use console::{Progress, Stopped, Unit};
 use texts::{Compression, TextFormat};
 
 use super::check_usage;
-use crate::input::{Batch, Batches, InputError, InputOptions};
+use crate::input::{Batch, Batches, ByteSource, InputError, InputOptions};
 use crate::parallel::map_ordered;
 use crate::pretokenize::Cuts;
 use crate::{Encoder, Specials};
@@ -67,7 +66,9 @@ pub struct Reading {
     /// Threads that process the texts. The result is the same for any number. [default: all cores]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Memory in MiB, at least 64; bounds the longest line and the word counts in memory.
+    /// Memory in MiB, at least 64; bounds the longest line and the word counts in memory. Held whole, however long: a
+    /// cell of Parquet; a document whose tokenizer has a pattern of its own, or added tokens that hold white space; and
+    /// a word that nothing ends, unless it is of ASCII letters and the tokenizer's merges are fast (see `bpe info`).
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     memory_mib: usize,
 }
@@ -114,6 +115,8 @@ impl Reading {
 /// Inputs that can be opened.
 pub struct OpenedInputs {
     paths: Vec<PathBuf>,
+    /// Of each path that is no regular file, what was opened: a pipe can be opened once only.
+    pipes: Vec<Mutex<Option<ByteSource>>>,
     options: InputOptions,
     threads: usize,
 }
@@ -132,12 +135,15 @@ impl Inputs {
                 paths.push(path.clone());
             }
         }
-        for path in paths.iter().filter(|path| **path != Path::new("-")) {
-            File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        }
         let times_piped = paths.iter().filter(|path| **path == Path::new("-")).count();
         check_usage(times_piped <= 1, "standard input can be read only once")?;
-        Ok(OpenedInputs { paths, options, threads: self.reading.threads() })
+        let mut pipes = Vec::with_capacity(paths.len());
+        for path in &paths {
+            let source = ByteSource::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            // Files are opened again: there may be more of them than a process may have open.
+            pipes.push(Mutex::new(Some(source).filter(|source| matches!(source, ByteSource::Pipe(_)))));
+        }
+        Ok(OpenedInputs { paths, pipes, options, threads: self.reading.threads() })
     }
 }
 
@@ -175,8 +181,13 @@ impl OpenedInputs {
     /// The batches of all files.
     pub fn batches(&self) -> impl Iterator<Item = Result<Batch, InputError>> {
         let options = Arc::new(self.options.clone());
-        self.paths.iter().flat_map(move |path| {
-            let (batches, fault) = match Batches::open(path, &options) {
+        self.paths.iter().zip(&self.pipes).flat_map(move |(path, pipe)| {
+            let pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let opened = match pipe {
+                Some(source) => Batches::of_source(path, source, &options),
+                None => Batches::open(path, &options),
+            };
+            let (batches, fault) = match opened {
                 Ok(batches) => (Some(batches), None),
                 Err(error) => (None, Some(Err(error))),
             };

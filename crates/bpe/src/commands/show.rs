@@ -33,7 +33,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizer = arguments.tokenizer.load()?;
     let text = match arguments.text.as_str() {
         "-" => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
-        path if Path::new(path).is_file() => {
+        // Also a pipe, such as a shell gives for `<(…)`.
+        path if Path::new(path).exists() && !Path::new(path).is_dir() => {
             std::fs::read_to_string(path).with_context(|| format!("cannot read {path} as a text"))?
         }
         text => text.to_owned(),

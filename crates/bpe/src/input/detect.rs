@@ -14,44 +14,62 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 /// A file that is opened in its format.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     Lines(Reader),
     Plain(Reader),
     Table(File),
 }
 
-/// The format in which a file is read by default. Standard input, which would be used up, counts as plain text.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn format_of(path: &Path, options: &InputOptions) -> io::Result<TextFormat> {
-    if let Some(format) = options.format.or_else(|| format_of_name(path)) {
-        return Ok(format);
-    }
-    if path == Path::new("-") {
-        return Ok(TextFormat::PlainText);
-    }
-    let mut head = Vec::new();
-    texts::decompress_exactly(File::open(path)?)?.take(HEAD_BYTES).read_to_end(&mut head)?;
-    Ok(format_of_head(&head))
+/// Where the bytes of an input come from. A pipe can be opened and read once, so what is known of it is known by looking
+/// at its first bytes.
+pub(crate) enum ByteSource {
+    /// A regular file.
+    File(File),
+    /// Anything else: standard input, a pipe, a device.
+    Pipe(Box<dyn Read + Send>),
 }
 
-pub(super) fn open(path: &Path, options: &InputOptions) -> Result<Opened, Fault> {
+impl ByteSource {
+    /// Opens a file; `-` is standard input.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn open(path: &Path) -> io::Result<ByteSource> {
+        if path == Path::new("-") {
+            return Ok(ByteSource::Pipe(Box::new(io::stdin())));
+        }
+        let file = File::open(path)?;
+        Ok(if file.metadata()?.is_file() { ByteSource::File(file) } else { ByteSource::Pipe(Box::new(file)) })
+    }
+
+    /// As a table is read, from its end: what comes through a pipe is first written to an unnamed file.
+    fn into_table(self) -> io::Result<File> {
+        match self {
+            ByteSource::File(file) => Ok(file),
+            ByteSource::Pipe(pipe) => spooled(BufReader::new(pipe)),
+        }
+    }
+}
+
+/// Finds the format of an input: that of the options, of its name, or of its content.
+pub(crate) fn open(path: &Path, source: ByteSource, options: &InputOptions) -> Result<Opened, Fault> {
     let format = options.format.or_else(|| format_of_name(path));
     if format == Some(TextFormat::Parquet) {
-        return open_table(path).map(Opened::Table).map_err(Fault::of_file);
+        return source.into_table().map(Opened::Table).map_err(Fault::of_file);
     }
     // A byte order mark is part of a plain text, and has ids like other characters.
-    let mut reader = source(path).and_then(texts::decompress_exactly).map_err(Fault::of_file)?;
+    let mut reader = match source {
+        ByteSource::File(file) => texts::decompress_exactly(file),
+        ByteSource::Pipe(pipe) => texts::decompress_exactly(pipe),
+    }
+    .map_err(Fault::of_file)?;
     let mut head = Vec::new();
     reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(Fault::of_file)?;
     let found = format_of_head(&head);
     if found == TextFormat::Parquet && options.format.is_none() {
         return match format {
-            None if path == Path::new("-") => {
-                spooled(Cursor::new(head).chain(reader)).map(Opened::Table).map_err(Fault::of_file)
-            }
-            None => open_table(path).map(Opened::Table).map_err(Fault::of_file),
+            // Also of what was compressed as a whole.
+            None => spooled(Cursor::new(head).chain(reader)).map(Opened::Table).map_err(Fault::of_file),
             Some(_) => Err(Fault::of_file("it is Parquet, and its name does not end in .parquet")),
         };
     }
@@ -83,19 +101,6 @@ fn format_of_head(head: &[u8]) -> TextFormat {
         None => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(text).is_ok(),
     };
     if is_record { TextFormat::JsonLines } else { TextFormat::PlainText }
-}
-
-fn source(path: &Path) -> io::Result<Box<dyn Read + Send>> {
-    if path == Path::new("-") { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(path)?)) }
-}
-
-/// A table is read from its end: what comes through a pipe is first written to an unnamed file.
-fn open_table(path: &Path) -> io::Result<File> {
-    if path == Path::new("-") {
-        return spooled(io::stdin());
-    }
-    let file = File::open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { spooled(BufReader::new(file)) }
 }
 
 fn spooled(mut pipe: impl Read) -> io::Result<File> {

@@ -18,8 +18,12 @@ impl WholeDocuments {
     /// # Errors
     /// As [`Batches::open`].
     pub fn open(path: &Path, options: &InputOptions) -> Result<WholeDocuments, InputError> {
-        let batches = Batches::open(path, &Arc::new(options.clone()))?;
-        Ok(WholeDocuments { batches, ready: Vec::new().into_iter(), unfinished: String::new() })
+        Batches::open(path, &Arc::new(options.clone())).map(WholeDocuments::of)
+    }
+
+    /// The documents that batches are made of.
+    pub(crate) fn of(batches: Batches) -> WholeDocuments {
+        WholeDocuments { batches, ready: Vec::new().into_iter(), unfinished: String::new() }
     }
 }
 

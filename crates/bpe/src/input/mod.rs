@@ -17,6 +17,7 @@ mod detect;
 mod documents;
 mod error;
 mod lines;
+mod lossy_table;
 mod options;
 mod plain_text;
 mod table;
@@ -28,8 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use bad_rows::SkippedRows;
-use detect::Opened;
-pub use detect::format_of;
+pub(crate) use detect::{ByteSource, Opened};
 pub use documents::WholeDocuments;
 pub use error::InputError;
 use error::{Fault, InvalidUtf8};
@@ -152,6 +152,16 @@ enum BatchSource {
     Table(Box<TableBatches>),
 }
 
+/// Opens an input in its format.
+///
+/// # Errors
+/// When it cannot be read, or is Parquet under another name.
+#[cfg(feature = "cli")]
+pub(crate) fn open(path: &Path, options: &InputOptions) -> Result<Opened, InputError> {
+    let opened = ByteSource::open(path).map_err(Fault::of_file).and_then(|source| detect::open(path, source, options));
+    opened.map_err(|fault| fault.in_file(path))
+}
+
 /// A decompressed stream.
 type Reader = Box<dyn BufRead + Send>;
 
@@ -162,7 +172,23 @@ impl Batches {
     /// # Errors
     /// When it cannot be opened, is not a Parquet file with the text column, or is Parquet under another name.
     pub fn open(path: &Path, options: &Arc<InputOptions>) -> Result<Batches, InputError> {
-        let source = match detect::open(path, options).map_err(|fault| fault.in_file(path))? {
+        let fault = |error: io::Error| Fault::of_file(error).in_file(path);
+        Batches::of_source(path, ByteSource::open(path).map_err(fault)?, options)
+    }
+
+    /// The same for an input that is open already.
+    pub(crate) fn of_source(
+        path: &Path,
+        source: ByteSource,
+        options: &Arc<InputOptions>,
+    ) -> Result<Batches, InputError> {
+        let opened = detect::open(path, source, options).map_err(|fault| fault.in_file(path))?;
+        Batches::of_opened(path, opened, options)
+    }
+
+    /// The same for one whose format is known.
+    pub(crate) fn of_opened(path: &Path, opened: Opened, options: &Arc<InputOptions>) -> Result<Batches, InputError> {
+        let source = match opened {
             Opened::Table(file) => TableBatches::open(path, file, options).map(Box::new).map(BatchSource::Table),
             Opened::Lines(reader) => Ok(BatchSource::Lines(LineBatches::new(path, reader))),
             Opened::Plain(reader) => Ok(BatchSource::Plain(PlainBatches::new(reader))),
