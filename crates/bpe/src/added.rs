@@ -96,10 +96,17 @@ impl AddedMatcher {
             if token.rstrip {
                 end = text.len() - text[end..].trim_start().len();
             }
+            // White space that the token before took: Hugging Face's program ends with a fault.
+            if start > end {
+                continue;
+            }
             if at < start {
                 parts.push(Part::Text(at..start));
             }
-            parts.push(Part::Token(token, start..end));
+            // As there: what is white space alone may be left with nothing.
+            if start < end {
+                parts.push(Part::Token(token, start..end));
+            }
             at = end;
         }
         if at < text.len() {
@@ -137,11 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn a_token_without_a_place_is_not_found() {
+        let right = AddedToken { rstrip: true, ..AddedToken::special(TokenId(0), "<x>") };
+        let left = AddedToken { lstrip: true, ..AddedToken::special(TokenId(1), " ") };
+        let tokens = [right, left].map(|token| (token.content.clone(), token));
+        let matcher = AddedMatcher::new(tokens.to_vec()).unwrap();
+        let tokens = matcher.parts("a <x>   b", true).len();
+        assert_eq!(tokens, 4, "a, the blank, <x> with what follows, b");
+    }
+
+    #[test]
     fn spaces_and_words_beside_a_token() {
         let plain = AddedToken::special(TokenId(0), "<x>");
         check(plain.clone(), "a <x><x> b", &["a ", "[<x>]", "[<x>]", " b"]);
         check(AddedToken { lstrip: true, ..plain.clone() }, "a \n<x> <x>", &["a", "[ \n<x>]", "[ <x>]"]);
         check(AddedToken { rstrip: true, ..plain }, "<x> \u{a0}b", &["[<x> \u{a0}]", "b"]);
+        let blank = AddedToken { lstrip: true, rstrip: true, ..AddedToken::special(TokenId(0), " ") };
+        check(blank.clone(), "a  b", &["a", "[  ]", "b"]);
+        check(AddedToken { lstrip: false, ..blank }, "a  b", &["a", "[  ]", "[ ]", "b"]);
         let word = AddedToken { single_word: true, ..AddedToken::special(TokenId(0), "day") };
         check(word, "day days_ day, éday day", &["[day]", " days_ ", "[day]", ", éday ", "[day]"]);
     }

@@ -1,9 +1,10 @@
 //! The command `bpe`: train, encode, decode, count; show, compare, convert, info; bench.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use console::{Exit, Verbosity, as_user_error};
 
@@ -70,6 +71,9 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Info(arguments) => commands::info::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };
+    // What is left in the buffer is written here, since nobody is told of an error when the process ends.
+    let flush = || io::stdout().flush().context("cannot write to standard output");
+    let result = result.and_then(|()| flush());
     let result = result.or_else(|error| if is_closed_pipe(&error) { Ok(()) } else { Err(error) });
     let known = [
         as_user_error::<FormatError>,
@@ -78,6 +82,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         as_user_error::<TooManyTokens>,
         as_user_error::<commands::encode::NoEndOfText>,
         as_user_error::<commands::convert::ChangesIds>,
+        as_user_error::<commands::decode::NumpyArray>,
         as_user_error::<atomic_file::Error>,
     ];
     console::end(result.map(|()| Exit::Complete), &known)

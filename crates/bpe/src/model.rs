@@ -56,7 +56,8 @@ impl Model {
     fn tokens_merged_otherwise(&self, tokenizer: &Tokenizer) -> HashMap<Box<[u8]>, u32> {
         let canonical: HashSet<u32> = self.canonical_ids().collect();
         let others = tokenizer.vocabulary().filter(|(id, _)| !canonical.contains(&id.0));
-        others.map(|(id, bytes)| (bytes.into(), id.0)).collect()
+        let texts = tokenizer.texts_in_vocabulary().map(|(id, bytes)| (bytes.into(), id.0));
+        others.map(|(id, bytes)| (bytes.into(), id.0)).chain(texts).collect()
     }
 
     /// Makes what is made when it is first needed.

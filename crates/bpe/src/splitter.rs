@@ -45,6 +45,17 @@ impl Splitter {
         Splitter { rules, tokenizer: has_ordinary.then(|| Arc::new(tokenizer.clone())) }
     }
 
+    /// What says how texts are split: a pattern's name or regular expression, or all that a tokenizer does to them.
+    pub fn name(&self) -> String {
+        match (self.rules.pattern_source(), &self.tokenizer) {
+            (Some(pattern), None) => pattern,
+            (_, tokenizer) => {
+                let added = tokenizer.as_ref().map(|tokenizer| tokenizer.added_tokens());
+                serde_json::json!([self.rules.json(), added]).to_string()
+            }
+        }
+    }
+
     /// Where a text may be cut, so that its parts have the pretokens of the whole.
     pub fn cuts(&self) -> Cuts {
         match &self.tokenizer {

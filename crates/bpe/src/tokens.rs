@@ -218,19 +218,58 @@ pub fn write_megatron_index(lengths: &[u64], width: IdWidth, to: &mut impl Write
     Ok(())
 }
 
-/// Reads the ids of a nanoGPT or llm.c file. A header says how wide they are; without one, they have `width`. `None`
-/// when the last id is cut off.
-pub fn parse_binary(bytes: &[u8], width: IdWidth) -> Option<Vec<TokenId>> {
-    let magic = bytes.first_chunk().map(|four| i32::from_le_bytes(*four)).filter(|_| bytes.len() >= LLMC_HEADER_BYTES);
-    let (body, width) = match magic {
-        Some(LLMC_MAGIC) => (&bytes[LLMC_HEADER_BYTES..], IdWidth::Two),
-        Some(LLMC_WIDE_MAGIC) => (&bytes[LLMC_HEADER_BYTES..], IdWidth::Four),
-        _ => (bytes, width),
+/// A file of ids that is not whole.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CutOffFile {
+    /// Its length is no multiple of an id's.
+    #[error("it ends inside an id: it is cut off, or of another vocabulary")]
+    InId,
+    /// It is shorter than llm.c's header, with which it begins.
+    #[error("it ends inside llm.c's header: it is cut off")]
+    InHeader,
+    /// It has not as many ids as llm.c's header, or the offsets beside it, say.
+    #[error("it holds {found} tokens, and is said to have {said}: it is cut off, or of another file")]
+    Count {
+        /// Ids in the file.
+        found: u64,
+        /// Ids that it should have.
+        said: i64,
+    },
+}
+
+/// Whether bytes begin as llm.c's files do.
+pub(crate) fn is_llmc(bytes: &[u8]) -> bool {
+    width_of_llmc(bytes).is_some()
+}
+
+fn width_of_llmc(bytes: &[u8]) -> Option<IdWidth> {
+    match i32::from_le_bytes(*bytes.first_chunk()?) {
+        LLMC_MAGIC => Some(IdWidth::Two),
+        LLMC_WIDE_MAGIC => Some(IdWidth::Four),
+        _ => None,
+    }
+}
+
+/// Reads the ids of a nanoGPT or llm.c file. A header says how wide they are; without one, they have `width`.
+///
+/// # Errors
+/// When the file is cut off: inside of an id, or, where a header says how many there are, anywhere.
+pub fn parse_binary(bytes: &[u8], width: IdWidth) -> Result<Vec<TokenId>, CutOffFile> {
+    let (body, width, said) = match width_of_llmc(bytes) {
+        Some(width) => {
+            let (header, body) = bytes.split_at_checked(LLMC_HEADER_BYTES).ok_or(CutOffFile::InHeader)?;
+            (body, width, Some(i32::from_le_bytes([header[8], header[9], header[10], header[11]])))
+        }
+        None => (bytes, width, None),
     };
     if !body.len().is_multiple_of(width.bytes()) {
-        return None;
+        return Err(CutOffFile::InId);
     }
-    Some(match width {
+    let found = (body.len() / width.bytes()) as u64;
+    if let Some(said) = said.map(i64::from).filter(|&said| u64::try_from(said) != Ok(found)) {
+        return Err(CutOffFile::Count { found, said });
+    }
+    Ok(match width {
         IdWidth::Two => {
             body.chunks_exact(2).map(|two| TokenId(u32::from(u16::from_le_bytes([two[0], two[1]])))).collect()
         }
@@ -274,13 +313,17 @@ mod tests {
     fn headers_and_indexes() {
         let header = llmc_header(7, IdWidth::Two);
         assert_eq!(header[..12], [0x88, 0xd8, 0x34, 0x01, 1, 0, 0, 0, 7, 0, 0, 0]);
+        let cut_off = parse_binary(&[&header[..], &[5, 0]].concat(), IdWidth::Four);
+        assert_eq!(cut_off, Err(CutOffFile::Count { found: 1, said: 7 }));
+        assert_eq!(parse_binary(&header[..500], IdWidth::Two), Err(CutOffFile::InHeader));
         let mut index = Vec::new();
         write_megatron_index(&[3, 2], IdWidth::Two, &mut index).unwrap();
         assert_eq!(index.len(), 9 + 8 + 1 + 8 + 8 + 2 * 4 + 2 * 8 + 3 * 8);
+        let header = llmc_header(1, IdWidth::Two);
         assert_eq!(parse_binary(&[&header[..], &[5, 0]].concat(), IdWidth::Four).unwrap(), [TokenId(5)]);
         let header = llmc_header(1, IdWidth::Four);
         assert_eq!(header[..12], [0xa1, 0xd9, 0x34, 0x01, 7, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(parse_binary(&[&header[..], &[5, 0, 1, 0]].concat(), IdWidth::Two).unwrap(), [TokenId(65_541)]);
-        assert_eq!(parse_binary(&[5, 0, 1], IdWidth::Two), None, "cut off");
+        assert_eq!(parse_binary(&[5, 0, 1], IdWidth::Two), Err(CutOffFile::InId));
     }
 }

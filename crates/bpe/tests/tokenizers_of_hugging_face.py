@@ -77,6 +77,14 @@ def with_template(form):
 flags = [AddedToken("<left>", lstrip=True), AddedToken("<right>", rstrip=True), AddedToken("day", single_word=True),
          AddedToken("Größe", normalized=True), AddedToken("<|x|>", special=True), AddedToken("<|x|>y"),
          AddedToken("    ", normalized=False), AddedToken("ﬁ", normalized=True), AddedToken("\n\n\n", normalized=False)]
+# Characters that stand for bytes, and white space that takes white space.
+bytes_and_blanks = [AddedToken("é", single_word=True, normalized=False), AddedToken("ñ", special=True, normalized=False), AddedToken("à", normalized=False),
+                    AddedToken("Ġ", special=True, normalized=False), AddedToken("\n", lstrip=True, rstrip=True, normalized=False), AddedToken("  ", rstrip=True, normalized=False)]
+
+def ignoring_merges(form):
+    form["model"]["ignore_merges"] = True
+    return form
+
 first = ("<s>", "<pad>", "</s>", "<unk>", "<|endoftext|>")
 
 FORMS = {
@@ -93,6 +101,9 @@ FORMS = {
     "falcon": lambda: train(steps(pre_tokenizers.Punctuation("contiguous"), byte_level(True), pre_tokenizers.Digits(False), split("[0-9][0-9][0-9]", end=False))),
     "punctuation": lambda: train(steps(pre_tokenizers.Punctuation("merged_with_next"), byte_level(True))),
     "added-flags": lambda: added(train(byte_level(True)), *flags),
+    "added-bytes-and-blanks": lambda: added(train(byte_level(True)), *bytes_and_blanks),
+    "special-is-whole": lambda: ignoring_merges(train(byte_level(True), specials=("<|endoftext|>", "day", "Größe"))),
+    "special-is-outside": lambda: ignoring_merges(added(train(byte_level(True)), AddedToken("day", special=True), AddedToken("1day", special=True))),
     "added-flags-nfkc": lambda: added(train(split(LLAMA3), normalizers.NFKC()), *flags),
     "replace-prepend": lambda: added(train(byte_level(True), normalizers.Sequence([normalizers.Replace(Regex("[0-9]+"), "#"), normalizers.Replace("é", "e"), normalizers.Prepend(">")])), *flags),
     "lowercase-nfd": lambda: added(train(byte_level(True), normalizers.Sequence([normalizers.NFD(), normalizers.Lowercase(), normalizers.Strip()])), *flags),

@@ -92,6 +92,7 @@ fn a_tokenizer_of_another_form_keeps_all_that_it_is() {
     let tool = json!({"id": 300, "content": "guillemots", "single_word": true, "lstrip": true, "rstrip": false,
                       "normalized": true, "special": false});
     base["added_tokens"].as_array_mut().unwrap().push(tool);
+    base["model"]["vocab"]["guillemots"] = 300.into();
     base["normalizer"] = json!({"type": "Lowercase"});
     fs::create_dir(folder.path().join("other")).unwrap();
     fs::write(folder.path().join("other/tokenizer.json"), base.to_string()).unwrap();
@@ -159,7 +160,8 @@ fn what_would_change_the_base_is_refused() {
 fn a_training_of_another_tokenizer_is_not_taken_for_its_own() {
     let folder = folder_with_texts();
     run(folder.path(), &["train", "a.txt", "--vocab-size", "270", "-o", "own", "-q"], b"").unwrap();
-    run(folder.path(), &["convert", "gpt2", "-o", "own/gpt2.tiktoken"], b"").unwrap();
+    run(folder.path(), &["convert", "gpt2", "-o", "gpt2.tiktoken"], b"").unwrap();
+    fs::rename(folder.path().join("gpt2.tiktoken"), folder.path().join("own/gpt2.tiktoken")).unwrap();
     let failed = ids(folder.path(), "a.txt", &["--tokenizer", "own/gpt2.tiktoken"]).unwrap_err();
     assert!(failed.contains("training.json beside it is of another tokenizer") && failed.contains("hint"), "{failed}");
 }

@@ -21,6 +21,10 @@ pub struct Arguments {
     /// them); or a folder for all files that give the same ids.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    /// Write a .tiktoken file without the special tokens, which its readers then have to name. By default a tokenizer is
+    /// refused whose special tokens the file would lose. Other added tokens are never left out.
+    #[arg(long)]
+    without_specials: bool,
 }
 
 /// A format in which a tokenizer would give other ids, or be read as another.
@@ -40,47 +44,75 @@ impl UserError for ChangesIds {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizer = arguments.pattern.load(&arguments.tokenizer)?;
     let output = &arguments.output;
-    let source = formats::file_of(&arguments.tokenizer)?;
-    console::check_outputs(source.as_deref(), [output.as_path()])?;
+    let read = formats::files_of(&arguments.tokenizer)?;
     match Format::of_name(output) {
         Some(format) => {
             let name = output.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let folder = output.parent().unwrap_or(Path::new(""));
             let files = format.write(&tokenizer, name);
-            if let Some(why) = format.fault(&tokenizer, &files) {
+            let why = match arguments.without_specials {
+                true => format.fault_without_specials(&tokenizer, &files),
+                false => format.fault(&tokenizer, &files),
+            };
+            if let Some(why) = why.or_else(|| format.fault_in_folder(&tokenizer, &files, folder)) {
                 return Err(ChangesIds { file: output.display().to_string(), why }.into());
             }
-            write_files(output.parent().unwrap_or(Path::new("")), &files)?;
+            check_files(&read, folder, &files)?;
+            write_files(folder, &files)?;
         }
         None => {
             check_usage(
-                output.extension().is_none(),
-                "the output ends in .json, .tiktoken, .txt or .bpe, or is a folder",
+                output.extension().is_none() && !arguments.without_specials,
+                "the output ends in .json, .tiktoken, .txt or .bpe, or is a folder, for which there is no --without-specials",
             )?;
-            write_folder(&tokenizer, output)?;
+            write_folder(&tokenizer, &read, output)?;
         }
     }
     if let (Some(Format::Tiktoken), Some(pattern)) = (Format::of_name(output), tokenizer.known_pattern()) {
         tracing::info!("its pattern is {pattern}: readers of the file need to be told one of {PATTERN_NAMES}");
+        if arguments.without_specials && !tokenizer.specials().is_empty() {
+            tracing::info!("left out: {}, which readers of the file name", tokenizer.specials().join(" "));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to write over what was read, and over a vocabulary that was not named: that of the merges of another
+/// tokenizer.
+fn check_files(read: &[PathBuf], folder: &Path, files: &[(&str, String)]) -> Result<(), console::Usage> {
+    let outputs: Vec<PathBuf> = files.iter().map(|(name, _)| folder.join(name)).collect();
+    console::check_outputs(read.iter().map(PathBuf::as_path), outputs.iter().map(PathBuf::as_path))?;
+    let Some((named, others)) = outputs.split_first() else { return Ok(()) };
+    for (other, (_, content)) in others.iter().zip(&files[1..]) {
+        let is_same = || std::fs::read(other).is_ok_and(|there| there == content.as_bytes());
+        check_usage(
+            named.exists() || !other.exists() || is_same(),
+            &format!("{} would be replaced, and is of another tokenizer; choose another folder", other.display()),
+        )?;
     }
     Ok(())
 }
 
 /// All formats that give the same ids; what does not is told.
-fn write_folder(tokenizer: &Tokenizer, folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+fn write_folder(tokenizer: &Tokenizer, read: &[PathBuf], folder: &Path) -> anyhow::Result<()> {
     let formats = [
         (Format::TokenizerJson, "tokenizer.json"),
         (Format::Tiktoken, "tokenizer.tiktoken"),
         (Format::Merges, "merges.txt"),
     ];
+    let mut written = Vec::new();
     for (format, name) in formats {
         let files = format.write(tokenizer, name);
-        match format.fault(tokenizer, &files) {
+        match format.fault(tokenizer, &files).or_else(|| format.fault_in_folder(tokenizer, &files, folder)) {
             Some(why) => tracing::info!("left out: {name} cannot hold this tokenizer: {why}"),
-            None => write_files(folder, &files)?,
+            None => {
+                check_files(read, folder, &files)?;
+                written.extend(files);
+            }
         }
     }
-    Ok(())
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    write_files(folder, &written)
 }
 
 fn write_files(folder: &Path, files: &[(&str, String)]) -> anyhow::Result<()> {

@@ -65,9 +65,9 @@ impl TokenizerName {
         formats::load_with(&self.name, &options)
     }
 
-    /// The file that is read, if any.
-    pub fn file(&self) -> Option<PathBuf> {
-        formats::file_of(&self.name).ok().flatten()
+    /// The files that are read.
+    pub fn files(&self) -> Vec<PathBuf> {
+        formats::files_of(&self.name).unwrap_or_default()
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::check_usage;
 use super::inputs::OpenedInputs;
-use crate::counts::{SpillingCounts, read_words, write_words};
+use crate::counts::{SpillingCounts, read_words_of, write_words_of};
 use crate::formats::TrainingRecord;
 use crate::input::Batch;
 use crate::train::{Ties, Training, TrainingOptions};
@@ -53,7 +53,7 @@ pub struct Arguments {
     /// Share of documents to count, 0 to 1, chosen by a hash of the file's name and their place in it.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
     sample: f64,
-    /// Train on the word counts of --save-counts instead of texts.
+    /// Train on the word counts of --save-counts instead of texts. They are of the pattern that they were counted by.
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     counts: Option<PathBuf>,
     /// Also write the word counts.
@@ -97,7 +97,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Counted { words, documents } = count(arguments, inputs.as_ref(), &start.options.splitter, &stop)?;
     if let Some(path) = &arguments.save_counts {
         let mut file = AtomicFile::create(path)?;
-        write_words(words.iter().map(|(word, count)| (word.as_slice(), *count)), &mut file)
+        let counts = words.iter().map(|(word, count)| (word.as_slice(), *count));
+        write_words_of(&start.options.splitter, counts, &mut file)
             .with_context(|| format!("cannot write {}", path.display()))?;
         file.commit()?;
     }
@@ -184,9 +185,9 @@ fn check_outputs(arguments: &Arguments, sizes: &[usize], inputs: Option<&OpenedI
     let folders = sizes.iter().map(|&size| arguments.folder(sizes, size));
     let outputs = folders.flat_map(|folder| names.map(|name| folder.join(name))).chain(arguments.save_counts.clone());
     let outputs: Vec<PathBuf> = outputs.collect();
-    let base = arguments.from.as_deref().and_then(|name| formats::file_of(name).ok().flatten());
+    let base = arguments.from.as_deref().and_then(|name| formats::files_of(name).ok()).unwrap_or_default();
     let beside = base.iter().flat_map(|file| names.map(|name| file.with_file_name(name)));
-    let read: Vec<PathBuf> = base.iter().cloned().chain(beside).chain(arguments.counts.clone()).collect();
+    let read: Vec<PathBuf> = beside.chain(base.iter().cloned()).chain(arguments.counts.clone()).collect();
     let texts = inputs.into_iter().flat_map(OpenedInputs::paths);
     console::check_outputs(texts.chain(read.iter().map(PathBuf::as_path)), outputs.iter().map(PathBuf::as_path))
 }
@@ -206,7 +207,8 @@ fn count(
     if let Some(path) = &arguments.counts {
         let failed = || format!("cannot read the word counts {}", path.display());
         let file = File::open(path).with_context(failed)?;
-        let words = read_words(BufReader::with_capacity(1 << 18, file)).with_context(failed)?.into_sorted();
+        let file = BufReader::with_capacity(1 << 18, file);
+        let words = read_words_of(splitter, file).with_context(failed)?.into_sorted();
         return Ok(Counted { words, documents: 0 });
     }
     let memory_bytes = arguments.reading.memory_bytes() / 2 / arguments.reading.threads();
@@ -306,10 +308,7 @@ fn write_size(
 ) -> anyhow::Result<Value> {
     let tokenizer = training.tokenizer(Some(size));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let (files, left_out) = match arguments.from {
-        Some(_) => formats::files_of_training(&tokenizer),
-        None => (formats::all_files(&tokenizer), Vec::new()),
-    };
+    let (files, left_out) = formats::files_of_training(&tokenizer);
     for (name, why) in left_out {
         tracing::info!("left out: {name} cannot hold this tokenizer: {why}");
         remove_older(&folder.join(name))?;
@@ -361,6 +360,10 @@ fn report(arguments: &Arguments, documents: u64, words: usize, resumed: usize, l
     if resumed > 0 {
         tracing::info!("  resumed after the {} of an earlier call", console::count(resumed as u64, "merge"));
     }
+    tracing::info!(
+        "  other programs than bpe take tokenizer.json: merges.txt and tokenizer.tiktoken are read together with \
+         training.json, which has their pattern and special tokens"
+    );
     for row in ladder {
         let per_token = row["bytes_per_token"].as_f64().unwrap_or(0.0);
         tracing::info!("  vocabulary {:>7}  {per_token:.3} bytes per token", row["vocab_size"].to_string());

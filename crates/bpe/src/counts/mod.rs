@@ -13,7 +13,7 @@ use crate::borders::{BLOCK_BYTES, Visitor, visit};
 use crate::pretoken_cache::{Key, MAX_CACHED_BYTES};
 use crate::simd::{Kernel, WithKernel, prefetch, with_kernel};
 use crate::{KnownPattern, Splitter};
-pub use file::{read_words, write_words};
+pub use file::{read_words, read_words_of, write_words, write_words_of};
 pub use spilling::SpillingCounts;
 
 /// Initial number of slots of a table of counts.

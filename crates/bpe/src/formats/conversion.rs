@@ -38,19 +38,39 @@ impl Format {
         }
     }
 
-    /// Why the files would give other ids than the tokenizer, if they do.
+    /// Why the files would give other ids than the tokenizer, or have other added tokens, if they do.
     pub fn fault(self, tokenizer: &Tokenizer, files: &[(&str, String)]) -> Option<String> {
-        let pattern = tokenizer.known_pattern().map_or("gpt2", |pattern| pattern.name());
         match self {
-            // Special tokens are no part of a `.tiktoken` file: those who read it name them.
-            Format::Tiktoken => match tiktoken::parse_with(&files[0].1, Some(pattern)) {
-                Ok(read) => difference(&read.without_specials(), &tokenizer.clone().without_specials()),
+            Format::Tiktoken => match read_tiktoken(tokenizer, files) {
+                Ok(read) => difference(&read, tokenizer),
                 Err(error) => Some(error.to_string()),
             },
             Format::TokenizerJson | Format::Merges => {
                 self.fault_beside(tokenizer, files, &TrainingRecord { pattern: None, added_tokens: None })
             }
         }
+    }
+
+    /// The same for a `.tiktoken` file whose reader names the special tokens, as tiktoken's callers do.
+    pub fn fault_without_specials(self, tokenizer: &Tokenizer, files: &[(&str, String)]) -> Option<String> {
+        match self {
+            Format::Tiktoken => match read_tiktoken(tokenizer, files) {
+                Ok(read) => difference(&read.without_specials(), &tokenizer.clone().without_specials()),
+                Err(error) => Some(error.to_string()),
+            },
+            Format::TokenizerJson | Format::Merges => self.fault(tokenizer, files),
+        }
+    }
+
+    /// Why files that are written into a folder would be read otherwise there, if they would: by the `training.json` of
+    /// another tokenizer.
+    pub fn fault_in_folder(self, tokenizer: &Tokenizer, files: &[(&str, String)], folder: &Path) -> Option<String> {
+        if self == Format::TokenizerJson {
+            return None;
+        }
+        let record = TrainingRecord::beside(&folder.join(files[0].0))?;
+        let why = self.fault_beside(tokenizer, files, &record)?;
+        Some(format!("the training.json of that folder would be read with it, and {why}"))
     }
 
     /// The same for files that are read together with a `training.json`.
@@ -78,11 +98,30 @@ impl Format {
     }
 }
 
+/// As it is read by whoever names its pattern.
+fn read_tiktoken(tokenizer: &Tokenizer, files: &[(&str, String)]) -> Result<Tokenizer, FormatError> {
+    let pattern = tokenizer.known_pattern().map_or("gpt2", |pattern| pattern.name());
+    tiktoken::parse_with(&files[0].1, Some(pattern))
+}
+
+/// Why added tokens are not the same: of the first that differ.
+fn difference_of_added(read: &Tokenizer, meant: &Tokenizer) -> String {
+    let lacks = |one: &Tokenizer, other: &Tokenizer| {
+        one.added_tokens().iter().find(|added| !other.added_tokens().contains(added)).map(|added| added.content.clone())
+    };
+    match (lacks(meant, read), lacks(read, meant)) {
+        (Some(lost), _) => format!("it would lose the added token {lost:?}, or what it is"),
+        (None, more) => format!("it would have the added token {:?}", more.unwrap_or_default()),
+    }
+}
+
 fn difference(read: &Tokenizer, meant: &Tokenizer) -> Option<String> {
     let (read, meant) = (read.clone().without_idle_merges(), meant.clone().without_idle_merges());
+    if read.added_tokens() != meant.added_tokens() && read.rules() == meant.rules() {
+        return Some(difference_of_added(&read, &meant));
+    }
     let what = match () {
         () if read.rules() != meant.rules() => "it does not say how texts are normalised and split",
-        () if read.added_tokens() != meant.added_tokens() => "its added tokens would be others",
         () if !read.vocabulary().eq(meant.vocabulary()) => "its ids would be others",
         () if !read.merges().eq(meant.merges()) => "its merges would be others",
         () if read.ignores_merges() != meant.ignores_merges() => "it does not say that whole tokens are not merged",

@@ -81,6 +81,26 @@ pub fn file_of(name: &str) -> Result<Option<PathBuf>, FormatError> {
     found.map(Some).ok_or_else(|| FormatError::NotFound(path.to_path_buf()))
 }
 
+/// The files that [`load`] reads for a name: that of [`file_of`], and those beside it, unless it is a whole
+/// `tokenizer.json`.
+///
+/// # Errors
+/// As [`file_of`].
+pub fn files_of(name: &str) -> Result<Vec<PathBuf>, FormatError> {
+    let Some(path) = file_of(name)? else { return Ok(Vec::new()) };
+    let is_whole = || {
+        let text = read(&path).unwrap_or_default();
+        text.trim_start().starts_with('{') && serde_json::from_str::<HashMap<String, u32>>(&text).is_err()
+    };
+    // A pipe has nothing beside it, and is read once.
+    if !path.is_file() || is_whole() {
+        return Ok(vec![path]);
+    }
+    let names = ["merges.txt", "vocab.bpe", "vocab.json", "encoder.json", "added_tokens.json", "training.json"];
+    let others = names.iter().filter_map(|name| beside(&path, name)).filter(|other| *other != path);
+    Ok(others.chain([path.clone()]).collect())
+}
+
 /// A file's text, without a byte order mark.
 fn read(path: &Path) -> Result<String, FormatError> {
     let text = std::fs::read_to_string(path);
@@ -90,6 +110,9 @@ fn read(path: &Path) -> Result<String, FormatError> {
 
 /// Reads a file by what it holds: JSON, lines of base64 and ranks, or merges.
 fn parse(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
+    if text.trim_start().is_empty() {
+        return Err(FormatError::Empty);
+    }
     if text.trim_start().starts_with('{') {
         return parse_json(path, text, pattern);
     }
@@ -178,7 +201,7 @@ impl TrainingRecord {
         TrainingRecord { pattern: tokenizer.rules().pattern_source(), added_tokens }
     }
 
-    fn beside(path: &Path) -> Option<TrainingRecord> {
+    pub(super) fn beside(path: &Path) -> Option<TrainingRecord> {
         let training = std::fs::read_to_string(beside(path, "training.json")?).ok()?;
         let mut training: serde_json::Value = serde_json::from_str(&training).ok()?;
         training.get("vocab_size")?;

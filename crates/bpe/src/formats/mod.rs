@@ -27,7 +27,7 @@ use crate::tokenizer::Parts;
 use crate::{PATTERN_NAMES, TokenId, Tokenizer, TokenizerError};
 
 pub use conversion::Format;
-pub use file::{LoadOptions, TrainingRecord, file_of, load, load_to_train, load_with};
+pub use file::{LoadOptions, TrainingRecord, file_of, files_of, load, load_to_train, load_with};
 
 /// A tokenizer's file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum FormatError {
     /// The JSON is not a tokenizer that this crate supports.
     #[error("not a byte-level BPE tokenizer.json: {0}")]
     Json(String),
+    /// A file without a byte, or with blanks alone.
+    #[error("the file is empty")]
+    Empty,
     /// The vocabulary is inconsistent.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -126,13 +129,8 @@ pub fn files(tokenizer: &Tokenizer) -> NamedFiles {
     files
 }
 
-/// The files in every format, for a tokenizer that was trained from bytes. Those beside `tokenizer.json` are read
-/// together with a `training.json` that holds its [`TrainingRecord`].
-pub fn all_files(tokenizer: &Tokenizer) -> NamedFiles {
-    FORMATS.iter().flat_map(|(format, name)| format.write(tokenizer, name)).collect()
-}
-
-/// The same for any tokenizer; and which files are left out, with the reason: they would give other ids.
+/// The files of a training, those beside `tokenizer.json` to be read together with a `training.json` that holds the
+/// tokenizer's [`TrainingRecord`]; and which are left out, with the reason: they would give other ids.
 pub fn files_of_training(tokenizer: &Tokenizer) -> (NamedFiles, Vec<(&'static str, String)>) {
     let record = TrainingRecord::of(tokenizer);
     let (mut files, mut left_out) = (Vec::new(), Vec::new());
@@ -192,6 +190,9 @@ impl Written {
     /// When a merge joins or makes what is not in the vocabulary, or two tokens have one id.
     fn into_parts(self, is_text: impl Fn(&str) -> bool) -> Result<Parts, FormatError> {
         Tokenizer::check_number(self.merges.len())?;
+        if self.vocab.is_empty() {
+            return Err(FormatError::Json("the vocabulary is empty".into()));
+        }
         let mut merges = Vec::with_capacity(self.merges.len());
         let mut is_made = std::collections::HashSet::new();
         for (rank, (left, right)) in self.merges.iter().enumerate() {

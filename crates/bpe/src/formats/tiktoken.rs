@@ -114,7 +114,7 @@ pub(super) fn parse_as(
     let merges = merges_of(&tokens);
     let tokens = tokens.into_iter().map(|(rank, token)| (rank, token, true)).collect();
     // Like tiktoken, a pretoken that is a token is not merged.
-    let parts = Parts { tokens, merges, added, rules, ignores_merges: true, unknown: None };
+    let parts = Parts { tokens, merges, added, rules, ignores_merges: true, ..Parts::default() };
     Ok(Tokenizer::from_parts(parts).without_idle_merges())
 }
 

@@ -1,7 +1,7 @@
 //! Hugging Face's `tokenizer.json`, of byte-level BPE.
 //!
-//! Left out: post-processors, which add tokens only where a caller asks for them; truncation and padding, which are not
-//! for data sets; and decoders.
+//! Post-processors and decoders have no effect on ids, and are written as they were read. Left out: truncation and
+//! padding, which are not for data sets.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use super::{FormatError, Written, vocab_json};
 use crate::added::AddedToken;
 use crate::text_rules::TextRules;
-use crate::tokenizer::Parts;
+use crate::tokenizer::{KeptJson, Parts};
 use crate::{TokenId, Tokenizer};
 
 /// Writes what `tokenizers` loads: ByteLevel decoder, merges as pairs.
 pub fn write(tokenizer: &Tokenizer) -> String {
-    let vocab = vocab_json::write(tokenizer);
+    let outside = outside_of_vocabulary(tokenizer);
+    let vocab = vocab_json::write_without(tokenizer, outside);
     let written = |id| vocab_json::written(tokenizer, id).unwrap_or_default();
     let merges: Vec<[String; 2]> = tokenizer.merges().map(|(l, r, _)| [written(l), written(r)]).collect();
     let added: Vec<Value> = tokenizer
@@ -28,6 +29,9 @@ pub fn write(tokenizer: &Tokenizer) -> String {
         })
         .collect();
     let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let KeptJson { post_processor, decoder } = tokenizer.kept_json();
+    let (post_processor, decoder) =
+        (post_processor.as_ref().unwrap_or(&byte_level), decoder.as_ref().unwrap_or(&byte_level));
     let [normalizer, pre_tokenizer] = tokenizer.rules().json();
     let (unk_token, fuse_unk) = match tokenizer.unknown() {
         Some((id, fuses)) => (json!(written(TokenId(id))), fuses),
@@ -36,7 +40,7 @@ pub fn write(tokenizer: &Tokenizer) -> String {
     // The vocabulary is inserted as text: it is in the order of the ids, which a JSON map would not keep.
     format!(
         "{{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":{},\"normalizer\":{normalizer},\
-         \"pre_tokenizer\":{pre_tokenizer},\"post_processor\":{byte_level},\"decoder\":{byte_level},\
+         \"pre_tokenizer\":{pre_tokenizer},\"post_processor\":{post_processor},\"decoder\":{decoder},\
          \"model\":{{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":{unk_token},\"continuing_subword_prefix\":\"\",\
          \"end_of_word_suffix\":\"\",\"fuse_unk\":{fuse_unk},\"byte_fallback\":false,\"ignore_merges\":{},\
          \"vocab\":{vocab},\"merges\":{}}}}}\n",
@@ -44,6 +48,17 @@ pub fn write(tokenizer: &Tokenizer) -> String {
         tokenizer.ignores_merges(),
         json!(merges),
     )
+}
+
+/// The added tokens that are left out of the model's vocabulary, as they were: those that get the same ids from Hugging
+/// Face's reader, which numbers them behind the vocabulary. Else all are in it.
+fn outside_of_vocabulary(tokenizer: &Tokenizer) -> &[TokenId] {
+    let outside = tokenizer.outside();
+    let in_vocabulary = vocab_json::entries(tokenizer).count() - outside.len();
+    let mut expected = (in_vocabulary as u32..).map(TokenId);
+    let is_sorted = tokenizer.added_tokens().iter().filter(|added| outside.contains(&added.id));
+    let is_same = is_sorted.map(|added| added.id).all(|id| expected.next() == Some(id));
+    if is_same { outside } else { &[] }
 }
 
 /// What is read of the file.
@@ -55,6 +70,10 @@ struct File {
     normalizer: Value,
     #[serde(default)]
     pre_tokenizer: Value,
+    #[serde(default)]
+    post_processor: Value,
+    #[serde(default)]
+    decoder: Value,
     model: Model,
 }
 
@@ -131,7 +150,8 @@ pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
     // Nothing is unknown where each byte has a token.
     let unknown = if has_all_bytes { None } else { unknown.transpose()? };
     let ignores_merges = model.ignore_merges == Some(true);
-    Ok(Tokenizer::from_parts(Parts { added, rules, ignores_merges, unknown, ..parts }))
+    let kept = KeptJson { post_processor: Some(file.post_processor), decoder: Some(file.decoder) };
+    Ok(Tokenizer::from_parts(Parts { added, rules, ignores_merges, unknown, kept, ..parts }))
 }
 
 impl Model {
@@ -154,20 +174,45 @@ impl Model {
     }
 }
 
-/// The added tokens, if they do not contradict the vocabulary.
+/// The added tokens, if they do not contradict the vocabulary and Hugging Face's reader gives them the same ids. It leaves
+/// out empty ones, and of several with one text takes the last.
 fn added_tokens(added: Vec<AddedToken>, vocab: &HashMap<String, u32>) -> Result<Vec<AddedToken>, FormatError> {
-    let mut tokens: HashMap<u32, &str> = vocab.iter().map(|(token, id)| (*id, token.as_str())).collect();
-    for token in &added {
-        let AddedToken { id: TokenId(id), content, .. } = token;
+    let ids: HashMap<u32, &str> = vocab.iter().map(|(token, id)| (*id, token.as_str())).collect();
+    let mut tokens: Vec<AddedToken> = Vec::with_capacity(added.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    // It does not read the ids: what is not in the vocabulary is numbered behind the number of its tokens.
+    let mut next_id = vocab.len() as u32;
+    for token in added.into_iter().filter(|token| !token.content.is_empty()) {
+        let AddedToken { id: TokenId(id), content, .. } = &token;
         if *id > super::MAX_ID {
             return Err(fault(format!("{id}, the id of {content:?}, is too large")));
         }
         if let Some(other) = vocab.get(content).filter(|other| *other != id) {
             return Err(fault(format!("the added token {content:?} has id {id}, and id {other} in the vocabulary")));
         }
-        if let Some(other) = tokens.insert(*id, content).filter(|other| other != content) {
+        if let Some(other) = ids.get(id).filter(|other| *other != content) {
             return Err(fault(format!("id {id} is both {other:?} and {content:?}")));
         }
+        let place = *places.entry(content.clone()).or_insert(tokens.len());
+        let given = match tokens.get(place) {
+            Some(before) => before.id.0,
+            None if vocab.contains_key(content) => *id,
+            None => {
+                next_id += 1;
+                next_id - 1
+            }
+        };
+        if given != *id {
+            return Err(fault(format!(
+                "the added token {content:?} has id {id}, and Hugging Face's tokenizers, which number such tokens in \
+                 their order behind the {} of the vocabulary, give it id {given}",
+                vocab.len()
+            )));
+        }
+        match tokens.get_mut(place) {
+            Some(before) => *before = token,
+            None => tokens.push(token),
+        }
     }
-    Ok(added)
+    Ok(tokens)
 }

@@ -6,7 +6,13 @@ use crate::{TokenId, Tokenizer};
 
 /// Compact JSON, raw UTF-8, in the order of the ids.
 pub fn write(tokenizer: &Tokenizer) -> String {
-    let entries: Vec<String> = entries(tokenizer).map(|(id, token)| format!("{}:{id}", quoted(&token))).collect();
+    write_without(tokenizer, &[])
+}
+
+/// The same without some of the ids.
+pub(super) fn write_without(tokenizer: &Tokenizer, left_out: &[TokenId]) -> String {
+    let entries = entries(tokenizer).filter(|(id, _)| !left_out.contains(&TokenId(*id)));
+    let entries: Vec<String> = entries.map(|(id, token)| format!("{}:{id}", quoted(&token))).collect();
     format!("{{{}}}", entries.join(","))
 }
 

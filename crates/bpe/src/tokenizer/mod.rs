@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use crate::added::{AddedMatcher, AddedToken};
-use crate::byte_order::BYTE_OF_ID;
+use crate::byte_order::{BYTE_OF_ID, from_visible};
 use crate::encode::Specials;
 use crate::model::Model;
 use crate::pattern::KnownPattern;
@@ -19,7 +19,7 @@ use crate::text_rules::TextRules;
 use crate::{END_OF_TEXT, formats};
 
 pub use error::TokenizerError;
-pub(crate) use parts::Parts;
+pub(crate) use parts::{KeptJson, Parts};
 
 /// The number of a token.
 #[derive(
@@ -65,6 +65,9 @@ pub struct Tokenizer {
     unknown: Option<(u32, bool)>,
     /// In the order of their ids.
     added: Vec<AddedToken>,
+    /// Added tokens that the model's vocabulary lacks.
+    outside: Vec<TokenId>,
+    kept: KeptJson,
     specials: Vec<String>,
     end_of_text: Option<TokenId>,
     rules: TextRules,
@@ -181,6 +184,23 @@ impl Tokenizer {
     pub fn vocabulary(&self) -> impl Iterator<Item = (TokenId, &[u8])> + '_ {
         let ids = (0u32..).zip(&self.kinds).filter(|(_, kind)| **kind == TokenKind::Bytes);
         ids.map(|(id, _)| (TokenId(id), self.token(TokenId(id))))
+    }
+
+    /// The texts of the model's vocabulary that no merge makes, and that stand for bytes all the same. Where whole
+    /// pretokens are not merged, such a pretoken is that token.
+    pub(crate) fn texts_in_vocabulary(&self) -> impl Iterator<Item = (TokenId, Vec<u8>)> + '_ {
+        let ids = (0u32..).map(TokenId).zip(&self.kinds).filter(|(_, kind)| **kind == TokenKind::Text);
+        let ids = ids.map(|(id, _)| id).filter(|id| !self.outside.contains(id));
+        ids.filter_map(|id| Some((id, from_visible(std::str::from_utf8(self.token(id)).ok()?)?)))
+    }
+
+    /// Added tokens that the model's vocabulary lacks.
+    pub(crate) fn outside(&self) -> &[TokenId] {
+        &self.outside
+    }
+
+    pub(crate) fn kept_json(&self) -> &KeptJson {
+        &self.kept
     }
 
     /// Whether an id stands for a token, and for which kind.

@@ -1,10 +1,14 @@
 //! Makes a tokenizer of what files give.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
+
+use serde_json::Value;
 
 use super::{NO_ID, TokenKind, Tokenizer};
 use crate::TokenId;
 use crate::added::AddedToken;
+use crate::byte_order::to_visible;
 use crate::text_rules::TextRules;
 
 /// What a tokenizer is made of, as files give it.
@@ -17,10 +21,20 @@ pub(crate) struct Parts {
     pub(crate) rules: TextRules,
     pub(crate) ignores_merges: bool,
     pub(crate) unknown: Option<(u32, bool)>,
+    pub(crate) kept: KeptJson,
+}
+
+/// What of a `tokenizer.json` has no effect on ids, and is written as it was.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KeptJson {
+    pub(crate) post_processor: Option<Value>,
+    pub(crate) decoder: Option<Value>,
 }
 
 impl Tokenizer {
     pub(crate) fn from_parts(mut parts: Parts) -> Tokenizer {
+        let in_vocabulary: HashSet<u32> = parts.tokens.iter().map(|(id, ..)| *id).collect();
+        let outside = parts.added.iter().map(|added| added.id).filter(|id| !in_vocabulary.contains(&id.0)).collect();
         parts.tokens.extend(parts.added.iter().map(|added| (added.id.0, added.content.clone().into_bytes(), false)));
         // Stable: an added token replaces the entry of the vocabulary that has its id.
         parts.tokens.sort_by_key(|(id, ..)| *id);
@@ -33,7 +47,11 @@ impl Tokenizer {
             }
             if ends.len() > *id as usize {
                 let start = ends.len().checked_sub(2).map_or(0, |before| ends[before] as usize);
-                if &bytes[start..] == token.as_slice() {
+                let is_visible = kinds.last() == Some(&TokenKind::Bytes) && !is_bytes;
+                // An added token such as `é` may be a byte as files write it: merges need the byte.
+                let is_there = &bytes[start..] == token.as_slice()
+                    || is_visible && to_visible(&bytes[start..]).as_bytes() == token.as_slice();
+                if is_there {
                     continue;
                 }
                 bytes.truncate(start);
@@ -46,7 +64,7 @@ impl Tokenizer {
             ends.push(bytes.len() as u32);
             kinds.push(if *is_bytes { TokenKind::Bytes } else { TokenKind::Text });
         }
-        let Parts { merges, added, rules, ignores_merges, unknown, .. } = parts;
+        let Parts { merges, added, rules, ignores_merges, unknown, kept, .. } = parts;
         let mut tokenizer = Tokenizer {
             bytes,
             ends,
@@ -56,6 +74,8 @@ impl Tokenizer {
             ignores_merges,
             unknown,
             added,
+            outside,
+            kept,
             specials: Vec::new(),
             end_of_text: None,
             rules,

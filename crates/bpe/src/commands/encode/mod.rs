@@ -140,16 +140,15 @@ impl UserError for NoEndOfText {
     }
 }
 
-/// No output may be an input or the tokenizer's file.
+/// No output may be an input or a file of the tokenizer.
 fn check_outputs(arguments: &Arguments, inputs: &OpenedInputs) -> Result<(), console::Usage> {
-    let output = &arguments.output;
+    let (output, tokenizer) = (&arguments.output, arguments.tokenizer.files());
     if arguments.shard_tokens.is_some() {
         shards::check(output, arguments.format)?;
-        let tokenizer = arguments.tokenizer.file();
         let outputs = shards::names(output, 0).into_iter().chain(shards::older(output)?);
         let outputs: std::collections::BTreeSet<PathBuf> = outputs.collect();
         return console::check_outputs(
-            inputs.paths().chain(tokenizer.as_deref()),
+            inputs.paths().chain(tokenizer.iter().map(PathBuf::as_path)),
             outputs.iter().map(PathBuf::as_path),
         );
     }
@@ -160,8 +159,8 @@ fn check_outputs(arguments: &Arguments, inputs: &OpenedInputs) -> Result<(), con
     if arguments.format == TokenFormat::Megatron {
         outputs.push(output.with_extension("idx"));
     }
-    let tokenizer = arguments.tokenizer.file();
-    console::check_outputs(inputs.paths().chain(tokenizer.as_deref()), outputs.iter().map(PathBuf::as_path))
+    let read = inputs.paths().chain(tokenizer.iter().map(PathBuf::as_path));
+    console::check_outputs(read, outputs.iter().map(PathBuf::as_path))
 }
 
 /// A batch in the output format.
