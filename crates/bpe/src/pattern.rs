@@ -176,6 +176,19 @@ impl SplitRegex {
         &self.source
     }
 
+    /// The matches in a text and what is between them, without what is empty: one by one, so that those of a long text
+    /// need not be held.
+    pub(crate) fn pieces(&self, text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let mut at = 0;
+        let matches = self.find_iter(text).chain(std::iter::once(text.len()..text.len()));
+        let both = matches.flat_map(move |found| {
+            let between = at..found.start;
+            at = found.end;
+            [between, found]
+        });
+        both.filter(|piece| !piece.is_empty())
+    }
+
     /// The matches in a text.
     pub(crate) fn find_iter(&self, text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
         self.regex.find_iter(text).map(|found| found.expect("backtracking is not limited").range())

@@ -28,6 +28,8 @@ pub struct RunCutter {
     model: Arc<Model>,
     pattern: KnownPattern,
     max_token_bytes: usize,
+    /// Whether the merges keep the theorem's premises. Else texts are cut at ends of words alone.
+    cuts_runs: bool,
 }
 
 impl fmt::Debug for RunCutter {
@@ -37,21 +39,25 @@ impl fmt::Debug for RunCutter {
 }
 
 impl RunCutter {
-    /// A cutter for a tokenizer; none if its merges break the theorem's premises, its pattern has no scanner, or added
-    /// tokens are to be found, which may lie across a cut.
+    /// A cutter for a tokenizer; none if its pattern has no scanner, or added tokens are to be found, which may lie across
+    /// a cut.
     pub(crate) fn new(tokenizer: &Tokenizer, model: Arc<Model>, specials: Specials) -> Option<RunCutter> {
         if tokenizer.added_tokens().iter().any(|added| !added.special || specials != Specials::Ordinary) {
             return None;
         }
         let pattern = tokenizer.rules().pattern_after_normalizer().filter(|_| tokenizer.rules().allows_cuts())?;
-        let is_fit = model.is_fast() && !model.has_whole();
         let max_token_bytes = tokenizer.vocabulary().map(|(_, token)| token.len()).max().unwrap_or(1);
-        (is_fit && max_token_bytes < DISTANCES[0]).then_some(RunCutter { model, pattern, max_token_bytes })
+        let cuts_runs = model.is_fast() && !model.has_whole() && max_token_bytes < DISTANCES[0];
+        Some(RunCutter { model, pattern, max_token_bytes, cuts_runs })
     }
 
-    /// Where a text, of which more follows, can be cut. The text begins at a pretoken, or at an earlier cut.
-    pub(crate) fn cut(&self, text: &[u8]) -> Option<usize> {
-        (1..text.len()).rev().find(|&at| is_end_of_word(text[at - 1], text[at])).or_else(|| self.cut_in_run(text))
+    /// Where a text, of which more follows, can be cut. The text begins at a pretoken, or at an earlier cut. In its first
+    /// `searched` bytes no word ends.
+    pub(crate) fn cut(&self, text: &[u8], searched: usize) -> Option<usize> {
+        (searched.max(1)..text.len())
+            .rev()
+            .find(|&at| is_end_of_word(text[at - 1], text[at]))
+            .or_else(|| self.cut_in_run(text))
     }
 
     fn cut_in_run(&self, text: &[u8]) -> Option<usize> {
@@ -60,6 +66,9 @@ impl RunCutter {
             b'A'..=b'Z' => u8::is_ascii_uppercase,
             _ => return None,
         };
+        if !self.cuts_runs {
+            return None;
+        }
         let run = text.iter().rposition(|byte| !is_same_case(byte)).map_or(0, |at| at + 1);
         if text.len() - run < MIN_RUN_BYTES {
             return None;
@@ -128,13 +137,23 @@ mod tests {
             let text: String = " ".chars().chain((0..1_500_000).map(|_| letter(letters))).collect();
             let whole = encoder.encode(&text);
             let held = &text[..1_300_000];
-            let cut = cutter.cut(held.as_bytes()).unwrap();
+            let cut = cutter.cut(held.as_bytes(), 0).unwrap();
             assert!(cut > 1_000_000, "{cut}");
             let parts = [encoder.encode(&text[..cut]), encoder.encode(&text[cut..])].concat();
             assert!(parts == whole, "{letters:?}");
         }
-        assert_eq!(cutter.cut(b"short"), None);
-        assert_eq!(cutter.cut(b"one,two'"), Some(3));
+        assert_eq!(cutter.cut(b"short", 0), None);
+        assert_eq!(cutter.cut(b"one,two'", 0), Some(3));
+    }
+
+    /// Merged by the definition: the end of a word is a cut, a place in a run is none.
+    #[test]
+    fn a_vocabulary_of_other_merges_is_cut_at_ends_of_words() {
+        let tokenizer = crate::model::tests::with_all_splits(&[(64, 64)], &["ab".into(), "abc".into(), "bc".into()]);
+        let cutter = RunCutter::new(&tokenizer, tokenizer.model(), Specials::Ordinary).unwrap();
+        let cutter = RunCutter { cuts_runs: false, ..cutter };
+        assert_eq!(cutter.cut(b"one,two,three", 0), Some(7));
+        assert_eq!(cutter.cut("a".repeat(2 << 20).as_bytes(), 0), None);
     }
 
     proptest::proptest! {

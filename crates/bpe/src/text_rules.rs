@@ -97,6 +97,11 @@ impl TextRules {
         self.normalizer.iter().fold(Cow::Borrowed(text), |text, step| step.apply(text))
     }
 
+    /// The one regular expression by which a normalised text is split, if that is all.
+    pub(crate) fn only_regex(&self) -> Option<&SplitRegex> {
+        self.pretokenizer.only_regex()
+    }
+
     /// The pretokens of a normalised text that is not empty.
     pub(crate) fn pieces(&self, text: &str) -> Pieces {
         self.pretokenizer.pieces(text)

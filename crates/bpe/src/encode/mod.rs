@@ -10,6 +10,7 @@ use crate::cached_id::entry_of;
 use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdBytesSink, IdSink, Pretokens};
 use crate::long_pretoken_cache::LongPretokenCache;
 use crate::model::Model;
+use crate::pattern::SplitRegex;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
 use crate::pretokenize::{Cuts, last_border};
 use crate::run_cutter::RunCutter;
@@ -263,7 +264,11 @@ impl Encoder<'_> {
             return;
         }
         let Some(pattern) = self.tokenizer.rules().pattern_after_normalizer() else {
-            let pieces = self.tokenizer.rules().pieces(text);
+            let tokenizer = self.tokenizer.clone();
+            if let Some(regex) = tokenizer.rules().only_regex() {
+                return self.encode_by_regex(regex, text, sink);
+            }
+            let pieces = tokenizer.rules().pieces(text);
             return self.encode_pretokens(&pieces.bytes, Pretokens::Ranges(&pieces.ranges), sink);
         };
         let mut rest = text;
@@ -277,6 +282,20 @@ impl Encoder<'_> {
             self.encode_pretokens(part.as_bytes(), Pretokens::Pattern(pattern, part), sink);
             rest = behind;
         }
+    }
+
+    /// Encodes a text that a regular expression splits, without holding all of its pretokens.
+    fn encode_by_regex(&mut self, regex: &SplitRegex, text: &str, sink: &mut impl IdSink) {
+        const MAX_HELD: usize = 1 << 14;
+        let mut held = Vec::new();
+        for piece in regex.pieces(text) {
+            held.push(piece);
+            if held.len() == MAX_HELD {
+                self.encode_pretokens(text.as_bytes(), Pretokens::Ranges(&held), sink);
+                held.clear();
+            }
+        }
+        self.encode_pretokens(text.as_bytes(), Pretokens::Ranges(&held), sink);
     }
 
     fn encode_pretokens(&mut self, text: &[u8], pretokens: Pretokens<'_>, sink: &mut impl IdSink) {

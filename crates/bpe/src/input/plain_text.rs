@@ -65,6 +65,8 @@ pub(super) struct PlainBatches {
     offset: u64,
     /// Held bytes in which no end of a batch was found: they are not searched again.
     searched: usize,
+    /// Held bytes in which no word ends at which a batch can be cut.
+    searched_for_words: usize,
     /// Whether the held bytes continue a document, which begins at `document`.
     is_continuation: bool,
     document: u64,
@@ -74,7 +76,17 @@ pub(super) struct PlainBatches {
 impl PlainBatches {
     pub(super) fn new(reader: Reader) -> PlainBatches {
         let (held, has_ended) = (Vec::new(), false);
-        PlainBatches { reader, held, offset: 0, searched: 0, is_continuation: false, document: 0, has_ended }
+        let (searched, searched_for_words) = (0, 0);
+        PlainBatches {
+            reader,
+            held,
+            offset: 0,
+            searched,
+            searched_for_words,
+            is_continuation: false,
+            document: 0,
+            has_ended,
+        }
     }
 
     pub(super) fn next(&mut self, options: &InputOptions) -> Result<Option<PlainBatch>, Fault> {
@@ -88,10 +100,11 @@ impl PlainBatches {
                     return Ok(Some(self.cut(end, in_document, false)));
                 }
                 if self.held.len() >= MIN_HELD_TO_CUT_RUN && separator_of(options).is_empty() {
-                    let cut = options.run_cutter.as_ref().and_then(|cutter| cutter.cut(&self.held));
-                    if let Some(end) = cut {
+                    let cutter = options.run_cutter.as_ref();
+                    if let Some(end) = cutter.and_then(|cutter| cutter.cut(&self.held, self.searched_for_words)) {
                         return Ok(Some(self.cut(end, true, false)));
                     }
+                    self.searched_for_words = self.held.len();
                 }
                 self.searched = self.held.len().saturating_sub(separator_of(options).len());
             }
@@ -107,7 +120,7 @@ impl PlainBatches {
     /// end.
     fn cut(&mut self, end: usize, in_document: bool, is_last: bool) -> PlainBatch {
         let rest = self.held.split_off(end);
-        self.searched = 0;
+        (self.searched, self.searched_for_words) = (0, 0);
         let bytes = std::mem::replace(&mut self.held, rest);
         let (offset, is_continuation) = (self.offset, std::mem::replace(&mut self.is_continuation, in_document));
         // A batch that ends in a document holds no other one.

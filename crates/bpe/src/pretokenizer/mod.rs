@@ -100,6 +100,18 @@ impl Pretokenizer {
         json!({"type": "Sequence", "pretokenizers": steps})
     }
 
+    /// The one regular expression by which texts are split, if that is all.
+    pub(crate) fn only_regex(&self) -> Option<&SplitRegex> {
+        let Pretokenizer::Steps(steps) = self else { return None };
+        match steps.as_slice() {
+            [
+                SplitStep::Split { finder: Finder::Regex(regex), behavior: Behavior::Isolated, .. },
+                SplitStep::ToVisible,
+            ] => Some(regex),
+            _ => None,
+        }
+    }
+
     /// The pieces of a text that is not empty.
     pub(crate) fn pieces(&self, text: &str) -> Pieces {
         let mut pieces = Pieces { bytes: text.as_bytes().to_vec(), ranges: std::iter::once(0..text.len()).collect() };

@@ -33,6 +33,15 @@ fn what_becomes_of_matches() {
 }
 
 #[test]
+fn pieces_of_one_regular_expression_come_one_by_one() {
+    for (regex, text) in [("[ab]+|c", "xabbcc d"), ("x*", "axxb"), ("$|b", "a\nbb\n"), ("a", "a"), ("b", "a")] {
+        let pretokenizer = Pretokenizer::of_regex(SplitRegex::new(regex).unwrap());
+        let one_by_one: Vec<_> = pretokenizer.only_regex().unwrap().pieces(text).collect();
+        assert_eq!(one_by_one, pretokenizer.pieces(text).ranges, "{regex}");
+    }
+}
+
+#[test]
 fn spaces_before_pieces_and_steps_after_bytes() {
     let prefix = json!({"type": "ByteLevel", "add_prefix_space": true, "use_regex": true});
     check(prefix.clone(), "It's", &[" It", "'s"]);
