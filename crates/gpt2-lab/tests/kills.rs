@@ -22,11 +22,11 @@ fn prepare(folder: &Path) -> std::path::PathBuf {
         [model]
         layers = 2
         heads = 2
-        channels = 16
+        channels = 8
         context = 16
         vocab_size = 50257
         [train]
-        steps = 40
+        steps = 24
         batch = 2
         accumulate = 2
         learning_rate = 1e-3
@@ -124,7 +124,7 @@ fn a_full_disk_keeps_the_last_checkpoint() {
     child.wait().unwrap();
     let before = std::fs::read(&checkpoint).unwrap();
 
-    // A file may not grow past two megabytes, the checkpoint has ten: what a full disk looks like to the writer.
+    // A file may not grow past two megabytes, the checkpoint has five: what a full disk looks like to the writer.
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\""]).arg(env!("CARGO_BIN_EXE_gpt2"));
     let output = limited.args(train(&config, &model, "1").get_args()).output().unwrap();
@@ -145,7 +145,7 @@ fn bad_input_is_named() {
     };
     let check = |set: &str, expected: &str| check_code(set, 1, expected);
     check("model.vocab_size=100", "the tokenizer has 50257 tokens, but the model has 100");
-    check("model.heads=3", "16 channels cannot be divided among 3 heads");
+    check("model.heads=3", "8 channels cannot be divided among 3 heads");
     check("data.train=nowhere-*.bin", "no file matches nowhere-*.bin");
     check("model.context=6000", "a context of 6000 needs 6001 tokens, and it has 6000");
     check_code("train.stepps=3", 2, "stepps");
