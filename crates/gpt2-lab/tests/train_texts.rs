@@ -99,6 +99,7 @@ fn wrong_usage_writes_nothing() {
     check(folder, &["a.txt", "--set", "train.stepps=3"], 2, &["stepps"]);
     check(folder, &["a.txt", "--set", "data.output=x"], 2, &["--set data.output", "--output"]);
     check(folder, &["short.txt"], 1, &["300 at least"]);
+    check(folder, &["-"], 2, &["cannot come from standard input"]);
     let left: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())

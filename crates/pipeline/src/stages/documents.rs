@@ -113,7 +113,7 @@ impl ExtractPages {
 }
 
 impl Task for ExtractPages {
-    const REVISION: u32 = 6; // other languages, titles of lower headings, tables that stay whole
+    const REVISION: u32 = 7; // listings by lines, panels with their questions, boards, teasers of other languages
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let options = self.options.options();

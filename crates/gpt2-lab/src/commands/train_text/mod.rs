@@ -117,18 +117,26 @@ impl TextFlags {
     }
 }
 
+/// A longer file is no file of settings, in bytes.
+const MAX_SETTINGS_BYTES: u64 = 1 << 20;
+
 /// The file of settings that the inputs of `gpt2 train` are; `None` where they are texts.
 ///
 /// # Errors
-/// Settings among texts, which would be trained on.
+/// Settings among texts, which would be trained on; standard input, which could not be read again.
 pub(crate) fn settings_among(inputs: &[PathBuf]) -> Result<Option<&Path>, Usage> {
     let is_settings = |path: &&PathBuf| {
         let is_toml = || {
             let text = std::fs::read_to_string(path).unwrap_or_default();
             text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("model") || table.contains_key("data"))
         };
-        path.extension().is_some_and(|extension| extension == "toml") || path.is_file() && is_toml()
+        let may_be = || path.metadata().is_ok_and(|file| file.is_file() && file.len() <= MAX_SETTINGS_BYTES);
+        path.extension().is_some_and(|extension| extension == "toml") || may_be() && is_toml()
     };
+    if inputs.iter().any(|path| path.as_os_str() == "-") {
+        let why = "a training that is stopped goes on from the same texts; write them to a file first";
+        return Err(Usage(format!("texts cannot come from standard input: {why}")));
+    }
     match (inputs.iter().find(is_settings), inputs) {
         (None, _) => Ok(None),
         (Some(path), [_]) => Ok(Some(path)),
