@@ -219,6 +219,8 @@ pub fn load_to_train(name: &str, pattern: Option<&str>) -> Result<Tokenizer, For
     let tokenizer = load_with(name, &LoadOptions::default().with_pattern(pattern.map(str::to_owned)))?;
     let Some(pattern) = pattern else { return Ok(tokenizer) };
     let is_said = match file_of(name)? {
+        // A pipe was read, and is not read again.
+        Some(path) if !path.is_file() => false,
         // Merges are split by GPT-2's pattern only as long as nothing says otherwise.
         Some(path) => TrainingRecord::beside(&path).is_some() || is_tiktoken(&path, &read(&path)?),
         None => true,
