@@ -1,4 +1,5 @@
-//! Builds by Slurm: a controller and two nodes on this machine, of which one is lost under way.
+//! Builds whose tasks others do: Slurm, with a controller and two nodes on this machine, of which one is lost under way; and
+//! jobs of Kubernetes. (Python's tests have Ray.)
 
 use std::fs;
 use std::path::{Path, PathBuf};
