@@ -3,6 +3,9 @@
 //! Left out: times and zones (a day is as the page writes it), calendars other than the Gregorian, and relative times
 //! ("two days ago"), since a page does not say when it was fetched.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// Which of two small numbers is the month, where both could be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
@@ -119,11 +122,14 @@ fn month_of(word: &str) -> Option<u32> {
     if word.len() > 40 || word.chars().count() < 2 {
         return None;
     }
-    let lower = word.to_lowercase();
-    // "listopada" is October in Croatian and November in Polish; the latter has more pages.
-    let names = |number: usize| MONTHS[number].split(' ').any(|name| name == lower);
-    (0..12).rev().find(|&number| names(number)).map(|number| number as u32 + 1)
+    MONTH_OF_NAME.get(&*word.to_lowercase()).copied()
 }
+
+/// By name: the month, from 1. "listopada" is October in Croatian and November in Polish; the latter has more pages, so
+/// the later month has the name.
+static MONTH_OF_NAME: LazyLock<HashMap<&str, u32>> = LazyLock::new(|| {
+    MONTHS.iter().zip(1..).flat_map(|(names, month)| names.split(' ').map(move |name| (name, month))).collect()
+});
 
 /// The day that these tokens begin with, and how many of them it has.
 fn day_at(text: &str, tokens: &[(usize, usize, Token)], order: Order) -> Option<(String, usize)> {
