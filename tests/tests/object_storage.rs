@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -76,10 +76,76 @@ fn a_server_that_never_answers_is_named_after_a_while() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = texts(folder.path(), 10);
     let server = ObjectServer::start(|_| Some(Fault::Unavailable));
-    let output = check(&mut build(&recipe, &format!("s3://{BUCKET}/run"), server.environment()), 1);
+    let out = format!("s3://{BUCKET}/run");
+    let output = check(build(&recipe, &out, server.environment()).env("WEBTEXT_RETRY_SECONDS", "4"), 1);
     let said = stderr(&output);
     assert!(said.contains("s3://bucket/run") && said.contains("503"), "{said}");
-    assert!(server.faults()["unavailable"] <= 20, "tries are bounded: {:?}", server.faults());
+    assert!(server.faults()["unavailable"] <= 60, "tries are bounded: {:?}", server.faults());
+    let wrong = check(build(&recipe, &out, server.environment()).env("WEBTEXT_RETRY_SECONDS", "soon"), 1);
+    assert!(stderr(&wrong).contains("WEBTEXT_RETRY_SECONDS is \"soon\""), "{}", stderr(&wrong));
+
+    // One that takes connections and says nothing is told of before it is given up.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let output = check(build(&recipe, &out, environment(&endpoint)).env("WEBTEXT_RETRY_SECONDS", "24"), 1);
+    let said = stderr(&output);
+    let address = endpoint.trim_start_matches("http://");
+    assert!(said.contains(&format!("the object storage at {address} has not answered for 1")), "{said}");
+}
+
+/// Nobody listens at the endpoint while a build runs, and then somebody does.
+#[test]
+fn a_server_that_is_away_for_a_while_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = texts(folder.path(), 1);
+    let server = ObjectServer::start(|_| None);
+    let behind = server.environment()[0].1.trim_start_matches("http://").to_owned();
+    let place = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = format!("http://{place}");
+    let mut child = build(&recipe, &format!("s3://{BUCKET}/run"), environment(&endpoint)).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(child.try_wait().unwrap().is_none(), "it gave up");
+    let door = TcpListener::bind(place).unwrap();
+    std::thread::spawn(move || {
+        for near in door.incoming().flatten() {
+            let far = TcpStream::connect(&behind).unwrap();
+            for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Consoles mark folders by empty objects, and any program may write keys that are no paths.
+#[test]
+fn keys_that_are_no_objects_harm_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = texts(folder.path(), 1);
+    let server = ObjectServer::start(|_| None);
+    let corpus = fs::read(folder.path().join("texts.jsonl")).unwrap();
+    for marker in ["run/", "in/", "in/sub/"] {
+        server.put(marker, b"");
+    }
+    for key in ["in/a.jsonl", "in/sub/b.jsonl", "in/sub//odd.jsonl", "/in/c.jsonl", "in/x?y.jsonl", "in/xzy.jsonl"] {
+        server.put(key, &corpus);
+    }
+    let out = format!("s3://{BUCKET}/run");
+    let tasks_of = |pattern: &str| {
+        let paths = format!("pages.paths=[\"s3://bucket/in/{pattern}\"]");
+        let printed = check(build(&recipe, &out, server.environment()).args(["--dry-run", "--set", &paths]), 0).stdout;
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        printed.lines().find(|line| line.starts_with("pages.pack")).unwrap_or_default().to_owned()
+    };
+    for (pattern, tasks) in [("**", 4), ("*", 3), ("s*/*", 1), ("x?y.jsonl", 1), ("x[z?]y.jsonl", 2)] {
+        let said = tasks_of(pattern);
+        assert!(said.contains(&format!(" {tasks} of {tasks} task")), "{pattern}: {said}");
+    }
+    let paths = "pages.paths=[\"s3://bucket/in/sub/*\"]";
+    check(build(&recipe, &out, server.environment()).args(["--set", paths]), 0);
 }
 
 #[test]

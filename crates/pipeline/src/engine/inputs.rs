@@ -219,19 +219,23 @@ fn find_into(entries: &[String], depth: u32, found: &mut Vec<Found>, urls: &mut 
     Ok(())
 }
 
-/// The objects that a URL with signs of patterns matches; its first sign is at this byte.
-fn matching_objects(url: &str, first_sign: usize) -> Result<impl Iterator<Item = Found>> {
-    let pattern = glob::Pattern::new(url).within(|| format!("{url} is no pattern"))?;
+/// The objects that a URL with signs of patterns matches, whose first is at this byte. As on disk, an object that has the
+/// pattern as its name is meant alone.
+fn matching_objects(url: &str, first_sign: usize) -> Result<Vec<Found>> {
+    let pattern = glob::Pattern::new(url);
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
-    let folder = &url[..url[..first_sign].rfind('/').map_or(0, |at| at + 1)];
-    let objects = RemoteObject::below(Path::new(folder))?.into_iter();
-    let matching = objects.filter(move |object| pattern.matches_path_with(&object.url, options));
-    Ok(matching.map(|object| Found {
-        path: object.url.clone(),
-        object: Some(object),
-        is_folder: false,
-        is_named: false,
-    }))
+    // Up to the sign within the last name: a bucket may hold much else beside.
+    let mut objects = RemoteObject::beginning(&url[..first_sign])?;
+    let is_named = objects.iter().any(|object| object.url == Path::new(url));
+    if is_named {
+        objects.retain(|object| object.url == Path::new(url));
+    } else {
+        let pattern = pattern.within(|| format!("{url} is no pattern"))?;
+        objects.retain(|object| pattern.matches_path_with(&object.url, options));
+    }
+    let found =
+        |object: RemoteObject| Found { path: object.url.clone(), object: Some(object), is_folder: false, is_named };
+    Ok(objects.into_iter().map(found).collect())
 }
 
 /// Reads a text that people wrote, which may be an object.

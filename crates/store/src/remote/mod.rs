@@ -3,47 +3,40 @@
 //!
 //! Credentials, region and endpoint are those of the usual environment variables (`AWS_ACCESS_KEY_ID`,
 //! `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_SKIP_SIGNATURE`; roles of
-//! containers and machines). Requests that fail in passing (5xx, slow down, broken connections) are tried again
-//! [`MAX_RETRIES`] times with growing pauses.
+//! containers and machines). Requests that fail in passing (5xx, slow down, refused or broken connections, no answer) are
+//! tried again with growing pauses for three minutes; see [`client`].
+//!
+//! An object is one whose key is a path: markers of folders (`prefix/`) and keys with empty parts are left out of
+//! listings.
 //!
 //! Left out: profiles in `~/.aws`, versions of objects, and removing the parts of uploads that a kill broke off, which
 //! a lifecycle rule of the bucket does.
 
+mod client;
+mod listing;
 mod runtime;
 mod state;
 mod store;
 mod upload;
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
+use object_store::list::PaginatedListOptions;
 use object_store::path::Path as Key;
-use object_store::{
-    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
-};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
 
 use crate::store::io_error;
 use crate::{Blob, LocalBlob, LocalStore, Result, Store};
+use client::{Client, check_environment, client_of};
 use runtime::wait_for;
 pub(crate) use state::RemoteState;
 use store::RemoteStore;
 
-/// Further tries of a request that failed in passing.
-const MAX_RETRIES: usize = 8;
-/// Pauses between tries: the first, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
-/// Time after which a request is not tried again.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(180);
-/// Variables that name the server of S3.
-const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"];
 /// Objects that are looked at at once.
 const HEADS_AT_ONCE: usize = 64;
-/// Time in which a listing whose answer broke off is asked for again. What never answers was tried long enough then.
-const LIST_AGAIN_WITHIN: Duration = Duration::from_secs(40);
 /// Bytes per request of sequential readers.
 const READ_BYTES: u64 = 4 << 20;
 
@@ -72,7 +65,7 @@ pub fn open(place: &Path) -> Result<Arc<dyn Store>> {
 /// An object, or a prefix of objects, outside of any run.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
-    client: Arc<dyn ObjectStore>,
+    client: Arc<dyn Client>,
     key: Key,
     url: String,
 }
@@ -88,7 +81,7 @@ impl Object {
         if bucket.is_empty() || bucket.contains(['*', '?', '[']) {
             return Err(invalid("the name of one bucket is missing; write s3://bucket/prefix".to_owned()));
         }
-        check_endpoint().map_err(invalid)?;
+        check_environment().map_err(invalid)?;
         let key = Key::parse(key).map_err(|error| invalid(error.to_string()))?;
         let client = client_of(scheme, bucket).map_err(|error| invalid(shown_fault(&error)))?;
         Ok(Object { client, key, url })
@@ -120,23 +113,29 @@ impl Object {
         Ok(Box::new(RemoteBlob { object: self.clone(), len_bytes: meta.size, tag: meta.e_tag }))
     }
 
-    /// All objects below the prefix. A listing whose answer broke off is asked for again, which the library does only
-    /// for the contents of objects.
+    /// All objects below the prefix.
     fn list(&self) -> Result<Vec<ObjectMeta>> {
-        let (mut pause, begin) = (PAUSES[0], Instant::now());
-        for tries_left in (0..=MAX_RETRIES).rev() {
-            let (client, key) = (self.client.clone(), self.key.clone());
-            let prefix = move || Some(&key).filter(|key| !key.as_ref().is_empty()).cloned();
-            let listed = wait_for(async move { client.list(prefix().as_ref()).try_collect().await });
-            match listed {
-                Err(object_store::Error::Generic { .. }) if tries_left > 0 && begin.elapsed() < LIST_AGAIN_WITHIN => {
-                    std::thread::sleep(pause);
+        let key = self.key.as_ref();
+        self.list_beginning(if key.is_empty() { String::new() } else { format!("{key}/") })
+    }
+
+    /// All objects of the bucket whose keys begin so.
+    fn list_beginning(&self, prefix: String) -> Result<Vec<ObjectMeta>> {
+        let client = self.client.clone();
+        let listed = wait_for(async move {
+            let prefix = Some(&*prefix).filter(|prefix| !prefix.is_empty());
+            let (mut objects, mut page_token) = (Vec::new(), None);
+            loop {
+                let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
+                let page = client.list_paginated(prefix, options).await?;
+                objects.extend(page.result.objects);
+                page_token = page.page_token;
+                if page_token.is_none() {
+                    return Ok(objects);
                 }
-                listed => return self.named("list", listed),
             }
-            pause = (pause * 2).min(PAUSES[1]);
-        }
-        unreachable!("the last try returns")
+        });
+        self.named("list", listed)
     }
 
     fn named<T>(&self, action: &'static str, result: object_store::Result<T>) -> Result<T> {
@@ -165,66 +164,9 @@ impl Object {
 const CREDENTIALS: &str = "; credentials are those in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role; \
                            a public bucket takes AWS_SKIP_SIGNATURE=true";
 
-/// The library takes an endpoint that is no URL, and ends the process at the first request.
-fn check_endpoint() -> std::result::Result<(), String> {
-    for name in ENDPOINTS {
-        let Ok(endpoint) = std::env::var(name) else { continue };
-        let host = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-        let is_url = host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['));
-        if !is_url || endpoint.contains(char::is_whitespace) {
-            return Err(format!("{name} is {endpoint:?}, which is no URL such as http://127.0.0.1:9000"));
-        }
-    }
-    Ok(())
-}
-
-/// The clients so far, by scheme and bucket: a client has its own pool of connections.
-fn client_of(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
-    static CLIENTS: Mutex<Option<HashMap<String, Arc<dyn ObjectStore>>>> = Mutex::new(None);
-    let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let clients = clients.get_or_insert_default();
-    let name = format!("{scheme}://{bucket}");
-    if let Some(client) = clients.get(&name) {
-        return Ok(client.clone());
-    }
-    let client = new_client(scheme, bucket)?;
-    clients.insert(name, client.clone());
-    Ok(client)
-}
-
-fn new_client(scheme: &str, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
-    // If another client in the process has installed a provider, that one serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let retry = RetryConfig {
-        backoff: BackoffConfig { init_backoff: PAUSES[0], max_backoff: PAUSES[1], base: 2.0 },
-        max_retries: MAX_RETRIES,
-        retry_timeout: RETRY_TIMEOUT,
-    };
-    // An endpoint without TLS is one that somebody wrote down so.
-    let is_plain = |name: &str| std::env::var(name).is_ok_and(|endpoint| endpoint.starts_with("http://"));
-    let options = ClientOptions::new()
-        .with_allow_http(ENDPOINTS.into_iter().any(is_plain))
-        .with_connect_timeout(Duration::from_secs(10))
-        .with_timeout(Duration::from_secs(120));
-    Ok(match scheme {
-        "gs" => {
-            let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env();
-            Arc::new(builder.with_bucket_name(bucket).with_client_options(options).with_retry(retry).build()?)
-        }
-        "az" => {
-            let builder = object_store::azure::MicrosoftAzureBuilder::from_env();
-            Arc::new(builder.with_container_name(bucket).with_client_options(options).with_retry(retry).build()?)
-        }
-        _ => {
-            let builder = object_store::aws::AmazonS3Builder::from_env();
-            Arc::new(builder.with_bucket_name(bucket).with_client_options(options).with_retry(retry).build()?)
-        }
-    })
-}
-
 /// An error with its causes, each once: the library's own texts repeat some. Of a server's XML only what it means.
 fn shown_fault(error: &object_store::Error) -> String {
-    without_xml(&chain_of(error))
+    client::without_limits(&without_xml(&chain_of(error)))
 }
 
 /// Whether a server has said that the bucket itself is missing, by S3's code for that.
@@ -333,7 +275,7 @@ impl RemoteObject {
     pub fn at(urls: &[PathBuf]) -> Result<Vec<Option<RemoteObject>>> {
         let objects = urls.iter().map(|url| Object::parse(url)).collect::<Result<Vec<_>>>()?;
         let asked: Vec<_> = objects.iter().map(|object| (object.client.clone(), object.key.clone())).collect();
-        let head = |(client, key): (Arc<dyn ObjectStore>, Key)| async move {
+        let head = |(client, key): (Arc<dyn Client>, Key)| async move {
             // A bucket is no object.
             if key.as_ref().is_empty() { None } else { Some(client.head(&key).await) }
         };
@@ -346,18 +288,34 @@ impl RemoteObject {
         objects.iter().zip(urls).zip(wait_for(heads)).map(found).collect()
     }
 
-    /// All objects below a prefix, which ends at a `/`, sorted by URL.
+    /// All objects below a prefix, sorted by URL.
     ///
     /// # Errors
     /// As [`RemoteObject::at`].
     pub fn below(prefix: &Path) -> Result<Vec<RemoteObject>> {
         let object = Object::parse(prefix)?;
         let root = object.url.strip_suffix(object.key.as_ref()).unwrap_or(&object.url).trim_end_matches('/').to_owned();
+        Ok(RemoteObject::sorted(&root, object.list()?))
+    }
+
+    /// All objects whose URLs begin so, sorted by URL. The beginning may end within a name, and is no object itself.
+    ///
+    /// # Errors
+    /// As [`RemoteObject::at`].
+    pub fn beginning(url: &str) -> Result<Vec<RemoteObject>> {
+        let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
+        // A beginning that ends within the bucket's name has none, which is refused.
+        let (bucket, prefix) = rest.split_once('/').unwrap_or_default();
+        let bucket = Object::parse(Path::new(&format!("{scheme}://{bucket}")))?;
+        Ok(RemoteObject::sorted(&bucket.url, bucket.list_beginning(prefix.to_owned())?))
+    }
+
+    fn sorted(root: &str, listed: Vec<ObjectMeta>) -> Vec<RemoteObject> {
         let url = |meta: &ObjectMeta| PathBuf::from(format!("{root}/{}", meta.location));
         let mut objects: Vec<RemoteObject> =
-            object.list()?.into_iter().map(|meta| RemoteObject::new(url(&meta), meta)).collect();
+            listed.into_iter().map(|meta| RemoteObject::new(url(&meta), meta)).collect();
         objects.sort_by(|a, b| a.url.cmp(&b.url));
-        Ok(objects)
+        objects
     }
 }
 
