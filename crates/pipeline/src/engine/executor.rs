@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use store::lease::{Lease, Pace};
 use store::{Condition, Outcome};
 
+use super::changes::changed_keys;
 use super::flow::PlannedTask;
 use super::report::TaskReport;
 use super::run::Run;
@@ -62,10 +63,17 @@ impl StageJob<'_> {
         self.run.is_stopping()
     }
 
-    /// The log that a task leaves in the run if it warned or failed.
-    pub fn log_of(&self, task: u32) -> String {
+    /// The log that a task has left in the run, if it did: one that warned or failed by itself does.
+    pub fn log_of(&self, task: u32) -> Result<Option<String>> {
         let name = self.plan[task as usize].name.replace('/', "-");
-        self.run.store().shown(&format!("logs/{}/{name}.log", self.stage()))
+        let key = format!("logs/{}/{name}.log", self.stage());
+        Ok(self.run.store().get(&key)?.map(|_| self.run.store().shown(&key)))
+    }
+
+    /// The names of settings in which the run's recipe now differs from that of this build.
+    pub fn changed_keys(&self) -> Result<Vec<String>> {
+        let there = self.run.recipe_there()?;
+        Ok(there.map(|there| changed_keys(&there, self.run.recipe_text())).unwrap_or_default())
     }
 
     /// Shows that a task is done.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::StageJob;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::recipe::ExecutorSettings;
 
 /// A task that is handed to a scheduler.
@@ -124,15 +124,25 @@ impl Attempts<'_> {
             self.job.task_ends();
             return Ok(());
         }
-        if self.failed.is_some() {
+        if self.failed.is_some() || self.job.is_stopping() {
             return Ok(()); // taken back, or of no use any more
         }
+        let keys = self.job.changed_keys()?;
+        ensure!(
+            keys.is_empty(),
+            State,
+            "the recipe of this run was changed by another command while it was built ({}); choose another --out for that \
+             recipe, and run this command again",
+            keys.join(", ")
+        );
         attempt.failed += 1;
         let (stage, of) = (self.job.stage(), self.job.tasks());
         let on = node.as_deref().map(|node| format!(" on {node}")).unwrap_or_default();
         let what = format!(
-            "stage {stage}, task {task}/{of} failed{on}, attempt {} of {}: {fault}",
-            attempt.failed, self.max_attempts
+            "stage {stage}, task {task}/{of} failed{on}, attempt {} of {}: {fault}{}",
+            attempt.failed,
+            self.max_attempts,
+            self.job.log_of(task)?.map(|log| format!("; see {log}")).unwrap_or_default()
         );
         attempt.avoid.extend(node);
         if attempt.failed < self.max_attempts {

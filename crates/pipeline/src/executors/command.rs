@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::engine::RECIPE;
 use crate::error::Result;
 use crate::recipe::{ExecutorName, ExecutorSettings};
@@ -29,9 +31,9 @@ impl TaskCommand {
         Ok(TaskCommand { program, run: run.to_string_lossy().trim_end_matches('/').to_owned() })
     }
 
-    /// The run's folder or URL.
-    pub(super) fn run(&self) -> &str {
-        &self.run
+    /// Eight digits that tell the jobs of this run from those of others.
+    pub(super) fn run_hash(&self) -> String {
+        format!("{:08x}", xxh3_64(self.run.as_bytes()) as u32)
     }
 
     /// The command for a task of a frozen list; it takes the line from its environment. The run's own recipe is built,

@@ -20,7 +20,7 @@ impl Kubernetes {
     /// The job of all tasks of a stage; those that are done already end at once.
     fn manifest(&self, stage: &str, tasks: u32) -> String {
         let resources = self.settings.resources_of(stage);
-        let name = format!("webtext-{}", stage.replace('.', "-"));
+        let name = format!("webtext-{}-{}", self.command.run_hash(), stage.replace('.', "-"));
         let command = self.command.of_list(stage, ALL_TASKS, resources.cpus);
         let command = serde_json::to_string(&command).expect("words are plain data");
         let in_flight = tasks.min(self.settings.max_in_flight);

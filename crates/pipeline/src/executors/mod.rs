@@ -9,6 +9,8 @@ mod command;
 mod kubernetes;
 mod ray;
 mod slurm;
+mod slurm_commands;
+mod waiting;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! The driver knows nothing of runs. It reads lines of JSON, each a command to run somewhere, and answers with lines that
 //! say what became of them. It ends with its standard input, so a build that is killed takes its tasks with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -83,6 +83,14 @@ enum Answer {
         #[serde(default)]
         output: String,
     },
+    /// Nothing begins for a while.
+    Waiting {
+        reason: String,
+    },
+    /// No node can ever run it.
+    Refused {
+        reason: String,
+    },
 }
 
 /// The running driver.
@@ -92,7 +100,6 @@ struct Driver<'r> {
     input: Option<ChildStdin>,
     answers: Receiver<std::io::Result<String>>,
     under_way: BTreeSet<u32>,
-    logs: BTreeMap<u32, String>,
 }
 
 impl Driver<'_> {
@@ -111,22 +118,28 @@ impl Driver<'_> {
             }
         });
         let input = child.stdin.take();
-        Ok(Driver { ray, child, input, answers, under_way: BTreeSet::new(), logs: BTreeMap::new() })
+        Ok(Driver { ray, child, input, answers, under_way: BTreeSet::new() })
     }
 
-    fn event(&mut self, line: &str) -> Result<Event> {
+    /// What a line of the driver says of a task; `None` for what it says of all.
+    fn event(&mut self, line: &str) -> Result<Option<Event>> {
         let answer = serde_json::from_str(line).within(|| format!("the Ray driver says {line}"))?;
-        Ok(match answer {
+        Ok(Some(match answer {
+            Answer::Waiting { reason } => {
+                tracing::warn!("{reason}");
+                return Ok(None);
+            }
+            Answer::Refused { reason } => bail!(State, "{reason}"),
             Answer::Running { id, node } => Event::Began { task: id, node },
             Answer::Ended { id, code, node, output } => {
                 self.under_way.remove(&id);
-                let code = code.map_or("its node was lost".to_owned(), |code| format!("exit code {code}"));
+                let nobody_knows = "it has no exit code, as where its node or worker is lost";
+                let code = code.map_or(nobody_knows.to_owned(), |code| format!("exit code {code}"));
                 let said = output.trim().replace('\n', " | ");
-                let log = self.logs.remove(&id).map(|log| format!("; see {log}")).unwrap_or_default();
                 let said = if said.is_empty() { said } else { format!("; it said: {said}") };
-                Event::Ended { task: id, node, fault: format!("{code}{said}{log}") }
+                Event::Ended { task: id, node, fault: format!("{code}{said}") }
             }
-        })
+        }))
     }
 
     /// Lets the driver end.
@@ -178,7 +191,6 @@ impl Scheduler for Driver<'_> {
             let input = self.input.as_mut().expect("the driver runs until it is ended");
             writeln!(input, "{}", serde_json::to_string(&request)?).within(|| "the Ray driver has ended".to_owned())?;
             self.under_way.insert(attempt.task);
-            self.logs.insert(attempt.task, job.log_of(attempt.task));
         }
         Ok(())
     }
@@ -189,7 +201,7 @@ impl Scheduler for Driver<'_> {
             // Everything that has come already is one batch.
             let wait = if events.is_empty() { WAIT } else { Duration::ZERO };
             match self.answers.recv_timeout(wait) {
-                Ok(line) => events.push(self.event(&line?)?),
+                Ok(line) => events.extend(self.event(&line?)?),
                 Err(RecvTimeoutError::Timeout) => return Ok(events),
                 Err(RecvTimeoutError::Disconnected) if events.is_empty() => {
                     let status = self.child.wait()?;

@@ -5,33 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::channel;
+use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atomic_file::IoContext;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::attempts::{Attempt, Event, Scheduler, drive};
 use super::command::{TaskCommand, quoted};
+use super::slurm_commands::{max_array, output, sbatch, sbatch_once, usable_nodes};
+use super::waiting::Waiting;
 use crate::engine::{Executor, StageJob};
-use crate::error::{Error, Result, Within as _, bail, ensure};
-use crate::recipe::ExecutorSettings;
+use crate::error::Result;
+use crate::recipe::{ExecutorSettings, TaskResources};
 
-/// Jobs of an array, where Slurm does not say: its own default.
-const DEFAULT_MAX_ARRAY: usize = 1001;
 /// Bytes of a job's log that a message shows.
 const SHOWN_LOG_BYTES: usize = 400;
 /// Looks at the queue in a row that may fail.
 const MAX_FAILED_LOOKS: u32 = 30;
-/// Submissions in a row that may fail, and the time between two.
-const MAX_FAILED_SUBMISSIONS: u32 = 3;
-const SUBMIT_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Time in which a command of Slurm's must end. Its own patience with a busy controller is ten seconds.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// States in which a job waits or runs; all others are final.
 const LIVE_STATES: [&str; 8] =
     ["PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "REQUEUED", "RESIZING"];
@@ -67,7 +59,13 @@ impl Slurm {
     /// The name of the jobs of a list: no other run's, and no other list's.
     fn job_name(&self, list: &str) -> String {
         let list = list.trim_start_matches("executor/").trim_end_matches(".list").replace('/', ".");
-        format!("webtext-{:08x}-{list}", xxh3_64(self.command.run().as_bytes()) as u32)
+        format!("webtext-{}-{list}", self.command.run_hash())
+    }
+
+    /// Whether a node that is not among these takes jobs; true where Slurm does not say.
+    fn has_nodes_beside(&self, exclude: &BTreeSet<String>) -> bool {
+        let options = self.settings.slurm.options.iter().map(String::as_str);
+        usable_nodes(partition_of(options)).map_or(true, |nodes| nodes.iter().any(|node| !exclude.contains(node)))
     }
 
     /// The log of a job; `index` may be Slurm's sign for the number of a job.
@@ -108,6 +106,8 @@ impl Executor for Slurm {
             running: BTreeMap::new(),
             max_array: max_array()?,
             failed_looks: 0,
+            asked: job.stage().to_owned(),
+            waiting: Waiting::default(),
         };
         drive(job, &mut queue, &self.settings)
     }
@@ -130,6 +130,9 @@ struct Queue<'s> {
     max_array: usize,
     /// Looks at the queue in a row that failed.
     failed_looks: u32,
+    /// The stage whose resources are asked for.
+    asked: String,
+    waiting: Waiting,
 }
 
 /// An array that Slurm has taken.
@@ -137,6 +140,8 @@ struct Submitted {
     name: String,
     /// The tasks of its jobs that are not known to have ended, by the number of the job.
     jobs: BTreeMap<u32, u32>,
+    /// The nodes that its jobs leave out.
+    exclude: BTreeSet<String>,
 }
 
 /// A job as `squeue` shows it.
@@ -146,6 +151,8 @@ struct Listed {
     index: u32,
     state: String,
     node: String,
+    /// Why it waits.
+    reason: String,
 }
 
 impl Queue<'_> {
@@ -159,13 +166,14 @@ impl Queue<'_> {
             "--noheader",
             "--array",
             "--states=all",
-            "--format=%F|%j|%K|%T|%N",
+            "--format=%F|%j|%K|%T|%N|%r",
             &names,
         ]))?;
         let parse = |line: &str| {
             let mut fields = line.trim().split('|').map(str::to_owned);
             let (array, name, index) = (fields.next()?, fields.next()?, fields.next()?.parse().ok()?);
-            Some(Listed { array, name, index, state: fields.next()?, node: fields.next()? })
+            let (state, node, reason) = (fields.next()?, fields.next()?, fields.next()?);
+            Some(Listed { array, name, index, state, node, reason })
         };
         Ok(text.lines().filter_map(parse).collect())
     }
@@ -183,6 +191,34 @@ impl Queue<'_> {
         };
         let said = if end.is_empty() { String::new() } else { format!("; it said: {end}") };
         format!("{state}{said}; see {path}")
+    }
+
+    /// If no job runs, says why they wait once the reason stays; nodes that jobs leave out come in again where no other
+    /// one takes jobs.
+    fn heed_waiting(&mut self, listed: &[Listed]) {
+        let is_waiting = !listed.iter().any(|job| job.state == "RUNNING");
+        let waiting: Vec<&Listed> = listed.iter().filter(|job| job.state == "PENDING").collect();
+        let reason = waiting.first().filter(|_| is_waiting).map(|job| job.reason.as_str());
+        if !self.waiting.is_to_be_told(reason, Instant::now()) {
+            return;
+        }
+        let TaskResources { cpus, memory_mib, max_minutes } = self.slurm.settings.resources_of(&self.asked);
+        tracing::warn!(
+            "{}: no job runs and {} wait; Slurm's reason is {}. A job asks for cpus = {cpus}, memory_mib = {memory_mib}, \
+             max_minutes = {max_minutes}",
+            self.asked,
+            waiting.len(),
+            reason.unwrap_or_default()
+        );
+        for (number, array) in &mut self.arrays {
+            if !array.exclude.is_empty() && !self.slurm.has_nodes_beside(&array.exclude) {
+                let update = format!("JobId={number}");
+                match output(Command::new("scontrol").args(["update", &update, "ExcNodeList="])) {
+                    Ok(_) => array.exclude.clear(),
+                    Err(error) => tracing::warn!("{error}; the jobs go on waiting for another node"),
+                }
+            }
+        }
     }
 
     fn cancel_those(&self, further: &[&str]) -> Result<()> {
@@ -204,7 +240,11 @@ impl Scheduler for Queue<'_> {
             let task = tasks.get(&listed.name).and_then(|tasks| tasks.get(listed.index as usize));
             if let Some(&task) = task.filter(|_| LIVE_STATES.contains(&listed.state.as_str())) {
                 let array = self.arrays.entry(listed.array);
-                let array = array.or_insert_with(|| Submitted { name: listed.name, jobs: BTreeMap::new() });
+                let array = array.or_insert_with(|| Submitted {
+                    name: listed.name,
+                    jobs: BTreeMap::new(),
+                    exclude: BTreeSet::new(),
+                });
                 array.jobs.insert(listed.index, task);
                 adopted.push(task);
             }
@@ -228,13 +268,14 @@ impl Scheduler for Queue<'_> {
             let name = self.slurm.job_name(&list);
             let array = Array { name, stage: job.stage(), list: &list, jobs: tasks.len(), room, exclude };
             // There may be no other node: then the same ones have to do.
-            let elsewhere = if exclude.is_empty() { None } else { sbatch_once(&self.slurm.script(&array)).ok() };
+            let has_others = !exclude.is_empty() && self.slurm.has_nodes_beside(exclude);
+            let elsewhere = if has_others { sbatch_once(&self.slurm.script(&array)).ok() } else { None };
             let (anywhere, name) = (&BTreeSet::new(), array.name.clone());
-            let number = match elsewhere {
-                Some(number) => number,
-                None => sbatch(&self.slurm.script(&Array { exclude: anywhere, ..array }))?,
+            let (number, exclude) = match elsewhere {
+                Some(number) => (number, exclude.clone()),
+                None => (sbatch(&self.slurm.script(&Array { exclude: anywhere, ..array }))?, BTreeSet::new()),
             };
-            self.arrays.insert(number, Submitted { name, jobs: (0u32..).zip(tasks).collect() });
+            self.arrays.insert(number, Submitted { name, jobs: (0u32..).zip(tasks).collect(), exclude });
         }
         Ok(())
     }
@@ -252,10 +293,11 @@ impl Scheduler for Queue<'_> {
             listed => listed?,
         };
         self.failed_looks = 0;
+        self.heed_waiting(&listed);
         let listed: BTreeMap<(String, u32), Listed> =
             listed.into_iter().map(|job| ((job.array.clone(), job.index), job)).collect();
         let mut events = Vec::new();
-        for (number, Submitted { name, jobs }) in std::mem::take(&mut self.arrays) {
+        for (number, Submitted { name, jobs, exclude }) in std::mem::take(&mut self.arrays) {
             let mut live = BTreeMap::new();
             for (index, task) in jobs {
                 let job = listed.get(&(number.clone(), index));
@@ -277,7 +319,7 @@ impl Scheduler for Queue<'_> {
                 }
             }
             if !live.is_empty() {
-                self.arrays.insert(number, Submitted { name, jobs: live });
+                self.arrays.insert(number, Submitted { name, jobs: live, exclude });
             }
         }
         Ok(events)
@@ -292,65 +334,18 @@ impl Scheduler for Queue<'_> {
     }
 }
 
-/// The standard output of one of Slurm's commands.
-fn output(command: &mut Command) -> Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().within(|| format!("cannot run {name}; is Slurm installed here?"))?;
-    let output = answer(&name, child, ANSWER_WITHIN)?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), State, "{name} failed: {}", said.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// What a command of Slurm's printed, unless it waits for a controller that does not answer.
-fn answer(name: &str, child: Child, within: Duration) -> Result<Output> {
-    let process = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    let (done, answered) = channel();
-    thread::spawn(move || done.send(child.wait_with_output()));
-    match answered.recv_timeout(within) {
-        Ok(output) => Ok(output?),
-        Err(_) => {
-            if let Some(process) = process {
-                let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
-            }
-            bail!(State, "{name} has not answered within {} s", within.as_secs());
+/// The partition that options of sbatch choose, if they do.
+fn partition_of<'o>(options: impl Iterator<Item = &'o str>) -> Option<&'o str> {
+    let mut words = options.flat_map(str::split_whitespace);
+    let mut chosen = None;
+    while let Some(word) = words.next() {
+        if word == "-p" || word == "--partition" {
+            chosen = words.next().or(chosen);
+        } else {
+            chosen = word.strip_prefix("--partition=").or_else(|| word.strip_prefix("-p")).or(chosen);
         }
     }
-}
-
-/// Submits a script and returns Slurm's number of the array. A controller that starts again is waited for.
-fn sbatch(script: &str) -> Result<String> {
-    for _ in 0..MAX_FAILED_SUBMISSIONS {
-        match sbatch_once(script) {
-            Err(error @ Error::State(_)) => tracing::warn!("{error}; it is tried again"),
-            other => return other,
-        }
-        thread::sleep(SUBMIT_AGAIN_AFTER);
-    }
-    sbatch_once(script)
-}
-
-fn sbatch_once(script: &str) -> Result<String> {
-    let mut command = Command::new("sbatch");
-    let command = command.arg("--parsable").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().within(|| "cannot run sbatch; is Slurm installed here?".to_owned())?;
-    child.stdin.take().expect("it is piped").write_all(script.as_bytes())?;
-    let output = answer("sbatch", child, ANSWER_WITHIN)?;
-    if !output.status.success() {
-        bail!(State, "sbatch failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    // The number, and of several clusters its name.
-    let printed = String::from_utf8_lossy(&output.stdout);
-    Ok(printed.trim().split(';').next().unwrap_or_default().to_owned())
-}
-
-/// Maximum number of jobs of an array.
-fn max_array() -> Result<usize> {
-    let text = output(Command::new("scontrol").args(["show", "config"]))?;
-    let line = text.lines().find(|line| line.trim_start().starts_with("MaxArraySize"));
-    let value = line.and_then(|line| line.split_once('=')?.1.trim().parse().ok());
-    Ok(value.filter(|&value| value > 0).unwrap_or(DEFAULT_MAX_ARRAY))
+    chosen
 }
 
 #[cfg(test)]
@@ -358,15 +353,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_that_waits_for_ever_is_killed() {
-        let spawn = |seconds: &str| Command::new("sleep").arg(seconds).stdout(Stdio::piped()).spawn().unwrap();
-        let child = spawn("600");
-        let id = child.id();
-        let said = answer("squeue", child, Duration::from_secs(1)).unwrap_err().to_string();
-        assert!(said.contains("squeue has not answered within 1 s"), "{said}");
-        while Path::new(&format!("/proc/{id}")).exists() {
-            thread::sleep(Duration::from_millis(20));
-        }
-        assert!(answer("squeue", spawn("0"), ANSWER_WITHIN).unwrap().status.success());
+    fn the_partition_of_options() {
+        let of = |options: &[&'static str]| partition_of(options.iter().copied());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["--account=x", "--partition=long"]), Some("long"));
+        assert_eq!(
+            (of(&["-p long"]), of(&["-plong"]), of(&["--partition long"])),
+            (Some("long"), Some("long"), Some("long"))
+        );
     }
 }

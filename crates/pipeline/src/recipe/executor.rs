@@ -155,17 +155,7 @@ impl ExecutorSettings {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        for option in &self.slurm.options {
-            ensure!(
-                option.starts_with('-') && !option.contains(['\n', '\r']),
-                Recipe,
-                "[executor.slurm] options: {option:?} is no option of sbatch, such as \"--partition=long\""
-            );
-            let name = option.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default();
-            let is_ours = ["array", "job-name", "output", "cpus-per-task", "mem", "time", "requeue", "no-requeue"];
-            let hint = "webtext gives it; cpus, memory_mib, max_minutes, max_in_flight and logs are keys of their own";
-            ensure!(!is_ours.contains(&name), Recipe, "[executor.slurm] options: {option}: {hint}");
-        }
+        self.slurm.options.iter().try_for_each(|option| check_slurm_option(option))?;
         ensure!(self.max_in_flight > 0, Recipe, "[executor] max_in_flight must be at least 1");
         ensure!(self.max_attempts > 0, Recipe, "[executor] max_attempts must be at least 1");
         ensure!(self.slurm.poll_seconds > 0, Recipe, "[executor.slurm] poll_seconds must be at least 1");
@@ -176,5 +166,91 @@ impl ExecutorSettings {
             ensure!(!has_zero, Recipe, "[executor] cpus, memory_mib and max_minutes must be at least 1");
         }
         Ok(())
+    }
+}
+
+/// Options of sbatch that each script has already, or that make it something else than a script of an array.
+const OWN_OPTIONS: [&str; 13] = [
+    "array",
+    "job-name",
+    "output",
+    "error",
+    "cpus-per-task",
+    "mem",
+    "time",
+    "requeue",
+    "no-requeue",
+    "wait",
+    "wrap",
+    "test-only",
+    "parsable",
+];
+/// Those of them that have a letter.
+const OWN_LETTERS: &str = "aJoectW";
+/// Letters without a value, behind which another one may follow: `-Qa0-1`.
+const FLAG_LETTERS: &str = "HkOQsvVh";
+
+/// Refuses an option that a script has already, in each form that sbatch takes: abbreviated, by its letter, and behind
+/// another option in the same line.
+fn check_slurm_option(option: &str) -> Result<()> {
+    ensure!(
+        option.starts_with('-') && !option.contains(['\n', '\r']) && !["-", "--"].contains(&option.trim()),
+        Recipe,
+        "[executor.slurm] options: {option:?} is no option of sbatch, such as \"--partition=long\""
+    );
+    let is_own = |word: &str| match word.strip_prefix("--") {
+        Some(long) => {
+            let name = long.split('=').next().unwrap_or_default();
+            !name.is_empty() && OWN_OPTIONS.iter().any(|own| own.starts_with(name))
+        }
+        None => {
+            let mut letters = word.chars().skip(1).skip_while(|letter| FLAG_LETTERS.contains(*letter));
+            letters.next().is_some_and(|letter| OWN_LETTERS.contains(letter))
+        }
+    };
+    let hint = "webtext gives it; cpus, memory_mib, max_minutes, max_in_flight and logs are keys of their own";
+    let mut words = option.split_whitespace().filter(|word| word.starts_with('-'));
+    ensure!(!words.any(is_own), Recipe, "[executor.slurm] options: {option}: {hint}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_a_script_has_already() {
+        for own in [
+            "--array=1",
+            "--arr=1",
+            "--array 1",
+            "-a0-1",
+            "-a 0-1",
+            "-Jx",
+            "-oX",
+            "-eX",
+            "-c2",
+            "-t5",
+            "-Qa0-1",
+            "--mem=1G",
+            "--time=1",
+            "--requeue",
+            "--no-requeue",
+            "--wrap=true",
+            "--test-only",
+            "-W",
+            "-p long -a0-1",
+            "--partition=long --output=x",
+        ] {
+            assert!(check_slurm_option(own).unwrap_err().to_string().contains("webtext gives it"), "{own}");
+        }
+        for none in ["long", "", "-", "--", "--x\nrm -rf y"] {
+            assert!(check_slurm_option(none).unwrap_err().to_string().contains("no option of sbatch"), "{none}");
+        }
+        for other in
+            ["--partition=long", "-plong", "-p long", "-A corpus", "--mem-per-gpu=1", "--time-min=1", "-xn1", "-Q"]
+        {
+            check_slurm_option(other).unwrap();
+        }
     }
 }

@@ -560,11 +560,29 @@ fn explain(error: &toml::de::Error) -> Error {
 /// Applies `a.b.c=value`; the value is TOML, or a string where it is none. A number in the path counts the sources of
 /// `[[pages]]` or the rules of `[[filter]]` from 1; without one, a single source is meant. Rules may also be named.
 fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
-    let (key, value) = setting.split_once('=').ok_or_else(|| Error::Recipe("not of the form KEY=VALUE".to_owned()))?;
+    let (path, value) = path_and_value(setting)?;
     let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
     let value = parsed.unwrap_or_else(|| value.trim().into());
-    let path: Vec<&str> = key.trim().split('.').collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
     set(table, &path, value)
+}
+
+/// The parts of a key, and what is behind its `=`. As in TOML, a part in quotes may have dots.
+fn path_and_value(setting: &str) -> Result<(Vec<String>, &str)> {
+    let (mut path, mut part, mut quote) = (Vec::new(), String::new(), None);
+    for (at, c) in setting.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '.') => path.push(std::mem::take(&mut part).trim().to_owned()),
+            (None, '=') => {
+                path.push(part.trim().to_owned());
+                return Ok((path, &setting[at + 1..]));
+            }
+            _ => part.push(c),
+        }
+    }
+    bail!(Recipe, "not of the form KEY=VALUE")
 }
 
 fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) -> Result<()> {
@@ -657,6 +675,10 @@ mod tests {
         assert_eq!((recipe.shards.seed, recipe.pages[0].from), (9, PageSource::Html));
         assert!(recipe.to_toml().unwrap().contains("min_words = 7"));
         assert!(fault(QUICKSTART, &["links.until=true"]).contains("until"));
+        let quoted = ["executor.stages.\"documents.extract\".memory_mib=9", "executor.stages.'links.read'.cpus = 2"];
+        let stages = Recipe::parse(QUICKSTART, &quoted.map(str::to_owned)).unwrap().executor.stages;
+        assert_eq!((stages["documents.extract"].memory_mib, stages["links.read"].cpus), (Some(9), Some(2)));
+        assert!(fault(QUICKSTART, &["executor.stages.\"x=1"]).contains("KEY=VALUE"));
     }
 
     #[test]

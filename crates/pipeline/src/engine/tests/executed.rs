@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use store::Condition;
+
 use super::toy::Lab;
 use crate::Result;
-use crate::engine::{Executor, Options, Run, Selection, StageJob, TaskChoice};
+use crate::engine::{Executor, Options, RECIPE, Run, Selection, StageJob, TaskChoice};
 use crate::executors::attempts::{Attempt, Event, Scheduler, drive};
 use crate::recipe::ExecutorSettings;
 
@@ -18,6 +20,8 @@ struct Cluster {
     /// All submissions, in order.
     submitted: Mutex<Vec<(String, Attempt)>>,
     settings: ExecutorSettings,
+    /// The recipe that another command writes into the run when a task fails.
+    other_recipe: Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -62,6 +66,9 @@ impl Scheduler for Jobs<'_> {
                 let task = Some(TaskChoice::Listed { list: list.clone(), line });
                 self.cluster.worker.build(&Selection { stage: Some(job.stage().to_owned()), task })?;
             }
+            if let (1.., Some(recipe)) = (*left, &*self.cluster.other_recipe.lock().unwrap()) {
+                self.cluster.worker.store().put(RECIPE, recipe.as_bytes(), Condition::Always)?;
+            }
             *left = left.saturating_sub(1);
             let (task, node) = (attempt.task, Some(node.to_owned()));
             self.ended.push(Event::Ended { task, node, fault: "killed".to_owned() });
@@ -90,6 +97,7 @@ fn cluster(lab: &Lab, failures: &[(&str, u32)]) -> (Run, Arc<Cluster>) {
         failures: Mutex::new(failures),
         submitted: Mutex::default(),
         settings: ExecutorSettings { max_in_flight: 3, ..ExecutorSettings::default() },
+        other_recipe: Mutex::default(),
     });
     let options = Options { executor: Some(cluster.clone()), ..Options::quiet() };
     (lab.run_with(lab.store(), options), cluster)
@@ -129,4 +137,17 @@ fn a_task_that_fails_for_good_is_named_and_the_rest_goes_on_later() {
     // It has failed three times, and the fourth attempt is that of a new build.
     run.build(&Selection::default()).unwrap();
     lab.check_undisturbed();
+}
+
+#[test]
+fn a_recipe_that_another_command_has_replaced_is_told() {
+    let mut lab = Lab::new();
+    let (run, cluster) = cluster(&lab, &[("count.1", 1)]);
+    lab.settings.prefix = "n".into();
+    *cluster.other_recipe.lock().unwrap() = Some(lab.run().recipe_text().to_owned());
+    let error = crate::error::chain(&run.build(&Selection::default()).unwrap_err());
+    assert!(
+        error.contains("the recipe of this run was changed by another command") && error.contains("prefix"),
+        "{error}"
+    );
 }
