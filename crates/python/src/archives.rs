@@ -5,13 +5,15 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use pyo3::exceptions::PyRuntimeWarning;
+use pyo3::exceptions::{PyRuntimeWarning, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use warc::{Event, Kind, Location, ReadError, Reader, RecordFault};
 
 use crate::error::{Error, chain, of_io, of_value, of_work};
+use crate::numbers;
+use crate::pickle::{Reduced, reduced};
 
 /// What becomes of parts of an archive that are no records.
 #[derive(Clone, Copy)]
@@ -61,9 +63,9 @@ impl ArchiveIterator {
         text_signature = "(source, *, types=None, malformed='warn', max_record_bytes=67108864)")]
     fn new(
         source: &Bound<'_, PyAny>,
-        types: Option<Vec<String>>,
+        types: Option<&Bound<'_, PyAny>>,
         malformed: &str,
-        max_record_bytes: u64,
+        #[pyo3(from_py_with = numbers::max_record_bytes)] max_record_bytes: u64,
     ) -> PyResult<ArchiveIterator> {
         let malformed = match malformed {
             "warn" => Malformed::Warn,
@@ -71,6 +73,7 @@ impl ArchiveIterator {
             "ignore" => Malformed::Ignore,
             other => return Err(of_value(format!("malformed = {other:?}; it is \"warn\", \"raise\" or \"ignore\""))),
         };
+        let types = types.map(wanted_types).transpose()?;
         let py = source.py();
         let opened = if source.hasattr(intern!(py, "read"))? {
             let name = source.getattr("name").and_then(|name| name.str()?.extract::<String>());
@@ -83,7 +86,6 @@ impl ArchiveIterator {
             opened.map(|reader| (reader, path.display().to_string()))
         };
         let (reader, archive) = opened.map_err(of_read)?;
-        let types = types.map(|types| types.iter().map(|name| name.to_ascii_lowercase()).collect());
         let max_body_bytes = max_record_bytes;
         Ok(ArchiveIterator { reader: Mutex::new(reader), archive, types, malformed, max_body_bytes })
     }
@@ -214,14 +216,81 @@ impl Record {
         self.record.is_cut()
     }
 
+    /// A record with this type, place, headers, block, lengths and faults.
+    #[staticmethod]
+    fn _of(
+        kind: &str,
+        offset: (u64, u64),
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+        lengths: (u64, u64),
+        faults: (bool, bool),
+    ) -> Record {
+        let ((len_bytes, max_body_bytes), (has_wrong_length, is_truncated)) = (lengths, faults);
+        let record = warc::Record {
+            location: Location { offset: offset.0, offset_in_member: offset.1 },
+            kind: KINDS.into_iter().find(|known| name_of(*known) == kind).unwrap_or(Kind::Other),
+            headers: headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            body,
+            len_bytes,
+            has_wrong_length,
+            is_truncated,
+        };
+        Record { record, max_body_bytes }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let warc::Record { headers, len_bytes, has_wrong_length, is_truncated, .. } = &self.record;
+        let headers: Vec<(&str, &str)> = headers.iter().collect();
+        let lengths = (*len_bytes, self.max_body_bytes);
+        let faults = (*has_wrong_length, *is_truncated);
+        reduced(py, "record", (self.r#type(), self.offset(), headers, self.block(py), lengths, faults))
+    }
+
     fn __repr__(&self) -> String {
         format!("<webtext.Record {} {}>", type_of(&self.record), self.record.target().unwrap_or("without a URL"))
     }
 }
 
+/// The types of records that a caller asks for, in lower case.
+fn wanted_types(types: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    if types.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err(format!("types is a list, such as [{}]", types.repr()?)));
+    }
+    let mut wanted = Vec::new();
+    for name in types.try_iter()? {
+        let name = name?;
+        let fault = |_| PyTypeError::new_err("types is a list of names, such as [\"response\"]");
+        let name = name.extract::<String>().map_err(fault)?.to_ascii_lowercase();
+        if !KINDS.iter().any(|kind| name_of(*kind) == name) {
+            let known = KINDS.map(name_of).join(", ");
+            return Err(of_value(format!("types has {name:?}; the types of records are {known}")));
+        }
+        wanted.push(name);
+    }
+    Ok(wanted)
+}
+
+/// All types of records.
+const KINDS: [Kind; 9] = [
+    Kind::Warcinfo,
+    Kind::Response,
+    Kind::Resource,
+    Kind::Request,
+    Kind::Revisit,
+    Kind::Metadata,
+    Kind::Conversion,
+    Kind::Continuation,
+    Kind::Other,
+];
+
 /// The name of a record's type.
 fn type_of(record: &warc::Record) -> &'static str {
-    match record.kind {
+    name_of(record.kind)
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
         Kind::Warcinfo => "warcinfo",
         Kind::Response => "response",
         Kind::Resource => "resource",

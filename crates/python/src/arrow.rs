@@ -18,6 +18,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
+use crate::error::of_value;
+
 const SCHEMA: &CStr = c"arrow_schema";
 const ARRAY: &CStr = c"arrow_array";
 const STREAM: &CStr = c"arrow_array_stream";
@@ -29,6 +31,10 @@ pub(crate) fn arrays_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Vec<ArrayR
         let pair = object.call_method0(intern!(py, "__arrow_c_array__"))?;
         let (schema, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
         let (schema, array) = (address::<FFI_ArrowSchema>(&schema, SCHEMA)?, address::<FFI_ArrowArray>(&array, ARRAY)?);
+        // SAFETY: both are what their capsules are named.
+        if unsafe { array.as_ref().is_released() || is_released(schema) } {
+            return Err(taken());
+        }
         // SAFETY: both are what their capsules are named; the array is moved out, the schema stays in its capsule.
         let data = unsafe { from_ffi(FFI_ArrowArray::from_raw(array.as_ptr()), schema.as_ref()) };
         return Ok(Some(vec![make_array(data.map_err(|error| refused(&error))?)]));
@@ -46,7 +52,25 @@ pub(crate) fn arrays_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Vec<ArrayR
 }
 
 fn refused(error: &ArrowError) -> PyErr {
-    PyTypeError::new_err(format!("cannot read the Arrow array: {error}"))
+    match error {
+        // The library has no other sign of a stream that was taken.
+        ArrowError::CDataInterface(text) if text.contains("released") => taken(),
+        error => PyTypeError::new_err(format!("cannot read the Arrow array: {error}")),
+    }
+}
+
+/// A capsule gives its array or stream to the first who asks.
+fn taken() -> PyErr {
+    of_value("the Arrow array was taken from its capsule before; ask the object that it is of for another capsule")
+}
+
+/// Whether a schema was moved out of its capsule: then the last but one of its nine fields, a function, is null.
+///
+/// # Safety
+/// It points to a structure of Arrow's C data interface.
+unsafe fn is_released(schema: NonNull<FFI_ArrowSchema>) -> bool {
+    // SAFETY: the interface lays down nine fields, each as wide as a pointer or an i64, which are equally wide here.
+    unsafe { schema.cast::<[usize; 9]>().as_ref()[7] == 0 }
 }
 
 /// Where the structure in a capsule lies.

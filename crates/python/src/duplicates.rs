@@ -14,7 +14,9 @@ use pyo3::types::PyString;
 
 use crate::error::of_value;
 use crate::inputs;
+use crate::numbers;
 use crate::parallel;
+use crate::pickle::{Reduced, reduced};
 
 /// Numbers of a signature, at most.
 const MAX_PERMUTATIONS: usize = 65_536;
@@ -35,6 +37,16 @@ pub(crate) struct Duplicate {
 
 #[pymethods]
 impl Duplicate {
+    /// A duplicate of these fields.
+    #[staticmethod]
+    fn _of(index: usize, representative: usize, jaccard: f64, is_exact: bool) -> Duplicate {
+        Duplicate { index, representative, jaccard, is_exact }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        reduced(py, "duplicate", (self.index, self.representative, self.jaccard, self.is_exact))
+    }
+
     fn __repr__(&self) -> String {
         let Duplicate { index, representative, jaccard, is_exact } = self;
         let is_exact = if *is_exact { "True" } else { "False" };
@@ -47,9 +59,9 @@ impl Duplicate {
 #[pyo3(signature = (text, *, bands=26, rows=5, shingle_words=5))]
 pub(crate) fn minhash<'py>(
     text: &Bound<'py, PyString>,
-    bands: usize,
-    rows: usize,
-    shingle_words: usize,
+    #[pyo3(from_py_with = numbers::bands)] bands: usize,
+    #[pyo3(from_py_with = numbers::rows)] rows: usize,
+    #[pyo3(from_py_with = numbers::shingle_words)] shingle_words: usize,
 ) -> PyResult<Bound<'py, PyArray1<u32>>> {
     let family = MinHash::new(shape(bands, rows, shingle_words)?);
     let text = inputs::readable(text)?;
@@ -63,10 +75,10 @@ pub(crate) fn minhash<'py>(
 #[pyo3(signature = (texts, *, bands=26, rows=5, shingle_words=5, threads=None))]
 pub(crate) fn minhash_batch<'py>(
     texts: &Bound<'py, PyAny>,
-    bands: usize,
-    rows: usize,
-    shingle_words: usize,
-    threads: Option<NonZero<usize>>,
+    #[pyo3(from_py_with = numbers::bands)] bands: usize,
+    #[pyo3(from_py_with = numbers::rows)] rows: usize,
+    #[pyo3(from_py_with = numbers::shingle_words)] shingle_words: usize,
+    #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
 ) -> PyResult<Bound<'py, PyArray2<u32>>> {
     let family = MinHash::new(shape(bands, rows, shingle_words)?);
     let held = inputs::texts(texts)?;
@@ -113,10 +125,10 @@ pub(crate) fn dedup_texts(
     texts: &Bound<'_, PyAny>,
     min_jaccard: f64,
     recall: f64,
-    shingle_words: usize,
+    #[pyo3(from_py_with = numbers::shingle_words)] shingle_words: usize,
     exact_only: bool,
     keep: &str,
-    threads: Option<NonZero<usize>>,
+    #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
 ) -> PyResult<Vec<Duplicate>> {
     let py = texts.py();
     let fault = "min_jaccard lies above 0 and is at most 1, recall lies between 0 and 1";

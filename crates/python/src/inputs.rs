@@ -36,8 +36,7 @@ pub(crate) fn texts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
         return Err(PyTypeError::new_err("one text was given where many are expected; give a list of texts"));
     }
     if let Some(arrays) = arrays_of(object)? {
-        let is_text = |kind: &DataType| matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-        return Ok(Held::Arrays(checked(arrays, is_text, "texts (string, large_string or string_view)")?));
+        return Ok(Held::Arrays(without_nulls(typed(arrays, is_text, TEXTS)?)?));
     }
     let mut strings = Vec::with_capacity(object.len().unwrap_or(0));
     for (number, text) in object.try_iter()?.enumerate() {
@@ -58,7 +57,7 @@ pub(crate) fn pages<'py>(object: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
             use DataType::{Binary, BinaryView, LargeBinary, LargeUtf8, Utf8, Utf8View};
             matches!(kind, Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView)
         };
-        return Ok(Held::Arrays(checked(arrays, is_page, "pages (string or binary)")?));
+        return Ok(Held::Arrays(without_nulls(typed(arrays, is_page, "pages (string or binary)")?)?));
     }
     let mut objects = Vec::with_capacity(object.len().unwrap_or(0));
     for (number, page) in object.try_iter()?.enumerate() {
@@ -77,8 +76,62 @@ fn of_wrong_type(number: usize, item: &Bound<'_, PyAny>, expected: &str) -> PyEr
     PyTypeError::new_err(format!("item {number} is no {}, but {name}", expected.trim_start_matches("a ")))
 }
 
-/// The arrays, if they have a right type and no nulls.
-fn checked(arrays: Vec<ArrayRef>, is_right: fn(&DataType) -> bool, expected: &str) -> PyResult<Vec<ArrayRef>> {
+/// The types of Arrow that hold texts, in words.
+const TEXTS: &str = "texts (string, large_string or string_view)";
+
+fn is_text(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// One value for each of so many items, where some are given; any of them may be missing (`None`, null).
+pub(crate) fn of_each(
+    object: Option<&Bound<'_, PyAny>>,
+    items: usize,
+    noun: &str,
+    name: &str,
+) -> PyResult<Vec<Option<String>>> {
+    let Some(object) = object else { return Ok(vec![None; items]) };
+    let named = |what: String| PyTypeError::new_err(format!("{name}: {what}"));
+    if object.is_instance_of::<PyString>() {
+        return Err(named(format!("one text was given; give one for each of the {noun}")));
+    }
+    let mut values = Vec::with_capacity(items);
+    if let Some(arrays) = arrays_of(object)? {
+        let is_right = |kind: &DataType| is_text(kind) || *kind == DataType::Null;
+        for array in typed(arrays, is_right, TEXTS)? {
+            values.extend(optional_texts(&array));
+        }
+    } else {
+        for (number, value) in object.try_iter()?.enumerate() {
+            let value = value?;
+            values.push(match value.cast::<PyString>() {
+                Ok(text) => Some(readable(text)?.to_str()?.to_owned()),
+                Err(_) if value.is_none() => None,
+                Err(_) => {
+                    return Err(named(of_wrong_type(number, &value, "a text (str)").value(value.py()).to_string()));
+                }
+            });
+        }
+    }
+    if values.len() != items {
+        return Err(PyValueError::new_err(format!("{name} has {} values for {items} {noun}", values.len())));
+    }
+    Ok(values)
+}
+
+/// The texts of an array, which may have nulls.
+fn optional_texts(array: &ArrayRef) -> Vec<Option<String>> {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().iter().map(owned).collect(),
+        DataType::LargeUtf8 => array.as_string::<i64>().iter().map(owned).collect(),
+        DataType::Utf8View => array.as_string_view().iter().map(owned).collect(),
+        _ => vec![None; array.len()],
+    }
+}
+
+/// The arrays, if they have a right type.
+fn typed(arrays: Vec<ArrayRef>, is_right: fn(&DataType) -> bool, expected: &str) -> PyResult<Vec<ArrayRef>> {
     let mut row = 0;
     for array in &arrays {
         if !is_right(array.data_type()) {
@@ -91,6 +144,15 @@ fn checked(arrays: Vec<ArrayRef>, is_right: fn(&DataType) -> bool, expected: &st
         if let Err(error) = array.to_data().validate_full() {
             return Err(PyValueError::new_err(format!("the Arrow array from row {row} on is damaged: {error}")));
         }
+        row += array.len();
+    }
+    Ok(arrays)
+}
+
+/// The arrays, if no row is null.
+fn without_nulls(arrays: Vec<ArrayRef>) -> PyResult<Vec<ArrayRef>> {
+    let mut row = 0;
+    for array in &arrays {
         if array.null_count() > 0 {
             let null = (0..array.len()).find(|&at| array.is_null(at)).unwrap_or(0);
             let text = format!("row {} is null; drop or fill nulls first", row + null);

@@ -12,7 +12,9 @@ use pyo3::types::{PyDict, PyList};
 use crate::arrow::ArrowTable;
 use crate::error::{Error, chain, of_value, of_work};
 use crate::inputs;
+use crate::numbers;
 use crate::parallel;
+use crate::pickle::{Reduced, reduced};
 
 /// What a page that is text says of its charset.
 const UTF8: &str = "text/html; charset=utf-8";
@@ -39,9 +41,9 @@ pub(crate) struct Page {
     /// `<meta name="generator">`.
     generator: Option<String>,
     /// article, forum, product, documentation, listing or other.
-    kind: &'static str,
+    kind: String,
     /// Charset by which bytes were decoded.
-    charset: &'static str,
+    charset: String,
     /// Whether the page asks not to be used for training.
     opted_out: bool,
     /// U+FFFD in the text.
@@ -61,8 +63,8 @@ impl Page {
             canonical_url: head.canonical_url,
             site: head.site,
             generator: head.generator,
-            kind: kind.name(),
-            charset,
+            kind: kind.name().to_owned(),
+            charset: charset.to_owned(),
             opted_out: head.opted_out,
             replacement_characters,
         }
@@ -83,11 +85,36 @@ impl Page {
         fields.set_item("canonical_url", &self.canonical_url)?;
         fields.set_item("site", &self.site)?;
         fields.set_item("generator", &self.generator)?;
-        fields.set_item("kind", self.kind)?;
-        fields.set_item("charset", self.charset)?;
+        fields.set_item("kind", &self.kind)?;
+        fields.set_item("charset", &self.charset)?;
         fields.set_item("opted_out", self.opted_out)?;
         fields.set_item("replacement_characters", self.replacement_characters)?;
         Ok(fields)
+    }
+
+    /// A page of these fields.
+    #[staticmethod]
+    fn _of(fields: &Bound<'_, PyDict>) -> PyResult<Page> {
+        let field = |name: &str| fields.as_any().get_item(name);
+        Ok(Page {
+            text: field("text")?.extract()?,
+            title: field("title")?.extract()?,
+            authors: field("authors")?.extract()?,
+            date: field("date")?.extract()?,
+            language: field("language")?.extract()?,
+            url: field("url")?.extract()?,
+            canonical_url: field("canonical_url")?.extract()?,
+            site: field("site")?.extract()?,
+            generator: field("generator")?.extract()?,
+            kind: field("kind")?.extract()?,
+            charset: field("charset")?.extract()?,
+            opted_out: field("opted_out")?.extract()?,
+            replacement_characters: field("replacement_characters")?.extract()?,
+        })
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        reduced(py, "page", (self.to_dict(py)?,))
     }
 
     fn __str__(&self) -> &str {
@@ -125,8 +152,8 @@ pub(crate) fn extract_page(
     include_comments: bool,
     include_title: bool,
     output_format: &str,
-    max_nodes: usize,
-    max_depth: u32,
+    #[pyo3(from_py_with = numbers::max_nodes)] max_nodes: usize,
+    #[pyo3(from_py_with = numbers::max_depth)] max_depth: u32,
 ) -> PyResult<Page> {
     let options = options(include_comments, include_title, output_format, max_nodes, max_depth)?;
     let held = inputs::pages(PyList::new(html.py(), [html])?.as_any())?;
@@ -143,25 +170,16 @@ pub(crate) fn decode_html(py: Python<'_>, html: &[u8], content_type: Option<&str
     py.detach(|| extract::charset::decode(html, content_type).text.into_owned())
 }
 
-/// One value for each page, where some are given.
-fn of_each(values: Option<Vec<Option<String>>>, pages: usize, name: &str) -> PyResult<Vec<Option<String>>> {
-    match values {
-        None => Ok(vec![None; pages]),
-        Some(values) if values.len() == pages => Ok(values),
-        Some(values) => Err(of_value(format!("{name} has {} values for {pages} pages", values.len()))),
-    }
-}
-
 /// The pages in order; those that pass a limit with the reason.
 fn extract_all(
     html: &Bound<'_, PyAny>,
-    content_types: Option<Vec<Option<String>>>,
+    content_types: Option<&Bound<'_, PyAny>>,
     options: &Options,
     threads: Option<NonZero<usize>>,
 ) -> PyResult<Vec<Result<extract::Page, extract::ExtractError>>> {
     let held = inputs::pages(html)?;
     let pages = held.pages()?;
-    let content_types = of_each(content_types, pages.len(), "content_types")?;
+    let content_types = inputs::of_each(content_types, pages.len(), "pages", "content_types")?;
     let items: Vec<(&[u8], Option<&str>)> = std::iter::zip(pages, &content_types)
         .map(|((bytes, is_text), of_page)| (bytes, if is_text { Some(UTF8) } else { of_page.as_deref() }))
         .collect();
@@ -176,18 +194,18 @@ fn extract_all(
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn extract_batch(
     html: &Bound<'_, PyAny>,
-    urls: Option<Vec<Option<String>>>,
-    content_types: Option<Vec<Option<String>>>,
+    urls: Option<&Bound<'_, PyAny>>,
+    content_types: Option<&Bound<'_, PyAny>>,
     include_comments: bool,
     include_title: bool,
     output_format: &str,
-    max_nodes: usize,
-    max_depth: u32,
-    threads: Option<NonZero<usize>>,
+    #[pyo3(from_py_with = numbers::max_nodes)] max_nodes: usize,
+    #[pyo3(from_py_with = numbers::max_depth)] max_depth: u32,
+    #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
 ) -> PyResult<Vec<Page>> {
     let options = options(include_comments, include_title, output_format, max_nodes, max_depth)?;
     let pages = extract_all(html, content_types, &options, threads)?;
-    let urls = of_each(urls, pages.len(), "urls")?;
+    let urls = inputs::of_each(urls, pages.len(), "pages", "urls")?;
     let page = |(number, (page, url)): (usize, (Result<extract::Page, extract::ExtractError>, Option<String>))| {
         let named = |error: &extract::ExtractError| {
             let which = url.as_deref().map(|url| format!(", {url}")).unwrap_or_default();
@@ -201,25 +219,27 @@ pub(crate) fn extract_batch(
 
 /// The main text and the metadata of each page as an Arrow table.
 #[pyfunction]
-#[pyo3(signature = (html, content_types=None, *, include_comments=false, include_title=true,
+#[pyo3(signature = (html, urls=None, content_types=None, *, include_comments=false, include_title=true,
     output_format="text", max_nodes=1_000_000, max_depth=512, threads=None))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn extract_batch_arrow(
     html: &Bound<'_, PyAny>,
-    content_types: Option<Vec<Option<String>>>,
+    urls: Option<&Bound<'_, PyAny>>,
+    content_types: Option<&Bound<'_, PyAny>>,
     include_comments: bool,
     include_title: bool,
     output_format: &str,
-    max_nodes: usize,
-    max_depth: u32,
-    threads: Option<NonZero<usize>>,
+    #[pyo3(from_py_with = numbers::max_nodes)] max_nodes: usize,
+    #[pyo3(from_py_with = numbers::max_depth)] max_depth: u32,
+    #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
 ) -> PyResult<ArrowTable> {
     let options = options(include_comments, include_title, output_format, max_nodes, max_depth)?;
     let pages = extract_all(html, content_types, &options, threads)?;
-    Ok(html.py().detach(|| table(&pages)))
+    let urls = inputs::of_each(urls, pages.len(), "pages", "urls")?;
+    Ok(html.py().detach(|| table(&pages, urls)))
 }
 
-fn table(pages: &[Result<extract::Page, extract::ExtractError>]) -> ArrowTable {
+fn table(pages: &[Result<extract::Page, extract::ExtractError>], urls: Vec<Option<String>>) -> ArrowTable {
     let of = |value: fn(&extract::Page) -> Option<&str>| -> ArrayRef {
         let values = pages.iter().map(|page| page.as_ref().ok().and_then(value));
         Arc::new(values.collect::<StringArray>())
@@ -234,6 +254,7 @@ fn table(pages: &[Result<extract::Page, extract::ExtractError>]) -> ArrowTable {
         ("authors", Arc::new(authors(pages))),
         ("date", of(|page| page.head.date.as_deref())),
         ("language", of(|page| page.head.language.as_deref())),
+        ("url", Arc::new(StringArray::from(urls))),
         ("canonical_url", of(|page| page.head.canonical_url.as_deref())),
         ("site", of(|page| page.head.site.as_deref())),
         ("generator", of(|page| page.head.generator.as_deref())),

@@ -1,6 +1,8 @@
 //! Verdicts on texts by the rules of recipes.
 
+use std::borrow::Cow;
 use std::num::NonZero;
+use std::sync::Arc;
 
 use filter::{About, RuleSettings};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -10,12 +12,20 @@ use serde_json::Value;
 
 use crate::error::{chain, of_value};
 use crate::inputs;
+use crate::numbers;
 use crate::parallel;
+use crate::pickle::{Reduced, reduced};
 
 /// Rules in their order, with the files that they read.
 #[pyclass(frozen, module = "webtext")]
 pub(crate) struct Filter {
     filter: filter::Filter,
+    names: Arc<Names>,
+}
+
+/// What all judgements of a filter have in common.
+struct Names {
+    rules: Vec<String>,
     /// `rule.measure` of each measure.
     measures: Vec<String>,
 }
@@ -23,11 +33,26 @@ pub(crate) struct Filter {
 /// The verdict on a text.
 #[pyclass(frozen, module = "webtext")]
 pub(crate) struct Judgement {
-    failure: Option<filter::Failure>,
-    failures: Vec<Option<filter::Failure>>,
+    failure: Option<Failure>,
+    /// The fault by each rule.
+    faults: Vec<Option<Name>>,
     measures: Vec<f64>,
-    filter: Py<Filter>,
+    names: Arc<Names>,
     text: Option<String>,
+}
+
+/// A name out of the rules' own code, or out of a pickled judgement.
+type Name = Cow<'static, str>;
+
+/// Why a text is dropped: rule, measure, fault, upstream's name and detail of a [`filter::Failure`], whose names a pickled
+/// one cannot borrow.
+struct Failure(Name, Name, Name, Name, String);
+
+impl From<filter::Failure> for Failure {
+    fn from(failure: filter::Failure) -> Failure {
+        let filter::Failure { rule, measure, fault, upstream, detail } = failure;
+        Failure(rule.into(), measure.into(), fault.into(), upstream.into(), detail)
+    }
 }
 
 #[pymethods]
@@ -41,7 +66,8 @@ impl Filter {
         let settings = rules.try_iter()?.map(|rule| settings(&rule?)).collect::<PyResult<Vec<RuleSettings>>>()?;
         let filter = filter::Filter::new(&settings).map_err(|error| of_value(chain(&error)))?;
         let measures = filter.measures().iter().map(filter::FilterMeasure::name).collect();
-        Ok(Filter { filter, measures })
+        let names = Arc::new(Names { rules: filter.rule_names().collect(), measures });
+        Ok(Filter { filter, names })
     }
 
     /// The names of all rules that there are.
@@ -53,7 +79,7 @@ impl Filter {
     /// The names of the rules, in order.
     #[getter]
     fn rules(&self) -> Vec<String> {
-        self.filter.rule_names().collect()
+        self.names.rules.clone()
     }
 
     /// The verdict on a text.
@@ -68,12 +94,11 @@ impl Filter {
     ) -> PyResult<Judgement> {
         let text = inputs::readable(text)?;
         let bytes = text.to_str()?;
-        let filter = &slf.get().filter;
-        let judgement = slf.py().detach(|| {
+        let Filter { filter, names } = slf.get();
+        Ok(slf.py().detach(|| {
             let domain = domain_of(url);
-            owned(filter.judge(bytes, About { url, domain: &domain, title, site, generator }), bytes)
-        });
-        Ok(judgement.with(slf))
+            owned(filter.judge(bytes, About { url, domain: &domain, title, site, generator }), bytes, names)
+        }))
     }
 
     /// The verdict on each text.
@@ -81,24 +106,20 @@ impl Filter {
     fn judge_batch(
         slf: &Bound<'_, Self>,
         texts: &Bound<'_, PyAny>,
-        urls: Option<Vec<Option<String>>>,
-        threads: Option<NonZero<usize>>,
+        urls: Option<&Bound<'_, PyAny>>,
+        #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
     ) -> PyResult<Vec<Judgement>> {
         let held = inputs::texts(texts)?;
         let texts = held.texts()?;
-        let urls = urls.unwrap_or_else(|| vec![None; texts.len()]);
-        if urls.len() != texts.len() {
-            return Err(of_value(format!("urls has {} values for {} texts", urls.len(), texts.len())));
-        }
+        let urls = inputs::of_each(urls, texts.len(), "texts", "urls")?;
         let items: Vec<(&str, &str)> =
             std::iter::zip(texts, &urls).map(|(t, u)| (t, u.as_deref().unwrap_or(""))).collect();
-        let filter = &slf.get().filter;
+        let Filter { filter, names } = slf.get();
         let judge = |&(text, url): &(&str, &str)| {
             let domain = domain_of(url);
-            owned(filter.judge(text, About { url, domain: &domain, ..About::default() }), text)
+            owned(filter.judge(text, About { url, domain: &domain, ..About::default() }), text, names)
         };
-        let judgements = parallel::map(slf.py(), &items, parallel::threads(threads), judge)?;
-        Ok(judgements.into_iter().map(|judgement| judgement.with(slf)).collect())
+        parallel::map(slf.py(), &items, parallel::threads(threads), judge)
     }
 
     fn __repr__(&self) -> String {
@@ -107,22 +128,14 @@ impl Filter {
 }
 
 /// A judgement that borrows nothing; the text if a rule edited it.
-struct Owned {
-    failure: Option<filter::Failure>,
-    failures: Vec<Option<filter::Failure>>,
-    measures: Vec<f64>,
-    text: Option<String>,
-}
-
-fn owned(judgement: filter::Judgement<'_>, text: &str) -> Owned {
+fn owned(judgement: filter::Judgement<'_>, text: &str, names: &Arc<Names>) -> Judgement {
     let filter::Judgement { failure, failures, measures, text: edited, .. } = judgement;
-    Owned { failure, failures, measures, text: (edited != text).then(|| edited.into_owned()) }
-}
-
-impl Owned {
-    fn with(self, filter: &Bound<'_, Filter>) -> Judgement {
-        let Owned { failure, failures, measures, text } = self;
-        Judgement { failure, failures, measures, text, filter: filter.clone().unbind() }
+    Judgement {
+        failure: failure.map(Failure::from),
+        faults: failures.into_iter().map(|failure| Some(failure?.fault.into())).collect(),
+        measures,
+        names: names.clone(),
+        text: (edited != text).then(|| edited.into_owned()),
     }
 }
 
@@ -136,41 +149,42 @@ impl Judgement {
 
     /// The rule that drops the text.
     #[getter]
-    fn rule(&self) -> Option<&'static str> {
-        self.failure.as_ref().map(|failure| failure.rule)
+    fn rule(&self) -> Option<&str> {
+        self.failure.as_ref().map(|Failure(rule, ..)| &**rule)
     }
 
     /// The measure that is out of its limits.
     #[getter]
-    fn measure(&self) -> Option<&'static str> {
-        self.failure.as_ref().map(|failure| failure.measure)
+    fn measure(&self) -> Option<&str> {
+        self.failure.as_ref().map(|Failure(_, measure, ..)| &**measure)
     }
 
     /// The name of the fault, such as too_few_words.
     #[getter]
-    fn reason(&self) -> Option<&'static str> {
-        self.failure.as_ref().map(|failure| failure.fault)
+    fn reason(&self) -> Option<&str> {
+        self.failure.as_ref().map(|Failure(_, _, fault, ..)| &**fault)
     }
 
     /// The name of the fault in the code that the rule follows, if it has one.
     #[getter]
-    fn upstream_reason(&self) -> Option<&'static str> {
-        self.failure.as_ref().map(|failure| failure.upstream).filter(|name| !name.is_empty())
+    fn upstream_reason(&self) -> Option<&str> {
+        self.failure.as_ref().map(|Failure(_, _, _, upstream, _)| &**upstream).filter(|name| !name.is_empty())
     }
 
     /// The value and the limit.
     #[getter]
     fn detail(&self) -> Option<&str> {
-        self.failure.as_ref().map(|failure| failure.detail.as_str())
+        self.failure.as_ref().map(|Failure(.., detail)| detail.as_str())
     }
 
     /// The reason of each rule that would drop the text if it were the only one.
     #[getter]
     fn failures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let failures = PyDict::new(py);
-        let names = self.filter.get().filter.rule_names();
-        for (rule, failure) in names.zip(&self.failures).filter_map(|(rule, failure)| Some((rule, failure.as_ref()?))) {
-            failures.set_item(rule, failure.fault)?;
+        for (rule, fault) in self.names.rules.iter().zip(&self.faults) {
+            if let Some(fault) = fault {
+                failures.set_item(rule, fault)?;
+            }
         }
         Ok(failures)
     }
@@ -179,7 +193,7 @@ impl Judgement {
     #[getter]
     fn measures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let measures = PyDict::new(py);
-        for (name, value) in self.filter.get().measures.iter().zip(&self.measures) {
+        for (name, value) in self.names.measures.iter().zip(&self.measures) {
             measures.set_item(name, value)?;
         }
         Ok(measures)
@@ -191,6 +205,28 @@ impl Judgement {
         self.text.as_deref()
     }
 
+    /// A judgement of these fields: the failure, the fault by each rule, the measures, and the edited text.
+    #[staticmethod]
+    fn _of(
+        failure: Option<(String, String, String, String, String)>,
+        faults: Vec<(String, Option<String>)>,
+        measures: Vec<(String, f64)>,
+        text: Option<String>,
+    ) -> Judgement {
+        let (rules, faults): (Vec<String>, Vec<Option<String>>) = faults.into_iter().unzip();
+        let (names, measures) = measures.into_iter().unzip();
+        let faults = faults.into_iter().map(|fault| fault.map(Name::from)).collect();
+        let failure = failure.map(|(a, b, c, d, detail)| Failure(a.into(), b.into(), c.into(), d.into(), detail));
+        Judgement { failure, faults, measures, names: Arc::new(Names { rules, measures: names }), text }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let faults: Vec<(&String, &Option<Name>)> = self.names.rules.iter().zip(&self.faults).collect();
+        let measures: Vec<(&String, f64)> = self.names.measures.iter().zip(self.measures.iter().copied()).collect();
+        let failure = self.failure.as_ref().map(|Failure(a, b, c, d, e)| (&**a, &**b, &**c, &**d, e.as_str()));
+        reduced(py, "judgement", (failure, faults, measures, &self.text))
+    }
+
     fn __bool__(&self) -> bool {
         self.failure.is_none()
     }
@@ -198,7 +234,7 @@ impl Judgement {
     fn __repr__(&self) -> String {
         match &self.failure {
             None => "<webtext.Judgement: kept>".to_owned(),
-            Some(failure) => format!("<webtext.Judgement: {}.{}, {}>", failure.rule, failure.fault, failure.detail),
+            Some(Failure(rule, _, fault, _, detail)) => format!("<webtext.Judgement: {rule}.{fault}, {detail}>"),
         }
     }
 }

@@ -18,6 +18,7 @@ use user_error::UserError as _;
 use crate::arrow::ArrowArray;
 use crate::error::{of_content, of_io, of_value};
 use crate::inputs::{self, Held};
+use crate::numbers;
 use crate::parallel::{self, Lent, Pool, threads};
 use crate::special::{Chosen, SpecialRules, of_special};
 
@@ -171,7 +172,7 @@ impl Tokenizer {
         texts: &Bound<'py, PyAny>,
         allowed_special: Option<Chosen>,
         disallowed_special: Option<Chosen>,
-        threads: Option<NonZero<usize>>,
+        #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let rules = SpecialRules::new(&self.tokenizer, allowed_special, disallowed_special)?;
         arrays(texts.py(), &self.encode_many(texts.py(), &inputs::texts(texts)?, &rules, threads)?)
@@ -182,7 +183,7 @@ impl Tokenizer {
     fn encode_ordinary_batch<'py>(
         &self,
         texts: &Bound<'py, PyAny>,
-        threads: Option<NonZero<usize>>,
+        #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let encoded = self.encode_many(texts.py(), &inputs::texts(texts)?, &SpecialRules::ORDINARY, threads)?;
         arrays(texts.py(), &encoded)
@@ -196,7 +197,7 @@ impl Tokenizer {
         texts: &Bound<'_, PyAny>,
         allowed_special: Option<Chosen>,
         disallowed_special: Option<Chosen>,
-        threads: Option<NonZero<usize>>,
+        #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
     ) -> PyResult<ArrowArray> {
         let rules = SpecialRules::new(&self.tokenizer, allowed_special, disallowed_special)?;
         let encoded = self.encode_many(texts.py(), &inputs::texts(texts)?, &rules, threads)?;
@@ -215,7 +216,7 @@ impl Tokenizer {
     fn count_batch<'py>(
         &self,
         texts: &Bound<'py, PyAny>,
-        threads: Option<NonZero<usize>>,
+        #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
     ) -> PyResult<Bound<'py, PyArray1<u64>>> {
         let (py, held) = (texts.py(), inputs::texts(texts)?);
         let texts = held.texts()?;

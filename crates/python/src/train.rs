@@ -9,6 +9,7 @@ use pyo3::types::{PyList, PyString};
 
 use crate::error::of_value;
 use crate::inputs::{self, Held};
+use crate::numbers;
 use crate::parallel::{self, Lent, Pool};
 use crate::tokenizer::Tokenizer;
 
@@ -23,11 +24,11 @@ const MERGES_AT_ONCE: usize = 256;
 #[pyo3(signature = (texts, vocab_size, *, pattern="gpt2", special=None, min_frequency=2, threads=None))]
 pub(crate) fn train_bpe_from_iterator(
     texts: &Bound<'_, PyAny>,
-    vocab_size: usize,
+    #[pyo3(from_py_with = numbers::vocab_size)] vocab_size: usize,
     pattern: &str,
     special: Option<Vec<String>>,
-    min_frequency: u64,
-    threads: Option<NonZero<usize>>,
+    #[pyo3(from_py_with = numbers::min_frequency)] min_frequency: u64,
+    #[pyo3(from_py_with = numbers::threads)] threads: Option<NonZero<usize>>,
 ) -> PyResult<Tokenizer> {
     let py = texts.py();
     let special = special.unwrap_or_else(|| vec![END_OF_TEXT.to_owned()]);

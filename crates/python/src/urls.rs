@@ -4,6 +4,7 @@ use links::{Canonical, CanonicalRules, Wrapper};
 use pyo3::prelude::*;
 
 use crate::error::of_value;
+use crate::pickle::{Reduced, reduced};
 
 /// A URL in its two forms: the one that is fetched, and the key by which duplicates are found.
 #[pyclass(frozen, module = "webtext", eq, hash, get_all)]
@@ -23,6 +24,17 @@ pub(crate) struct CanonicalUrl {
 
 #[pymethods]
 impl CanonicalUrl {
+    /// A URL of these fields.
+    #[staticmethod]
+    fn _of(url: String, key: String, domain: String, host: String, extension: Option<String>) -> CanonicalUrl {
+        CanonicalUrl { url, key, domain, host, extension }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let CanonicalUrl { url, key, domain, host, extension } = self;
+        reduced(py, "canonical_url", (url, key, domain, host, extension))
+    }
+
     fn __str__(&self) -> &str {
         &self.url
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,20 @@ def test_batches(pages: list[bytes]) -> None:
     assert table.column("authors").to_pylist() == [page["authors"] for page in one]
     assert table.column("error").null_count == len(pages)
     urls = [f"https://x.example/{n}" for n in range(len(pages))]
-    assert [page.url for page in webtext.extract_batch(pages, urls)] == urls
+    for given in (urls, tuple(urls), pa.array(urls), pa.chunked_array([urls[:3], urls[3:]]), pa.array(urls, pa.large_string())):
+        assert [page.url for page in webtext.extract_batch(pages, given)] == urls
+        assert pa.table(webtext.extract_batch_arrow(pages, given)).column("url").to_pylist() == urls
+    latin = "<p>Grüße aus der Straße am Hafen, in der es heute geregnet hat.</p>".encode("iso-8859-1")
+    for types in (["text/html; charset=iso-8859-1", None], pa.array(["text/html; charset=iso-8859-1", None])):
+        assert "Grüße" in webtext.extract_batch([latin, "<p>x"], content_types=types)[0].text
+        table = pa.table(webtext.extract_batch_arrow([latin, "<p>x"], None, types))
+        assert "Grüße" in table.column("text")[0].as_py()
+    assert webtext.extract_batch(["<p>x"], pa.nulls(1))[0].url is None
+    wrong: Any = [7]
+    with pytest.raises(TypeError, match="urls: item 0 is no text"):
+        webtext.extract_batch_arrow(["<p>x"], wrong)
+    with pytest.raises(TypeError, match="urls: one text was given"):
+        webtext.extract_batch(["<p>x"], "u")
     with pytest.raises(ValueError, match=f"urls has 1 values for {len(pages)} pages"):
         webtext.extract_batch(pages, urls[:1])
 
@@ -121,7 +136,11 @@ def test_archives(fixtures: Path) -> None:
 
     for source in (str(path), path.open("rb"), gzip.open(path), io.BytesIO(plain), Stream(path.read_bytes()), Stream(plain)):
         assert keys(webtext.iter_warc(source, malformed="ignore")) == expected
-    only = list(webtext.iter_warc(path, types=["response"], malformed="ignore"))
+    with pytest.raises(ValueError, match="bogus.*warcinfo, response"):
+        webtext.iter_warc(path, types=["bogus"])
+    with pytest.raises(TypeError, match=r"types is a list, such as \['response'\]"):
+        webtext.iter_warc(path, types="response")
+    only = list(webtext.iter_warc(path, types=["Response"], malformed="ignore"))
     assert keys(only) == [key for key in expected if key[0] == "response"]
 
 
@@ -179,8 +198,73 @@ def test_filter() -> None:
     rules = webtext.Filter([{"rule": "c4_quality", "dialect": "datatrove-0.10", "min_sentences": 1}])
     edited = rules.judge(TEXT + "\nno end")
     assert edited.kept and edited.edited_text == TEXT.strip()
+    of_wikipedia = webtext.Filter(["wikipedia"]).judge_batch([TEXT, TEXT], urls=pa.array([None, "https://en.wikipedia.org/wiki/F"]))
+    assert [judgement.kept for judgement in of_wikipedia] == [True, False]
     batch = rules.judge_batch([TEXT, "", TEXT + "\nno end"], threads=2)
     assert [judgement.kept for judgement in batch] == [True, False, True]
+
+
+def test_results_are_pickled(fixtures: Path) -> None:
+    def again(found: Any) -> Any:
+        return pickle.loads(pickle.dumps(found))
+
+    page = webtext.extract(PAGE, url="https://harbour.example/lanterns")
+    assert again(page).to_dict() == page.to_dict()
+    url = webtext.canonical_url("https://x.example/a.pdf")
+    assert again(url) == url and again(url).extension == "pdf"
+    found = webtext.dedup(["a b c d e f", "a b c d e f"])
+    assert again(found) == found
+    rules = webtext.Filter(["gopher_quality", {"rule": "length", "min_words": 1, "max_words": 9}])
+    for text in ("Too short.", TEXT):
+        judgement = rules.judge(text)
+        names = [name for name in dir(judgement) if not name.startswith("_") and name != "measures"]
+        assert [getattr(again(judgement), name) for name in names] == [getattr(judgement, name) for name in names]
+        assert repr(again(judgement)) == repr(judgement)
+        assert again(judgement).measures == pytest.approx(judgement.measures, nan_ok=True)
+    for record in webtext.iter_warc(fixtures / "pages.warc.gz", malformed="ignore"):
+        same = again(record)
+        for name in ("type", "url", "date", "captured_utc", "headers", "http_status", "content_type", "block", "offset", "is_cut"):
+            assert getattr(same, name) == getattr(record, name)
+
+
+def test_numbers_out_of_range_are_named() -> None:
+    calls: list[tuple[str, Callable[..., object]]] = [
+        ("threads", lambda n: webtext.extract_batch(["<p>x"], threads=n)),
+        ("threads", lambda n: webtext.dedup(["x"], threads=n)),
+        ("bands", lambda n: webtext.minhash("x", bands=n)),
+        ("shingle_words", lambda n: webtext.minhash_batch(["x"], shingle_words=n)),
+        ("vocab_size", lambda n: webtext.train_bpe_from_iterator(["x"], n)),
+        ("vocab_size", lambda n: webtext.train_bpe("x", n)),
+        ("threads", lambda n: webtext.encode_files("x", "y", threads=n)),
+    ]
+    for name, call in calls:
+        for wrong in (0, -1, 1 << 70):
+            if wrong <= 0 or name not in ("vocab_size", "threads"):
+                with pytest.raises(ValueError, match=name):
+                    call(wrong)
+        with pytest.raises(TypeError, match=name):
+            call("many")
+    for name in ("max_nodes", "max_depth"):
+        options: dict[str, Any] = {name: -1}
+        with pytest.raises(ValueError, match=name):
+            webtext.extract("<p>x", **options)
+
+
+def test_an_arrow_capsule_gives_its_array_once() -> None:
+    class Once:
+        def __init__(self, array: Any, name: str) -> None:
+            capsules = getattr(array, name)()
+            setattr(Once, name, lambda self: capsules)
+
+    once: Any = Once(pa.array(["a text"]), "__arrow_c_array__")
+    assert len(webtext.extract_batch(once)) == 1
+    with pytest.raises(ValueError, match="taken from its capsule before"):
+        webtext.extract_batch(once)
+    delattr(Once, "__arrow_c_array__")
+    stream: Any = Once(pa.chunked_array([["a text"]]), "__arrow_c_stream__")
+    assert len(webtext.extract_batch(stream)) == 1
+    with pytest.raises(ValueError, match="taken from its capsule before"):
+        webtext.extract_batch(stream)
 
 
 def test_wrong_rules_are_named() -> None:

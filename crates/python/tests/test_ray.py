@@ -155,13 +155,31 @@ def test_build_calls_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
     monkeypatch.setattr(subprocess, "run", run)
     for said_code in (0, 3):
-        summary = webtext.ray.build("a.toml", out=tmp_path, address="auto", set={"limits.buckets": 4}, dry_run=True, stage="s")
+        values: dict[str, object] = {"limits.buckets": 4, "dedup.exact": True, "x": None, "dedup.near": {"recall": 0.9}, "pages.paths": ["a", 'b"']}
+        flags: dict[str, Any] = {"dry_run": True, "json": False, "stage": "-s", "exclude": ["a", Path("b")], "threads": None}
+        summary = webtext.ray.build("a.toml", out=tmp_path, address="auto", set=values, **flags)
         assert summary == {"kept": 3}
-    settings = ["--set", "executor.ray.address=auto", "--set", "limits.buckets=4", "--dry-run", "--stage", "s"]
+    settings = ['--set=executor.ray.address="auto"', "--set=limits.buckets=4", "--set=dedup.exact=true"]
+    settings += ['--set=dedup.near={"recall" = 0.9}', '--set=pages.paths=["a", "b\\""]']
+    settings += ["--dry-run", "--stage=-s", "--exclude=a", "--exclude=b"]
     assert said[0] == ["build", "a.toml", "--executor", "ray", "--json", "--out", str(tmp_path), *settings]
     said_code = 1
     with pytest.raises(webtext.Error, match="ended with 1"):
         webtext.ray.build("a.toml")
+    with pytest.raises(TypeError, match="shards.seed"):
+        webtext.ray.build("a.toml", set={"shards.seed": b"x"})
+
+
+def test_what_no_node_has_is_said(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBTEXT_RAY_WAIT_SECONDS", "1")
+    driver = DriverProcess(cluster.address, tmp_path)
+    try:
+        driver.ask(1, "true", cpus=64.0)
+        message = driver.messages.get(timeout=60)
+        assert message is not None and message["state"] == "refused", message
+        assert "64 CPU and 10 MiB" in message["reason"] and "1 CPU and" in message["reason"]
+    finally:
+        driver.process.kill()
 
 
 def test_a_lost_node_is_reported(cluster: Any, driver: DriverProcess, tmp_path: Path) -> None:

@@ -229,6 +229,14 @@ def test_training_from_texts_and_files(tmp_path: Path, texts: list[str]) -> None
             webtext.train_bpe_from_iterator(plain, wrong, **options)
     with pytest.raises(webtext.Error, match="nosuch"):
         webtext.train_bpe(tmp_path / "nosuch.txt", 600)
+    # Without special tokens, and with ones that look like flags.
+    bare = webtext.train_bpe(file, 500, special=(), pattern="cl100k")
+    assert bare.special_tokens == {} and bare == webtext.train_bpe_from_iterator(plain, 500, special=(), pattern="cl100k")
+    dashed = webtext.train_bpe(file, 500, special=["-s", "--"])
+    assert dashed == webtext.train_bpe_from_iterator(plain, 500, special=["-s", "--"])
+    assert webtext.encode_files(file, tmp_path / "-o", tokenizer=dashed, end_of_text="-s")["documents"] == len(plain)
+    with pytest.raises(TypeError, match="special is a list"):
+        webtext.train_bpe(file, 500, special="<s>")
 
 
 def test_arrow_arrays_that_are_damaged(gpt2: Tokenizer) -> None:

@@ -43,6 +43,7 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 _Arrow = _ArrowArray | _ArrowStream
+_Values = Iterable[str | None] | _Arrow
 _Special = Literal["all"] | Collection[str]
 
 class Error(Exception):
@@ -175,6 +176,9 @@ def train_bpe_from_iterator(
 class Page:
     """The main text and the metadata of a page."""
 
+    @staticmethod
+    def _of(fields: dict[str, Any]) -> Page: ...
+
     @property
     def text(self) -> str:
         """Main text; empty where there is none."""
@@ -243,8 +247,8 @@ def decode_html(html: bytes, content_type: str | None = None) -> str:
 
 def extract_batch(
     html: Iterable[str | bytes] | _Arrow,
-    urls: Sequence[str | None] | None = None,
-    content_types: Sequence[str | None] | None = None,
+    urls: _Values | None = None,
+    content_types: _Values | None = None,
     *,
     include_comments: bool = False,
     include_title: bool = True,
@@ -260,7 +264,8 @@ def extract_batch(
 
 def extract_batch_arrow(
     html: Iterable[str | bytes] | _Arrow,
-    content_types: Sequence[str | None] | None = None,
+    urls: _Values | None = None,
+    content_types: _Values | None = None,
     *,
     include_comments: bool = False,
     include_title: bool = True,
@@ -297,7 +302,7 @@ class Filter:
         self,
         texts: Iterable[str] | _Arrow,
         *,
-        urls: Sequence[str | None] | None = None,
+        urls: _Values | None = None,
         threads: int | None = None,
     ) -> list[Judgement]:
         """The verdict on each text."""
@@ -305,6 +310,14 @@ class Filter:
 @final
 class Judgement:
     """The verdict on a text."""
+
+    @staticmethod
+    def _of(
+        failure: tuple[str, str, str, str, str] | None,
+        faults: Sequence[tuple[str, str | None]],
+        measures: Sequence[tuple[str, float]],
+        text: str | None,
+    ) -> Judgement: ...
 
     @property
     def kept(self) -> bool:
@@ -338,6 +351,9 @@ class Judgement:
 @final
 class Duplicate:
     """A text that is dropped, and the one that stays for it."""
+
+    @staticmethod
+    def _of(index: int, representative: int, jaccard: float, is_exact: bool) -> Duplicate: ...
 
     @property
     def index(self) -> int:
@@ -391,6 +407,9 @@ def dedup(
 class CanonicalUrl:
     """A URL in its two forms: the one that is fetched, and the key by which duplicates are found."""
 
+    @staticmethod
+    def _of(url: str, key: str, domain: str, host: str, extension: str | None) -> CanonicalUrl: ...
+
     @property
     def url(self) -> str:
         """The URL to fetch."""
@@ -443,6 +462,16 @@ class ArchiveIterator:
 @final
 class Record:
     """A record of an archive."""
+
+    @staticmethod
+    def _of(
+        kind: str,
+        offset: tuple[int, int],
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        lengths: tuple[int, int],
+        faults: tuple[bool, bool],
+    ) -> Record: ...
 
     @property
     def type(self) -> str:

@@ -7,6 +7,7 @@ has ended.
 from __future__ import annotations
 
 import json
+import operator
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from webtext._webtext import Error, Tokenizer
+from webtext._webtext import Error, Tokenizer, train_bpe_from_iterator
 
 __all__ = ["encode_files", "run", "train_bpe"]
 
@@ -59,11 +60,11 @@ def encode_files(
         if isinstance(tokenizer, Tokenizer):
             tokenizer.save(folder)
             tokenizer = folder
-        options: list[StrPath] = ["--tokenizer", tokenizer, "--format", format]
+        options = [f"--tokenizer={os.fspath(tokenizer)}", f"--format={format}"]
         options += ["--specials"] if specials else []
-        options += ["--end-of-text", end_of_text] if end_of_text is not None else []
-        options += _reading(text_field, threads)
-        return _summary(run("bpe", ["encode", "--json", "-q", *options, "-o", output, "--", *_paths(inputs)]))
+        options += [f"--end-of-text={end_of_text}"] if end_of_text is not None else []
+        options += [*_reading(text_field, threads), "-o", os.path.abspath(output)]
+        return _summary(run("bpe", ["encode", "--json", "-q", *options, "--", *_paths(inputs)]))
 
 
 def train_bpe(
@@ -72,7 +73,7 @@ def train_bpe(
     *,
     output: StrPath | None = None,
     pattern: str = "gpt2",
-    special: Sequence[str] = ("<|endoftext|>",),
+    special: Sequence[str] | None = None,
     min_frequency: int = 2,
     text_field: str | None = None,
     threads: int | None = None,
@@ -80,18 +81,25 @@ def train_bpe(
     """Trains a tokenizer on files, as `bpe train` does.
 
     `inputs` are text, JSON Lines or Parquet, compressed or not. `pattern` is gpt2, cl100k, o200k, llama3, qwen2, deepseek3
-    or a regular expression; `special` are the tokens behind all others. `output` is a folder that keeps the tokenizer's
+    or a regular expression; `special` are the tokens behind all others, by default <|endoftext|>. `output` is a folder that keeps the tokenizer's
     files; a call that was interrupted goes on from the checkpoint in it. For texts in memory there is
     `train_bpe_from_iterator`.
     """
+    if isinstance(special, str):
+        raise TypeError(f"special is a list of tokens, such as [{special!r}]")
+    special = ["<|endoftext|>"] if special is None else list(special)
+    options = [f"--vocab-size={_number('vocab_size', vocab_size, 256 + len(special))}"]
+    options += [f"--min-frequency={_number('min_frequency', min_frequency, 0)}", *_reading(text_field, threads)]
     with tempfile.TemporaryDirectory(prefix="webtext-") as scratch:
-        folder = Path(scratch if output is None else output)
-        options: list[StrPath] = ["--vocab-size", str(vocab_size), "--pattern", pattern]
-        options += ["--min-frequency", str(min_frequency)]
-        for token in special:
-            options += ["--special", token]
-        options += _reading(text_field, threads)
-        run("bpe", ["train", "--json", "-q", *options, "-o", folder, "--", *_paths(inputs)])
+        folder = Path(scratch, "tokenizer") if output is None else Path(output)
+        if special:
+            options += [f"--pattern={pattern}", *(f"--special={token}" for token in special)]
+        else:
+            # The command has no flag for none; but a training that goes on from a tokenizer adds none by itself.
+            bytes_alone = Path(scratch, "bytes")
+            train_bpe_from_iterator([], 256, pattern=pattern, special=()).save(bytes_alone)
+            options += [f"--from={bytes_alone}"]
+        run("bpe", ["train", "--json", "-q", *options, "-o", folder.absolute(), "--", *_paths(inputs)])
         return Tokenizer.from_file(folder)
 
 
@@ -99,11 +107,20 @@ def _paths(inputs: StrPath | Iterable[StrPath]) -> list[StrPath]:
     return [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
 
 
-def _reading(text_field: str | None, threads: int | None) -> list[StrPath]:
-    options: list[StrPath] = []
-    options += ["--text-field", text_field] if text_field is not None else []
-    options += ["--threads", str(threads)] if threads is not None else []
+def _reading(text_field: str | None, threads: int | None) -> list[str]:
+    options = [f"--text-field={text_field}"] if text_field is not None else []
+    options += [f"--threads={_number('threads', threads, 1)}"] if threads is not None else []
     return options
+
+
+def _number(name: str, value: int, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is a whole number, not {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} = {number}; it is a whole number from {least} on")
+    return number
 
 
 def _summary(printed: str) -> dict[str, Any]:

@@ -9,8 +9,11 @@ starts each as a Ray task, and writes JSON lines to standard output:
 
     {"id": 5, "state": "running", "node": "…"}
     {"id": 5, "state": "ended", "code": 0, "node": "…", "output": "the last 4 kB of its standard error"}
+    {"state": "waiting", "reason": "what is asked for, and what the cluster has"}
+    {"state": "refused", "reason": "what is asked for, and what the nodes have, of which none has enough"}
 
-`code` is null where nobody knows how the command ended, as when its node died; `output` has the reason. When standard input
+`code` is null where nobody knows how the command ended, as when its node died; `output` has the reason. The last two come
+where nothing runs and nothing has begun for a while. When standard input
 ends, or on SIGTERM, all that runs is cancelled, and the driver exits with 0.
 """
 
@@ -27,7 +30,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 __all__ = ["build", "main"]
@@ -37,6 +40,8 @@ OUTPUT_BYTES = 4096
 VARIABLES = ("AWS_", "GOOGLE_", "AZURE_", "WEBTEXT_")
 # Seconds in which the cluster must answer.
 CONNECT_SECONDS = 10
+# Seconds without a running task after which the driver says why; a cluster that grows by itself may take longer.
+WAIT_SECONDS = float(os.environ.get("WEBTEXT_RAY_WAIT_SECONDS", "60"))
 # Seconds that tasks have to end when they are cancelled, before they are killed.
 CANCEL_SECONDS = 6
 
@@ -113,35 +118,70 @@ class Driver:
         self.messages = messages
         self.lock = threading.Lock()
         self.running: dict[int, Any] = {}
+        # Those of them that no node has begun.
+        self.waiting: dict[int, dict[str, Any]] = {}
         self.placed = 0
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
         ray.cloudpickle.register_pickle_by_value(sys.modules[run_task.__module__])
         self.task = ray.remote(run_task)
         self.variables = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
+        threading.Thread(target=self.watch, daemon=True).start()
 
     def start(self, request: dict[str, Any]) -> None:
         options: dict[str, Any] = {"num_cpus": request.get("cpus", 1.0), "max_retries": 0, "num_returns": "streaming"}
         if memory := request.get("memory_bytes"):
             options["memory"] = memory
-        if strategy := self.elsewhere(request.get("avoid", []), options["num_cpus"]):
+        if strategy := self.elsewhere(request):
             options["scheduling_strategy"] = strategy
         stream = self.task.options(**options).remote(request["command"], os.getcwd(), self.variables)
         with self.lock:
             self.running[request["id"]] = stream
+            self.waiting[request["id"]] = request
         threading.Thread(target=self.follow, args=(request["id"], stream), daemon=True).start()
 
-    def elsewhere(self, avoid: Sequence[str], cpus: float) -> Any:
-        """Another live node that has the processors, if there is one; the task goes elsewhere if that node is lost."""
+    def elsewhere(self, request: dict[str, Any]) -> Any:
+        """Another live node that is large enough, if there is one; the task goes elsewhere if that node is lost."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        avoid = request.get("avoid", [])
         if not avoid:
             return None
-        live = [node for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus]
-        others = sorted(node["NodeID"] for node in live if node["NodeID"] not in avoid)
+        large = (node["NodeID"] for node in self.nodes() if fits(request, node["Resources"]))
+        others = sorted(node for node in large if node not in avoid)
         if not others:
             return None
         self.placed += 1
         return NodeAffinitySchedulingStrategy(others[self.placed % len(others)], soft=True)
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes that are alive."""
+        return [node for node in self.ray.nodes() if node["Alive"]]
+
+    def watch(self) -> None:
+        """Says why nothing begins, once nothing has run for a while."""
+        since = told = time.monotonic()
+        while True:
+            time.sleep(min(5.0, WAIT_SECONDS / 4))
+            with self.lock:
+                request = next(iter(self.waiting.values()), None)
+                is_idle = request is not None and len(self.waiting) == len(self.running)
+            now = time.monotonic()
+            if request is None or not is_idle:
+                since = told = now
+            elif now - since >= WAIT_SECONDS and now - told >= WAIT_SECONDS:
+                told = now + 9 * WAIT_SECONDS
+                self.say(self.obstacle(request))
+
+    def obstacle(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What is asked for and what there is, as a message."""
+        asked = shown({"CPU": request.get("cpus", 1.0), "memory": request.get("memory_bytes", 0)})
+        nodes = [node["Resources"] for node in self.nodes()]
+        if any(fits(request, node) for node in nodes):
+            free = shown(self.ray.available_resources())
+            return {"state": "waiting", "reason": f"Ray has begun no task for a while: each asks for {asked}; free are {free}"}
+        have = "; ".join(sorted(shown(node) for node in nodes)) or "nothing, as there is no node"
+        hint = "set executor.cpus and executor.memory_mib, or those of the stage"
+        return {"state": "refused", "reason": f"no node of the Ray cluster has {asked}, which a task asks for; they have {have}: {hint}"}
 
     def follow(self, number: int, stream: Any) -> None:
         """Says what becomes of a task, until its end."""
@@ -149,6 +189,8 @@ class Driver:
         try:
             for reference in stream:
                 message = self.ray.get(reference)
+                with self.lock:
+                    self.waiting.pop(number, None)
                 node = message.get("node", node)
                 is_ended = message["state"] == "ended"
                 if is_ended:
@@ -164,6 +206,7 @@ class Driver:
         """Takes a task off those that are cancelled at the end."""
         with self.lock:
             self.running.pop(number, None)
+            self.waiting.pop(number, None)
 
     def say(self, message: dict[str, Any]) -> None:
         with self.lock:
@@ -183,6 +226,17 @@ class Driver:
             end = time.monotonic() + CANCEL_SECONDS
             while self.running and time.monotonic() < end:
                 time.sleep(0.05)
+
+
+def fits(request: dict[str, Any], resources: Mapping[str, float]) -> bool:
+    """Whether a node with these resources, if nothing else runs there, can run what is asked for."""
+    cpus, memory = request.get("cpus", 1.0), request.get("memory_bytes", 0)
+    return bool(resources.get("CPU", 0) >= cpus and resources.get("memory", 0) >= memory)
+
+
+def shown(resources: Mapping[str, float]) -> str:
+    """Processors and memory, for people."""
+    return f"{resources.get('CPU', 0):g} CPU and {int(resources.get('memory', 0)) >> 20} MiB"
 
 
 def check_address(address: str) -> None:
@@ -241,8 +295,9 @@ def build(
 ) -> dict[str, Any]:
     """Builds a recipe on a Ray cluster, as `webtext build RECIPE --executor ray` does, and returns its summary.
 
-    `out` is the run's folder, which all nodes see; `address` is the cluster's, `set` has keys of the recipe, and any other
-    option is the flag of its name (`stage="documents.extract"`). Progress goes to standard error. Raises `webtext.Error` if
+    `out` is the run's folder, which all nodes see; `address` is the cluster's, `set` has keys of the recipe with their values
+    (`{"dedup.exact": True}`), and any other option is the flag of its name (`stage="documents.extract"`, `dry_run=True`,
+    `exclude=["a", "b"]`). What is None is left out. Progress goes to standard error. Raises `webtext.Error` if
     a task failed for good; the same call goes on where the run stopped.
     """
     from webtext import Error
@@ -250,11 +305,9 @@ def build(
     command = ["build", os.fspath(recipe), "--executor", "ray", "--json"]
     command += ["--out", os.fspath(out)] if out is not None else []
     settings = {**({} if address is None else {"executor.ray.address": address}), **(set or {})}
-    for key, value in settings.items():
-        command += ["--set", f"{key}={value}"]
+    command += [f"--set={key}={toml(value, key)}" for key, value in settings.items() if value is not None]
     for name, value in options.items():
-        flag = "--" + name.replace("_", "-")
-        command += [flag] if value is True else [flag, str(value)]
+        command += flags("--" + name.replace("_", "-"), value)
     start = "import webtext._commands as c; c.webtext()"
     done = subprocess.run([sys.executable, "-c", start, *command], stdout=subprocess.PIPE, text=True)
     # With 3 some inputs were unreadable; standard error names them.
@@ -262,6 +315,35 @@ def build(
         raise Error(f"webtext {' '.join(command)} ended with {done.returncode}; standard error says why")
     summary: dict[str, Any] = json.loads(done.stdout)
     return summary
+
+
+def toml(value: object, key: str) -> str:
+    """A value as TOML writes it; `key` names it in errors."""
+    if hasattr(value, "tolist"):  # a number or an array of numpy's
+        value = value.tolist()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (str, os.PathLike)):
+        # What JSON escapes, TOML reads, and it also wants the one control character that JSON leaves.
+        return json.dumps(os.fspath(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{toml(str(name), key)} = {toml(inner, key)}" for name, inner in value.items()) + "}"
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        return "[" + ", ".join(toml(inner, key) for inner in value) + "]"
+    raise TypeError(f"set has {value!r} for {key}, which is no value of a recipe")
+
+
+def flags(flag: str, value: object) -> list[str]:
+    """A flag of the command: alone for True, several times for a list, and not at all for False and None."""
+    if value is None or value is False:
+        return []
+    if value is True:
+        return [flag]
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, os.PathLike)):
+        return [word for inner in value for word in flags(flag, inner)]
+    return [f"{flag}={os.fspath(value) if isinstance(value, os.PathLike) else value}"]
 
 
 if __name__ == "__main__":
