@@ -198,8 +198,10 @@ impl Queue<'_> {
     fn heed_waiting(&mut self, listed: &[Listed]) {
         let is_waiting = !listed.iter().any(|job| job.state == "RUNNING");
         let waiting: Vec<&Listed> = listed.iter().filter(|job| job.state == "PENDING").collect();
-        let reason = waiting.first().filter(|_| is_waiting).map(|job| job.reason.as_str());
-        if !self.waiting.is_to_be_told(reason, Instant::now()) {
+        // Slurm changes reasons between looks, and arrays that wait for one thing have several: that none runs counts.
+        let reasons: BTreeSet<&str> = waiting.iter().map(|job| job.reason.as_str()).collect();
+        let is_idle = is_waiting && !waiting.is_empty();
+        if !self.waiting.is_to_be_told(is_idle, Instant::now()) {
             return;
         }
         let TaskResources { cpus, memory_mib, max_minutes } = self.slurm.settings.resources_of(&self.asked);
@@ -208,7 +210,7 @@ impl Queue<'_> {
              max_minutes = {max_minutes}",
             self.asked,
             waiting.len(),
-            reason.unwrap_or_default()
+            reasons.into_iter().collect::<Vec<_>>().join("; ")
         );
         for (number, array) in &mut self.arrays {
             if !array.exclude.is_empty() && !self.slurm.has_nodes_beside(&array.exclude) {
