@@ -28,8 +28,8 @@ pub const PARTIAL_MARK: &str = ".partial-";
 /// A file under a temporary name beside its final one, which [`AtomicFile::commit`] moves into place.
 ///
 /// The checksum is computed while bytes are written, so a committed file is not read again for it. Dropped without a
-/// commit, the temporary file is removed. A path that is no regular file (`/dev/null`, a pipe) is not replaced but
-/// written to directly.
+/// commit, the temporary file is removed. A path that is no regular file (`/dev/null`, a pipe, `/dev/stdout` wherever it
+/// leads) is not replaced but written to directly. Of a symbolic link, the file that it leads to is replaced, or made.
 pub struct AtomicFile {
     path: PathBuf,
     /// The temporary file; none where the path is no regular file.
@@ -51,17 +51,19 @@ pub struct Written {
 impl AtomicFile {
     /// Creates the temporary file, and the folder that it lies in if there is none.
     pub fn create(path: &Path) -> Result<AtomicFile> {
+        let path = target(path);
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).at("create the folder", folder)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let is_special = is_stream(&path) || fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir());
         let partial = (!is_special).then(|| folder.join(format!(".{name}{PARTIAL_MARK}{}", unique())));
         let file = match &partial {
             Some(partial) => File::create(partial).at("create", partial)?,
-            None => File::options().write(true).open(path).at("open", path)?,
+            // A stream may be a file that others write to as well.
+            None => File::options().append(true).open(&path).at("open", &path)?,
         };
         Ok(AtomicFile {
-            path: path.to_path_buf(),
+            path,
             partial,
             file: Some(BufWriter::with_capacity(1 << 16, file)),
             hasher: Box::new(Xxh3::new()),
@@ -69,7 +71,12 @@ impl AtomicFile {
         })
     }
 
-    /// The final name.
+    /// Whether the path is no regular file and is written to directly: nothing can lie beside it, nor replace it.
+    pub fn is_in_place(&self) -> bool {
+        self.partial.is_none()
+    }
+
+    /// The final name, behind all links.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -115,6 +122,27 @@ impl Drop for AtomicFile {
             let _ = self.partial.as_ref().map(fs::remove_file);
         }
     }
+}
+
+/// Links to links that are followed.
+const MAX_LINKS: usize = 40;
+
+/// Where a path leads by symbolic links, whether or not there is something; up to a stream of the process.
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&path) {
+            Ok(link) if !is_stream(&path) => path = path.parent().unwrap_or(Path::new(".")).join(link),
+            _ => break,
+        }
+    }
+    path
+}
+
+/// Whether a path is one of the process's open files. Renaming onto it would replace the path, for the whole machine, and
+/// not reach the file.
+fn is_stream(path: &Path) -> bool {
+    ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"].iter().any(|stream| path.starts_with(stream))
 }
 
 /// A name that no other process uses, on this machine or another that shares the folder. The clock is
@@ -195,6 +223,29 @@ mod tests {
                 file.commit().unwrap();
             }
             assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn links_stay_and_what_they_lead_to_is_written() {
+        use std::os::fd::AsRawFd;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), b"before").unwrap();
+        let open = File::create(path("stream")).unwrap();
+        for (link, target) in [
+            ("a", "file".to_owned()),
+            ("b", "a".to_owned()),
+            ("c", "new".to_owned()),
+            ("d", format!("/proc/self/fd/{}", open.as_raw_fd())),
+        ] {
+            std::os::unix::fs::symlink(target, path(link)).unwrap();
+        }
+        for (link, target) in [("b", "file"), ("c", "new"), ("d", "stream")] {
+            write(&path(link), link.as_bytes()).unwrap();
+            assert!(fs::symlink_metadata(path(link)).unwrap().is_symlink(), "{link}");
+            assert_eq!(fs::read(path(target)).unwrap(), link.as_bytes(), "{link}");
         }
     }
 

@@ -89,9 +89,19 @@ fn add_steps(json: &Value, steps: &mut Vec<NormalizerStep>) -> Result<(), String
         "Lowercase" => NormalizerStep::Lowercase,
         "Replace" => {
             let regex = parse_pattern(&json["pattern"])?;
+            // Hugging Face writes what is put at a place twice, or not at all, or ends with a fault.
+            if regex.may_be_empty() {
+                return Err(format!("its normalizer Replace matches nothing, too, by {:?}", regex.source()));
+            }
             NormalizerStep::Replace(regex, text("content").ok_or_else(|| missing("content"))?)
         }
-        "Prepend" => NormalizerStep::Prepend(text("prepend").ok_or_else(|| missing("prepend"))?),
+        "Prepend" => match text("prepend").ok_or_else(|| missing("prepend"))? {
+            // Hugging Face then writes the first character twice.
+            prefix if prefix.is_empty() => {
+                return Err("its normalizer Prepend has nothing to put before a text".to_owned());
+            }
+            prefix => NormalizerStep::Prepend(prefix),
+        },
         "Strip" => {
             let side = |key: &str| json[key].as_bool().ok_or_else(|| missing(key));
             NormalizerStep::Strip(side("strip_left")?, side("strip_right")?)

@@ -139,6 +139,7 @@ pub(crate) struct SplitRegex {
     source: String,
     /// The same for `fancy-regex`.
     translated: String,
+    may_be_empty: bool,
     regex: Arc<Regex>,
 }
 
@@ -151,24 +152,30 @@ impl SplitRegex {
         let translated = oniguruma::translate(source).map_err(|what| {
             format!("{what} in the pattern {source:?} cannot be followed as Oniguruma reads it, which decides the ids")
         })?;
-        SplitRegex::compile(source, translated)
+        SplitRegex::compile(source, translated.pattern, translated.may_be_empty)
     }
 
     /// A regular expression of Rust's, which some of Hugging Face's steps are.
     pub(crate) fn of_rust(source: &str) -> SplitRegex {
-        SplitRegex::compile(source, source.to_owned()).expect("a constant pattern")
+        SplitRegex::compile(source, source.to_owned(), false).expect("a constant pattern")
     }
 
     /// A regular expression that matches a string.
     pub(crate) fn literal(text: &str) -> SplitRegex {
-        SplitRegex::compile(text, fancy_regex::escape(text).into_owned()).expect("an escaped string is a pattern")
+        let escaped = fancy_regex::escape(text).into_owned();
+        SplitRegex::compile(text, escaped, text.is_empty()).expect("an escaped string is a pattern")
     }
 
-    fn compile(source: &str, translated: String) -> Result<SplitRegex, String> {
+    fn compile(source: &str, translated: String, may_be_empty: bool) -> Result<SplitRegex, String> {
         // Backtracking is bounded by the text alone: no text is split otherwise than the pattern says.
         let regex = fancy_regex::RegexBuilder::new(&translated).backtrack_limit(usize::MAX).build();
         let regex = regex.map_err(|error| format!("the pattern {source:?} cannot be read: {error}"))?;
-        Ok(SplitRegex { source: source.to_owned(), translated, regex: Arc::new(regex) })
+        Ok(SplitRegex { source: source.to_owned(), translated, may_be_empty, regex: Arc::new(regex) })
+    }
+
+    /// Whether it may match nothing.
+    pub(crate) fn may_be_empty(&self) -> bool {
+        self.may_be_empty
     }
 
     /// The regular expression as it was given.

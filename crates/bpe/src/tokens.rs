@@ -227,6 +227,15 @@ pub enum CutOffFile {
     /// It is shorter than llm.c's header, with which it begins.
     #[error("it ends inside llm.c's header: it is cut off")]
     InHeader,
+    /// llm.c's header is of a version that is not known: its ids may be stored otherwise.
+    #[error("its header of llm.c has the version {version}; 1 and 7 are known")]
+    Version {
+        /// The version.
+        version: i32,
+    },
+    /// The offsets beside it are no whole numbers of 64 bits.
+    #[error("the .offsets beside it end inside a number: they are cut off, or of another program")]
+    InOffsets,
     /// It has not as many ids as llm.c's header, or the offsets beside it, say.
     #[error("it holds {found} tokens, and is said to have {said}: it is cut off, or of another file")]
     Count {
@@ -258,6 +267,10 @@ pub fn parse_binary(bytes: &[u8], width: IdWidth) -> Result<Vec<TokenId>, CutOff
     let (body, width, said) = match width_of_llmc(bytes) {
         Some(width) => {
             let (header, body) = bytes.split_at_checked(LLMC_HEADER_BYTES).ok_or(CutOffFile::InHeader)?;
+            if header[..8] != llmc_header(0, width)[..8] {
+                let version = i32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+                return Err(CutOffFile::Version { version });
+            }
             (body, width, Some(i32::from_le_bytes([header[8], header[9], header[10], header[11]])))
         }
         None => (bytes, width, None),

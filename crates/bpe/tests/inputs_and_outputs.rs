@@ -66,6 +66,18 @@ fn files_that_are_cut_off_are_told() {
             assert!(told.starts_with("Some(1)") && told.contains("cut off"), "{name} {len}: {told}");
         }
     }
+    run(folder.path(), &["encode", "a.txt", "-o", "new.bin", "-q"], b"").unwrap();
+    let told = run(folder.path(), &["decode", "new.bin", "-o", "new.bin.offsets"], b"").unwrap_err();
+    assert!(told.starts_with("Some(2)"), "{told}");
+    fs::write(path("new.bin.offsets"), "abc").unwrap();
+    let told = run(folder.path(), &["decode", "new.bin"], b"").unwrap_err();
+    assert!(told.contains("end inside a number"), "{told}");
+    run(folder.path(), &["encode", "a.txt", "-o", "9.bin", "--format", "llmc", "-q"], b"").unwrap();
+    let mut bytes = fs::read(path("9.bin")).unwrap();
+    bytes[4] = 9;
+    fs::write(path("9.bin"), bytes).unwrap();
+    let told = run(folder.path(), &["decode", "9.bin"], b"").unwrap_err();
+    assert!(told.contains("has the version 9"), "{told}");
     fs::write(path("a.npy"), b"\x93NUMPY\x01\0v\0{").unwrap();
     let told = run(folder.path(), &["decode", "a.npy"], b"").unwrap_err();
     assert!(told.contains("numpy") && told.contains("hint:"), "{told}");
@@ -126,4 +138,31 @@ fn bytes_in_a_table_are_replaced_if_that_is_asked_for() {
     let lossy = ids(folder.path(), "a.parquet", &["--lossy"]).unwrap();
     fs::write(folder.path().join("a.jsonl"), "{\"text\":\"caf\u{fffd}\"}\n{\"text\":\"é\"}\n").unwrap();
     assert_eq!(lossy, format!("505\n\n{}", ids(folder.path(), "a.jsonl", &[]).unwrap()));
+}
+
+/// Standard output under its own name is a stream, wherever it leads, and a link stays one.
+#[test]
+fn links_and_streams_are_written_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("a.txt"), "one two").unwrap();
+    let line = "ln -s /proc/self/fd/1 out; bpe -q encode a.txt -o out --format ids > ids.txt; cat ids.txt; test -L out";
+    assert_eq!(bash(folder.path(), line), "505 734\n");
+    let line = "ln -s target.bin link.bin; bpe -q encode a.txt -o link.bin; test -L link.bin; bpe decode target.bin";
+    assert_eq!(bash(folder.path(), line), "one two<|endoftext|>");
+    let told = run(folder.path(), &["encode", "a.txt", "-o", "-", "--format", "ids", "--json"], b"").unwrap_err();
+    assert!(told.starts_with("Some(2)") && told.contains("--json"), "{told}");
+}
+
+/// Each of many small shards takes a moment on the disk.
+#[test]
+fn many_shards_are_stopped_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), "one two three four ".repeat(200_000)).unwrap();
+    let line = "bpe -q encode a.txt -o out/s.bin --shard-tokens 5 & sleep 1; kill -INT $!; wait $!; echo $?; ls -A out | wc -l";
+    let said = bash(
+        folder.path(),
+        &format!("set -m; {}", line.replace("bpe -q", &format!("{:?} -q", env!("CARGO_BIN_EXE_bpe")))),
+    );
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["130", "0"]);
 }

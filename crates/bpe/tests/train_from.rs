@@ -135,10 +135,13 @@ fn what_would_change_the_base_is_refused() {
         (&["--from", "gpt2", "--vocab-size", "9999999"], "is too large: at most 2097153"),
         (&["--from", "gpt2", "--vocab-size", "50300", "--special", "<|endoftext|>"], "in the vocabulary already"),
         (&["--from", "gpt2", "--vocab-size", "50300", "--special", "a", "--special", "a"], "in the vocabulary already"),
-        (&["--from", "gpt2", "--vocab-size", "50300", "--pattern", "cl100k"], "splits texts as it does"),
+        (&["--from", "gpt2", "--vocab-size", "50300", "--pattern", "cl100k"], "another than the tokenizer's own"),
         (&["--from", "base", "--vocab-size", "50300", "--pattern", "gpt2"], "--pattern is not for a tokenizer.json"),
-        (&["--from", "own/merges.txt", "--vocab-size", "300", "--pattern", "gpt2"], "splits texts as it does"),
-        (&["--from", "own/tokenizer.tiktoken", "--vocab-size", "300", "--pattern", "gpt2"], "splits texts as it does"),
+        (&["--from", "own/merges.txt", "--vocab-size", "300", "--pattern", "gpt2"], "another than the tokenizer's own"),
+        (
+            &["--from", "own/tokenizer.tiktoken", "--vocab-size", "300", "--pattern", "gpt2"],
+            "another than the tokenizer's own",
+        ),
         (&["--from", "absent", "--vocab-size", "300"], "cannot read absent"),
     ] {
         let failed = refused(flags);

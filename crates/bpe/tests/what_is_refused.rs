@@ -69,11 +69,12 @@ fn nothing_is_no_tokenizer() {
 fn a_word_is_no_pattern() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.txt"), "one two  three").unwrap();
-    run(folder.path(), &["convert", "gpt2", "-o", "gpt2.tiktoken"], b"").unwrap();
+    run(folder.path(), &["train", "a.txt", "--vocab-size", "258", "-o", "own", "-q"], b"").unwrap();
+    run(folder.path(), &["convert", "own", "-o", "own.tiktoken", "--without-specials"], b"").unwrap();
     for (pattern, expected) in
         [("llama4", "the nearest is llama3"), ("", "known are gpt2"), (r"\w+[[:alpha:]]", "a POSIX bracket")]
     {
-        let flags = ["--tokenizer", "gpt2.tiktoken", "--pattern", pattern];
+        let flags = ["--tokenizer", "own.tiktoken", "--pattern", pattern];
         let told = ids(folder.path(), "a.txt", &flags).unwrap_err();
         assert!(told.contains(expected), "{told}");
         let told = run(folder.path(), &["train", "a.txt", "--vocab-size", "300", "-o", "t", "--pattern", pattern], b"");
@@ -81,8 +82,69 @@ fn a_word_is_no_pattern() {
     }
     let of_tiktoken = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s";
     let by =
-        |pattern: &str| ids(folder.path(), "a.txt", &["--tokenizer", "gpt2.tiktoken", "--pattern", pattern]).unwrap();
+        |pattern: &str| ids(folder.path(), "a.txt", &["--tokenizer", "own.tiktoken", "--pattern", pattern]).unwrap();
     assert_eq!(by(of_tiktoken), by("cl100k"));
+}
+
+/// A pattern is for files that do not say theirs: by another, ids would be nobody's.
+#[test]
+fn a_pattern_that_a_tokenizer_says_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), "don'T  12345").unwrap();
+    run(folder.path(), &["convert", "gpt2", "-o", "gpt2.tiktoken", "--without-specials"], b"").unwrap();
+    run(folder.path(), &["train", "a.txt", "--vocab-size", "258", "--pattern", "qwen2", "-o", "own", "-q"], b"")
+        .unwrap();
+    fs::remove_file(folder.path().join("own/tokenizer.json")).unwrap();
+    for (tokenizer, own) in [("gpt2", "gpt2"), ("gpt2.tiktoken", "gpt2"), ("own", "qwen2")] {
+        let by = |flags: &[&str]| ids(folder.path(), "a.txt", &[&["--tokenizer", tokenizer], flags].concat());
+        assert_eq!(by(&["--pattern", own]).unwrap(), by(&[]).unwrap());
+        let told = by(&["--pattern", "cl100k"]).unwrap_err();
+        assert!(told.contains("another than the tokenizer's own"), "{tokenizer}: {told}");
+    }
+}
+
+/// What Hugging Face does with these is no way of splitting: texts twice, no ids, faults.
+#[test]
+fn normalizers_that_match_nothing_or_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let pattern = |pattern: Value| json!({"type": "Replace", "pattern": pattern, "content": "<"});
+    for normalizer in [
+        pattern(json!({"Regex": "^"})),
+        pattern(json!({"Regex": "x*"})),
+        pattern(json!({"Regex": r"\b|a"})),
+        pattern(json!({"Regex": "(?=a)"})),
+        pattern(json!({"String": ""})),
+        json!({"type": "Prepend", "prepend": ""}),
+    ] {
+        fs::write(folder.path().join("t.json"), tokenizer_json(|json| json["normalizer"] = normalizer.clone()))
+            .unwrap();
+        let told = run(folder.path(), &["info", "t.json"], b"").unwrap_err();
+        assert!(told.contains("its normalizer"), "{normalizer}: {told}");
+    }
+    let json = tokenizer_json(|json| {
+        json["normalizer"] = json!({"type": "Strip", "strip_left": true, "strip_right": true});
+        let mut blanks = added(256, "  ");
+        blanks["normalized"] = true.into();
+        json["added_tokens"] = json!([blanks]);
+    });
+    fs::write(folder.path().join("t.json"), json).unwrap();
+    let told = run(folder.path(), &["info", "t.json"], b"").unwrap_err();
+    assert!(told.contains("leaves nothing of the added token"), "{told}");
+}
+
+#[test]
+fn added_tokens_do_not_take_the_ids_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), "one two").unwrap();
+    run(folder.path(), &["train", "a.txt", "--vocab-size", "258", "-o", "own", "-q"], b"").unwrap();
+    fs::remove_file(folder.path().join("own/tokenizer.json")).unwrap();
+    for (added, is_read) in [(r#"{"<x>": 258}"#, true), (r#"{"<x>": 5}"#, false), (r#"{"a": 258}"#, false)] {
+        fs::write(folder.path().join("own/added_tokens.json"), added).unwrap();
+        match ids(folder.path(), "a.txt", &["--tokenizer", "own"]) {
+            Ok(_) => assert!(is_read, "{added}"),
+            Err(told) => assert!(!is_read && told.contains("contradicts the vocabulary"), "{added}: {told}"),
+        }
+    }
 }
 
 #[test]
@@ -115,6 +177,12 @@ fn files_of_the_tokenizer_itself_and_of_others_are_not_replaced() {
     fs::rename(path("training.json"), path("own/training.json")).unwrap();
     let told = run(folder.path(), &["convert", "gpt2", "-o", "own/gpt2.tiktoken"], b"").unwrap_err();
     assert!(told.contains("the training.json of that folder"), "{told}");
+    // A folder keeps no file of another tokenizer beside the new ones.
+    fs::create_dir(path("other")).unwrap();
+    fs::write(path("other/vocab.bpe"), "#version: 0.2\n").unwrap();
+    let told = run(folder.path(), &["convert", "gpt2", "-o", "other"], b"").unwrap_err();
+    assert!(told.starts_with("Some(2)") && told.contains("would stay beside"), "{told}");
+    assert!(!path("other/tokenizer.json").exists());
 }
 
 #[test]

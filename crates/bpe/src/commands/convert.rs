@@ -44,6 +44,7 @@ impl UserError for ChangesIds {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizer = arguments.pattern.load(&arguments.tokenizer)?;
     let output = &arguments.output;
+    check_usage(output != Path::new("-"), "standard output cannot hold a tokenizer's files; name a file or a folder")?;
     let read = formats::files_of(&arguments.tokenizer)?;
     match Format::of_name(output) {
         Some(format) => {
@@ -111,8 +112,31 @@ fn write_folder(tokenizer: &Tokenizer, read: &[PathBuf], folder: &Path) -> anyho
             }
         }
     }
+    refuse_others(folder, &written)?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     write_files(folder, &written)
+}
+
+/// Refuses a folder with files of another tokenizer that would stay beside those written: some programs read these.
+fn refuse_others(folder: &Path, written: &[(&str, String)]) -> Result<(), console::Usage> {
+    const READ: [&str; 8] = [
+        "tokenizer.json",
+        "tokenizer.tiktoken",
+        "merges.txt",
+        "vocab.json",
+        "vocab.bpe",
+        "encoder.json",
+        "added_tokens.json",
+        "training.json",
+    ];
+    let stays = |name: &&&str| folder.join(name).exists() && !written.iter().any(|(other, _)| *other == **name);
+    match READ.iter().find(stays) {
+        None => Ok(()),
+        Some(name) => Err(console::Usage(format!(
+            "{} is of another tokenizer and would stay beside what is written; choose another folder",
+            folder.join(name).display()
+        ))),
+    }
 }
 
 fn write_files(folder: &Path, files: &[(&str, String)]) -> anyhow::Result<()> {

@@ -39,7 +39,8 @@ impl UserError for NumpyArray {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizer = arguments.tokenizer.load()?;
     let path = &arguments.input;
-    let inputs: Vec<PathBuf> = arguments.tokenizer.files().into_iter().chain([path.clone()]).collect();
+    let inputs: Vec<PathBuf> =
+        arguments.tokenizer.files().into_iter().chain([path.clone(), beside(path, ".offsets")]).collect();
     console::check_outputs(inputs.iter().map(PathBuf::as_path), arguments.output.as_deref())?;
     let bytes = read(path).with_context(|| format!("cannot read {}", path.display()))?;
     if bytes.starts_with(b"\x93NUMPY") {
@@ -79,11 +80,13 @@ fn is_binary(path: &Path, bytes: &[u8]) -> bool {
 
 /// The ids, if they are as many as the offsets beside the file say.
 fn check_offsets(path: &Path, ids: Vec<TokenId>) -> Result<Vec<TokenId>, CutOffFile> {
-    let offsets = std::fs::read(beside(path, ".offsets")).unwrap_or_default();
-    let said = offsets.last_chunk().map(|last| u64::from_le_bytes(*last));
-    match said.filter(|&said| said != ids.len() as u64 && offsets.len().is_multiple_of(8)) {
-        Some(said) => Err(CutOffFile::Count { found: ids.len() as u64, said: said as i64 }),
-        None => Ok(ids),
+    let Ok(offsets) = std::fs::read(beside(path, ".offsets")) else { return Ok(ids) };
+    match offsets.last_chunk().map(|last| u64::from_le_bytes(*last)) {
+        Some(said) if offsets.len().is_multiple_of(8) && said == ids.len() as u64 => Ok(ids),
+        Some(said) if offsets.len().is_multiple_of(8) => {
+            Err(CutOffFile::Count { found: ids.len() as u64, said: said as i64 })
+        }
+        _ => Err(CutOffFile::InOffsets),
     }
 }
 

@@ -74,7 +74,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check_usage(arguments.sample > 0.0 && arguments.sample <= 1.0, "--sample lies above 0 and up to 1")?;
     let sizes = arguments.sizes();
     let pattern = arguments.pattern.as_deref();
-    let base = arguments.from.as_deref().map(|name| formats::load_to_train(name, pattern)).transpose()?;
+    let to_load = formats::LoadOptions::default().with_pattern(arguments.pattern.clone());
+    let base = arguments.from.as_deref().map(|name| formats::load_with(name, &to_load)).transpose()?;
     let splitter = match &base {
         Some(base) => Splitter::of_tokenizer(base),
         None => Splitter::of_pattern(pattern.unwrap_or("gpt2")).map_err(console::Usage)?,

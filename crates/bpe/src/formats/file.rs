@@ -52,7 +52,11 @@ pub fn load_with(name: &str, options: &LoadOptions) -> Result<Tokenizer, FormatE
                 error => FormatError::InFile { path, source: Box::new(error) },
             })?
         }
-        None => with_pattern(Tokenizer::gpt2(), pattern)?,
+        None => {
+            let gpt2 = Tokenizer::gpt2();
+            pattern.map(|pattern| of_said_pattern(gpt2.rules(), pattern)).transpose()?;
+            gpt2
+        }
     };
     Ok(match &options.end_of_text {
         Some(end) => tokenizer.with_end_of_text(end)?,
@@ -118,7 +122,9 @@ fn parse(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenizer, Fo
     }
     if is_tiktoken(path, text) {
         let training = TrainingRecord::beside(path).unwrap_or_default();
-        return tiktoken::parse_as(text, pattern.or(training.pattern.as_deref()), training.added_tokens);
+        let tokenizer = tiktoken::parse_as(text, training.pattern.as_deref().or(pattern), training.added_tokens)?;
+        pattern.map(|pattern| of_said_pattern(tokenizer.rules(), pattern)).transpose()?;
+        return Ok(tokenizer);
     }
     parse_merges(path, text, pattern)
 }
@@ -154,7 +160,27 @@ fn parse_merges(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokeni
             tokenizer
         }
     };
-    with_pattern(tokenizer, pattern.or(training.pattern.as_deref()))
+    match (training.pattern.as_deref(), pattern) {
+        (Some(said), given) => {
+            let tokenizer = with_pattern(tokenizer, Some(said))?;
+            given.map(|given| of_said_pattern(tokenizer.rules(), given)).transpose()?;
+            Ok(tokenizer)
+        }
+        (None, given) => with_pattern(tokenizer, given),
+    }
+}
+
+/// The pattern that is given for a tokenizer, if it is that which the tokenizer says: by another it would give ids that
+/// are nobody's.
+pub(super) fn of_said_pattern(said: &TextRules, given: &str) -> Result<TextRules, FormatError> {
+    let rules = TextRules::of_pattern(given).map_err(FormatError::Pattern)?;
+    match rules == *said {
+        true => Ok(rules),
+        false => Err(FormatError::Pattern(format!(
+            "--pattern {given:?} is another than the tokenizer's own, {}; leave it out",
+            said.pattern_source().unwrap_or_else(|| "which is no single one".to_owned())
+        ))),
+    }
 }
 
 pub(super) fn with_pattern(tokenizer: Tokenizer, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
@@ -208,27 +234,5 @@ impl TrainingRecord {
         // Versions that knew no other pattern than GPT-2's wrote none.
         training.as_object_mut()?.entry("pattern").or_insert_with(|| "gpt2".into());
         serde_json::from_value(training).ok()
-    }
-}
-
-/// Loads a tokenizer from which a training is to go on, which keeps its way of splitting. As [`load_with`].
-///
-/// # Errors
-/// As [`load_with`]; and when the pattern is another than the file says.
-pub fn load_to_train(name: &str, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
-    let tokenizer = load_with(name, &LoadOptions::default().with_pattern(pattern.map(str::to_owned)))?;
-    let Some(pattern) = pattern else { return Ok(tokenizer) };
-    let is_said = match file_of(name)? {
-        // A pipe was read, and is not read again.
-        Some(path) if !path.is_file() => false,
-        // Merges are split by GPT-2's pattern only as long as nothing says otherwise.
-        Some(path) => TrainingRecord::beside(&path).is_some() || is_tiktoken(&path, &read(&path)?),
-        None => true,
-    };
-    match is_said.then(|| load(name)) {
-        Some(Ok(said)) if said.rules() != tokenizer.rules() => Err(FormatError::Pattern(format!(
-            "a training that goes on from {name} splits texts as it does, and not by the pattern {pattern:?}"
-        ))),
-        _ => Ok(tokenizer),
     }
 }

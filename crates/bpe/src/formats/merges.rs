@@ -47,6 +47,14 @@ pub(super) fn parse_as(
     {
         return Err(FormatError::OtherTraining { content: content.clone(), id: id.0 });
     }
+    let taken: HashMap<u32, &str> = vocab.iter().map(|(content, id)| (*id, &**content)).collect();
+    for (content, id) in &more_added {
+        let there = vocab.get(content).copied();
+        let is_of_other = taken.get(id).is_some_and(|token| token != content);
+        if is_of_other || there.is_some_and(|there| there != *id) {
+            return Err(FormatError::OtherAdded { content: content.clone(), id: *id });
+        }
+    }
     let merges = lines(text)?.into_iter().map(|(_, left, right)| (left.to_owned(), right.to_owned())).collect();
     let is_special = |token: &str| match &known {
         Some(known) => known.iter().any(|added| added.content == token),

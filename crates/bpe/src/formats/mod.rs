@@ -27,7 +27,7 @@ use crate::tokenizer::Parts;
 use crate::{PATTERN_NAMES, TokenId, Tokenizer, TokenizerError};
 
 pub use conversion::Format;
-pub use file::{LoadOptions, TrainingRecord, file_of, files_of, load, load_to_train, load_with};
+pub use file::{LoadOptions, TrainingRecord, file_of, files_of, load, load_with};
 
 /// A tokenizer's file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,14 @@ pub enum FormatError {
         /// An added token of it.
         content: String,
         /// The token's id.
+        id: u32,
+    },
+    /// An `added_tokens.json` that gives a token the id of another one, or a second id.
+    #[error("added_tokens.json contradicts the vocabulary: it has {content:?} with the id {id}")]
+    OtherAdded {
+        /// An added token of it.
+        content: String,
+        /// Its id there.
         id: u32,
     },
     /// A pattern that cannot be used.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use data_encoding::BASE64;
 
 use super::FormatError;
+use super::file::of_said_pattern;
 use crate::added::AddedToken;
 use crate::pattern::KnownPattern;
 use crate::text_rules::TextRules;
@@ -98,7 +99,8 @@ pub(super) fn parse_as(
     let tokens = parse_tokens(text)?;
     let known = ENCODINGS.iter().find(|encoding| encoding.hash == hash_of(&tokens));
     let rules = match (pattern, known) {
-        (Some(pattern), _) => TextRules::of_pattern(pattern).map_err(FormatError::Pattern)?,
+        (Some(pattern), Some(known)) => of_said_pattern(&TextRules::of_known(known.pattern), pattern)?,
+        (Some(pattern), None) => TextRules::of_pattern(pattern).map_err(FormatError::Pattern)?,
         (None, Some(known)) => TextRules::of_known(known.pattern),
         (None, None) => return Err(FormatError::UnknownTiktoken { tokens: tokens.len() }),
     };

@@ -127,6 +127,11 @@ pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
     let rules = TextRules::parse(&file.normalizer, &file.pre_tokenizer).map_err(fault)?;
     let Some(Vocab::Ids(vocab)) = model.vocab else { return Err(fault("the model has no vocab")) };
     let added = added_tokens(file.added_tokens, &vocab)?;
+    // Hugging Face then finds it between all characters, and cuts texts into these.
+    let is_lost = |added: &&AddedToken| added.normalized && rules.normalize(&added.content).is_empty();
+    if let Some(lost) = added.iter().filter(|added| !added.content.is_empty()).find(is_lost) {
+        return Err(fault(format!("its normalizer leaves nothing of the added token {:?}", lost.content)));
+    }
     let merges = model.merges.ok_or_else(|| fault("the model has no merges"))?;
     let merges = merges.into_iter().map(|merge| match merge {
         Merge::Pair(left, right) => Ok((left, right)),

@@ -31,14 +31,21 @@ const PAIRS_OF_ONE_CHARACTER: [(char, char); 5] = [('s', 's'), ('s', 't'), ('f',
 ///
 /// # Errors
 /// What of it is wrong, or not followed.
-pub(crate) fn translate(source: &str) -> Result<String, String> {
+pub(crate) fn translate(source: &str) -> Result<Translated, String> {
     let chars = source.chars().peekable();
     let mut translator = Translator { chars, to: String::new(), ignores_case: false, last_letter: None, depth: 0 };
-    translator.alternatives()?;
+    let may_be_empty = translator.alternatives()?;
     match translator.chars.next() {
         Some(_) => Err("a closing parenthesis without an opening one".to_owned()),
-        None => Ok(translator.to),
+        None => Ok(Translated { pattern: translator.to, may_be_empty }),
     }
+}
+
+/// A pattern as `fancy-regex` reads it.
+pub(crate) struct Translated {
+    pub(crate) pattern: String,
+    /// Whether it may match nothing: a place, or no repetition.
+    pub(crate) may_be_empty: bool,
 }
 
 struct Translator<'s> {

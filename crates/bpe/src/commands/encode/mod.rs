@@ -4,14 +4,14 @@ mod one_file;
 mod shards;
 
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use user_error::UserError;
 
 use self::one_file::TokenWriter;
 use self::shards::ShardWriter;
 use super::inputs::OpenedInputs;
-use super::{beside, stop_on_ctrl_c};
+use super::{beside, check_usage, stop_on_ctrl_c};
 use crate::input::Batch;
 use crate::tokens::{IdWidth, TokenFormat, TokenLayout};
 use crate::{Encoder, Specials, TokenId};
@@ -52,6 +52,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         None if arguments.format == TokenFormat::Ids => TokenId(0),
         None => return Err(NoEndOfText.into()),
     };
+    check_usage(
+        !(arguments.json && arguments.output == Path::new("-")),
+        "--json prints its summary where -o - prints ids; name a file for one of them",
+    )?;
     let inputs = arguments.inputs.opened(tokenizer.cuts(specials))?;
     check_outputs(arguments, &inputs)?;
     let encoder = Encoder::new(&tokenizer);
@@ -71,7 +75,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         totals.add(&encoded);
         match &mut writer {
             Writer::OneFile(writer) => writer.push(&encoded),
-            Writer::Shards(writer) => writer.push(&encoded),
+            Writer::Shards(writer) => writer.push(&encoded, &stop),
         }
     })?;
     let shards = match writer {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use atomic_file::AtomicFile;
 
 use super::Encoded;
-use crate::commands::{beside, check_usage, is_special};
+use crate::commands::{beside, check_usage};
 use crate::tokens::{IdWidth, TokenFormat, TokenLayout, llmc_header, write_megatron_index};
 
 /// Writes ids to their file, and keeps the lengths of its documents.
@@ -40,8 +40,8 @@ impl Output {
         if format != TokenFormat::Llmc {
             return Ok(Output::File(AtomicFile::create(path)?));
         }
-        check_usage(!is_special(path), "llm.c's header is written last: the output must be a file")?;
         let file = AtomicFile::create(path)?;
+        check_usage(!file.is_in_place(), "llm.c's header is written last: the output must be a file")?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let ids =
             tempfile::tempfile_in(folder).with_context(|| format!("cannot create a file in {}", folder.display()))?;
@@ -97,7 +97,7 @@ impl TokenWriter {
         let failed = || format!("cannot write {}", self.path.display());
         let TokenLayout { format, width } = self.layout;
         let Some(ids) = self.output.into_file(self.tokens, width).with_context(failed)? else { return Ok(()) };
-        if is_special(&self.path) {
+        if ids.is_in_place() {
             // No second file can be beside it.
             ids.commit()?;
             return Ok(());
@@ -118,8 +118,8 @@ impl TokenWriter {
             others.push(index);
         }
         // An older output must never be beside newer offsets, whenever this process ends.
-        if self.path.exists() {
-            std::fs::remove_file(&self.path).with_context(failed)?;
+        if ids.path().exists() {
+            std::fs::remove_file(ids.path()).with_context(failed)?;
         }
         for file in others.into_iter().chain([ids]) {
             file.commit()?;

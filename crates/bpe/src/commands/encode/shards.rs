@@ -8,9 +8,10 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use console::Usage;
+use console::{Stopped, Usage};
 use tempfile::TempDir;
 
 use super::Encoded;
@@ -111,7 +112,8 @@ impl ShardWriter {
         Ok(ShardWriter { output, layout, shard_tokens, folder, complete: 0, file: None, tokens: 0, begins })
     }
 
-    pub(super) fn push(&mut self, encoded: &Encoded) -> anyhow::Result<()> {
+    /// Takes a batch. A batch may be many shards, each of which is written to the disk: `stop` is looked at before each.
+    pub(super) fn push(&mut self, encoded: &Encoded, stop: &AtomicBool) -> anyhow::Result<()> {
         let mut end = encoded.lengths.iter().sum::<u64>() - encoded.begun_lengths().iter().sum::<u64>();
         let mut begins = encoded.begun_lengths().iter().map(|length| {
             end += length;
@@ -120,6 +122,9 @@ impl ShardWriter {
         let mut begin = begins.next();
         let (mut rest, mut done) = (encoded.bytes.as_slice(), 0);
         while !rest.is_empty() {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Stopped.into());
+            }
             let width = self.layout.width.bytes();
             let taken = (self.shard_tokens - self.tokens).min((rest.len() / width) as u64);
             while let Some(at) = begin.filter(|&at| at < done + taken) {
