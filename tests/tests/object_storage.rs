@@ -201,6 +201,26 @@ fn a_killed_build_goes_on_where_it_was() {
     assert_same(&content(server.objects("run/")), &files(&run));
 }
 
+/// Tasks of a run that is not there yet begin at once: each finds nothing, or what another one has begun.
+#[test]
+fn tasks_that_begin_together_begin_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = texts(folder.path(), 1);
+    let server = ObjectServer::start(|_| None);
+    let corpus = fs::read(folder.path().join("texts.jsonl")).unwrap();
+    (0..5).for_each(|number| server.put(&format!("texts/{number}.jsonl"), &corpus));
+    for round in 0..6 {
+        let task = |number: u32| {
+            let mut command = build(&recipe, &format!("s3://{BUCKET}/run{round}"), server.environment());
+            command.args(["--set", "pages.paths=[\"s3://bucket/texts/*\"]", "--stage", "pages.pack"]);
+            command.args(["--task", &format!("{number}/5")]).spawn().unwrap()
+        };
+        let children: Vec<Child> = (0..5).map(task).collect();
+        let codes: Vec<_> = children.into_iter().map(|mut child| child.wait().unwrap().code()).collect();
+        assert_eq!(codes, [Some(0); 5]);
+    }
+}
+
 /// What a listing shows of an object is not asked for again, and a list of URLs is looked at once.
 #[test]
 fn inputs_are_found_in_few_requests() {

@@ -177,14 +177,21 @@ fn refuse_folder(folder: &Path, recipe: &Recipe) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a folder may become a run, or is one. It is looked at once: another task of the same run may begin it meanwhile,
+/// and all that one sees of a run that begins is its first lease.
 fn is_run_or_empty(folder: &Path) -> anyhow::Result<bool> {
-    if store::is_remote(folder) {
+    let names: Vec<String> = if store::is_remote(folder) {
         let store = store::open(folder)?;
-        let is_run = store.get("recipe.toml")?.is_some() || !store.list("lease")?.is_empty();
-        return Ok(is_run || store.list("")?.is_empty());
-    }
-    let is_run = ["tasks", "lease"].iter().any(|part| folder.join(part).exists());
-    Ok(is_run || std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none()))
+        if store.get("recipe.toml")?.is_some() {
+            return Ok(true); // listing a whole run takes long
+        }
+        store.list("")?.into_iter().map(|listed| listed.key).collect()
+    } else {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    let is_of_run = |name: &String| ["lease", "tasks"].contains(&name.split('/').next().unwrap_or_default());
+    Ok(names.is_empty() || names.iter().any(is_of_run))
 }
 
 /// Warns if no document was kept, which is seldom intended.
