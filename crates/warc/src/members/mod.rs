@@ -86,9 +86,6 @@ impl Members {
         let mut raw = Raw::new(source);
         let is_zip = raw.peek(ZIP_MAGIC.len())?.starts_with(&ZIP_MAGIC);
         let parts = if is_zip { raw.with_source(archives_in_zip)? } else { Vec::new() };
-        if is_zip && parts.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "no archive is in the ZIP file"));
-        }
         let mut members = Members { coding: Coding::Plain, raw, parts, offset: 0, offset_in_member: 0 };
         match members.parts.first().cloned() {
             Some(first) => members.enter(first)?,
