@@ -125,6 +125,16 @@ fn pages_in_a_zip_file() {
         ["site/a/index.html", "site/b"]
     );
     assert!(rows[0]["text"].as_str().unwrap().contains("The zipped is late."));
+    // An archive whose last record is a ZIP file stays one.
+    let mut archive = fs::read(folder.path().join("3")).unwrap();
+    let site = fs::read(folder.path().join("site")).unwrap();
+    let head =
+        "WARC/1.0\r\nWARC-Type: resource\r\nWARC-Record-ID: <urn:uuid:z>\r\nWARC-Target-URI: http://z.example/\r\n";
+    write!(archive, "{head}Content-Type: application/zip\r\nContent-Length: {}\r\n\r\n", site.len()).unwrap();
+    archive.extend([&site[..], b"\r\n\r\n"].concat());
+    fs::write(folder.path().join("archive"), archive).unwrap();
+    let output = check(extract(folder.path()).arg("archive"), 0);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("The archived is late."));
     fs::write(folder.path().join("none"), zip(&[("style.css", "p { margin: 0 }")])).unwrap();
     let output = check(extract(folder.path()).arg("none"), 3);
     assert!(stderr(&output).contains("neither a page nor an archive"), "{}", stderr(&output));

@@ -17,7 +17,7 @@ use super::zip_pages::ZipPages;
 pub(super) const MAX_PAGE_BYTES: u64 = 64 << 20;
 /// Bytes at the start of a file by which it is recognised.
 const START_BYTES: u64 = 1 << 10;
-const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+pub(super) const ZIP_MAGIC: [u8; 4] = *b"PK\x03\x04";
 
 /// A page that is to be extracted.
 pub(super) struct InputPage {
@@ -220,7 +220,7 @@ fn is_archive(start: &[u8], name: &str) -> bool {
     let start = start.trim_ascii_start();
     let begins = |magic: &str| start.get(..magic.len()).is_some_and(|s| s.eq_ignore_ascii_case(magic.as_bytes()));
     let name = name.to_ascii_lowercase();
-    start.starts_with(ZIP_MAGIC)
+    start.starts_with(&ZIP_MAGIC)
         || begins("WARC/")
         || begins("filedesc:")
         || [".arc", ".arc.gz"].iter().any(|end| name.ends_with(end))

@@ -6,6 +6,8 @@ use warc::is_archive_name;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use super::pages::ZIP_MAGIC;
+
 /// A file in a ZIP file, and its bytes or why they cannot be read.
 pub(super) type ZippedFile = (String, Result<Vec<u8>, String>);
 
@@ -13,8 +15,15 @@ pub(super) type ZippedFile = (String, Result<Vec<u8>, String>);
 pub(super) struct ZipPages<R>(ZipArchive<R>);
 
 impl<R: Read + Seek> ZipPages<R> {
-    /// Reads the list of files; `None` when it is damaged or names an archive, which the reader of archives tells.
-    pub(super) fn open(source: R) -> Option<ZipPages<R>> {
+    /// Reads the list of files; `None` when it is damaged or names an archive, which the reader of archives tells, and
+    /// when the file does not begin as one: an archive may end with a record that is a ZIP file.
+    pub(super) fn open(mut source: R) -> Option<ZipPages<R>> {
+        let mut start = [0; ZIP_MAGIC.len()];
+        source.read_exact(&mut start).ok()?;
+        if start != ZIP_MAGIC {
+            return None;
+        }
+        source.rewind().ok()?;
         let zip = ZipArchive::new(source).ok()?;
         let has_archive = zip.file_names().any(|name| name.is_ok_and(|name| is_archive_name(&name)));
         (!has_archive && !zip.is_empty()).then_some(ZipPages(zip))
