@@ -119,18 +119,8 @@ fn write_folder(tokenizer: &Tokenizer, read: &[PathBuf], folder: &Path) -> anyho
 
 /// Refuses a folder with files of another tokenizer that would stay beside those written: some programs read these.
 fn refuse_others(folder: &Path, written: &[(&str, String)]) -> Result<(), console::Usage> {
-    const READ: [&str; 8] = [
-        "tokenizer.json",
-        "tokenizer.tiktoken",
-        "merges.txt",
-        "vocab.json",
-        "vocab.bpe",
-        "encoder.json",
-        "added_tokens.json",
-        "training.json",
-    ];
     let stays = |name: &&&str| folder.join(name).exists() && !written.iter().any(|(other, _)| *other == **name);
-    match READ.iter().find(stays) {
+    match formats::FILES_IN_FOLDERS.iter().find(stays) {
         None => Ok(()),
         Some(name) => Err(console::Usage(format!(
             "{} is of another tokenizer and would stay beside what is written; choose another folder",

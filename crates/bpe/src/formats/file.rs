@@ -7,6 +7,19 @@ use super::{FormatError, merges, tiktoken, tokenizer_json};
 use crate::text_rules::TextRules;
 use crate::{AddedToken, Tokenizer};
 
+/// The files that programs look for in a tokenizer's folder.
+/// The first four are a tokenizer by themselves, and are looked for in this order.
+pub(crate) const FILES_IN_FOLDERS: [&str; 8] = [
+    "tokenizer.json",
+    "merges.txt",
+    "vocab.bpe",
+    "tokenizer.tiktoken",
+    "vocab.json",
+    "encoder.json",
+    "added_tokens.json",
+    "training.json",
+];
+
 /// How a tokenizer is loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -76,8 +89,8 @@ pub fn file_of(name: &str) -> Result<Option<PathBuf>, FormatError> {
     if !path.is_dir() {
         return Ok(Some(path.to_path_buf()));
     }
-    let known = ["tokenizer.json", "merges.txt", "vocab.bpe", "tokenizer.tiktoken"];
-    if let Some(found) = known.iter().map(|file| path.join(file)).find(|file| file.is_file()) {
+    let whole = &FILES_IN_FOLDERS[..4];
+    if let Some(found) = whole.iter().map(|file| path.join(file)).find(|file| file.is_file()) {
         return Ok(Some(found));
     }
     let mut others = std::fs::read_dir(path).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
@@ -100,8 +113,10 @@ pub fn files_of(name: &str) -> Result<Vec<PathBuf>, FormatError> {
     if !path.is_file() || is_whole() {
         return Ok(vec![path]);
     }
-    let names = ["merges.txt", "vocab.bpe", "vocab.json", "encoder.json", "added_tokens.json", "training.json"];
-    let others = names.iter().filter_map(|name| beside(&path, name)).filter(|other| *other != path);
+    // These two are whole by themselves, and not read with others.
+    let is_beside = |name: &&&str| !["tokenizer.json", "tokenizer.tiktoken"].contains(name);
+    let others =
+        FILES_IN_FOLDERS.iter().filter(is_beside).filter_map(|name| beside(&path, name)).filter(|other| *other != path);
     Ok(others.chain([path.clone()]).collect())
 }
 
