@@ -215,7 +215,8 @@ fn redone_by(key: &str, value: &str) -> String {
     let run = tempfile::tempdir().unwrap();
     copy_folder(base.run(), run.path());
     let before = manifests(run.path());
-    build(recipe.clone(), run.path()).unwrap_or_else(|error| panic!("{key} = {value}: {error:#}"));
+    build(recipe.clone(), run.path())
+        .unwrap_or_else(|error| panic!("{key} = {value}: {:#}", anyhow::Error::new(error)));
     let after = manifests(run.path());
     let is_redone = |stage: &&str| {
         let prefix = format!("{stage}/");

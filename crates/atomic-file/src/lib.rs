@@ -1,9 +1,10 @@
-//! A file that appears whole or not at all.
+//! Files that processes share: one that appears whole or not at all, and a lock.
 //!
 //! [`AtomicFile`] writes under a temporary name beside the final one, syncs, and renames. A process that is killed
-//! leaves a temporary file, which [`sweep`] removes; it never leaves half a file under the final name.
+//! leaves a temporary file, which [`sweep`] removes; it never leaves half a file under the final name. [`FileLock`] keeps
+//! other processes out.
 //!
-//! Left out: locks, appends, and replacing a file only if it is unchanged.
+//! Left out: appends, and replacing a file only if it is unchanged.
 //!
 //! ```
 //! let folder = std::env::temp_dir().join("atomic-file-example");
@@ -19,8 +20,10 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 mod error;
+mod file_lock;
 
 pub use error::{Error, IoContext, Result};
+pub use file_lock::FileLock;
 
 /// Marks the name of a file that is still being written; such files are ignored and swept.
 pub const PARTIAL_MARK: &str = ".partial-";

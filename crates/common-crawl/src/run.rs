@@ -1,10 +1,10 @@
 //! One run: its files, its links, and the lock that keeps out other processes.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use atomic_file::IoContext;
+use atomic_file::{FileLock, IoContext};
 use links::CanonicalRules;
 use records::{CaptureChoice, Link, PageKey};
 use serde::de::DeserializeOwned;
@@ -70,7 +70,7 @@ pub(crate) struct RunState {
     /// The table of links, kept ones and others.
     pub(crate) links: PathBuf,
     links_checksum: u64,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl RunState {
@@ -79,12 +79,7 @@ impl RunState {
         let folder = run.folder.join("common-crawl").join(run.prefix);
         fs::create_dir_all(&folder).at("create the folder", &folder)?;
         let path = folder.join("lock");
-        let lock = File::create(&path).at("create", &path)?;
-        match lock.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => return Err(CommonCrawlError::Locked(folder)),
-            Err(fs::TryLockError::Error(error)) => Err(error).at("lock", &path)?,
-            Ok(()) => {}
-        }
+        let Some(lock) = FileLock::try_take(&path)? else { return Err(CommonCrawlError::Locked(folder)) };
         atomic_file::sweep(&folder)?;
         let (links, links_checksum) = match links {
             LinkSource::Table(path) => (path.to_path_buf(), store::checksum_file(path)?.1),

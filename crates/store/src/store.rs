@@ -180,7 +180,7 @@ impl LocalStore {
             // Whoever held the lock before may have removed the file: then others lock another one.
             let locked = file.metadata().at("look at", &path)?.ino();
             if fs::metadata(&path).is_ok_and(|there| there.ino() == locked) {
-                return Ok(Guard { _file: file, path });
+                return Ok(Guard { file, path });
             }
         }
     }
@@ -188,13 +188,15 @@ impl LocalStore {
 
 /// A lock on an object's conditional puts. Its file goes with it, while it is locked.
 struct Guard {
-    _file: File,
+    file: File,
     path: PathBuf,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+        // As in [`atomic_file::FileLock`]: a child that is being started may have it open.
+        let _ = self.file.unlock();
     }
 }
 

@@ -1,9 +1,9 @@
 //! How a training finds its checkpoint: the lock on the folder, and what tells trainings apart.
 
-use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use atomic_file::FileLock;
 use serde::{Deserialize, Serialize};
 
 use super::{InitialWeights, TrainError};
@@ -15,12 +15,11 @@ use crate::model::Model;
 use crate::tensor_file::CheckpointError;
 use crate::token_files::TokenFiles;
 
-/// A lock on a folder that no other training can have; it ends with the process, however that ends. Whoever writes into
-/// the folder before [`train_locked`](crate::train_locked) takes it first.
+/// A lock on a folder that no other training can have. Whoever writes into the folder before [`train_locked`](crate::train_locked) takes it first.
 #[derive(Debug)]
 pub struct TrainingLock {
     folder: PathBuf,
-    _file: File,
+    _lock: FileLock,
 }
 
 impl TrainingLock {
@@ -31,16 +30,9 @@ impl TrainingLock {
     pub fn take(folder: &Path) -> Result<TrainingLock, TrainError> {
         fs::create_dir_all(folder).map_err(|source| CheckpointError::io("create", folder, source))?;
         let path = folder.join("train.lock");
-        let io = |source| TrainError::from(CheckpointError::io("lock", &path, source));
-        let file = File::create(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            // A file system without locks.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
-            Err(TryLockError::WouldBlock) => return Err(TrainError::Locked(folder.to_path_buf())),
-            Err(TryLockError::Error(source)) => return Err(io(source)),
-        }
-        Ok(TrainingLock { folder: folder.to_path_buf(), _file: file })
+        let lock = FileLock::try_take(&path).map_err(CheckpointError::from)?;
+        let lock = lock.ok_or_else(|| TrainError::Locked(folder.to_path_buf()))?;
+        Ok(TrainingLock { folder: folder.to_path_buf(), _lock: lock })
     }
 
     /// The folder.

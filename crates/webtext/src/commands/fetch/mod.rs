@@ -6,11 +6,12 @@ mod plan;
 mod tables;
 mod view;
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use anyhow::Context;
+use atomic_file::FileLock;
 use console::Exit;
 use fetch::{CrawlBudget, CrawlEnd, CrawlPaths, CrawlSettings, Fetcher, Frontier, Monitor};
 use records::{Counts, Link};
@@ -110,24 +111,15 @@ fn report_unfinished(
     Ok(())
 }
 
-/// Locks the folder for this process, and removes temporary files of killed ones. The lock is released when the file is
-/// closed, however the process ends.
-fn lock(folder: &Path) -> anyhow::Result<File> {
-    let path = folder.join("lock");
-    let cannot = |what: &str| format!("cannot {what} {}", path.display());
+/// Locks the folder for this process, and removes temporary files of killed ones.
+fn lock(folder: &Path) -> anyhow::Result<FileLock> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
-    let file = File::create(&path).with_context(|| cannot("create"))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => anyhow::bail!(
-            "another webtext works in {}\n\nhint: wait for it, or choose another folder",
-            folder.display()
-        ),
-        Err(TryLockError::Error(error)) => return Err(error).with_context(|| cannot("lock")),
-    }
+    let Some(lock) = FileLock::try_take(&folder.join("lock"))? else {
+        anyhow::bail!("another webtext works in {}\n\nhint: wait for it, or choose another folder", folder.display())
+    };
     // Other processes may work in the folders below this one.
     atomic_file::sweep_here(folder)?;
-    Ok(file)
+    Ok(lock)
 }
 
 /// Opens the frontier in the output folder, or makes it from the table of links.
