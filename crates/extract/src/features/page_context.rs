@@ -35,6 +35,8 @@ pub(super) const LANDMARKS: &[(&str, Name)] = &[
 
 /// A block of this weight is a paragraph of running text.
 const LONG_WEIGHT: f32 = 18.0;
+/// With a smaller share of English function words, a page is in another language, known or not.
+const MIN_ENGLISH_SHARE: f32 = 0.06;
 
 /// Levels above a block that are searched.
 pub(super) const FAR: u8 = 30;
@@ -118,8 +120,8 @@ pub struct PageContext<'a> {
     pub(super) votes: Votes,
     /// Words of the longest block.
     pub(super) longest: u32,
-    /// The share of English function words in the page's words.
-    pub(super) english_share: f32,
+    /// Whether the page is in English.
+    pub(super) is_english: bool,
 }
 
 /// Counts over a page.
@@ -143,7 +145,7 @@ impl<'a> PageContext<'a> {
     pub fn new(tree: &'a Tree<'a>, head: &'a Head, page: &'a Blocks, lexicon: &Lexicon) -> PageContext<'a> {
         let title = title_words(head);
         let mut texts: Vec<TextScan> = page.blocks.iter().map(|block| scan(page.text_of(block), &title)).collect();
-        let english_share = count_function_words(page, &mut texts);
+        let is_english = count_function_words(page, &mut texts);
         let commas: Vec<u32> = texts.iter().map(|text| text.commas).collect();
         let functions: Vec<u32> = texts.iter().map(|text| text.functions).collect();
         let mut context = PageContext {
@@ -174,7 +176,7 @@ impl<'a> PageContext<'a> {
             counts: PageCounts::default(),
             votes: votes(page, &commas, &functions),
             longest: page.blocks.iter().map(|block| block.words).max().unwrap_or(0),
-            english_share,
+            is_english,
         };
         context.walk_containers();
         context.read_classes(lexicon);
@@ -304,18 +306,15 @@ impl<'a> PageContext<'a> {
     }
 }
 
-/// Counts the function words of the page's language, where it is another one than English; returns the share of English
-/// ones.
-fn count_function_words(page: &Blocks, texts: &mut [TextScan]) -> f32 {
+/// Counts the function words of the page's language, where it is another one than English; returns whether it is English.
+fn count_function_words(page: &Blocks, texts: &mut [TextScan]) -> bool {
     let english = super::share(texts.iter().map(|text| text.functions).sum::<u32>() as f32, page.words() as f32);
-    if let Some(language) =
-        Language::of_page(page.blocks.iter().map(|block| page.text_of(block)), page.words(), english)
-    {
-        for (text, block) in texts.iter_mut().zip(&page.blocks) {
-            text.functions = language.function_words(page.text_of(block));
-        }
+    let blocks = page.blocks.iter().map(|block| page.text_of(block));
+    let Some(language) = Language::of_page(blocks, page.words(), english) else { return english >= MIN_ENGLISH_SHARE };
+    for (text, block) in texts.iter_mut().zip(&page.blocks) {
+        text.functions = language.function_words(page.text_of(block));
     }
-    english
+    false
 }
 
 /// The name of a container's element; parts of tables that lay out the page count as `<div>`.

@@ -32,9 +32,9 @@ impl<'a> PageContext<'a> {
         self.page.blocks.len()
     }
 
-    /// The share of English function words in the page's words.
-    pub(crate) fn share_of_function_words(&self) -> f32 {
-        self.english_share
+    /// Whether the page is in English: it has English function words, and no other language has more.
+    pub(crate) fn is_english(&self) -> bool {
+        self.is_english
     }
 
     /// Whether the page has no block.
