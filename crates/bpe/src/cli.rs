@@ -83,6 +83,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         as_user_error::<commands::encode::NoEndOfText>,
         as_user_error::<commands::convert::ChangesIds>,
         as_user_error::<commands::decode::NumpyArray>,
+        as_user_error::<commands::decode::NoId>,
         as_user_error::<atomic_file::Error>,
     ];
     console::end(result.map(|()| Exit::Complete), &known)

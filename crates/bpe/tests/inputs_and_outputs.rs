@@ -89,6 +89,38 @@ fn ids_come_through_a_pipe() {
     assert_eq!(run(folder.path(), &["decode", "-"], b"505 734\n").unwrap(), "one two\n");
     let binary: Vec<u8> = [505u16, 734].iter().flat_map(|id| id.to_le_bytes()).collect();
     assert_eq!(run(folder.path(), &["decode", "-"], &binary).unwrap(), "one two");
+    for (input, word) in [("1,2", "1,2"), ("505\n[1, 2]\n", "[1,"), ("-1 5\n", "-1")] {
+        let told = run(folder.path(), &["decode", "-"], input.as_bytes()).unwrap_err();
+        assert!(told.contains(&format!("{word:?} is not a token id")) && told.contains("hint:"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_empty_is_no_table_and_not_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.parquet", "a.jsonl.gz", "a.txt.zst"] {
+        fs::write(folder.path().join(name), b"").unwrap();
+        let told = run(folder.path(), &["count", name, "-q"], b"").unwrap_err();
+        assert!(told.contains("it is empty") && told.contains("hint:"), "{name}: {told}");
+    }
+    fs::write(folder.path().join("a.txt"), b"").unwrap();
+    assert!(run(folder.path(), &["count", "a.txt", "-q"], b"").is_ok());
+}
+
+#[test]
+fn a_comparison_is_on_folders_and_by_fields_that_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("texts")).unwrap();
+    fs::write(folder.path().join("texts/a.jsonl"), "{\"text\":\"one two\",\"topic\":\"boats\"}\n").unwrap();
+    fs::write(folder.path().join("texts/b.jsonl"), "{\"text\":\"three\"}\n").unwrap();
+    let compared = |by: &str| {
+        run(folder.path(), &["compare", "gpt2", "gpt2", "--corpus", "texts", "--by", by, "-q", "--json"], b"")
+    };
+    let json: serde_json::Value = serde_json::from_str(&compared("topic").unwrap()).unwrap();
+    assert_eq!(json["total"]["a"]["documents"], 2);
+    assert_eq!(json["groups"]["boats"]["a"]["documents"], 1);
+    let told = compared("subject").unwrap_err();
+    assert!(told.starts_with("Some(2)") && told.contains("no text has a field \"subject\""), "{told}");
 }
 
 #[test]

@@ -51,6 +51,25 @@ fn ids_that_hugging_face_would_give_anew_are_refused() {
 }
 
 #[test]
+fn what_is_no_tokenizer_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |name: &str, bytes: &[u8], expected: &str| {
+        fs::write(folder.path().join(name), bytes).unwrap();
+        let told = run(folder.path(), &["info", name], b"").unwrap_err();
+        assert!(told.contains(expected) && told.contains("hint:") && told.contains(name), "{name}: {told}");
+    };
+    check(
+        "tokenizer.model",
+        b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02\n\x0c\n\x03<s>\x15\0\0\0\0\x18\x03",
+        "SentencePiece",
+    );
+    check("tokenizer.json.gz", b"\x1f\x8b\x08\0\0\0\0\0", "it is compressed");
+    check("tokenizer.zip", b"PK\x03\x04\x14\0", "it is a ZIP archive");
+    check("ids.bin", b"\x01\x02\xfe\x81\x07\0\x9c\xc3\x0b\x02", "it is no text");
+    check("latin1.txt", b"a b\nd \xe9\n", "invalid UTF-8 at byte 6");
+}
+
+#[test]
 fn nothing_is_no_tokenizer() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.txt"), "one").unwrap();

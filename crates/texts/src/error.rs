@@ -21,6 +21,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The file has no bytes, and is of a kind of which even one without a text has some.
+    #[error("it is empty: not even the header of such a file is there")]
+    NoHeader,
     /// Parquet is read from its end, which a pipe does not give first.
     #[error("it is Parquet, which cannot be read from a pipe")]
     ParquetInPipe,
@@ -61,6 +64,7 @@ impl UserError for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Error::Foreign(format) => format.hint().map(str::to_owned),
+            Error::NoHeader => Some("write or download it again, or leave it out".to_owned()),
             Error::ParquetInPipe => Some("write it to a file first".to_owned()),
             _ => None,
         }
@@ -69,7 +73,7 @@ impl UserError for Error {
     /// A source that breaks off is unreadable; one of another kind is not what was meant.
     fn exit(&self) -> Exit {
         match self {
-            Error::Read { .. } | Error::Parquet { .. } => Exit::SomeUnreadable,
+            Error::NoHeader | Error::Read { .. } | Error::Parquet { .. } => Exit::SomeUnreadable,
             _ => Exit::Failed,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::Error;
+
 /// The form of a file of texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextFormat {
@@ -60,6 +62,22 @@ impl Compression {
         let name = lower_case(path);
         COMPRESSIONS.iter().find(|(ending, _)| name.ends_with(ending)).map(|&(_, compression)| compression)
     }
+}
+
+/// Checks that a file of no bytes does not end in `.parquet` or a compression: even of no text, such a file has some. What
+/// writes or downloads a file often makes it empty first.
+///
+/// # Errors
+/// [`Error::NoHeader`].
+///
+/// ```
+/// use std::path::Path;
+/// assert!(texts::check_header(Path::new("a.jsonl.gz"), 0).is_err());
+/// assert!(texts::check_header(Path::new("a.jsonl"), 0).is_ok());
+/// ```
+pub fn check_header(path: &Path, len_bytes: u64) -> Result<(), Error> {
+    let has_header = TextFormat::of_name(path) == TextFormat::Parquet || Compression::of_name(path).is_some();
+    if has_header && len_bytes == 0 { Err(Error::NoHeader) } else { Ok(()) }
 }
 
 fn lower_case(path: &Path) -> String {

@@ -19,7 +19,7 @@ pub use compress::CompressedFile;
 pub use decompress::{decompress, decompress_exactly};
 pub use documents::{DEFAULT_MAX_TEXT_BYTES, Document, DocumentOptions, Documents, text_of_line};
 pub use error::{Error, MalformedRecord, RecordPlace, RowError, WriteError};
-pub use file_name::{Compression, TextFormat};
+pub use file_name::{Compression, TextFormat, check_header};
 pub use foreign::ForeignFormat;
 pub use lines::{Line, Lines};
 pub use parquet_rows::{BatchRows, ParquetBatch, ParquetRow, ParquetRows};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::decompress::{Peeked, decompress};
 use crate::foreign::HEAD_BYTES;
-use crate::{Error, ForeignFormat};
+use crate::{Error, ForeignFormat, check_header};
 
 /// The first bytes of a Parquet file.
 const PARQUET_MAGIC: &[u8] = b"PAR1";
@@ -47,11 +47,16 @@ impl Source<File> {
     /// Opens a file. A pipe, such as `/dev/stdin` may be, is read in order.
     ///
     /// # Errors
-    /// As [`Source::open`], and [`Error::ParquetInPipe`].
+    /// As [`Source::open`], [`Error::ParquetInPipe`] and [`Error::NoHeader`].
     pub fn open_file(path: &Path) -> Result<Source<File>, Error> {
         let at_start = |source| Error::Read { line: 0, source };
         let file = File::open(path).map_err(at_start)?;
-        if file.metadata().map_err(at_start)?.is_file() { Source::open(file) } else { Source::open_pipe(file) }
+        let metadata = file.metadata().map_err(at_start)?;
+        if !metadata.is_file() {
+            return Source::open_pipe(file);
+        }
+        check_header(path, metadata.len())?;
+        Source::open(file)
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Arguments {
     /// The tokenizer to compare it with.
     #[arg(value_name = "B")]
     b: String,
-    /// Texts to compare on: text, JSON Lines or Parquet; also .zst and .gz.
+    /// Texts to compare on: text, JSON Lines or Parquet; also .zst, .xz, .bz2 and .gz; of a folder, all its files.
     #[arg(long, required = true, num_args = 1.., value_name = "IN")]
     corpus: Vec<PathBuf>,
     /// Field of JSON Lines or Parquet by which the texts are grouped. [default: `language`, or else `source`]
@@ -62,8 +62,12 @@ struct Difference {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizers = [arguments.pattern.load(&arguments.a)?, arguments.pattern.load(&arguments.b)?];
     let mut comparison = Comparison::new(&tokenizers);
-    for path in &arguments.corpus {
-        for_each_document(path, arguments, |place, group, text| comparison.add(place, group, text))?;
+    for path in super::inputs::files_of(&arguments.corpus)? {
+        for_each_document(&path, arguments, |place, group, text| comparison.add(place, group, text))?;
+    }
+    if let Some(field) = &arguments.by {
+        let is_known = comparison.groups.is_empty() || comparison.groups.keys().any(|group| !group.is_empty());
+        super::check_usage(is_known, &format!("no text has a field {field:?} to be grouped --by"))?;
     }
     if arguments.json {
         console::out!("{}", comparison.as_json())?;

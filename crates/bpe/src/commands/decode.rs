@@ -15,7 +15,7 @@ use crate::{TokenId, Tokenizer};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// nanoGPT or llm.c file (.bin), or text with one document per line, its ids separated by spaces. `-` for standard
-    /// input, which is binary unless it holds digits and blanks alone.
+    /// input, which is binary unless it holds numbers alone.
     input: PathBuf,
     /// File for the bytes. [default: standard output]
     #[arg(short, long, value_name = "OUT")]
@@ -33,6 +33,21 @@ impl UserError for NumpyArray {
     fn hint(&self) -> Option<String> {
         let name = self.0.display();
         Some(format!("python -c \"import numpy; numpy.load('{name}').astype('uint16').tofile('ids.bin')\" writes one"))
+    }
+}
+
+/// A word between blanks that is no id.
+#[derive(Debug, thiserror::Error)]
+#[error("{}, line {line}: {word:?} is not a token id", path.display())]
+pub struct NoId {
+    path: PathBuf,
+    line: usize,
+    word: String,
+}
+
+impl UserError for NoId {
+    fn hint(&self) -> Option<String> {
+        Some("ids are whole numbers from 0, with blanks between them".to_owned())
     }
 }
 
@@ -72,7 +87,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// By the name, or else by the content of what has none.
 fn is_binary(path: &Path, bytes: &[u8]) -> bool {
-    let is_text = || bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_whitespace());
+    // Also what separates numbers elsewhere: it is named as a fault rather than read as binary.
+    let is_text =
+        || bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_whitespace() || b",;[]-".contains(byte));
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"))
         || is_llmc(bytes)
         || (path == Path::new("-") || is_special(path)) && !is_text()
@@ -93,8 +110,14 @@ fn check_offsets(path: &Path, ids: Vec<TokenId>) -> Result<Vec<TokenId>, CutOffF
 fn decode_lines(tokenizer: &Tokenizer, path: &Path, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut decoded = Vec::new();
     for (number, line) in String::from_utf8_lossy(bytes).lines().enumerate() {
-        let ids: Result<Vec<TokenId>, _> = line.split_whitespace().map(|id| id.parse().map(TokenId)).collect();
-        let ids = ids.with_context(|| format!("{}, line {}: not a token id", path.display(), number + 1))?;
+        let id = |word: &str| {
+            word.parse().map(TokenId).map_err(|_| NoId {
+                path: path.to_path_buf(),
+                line: number + 1,
+                word: word.chars().take(40).collect(),
+            })
+        };
+        let ids = line.split_whitespace().map(id).collect::<Result<Vec<TokenId>, _>>()?;
         let document = tokenizer.decode(&ids);
         decoded.extend(document.with_context(|| format!("{}, line {}", path.display(), number + 1))?);
         decoded.push(b'\n');

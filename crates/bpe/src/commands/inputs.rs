@@ -125,16 +125,7 @@ impl Inputs {
     /// Finds the files of folders, and opens each once: what is missing is known before an output is touched.
     pub fn opened(&self, cuts: Cuts) -> anyhow::Result<OpenedInputs> {
         let options = self.reading.options()?.with_cuts(cuts);
-        let mut paths = Vec::new();
-        for path in &self.paths {
-            if path.is_dir() {
-                let before = paths.len();
-                add_files(path, &mut paths)?;
-                check_usage(paths.len() > before, &format!("the folder {} has no files", path.display()))?;
-            } else {
-                paths.push(path.clone());
-            }
-        }
+        let paths = files_of(&self.paths)?;
         let times_piped = paths.iter().filter(|path| **path == Path::new("-")).count();
         check_usage(times_piped <= 1, "standard input can be read only once")?;
         let mut pipes = Vec::with_capacity(paths.len());
@@ -145,6 +136,21 @@ impl Inputs {
         }
         Ok(OpenedInputs { paths, pipes, options, threads: self.reading.threads() })
     }
+}
+
+/// The paths, with the files of each folder in its place.
+pub fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = files.len();
+            add_files(path, &mut files)?;
+            check_usage(files.len() > before, &format!("the folder {} has no files", path.display()))?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
 }
 
 /// The files in a folder and those below it, in the order of their names. Hidden ones, and those that a leading

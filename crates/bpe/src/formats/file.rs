@@ -61,7 +61,7 @@ pub fn load_with(name: &str, options: &LoadOptions) -> Result<Tokenizer, FormatE
         Some(path) => {
             let loaded = read(&path).and_then(|text| parse(&path, &text, pattern));
             loaded.map_err(|error| match error {
-                error @ FormatError::Io { .. } => error,
+                error @ (FormatError::Io { .. } | FormatError::InFile { .. }) => error,
                 error => FormatError::InFile { path, source: Box::new(error) },
             })?
         }
@@ -122,9 +122,30 @@ pub fn files_of(name: &str) -> Result<Vec<PathBuf>, FormatError> {
 
 /// A file's text, without a byte order mark.
 fn read(path: &Path) -> Result<String, FormatError> {
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|source| FormatError::Io { action: "read", path: path.to_path_buf(), source })?;
+    let in_file = |source| FormatError::InFile { path: path.to_path_buf(), source: Box::new(source) };
+    let bytes = std::fs::read(path);
+    let bytes = bytes.map_err(|source| FormatError::Io { action: "read", path: path.to_path_buf(), source })?;
+    if is_sentencepiece(&bytes) {
+        return Err(in_file(FormatError::SentencePiece));
+    }
+    match texts::ForeignFormat::of_bytes(&bytes) {
+        // A text is decompressed before it is looked at; a tokenizer is not.
+        Some(texts::ForeignFormat::CompressedTwice) => return Err(in_file(FormatError::Compressed)),
+        Some(format) => return Err(in_file(FormatError::Foreign(format))),
+        None => {}
+    }
+    let text =
+        String::from_utf8(bytes).map_err(|error| in_file(FormatError::NoUtf8(error.utf8_error().valid_up_to())))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Whether these are the bytes of a SentencePiece model: a protocol buffer whose first field is a piece with its score,
+/// and whose first pieces are `<unk>` and the like.
+fn is_sentencepiece(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(64)];
+    matches!(start, [0x0a, _, 0x0a, ..])
+        && start.contains(&0x15)
+        && start.windows(2).any(|pair| pair[1] == b'<' && pair[0] < 0x20)
 }
 
 /// Reads a file by what it holds: JSON, lines of base64 and ranks, or merges.

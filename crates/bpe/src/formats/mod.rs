@@ -59,6 +59,18 @@ pub enum FormatError {
     /// A file without a byte, or with blanks alone.
     #[error("the file is empty")]
     Empty,
+    /// A model of SentencePiece, whose tokens are of characters.
+    #[error("it is a model of SentencePiece, not a byte-level BPE")]
+    SentencePiece,
+    /// A compressed file.
+    #[error("it is compressed")]
+    Compressed,
+    /// A file of another format, which holds no tokenizer.
+    #[error("it is {0}")]
+    Foreign(texts::ForeignFormat),
+    /// A file that is not text.
+    #[error("it is no text: invalid UTF-8 at byte {0}")]
+    NoUtf8(usize),
     /// The vocabulary is inconsistent.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -112,8 +124,15 @@ impl UserError for FormatError {
             FormatError::InFile { source, .. } => return source.hint(),
             FormatError::UnknownTiktoken { .. } => return Some(patterns()),
             FormatError::OtherTraining { .. } => return Some("move training.json to its own tokenizer".to_owned()),
+            FormatError::SentencePiece => {
+                return Some(
+                    "a tokenizer.json beside it may be a byte-level one, as of Llama 3 and later models".to_owned(),
+                );
+            }
+            FormatError::Compressed => return Some("decompress it".to_owned()),
             FormatError::NotFound(_) => true,
             FormatError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            FormatError::Foreign(_) | FormatError::NoUtf8(_) => true,
             _ => false,
         };
         is_missing.then(|| "a tokenizer is `gpt2`, a folder that `bpe train` made, or a file of one".to_owned())

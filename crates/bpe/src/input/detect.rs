@@ -53,6 +53,10 @@ impl ByteSource {
 
 /// Finds the format of an input: that of the options, of its name, or of its content.
 pub(crate) fn open(path: &Path, source: ByteSource, options: &InputOptions) -> Result<Opened, Fault> {
+    if let ByteSource::File(file) = &source {
+        let len_bytes = file.metadata().map_err(Fault::of_file)?.len();
+        texts::check_header(path, len_bytes).map_err(Fault::of_file)?;
+    }
     let format = options.format.or_else(|| format_of_name(path));
     if format == Some(TextFormat::Parquet) {
         return source.into_table().map(Opened::Table).map_err(Fault::of_file);

@@ -31,7 +31,10 @@ impl UserError for InputError {
         let text = self.source.to_string();
         let is_utf8_fault =
             self.source.is::<InvalidUtf8>() || text.contains("surrogate") || text.to_lowercase().contains("utf-8");
-        is_utf8_fault.then(|| "--lossy replaces invalid UTF-8 by U+FFFD".to_owned())
+        match is_utf8_fault {
+            true => Some("--lossy replaces invalid UTF-8 by U+FFFD".to_owned()),
+            false => self.source.downcast_ref::<texts::Error>().and_then(UserError::hint),
+        }
     }
 }
 

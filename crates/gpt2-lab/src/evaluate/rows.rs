@@ -28,8 +28,7 @@ pub(super) trait EvalRow: DeserializeOwned {
 
 /// Opens a file in the format that its content has: JSON Lines, Parquet or plain text, compressed or not.
 pub(super) fn open(path: &Path) -> Result<Source<File>, EvalError> {
-    let file = File::open(path).map_err(|source| EvalError::io(path, source))?;
-    Source::open(file).map_err(|source| EvalError::Source { path: path.to_path_buf(), source })
+    Source::open_file(path).map_err(|source| EvalError::Source { path: path.to_path_buf(), source })
 }
 
 /// All rows of a file, or the first `limit`. Blank lines are skipped.

@@ -1,5 +1,7 @@
 //! Where the documents come from: the tables of a run, or the rows of a file.
 
+use std::path::Path;
+
 use ::texts::{DocumentOptions, Documents};
 use links::CanonicalRules;
 use records::{Document, Reason};
@@ -178,7 +180,8 @@ fn open(input: &External, source: crate::engine::Source, fields: &RowFields) -> 
         Some(url) => options.with_url_field(url),
         None => options,
     };
-    Documents::open(source, options).map_err(Error::from).within(|| format!("in {}", input.url))
+    let checked = ::texts::check_header(Path::new(&input.url), input.len_bytes);
+    checked.and_then(|()| Documents::open(source, options)).map_err(Error::from).within(|| format!("in {}", input.url))
 }
 
 /// What is read of a text's row.

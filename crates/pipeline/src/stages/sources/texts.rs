@@ -1,6 +1,8 @@
 //! JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages.
 //! `pages.pack` packs it into archives, which are then read like any others.
 
+use std::path::Path;
+
 use ::texts::{DocumentOptions, Documents};
 use links::CanonicalRules;
 use records::Reason;
@@ -57,8 +59,15 @@ impl Task for PackTexts {
         let options = DocumentOptions::new(&self.text_field)
             .with_url_field(&self.url_field)
             .with_max_text_bytes(usize::try_from(self.max_page_bytes).unwrap_or(usize::MAX));
-        let documents = match Documents::open(source.share()?, options) {
+        let checked = ::texts::check_header(Path::new(&self.file.url), self.file.len_bytes);
+        let source_bytes = source.share()?;
+        let documents = match checked.and_then(|()| Documents::open(source_bytes, options)) {
             Ok(documents) => documents,
+            Err(error @ ::texts::Error::NoHeader) => {
+                work.unreadable(&self.file.url, &error);
+                work.finish_source(source)?;
+                return Ok(());
+            }
             Err(error) => return Err(error).within(|| format!("in {}", self.file.url)),
         };
         let mut packer: Option<(Packer, u64)> = None;
