@@ -254,6 +254,11 @@ fn a_revisit_has_the_content_of_the_capture_that_it_means() {
         revisit("http://unknown.example/", &digest("D")),
         // As wget writes it: of the same URL, which was not captured before.
         revisit("http://late.example/", ""),
+        // It names another revisit; the digest leads to the content.
+        revisit(
+            "http://of-revisit.example/",
+            &format!("WARC-Refers-To-Target-URI: http://by-digest.example/\r\n{}", digest("B")),
+        ),
     ];
     let responses = [
         response("http://a.example/", "2015-01-01T00:00:00Z", "A", "first"),
@@ -275,9 +280,62 @@ fn a_revisit_has_the_content_of_the_capture_that_it_means() {
         ("http://by-digest.example/", "second"),
         ("http://by-target.example/", "first"),
         ("http://late.example/", "late"),
+        ("http://of-revisit.example/", "second"),
     ];
     assert_eq!(titles, expected.map(|(url, title)| (url.to_owned(), title.to_owned())).into());
-    assert_eq!(built.dropped("pages.revisits", Reason::Revisit), 2);
+    assert_eq!(built.dropped("pages.match", Reason::Revisit), 1);
+    assert_eq!(built.verdicts(1).get("http://unknown.example/"), Some(&Some(Reason::Revisit)));
+}
+
+#[test]
+fn a_link_that_redirects_is_answered_by_what_it_leads_to() {
+    let redirect = |url, date, location: &str| {
+        record("response", url, date, "", &format!("HTTP/1.1 301 Moved Permanently\r\nLocation: {location}\r\n\r\n"))
+    };
+    let response = |url, date, title: &str| record("response", url, date, "", &html_message(title));
+    let noted = "via: http://hop.example/\r\nhopsFromSeed: RR\r\nseed: http://noted.example/\r\n";
+    let records = [
+        redirect("http://moved.example/a", "2015-01-01T00:00:00Z", "http://new.example/page"),
+        redirect("http://new.example/old", "2016-01-01T00:00:00Z", "page?#part"),
+        redirect("http://gone.example/", "2015-01-01T00:00:00Z", "http://nobody.example/"),
+        // The same page by another spelling.
+        redirect("http://same.example/", "2015-01-01T00:00:00Z", "https://www.same.example/"),
+        response("https://www.same.example/", "2015-01-01T00:00:01Z", "same"),
+        response("http://new.example/page", "2015-01-01T00:00:01Z", "first"),
+        response("http://new.example/page", "2016-01-01T00:00:01Z", "second"),
+        record("metadata", "http://new.example/page", "2016-01-01T00:00:01Z", "", noted),
+    ];
+    let inputs = Inputs::new();
+    inputs.write("pages.warc", records.concat());
+    let linked = [
+        "http://moved.example/a",
+        "http://new.example/old",
+        "http://gone.example/",
+        "http://same.example/",
+        "http://noted.example/",
+    ];
+    inputs.write_links(&linked, 1_400_000_000);
+    let source = "[pages]\nfrom = \"warc\"\npaths = [\"pages.warc\"]\n";
+    let built = inputs.build(&format!("{LINKS}{source}"), &[]);
+    let title_of = |built: &Built| -> BTreeMap<String, String> {
+        let documents: Vec<Document> = built.rows("documents", "");
+        let titles = built.texts().into_iter().map(|row| row.title.unwrap());
+        documents.into_iter().map(|document| document.key).zip(titles).collect()
+    };
+    // Each by the capture of its own time.
+    let expected = [
+        ("example,moved)/a", "first"),
+        ("example,new)/old", "second"),
+        ("example,noted)/", "second"),
+        ("example,same)/", "same"),
+    ];
+    assert_eq!(title_of(&built), expected.map(|(key, title)| (key.to_owned(), title.to_owned())).into());
+    let verdicts = built.verdicts(1);
+    assert_eq!(verdicts["http://gone.example/"], Some(Reason::HttpStatus));
+    // Whoever takes pages without links has each capture under its own address alone.
+    let all = inputs.build(source, &["pages.only_links=false", "pages.capture=latest"]);
+    let expected = [("example,new)/page", "second"), ("example,same)/", "same")];
+    assert_eq!(title_of(&all), expected.map(|(key, title)| (key.to_owned(), title.to_owned())).into());
 }
 
 #[test]

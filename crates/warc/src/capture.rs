@@ -45,6 +45,13 @@ impl Capture<'_> {
             None => Ok(Cow::Borrowed(self.block)),
         }
     }
+
+    /// `Location` of a redirect (status 301, 302, 303, 307, 308) as the server wrote it: it may be relative to the
+    /// capture's URL.
+    pub fn redirect_target(&self) -> Option<&str> {
+        let response = self.response.as_ref()?;
+        matches!(response.status, 301 | 302 | 303 | 307 | 308).then(|| response.header("Location")).flatten()
+    }
 }
 
 /// The capture to which a `revisit` record refers.
@@ -123,6 +130,32 @@ impl Record {
             block: &self.body,
             response: None,
         }
+    }
+
+    /// The URLs from which redirects led to this record's target, as crawlers note them in `metadata` records: `via` if
+    /// the last of `hopsFromSeed` is a redirect (`R`), and `seed` if all of them are.
+    ///
+    /// ```
+    /// use std::io::Cursor;
+    /// use warc::{Event, Reader};
+    ///
+    /// let fields = "via: http://b.example/\r\nhopsFromSeed: RR\r\nseed: http://a.example/\r\n";
+    /// let head = "WARC/1.1\r\nWARC-Type: metadata\r\nWARC-Target-URI: http://c.example/\r\nContent-Length: 65\r\n\r\n";
+    /// let mut reader = Reader::new(Cursor::new(format!("{head}{fields}\r\n\r\n")), "a.warc".into(), 1000)?;
+    /// let Some(Event::Record(record)) = reader.next()? else { panic!() };
+    /// assert_eq!(record.redirected_from().collect::<Vec<_>>(), ["http://b.example/", "http://a.example/"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn redirected_from(&self) -> impl Iterator<Item = &str> {
+        let text = if self.kind == Kind::Metadata { str::from_utf8(&self.body).unwrap_or("") } else { "" };
+        let field = |name: &str| {
+            let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+            fields.find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        };
+        let hops = field("hopsFromSeed").unwrap_or("");
+        let via = if hops.ends_with('R') { field("via") } else { None };
+        let seed = if !hops.is_empty() && hops.bytes().all(|hop| hop == b'R') { field("seed") } else { None };
+        via.into_iter().chain(seed.filter(|&seed| via != Some(seed)))
     }
 
     /// The capture to which this record refers; `None` if it is no `revisit`.

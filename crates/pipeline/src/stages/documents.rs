@@ -113,7 +113,7 @@ impl ExtractPages {
 }
 
 impl Task for ExtractPages {
-    const REVISION: u32 = 7; // listings by lines, panels with their questions, boards, teasers of other languages
+    const REVISION: u32 = 8; // a page's language decides whether headlines beside its text are left out
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let options = self.options.options();

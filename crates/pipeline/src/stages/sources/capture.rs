@@ -19,6 +19,18 @@ pub(in crate::stages) enum PageForm {
     Text,
 }
 
+/// Where the content of a capture comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Origin {
+    /// Its own record.
+    Itself,
+    /// The capture that a revisit means; or none, if none was found. The place of the revisit itself: archive, offset and
+    /// offset in the member.
+    Revisit(String, u64, u64),
+    /// The page that a redirect leads to, which has this capture as its own.
+    Redirect,
+}
+
 /// A response in an archive, on its way to its bucket; sorted by page.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Capture {
@@ -37,9 +49,10 @@ pub(super) struct Capture {
     /// The file that the page was made from.
     pub(super) file: Option<String>,
     pub(super) form: PageForm,
+    pub(super) origin: Origin,
 }
 
-store::spill_rows!(Capture = 1);
+store::spill_rows!(Capture = 2);
 
 /// The capture in a record, with its own verdict; or why the record holds none.
 pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules) -> Result<Capture, Reason> {
@@ -87,6 +100,7 @@ pub(super) fn located(record: &Record, archive: &str, canonical: &CanonicalRules
         captured,
         file: None,
         form: PageForm::Html,
+        origin: Origin::Itself,
     })
 }
 

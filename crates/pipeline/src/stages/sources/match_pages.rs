@@ -1,11 +1,12 @@
 //! `pages.match`: one task per bucket of registrable domains. Chooses the capture of each link.
 
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 
 use records::{CaptureChoice, Link, Outcome, PageKey, Reason};
 use serde::{Deserialize, Serialize};
 
-use super::capture::{Capture, is_file};
+use super::capture::{Capture, Origin, is_file};
 use super::selected::{PageLink, Selected};
 use super::{Answered, LinksLeft, LinksOfBucket, is_sampled};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, Table, TableOutput, Task, Wire, Work};
@@ -43,7 +44,7 @@ pub(super) fn add(
 pub(super) struct MatchPages {
     links: LinksOfBucket,
     captures: Bucket<Capture>,
-    /// Captures of content that was captured before.
+    /// Captures of content that was captured before, and of what redirects lead to.
     revisits: Bucket<Capture>,
     only_links: bool,
     capture: CaptureChoice,
@@ -58,7 +59,7 @@ impl MatchPages {
 }
 
 impl Task for MatchPages {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2; // redirects, and two answers to a revisit
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let links = self.links.left(work)?;
@@ -120,6 +121,8 @@ impl Matcher<'_, '_, '_> {
 
     /// Writes the outcomes of all captures of a page; the first is that of the page.
     fn decide(&mut self, link: Option<&Link>, mut group: Vec<Capture>) -> Result<()> {
+        // A page that redirects is there for who links to it; nobody else needs another name of its target.
+        group.retain(|capture| link.is_some() || capture.origin != Origin::Redirect);
         let created = link.and_then(|link| link.created_utc);
         // The best capture first: those without a fault, then as the recipe prefers; of equals, the first by archive
         // and offset.
@@ -128,8 +131,15 @@ impl Matcher<'_, '_, '_> {
             let place = (capture.archive.clone(), capture.offset, capture.offset_in_member);
             (capture.verdict.is_some(), distance, place)
         });
+        // Of the two answers to a revisit, the better one.
+        let mut revisits = BTreeSet::new();
+        group.retain(|capture| {
+            capture.origin == Origin::Itself
+                || capture.origin == Origin::Redirect
+                || revisits.insert(capture.origin.clone())
+        });
         let mut captures = group.into_iter();
-        let best = captures.next().expect("a group has a capture");
+        let Some(best) = captures.next() else { return Ok(()) };
         let is_answered = self.answered.has(&best.page)?;
         let verdict = if !is_sampled(&best.page, self.task.sample) {
             Some(Reason::NotSampled)
@@ -148,7 +158,8 @@ impl Matcher<'_, '_, '_> {
             let selected = selected(best, link);
             self.selected.push(selected.bucket(self.task.buckets), &selected)?;
         }
-        for other in captures {
+        // What a redirect leads to has a row under its own page.
+        for other in captures.filter(|capture| capture.origin != Origin::Redirect) {
             self.work.counts.drop(Reason::SupersededCapture);
             self.outcomes.push(outcome(&other, other.url.clone(), Some(Reason::SupersededCapture)))?;
         }

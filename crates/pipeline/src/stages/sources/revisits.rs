@@ -1,8 +1,14 @@
-//! `pages.revisits`: one task per bucket of references. It gives each revisit the capture whose content it repeats.
+//! `pages.revisits`: one task per bucket of references. It gives each revisit the capture whose content it repeats, and
+//! each redirect the capture that it leads to.
 //!
 //! A crawler that meets the same content again writes a `revisit` record without it, which names the earlier capture by
 //! URL and time, by the digest of the content, or by its own URL alone. The captures of a source are therefore written
 //! under their page and under their digest, the revisits under what they name, and whoever meets in a bucket is compared.
+//! A revisit that names both is written under both, since the capture that it names may be a revisit itself, of which
+//! only the digest leads to the content; `pages.match` takes the better of the two answers.
+//!
+//! A link to a page that redirects is answered by the page that the redirect leads to. What redirects is written under
+//! the target's page.
 
 use std::collections::BTreeMap;
 
@@ -11,61 +17,120 @@ use ::warc::{Digest, Record, Revisit};
 use records::{PageKey, Reason};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
+use url::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::capture::{Capture, located};
+use super::capture::{Capture, Origin, located, page_of};
 use crate::engine::{Bucket, BucketOutput, Buckets, Flow, Product, Task, Wire, Work};
 use crate::error::Result;
 use crate::stages::bucket_name;
 
-/// A capture that a revisit can refer to, or a revisit. Sorted such that a revisit comes behind all that it can mean.
+/// What a record is to others of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Role {
+    /// A capture, which others may mean.
+    Capture,
+    /// A revisit, under the first of its names.
+    Revisit,
+    /// A revisit that is counted under its other name.
+    RevisitByDigest,
+    /// A redirect to the page of the name.
+    Redirect,
+}
+
+/// A capture that others can refer to, a revisit or a redirect. Sorted such that a revisit comes behind all captures that
+/// it can mean, and a redirect behind all.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Reference {
     /// Hash of a page or of a digest.
     name: u128,
     /// When the capture was made; for a revisit, when the one that it refers to was, or else its own time.
     captured_utc: Option<i64>,
-    is_revisit: bool,
+    role: Role,
     /// The content's digest, as the record has it.
     digest: Option<String>,
     capture: Capture,
 }
 
-store::spill_rows!(Reference = 1);
+store::spill_rows!(Reference = 2);
 
 impl Reference {
-    /// A capture under each name by which a revisit can mean it.
-    pub(super) fn of_capture(record: &Record, capture: &Capture) -> impl Iterator<Item = Reference> {
+    /// A capture under each name by which others can mean it; and if it is a redirect, under the page that it leads to.
+    pub(super) fn of_capture<'r>(
+        record: &'r Record,
+        capture: &'r Capture,
+        canonical: &CanonicalRules,
+    ) -> impl Iterator<Item = Reference> + use<'r> {
         let digest = record.payload_digest().map(|digest| digest.to_string());
         let names = [Some(name_of_page(&capture.page)), digest.as_deref().map(name_of_digest)];
-        let (captured_utc, capture) = (capture.captured_utc, capture.clone());
-        names.into_iter().flatten().map(move |name| Reference {
+        let redirect = redirect_target(record).and_then(|target| page_of(&target, canonical));
+        let redirect = redirect.and_then(|(page, _)| Reference::of_redirect(capture.clone(), &page));
+        let reference = move |name| Reference {
             name,
-            captured_utc,
-            is_revisit: false,
+            captured_utc: capture.captured_utc,
+            role: Role::Capture,
             digest: digest.clone(),
             capture: capture.clone(),
-        })
+        };
+        names.into_iter().flatten().map(reference).chain(redirect)
     }
 
-    /// A revisit under the name that it gives.
-    pub(super) fn of_revisit(record: &Record, archive: &str, canonical: &CanonicalRules) -> Result<Reference, Reason> {
+    /// The redirects that a crawler notes about the page of a record, without having archived them.
+    pub(super) fn of_noted_redirects(record: &Record, archive: &str, canonical: &CanonicalRules) -> Vec<Reference> {
+        let Ok(target) = located(record, archive, canonical) else { return Vec::new() };
+        let reference = |url: &str| {
+            let (page, _) = page_of(url, canonical)?;
+            Reference::of_redirect(Capture { page, ..target.clone() }, &target.page)
+        };
+        record.redirected_from().filter_map(reference).collect()
+    }
+
+    /// A page that redirects to another; none if they are one page.
+    fn of_redirect(capture: Capture, target: &PageKey) -> Option<Reference> {
+        let (name, role) = (name_of_page(target), Role::Redirect);
+        let is_other = capture.page != *target;
+        is_other.then_some(Reference { name, captured_utc: Some(i64::MAX), role, digest: None, capture })
+    }
+
+    /// A revisit under the names that it gives.
+    pub(super) fn of_revisit(
+        record: &Record,
+        archive: &str,
+        canonical: &CanonicalRules,
+    ) -> Result<Vec<Reference>, Reason> {
         let capture = located(record, archive, canonical)?;
+        let origin = Origin::Revisit(archive.to_owned(), capture.offset, capture.offset_in_member);
+        let capture = Capture { origin, ..capture };
         let Revisit { target, captured_utc, payload_digest, .. } = record.revisit().ok_or(Reason::MalformedPage)?;
-        let target = target.and_then(|target| super::page_of(target, canonical)).map(|(page, _)| page);
+        let target = target.and_then(|target| page_of(target, canonical)).map(|(page, _)| page);
         let digest = payload_digest.as_ref().map(Digest::to_string);
-        let name = match (target, &digest) {
-            (Some(page), _) => name_of_page(&page),
-            (None, Some(digest)) => name_of_digest(digest),
-            (None, None) => name_of_page(&capture.page),
+        let names = match (target, &digest) {
+            (Some(page), None) => vec![name_of_page(&page)],
+            (Some(page), Some(digest)) => vec![name_of_page(&page), name_of_digest(digest)],
+            (None, Some(digest)) => vec![name_of_digest(digest)],
+            (None, None) => vec![name_of_page(&capture.page)],
         };
         let captured_utc = captured_utc.or(capture.captured_utc);
-        Ok(Reference { name, captured_utc, is_revisit: true, digest, capture })
+        let roles = [Role::Revisit, Role::RevisitByDigest];
+        let reference =
+            |(name, role)| Reference { name, captured_utc, role, digest: digest.clone(), capture: capture.clone() };
+        Ok(names.into_iter().zip(roles).map(reference).collect())
     }
 
     pub(super) fn bucket(&self, buckets: u32) -> u32 {
         bucket_of(&self.name.to_le_bytes(), buckets)
     }
+
+    /// Whether this is a capture under the name of its page.
+    fn is_named_by_page(&self) -> bool {
+        self.name == name_of_page(&self.capture.page)
+    }
+}
+
+/// The URL that a record redirects to.
+fn redirect_target(record: &Record) -> Option<String> {
+    let capture = record.capture().ok()?;
+    Some(Url::parse(record.target()?).ok()?.join(capture.redirect_target()?).ok()?.into())
 }
 
 fn name_of_page(page: &PageKey) -> u128 {
@@ -92,7 +157,7 @@ pub(super) fn add(
     stage.product(ResolveRevisits::CAPTURES)
 }
 
-/// Resolves the revisits of a bucket.
+/// Resolves the revisits and the redirects of a bucket.
 #[derive(Serialize, Deserialize)]
 struct ResolveRevisits {
     references: Bucket<Reference>,
@@ -100,13 +165,14 @@ struct ResolveRevisits {
 }
 
 impl ResolveRevisits {
-    /// Revisits with the content of the captures that they refer to; by registrable domain.
+    /// Revisits and redirects with the content of the captures that they refer to, and revisits that refer to none; by
+    /// registrable domain.
     const CAPTURES: Product<ResolveRevisits, Buckets<Capture>> =
         Product::new("captures", "work/{stage}/{name}.captures");
 }
 
 impl Task for ResolveRevisits {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2; // redirects, and revisits of revisits
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let references = work.receive(&self.references)?;
@@ -114,47 +180,67 @@ impl Task for ResolveRevisits {
         let mut earlier = EarlierCaptures::default();
         for reference in references {
             let reference = reference?;
-            if reference.is_revisit {
-                resolve(work, &earlier, reference, self.buckets, &mut captures)?;
-            } else {
-                earlier.push(reference);
+            earlier.begin(reference.name);
+            match reference.role {
+                Role::Capture => earlier.push(reference),
+                Role::Revisit | Role::RevisitByDigest => {
+                    if reference.role == Role::Revisit {
+                        work.counts.keep();
+                    }
+                    let found = earlier.of_revisit(&reference).cloned();
+                    self.push(&mut captures, resolved_revisit(reference.capture, found))?;
+                }
+                Role::Redirect => {
+                    if let Some(target) = earlier.of_redirect(&reference) {
+                        work.counts.keep();
+                        let (page, origin) = (reference.capture.page, Origin::Redirect);
+                        self.push(&mut captures, Capture { page, origin, ..target.clone() })?;
+                    }
+                }
             }
         }
         captures.finish()
     }
 }
 
-fn resolve(
-    work: &mut Work<'_>,
-    earlier: &EarlierCaptures,
-    revisit: Reference,
-    buckets: u32,
-    captures: &mut BucketOutput<Capture>,
-) -> Result<()> {
-    let Some(original) = earlier.of(&revisit) else {
-        work.counts.drop(Reason::Revisit);
-        let Capture { archive, offset, url, .. } = revisit.capture;
-        work.sample(Reason::Revisit, || format!("{archive} at byte {offset}"), &url);
-        return Ok(());
-    };
-    work.counts.keep();
-    let Capture { page, url, captured, captured_utc, .. } = revisit.capture;
-    let capture = Capture { page, url, captured, captured_utc, ..original.clone() };
-    captures.push(bucket_of(capture.page.bucket_bytes(), buckets), &capture)
+impl ResolveRevisits {
+    fn push(&self, captures: &mut BucketOutput<Capture>, capture: Capture) -> Result<()> {
+        captures.push(bucket_of(capture.page.bucket_bytes(), self.buckets), &capture)
+    }
 }
 
-/// The captures of one name that came so far, the last of each content.
+/// A revisit with the content of the capture that it means, if there is one.
+fn resolved_revisit(revisit: Capture, found: Option<Capture>) -> Capture {
+    match found {
+        None => revisit,
+        Some(original) => {
+            let Capture { page, url, captured, captured_utc, origin, .. } = revisit;
+            Capture { page, url, captured, captured_utc, origin, ..original }
+        }
+    }
+}
+
+/// The captures of one name that came so far.
 #[derive(Default)]
 struct EarlierCaptures {
     name: u128,
+    /// The last of each content.
     by_digest: BTreeMap<Option<String>, Reference>,
+    /// Those that can be read, if the name is a page's.
+    readable: BTreeMap<Option<i64>, Capture>,
 }
 
 impl EarlierCaptures {
+    /// Forgets captures of another name.
+    fn begin(&mut self, name: u128) {
+        if self.name != name {
+            *self = EarlierCaptures { name, ..EarlierCaptures::default() };
+        }
+    }
+
     fn push(&mut self, original: Reference) {
-        if self.name != original.name {
-            self.name = original.name;
-            self.by_digest.clear();
+        if original.capture.verdict.is_none() && original.is_named_by_page() {
+            self.readable.entry(original.captured_utc).or_insert_with(|| original.capture.clone());
         }
         // A page that can be read is worth more than a later failure.
         let is_worse = |last: &Reference| last.capture.verdict.is_none() && original.capture.verdict.is_some();
@@ -164,14 +250,22 @@ impl EarlierCaptures {
     }
 
     /// The capture that a revisit means: of its digest; of one without a digest; any one where the revisit has none.
-    fn of(&self, revisit: &Reference) -> Option<&Capture> {
-        if self.name != revisit.name {
-            return None;
-        }
+    fn of_revisit(&self, revisit: &Reference) -> Option<&Capture> {
         let found = match &revisit.digest {
             Some(_) => self.by_digest.get(&revisit.digest).or_else(|| self.by_digest.get(&None)),
             None => self.by_digest.values().max_by_key(|last| (last.capture.verdict.is_none(), last.captured_utc)),
         };
         found.map(|original| &original.capture)
+    }
+
+    /// The capture that a redirect leads to: the readable one whose time is nearest to its own.
+    fn of_redirect(&self, redirect: &Reference) -> Option<&Capture> {
+        let time = redirect.capture.captured_utc;
+        let (before, after) = (self.readable.range(..time).next_back(), self.readable.range(time..).next());
+        let distance = |found: &(&Option<i64>, &Capture)| match (*found.0, time) {
+            (Some(one), Some(other)) => one.abs_diff(other),
+            _ => u64::MAX,
+        };
+        after.into_iter().chain(before).min_by_key(distance).map(|(_, capture)| capture)
     }
 }

@@ -113,7 +113,7 @@ impl IndexArchives {
 }
 
 impl Task for IndexArchives {
-    const REVISION: u32 = 3; // holes and cut ends of archives are read past
+    const REVISION: u32 = 4; // redirects, and revisits under two names
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut found = Found {
@@ -198,22 +198,24 @@ impl IndexArchives {
 
     /// Writes what a record holds to where it is looked for; or why it holds nothing.
     fn take(&self, record: &Record, archive: &str, found: &mut Found) -> Result<Result<(), Reason>> {
-        let references = match capture(record, archive, &self.canonical) {
+        let (references, result) = match capture(record, archive, &self.canonical) {
             Err(Reason::Revisit) => match Reference::of_revisit(record, archive, &self.canonical) {
-                Ok(revisit) => vec![revisit],
-                Err(reason) => return Ok(Err(reason)),
+                Ok(names) => (names, Ok(())),
+                Err(reason) => (Vec::new(), Err(reason)),
             },
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => (Reference::of_noted_redirects(record, archive, &self.canonical), Err(reason)),
             Ok(capture) => {
                 found.captures.push(bucket_of(capture.page.bucket_bytes(), self.buckets), &capture)?;
                 // A page that was packed from a file is met by no crawler again.
-                if capture.file.is_none() { Reference::of_capture(record, &capture).collect() } else { Vec::new() }
+                let is_met_again = capture.file.is_none();
+                let names = is_met_again.then(|| Reference::of_capture(record, &capture, &self.canonical).collect());
+                (names.unwrap_or_default(), Ok(()))
             }
         };
         for reference in &references {
             found.references.push(reference.bucket(self.buckets), reference)?;
         }
-        Ok(Ok(()))
+        Ok(result)
     }
 }
 
