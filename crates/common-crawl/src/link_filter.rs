@@ -319,7 +319,11 @@ mod tests {
                 prop_assert!(filter.keys.links_of(xxh3_64(key.as_bytes())).contains(&(number as u32)));
             }
         }
+    }
 
+    proptest! {
+        // Each case asks for all keys that there could be.
+        #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn keys_are_found_among_many(numbers: std::collections::HashSet<u16>) {
             let keys: Vec<String> = numbers.iter().map(|n| format!("com,example)/{n}")).collect();
