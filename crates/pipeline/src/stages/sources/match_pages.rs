@@ -121,8 +121,10 @@ impl Matcher<'_, '_, '_> {
 
     /// Writes the outcomes of all captures of a page; the first is that of the page.
     fn decide(&mut self, link: Option<&Link>, mut group: Vec<Capture>) -> Result<()> {
-        // A page that redirects is there for who links to it; nobody else needs another name of its target.
-        group.retain(|capture| link.is_some() || capture.origin != Origin::Redirect);
+        // A redirect is followed for a link. Whoever takes all pages has what it leads to under its own address, and which
+        // pages are taken does not depend on links.
+        let follows_redirects = self.task.only_links && link.is_some();
+        group.retain(|capture| follows_redirects || capture.origin != Origin::Redirect);
         let created = link.and_then(|link| link.created_utc);
         // The best capture first: those without a fault, then as the recipe prefers; of equals, the first by archive
         // and offset.
