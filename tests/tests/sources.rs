@@ -293,6 +293,8 @@ fn a_link_that_redirects_is_answered_by_what_it_leads_to() {
         record("response", url, date, "", &format!("HTTP/1.1 301 Moved Permanently\r\nLocation: {location}\r\n\r\n"))
     };
     let response = |url, date, title: &str| record("response", url, date, "", &html_message(title));
+    let empty_digest = format!("WARC-Payload-Digest: sha1:{}\r\n", "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ");
+    let head_of_redirect = "HTTP/1.1 308 Permanent Redirect\r\nLocation: http://new.example/page\r\n\r\n";
     let noted = "via: http://hop.example/\r\nhopsFromSeed: RR\r\nseed: http://noted.example/\r\n";
     let records = [
         redirect("http://moved.example/a", "2015-01-01T00:00:00Z", "http://new.example/page"),
@@ -304,6 +306,11 @@ fn a_link_that_redirects_is_answered_by_what_it_leads_to() {
         response("http://new.example/page", "2015-01-01T00:00:01Z", "first"),
         response("http://new.example/page", "2016-01-01T00:00:01Z", "second"),
         record("metadata", "http://new.example/page", "2016-01-01T00:00:01Z", "", noted),
+        // It has a capture of its own, and redirects years later.
+        response("http://own.example/a", "2015-01-01T00:00:00Z", "own"),
+        redirect("http://own.example/a", "2019-01-01T00:00:00Z", "http://new.example/page"),
+        // The crawler met the same empty answer again, and kept its head.
+        record("revisit", "http://again.example/", "2015-01-01T00:00:00Z", &empty_digest, head_of_redirect),
     ];
     let inputs = Inputs::new();
     inputs.write("pages.warc", records.concat());
@@ -313,6 +320,8 @@ fn a_link_that_redirects_is_answered_by_what_it_leads_to() {
         "http://gone.example/",
         "http://same.example/",
         "http://noted.example/",
+        "http://own.example/a",
+        "http://again.example/",
     ];
     inputs.write_links(&linked, 1_400_000_000);
     let source = "[pages]\nfrom = \"warc\"\npaths = [\"pages.warc\"]\n";
@@ -324,9 +333,11 @@ fn a_link_that_redirects_is_answered_by_what_it_leads_to() {
     };
     // Each by the capture of its own time.
     let expected = [
+        ("example,again)/", "first"),
         ("example,moved)/a", "first"),
         ("example,new)/old", "second"),
         ("example,noted)/", "second"),
+        ("example,own)/a", "own"),
         ("example,same)/", "same"),
     ];
     assert_eq!(title_of(&built), expected.map(|(key, title)| (key.to_owned(), title.to_owned())).into());
@@ -334,7 +345,7 @@ fn a_link_that_redirects_is_answered_by_what_it_leads_to() {
     assert_eq!(verdicts["http://gone.example/"], Some(Reason::HttpStatus));
     // Whoever takes pages without links has each capture under its own address alone.
     let all = inputs.build(source, &["pages.only_links=false", "pages.capture=latest"]);
-    let expected = [("example,new)/page", "second"), ("example,same)/", "same")];
+    let expected = [("example,new)/page", "second"), ("example,own)/a", "own"), ("example,same)/", "same")];
     assert_eq!(title_of(&all), expected.map(|(key, title)| (key.to_owned(), title.to_owned())).into());
 }
 
@@ -373,6 +384,36 @@ fn the_texts_of_wet_archives_and_the_archives_of_a_wacz_are_read() {
     assert_eq!(built.urls(), set(&["http://wet.example/", "http://zip.example/"]));
     let texts: Vec<String> = built.texts().into_iter().map(|row| row.text).collect();
     assert!(texts.contains(&text.to_owned()), "{texts:?}");
+}
+
+#[test]
+fn an_archive_without_a_record_is_named_and_one_that_a_zip_compresses_costs_no_other() {
+    let inputs = Inputs::new();
+    let page = |name: &str| {
+        let url = format!("http://{name}.example/");
+        gzip(record("response", &url, "2020-01-01T00:00:00Z", "", &html_message(name)).as_bytes())
+    };
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, method) in [
+        ("a", zip::CompressionMethod::Stored),
+        ("b", zip::CompressionMethod::Deflated),
+        ("c", zip::CompressionMethod::Stored),
+    ] {
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        zip.start_file(format!("archive/{name}.warc.gz"), options).unwrap();
+        zip.write_all(&page(name)).unwrap();
+    }
+    inputs.write("a.wacz", zip.finish().unwrap().into_inner());
+    for (name, bytes) in [("empty.warc.gz", &b""[..]), ("zeros.warc", &[0; 1000]), ("blank.warc.gz", &gzip(b""))] {
+        inputs.write(name, bytes);
+    }
+    let built = inputs.build("[pages]\nfrom = \"warc\"\npaths = [\"*.wa*\"]\nonly_links = false\n", &[]);
+    assert_eq!(built.urls(), set(&["http://a.example/", "http://c.example/"]));
+    let index = built.summary.stages.iter().find(|totals| totals.stage == "pages.index").unwrap();
+    let mut named: Vec<String> =
+        index.tally.unreadable.iter().map(|file| file.path.rsplit('/').next().unwrap().into()).collect();
+    named.sort();
+    assert_eq!(named, ["a.wacz", "blank.warc.gz", "empty.warc.gz", "zeros.warc"]);
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -46,11 +46,9 @@ impl Capture<'_> {
         }
     }
 
-    /// `Location` of a redirect (status 301, 302, 303, 307, 308) as the server wrote it: it may be relative to the
-    /// capture's URL.
+    /// Where a redirect leads; see [`Response::redirect_target`].
     pub fn redirect_target(&self) -> Option<&str> {
-        let response = self.response.as_ref()?;
-        matches!(response.status, 301 | 302 | 303 | 307 | 308).then(|| response.header("Location")).flatten()
+        self.response.as_ref()?.redirect_target()
     }
 }
 
@@ -147,15 +145,23 @@ impl Record {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn redirected_from(&self) -> impl Iterator<Item = &str> {
-        let text = if self.kind == Kind::Metadata { str::from_utf8(&self.body).unwrap_or("") } else { "" };
+        let body = if self.kind == Kind::Metadata { &self.body[..] } else { b"" };
+        // Other lines need not be UTF-8.
+        let lines = || body.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
         let field = |name: &str| {
-            let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+            let mut fields = lines().filter_map(|line| line.split_once(':'));
             fields.find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
         };
         let hops = field("hopsFromSeed").unwrap_or("");
         let via = if hops.ends_with('R') { field("via") } else { None };
         let seed = if !hops.is_empty() && hops.bytes().all(|hop| hop == b'R') { field("seed") } else { None };
         via.into_iter().chain(seed.filter(|&seed| via != Some(seed)))
+    }
+
+    /// The head of the answer in a `revisit` record, with which the server sent the content again, or said that it had not
+    /// changed.
+    pub fn revisit_head(&self) -> Option<Response> {
+        (self.kind == Kind::Revisit).then(|| Response::parse(&self.body)).flatten()
     }
 
     /// The capture to which this record refers; `None` if it is no `revisit`.

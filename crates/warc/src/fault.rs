@@ -10,13 +10,13 @@ pub enum RecordFault {
     /// The compressed member ends inside the record, and the member itself is whole.
     #[error("the compressed member ends in the middle of a record")]
     MemberTruncated,
-    /// A header line without a colon.
-    #[error("a header line without a colon")]
+    /// The next record begins among the header lines.
+    #[error("the next record begins inside the header")]
     MalformedHeader,
-    /// A header line over 64 KiB.
-    #[error("a header line longer than 64 KiB")]
+    /// A header line over 1 MiB.
+    #[error("a header line longer than 1 MiB")]
     HeaderLineTooLong,
-    /// More than 256 header lines.
+    /// More than 10,000 header lines, or more than 4 MiB of them.
     #[error("more header lines than any writer has")]
     TooManyHeaderLines,
     /// `Content-Length` is missing or not a number.
@@ -31,6 +31,9 @@ pub enum RecordFault {
     /// The file is a ZIP file without archives.
     #[error("a ZIP file that holds no archive")]
     ZipFile,
+    /// An archive in a ZIP file, by its name there, is compressed by the ZIP file once more: its records have no place.
+    #[error("{0} in the ZIP file is compressed once more; take it out of it")]
+    CompressedInZip(String),
     /// The file is compressed with LZ4, which is not supported.
     #[error("an LZ4 file, which is not read")]
     Lz4File,
@@ -49,6 +52,11 @@ impl RecordFault {
     /// Whether the bytes end inside a record that is whole up to there.
     pub(crate) fn is_early_end(&self) -> bool {
         matches!(self, RecordFault::ArchiveTruncated | RecordFault::MemberTruncated)
+    }
+
+    /// Whether more is lost than the record at hand: the archive's end, or an archive.
+    pub fn is_of_archive(&self) -> bool {
+        matches!(self, RecordFault::ArchiveTruncated | RecordFault::CompressedInZip(_))
     }
 
     /// Damaged compressed data, in the decoder's words.

@@ -12,11 +12,15 @@ use crate::members::{DecodeError, Members};
 use crate::raw::Checksum;
 use crate::record::{Event, Kind, Location, Record};
 
-/// The longest header line, and the most header lines, that are accepted.
-const MAX_HEADER_LINE_BYTES: usize = 64 << 10;
-const MAX_HEADER_LINES: usize = 256;
+/// The longest header line, and the most header lines, that are accepted: more than other readers do.
+const MAX_HEADER_LINE_BYTES: usize = 1 << 20;
+const MAX_HEADER_LINES: usize = 10_000;
+const MAX_HEADER_BYTES: usize = 4 << 20;
 /// How often a search for the next record may begin again inside one compressed member; each search inflates it anew.
 const MAX_SEARCHES_PER_MEMBER: u32 = 100;
+/// Bytes that lying lengths of a plain archive may have read twice, before a longer block than this is a fault unread.
+const MAX_REREAD_BYTES: u64 = 4 << 30;
+const MAX_BLOCK_BYTES_AFTER_REREADS: u64 = 64 << 10;
 /// Bytes at the start of a file by which it is named if it is no archive: tar has its signature behind the first name.
 const FILE_TYPE_BYTES: usize = 512;
 const RECORD_END: &[u8] = b"\r\n\r\n";
@@ -58,6 +62,8 @@ pub struct Reader {
     other_file: Option<RecordFault>,
     /// How many searches for a record began inside the member at this offset.
     searches: (u64, u32),
+    /// Bytes of blocks that were read again, since a record began in them.
+    reread_bytes: u64,
 }
 
 impl Reader {
@@ -91,6 +97,7 @@ impl Reader {
                 is_arc: false,
                 other_file: None,
                 searches: (0, 0),
+                reread_bytes: 0,
             }),
             Err(source) => Err(ReadError { archive, offset: 0, source }),
         }
@@ -102,6 +109,10 @@ impl Reader {
     pub fn next(&mut self) -> Result<Option<Event>, ReadError> {
         if let Some(location) = self.found.take() {
             return self.record_or_malformed(location).map(Some);
+        }
+        if let Some(name) = self.members.compressed_parts.pop() {
+            let location = Location { offset: 0, offset_in_member: 0 };
+            return Ok(Some(Event::Malformed { location, fault: RecordFault::CompressedInZip(name) }));
         }
         let location = match self.start_of_record() {
             Ok(None) => return Ok(None),
@@ -207,10 +218,10 @@ impl Reader {
                 break;
             }
             lines += 1; // folded lines, too: they lengthen a value
-            if lines > MAX_HEADER_LINES {
+            if lines > MAX_HEADER_LINES || self.head.len() > MAX_HEADER_BYTES {
                 return Err(RecordFault::TooManyHeaderLines.into());
             }
-            if !self.line.starts_with(b" ") && !self.line.starts_with(b"\t") && !self.line.contains(&b':') {
+            if self.begins_record() {
                 return Err(RecordFault::MalformedHeader.into());
             }
             self.head.extend_from_slice(&self.line);
@@ -270,6 +281,7 @@ impl Reader {
             return Err(RecordFault::WrongLength.into());
         }
         let here = self.here();
+        self.reread_bytes += record.len_bytes - end as u64;
         let next = here.offset_in_member - record.len_bytes + end as u64;
         self.try_seek(Location { offset: record.location.offset, offset_in_member: next })?;
         let mut body = record.body;
@@ -367,6 +379,10 @@ impl Reader {
     /// Reads a block of a claimed length, as a record without headers; what is over the limit is read past but not held.
     /// What there is of a block that the end cuts off is the block.
     fn read_block(&mut self, location: Location, claimed_bytes: u64) -> Result<Record, DecodeError> {
+        let is_distrusted = self.members.is_plain() && self.reread_bytes > MAX_REREAD_BYTES;
+        if is_distrusted && claimed_bytes > MAX_BLOCK_BYTES_AFTER_REREADS {
+            return Err(RecordFault::WrongLength.into());
+        }
         let mut wanted_bytes = claimed_bytes;
         if claimed_bytes > MAX_TRUSTED_CLAIM_BYTES
             && let Some(remaining_bytes) = self.members.remaining_bytes()?

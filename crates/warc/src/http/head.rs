@@ -51,6 +51,17 @@ impl Response {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// `Location` of a redirect (status 301, 302, 303, 307, 308) as the server wrote it: it may be relative to the URL
+    /// that was asked for.
+    ///
+    /// ```
+    /// let response = warc::http::Response::parse(b"HTTP/1.1 301 Moved\r\nLocation: /new\r\n\r\n").unwrap();
+    /// assert_eq!(response.redirect_target(), Some("/new"));
+    /// ```
+    pub fn redirect_target(&self) -> Option<&str> {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header("Location")).flatten()
+    }
+
     /// The type that all `Content-Type` fields say together, as the Fetch standard extracts it: `text/html`, with
     /// `;charset=…` where they name one; `None` where they say nothing that can be used.
     ///

@@ -16,7 +16,7 @@ use memchr::memmem;
 
 use self::gunzip::{GZIP_MAGIC, Gunzip};
 pub use self::parts::is_archive_name;
-use self::parts::{ZIP_MAGIC, archives_in_zip};
+use self::parts::{ZIP_MAGIC, ZipParts, archives_in_zip};
 use self::unzstd::{Unzstd, ZSTD_MAGIC, read_dictionary};
 use crate::fault::RecordFault;
 use crate::raw::{Checksum, Raw, Source};
@@ -74,6 +74,8 @@ pub(crate) struct Members {
     raw: Raw,
     /// The archives in a ZIP file, by their bytes in it; empty where the file is an archive itself.
     parts: Vec<Range<u64>>,
+    /// The names of archives in the ZIP file that cannot be read in it.
+    pub(crate) compressed_parts: Vec<String>,
     /// Where the current member begins in the archive.
     pub(crate) offset: u64,
     /// Plain bytes of the current member consumed so far.
@@ -85,8 +87,10 @@ impl Members {
     pub(crate) fn new(source: Box<dyn Source>) -> io::Result<Members> {
         let mut raw = Raw::new(source);
         let is_zip = raw.peek(ZIP_MAGIC.len())?.starts_with(&ZIP_MAGIC);
-        let parts = if is_zip { raw.with_source(archives_in_zip)? } else { Vec::new() };
-        let mut members = Members { coding: Coding::Plain, raw, parts, offset: 0, offset_in_member: 0 };
+        let zip = if is_zip { raw.with_source(archives_in_zip)? } else { ZipParts::default() };
+        let ZipParts { stored: parts, compressed: compressed_parts } = zip;
+        let mut members =
+            Members { coding: Coding::Plain, raw, parts, compressed_parts, offset: 0, offset_in_member: 0 };
         match members.parts.first().cloned() {
             Some(first) => members.enter(first)?,
             None => members.coding = Coding::of(&mut members.raw)?,

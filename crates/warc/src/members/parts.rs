@@ -19,18 +19,26 @@ pub fn is_archive_name(name: &str) -> bool {
 
 pub(super) const ZIP_MAGIC: [u8; 4] = *b"PK\x03\x04";
 
-/// The bytes of the archives in a ZIP file, in their order in it; none if it holds no archive by name.
+/// The archives in a ZIP file.
+#[derive(Default)]
+pub(super) struct ZipParts {
+    /// The bytes of each, in their order in the file.
+    pub(super) stored: Vec<Range<u64>>,
+    /// The names of those that the ZIP file compresses once more.
+    pub(super) compressed: Vec<String>,
+}
+
+/// The archives in a ZIP file, by their names in it.
 ///
 /// A WACZ stores its archives as they are, so that a part of one can be read by its place. Places are given in the ZIP
 /// file, so a record is found again without looking at the ZIP's own index.
 ///
 /// # Errors
-/// When the ZIP is damaged, or when an archive in it is compressed once more: then no record in it has a place.
-pub(super) fn archives_in_zip(source: &mut dyn Source) -> io::Result<Vec<Range<u64>>> {
-    let invalid = |what: String| io::Error::new(ErrorKind::InvalidData, what);
-    let damaged = |error: ZipError| invalid(format!("the ZIP file is damaged: {error}"));
+/// When the ZIP is damaged.
+pub(super) fn archives_in_zip(source: &mut dyn Source) -> io::Result<ZipParts> {
+    let damaged = |error: ZipError| io::Error::new(ErrorKind::InvalidData, format!("the ZIP file is damaged: {error}"));
     let mut zip = ZipArchive::new(source).map_err(damaged)?;
-    let mut parts = Vec::new();
+    let mut parts = ZipParts::default();
     for number in 0..zip.len() {
         let entry = zip.by_index_raw(number).map_err(damaged)?;
         let name = entry.name().map_err(damaged)?;
@@ -39,11 +47,11 @@ pub(super) fn archives_in_zip(source: &mut dyn Source) -> io::Result<Vec<Range<u
         }
         let start =
             entry.data_start().filter(|_| entry.compression() == CompressionMethod::Stored && !entry.encrypted());
-        let Some(start) = start else {
-            return Err(invalid(format!("{name} in the ZIP file is compressed once more; take it out of it")));
-        };
-        parts.push(start..start + entry.size());
+        match start {
+            Some(start) => parts.stored.push(start..start + entry.size()),
+            None => parts.compressed.push(name.into_owned()),
+        }
     }
-    parts.sort_by_key(|part| part.start);
+    parts.stored.sort_by_key(|part| part.start);
     Ok(parts)
 }

@@ -72,7 +72,8 @@ pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules
     let verdict = match found.status {
         Some(status) if status != 200 => Some(Reason::HttpStatus),
         _ if !is_readable => Some(Reason::NotHtml),
-        _ if record.is_cut() => Some(Reason::PageTooLarge),
+        // The rest of a page that was written in segments is in other records.
+        _ if record.is_cut() || record.segment().is_some() => Some(Reason::PageTooLarge),
         _ => None,
     };
     let located = located(record, archive, canonical)?;

@@ -126,12 +126,12 @@ impl Matcher<'_, '_, '_> {
         let follows_redirects = self.task.only_links && link.is_some();
         group.retain(|capture| follows_redirects || capture.origin != Origin::Redirect);
         let created = link.and_then(|link| link.created_utc);
-        // The best capture first: those without a fault, then as the recipe prefers; of equals, the first by archive
-        // and offset.
+        // The best capture first: those without a fault, the page itself before what it once redirected to, then as the
+        // recipe prefers; of equals, the first by archive and offset.
         group.sort_by_key(|capture| {
             let distance = self.task.capture.distance(capture.captured_utc, created);
             let place = (capture.archive.clone(), capture.offset, capture.offset_in_member);
-            (capture.verdict.is_some(), distance, place)
+            (capture.verdict.is_some(), capture.origin == Origin::Redirect, distance, place)
         });
         // Of the two answers to a revisit, the better one.
         let mut revisits = BTreeSet::new();

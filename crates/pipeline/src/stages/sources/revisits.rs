@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use ::links::CanonicalRules;
+use ::warc::http::Response;
 use ::warc::{Digest, Record, Revisit};
 use records::{PageKey, Reason};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ enum Role {
     Revisit,
     /// A revisit that is counted under its other name.
     RevisitByDigest,
+    /// A revisit that has no content to be found, and is passed on as it is.
+    WithoutContent,
     /// A redirect to the page of the name.
     Redirect,
 }
@@ -92,7 +95,7 @@ impl Reference {
         is_other.then_some(Reference { name, captured_utc: Some(i64::MAX), role, digest: None, capture })
     }
 
-    /// A revisit under the names that it gives.
+    /// A revisit under the names that it gives. One whose answer was a redirect is a redirect.
     pub(super) fn of_revisit(
         record: &Record,
         archive: &str,
@@ -101,20 +104,42 @@ impl Reference {
         let capture = located(record, archive, canonical)?;
         let origin = Origin::Revisit(archive.to_owned(), capture.offset, capture.offset_in_member);
         let capture = Capture { origin, ..capture };
+        let head = record.revisit_head();
+        if let Some(location) = head.as_ref().and_then(Response::redirect_target) {
+            let status = head.as_ref().map(|head| head.status);
+            let capture = Capture { verdict: Some(Reason::HttpStatus), status, ..capture };
+            let target = joined(record, location).and_then(|target| page_of(&target, canonical));
+            let redirect = target.and_then(|(page, _)| Reference::of_redirect(capture.clone(), &page));
+            return Ok(redirect.into_iter().chain([Reference::without_content(capture)]).collect());
+        }
         let Revisit { target, captured_utc, payload_digest, .. } = record.revisit().ok_or(Reason::MalformedPage)?;
         let target = target.and_then(|target| page_of(target, canonical)).map(|(page, _)| page);
         let digest = payload_digest.as_ref().map(Digest::to_string);
-        let names = match (target, &digest) {
-            (Some(page), None) => vec![name_of_page(&page)],
-            (Some(page), Some(digest)) => vec![name_of_page(&page), name_of_digest(digest)],
-            (None, Some(digest)) => vec![name_of_digest(digest)],
-            (None, None) => vec![name_of_page(&capture.page)],
-        };
         let captured_utc = captured_utc.or(capture.captured_utc);
+        let of_page = |page: &PageKey| (name_of_page(page), captured_utc);
+        // The same digest is the same content, whenever it was captured.
+        let of_digest = |digest: &str| (name_of_digest(digest), Some(i64::MAX));
+        let names = match (target, &digest) {
+            (Some(page), None) => vec![of_page(&page)],
+            (Some(page), Some(digest)) => vec![of_page(&page), of_digest(digest)],
+            (None, Some(digest)) => vec![of_digest(digest)],
+            (None, None) => vec![of_page(&capture.page)],
+        };
         let roles = [Role::Revisit, Role::RevisitByDigest];
-        let reference =
-            |(name, role)| Reference { name, captured_utc, role, digest: digest.clone(), capture: capture.clone() };
+        let reference = |((name, captured_utc), role)| Reference {
+            name,
+            captured_utc,
+            role,
+            digest: digest.clone(),
+            capture: capture.clone(),
+        };
         Ok(names.into_iter().zip(roles).map(reference).collect())
+    }
+
+    /// A revisit of a page that redirects.
+    fn without_content(capture: Capture) -> Reference {
+        let name = name_of_page(&capture.page);
+        Reference { name, captured_utc: capture.captured_utc, role: Role::WithoutContent, digest: None, capture }
     }
 
     pub(super) fn bucket(&self, buckets: u32) -> u32 {
@@ -129,8 +154,12 @@ impl Reference {
 
 /// The URL that a record redirects to.
 fn redirect_target(record: &Record) -> Option<String> {
-    let capture = record.capture().ok()?;
-    Some(Url::parse(record.target()?).ok()?.join(capture.redirect_target()?).ok()?.into())
+    joined(record, record.capture().ok()?.redirect_target()?)
+}
+
+/// A URL that is relative to that of a record.
+fn joined(record: &Record, url: &str) -> Option<String> {
+    Some(Url::parse(record.target()?).ok()?.join(url).ok()?.into())
 }
 
 fn name_of_page(page: &PageKey) -> u128 {
@@ -189,6 +218,10 @@ impl Task for ResolveRevisits {
                     }
                     let found = earlier.of_revisit(&reference).cloned();
                     self.push(&mut captures, resolved_revisit(reference.capture, found))?;
+                }
+                Role::WithoutContent => {
+                    work.counts.keep();
+                    self.push(&mut captures, reference.capture)?;
                 }
                 Role::Redirect => {
                     if let Some(target) = earlier.of_redirect(&reference) {

@@ -71,7 +71,7 @@ impl Task for PackTexts {
             Err(error) => return Err(error).within(|| format!("in {}", self.file.url)),
         };
         let mut packer: Option<(Packer, u64)> = None;
-        let mut archives = 0u32;
+        let (mut archives, mut has_urls) = (0u32, false);
         for document in documents {
             match document {
                 Err(error) => {
@@ -86,6 +86,7 @@ impl Task for PackTexts {
                 Ok(Ok(document)) => {
                     let number = document.place.number();
                     let row = format!("{}#{number}", self.file.url);
+                    has_urls |= document.url.is_some();
                     let url = self.url_of(document.url.as_deref(), number);
                     let (open, bytes) = match &mut packer {
                         Some(packer) => packer,
@@ -115,6 +116,10 @@ impl Task for PackTexts {
         } else if archives == 0 && work.counts.dropped_total() > 0 {
             work.unreadable(&self.file.url, &NoTexts { field: self.text_field.clone() });
         }
+        // The field of the default is one that a corpus need not have.
+        if archives > 0 && !has_urls && self.url_field != Pages::default_url_field() {
+            work.unreadable(&self.file.url, &NoUrls { field: self.url_field.clone() });
+        }
         work.finish_source(source)?;
         Ok(())
     }
@@ -122,8 +127,15 @@ impl Task for PackTexts {
 
 /// A file of records of which none has a text: most likely, the field has another name.
 #[derive(Debug, thiserror::Error)]
-#[error("no record has a text in the field {field:?}; [pages] text_field names another one")]
+#[error("no record has a text in the field {field:?}; name another one as text_field in [pages]")]
 struct NoTexts {
+    field: String,
+}
+
+/// A file of records of which none has a URL, though the recipe says where they have it.
+#[derive(Debug, thiserror::Error)]
+#[error("no record has a URL in the field {field:?}; name another one as url_field in [pages], or leave it out")]
+struct NoUrls {
     field: String,
 }
 

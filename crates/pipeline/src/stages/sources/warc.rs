@@ -168,7 +168,7 @@ impl IndexArchives {
                 }
                 Ok(Some(Event::Malformed { location, fault })) => {
                     malformed += 1;
-                    if fault == RecordFault::ArchiveTruncated {
+                    if fault.is_of_archive() {
                         name_truncated(work, name, location, &fault);
                     }
                     let place = format!("{name} at {location}");
@@ -192,6 +192,9 @@ impl IndexArchives {
             let what = format!("no record in it can be read: {fault}");
             let nothing = std::io::Error::new(std::io::ErrorKind::InvalidData, what);
             work.unreadable(name, &nothing);
+        }
+        if records == 0 && !work.is_stopping() {
+            work.unreadable(name, &std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "it holds no record"));
         }
         Ok(())
     }
@@ -219,9 +222,12 @@ impl IndexArchives {
     }
 }
 
-/// Says that an archive ends inside a record; what there is of it may have been read.
+/// Says that a part of an archive is lost: what is behind its end, or an archive in a ZIP file.
 fn name_truncated(work: &mut Work<'_>, name: &str, location: Location, fault: &RecordFault) {
-    let what = format!("{fault}, which begins at {location}");
+    let what = match fault {
+        RecordFault::ArchiveTruncated => format!("{fault}, which begins at {location}"),
+        other => other.to_string(),
+    };
     work.unreadable(name, &std::io::Error::new(std::io::ErrorKind::UnexpectedEof, what));
 }
 
