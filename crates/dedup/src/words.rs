@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 const WITHOUT_WORDS: u64 = 1;
 
 /// The words of a text as de-duplication compares them, as hashes: maximal runs of letters and digits with their marks,
-/// lower-cased; in scripts written [without spaces](words::is_unspaced), each letter is a word.
+/// lower-cased, of which one at least is a letter or a digit; in scripts written [without spaces](words::is_unspaced), each letter is a word.
 ///
 /// ```
 /// use dedup::NormalizedWords;
@@ -83,7 +83,7 @@ impl NormalizedWords {
 
 /// Raised whenever a text gets other hashes than before: in its words, its shingles or its own. Hashes that were stored
 /// are compared with new ones only if the version is the same.
-pub const HASH_VERSION: u32 = 1;
+pub const HASH_VERSION: u32 = 2;
 
 /// Equal for texts with the same words: [`NormalizedWords::text_hash`].
 ///
@@ -112,9 +112,10 @@ pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8]
             continue;
         }
         at += text[at..].find(|letter: char| !is_spaced(letter)).unwrap_or(text.len() - at);
-        if at > start {
+        // Marks alone are none: an emoji may have one.
+        if text[start..at].contains(char::is_alphanumeric) {
             word.clear();
-            word.extend(text[start..at].chars().flat_map(char::to_lowercase));
+            word.extend(text[start..at].chars().flat_map(char::to_lowercase).map(same_in_capitals));
             each(start..at, word.as_bytes());
         }
         // What ends the word is one of its own, or none.
@@ -126,6 +127,11 @@ pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8]
         }
         at = end;
     }
+}
+
+/// Greek has two forms of one small letter.
+fn same_in_capitals(letter: char) -> char {
+    if letter == 'ς' { 'σ' } else { letter }
 }
 
 /// Whether a letter, digit or combining mark is part of a word that may have several.
@@ -196,14 +202,14 @@ mod tests {
                 is_alone = true;
             } else if is_mark && !is_unspaced || letter.is_alphanumeric() {
                 spaced.push_str(if is_alone { "\0" } else { "" });
-                spaced.extend(letter.to_lowercase());
+                spaced.extend(letter.to_lowercase().map(same_in_capitals));
                 is_alone = false;
             } else {
                 spaced.push('\0');
                 is_alone = false;
             }
         }
-        spaced.split('\0').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        spaced.split('\0').filter(|word| word.contains(char::is_alphanumeric)).map(str::to_owned).collect()
     }
 
     fn shingles_twin(text: &str, n: usize) -> BTreeSet<String> {
@@ -235,8 +241,16 @@ mod tests {
     }
 
     #[test]
+    fn case_makes_no_difference() {
+        let lower = "οι ανθρωποι της πολης";
+        assert_eq!(NormalizedWords::of(lower), NormalizedWords::of("ΟΙ ΑΝΘΡΩΠΟΙ ΤΗΣ ΠΟΛΗΣ"));
+    }
+
+    #[test]
     fn texts_without_words() {
         let of = NormalizedWords::of;
+        assert_ne!(of("❤\u{fe0f}").text_hash(), of("☀\u{fe0f}").text_hash());
+        assert_eq!(of("I love it ❤\u{fe0f} so").text_hash(), of("I love it ❤ so").text_hash());
         assert_eq!(of(" !!! ").text_hash(), of("!!!").text_hash());
         assert_ne!(of("!!!").text_hash(), of("???").text_hash());
         assert!(of("!!!").shingles(5).is_empty());
@@ -245,7 +259,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hashes_agree_where_words_do(a in "[ -~éÉß潮ก\u{301}\u{e48}]{0,40}", b in "[ -~éÉß潮ก\u{301}\u{e48}]{0,40}", n in 1usize..5) {
+        fn hashes_agree_where_words_do(a in "[ -~éÉßςΣ潮ก\u{301}\u{e48}❤\u{fe0f}]{0,40}", b in "[ -~éÉßςΣ潮ก\u{301}\u{e48}❤\u{fe0f}]{0,40}", n in 1usize..5) {
             let (x, y) = (NormalizedWords::of(&a), NormalizedWords::of(&b));
             let (twin_x, twin_y) = (words_twin(&a), words_twin(&b));
             if !twin_x.is_empty() || !twin_y.is_empty() {

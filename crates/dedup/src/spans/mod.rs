@@ -219,7 +219,11 @@ fn lines(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The runs of lines between blank lines.
-pub(crate) fn paragraphs(text: &str) -> Vec<Range<usize>> {
+///
+/// ```
+/// assert_eq!(dedup::spans::paragraphs("one\ntwo\n \nthree"), [0..7, 10..15]);
+/// ```
+pub fn paragraphs(text: &str) -> Vec<Range<usize>> {
     let mut paragraphs: Vec<Range<usize>> = Vec::new();
     for line in lines(text) {
         match paragraphs.last_mut() {

@@ -133,6 +133,7 @@ impl DocumentsFile {
                             let place = format!("{}:{}", input.url, malformed.place.number());
                             if *is_earlier {
                                 tracing::warn!("{place} is not compared: {}", malformed.what);
+                                work.metric(LEFT_OUT, 1.0);
                                 continue;
                             }
                             work.counts.drop(Reason::MalformedRecord);
@@ -183,6 +184,9 @@ fn open(input: &External, source: crate::engine::Source, fields: &RowFields) -> 
     let checked = ::texts::check_header(Path::new(&input.url), input.len_bytes);
     checked.and_then(|()| Documents::open(source, options)).map_err(Error::from).within(|| format!("in {}", input.url))
 }
+
+/// The metric of rows to compare with that cannot be read.
+pub(super) const LEFT_OUT: &str = "rows_not_compared";
 
 /// What is read of a text's row.
 #[derive(Serialize, Deserialize)]

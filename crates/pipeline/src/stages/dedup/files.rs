@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::LocalStore;
 
 use super::cut::{CutTexts, InputFiles};
-use super::documents::{DocumentsWire, RowFields};
+use super::documents::{DocumentsWire, LEFT_OUT, RowFields};
 use super::overlap::{OverlapTables, RemovedTables};
 use super::{overlap, ranges, spans};
 use crate::engine::{External, Flow, Options, Run, Selection, Table, Wire};
@@ -26,6 +26,8 @@ pub struct FileDuplicates {
     pub counts: Counts,
     /// Comparisons in large groups of candidates that were left out; the recall is then below the one that was asked for.
     pub skipped_comparisons: u64,
+    /// Whether a file, an earlier one, too, or a row of an earlier one could not be read.
+    pub has_unreadable: bool,
 }
 
 /// A dropped row and the row that stays for it. Rows are identified by the number of the file, from 0 and with the earlier
@@ -78,7 +80,8 @@ pub fn find_in_files(
     let summary = run.build(&Selection::default())?;
     let skipped = summary.stages.iter().map(|stage| stage.tally.sum("skipped_comparisons")).sum::<f64>();
     let sign = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;
-    Ok(FileDuplicates { run, table, counts: sign.tally.counts, skipped_comparisons: skipped as u64 })
+    let has_unreadable = !sign.tally.unreadable.is_empty() || sign.tally.sum(LEFT_OUT) > 0.0;
+    Ok(FileDuplicates { run, table, counts: sign.tally.counts, skipped_comparisons: skipped as u64, has_unreadable })
 }
 
 impl FileDuplicates {

@@ -78,7 +78,7 @@ impl SendShingles {
 }
 
 impl Task for SendShingles {
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3; // marks alone are no words, and Greek has one small sigma
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let pairs = work.receive(&self.pairs)?;
@@ -120,7 +120,7 @@ impl VerifyPairs {
 }
 
 impl Task for VerifyPairs {
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3; // marks alone are no words, and Greek has one small sigma
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let candidates = work.receive(&self.candidates)?;

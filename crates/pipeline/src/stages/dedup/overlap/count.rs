@@ -32,7 +32,7 @@ impl CountOverlap {
 }
 
 impl Task for CountOverlap {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2; // marks alone are no words, and Greek has one small sigma
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let sets = EvaluationSet::read_all(work, &self.sets)?;
@@ -100,7 +100,7 @@ impl JoinCounts {
 }
 
 impl Task for JoinCounts {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2; // marks alone are no words, and Greek has one small sigma
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         self.write_sets(work)?;

@@ -35,7 +35,7 @@ impl RemoveItems {
 }
 
 impl Task for RemoveItems {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2; // marks alone are no words, and Greek has one small sigma
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let index = index_of(&EvaluationSet::read_all(work, &self.sets)?, self.ngram_words);

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use ::dedup::overlap::ItemIndex;
+use ::dedup::spans::paragraphs;
 use serde_json::Value;
 use texts::Source;
 
@@ -48,8 +49,7 @@ impl EvaluationSet {
 
     /// The texts of the items, of which no n-gram goes from one to the next.
     pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
-        let parts = self.items.iter().flat_map(|item| item.text.split("\n\n"));
-        parts.filter(|part| !part.trim().is_empty())
+        self.items.iter().flat_map(|item| paragraphs(&item.text).into_iter().map(|part| &item.text[part]))
     }
 }
 
