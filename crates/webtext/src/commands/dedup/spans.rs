@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, RowWriter};
 
 use super::super::file_run::unless_stopped;
-use super::super::{Faults, ReplacedText, UnreadableRows, Usage, for_each_row_of};
+use super::super::{Faults, ReplacedText, UnreadableRows, Usage, for_each_row_of, keep_what_is_there};
 use super::{Arguments, BUCKETS, By, Outputs};
 
 /// Flags for parts of texts.
@@ -122,6 +122,7 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     let options = arguments.run.options()?;
     let found = unless_stopped(find_spans_in_files(&arguments.inputs, "text", &rule, BUCKETS, folder, options))?;
     let unreadable = outputs.write_all(&arguments.inputs, &found, cut.as_mut())?;
+    keep_what_is_there(&outputs.counts, &arguments.output)?;
     let mut counts = outputs.commit()?;
     cut.map(RowWriter::commit).transpose()?;
     let exit = unreadable.end(&mut counts);
@@ -165,7 +166,7 @@ impl Outputs<ReplacedText, Dropped> {
         let is_dropped = text.as_ref().is_some_and(String::is_empty);
         self.counts.record(is_dropped.then_some(Reason::TooLittleLeft));
         if !is_dropped {
-            return Ok(self.kept.push(row, ReplacedText { text })?);
+            return Ok(self.kept.push(row, ReplacedText::of(row, text, &self.kept))?);
         }
         if let Some(dropped) = &mut self.dropped {
             dropped.push(row, Dropped { verdict: Reason::TooLittleLeft.to_string() })?;
