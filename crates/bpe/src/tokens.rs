@@ -247,6 +247,7 @@ pub enum CutOffFile {
 }
 
 /// Whether bytes begin as llm.c's files do.
+#[cfg(feature = "cli")]
 pub(crate) fn is_llmc(bytes: &[u8]) -> bool {
     width_of_llmc(bytes).is_some()
 }

@@ -32,8 +32,8 @@ pub struct Head {
     pub canonical_url: Option<String>,
     /// `<meta name="generator">`.
     pub generator: Option<String>,
-    /// Whether the page asks not to be used for training: `noai` or `noimageai` in a robots meta tag, or
-    /// `tdm-reservation` of 1.
+    /// Whether the page asks not to be used for training: `noai` in a robots meta tag, or `tdm-reservation` of 1.
+    /// `noimageai` is about images alone.
     pub opted_out: bool,
     /// What kind of page it declares itself to be: 0 nothing, 1 article, 2 product, 3 forum or questions,
     /// 4 web site, 5 list, 6 frequently asked questions, 7 other.
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
             }
             "robots" | "googlebot" => {
                 let content = content.to_ascii_lowercase();
-                self.head.opted_out |= content.split(',').any(|word| matches!(word.trim(), "noai" | "noimageai"));
+                self.head.opted_out |= content.split(',').any(|word| word.trim() == "noai");
             }
             "tdm-reservation" => self.head.opted_out |= content == "1",
             _ => {}

@@ -186,7 +186,8 @@ struct Audience {
 }
 
 impl Audience {
-    const EVERYBODY: Audience = Audience { own: false, everybody: true };
+    /// All crawlers, those that a group names, too.
+    const ALL: Audience = Audience { own: true, everybody: true };
 
     /// Adds whom a `User-agent` line names: everybody by `*`, alone or before a blank; otherwise the product token up to
     /// the first character that none has (RFC 9309, section 2.2.1).
@@ -279,10 +280,10 @@ impl<'t> GroupReader<'t> {
         self.access.push((audience, AccessRule { pattern: PathPattern::new(value), allows, line }));
     }
 
-    /// A signal before any group is for everybody: who reserves a use should not lose that to a missing line.
+    /// A signal before any group is for all: who reserves a use should not lose that to a missing line.
     fn add_usage(&mut self, signal: UsageSignal, value: &[u8], line: &[u8]) {
         self.after_rule = true;
-        let audience = self.rules_for.unwrap_or(Audience::EVERYBODY);
+        let audience = self.rules_for.unwrap_or(Audience::ALL);
         // A path begins with a slash and ends at a blank; anything else is the list.
         let blank = value.iter().position(u8::is_ascii_whitespace).filter(|_| value.starts_with(b"/"));
         let (path, list) = value.split_at(blank.unwrap_or(0));
@@ -589,6 +590,7 @@ mod tests {
         for (robots, path, expected) in [
             ("User-agent: *\nContent-Signal: search=yes, ai-train=no\n", "/", SIGNAL),
             ("User-agent: *\nContent-Signal: search=yes, ai-train=yes\n", "/", &[]),
+            ("Content-Signal: ai-train=no\nUser-agent: webtext\nAllow: /\n", "/", SIGNAL),
             ("User-agent: *\nContent-Signal: search=no\n", "/", &[]),
             ("Content-Usage: train-ai=n\n", "/a", USAGE),
             ("User-agent: other\nContent-Usage: train-ai=n\n", "/a", &[]),

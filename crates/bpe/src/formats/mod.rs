@@ -27,6 +27,7 @@ use crate::tokenizer::Parts;
 use crate::{PATTERN_NAMES, TokenId, Tokenizer, TokenizerError};
 
 pub use conversion::Format;
+#[cfg(feature = "cli")]
 pub(crate) use file::FILES_IN_FOLDERS;
 pub use file::{LoadOptions, TrainingRecord, file_of, files_of, load, load_with};
 

@@ -414,7 +414,7 @@ impl Pages {
     fn default_text_field() -> String {
         "text".to_owned()
     }
-    fn default_url_field() -> String {
+    pub(crate) fn default_url_field() -> String {
         "url".to_owned()
     }
     fn is_default_text_field(field: &str) -> bool {

@@ -179,7 +179,8 @@ impl PageOfPlace<'_> {
         }
         match extract::extract(&body, capture.content_type.as_deref(), options) {
             Ok(page) if page.head.opted_out => {
-                let row = self.row(Some((Reason::OptedOut, "the page's robots meta tag says noai".into())));
+                let row =
+                    self.row(Some((Reason::OptedOut, "a meta tag of the page says noai, or tdm-reservation 1".into())));
                 Ok(DocumentText { title: page.head.title, html_bytes, ..row })
             }
             Ok(page) => Ok(with_text(DocumentText {
