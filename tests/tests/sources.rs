@@ -409,6 +409,8 @@ fn an_archive_without_a_record_is_named_and_one_that_a_zip_compresses_costs_no_o
     }
     let built = inputs.build("[pages]\nfrom = \"warc\"\npaths = [\"*.wa*\"]\nonly_links = false\n", &[]);
     assert_eq!(built.urls(), set(&["http://a.example/", "http://c.example/"]));
+    // They are read at their places, too.
+    assert_eq!(built.texts().into_iter().filter_map(|text| text.title).collect::<BTreeSet<_>>(), set(&["a", "c"]));
     let index = built.summary.stages.iter().find(|totals| totals.stage == "pages.index").unwrap();
     let mut named: Vec<String> =
         index.tally.unreadable.iter().map(|file| file.path.rsplit('/').next().unwrap().into()).collect();

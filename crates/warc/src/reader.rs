@@ -136,6 +136,8 @@ impl Reader {
     /// Goes to a location that was given before: [`next`](Reader::next) gives what is there. Fails where nothing can be
     /// decoded up to it, which means that the location is of another archive.
     pub fn seek(&mut self, location: Location) -> Result<(), ReadError> {
+        // Who looks for a record does not ask what else there is.
+        self.members.compressed_parts.clear();
         self.try_seek(location).map_err(|error| match error {
             DecodeError::Source(source) => self.error(source),
             DecodeError::Malformed(fault) => self.error(io::Error::new(io::ErrorKind::InvalidData, fault)),

@@ -206,8 +206,8 @@ fn warn_of_nothing(summary: &Summary) {
     let why = most.map(|(reason, n)| format!(": {n} {reason} ({})", reason.explanation())).unwrap_or_default();
     tracing::warn!("the data set is empty: {} kept none of {} records{why}", totals.stage, counts.read);
     let without_url = totals.tally.sum("pages_without_url") as u64;
-    // Where links find no page, those that lack a URL may be the ones; where pages have no link, they are not.
-    if without_url > 0 && most.is_some_and(|(reason, _)| *reason == Reason::NotCaptured) {
+    // Where no page has a URL, no link can lead to one; where some have, the links lead elsewhere.
+    if without_url > 0 && counts.dropped.get(&Reason::NotInLinks) == Some(&without_url) {
         eprintln!(
             "hint: {} {} no URL, so no link leads there; give URLs in urls.tsv, or say only_links = false",
             console::count(without_url, "page"),

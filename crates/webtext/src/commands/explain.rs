@@ -58,8 +58,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         console::out!("{}", fate.to_json(key, &id))?;
     } else {
         fate.print(&run, target, key, &id)?;
+        if fate.is_not_captured() {
+            // A record that cannot be read has no page, and so no row.
+            for (stage, Sample { place, reason, .. }) in samples_of(&run, target)? {
+                console::out!("  but         {stage} dropped a record of it, at {place}: {reason}")?;
+            }
+        }
     }
     Ok(Exit::Complete)
+}
+
+/// The samples that name a URL, each with its stage.
+fn samples_of(run: &RecipeRun, target: &str) -> anyhow::Result<Vec<(String, Sample)>> {
+    let is_of_target = |sample: &Sample| !target.is_empty() && sample.text.contains(target);
+    let of_stage = |totals: pipeline::engine::Totals| {
+        let samples = totals.tally.samples.into_iter().filter(is_of_target);
+        samples.map(move |sample| (totals.stage.clone(), sample)).collect::<Vec<_>>()
+    };
+    Ok(run.run.all_totals()?.into_iter().flat_map(of_stage).collect())
 }
 
 /// The keys under which a URL may have rows: its own, that of the URL without HTML's escapes, as dumps have it, and, of
@@ -86,20 +102,19 @@ fn keys_of(run: &RecipeRun, target: &str) -> anyhow::Result<Vec<String>> {
 /// # Errors
 /// When nothing is known of it.
 fn explain_without_row(run: &RecipeRun, target: &str, key: &str, is_json: bool) -> anyhow::Result<Exit> {
+    if let Some((stage, Sample { place, reason, .. })) = samples_of(run, target)?.into_iter().next() {
+        if is_json {
+            let dropped = json!({"key": key, "dropped": {"stage": stage, "place": place, "reason": reason}});
+            console::out!("{dropped}")?;
+        } else {
+            let explanation = reason.explanation();
+            console::out!("{target} was dropped by {stage}, at {place}: {reason} ({explanation})")?;
+        }
+        return Ok(Exit::Complete);
+    }
     let mut without_row = Vec::new();
     for totals in run.run.all_totals()? {
         let samples = &totals.tally.samples;
-        let of_target = samples.iter().find(|sample| !target.is_empty() && sample.text.contains(target));
-        if let Some(Sample { place, reason, .. }) = of_target {
-            let (stage, explanation) = (&totals.stage, reason.explanation());
-            if is_json {
-                let dropped = json!({"key": key, "dropped": {"stage": stage, "place": place, "reason": reason}});
-                console::out!("{dropped}")?;
-            } else {
-                console::out!("{target} was dropped by {stage}, at {place}: {reason} ({explanation})")?;
-            }
-            return Ok(Exit::Complete);
-        }
         let reasons: BTreeSet<Reason> = samples.iter().map(|sample| sample.reason).collect();
         let counts = reasons.iter().filter_map(|reason| Some((totals.tally.counts.dropped.get(reason)?, reason)));
         without_row.extend(counts.map(|(n, reason)| format!("{} {n} {reason}", totals.stage)));
@@ -162,6 +177,11 @@ impl Fate {
             duplicate: find(run, Some(products.duplicates), |row: &Duplicate| row.id == id)?.map(|(_, row)| row),
             tokens: find(run, Some(products.tokens), |row: &TokenRow| row.id == id)?,
         })
+    }
+
+    /// Whether the link's page is in no archive.
+    fn is_not_captured(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| outcome.verdict == Some(Reason::NotCaptured))
     }
 
     fn is_unknown(&self) -> bool {

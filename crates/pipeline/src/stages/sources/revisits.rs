@@ -66,7 +66,10 @@ impl Reference {
     ) -> impl Iterator<Item = Reference> + use<'r> {
         let digest = record.payload_digest().map(|digest| digest.to_string());
         let names = [Some(name_of_page(&capture.page)), digest.as_deref().map(name_of_digest)];
-        let redirect = redirect_target(record).and_then(|target| page_of(&target, canonical));
+        // The head is not read twice but for redirects.
+        let is_redirect = capture.status.is_some_and(|status| (300..400).contains(&status));
+        let target = if is_redirect { redirect_target(record) } else { None };
+        let redirect = target.and_then(|target| page_of(&target, canonical));
         let redirect = redirect.and_then(|(page, _)| Reference::of_redirect(capture.clone(), &page));
         let reference = move |name| Reference {
             name,

@@ -75,9 +75,9 @@ pub(super) fn each_page(
             files.iter().try_for_each(|path| pages.file(path))?;
             if files.is_empty() || others > 0 {
                 tracing::warn!(
-                    "{}: {}, and {} that are none by name and content",
+                    "{}: {} by name or content; left out: {}",
                     input.display(),
-                    count(files.len() as u64, "page or archive"),
+                    count(files.len() as u64, "page file"),
                     count(others, "file")
                 );
             }
