@@ -6,8 +6,8 @@ use anyhow::Context;
 use user_error::UserError;
 
 use super::check_usage;
+use crate::Tokenizer;
 use crate::formats::{self, Format};
-use crate::{PATTERN_NAMES, Tokenizer};
 
 /// Flags of `bpe convert`.
 #[derive(clap::Args)]
@@ -63,14 +63,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         None => {
             check_usage(
-                output.extension().is_none() && !arguments.without_specials,
-                "the output ends in .json, .tiktoken, .txt or .bpe, or is a folder, for which there is no --without-specials",
+                output.extension().is_none(),
+                "the output ends in .json, .tiktoken, .txt or .bpe, or is a folder",
             )?;
+            check_usage(!arguments.without_specials, "--without-specials is not for a folder")?;
             write_folder(&tokenizer, &read, output)?;
         }
     }
     if let (Some(Format::Tiktoken), Some(pattern)) = (Format::of_name(output), tokenizer.known_pattern()) {
-        tracing::info!("its pattern is {pattern}: readers of the file need to be told one of {PATTERN_NAMES}");
+        tracing::info!("its pattern is {pattern}: readers of the file need to be told (--pattern {pattern})");
         if arguments.without_specials && !tokenizer.specials().is_empty() {
             tracing::info!("left out: {}, which readers of the file name", tokenizer.specials().join(" "));
         }
