@@ -9,7 +9,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 const WITHOUT_WORDS: u64 = 1;
 
 /// The words of a text as de-duplication compares them, as hashes: maximal runs of letters and digits with their marks,
-/// lower-cased, of which one at least is a letter or a digit; in scripts written [without spaces](words::is_unspaced), each letter is a word.
+/// lower-cased, of which one at least is a letter or a digit; in scripts written [without spaces](words::is_unspaced),
+/// each letter is a word.
 ///
 /// ```
 /// use dedup::NormalizedWords;

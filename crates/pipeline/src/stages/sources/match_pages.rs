@@ -136,9 +136,7 @@ impl Matcher<'_, '_, '_> {
         // Of the two answers to a revisit, the better one.
         let mut revisits = BTreeSet::new();
         group.retain(|capture| {
-            capture.origin == Origin::Itself
-                || capture.origin == Origin::Redirect
-                || revisits.insert(capture.origin.clone())
+            !matches!(capture.origin, Origin::Revisit(..)) || revisits.insert(capture.origin.clone())
         });
         let mut captures = group.into_iter();
         let Some(best) = captures.next() else { return Ok(()) };

@@ -169,7 +169,7 @@ impl IndexArchives {
                 Ok(Some(Event::Malformed { location, fault })) => {
                     malformed += 1;
                     if fault.is_of_archive() {
-                        name_truncated(work, name, location, &fault);
+                        name_lost_part(work, name, location, &fault);
                     }
                     let place = format!("{name} at {location}");
                     work.counts.drop(Reason::MalformedPage);
@@ -178,7 +178,7 @@ impl IndexArchives {
                 }
                 Ok(Some(Event::Record(record))) => {
                     if let Some(fault) = record.fault() {
-                        name_truncated(work, name, record.location, &fault);
+                        name_lost_part(work, name, record.location, &fault);
                     }
                     match self.take(&record, name, found)? {
                         Ok(()) => work.counts.keep(),
@@ -223,7 +223,7 @@ impl IndexArchives {
 }
 
 /// Says that a part of an archive is lost: what is behind its end, or an archive in a ZIP file.
-fn name_truncated(work: &mut Work<'_>, name: &str, location: Location, fault: &RecordFault) {
+fn name_lost_part(work: &mut Work<'_>, name: &str, location: Location, fault: &RecordFault) {
     let what = match fault {
         RecordFault::ArchiveTruncated => format!("{fault}, which begins at {location}"),
         other => other.to_string(),
