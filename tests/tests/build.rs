@@ -165,6 +165,60 @@ fn what_nobody_knows_cannot_be_explained() {
     }
 }
 
+/// Of records without a link only some samples are kept in a run; the dumps have the others.
+#[test]
+fn a_dropped_record_of_which_no_sample_is_kept_is_found_in_the_dumps() {
+    let case = Case::new();
+    let mut dump = String::new();
+    for number in 0..100 {
+        let link = format!("{{\"url\":\"http://a{number}.example/\",\"score\":5}}\n");
+        let post = format!(
+            "{{\"url\":\"https://www.reddit.com/r/tide/{number}?a&amp;b\",\"is_self\":true,\"title\":\"t\"}}\n"
+        );
+        dump += &format!("{link}{post}{{\"url\":\"http://b{number}.example/\",\"score\":\"many\"}}\n");
+    }
+    fs::write(case.folder.path().join("inputs/links/RS_posts"), dump).unwrap();
+    check(&mut case.build(&["--set", "links.dumps=[\"inputs/links/RS_posts\"]"]), 0);
+    let explain = |target: &str, code: i32| check(webtext(&["explain"]).arg(case.run()).arg(target), code);
+    for number in [0, 99] {
+        let line = |at: usize| format!("RS_posts:{}", 3 * number + at);
+        let post = stdout(&explain(&format!("https://www.reddit.com/r/tide/{number}?a&b"), 0));
+        assert!(post.contains(&line(2)) && post.contains("self_post"), "{post}");
+        let malformed = stdout(&explain(&format!("http://b{number}.example/"), 0));
+        assert!(malformed.contains(&line(3)) && malformed.contains("malformed_record"), "{malformed}");
+    }
+    explain("http://b100.example/", 1);
+    fs::remove_file(case.folder.path().join("inputs/links/RS_posts")).unwrap();
+    let said = stderr(&explain("http://b99.example/", 1));
+    assert!(said.contains("the dumps cannot be read again"), "{said}");
+}
+
+/// A data set is not replaced by an empty one because what it was made of can no longer be read.
+#[test]
+fn a_data_set_stays_when_its_inputs_have_become_unreadable() {
+    let case = Case::new();
+    check(&mut case.build(&[]), 0);
+    let data_set = || {
+        let mut content = case.content();
+        content.retain(|name, _| ["shards/", "tokens/", "documents/"].iter().any(|folder| name.starts_with(folder)));
+        content
+    };
+    let before = data_set();
+    assert!(before.len() > 10, "{:?}", before.keys());
+    let archive = case.folder.path().join("inputs/pages.warc.gz");
+    let whole = fs::read(&archive).unwrap();
+    fs::write(&archive, "a page of an error\n").unwrap();
+    for _ in 0..2 {
+        let said = stderr(&check(&mut case.build(&[]), 1));
+        assert!(said.contains("pages.warc.gz") && said.contains("could keep nothing of its inputs"), "{said}");
+        assert!(before == data_set(), "the data set has changed");
+    }
+    fs::write(&archive, whole).unwrap();
+    let summary = json(&check(&mut case.build(&["--json"]), 0));
+    assert_eq!(summary["tasks_run"], 1, "only the archive is read again");
+    assert!(before == data_set(), "the data set has changed");
+}
+
 #[test]
 fn an_empty_data_set_says_why() {
     let case = Case::copy();

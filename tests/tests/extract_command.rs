@@ -73,12 +73,13 @@ fn inputs_are_known_by_their_content_and_rows_have_their_order() {
 fn what_is_no_page_is_named() {
     let folder = inputs();
     let noise: Vec<u8> = (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let files: [(&str, &[u8], &str); 7] = [
+    let files: [(&str, &[u8], &str); 8] = [
         ("a.html", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png"),
         ("b.html", b"%PDF-1.7\n%", "application/pdf"),
         ("c.html", &noise, "binary data"),
         ("d.html", b"PK\x03\x04 no zip", "ZIP"),
         ("e.html", b"{\"text\": \"The ferry leaves at noon, says <b>the harbour</b>.\"}", "JSON"),
+        ("e.jsonl", b"{\"text\": \"<p>one</p>\"}\n{\"text\": \"two\"}\n", "JSON"),
         ("f.html", b"body { color: red }\n.a { margin: 0 }\n", "neither a tag nor a sentence"),
         ("g.html", b"a,b,c\n1,2,3\n", "neither a tag nor a sentence"),
     ];

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use records::{Document, DocumentText, Outcome, Reason};
+use webtext_tests::object_server::{BUCKET, ObjectServer};
 use webtext_tests::web::{Web, inside_namespace, page, redirect, respond, webtext};
 use webtext_tests::{check, rows};
 
@@ -75,19 +76,72 @@ fn recipe(folder: &Path) {
     fs::write(folder.join("recipe.toml"), recipe).unwrap();
 }
 
+fn web() -> Web {
+    Web::builder().start(|request| match (request.label(), request.path.as_str()) {
+        (_, "/robots.txt") => respond("404 Not Found", "", b""),
+        // The same page under two links, and one that is gone.
+        ("h1", "/1") => redirect("http://h1.example/2"),
+        ("h2", "/3") => respond("410 Gone", "", b""),
+        (host, path) => page(text(host, path).as_bytes()),
+    })
+}
+
+/// Waits until half of the pages were asked for.
+fn wait_for_half(web: &Web) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while web.visits().len() < HOSTS * PAGES / 2 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A crawl whose run is in a bucket is stopped on one machine and goes on on another one.
+#[test]
+fn a_crawl_in_a_bucket_goes_on_elsewhere() {
+    const TEST: &str = "a_crawl_in_a_bucket_goes_on_elsewhere";
+    if !inside_namespace(module_path!(), TEST) {
+        return;
+    }
+    let (web, server) = (web(), ObjectServer::start(|_| None));
+    let folder = tempfile::tempdir().unwrap();
+    recipe(folder.path());
+    let build = |machine: &str| {
+        let scratch = folder.path().join(machine);
+        fs::create_dir_all(&scratch).unwrap();
+        let mut command = Command::new(webtext());
+        command.arg("build").arg(folder.path().join("recipe.toml")).args([
+            "--out",
+            &format!("s3://{BUCKET}/run"),
+            "-q",
+        ]);
+        command.env("TMPDIR", scratch).envs(server.environment());
+        command
+    };
+    let mut stopped = build("first").spawn().unwrap();
+    wait_for_half(&web);
+    check(Command::new("kill").args(["-INT", &stopped.id().to_string()]), 0);
+    assert_eq!(stopped.wait().unwrap().code(), Some(130));
+    let asked = web.pages_asked();
+    assert!((HOSTS..HOSTS * PAGES).contains(&asked), "{asked}");
+    check(&mut build("second"), 0);
+    // The redirect's target is a link, too.
+    assert!(web.pages_asked() <= HOSTS * PAGES + 1, "{} pages were asked for", web.pages_asked());
+    let outcomes = || server.objects("run/pages/outcomes-").into_iter();
+    let folder = tempfile::tempdir().unwrap();
+    outcomes().for_each(|(key, bytes)| fs::write(folder.path().join(key.replace('/', "-")), bytes).unwrap());
+    let outcomes: Vec<Outcome> = rows(folder.path(), "");
+    let urls: BTreeSet<&str> = outcomes.iter().map(|outcome| outcome.url.as_str()).collect();
+    assert_eq!((outcomes.len(), urls.len()), (HOSTS * PAGES, HOSTS * PAGES));
+    let archives = server.objects("run/");
+    assert!(outcomes.iter().filter_map(|outcome| outcome.warc.as_ref()).all(|warc| archives.contains_key(warc)));
+}
+
 #[test]
 fn links_become_documents() {
     const TEST: &str = "links_become_documents";
     if !inside_namespace(module_path!(), TEST) {
         return;
     }
-    let web = Web::builder().start(|request| match (request.label(), request.path.as_str()) {
-        (_, "/robots.txt") => respond("404 Not Found", "", b""),
-        // The same page under two links, and one that is gone.
-        ("h1", "/1") => redirect("http://h1.example/2"),
-        ("h2", "/3") => respond("410 Gone", "", b""),
-        (host, path) => page(text(host, path).as_bytes()),
-    });
+    let web = web();
     let folder = tempfile::tempdir().unwrap();
     recipe(folder.path());
     let run = folder.path().join("run");
@@ -97,10 +151,7 @@ fn links_become_documents() {
         command
     };
     let mut killed = build().spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while web.visits().len() < HOSTS * PAGES / 2 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for_half(&web);
     killed.kill().unwrap();
     killed.wait().unwrap();
     check(&mut build(), 0);

@@ -40,6 +40,7 @@ pub struct AtomicFile {
     file: Option<BufWriter<File>>,
     hasher: Box<Xxh3>,
     len_bytes: u64,
+    is_synced: bool,
 }
 
 /// What a committed file holds, for the manifest.
@@ -71,7 +72,15 @@ impl AtomicFile {
             file: Some(BufWriter::with_capacity(1 << 16, file)),
             hasher: Box::new(Xxh3::new()),
             len_bytes: 0,
+            is_synced: true,
         })
+    }
+
+    /// The same file without waiting for the disk: for one that nobody wants after the machine has failed.
+    #[must_use]
+    pub fn without_sync(mut self) -> AtomicFile {
+        self.is_synced = false;
+        self
     }
 
     /// Whether the path is no regular file and is written to directly: nothing can lie beside it, nor replace it.
@@ -95,10 +104,14 @@ impl AtomicFile {
         let shown = self.partial.as_ref().unwrap_or(&self.path);
         let file = writer.into_inner().map_err(io::IntoInnerError::into_error).at("write", shown)?;
         if let Some(partial) = &self.partial {
-            file.sync_all().at("sync", partial)?;
+            if self.is_synced {
+                file.sync_all().at("sync", partial)?;
+            }
             drop(file);
             fs::rename(partial, &self.path).at("rename into place", &self.path)?;
-            sync_folder(&self.path)?;
+            if self.is_synced {
+                sync_folder(&self.path)?;
+            }
         }
         Ok(Written { len_bytes: self.len_bytes, checksum: self.hasher.digest() })
     }

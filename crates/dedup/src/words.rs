@@ -104,7 +104,7 @@ pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8]
     let mut at = 0;
     while at < bytes.len() {
         let start = at;
-        at += bytes[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        at += plain_bytes(&bytes[at..]);
         if bytes.get(at).is_none_or(u8::is_ascii) {
             if at > start {
                 each(start..at, &bytes[start..at]);
@@ -128,6 +128,33 @@ pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(Range<usize>, &[u8]
         }
         at = end;
     }
+}
+
+/// Bytes at the beginning that are small letters and digits of ASCII. Eight at once: where a word ends cannot be
+/// predicted, and a branch for each byte costs as much as the word's hash.
+#[inline]
+fn plain_bytes(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk() {
+        let others = !plain_letters(u64::from_le_bytes(*eight)) & HIGH_BITS;
+        at += others.trailing_zeros() as usize / 8;
+        if others != 0 {
+            return at;
+        }
+    }
+    at + bytes[at..].iter().take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()).count()
+}
+
+/// The high bit of each byte.
+const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// The high bit of each byte that is a small letter or a digit of ASCII.
+fn plain_letters(eight: u64) -> u64 {
+    let low_bits = eight & !HIGH_BITS;
+    // A sum has its high bit from the first byte of a range on; none carries into the next byte.
+    let from = |first: u8| low_bits + u64::from_ne_bytes([0x80 - first; 8]);
+    let is_in = |first: u8, last: u8| from(first) & !from(last + 1);
+    (is_in(b'a', b'z') | is_in(b'0', b'9')) & !eight & HIGH_BITS
 }
 
 /// Greek has two forms of one small letter.
@@ -256,6 +283,18 @@ mod tests {
         assert_ne!(of("!!!").text_hash(), of("???").text_hash());
         assert!(of("!!!").shingles(5).is_empty());
         assert_eq!(jaccard(&[], &[]).value(), 0.0);
+    }
+
+    #[test]
+    fn any_byte_ends_a_word_or_does_not() {
+        let is_plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        for byte in 0..=u8::MAX {
+            for length in 0..20 {
+                let bytes = [vec![b'z'; length], vec![byte], vec![b'0'; 9]].concat();
+                assert_eq!(plain_bytes(&bytes), bytes.iter().take_while(|byte| is_plain(byte)).count(), "{byte}");
+                assert_eq!(plain_bytes(&bytes[..length]), length);
+            }
+        }
     }
 
     proptest! {

@@ -83,6 +83,8 @@ pub struct DroppedRecord<'a> {
     pub reason: Reason,
     /// The line or row in the dump, from 1.
     pub line: u64,
+    /// Where it points, if it could be read and points anywhere.
+    pub url: Option<Cow<'a, str>>,
     /// Shown in reports of the drop: the record, the title, or the length.
     pub text: Cow<'a, str>,
 }
@@ -111,7 +113,8 @@ impl DumpScores {
 /// Reads a dump and calls `each` with what became of every record: JSON Lines, the rows of a Parquet file, or a plain
 /// list with a URL on each line. `name` is what the rows and errors call the dump.
 ///
-/// The first line that is an object of JSON or a URL decides which of the two the others are.
+/// The first line that is an object of JSON or a URL decides which of the two the others are, but what begins with `{` is
+/// an object anywhere, and a comma behind it is passed over.
 ///
 /// Lines over `max_record_bytes` are dropped; the rows of a Parquet file have no such limit. Memory: one line and the
 /// decompressor's window, or a page of each column and 64 rows.
@@ -165,12 +168,19 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
                 Line::TooLong(len_bytes) => {
                     let text = format!("{len_bytes} bytes");
                     self.note_no_submission(|| format!("is {text} long"));
-                    (self.each)(Err(DroppedRecord { reason: Reason::RecordTooLong, line, text: text.into() }))?;
+                    (self.each)(Err(DroppedRecord {
+                        reason: Reason::RecordTooLong,
+                        line,
+                        url: None,
+                        text: text.into(),
+                    }))?;
                 }
                 Line::Whole(bytes) => {
+                    let is_object = without_mark(bytes).starts_with(b"{");
                     let parsed = match kind {
-                        LineKind::Url => Submission::of_url(bytes),
-                        LineKind::Record => Submission::parse(bytes),
+                        LineKind::Url if !is_object => Submission::of_url(bytes),
+                        // Lines that were an array have a comma behind each record.
+                        _ => Submission::parse(bytes.strip_suffix(b",").unwrap_or(bytes)),
                     };
                     self.take(line, parsed, bytes)?;
                 }
@@ -204,7 +214,7 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
                     _ => self.note_no_submission(|| format!("is malformed: {fault}")),
                 }
                 let text = described(&fault, shown).into();
-                return (self.each)(Err(DroppedRecord { reason: Reason::MalformedRecord, line, text }));
+                return (self.each)(Err(DroppedRecord { reason: Reason::MalformedRecord, line, url: None, text }));
             }
         };
         self.scores.add(submission.score);
@@ -215,7 +225,10 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
         }
         match judged {
             Ok(row) => (self.each)(Ok(row)),
-            Err(reason) => (self.each)(Err(DroppedRecord { reason, line, text: submission.title.unwrap_or_default() })),
+            Err(reason) => {
+                let url = Some(submission.url).filter(|url| !url.is_empty());
+                (self.each)(Err(DroppedRecord { reason, line, url, text: submission.title.unwrap_or_default() }))
+            }
         }
     }
 
@@ -264,7 +277,11 @@ impl LineKind {
 /// Whether a line is a URL and nothing else, as in a plain list.
 fn is_url_alone(line: &[u8]) -> bool {
     let text = String::from_utf8_lossy(line);
-    let is_url = |text: &str| text.contains("://") || Canonical::parse(text).is_ok();
+    let is_scheme = |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let is_url = |text: &str| match text.split_once("://") {
+        Some((scheme, _)) => is_scheme(scheme),
+        None => Canonical::parse(text).is_ok(),
+    };
     !text.is_empty() && !text.starts_with(['{', '[', '"']) && !text.contains(char::is_whitespace) && is_url(&text)
 }
 
@@ -365,7 +382,7 @@ mod tests {
         let scores = read_dump::<DumpError>(Cursor::new(bytes.into()), name, &rules(), 1000, |record| {
             match record {
                 Ok(row) => rows.push(row),
-                Err(DroppedRecord { reason, line, text }) => dropped.push((reason, line, text.into_owned())),
+                Err(DroppedRecord { reason, line, text, .. }) => dropped.push((reason, line, text.into_owned())),
             }
             Ok(())
         })?;
@@ -434,6 +451,16 @@ not json
     }
 
     #[test]
+    fn a_record_in_a_list_and_one_with_a_comma_are_records() {
+        let record = "{\"url\":\"http://a.example/\"}";
+        for dump in [format!("http://b.example/\n{record}\n"), format!("{record},\n{record}\n").replacen('a', "b", 1)] {
+            let read = read(dump, "d").unwrap();
+            let urls: Vec<_> = read.rows.iter().map(|row| row.url.as_str()).collect();
+            assert_eq!((urls, read.dropped.len()), (vec!["http://a.example/", "http://b.example/"], 0));
+        }
+    }
+
+    #[test]
     fn what_begins_with_a_bad_line_is_what_its_first_good_line_is() {
         for first in ["not a url", "word", "[\"http", "[\"http://a.example/\"]", "\"http://a.example/\"", "null"] {
             let read = read(format!("{first}\n{{\"url\":\"http://a.example/\"}}\n"), "d").unwrap();
@@ -467,6 +494,9 @@ not json
         check_fault(zstd::encode_all(&b""[..], 1).unwrap(), "it is empty", Exit::Failed);
         let prose = "it is plain text, and its lines are neither objects of JSON nor URLs";
         check_fault("The tide is out.\nThe boats lie on the sand.\n", prose, Exit::Failed);
+        // The rows of a table without a header are no URLs, though there is one in each.
+        check_fault("7,http://a.example/,t\n8,http://b.example/,t\n", prose, Exit::Failed);
+        check_fault("\"http://a.example/\",\"t\"\n", prose, Exit::Failed);
         let comments = "{\"body\":\"b\",\"link_id\":\"t3_1\",\"score\":7}\n";
         check_fault(comments.repeat(3), "it is a dump of comments, and links are read from submissions", Exit::Failed);
         check_fault(

@@ -150,6 +150,7 @@ impl Tag {
 #[derive(Debug, Clone)]
 pub struct LocalStore {
     folder: PathBuf,
+    is_durable: bool,
 }
 
 /// Marks files that the store keeps beside its objects for locking; they are never listed.
@@ -160,7 +161,17 @@ const SCRATCH: &str = "scratch";
 impl LocalStore {
     /// The store in `folder`, which is made when the first object is.
     pub fn new(folder: impl Into<PathBuf>) -> LocalStore {
-        LocalStore { folder: folder.into() }
+        LocalStore { folder: folder.into(), is_durable: true }
+    }
+
+    /// The store in a folder that is removed with the process: nothing in it is worth waiting for the disk.
+    pub fn temporary(folder: impl Into<PathBuf>) -> LocalStore {
+        LocalStore { folder: folder.into(), is_durable: false }
+    }
+
+    fn create_file(&self, key: &str) -> Result<AtomicFile> {
+        let file = AtomicFile::create(&self.path(key))?;
+        Ok(if self.is_durable { file } else { file.without_sync() })
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -206,7 +217,7 @@ impl Store for LocalStore {
     }
 
     fn create(&self, key: &str) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(AtomicFile::create(&self.path(key))?))
+        Ok(Box::new(self.create_file(key)?))
     }
 
     fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Tag)>> {
@@ -235,7 +246,9 @@ impl Store for LocalStore {
             (Condition::IfUnchanged(expected), found) if found != Some(expected) => return Ok(Outcome::Lost),
             _ => {}
         }
-        atomic_file::write(&path, bytes)?;
+        let mut file = self.create_file(key)?;
+        file.write_all(bytes).at("write", &path)?;
+        file.commit()?;
         Ok(Outcome::Put(tag))
     }
 

@@ -143,6 +143,15 @@ pub enum WriteError {
         /// The file.
         path: PathBuf,
     },
+    /// The name asks for a format that is not written.
+    #[error(
+        "{} cannot be written: rows are written as JSON Lines (.jsonl, also .jsonl.zst and .jsonl.gz) and as .parquet",
+        path.display()
+    )]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+    },
     /// Rows of different columns: a table has the same ones in all its rows.
     #[error(
         "{} cannot hold rows of inputs that differ in their columns: {} here, {} before; JSON Lines can",

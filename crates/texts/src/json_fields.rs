@@ -53,6 +53,15 @@ impl JsonFields {
         self.0.iter().map(|(name, _)| name.as_str()).collect()
     }
 
+    /// The same fields with another text in one of them.
+    pub(crate) fn with_text(&self, name: &str, text: &str) -> Result<JsonFields, serde_json::Error> {
+        let mut one = JsonFields::default();
+        one.push(name.to_owned(), &text)?;
+        let mut fields = self.clone();
+        fields.set_all(one);
+        Ok(fields)
+    }
+
     /// Sets other fields: in place of one with the same name, or else after all.
     pub(crate) fn set_all(&mut self, others: JsonFields) {
         for (name, value) in others.0 {

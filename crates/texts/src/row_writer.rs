@@ -16,6 +16,10 @@ use crate::{CompressedFile, Compression, DocumentRow, TextFormat, WriteError};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Endings of formats that a writer could be asked for by mistake.
+const OTHER_ENDINGS: [&str; 11] =
+    ["csv", "tsv", "txt", "xlsx", "xml", "html", "arrow", "feather", "orc", "avro", "zip"];
+
 /// No additional fields.
 #[derive(Debug, Clone, Copy, Default, Serialize, serde::Deserialize)]
 pub struct NoFields {}
@@ -68,20 +72,18 @@ impl<A: Serialize + DeserializeOwned> RowWriter<A> {
     ///
     /// # Errors
     /// When the system refuses, or the name asks for a format that is not written: Parquet that is compressed as a
-    /// whole.
+    /// whole, or another one such as `.csv`.
     pub fn create(path: &Path) -> Result<RowWriter<A>, WriteError> {
         let path = if path == Path::new("-") { Path::new("/dev/stdout") } else { path };
         let output = match (TextFormat::of_name(path), Compression::of_name(path)) {
             (TextFormat::Parquet, None) => Output::Parquet(Box::new(ParquetRowWriter::create(path)?)),
             (TextFormat::Parquet, Some(_)) => return Err(WriteError::CompressedParquet { path: path.to_path_buf() }),
+            (TextFormat::PlainText, _) if names_other_format(path) => {
+                return Err(WriteError::OtherFormat { path: path.to_path_buf() });
+            }
             _ => Output::Lines(CompressedFile::create(path)?),
         };
         Ok(RowWriter { path: path.to_path_buf(), output, added: PhantomData })
-    }
-
-    /// Whether the file is a table, in which a field of `A` that a row does not have is a null rather than the row's own.
-    pub fn is_table(&self) -> bool {
-        matches!(self.output, Output::Parquet(_))
     }
 
     /// Appends a row.
@@ -109,6 +111,12 @@ impl<A: Serialize + DeserializeOwned> RowWriter<A> {
             Output::Parquet(writer) => writer.commit(),
         }
     }
+}
+
+/// Whether a name ends as those of another format do.
+fn names_other_format(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+    OTHER_ENDINGS.iter().any(|other| ending == *other)
 }
 
 /// The fields of a row and its additions.
@@ -263,6 +271,37 @@ mod tests {
         let created = |name: &str| RowWriter::<NoFields>::create(Path::new(name)).map(drop);
         assert!(matches!(created("a.parquet.zst"), Err(WriteError::CompressedParquet { .. })));
         assert!(matches!(created("a.jsonl.xz"), Err(WriteError::Write { .. })));
+        for other in ["a.csv", "a.TSV", "a.txt", "a.arrow"] {
+            assert!(matches!(created(other), Err(WriteError::OtherFormat { .. })), "{other}");
+        }
+    }
+
+    #[test]
+    fn another_text_is_in_the_place_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = write(folder.path(), "a.jsonl", LINES.as_bytes());
+        let texts = write(folder.path(), "a.parquet", &table(columns()));
+        let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&b"one two"[..]), None, Some(b"x")]));
+        let mut of_bytes = columns();
+        of_bytes[1].1 = bytes;
+        let bytes = write(folder.path(), "b.parquet", &table(of_bytes));
+        for input in [lines, texts, bytes] {
+            for name in ["out.jsonl", "out.parquet"] {
+                let path = folder.path().join(name);
+                let mut writer = RowWriter::create(&path).unwrap();
+                let rows = read(&input);
+                writer.push(&rows[0].with_text("other \u{e9}".into()).unwrap(), NoFields {}).unwrap();
+                writer.push(&rows[1], NoFields {}).unwrap();
+                writer.commit().unwrap();
+                let written = read(&path);
+                assert_eq!((written[0].text(), written[1].text()), ("other \u{e9}", ""));
+                assert!(as_json(&written[1]).contains("\"text\":null"), "a text that is not edited stays a null");
+                let others = |row: &DocumentRow| as_json(&row.with_text(String::new()).unwrap());
+                if name == "out.jsonl" || input.extension().is_some_and(|ending| ending == "parquet") {
+                    assert_eq!(others(&written[0]), others(&rows[0]));
+                }
+            }
+        }
     }
 
     #[test]

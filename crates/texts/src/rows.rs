@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray};
 use arrow_schema::DataType;
 
 use crate::documents::{check_depth, no_field, too_long};
@@ -18,6 +18,7 @@ use crate::{DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, R
 #[derive(Debug, Clone)]
 pub struct DocumentRow {
     text: String,
+    text_field: Arc<str>,
     place: RecordPlace,
     pub(crate) fields: RowFields,
 }
@@ -53,6 +54,22 @@ impl DocumentRow {
         }
     }
 
+    /// The row with another text in its field or column, everything else as it is.
+    ///
+    /// # Errors
+    /// When the column cannot hold the text: it is one of bytes of a fixed number.
+    pub fn with_text(&self, text: String) -> Result<DocumentRow, MalformedRecord> {
+        let fields = match &self.fields {
+            RowFields::Json(fields) => match fields.with_text(&self.text_field, &text) {
+                Ok(fields) => Ok(RowFields::Json(fields)),
+                Err(error) => Err(error.to_string()),
+            },
+            RowFields::Table { batch, row } => table_row_with(batch, *row, &self.text_field, &text),
+        };
+        let fields = fields.map_err(|what| MalformedRecord { place: self.place, what })?;
+        Ok(DocumentRow { text, text_field: self.text_field.clone(), place: self.place, fields })
+    }
+
     /// The text or the digits of a whole number in another field, which identifies the row; `None` if it is neither.
     pub fn identifier(&self, name: &str) -> Option<Cow<'_, str>> {
         self.field(name).or_else(|| match &self.fields {
@@ -81,6 +98,7 @@ impl DocumentRow {
 /// ```
 pub struct RowReader {
     options: DocumentOptions,
+    text_field: Arc<str>,
     records: RowSource,
     /// Decoded rows that are not returned yet.
     ready: VecDeque<Record>,
@@ -125,7 +143,8 @@ impl RowReader {
                 RowSource::Parquet(Box::new(rows))
             }
         };
-        Ok(RowReader { options, records, ready: VecDeque::new(), is_broken: false })
+        let text_field = Arc::from(&*options.text_field);
+        Ok(RowReader { options, text_field, records, ready: VecDeque::new(), is_broken: false })
     }
 
     fn next_record(&mut self) -> Result<Option<Record>, Error> {
@@ -133,13 +152,14 @@ impl RowReader {
             if let Some(record) = self.ready.pop_front() {
                 return Ok(Some(record));
             }
+            let (options, text_field) = (&self.options, &self.text_field);
             match &mut self.records {
                 RowSource::Lines(lines) => {
-                    return Ok(lines.next()?.map(|(number, line)| row_of_line(number, line, &self.options)));
+                    return Ok(lines.next()?.map(|(number, line)| row_of_line(number, line, options, text_field)));
                 }
                 RowSource::Parquet(rows) => match rows.next_stored_batch()? {
                     None => return Ok(None),
-                    Some((first_row, batch)) => self.ready = rows_of_batch(first_row, batch, &self.options),
+                    Some((first_row, batch)) => self.ready = rows_of_batch(first_row, batch, options, text_field),
                 },
             }
         }
@@ -160,39 +180,58 @@ impl Iterator for RowReader {
     }
 }
 
-fn row_of_line(number: u64, line: Line<'_>, options: &DocumentOptions) -> Record {
+fn row_of_line(number: u64, line: Line<'_>, options: &DocumentOptions, text_field: &Arc<str>) -> Record {
     let place = RecordPlace::Line(number);
     let line = match line {
         Line::Whole(line) => line,
         Line::TooLong(len_bytes) => return Err(too_long(place, len_bytes)),
     };
     let row = check_depth(line).and_then(|()| JsonFields::parse(line)).and_then(|fields| {
-        let name = &options.text_field;
-        let json = fields.get(name).ok_or_else(|| no_field(name, &fields.names()))?;
+        let json = fields.get(text_field).ok_or_else(|| no_field(text_field, &fields.names()))?;
         let text: Option<String> =
-            serde_json::from_str(json).map_err(|error| format!("its field {name:?} is no text: {error}"))?;
+            serde_json::from_str(json).map_err(|error| format!("its field {text_field:?} is no text: {error}"))?;
         let text = text.unwrap_or_default();
         options.check_length(&text)?;
-        Ok(DocumentRow { text, place, fields: RowFields::Json(fields) })
+        Ok(DocumentRow { text, text_field: text_field.clone(), place, fields: RowFields::Json(fields) })
     });
     row.map_err(|what| MalformedRecord { place, what })
 }
 
-fn rows_of_batch(first_row: u64, batch: RecordBatch, options: &DocumentOptions) -> VecDeque<Record> {
+fn rows_of_batch(
+    first_row: u64,
+    batch: RecordBatch,
+    options: &DocumentOptions,
+    text_field: &Arc<str>,
+) -> VecDeque<Record> {
     let batch = Arc::new(batch);
-    let column = batch.column_by_name(&options.text_field).expect("required when the file was opened");
+    let column = batch.column_by_name(text_field).expect("required when the file was opened");
     let row_of = |(number, row): (u64, usize)| {
         let place = RecordPlace::Row(number);
         let text = text_at(column, row).and_then(|text| {
             let text = text.unwrap_or_default();
             options.check_length(text).map(|()| text.to_owned())
         });
+        let fields = RowFields::Table { batch: batch.clone(), row };
         match text {
-            Ok(text) => Ok(DocumentRow { text, place, fields: RowFields::Table { batch: batch.clone(), row } }),
+            Ok(text) => Ok(DocumentRow { text, text_field: text_field.clone(), place, fields }),
             Err(what) => Err(MalformedRecord { place, what }),
         }
     };
     (first_row..).zip(0..batch.num_rows()).map(row_of).collect()
+}
+
+/// A row of a table with another text in one of its columns: a table of that row.
+fn table_row_with(batch: &RecordBatch, row: usize, column: &str, text: &str) -> Result<RowFields, String> {
+    let at = batch.schema().index_of(column).map_err(|error| error.to_string())?;
+    let replaced: ArrayRef = match batch.column(at).data_type() {
+        DataType::Utf8 => Arc::new(StringArray::from_iter_values([text])),
+        DataType::Binary => Arc::new(BinaryArray::from_iter_values([text])),
+        other => return Err(format!("a column of {other} cannot hold another text")),
+    };
+    let mut columns = batch.slice(row, 1).columns().to_vec();
+    columns[at] = replaced;
+    let batch = RecordBatch::try_new(batch.schema(), columns).map_err(|error| error.to_string())?;
+    Ok(RowFields::Table { batch: Arc::new(batch), row: 0 })
 }
 
 /// The digits of a whole number in a column of such.

@@ -79,7 +79,8 @@ impl<'de> Deserialize<'de> for LanguageModel {
 impl Settings for Language {
     fn fault(&self) -> Option<String> {
         if self.model == LanguageModel::Whatlang && !is_known_language(&self.keep) {
-            return Some(format!("keep: the language {:?} is not known", self.keep));
+            let what = "is not known; languages have the codes of ISO 639, as \"en\" or \"eng\"";
+            return Some(format!("keep: the language {:?} {what}", self.keep));
         }
         if !(0.0..=1.0).contains(&self.min_confidence) {
             return Some("min_confidence lies between 0 and 1".to_owned());

@@ -17,6 +17,7 @@ use super::run::{Run, lost};
 use super::status::{Summary, Totals};
 use super::work::Work;
 use crate::error::{Error, OrBug as _, Result, Within as _, bail, chain, ensure};
+use crate::nearest::nearest_name;
 
 /// The lease of a build that does its tasks itself.
 pub(super) const BUILD_LEASE: &str = "lease/build.json";
@@ -117,6 +118,7 @@ impl Run {
                 summary.tasks_run += self.build_stage(number)?;
             }
             summary.stages.push(self.totals(number)?);
+            self.keep_what_unreadable_inputs_would_empty(number, &summary.stages[number])?;
         }
         self.keep_recipe()?;
         if selected.is_none() {
@@ -124,6 +126,27 @@ impl Run {
         }
         self.sweep_if_alone()?;
         Ok(summary)
+    }
+
+    /// Ends the build behind a stage that kept nothing since inputs could not be read, if later stages hold documents of an earlier
+    /// build: these stay until the inputs can be read again.
+    fn keep_what_unreadable_inputs_would_empty(&self, number: usize, totals: &Totals) -> Result<()> {
+        let Some(unreadable) = totals.tally.unreadable.first().filter(|_| totals.tally.counts.kept == 0) else {
+            return Ok(());
+        };
+        for later in number + 1..self.flow().stages().len() {
+            let kept = self.totals(later)?.tally.counts.kept;
+            ensure!(
+                kept == 0,
+                State,
+                "stage {} could keep nothing of its inputs, such as {}: {}. What an earlier build made of them stays as it \
+                 is. Mend the inputs and run the same command again, or choose another --out",
+                totals.stage,
+                unreadable.path,
+                unreadable.error
+            );
+        }
+        Ok(())
     }
 
     /// Removes what killed writers left. Tasks of an executor may still be at work, also those of an earlier build.
@@ -139,8 +162,7 @@ impl Run {
         if let Some(number) = names.iter().position(|known| *known == name) {
             return Ok(number);
         }
-        let nearest =
-            names.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
+        let nearest = nearest_name(name, names.iter().copied());
         let nearest = nearest.map(|nearest| format!(" (did you mean {nearest}?)")).unwrap_or_default();
         Err(Error::UnknownStage(format!("there is no stage {name}{nearest}. The stages are: {}", names.join(", "))))
     }

@@ -20,11 +20,13 @@ use xxhash_rust::xxh3::Xxh3;
 use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
 use super::inputs::External;
 use super::report::{Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable};
-use super::run::{Observer, Run};
-use crate::error::{Result, chain, ensure};
+use super::run::{Observer, Run, Stop};
+use crate::error::{Error, Result, chain, ensure};
 
 /// Characters of a dropped record that are kept as a sample.
 const SAMPLE_CHARS: usize = 300;
+/// Rows that a task sorts or writes before it asks again whether to stop: some milliseconds of work.
+const ROWS_BETWEEN_STOPS: u64 = 4096;
 /// Bytes of an external input that are read at once only to compute its checksum.
 const HASH_BYTES: usize = 1 << 20;
 
@@ -47,6 +49,16 @@ struct Shared {
     /// Outputs that were started; all of them must be finished.
     started: AtomicU64,
     received: Mutex<BTreeMap<String, u64>>,
+    stop: Stop,
+}
+
+impl Shared {
+    /// Ends a task that has moved this many rows when the user asks to stop. A task can take long, and its outputs are
+    /// made again as a whole.
+    fn stop_at(&self, rows: u64) -> Result<()> {
+        let is_stopping = rows.is_multiple_of(ROWS_BETWEEN_STOPS) && self.stop.load(Ordering::Relaxed);
+        if is_stopping { Err(Error::Interrupted) } else { Ok(()) }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -59,7 +71,7 @@ impl<'a> Work<'a> {
             run,
             stage,
             name: name.to_owned(),
-            shared: Arc::default(),
+            shared: Arc::new(Shared { stop: run.options().stop.clone(), ..Shared::default() }),
             counts: Counts::default(),
             tally: Tally::default(),
             sources: Vec::new(),
@@ -184,6 +196,7 @@ impl<'a> Work<'a> {
             for row in BucketReader::new(blob, self.store().shown(&file.key), bucket.bucket)? {
                 sorter.push(row?)?;
                 rows += 1;
+                self.shared.stop_at(rows)?;
             }
         }
         Ok((sorter.finish()?, rows))
@@ -283,7 +296,7 @@ impl<'a> Work<'a> {
     {
         let slot = self.slot(product.name, product.key, &self.name);
         let writer = BucketWriter::new(self.store().create(&slot.key)?, self.store().shown(&slot.key), count)?;
-        Ok(BucketOutput { writer, slot })
+        Ok(BucketOutput { writer, slot, rows: 0 })
     }
 
     /// Starts the task's file of a product.
@@ -453,6 +466,7 @@ impl<R: Serialize + DeserializeOwned> TableOutput<R> {
     /// Appends a row.
     pub fn push(&mut self, row: R) -> Result<()> {
         self.rows += 1;
+        self.slot.shared.stop_at(self.rows)?;
         Ok(self.writer.push(row)?)
     }
 
@@ -475,6 +489,7 @@ impl NumbersOutput {
     /// Appends a row, with a value for each column; NaN for one that is not defined.
     pub fn push(&mut self, id: String, values: &[f64]) -> Result<()> {
         self.rows += 1;
+        self.slot.shared.stop_at(self.rows)?;
         Ok(self.writer.push(id, values)?)
     }
 
@@ -490,11 +505,14 @@ impl NumbersOutput {
 pub struct BucketOutput<R> {
     writer: BucketWriter<R>,
     slot: Slot,
+    rows: u64,
 }
 
 impl<R: SpillRow> BucketOutput<R> {
     /// Adds a row to a bucket.
     pub fn push(&mut self, bucket: u32, row: &R) -> Result<()> {
+        self.rows += 1;
+        self.slot.shared.stop_at(self.rows)?;
         Ok(self.writer.push(bucket, row)?)
     }
 
@@ -587,5 +605,20 @@ impl Seek for Source {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.at = self.reader.seek(to)?;
         Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_task_ends_soon_after_the_user_asks_to_stop() {
+        let shared = Shared::default();
+        let ended_at = |shared: &Shared| (1..=3 * ROWS_BETWEEN_STOPS).find(|rows| shared.stop_at(*rows).is_err());
+        assert_eq!(ended_at(&shared), None);
+        shared.stop.store(true, Ordering::Relaxed);
+        assert_eq!(ended_at(&shared), Some(ROWS_BETWEEN_STOPS));
+        assert!(shared.stop_at(ROWS_BETWEEN_STOPS).unwrap_err().is_interrupted());
     }
 }

@@ -28,6 +28,7 @@ pub use overlap::{Overlap, RemoveOverlap};
 
 use crate::engine::{read_text, resolve};
 use crate::error::{Error, Result, Within as _, bail};
+use crate::nearest::nearest_name;
 
 /// A recipe. A run's `recipe.toml` is it with every default spelled out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -547,7 +548,7 @@ fn explain(error: &toml::de::Error) -> Error {
     let quoted: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
     let nearest = match quoted.split_first() {
         Some((unknown, known)) if error.message().starts_with("unknown") => {
-            known.iter().max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)))
+            nearest_name(unknown, known.iter().copied())
         }
         _ => None,
     };
@@ -616,7 +617,12 @@ fn entry_of<'t, 'p>(
             None => None,
         },
     };
-    let several = || Error::Recipe(format!("[[{list}]] has {} entries; say {list}.1.… for the first", entries.len()));
+    let several = || {
+        let names = entries.iter().filter_map(|entry| entry.get("rule")?.as_str());
+        let nearest = nearest_name(path[0], names).map(|name| format!("; did you mean {list}.{name}?"));
+        let which = nearest.unwrap_or_else(|| format!("; say {list}.1.… for the first"));
+        Error::Recipe(format!("[[{list}]] has {} entries{which}", entries.len()))
+    };
     let (at, rest) = at.filter(|(at, rest)| *at < entries.len() && !rest.is_empty()).ok_or_else(several)?;
     let entry = entries[at].as_table_mut().ok_or_else(|| Error::Recipe(format!("{list} is not a list of sections")))?;
     Ok((entry, rest))
@@ -666,6 +672,9 @@ mod tests {
         assert!(message.contains("line"), "{message}");
         assert!(fault(QUICKSTART, &["shards.seeds=1"]).contains("did you mean `seed`?"));
         assert!(fault(QUICKSTART, &["filter.length.min_word=1"]).contains("did you mean `min_words`?"));
+        assert!(fault(QUICKSTART, &["filter.lenght.min_words=1"]).contains("did you mean filter.length?"));
+        let message = fault(QUICKSTART, &["train.steps=4"]);
+        assert!(message.contains("unknown field `train`") && !message.contains("did you mean"), "{message}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `links.read`: one task per dump; `links.merge`: one task per bucket of registrable domains.
 
-use ::links::{DroppedRecord, DumpScores, KarmaRule, SubmissionRow, SubmissionRules, merge_rows, read_dump};
-use records::Link;
+use ::links::{DroppedRecord, DumpError, DumpScores, KarmaRule, SubmissionRow, SubmissionRules, merge_rows, read_dump};
+use records::{Link, Reason};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
 use user_error::UserError as _;
@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket_name;
 use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire, Work};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::recipe::Links;
 
 /// Scored records from which their mean is meaningful, and the mean below which the dump was made too early.
@@ -75,7 +75,7 @@ impl Task for ReadDump {
                     submissions.push(bucket_of(row.page.bucket_bytes(), self.buckets), &row)?;
                     work.counts.keep();
                 }
-                Err(DroppedRecord { reason, line, text }) => {
+                Err(DroppedRecord { reason, line, text, .. }) => {
                     work.counts.drop(reason);
                     work.sample(reason, || format!("{}:{line}", self.dump.url), &text);
                 }
@@ -111,6 +111,56 @@ impl ReadDump {
             );
         }
     }
+}
+
+/// A record of a dump that was dropped before it had a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedRecordFound {
+    /// The dump and the line.
+    pub place: String,
+    /// Why it was dropped.
+    pub reason: Reason,
+}
+
+/// Reads the dumps of a recipe again, up to a dropped record that links to `url` or, being malformed, contains it.
+///
+/// Only samples of such records are kept in a run: there are as many text posts as links. Time: that of reading the
+/// dumps.
+///
+/// # Errors
+/// When a dump is no longer there. What cannot be read in one is passed over.
+pub fn find_dropped_record(settings: &Links, url: &str) -> Result<Option<DroppedRecordFound>> {
+    /// Why reading ends.
+    enum End {
+        Found(DroppedRecordFound),
+        Fault(DumpError),
+    }
+    impl From<DumpError> for End {
+        fn from(fault: DumpError) -> End {
+            End::Fault(fault)
+        }
+    }
+    let rules = settings.submission_rules()?;
+    let unescaped = ::links::unescape_html(url.into());
+    for dump in External::of_files(&settings.dumps)? {
+        let read = read_dump(dump.open()?, dump.name(), &rules, settings.max_record_bytes, |record| match record {
+            Err(DroppedRecord { reason, line, url: of_record, text }) => {
+                let is_meant = match of_record {
+                    Some(of_record) => of_record == unescaped,
+                    None => text.contains(url),
+                };
+                let found = || DroppedRecordFound { place: format!("{}:{line}", dump.url), reason };
+                if is_meant { Err(End::Found(found())) } else { Ok(()) }
+            }
+            Ok(_) => Ok(()),
+        });
+        match read {
+            Err(End::Found(found)) => return Ok(Some(found)),
+            Err(End::Fault(fault)) => tracing::warn!("{}", chain(&fault)),
+            Ok(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Merges all submissions with one key into a link.

@@ -32,8 +32,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     exclude: Vec<PathBuf>,
     /// Tasks that run in parallel, and threads of the training. [default: all cores]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
     /// Run only this stage; the earlier ones must be done.
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         recipe.check_inputs().with_context(|| format!("in the recipe {}", arguments.recipe.display()))?;
     }
     let folder = folder_of(arguments);
-    let threads = arguments.threads.map_or_else(super::all_cores, |threads| threads.max(1));
+    let threads = arguments.threads.map_or_else(super::all_cores, |threads| threads as usize);
     training_threads(threads)?;
     if recipe.pages.iter().any(|source| source.fetch.is_some() || source.common_crawl.is_some()) {
         allow_many_files();

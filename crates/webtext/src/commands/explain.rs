@@ -7,7 +7,7 @@ use anyhow::bail;
 use console::Exit;
 use pipeline::RecipeRun;
 use pipeline::engine::{Sample, Table, Wire};
-use pipeline::stages::TokenRow;
+use pipeline::stages::{DroppedRecordFound, TokenRow, find_dropped_record};
 use records::{
     CutSpans, Document, DocumentText, Duplicate, Exclusion, Link, Outcome, OverlapMatch, Reason, document_id,
 };
@@ -97,12 +97,18 @@ fn keys_of(run: &RecipeRun, target: &str) -> anyhow::Result<Vec<String>> {
     Ok(keys)
 }
 
-/// Says what a sample tells of a URL that no table has, since records can be dropped before they have a row.
+/// Says what became of a URL that no table has, since records can be dropped before they have a row: by a sample, or by
+/// reading the dumps again.
 ///
 /// # Errors
 /// When nothing is known of it.
 fn explain_without_row(run: &RecipeRun, target: &str, key: &str, is_json: bool) -> anyhow::Result<Exit> {
-    if let Some((stage, Sample { place, reason, .. })) = samples_of(run, target)?.into_iter().next() {
+    let sampled = samples_of(run, target)?.into_iter().next();
+    let dropped = match sampled {
+        Some((stage, Sample { place, reason, .. })) => Some((stage, DroppedRecordFound { place, reason })),
+        None => in_dumps(run, target).map(|found| ("links.read".to_owned(), found)),
+    };
+    if let Some((stage, DroppedRecordFound { place, reason })) = dropped {
         if is_json {
             let dropped = json!({"key": key, "dropped": {"stage": stage, "place": place, "reason": reason}});
             console::out!("{dropped}")?;
@@ -113,7 +119,7 @@ fn explain_without_row(run: &RecipeRun, target: &str, key: &str, is_json: bool) 
         return Ok(Exit::Complete);
     }
     let mut without_row = Vec::new();
-    for totals in run.run.all_totals()? {
+    for totals in run.run.all_totals()?.iter().filter(|totals| totals.stage != "links.read") {
         let samples = &totals.tally.samples;
         let reasons: BTreeSet<Reason> = samples.iter().map(|sample| sample.reason).collect();
         let counts = reasons.iter().filter_map(|reason| Some((totals.tally.counts.dropped.get(reason)?, reason)));
@@ -128,6 +134,16 @@ fn explain_without_row(run: &RecipeRun, target: &str, key: &str, is_json: bool) 
         ),
     };
     bail!("no table of this run has {target} (key {key}): {about}")
+}
+
+/// Looks for a URL in the dumps themselves, where these dropped records of which no sample is kept.
+fn in_dumps(run: &RecipeRun, target: &str) -> Option<DroppedRecordFound> {
+    let links = run.recipe.links.as_ref()?;
+    tracing::info!("no table has it; reading the dumps again for it");
+    find_dropped_record(links, target).unwrap_or_else(|error| {
+        tracing::warn!("the dumps cannot be read again: {:#}", anyhow::Error::from(error));
+        None
+    })
 }
 
 /// The rows of all tables about one link.

@@ -11,9 +11,9 @@ use rayon::prelude::*;
 use records::{Counts, Reason};
 use serde::{Deserialize, Serialize};
 use store::numbers::NumbersWriter;
-use texts::{DocumentRow, RowWriter};
+use texts::{DocumentRow, NoFields, RowWriter};
 
-use super::{Faults, ReplacedText, Usage, for_each_row};
+use super::{Faults, TextField, Usage, for_each_row, push_with_text};
 
 /// Bytes of text that all threads together judge at once.
 const BATCH_BYTES: usize = 16 << 20;
@@ -24,10 +24,12 @@ const BATCH_ROWS: usize = 4096;
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("by").required(true)))]
 pub struct Arguments {
-    /// JSON Lines or Parquet with a `text` field; also .zst and .gz. Some rules also read the fields url, domain, title
+    /// JSON Lines or Parquet with a text in each row; also .zst and .gz. Some rules also read the fields url, domain, title
     /// and generator.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    text: TextField,
     /// Kept rows with all their fields, the text as the rules left it; .jsonl, also .zst and .gz, or .parquet.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
@@ -81,7 +83,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
     let mut outputs = Outputs::create(arguments, &filter)?;
     let (mut batch, mut batch_bytes) = (Vec::new(), 0);
-    let unreadable = for_each_row(&arguments.inputs, Faults::Named, |row| {
+    let unreadable = for_each_row(&arguments.inputs, &arguments.text, Faults::Named, |row| {
         batch_bytes += row.text().len();
         batch.push(row);
         if batch_bytes >= BATCH_BYTES || batch.len() >= BATCH_ROWS {
@@ -105,7 +107,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// The output files and the counts.
 struct Outputs {
-    kept: RowWriter<ReplacedText>,
+    kept: RowWriter<NoFields>,
     dropped: Option<RowWriter<Dropped>>,
     measures: Option<NumbersWriter>,
     counts: Counts,
@@ -140,7 +142,7 @@ impl Outputs {
         let Some(failure) = judgement.failure else {
             self.counts.keep();
             let edited = (*judgement.text != *row.text()).then(|| judgement.text.into_owned());
-            return Ok(self.kept.push(row, ReplacedText::of(row, edited, &self.kept))?);
+            return push_with_text(&mut self.kept, row, edited);
         };
         self.counts.drop(Reason::of_rule(failure.rule, failure.measure));
         if let Some(dropped) = &mut self.dropped {

@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                     links_read += 1;
                     sorter.push(row)?;
                 }
-                Err(DroppedRecord { reason, line, text }) => {
+                Err(DroppedRecord { reason, line, url, text }) => {
                     if counts.dropped.get(&reason).copied().unwrap_or(0) < SAMPLES && reason == Reason::MalformedRecord
                     {
                         let start: String = text.chars().take(SAMPLE_CHARS).collect();
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                     }
                     counts.drop(reason);
                     if let Some(rows) = &mut dropped_rows {
-                        let row = json!({"dump": name, "line": line, "reason": reason, "text": text});
+                        let row = json!({"dump": name, "line": line, "reason": reason, "url": url, "text": text});
                         writeln!(rows, "{row}").context("cannot write the dropped records")?;
                     }
                 }

@@ -26,8 +26,7 @@ use anyhow::Context;
 use atomic_file::IoContext as _;
 use console::Exit;
 use records::{Counts, Reason};
-use serde::{Deserialize, Serialize};
-use texts::{DocumentOptions, DocumentRow, RowReader, RowWriter, Source};
+use texts::{DocumentOptions, DocumentRow, NoFields, RowReader, RowWriter, Source};
 
 pub use console::Usage;
 
@@ -75,6 +74,14 @@ fn prepare_outputs<'p>(outputs: impl IntoIterator<Item = &'p PathBuf>) -> anyhow
     Ok(())
 }
 
+/// Where the texts of rows are.
+#[derive(clap::Args)]
+pub struct TextField {
+    /// Field or column of the text.
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_field: String,
+}
+
 /// Which faults of inputs are named now; the others were when the same files were read before.
 #[derive(Clone, Copy, PartialEq)]
 enum Faults {
@@ -92,12 +99,13 @@ const MAX_ROWS_NAMED: u64 = 10;
 /// Calls `each` with every row of JSON Lines and Parquet files. Counts rows without a text, and files that break off.
 fn for_each_row(
     paths: &[PathBuf],
+    text: &TextField,
     faults: Faults,
     mut each: impl FnMut(DocumentRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<UnreadableRows> {
     let mut unreadable = UnreadableRows::default();
     for path in paths {
-        unreadable.add(for_each_row_of(path, faults, &mut each)?);
+        unreadable.add(for_each_row_of(path, text, faults, &mut each)?);
     }
     Ok(unreadable)
 }
@@ -105,6 +113,7 @@ fn for_each_row(
 /// Calls `each` with every row of one file.
 fn for_each_row_of(
     path: &Path,
+    text: &TextField,
     faults: Faults,
     each: &mut dyn FnMut(DocumentRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<UnreadableRows> {
@@ -113,7 +122,8 @@ fn for_each_row_of(
     if is_folder {
         return Err(Usage(format!("{} is a folder; name its files", path.display())).into());
     }
-    let file = Source::open_file(path).and_then(|file| RowReader::of_source(file, DocumentOptions::default()));
+    let options = DocumentOptions::new(&text.text_field);
+    let file = Source::open_file(path).and_then(|file| RowReader::of_source(file, options));
     for row in file.with_context(|| format!("cannot read {}", path.display()))? {
         match row {
             Ok(Ok(row)) => each(row)?,
@@ -150,19 +160,13 @@ fn keep_what_is_there(counts: &Counts, output: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The field that is replaced in a kept row whose text was edited.
-#[derive(Serialize, Deserialize)]
-struct ReplacedText {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-}
-
-impl ReplacedText {
-    /// The text of a kept row, if it was edited; in a table, of which the column is replaced as a whole, in any case.
-    fn of(row: &DocumentRow, edited: Option<String>, output: &RowWriter<ReplacedText>) -> ReplacedText {
-        let own = || (output.is_table() && !row.text().is_empty()).then(|| row.text().to_owned());
-        ReplacedText { text: edited.or_else(own) }
+/// Writes a row with all its fields, and with another text if it was edited.
+fn push_with_text(output: &mut RowWriter<NoFields>, row: &DocumentRow, edited: Option<String>) -> anyhow::Result<()> {
+    match edited {
+        Some(text) => output.push(&row.with_text(text)?, NoFields {})?,
+        None => output.push(row, NoFields {})?,
     }
+    Ok(())
 }
 
 /// Inputs that could not be read.

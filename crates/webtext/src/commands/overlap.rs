@@ -8,17 +8,19 @@ use pipeline::recipe::{Overlap, RemoveOverlap};
 use pipeline::stages::{FileOverlap, find_overlap_in_files};
 use records::{Counts, OverlapMatch, OverlapSet, Reason};
 use serde::{Deserialize, Serialize};
-use texts::{DocumentRow, RowWriter};
+use texts::{DocumentRow, NoFields, RowWriter};
 
 use super::file_run::{RunFlags, check_files, unless_stopped, working_folder};
-use super::{Faults, ReplacedText, UnreadableRows, for_each_row_of};
+use super::{Faults, TextField, UnreadableRows, for_each_row_of, push_with_text};
 
 /// Flags of `webtext overlap`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// JSON Lines or Parquet with a `text` field; also .zst and .gz. They are read up to three times.
+    /// JSON Lines or Parquet with a text in each row; also .zst and .gz. They are read up to three times.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    text: TextField,
     /// Evaluation sets: JSON Lines, of which all texts in a line are one item; or plain text, of which each part between
     /// blank lines is one; also .zst and .gz.
     #[arg(long, required = true, value_name = "FILE", num_args = 1..)]
@@ -81,13 +83,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     check_files(inputs.iter().chain(&sets), output.iter().chain(matches))?;
     let mut outputs = output.as_ref().map(|_| Outputs::create(arguments)).transpose()?;
     let folder = working_folder(output.as_deref())?;
-    let found = unless_stopped(find_overlap_in_files(inputs, "text", &rule, folder.path(), arguments.run.options()?))?;
+    let (text_field, options) = (&arguments.text.text_field, arguments.run.options()?);
+    let found = unless_stopped(find_overlap_in_files(inputs, text_field, &rule, folder.path(), options))?;
     if found.items_too_short > 0 {
         let (items, words) = (found.items_too_short, rule.remove_ngram_words);
         tracing::warn!("{items} items have fewer than {words} words in a row, and are not looked for");
     }
     let unreadable = match &mut outputs {
-        Some(outputs) => outputs.write_all(inputs, &found)?,
+        Some(outputs) => outputs.write_all(arguments, &found)?,
         None => UnreadableRows { rows: found.counts.dropped_total(), files: found.unreadable_files },
     };
     let mut counts = outputs.map(Outputs::commit).transpose()?.unwrap_or_default();
@@ -117,7 +120,7 @@ fn print(sets: &[OverlapSet]) -> std::io::Result<()> {
 
 /// What is written where something is removed.
 struct Outputs {
-    kept: RowWriter<ReplacedText>,
+    kept: RowWriter<NoFields>,
     matches: Option<RowWriter<Matched>>,
     counts: Counts,
 }
@@ -139,12 +142,12 @@ impl Outputs {
     }
 
     /// Reads the inputs once more, in step with what was found in them.
-    fn write_all(&mut self, inputs: &[PathBuf], found: &FileOverlap) -> anyhow::Result<UnreadableRows> {
+    fn write_all(&mut self, arguments: &Arguments, found: &FileOverlap) -> anyhow::Result<UnreadableRows> {
         let mut unreadable = UnreadableRows::default();
-        for (number, input) in inputs.iter().enumerate() {
+        for (number, input) in arguments.inputs.iter().enumerate() {
             let mut edited = found.edited(number)?.peekable();
             let mut matches = found.matches(number)?.peekable();
-            let rows = for_each_row_of(input, Faults::RowsNamed, &mut |row| {
+            let rows = for_each_row_of(input, &arguments.text, Faults::RowsNamed, &mut |row| {
                 let place = row.place().number();
                 let edit = edited.next_if(|next| next.as_ref().map_or(true, |(row, _)| *row == place)).transpose()?;
                 let of_row = || matches.next_if(|next| next.as_ref().map_or(true, |met| met.row == place));
@@ -171,6 +174,6 @@ impl Outputs {
                 matches.push(row, Matched { verdict, item: item.clone(), matched })?;
             }
         }
-        if is_dropped { Ok(()) } else { Ok(self.kept.push(row, ReplacedText::of(row, left, &self.kept))?) }
+        if is_dropped { Ok(()) } else { push_with_text(&mut self.kept, row, left) }
     }
 }

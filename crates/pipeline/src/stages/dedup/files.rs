@@ -76,7 +76,7 @@ pub fn find_in_files(
     let documents = DocumentsWire::Rows { files, earlier: against.len(), fields };
     let mut flow = Flow::default();
     let table = super::add_documents(&mut flow, settings, &documents, buckets)?.table;
-    let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
+    let run = Run::new(Arc::new(LocalStore::temporary(folder)), flow, String::new(), options);
     let summary = run.build(&Selection::default())?;
     let skipped = summary.stages.iter().map(|stage| stage.tally.sum("skipped_comparisons")).sum::<f64>();
     let sign = summary.stages.into_iter().next().or_bug(|| "there is no stage".to_owned())?;
@@ -142,7 +142,7 @@ pub fn find_spans_in_files(
         PartRule::Spans(rule) => spans::add(&mut flow, 0, rule, &input),
         PartRule::Substrings(rule) => ranges::add_substrings(&mut flow, 0, rule, &input),
     };
-    let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
+    let run = Run::new(Arc::new(LocalStore::temporary(folder)), flow, String::new(), options);
     let summary = run.build(&Selection::default())?;
     let sum = |name: &str| {
         let metrics = summary.stages.last().map(|cut| &cut.tally.metrics);
@@ -204,7 +204,7 @@ pub fn find_overlap_in_files(
     let mut flow = Flow::default();
     let input = InputFiles { documents, keep: Vec::new(), resolved: None, buckets: 1 };
     let OverlapTables { sets, removed } = overlap::add(&mut flow, rule, &input);
-    let run = Run::new(Arc::new(LocalStore::new(folder)), flow, String::new(), options);
+    let run = Run::new(Arc::new(LocalStore::temporary(folder)), flow, String::new(), options);
     let summary = run.build(&Selection::default())?;
     let (_, table) = run.tables(sets)?.pop().or_bug(|| "there is no table of sets".to_owned())?;
     let sets = run.open_table::<OverlapSet, _>(&table)?.collect::<store::Result<Vec<_>>>()?;

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     let found = unless_stopped(find_in_files(
         &arguments.against,
         &arguments.inputs,
-        "text",
+        &arguments.text.text_field,
         &settings,
         BUCKETS,
         folder,
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     Ok((counts, if found.has_unreadable { Exit::SomeUnreadable } else { exit }))
 }
 
-impl Outputs<NoFields, Dropped> {
+impl Outputs<Dropped> {
     /// Reads the inputs once more, in step with the dropped rows.
     fn write_all(&mut self, arguments: &Arguments, found: &FileDuplicates) -> anyhow::Result<UnreadableRows> {
         let Arguments { against, inputs, .. } = arguments;
@@ -63,7 +63,7 @@ impl Outputs<NoFields, Dropped> {
         let mut dropped = found.dropped()?.peekable();
         let mut unreadable = UnreadableRows::default();
         for (number, input) in files.iter().enumerate().skip(against.len()) {
-            let rows = for_each_row_of(input, Faults::RowsNamed, &mut |row| {
+            let rows = for_each_row_of(input, &arguments.text, Faults::RowsNamed, &mut |row| {
                 let place = (number, row.place().number());
                 let duplicate = dropped.next_if(|next| next.as_ref().map_or(true, |next| next.row == place));
                 self.push(&files, &row, duplicate.transpose()?)

@@ -10,10 +10,10 @@ use pipeline::recipe::{ClusterKind, Near};
 use records::Counts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use texts::RowWriter;
+use texts::{NoFields, RowWriter};
 
-use super::Usage;
 use super::file_run::{RunFlags, check_files, working_folder};
+use super::{TextField, Usage};
 
 /// Parts into which working files are divided.
 const BUCKETS: u32 = 16;
@@ -21,9 +21,11 @@ const BUCKETS: u32 = 16;
 /// Flags of `webtext dedup`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// JSON Lines or Parquet with a `text` field; also .zst and .gz. They are read several times.
+    /// JSON Lines or Parquet with a text in each row; also .zst and .gz. They are read several times.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    text: TextField,
     /// Kept rows with all their fields; .jsonl, also .zst and .gz, or .parquet. Working files lie beside it.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
@@ -110,15 +112,15 @@ impl Arguments {
     }
 }
 
-/// The outputs: kept rows with the fields `K` added or replaced, and dropped ones with the fields `D`.
-struct Outputs<K, D> {
-    kept: RowWriter<K>,
+/// The outputs: kept rows, and dropped ones with the fields `D`.
+struct Outputs<D> {
+    kept: RowWriter<NoFields>,
     dropped: Option<RowWriter<D>>,
     counts: Counts,
 }
 
-impl<K: Serialize + DeserializeOwned, D: Serialize + DeserializeOwned> Outputs<K, D> {
-    fn create(arguments: &Arguments) -> anyhow::Result<Outputs<K, D>> {
+impl<D: Serialize + DeserializeOwned> Outputs<D> {
+    fn create(arguments: &Arguments) -> anyhow::Result<Outputs<D>> {
         let kept = RowWriter::create(&arguments.output)?;
         let dropped = arguments.dropped.as_deref().map(RowWriter::create).transpose()?;
         Ok(Outputs { kept, dropped, counts: Counts::default() })

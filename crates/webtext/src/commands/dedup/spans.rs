@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, RowWriter};
 
 use super::super::file_run::unless_stopped;
-use super::super::{Faults, ReplacedText, UnreadableRows, Usage, for_each_row_of, keep_what_is_there};
+use super::super::{Faults, UnreadableRows, Usage, for_each_row_of, keep_what_is_there, push_with_text};
 use super::{Arguments, BUCKETS, By, Outputs};
 
 /// Flags for parts of texts.
@@ -120,8 +120,9 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     let mut cut = arguments.parts.cut.as_deref().map(RowWriter::create).transpose()?;
     let rule = arguments.parts.rule(arguments.by);
     let options = arguments.run.options()?;
-    let found = unless_stopped(find_spans_in_files(&arguments.inputs, "text", &rule, BUCKETS, folder, options))?;
-    let unreadable = outputs.write_all(&arguments.inputs, &found, cut.as_mut())?;
+    let (inputs, text_field) = (&arguments.inputs, &arguments.text.text_field);
+    let found = unless_stopped(find_spans_in_files(inputs, text_field, &rule, BUCKETS, folder, options))?;
+    let unreadable = outputs.write_all(arguments, &found, cut.as_mut())?;
     keep_what_is_there(&outputs.counts, &arguments.output)?;
     let mut counts = outputs.commit()?;
     cut.map(RowWriter::commit).transpose()?;
@@ -130,19 +131,19 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     Ok((counts, exit))
 }
 
-impl Outputs<ReplacedText, Dropped> {
+impl Outputs<Dropped> {
     /// Reads the inputs once more, in step with the edited texts.
     fn write_all(
         &mut self,
-        inputs: &[PathBuf],
+        arguments: &Arguments,
         found: &EditedRows,
         mut cut: Option<&mut RowWriter<Cut>>,
     ) -> anyhow::Result<UnreadableRows> {
         let mut unreadable = UnreadableRows::default();
-        for (number, input) in inputs.iter().enumerate() {
+        for (number, input) in arguments.inputs.iter().enumerate() {
             // A row of spans for each edited row.
             let mut edited = found.of_input(number)?.zip(found.spans(number)?).peekable();
-            let rows = for_each_row_of(input, Faults::RowsNamed, &mut |row| {
+            let rows = for_each_row_of(input, &arguments.text, Faults::RowsNamed, &mut |row| {
                 let place = row.place().number();
                 let edit = edited.next_if(|(edit, _)| edit.as_ref().map_or(true, |(row, _)| *row == place));
                 let Some((edit, spans)) = edit else { return self.push(&row, None) };
@@ -166,7 +167,7 @@ impl Outputs<ReplacedText, Dropped> {
         let is_dropped = text.as_ref().is_some_and(String::is_empty);
         self.counts.record(is_dropped.then_some(Reason::TooLittleLeft));
         if !is_dropped {
-            return Ok(self.kept.push(row, ReplacedText::of(row, text, &self.kept))?);
+            return push_with_text(&mut self.kept, row, text);
         }
         if let Some(dropped) = &mut self.dropped {
             dropped.push(row, Dropped { verdict: Reason::TooLittleLeft.to_string() })?;

@@ -239,7 +239,9 @@ fn not_html(bytes: &[u8]) -> Option<&'static str> {
         return Some("binary data");
     }
     let is_json = bytes.trim_ascii_start().starts_with(b"{") || bytes.trim_ascii_start().starts_with(b"[");
-    (is_json && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()).then_some("JSON")
+    // JSON Lines are several values; the first two tell.
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>().take(2);
+    (is_json && values.all(|value| value.is_ok())).then_some("JSON")
 }
 
 /// Whether nothing in a text could be a tag, whatever its charset.
