@@ -15,7 +15,8 @@ use aho_corasick::AhoCorasick;
 
 use self::marks::{APPARATUS, CONTENTS, COOKIES, Marks, SIGN_UP, SIGNATURE};
 use self::phrases::{
-    ADVERTISEMENT_LABELS, AGREES, ASKS, BY, CONTENTS_NAMES, COUNTED, LABELS_OF_WRITERS, MAIL, READ_MORE, USES_COOKIES,
+    ADVERTISEMENT_LABELS, AGREES, ASKS, ASKS_ABOUT_PAGE, BY, CONTENTS_NAMES, COUNTED, EDITORS, LABELS_OF_WRITERS, MAIL,
+    READ_MORE, STAMPS, STRONG_LABELS_OF_WRITERS, USES_COOKIES,
 };
 use crate::PageKind;
 use crate::blocks::{Block, BlockKind, Blocks};
@@ -50,6 +51,8 @@ pub enum Boilerplate {
     Signature,
     /// How many liked, shared or answered.
     Count,
+    /// Whether the page was of use.
+    Question,
 }
 
 impl Boilerplate {
@@ -68,6 +71,7 @@ impl Boilerplate {
             Boilerplate::Writer => "about the writer of a post",
             Boilerplate::Signature => "a signature",
             Boilerplate::Count => "a count of likes or answers",
+            Boilerplate::Question => "a question about the page",
         }
     }
 }
@@ -81,8 +85,18 @@ const MAX_LABEL_WORDS: u32 = 8;
 const MAX_WRITER_WORDS: u32 = 40;
 const MAX_SIGNATURE_WORDS: u32 = 80;
 const MAX_COUNT_WORDS: u32 = 4;
+const MAX_STAMP_WORDS: u32 = 10;
+const MAX_QUESTION_WORDS: u32 = 24;
+const MAX_EDITOR_BYTES: usize = 60;
+/// Longest line of a name with a date, as boards and magazines have them.
+const MAX_BYLINE_WORDS: u32 = 24;
 /// Labels that make a line one about a writer.
 const MIN_WRITER_LABELS: usize = 2;
+/// Lines with one such label and its value that make all of them such lines.
+const MIN_FACTS: usize = 3;
+/// Answers to a question about the page, and the longest of them in words.
+const MAX_ANSWERS: usize = 2;
+const MAX_ANSWER_WORDS: u32 = 12;
 /// Texts in elements for signatures that make all of them signatures; a single one may be a letter's.
 const MIN_SIGNATURES: usize = 3;
 /// Entries that make a table of contents; fewer under a heading that names it.
@@ -118,7 +132,7 @@ pub(crate) fn find(
             Some(Boilerplate::Advertisement)
         } else if line.marks & APPARATUS != 0 {
             Some(Boilerplate::Apparatus)
-        } else if zone.contains(&number) && line.is_dateline() {
+        } else if zone.contains(&number) && line.is_dateline() || line.is_stamp() {
             Some(Boilerplate::Dateline)
         } else if line.is_read_more() {
             Some(Boilerplate::ReadMore)
@@ -130,10 +144,14 @@ pub(crate) fn find(
             Some(Boilerplate::Signature)
         } else if kind != PageKind::Listing && line.is_count() {
             Some(Boilerplate::Count)
+        } else if line.is_question_about_page() {
+            Some(Boilerplate::Question)
         } else {
             None
         };
     }
+    mark_facts_about_writers(page, &marks, &is_kept, &mut found);
+    mark_answers_about_page(page, &mut found);
     mark_contents(context.tree(), page, &marks, &mut found);
     // The model has learned from English pages, and keeps lists of headlines and teasers in others. On English pages the
     // rule for lists would lose 0.0004 on wcxb-dev and newspaper4k, where lists of links are part of articles, and that
@@ -206,6 +224,10 @@ impl Said {
     }
 }
 
+fn has_year(text: &str) -> bool {
+    text.as_bytes().windows(4).any(|four| four.iter().all(u8::is_ascii_digit))
+}
+
 fn has_any(text: &str, phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| text.contains(phrase))
 }
@@ -229,10 +251,37 @@ impl Line<'_> {
     fn is_dateline(&self) -> bool {
         let is_line =
             !matches!(self.block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
-        is_line
-            && self.block.words <= MAX_DATELINE_WORDS
-            && (is_line_of_dates(self.text)
-                || begins_with_any(&self.lower, BY) && !crate::blocks::ends_like_sentence(self.text))
+        is_line && (self.block.words <= MAX_DATELINE_WORDS && is_line_of_dates(self.text) || self.is_byline())
+    }
+
+    /// A line that begins with "by" and is no sentence; a longer one has a date as well.
+    fn is_byline(&self) -> bool {
+        begins_with_any(&self.lower, BY)
+            && !crate::blocks::ends_like_sentence(self.text)
+            && (self.block.words <= MAX_DATELINE_WORDS || self.block.words <= MAX_BYLINE_WORDS && has_year(&self.lower))
+    }
+
+    /// What boards and editors put beside a post or below a text: `asked 4 years ago`, `（责任编辑：王小明）`.
+    fn is_stamp(&self) -> bool {
+        let is_line =
+            !matches!(self.block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. } | BlockKind::Preformatted);
+        if !is_line || self.block.words > MAX_STAMP_WORDS {
+            return false;
+        }
+        let lower = self.lower_from_letter();
+        let stamped = STAMPS.iter().find_map(|stamp| lower.strip_prefix(stamp)?.strip_prefix(' '));
+        let is_stamped = stamped.is_some_and(|rest| {
+            let has_digit = rest.bytes().any(|byte| byte.is_ascii_digit());
+            has_digit && (rest.ends_with(" ago") || rest.ends_with(" times") || is_line_of_dates(rest))
+                || rest == "today"
+        });
+        is_stamped || self.lower.len() <= MAX_EDITOR_BYTES && EDITORS.iter().any(|editor| lower.starts_with(editor))
+    }
+
+    /// "Was this page helpful? Yes No".
+    fn is_question_about_page(&self) -> bool {
+        self.block.words <= MAX_QUESTION_WORDS
+            && ASKS_ABOUT_PAGE.iter().any(|ask| self.lower_from_letter().starts_with(ask.trim_start_matches('¿')))
     }
 
     fn is_read_more(&self) -> bool {
@@ -245,7 +294,9 @@ impl Line<'_> {
             READ_MORE.iter().find_map(|phrase| lower.strip_prefix(phrase).map(|rest| (phrase, rest.trim_start())));
         rest.is_some_and(|(phrase, rest)| {
             // "Read more about tides." is a sentence of the text.
-            let is_label = phrase.ends_with(':') || !rest.starts_with(char::is_alphanumeric);
+            let is_link =
+                self.block.link_bytes as usize + 1 >= rest.len() && !crate::blocks::ends_like_sentence(self.text);
+            let is_label = phrase.ends_with(':') || !rest.starts_with(char::is_alphanumeric) || is_link;
             is_label || self.block.link_density() >= 0.9 && !crate::blocks::ends_like_sentence(self.text)
         })
     }
@@ -269,6 +320,14 @@ impl Line<'_> {
         };
         let colons = self.lower.match_indices([':', '：']);
         colons.filter(|(at, _)| is_label(self.lower[..*at].trim_end())).count() >= MIN_WRITER_LABELS
+    }
+
+    /// One such label with a number or a day, and nothing else.
+    fn is_fact_about_writer(&self) -> bool {
+        let Some((label, value)) = self.lower.split_once([':', '：']) else { return false };
+        let value = value.trim();
+        let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit() || b",. ".contains(&byte));
+        STRONG_LABELS_OF_WRITERS.contains(&label.trim()) && (is_number || is_line_of_dates(value))
     }
 
     /// A text in an element for it, if it begins with the dashes of one or is one of several.
@@ -296,7 +355,44 @@ impl Line<'_> {
 fn zone_under_title(page: &Blocks, title: Option<usize>) -> std::ops::Range<usize> {
     let Some(title) = title else { return 0..0 };
     let long = page.blocks.iter().skip(title + 1).position(|block| block.weight >= LONG_WEIGHT);
-    long.map_or(0..0, |long| title + 1..title + 1 + long)
+    // A long line of names and dates counts as such a text.
+    long.map_or(0..0, |long| title + 1..title + 2 + long)
+}
+
+/// Marks facts about writers, a line each, where a page has several: one alone may be of a ship.
+fn mark_facts_about_writers(
+    page: &Blocks,
+    marks: &Marks,
+    is_kept: impl Fn(usize) -> bool,
+    found: &mut [Option<Boilerplate>],
+) {
+    let is_fact = |&number: &usize| {
+        let block = &page.blocks[number];
+        is_kept(number)
+            && block.words <= MAX_STAMP_WORDS
+            && Line::new(block, page.text_of(block), marks.of[block.container as usize]).is_fact_about_writer()
+    };
+    let facts: Vec<usize> = (0..page.blocks.len()).filter(is_fact).collect();
+    if facts.len() >= MIN_FACTS {
+        facts.into_iter().for_each(|number| found[number] = Some(Boilerplate::Writer));
+    }
+}
+
+/// Marks what stands behind a question about the page: its answers.
+fn mark_answers_about_page(page: &Blocks, found: &mut [Option<Boilerplate>]) {
+    for number in 1..found.len() {
+        let block = &page.blocks[number];
+        let is_short = block.words <= MAX_ANSWER_WORDS && !matches!(block.kind, BlockKind::Heading(_));
+        let is_near = (1..=MAX_ANSWERS).any(|back| {
+            number.checked_sub(back).is_some_and(|before| {
+                found[before] == Some(Boilerplate::Question)
+                    && page.text_of(&page.blocks[before]).trim_end().ends_with(['?', '？'])
+            })
+        });
+        if is_short && is_near && found[number].is_none() && !crate::blocks::ends_like_sentence(page.text_of(block)) {
+            found[number] = Some(Boilerplate::Question);
+        }
+    }
 }
 
 fn is_contents_name(text: &str) -> bool {

@@ -101,6 +101,7 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::Boilerplate(Boilerplate::Writer) => "writer",
         BlockReason::Boilerplate(Boilerplate::Signature) => "signature",
         BlockReason::Boilerplate(Boilerplate::Count) => "count",
+        BlockReason::Boilerplate(Boilerplate::Question) => "question",
     }
 }
 

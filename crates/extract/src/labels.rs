@@ -19,11 +19,19 @@ impl Labels {
     pub fn has(self, group: usize) -> bool {
         self.0 >> group & 1 == 1
     }
+
+    /// Takes the group of this number out of the set.
+    pub fn remove(&mut self, group: usize) {
+        self.0 &= !(1 << group);
+    }
 }
 
 /// A group and its words, in lower case.
 pub const GROUPS: &[(&str, &str)] = &[
-    ("comment", "comment comments commentlist commentary disqus respond replies reply discussion commenter"),
+    (
+        "comment",
+        "comment comments commentlist commentary disqus respond replies reply discussion commenter kommentar kommentare kommentarer commentaire commentaires comentario comentarios commento commenti reactie reacties komentarz komentarze komentare yorum yorumlar kommentti kommentit",
+    ),
     ("sidebar", "sidebar side rail aside secondary complementary rightcolumn leftcolumn rightcol leftcol sidenav"),
     (
         "navigation",

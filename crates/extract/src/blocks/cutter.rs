@@ -7,6 +7,7 @@ use raised_text::Raised;
 use super::formula::{formula, has_formulas};
 use super::furniture::is_furniture;
 use super::grid::Table;
+use super::inline_blocks::{Between, between};
 use super::layout_tables::layout_tables;
 use super::listings::{is_between_lines, is_listing, is_toolbar};
 use super::lists::{Item, List};
@@ -14,7 +15,7 @@ use super::visibility::Hidden;
 use super::white_space::{push_collapsed, without_invisible};
 use super::{Block, BlockKind, Blocks, Container, NO_ITEM, count_words, inline_blocks, is_invisible, weight};
 use crate::html::{NONE, Name, NameSet, NodeId, ROOT, Tree, attribute, tag, tags};
-use crate::labels::LabelReader;
+use crate::labels::{LabelReader, group};
 
 /// Elements that begin and end a line of their own.
 pub(super) const BLOCK_LEVEL: NameSet = tags![
@@ -90,8 +91,8 @@ struct Cutter<'a> {
     links: u32,
     /// Links within the page that began, and those around the current node.
     note_links: (u32, u32),
-    /// Whether an inline element has ended where the next text begins.
-    is_between_elements: bool,
+    /// What is between the last text and the next one.
+    between: Between,
     /// The listing around the current node whose elements are lines, [`NONE`] for none.
     listing: NodeId,
     preformatted: u32,
@@ -122,7 +123,7 @@ impl<'a> Cutter<'a> {
             links_begun: 0,
             links: 0,
             note_links: (0, 0),
-            is_between_elements: false,
+            between: Between::Nothing,
             listing: NONE,
             preformatted: 0,
             quotes: 0,
@@ -168,7 +169,7 @@ impl<'a> Cutter<'a> {
         if id == ROOT || BLOCK_LEVEL.has(name) || is_inline_block {
             self.begin_line(id, name);
         } else {
-            self.is_between_elements |= inline_blocks::follows_element(self.tree, id);
+            self.between = self.between.max(between(self.tree, id));
         }
         if is_listing {
             self.listing = id;
@@ -236,7 +237,12 @@ impl<'a> Cutter<'a> {
         let number = self.page.containers.len() as u32;
         let parent = self.stack.last().copied().unwrap_or(number);
         let depth = self.stack.len() as u32;
-        let labels = self.labels.labels(self.tree, id);
+        let mut labels = self.labels.labels(self.tree, id);
+        let is_class = |class: &str| matches!(class, "comment" | "comment more");
+        if name == tag::P && self.tree.raw_attribute(id, attribute::CLASS).is_some_and(is_class) {
+            // A reader's comment has a name and a date beside it; a paragraph of this class is a part of the text.
+            labels.remove(group("comment"));
+        }
         match name {
             tag::TABLE => self.tables.push(Table::new(self.layout_tables.binary_search(&id).is_ok())),
             tag::TR => {
@@ -348,8 +354,9 @@ impl<'a> Cutter<'a> {
         } else {
             let before_it = self.tree.node(id).previous;
             let is_behind_name = before_it != NONE && self.tree.name(before_it) == tag::CITE;
-            if (std::mem::take(&mut self.is_between_elements) || is_behind_name)
-                && inline_blocks::would_glue(&self.page.text[self.start..], text)
+            let between = std::mem::take(&mut self.between);
+            if (between != Between::Nothing || is_behind_name)
+                && inline_blocks::would_glue(&self.page.text[self.start..], text, between)
             {
                 self.page.text.push(' ');
             }

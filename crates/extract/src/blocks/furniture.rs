@@ -257,6 +257,7 @@ fn is_footnote_link(tree: &Tree, id: NodeId) -> bool {
                     | "footnote-back"
                     | "footnoteref"
                     | "noteref"
+                    | "footnote-anchor"
             )
         });
     is_labelled && label(tree, id).is_some_and(|label| is_mark(&label) || ANCHORS.contains(&label.as_str()))

@@ -96,15 +96,49 @@ fn is_sentence(tree: &Tree, id: NodeId) -> bool {
     bytes >= MIN_SENTENCE_BYTES && begins && ends_like_sentence(last)
 }
 
-/// Whether an inline element begins where another has just ended.
-pub(super) fn follows_element(tree: &Tree, id: NodeId) -> bool {
+/// What is between the text before an inline element and its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Between {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The end of another element, which may part words.
+    Element,
+    /// The end of an element of another class, which labels what follows or is labelled by it.
+    OtherClass,
+    /// A gap that a style makes.
+    Gap,
+}
+
+/// What is between an inline element and the text before it.
+pub(super) fn between(tree: &Tree, id: NodeId) -> Between {
     let before = tree.node(id).previous;
-    before != NONE && WORDS.has(tree.name(id)) && WORDS.has(tree.name(before))
+    if before == NONE || !WORDS.has(tree.name(id)) || !WORDS.has(tree.name(before)) {
+        return Between::Nothing;
+    }
+    let class = |id| tree.raw_attribute(id, attribute::CLASS);
+    match (class(before), class(id)) {
+        _ if tree.name(before) == tag::TIME || tree.name(id) == tag::TIME => Between::Gap,
+        _ if is_laid_out_beside(tree, before) || is_laid_out_beside(tree, id) => Between::Gap,
+        (Some(one), Some(other)) if one != other => Between::OtherClass,
+        _ => Between::Element,
+    }
+}
+
+/// Whether a style puts an element beside the others rather than into their line.
+fn is_laid_out_beside(tree: &Tree, id: NodeId) -> bool {
+    let style = |id| tree.raw_attribute(id, attribute::STYLE);
+    let is_row = |value: &str| ["flex", "grid", "inline-flex", "inline-grid"].contains(&value);
+    style(id).is_some_and(|style| is_declared(style, "float", |value| matches!(value, "left" | "right")))
+        || style(tree.node(id).parent).is_some_and(|style| is_declared(style, "display", is_row))
 }
 
 /// Whether the text of such an element would be glued to a word before it: `…news` and `Sport`, `Year` and `2013`,
 /// `ISBN-13` and a long number. Letters of one word in several elements, ordinals and prices stay together.
-pub(super) fn would_glue(before: &str, text: &str) -> bool {
+pub(super) fn would_glue(before: &str, text: &str, between: Between) -> bool {
+    if between == Between::Gap {
+        return text.starts_with(char::is_alphanumeric) && before.ends_with(char::is_alphanumeric);
+    }
     let Some(first) = text.chars().next().filter(|first| first.is_uppercase() || first.is_ascii_digit()) else {
         return false;
     };
@@ -122,7 +156,7 @@ pub(super) fn would_glue(before: &str, text: &str) -> bool {
         '0'..='9' if letters < 2 => is_word,
         '0'..='9' => is_word || first.is_uppercase() && next_letters >= 2 || next_digits == MIN_LONG_NUMBER_DIGITS,
         _ if last.is_uppercase() => is_word && letters >= 3 && !before.iter().any(|c| c.is_lowercase()),
-        _ => is_word_end && next_digits >= 2,
+        _ => is_word_end && next_digits >= if between == Between::OtherClass { 1 } else { 2 },
     }
 }
 
@@ -142,7 +176,7 @@ mod tests {
             ("#1", "Anthills"),
             ("NKZ5M2K2", "MFR:"),
         ] {
-            assert!(would_glue(before, text), "{before}|{text}");
+            assert!(would_glue(before, text, Between::Element), "{before}|{text}");
         }
         for (before, text) in [
             ("T", "he"),
@@ -157,7 +191,8 @@ mod tests {
             ("10", "PM"),
             ("", "Sport"),
         ] {
-            assert!(!would_glue(before, text), "{before}|{text}");
+            assert!(!would_glue(before, text, Between::Element), "{before}|{text}");
         }
+        assert!(would_glue("Crew", "4", Between::OtherClass) && would_glue("10am", "1", Between::Gap));
     }
 }

@@ -7,6 +7,7 @@ pub(super) const MAX_LABEL_BYTES: usize = 60;
 const LABELS_OF_MORE: &[&str] = &[
     "read more",
     "show more",
+    "show all",
     "see more",
     "view more",
     "more",

@@ -4,6 +4,7 @@
 //! accordion, tabs, the rest behind "read more". Menus, dialogs and terms are asked for too, so the element must be text,
 //! and no longer than the page without it.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use super::is_invisible;
@@ -19,8 +20,8 @@ pub struct Panel {
     pub node: NodeId,
     /// The line that asks for it: a question, the name of a tab. None where it is the rest of a text.
     pub control: Option<NodeId>,
-    /// An element before it that has nothing but dots and is taken away when the panel is shown.
-    pub(super) dots: Option<NodeId>,
+    /// What is taken away when the panel is shown: an element before it that has nothing but dots, and "read more".
+    pub(super) in_its_place: [Option<NodeId>; 2],
 }
 
 /// Hidden elements that are parts of the text around them.
@@ -31,12 +32,16 @@ pub(super) struct Panels<'a> {
     controls: HashMap<&'a str, Vec<NodeId>>,
     /// Bytes of text outside all candidates.
     visible_bytes: usize,
+    /// Whether elements with the labels of an overlay hold the page instead.
+    holding_page: RefCell<HashMap<NodeId, bool>>,
 }
 
 /// Levels above a panel below which its control stands.
 const MAX_CONTROL_LEVELS: usize = 4;
 /// Nodes that are looked at for the control of a panel.
 const MAX_CONTROL_NODES: usize = 60;
+/// Bytes of the text before its rest, where a control says that there is more.
+const MIN_BEGIN_BYTES: usize = 12;
 /// Share of a panel's text that may stand in links.
 const MAX_LINK_SHARE: f32 = 0.5;
 
@@ -47,7 +52,8 @@ const OUTSIDE: NameSet = tags![NAV HEADER FOOTER ASIDE FORM DIALOG];
 impl<'a> Panels<'a> {
     pub(super) fn new(tree: &'a Tree<'a>, candidates: &[(NodeId, HiddenReason)]) -> Panels<'a> {
         let candidates: HashSet<NodeId> = candidates.iter().map(|&(id, _)| id).collect();
-        let mut panels = Panels { tree, candidates, controls: HashMap::new(), visible_bytes: 0 };
+        let (controls, holding_page) = (HashMap::new(), RefCell::default());
+        let mut panels = Panels { tree, candidates, controls, visible_bytes: 0, holding_page };
         let mut at = Some(ROOT);
         while let Some(id) = at {
             let name = tree.name(id);
@@ -83,11 +89,11 @@ impl<'a> Panels<'a> {
         if bytes == 0 || link_bytes as f32 > MAX_LINK_SHARE * bytes as f32 {
             return None;
         }
-        if self.is_rest_of_text(id) {
-            return Some(Panel { node: id, control: None, dots: self.dots_before(id) });
+        if let Some(more) = self.rest_of_text(id) {
+            return Some(Panel { node: id, control: None, in_its_place: [self.dots_before(id), more] });
         }
         let control = if bytes <= self.visible_bytes { self.control(id) } else { None };
-        control.map(|control| Panel { node: id, control: Some(control), dots: None })
+        control.map(|control| Panel { node: id, control: Some(control), in_its_place: [None; 2] })
     }
 
     /// The element before a panel that stands for it while it is hidden.
@@ -113,12 +119,28 @@ impl<'a> Panels<'a> {
             if OUTSIDE.has(name) || name == tag::BODY && self.tree.node(id).parent == at {
                 return true;
             }
-            if !matches!(name, tag::BODY | tag::HTML) && labels::labels(self.tree, at).has(OVERLAY) {
+            let is_overlay = !matches!(name, tag::BODY | tag::HTML) && labels::labels(self.tree, at).has(OVERLAY);
+            if is_overlay && !self.holds_page(at) {
                 return true;
             }
             at = self.tree.node(at).parent;
         }
         false
+    }
+
+    /// Whether most of the page's visible text is below an element, as in Drupal's `dialog-off-canvas-main-canvas`.
+    fn holds_page(&self, id: NodeId) -> bool {
+        let holds = |tree: &Tree| {
+            let (mut bytes, mut at) = (0, Some(id));
+            while let Some(node) = at {
+                let is_left =
+                    self.candidates.contains(&node) || tree.name(node).is_element() && is_invisible(tree, node);
+                bytes += tree.text(node).trim().len();
+                at = tree.following(node, id, !is_left);
+            }
+            2 * bytes > self.visible_bytes
+        };
+        *self.holding_page.borrow_mut().entry(id).or_insert_with(|| holds(self.tree))
     }
 
     fn has_role(&self, id: NodeId, role: &str) -> bool {
@@ -164,8 +186,8 @@ impl<'a> Panels<'a> {
         id == top
     }
 
-    /// Whether it is the rest of a text that begins before it: it says so, or a control beside it does.
-    fn is_rest_of_text(&self, id: NodeId) -> bool {
+    /// If it is the rest of a text that begins before it, since it says so or a control beside it does: that control.
+    fn rest_of_text(&self, id: NodeId) -> Option<Option<NodeId>> {
         let says_more = self.says(
             id,
             &[
@@ -188,18 +210,26 @@ impl<'a> Panels<'a> {
                 && (self.tree.name(child) == Name::TEXT || self.tree.name(child).is_element())
                 && self.label(child).len() > MAX_LABEL_BYTES
         });
-        if !is_beside_text {
-            return false;
-        }
         let outer = self.tree.node(parent).next;
         let beside = self.tree.siblings_after(id).take(4);
         let before = std::iter::once(self.tree.node(id).previous);
-        says_more
-            || beside
-                .chain(before)
-                .chain(std::iter::once(outer))
-                .filter(|&node| node != NONE)
-                .any(|node| is_label_of_more(&self.label(node)))
+        let more = beside
+            .chain(before)
+            .chain(std::iter::once(outer))
+            .filter(|&node| node != NONE)
+            .find(|&node| is_label_of_more(&self.label(node)));
+        let is_rest =
+            if is_beside_text { says_more || more.is_some() } else { more.is_some() && self.is_behind_text(id) };
+        is_rest.then_some(more)
+    }
+
+    /// Whether a text stands directly before an element, or before the inline element around it.
+    fn is_behind_text(&self, id: NodeId) -> bool {
+        let parent = self.tree.node(id).parent;
+        let outer = if self.tree.name(parent) == tag::SPAN { self.tree.node(parent).previous } else { NONE };
+        [self.tree.node(id).previous, outer].into_iter().any(|before| {
+            before != NONE && !self.candidates.contains(&before) && self.label(before).len() >= MIN_BEGIN_BYTES
+        })
     }
 
     /// The text of a control with its white space collapsed, cut a little beyond the longest label.
@@ -232,7 +262,21 @@ impl<'a> Panels<'a> {
         let is_heading = HEADINGS.has(tree.name(before));
         let is_line = is_heading || self.label(before).len() <= 2 * MAX_LABEL_BYTES;
         let has_toggle = || tree.preorder(before).take(MAX_CONTROL_NODES).any(|node| self.is_toggle(node));
-        (is_line && (has_toggle() || is_heading && self.is_one_of_many(id))).then_some(before)
+        let is_pair = || {
+            let is_answer = || self.class(before).is_some() && self.ends_like_sentence(id);
+            (is_heading || is_answer()) && self.is_one_of_many(id)
+        };
+        (is_line && (has_toggle() || is_pair())).then_some(before)
+    }
+
+    /// Whether the text below ends as a sentence does, not as a label.
+    fn ends_like_sentence(&self, id: NodeId) -> bool {
+        let texts = self.tree.preorder(id).map(|node| self.tree.text(node).trim_end()).filter(|text| !text.is_empty());
+        texts.last().is_some_and(|text| text.ends_with(['.', '!', '?', '。', '！', '？', '…']))
+    }
+
+    fn class(&self, id: NodeId) -> Option<&str> {
+        self.tree.raw_attribute(id, attribute::CLASS)
     }
 
     /// Whether something reacts to a click without leading to another page.
@@ -261,19 +305,32 @@ impl<'a> Panels<'a> {
                         "question",
                         "expand",
                         "expander",
+                        "spoiler",
+                        "reveal",
+                        "disclosure",
                     ],
                 )
     }
 
-    /// Whether another hidden element of its kind lies beside it.
+    /// Whether another hidden element of its kind lies beside it, or in an element like its own beside that.
     fn is_one_of_many(&self, id: NodeId) -> bool {
-        let class = self.tree.raw_attribute(id, attribute::CLASS);
-        self.tree.children(self.tree.node(id).parent).any(|other| {
-            other != id
-                && self.candidates.contains(&other)
-                && self.tree.name(other) == self.tree.name(id)
-                && self.tree.raw_attribute(other, attribute::CLASS) == class
-        })
+        let is_like = |one: NodeId, other: NodeId| {
+            one != other && self.tree.name(one) == self.tree.name(other) && self.class(one) == self.class(other)
+        };
+        let is_hidden_like = |other: NodeId| self.candidates.contains(&other) && is_like(other, id);
+        let parent = self.tree.node(id).parent;
+        if self.tree.children(parent).any(is_hidden_like) {
+            return true;
+        }
+        let around = self.tree.node(parent).parent;
+        around != NONE
+            && self.class(parent).is_some()
+            && self
+                .tree
+                .children(around)
+                .take(MAX_CONTROL_NODES)
+                .filter(|&other| is_like(other, parent))
+                .any(|other| self.tree.children(other).any(is_hidden_like))
     }
 
     /// Whether both are in one element a few levels above the panel, other than the whole page.
@@ -357,7 +414,34 @@ mod tests {
             &format!(
                 "<p>{long} <span id=dots>...</span><span id=more style='display:none'>{answer}</span></p><button>Read more</button>"
             ),
-            &[&format!("{long} {answer}"), "Read more"],
+            &[&format!("{long} {answer}")],
         );
+        let name = "Ingrid is the captain.";
+        for rest in [
+            format!("<span class=more style='display:none'> {answer}</span> <a href='#'>Read more</a>"),
+            format!("<span id=more hidden> {answer}</span><button>Show all</button>"),
+            format!(
+                "<span class=morecontent><span style='display:none'> {answer}</span>&nbsp;<a>Show more ></a></span>"
+            ),
+        ] {
+            check(&format!("<p>{long}</p><p>{name}{rest}</p>"), &[long, &format!("{name} {answer}")]);
+        }
+        // Lines of a class before elements of another one, several times.
+        let pair = format!("<div class=acc-head>Dogs?</div><div class=acc-body style='display:none'>{answer}</div>");
+        check(&format!("<p>{long}</p><div>{pair}{pair}</div>"), &[long, "Dogs?", answer, "Dogs?", answer]);
+        let item = format!("<div class=acc>{pair}</div>");
+        check(&format!("<p>{long}</p><div>{item}{item}</div>"), &[long, "Dogs?", answer, "Dogs?", answer]);
+        check(&format!("<p>{long}</p><div>{pair}</div>"), &[long, "Dogs?"]);
+    }
+
+    /// Templates name the element around the whole page after what opens beside it.
+    #[test]
+    fn an_overlay_that_holds_the_page_is_none() {
+        let text = "<p>These are the questions that are asked most often at the desk in the hall.</p>";
+        let panel = "<h3>Dogs?</h3><div class=faq-answer hidden>Yes, on a lead, but not on the lower deck.</div>";
+        let html = format!("<div class=dialog-off-canvas-main-canvas>{text}<div>{panel}{panel}</div></div>");
+        assert_eq!(blocks(&parse(&html, ParseOptions::default()).unwrap()).blocks.len(), 5);
+        let html = format!("{text}<div class=dialog>{panel}{panel}</div>");
+        assert_eq!(blocks(&parse(&html, ParseOptions::default()).unwrap()).hidden.len(), 2);
     }
 }

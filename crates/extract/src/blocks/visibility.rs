@@ -20,7 +20,9 @@ pub enum HiddenReason {
     OutOfSight,
     /// A class with which templates mark what is for screen readers alone.
     ForScreenReaders,
-    /// Dots in place of a text that is hidden until somebody asks for it.
+    /// A dialog of a program that asks for consent on other sites' pages.
+    Consent,
+    /// Dots, or "read more", in place of a text that is hidden until somebody asks for it.
     InPlaceOfPanel,
 }
 
@@ -32,6 +34,7 @@ impl HiddenReason {
             HiddenReason::Style => "hidden by its style",
             HiddenReason::OutOfSight => "out of sight by its style",
             HiddenReason::ForScreenReaders => "for screen readers alone",
+            HiddenReason::Consent => "a dialog that asks for consent",
             HiddenReason::InPlaceOfPanel => "in place of a text that is shown",
         }
     }
@@ -54,24 +57,47 @@ pub fn hidden_reason(tree: &Tree, id: NodeId) -> Option<HiddenReason> {
             return Some(HiddenReason::OutOfSight);
         }
     }
-    let class = tree.raw_attribute(id, attribute::CLASS)?;
-    class
-        .split_ascii_whitespace()
-        .any(|name| SCREEN_READER_CLASSES.contains(&name))
-        .then_some(HiddenReason::ForScreenReaders)
+    let class = tree.raw_attribute(id, attribute::CLASS).unwrap_or("");
+    if class.split_ascii_whitespace().any(is_for_screen_readers) {
+        return Some(HiddenReason::ForScreenReaders);
+    }
+    let mut names = tree.raw_attribute(id, attribute::ID).into_iter().chain(class.split_ascii_whitespace());
+    names.any(is_of_consent).then_some(HiddenReason::Consent)
 }
 
-/// Names that the large frameworks give to what is out of sight.
-const SCREEN_READER_CLASSES: [&str; 8] = [
-    "sr-only",
-    "visually-hidden",
-    "visuallyhidden",
-    "screen-reader-text",
-    "screen-reader-only",
-    "element-invisible",
-    "u-visually-hidden",
-    "mw-jump-link",
-];
+/// Whether an id or a class is the name that a program for consent gives its dialog.
+fn is_of_consent(name: &str) -> bool {
+    matches!(
+        name,
+        "didomi-host"
+            | "didomi-popup"
+            | "didomi-notice"
+            | "cmpbox"
+            | "cmpwrapper"
+            | "qc-cmp2-container"
+            | "fc-ab-root"
+            | "fc-consent-root"
+            | "usercentrics-root"
+            | "CybotCookiebotDialog"
+            | "tarteaucitronRoot"
+            | "onetrust-consent-sdk"
+    ) || name.starts_with("sp_message_container")
+}
+
+/// Whether a class is one of those that the large frameworks give to what is out of sight: some have a prefix.
+fn is_for_screen_readers(class: &str) -> bool {
+    let has_prefix = |rest: &str| rest.is_empty() || rest.ends_with(['-', '_']) && !matches!(rest, "not-" | "is-not-");
+    let ends_with = |ending| class.strip_suffix(ending).is_some_and(has_prefix);
+    // Every class of every element is looked at: its end tells most of them.
+    match class.as_bytes().last_chunk() {
+        Some(b"en") => ends_with("visually-hidden") || ends_with("visuallyhidden"),
+        Some(b"ly") => ends_with("sr-only") || ends_with("screen-reader-only"),
+        Some(b"xt") => ends_with("screen-reader-text"),
+        Some(b"le") => class == "element-invisible",
+        Some(b"nk") => class == "mw-jump-link",
+        _ => false,
+    }
+}
 
 /// Whether a style attribute declares the property with such a value.
 pub(super) fn is_declared(style: &str, property: &str, is_such: impl Fn(&str) -> bool) -> bool {
@@ -148,7 +174,8 @@ impl Hidden {
         for (id, reason) in candidates {
             match panels.panel(id, reason) {
                 Some(panel) => {
-                    hidden.reasons.extend(panel.dots.map(|dots| (dots, HiddenReason::InPlaceOfPanel)));
+                    let in_its_place = panel.in_its_place.into_iter().flatten();
+                    hidden.reasons.extend(in_its_place.map(|node| (node, HiddenReason::InPlaceOfPanel)));
                     hidden.panels.push(panel);
                 }
                 None => {

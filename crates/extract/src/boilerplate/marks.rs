@@ -55,7 +55,7 @@ fn own_marks(tree: &Tree, id: NodeId) -> u8 {
 }
 
 /// What is part of every name that [`marks_of_word`] knows.
-const PARTS_OF_NAMES: [&str; 25] = [
+const PARTS_OF_NAMES: [&str; 26] = [
     "hatnote",
     "sitesub",
     "navbox",
@@ -76,6 +76,7 @@ const PARTS_OF_NAMES: [&str; 25] = [
     "onetrust",
     "ccpa",
     "cmp",
+    "subscription-widget",
     "newsletter",
     "signup",
     "sign-up",
@@ -101,7 +102,8 @@ fn marks_of_word(word: &str) -> u8 {
         _ if word.contains("newsletter")
             || word.contains("signup")
             || word.contains("sign-up")
-            || word.contains("subscribe") =>
+            || word.contains("subscribe")
+            || word.starts_with("subscription-widget") =>
         {
             SIGN_UP
         }
@@ -169,6 +171,7 @@ mod tests {
             "onetrust-consent-sdk",
             "ccpa-bar",
             "cmp-wall",
+            "subscription-widget-wrap",
             "my-newsletter",
             "signup",
             "sign-up",

@@ -109,6 +109,8 @@ pub(super) const READ_MORE: &[&str] = &[
     "up next",
     "watch:",
     "more:",
+    "click here",
+    "follow us on",
     "lire aussi",
     "à lire aussi",
     "à lire",
@@ -152,6 +154,9 @@ pub(super) const READ_MORE: &[&str] = &[
     "xem thêm",
     "อ่านเพิ่มเติม",
     "关連記事",
+    "あわせて読みたい",
+    "合わせて読みたい",
+    "関連：",
     "関連記事",
     "相关阅读",
     "延伸阅读",
@@ -209,6 +214,10 @@ pub(super) const MAIL: &[&str] = &[
     "correo",
     "рассылк",
     "skrzynk",
+    "telegram",
+    "whatsapp",
+    "reader-supported publication",
+    "new posts and support",
 ];
 
 /// Headings of tables of contents, in lower case.
@@ -331,6 +340,60 @@ pub(super) const LABELS_OF_WRITERS: &[&str] = &[
     "帖子",
     "注册时间",
 ];
+
+/// Those of which one alone is no part of a text, if a number or a day follows.
+pub(super) const STRONG_LABELS_OF_WRITERS: &[&str] = &[
+    "posts",
+    "joined",
+    "join date",
+    "registered",
+    "member since",
+    "reputation",
+    "reaction score",
+    "beiträge",
+    "registriert",
+    "registriert seit",
+    "inscription",
+    "mensajes",
+    "сообщений",
+    "сообщения",
+    "регистрация",
+    "зарегистрирован",
+];
+
+/// How questions about the page itself begin, in lower case.
+pub(super) const ASKS_ABOUT_PAGE: &[&str] = &[
+    "was this page helpful",
+    "was this article helpful",
+    "was this helpful",
+    "was this information helpful",
+    "is this page useful",
+    "is there anything wrong with this page",
+    "did you find this page useful",
+    "did you find this article helpful",
+    "did you find what you were looking for",
+    "war diese seite hilfreich",
+    "war dieser artikel hilfreich",
+    "cette page vous a-t-elle été utile",
+    "cet article vous a-t-il été utile",
+    "¿te ha resultado útil",
+    "¿fue útil",
+    "esta página foi útil",
+    "questa pagina ti è stata utile",
+    "was deze pagina nuttig",
+    "была ли статья полезна",
+    "была ли эта страница полезна",
+    "czy ta strona była pomocna",
+    "このページは役に立ちましたか",
+    "この記事は役に立ちましたか",
+    "此页面对您有帮助吗",
+];
+
+/// What boards put before a day or a number: "asked 4 years ago", "viewed 3k times".
+pub(super) const STAMPS: &[&str] = &["asked", "modified", "viewed", "answered", "edited", "active"];
+
+/// What those that edited a text are called at its end, in lower case.
+pub(super) const EDITORS: &[&str] = &["责任编辑", "责编", "編輯：", "编辑：", "责任編輯"];
 
 /// What is counted below posts and articles, in lower case.
 pub(super) const COUNTED: &[&str] = &[

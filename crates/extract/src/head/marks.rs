@@ -63,6 +63,7 @@ const CHANGED: &[&str] = &[
     "最終更新",
     "güncelleme",
     "upd",
+    "stand:",
     "received",
     "accepted",
     "reviewed",
@@ -94,7 +95,7 @@ fn person_in(line: &str) -> &str {
     let marks = line.find(['|', '•', '·', '–', '—']).unwrap_or(line.len());
     // Lower case of other scripts may have other lengths; these words are ASCII.
     let lower = line.to_ascii_lowercase();
-    let words = [" http", " last updated", " updated", " published", " posted on", " view bio", " is a "];
+    let words = ["published", " http", " last updated", " updated", " published", " posted on", " view bio", " is a "];
     let end = words.iter().filter_map(|word| lower.find(word)).fold(marks, usize::min);
     line[..end].trim()
 }
@@ -140,7 +141,7 @@ fn is_name(text: &str) -> bool {
 }
 
 fn without_by(line: &str) -> &str {
-    const BY: [&str; 19] = [
+    const BY: [&str; 22] = [
         "written by ",
         "posted by ",
         "written by:",
@@ -160,6 +161,9 @@ fn without_by(line: &str) -> &str {
         "author: ",
         "by: ",
         "text: ",
+        "autor: ",
+        "auteur: ",
+        "autora: ",
     ];
     let by = BY.iter().find(|by| {
         line.get(..by.len()).is_some_and(|head| head.eq_ignore_ascii_case(by) || head.to_lowercase() == **by)
@@ -296,7 +300,7 @@ fn is_change(said: &str) -> bool {
 /// The names in lines that say "by", or whose class says that they name the author.
 pub(super) fn visible_authors(tree: &Tree) -> Vec<String> {
     for (_, text) in lines(tree, AUTHOR) {
-        let line = without_by(&text);
+        let line = person_in(without_by(&text));
         // Behind the names stand dates and sections.
         let end = line.find(['|', '•', '·', '–', '—', '(', '/']).unwrap_or(line.len());
         let end = find(line, Order::DayFirst).map_or(end, |(_, start, _)| end.min(start));
@@ -314,8 +318,26 @@ pub(super) fn visible_authors(tree: &Tree) -> Vec<String> {
         let name = name.trim_start().split([' ', '　', '|', '，', '。']).next()?;
         (is_name(name) && !is_outside(tree, id)).then(|| name.to_owned())
     });
-    said.into_iter().collect()
+    if let Some(name) = said {
+        return vec![name];
+    }
+    let says_by = |text: &str| {
+        let lower = text.to_lowercase();
+        let label = lower.trim_end_matches([':', '：', ' ']);
+        SAY_BY.contains(&label)
+            || SAY_BY_BEFORE_COLON.iter().any(|by| lower.strip_prefix(by).is_some_and(|rest| rest.starts_with(':')))
+    };
+    let names_in = |(id, line): (NodeId, String)| {
+        let name = person_in(without_by(&line));
+        (name.len() < line.len() && is_name(name) && !is_outside(tree, id)).then(|| vec![name.to_owned()])
+    };
+    short_lines(tree, MAX_LINE_BYTES, says_by).find_map(names_in).unwrap_or_default()
 }
+
+/// Texts that stand alone before a name, in lower case.
+const SAY_BY: &[&str] = &["by", "von", "par", "por", "автор", "author", "autor", "auteur"];
+/// Those that begin a line with a name behind a colon.
+const SAY_BY_BEFORE_COLON: &[&str] = &["author", "autor", "autora", "auteur", "автор", "written by"];
 
 /// Whether a line has nothing but days, times, and words that say what happened on them.
 pub(crate) fn is_line_of_dates(line: &str) -> bool {
@@ -443,6 +465,11 @@ pub(crate) fn is_line_of_dates(line: &str) -> bool {
         "时间",
         "日期",
         "発行",
+        "日",
+        "時",
+        "分",
+        "时",
+        "erstellt",
         "original",
         "originally",
         "the",
@@ -471,8 +498,26 @@ pub(crate) fn is_line_of_dates(line: &str) -> bool {
         })
 }
 
-/// `10h30`, `9am`, `20T10`.
+/// `10h30`, `9am`, `20T10`, `9時30分`.
 fn is_time(word: &str) -> bool {
     let digits = word.bytes().take_while(u8::is_ascii_digit).count();
-    digits > 0 && digits <= 2 && word.len() <= 5
+    let is_of_clock = word.chars().all(|c| c.is_ascii_digit() || matches!(c, '時' | '时' | '分' | '秒' | '点'));
+    digits > 0 && digits <= 2 && (word.len() <= 5 || is_of_clock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_dates_alone() {
+        for line in [
+            "2021年3月5日 9時30分",
+            "Published on March 5, 2021 at 9:30 am",
+            "Stand: 05.11.2020 | Erstellt am 02.11.2020",
+        ] {
+            assert!(is_line_of_dates(line), "{line}");
+        }
+        assert!(!is_line_of_dates("The tide of March 5, 2021 was high"));
+    }
 }

@@ -1,7 +1,7 @@
 //! The title of a page without the name of its site.
 
 /// What may stand between a title and a site's name, spaces around it.
-const SEPARATORS: [&str; 11] = [" | ", " – ", " — ", " - ", " · ", " • ", " :: ", " » ", " « ", " / ", " ‹ "];
+const SEPARATORS: [&str; 12] = [" | ", "｜", " – ", " — ", " - ", " · ", " • ", " :: ", " » ", " « ", " / ", " ‹ "];
 /// Signs that part a headline from the names around it.
 const SIGNS: [char; 14] = ['|', '-', '–', '—', '·', '•', ':', '：', '»', '«', '_', '｜', '/', '‹'];
 /// Those behind a site's name that comes first.
@@ -128,7 +128,7 @@ impl TitleSources {
             before.is_some_and(|before| self.headings.iter().any(|heading| folded(heading) == before))
         };
         is_named
-            || is_short && separator == " | " && !is_in_heading
+            || is_short && matches!(separator, " | " | "｜") && !is_in_heading
             || is_short
                 && self.declared.iter().chain(&self.title).any(|title| title.ends_with(last) && ends_heading(title))
     }
@@ -169,6 +169,8 @@ mod tests {
         check("Of the tides - Harbour - The Reef", &["Of the tides"], &[], "Of the tides");
         check("港口的旧钟修好了_财经_环球网", &["港口的旧钟修好了"], &[], "港口的旧钟修好了");
         check("港の時計が直された｜潮新聞", &["港の時計が直された"], &[], "港の時計が直された");
+        check("島の灯台｜北の通信", &["島の灯台"], &[], "島の灯台");
+        check("島の灯台｜北の通信", &[], &[], "島の灯台");
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl ExtractPages {
 }
 
 impl Task for ExtractPages {
-    const REVISION: u32 = 8; // a page's language decides whether headlines beside its text are left out
+    const REVISION: u32 = 9; // panels, labels beside values, dialogs for consent, and lines around a text
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let options = self.options.options();
