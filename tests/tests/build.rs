@@ -175,7 +175,7 @@ fn a_dropped_record_of_which_no_sample_is_kept_is_found_in_the_dumps() {
         let post = format!(
             "{{\"url\":\"https://www.reddit.com/r/tide/{number}?a&amp;b\",\"is_self\":true,\"title\":\"t\"}}\n"
         );
-        dump += &format!("{link}{post}{{\"url\":\"http://b{number}.example/\",\"score\":\"many\"}}\n");
+        dump += &format!("{link}{post}{{\"url\":\"http:\\/\\/b{number}.example/\",\"score\":\"many\"}}\n");
     }
     fs::write(case.folder.path().join("inputs/links/RS_posts"), dump).unwrap();
     check(&mut case.build(&["--set", "links.dumps=[\"inputs/links/RS_posts\"]"]), 0);
@@ -187,10 +187,22 @@ fn a_dropped_record_of_which_no_sample_is_kept_is_found_in_the_dumps() {
         let malformed = stdout(&explain(&format!("http://b{number}.example/"), 0));
         assert!(malformed.contains(&line(3)) && malformed.contains("malformed_record"), "{malformed}");
     }
+    // Another spelling of the same page, and what is a part of another URL.
+    assert!(stdout(&explain("https://www.reddit.com:443/r/tide/7?b&a", 0)).contains("self_post"));
+    explain("http://b99.exam", 1);
     explain("http://b100.example/", 1);
     fs::remove_file(case.folder.path().join("inputs/links/RS_posts")).unwrap();
     let said = stderr(&explain("http://b99.example/", 1));
     assert!(said.contains("the dumps cannot be read again"), "{said}");
+}
+
+#[test]
+fn a_preview_has_stages_that_the_run_does_not_have_yet() {
+    let case = Case::copy();
+    let before = case.content();
+    let said = stdout(&check(&mut case.build(&["--set", "dedup.spans=[{unit=\"line\"}]", "--dry-run"]), 0));
+    assert!(said.contains("dedup.cut") && said.contains("follows"), "{said}");
+    assert!(before == case.content());
 }
 
 /// A data set is not replaced by an empty one because what it was made of can no longer be read.
@@ -200,23 +212,50 @@ fn a_data_set_stays_when_its_inputs_have_become_unreadable() {
     check(&mut case.build(&[]), 0);
     let data_set = || {
         let mut content = case.content();
-        content.retain(|name, _| ["shards/", "tokens/", "documents/"].iter().any(|folder| name.starts_with(folder)));
+        content.retain(|name, _| ["shards/", "tokens/"].iter().any(|folder| name.starts_with(folder)));
         content
     };
     let before = data_set();
-    assert!(before.len() > 10, "{:?}", before.keys());
+    assert!(before.len() > 5, "{:?}", before.keys());
     let archive = case.folder.path().join("inputs/pages.warc.gz");
     let whole = fs::read(&archive).unwrap();
-    fs::write(&archive, "a page of an error\n").unwrap();
-    for _ in 0..2 {
+    for broken in ["a page of an error\n", "", "WARC/1.0\r\n", ""] {
+        fs::write(&archive, broken).unwrap();
         let said = stderr(&check(&mut case.build(&[]), 1));
-        assert!(said.contains("pages.warc.gz") && said.contains("could keep nothing of its inputs"), "{said}");
+        assert!(said.contains("pages.warc.gz") && said.contains("the data set would be empty"), "{said}");
         assert!(before == data_set(), "the data set has changed");
     }
     fs::write(&archive, whole).unwrap();
-    let summary = json(&check(&mut case.build(&["--json"]), 0));
-    assert_eq!(summary["tasks_run"], 1, "only the archive is read again");
+    check(&mut case.build(&[]), 0);
     assert!(before == data_set(), "the data set has changed");
+    // Who asks for none gets none.
+    check(&mut case.build(&["--set", "filter.length.min_words=99_000", "--set", "shards.count=1"]), 0);
+    assert!(before != data_set());
+}
+
+/// Files of texts that have become empty are readable, and name nothing.
+#[test]
+fn a_data_set_stays_when_its_texts_have_become_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("recipe.toml"), webtext_tests::recipe_of_texts("")).unwrap();
+    let texts = "{\"text\":\"The tide is out, and the boats lie on the sand until the evening.\"}\n";
+    let build = |code: i32| {
+        let mut command = webtext(&["build"]);
+        check(command.arg(path("recipe.toml")).arg("--out").arg(path("run")).arg("-q"), code)
+    };
+    fs::write(path("texts.jsonl"), texts).unwrap();
+    build(0);
+    let shard = || fs::read(path("run/shards/train-00000.jsonl.zst")).unwrap();
+    let before = shard();
+    for empty in ["", "\n", "{\"text\":null}\n"] {
+        fs::write(path("texts.jsonl"), empty).unwrap();
+        let said = stderr(&build(1));
+        assert!(said.contains("the data set would be empty"), "{said}");
+        assert!(shard() == before, "{empty}");
+    }
+    fs::write(path("texts.jsonl"), texts).unwrap();
+    build(0);
 }
 
 #[test]

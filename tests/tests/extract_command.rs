@@ -94,6 +94,19 @@ fn what_is_no_page_is_named() {
     assert!(stderr(&output).contains("no-such-file"));
 }
 
+/// Marks, zeros and blank lines before the first record are none.
+#[test]
+fn an_archive_is_known_behind_what_is_no_record() {
+    let folder = inputs();
+    let archive = fs::read(folder.path().join("3")).unwrap();
+    for before in ["\u{feff}", "\0\0\0\0", "\r\n\r\n", "\u{feff}\r\n"] {
+        fs::write(folder.path().join("marked"), [before.as_bytes(), &archive].concat()).unwrap();
+        let output = check(extract(folder.path()).args(["marked", "--format", "json"]), 0);
+        let row: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(row["url"], "http://a.example/", "{before:?}");
+    }
+}
+
 #[test]
 fn each_page_has_its_own_picture() {
     let folder = inputs();

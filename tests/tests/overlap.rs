@@ -108,6 +108,20 @@ fn what_is_no_evaluation_set_is_named() {
 }
 
 #[test]
+fn an_output_is_not_replaced_by_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("set.jsonl"), format!("{}\n", json!({"q": words(100, 115)}))).unwrap();
+    fs::write(path("empty.jsonl"), "").unwrap();
+    fs::write(path("kept.jsonl"), "{\"text\":\"old\"}\n").unwrap();
+    let mut command = Command::new(binary("webtext"));
+    command.args(["overlap", "empty.jsonl", "--eval", "set.jsonl", "--remove", "spans", "-o", "kept.jsonl", "-q"]);
+    let output = check(command.current_dir(folder.path()), 1);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("stays as it is"));
+    assert_eq!(fs::read_to_string(path("kept.jsonl")).unwrap(), "{\"text\":\"old\"}\n");
+}
+
+#[test]
 fn a_run_removes_items_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();

@@ -7,8 +7,9 @@ use records::{Counts, Link, Reason};
 use texts::{Line, Lines, ParquetRows, Source};
 use user_error::{Exit, UserError};
 
-use crate::json::Fields;
+use crate::json::{Fields, RawValue};
 use crate::submission::{RecordFault, without_mark};
+use crate::unescape_html;
 use crate::{Canonical, KarmaRule, MalformedSubmission, Submission, SubmissionRow, SubmissionRules};
 
 /// Fields that a message about a record lists at most.
@@ -113,8 +114,8 @@ impl DumpScores {
 /// Reads a dump and calls `each` with what became of every record: JSON Lines, the rows of a Parquet file, or a plain
 /// list with a URL on each line. `name` is what the rows and errors call the dump.
 ///
-/// The first line that is an object of JSON or a URL decides which of the two the others are, but what begins with `{` is
-/// an object anywhere, and a comma behind it is passed over.
+/// What begins with `{` is an object, and a comma behind it is passed over; a URL with its scheme is one. The first such
+/// line decides what the others are.
 ///
 /// Lines over `max_record_bytes` are dropped; the rows of a Parquet file have no such limit. Memory: one line and the
 /// decompressor's window, or a page of each column and 64 rows.
@@ -176,11 +177,11 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
                     }))?;
                 }
                 Line::Whole(bytes) => {
-                    let is_object = without_mark(bytes).starts_with(b"{");
-                    let parsed = match kind {
-                        LineKind::Url if !is_object => Submission::of_url(bytes),
+                    let parsed = match without_mark(bytes) {
                         // Lines that were an array have a comma behind each record.
-                        _ => Submission::parse(bytes.strip_suffix(b",").unwrap_or(bytes)),
+                        [b'{', ..] => Submission::parse(bytes.strip_suffix(b",").unwrap_or(bytes)),
+                        line if kind == LineKind::Url || is_certain_url(line) => Submission::of_url(bytes),
+                        _ => Submission::parse(bytes),
                     };
                     self.take(line, parsed, bytes)?;
                 }
@@ -214,7 +215,8 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
                     _ => self.note_no_submission(|| format!("is malformed: {fault}")),
                 }
                 let text = described(&fault, shown).into();
-                return (self.each)(Err(DroppedRecord { reason: Reason::MalformedRecord, line, url: None, text }));
+                let url = url_of_malformed(shown);
+                return (self.each)(Err(DroppedRecord { reason: Reason::MalformedRecord, line, url, text }));
             }
         };
         self.scores.add(submission.score);
@@ -283,6 +285,28 @@ fn is_url_alone(line: &[u8]) -> bool {
         None => Canonical::parse(text).is_ok(),
     };
     !text.is_empty() && !text.starts_with(['{', '[', '"']) && !text.contains(char::is_whitespace) && is_url(&text)
+}
+
+/// Whether a line between records is a URL, not a part of one.
+fn is_certain_url(line: &[u8]) -> bool {
+    let is_http =
+        |scheme: &str| line.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme.as_bytes()));
+    (is_http("http://") || is_http("https://"))
+        && !line.iter().any(|byte| b"\"{}[]".contains(byte))
+        && is_url_alone(line)
+}
+
+/// The URL of a record that is malformed elsewhere: of its fields as far as they can be read.
+fn url_of_malformed(record: &[u8]) -> Option<Cow<'static, str>> {
+    let mut url = None;
+    let mut fields = Fields::of(without_mark(record)).ok()?;
+    while let Ok(Some((name, value))) = fields.next() {
+        let (Some(name), RawValue::Text(text)) = (name.plain(), value) else { continue };
+        if name == b"url_overridden_by_dest" || name == b"url" && url.is_none() {
+            url = text.decode().ok().filter(|text| !text.is_empty()).map(Cow::into_owned).or(url);
+        }
+    }
+    url.map(|url| unescape_html(url.into()))
 }
 
 fn described(fault: &RecordFault, shown: &[u8]) -> String {
@@ -453,7 +477,10 @@ not json
     #[test]
     fn a_record_in_a_list_and_one_with_a_comma_are_records() {
         let record = "{\"url\":\"http://a.example/\"}";
-        for dump in [format!("http://b.example/\n{record}\n"), format!("{record},\n{record}\n").replacen('a', "b", 1)] {
+        let list = format!("http://b.example/\n{record}\n");
+        for dump in
+            [list, format!("{record},\nhttp://b.example/\n"), format!("{record},\n{record}\n").replacen('a', "b", 1)]
+        {
             let read = read(dump, "d").unwrap();
             let urls: Vec<_> = read.rows.iter().map(|row| row.url.as_str()).collect();
             assert_eq!((urls, read.dropped.len()), (vec!["http://a.example/", "http://b.example/"], 0));

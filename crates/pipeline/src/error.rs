@@ -32,6 +32,9 @@ pub enum Error {
     /// The state of the run does not allow the operation: a stage is missing, or another process is at work.
     #[error("{0}")]
     State(String),
+    /// A stage whose products are needed is not done.
+    #[error("stage {0} is not done")]
+    NotDone(String),
     /// A bug in this program.
     #[error("{0}; please report this")]
     Bug(String),
@@ -69,6 +72,17 @@ impl Error {
         match self {
             Error::Interrupted => true,
             Error::Within { source, .. } => source.is_interrupted(),
+            _ => false,
+        }
+    }
+}
+
+impl Error {
+    /// Whether a stage whose products are needed is not done.
+    pub(crate) fn is_not_done(&self) -> bool {
+        match self {
+            Error::NotDone(_) => true,
+            Error::Within { source, .. } => source.is_not_done(),
             _ => false,
         }
     }

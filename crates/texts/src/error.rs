@@ -12,7 +12,10 @@ use crate::ForeignFormat;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The source cannot be opened or breaks off.
+    /// There is no such file, or it may not be read.
+    #[error("it cannot be opened")]
+    Open(#[source] io::Error),
+    /// The source breaks off.
     #[error("it cannot be read past line {line}")]
     Read {
         /// Whole lines read before the fault.
@@ -70,10 +73,10 @@ impl UserError for Error {
         }
     }
 
-    /// A source that breaks off is unreadable; one of another kind is not what was meant.
+    /// Of a source that breaks off, something was read; of any other, nothing.
     fn exit(&self) -> Exit {
         match self {
-            Error::NoHeader | Error::Read { .. } | Error::Parquet { .. } => Exit::SomeUnreadable,
+            Error::Read { line: 1.., .. } | Error::Parquet { row: 1.., .. } => Exit::SomeUnreadable,
             _ => Exit::Failed,
         }
     }

@@ -304,8 +304,16 @@ fn is_delimited_table(text: &str) -> bool {
             }
             None => false,
         };
-        is_header || lines.len() > 1 && lines.iter().all(is_row_of_url)
+        is_header || lines.len() > 1 && (lines.iter().all(is_row_of_url) || has_column_of_numbers(&lines, separator))
     })
+}
+
+/// Whether all lines have as many cells, a URL in the first and numbers in one of the others.
+fn has_column_of_numbers(lines: &[&str], separator: char) -> bool {
+    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split(separator).collect()).collect();
+    let columns = rows[0].len();
+    let has_url = |row: &Vec<&str>| row.len() == columns && row[0].contains("://");
+    rows.iter().all(has_url) && (1..columns).any(|column| rows.iter().all(|row| is_cell_of_number(row[column])))
 }
 
 fn is_column_name(cell: &str) -> bool {
@@ -412,6 +420,7 @@ mod tests {
             "\"url\";\"score\"\r\n\"http://a.example/\";7\r\n",
             "score\turl\n7\thttp://a.example/\n",
             "http://a.example/,7\nhttp://b.example/,8\n",
+            "http://a.example/;5;a title\nhttp://b.example/;6;another\n",
             "http://a.example/\ta title\nhttp://b.example/\tanother\n",
         ] {
             check_text(table, Some(ForeignFormat::DelimitedTable));

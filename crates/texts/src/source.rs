@@ -47,10 +47,10 @@ impl Source<File> {
     /// Opens a file. A pipe, such as `/dev/stdin` may be, is read in order.
     ///
     /// # Errors
-    /// As [`Source::open`], [`Error::ParquetInPipe`] and [`Error::NoHeader`].
+    /// [`Error::Open`]; as [`Source::open`], [`Error::ParquetInPipe`] and [`Error::NoHeader`].
     pub fn open_file(path: &Path) -> Result<Source<File>, Error> {
         let at_start = |source| Error::Read { line: 0, source };
-        let file = File::open(path).map_err(at_start)?;
+        let file = File::open(path).map_err(Error::Open)?;
         let metadata = file.metadata().map_err(at_start)?;
         if !metadata.is_file() {
             return Source::open_pipe(file);

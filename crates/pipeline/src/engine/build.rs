@@ -118,7 +118,7 @@ impl Run {
                 summary.tasks_run += self.build_stage(number)?;
             }
             summary.stages.push(self.totals(number)?);
-            self.keep_what_unreadable_inputs_would_empty(number, &summary.stages[number])?;
+            self.keep_data_set(number, &summary)?;
         }
         self.keep_recipe()?;
         if selected.is_none() {
@@ -128,25 +128,39 @@ impl Run {
         Ok(summary)
     }
 
-    /// Ends the build behind a stage that kept nothing since inputs could not be read, if later stages hold documents of an earlier
-    /// build: these stay until the inputs can be read again.
-    fn keep_what_unreadable_inputs_would_empty(&self, number: usize, totals: &Totals) -> Result<()> {
-        let Some(unreadable) = totals.tally.unreadable.first().filter(|_| totals.tally.counts.kept == 0) else {
+    /// Ends the build behind the stage that decides which documents are in the data set, if it keeps none and later stages
+    /// hold those of an earlier build: unless the recipe is another one, the inputs are no longer what they were.
+    fn keep_data_set(&self, number: usize, summary: &Summary) -> Result<()> {
+        let Some(stage) = summary.stages.get(number) else { return Ok(()) };
+        let is_emptied = self.flow().data_set() == Some(number) && stage.tally.counts.kept == 0;
+        if !is_emptied || !self.later_stages_keep(number)? {
             return Ok(());
-        };
-        for later in number + 1..self.flow().stages().len() {
-            let kept = self.totals(later)?.tally.counts.kept;
-            ensure!(
-                kept == 0,
-                State,
-                "stage {} could keep nothing of its inputs, such as {}: {}. What an earlier build made of them stays as it \
-                 is. Mend the inputs and run the same command again, or choose another --out",
-                totals.stage,
-                unreadable.path,
-                unreadable.error
-            );
         }
-        Ok(())
+        let unreadable = summary.stages.iter().find_map(|stage| stage.tally.unreadable.first());
+        let made_by = self.store().get("manifest.json")?;
+        let made_by = made_by.and_then(|(json, _)| serde_json::from_slice::<serde_json::Value>(&json).ok());
+        let is_same_recipe = made_by.is_some_and(|manifest| manifest["recipe"] == self.recipe_text());
+        if !is_same_recipe {
+            return Ok(());
+        }
+        let stage = summary.emptied_by(&stage.stage).unwrap_or(stage);
+        let example = unreadable.map(|unreadable| format!(", such as {}: {}", unreadable.path, unreadable.error));
+        bail!(
+            State,
+            "the data set would be empty: of the inputs as they are now, stage {} keeps nothing{}. The shards of an earlier \
+             build stay as they are. Mend the inputs and run the same command again, or choose another --out",
+            stage.stage,
+            example.unwrap_or_default()
+        )
+    }
+
+    fn later_stages_keep(&self, number: usize) -> Result<bool> {
+        for later in number + 1..self.flow().stages().len() {
+            if self.totals(later)?.tally.counts.kept > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Removes what killed writers left. Tasks of an executor may still be at work, also those of an earlier build.

@@ -28,6 +28,9 @@ pub(super) fn changes(old: &Value, new: &Value) -> String {
 }
 
 fn short(value: &Value) -> String {
+    if value.is_object() {
+        return "{…}".to_owned();
+    }
     let text = match value.as_f64() {
         // Numbers of 32 bits are shown with the digits that a recipe gives them.
         Some(number) if value.is_f64() && f64::from(number as f32) == number => (number as f32).to_string(),
@@ -56,8 +59,10 @@ fn compare(path: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &
         }
         (Value::Array(old), Value::Array(new)) => {
             let lengths = [Value::from(old.len()), Value::from(new.len())];
-            let came = new.iter().find(|entry| !old.contains(entry)).map(|entry| format!(" ({} came)", name_of(entry)));
-            let went = old.iter().find(|entry| !new.contains(entry)).map(|entry| format!(" ({} went)", name_of(entry)));
+            let came = new.iter().find(|entry| !old.contains(entry)).and_then(name_of);
+            let went = old.iter().find(|entry| !new.contains(entry)).and_then(name_of);
+            let came = came.map(|name| format!(" ({name} came)"));
+            let went = went.map(|name| format!(" ({name} went)"));
             let path = format!("number of {path}{}", came.or(went).unwrap_or_default());
             differs(&path, &lengths[0], &lengths[1]);
         }
@@ -65,11 +70,11 @@ fn compare(path: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &
     }
 }
 
-/// The name of a list's entry: the file or URL in it, or the entry itself.
-fn name_of(entry: &Value) -> String {
+/// The name of a list's entry: the file or URL in it, or the entry itself if people can read it.
+fn name_of(entry: &Value) -> Option<String> {
     let named = ["url", "name", "key"].iter().find_map(|member| entry.get(member)?.as_str());
     let nested = || entry.as_object()?.values().find_map(|inner| inner.get("url")?.as_str());
-    named.or_else(nested).map_or_else(|| short(entry), str::to_owned)
+    named.or_else(nested).map(str::to_owned).or_else(|| (!entry.is_object()).then(|| short(entry)))
 }
 
 /// The keys of two recipes that differ.

@@ -32,6 +32,7 @@ pub trait Task: Serialize + DeserializeOwned + 'static {
 #[derive(Default)]
 pub struct Flow {
     stages: Vec<Stage>,
+    data_set: Option<usize>,
 }
 
 type PlanTasks = Box<dyn Fn(&Planner<'_>) -> Result<Vec<PlannedTask>> + Send + Sync>;
@@ -110,6 +111,17 @@ impl Flow {
             min_output_bytes: |task| T::deserialize(task).map_or(0, |task| task.min_output_bytes()),
         });
         StageRef { number: self.stages.len() - 1, task: PhantomData }
+    }
+
+    /// Marks the stage that decides which documents are in the data set. A build ends behind it if it keeps none of them
+    /// where an earlier build kept some, unless the recipe has changed: what was made of these stays.
+    pub fn begin_data_set<T: Task>(&mut self, stage: StageRef<T>) {
+        self.data_set = Some(stage.number);
+    }
+
+    /// The number of that stage.
+    pub(crate) fn data_set(&self) -> Option<usize> {
+        self.data_set
     }
 
     pub(crate) fn stages(&self) -> &[Stage] {

@@ -42,9 +42,17 @@ impl Run {
                 min_output_bytes: 0,
                 follows,
             };
+            let comparison = if preview.follows.is_empty() { Some(self.compare_with_plan(number)) } else { None };
+            let comparison = match comparison.transpose() {
+                // It reads a stage that it did not read before, and that is to do.
+                Err(error) if error.is_not_done() && !changing.is_empty() => {
+                    preview.follows = changing.iter().cloned().collect();
+                    None
+                }
+                other => other?,
+            };
             let mut changes = !preview.follows.is_empty();
-            if !changes {
-                let comparison = self.compare_with_plan(number)?;
+            if let Some(comparison) = comparison {
                 preview.tasks = Some(comparison.plan.len() as u32);
                 let tasks = comparison.missing.iter().map(|missing| &comparison.plan[missing.number as usize].task);
                 preview.min_output_bytes = tasks.map(stage.min_output_bytes).fold(0, u64::saturating_add);

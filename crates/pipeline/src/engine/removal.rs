@@ -52,6 +52,7 @@ impl Run {
         let folders = objects.iter().filter_map(|object| object.key.strip_prefix("tasks/")?.split('/').next());
         let there: BTreeSet<&str> = folders.collect();
         for stage in there.difference(&names) {
+            tracing::info!("{stage} is no stage of this recipe: what it made is removed");
             self.store().delete(&Run::key(stage, "seal"))?;
             self.store().delete(&Run::key(stage, "plan"))?;
             for task in self.tasks_there(stage)? {

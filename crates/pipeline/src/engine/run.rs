@@ -187,7 +187,7 @@ impl Run {
     /// The seal of a stage that must have one.
     pub(super) fn seal_of(&self, stage: usize) -> Result<Catalogue<Seal, TaskReport>> {
         let name = &self.flow.stages()[stage].name;
-        self.seal_there(stage)?.ok_or_else(|| Error::State(format!("stage {name} is not done")))
+        self.seal_there(stage)?.ok_or_else(|| Error::NotDone(name.clone()))
     }
 
     /// The manifest of a task; `None` when there is none, or it is no manifest of this stage (the task then runs again).

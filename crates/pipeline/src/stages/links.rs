@@ -8,6 +8,7 @@ use user_error::UserError as _;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bucket_name;
+use super::shards::key_of;
 use crate::engine::{Bucket, Buckets, External, Flow, Product, Table, Task, Wire, Work};
 use crate::error::{Error, Result, chain};
 use crate::recipe::Links;
@@ -142,12 +143,13 @@ pub fn find_dropped_record(settings: &Links, url: &str) -> Result<Option<Dropped
     }
     let rules = settings.submission_rules()?;
     let unescaped = ::links::unescape_html(url.into());
+    let key = key_of(&unescaped, &rules.canonical);
     for dump in External::of_files(&settings.dumps)? {
         let read = read_dump(dump.open()?, dump.name(), &rules, settings.max_record_bytes, |record| match record {
             Err(DroppedRecord { reason, line, url: of_record, text }) => {
                 let is_meant = match of_record {
-                    Some(of_record) => of_record == unescaped,
-                    None => text.contains(url),
+                    Some(of_record) => of_record == unescaped || key_of(&of_record, &rules.canonical) == key,
+                    None => mentions_url(&text, url),
                 };
                 let found = || DroppedRecordFound { place: format!("{}:{line}", dump.url), reason };
                 if is_meant { Err(End::Found(found())) } else { Ok(()) }
@@ -161,6 +163,22 @@ pub fn find_dropped_record(settings: &Links, url: &str) -> Result<Option<Dropped
         }
     }
     Ok(None)
+}
+
+/// Whether a text has a URL in it, and not as a part of another one.
+///
+/// ```
+/// use pipeline::stages::mentions_url;
+/// assert!(mentions_url(r#"{"url":"http://a.example/x","score"#, "http://a.example/x"));
+/// assert!(!mentions_url(r#"{"url":"http://a.example/xy","score"#, "http://a.example/x"));
+/// ```
+pub fn mentions_url(text: &str, url: &str) -> bool {
+    let is_of_url = |c: char| c.is_alphanumeric() || "-._~:/?#@!$&'*+,;=%".contains(c);
+    let stands_alone = |at: usize| {
+        let (before, behind) = (&text[..at], &text[at + url.len()..]);
+        !before.ends_with(is_of_url) && !behind.starts_with(is_of_url)
+    };
+    url.contains(':') && text.match_indices(url).any(|(at, _)| stands_alone(at))
 }
 
 /// Merges all submissions with one key into a link.

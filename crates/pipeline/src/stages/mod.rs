@@ -26,7 +26,7 @@ pub use dedup::{
     find_spans_in_files,
 };
 pub use kept_texts::{HasText, with_edits};
-pub use links::{DroppedRecordFound, find_dropped_record};
+pub use links::{DroppedRecordFound, find_dropped_record, mentions_url};
 pub use shards::key_of;
 pub use tokens::TokenRow;
 

@@ -74,6 +74,7 @@ pub(super) fn add(flow: &mut Flow, settings: &Shards, canonical: CanonicalRules,
             });
         Ok(tasks.collect())
     });
+    flow.begin_data_set(scatter);
     let (placed, count, form) = (scatter.product(ScatterDocuments::PLACED), settings.count, settings.text);
     let write = flow.stage("shards.write", move |plan| {
         let shards = names(count).into_iter().zip(plan.buckets(placed, count + 1)?);

@@ -119,6 +119,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     // A single task may rightly keep nothing.
     if selection.task.is_none() {
         warn_of_nothing(&summary);
+        warn_of_vain_exclusion(&run.recipe, &summary);
     }
     if arguments.stage.is_none() {
         let report = crate::report::write(&folder, &run)?;
@@ -213,6 +214,18 @@ fn warn_of_nothing(summary: &Summary) {
             console::count(without_url, "page"),
             if without_url == 1 { "has" } else { "have" }
         );
+    }
+}
+
+/// Warns if lists of exclusions name no document: who asks to be left out wants to know.
+fn warn_of_vain_exclusion(recipe: &Recipe, summary: &Summary) {
+    let scatter = summary.stages.iter().find(|stage| stage.stage == "shards.scatter");
+    let is_in_vain = scatter.is_some_and(|stage| {
+        let counts = &stage.tally.counts;
+        counts.kept > 0 && !counts.dropped.contains_key(&Reason::Excluded)
+    });
+    if is_in_vain && !recipe.shards.exclude.is_empty() {
+        tracing::warn!("no document is named by {}", recipe.shards.exclude.join(", "));
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::bail;
 use console::Exit;
 use pipeline::RecipeRun;
-use pipeline::engine::{Sample, Table, Wire};
-use pipeline::stages::{DroppedRecordFound, TokenRow, find_dropped_record};
+use pipeline::engine::{Sample, StageState, Table, Wire};
+use pipeline::stages::{DroppedRecordFound, TokenRow, find_dropped_record, mentions_url};
 use records::{
     CutSpans, Document, DocumentText, Duplicate, Exclusion, Link, Outcome, OverlapMatch, Reason, document_id,
 };
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// The samples that name a URL, each with its stage.
 fn samples_of(run: &RecipeRun, target: &str) -> anyhow::Result<Vec<(String, Sample)>> {
-    let is_of_target = |sample: &Sample| !target.is_empty() && sample.text.contains(target);
+    let is_of_target = |sample: &Sample| mentions_url(&sample.text, target);
     let of_stage = |totals: pipeline::engine::Totals| {
         let samples = totals.tally.samples.into_iter().filter(is_of_target);
         samples.map(move |sample| (totals.stage.clone(), sample)).collect::<Vec<_>>()
@@ -119,11 +119,18 @@ fn explain_without_row(run: &RecipeRun, target: &str, key: &str, is_json: bool) 
         return Ok(Exit::Complete);
     }
     let mut without_row = Vec::new();
-    for totals in run.run.all_totals()?.iter().filter(|totals| totals.stage != "links.read") {
+    for totals in run.run.all_totals()? {
         let samples = &totals.tally.samples;
         let reasons: BTreeSet<Reason> = samples.iter().map(|sample| sample.reason).collect();
-        let counts = reasons.iter().filter_map(|reason| Some((totals.tally.counts.dropped.get(reason)?, reason)));
+        // The dumps were read for it; of their longest records nothing was.
+        let is_unseen = |reason: &&Reason| totals.stage != "links.read" || **reason == Reason::RecordTooLong;
+        let counts = reasons.iter().filter(is_unseen);
+        let counts = counts.filter_map(|reason| Some((totals.tally.counts.dropped.get(reason)?, reason)));
         without_row.extend(counts.map(|(n, reason)| format!("{} {n} {reason}", totals.stage)));
+    }
+    let unfinished = run.run.status()?.into_iter().find(|stage| stage.state != StageState::Done);
+    if let Some(stage) = unfinished {
+        bail!("no table of this run has {target} (key {key}), but the run is not finished: {} is to do", stage.stage);
     }
     let about = match without_row.is_empty() {
         true => "no dump links to it, and no archive holds it".to_owned(),

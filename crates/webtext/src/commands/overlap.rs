@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use texts::{DocumentRow, NoFields, RowWriter};
 
 use super::file_run::{RunFlags, check_files, unless_stopped, working_folder};
-use super::{Faults, TextField, UnreadableRows, for_each_row_of, push_with_text};
+use super::{Faults, TextField, UnreadableRows, for_each_row_of, keep_what_is_there, push_with_text};
 
 /// Flags of `webtext overlap`.
 #[derive(clap::Args)]
@@ -93,6 +93,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Some(outputs) => outputs.write_all(arguments, &found)?,
         None => UnreadableRows { rows: found.counts.dropped_total(), files: found.unreadable_files },
     };
+    if let (Some(outputs), Some(output)) = (&outputs, output) {
+        keep_what_is_there(&outputs.counts, output)?;
+    }
     let mut counts = outputs.map(Outputs::commit).transpose()?.unwrap_or_default();
     let exit = unreadable.end(&mut counts);
     let removed = rule.remove.map(|_| &counts);

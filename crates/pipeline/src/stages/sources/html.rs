@@ -125,6 +125,12 @@ fn read_url_list<'t>(list: &Path, text: &'t str) -> Result<BTreeMap<&'t str, (us
         }
         let fault = || Error::Input(format!("{}, line {number}: not a path, a tab and a URL", list.display()));
         let (path, url) = line.split_once('\t').ok_or_else(fault)?;
+        ensure!(
+            ::links::Canonical::parse(url).is_ok(),
+            Input,
+            "{}, line {number}: {url} is no URL of a page",
+            list.display()
+        );
         urls.insert(path, (number, url));
     }
     Ok(urls)
@@ -175,6 +181,7 @@ mod tests {
         for (list, expected) in [
             ("1.html\thttps://a.example/\n2.html\thttps://b.example/\n", "line 2: there is no file"),
             ("1.html https://a.example/\n", "line 1: not a path"),
+            ("1.html\tnot a url\n", "line 1: not a url is no URL of a page"),
         ] {
             std::fs::write(data.path().join("urls.tsv"), list).unwrap();
             let error = html_files(&[data.path().to_path_buf()], 0).unwrap_err();

@@ -16,6 +16,8 @@ use crate::engine::{External, File, Flow, Product, Task, Work};
 use crate::error::{Result, Within as _};
 use crate::recipe::Pages;
 
+/// Malformed rows of a file that are named in its log.
+const MAX_ROWS_NAMED: u64 = 3;
 /// Bytes of text after which the next archive begins; a later task reads one archive.
 const MAX_ARCHIVE_BYTES: u64 = 64 << 20;
 
@@ -63,12 +65,15 @@ impl Task for PackTexts {
         let source_bytes = source.share()?;
         let documents = match checked.and_then(|()| Documents::open(source_bytes, options)) {
             Ok(documents) => documents,
-            Err(error @ ::texts::Error::NoHeader) => {
+            // A column of another name is a fault of the recipe, anything else one of the file.
+            Err(error @ (::texts::Error::MissingColumn { .. } | ::texts::Error::ColumnType { .. })) => {
+                return Err(error).within(|| format!("in {}", self.file.url));
+            }
+            Err(error) => {
                 work.unreadable(&self.file.url, &error);
                 work.finish_source(source)?;
                 return Ok(());
             }
-            Err(error) => return Err(error).within(|| format!("in {}", self.file.url)),
         };
         let mut packer: Option<(Packer, u64)> = None;
         let (mut archives, mut has_urls) = (0u32, false);
@@ -79,6 +84,9 @@ impl Task for PackTexts {
                     break;
                 }
                 Ok(Err(malformed)) => {
+                    if work.counts.dropped_total() < MAX_ROWS_NAMED {
+                        tracing::warn!(target: "task", "{}, {malformed}", self.file.url);
+                    }
                     let place = malformed.place.number();
                     work.counts.drop(Reason::MalformedRecord);
                     work.sample(Reason::MalformedRecord, || format!("{}:{place}", self.file.url), &malformed.what);

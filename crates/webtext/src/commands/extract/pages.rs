@@ -217,7 +217,10 @@ fn start_of(source: impl Read + Send + 'static) -> std::io::Result<Vec<u8>> {
 
 /// Whether a file that begins so is an archive. ARC has no signature, unless it begins with a record about itself.
 fn is_archive(start: &[u8], name: &str) -> bool {
-    let start = start.trim_ascii_start();
+    // What stands before the first record of an archive and is none.
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start);
+    let start = &start[start.iter().take_while(|byte| is_blank(byte)).count()..];
     let begins = |magic: &str| start.get(..magic.len()).is_some_and(|s| s.eq_ignore_ascii_case(magic.as_bytes()));
     let name = name.to_ascii_lowercase();
     start.starts_with(&ZIP_MAGIC)
