@@ -33,6 +33,9 @@ pub enum DumpFault {
     /// It breaks off, is of another format, or lacks the column of URLs.
     #[error(transparent)]
     Source(#[from] texts::Error),
+    /// Its last line is the beginning of a record, without an end.
+    #[error("it breaks off in its last line")]
+    CutOff,
     /// There is no byte in it, or nothing but white space.
     #[error("it is empty")]
     Empty,
@@ -59,7 +62,7 @@ impl UserError for DumpError {
     fn hint(&self) -> Option<String> {
         let hint = match &self.source {
             DumpFault::Source(error) => return error.hint(),
-            DumpFault::Empty => "download it again, or leave it out",
+            DumpFault::Empty | DumpFault::CutOff => "download it again, or leave it out",
             DumpFault::PlainText | DumpFault::NoSubmission { .. } => {
                 "a dump has a record with the field \"url\" on each line, a column of that name, or a URL alone on each line"
             }
@@ -72,6 +75,7 @@ impl UserError for DumpError {
     fn exit(&self) -> Exit {
         match &self.source {
             DumpFault::Source(error) => error.exit(),
+            DumpFault::CutOff => Exit::SomeUnreadable,
             _ => Exit::Failed,
         }
     }
@@ -131,7 +135,16 @@ pub fn read_dump<E: From<DumpError>>(
     max_record_bytes: usize,
     each: impl FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> Result<(), E>,
 ) -> Result<DumpScores, E> {
-    let mut dump = Dump { name, rules, scores: DumpScores::default(), records: 0, submissions: 0, first: None, each };
+    let mut dump = Dump {
+        name,
+        rules,
+        scores: DumpScores::default(),
+        records: 0,
+        submissions: 0,
+        first: None,
+        is_last_broken: false,
+        each,
+    };
     match Source::open(source).map_err(|error| dump.broken(error))? {
         Source::JsonLines(reader) | Source::PlainText(reader) => dump.read_lines(reader, max_record_bytes)?,
         Source::Parquet(source) => dump.read_rows(source)?,
@@ -149,6 +162,8 @@ struct Dump<'a, F> {
     submissions: u64,
     /// What the first record is, if it is no submission.
     first: Option<String>,
+    /// Whether the last record is no JSON.
+    is_last_broken: bool,
     each: F,
 }
 
@@ -187,7 +202,8 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
                 }
             }
         }
-        Ok(())
+        let is_cut_off = self.is_last_broken && !lines.has_last_end() && self.submissions > 0;
+        if is_cut_off { Err(self.broken(DumpFault::CutOff).into()) } else { Ok(()) }
     }
 
     fn read_rows(&mut self, source: impl Read + Seek + Send + 'static) -> Result<(), E> {
@@ -204,6 +220,7 @@ impl<E: From<DumpError>, F: FnMut(Result<SubmissionRow, DroppedRecord<'_>>) -> R
 
     /// Passes on the result for one record. `shown` is reported for a malformed one.
     fn take(&mut self, line: u64, parsed: Result<Submission<'_>, MalformedSubmission>, shown: &[u8]) -> Result<(), E> {
+        self.is_last_broken = matches!(parsed, Err(MalformedSubmission(RecordFault::Json(_))));
         let submission = match parsed {
             Ok(submission) => submission,
             Err(MalformedSubmission(fault)) => {
@@ -633,6 +650,20 @@ not json
         assert_eq!(both("one", "two"), ["example,a)/ Some(5) one:1 None"]);
         assert_eq!(both("two", "one"), both("one", "two"));
         assert_eq!(both("three", "two"), ["example,a)/ Some(5) two:1 None"]);
+    }
+
+    #[test]
+    fn a_dump_that_ends_within_a_record_breaks_off() {
+        let record = "{\"url\":\"http://a.example/\"}";
+        for (dump, breaks_off) in [
+            (format!("{record}\n{{\"url\":\"http"), true),
+            (format!("{record}\n{{\"url\":\"http\n"), false),
+            (format!("{record}\n{record}"), false),
+        ] {
+            let error = read(dump.clone(), "d").err().map(|error| (error.source.to_string(), error.exit()));
+            let expected = ("it breaks off in its last line".to_owned(), Exit::SomeUnreadable);
+            assert_eq!(error, breaks_off.then_some(expected), "{dump}");
+        }
     }
 
     #[test]

@@ -21,12 +21,18 @@ pub struct Lines<R> {
     number: u64,
     /// Bytes of the line that was lent out of the reader's own buffer; they are consumed before the next one.
     lent_bytes: usize,
+    has_last_end: bool,
 }
 
 impl<R: BufRead> Lines<R> {
     /// Lines over `max_line_bytes`, line end included, are skipped and reported with their length.
     pub fn new(reader: R, max_line_bytes: usize) -> Lines<R> {
-        Lines { reader, buffer: Vec::new(), max_line_bytes, number: 0, lent_bytes: 0 }
+        Lines { reader, buffer: Vec::new(), max_line_bytes, number: 0, lent_bytes: 0, has_last_end: true }
+    }
+
+    /// Whether the last line that was given has a line end: where it has none, it may be cut off.
+    pub fn has_last_end(&self) -> bool {
+        self.has_last_end
     }
 
     /// The next line that is not blank, and its number from 1; `None` at the end.
@@ -88,6 +94,7 @@ impl<R: BufRead> Lines<R> {
             };
             let end = memchr::memchr(b'\n', chunk).map_or(chunk.len(), |at| at + 1);
             let is_whole = end == 0 || chunk[end - 1] == b'\n';
+            self.has_last_end = end > 0 && is_whole || end == 0 && self.has_last_end;
             let room = self.max_line_bytes.saturating_add(1).saturating_sub(self.buffer.len());
             self.buffer.extend_from_slice(&chunk[..end.min(room)]);
             self.reader.consume(end);
