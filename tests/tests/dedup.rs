@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use dedup::spans::{SpanKind, Spans, cut_ranges, shrink_to_words};
 use dedup::{NormalizedWords, jaccard};
@@ -656,4 +657,24 @@ fn an_output_is_not_replaced_by_nothing() {
             assert_eq!(fs::read_to_string(path("out.jsonl")).unwrap(), "{\"text\":\"good\"}\n");
         }
     }
+}
+
+/// Who reads only the beginning of the output leaves no working files behind.
+#[test]
+fn the_reader_of_the_output_may_go_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..5000)
+        .map(|n| format!("{{\"text\":\"The boat of number {n} is out on the water, and comes back at {n}.\"}}\n"))
+        .collect();
+    fs::write(folder.path().join("in.jsonl"), rows).unwrap();
+    let mut command = Command::new(binary("webtext"));
+    command
+        .args(["dedup", "in.jsonl", "--exact-only", "-o", "-", "-q"])
+        .current_dir(folder.path())
+        .env("TMPDIR", folder.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+    assert_eq!(webtext_tests::names(folder.path()), ["in.jsonl"]);
 }

@@ -74,7 +74,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     // What is left in the buffer is written here, since nobody is told of an error when the process ends.
     let flush = || io::stdout().flush().context("cannot write to standard output");
     let result = result.and_then(|()| flush());
-    let result = result.or_else(|error| if is_closed_pipe(&error) { Ok(()) } else { Err(error) });
+    let result = result.or_else(|error| if console::is_closed_pipe(&error) { Ok(()) } else { Err(error) });
     let known = [
         as_user_error::<FormatError>,
         as_user_error::<InputError>,
@@ -87,10 +87,4 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         as_user_error::<atomic_file::Error>,
     ];
     console::end(result.map(|()| Exit::Complete), &known)
-}
-
-/// Whether the reader of an output has gone away, as `head` does. It has what it wanted: nothing failed.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -84,6 +84,12 @@ pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> Exit {
     }
 }
 
+/// Whether the reader of an output has gone away, as `head` does. It has what it wanted: nothing failed.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
 /// The exit code and the hint of the first error in the chain that has one.
 fn advice(error: &anyhow::Error, known: &[UserErrorCast]) -> (Exit, Option<String>) {
     let own: [UserErrorCast; 2] = [as_user_error::<Usage>, as_user_error::<Stopped>];

@@ -5,7 +5,7 @@ mod logging;
 mod progress;
 mod task_logs;
 
-pub use ending::{Stopped, Usage, UserErrorCast, as_user_error, end, parse};
+pub use ending::{Stopped, Usage, UserErrorCast, as_user_error, end, is_closed_pipe, parse};
 pub use logging::{Verbosity, start_logging};
 pub use progress::{Progress, Unit, is_quiet};
 pub use task_logs::TaskLogs;

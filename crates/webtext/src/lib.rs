@@ -68,8 +68,10 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
-    // Commands that open connections handle closed pipes themselves: a host that closes one must not end them.
-    if !matches!(command, Command::Build(_) | Command::Fetch(_)) && !are_remote {
+    // Commands that open connections handle closed pipes themselves: a host that closes one must not end them. Those with
+    // working files remove these first.
+    let has_working_files = matches!(command, Command::Dedup(_) | Command::Overlap(_));
+    if !has_working_files && !matches!(command, Command::Build(_) | Command::Fetch(_)) && !are_remote {
         console::end_quietly_with_reader();
     }
     if let Command::Build(arguments) = &command {
@@ -86,7 +88,9 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         as_user_error::<links::DumpError>,
         as_user_error::<texts::Error>,
     ];
-    console::end(run(&command), &known)
+    let result = run(&command);
+    let is_read = |error: &anyhow::Error| has_working_files && console::is_closed_pipe(error);
+    console::end(result.or_else(|error| if is_read(&error) { Ok(Exit::Complete) } else { Err(error) }), &known)
 }
 
 fn run(command: &Command) -> anyhow::Result<Exit> {

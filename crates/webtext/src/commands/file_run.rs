@@ -62,7 +62,9 @@ pub fn unless_stopped<T>(result: pipeline::Result<T>) -> anyhow::Result<T> {
 pub fn working_folder(output: Option<&Path>) -> anyhow::Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix(".webtext-");
-    let Some(output) = output else { return builder.tempdir().context("cannot make a temporary folder") };
+    let Some(output) = output.filter(|output| *output != Path::new("-")) else {
+        return builder.tempdir().context("cannot make a temporary folder");
+    };
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     builder.tempdir_in(folder).with_context(|| format!("cannot make a folder beside {}", output.display()))
 }
