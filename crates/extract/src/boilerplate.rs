@@ -119,11 +119,15 @@ pub(crate) fn find(
     let zone = zone_under_title(page, title);
     let is_in_signature = |block: &&Block| marks.of[block.container as usize] & SIGNATURE != 0;
     let has_signatures = page.blocks.iter().filter(is_in_signature).count() >= MIN_SIGNATURES;
+    let mut facts_about_writers = Vec::new();
     for (number, block) in page.blocks.iter().enumerate() {
         if title == Some(number) || !is_kept(number) {
             continue;
         }
         let line = Line::new(block, page.text_of(block), marks.of[block.container as usize]);
+        if line.is_fact_about_writer() {
+            facts_about_writers.push(number);
+        }
         found[number] = if line.is_cookie_notice(&said_in_title) {
             Some(Boilerplate::CookieNotice)
         } else if title.is_some_and(|title| number < title) && is_site_name(context.head(), &line) {
@@ -150,7 +154,10 @@ pub(crate) fn find(
             None
         };
     }
-    mark_facts_about_writers(page, &marks, &is_kept, &mut found);
+    // One such line alone may be a fact about a ship.
+    if facts_about_writers.len() >= MIN_FACTS {
+        facts_about_writers.into_iter().for_each(|number| found[number] = Some(Boilerplate::Writer));
+    }
     mark_answers_about_page(page, &mut found);
     mark_contents(context.tree(), page, &marks, &mut found);
     // The model has learned from English pages, and keeps lists of headlines and teasers in others. On English pages the
@@ -324,6 +331,9 @@ impl Line<'_> {
 
     /// One such label with a number or a day, and nothing else.
     fn is_fact_about_writer(&self) -> bool {
+        if self.block.words > MAX_STAMP_WORDS {
+            return false;
+        }
         let Some((label, value)) = self.lower.split_once([':', '：']) else { return false };
         let value = value.trim();
         let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit() || b",. ".contains(&byte));
@@ -357,25 +367,6 @@ fn zone_under_title(page: &Blocks, title: Option<usize>) -> std::ops::Range<usiz
     let long = page.blocks.iter().skip(title + 1).position(|block| block.weight >= LONG_WEIGHT);
     // A long line of names and dates counts as such a text.
     long.map_or(0..0, |long| title + 1..title + 2 + long)
-}
-
-/// Marks facts about writers, a line each, where a page has several: one alone may be of a ship.
-fn mark_facts_about_writers(
-    page: &Blocks,
-    marks: &Marks,
-    is_kept: impl Fn(usize) -> bool,
-    found: &mut [Option<Boilerplate>],
-) {
-    let is_fact = |&number: &usize| {
-        let block = &page.blocks[number];
-        is_kept(number)
-            && block.words <= MAX_STAMP_WORDS
-            && Line::new(block, page.text_of(block), marks.of[block.container as usize]).is_fact_about_writer()
-    };
-    let facts: Vec<usize> = (0..page.blocks.len()).filter(is_fact).collect();
-    if facts.len() >= MIN_FACTS {
-        facts.into_iter().for_each(|number| found[number] = Some(Boilerplate::Writer));
-    }
 }
 
 /// Marks what stands behind a question about the page: its answers.

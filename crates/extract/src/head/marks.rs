@@ -95,7 +95,7 @@ fn person_in(line: &str) -> &str {
     let marks = line.find(['|', '•', '·', '–', '—']).unwrap_or(line.len());
     // Lower case of other scripts may have other lengths; these words are ASCII.
     let lower = line.to_ascii_lowercase();
-    let words = ["published", " http", " last updated", " updated", " published", " posted on", " view bio", " is a "];
+    let words = [" http", " last updated", " updated", "published", " posted on", " view bio", " is a "];
     let end = words.iter().filter_map(|word| lower.find(word)).fold(marks, usize::min);
     line[..end].trim()
 }

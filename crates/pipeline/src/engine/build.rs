@@ -118,7 +118,9 @@ impl Run {
                 summary.tasks_run += self.build_stage(number)?;
             }
             summary.stages.push(self.totals(number)?);
-            self.keep_data_set(number, &summary)?;
+            if selected.is_none() {
+                self.keep_data_set(number, &summary)?;
+            }
         }
         self.keep_recipe()?;
         if selected.is_none() {
@@ -131,7 +133,7 @@ impl Run {
     /// Ends the build behind the stage that decides which documents are in the data set, if it keeps none and later stages
     /// hold those of an earlier build: unless the recipe is another one, the inputs are no longer what they were.
     fn keep_data_set(&self, number: usize, summary: &Summary) -> Result<()> {
-        let Some(stage) = summary.stages.get(number) else { return Ok(()) };
+        let stage = &summary.stages[number];
         let is_emptied = self.flow().data_set() == Some(number) && stage.tally.counts.kept == 0;
         if !is_emptied || !self.later_stages_keep(number)? {
             return Ok(());

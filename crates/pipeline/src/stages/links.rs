@@ -64,7 +64,7 @@ impl ReadDump {
 }
 
 impl Task for ReadDump {
-    const REVISION: u32 = 3; // times by their digits, and two more names of over_18
+    const REVISION: u32 = 4; // records among URLs, URLs among records, commas behind these
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut submissions = work.create_buckets(ReadDump::SUBMISSIONS, self.buckets)?;
