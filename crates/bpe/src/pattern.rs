@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use fancy_regex::Regex;
+use user_error::did_you_mean;
 
 use crate::oniguruma;
 
@@ -112,9 +113,7 @@ impl KnownPattern {
         if given.contains(['\\', '[', '(', '|', '*', '+', '?', '{', '^', '$']) || given == "." {
             return Ok(None);
         }
-        let nearest = KnownPattern::ALL.iter().map(|known| (strsim::levenshtein(known.name(), given), known));
-        let nearest = nearest.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 2);
-        let nearest = nearest.map(|(_, known)| format!("; the nearest is {known}")).unwrap_or_default();
+        let nearest = did_you_mean(given, KnownPattern::ALL.iter().map(|known| known.name()));
         Err(format!(
             "there is no pattern {given:?}{nearest}; known are {PATTERN_NAMES}, and a regular expression has a sign such \
              as \\ or ["
@@ -264,7 +263,7 @@ mod tests {
                 "there is no pattern {given:?}{nearest}; known are {names}, and a regular expression has a sign such as \\ or ["
             )
         };
-        check("llama4", Err(&message("llama4", "; the nearest is llama3")));
+        check("llama4", Err(&message("llama4", " (did you mean llama3?)")));
         check("", Err(&message("", "")));
         check("words", Err(&message("words", "")));
         check("o200.k", Ok(Some(KnownPattern::O200k)));

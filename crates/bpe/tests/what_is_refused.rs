@@ -91,7 +91,7 @@ fn a_word_is_no_pattern() {
     run(folder.path(), &["train", "a.txt", "--vocab-size", "258", "-o", "own", "-q"], b"").unwrap();
     run(folder.path(), &["convert", "own", "-o", "own.tiktoken", "--without-specials"], b"").unwrap();
     for (pattern, expected) in
-        [("llama4", "the nearest is llama3"), ("", "known are gpt2"), (r"\w+[[:alpha:]]", "a POSIX bracket")]
+        [("llama4", "did you mean llama3?"), ("", "known are gpt2"), (r"\w+[[:alpha:]]", "a POSIX bracket")]
     {
         let flags = ["--tokenizer", "own.tiktoken", "--pattern", pattern];
         let told = ids(folder.path(), "a.txt", &flags).unwrap_err();

@@ -11,7 +11,6 @@ use std::path::Path;
 pub mod engine;
 mod error;
 pub mod executors;
-mod nearest;
 pub mod recipe;
 pub mod stages;
 

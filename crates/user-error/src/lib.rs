@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod nearest;
+
+pub use nearest::{did_you_mean, explain_unknown, nearest_name};
+
 /// How a command ended. This is the only table of exit codes of all binaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

@@ -19,6 +19,7 @@ mod url;
 mod wikipedia;
 
 use serde::{Deserialize, Serialize};
+use user_error::nearest_name;
 
 pub use c4_bad_words::C4BadWords;
 pub use c4_paragraph::C4Paragraph;
@@ -180,14 +181,15 @@ impl RuleSettings {
     /// Refuses a name that no rule has.
     ///
     /// # Errors
-    /// A sentence that names the nearest rule.
+    /// A sentence that names the nearest rule, or all.
     pub fn check_name(name: &str) -> Result<(), InvalidRule> {
         if RuleSettings::NAMES.contains(&name) {
             return Ok(());
         }
-        let similarity = |rule: &str| strsim::jaro_winkler(name, rule);
-        let nearest = RuleSettings::NAMES.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-        Err(InvalidRule(format!("there is no rule {name}; did you mean {}?", nearest.copied().unwrap_or_default())))
+        Err(InvalidRule(match nearest_name(name, RuleSettings::NAMES.iter().copied()) {
+            Some(nearest) => format!("there is no rule {name}; did you mean {nearest}?"),
+            None => format!("there is no rule {name}; the rules are {}", RuleSettings::NAMES.join(", ")),
+        }))
     }
 
     /// Checks the settings. Files are not opened.

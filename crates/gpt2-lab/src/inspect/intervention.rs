@@ -257,7 +257,7 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
-        assert!(run("blocks.7.attn.z").contains("nearest name is blocks."));
+        assert!(run("blocks.7.attn.z").contains("did you mean blocks."));
         assert!(run("blocks.0.ln_1:head=0").contains("has no heads"));
         assert!(run("blocks.0.attn.z:head=2").contains("there is no head 2"));
         assert!(run("embed:position=9").contains("there is no position 9"));

@@ -32,12 +32,12 @@ pub use view::{BlockView, Inspection, LensCell, Prediction, TokenView, readable}
 #[non_exhaustive]
 pub enum InspectError {
     /// No activation has this name.
-    #[error("no activation is called {pattern}; the nearest name is {nearest}")]
+    #[error("no activation is called {pattern}{meant}")]
     UnknownName {
         /// The given name or pattern.
         pattern: String,
-        /// A name that exists.
-        nearest: String,
+        /// "did you mean" and a name that exists, in brackets; empty if none is like it.
+        meant: String,
     },
     /// An intervention is not written as one.
     #[error("{text} is not NAME[:head=K][:position=P]: {what}")]

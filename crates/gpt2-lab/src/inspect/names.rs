@@ -1,5 +1,7 @@
 //! Names of activations, and patterns over them.
 
+use user_error::did_you_mean;
+
 use crate::inspect::InspectError;
 
 /// Whether a name fits a pattern, in which `*` stands for any text: `blocks.*.attn.pattern`.
@@ -21,9 +23,8 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 pub fn select_names<'a>(names: &'a [String], patterns: &[&str]) -> Result<Vec<&'a str>, InspectError> {
     for &pattern in patterns {
         if !names.iter().any(|name| matches(pattern, name)) {
-            let distance = |name: &&String| strsim::levenshtein(pattern, name);
-            let nearest = names.iter().min_by_key(distance).cloned().unwrap_or_default();
-            return Err(InspectError::UnknownName { pattern: pattern.to_owned(), nearest });
+            let meant = did_you_mean(pattern, names.iter().map(String::as_str));
+            return Err(InspectError::UnknownName { pattern: pattern.to_owned(), meant });
         }
     }
     let fits = |name: &&str| patterns.iter().any(|pattern| matches(pattern, name));
@@ -54,6 +55,6 @@ mod tests {
     fn an_unknown_name_is_told_the_nearest() {
         let names = ["embed", "blocks.0.attn.pattern"].map(str::to_owned);
         let error = select_names(&names, &["blocks.0.attn.patern"]).unwrap_err();
-        assert!(error.to_string().ends_with("the nearest name is blocks.0.attn.pattern"), "{error}");
+        assert!(error.to_string().ends_with("(did you mean blocks.0.attn.pattern?)"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 use store::lease::{Holder, Lease, Pace};
 use store::{Condition, catalogue};
+use user_error::did_you_mean;
 
 use super::changes::{MAX_CHANGES_SHOWN, changed_keys, changes};
 use super::flow::{PlannedTask, Stage};
@@ -17,7 +18,6 @@ use super::run::{Run, lost};
 use super::status::{Summary, Totals};
 use super::work::Work;
 use crate::error::{Error, OrBug as _, Result, Within as _, bail, chain, ensure};
-use crate::nearest::nearest_name;
 
 /// The lease of a build that does its tasks itself.
 pub(super) const BUILD_LEASE: &str = "lease/build.json";
@@ -178,8 +178,7 @@ impl Run {
         if let Some(number) = names.iter().position(|known| *known == name) {
             return Ok(number);
         }
-        let nearest = nearest_name(name, names.iter().copied());
-        let nearest = nearest.map(|nearest| format!(" (did you mean {nearest}?)")).unwrap_or_default();
+        let nearest = did_you_mean(name, names.iter().copied());
         Err(Error::UnknownStage(format!("there is no stage {name}{nearest}. The stages are: {}", names.join(", "))))
     }
 

@@ -16,6 +16,7 @@ use filter::RuleSettings;
 use links::{CanonicalRules, InvalidRule, KarmaOf, KarmaRule, SubmissionRules, WithoutKarma, Wrapper};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
+use user_error::{explain_unknown, nearest_name};
 
 pub use dedup::{
     ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near, NgramBloomRule, SpanDialect, SpanRule, SpanScope, SpanUnit,
@@ -28,7 +29,6 @@ pub use overlap::{Overlap, RemoveOverlap};
 
 use crate::engine::{read_text, resolve};
 use crate::error::{Error, Result, Within as _, bail};
-use crate::nearest::nearest_name;
 
 /// A recipe. A run's `recipe.toml` is it with every default spelled out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -541,21 +541,9 @@ fn refuse_rules(recipe: &toml::Table) -> Result<()> {
     Ok(())
 }
 
-/// Adds "did you mean" to an unknown key.
+/// Adds the key that is meant to the message about an unknown one.
 fn explain(error: &toml::de::Error) -> Error {
-    let message = error.to_string();
-    let message = message.trim_end();
-    let quoted: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
-    let nearest = match quoted.split_first() {
-        Some((unknown, known)) if error.message().starts_with("unknown") => {
-            nearest_name(unknown, known.iter().copied())
-        }
-        _ => None,
-    };
-    match nearest {
-        Some(nearest) => Error::Recipe(format!("{message}\ndid you mean `{nearest}`?")),
-        None => Error::Recipe(message.to_owned()),
-    }
+    Error::Recipe(explain_unknown(&error.to_string(), error.message()))
 }
 
 /// Applies `a.b.c=value`; the value is TOML, or a string where it is none. A number in the path counts the sources of
