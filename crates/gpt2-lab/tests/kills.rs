@@ -145,11 +145,11 @@ fn bad_input_is_named() {
     };
     let check = |set: &str, expected: &str| check_code(set, 1, expected);
     check("model.vocab_size=100", "the tokenizer has 50257 tokens, but the model has 100");
-    check("model.heads=3", "8 channels cannot be divided among 3 heads");
+    check_code("model.heads=3", 2, "in [model]: 8 channels cannot be divided among 3 heads");
     check("data.train=nowhere-*.bin", "no file matches nowhere-*.bin");
     check("model.context=6000", "a context of 6000 needs 6001 tokens, and it has 6000");
-    check_code("train.stepps=3", 2, "stepps");
-    check("train.max_gradient_norm=0.0", "max_gradient_norm is 0; it must be finite and above 0");
+    check_code("train.stepps=3", 2, "did you mean `steps`?");
+    check_code("train.max_gradient_norm=0.0", 2, "in [train]: max_gradient_norm is 0; it must be finite and above 0");
     check_code("train.clip_norm=1.0", 2, "write `max_gradient_norm`");
     check("train.learning_rate=1e30", "the training has diverged");
 }

@@ -1,6 +1,7 @@
 //! `gpt2 bench`: how fast a model of some shape trains on this machine.
 
 use clap::builder::RangedU64ValueParser;
+use console::Usage;
 use gpt2::{Kernel, ModelConfig, Precision, ProductLayout, StepTime, peak_gflops, product_gflops, step_times};
 use serde_json::json;
 
@@ -49,7 +50,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let &Arguments { batch, steps, precision, .. } = arguments;
     let config = arguments.shape()?;
     let t = arguments.sequence_length.unwrap_or(config.context);
-    anyhow::ensure!(t <= config.context, "--sequence-length {t} is above the context of {}", config.context);
+    anyhow::ensure!(
+        t <= config.context,
+        Usage(format!("--sequence-length {t} is above the context of {}", config.context))
+    );
     let times = step_times(&config, batch, t, precision, steps);
     let column = |of: fn(&StepTime) -> f64| times.iter().map(of).collect::<Vec<f64>>();
     let (milliseconds, cpu_milliseconds) = (column(|time| time.milliseconds), column(|time| time.cpu_milliseconds));

@@ -129,7 +129,10 @@ impl Arguments {
         if !self.dev.is_empty() {
             return Ok([train, read(&self.dev)?]);
         }
-        ensure!((0.0..1.0).contains(&self.hold_out), "--hold-out {}: it must be at least 0 and below 1", self.hold_out);
+        ensure!(
+            (0.0..1.0).contains(&self.hold_out),
+            Usage(format!("--hold-out {}: it must be at least 0 and below 1", self.hold_out))
+        );
         let [train, dev] = hold_out(train, self.hold_out);
         tracing::info!(
             "no --dev: training on {}, evaluating on {}",

@@ -3,9 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use bpe::Tokenizer;
-use console::count;
+use console::{Usage, count};
 use gpt2::Model;
 
 use crate::commands::load;
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if !arguments.ablate.is_empty() || !arguments.patch.is_empty() {
         return intervene(arguments, &model, &tokenizer, &tokens);
     }
-    ensure!(arguments.target.is_none(), "--target needs --ablate or --patch");
+    ensure!(arguments.target.is_none(), Usage("--target needs --ablate or --patch".into()));
     if arguments.values {
         return print_values(arguments, &model, &tokens);
     }
@@ -138,11 +138,7 @@ fn print_values(arguments: &Arguments, model: &Model, tokens: &[u32]) -> anyhow:
     let all = model.activation_names();
     let names = select_names(&all, &patterns)?;
     let position = arguments.position.unwrap_or(tokens.len() - 1);
-    ensure!(
-        position < tokens.len(),
-        "there is no position {position}: the text has {}",
-        count(tokens.len() as u64, "token")
-    );
+    check_position(position, tokens.len())?;
     let kept = record(model, tokens, &names);
     let sections: Vec<String> =
         names.iter().map(|name| values(name, &kept[*name], position, arguments.columns)).collect();
@@ -158,13 +154,19 @@ fn intervene(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer, tokens
     let patches = arguments.patch.iter().map(|text| Intervention::patch(text));
     let interventions = ablations.chain(patches).collect::<Result<Vec<_>, _>>()?;
     let position = arguments.position.unwrap_or(tokens.len() - 1);
-    let len = tokens.len() as u64;
-    ensure!((position as u64) < len, "there is no position {position}: the text has {}", count(len, "token"));
+    check_position(position, tokens.len())?;
     let target = arguments.target.as_deref().map(|target| single_token(tokenizer, target)).transpose()?;
     let after = Intervention::run(model, tokens, &interventions, other.as_deref())?;
     let before = model.trace(tokens, |_, _| ());
     let effect = Effect::new(&before, &after, position, target, arguments.top.into());
     print(&[effect.table(tokenizer, is_coloured())], false)
+}
+
+fn check_position(position: usize, len: usize) -> Result<(), Usage> {
+    if position < len {
+        return Ok(());
+    }
+    Err(Usage(format!("there is no position {position}: the text has {}", count(len as u64, "token"))))
 }
 
 /// The text itself, or that of a file or of standard input.
@@ -196,7 +198,7 @@ fn single_token(tokenizer: &Tokenizer, text: &str) -> anyhow::Result<u32> {
         return Ok(id);
     }
     let note = if text.starts_with(' ') { "" } else { "; most words begin with a space, as in ' the'" };
-    bail!("--target '{text}' is {}, not one{note}", count(ids.len() as u64, "token"))
+    Err(Usage(format!("--target '{text}' is {}, not one{note}", count(ids.len() as u64, "token"))).into())
 }
 
 fn is_coloured() -> bool {

@@ -14,11 +14,12 @@ mod train_text;
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use bpe::Tokenizer;
 use bpe::formats::{self, FormatError};
-use console::UserError;
+use console::{Usage, UserError};
 use gpt2::{Model, ModelConfig, load_model};
+use user_error::did_you_mean;
 
 use crate::check_vocabulary;
 
@@ -47,8 +48,11 @@ impl UserError for NoTokenizer {
 
 /// A model of the papers by name.
 pub(crate) fn preset(name: &str) -> anyhow::Result<ModelConfig> {
-    let names = || ModelConfig::preset_names().chain(["gpt2-small"]).collect::<Vec<_>>().join(", ");
-    ModelConfig::preset(name).ok_or_else(|| anyhow!("there is no model {name}; there are {}", names()))
+    ModelConfig::preset(name).ok_or_else(|| {
+        let names: Vec<&str> = ModelConfig::preset_names().chain(["gpt2-small"]).collect();
+        let nearest = did_you_mean(name, names.iter().copied());
+        Usage(format!("there is no model {name}{nearest}; there are {}", names.join(", "))).into()
+    })
 }
 
 /// Writes the files of a tokenizer into a model's folder.

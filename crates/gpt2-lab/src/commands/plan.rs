@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::ensure;
-use console::grouped;
+use console::{Usage, grouped};
 use gpt2::{Precision, TrainingPlan, model_config, peak_gflops};
 use serde_json::json;
 
@@ -42,8 +42,11 @@ const DEFAULT_BATCH: usize = 8;
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let utilization = arguments.utilization;
-    ensure!(utilization > 0.0 && utilization <= 1.0, "--utilization {utilization}: it must be above 0 and at most 1");
-    ensure!(arguments.peak_gflops.is_none_or(|rate| rate > 0.0), "--peak-gflops must be above 0");
+    ensure!(
+        utilization > 0.0 && utilization <= 1.0,
+        Usage(format!("--utilization {utilization}: it must be above 0 and at most 1"))
+    );
+    ensure!(arguments.peak_gflops.is_none_or(|rate| rate > 0.0), Usage("--peak-gflops must be above 0".into()));
     let (plan, precision) = plan(arguments)?;
     let measured = arguments.peak_gflops.is_none();
     let peak = arguments.peak_gflops.unwrap_or_else(|| peak_gflops(precision));
@@ -74,11 +77,14 @@ fn plan(arguments: &Arguments) -> anyhow::Result<(TrainingPlan, Precision)> {
         (model, batch, train.accumulate, Some(tokens.unwrap_or(planned)), train.precision)
     } else {
         let model = if is_model { model_config(path)? } else { preset(config)? };
-        ensure!(overrides.is_empty(), "--set changes a file of settings; {config} is a model");
+        ensure!(overrides.is_empty(), Usage(format!("--set changes a file of settings; {config} is a model")));
         (model, batch.unwrap_or(DEFAULT_BATCH), 1, *tokens, Precision::F32)
     };
     model.check()?;
-    ensure!(batch > 0 && accumulate > 0 && tokens != Some(0), "batch, accumulate and tokens must be at least 1");
+    ensure!(
+        batch > 0 && accumulate > 0 && tokens != Some(0),
+        Usage("batch, accumulate and tokens must be at least 1".into())
+    );
     Ok((TrainingPlan::new(&model, batch, accumulate, tokens), precision))
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use bpe::Tokenizer;
 use clap::builder::RangedU64ValueParser;
-use console::count;
+use console::{Usage, count};
 use gpt2::{
     BeamOptions, Model, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, end_of_text_ids, sample_batch,
 };
@@ -139,12 +139,18 @@ impl Writer {
 
 fn check(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { temperature, top_p, stop_repeats, length_penalty, beams, stop, .. } = arguments;
-    ensure!(temperature.is_finite() && *temperature >= 0.0, "--temperature {temperature}: it must be at least 0");
-    ensure!((0.0..=1.0).contains(top_p), "--top-p {top_p}: it must be from 0 to 1");
-    ensure!(*stop_repeats != 1, "--stop-repeats 1: every text has run once; write 2 or more, or 0 for never");
-    ensure!(length_penalty.is_finite(), "--length-penalty {length_penalty}: it must be finite");
+    ensure!(
+        temperature.is_finite() && *temperature >= 0.0,
+        Usage(format!("--temperature {temperature}: it must be at least 0"))
+    );
+    ensure!((0.0..=1.0).contains(top_p), Usage(format!("--top-p {top_p}: it must be from 0 to 1")));
+    ensure!(
+        *stop_repeats != 1,
+        Usage("--stop-repeats 1: every text has run once; write 2 or more, or 0 for never".into())
+    );
+    ensure!(length_penalty.is_finite(), Usage(format!("--length-penalty {length_penalty}: it must be finite")));
     let has_stops = *stop_repeats > 0 || !stop.is_empty();
-    ensure!(beams.is_none() || !has_stops, "--beams cannot be combined with --stop or --stop-repeats");
+    ensure!(beams.is_none() || !has_stops, Usage("--beams cannot be combined with --stop or --stop-repeats".into()));
     Ok(())
 }
 

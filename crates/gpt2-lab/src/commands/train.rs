@@ -57,8 +57,6 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
     let settings = TrainFile::read(&settings, &arguments.overrides)?;
     let tokenizer = formats::load(&settings.data.tokenizer)?;
     check_vocabulary(&tokenizer, settings.model.vocab_size)?;
-    settings.model.check()?;
-    settings.train.check()?;
     let open = |patterns: &FilePatterns| -> anyhow::Result<TokenFiles> {
         Ok(TokenFiles::open(&patterns.files()?, settings.model.context, settings.model.vocab_size)?)
     };

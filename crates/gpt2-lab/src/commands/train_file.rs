@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use console::Usage;
 use gpt2::{ModelConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
+use user_error::explain_unknown;
 
 /// The settings of a training.
 #[derive(Debug, Serialize, Deserialize)]
@@ -148,7 +149,7 @@ impl TrainFile {
                 .iter()
                 .try_for_each(|setting| apply(&mut table, setting).with_context(|| format!("in --set {setting}")))?;
             refuse_former_keys(&table)?;
-            table.clone().try_into::<TrainFile>().context("in --set")
+            table.clone().try_into::<TrainFile>().map_err(explain).context("in --set")
         };
         apply_all().map_err(|error| Usage(format!("{error:#}")).into())
     }
@@ -165,7 +166,10 @@ impl TrainFile {
             apply(&mut table, setting).with_context(|| format!("in --set {setting}"))?;
         }
         refuse_former_keys(&table).with_context(in_file)?;
-        table.try_into().with_context(in_file)
+        let file: TrainFile = table.try_into().map_err(explain).with_context(in_file)?;
+        file.model.check().context("in [model]").with_context(in_file)?;
+        file.train.check().context("in [train]").with_context(in_file)?;
+        Ok(file)
     }
 }
 
@@ -178,6 +182,11 @@ fn apply(table: &mut toml::Table, setting: &str) -> anyhow::Result<()> {
     let section = section.as_table_mut().context("the key's first part is not a section")?;
     section.insert(key.to_owned(), parsed.unwrap_or_else(|| value.into()));
     Ok(())
+}
+
+/// Adds the key that is meant to the message about an unknown one.
+fn explain(error: toml::de::Error) -> anyhow::Error {
+    anyhow!(explain_unknown(&error.to_string(), error.message()))
 }
 
 /// Refuses a former key; the message gives its present name.
