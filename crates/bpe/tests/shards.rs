@@ -103,6 +103,8 @@ fn a_failure_leaves_no_shard_and_what_cannot_be_cut_is_refused() {
     assert!(encode(&["-o", "x.bin", "--format", "megatron"]).contains("not for --format megatron: its index"));
     assert!(encode(&["-o", "x.txt", "--format", "ids"]).contains("not for --format ids: its lines"));
     assert!(encode(&["-o", "/dev/null"]).contains("needs the name of a file"));
+    let named = run(folder.path(), &["encode", "a.jsonl", "-o", "x.mega", "--format", "megatron"], b"").unwrap_err();
+    assert!(named.contains("end the name of the output in .bin"), "{named}");
     let huge = ["encode", "a.jsonl", "-o", "x.bin", "--format", "llmc", "--shard-tokens", "2147483648"];
     assert!(run(folder.path(), &huge, b"").unwrap_err().contains("at most 2147483647"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

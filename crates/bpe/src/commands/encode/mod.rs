@@ -144,7 +144,7 @@ impl UserError for NoEndOfText {
     }
 }
 
-/// No output may be an input or a file of the tokenizer.
+/// No output may be an input or a file of the tokenizer, and each has a name that its readers find.
 fn check_outputs(arguments: &Arguments, inputs: &OpenedInputs) -> Result<(), console::Usage> {
     let (output, tokenizer) = (&arguments.output, arguments.tokenizer.files());
     if arguments.shard_tokens.is_some() {
@@ -161,6 +161,10 @@ fn check_outputs(arguments: &Arguments, inputs: &OpenedInputs) -> Result<(), con
         outputs.push(beside(output, ".offsets"));
     }
     if arguments.format == TokenFormat::Megatron {
+        if output.extension() != Some("bin".as_ref()) {
+            let fault = "Megatron-LM reads NAME.bin and NAME.idx; end the name of the output in .bin";
+            return Err(console::Usage(format!("{}: {fault}", output.display())));
+        }
         outputs.push(output.with_extension("idx"));
     }
     let read = inputs.paths().chain(tokenizer.iter().map(PathBuf::as_path));
