@@ -277,6 +277,20 @@ fn an_empty_data_set_says_why() {
 }
 
 #[test]
+fn an_empty_validation_split_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("recipe.toml"), webtext_tests::recipe_of_texts("")).unwrap();
+    fs::write(path("texts.jsonl"), "{\"text\":\"The tide is out, and the boats lie on the sand.\"}\n").unwrap();
+    for (fraction, is_warned_of) in [("0.000001", true), ("0.0", false), ("0.999999", false)] {
+        let mut command = webtext(&["build", "-q", "--set", &format!("shards.validation_fraction={fraction}")]);
+        let built = check(command.arg(path("recipe.toml")).arg("--out").arg(path("run")), 0);
+        let said = stderr(&built);
+        assert_eq!(said.contains("the validation split is empty: none of 1 document fell"), is_warned_of, "{said}");
+    }
+}
+
+#[test]
 fn a_preview_names_stage_and_key_and_writes_nothing() {
     let new = Case::new();
     let text = stdout(&check(&mut new.build(&["--dry-run"]), 0));

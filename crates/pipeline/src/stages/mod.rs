@@ -27,7 +27,7 @@ pub use dedup::{
 };
 pub use kept_texts::{HasText, with_edits};
 pub use links::{DroppedRecordFound, find_dropped_record, mentions_url};
-pub use shards::key_of;
+pub use shards::{VALIDATION_DOCUMENTS, key_of};
 pub use tokens::TokenRow;
 
 /// The tables of a run that commands read.

@@ -62,7 +62,7 @@ impl Task for TrainModel {
         };
         let tokens = open(&self.train)?;
         let validation = open(&self.validation).within(|| {
-            "the validation split is too small for the model's context; raise [shards] validation".to_owned()
+            "the validation split is too small for the model's context; raise [shards] validation_fraction".to_owned()
         })?;
         let state = work.state(STATE)?;
         let folder = state.folder();

@@ -17,6 +17,9 @@ use crate::engine::{Bucket, BucketOfTask, Buckets, External, File, Flow, Product
 use crate::error::{Result, Within as _, ensure};
 use crate::recipe::Shards;
 
+/// The metric of `shards.scatter` that counts documents of the validation split, where there is to be one.
+pub const VALIDATION_DOCUMENTS: &str = "validation_documents";
+
 /// The text shards and their form.
 #[derive(Clone, Copy)]
 pub(super) struct TextShards {
@@ -182,6 +185,7 @@ impl Task for ScatterDocuments {
         let in_evaluation_set = self.rows_in_evaluation_set(work)?;
         let mut placed = work.create_buckets(ScatterDocuments::PLACED, self.count + 1)?;
         let mut exclusions = work.create_table(ScatterDocuments::EXCLUDED)?;
+        let mut validation_documents = 0u64;
         let texts = self.texts.rows::<ShardedText>(work)?;
         let documents = work.table::<ShardedDocument, _>(&self.documents)?;
         for (row, pair) in side_by_side(texts, documents).enumerate() {
@@ -207,13 +211,15 @@ impl Task for ScatterDocuments {
             }
             let duplicates = if let Some(Decision::KeepFor(duplicates)) = decision { duplicates } else { 0 };
             let place = order(&document.id, self.seed);
-            let bucket = match split(&document.id, self.seed, self.validation) {
-                Split::Train => shard_of(place, self.count),
-                Split::Val => self.count,
-            };
+            let split = split(&document.id, self.seed, self.validation);
+            validation_documents += u64::from(split == Split::Val);
+            let bucket = if split == Split::Val { self.count } else { shard_of(place, self.count) };
             placed.push(bucket, &Placed { order: place, row: shard_row(text, document, duplicates) })?;
         }
         ensure!(resolved.next().is_none(), Bug, "a decision is about a row behind the last document");
+        if self.validation > 0.0 {
+            work.metric(VALIDATION_DOCUMENTS, validation_documents as f64);
+        }
         exclusions.finish()?;
         placed.finish()
     }

@@ -6,6 +6,7 @@ use anyhow::Context;
 use console::Exit;
 use pipeline::engine::{StagePreview, TaskChoice};
 use pipeline::recipe::{ExecutorName, PageSource};
+use pipeline::stages::VALIDATION_DOCUMENTS;
 use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
 use records::Reason;
 use store::Condition;
@@ -120,6 +121,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if selection.task.is_none() {
         warn_of_nothing(&summary);
         warn_of_vain_exclusion(&run.recipe, &summary);
+        warn_of_empty_validation(&summary);
     }
     if arguments.stage.is_none() {
         let report = crate::report::write(&folder, &run)?;
@@ -226,6 +228,19 @@ fn warn_of_vain_exclusion(recipe: &Recipe, summary: &Summary) {
     });
     if is_in_vain && !recipe.shards.exclude.is_empty() {
         tracing::warn!("no document is named by {}", recipe.shards.exclude.join(", "));
+    }
+}
+
+/// Warns if documents were kept, and by chance none for validation.
+fn warn_of_empty_validation(summary: &Summary) {
+    let Some(scatter) = summary.stages.iter().find(|stage| stage.stage == "shards.scatter") else { return };
+    let kept = scatter.tally.counts.kept;
+    let validation = scatter.tally.metrics.get(VALIDATION_DOCUMENTS);
+    if kept > 0 && validation.is_some_and(|documents| documents.sum == 0.0) {
+        let kept = console::count(kept, "document");
+        tracing::warn!(
+            "the validation split is empty: none of {kept} fell into it; raise [shards] validation_fraction"
+        );
     }
 }
 
