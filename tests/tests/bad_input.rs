@@ -288,7 +288,7 @@ fn no_output_replaces_an_input_or_another_output() {
     refused("webtext", &[&["filter", "in.jsonl", "-o", "a.jsonl", "--dropped", "a.jsonl"], &rules[..]].concat());
     refused("webtext", &[&["filter", "in.jsonl", "-o", "a.parquet", "--measures", "a.parquet"], &rules[..]].concat());
     refused("webtext", &["dedup", "in.jsonl", "-o", "out.jsonl", "--dropped", "in.jsonl"]);
-    refused("webtext", &["links", "in.jsonl", "-o", "in.jsonl"]);
+    refused("webtext", &["links", "in.jsonl", "-o", "a.parquet", "--dropped", "in.jsonl"]);
     refused("bpe", &["encode", "in.jsonl", "-o", "in.jsonl"]);
 }
 

@@ -206,6 +206,7 @@ fn flags_without_a_meaning_are_refused() {
         (&["--by", "line", "--sentences", "2"], "--by sentence"),
         (&["--by", "substring", "--within", "domain"], "--by line"),
         (&["--by", "line", "--keep", "longest"], "--by document"),
+        (&["--by", "line", "--min-jaccard", "0.8"], "--by document"),
         (&["--recall", "1"], "between 0 and 1"),
         (&["--bands", "0", "--rows", "2"], "at least 1"),
         (&["--min-jaccard", "NaN"], "above 0"),

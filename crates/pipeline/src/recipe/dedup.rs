@@ -14,6 +14,8 @@ const MAX_PERMUTATIONS: usize = 65_536;
 pub const MAX_KEEP_KEYS: usize = 3;
 /// The recall without `recall`, `bands` and `rows`.
 const DEFAULT_RECALL: f64 = 0.99;
+/// Smallest similarity of near-duplicates where a command is given none.
+const DEFAULT_MIN_JACCARD: f64 = 0.7;
 
 /// `[dedup]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -324,7 +326,7 @@ pub struct Near {
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Near::default_shingle_words()))]
     pub shingle_words: usize,
     /// Minimum Jaccard similarity of near-duplicates.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "FRACTION", default_value_t = 0.7))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FRACTION", default_value_t = DEFAULT_MIN_JACCARD))]
     pub min_jaccard: f64,
     /// Probability of finding a pair that lies exactly at --min-jaccard; bands and rows follow from it. [default: 0.99]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -338,6 +340,13 @@ pub struct Near {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", requires = "bands"))]
     pub rows: Option<usize>,
+}
+
+impl Default for Near {
+    fn default() -> Near {
+        let shingle_words = Near::default_shingle_words();
+        Near { shingle_words, min_jaccard: DEFAULT_MIN_JACCARD, recall: None, bands: None, rows: None }
+    }
 }
 
 impl Near {

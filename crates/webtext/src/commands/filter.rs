@@ -45,7 +45,7 @@ pub struct Arguments {
     rules: Vec<String>,
     /// Write the measures of every row, kept or not: `id`, of rows without one their number from 0, and a column per
     /// measure.
-    #[arg(long, value_name = "OUT.parquet")]
+    #[arg(long, value_name = "OUT.parquet", value_parser = super::table_name())]
     measures: Option<PathBuf>,
     /// Threads that judge. The outputs are the same for any number. [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]

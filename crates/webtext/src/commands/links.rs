@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(required = true, value_name = "IN")]
     dumps: Vec<PathBuf>,
     /// Parquet table of links to write, sorted by domain and key.
-    #[arg(short, long, value_name = "OUT.parquet")]
+    #[arg(short, long, value_name = "OUT.parquet", value_parser = super::table_name())]
     output: PathBuf,
     #[command(flatten)]
     kept: recipe::Links,

@@ -24,9 +24,10 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use atomic_file::IoContext as _;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use console::Exit;
 use records::{Counts, Reason};
-use texts::{DocumentOptions, DocumentRow, NoFields, RowReader, RowWriter, Source};
+use texts::{Compression, DocumentOptions, DocumentRow, NoFields, RowReader, RowWriter, Source, TextFormat};
 
 pub use console::Usage;
 
@@ -72,6 +73,14 @@ fn prepare_outputs<'p>(outputs: impl IntoIterator<Item = &'p PathBuf>) -> anyhow
         }
     }
     Ok(())
+}
+
+/// Reads the name of a table that is written, which must end in `.parquet`.
+fn table_name() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|name| match (TextFormat::of_name(&name), Compression::of_name(&name)) {
+        (TextFormat::Parquet, None) => Ok(name),
+        _ => Err("a Parquet table is written; end its name in .parquet"),
+    })
 }
 
 /// Where the texts of rows are.

@@ -102,10 +102,10 @@ impl Arguments {
         self.near.check()?;
         self.parts.check(self.by)?;
         let of_documents = self.exact_only || self.keep.is_some() || self.clusters.is_some();
-        let of_documents = of_documents || self.near.recall.is_some() || self.near.bands.is_some();
-        if self.by != By::Document && (of_documents || !self.against.is_empty()) {
-            let fault =
-                "--exact-only, --keep, --clusters, --against, --recall, --bands and --rows go with --by document";
+        let of_documents = of_documents || !self.against.is_empty() || self.near != Near::default();
+        if self.by != By::Document && of_documents {
+            let fault = "--exact-only, --keep, --clusters, --against, --shingle-words, --min-jaccard, --recall, --bands and \
+                         --rows go with --by document";
             return Err(Usage(fault.to_owned()).into());
         }
         Ok(())
