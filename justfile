@@ -5,7 +5,7 @@ check:
 
 # All tests, examples in the documentation included.
 test:
-    cargo test --workspace
+    CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true cargo test --release --workspace
 
 # The Python wheel, built and tested in an environment of its own.
 wheel:

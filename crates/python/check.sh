@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the wheel, installs it into a clean environment and tests it there: types, stubs, tests, the README's lines and the
 # examples. WEBTEXT_WHEEL_ENV is that environment, made again when its requirements change (default: target/wheel-env);
-# WEBTEXT_WHEELS is where the wheel is left (default: target/wheels). `check.sh environment` makes the environment alone.
+# WEBTEXT_WHEELS is where the wheel is left (default: target/wheels). `check.sh environment` makes the environment alone,
+# `check.sh wheel` the wheel, too.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(realpath ../..)
@@ -26,6 +27,7 @@ wheel=$(echo "$wheels"/webtext-*.whl)
 bytes=$(stat -c %s "$wheel")
 echo "$(basename "$wheel"): $((bytes / 1000000)).$((bytes / 100000 % 10)) MB of at most $max_wheel_mb MB"
 ((bytes <= max_wheel_mb * 1000000))
+if [ "${1:-}" = wheel ]; then exit; fi
 
 echo "== installation, with what it requires alone"
 clean=$(mktemp -d)

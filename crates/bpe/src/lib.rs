@@ -37,7 +37,7 @@ mod text_rules;
 mod tokenizer;
 pub mod tokens;
 pub mod train;
-#[cfg(feature = "twin")]
+#[doc(hidden)]
 pub mod twin;
 
 pub use added::AddedToken;

@@ -40,32 +40,3 @@ impl Psl for CompiledOnce {
 fn find(labels: &mut dyn Iterator<Item = &[u8]>) -> Info {
     psl::List.find(labels)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn suffixes_and_their_sections() {
-        assert_eq!(suffix_of(&["uk", "co", "example"]), Suffix { bytes: 5, section: Some(Section::Icann) });
-        assert_eq!(suffix_of(&["io", "github", "a"]), Suffix { bytes: 9, section: Some(Section::Private) });
-        assert_eq!(suffix_of(&["nosuch"]), Suffix { bytes: 6, section: None });
-    }
-
-    #[test]
-    fn domains_are_those_of_the_list() {
-        for host in [
-            "localhost",
-            "www.example.co.uk",
-            "co.uk",
-            "a.github.io",
-            "www.ck",
-            "a.b.nosuch",
-            "example.com.",
-            "münchen.de",
-            "",
-        ] {
-            assert_eq!(registrable_domain(host), psl::domain_str(host), "{host}");
-        }
-    }
-}
