@@ -213,7 +213,8 @@ pub struct Analysis<'a> {
     pub reasons: &'a [BlockReason],
     /// The kind of the page.
     pub kind: PageKind,
-    charset: &'static str,
+    /// The encoding by which the page was read.
+    pub charset: &'static str,
 }
 
 /// Analyses a page and passes the analysis to a callback, for explanations.

@@ -90,8 +90,8 @@ class Set:
             if page["title_block"] is not None:
                 self.is_title[self.first[number] + page["title_block"]] = True
 
-    def run(self, command):
-        subprocess.run([self.tool, command, self.folder, self.out], check=True)
+    def run(self, command, *options):
+        subprocess.run([self.tool, command, self.folder, self.out, *options], check=True)
 
     def describe(self, lexicons, lexicon_of):
         """Reads the features of blocks and pages, each page with the lexicon of its number."""
@@ -127,11 +127,19 @@ class Set:
         self.kind_margins = sums.astype(np.float32)
         self.rows = np.concatenate([self.features, self.kind_margins[self.page]], axis=1)
 
-    def kept(self, probabilities):
-        """What the extractor keeps by these probabilities: its own decision (select.rs), titles kept."""
+    def kept(self, probabilities, texts=None):
+        """What the extractor keeps by these probabilities: its own decision (select.rs), titles kept.
+
+        Its texts are written to TEXTS/SET/webtext/ID.txt.
+        """
         probabilities.astype(np.float32).tofile(f"{self.out}.probabilities")
         self.kind_margins.argmax(axis=1).astype(np.uint8).tofile(f"{self.out}.kinds")
-        self.run("decide")
+        options = []
+        if texts:
+            folder = texts / self.name / "webtext"
+            folder.mkdir(parents=True, exist_ok=True)
+            options = ["--texts", folder]
+        self.run("decide", *options)
         return np.fromfile(f"{self.out}.kept", dtype=np.uint8).astype(bool)
 
     def text(self, number, kept):
@@ -177,9 +185,9 @@ def held_out(sets, rows, rounds):
     return probabilities
 
 
-def report(label, s, first, second):
+def report(label, s, first, second, texts):
     """How good the mean of both forests' probabilities is."""
-    kept = s.kept((first + second) / 2)
+    kept = s.kept((first + second) / 2, texts)
     drop, keep = s.figures(kept & ~s.is_title), s.figures(kept)
     print(
         f"{label:<9}{s.name:<17}{len(s.pages):>5} pages   without titles {drop[0]:.3f} / {drop[1]:.3f}"
@@ -284,6 +292,7 @@ def main():
     parser.add_argument("--tool", required=True)
     parser.add_argument("--scratch", type=pathlib.Path, required=True)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--texts", type=pathlib.Path, help="with --check: folder for the texts, held out and unseen")
     parser.add_argument("--write", type=pathlib.Path)
     arguments = parser.parse_args()
 
@@ -306,13 +315,13 @@ def main():
     if arguments.check:
         second_probabilities = held_out(sets, rows_with_context, SECOND_TREES)
         for s in sets:
-            report("held out", s, probabilities[s.name], second_probabilities[s.name])
+            report("held out", s, probabilities[s.name], second_probabilities[s.name], arguments.texts)
         report_kinds(sets)
         for s in load(LOOKED_AT):
             s.describe([lexicon], np.zeros(len(s.pages), dtype=int))
             s.set_kinds(ask_kinds(kinds, s.page_features))
             first_probabilities = first.predict(s.rows)
-            report("unseen", s, first_probabilities, second.predict(s.with_context(first_probabilities)))
+            report("unseen", s, first_probabilities, second.predict(s.with_context(first_probabilities)), arguments.texts)
 
 
 main()

@@ -20,7 +20,7 @@ use extract::head::{Head, head};
 use extract::html::{self, ParseOptions, tag};
 use extract::lexicon::{self, Lexicon};
 use extract::select::select;
-use extract::{Options, PageKind};
+use extract::{Analysis, Options, PageKind};
 use serde::Serialize;
 
 /// Converts annotated pages to training data.
@@ -54,6 +54,9 @@ enum Command {
         /// The same prefix. OUT.probabilities has a 32-bit float for each block, OUT.kinds a byte for each page: the
         /// number of its kind.
         out: PathBuf,
+        /// Folder for the texts that the extractor would write, ID.txt.
+        #[arg(long)]
+        texts: Option<PathBuf>,
     },
     /// Features that need the first model's probabilities: OUT.context.f32 and OUT.context.names.
     FirstPass {
@@ -92,7 +95,7 @@ fn main() -> anyhow::Result<()> {
         Command::Pages { set, out } => write_pages(&set, &out),
         Command::Features { set, out } => features(&set, &out),
         Command::FirstPass { set, out } => context(&set, &out),
-        Command::Decide { set, out } => decide(&set, &out),
+        Command::Decide { set, out, texts } => decide(&set, &out, texts.as_deref()),
     }
 }
 
@@ -232,19 +235,25 @@ fn read_probabilities(out: &Path) -> anyhow::Result<Vec<f32>> {
     Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
-fn decide(set: &Path, out: &Path) -> anyhow::Result<()> {
+fn decide(set: &Path, out: &Path, texts: Option<&Path>) -> anyhow::Result<()> {
     let probabilities = read_probabilities(out)?;
     let mut kinds = fs::read(out.with_extension("kinds"))?.into_iter();
     let mut kept = Vec::with_capacity(probabilities.len());
     let none = Lexicon::default();
+    let options = Options::default();
     pages(set, |id, _, tree, head, page| {
         let kind = kinds.next().and_then(|kind| PageKind::ALL.get(usize::from(kind)).copied());
         let kind = kind.with_context(|| format!("{id} has no kind"))?;
         let context = PageContext::new(tree, head, page, &none);
         let own =
             probabilities.get(kept.len()..kept.len() + page.blocks.len()).context("there are too few probabilities")?;
-        let reasons = select(&context, page, own, kind, &Options::default());
+        let reasons = select(&context, page, own, kind, &options);
         kept.extend(reasons.iter().map(|reason| u8::from(reason.is_kept())));
+        if let Some(folder) = texts {
+            let (probabilities, reasons) = (own, &reasons[..]);
+            let analysis = Analysis { tree, head, blocks: page, probabilities, reasons, kind, charset: "" };
+            fs::write(folder.join(format!("{id}.txt")), analysis.page(&options).text)?;
+        }
         Ok(())
     })?;
     fs::write(out.with_extension("kept"), kept)?;
