@@ -468,14 +468,13 @@ fn a_corpus_is_read_with_and_without_urls() {
     {
         let built = inputs.build(&TEXTS.replace("FILE", file), &[]);
         assert_eq!(built.dropped("pages.pack", Reason::MalformedRecord), malformed, "{file}");
-        let path = inputs.path(file).display().to_string();
-        let expected = (1..=6).map(|n| url(n).filter(|_| has_urls).unwrap_or_else(|| format!("file://{path}#{n}")));
+        let expected = (1..=6).map(|n| url(n).filter(|_| has_urls).unwrap_or_else(|| format!("file:///{file}#{n}")));
         assert_eq!(built.urls(), expected.collect(), "{file}");
         let mut texts = built.texts();
         texts.sort_by(|a, b| a.text.cmp(&b.text));
         for (n, row) in (1..=6).zip(texts) {
             assert_eq!((row.text, row.kind.as_str(), row.verdict), (text(n), "text", None), "{file}");
-            assert_eq!(row.file, Some(format!("{path}#{n}")));
+            assert_eq!((row.file, row.captured), (Some(format!("{file}#{n}")), None));
         }
     }
 }
@@ -590,8 +589,39 @@ fn files_of_one_name_in_two_folders_are_two_pages() {
     let files: BTreeMap<String, String> =
         built.texts().into_iter().map(|text| (text.title.unwrap(), text.file.unwrap())).collect();
     for (word, name) in [("first", "one/index.html"), ("second", "two/index.html")] {
-        assert_eq!(files[word], inputs.path(name).display().to_string());
+        assert_eq!(files[word], name);
     }
+}
+
+#[test]
+fn shards_do_not_depend_on_the_folder_of_the_inputs() {
+    let recipe = "[[pages]]\nfrom = \"warc\"\npaths = [\"pages.warc.gz\"]\nonly_links = false\n\
+                  [[pages]]\nfrom = \"html\"\npaths = [\"html\"]\nonly_links = false\n\
+                  [[pages]]\nfrom = \"texts\"\npaths = [\"texts/*.jsonl\"]\nonly_links = false\n";
+    let shards = || {
+        let inputs = two_sources();
+        for (n, folder) in [(1, "html/a"), (2, "html/b")] {
+            inputs.write(&format!("{folder}/{n}.html"), page(&format!("page{n}")));
+        }
+        for name in ["one", "two"] {
+            let line = serde_json::json!({"text": format!("A boat of {name} lies in the harbour.")});
+            inputs.write(&format!("texts/{name}.jsonl"), format!("{line}\n"));
+        }
+        inputs.build(recipe, &["shards.text=parquet"]).rows::<Sharded>("shards", "train-00000")
+    };
+    let (here, there) = (shards(), shards());
+    assert_eq!(here, there);
+    let urls: Vec<&str> = here.iter().map(|row| row.url.as_str()).filter(|url| url.starts_with("file:")).collect();
+    assert_eq!(
+        set(&urls),
+        set(&[
+            "file:///source-2/a/1.html",
+            "file:///source-2/b/2.html",
+            "file:///source-3/one.jsonl#1",
+            "file:///source-3/two.jsonl#1"
+        ])
+    );
+    assert!(here.iter().all(|row| !row.warc.starts_with('/')), "{here:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::BufRead;
+use std::path::Path;
 
 use links::{Canonical, CanonicalRules};
 use records::{Document, Exclusion, OverlapMatch, Reason, document_id};
@@ -172,7 +173,7 @@ impl ScatterDocuments {
 }
 
 impl Task for ScatterDocuments {
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4; // archives by their files' names
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let excluded = self.excluded_ids(work)?;
@@ -281,9 +282,17 @@ fn shard_row(text: ShardedText, document: ShardedDocument, duplicates: u64) -> S
         captured: text.captured,
         karma: document.karma,
         subreddit: document.subreddit,
-        warc: text.warc,
+        warc: published_name(&text.warc).to_owned(),
         offset: text.offset,
         duplicates,
+    }
+}
+
+/// An archive as shards name it: a file of this machine without its folder, which says nothing to those who read them.
+fn published_name(archive: &str) -> &str {
+    match Path::new(archive).file_name().and_then(|name| name.to_str()) {
+        Some(name) if Path::new(archive).is_absolute() => name,
+        _ => archive,
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Capture {
     pub(super) status: Option<u16>,
     pub(super) content_type: Option<String>,
     /// The time of the capture as the archive writes it, and in seconds since 1970.
-    pub(super) captured: String,
+    pub(super) captured: Option<String>,
     pub(super) captured_utc: Option<i64>,
     /// The file that the page was made from.
     pub(super) file: Option<String>,
@@ -52,7 +52,7 @@ pub(super) struct Capture {
     pub(super) origin: Origin,
 }
 
-store::spill_rows!(Capture = 2);
+store::spill_rows!(Capture = 3);
 
 /// The capture in a record, with its own verdict; or why the record holds none.
 pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules) -> Result<Capture, Reason> {
@@ -78,16 +78,17 @@ pub(super) fn capture(record: &Record, archive: &str, canonical: &CanonicalRules
     };
     let located = located(record, archive, canonical)?;
     // A file has no time of capture; its record is dated only because every record must be.
+    let captured = located.captured.filter(|_| file.is_none());
     let captured_utc = located.captured_utc.filter(|_| file.is_none());
     let ::warc::Capture { status, content_type, .. } = found;
-    Ok(Capture { verdict, status, content_type, captured_utc, file, form, ..located })
+    Ok(Capture { verdict, status, content_type, captured, captured_utc, file, form, ..located })
 }
 
 /// The page, the time and the place of a record, as if it held nothing: a revisit until it is resolved.
 pub(super) fn located(record: &Record, archive: &str, canonical: &CanonicalRules) -> Result<Capture, Reason> {
     let target = record.target().ok_or(Reason::MalformedPage)?;
     let (page, url) = page_of(target, canonical).ok_or(Reason::NotAResponse)?;
-    let captured = record.header("WARC-Date").unwrap_or("").to_owned();
+    let captured = record.header("WARC-Date").map(str::to_owned);
     Ok(Capture {
         page,
         verdict: Some(Reason::Revisit),
@@ -97,7 +98,7 @@ pub(super) fn located(record: &Record, archive: &str, canonical: &CanonicalRules
         url,
         status: None,
         content_type: None,
-        captured_utc: ::warc::unix_seconds(&captured),
+        captured_utc: captured.as_deref().and_then(::warc::unix_seconds),
         captured,
         file: None,
         form: PageForm::Html,

@@ -7,7 +7,7 @@ use records::Reason;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::pack::{MAX_BYTES_PER_TASK, MEAN_FILES_PER_TASK, Packed, Packer};
+use super::pack::{MAX_BYTES_PER_TASK, MEAN_FILES_PER_TASK, NamedFile, Packed, Packer, shared_folder};
 use super::{Captured, LinksLeft, warc};
 use crate::engine::{External, File, Flow, Product, Task, Work, expand_folders, read_text, stable_runs};
 use crate::error::{Error, Result, bail, ensure};
@@ -23,10 +23,11 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
         let folders = expand_folders(&pages.paths)?;
         let files = html_files(&folders, number)?;
         ensure!(!files.is_empty(), Input, "there is no .html or .htm file below {}", pages.paths.join(", "));
-        let runs =
-            stable_runs(files, MEAN_FILES_PER_TASK, MAX_BYTES_PER_TASK, |file| (&file.file.url, file.file.len_bytes));
+        let runs = stable_runs(files, MEAN_FILES_PER_TASK, MAX_BYTES_PER_TASK, |page| {
+            (&page.named.name, page.named.file.len_bytes)
+        });
         let task = |files: Vec<HtmlFile>| {
-            let name = format!("{:016x}", xxh3_64(files[0].file.url.as_bytes()));
+            let name = format!("{:016x}", xxh3_64(files[0].named.name.as_bytes()));
             (name, PackHtml { files, max_page_bytes: pages.max_page_bytes })
         };
         Ok(runs.into_iter().map(task).collect())
@@ -37,7 +38,8 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
 /// A file with the URL of its page.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct HtmlFile {
-    file: External,
+    #[serde(flatten)]
+    named: NamedFile,
     page_url: String,
 }
 
@@ -53,16 +55,16 @@ impl PackHtml {
 }
 
 impl Task for PackHtml {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2; // files by their names in the source's folder
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut packer = Packer::new(work.create_file(PackHtml::ARCHIVE)?, self.max_page_bytes);
-        for HtmlFile { file, page_url } in &self.files {
+        for HtmlFile { named: NamedFile { file, name }, page_url } in &self.files {
             if work.is_stopping() {
                 return Err(Error::Interrupted);
             }
             if file.len_bytes > self.max_page_bytes {
-                packer.drop_too_large(work, &file.url, file.len_bytes);
+                packer.drop_too_large(work, name, file.len_bytes);
                 continue;
             }
             let html = match file.read() {
@@ -73,7 +75,7 @@ impl Task for PackHtml {
                     continue;
                 }
             };
-            let page = Packed { url: page_url, content_type: "text/html", bytes: &html, file: &file.url };
+            let page = Packed { url: page_url, content_type: "text/html", bytes: &html, file: name };
             packer.push(work, &page)?;
         }
         packer.finish()
@@ -81,7 +83,7 @@ impl Task for PackHtml {
 
     fn min_output_bytes(&self) -> u64 {
         // gzip makes HTML a fifth, seldom a tenth.
-        self.files.iter().map(|file| file.file.len_bytes).sum::<u64>() / 10
+        self.files.iter().map(|page| page.named.file.len_bytes).sum::<u64>() / 10
     }
 }
 
@@ -89,7 +91,6 @@ impl Task for PackHtml {
 /// `file:///` and its path relative to the closest common parent of all given folders; from the second source on, the
 /// number of the source comes before the path.
 fn html_files(folders: &[PathBuf], source: usize) -> Result<Vec<HtmlFile>> {
-    let prefix = if source == 0 { String::new() } else { format!("source-{}/", source + 1) };
     let shared = shared_folder(folders);
     let mut files = Vec::new();
     for folder in folders {
@@ -100,19 +101,17 @@ fn html_files(folders: &[PathBuf], source: usize) -> Result<Vec<HtmlFile>> {
         let mut urls = read_url_list(&list, &text)?;
         for file in below.into_iter().filter(|file| is_html(Path::new(&file.url))) {
             let path = Path::new(&file.url);
-            let relative = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
-            let page_url = match urls.remove(relative.as_str()) {
-                Some((_, url)) => url.to_owned(),
-                None => format!("file:///{prefix}{}", path.strip_prefix(&shared).unwrap_or(path).display()),
-            };
-            files.push(HtmlFile { file, page_url });
+            let in_list = urls.remove(&*path.strip_prefix(folder).unwrap_or(path).to_string_lossy());
+            let named = NamedFile::new(file, &shared, source);
+            let page_url = in_list.map_or_else(|| format!("file:///{}", named.name), |(_, url)| url.to_owned());
+            files.push(HtmlFile { named, page_url });
         }
         if let Some((path, (line, _))) = urls.into_iter().min_by_key(|(_, (line, _))| *line) {
             bail!(Input, "{}, line {line}: there is no file {}", list.display(), folder.join(path).display());
         }
     }
-    files.sort_by(|a, b| a.file.url.cmp(&b.file.url));
-    files.dedup_by(|a, b| a.file.url == b.file.url);
+    files.sort_by(|a, b| a.named.file.url.cmp(&b.named.file.url));
+    files.dedup_by(|a, b| a.named.file.url == b.named.file.url);
     Ok(files)
 }
 
@@ -139,13 +138,6 @@ fn read_url_list<'t>(list: &Path, text: &'t str) -> Result<BTreeMap<&'t str, (us
 fn is_html(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("html") || extension.eq_ignore_ascii_case("htm"))
-}
-
-/// The deepest folder that contains all given ones, or is one of them.
-fn shared_folder(folders: &[PathBuf]) -> PathBuf {
-    let Some(first) = folders.first() else { return PathBuf::new() };
-    let is_shared = |folder: &&Path| folders.iter().all(|other| other.starts_with(folder));
-    first.ancestors().find(is_shared).unwrap_or(Path::new("")).to_path_buf()
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ fn outcome(capture: &Capture, url: String, verdict: Option<Reason>) -> Outcome {
         final_url: Some(capture.url.clone()),
         status: capture.status,
         content_type: capture.content_type.clone(),
-        captured: Some(capture.captured.clone()),
+        captured: capture.captured.clone(),
         warc: Some(capture.archive.clone()),
         offset: Some(capture.offset),
         detail: None,

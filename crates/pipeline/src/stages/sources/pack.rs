@@ -1,15 +1,43 @@
 //! Packs files that are not archives into archives of the run, for several sources.
 
+use std::path::{Path, PathBuf};
+
 use ::warc::{Date, NewRecord, Writer};
 use records::Reason;
+use serde::{Deserialize, Serialize};
 
 use super::capture::FILE_HEADER;
-use crate::engine::{FileOutput, Work};
+use crate::engine::{External, FileOutput, Work};
 use crate::error::{Error, Result};
 
 /// Mean number of files that one task packs, and their maximum in bytes.
 pub(super) const MEAN_FILES_PER_TASK: u64 = 500;
 pub(super) const MAX_BYTES_PER_TASK: u64 = 32 << 20;
+
+/// A file that pages are packed from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct NamedFile {
+    pub(super) file: External,
+    /// Its path below a folder that the source's files share, after `source-N/` from the second source on. Data that is
+    /// made of the file depends on this name, and not on where the folder lies.
+    pub(super) name: String,
+}
+
+impl NamedFile {
+    pub(super) fn new(file: External, shared_folder: &Path, source: usize) -> NamedFile {
+        let path = Path::new(&file.url);
+        let relative = path.strip_prefix(shared_folder).unwrap_or(path).display();
+        let name = if source == 0 { relative.to_string() } else { format!("source-{}/{relative}", source + 1) };
+        NamedFile { file, name }
+    }
+}
+
+/// The closest folder that all of these are, or are in.
+pub(super) fn shared_folder(folders: &[PathBuf]) -> PathBuf {
+    let Some(first) = folders.first() else { return PathBuf::new() };
+    let is_shared = |folder: &&Path| folders.iter().all(|other| other.starts_with(folder));
+    first.ancestors().find(is_shared).unwrap_or(Path::new("")).to_path_buf()
+}
 
 /// An archive that a task writes.
 pub(super) struct Packer {
@@ -22,7 +50,7 @@ pub(super) struct Packed<'a> {
     pub(super) url: &'a str,
     pub(super) content_type: &'a str,
     pub(super) bytes: &'a [u8],
-    /// The file that it comes from, and where in it.
+    /// The name of the file that it comes from, and where in it.
     pub(super) file: &'a str,
 }
 

@@ -1,7 +1,7 @@
 //! JSON Lines and Parquet with a column of text: a corpus that is filtered and de-duplicated without pages.
 //! `pages.pack` packs it into archives, which are then read like any others.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::texts::{DocumentOptions, Documents};
 use links::CanonicalRules;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::capture::page_of;
-use super::pack::{Packed, Packer};
+use super::pack::{NamedFile, Packed, Packer, shared_folder};
 use super::{Captured, LinksLeft, warc};
 use crate::engine::{External, File, Flow, Product, Task, Work};
 use crate::error::{Result, Within as _};
@@ -26,14 +26,17 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
     let pages = settings.clone();
     let pack = flow.stage_of_source("pages.pack", number, move |_| {
         let mut tasks = Vec::new();
-        for file in External::of_files(&pages.paths)? {
+        let files = External::of_files(&pages.paths)?;
+        let folder_of = |file: &External| Path::new(&file.url).parent().map(Path::to_path_buf).unwrap_or_default();
+        let shared = shared_folder(&files.iter().map(folder_of).collect::<Vec<PathBuf>>());
+        for file in files {
             let task = PackTexts {
-                file,
+                named: NamedFile::new(file, &shared, number),
                 text_field: pages.text_field.clone(),
                 url_field: pages.url_field.clone(),
                 max_page_bytes: pages.max_page_bytes,
             };
-            tasks.push((format!("{:016x}", xxh3_64(task.file.url.as_bytes())), task));
+            tasks.push((format!("{:016x}", xxh3_64(task.named.name.as_bytes())), task));
         }
         Ok(tasks)
     });
@@ -43,7 +46,8 @@ pub(super) fn add(flow: &mut Flow, number: usize, settings: &Pages, left: LinksL
 /// Packs the texts of one file.
 #[derive(Serialize, Deserialize)]
 struct PackTexts {
-    file: External,
+    #[serde(flatten)]
+    named: NamedFile,
     text_field: String,
     url_field: String,
     max_page_bytes: u64,
@@ -54,23 +58,24 @@ impl PackTexts {
 }
 
 impl Task for PackTexts {
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2; // rows by the file's name in the source's folder
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let source = work.source(&self.file)?;
+        let NamedFile { file, name } = &self.named;
+        let source = work.source(file)?;
         let options = DocumentOptions::new(&self.text_field)
             .with_url_field(&self.url_field)
             .with_max_text_bytes(usize::try_from(self.max_page_bytes).unwrap_or(usize::MAX));
-        let checked = ::texts::check_header(Path::new(&self.file.url), self.file.len_bytes);
+        let checked = ::texts::check_header(Path::new(&file.url), file.len_bytes);
         let source_bytes = source.share()?;
         let documents = match checked.and_then(|()| Documents::open(source_bytes, options)) {
             Ok(documents) => documents,
             // A column of another name is a fault of the recipe, anything else one of the file.
             Err(error @ (::texts::Error::MissingColumn { .. } | ::texts::Error::ColumnType { .. })) => {
-                return Err(error).within(|| format!("in {}", self.file.url));
+                return Err(error).within(|| format!("in {}", file.url));
             }
             Err(error) => {
-                work.unreadable(&self.file.url, &error);
+                work.unreadable(&file.url, &error);
                 work.finish_source(source)?;
                 return Ok(());
             }
@@ -80,20 +85,20 @@ impl Task for PackTexts {
         for document in documents {
             match document {
                 Err(error) => {
-                    work.unreadable(&self.file.url, &error);
+                    work.unreadable(&file.url, &error);
                     break;
                 }
                 Ok(Err(malformed)) => {
                     if work.counts.dropped_total() < MAX_ROWS_NAMED {
-                        tracing::warn!(target: "task", "{}, {malformed}", self.file.url);
+                        tracing::warn!(target: "task", "{}, {malformed}", file.url);
                     }
                     let place = malformed.place.number();
                     work.counts.drop(Reason::MalformedRecord);
-                    work.sample(Reason::MalformedRecord, || format!("{}:{place}", self.file.url), &malformed.what);
+                    work.sample(Reason::MalformedRecord, || format!("{}:{place}", file.url), &malformed.what);
                 }
                 Ok(Ok(document)) => {
                     let number = document.place.number();
-                    let row = format!("{}#{number}", self.file.url);
+                    let row = format!("{name}#{number}");
                     has_urls |= document.url.is_some();
                     let url = self.url_of(document.url.as_deref(), number);
                     let (open, bytes) = match &mut packer {
@@ -122,11 +127,11 @@ impl Task for PackTexts {
         if let Some((last, _)) = packer {
             last.finish()?;
         } else if archives == 0 && work.counts.dropped_total() > 0 {
-            work.unreadable(&self.file.url, &NoTexts { field: self.text_field.clone() });
+            work.unreadable(&file.url, &NoTexts { field: self.text_field.clone() });
         }
         // The field of the default is one that a corpus need not have.
         if archives > 0 && !has_urls && self.url_field != Pages::default_url_field() {
-            work.unreadable(&self.file.url, &NoUrls { field: self.url_field.clone() });
+            work.unreadable(&file.url, &NoUrls { field: self.url_field.clone() });
         }
         work.finish_source(source)?;
         Ok(())
@@ -152,7 +157,7 @@ impl PackTexts {
     fn url_of(&self, url: Option<&str>, row: u64) -> String {
         match url.filter(|url| page_of(url, &CanonicalRules::default()).is_some()) {
             Some(url) => url.to_owned(),
-            None => format!("file:///{}#{row}", self.file.url.trim_start_matches('/')),
+            None => format!("file:///{}#{row}", self.named.name.trim_start_matches('/')),
         }
     }
 }

@@ -113,7 +113,7 @@ impl IndexArchives {
 }
 
 impl Task for IndexArchives {
-    const REVISION: u32 = 4; // redirects, and revisits under two names
+    const REVISION: u32 = 5; // files have no time of capture
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut found = Found {
