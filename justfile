@@ -1,7 +1,7 @@
 # Format and lints, warnings denied.
 check:
     cargo fmt --all --check
-    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --release --workspace --all-targets -- -D warnings
 
 # All tests, examples in the documentation included.
 test:

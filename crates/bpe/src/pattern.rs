@@ -154,6 +154,16 @@ impl SplitRegex {
         SplitRegex::compile(source, translated.pattern, translated.may_be_empty)
     }
 
+    /// Compiles a regular expression as tiktoken reads it: Rust's, with look-around.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn of_tiktoken(source: &str) -> Result<SplitRegex, String> {
+        let regex = SplitRegex::compile(source, source.to_owned(), false)?;
+        let may_be_empty = regex.regex.is_match("").unwrap_or(true);
+        Ok(SplitRegex { may_be_empty, ..regex })
+    }
+
     /// A regular expression of Rust's, which some of Hugging Face's steps are.
     pub(crate) fn of_rust(source: &str) -> SplitRegex {
         SplitRegex::compile(source, source.to_owned(), false).expect("a constant pattern")
@@ -182,13 +192,13 @@ impl SplitRegex {
         &self.source
     }
 
-    /// The matches in a text and what is between them, without what is empty: one by one, so that those of a long text
-    /// need not be held.
-    pub(crate) fn pieces(&self, text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
+    /// The matches in a text and, if `keeps_between`, what is between them, without what is empty: one by one, so that
+    /// those of a long text need not be held.
+    pub(crate) fn pieces(&self, text: &str, keeps_between: bool) -> impl Iterator<Item = std::ops::Range<usize>> {
         let mut at = 0;
         let matches = self.find_iter(text).chain(std::iter::once(text.len()..text.len()));
         let both = matches.flat_map(move |found| {
-            let between = at..found.start;
+            let between = if keeps_between { at..found.start } else { at..at };
             at = found.end;
             [between, found]
         });

@@ -87,8 +87,8 @@ impl Splitter {
         if let Some(pattern) = self.rules.pattern_after_normalizer() {
             return with_kernel(EachPretoken { pattern, text, each });
         }
-        if let Some(regex) = self.rules.only_regex() {
-            return regex.pieces(text).for_each(|range| each(&text.as_bytes()[range]));
+        if let Some((regex, keeps_between)) = self.rules.only_regex() {
+            return regex.pieces(text, keeps_between).for_each(|range| each(&text.as_bytes()[range]));
         }
         let pieces = self.rules.pieces(text);
         pieces.ranges.into_iter().for_each(|range| each(&pieces.bytes[range]));

@@ -53,6 +53,30 @@ impl TextRules {
         Ok(TextRules { normalizer: Vec::new(), pretokenizer, json })
     }
 
+    /// Splits by a pattern's name, or by the matches of a regular expression that is read as tiktoken reads it: what is
+    /// between them has no tokens.
+    ///
+    /// # Errors
+    /// For a name that is not known, and what of the regular expression is wrong.
+    pub(crate) fn of_tiktoken_pattern(pattern: &str) -> Result<TextRules, String> {
+        if let Some(known) = KnownPattern::of_given(pattern)? {
+            return Ok(TextRules::of_known(known));
+        }
+        let json = [Value::Null, Pretokenizer::json_of_matches(pattern)];
+        let pretokenizer = Pretokenizer::of_matches(SplitRegex::of_tiktoken(pattern)?);
+        Ok(TextRules { normalizer: Vec::new(), pretokenizer, json })
+    }
+
+    /// Whether a `tokenizer.json` can say them: a regular expression may be read otherwise there.
+    pub(crate) fn are_the_same_in_json(&self) -> bool {
+        TextRules::parse(&self.json[0], &self.json[1]).is_ok_and(|read| read == *self)
+    }
+
+    /// Whether the normalizer's last step makes bytes visible, so that added tokens are looked for among these.
+    pub(crate) fn normalizes_to_bytes(&self) -> bool {
+        NormalizerStep::parse_all(&self.json[0]).is_ok_and(|steps| steps.last() == Some(&NormalizerStep::ByteLevel))
+    }
+
     /// The rules of a `tokenizer.json`.
     ///
     /// # Errors
@@ -97,8 +121,9 @@ impl TextRules {
         self.normalizer.iter().fold(Cow::Borrowed(text), |text, step| step.apply(text))
     }
 
-    /// The one regular expression by which a normalised text is split, if that is all.
-    pub(crate) fn only_regex(&self) -> Option<&SplitRegex> {
+    /// The one regular expression by which a normalised text is split, if that is all, and whether what is between its
+    /// matches is kept.
+    pub(crate) fn only_regex(&self) -> Option<(&SplitRegex, bool)> {
         self.pretokenizer.only_regex()
     }
 

@@ -155,6 +155,106 @@ fn a_tiktoken_file_needs_a_pattern_unless_it_is_known() {
 }
 
 #[test]
+fn special_tokens_of_a_tiktoken_file_are_named_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.jsonl"), "{\"text\":\"a\"}\n").unwrap();
+    let bytes: String = (0..=255u8).map(|byte| format!("{} {byte}\n", data_encoding::BASE64.encode(&[byte]))).collect();
+    fs::write(folder.path().join("own.tiktoken"), bytes).unwrap();
+    let encode = |flags: &[&str]| {
+        let fixed = ["encode", "a.jsonl", "-o", "a.bin", "-q", "--tokenizer", "own.tiktoken", "--pattern", "gpt2"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bpe"));
+        let output = command.current_dir(folder.path()).args([&fixed, flags].concat()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let ids = || fs::read(folder.path().join("a.bin")).unwrap();
+    let (code, told) = encode(&[]);
+    assert!(code == Some(0) && told.contains("<|endoftext|> is taken to be 256"), "{told}");
+    assert_eq!(ids(), [97, 0, 0, 1]);
+    for (given, end) in [
+        (&["--special-token", "<s>=300", "--special-token", "</s>"][..], 301u16),
+        (&["--special-token", "</s>=260"], 260),
+    ] {
+        assert_eq!(encode(given), (Some(0), String::new()));
+        assert_eq!(ids(), [[97, 0], end.to_le_bytes()].concat());
+    }
+    let (code, told) = encode(&["--special-token", "<s>=97"]);
+    assert!(code == Some(1) && told.contains("cannot be a special token with the id 97"), "{told}");
+    let told = run(folder.path(), &["info", "gpt2", "--special-token", "<s>"], b"").unwrap_err();
+    assert!(told.contains("has its own special tokens") && told.contains("leave out --special-token"), "{told}");
+}
+
+#[test]
+fn post_processors_add_tokens_where_they_are_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "one two ".repeat(100_000);
+    fs::write(
+        folder.path().join("a.jsonl"),
+        format!("{{\"text\":\"a\"}}\n{{\"text\":\"\"}}\n{{\"text\":\"{text}\"}}\n"),
+    )
+    .unwrap();
+    run(folder.path(), &["convert", "gpt2", "-o", "t.json"], b"").unwrap();
+    let json = fs::read_to_string(folder.path().join("t.json")).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    json["post_processor"] = serde_json::json!({"type": "BertProcessing", "cls": ["!", 0], "sep": ["#", 2]});
+    json["truncation"] =
+        serde_json::json!({"direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0});
+    fs::write(folder.path().join("t.json"), json.to_string()).unwrap();
+    let plain = ids(folder.path(), "a.jsonl", &[]).unwrap();
+    assert_eq!(ids(folder.path(), "a.jsonl", &["--tokenizer", "t.json"]).unwrap(), plain);
+    let around: String = plain.lines().map(|ids| format!("0 {ids} 2\n").replace("  ", " ")).collect();
+    assert!(ids(folder.path(), "a.jsonl", &["--tokenizer", "t.json", "--post-process"]).unwrap() == around);
+    // Nothing of the file is lost when it is written again.
+    run(folder.path(), &["convert", "t.json", "-o", "again.json", "-q"], b"").unwrap();
+    let again = fs::read_to_string(folder.path().join("again.json")).unwrap();
+    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    assert_eq!((&again["post_processor"], &again["truncation"]), (&json["post_processor"], &json["truncation"]));
+}
+
+#[test]
+fn inputs_of_other_formats_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let utf16: Vec<u8> = "\u{feff}one two".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut tar = vec![0; 1024];
+    tar[..5].copy_from_slice(b"a.txt");
+    tar[257..262].copy_from_slice(b"ustar");
+    tar[148..156].fill(b' ');
+    let sum: u32 = tar[..512].iter().map(|&byte| u32::from(byte)).sum();
+    tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    for (name, bytes, expected) in [
+        ("a.txt", &utf16[..], "it is text in UTF-16"),
+        ("a.tar", &tar, "it is a tar archive"),
+        ("a.zip", b"PK\x03\x04\x14\0", "it is a ZIP archive"),
+    ] {
+        fs::write(folder.path().join(name), bytes).unwrap();
+        let told = run(folder.path(), &["count", name], b"").unwrap_err();
+        assert!(told.contains(expected) && told.contains("hint:"), "{name}: {told}");
+        let told = run(folder.path(), &["count", name, "--lossy"], b"").unwrap_err();
+        assert!(told.contains(expected), "{name}: {told}");
+    }
+    // Whoever says that it is text has it as text.
+    run(folder.path(), &["count", "a.tar", "--input-format", "text"], b"").unwrap();
+    fs::write(folder.path().join("a.jsonl"), "{\"text\":\"a\"}\n").unwrap();
+    let told = run(folder.path(), &["count", "a.jsonl", "--input-format", "parquet"], b"").unwrap_err();
+    assert!(told.contains("it is not Parquet"), "{told}");
+}
+
+#[test]
+fn a_pattern_is_for_the_one_that_does_not_say_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), "one two").unwrap();
+    let bytes: String = (0..=255u8).map(|byte| format!("{} {byte}\n", data_encoding::BASE64.encode(&[byte]))).collect();
+    fs::write(folder.path().join("own.tiktoken"), bytes).unwrap();
+    let compare =
+        |a: &str, b: &str| run(folder.path(), &["compare", a, b, "--corpus", "a.txt", "--pattern", "cl100k"], b"");
+    compare("own.tiktoken", "gpt2").unwrap();
+    compare("gpt2", "own.tiktoken").unwrap();
+    let told = compare("gpt2", "gpt2").unwrap_err();
+    assert!(told.contains("leave out --pattern"), "{told}");
+    let told = run(folder.path(), &["convert", "gpt2", "-o", "vocab.json"], b"").unwrap_err();
+    assert!(told.starts_with("Some(2)") && told.contains("merges.txt"), "{told}");
+}
+
+#[test]
 fn ids_of_a_large_vocabulary_take_four_bytes_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.txt"), "one two").unwrap();
@@ -195,7 +295,7 @@ fn training_by_a_pattern_and_with_special_tokens() {
         assert_eq!(ids(folder.path(), "a.txt", &["--tokenizer", file]).unwrap(), expected, "{file}");
     }
     let steps = run(folder.path(), &["info", "own", "the 19", "--pattern", "gpt2"], b"").unwrap_err();
-    assert!(steps.contains("--pattern is not for a tokenizer.json"), "{steps}");
+    assert!(steps.contains("the tokenizer says its own: qwen2"), "{steps}");
     let steps = run(folder.path(), &["info", "own", "the 19"], b"").unwrap();
     assert!(steps.contains("pretokens    the| |1|9"), "{steps}");
     let refused = run(folder.path(), &["convert", "own", "-o", "out/merges.txt"], b"").unwrap_err();

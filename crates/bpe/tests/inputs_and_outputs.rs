@@ -198,3 +198,11 @@ fn many_shards_are_stopped_at_once() {
     );
     assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["130", "0"]);
 }
+
+#[test]
+fn pipes_and_loops_in_a_folder_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "mkdir -p texts/below; echo one > texts/a.txt; mkfifo texts/p; ln -s .. texts/below/back; \
+                ln -s \"$PWD/other\" texts/other; mkdir other; echo two > other/b.txt; bpe count texts -q --json";
+    assert_eq!(bash(folder.path(), line).trim(), r#"{"bytes":8,"documents":2,"tokens":4}"#);
+}

@@ -1,7 +1,8 @@
 """Trains a tokenizer of each form with Hugging Face's trainer, and encodes texts with it.
 
 Arguments: a folder to write to, and files to train on. Of each form NAME, the folder NAME holds `tokenizer.json`, and
-`expected.json` the ids of each text of `texts.jsonl` with special tokens as text and with special tokens as ids.
+`expected.json` the ids of each text of `texts.jsonl` with special tokens as text and with special tokens as ids. And a
+`.tiktoken` file, with the ids that tiktoken gives by several patterns.
 """
 import json, os, random, sys
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -164,6 +165,28 @@ with open(f"{folder}/expected.jsonl", "w", encoding="utf-8") as lines:
     for path in paths:
         as_text, as_ids = expect(path)
         lines.write(json.dumps({"tokenizer": path, "as_text": as_text, "as_ids": as_ids}) + "\n")
+
+# Patterns that tiktoken's engine reads otherwise than Hugging Face's, or that leave a part of a text out.
+import base64, tiktoken
+def bytes_of(token):
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in visible]
+    byte_of = {chr(byte): byte for byte in visible} | {chr(256 + at): byte for at, byte in enumerate(others)}
+    return bytes(byte_of[char] for char in token)
+form = train(split(GPT2), specials=())
+ranks = {bytes_of(token): id for token, id in form["model"]["vocab"].items()}
+with open(f"{folder}/own.tiktoken", "wb") as file:
+    file.writelines(base64.b64encode(token) + b" %d\n" % rank for token, rank in ranks.items())
+specials = {"<|endoftext|>": len(ranks) + 3, "<|other|>": len(ranks) + 4}
+with open(f"{folder}/expected.jsonl", "a", encoding="utf-8") as lines:
+    for pattern in [r"\b\w+\b|\W+", r"\s+$|\S+|\s+", r"[\w']+|[^\w']+", r"\p{L}+", "[a-z]+|[A-Z]+", "(?s:.)", r"(?i)the|\p{L}+|[^\p{L}]",
+                    r"\d{1,3}(?=(?:\d{3})*\b)|\D+|\d", "gpt2", "cl100k"]:
+        named = {"gpt2": GPT2, "cl100k": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"}
+        encoding = tiktoken.Encoding("own", pat_str=named.get(pattern, pattern), mergeable_ranks=ranks, special_tokens=specials)
+        as_text = [encoding.encode_ordinary(text) for text in texts]
+        as_ids = [encoding.encode(text, allowed_special="all") for text in texts]
+        given = ["--pattern", pattern] + [f"--special-token={token}={id}" for token, id in specials.items()]
+        lines.write(json.dumps({"tokenizer": f"{folder}/own.tiktoken", "flags": given, "as_text": as_text, "as_ids": as_ids}) + "\n")
 
 # tiktoken's own files, if they are there: by name, since the file does not say its pattern.
 if real:

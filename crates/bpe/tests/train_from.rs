@@ -129,18 +129,24 @@ fn what_would_change_the_base_is_refused() {
     run(folder.path(), &["convert", "gpt2", "-o", "base"], b"").unwrap();
     run(folder.path(), &["train", "a.txt", "--vocab-size", "270", "-o", "own", "-q", "--pattern", "qwen2"], b"")
         .unwrap();
+    let bytes: String = (0..=255u8).map(|byte| format!("{} {byte}\n", data_encoding::BASE64.encode(&[byte]))).collect();
+    fs::write(folder.path().join("bytes.tiktoken"), bytes).unwrap();
     for (flags, message) in [
         (&["--from", "gpt2", "--vocab-size", "50257"][..], "50257 is not larger than the tokenizer's 50257 ids"),
         (&["--from", "gpt2", "--vocab-size", "60000,40000"], "40000 is not larger"),
         (&["--from", "gpt2", "--vocab-size", "9999999"], "is too large: at most 2097153"),
         (&["--from", "gpt2", "--vocab-size", "50300", "--special", "<|endoftext|>"], "in the vocabulary already"),
         (&["--from", "gpt2", "--vocab-size", "50300", "--special", "a", "--special", "a"], "in the vocabulary already"),
-        (&["--from", "gpt2", "--vocab-size", "50300", "--pattern", "cl100k"], "another than the tokenizer's own"),
-        (&["--from", "base", "--vocab-size", "50300", "--pattern", "gpt2"], "--pattern is not for a tokenizer.json"),
-        (&["--from", "own/merges.txt", "--vocab-size", "300", "--pattern", "gpt2"], "another than the tokenizer's own"),
+        (&["--from", "gpt2", "--vocab-size", "50300", "--pattern", "cl100k"], "the tokenizer says its own"),
+        (&["--from", "base", "--vocab-size", "50300", "--pattern", "gpt2"], "the tokenizer says its own"),
+        (&["--from", "own/merges.txt", "--vocab-size", "300", "--pattern", "gpt2"], "the tokenizer says its own"),
         (
             &["--from", "own/tokenizer.tiktoken", "--vocab-size", "300", "--pattern", "gpt2"],
-            "another than the tokenizer's own",
+            "the tokenizer says its own",
+        ),
+        (
+            &["--from", "bytes.tiktoken", "--vocab-size", "300", "--pattern", r"\b\w+\b|\W+"],
+            "would be another one in a tokenizer.json",
         ),
         (&["--from", "absent", "--vocab-size", "300"], "cannot read absent"),
     ] {

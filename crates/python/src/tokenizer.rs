@@ -1,5 +1,6 @@
 //! The class `Tokenizer`, with tiktoken's names.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, LargeListArray, ListArray, UInt32Array};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field};
-use bpe::formats::{self, FormatError, LoadOptions, tokenizer_json};
+use bpe::formats::{self, FormatError, GivenSpecial, LoadOptions, tokenizer_json};
 use bpe::{Encoder, SpecialInText, TokenId};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
@@ -52,9 +53,8 @@ impl Tokenizer {
         self.idle.lend(|| self.first.clone())
     }
 
-    fn load(path: &Path, pattern: Option<String>, end_of_text: Option<String>) -> PyResult<Tokenizer> {
-        let options = LoadOptions::default().with_pattern(pattern).with_end_of_text(end_of_text);
-        let loaded = formats::load_with(&path.to_string_lossy(), &options);
+    fn load(path: &Path, options: &LoadOptions) -> PyResult<Tokenizer> {
+        let loaded = formats::load_with(&path.to_string_lossy(), options);
         loaded.map(Tokenizer::of).map_err(|error| of_format(&error))
     }
 
@@ -114,9 +114,18 @@ impl Tokenizer {
 
     /// The tokenizer in a file or a folder.
     #[staticmethod]
-    #[pyo3(signature = (path, *, pattern=None, end_of_text=None))]
-    fn from_file(path: PathBuf, pattern: Option<String>, end_of_text: Option<String>) -> PyResult<Tokenizer> {
-        Tokenizer::load(&path, pattern, end_of_text)
+    #[pyo3(signature = (path, *, pattern=None, special_tokens=None, end_of_text=None))]
+    fn from_file(
+        path: PathBuf,
+        pattern: Option<String>,
+        special_tokens: Option<BTreeMap<String, u32>>,
+        end_of_text: Option<String>,
+    ) -> PyResult<Tokenizer> {
+        let specials = special_tokens.unwrap_or_default().into_iter();
+        let specials = specials.map(|(content, id)| GivenSpecial { content, id: Some(id) }).collect();
+        let options =
+            LoadOptions::default().with_pattern(pattern).with_specials(specials).with_end_of_text(end_of_text);
+        Tokenizer::load(&path, &options)
     }
 
     /// The tokenizer that the text of a `tokenizer.json` describes.
@@ -132,12 +141,14 @@ impl Tokenizer {
     }
 
     /// The tokenizer as the text of a `tokenizer.json`, which Hugging Face's tokenizers read.
-    fn to_json(&self) -> String {
-        tokenizer_json::write(&self.tokenizer)
+    fn to_json(&self) -> PyResult<String> {
+        formats::check_json(&self.tokenizer).map_err(|error| of_format(&error))?;
+        Ok(tokenizer_json::write(&self.tokenizer))
     }
 
     /// Writes the tokenizer's files into a folder.
     fn save(&self, folder: PathBuf) -> PyResult<()> {
+        formats::check_json(&self.tokenizer).map_err(|error| of_format(&error))?;
         std::fs::create_dir_all(&folder).map_err(|error| of_io(&error, &folder))?;
         for (name, content) in formats::files(&self.tokenizer) {
             let path = folder.join(name);
@@ -303,7 +314,7 @@ impl Tokenizer {
         let tokenizer = &this.tokenizer;
         let end = tokenizer.end_of_text().map(|id| String::from_utf8_lossy(tokenizer.token(id)).into_owned());
         let unpickle = PyModule::import(py, "webtext._pickle")?.getattr("tokenizer")?;
-        Ok((unpickle, (tokenizer_json::write(tokenizer), end)))
+        Ok((unpickle, (this.to_json()?, end)))
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {

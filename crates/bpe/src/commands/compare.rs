@@ -36,7 +36,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: String,
     #[command(flatten)]
-    pattern: super::PatternName,
+    unsaid: super::FileHints,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -60,7 +60,7 @@ struct Difference {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizers = [arguments.pattern.load(&arguments.a)?, arguments.pattern.load(&arguments.b)?];
+    let tokenizers = arguments.unsaid.load_both([&arguments.a, &arguments.b])?;
     let mut comparison = Comparison::new(&tokenizers);
     for path in super::inputs::files_of(&arguments.corpus)? {
         for_each_document(&path, arguments, |place, group, text| comparison.add(place, group, text))?;

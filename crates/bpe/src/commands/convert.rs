@@ -16,7 +16,7 @@ pub struct Arguments {
     #[arg(value_name = "NAME|DIR|FILE")]
     tokenizer: String,
     #[command(flatten)]
-    pattern: super::PatternName,
+    unsaid: super::FileHints,
     /// A file whose name ends in .json (tokenizer.json), .tiktoken, or .txt or .bpe (merges, with vocab.json beside
     /// them); or a folder for all files that give the same ids.
     #[arg(short, long, value_name = "OUT")]
@@ -33,30 +33,39 @@ pub struct Arguments {
 pub struct ChangesIds {
     file: String,
     why: String,
+    /// Whether `--without-specials` helps.
+    is_specials: bool,
 }
 
 impl UserError for ChangesIds {
     fn hint(&self) -> Option<String> {
-        Some("a tokenizer.json holds every tokenizer".to_owned())
+        let hint = "a tokenizer.json holds every tokenizer";
+        Some(match self.is_specials {
+            true => format!("{hint}; --without-specials leaves the special tokens to the readers of the file"),
+            false => hint.to_owned(),
+        })
     }
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = arguments.pattern.load(&arguments.tokenizer)?;
+    let tokenizer = arguments.unsaid.load(&arguments.tokenizer)?;
     let output = &arguments.output;
     check_usage(output != Path::new("-"), "standard output cannot hold a tokenizer's files; name a file or a folder")?;
+    check_usage(
+        !Format::is_beside_merges(output),
+        "a vocabulary is written beside its merges; name these (merges.txt), or a tokenizer.json",
+    )?;
     let read = formats::files_of(&arguments.tokenizer)?;
     match Format::of_name(output) {
         Some(format) => {
             let name = output.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let folder = output.parent().unwrap_or(Path::new(""));
             let files = format.write(&tokenizer, name);
-            let why = match arguments.without_specials {
-                true => format.fault_without_specials(&tokenizer, &files),
-                false => format.fault(&tokenizer, &files),
-            };
+            let without_specials = || format.fault_without_specials(&tokenizer, &files);
+            let why = if arguments.without_specials { without_specials() } else { format.fault(&tokenizer, &files) };
             if let Some(why) = why.or_else(|| format.fault_in_folder(&tokenizer, &files, folder)) {
-                return Err(ChangesIds { file: output.display().to_string(), why }.into());
+                let is_specials = !arguments.without_specials && without_specials().is_none();
+                return Err(ChangesIds { file: output.display().to_string(), why, is_specials }.into());
             }
             check_files(&read, folder, &files)?;
             write_files(folder, &files)?;
@@ -70,13 +79,29 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             write_folder(&tokenizer, &read, output)?;
         }
     }
-    if let (Some(Format::Tiktoken), Some(pattern)) = (Format::of_name(output), tokenizer.known_pattern()) {
-        tracing::info!("its pattern is {pattern}: readers of the file need to be told (--pattern {pattern})");
-        if arguments.without_specials && !tokenizer.specials().is_empty() {
-            tracing::info!("left out: {}, which readers of the file name", tokenizer.specials().join(" "));
-        }
+    if Format::of_name(output) == Some(Format::Tiktoken) {
+        tell_what_is_unsaid(&tokenizer, output);
     }
     Ok(())
+}
+
+/// What the readers of a `.tiktoken` file have to be told: its pattern, unless the file is known by its tokens, and its
+/// special tokens.
+fn tell_what_is_unsaid(tokenizer: &Tokenizer, output: &Path) {
+    let is_known = std::fs::read_to_string(output).is_ok_and(|text| formats::tiktoken::parse_with(&text, None).is_ok());
+    if let Some(pattern) = tokenizer.known_pattern().filter(|_| !is_known) {
+        tracing::info!("its pattern is {pattern}: readers of the file need to be told (--pattern {pattern})");
+    }
+    let specials = tokenizer.specials();
+    if !specials.is_empty() {
+        let with_ids =
+            specials.iter().filter_map(|special| Some(format!("{special}={}", tokenizer.special(special)?.0)));
+        let with_ids: Vec<String> = with_ids.collect();
+        tracing::info!(
+            "its special tokens are not in the file: tiktoken takes them as special_tokens, bpe by --special-token: {}",
+            with_ids.join(" ")
+        );
+    }
 }
 
 /// Refuses to write over what was read, and over a vocabulary that was not named: that of the merges of another

@@ -18,7 +18,7 @@ pub struct Arguments {
     #[arg(value_name = "TEXT")]
     text: Option<String>,
     #[command(flatten)]
-    pattern: super::PatternName,
+    unsaid: super::FileHints,
     #[command(flatten)]
     specials: super::SpecialTokens,
     /// Print as JSON.
@@ -27,7 +27,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let tokenizer = arguments.pattern.load(&arguments.tokenizer)?;
+    let tokenizer = arguments.unsaid.load(&arguments.tokenizer)?;
     match &arguments.text {
         Some(text) => {
             let steps = explain(&tokenizer, text, arguments.specials.mode());
@@ -74,7 +74,7 @@ impl Facts {
         let [normalizer, pretokenizer] = tokenizer.rules().describe();
         json!({
             "vocab_size": tokenizer.vocab_size(), "tokens": self.tokens, "merges": tokenizer.merges().len(),
-            "specials": tokenizer.specials(), "added_tokens": tokenizer.added_tokens(), "longest_bytes": self.longest.len(),
+            "specials": tokenizer.specials(), "end_of_text": tokenizer.end_of_text(), "added_tokens": tokenizer.added_tokens(), "longest_bytes": self.longest.len(),
             "mean_bytes": self.mean_bytes, "with_space": self.with_space, "not_utf8": self.not_utf8,
             "missing_bytes": self.missing_bytes, "unused_ids": self.gaps, "normalizer": normalizer,
             "pretokenizer": pretokenizer, "is_merged_fast": self.is_fast, "unicode": crate::UNICODE_VERSION,
@@ -94,6 +94,9 @@ impl Facts {
         }
         console::out!("merges         {}", tokenizer.merges().len())?;
         console::out!("special tokens {shown}{more}")?;
+        if let Some(id) = tokenizer.end_of_text() {
+            console::out!("end of text    {}, id {}", String::from_utf8_lossy(tokenizer.token(id)), id.0)?;
+        }
         let ordinary: Vec<String> = tokenizer
             .added_tokens()
             .iter()

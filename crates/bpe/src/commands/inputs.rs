@@ -154,7 +154,8 @@ pub fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The files in a folder and those below it, in the order of their names. Hidden ones, and those that a leading
-/// underscore marks as no data, are left out.
+/// underscore marks as no data, are left out, and so is what is neither a file nor a folder, such as a pipe, which may have
+/// no end. A link to a folder is followed unless it leads back to one that it is in.
 fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let failed = || format!("cannot read the folder {}", folder.display());
     let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).with_context(failed)?.collect();
@@ -165,7 +166,14 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     entries.sort();
     for path in entries {
         if path.is_dir() {
-            add_files(&path, files)?;
+            let leads_back = path.is_symlink() && folder.canonicalize()?.starts_with(path.canonicalize()?);
+            if leads_back {
+                tracing::warn!("{} leads back to a folder that it is in, and is left out", path.display());
+            } else {
+                add_files(&path, files)?;
+            }
+        } else if super::is_special(&path) {
+            tracing::warn!("{} is no file, and is left out", path.display());
         } else {
             files.push(path);
         }

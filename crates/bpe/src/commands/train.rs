@@ -37,7 +37,8 @@ pub struct Arguments {
     /// --from only for files that do not say it. [default: gpt2]
     #[arg(long, value_name = "NAME|REGEX")]
     pattern: Option<String>,
-    /// A special token behind all others; may be given several times. [default: <|endoftext|>; with --from none]
+    /// A special token behind all others, in place of <|endoftext|>; may be given several times. [default: <|endoftext|>;
+    /// with --from none beside its own]
     #[arg(long = "special", value_name = "TOKEN")]
     specials: Vec<String>,
     /// Size of the vocabulary: the 256 bytes or the ids of --from, new merges and special tokens. Several sizes give one
@@ -76,6 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let pattern = arguments.pattern.as_deref();
     let to_load = formats::LoadOptions::default().with_pattern(arguments.pattern.clone());
     let base = arguments.from.as_deref().map(|name| formats::load_with(name, &to_load)).transpose()?;
+    base.as_ref().map(formats::check_json).transpose()?;
     let splitter = match &base {
         Some(base) => Splitter::of_tokenizer(base),
         None => Splitter::of_pattern(pattern.unwrap_or("gpt2")).map_err(console::Usage)?,

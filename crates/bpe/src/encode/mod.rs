@@ -4,13 +4,13 @@
 mod tests;
 
 use std::ops::Deref;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::cached_id::entry_of;
 use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdBytesSink, IdSink, Pretokens};
 use crate::long_pretoken_cache::LongPretokenCache;
 use crate::model::Model;
-use crate::pattern::SplitRegex;
 use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
 use crate::pretokenize::{Cuts, last_border};
 use crate::run_cutter::RunCutter;
@@ -265,8 +265,8 @@ impl Encoder<'_> {
         }
         let Some(pattern) = self.tokenizer.rules().pattern_after_normalizer() else {
             let tokenizer = self.tokenizer.clone();
-            if let Some(regex) = tokenizer.rules().only_regex() {
-                return self.encode_by_regex(regex, text, sink);
+            if let Some((regex, keeps_between)) = tokenizer.rules().only_regex() {
+                return self.encode_pieces(regex.pieces(text, keeps_between), text, sink);
             }
             let pieces = tokenizer.rules().pieces(text);
             return self.encode_pretokens(&pieces.bytes, Pretokens::Ranges(&pieces.ranges), sink);
@@ -284,11 +284,11 @@ impl Encoder<'_> {
         }
     }
 
-    /// Encodes a text that a regular expression splits, without holding all of its pretokens.
-    fn encode_by_regex(&mut self, regex: &SplitRegex, text: &str, sink: &mut impl IdSink) {
+    /// Encodes the pretokens of a text without holding all of them.
+    fn encode_pieces(&mut self, pieces: impl Iterator<Item = Range<usize>>, text: &str, sink: &mut impl IdSink) {
         const MAX_HELD: usize = 1 << 14;
         let mut held = Vec::new();
-        for piece in regex.pieces(text) {
+        for piece in pieces {
             held.push(piece);
             if held.len() == MAX_HELD {
                 self.encode_pretokens(text.as_bytes(), Pretokens::Ranges(&held), sink);

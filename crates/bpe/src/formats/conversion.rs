@@ -19,8 +19,16 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's name ends in.
+    /// Whether it is the name of a vocabulary, which is written beside merges.
+    pub fn is_beside_merges(path: &Path) -> bool {
+        path.file_name().is_some_and(|name| name == "vocab.json" || name == "encoder.json")
+    }
+
+    /// The format that a file's name ends in; none of a vocabulary, which is half a tokenizer.
     pub fn of_name(path: &Path) -> Option<Format> {
+        if Format::is_beside_merges(path) {
+            return None;
+        }
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "json" => Some(Format::TokenizerJson),
             "tiktoken" => Some(Format::Tiktoken),
@@ -83,7 +91,10 @@ impl Format {
         let TrainingRecord { pattern, added_tokens } = record;
         let read = match self {
             Format::TokenizerJson => tokenizer_json::parse(&files[0].1),
-            Format::Tiktoken => tiktoken::parse_as(&files[0].1, pattern.as_deref(), added_tokens.clone()),
+            Format::Tiktoken => match added_tokens {
+                Some(added) => tiktoken::parse_as(&files[0].1, pattern.as_deref(), added.clone()),
+                None => tiktoken::parse_with(&files[0].1, pattern.as_deref()),
+            },
             Format::Merges => {
                 let vocab = serde_json::from_str(&files[1].1).map_err(|error| FormatError::Json(error.to_string()));
                 let read =

@@ -29,6 +29,42 @@ pub struct LoadOptions {
     pub pattern: Option<String>,
     /// The added token between documents. Default: the first that is there of `<|endoftext|>` and its like.
     pub end_of_text: Option<String>,
+    /// The special tokens of a `.tiktoken` file that is not recognised, which names none. Default: `<|endoftext|>` alone.
+    pub specials: Vec<GivenSpecial>,
+}
+
+/// A special token that a caller names, with its id; without one it is behind all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenSpecial {
+    /// Its text.
+    pub content: String,
+    /// Its id.
+    pub id: Option<u32>,
+}
+
+impl std::str::FromStr for GivenSpecial {
+    type Err = std::convert::Infallible;
+
+    /// Reads `TOKEN` or `TOKEN=ID`.
+    fn from_str(text: &str) -> Result<GivenSpecial, Self::Err> {
+        let with_id = text.rsplit_once('=').and_then(|(content, id)| Some((content, id.parse().ok()?)));
+        let (content, id) = with_id.map_or((text, None), |(content, id)| (content, Some(id)));
+        Ok(GivenSpecial { content: content.to_owned(), id })
+    }
+}
+
+/// A tokenizer that was loaded, and what its file did not say.
+pub struct Loaded {
+    /// The tokenizer.
+    pub tokenizer: Tokenizer,
+    /// Whether `<|endoftext|>` was put behind all tokens of a `.tiktoken` file of which no special token is known.
+    pub is_end_added: bool,
+}
+
+impl From<Tokenizer> for Loaded {
+    fn from(tokenizer: Tokenizer) -> Loaded {
+        Loaded { tokenizer, is_end_added: false }
+    }
 }
 
 impl LoadOptions {
@@ -40,6 +76,11 @@ impl LoadOptions {
     /// The same with a token between documents.
     pub fn with_end_of_text(self, end_of_text: Option<String>) -> LoadOptions {
         LoadOptions { end_of_text, ..self }
+    }
+
+    /// The same with special tokens.
+    pub fn with_specials(self, specials: Vec<GivenSpecial>) -> LoadOptions {
+        LoadOptions { specials, ..self }
     }
 }
 
@@ -56,10 +97,17 @@ pub fn load(name: &str) -> Result<Tokenizer, FormatError> {
 /// # Errors
 /// As [`load`]; and when an option does not go with the file.
 pub fn load_with(name: &str, options: &LoadOptions) -> Result<Tokenizer, FormatError> {
-    let pattern = options.pattern.as_deref();
-    let tokenizer = match file_of(name)? {
+    Ok(load_and_tell(name, options)?.tokenizer)
+}
+
+/// As [`load_with`], with what the file did not say.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load_and_tell(name: &str, options: &LoadOptions) -> Result<Loaded, FormatError> {
+    let loaded: Loaded = match file_of(name)? {
         Some(path) => {
-            let loaded = read(&path).and_then(|text| parse(&path, &text, pattern));
+            let loaded = read(&path).and_then(|text| parse(&path, &text, options));
             loaded.map_err(|error| match error {
                 error @ (FormatError::Io { .. } | FormatError::InFile { .. }) => error,
                 error => FormatError::InFile { path, source: Box::new(error) },
@@ -67,14 +115,23 @@ pub fn load_with(name: &str, options: &LoadOptions) -> Result<Tokenizer, FormatE
         }
         None => {
             let gpt2 = Tokenizer::gpt2();
-            pattern.map(|pattern| of_said_pattern(gpt2.rules(), pattern)).transpose()?;
-            gpt2
+            options.pattern.as_deref().map(|pattern| of_said_pattern(gpt2.rules(), pattern)).transpose()?;
+            refuse_specials(options)?;
+            gpt2.into()
         }
     };
     Ok(match &options.end_of_text {
-        Some(end) => tokenizer.with_end_of_text(end)?,
-        None => tokenizer,
+        Some(end) => Loaded { tokenizer: loaded.tokenizer.with_end_of_text(end)?, is_end_added: false },
+        None => loaded,
     })
+}
+
+/// Special tokens are given for a file that names its own, or is known.
+fn refuse_specials(options: &LoadOptions) -> Result<(), FormatError> {
+    match options.specials.first() {
+        Some(GivenSpecial { content, .. }) => Err(FormatError::OwnSpecials { content: content.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// The file that [`load`] reads for a name; none for `gpt2`, which is compiled in.
@@ -149,20 +206,25 @@ fn is_sentencepiece(bytes: &[u8]) -> bool {
 }
 
 /// Reads a file by what it holds: JSON, lines of base64 and ranks, or merges.
-fn parse(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
+fn parse(path: &Path, text: &str, options: &LoadOptions) -> Result<Loaded, FormatError> {
+    let pattern = options.pattern.as_deref();
     if text.trim_start().is_empty() {
         return Err(FormatError::Empty);
     }
-    if text.trim_start().starts_with('{') {
-        return parse_json(path, text, pattern);
-    }
-    if is_tiktoken(path, text) {
+    if !text.trim_start().starts_with('{') && is_tiktoken(path, text) {
         let training = TrainingRecord::beside(path).unwrap_or_default();
-        let tokenizer = tiktoken::parse_as(text, training.pattern.as_deref().or(pattern), training.added_tokens)?;
+        let TrainingRecord { pattern: said, added_tokens: Some(added) } = training else {
+            return tiktoken::parse_given(text, pattern, &options.specials);
+        };
+        refuse_specials(options)?;
+        let tokenizer = tiktoken::parse_as(text, said.as_deref().or(pattern), added)?;
         pattern.map(|pattern| of_said_pattern(tokenizer.rules(), pattern)).transpose()?;
-        return Ok(tokenizer);
+        return Ok(tokenizer.into());
     }
-    parse_merges(path, text, pattern)
+    refuse_specials(options)?;
+    let is_json = text.trim_start().starts_with('{');
+    let tokenizer = if is_json { parse_json(path, text, pattern)? } else { parse_merges(path, text, pattern)? };
+    Ok(tokenizer.into())
 }
 
 fn parse_json(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
@@ -175,9 +237,7 @@ fn parse_json(path: &Path, text: &str, pattern: Option<&str>) -> Result<Tokenize
     let tokenizer = tokenizer_json::parse(text)?;
     match pattern {
         None => Ok(tokenizer),
-        Some(_) => {
-            Err(FormatError::Pattern("--pattern is not for a tokenizer.json, which says how texts are split".into()))
-        }
+        Some(given) => Err(own_pattern(tokenizer.rules(), given)),
     }
 }
 
@@ -212,11 +272,13 @@ pub(super) fn of_said_pattern(said: &TextRules, given: &str) -> Result<TextRules
     let rules = TextRules::of_pattern(given).map_err(FormatError::Pattern)?;
     match rules == *said {
         true => Ok(rules),
-        false => Err(FormatError::Pattern(format!(
-            "--pattern {given:?} is another than the tokenizer's own, {}; leave it out",
-            said.pattern_source().unwrap_or_else(|| "which is no single one".to_owned())
-        ))),
+        false => Err(own_pattern(said, given)),
     }
+}
+
+fn own_pattern(said: &TextRules, given: &str) -> FormatError {
+    let own = said.pattern_source().unwrap_or_else(|| "which is no single one".to_owned());
+    FormatError::OwnPattern { given: given.to_owned(), own }
 }
 
 pub(super) fn with_pattern(tokenizer: Tokenizer, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {

@@ -29,7 +29,7 @@ use crate::{PATTERN_NAMES, TokenId, Tokenizer, TokenizerError};
 pub use conversion::Format;
 #[cfg(feature = "cli")]
 pub(crate) use file::FILES_IN_FOLDERS;
-pub use file::{LoadOptions, TrainingRecord, file_of, files_of, load, load_with};
+pub use file::{GivenSpecial, LoadOptions, Loaded, TrainingRecord, file_of, files_of, load, load_and_tell, load_with};
 
 /// A tokenizer's file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,33 @@ pub enum FormatError {
         /// The token's id.
         id: u32,
     },
+    /// A pattern that is given for a tokenizer that says its own.
+    #[error("the pattern {given:?} is given, and the tokenizer says its own: {own}")]
+    OwnPattern {
+        /// What is given.
+        given: String,
+        /// The tokenizer's.
+        own: String,
+    },
+    /// A tokenizer that no `tokenizer.json` holds.
+    #[error("its pattern is read as tiktoken reads it, and would be another one in a tokenizer.json")]
+    OnlyTiktoken,
+    /// Special tokens that are given for a tokenizer that names its own.
+    #[error("the tokenizer has its own special tokens, and {content:?} is given beside them")]
+    OwnSpecials {
+        /// The first that is given.
+        content: String,
+    },
+    /// A special token that cannot have its id.
+    #[error(
+        "{content:?} cannot be a special token with the id {id}: there is one of that text or id, or it is too large"
+    )]
+    GivenSpecial {
+        /// The token that is given.
+        content: String,
+        /// Its id.
+        id: u32,
+    },
     /// An `added_tokens.json` that gives a token the id of another one, or a second id.
     #[error("added_tokens.json contradicts the vocabulary: it has {content:?} with the id {id}")]
     OtherAdded {
@@ -124,6 +151,10 @@ impl UserError for FormatError {
         let is_missing = match self {
             FormatError::InFile { source, .. } => return source.hint(),
             FormatError::UnknownTiktoken { .. } => return Some(patterns()),
+            FormatError::OwnPattern { .. } => return Some("leave out --pattern".to_owned()),
+            FormatError::OwnSpecials { .. } => {
+                return Some("leave out --special-token: it is for .tiktoken files, which name none".to_owned());
+            }
             FormatError::OtherTraining { .. } => return Some("move training.json to its own tokenizer".to_owned()),
             FormatError::SentencePiece => {
                 return Some(
@@ -136,7 +167,11 @@ impl UserError for FormatError {
             FormatError::Foreign(_) | FormatError::NoUtf8(_) => true,
             _ => false,
         };
-        is_missing.then(|| "a tokenizer is `gpt2`, a folder that `bpe train` made, or a file of one".to_owned())
+        is_missing.then(|| {
+            "a tokenizer is `gpt2`, a file (tokenizer.json, .tiktoken, merges.txt) or a folder with one; none is fetched by \
+             its name"
+                .to_owned()
+        })
     }
 }
 
@@ -173,6 +208,14 @@ pub fn files_of_training(tokenizer: &Tokenizer) -> (NamedFiles, Vec<(&'static st
         }
     }
     (files, left_out)
+}
+
+/// Refuses a tokenizer that would be another one in a `tokenizer.json`.
+///
+/// # Errors
+/// [`FormatError::OnlyTiktoken`].
+pub fn check_json(tokenizer: &Tokenizer) -> Result<(), FormatError> {
+    if tokenizer.rules().are_the_same_in_json() { Ok(()) } else { Err(FormatError::OnlyTiktoken) }
 }
 
 /// Contents by the names of their files.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use data_encoding::BASE64;
 
 use super::FormatError;
-use super::file::of_said_pattern;
+use super::file::{GivenSpecial, Loaded, of_said_pattern};
 use crate::added::AddedToken;
 use crate::pattern::KnownPattern;
 use crate::text_rules::TextRules;
@@ -87,37 +87,91 @@ pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
 /// # Errors
 /// When a line is not a token, a byte has no token, or the encoding is not known and no pattern is given.
 pub fn parse_with(text: &str, pattern: Option<&str>) -> Result<Tokenizer, FormatError> {
-    parse_as(text, pattern, None)
+    Ok(parse_given(text, pattern, &[])?.tokenizer)
 }
 
-/// The same with other added tokens, if they are known.
-pub(super) fn parse_as(
-    text: &str,
-    pattern: Option<&str>,
-    added: Option<Vec<AddedToken>>,
-) -> Result<Tokenizer, FormatError> {
-    let tokens = parse_tokens(text)?;
-    let known = ENCODINGS.iter().find(|encoding| encoding.hash == hash_of(&tokens));
-    let rules = match (pattern, known) {
-        (Some(pattern), Some(known)) => of_said_pattern(&TextRules::of_known(known.pattern), pattern)?,
-        (Some(pattern), None) => TextRules::of_pattern(pattern).map_err(FormatError::Pattern)?,
-        (None, Some(known)) => TextRules::of_known(known.pattern),
-        (None, None) => return Err(FormatError::UnknownTiktoken { tokens: tokens.len() }),
+/// The same with the special tokens that a caller names, and whether `<|endoftext|>` stands in for them.
+pub(super) fn parse_given(text: &str, pattern: Option<&str>, specials: &[GivenSpecial]) -> Result<Loaded, FormatError> {
+    let file = TiktokenFile::parse(text)?;
+    let added = match file.known {
+        Some(known) => match specials.first() {
+            Some(special) => return Err(FormatError::OwnSpecials { content: special.content.clone() }),
+            None => known.specials.iter().map(|&(content, id)| AddedToken::special(TokenId(id), content)).collect(),
+        },
+        None if specials.is_empty() => vec![AddedToken::special(TokenId(file.next_id()), crate::END_OF_TEXT)],
+        None => file.with_ids(specials)?,
     };
-    let next_id = tokens.last().map_or(0, |(rank, _)| rank + 1);
-    let end_behind_all = [(crate::END_OF_TEXT, next_id)];
-    let specials = known.map_or(&end_behind_all[..], |known| known.specials);
-    let specials = || specials.iter().map(|&(content, id)| AddedToken::special(TokenId(id), content)).collect();
-    let added = added.unwrap_or_else(specials);
-    let is_rank = |added: &&AddedToken| tokens.binary_search_by_key(&added.id.0, |(rank, _)| *rank).is_ok();
-    if let Some(AddedToken { content, id, .. }) = added.iter().find(is_rank) {
-        return Err(FormatError::OtherTraining { content: content.clone(), id: id.0 });
+    let is_end_added = file.known.is_none() && specials.is_empty();
+    Ok(Loaded { tokenizer: file.into_tokenizer(pattern, added, TextRules::of_tiktoken_pattern)?, is_end_added })
+}
+
+/// The same with all added tokens known, by a pattern that `bpe train` has written: it is read as in a `tokenizer.json`.
+pub(super) fn parse_as(text: &str, pattern: Option<&str>, added: Vec<AddedToken>) -> Result<Tokenizer, FormatError> {
+    TiktokenFile::parse(text)?.into_tokenizer(pattern, added, TextRules::of_pattern)
+}
+
+/// A file that was read, before its pattern and its added tokens are known.
+struct TiktokenFile {
+    /// In the order of their ranks.
+    tokens: Vec<(u32, Vec<u8>)>,
+    known: Option<&'static Encoding>,
+}
+
+impl TiktokenFile {
+    fn parse(text: &str) -> Result<TiktokenFile, FormatError> {
+        let tokens = parse_tokens(text)?;
+        let hash = hash_of(&tokens);
+        Ok(TiktokenFile { tokens, known: ENCODINGS.iter().find(|encoding| encoding.hash == hash) })
     }
-    let merges = merges_of(&tokens);
-    let tokens = tokens.into_iter().map(|(rank, token)| (rank, token, true)).collect();
-    // Like tiktoken, a pretoken that is a token is not merged.
-    let parts = Parts { tokens, merges, added, rules, ignores_merges: true, ..Parts::default() };
-    Ok(Tokenizer::from_parts(parts).without_idle_merges())
+
+    fn next_id(&self) -> u32 {
+        self.tokens.last().map_or(0, |(rank, _)| rank + 1)
+    }
+
+    /// Special tokens with their ids: those without one are behind all others, in their order.
+    fn with_ids(&self, specials: &[GivenSpecial]) -> Result<Vec<AddedToken>, FormatError> {
+        let given = specials.iter().filter_map(|special| special.id);
+        let mut next_id = given.map(|id| id.saturating_add(1)).fold(self.next_id(), u32::max);
+        let mut added: Vec<AddedToken> = Vec::with_capacity(specials.len());
+        for GivenSpecial { content, id } in specials {
+            let id = id.unwrap_or(next_id);
+            next_id = next_id.max(id.saturating_add(1));
+            let is_there = |other: &AddedToken| other.content == *content || other.id == TokenId(id);
+            let is_taken = self.has_rank(id) || added.iter().any(is_there);
+            if id > super::MAX_ID || content.is_empty() || is_taken {
+                return Err(FormatError::GivenSpecial { content: content.clone(), id });
+            }
+            added.push(AddedToken::special(TokenId(id), content));
+        }
+        Ok(added)
+    }
+
+    fn has_rank(&self, id: u32) -> bool {
+        self.tokens.binary_search_by_key(&id, |(rank, _)| *rank).is_ok()
+    }
+
+    fn into_tokenizer(
+        self,
+        pattern: Option<&str>,
+        added: Vec<AddedToken>,
+        rules_of: fn(&str) -> Result<TextRules, String>,
+    ) -> Result<Tokenizer, FormatError> {
+        if let Some(AddedToken { content, id, .. }) = added.iter().find(|added| self.has_rank(added.id.0)) {
+            return Err(FormatError::OtherTraining { content: content.clone(), id: id.0 });
+        }
+        let TiktokenFile { tokens, known } = self;
+        let rules = match (pattern, known) {
+            (Some(pattern), Some(known)) => of_said_pattern(&TextRules::of_known(known.pattern), pattern)?,
+            (Some(pattern), None) => rules_of(pattern).map_err(FormatError::Pattern)?,
+            (None, Some(known)) => TextRules::of_known(known.pattern),
+            (None, None) => return Err(FormatError::UnknownTiktoken { tokens: tokens.len() }),
+        };
+        let merges = merges_of(&tokens);
+        let tokens = tokens.into_iter().map(|(rank, token)| (rank, token, true)).collect();
+        // Like tiktoken, a pretoken that is a token is not merged.
+        let parts = Parts { tokens, merges, added, rules, ignores_merges: true, ..Parts::default() };
+        Ok(Tokenizer::from_parts(parts).without_idle_merges())
+    }
 }
 
 /// For tests: the tokenizer with all its merges, also those that never happen.

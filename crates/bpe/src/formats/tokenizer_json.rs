@@ -1,7 +1,7 @@
 //! Hugging Face's `tokenizer.json`, of byte-level BPE.
 //!
-//! Post-processors and decoders have no effect on ids, and are written as they were read. Left out: truncation and
-//! padding, which are not for data sets.
+//! Post-processors, decoders, truncation and padding have no effect on the ids that are given here, and are written as
+//! they were read.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ pub fn write(tokenizer: &Tokenizer) -> String {
         })
         .collect();
     let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    let KeptJson { post_processor, decoder } = tokenizer.kept_json();
+    let KeptJson { truncation, padding, post_processor, decoder } = tokenizer.kept_json();
     let (post_processor, decoder) =
         (post_processor.as_ref().unwrap_or(&byte_level), decoder.as_ref().unwrap_or(&byte_level));
     let [normalizer, pre_tokenizer] = tokenizer.rules().json();
@@ -39,7 +39,7 @@ pub fn write(tokenizer: &Tokenizer) -> String {
     };
     // The vocabulary is inserted as text: it is in the order of the ids, which a JSON map would not keep.
     format!(
-        "{{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":{},\"normalizer\":{normalizer},\
+        "{{\"version\":\"1.0\",\"truncation\":{truncation},\"padding\":{padding},\"added_tokens\":{},\"normalizer\":{normalizer},\
          \"pre_tokenizer\":{pre_tokenizer},\"post_processor\":{post_processor},\"decoder\":{decoder},\
          \"model\":{{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":{unk_token},\"continuing_subword_prefix\":\"\",\
          \"end_of_word_suffix\":\"\",\"fuse_unk\":{fuse_unk},\"byte_fallback\":false,\"ignore_merges\":{},\
@@ -64,6 +64,10 @@ fn outside_of_vocabulary(tokenizer: &Tokenizer) -> &[TokenId] {
 /// What is read of the file.
 #[derive(Deserialize)]
 struct File {
+    #[serde(default)]
+    truncation: Value,
+    #[serde(default)]
+    padding: Value,
     #[serde(default)]
     added_tokens: Vec<AddedToken>,
     #[serde(default)]
@@ -127,11 +131,7 @@ pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
     let rules = TextRules::parse(&file.normalizer, &file.pre_tokenizer).map_err(fault)?;
     let Some(Vocab::Ids(vocab)) = model.vocab else { return Err(fault("the model has no vocab")) };
     let added = added_tokens(file.added_tokens, &vocab)?;
-    // Hugging Face then finds it between all characters, and cuts texts into these.
-    let is_lost = |added: &&AddedToken| added.normalized && rules.normalize(&added.content).is_empty();
-    if let Some(lost) = added.iter().filter(|added| !added.content.is_empty()).find(is_lost) {
-        return Err(fault(format!("its normalizer leaves nothing of the added token {:?}", lost.content)));
-    }
+    check_normalized(&added, &rules).map_err(fault)?;
     let merges = model.merges.ok_or_else(|| fault("the model has no merges"))?;
     let merges = merges.into_iter().map(|merge| match merge {
         Merge::Pair(left, right) => Ok((left, right)),
@@ -155,8 +155,36 @@ pub fn parse(text: &str) -> Result<Tokenizer, FormatError> {
     // Nothing is unknown where each byte has a token.
     let unknown = if has_all_bytes { None } else { unknown.transpose()? };
     let ignores_merges = model.ignore_merges == Some(true);
-    let kept = KeptJson { post_processor: Some(file.post_processor), decoder: Some(file.decoder) };
+    let kept = KeptJson {
+        truncation: file.truncation,
+        padding: file.padding,
+        post_processor: Some(file.post_processor),
+        decoder: Some(file.decoder),
+    };
     Ok(Tokenizer::from_parts(Parts { added, rules, ignores_merges, unknown, kept, ..parts }))
+}
+
+/// What of the added tokens that are looked for in normalised text is not followed.
+fn check_normalized(added: &[AddedToken], rules: &TextRules) -> Result<(), String> {
+    let mut texts = HashMap::new();
+    for token in added.iter().filter(|added| added.normalized) {
+        let (content, text) = (&token.content, rules.normalize(&token.content).into_owned());
+        // Hugging Face then finds it between all characters, and cuts texts into these.
+        if text.is_empty() {
+            return Err(format!("its normalizer leaves nothing of the added token {content:?}"));
+        }
+        // There, blanks are letters, and what is beside a token is judged by that.
+        if rules.normalizes_to_bytes() && (token.single_word || token.lstrip || token.rstrip) {
+            return Err(format!(
+                "the added token {content:?} is looked for behind the normalizer ByteLevel, with single_word, lstrip or rstrip"
+            ));
+        }
+        // Hugging Face's program takes one or the other, by chance.
+        if let Some(other) = texts.insert(text, content) {
+            return Err(format!("its normalizer makes the added tokens {other:?} and {content:?} the same"));
+        }
+    }
+    Ok(())
 }
 
 impl Model {

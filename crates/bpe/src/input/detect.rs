@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-use texts::TextFormat;
+use texts::{ForeignFormat, TextFormat};
 
 use super::{Fault, InputOptions, Reader};
 
@@ -59,7 +59,15 @@ pub(crate) fn open(path: &Path, source: ByteSource, options: &InputOptions) -> R
     }
     let format = options.format.or_else(|| format_of_name(path));
     if format == Some(TextFormat::Parquet) {
-        return source.into_table().map(Opened::Table).map_err(Fault::of_file);
+        let mut table = source.into_table().map_err(Fault::of_file)?;
+        let mut magic = Vec::new();
+        table.by_ref().take(PARQUET_MAGIC.len() as u64).read_to_end(&mut magic).map_err(Fault::of_file)?;
+        table.rewind().map_err(Fault::of_file)?;
+        // By its name alone, a file is what it holds.
+        if magic != PARQUET_MAGIC && options.format.is_some() {
+            return Err(Fault::of_file("it is not Parquet"));
+        }
+        return Ok(Opened::Table(table));
     }
     // A byte order mark is part of a plain text, and has ids like other characters.
     let mut reader = match source {
@@ -69,6 +77,12 @@ pub(crate) fn open(path: &Path, source: ByteSource, options: &InputOptions) -> R
     .map_err(Fault::of_file)?;
     let mut head = Vec::new();
     reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(Fault::of_file)?;
+    // Bytes that are called a text are one; others may be of a format that is none.
+    if options.format != Some(TextFormat::PlainText)
+        && let Some(format) = ForeignFormat::of_bytes(&head).filter(|format| format.hint().is_some())
+    {
+        return Err(Fault::of_file(texts::Error::Foreign(format)));
+    }
     let found = format_of_head(&head);
     if found == TextFormat::Parquet && options.format.is_none() {
         return match format {

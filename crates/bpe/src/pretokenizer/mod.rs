@@ -84,6 +84,13 @@ impl Pretokenizer {
         Pretokenizer::Steps(vec![split, SplitStep::ToVisible])
     }
 
+    /// A pre-tokenizer that takes the matches of a pattern, as tiktoken does, and drops what is between them.
+    pub(crate) fn of_matches(regex: SplitRegex) -> Pretokenizer {
+        let finder = Finder::Regex(regex);
+        let split = SplitStep::Split { finder, behavior: Behavior::Removed, is_inverted: true };
+        Pretokenizer::Steps(vec![split, SplitStep::ToVisible])
+    }
+
     /// What is written as `pre_tokenizer` for a known pattern.
     pub(crate) fn json_of_known(pattern: KnownPattern) -> Value {
         if pattern == KnownPattern::Gpt2 {
@@ -95,19 +102,32 @@ impl Pretokenizer {
     /// What is written as `pre_tokenizer` for regular expressions, each of which splits what the one before left.
     pub(crate) fn json_of_regexes(regexes: &[&str]) -> Value {
         let split = |regex: &&str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
-        let mut steps: Vec<Value> = regexes.iter().map(split).collect();
+        Pretokenizer::json_of_splits(regexes.iter().map(split).collect())
+    }
+
+    /// The same for [`of_matches`](Pretokenizer::of_matches).
+    pub(crate) fn json_of_matches(regex: &str) -> Value {
+        let split = json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Removed", "invert": true});
+        Pretokenizer::json_of_splits(vec![split])
+    }
+
+    fn json_of_splits(mut steps: Vec<Value>) -> Value {
         steps.push(json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}));
         json!({"type": "Sequence", "pretokenizers": steps})
     }
 
-    /// The one regular expression by which texts are split, if that is all.
-    pub(crate) fn only_regex(&self) -> Option<&SplitRegex> {
+    /// The one regular expression by which texts are split, if that is all, and whether what is between its matches is
+    /// kept.
+    pub(crate) fn only_regex(&self) -> Option<(&SplitRegex, bool)> {
         let Pretokenizer::Steps(steps) = self else { return None };
-        match steps.as_slice() {
-            [
-                SplitStep::Split { finder: Finder::Regex(regex), behavior: Behavior::Isolated, .. },
-                SplitStep::ToVisible,
-            ] => Some(regex),
+        let [SplitStep::Split { finder: Finder::Regex(regex), behavior, is_inverted }, SplitStep::ToVisible] =
+            steps.as_slice()
+        else {
+            return None;
+        };
+        match (behavior, is_inverted) {
+            (Behavior::Isolated, _) => Some((regex, true)),
+            (Behavior::Removed, true) => Some((regex, false)),
             _ => None,
         }
     }

@@ -35,9 +35,12 @@ fn what_becomes_of_matches() {
 #[test]
 fn pieces_of_one_regular_expression_come_one_by_one() {
     for (regex, text) in [("[ab]+|c", "xabbcc d"), ("x*", "axxb"), ("$|b", "a\nbb\n"), ("a", "a"), ("b", "a")] {
-        let pretokenizer = Pretokenizer::of_regex(SplitRegex::new(regex).unwrap());
-        let one_by_one: Vec<_> = pretokenizer.only_regex().unwrap().pieces(text).collect();
-        assert_eq!(one_by_one, pretokenizer.pieces(text).ranges, "{regex}");
+        for make in [Pretokenizer::of_regex, Pretokenizer::of_matches] {
+            let pretokenizer = make(SplitRegex::new(regex).unwrap());
+            let (only, keeps_between) = pretokenizer.only_regex().unwrap();
+            let one_by_one: Vec<_> = only.pieces(text, keeps_between).collect();
+            assert_eq!(one_by_one, pretokenizer.pieces(text).ranges, "{regex}");
+        }
     }
 }
 

@@ -199,6 +199,14 @@ impl Tokenizer {
         &self.outside
     }
 
+    /// The entries `truncation` and `padding` of a `tokenizer.json` that are set: a length that texts are cut or filled up
+    /// to, which encoders here do not follow.
+    pub fn limits_not_followed(&self) -> Vec<&'static str> {
+        let KeptJson { truncation, padding, .. } = &self.kept;
+        let limits = [("truncation", truncation), ("padding", padding)];
+        limits.into_iter().filter(|(_, limit)| !limit.is_null()).map(|(name, _)| name).collect()
+    }
+
     pub(crate) fn kept_json(&self) -> &KeptJson {
         &self.kept
     }

@@ -24,9 +24,11 @@ pub(crate) struct Parts {
     pub(crate) kept: KeptJson,
 }
 
-/// What of a `tokenizer.json` has no effect on ids, and is written as it was.
+/// What of a `tokenizer.json` has no effect on the ids of texts, and is written as it was.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KeptJson {
+    pub(crate) truncation: Value,
+    pub(crate) padding: Value,
     pub(crate) post_processor: Option<Value>,
     pub(crate) decoder: Option<Value>,
 }

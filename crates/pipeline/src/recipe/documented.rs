@@ -1,5 +1,5 @@
 //! Tests that the table of keys in `docs/formats.md` matches the code: every key, no other key, and each default. The
-//! keys of rules are left out: `docs/filter.md` has them.
+//! keys of rules are left out: `docs/filter.md` has them, and a test of the crate `filter`.
 
 use std::collections::BTreeMap;
 

@@ -62,13 +62,18 @@ class Tokenizer:
         """GPT-2's tokenizer, with 50,257 tokens."""
     @staticmethod
     def from_file(
-        path: str | os.PathLike[str], *, pattern: str | None = None, end_of_text: str | None = None
+        path: str | os.PathLike[str],
+        *,
+        pattern: str | None = None,
+        special_tokens: dict[str, int] | None = None,
+        end_of_text: str | None = None,
     ) -> Tokenizer:
         """The tokenizer in a file or a folder.
 
         What `bpe --tokenizer` takes, the name gpt2 too. Reads tokenizer.json, merges.txt with vocab.json, vocab.bpe and .tiktoken, and refuses what would give other ids than
         the program whose file it is. `pattern` says how texts are split where the file does not: gpt2, cl100k, o200k, llama3,
-        qwen2, deepseek3 or a regular expression. `end_of_text` names the token between documents.
+        qwen2, deepseek3 or a regular expression. `special_tokens` has those of a .tiktoken file, which names none, with
+        their ids; the default is `<|endoftext|>` behind all tokens. `end_of_text` names the token between documents.
         """
     @staticmethod
     def from_json(text: str, *, end_of_text: str | None = None) -> Tokenizer:

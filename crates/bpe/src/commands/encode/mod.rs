@@ -14,7 +14,7 @@ use super::inputs::OpenedInputs;
 use super::{beside, check_usage, stop_on_ctrl_c};
 use crate::input::Batch;
 use crate::tokens::{IdWidth, TokenFormat, TokenLayout};
-use crate::{Encoder, Specials, TokenId};
+use crate::{Encoder, Specials, Template, TokenId};
 
 /// Flags of `bpe encode`.
 #[derive(clap::Args)]
@@ -35,9 +35,14 @@ pub struct Arguments {
     shard_tokens: Option<NonZeroU64>,
     #[command(flatten)]
     specials: super::SpecialTokens,
-    /// The added token between documents. [default: <|endoftext|>, or the tokenizer's like of it]
+    /// The added token between documents. [default: the first that there is of <|endoftext|>, <|end_of_text|>,
+    /// <｜end▁of▁sentence｜>, <|endofdocument|>, <|eos|>, <eos>, </s>, <EOT>; `bpe info` says which]
     #[arg(long, value_name = "TOKEN")]
     end_of_text: Option<String>,
+    /// Put the tokens around each document that the post-processor of a tokenizer.json adds, as Hugging Face's
+    /// add_special_tokens does; the token between documents comes beside them.
+    #[arg(long)]
+    post_process: bool,
     /// Print a summary as JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -66,8 +71,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(tokens) => Writer::Shards(ShardWriter::create(&arguments.output, layout, tokens.get())?),
         None => Writer::OneFile(TokenWriter::create(&arguments.output, layout)?),
     };
+    let template = if arguments.post_process { tokenizer.template()? } else { Template::default() };
     let worker = || {
-        let mut job = Job { encoder: encoder.clone(), specials, layout, end_of_text, ids: Vec::new() };
+        let (encoder, template) = (encoder.clone(), template.clone());
+        let mut job = Job { encoder, template, specials, layout, end_of_text, ids: Vec::new() };
         move |batch: Batch| job.encode(&batch)
     };
     let mut totals = Totals::default();
@@ -129,6 +136,11 @@ impl Totals {
         let counted = counts.into_iter().chain(shards.map(|shards| (shards, "shard")));
         let counted: Vec<String> = counted.map(|(n, noun)| console::count(n, noun)).collect();
         tracing::info!("{}", counted.join(", "));
+        if (layout.format, layout.width) == (TokenFormat::Nanogpt, IdWidth::Four) {
+            tracing::info!(
+                "ids are 32 bits wide, since the vocabulary has more than 65,536: read them as uint32, not uint16"
+            );
+        }
         Ok(())
     }
 }
@@ -192,6 +204,7 @@ impl Encoded {
 /// What a worker encodes with.
 struct Job<'e> {
     encoder: Encoder<'e>,
+    template: Template,
     specials: Specials,
     layout: TokenLayout,
     end_of_text: TokenId,
@@ -200,28 +213,36 @@ struct Job<'e> {
 
 impl Job<'_> {
     fn encode(&mut self, batch: &Batch) -> anyhow::Result<Encoded> {
-        let Job { encoder, specials, layout, end_of_text, ids } = self;
+        let Job { encoder, template, specials, layout, end_of_text, ids } = self;
         let is_continuation = batch.is_continuation();
         let bytes = Vec::with_capacity(batch.len_bytes() / 2);
         let mut encoded = Encoded { bytes, lengths: Vec::new(), is_continuation, text_bytes: 0 };
-        let mut in_document = false;
+        // Whether the document at hand has ids already, from a batch before this one or from this.
+        let (mut in_document, mut has_ids) = (is_continuation, is_continuation);
         batch.for_each_piece(|piece, ends| -> anyhow::Result<()> {
             let Encoded { bytes, lengths, text_bytes, .. } = &mut encoded;
-            let goes_on = in_document || (is_continuation && lengths.is_empty());
-            if !in_document {
-                lengths.push(if goes_on { 0 } else { layout.begin_document(*end_of_text, bytes)? });
+            if !in_document || lengths.is_empty() {
+                lengths.push(0);
             }
             let length = lengths.last_mut().expect("one was pushed for the document");
-            if layout.format == TokenFormat::Ids {
+            if !in_document {
+                *length += layout.begin_document(*end_of_text, bytes)? + template.before.len() as u64;
+                layout.append_ids(&template.before, false, bytes)?;
+                has_ids = !template.before.is_empty();
+            }
+            let tokens = if layout.format == TokenFormat::Ids {
                 ids.clear();
                 encoder.encode_into_with(piece, *specials, ids)?;
-                layout.append_ids(ids, goes_on, bytes)?;
-                *length += ids.len() as u64;
+                layout.append_ids(ids, has_ids, bytes)?;
+                ids.len() as u64
             } else {
-                *length += encoder.encode_into_bytes(piece, *specials, layout.width, bytes)?;
-            }
+                encoder.encode_into_bytes(piece, *specials, layout.width, bytes)?
+            };
+            *length += tokens;
+            has_ids |= tokens > 0;
             if ends {
-                *length += layout.end_document(*end_of_text, bytes)?;
+                layout.append_ids(&template.behind, has_ids, bytes)?;
+                *length += template.behind.len() as u64 + layout.end_document(*end_of_text, bytes)?;
             }
             *text_bytes += piece.len() as u64;
             in_document = !ends;
