@@ -90,7 +90,7 @@ fn every_recipe_keeps_real_articles() {
         source.from = pipeline::recipe::PageSource::Html;
         source.paths = vec![pages.to_string_lossy().into_owned()];
         source.only_links = false;
-        source.sample_fraction = 0.2;
+        source.sample_fraction = 0.1;
         let run = folder.path().join(name);
         build(recipe, &run).unwrap();
         let verdicts = verdicts(&run);

@@ -191,8 +191,15 @@ with open(f"{folder}/expected.jsonl", "a", encoding="utf-8") as lines:
 # tiktoken's own files, if they are there: by name, since the file does not say its pattern.
 if real:
     import tiktoken.load, tiktoken_ext.openai_public as public
+    # The npm package tiktoken has the ranks as lines of `! FIRST_RANK TOKEN TOKEN …`.
+    for name in os.listdir(real):
+        if not name.endswith("_base.json"): continue
+        with open(os.path.join(folder, name.replace(".json", ".tiktoken")), "w") as file:
+            for line in json.load(open(os.path.join(real, name)))["bpe_ranks"].splitlines():
+                _, first, *tokens = line.split(" ")
+                file.writelines(f"{token} {rank}\n" for rank, token in enumerate(tokens, int(first)))
     found = {}
-    for at, _, names in os.walk(real):
+    for at, _, names in [*os.walk(real), *os.walk(folder)]:
         for name in names:
             path = os.path.join(at, name)
             if os.path.getsize(path) < 10_000_000: found.setdefault(__import__("hashlib").sha256(open(path, "rb").read()).hexdigest(), path)
@@ -207,4 +214,5 @@ if real:
             as_text = [encoding.encode_ordinary(text) for text in texts]
             as_ids = [encoding.encode(text, allowed_special="all") for text in texts]
             lines.write(json.dumps({"tokenizer": found[sha256], "as_text": as_text, "as_ids": as_ids}) + "\n")
+            print(make.__name__, file=sys.stderr)
 print(len(paths))

@@ -147,7 +147,7 @@ fn added_tokens_that_normalizers_make_uncertain_are_refused() {
         });
         fs::write(folder.path().join("t.json"), json).unwrap();
         let told = run(folder.path(), &["info", "t.json"], b"").err().unwrap_or_default();
-        assert_eq!(told.contains(expected), !expected.is_empty(), "{added}: {told}");
+        assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{added}: {told}");
     };
     let token = |id: u32, content: &str, flag: &str| {
         let mut token = added(id, content);
@@ -155,8 +155,8 @@ fn added_tokens_that_normalizers_make_uncertain_are_refused() {
         token[flag] = true.into();
         token
     };
-    check("NFC", json!([token(256, "é", "special"), token(257, "e\u{301}", "special")]), "the same");
-    check("NFC", json!([token(256, "é", "special"), token(257, "e", "special")]), "");
+    check("NFC", json!([token(256, "ȩ", "special"), token(257, "e\u{327}", "special")]), "the same");
+    check("NFC", json!([token(256, "ȩ", "special"), token(257, "xe", "special")]), "");
     check("ByteLevel", json!([token(256, "<x>", "special")]), "");
     for flag in ["single_word", "lstrip", "rstrip"] {
         check("ByteLevel", json!([token(256, "<x>", flag)]), "behind the normalizer ByteLevel");

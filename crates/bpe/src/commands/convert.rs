@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check_usage(output != Path::new("-"), "standard output cannot hold a tokenizer's files; name a file or a folder")?;
     check_usage(
         !Format::is_beside_merges(output),
-        "a vocabulary is written beside its merges; name these (merges.txt), or a tokenizer.json",
+        "a vocabulary is written beside its merges; choose another name: merges.txt, or tokenizer.json",
     )?;
     let read = formats::files_of(&arguments.tokenizer)?;
     match Format::of_name(output) {
