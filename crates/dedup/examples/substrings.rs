@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use dedup::substrings::{Copies, Settings, Substrings, Unit};
+use dedup::substrings::{Copies, SequenceUnit, Settings, Substrings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: substrings FILE SCRATCH bytes|tokens MIN-UNITS all|later MAX-MEMORY-BYTES THREADS".into());
     };
     let settings = Settings {
-        unit: if unit == "tokens" { Unit::Token16 } else { Unit::Byte },
+        unit: if unit == "tokens" { SequenceUnit::Token16 } else { SequenceUnit::Byte },
         min_units: min_units.parse()?,
         copies: if copies == "later" { Copies::Later } else { Copies::All },
         max_memory_bytes: max_memory_bytes.parse()?,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::single_range_in_vec_init, reason = "spans are lists of ranges")]
 
-use dedup::substrings::{Copies, Settings, Substrings, Unit};
+use dedup::substrings::{Copies, SequenceUnit, Settings, Substrings};
 use xxhash_rust::xxh3::xxh3_64;
 
 const LIMIT_BYTES: u64 = 4 << 20;
@@ -13,8 +13,13 @@ const DOCUMENT_BYTES: u64 = 1000;
 
 #[test]
 fn memory_has_a_limit() {
-    let settings =
-        Settings { unit: Unit::Byte, min_units: 100, copies: Copies::Later, max_memory_bytes: LIMIT_BYTES, threads: 2 };
+    let settings = Settings {
+        unit: SequenceUnit::Byte,
+        min_units: 100,
+        copies: Copies::Later,
+        max_memory_bytes: LIMIT_BYTES,
+        threads: 2,
+    };
     let before = peak_bytes();
     let mut corpus = Substrings::new(&std::env::temp_dir(), settings).unwrap();
     for number in 0..DOCUMENTS {

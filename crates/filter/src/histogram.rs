@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Unit;
+use crate::MeasureUnit;
 
 /// Low bits of a double's mantissa that do not choose among the 16 bins of a doubling.
 const REST_BITS: u32 = 52 - 4;
@@ -26,36 +26,40 @@ const MAX_FRACTION_BIN: i32 = 400;
 const BINS_PER_NAT: f64 = 4.0;
 const MIN_LOG_BIN: i32 = -4096;
 
-impl Unit {
+impl MeasureUnit {
     /// The bin of a value. A value beyond the first or last bin is counted in that bin.
     ///
     /// ```
-    /// use filter::Unit;
-    /// assert_eq!(Unit::Fraction.bin_of(0.3), 60);
-    /// assert_eq!(Unit::Count.bin_range(Unit::Count.bin_of(50.0)), 50.0..52.0);
+    /// use filter::MeasureUnit;
+    /// assert_eq!(MeasureUnit::Fraction.bin_of(0.3), 60);
+    /// assert_eq!(MeasureUnit::Count.bin_range(MeasureUnit::Count.bin_of(50.0)), 50.0..52.0);
     /// ```
     pub fn bin_of(self, value: f64) -> i32 {
         match self {
-            Unit::Count | Unit::Chars if value < 1.0 => 0,
-            Unit::Count | Unit::Chars => ((value.to_bits() >> REST_BITS) as i32 - ONE + 1).clamp(1, MAX_COUNT_BIN),
-            Unit::Fraction => {
+            MeasureUnit::Count | MeasureUnit::Chars if value < 1.0 => 0,
+            MeasureUnit::Count | MeasureUnit::Chars => {
+                ((value.to_bits() >> REST_BITS) as i32 - ONE + 1).clamp(1, MAX_COUNT_BIN)
+            }
+            MeasureUnit::Fraction => {
                 // A product may be rounded across the edge of its bin.
                 let near = (value * BINS_PER_WHOLE).clamp(0.0, f64::from(MAX_FRACTION_BIN)) as i32;
                 let Range { start, end } = self.bin_range(near);
                 let bin = near + i32::from(value >= end) - i32::from(value < start);
                 bin.clamp(0, MAX_FRACTION_BIN)
             }
-            Unit::LogProbability => ((value * BINS_PER_NAT).floor() as i32).clamp(MIN_LOG_BIN, 0),
+            MeasureUnit::LogProbability => ((value * BINS_PER_NAT).floor() as i32).clamp(MIN_LOG_BIN, 0),
         }
     }
 
     /// The values that a bin holds.
     pub fn bin_range(self, bin: i32) -> Range<f64> {
         let start = |bin: i32| match self {
-            Unit::Count | Unit::Chars if bin <= 0 => 0.0,
-            Unit::Count | Unit::Chars => f64::from_bits(((bin.min(MAX_COUNT_BIN + 1) - 1 + ONE) as u64) << REST_BITS),
-            Unit::Fraction => f64::from(bin) / BINS_PER_WHOLE,
-            Unit::LogProbability => f64::from(bin) / BINS_PER_NAT,
+            MeasureUnit::Count | MeasureUnit::Chars if bin <= 0 => 0.0,
+            MeasureUnit::Count | MeasureUnit::Chars => {
+                f64::from_bits(((bin.min(MAX_COUNT_BIN + 1) - 1 + ONE) as u64) << REST_BITS)
+            }
+            MeasureUnit::Fraction => f64::from(bin) / BINS_PER_WHOLE,
+            MeasureUnit::LogProbability => f64::from(bin) / BINS_PER_NAT,
         };
         start(bin)..start(bin + 1)
     }
@@ -74,7 +78,7 @@ pub struct Histogram {
 
 impl Histogram {
     /// Counts a value; NaN counts as undefined.
-    pub fn note(&mut self, unit: Unit, value: f64) {
+    pub fn note(&mut self, unit: MeasureUnit, value: f64) {
         if value.is_nan() {
             self.undefined += 1;
         } else {
@@ -125,24 +129,25 @@ mod tests {
 
     use super::*;
 
-    const UNITS: [Unit; 4] = [Unit::Count, Unit::Chars, Unit::Fraction, Unit::LogProbability];
+    const UNITS: [MeasureUnit; 4] =
+        [MeasureUnit::Count, MeasureUnit::Chars, MeasureUnit::Fraction, MeasureUnit::LogProbability];
 
     #[test]
     fn bins() {
-        let check = |unit: Unit, value: f64, bin: i32, range: Range<f64>| {
+        let check = |unit: MeasureUnit, value: f64, bin: i32, range: Range<f64>| {
             assert_eq!((unit.bin_of(value), unit.bin_range(bin)), (bin, range), "{unit:?} {value}");
         };
-        check(Unit::Count, 0.0, 0, 0.0..1.0);
-        check(Unit::Count, -0.0, 0, 0.0..1.0);
-        check(Unit::Count, 1.0, 1, 1.0..1.0625);
-        check(Unit::Count, 17.0, 66, 17.0..18.0);
-        check(Unit::Chars, 3.1, 25, 3.0..3.125);
-        check(Unit::Count, f64::INFINITY, MAX_COUNT_BIN, 2f64.powi(53)..2f64.powi(53) * 1.0625);
-        check(Unit::Fraction, 0.29, 58, 0.29..0.295);
-        check(Unit::Fraction, 1.0, 200, 1.0..1.005);
-        check(Unit::Fraction, 70.0, 400, 2.0..2.005);
-        check(Unit::LogProbability, -10.1, -41, -10.25..-10.0);
-        check(Unit::LogProbability, f64::NEG_INFINITY, MIN_LOG_BIN, -1024.0..-1023.75);
+        check(MeasureUnit::Count, 0.0, 0, 0.0..1.0);
+        check(MeasureUnit::Count, -0.0, 0, 0.0..1.0);
+        check(MeasureUnit::Count, 1.0, 1, 1.0..1.0625);
+        check(MeasureUnit::Count, 17.0, 66, 17.0..18.0);
+        check(MeasureUnit::Chars, 3.1, 25, 3.0..3.125);
+        check(MeasureUnit::Count, f64::INFINITY, MAX_COUNT_BIN, 2f64.powi(53)..2f64.powi(53) * 1.0625);
+        check(MeasureUnit::Fraction, 0.29, 58, 0.29..0.295);
+        check(MeasureUnit::Fraction, 1.0, 200, 1.0..1.005);
+        check(MeasureUnit::Fraction, 70.0, 400, 2.0..2.005);
+        check(MeasureUnit::LogProbability, -10.1, -41, -10.25..-10.0);
+        check(MeasureUnit::LogProbability, f64::NEG_INFINITY, MIN_LOG_BIN, -1024.0..-1023.75);
     }
 
     proptest! {
@@ -152,7 +157,7 @@ mod tests {
             // Values beyond the last bins are counted in those, and so lie outside of them.
             let (log_probability, fraction) = ((-value).max(-1024.0), value.min(1.99));
             for (unit, value) in
-                [(Unit::Count, value), (Unit::LogProbability, log_probability), (Unit::Fraction, fraction)]
+                [(MeasureUnit::Count, value), (MeasureUnit::LogProbability, log_probability), (MeasureUnit::Fraction, fraction)]
             {
                 let range = unit.bin_range(unit.bin_of(value));
                 prop_assert!(range.contains(&value), "{unit:?} {value} {range:?}");

@@ -29,7 +29,6 @@ mod language;
 mod list;
 mod measure;
 mod paragraphs;
-mod python;
 mod repetition;
 mod rules;
 mod tally;
@@ -43,7 +42,7 @@ use std::borrow::Cow;
 pub use histogram::Histogram;
 pub use language::{detect_language, is_known_language};
 pub use list::ListError;
-pub use measure::{Bound, Limit, Measure, Side, Unit};
+pub use measure::{Bound, Limit, Measure, MeasureUnit, Side};
 pub use paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 pub use rules::{
     C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FastText, FineWebQuality, GopherDialect,

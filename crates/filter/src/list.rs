@@ -66,7 +66,7 @@ impl LineSet {
         }
         let start = text.as_ptr() as usize;
         let line = |line: &str| (line.as_ptr() as usize - start, line.len());
-        let mut lines: Vec<_> = self::lines(&text).map(crate::python::strip).map(line).collect();
+        let mut lines: Vec<_> = self::lines(&text).map(words::python::strip).map(line).collect();
         let at = |&(start, len): &(usize, usize)| &text[start..start + len];
         lines.sort_unstable_by(|a, b| at(a).cmp(at(b)));
         Ok(LineSet { text, lines })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The unit of a measure, which also decides the bins of its histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unit {
+pub enum MeasureUnit {
     /// A whole number from 0 up, or a mean or entropy without a better unit; bins grow by powers.
     Count,
     /// A length in code points, or a mean of lengths; bins grow by powers.
@@ -119,7 +119,7 @@ pub struct Measure {
     /// The name, unique in its rule.
     pub name: &'static str,
     /// Its unit.
-    pub unit: Unit,
+    pub unit: MeasureUnit,
     /// Description, for people.
     pub doc: &'static str,
     /// Values below are out of limits.
@@ -131,7 +131,7 @@ pub struct Measure {
 }
 
 impl Measure {
-    pub(crate) const fn new(name: &'static str, unit: Unit, doc: &'static str) -> Measure {
+    pub(crate) const fn new(name: &'static str, unit: MeasureUnit, doc: &'static str) -> Measure {
         Measure { name, unit, doc, min: None, max: None, zero_passes: false }
     }
 
@@ -171,12 +171,9 @@ mod tests {
 
     #[test]
     fn bounds_are_part_of_what_is_allowed() {
-        let measure = Measure::new("words", Unit::Count, "").min("min_words", Limit::at(2.0), "too_few_words", "").max(
-            "max_words",
-            Limit::at(4.0),
-            "too_many_words",
-            "",
-        );
+        let measure = Measure::new("words", MeasureUnit::Count, "")
+            .min("min_words", Limit::at(2.0), "too_few_words", "")
+            .max("max_words", Limit::at(4.0), "too_many_words", "");
         let fault = |value| measure.broken_bound(value).map(|bound| bound.fault);
         assert_eq!([1.0, 2.0, 4.0, f64::NAN].map(fault), [Some("too_few_words"), None, None, None]);
         assert_eq!(fault(5.0), Some("too_many_words"));

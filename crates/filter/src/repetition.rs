@@ -9,8 +9,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::hash::{hash, hash_12_bytes_at, hash_pair};
-use crate::python;
 use crate::words::Words;
+use words::python;
 
 /// Counts of elements that occur more than once in a list.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::broken_side;
-use crate::{Bound, Filter, Histogram, Judgement, Limit, Side, Unit};
+use crate::{Bound, Filter, Histogram, Judgement, Limit, MeasureUnit, Side};
 
 /// The tally of each rule of a filter, in order. Tallies of parts add up to that of the whole, in any order.
 ///
@@ -50,7 +50,7 @@ pub struct MeasureTally {
     /// The measure, unique in its rule.
     pub measure: String,
     /// Its unit.
-    pub unit: Unit,
+    pub unit: MeasureUnit,
     /// Description, for people.
     pub doc: String,
     /// The least that passes; `None` where no rule of this kind has such a limit.
@@ -219,7 +219,7 @@ mod tests {
         // Of the words of the last rule, those of texts that both others keep.
         let words = &tally.rules()[2].measures[0];
         assert_eq!((words.all.total(), words.kept_by_others.total()), (5, 3));
-        assert_eq!(words.kept_by_others.first_bin, Unit::Count.bin_of(4.0));
+        assert_eq!(words.kept_by_others.first_bin, MeasureUnit::Count.bin_of(4.0));
         assert_eq!(words.min.as_ref().map(|min| (min.key.as_str(), min.limit)), Some(("min_words", 6.0.into())));
     }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
 
-use crate::python;
 use crate::words::Words;
+use words::python;
 
 /// A text that is being judged.
 pub struct Text<'a> {

@@ -9,7 +9,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use crate::python::{CharSet, char_ranges};
+use words::python::{CharSet, char_ranges};
 
 /// Values of the property Word_Break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use public_suffix::{Section, suffix_of};
 
-use crate::python;
+use words::python;
 
 /// What tldextract returns for a URL.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use words::english::{SentenceRole, for_each_token, sentence_role};
 
 use crate::hash::hash;
-use crate::python;
+use words::python;
 
 /// The words of a text.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, Error, Outcome, Result, Store, Tag};
+use crate::{Condition, Error, PutOutcome, Result, Store, Tag};
 
 /// How often leases are renewed, and when they expire.
 #[derive(Debug, Clone, Copy)]
@@ -129,7 +129,7 @@ impl Lease {
                 None => Condition::IfAbsent,
                 Some(found) => Condition::IfUnchanged(wait_until_free(&*store, key, found, pace, wait)?),
             };
-            if let Outcome::Put(tag) = store.put(key, &first, condition)? {
+            if let PutOutcome::Put(tag) = store.put(key, &first, condition)? {
                 break tag;
             }
         };
@@ -223,8 +223,8 @@ fn renew(store: &dyn Store, key: &str, holder: &Holder, mut tag: Tag, shared: &S
             return;
         }
         match store.put(key, &content(holder, renewed), Condition::IfUnchanged(tag)) {
-            Ok(Outcome::Put(now)) => tag = now,
-            Ok(Outcome::Lost) => return shared.lost.store(true, Ordering::Relaxed),
+            Ok(PutOutcome::Put(now)) => tag = now,
+            Ok(PutOutcome::Lost) => return shared.lost.store(true, Ordering::Relaxed),
             // A full disk or a slow store: the next attempt may succeed.
             Err(_) => {}
         }

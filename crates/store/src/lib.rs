@@ -26,4 +26,4 @@ pub mod table;
 pub use error::{Error, Result};
 pub use hash::{bucket_of, checksum_file, checksum_hex};
 pub use remote::{RemoteObject, is_remote, open, open_blob};
-pub use store::{Blob, BlobReader, Condition, Listed, LocalBlob, LocalStore, Outcome, State, Store, Tag, Upload};
+pub use store::{Blob, BlobReader, Condition, Listed, LocalBlob, LocalStore, PutOutcome, State, Store, Tag, Upload};

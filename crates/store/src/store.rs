@@ -27,7 +27,7 @@ pub trait Store: Send + Sync {
     fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Tag)>>;
 
     /// Puts a small object. If the object has equal bytes already, the put succeeds, whatever the condition.
-    fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<Outcome>;
+    fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<PutOutcome>;
 
     /// All objects whose keys lie below `folder`, sorted by key.
     fn list(&self, folder: &str) -> Result<Vec<Listed>>;
@@ -92,7 +92,7 @@ pub enum Condition {
 
 /// The result of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PutOutcome {
     /// The object has these bytes now; its tag.
     Put(Tag),
     /// The condition did not hold, and other bytes are there.
@@ -232,7 +232,7 @@ impl Store for LocalStore {
         }
     }
 
-    fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<Outcome> {
+    fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<PutOutcome> {
         let path = self.path(key);
         let _guard = match condition {
             Condition::Always => None,
@@ -241,15 +241,15 @@ impl Store for LocalStore {
         let found = if condition == Condition::Always { None } else { self.get(key)?.map(|(_, tag)| tag) };
         let tag = Tag::of(bytes);
         match (condition, found) {
-            (_, Some(found)) if found == tag => return Ok(Outcome::Put(tag)),
-            (Condition::IfAbsent, Some(_)) => return Ok(Outcome::Lost),
-            (Condition::IfUnchanged(expected), found) if found != Some(expected) => return Ok(Outcome::Lost),
+            (_, Some(found)) if found == tag => return Ok(PutOutcome::Put(tag)),
+            (Condition::IfAbsent, Some(_)) => return Ok(PutOutcome::Lost),
+            (Condition::IfUnchanged(expected), found) if found != Some(expected) => return Ok(PutOutcome::Lost),
             _ => {}
         }
         let mut file = self.create_file(key)?;
         file.write_all(bytes).at("write", &path)?;
         file.commit()?;
-        Ok(Outcome::Put(tag))
+        Ok(PutOutcome::Put(tag))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>> {
@@ -419,18 +419,18 @@ mod tests {
     #[test]
     fn conditions_of_a_put() {
         let (_folder, store) = store();
-        let Outcome::Put(tag) = store.put("a/b", b"one", Condition::IfAbsent).unwrap() else {
+        let PutOutcome::Put(tag) = store.put("a/b", b"one", Condition::IfAbsent).unwrap() else {
             panic!("nothing was there")
         };
-        assert_eq!(store.put("a/b", b"two", Condition::IfAbsent).unwrap(), Outcome::Lost);
+        assert_eq!(store.put("a/b", b"two", Condition::IfAbsent).unwrap(), PutOutcome::Lost);
         // The condition does not hold, but the bytes are equal: success.
-        assert_eq!(store.put("a/b", b"one", Condition::IfAbsent).unwrap(), Outcome::Put(tag));
-        let Outcome::Put(second) = store.put("a/b", b"two", Condition::IfUnchanged(tag)).unwrap() else {
+        assert_eq!(store.put("a/b", b"one", Condition::IfAbsent).unwrap(), PutOutcome::Put(tag));
+        let PutOutcome::Put(second) = store.put("a/b", b"two", Condition::IfUnchanged(tag)).unwrap() else {
             panic!("unchanged")
         };
-        assert_eq!(store.put("a/b", b"three", Condition::IfUnchanged(tag)).unwrap(), Outcome::Lost);
+        assert_eq!(store.put("a/b", b"three", Condition::IfUnchanged(tag)).unwrap(), PutOutcome::Lost);
         assert_eq!(store.get("a/b").unwrap().unwrap(), (b"two".to_vec(), second));
-        assert_eq!(store.put("c", b"x", Condition::IfUnchanged(tag)).unwrap(), Outcome::Lost);
+        assert_eq!(store.put("c", b"x", Condition::IfUnchanged(tag)).unwrap(), PutOutcome::Lost);
     }
 
     #[test]
@@ -439,7 +439,7 @@ mod tests {
         let won = std::thread::scope(|scope| {
             let put = |n: u8| {
                 let store = &store;
-                scope.spawn(move || store.put("lease", &[n], Condition::IfAbsent).unwrap() != Outcome::Lost)
+                scope.spawn(move || store.put("lease", &[n], Condition::IfAbsent).unwrap() != PutOutcome::Lost)
             };
             let all: Vec<_> = (0..8).map(put).collect();
             all.into_iter().map(|one| one.join().unwrap()).filter(|won| *won).count()

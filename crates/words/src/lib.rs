@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod english;
+pub mod python;
 
 /// Whether a letter belongs to a script that is written without spaces: Thai, kana, or Han with its extension A.
 ///

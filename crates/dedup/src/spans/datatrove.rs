@@ -12,10 +12,10 @@
 
 use std::ops::Range;
 
+use words::python;
 use xxhash_rust::xxh64::xxh64;
 
 use super::cut::Edit;
-use super::python;
 use super::simplify::simplify;
 use super::{Cutting, Division, Unit};
 
@@ -139,7 +139,7 @@ impl Datatrove {
             kept.iter().take_while(|&&number| text[parts[number].clone()].chars().all(python::is_space)).count();
         let joined: Vec<&str> = kept[blank..].iter().map(|&number| &text[parts[number].clone()]).collect();
         // A line with its end, but for the last one.
-        let end = |number: usize| parts[number].end + python::line_end_bytes(&text[parts[number].end..]);
+        let end = |number: usize| parts[number].end + python::line_end_bytes(&text.as_bytes()[parts[number].end..]);
         let last = kept.last();
         let lines = kept[blank..].iter().map(|number| match last {
             Some(last) if last == number => parts[*number].clone(),

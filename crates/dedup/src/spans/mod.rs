@@ -24,7 +24,6 @@
 mod copies;
 mod cut;
 mod datatrove;
-mod python;
 mod simplify;
 
 pub use copies::{CopyRule, Occurrence};

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use unicode_normalization::char::{canonical_combining_class, decompose_canonical};
 
-use super::python::{self, CharSet};
+use words::python::{self, CharSet};
 
 /// datatrove's `PUNCTUATION` beyond ASCII.
 const PUNCTUATION: &str = "—”：％１〈（、━【「」，】；“《„’∶´．–？！：～«〉》）。…►»";
@@ -90,7 +90,8 @@ fn simplify_by_steps(text: &str) -> String {
     }
     let spaced = numbered.replace(is_punctuation, " ");
     let words: Vec<&str> = spaced.split(python::is_space).filter(|word| !word.is_empty()).collect();
-    let decomposed = python::nfd(&words.join(" "));
+    let joined = words.join(" ");
+    let decomposed = python::nfd(&joined);
     decomposed.replace(python::is_nonspacing_mark, "").trim_matches(python::is_space).to_owned()
 }
 

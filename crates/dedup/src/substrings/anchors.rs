@@ -9,7 +9,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Settings, Unit};
+use super::{SequenceUnit, Settings};
 
 /// Odd numbers from the fractional part of the golden ratio and of π. They shape speed alone, never a result.
 const ROLL: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -28,7 +28,7 @@ const LAST_PLACE: u64 = (1 << 17) - 1;
 
 /// Finds the anchors of windows.
 pub(super) struct Anchors {
-    unit: Unit,
+    unit: SequenceUnit,
     gram_units: usize,
     grams_per_window: usize,
     /// Of the grams of the text at hand.
@@ -100,8 +100,8 @@ impl Anchors {
     fn hash_grams(&mut self, bytes: &[u8]) {
         self.hashes.clear();
         match self.unit {
-            Unit::Byte => self.roll(bytes.iter().map(|&byte| u64::from(byte))),
-            Unit::Token16 => {
+            SequenceUnit::Byte => self.roll(bytes.iter().map(|&byte| u64::from(byte))),
+            SequenceUnit::Token16 => {
                 self.roll(bytes.chunks_exact(2).map(|pair| u64::from(u16::from_le_bytes([pair[0], pair[1]]))));
             }
         }
@@ -176,7 +176,7 @@ mod tests {
         #[test]
         fn anchors_are_the_twins(text in "[ab]{10,40}|[a-z]{10,200}|a{10,60}", min_units in 1_usize..50) {
             prop_assume!(text.len() >= min_units);
-            let unit = Unit::Byte;
+            let unit = SequenceUnit::Byte;
             let settings = Settings { unit, min_units, copies: Copies::All, max_memory_bytes: 0, threads: 1 };
             let mut anchors = Anchors::new(&settings);
             let found: Vec<(usize, u64)> =

@@ -54,19 +54,19 @@ use plan::Plan;
 
 /// What a document is a sequence of. Windows begin and end between units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum SequenceUnit {
     /// Bytes, for text.
     Byte,
     /// Token ids of 16 bits, two bytes each with the low one first, as in files of GPT-2's tokens.
     Token16,
 }
 
-impl Unit {
+impl SequenceUnit {
     /// Bytes of a unit.
     pub fn len_bytes(self) -> usize {
         match self {
-            Unit::Byte => 1,
-            Unit::Token16 => 2,
+            SequenceUnit::Byte => 1,
+            SequenceUnit::Token16 => 2,
         }
     }
 }
@@ -86,7 +86,7 @@ pub enum Copies {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// What documents consist of.
-    pub unit: Unit,
+    pub unit: SequenceUnit,
     /// Units of the shortest repeated substring that counts, from 1 to 65,536. The paper has 50 tokens.
     pub min_units: usize,
     /// Which occurrences are in the spans.
@@ -170,9 +170,9 @@ impl UserError for Error {
 /// Documents are kept in a scratch file until then, so a corpus may be larger than memory.
 ///
 /// ```
-/// use dedup::substrings::{Copies, Settings, Substrings, Unit};
+/// use dedup::substrings::{Copies, Settings, Substrings, SequenceUnit};
 ///
-/// let settings = Settings { unit: Unit::Byte, min_units: 12, copies: Copies::Later, max_memory_bytes: 1 << 20, threads: 1 };
+/// let settings = Settings { unit: SequenceUnit::Byte, min_units: 12, copies: Copies::Later, max_memory_bytes: 1 << 20, threads: 1 };
 /// let mut corpus = Substrings::new(&std::env::temp_dir(), settings)?;
 /// corpus.push(b"All rights reserved. A fox ran.")?;
 /// corpus.push(b"An owl sat. All rights reserved.")?;

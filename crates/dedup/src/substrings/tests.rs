@@ -49,7 +49,7 @@ fn found(documents: &[Vec<u8>], settings: &Settings) -> Vec<Vec<Range<u64>>> {
 }
 
 const SETTINGS: Settings =
-    Settings { unit: Unit::Byte, min_units: 4, copies: Copies::All, max_memory_bytes: 1 << 20, threads: 1 };
+    Settings { unit: SequenceUnit::Byte, min_units: 4, copies: Copies::All, max_memory_bytes: 1 << 20, threads: 1 };
 
 fn check(documents: &[&str], all: &[&[Range<u64>]], later: &[&[Range<u64>]]) {
     let documents: Vec<Vec<u8>> = documents.iter().map(|document| document.as_bytes().to_vec()).collect();
@@ -78,7 +78,7 @@ fn spans() {
 
 #[test]
 fn tokens_are_compared_as_wholes() {
-    let settings = Settings { unit: Unit::Token16, min_units: 2, ..SETTINGS };
+    let settings = Settings { unit: SequenceUnit::Token16, min_units: 2, ..SETTINGS };
     let tokens = |ids: &[u16]| ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>();
     // The bytes of 0x0102 and 0x0103 are also in 0x0201 and 0x0302, but not where a token begins.
     let documents =
@@ -119,7 +119,7 @@ fn what_cannot_be_is_refused() {
     let refused = |settings| new(settings).err().map(|error| error.to_string());
     assert_eq!(refused(Settings { min_units: 0, ..SETTINGS }).unwrap(), "min_units must be from 1 to 65536");
     assert_eq!(refused(Settings { threads: 0, ..SETTINGS }).unwrap(), "threads must be from 1 to 4096");
-    let mut corpus = new(Settings { unit: Unit::Token16, ..SETTINGS }).unwrap();
+    let mut corpus = new(Settings { unit: SequenceUnit::Token16, ..SETTINGS }).unwrap();
     corpus.push(b"even").unwrap();
     let expected = "document 1 has 3 bytes, which is no whole number of 16-bit tokens";
     assert_eq!(corpus.push(b"odd").unwrap_err().to_string(), expected);
@@ -159,7 +159,7 @@ proptest! {
     fn spans_are_the_twins(
         mut documents in documents(),
         min_units in 1_usize..24,
-        unit in prop_oneof![Just(Unit::Byte), Just(Unit::Token16)],
+        unit in prop_oneof![Just(SequenceUnit::Byte), Just(SequenceUnit::Token16)],
         copies in prop_oneof![Just(Copies::All), Just(Copies::Later)],
         part_bytes in prop_oneof![Just(64_u64), Just(128), Just(1 << 20)],
         batch in 1_usize..9,

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use super::{Datatrove, Findings, Rule, Settings};
 use crate::About;
 use crate::list::{self, ListError};
-use crate::measure::{Limit, Measure, Unit};
-use crate::python;
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
+use words::python;
 
 /// Drops texts with words of a list: the rule of C4 (<https://jmlr.org/papers/v21/20-074.html>, section 2.2).
 ///
@@ -73,7 +73,7 @@ impl Rule for OpenC4BadWords {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
         vec![
-            Measure::new("bad_words", Unit::Count, "places at which a word of the list stands")
+            Measure::new("bad_words", MeasureUnit::Count, "places at which a word of the list stands")
                 .max("max_bad_words", self.max_bad_words, "too_many_bad_words", "document_removed_with_badwords"),
         ]
     }

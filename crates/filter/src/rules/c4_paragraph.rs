@@ -3,9 +3,9 @@ use serde::{Deserialize, Serialize};
 use super::{Datatrove, Findings, Rule, Settings};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
-use crate::python;
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
+use words::python;
 
 /// Keeps texts with three long paragraphs, a paragraph being a line: the rule of mC4
 /// (<https://arxiv.org/abs/2010.11934>, section 3.1).
@@ -39,9 +39,9 @@ impl Rule for C4Paragraph {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
         vec![
-            Measure::new("lines", Unit::Count, "lines, empty ones with them")
+            Measure::new("lines", MeasureUnit::Count, "lines, empty ones with them")
                 .min("min_lines", self.min_lines, "too_few_lines", "< 3 paragraphs"),
-            Measure::new("third_longest_line_chars", Unit::Chars, "code points of the third longest line; 0 without one")
+            Measure::new("third_longest_line_chars", MeasureUnit::Chars, "code points of the third longest line; 0 without one")
                 .min("min_third_longest_line_chars", self.min_third_longest_line_chars, "too_short_lines", "< 3 paragraphs"),
         ]
     }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{Edit, Findings, Rule, Settings};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
-use crate::python;
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
 use crate::words::Words;
+use words::python;
 
 /// Keeps the lines of a text that are sentences, and drops texts with placeholders or code: the rules of C4
 /// (<https://jmlr.org/papers/v21/20-074.html>, section 2.2). Edits the text: lines and citations are cut.
@@ -172,11 +172,11 @@ impl Rule for OpenC4Quality {
     fn measures(&self) -> Vec<Measure> {
         let settings = &self.settings;
         vec![
-            Measure::new("lorem_ipsum_lines", Unit::Count, "lines with \"lorem ipsum\"")
+            Measure::new("lorem_ipsum_lines", MeasureUnit::Count, "lines with \"lorem ipsum\"")
                 .max("max_lorem_ipsum_lines", settings.max_lorem_ipsum_lines, "lorem_ipsum", "lorem_ipsum"),
-            Measure::new("curly_bracket_lines", Unit::Count, "lines with a curly bracket")
+            Measure::new("curly_bracket_lines", MeasureUnit::Count, "lines with a curly bracket")
                 .max("max_curly_bracket_lines", settings.max_curly_bracket_lines, "curly_bracket", "curly_bracket"),
-            Measure::new("sentences", Unit::Count, "sentences in the lines that are left")
+            Measure::new("sentences", MeasureUnit::Count, "sentences in the lines that are left")
                 .min("min_sentences", settings.min_sentences, "too_few_sentences", "too_few_sentences"),
         ]
     }

@@ -1,8 +1,8 @@
 //! DCLM's definitions of words and lines (`baselines/mappers/core_utils.py`).
 
-use crate::python;
 use crate::uax29;
 use crate::words::Words;
+use words::python;
 
 /// Number of fastText's words that begin with a letter or number. They are runs without ASCII white space.
 pub fn count_words(text: &str) -> usize {

@@ -4,7 +4,7 @@ use super::{Findings, Rule, Settings, fault_of_fraction};
 use crate::About;
 use crate::label_model::LabelModel;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
 
 /// Keeps texts to which a fastText classifier gives a label: those of DCLM (oh-eli5) and Ultra-FineWeb are public.
@@ -43,7 +43,7 @@ struct OpenFastText {
 
 impl Rule for OpenFastText {
     fn measures(&self) -> Vec<Measure> {
-        let score = Measure::new("score", Unit::Fraction, "probability of the label by the model");
+        let score = Measure::new("score", MeasureUnit::Fraction, "probability of the label by the model");
         vec![score.min("min_score", self.min_score, "low_score", "")]
     }
 

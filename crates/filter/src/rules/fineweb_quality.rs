@@ -4,10 +4,10 @@ use super::punctuation::is_terminal;
 use super::{Datatrove, Findings, Rule, Settings, fault_of_fraction, fraction};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
-use crate::python;
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::repetition::duplicates;
 use crate::text::Text;
+use words::python;
 
 /// Keeps texts whose lines are those of prose: the rules that FineWeb found (<https://arxiv.org/abs/2406.17557>).
 ///
@@ -60,17 +60,17 @@ impl Settings for FineWebQuality {
 impl Rule for FineWebQuality {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
-        let terminal = Measure::new("terminal_punctuation_line_fraction", Unit::Fraction, "lines that end with a mark that ends a sentence, of all lines")
+        let terminal = Measure::new("terminal_punctuation_line_fraction", MeasureUnit::Fraction, "lines that end with a mark that ends a sentence, of all lines")
             .min("min_terminal_punctuation_line_fraction", self.min_terminal_punctuation_line_fraction, "too_few_terminal_punctuation_lines", "line_punct_ratio");
         vec![
-            Measure::new("lines", Unit::Count, "lines that are not of white space alone")
+            Measure::new("lines", MeasureUnit::Count, "lines that are not of white space alone")
                 .min("", Limit::at(1.0), "empty", "empty"),
             Measure { zero_passes: self.keep_without_terminal_punctuation, ..terminal },
-            Measure::new("short_line_fraction", Unit::Fraction, "lines of at most max_short_line_chars, of all lines")
+            Measure::new("short_line_fraction", MeasureUnit::Fraction, "lines of at most max_short_line_chars, of all lines")
                 .max("max_short_line_fraction", self.max_short_line_fraction, "too_many_short_lines", "short_line_ratio"),
-            Measure::new("duplicate_line_char_fraction", Unit::Fraction, "characters of lines that are equal to one before, of all but newlines")
+            Measure::new("duplicate_line_char_fraction", MeasureUnit::Fraction, "characters of lines that are equal to one before, of all but newlines")
                 .max("max_duplicate_line_char_fraction", self.max_duplicate_line_char_fraction, "too_many_duplicate_line_chars", "char_dup_ratio"),
-            Measure::new("newlines_per_word", Unit::Fraction, "newlines, of all words")
+            Measure::new("newlines_per_word", MeasureUnit::Fraction, "newlines, of all words")
                 .max("max_newlines_per_word", self.max_newlines_per_word, "too_many_newlines", "list_ratio"),
         ]
     }

@@ -5,9 +5,9 @@ use super::punctuation::is_symbol;
 use super::{Findings, GopherDialect, Rule, Settings, dclm, fault_of_fraction, fraction};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
-use crate::python;
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
+use words::python;
 
 /// Keeps texts with the words, symbols and lines of prose: the quality rules of the Gopher paper
 /// (<https://arxiv.org/abs/2112.11446>, section A1.1).
@@ -126,34 +126,34 @@ impl Rule for GopherQuality {
         let of = |datatrove, dclm| if is_dclm { dclm } else { datatrove };
         let symbols = if is_dclm {
             vec![
-                Measure::new("symbols_per_word", Unit::Fraction, "hash signs and ellipses, of all words")
+                Measure::new("symbols_per_word", MeasureUnit::Fraction, "hash signs and ellipses, of all words")
                     .max("max_symbols_per_word", self.max_symbols_per_word, "too_many_symbols", "symbol_ratio_filter"),
             ]
         } else {
             vec![
-                Measure::new("hashes_per_word", Unit::Fraction, "hash signs, of all words")
+                Measure::new("hashes_per_word", MeasureUnit::Fraction, "hash signs, of all words")
                     .max("max_hashes_per_word", self.max_hashes_per_word, "too_many_hashes", "gopher_too_many_hashes"),
-                Measure::new("ellipses_per_word", Unit::Fraction, "ellipses, of all words")
+                Measure::new("ellipses_per_word", MeasureUnit::Fraction, "ellipses, of all words")
                     .max("max_ellipses_per_word", self.max_ellipses_per_word, "too_many_ellipses", "gopher_too_many_ellipsis"),
             ]
         };
         let mut measures = vec![
-            Measure::new("words", Unit::Count, of("words that are not of symbols alone", "words that begin with a letter or number"))
+            Measure::new("words", MeasureUnit::Count, of("words that are not of symbols alone", "words that begin with a letter or number"))
                 .min("min_words", self.min_words, "too_few_words", of("gopher_short_doc", "page_length_filter"))
                 .max("max_words", self.max_words, "too_many_words", of("gopher_long_doc", "page_length_filter")),
-            Measure::new("mean_word_chars", Unit::Chars, of("mean length of words that are not of symbols alone", "mean length of words"))
+            Measure::new("mean_word_chars", MeasureUnit::Chars, of("mean length of words that are not of symbols alone", "mean length of words"))
                 .min("min_mean_word_chars", self.min_mean_word_chars, "too_short_words", of("gopher_below_avg_threshold", "word_length_filter"))
                 .max("max_mean_word_chars", self.max_mean_word_chars, "too_long_words", of("gopher_above_avg_threshold", "word_length_filter")),
         ];
         measures.extend(symbols);
         measures.extend([
-            Measure::new("bullet_line_fraction", Unit::Fraction, of("lines that begin with • or -, of all lines", "lines that begin with ●, •, * or -, of all lines"))
+            Measure::new("bullet_line_fraction", MeasureUnit::Fraction, of("lines that begin with • or -, of all lines", "lines that begin with ●, •, * or -, of all lines"))
                 .max("max_bullet_line_fraction", self.max_bullet_line_fraction, "too_many_bullet_lines", of("gopher_too_many_bullets", "bullet_count_filter")),
-            Measure::new("ellipsis_line_fraction", Unit::Fraction, "lines that end with an ellipsis, of all lines")
+            Measure::new("ellipsis_line_fraction", MeasureUnit::Fraction, "lines that end with an ellipsis, of all lines")
                 .max("max_ellipsis_line_fraction", self.max_ellipsis_line_fraction, "too_many_ellipsis_lines", of("gopher_too_many_end_ellipsis", "ellipsis_count_filter")),
-            Measure::new("alphabetic_word_fraction", Unit::Fraction, "words with a letter, of all words")
+            Measure::new("alphabetic_word_fraction", MeasureUnit::Fraction, "words with a letter, of all words")
                 .min("min_alphabetic_word_fraction", self.min_alphabetic_word_fraction, "too_few_alphabetic_words", of("gopher_below_alpha_threshold", "alphabetic_word_ratio_filter")),
-            Measure::new("stop_words", Unit::Count, of("different stop words in the text", "occurrences of stop words in the text"))
+            Measure::new("stop_words", MeasureUnit::Count, of("different stop words in the text", "occurrences of stop words in the text"))
                 .min("min_stop_words", self.min_stop_words, "too_few_stop_words", of("gopher_enough_stop_words", "stop_word_filter")),
         ]);
         measures

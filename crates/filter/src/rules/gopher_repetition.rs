@@ -3,10 +3,10 @@ use serde::{Deserialize, Serialize};
 use super::{Findings, GopherDialect, Rule, Settings, dclm, fraction};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
-use crate::python;
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::repetition::{Tie, duplicate_ngram_chars, duplicates, repeated_ngrams, top_ngram_chars};
 use crate::text::Text;
+use words::python;
 
 /// Drops texts that repeat themselves: table A1 of the Gopher paper (<https://arxiv.org/abs/2112.11446>).
 ///
@@ -84,9 +84,9 @@ impl Rule for GopherRepetition {
     fn measures(&self) -> Vec<Measure> {
         let is_dclm = self.dialect == GopherDialect::Dclm;
         let of = |datatrove, dclm| if is_dclm { dclm } else { datatrove };
-        let share = |name, doc| Measure::new(name, Unit::Fraction, doc);
+        let share = |name, doc| Measure::new(name, MeasureUnit::Fraction, doc);
         vec![
-            Measure::new("chars", Unit::Chars, of("code points of the text", "code points of the lines"))
+            Measure::new("chars", MeasureUnit::Chars, of("code points of the text", "code points of the lines"))
                 .min("", Limit::at(1.0), "empty", of("empty", DCLM)),
             share("duplicate_paragraph_fraction", of("paragraphs that are equal to one before, of all", "paragraphs that are equal to another, of all"))
                 .max("max_duplicate_paragraph_fraction", self.max_duplicate_paragraph_fraction, "too_many_duplicate_paragraphs", of("dup_para_frac", DCLM)),

@@ -9,7 +9,7 @@ use crate::About;
 use crate::label_model::LabelModel;
 use crate::language::{detect_language, is_known_language, iso_639_3};
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 use crate::text::Text;
 
@@ -135,10 +135,14 @@ struct OpenLanguage {
 impl Rule for OpenLanguage {
     fn measures(&self) -> Vec<Measure> {
         let Language { min_confidence, min_byte_fraction, .. } = self.settings;
-        let code = Measure::new("code", Unit::Count, "1 where the language is the one that is kept");
-        let confidence = Measure::new("confidence", Unit::Fraction, "confidence of the language, whichever it is");
-        let share =
-            Measure::new("byte_fraction", Unit::Fraction, "share of the language that is kept, by bytes of paragraphs");
+        let code = Measure::new("code", MeasureUnit::Count, "1 where the language is the one that is kept");
+        let confidence =
+            Measure::new("confidence", MeasureUnit::Fraction, "confidence of the language, whichever it is");
+        let share = Measure::new(
+            "byte_fraction",
+            MeasureUnit::Fraction,
+            "share of the language that is kept, by bytes of paragraphs",
+        );
         vec![
             code.min("keep", Limit::at(1.0), "other_language", ""),
             confidence.min("min_confidence", Limit::at(min_confidence), "too_unsure", ""),

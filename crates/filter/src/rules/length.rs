@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Findings, Rule, Settings};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
 
 /// Keeps texts with a plausible number of words.
@@ -35,7 +35,7 @@ impl Rule for Length {
         vec![
             Measure::new(
                 "words",
-                Unit::Count,
+                MeasureUnit::Count,
                 "runs without white space; where no spaces are written, half the letters",
             )
             .min("min_words", limit(self.min_words), "too_few_words", "")

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{Datatrove, Edit, Findings, Rule, Settings};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Measure, Unit};
-use crate::python;
+use crate::measure::{Measure, MeasureUnit};
 use crate::text::Text;
+use words::python;
 
 /// Replaces e-mail and IP addresses, and drops nothing.
 ///
@@ -76,8 +76,8 @@ impl Settings for Pii {
 impl Rule for Pii {
     fn measures(&self) -> Vec<Measure> {
         vec![
-            Measure::new("emails", Unit::Count, "e-mail addresses that were replaced"),
-            Measure::new("ips", Unit::Count, "IP addresses that were replaced"),
+            Measure::new("emails", MeasureUnit::Count, "e-mail addresses that were replaced"),
+            Measure::new("ips", MeasureUnit::Count, "IP addresses that were replaced"),
         ]
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::python::CharSet;
+use words::python::CharSet;
 
 /// Marks that end a sentence, of all scripts.
 const TERMINAL: &str = "!.?\u{589}\u{61d}\u{61e}\u{61f}\u{6d4}\u{700}\u{701}\u{702}\u{7f9}\u{837}\u{839}\u{83d}\u{83e}\

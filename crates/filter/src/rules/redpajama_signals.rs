@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{Findings, Rule, Settings, fraction};
 use crate::About;
 use crate::list::{self, ListError};
-use crate::measure::{Measure, Unit};
-use crate::python::{self, round_8};
+use crate::measure::{Measure, MeasureUnit};
 use crate::repetition::{Tie, repeated_ngrams};
 use crate::text::Text;
 use crate::words::Words;
+use words::python::{self, round_8};
 
 /// Measures the quality signals of RedPajama-v2 (<https://arxiv.org/abs/2411.12372>) that need no model, without limits.
 ///
@@ -65,7 +65,7 @@ struct OpenRedPajamaSignals {
 impl Rule for OpenRedPajamaSignals {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
-        use Unit::{Chars, Count, Fraction};
+        use MeasureUnit::{Chars, Count, Fraction};
         let bad_words = ("rps_doc_ldnoobw_words", Count, "occurrences of words and phrases of the list");
         let stop_words = ("rps_doc_stop_word_fraction", Fraction, "raw words that are on the list, of all raw words");
         let always = [

@@ -8,9 +8,9 @@ use super::dclm::count_words;
 use super::{Edit, Findings, Rule, Settings, fraction};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
-use crate::python;
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
+use words::python;
 
 /// Cuts lines that are not prose, and drops texts of which much is cut: the line-wise corrections of RefinedWeb
 /// (<https://arxiv.org/abs/2306.01116>, appendix G.2). Edits the text.
@@ -71,7 +71,7 @@ impl Rule for RefinedWebLines {
         vec![
             Measure::new(
                 "removed_word_fraction",
-                Unit::Fraction,
+                MeasureUnit::Fraction,
                 "words that are cut, of all words; 1 where there are none",
             )
             .max("max_removed_word_fraction", self.max_removed_word_fraction, "too_many_removed_words", ""),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Datatrove, Findings, Rule, Settings};
 use crate::About;
 use crate::list::{self, ListError};
-use crate::measure::{Limit, Measure, Unit};
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
 
 /// Keeps texts of frequent words, by a table of word counts: after peS2o
@@ -77,7 +77,7 @@ impl Rule for OpenUnigramLogProbability {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
         vec![
-            Measure::new("mean_log_probability", Unit::LogProbability, "mean log probability of a word; 0 without words")
+            Measure::new("mean_log_probability", MeasureUnit::LogProbability, "mean log probability of a word; 0 without words")
                 .min("min_mean_log_probability", self.min, "too_rare_words", ""),
         ]
     }

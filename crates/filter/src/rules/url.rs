@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Datatrove, Findings, Rule, Settings};
 use crate::About;
 use crate::list::{self, LineSet, ListError};
-use crate::measure::{Limit, Measure, Unit};
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
 use crate::url_host::UrlHost;
 
@@ -106,7 +106,7 @@ impl Rule for OpenUrl {
     #[rustfmt::skip]
     fn measures(&self) -> Vec<Measure> {
         let none = Limit::at(0.0);
-        let count = |name, doc| Measure::new(name, Unit::Count, doc);
+        let count = |name, doc| Measure::new(name, MeasureUnit::Count, doc);
         vec![
             count("listed_domain", "1 where the registrable domain is on a list")
                 .max("", none, "domain", "domain"),

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Findings, Rule, Settings};
 use crate::About;
 use crate::list::ListError;
-use crate::measure::{Limit, Measure, Unit};
+use crate::measure::{Limit, Measure, MeasureUnit};
 use crate::text::Text;
 
 /// Drops texts of Wikipedia and copies of them, because test sets are made from those.
@@ -26,7 +26,7 @@ impl Settings for Wikipedia {
 
 impl Rule for Wikipedia {
     fn measures(&self) -> Vec<Measure> {
-        let sign = |name, doc, fault| Measure::new(name, Unit::Count, doc).max("", Limit::at(0.0), fault, "");
+        let sign = |name, doc, fault| Measure::new(name, MeasureUnit::Count, doc).max("", Limit::at(0.0), fault, "");
         vec![
             sign("domain", "1 where the domain is wikipedia.org", "wikipedia_domain"),
             sign("title", "1 where the title says that it is Wikipedia's", "wikipedia_title"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use store::lease::{Lease, Pace};
-use store::{Condition, Outcome};
+use store::{Condition, PutOutcome};
 
 use super::changes::changed_keys;
 use super::flow::PlannedTask;
@@ -124,7 +124,7 @@ impl TaskList {
         let mut number = run.store().list(&format!("{LISTS}/{}", self.stage))?.len();
         loop {
             let key = format!("{LISTS}/{}/{number}.list", self.stage);
-            if run.store().put(&key, text.as_bytes(), Condition::IfAbsent)? != Outcome::Lost {
+            if run.store().put(&key, text.as_bytes(), Condition::IfAbsent)? != PutOutcome::Lost {
                 return Ok(key);
             }
             number += 1;

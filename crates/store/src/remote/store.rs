@@ -14,7 +14,7 @@ use super::runtime::wait_for;
 use super::state::RemoteState;
 use super::upload::RemoteUpload;
 use super::{Object, is_bucket_missing};
-use crate::{Blob, BlobReader, Condition, Listed, Outcome, Result, State, Store, Tag, Upload};
+use crate::{Blob, BlobReader, Condition, Listed, PutOutcome, Result, State, Store, Tag, Upload};
 
 /// A store in a bucket. Scratch files lie in the system's folder for such (`TMPDIR`), and go with the store.
 #[derive(Debug)]
@@ -55,9 +55,13 @@ impl RemoteStore {
     }
 
     /// Whether an object has these bytes: the answer to an earlier try of a put may have been lost.
-    fn outcome_if_equal(&self, object: &Object, bytes: &[u8]) -> Result<Outcome> {
+    fn outcome_if_equal(&self, object: &Object, bytes: &[u8]) -> Result<PutOutcome> {
         let found = self.fetch(object)?;
-        Ok(if found.is_some_and(|(found, _)| found == bytes) { Outcome::Put(Tag::of(bytes)) } else { Outcome::Lost })
+        Ok(if found.is_some_and(|(found, _)| found == bytes) {
+            PutOutcome::Put(Tag::of(bytes))
+        } else {
+            PutOutcome::Lost
+        })
     }
 }
 
@@ -78,22 +82,22 @@ impl Store for RemoteStore {
         }))
     }
 
-    fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<Outcome> {
+    fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<PutOutcome> {
         let object = self.root.below(key)?;
         let mode = match condition {
             Condition::Always => PutMode::Overwrite,
             Condition::IfAbsent => PutMode::Create,
             Condition::IfUnchanged(expected) => match self.fetch(&object)? {
-                Some((found, _)) if found == bytes => return Ok(Outcome::Put(Tag::of(bytes))),
+                Some((found, _)) if found == bytes => return Ok(PutOutcome::Put(Tag::of(bytes))),
                 Some((found, version)) if Tag::of(&found) == expected => PutMode::Update(version),
-                _ => return Ok(Outcome::Lost),
+                _ => return Ok(PutOutcome::Lost),
             },
         };
         let (client, key) = (object.client.clone(), object.key.clone());
         let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
         let options = PutOptions { mode, ..PutOptions::default() };
         match wait_for(async move { client.put_opts(&key, payload, options).await }) {
-            Ok(_) => Ok(Outcome::Put(Tag::of(bytes))),
+            Ok(_) => Ok(PutOutcome::Put(Tag::of(bytes))),
             Err(
                 RemoteError::AlreadyExists { .. } | RemoteError::Precondition { .. } | RemoteError::NotFound { .. },
             ) if condition != Condition::Always => self.outcome_if_equal(&object, bytes),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use filter::Unit;
+use filter::MeasureUnit;
 use serde::Serialize;
 
 /// Everything on the page.
@@ -70,7 +70,7 @@ pub struct PageMeasure {
     /// Its name.
     pub name: String,
     /// Unit of its values.
-    pub unit: Unit,
+    pub unit: MeasureUnit,
     /// Description.
     pub doc: String,
     /// Values below are out of limits.

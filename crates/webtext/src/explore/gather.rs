@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::Context;
-use filter::{Histogram, MeasureTally, NamedLimit, RuleSettings, RuleTally, Unit};
+use filter::{Histogram, MeasureTally, MeasureUnit, NamedLimit, RuleSettings, RuleTally};
 use pipeline::engine::{Table, Wire};
 use pipeline::{RecipeRun, StageState};
 use records::{Document, DocumentText, Duplicate, EditedText, Reason};
@@ -102,7 +102,7 @@ fn page_measure(measure: &MeasureTally, settings: &serde_json::Value) -> PageMea
 }
 
 /// Two histograms of a measure over the bins of the first, which includes all values of the second.
-fn page_histogram(unit: Unit, all: &Histogram, others: &Histogram) -> Option<PageHistogram> {
+fn page_histogram(unit: MeasureUnit, all: &Histogram, others: &Histogram) -> Option<PageHistogram> {
     let bins: Vec<(i32, u64)> = all.bins().collect();
     let (last, _) = bins.last()?;
     let others: HashMap<i32, u64> = others.bins().collect();

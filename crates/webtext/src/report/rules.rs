@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use console::grouped;
-use filter::{MeasureTally, RuleTally, Side, Unit};
+use filter::{MeasureTally, MeasureUnit, RuleTally, Side};
 
 use super::metrics::{RunMetrics, Sample};
 use super::near_limits::NearLimit;
@@ -96,10 +96,10 @@ fn near_limits<'m>(rule: &RuleTally, limits: impl Iterator<Item = &'m NearLimit<
 }
 
 /// A value as people write it, in three or four places.
-pub fn value(unit: Unit, value: f64) -> String {
+pub fn value(unit: MeasureUnit, value: f64) -> String {
     match unit {
-        Unit::Count | Unit::Chars if value.fract() == 0.0 => grouped(value as u64),
-        Unit::Chars => format!("{value:.2}"),
+        MeasureUnit::Count | MeasureUnit::Chars if value.fract() == 0.0 => grouped(value as u64),
+        MeasureUnit::Chars => format!("{value:.2}"),
         _ => {
             let shown = format!("{value:.4}");
             shown.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn values_for_people() {
-        assert_eq!(value(Unit::Count, 100_000.0), "100,000");
-        assert_eq!(value(Unit::Chars, 4.5), "4.50");
-        assert_eq!([0.3, 0.0, 0.12345, 1.0].map(|n| value(Unit::Fraction, n)), ["0.3", "0", "0.1235", "1"]);
+        assert_eq!(value(MeasureUnit::Count, 100_000.0), "100,000");
+        assert_eq!(value(MeasureUnit::Chars, 4.5), "4.50");
+        assert_eq!([0.3, 0.0, 0.12345, 1.0].map(|n| value(MeasureUnit::Fraction, n)), ["0.3", "0", "0.1235", "1"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use filter::{MeasureTally, Side, Unit};
+use filter::{MeasureTally, MeasureUnit, Side};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
@@ -115,7 +115,7 @@ impl Axis {
 }
 
 /// Where a value lies among the bins, with its part of a bin.
-fn place(unit: Unit, value: f64) -> f64 {
+fn place(unit: MeasureUnit, value: f64) -> f64 {
     let bin = unit.bin_of(value);
     let range = unit.bin_range(bin);
     f64::from(bin) + ((value - range.start) / (range.end - range.start)).clamp(0.0, 1.0)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use atomic_file::Written;
-use store::{Blob, Condition, Listed, LocalStore, Outcome, Result, State, Store, Tag, Upload};
+use store::{Blob, Condition, Listed, LocalStore, PutOutcome, Result, State, Store, Tag, Upload};
 
 /// An operation on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Store for Watched {
         self.inner.get(key)
     }
 
-    fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<Outcome> {
+    fn put(&self, key: &str, bytes: &[u8], condition: Condition) -> Result<PutOutcome> {
         self.write(Verb::Put, key)?;
         self.inner.put(key, bytes, condition)
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use ::dedup::bloom::BloomFilter;
 use ::dedup::ngram_bloom::{NgramBloom, NgramLimits};
 use ::dedup::spans::{cut_ranges, shrink_to_words};
-use ::dedup::substrings::{Copies, Settings, Substrings, Unit};
+use ::dedup::substrings::{Copies, SequenceUnit, Settings, Substrings};
 use bpe::{Encoder, Tokenizer};
 use records::{CutSpans, EditedText};
 use serde::{Deserialize, Serialize};
@@ -90,8 +90,8 @@ impl Task for FindSubstrings {
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let (unit, min_units) = match (self.rule.min_bytes, self.rule.min_tokens) {
-            (Some(bytes), _) => (Unit::Byte, bytes),
-            (None, Some(tokens)) => (Unit::Token16, tokens),
+            (Some(bytes), _) => (SequenceUnit::Byte, bytes),
+            (None, Some(tokens)) => (SequenceUnit::Token16, tokens),
             (None, None) => bail!(Bug, "a rule for substrings has no length"),
         };
         let settings = Settings {

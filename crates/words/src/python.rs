@@ -1,10 +1,12 @@
-//! Python's definitions of white space, line, letter and digit, which the published filters use.
+//! Python's definitions of white space, line, letter and digit, which the published filters and datatrove's sentence dedup
+//! use.
 //!
 //! They differ from Rust's: `str.isspace` has four more separators than Unicode's `White_Space`, `str.splitlines` ends
 //! lines at eleven code points, `str.isalpha` tests the general category and not `Alphabetic`. Character classes are
 //! those of Unicode 14, which Python 3.11 has.
 //!
-//! Left out: strings with lone surrogates, which Rust's cannot hold.
+//! Left out: strings with lone surrogates, which Rust's cannot hold; the sigma that ends a word beside U+0295 or U+1171E,
+//! the only characters of Unicode 14 after or before which Rust's tables, of Unicode 17, choose the other sigma.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -81,7 +83,7 @@ fn may_end_line(byte: u8) -> bool {
 }
 
 /// Length of the line end that the bytes begin with; 0 for none.
-fn line_end_bytes(bytes: &[u8]) -> usize {
+pub fn line_end_bytes(bytes: &[u8]) -> usize {
     match bytes {
         [b'\r', b'\n', ..] | [0xc2, 0x85, ..] => 2,
         [0xe2, 0x80, 0xa8 | 0xa9, ..] => 3,
@@ -180,8 +182,14 @@ fn by_known_parts(text: &str, map: impl Fn(&str, &mut String)) -> String {
     mapped
 }
 
+/// Whether `unicodedata.category` is `Mn`: a mark that takes no space. U+1171E takes some since Unicode 15.1.
+pub fn is_nonspacing_mark(c: char) -> bool {
+    static MARKS: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"[[\p{Mn}\u{1171e}]&&\p{age=14.0}]"));
+    c >= '\u{300}' && MARKS.contains(c)
+}
+
 /// Whether the code point is unassigned in Unicode 14. The first such code point is U+0378.
-fn is_unknown(c: char) -> bool {
+pub fn is_unknown(c: char) -> bool {
     static KNOWN: LazyLock<CharSet> = LazyLock::new(|| CharSet::of_class(r"\p{age=14.0}"));
     c >= '\u{378}' && !KNOWN.contains(c)
 }
