@@ -17,5 +17,6 @@ fuzz_target!(|text: &str| {
         let again =
             tokenizer_json::parse(&tokenizer_json::write(&tokenizer)).expect("a file of our own");
         assert!(again == tokenizer, "tokenizer.json does not come back");
+        assert_eq!(again.template().ok(), tokenizer.template().ok());
     }
 });
