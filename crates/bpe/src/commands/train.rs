@@ -24,7 +24,8 @@ use crate::{END_OF_TEXT, Splitter, Tokenizer, formats};
 /// Flags of `bpe train`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Text, JSON Lines or Parquet, by the file's name; also .zst, .xz, .bz2 and .gz. `-` for standard input.
+    /// Text, JSON Lines or Parquet, by the name or else the content; also .zst, .xz, .bz2 and .gz. `-` for standard
+    /// input; of a folder, all its files.
     #[arg(required_unless_present = "counts", value_name = "IN")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
