@@ -94,11 +94,11 @@ fn tell_what_is_unsaid(tokenizer: &Tokenizer, output: &Path) {
     }
     let specials = tokenizer.specials();
     if !specials.is_empty() {
-        let with_ids =
-            specials.iter().filter_map(|special| Some(format!("{special}={}", tokenizer.special(special)?.0)));
-        let with_ids: Vec<String> = with_ids.collect();
+        let id = |special: &String| Some(format!("{special}={}", tokenizer.special(special)?.0));
+        let with_ids: Vec<String> = specials.iter().filter_map(id).collect();
+        let by_bpe = if is_known { "knows them" } else { "by --special-token" };
         tracing::info!(
-            "its special tokens are not in the file: tiktoken takes them as special_tokens, bpe by --special-token: {}",
+            "its special tokens are not in the file: tiktoken takes them as special_tokens, bpe {by_bpe}: {}",
             with_ids.join(" ")
         );
     }
