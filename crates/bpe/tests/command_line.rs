@@ -294,6 +294,13 @@ fn training_by_a_pattern_and_with_special_tokens() {
     for file in ["own/merges.txt", "own/vocab.json", "own/tokenizer.tiktoken", "own/tokenizer.json"] {
         assert_eq!(ids(folder.path(), "a.txt", &["--tokenizer", file]).unwrap(), expected, "{file}");
     }
+    // Former versions did not write the added tokens.
+    let record = fs::read_to_string(folder.path().join("own/training.json")).unwrap();
+    let mut former: serde_json::Value = serde_json::from_str(&record).unwrap();
+    former.as_object_mut().unwrap().remove("added_tokens");
+    fs::write(folder.path().join("own/training.json"), former.to_string()).unwrap();
+    assert_eq!(ids(folder.path(), "a.txt", &["--tokenizer", "own/tokenizer.tiktoken"]).unwrap(), expected);
+    fs::write(folder.path().join("own/training.json"), record).unwrap();
     let steps = run(folder.path(), &["info", "own", "the 19", "--pattern", "gpt2"], b"").unwrap_err();
     assert!(steps.contains("the tokenizer says its own: qwen2"), "{steps}");
     let steps = run(folder.path(), &["info", "own", "the 19"], b"").unwrap();

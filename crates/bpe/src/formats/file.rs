@@ -213,11 +213,13 @@ fn parse(path: &Path, text: &str, options: &LoadOptions) -> Result<Loaded, Forma
     }
     if !text.trim_start().starts_with('{') && is_tiktoken(path, text) {
         let training = TrainingRecord::beside(path).unwrap_or_default();
-        let TrainingRecord { pattern: said, added_tokens: Some(added) } = training else {
-            return tiktoken::parse_given(text, pattern, &options.specials);
+        let tokenizer = match (training.pattern.as_deref(), training.added_tokens) {
+            (None, None) => return tiktoken::parse_given(text, pattern, &options.specials),
+            // Of a version that had no other special token.
+            (Some(said), None) => tiktoken::parse_with(text, Some(said))?,
+            (said, Some(added)) => tiktoken::parse_as(text, said.or(pattern), added)?,
         };
         refuse_specials(options)?;
-        let tokenizer = tiktoken::parse_as(text, said.as_deref().or(pattern), added)?;
         pattern.map(|pattern| of_said_pattern(tokenizer.rules(), pattern)).transpose()?;
         return Ok(tokenizer.into());
     }
