@@ -26,7 +26,7 @@ exact = true
 near = { shingle_words = 5, bands = 14, rows = 8, min_jaccard = 0.7 }
 [shards]
 seed = 1
-validation = 0.01
+validation_fraction = 0.01
 count = 1
 tokens = ["nanogpt"]
 [tokenizer]

@@ -33,7 +33,7 @@ near = { shingle_words = 5, bands = 14, rows = 8, min_jaccard = 0.7 }
 
 [shards]
 seed = 2357
-validation = 0.1
+validation_fraction = 0.1
 count = 1
 tokens = ["nanogpt"]
 

@@ -32,7 +32,7 @@ exact = true
 near = { shingle_words = 5, bands = 14, rows = 8, min_jaccard = 0.7 }
 [shards]
 seed = 2357
-validation = 0.02
+validation_fraction = 0.02
 count = 2
 tokens = ["nanogpt", "llmc"]
 [tokenizer]

@@ -13,7 +13,7 @@ use crate::formats::FormatError;
 use crate::input::InputError;
 use crate::tokens::{TooManyTokens, TooWide};
 
-/// Byte-level BPE, of GPT-2 and of any other tokenizer: exact, and from files to shards.
+/// Byte-level BPE for GPT-2 and other tokenizers: exact ids, from text files to token shards.
 ///
 /// Exit codes: 0 complete, 1 failed, 2 wrong usage, 130 stopped.
 #[derive(Parser)]

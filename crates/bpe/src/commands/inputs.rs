@@ -60,15 +60,16 @@ pub struct Reading {
     /// Replace invalid UTF-8 by U+FFFD instead of failing.
     #[arg(long)]
     lossy: bool,
-    /// A row without a text, or that cannot be read: the end of the run, or left out and counted.
+    /// What to do with a row that has no text or cannot be read: end the run, or leave it out and count it.
     #[arg(long, value_enum, value_name = "ACTION", default_value = "fail")]
     on_bad_row: BadRowAction,
     /// Threads that process the texts. The result is the same for any number. [default: all cores]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Memory in MiB, at least 64; bounds the longest line and the word counts in memory. Held whole, however long: a
-    /// cell of Parquet; a document whose tokenizer has a pattern of its own, or added tokens that hold white space; and
-    /// a word that nothing ends, unless it is of ASCII letters and the tokenizer's merges are fast (see `bpe info`).
+    /// Memory in MiB, at least 64; bounds the longest line and the word counts in memory. Held as a whole, even if
+    /// longer: a cell of Parquet; a document, if the tokenizer has a pattern of its own or added tokens that contain
+    /// white space; and a run of text that cannot be cut, unless it consists of ASCII letters and the tokenizer's
+    /// merges are fast (see `bpe info`).
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     memory_mib: usize,
 }

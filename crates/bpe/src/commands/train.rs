@@ -30,8 +30,8 @@ pub struct Arguments {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     reading: super::Reading,
-    /// Go on from a tokenizer: all its ids, merges, added tokens and its way of splitting are kept, new merges come
-    /// behind its merges, their ids behind all of its ids.
+    /// Extend a tokenizer: its ids, merges, added tokens and its way of splitting are kept; new merges follow its
+    /// merges, and their ids follow all of its ids.
     #[arg(long, value_name = "NAME|DIR|FILE")]
     from: Option<String>,
     /// How texts are split into words: gpt2, cl100k, o200k, llama3, qwen2, deepseek3, or a regular expression. With
@@ -55,7 +55,8 @@ pub struct Arguments {
     /// Share of documents to count, 0 to 1, chosen by a hash of the file's name and their place in it.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
     sample: f64,
-    /// Train on the word counts of --save-counts instead of texts. They are of the pattern that they were counted by.
+    /// Train on the word counts of --save-counts instead of texts. --pattern must be the one that they
+    /// were counted with.
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     counts: Option<PathBuf>,
     /// Also write the word counts.

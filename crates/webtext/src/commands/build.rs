@@ -41,8 +41,8 @@ pub struct Arguments {
     /// Run only task I of the N tasks of --stage, counted from 0.
     #[arg(long, value_name = "I/N", requires = "stage", value_parser = task)]
     task: Option<(u32, u32)>,
-    /// Run only one task of a list of --stage, which an executor has frozen, or of `all` its tasks: that of line I, counted
-    /// from 0, where I is SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX or HQ_TASK_ID.
+    /// Run only one task of --stage: that of line I of a list, which an executor has written, or task I of `all`. I is
+    /// counted from 0 and read from SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX or HQ_TASK_ID.
     #[arg(long, value_name = "LIST", requires = "stage", conflicts_with = "task")]
     tasks: Option<String>,
     /// Who does the tasks, instead of the recipe's executor.name; with kubernetes only --dry-run.

@@ -37,13 +37,14 @@ pub struct Arguments {
     by: By,
     #[command(flatten)]
     near: Near,
-    /// Drop rows with the same words alone, not similar ones.
+    /// Drop only rows with the same words, not rows that are similar.
     #[arg(long, conflicts_with_all = ["min_jaccard", "recall", "bands", "rows", "shingle_words", "clusters"])]
     exact_only: bool,
     /// Which of two duplicates stays; of equals, the first in the input. [default: first]
     #[arg(long, value_name = "WHICH")]
     keep: Option<Keep>,
-    /// Which rows one that stays represents: those that resemble it, or all that similar pairs connect with it.
+    /// Which rows are dropped for a row that stays: those that resemble it, or all that a chain of similar pairs
+    /// connects with it.
     /// [default: stars]
     #[arg(long, value_name = "KIND")]
     clusters: Option<ClusterKind>,

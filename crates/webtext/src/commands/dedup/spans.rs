@@ -25,8 +25,8 @@ pub(super) struct Flags {
     /// Where copies of these are looked for. The domain is that of the field `url`. [default: corpus]
     #[arg(long, value_name = "SCOPE")]
     within: Option<SpanScope>,
-    /// Minimum number of texts that hold one of these, from which it is cut out of all of them; without it, the first
-    /// one stays.
+    /// Cut a line, paragraph or run of sentences out of all texts that hold it if they are at least this many. Without
+    /// this flag, the first copy stays.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     min_documents: Option<u64>,
     /// Minimum number of bytes of a repeated substring, with --by substring. [default: 200]
