@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -10,47 +9,24 @@ use std::sync::LazyLock;
 use filter::FilterTally;
 use pipeline::engine::{Seal, TaskReport};
 use pipeline::{Options, Recipe, RecipeRun, Selection, Summary};
+use records::Link;
 use serde_json::Value;
 use store::LocalStore;
 use store::catalogue::Catalogue;
-use store::table::TableReader;
+use store::table::{TableReader, TableWriter};
 use tempfile::TempDir;
 
 pub mod browser;
 pub mod object_server;
+#[path = "../support/skip.rs"]
+mod skip;
 pub mod web;
+
+pub use skip::{peers, real_data, skip};
 
 /// The checkout.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
-}
-
-/// What becomes of a test that lacks something which `.ci/run` sees to: `deny` makes its skip a failure.
-const SKIP: &str = "WEBTEXT_TESTS_SKIP";
-
-/// Says why a test, or a part of it, is skipped: past the harness, which keeps what a passing test prints to itself.
-///
-/// # Panics
-/// Where `WEBTEXT_TESTS_SKIP=deny` says that nothing may be missing.
-pub fn skip(test: &str, why: impl std::fmt::Display) {
-    tell(&format!("skipped: {test}: {why}"));
-    assert!(std::env::var(SKIP).as_deref() != Ok("deny"), "{test}: {why}, and {SKIP}=deny");
-}
-
-/// A line on standard error that no harness keeps to itself.
-fn tell(line: &str) {
-    // Without an error output nobody is there to be told.
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
-}
-
-/// The real data beside the checkout; prints why a test is skipped when there is none, as is the rule in CI.
-pub fn real_data(test: &str) -> Option<PathBuf> {
-    let data = root().parent().unwrap().join("shared/data");
-    if data.is_dir() {
-        return Some(data);
-    }
-    tell(&format!("skipped: {test}: there is no {}", data.display()));
-    None
 }
 
 /// The name by which the harness knows a test of a module: `fetch::a_skip_is_told` of `runs::fetch` and `a_skip_is_told`.
@@ -73,7 +49,7 @@ pub fn run_inside(module: &str, test: &str, command: &mut Command) {
     }
     assert!(output.status.success(), "{text}");
     for line in text.lines().filter(|line| line.starts_with("skipped: ")) {
-        tell(line);
+        skip::tell(line);
     }
     eprint!("{text}");
 }
@@ -168,6 +144,35 @@ pub fn rows<T: store::table::Row>(folder: &Path, prefix: &str) -> Vec<T> {
     names.sort();
     let rows = names.iter().flat_map(|name| TableReader::<T>::open(&folder.join(name)).unwrap());
     rows.map(|row| row.unwrap()).collect()
+}
+
+/// The rows of a file of JSON Lines.
+pub fn json_rows(path: &Path) -> Vec<Value> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Writes a table of these rows, in their order.
+pub fn write_table<T: store::table::Row>(path: &Path, rows: impl IntoIterator<Item = T>) {
+    let mut table = TableWriter::create(path).unwrap();
+    rows.into_iter().for_each(|row| table.push(row).unwrap());
+    table.finish().unwrap();
+}
+
+/// The link of a URL, as `webtext links` has it of a submission with this number.
+pub fn link_of(url: &str, number: usize) -> Link {
+    let canonical = links::Canonical::parse(url).unwrap();
+    Link {
+        domain: canonical.domain,
+        key: canonical.key,
+        url: canonical.url,
+        karma: Some(5),
+        submissions: 1,
+        subreddit: None,
+        title: None,
+        created_utc: None,
+        source: format!("test:{number}"),
+        verdict: None,
+    }
 }
 
 /// What the rules did in a run, by the seal of their stage.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,8 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use records::{Link, Outcome, Reason};
 use store::table::{TableReader, TableWriter};
-use webtext_tests::{binary, check, stderr};
+use webtext_tests::web::gzip;
+use webtext_tests::{binary, check, link_of, peers, stderr, write_table};
 
 const CRAWL: &str = "CC-MAIN-2024-10";
 /// Milliseconds since 1970 at which the crawl of the tests begins.
@@ -46,12 +47,6 @@ fn surt(url: &str) -> String {
     let host = host.strip_prefix("www.").unwrap_or(host);
     let labels: Vec<&str> = host.rsplit('.').collect();
     format!("{})/{path}", labels.join(","))
-}
-
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// What lies below the root of a Common Crawl server.
@@ -266,25 +261,9 @@ fn write_index(path: &Path, rows: &[Row], without: Option<&str>) {
 }
 
 fn write_links(path: &Path, links: &[(String, Option<i64>)]) {
-    let mut rows: Vec<Link> = links
-        .iter()
-        .enumerate()
-        .map(|(number, (url, created_utc))| {
-            let canonical = links::Canonical::parse(url).unwrap();
-            Link {
-                domain: canonical.domain,
-                key: canonical.key,
-                url: canonical.url,
-                karma: Some(5),
-                submissions: 1,
-                subreddit: None,
-                title: None,
-                created_utc: *created_utc,
-                source: format!("test:{number}"),
-                verdict: None,
-            }
-        })
-        .collect();
+    let links = links.iter().enumerate();
+    let mut rows: Vec<Link> =
+        links.map(|(number, (url, created_utc))| Link { created_utc: *created_utc, ..link_of(url, number) }).collect();
     // A link that was dropped is not looked for.
     rows.push(Link {
         key: "com,example,host0)/other/0".into(),
@@ -294,11 +273,7 @@ fn write_links(path: &Path, links: &[(String, Option<i64>)]) {
         ..rows[0].clone()
     });
     rows.sort_by(|a, b| (&a.domain, &a.key).cmp(&(&b.domain, &b.key)));
-    let mut table = TableWriter::create(path).unwrap();
-    for row in rows {
-        table.push(row).unwrap();
-    }
-    table.finish().unwrap();
+    write_table(path, rows);
 }
 
 /// nginx on a port of its own, with all its files in a folder of the test.
@@ -451,17 +426,14 @@ fn each_link_gets_its_page_or_a_reason() {
     assert!(String::from_utf8_lossy(&text.stdout).contains("This is what stood at"));
 
     // Other readers find the archives sound.
-    match std::env::var_os("WEBTEXT_PEERS") {
-        None => webtext_tests::skip("the archives", "WEBTEXT_PEERS names no Python with warcio and fastwarc"),
-        Some(python) => {
-            // warcio ends the process by itself, with 0 when all digests fit.
-            let code = "import sys\nfrom warcio.cli import main\ntry:\n main(['check', sys.argv[1]])\n\
-                except SystemExit as end:\n assert not end.code\n\
-                from fastwarc.warc import ArchiveIterator\nprint(len(list(ArchiveIterator(open(sys.argv[1], 'rb')))))";
-            for (name, n) in &members {
-                let output = check(Command::new(&python).args(["-c", code]).arg(out.join(name)), 0);
-                assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), (n + 1).to_string(), "{name}");
-            }
+    if let Some(python) = peers("the archives of each_link_gets_its_page_or_a_reason", &["warcio", "fastwarc"]) {
+        // warcio ends the process by itself, with 0 when all digests fit.
+        let code = "import sys\nfrom warcio.cli import main\ntry:\n main(['check', sys.argv[1]])\n\
+            except SystemExit as end:\n assert not end.code\n\
+            from fastwarc.warc import ArchiveIterator\nprint(len(list(ArchiveIterator(open(sys.argv[1], 'rb')))))";
+        for (name, n) in &members {
+            let output = check(Command::new(&python).args(["-c", code]).arg(out.join(name)), 0);
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), (n + 1).to_string(), "{name}");
         }
     }
 
@@ -690,24 +662,12 @@ fn figures_of_a_large_index() {
     let mut n_links = 0;
     for host in (0..hosts).step_by(3) {
         let pages = (0..PAGES_OF_HOST).step_by(2).chain(PAGES_OF_HOST..PAGES_OF_HOST + PAGES_OF_HOST / 2);
-        let mut rows: Vec<links::Canonical> =
-            pages.map(|page| links::Canonical::parse(&url(host, page)).unwrap()).collect();
+        let created_utc = Some(BEGIN_MS / 1000);
+        let mut rows: Vec<Link> =
+            pages.map(|page| Link { created_utc, source: String::new(), ..link_of(&url(host, page), page) }).collect();
         rows.sort_by(|a, b| a.key.cmp(&b.key));
-        for canonical in rows {
+        for link in rows {
             n_links += 1;
-            let (domain, key, url) = (canonical.domain, canonical.key, canonical.url);
-            let link = Link {
-                domain,
-                key,
-                url,
-                karma: Some(5),
-                submissions: 1,
-                subreddit: None,
-                title: None,
-                created_utc: Some(BEGIN_MS / 1000),
-                source: String::new(),
-                verdict: None,
-            };
             table.push(link).unwrap();
         }
     }

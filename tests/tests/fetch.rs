@@ -12,9 +12,10 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use records::{Link, Outcome, Reason};
-use store::table::{TableReader, TableWriter};
-use webtext_tests::{check, path_of_test, web};
+use records::{Outcome, Reason};
+use store::table::TableReader;
+use webtext_tests::web::gzip;
+use webtext_tests::{check, link_of, path_of_test, web, write_table};
 
 const INSIDE: &str = "WEBTEXT_TEST_IN_NAMESPACE";
 const PAGE: &str = "<!doctype html><title>Page</title><p>The ferry leaves at noon and comes back before dark.</p>";
@@ -102,12 +103,6 @@ fn answer(host: &str, path: &str) -> Vec<u8> {
     }
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
 const EXPECTED: &[(&str, Option<Reason>)] = &[
     ("http://good.example/1", None),
     ("http://good.example/2", None),
@@ -130,25 +125,9 @@ const EXPECTED: &[(&str, Option<Reason>)] = &[
     ("http://nowhere.example/", Some(Reason::ConnectFailed)),
 ];
 
+/// Writes the links in their order here, which is not that of `web::write_links`: the fetcher sorts them itself.
 fn write_links(path: &Path) {
-    let mut table = TableWriter::create(path).unwrap();
-    for (number, (url, _)) in EXPECTED.iter().enumerate() {
-        let canonical = links::Canonical::parse(url).unwrap();
-        let link = Link {
-            domain: canonical.domain,
-            key: canonical.key,
-            url: canonical.url,
-            karma: Some(5),
-            submissions: 1,
-            subreddit: None,
-            title: None,
-            created_utc: None,
-            source: format!("test:{number}"),
-            verdict: None,
-        };
-        table.push(link).unwrap();
-    }
-    table.finish().unwrap();
+    write_table(path, EXPECTED.iter().enumerate().map(|(number, (url, _))| link_of(url, number)));
 }
 
 /// The WARC files of a fetch.

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use webtext_tests::object_server::{BUCKET, FAULTS, Fault, ObjectServer, environment};
-use webtext_tests::{binary, check, files, recipe_of_texts, recipe_without_model, root, skip, stderr};
+use webtext_tests::{binary, check, files, peers, recipe_of_texts, recipe_without_model, root, stderr};
 
 /// Documents of 80 kB each of which an archive is uploaded in several parts.
 const IN_PARTS: usize = 200;
@@ -247,6 +247,7 @@ fn inputs_are_found_in_few_requests() {
 
 /// A running moto, which ends with the test.
 struct Moto {
+    python: PathBuf,
     child: Child,
     address: String,
 }
@@ -261,16 +262,12 @@ impl Drop for Moto {
 impl Moto {
     /// `None`, told as a skip, where no Python has it.
     fn start(test: &str) -> Option<Moto> {
-        let python = PathBuf::from(std::env::var_os("WEBTEXT_PEERS").unwrap_or_default());
+        let python = peers(test, &["moto.server", "boto3"])?;
         let program = python.with_file_name("moto_server");
-        if !program.is_file() {
-            skip(test, "the Python of WEBTEXT_PEERS lacks moto[server]");
-            return None;
-        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-        let moto = Moto { child: command.spawn().unwrap(), address: format!("127.0.0.1:{port}") };
+        let moto = Moto { python, child: command.spawn().unwrap(), address: format!("127.0.0.1:{port}") };
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(&moto.address).is_err() {
             assert!(Instant::now() < deadline, "moto does not start");
@@ -301,7 +298,7 @@ for page in client.get_paginator('list_objects_v2').paginate(Bucket='bucket', Pr
         os.makedirs(os.path.dirname(path), exist_ok=True)
         client.download_file('bucket', key, path)";
         let endpoint = format!("http://{}", self.address);
-        let mut python = Command::new(std::env::var_os("WEBTEXT_PEERS").unwrap());
+        let mut python = Command::new(&self.python);
         check(python.args(["-c", SCRIPT, &endpoint, prefix]).arg(to).envs(environment(&endpoint)), 0);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use webtext_tests::{binary, check, json, recipe_of_texts, stage};
+use webtext_tests::{binary, check, json, json_rows, recipe_of_texts, stage};
 
 /// Runs of `n` words.
 fn ngrams(text: &str, n: usize) -> Vec<String> {
@@ -23,10 +23,6 @@ fn overlap(folder: &Path, flags: &[&str]) -> Value {
     let mut command = Command::new(binary("webtext"));
     command.arg("overlap").args(["a.jsonl", "--eval", "set.jsonl", "set.txt", "--json", "-q"]).args(flags);
     json(&check(command.current_dir(folder), 0))
-}
-
-fn rows(path: &Path) -> Vec<Value> {
-    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -72,11 +68,11 @@ fn items_are_removed_and_quotations_stay() {
         ["--remove", what, "-o", "kept.jsonl", "--matches", "matches.jsonl", "--max-documents", "3"]
     };
     let result = overlap(folder.path(), &flags("spans"));
-    let kept = rows(&folder.path().join("kept.jsonl"));
+    let kept = json_rows(&folder.path().join("kept.jsonl"));
     assert_eq!(kept.len(), 6);
     assert_eq!(kept[4], json!({"number": 4, "text": "It begins here. It ends here."}));
     assert_eq!(result["dropped"]["in_evaluation_set"], 1);
-    let matches = rows(&folder.path().join("matches.jsonl"));
+    let matches = json_rows(&folder.path().join("matches.jsonl"));
     assert_eq!(matches.len(), 2);
     assert_eq!((&matches[0]["verdict"], &matches[0]["item"]), (&json!("cut"), &json!("set.jsonl:2")));
     assert_eq!((&matches[0]["matched"], &matches[0]["text"]), (&json!(words(100, 115)), &json!(leaked)));
@@ -85,7 +81,7 @@ fn items_are_removed_and_quotations_stay() {
     let result = overlap(folder.path(), &flags("documents"));
     assert_eq!((&result["kept"], &result["dropped"]["in_evaluation_set"]), (&json!(5), &json!(2)));
     let numbers: Vec<u64> =
-        rows(&folder.path().join("kept.jsonl")).iter().map(|row| row["number"].as_u64().unwrap()).collect();
+        json_rows(&folder.path().join("kept.jsonl")).iter().map(|row| row["number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, [0, 1, 2, 3, 6]);
 }
 

@@ -7,20 +7,14 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use webtext_tests::{binary, check, names, real_data, root, unpack};
+use webtext_tests::{binary, check, names, peers, real_data, root, skip, unpack};
 
 /// What is taken of a page: tiktoken encodes some 12 MB/s a thread, and the pages are of 700 MB.
 const PAGE_MAX_BYTES: u64 = 64 << 10;
 
-fn python(test: &str) -> Option<Command> {
-    match std::env::var_os("WEBTEXT_PEERS") {
-        Some(python) => Some(Command::new(python)),
-        None => {
-            let why = "WEBTEXT_PEERS names no Python with tiktoken, tokenizers, rustbpe, warcio and fastwarc";
-            webtext_tests::skip(test, why);
-            None
-        }
-    }
+/// The Python that has these modules.
+fn python(test: &str, modules: &[&str]) -> Option<Command> {
+    peers(test, modules).map(Command::new)
 }
 
 /// Encodes each document of text and JSON Lines files with tiktoken and compares with a file of ids, in which
@@ -77,7 +71,7 @@ fn check_ids(mut python: Command, folder: &Path, files: &[String]) -> u64 {
 
 #[test]
 fn ids_are_those_of_tiktoken() {
-    let Some(python) = python("ids_are_those_of_tiktoken") else { return };
+    let Some(python) = python("ids_are_those_of_tiktoken", &["tiktoken"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut lines = String::new();
     let mut push = |text: &str| lines.push_str(&format!("{}\n", serde_json::json!({ "text": text })));
@@ -114,7 +108,7 @@ fn ids_are_those_of_tiktoken() {
 #[test]
 fn ids_of_real_texts_are_those_of_tiktoken() {
     let test = "ids_of_real_texts_are_those_of_tiktoken";
-    let Some(python) = python(test) else { return };
+    let Some(python) = python(test, &["tiktoken"]) else { return };
     let Some(data) = real_data(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     for name in names(&data) {
@@ -126,8 +120,7 @@ fn ids_of_real_texts_are_those_of_tiktoken() {
         std::fs::create_dir_all(&to).unwrap();
         if file.ends_with(".tar.zst") {
             if !unpack(&data.join(&name), &to) {
-                eprintln!("skipped: {test}: {name} cannot be unpacked");
-                return;
+                return skip(test, format!("{name} cannot be unpacked"));
             }
         } else {
             let plain = File::create(to.join(file.trim_end_matches(".zst"))).unwrap();
@@ -178,7 +171,9 @@ for f in files:
 
 #[test]
 fn training_and_files_are_those_of_hugging_face() {
-    let Some(mut python) = python("training_and_files_are_those_of_hugging_face") else { return };
+    let Some(mut python) = python("training_and_files_are_those_of_hugging_face", &["tokenizers", "tiktoken"]) else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let mut texts: Vec<_> =
         std::fs::read_dir(root().join("fixtures/texts")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -222,7 +217,7 @@ print(len(got), 'merges')
 
 #[test]
 fn training_with_its_order_of_ties_is_that_of_rustbpe() {
-    let Some(mut python) = python("training_with_its_order_of_ties_is_that_of_rustbpe") else { return };
+    let Some(mut python) = python("training_with_its_order_of_ties_is_that_of_rustbpe", &["rustbpe"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut texts: Vec<_> =
         std::fs::read_dir(root().join("fixtures/texts")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -241,7 +236,7 @@ fn training_with_its_order_of_ties_is_that_of_rustbpe() {
 
 #[test]
 fn archives_pass_other_validators() {
-    let Some(mut python) = python("archives_pass_other_validators") else { return };
+    let Some(mut python) = python("archives_pass_other_validators", &["warcio", "fastwarc"]) else { return };
     // What pages.pack writes goes through the same writer as what is fetched.
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("pages");
@@ -325,7 +320,7 @@ print(json.dumps([nanogpt(sys.argv[1]), llmc(sys.argv[2]), megatron(sys.argv[3])
 
 #[test]
 fn trainers_read_the_shards() {
-    let Some(mut python) = python("trainers_read_the_shards") else { return };
+    let Some(mut python) = python("trainers_read_the_shards", &["numpy"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let texts = ["One document.", "Another, the longest of the three documents here.", "Ünïcode — and the last"];
     let lines: String = texts.iter().map(|text| format!("{}\n", serde_json::json!({"text": text}))).collect();

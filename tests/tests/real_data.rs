@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use webtext_tests::{binary, check, json, real_data, stage, unpack};
+use webtext_tests::{binary, check, json, real_data, skip, stage, unpack};
 
 const RECIPE: &str = r#"
 [extract]
@@ -57,8 +57,7 @@ fn real_dumps_and_real_pages() {
     let folder = tempfile::tempdir().unwrap();
     for set in ["dragnet", "wcxb-dev"] {
         if !unpack(&data.join(format!("extract/{set}.tar.zst")), folder.path()) {
-            eprintln!("skipped: real_dumps_and_real_pages: {set} cannot be unpacked");
-            return;
+            return skip("real_dumps_and_real_pages", format!("{set} cannot be unpacked"));
         }
         let meta: Value =
             serde_json::from_slice(&std::fs::read(folder.path().join(set).join("meta.json")).unwrap()).unwrap();
@@ -89,8 +88,7 @@ fn archives_of_many_tools() {
     let Some(data) = real_data("archives_of_many_tools") else { return };
     let folder = tempfile::tempdir().unwrap();
     if !unpack(&data.join("warc/samples.tar.zst"), &folder.path().join("samples")) {
-        eprintln!("skipped: archives_of_many_tools: the samples cannot be unpacked");
-        return;
+        return skip("archives_of_many_tools", "the samples cannot be unpacked");
     }
     let head = "[pages]\nfrom = \"warc\"\npaths = [\"samples/**/*arc*\"]\nonly_links = false\n";
     let stage = build(folder.path(), head, 3);

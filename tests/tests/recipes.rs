@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pipeline::Recipe;
 use records::Document;
-use webtext_tests::{build, filter_tally, real_data, root, rows, unpack};
+use webtext_tests::{build, filter_tally, real_data, root, rows, skip, unpack};
 
 /// The recipes, with their rules as they stand.
 const RECIPES: [(&str, &[&str]); 6] = [
@@ -82,7 +82,7 @@ fn every_recipe_keeps_real_articles() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("pages");
     if !unpack(&data.join("extract/wcxb-dev.tar.zst"), &pages) {
-        return eprintln!("skipped: the pages cannot be unpacked");
+        return skip("every_recipe_keeps_real_articles", "the pages cannot be unpacked");
     }
     for (name, _) in RECIPES {
         let mut recipe = Recipe::load(&path_of(name), &[]).unwrap();

@@ -12,6 +12,7 @@ use store::table::TableWriter;
 use store::{LocalStore, Store};
 use tempfile::TempDir;
 use warc::{Date, NewRecord, Writer};
+use webtext_tests::web::gzip;
 use webtext_tests::{build, rows};
 
 /// What all recipes here share.
@@ -416,12 +417,6 @@ fn an_archive_without_a_record_is_named_and_one_that_a_zip_compresses_costs_no_o
         index.tally.unreadable.iter().map(|file| file.path.rsplit('/').next().unwrap().into()).collect();
     named.sort();
     assert_eq!(named, ["a.wacz", "blank.warc.gz", "empty.warc.gz", "zeros.warc"]);
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `bpe train --from`: what it keeps, what it writes, what it refuses, and what Hugging Face's tokenizers make of it.
 
 mod common;
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +11,7 @@ use std::process::Command;
 use bpe::{TokenId, formats};
 use common::{check_ids, ids, run};
 use serde_json::{Value, json};
+use skip::peers;
 
 /// Words that GPT-2's vocabulary has in parts.
 const NOVEL: &str = "The kittiwake's kittiwakes, and the guillemots: Kittiwake 2001! ";
@@ -196,10 +199,8 @@ for name in sys.argv[1:]:
 
 #[test]
 fn hugging_face_loads_what_was_grown_from_every_form_and_encodes_alike() {
-    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        eprintln!("skipped: WEBTEXT_PEERS names no Python with tokenizers");
-        return;
-    };
+    let test = "hugging_face_loads_what_was_grown_from_every_form_and_encodes_alike";
+    let Some(python) = peers(test, &["tokenizers", "tiktoken"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let corpus = ["README.md", "src/scan.rs", "../../docs/bpe.md"].map(|file| root.join(file));

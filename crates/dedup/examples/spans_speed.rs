@@ -4,37 +4,23 @@
 //! In megabytes (10⁶ bytes) per second of CPU time of the thread, which other load changes little; elsewhere than on
 //! Linux, of elapsed time.
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+#[path = "../../../benches/support/cpu_time.rs"]
+mod cpu_time;
 
+use std::hint::black_box;
+
+use cpu_time::median_seconds;
 use dedup::bloom::BloomFilter;
 use dedup::ngram_bloom::{NgramBloom, NgramLimits};
 use dedup::overlap::{ItemIndex, NgramFilter};
-use dedup::spans::{Datatrove, Division, SpanKind, Spans};
+use dedup::spans::{DatatroveSentences, Division, SpanKind, Spans};
 use serde_json::Value;
-
-/// CPU time of this thread, if the system reports it.
-fn processor_time() -> Option<Duration> {
-    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(Duration::from_nanos(statistics.split(' ').next()?.parse().ok()?))
-}
 
 /// Prints the median rate of five runs over the texts.
 fn measure(name: &str, texts: &[String], mut run: impl FnMut(&[String]) -> u64) {
-    let mut seconds: Vec<f64> = (0..5)
-        .map(|_| {
-            let (clock, processor) = (Instant::now(), processor_time());
-            black_box(run(black_box(texts)));
-            let elapsed = match (processor, processor_time()) {
-                (Some(start), Some(end)) => end - start,
-                _ => clock.elapsed(),
-            };
-            elapsed.as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
+    let seconds = median_seconds(|| run(black_box(texts)));
     let bytes: usize = texts.iter().map(String::len).sum();
-    println!("  {name:<36} {:6.1} MB/s", bytes as f64 / 1e6 / seconds[2]);
+    println!("  {name:<36} {:6.1} MB/s", bytes as f64 / 1e6 / seconds);
 }
 
 /// Divides all texts, and cuts a seventh of the units.
@@ -62,7 +48,7 @@ fn measure_all(texts: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         let spans = Spans::of_kind(kind);
         measure(&format!("{kind:?}: divide and cut"), texts, |texts| cut(texts, |text| spans.divide(text)));
     }
-    let datatrove = Datatrove::default();
+    let datatrove = DatatroveSentences::default();
     measure("datatrove's sentences: divide", texts, |texts| {
         texts.iter().map(|text| datatrove.divide(text).units().len() as u64).sum()
     });

@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use dedup::substrings::{Copies, SequenceUnit, Settings, Substrings};
+use dedup::substrings::{Copies, SequenceUnit, SubstringSettings, Substrings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [file, scratch, unit, min_units, copies, max_memory_bytes, threads] = arguments.as_slice() else {
         return Err("usage: substrings FILE SCRATCH bytes|tokens MIN-UNITS all|later MAX-MEMORY-BYTES THREADS".into());
     };
-    let settings = Settings {
+    let settings = SubstringSettings {
         unit: if unit == "tokens" { SequenceUnit::Token16 } else { SequenceUnit::Byte },
         min_units: min_units.parse()?,
         copies: if copies == "later" { Copies::Later } else { Copies::All },

@@ -3,7 +3,7 @@
 use dedup::bloom::BloomFilter;
 use dedup::ngram_bloom::{NgramBloom, NgramLimits};
 use dedup::overlap::{ItemIndex, NgramFilter};
-use dedup::spans::{Datatrove, SpanKind, Spans};
+use dedup::spans::{DatatroveSentences, SpanKind, Spans};
 
 /// Characters of one kind without end, and few words many times.
 fn texts() -> Vec<String> {
@@ -52,7 +52,8 @@ fn units_take_linear_time() {
             }
         }
         for split_sentences in [true, false] {
-            let settings = Datatrove { split_sentences, min_words_to_remove_span: 3, ..Datatrove::default() };
+            let settings =
+                DatatroveSentences { split_sentences, min_words_to_remove_span: 3, ..DatatroveSentences::default() };
             if let Some(edit) = settings.divide(&text).cut(|unit| unit.number % 5 == 0) {
                 settings.too_little(&text, &edit.text);
             }

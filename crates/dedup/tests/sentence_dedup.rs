@@ -9,40 +9,43 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use dedup::spans::{CopyRule, Datatrove, Occurrence, Unit};
+use dedup::spans::{CopyRule, DatatroveSentences, Occurrence, Unit};
 use serde_json::{Value, json};
 use xxhash_rust::xxh64::xxh64;
 
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
 mod texts;
 
+use skip::{peers, tell};
+
 /// The settings of `golden/sentence_dedup.py`, in its order.
-const SETTINGS: [Datatrove; 4] = [
-    Datatrove {
+const SETTINGS: [DatatroveSentences; 4] = [
+    DatatroveSentences {
         n_sentences: 3,
         split_sentences: true,
         min_doc_words: 50,
         min_num_sentences: 3,
         min_words_to_remove_span: 0,
     },
-    Datatrove {
+    DatatroveSentences {
         n_sentences: 1,
         split_sentences: true,
         min_doc_words: 10,
         min_num_sentences: 2,
         min_words_to_remove_span: 6,
     },
-    Datatrove {
+    DatatroveSentences {
         n_sentences: 2,
         split_sentences: false,
         min_doc_words: 0,
         min_num_sentences: 3,
         min_words_to_remove_span: 5,
     },
-    Datatrove {
+    DatatroveSentences {
         n_sentences: 2,
         split_sentences: true,
         min_doc_words: 20,
@@ -60,14 +63,8 @@ fn sentences_go_as_datatrove_once_said() {
 
 #[test]
 fn sentences_go_as_datatrove_says() {
-    let test = "sentences_go_as_datatrove_says";
-    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        return skip(test, "WEBTEXT_PEERS names no Python with datatrove");
-    };
-    let has_datatrove = Command::new(&python).args(["-c", "import datatrove, spacy, xxhash, regex"]).output();
-    if !has_datatrove.is_ok_and(|output| output.status.success()) {
-        return skip(test, "the Python that WEBTEXT_PEERS names lacks datatrove, spaCy, xxhash or regex");
-    }
+    let modules = ["datatrove", "spacy", "xxhash", "regex"];
+    let Some(python) = peers("sentences_go_as_datatrove_says", &modules) else { return };
     let folder = tempfile::tempdir().unwrap();
     let (texts_path, said_path) = (folder.path().join("texts"), folder.path().join("said"));
     let texts = std::env::var_os("WEBTEXT_PARITY_TEXTS").map_or_else(some_texts, |path| read_texts(path.as_ref()));
@@ -81,7 +78,7 @@ fn sentences_go_as_datatrove_says() {
     let settings: Vec<usize> = settings.split(',').map(|number| number.parse().unwrap()).collect();
     check(&texts, &fs::read_to_string(&said_path).unwrap(), &settings);
     let bytes: usize = texts.iter().map(String::len).sum();
-    tell(&format!("{bytes} bytes in {} texts compared", texts.len()));
+    tell(format!("{bytes} bytes in {} texts compared", texts.len()));
 }
 
 /// Every eighth of the texts: datatrove's words of all of them are in the golden file.
@@ -125,7 +122,7 @@ fn check(texts: &[String], said: &str, settings: &[usize]) {
 }
 
 /// The digest of a text's units, and what is left of it, if it is kept.
-fn of_text(settings: Datatrove, text: &str, is_copy: impl FnMut(&Unit) -> bool) -> (String, Option<String>) {
+fn of_text(settings: DatatroveSentences, text: &str, is_copy: impl FnMut(&Unit) -> bool) -> (String, Option<String>) {
     let division = settings.divide(text);
     let units: String = division.units().iter().map(|unit| format!("{:016x}{:016x}", unit.hash, unit.number)).collect();
     let left = division.cut(is_copy).map_or_else(|| text.to_owned(), |edit| edit.text);
@@ -135,15 +132,4 @@ fn of_text(settings: Datatrove, text: &str, is_copy: impl FnMut(&Unit) -> bool) 
 
 fn digest(text: &str) -> String {
     format!("{:016x}", xxh64(text.as_bytes(), 0))
-}
-
-/// Prints a line on standard error past the harness, which captures the output of passing tests.
-fn tell(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-/// Says why a test is skipped; `WEBTEXT_TESTS_SKIP=deny`, as in `.ci/run`, makes it a failure.
-fn skip(test: &str, why: &str) {
-    tell(&format!("skipped: {test}: {why}"));
-    assert!(std::env::var("WEBTEXT_TESTS_SKIP").as_deref() != Ok("deny"), "{test}: {why}");
 }

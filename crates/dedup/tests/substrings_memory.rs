@@ -2,7 +2,7 @@
 
 #![allow(clippy::single_range_in_vec_init, reason = "spans are lists of ranges")]
 
-use dedup::substrings::{Copies, SequenceUnit, Settings, Substrings};
+use dedup::substrings::{Copies, SequenceUnit, SubstringSettings, Substrings};
 use xxhash_rust::xxh3::xxh3_64;
 
 const LIMIT_BYTES: u64 = 4 << 20;
@@ -13,7 +13,7 @@ const DOCUMENT_BYTES: u64 = 1000;
 
 #[test]
 fn memory_has_a_limit() {
-    let settings = Settings {
+    let settings = SubstringSettings {
         unit: SequenceUnit::Byte,
         min_units: 100,
         copies: Copies::Later,

@@ -4,12 +4,16 @@
 //!
 //! Both need `../shared/data` beside the checkout and are skipped, with the reason printed, without it.
 
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use extract::html::{self, Name, Namespace, ParseOptions, ROOT, Tree};
 use scraper::{Html, Node};
+use skip::{skip, tell};
 
 /// With scripting and without limits, as the vectors and the twin require.
 fn options() -> ParseOptions {
@@ -22,7 +26,7 @@ fn data(path: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3).expect("the checkout stands in a folder");
     let path = root.join("shared/data").join(path);
     if !path.exists() {
-        eprintln!("skipped: {} is not there", path.display());
+        tell(format!("skipped: {} is not there", path.display()));
         return None;
     }
     Some(path)
@@ -177,7 +181,7 @@ fn unpacked(sets: &Path) -> Vec<PathBuf> {
         to.display()
     );
     if !Command::new("sh").args(["-c", &command]).status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: real pages: {} cannot be unpacked", sets.display());
+        skip("real pages", format!("{} cannot be unpacked", sets.display()));
         return Vec::new();
     }
     let sets = fs::read_dir(to).expect("it was just written");

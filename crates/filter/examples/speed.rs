@@ -1,10 +1,14 @@
 //! Speed of rules on one thread, by default FineWeb's: `speed TEXTS.jsonl [RULE[,RULE]…]`.
 //!
-//! Prints megabytes of text per second, the median of five passes, and how many texts each rule would drop alone.
+//! Prints megabytes (10⁶ bytes) of text per second of CPU time of the thread, which other load changes little (elsewhere
+//! than on Linux, of elapsed time): the median of five passes. Then how many texts each rule would drop alone.
+
+#[path = "../../../benches/support/cpu_time.rs"]
+mod cpu_time;
 
 use std::io::BufRead;
-use std::time::Instant;
 
+use cpu_time::median_seconds;
 use filter::{
     About, C4Dialect, C4Quality, Filter, FineWebQuality, GopherDialect, GopherQuality, GopherRepetition, Pii,
     RedPajamaSignals, RefinedWebLines, RuleSettings,
@@ -23,21 +27,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let bytes: usize = texts.iter().map(String::len).sum();
     let mut dropped = vec![0; rules.len()];
-    let mut seconds: Vec<f64> = (0..5)
-        .map(|_| {
-            dropped.fill(0);
-            let start = Instant::now();
-            for text in &texts {
-                let judgement = filter.judge(text, About::default());
-                for (count, failure) in dropped.iter_mut().zip(&judgement.failures) {
-                    *count += usize::from(failure.is_some());
-                }
+    let seconds = median_seconds(|| {
+        dropped.fill(0);
+        for text in &texts {
+            let judgement = filter.judge(text, About::default());
+            for (count, failure) in dropped.iter_mut().zip(&judgement.failures) {
+                *count += usize::from(failure.is_some());
             }
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    println!("{} texts, {:.1} MB: {:.1} MB/s", texts.len(), bytes as f64 / 1e6, bytes as f64 / 1e6 / seconds[2]);
+        }
+    });
+    println!("{} texts, {:.1} MB: {:.1} MB/s", texts.len(), bytes as f64 / 1e6, bytes as f64 / 1e6 / seconds);
     for (rule, dropped) in rules.iter().zip(dropped) {
         println!("{}: {dropped} dropped", rule.name());
     }

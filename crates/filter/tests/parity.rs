@@ -6,19 +6,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use filter::{
-    About, C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Filter, FineWebQuality, GopherQuality,
+    About, C4BadWords, C4Dialect, C4Paragraph, C4Quality, DatatroveDialect, Filter, FineWebQuality, GopherQuality,
     GopherRepetition, Judgement, Limit, Pii, RuleSettings, SplitBy, UnigramLogProbability, Url,
 };
 use serde_json::{Value, json};
 
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
 mod texts;
+
+use skip::skip;
 
 #[test]
 fn datatrove_says_the_same() {
@@ -37,9 +40,9 @@ fn datatrove_says_the_same() {
 fn datatrove_says_the_same_with_published_lists() {
     let test = "datatrove_says_the_same_with_published_lists";
     let Some(python) = peers(test) else { return };
-    let naughty_words = Path::new(&python).parent().unwrap().with_file_name("naughty-words").join("package/en.json");
+    let naughty_words = python.parent().unwrap().with_file_name("naughty-words").join("package/en.json");
     if !naughty_words.exists() {
-        return skip(test, &format!("there is no {}, which .ci/run fetches", naughty_words.display()));
+        return skip(test, format!("there is no {}, which .ci/run fetches", naughty_words.display()));
     }
     let folder = tempfile::tempdir().unwrap();
     let texts = folder.path().join("texts");
@@ -51,21 +54,12 @@ fn datatrove_says_the_same_with_published_lists() {
 }
 
 /// The Python that has datatrove.
-fn peers(test: &str) -> Option<OsString> {
-    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        skip(test, "WEBTEXT_PEERS names no Python with datatrove");
-        return None;
-    };
-    let has_datatrove = Command::new(&python).args(["-c", "import datatrove, spacy, tldextract, ahocorasick"]).output();
-    if !has_datatrove.is_ok_and(|output| output.status.success()) {
-        skip(test, "the Python that WEBTEXT_PEERS names lacks datatrove, spaCy, tldextract or pyahocorasick");
-        return None;
-    }
-    Some(python)
+fn peers(test: &str) -> Option<PathBuf> {
+    skip::peers(test, &["datatrove", "spacy", "tldextract", "ahocorasick"])
 }
 
 /// Compares all rules on these texts, with the lists in the folder.
-fn check(python: &OsStr, folder: &Path, texts: &Path) {
+fn check(python: &Path, folder: &Path, texts: &Path) {
     let verdicts = folder.join("verdicts");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity.py");
     let mut command = Command::new(python);
@@ -80,11 +74,6 @@ fn check(python: &OsStr, folder: &Path, texts: &Path) {
         differences.len(),
         differences[..differences.len().min(20)].join("\n")
     );
-}
-
-fn skip(test: &str, why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
-    assert!(std::env::var("WEBTEXT_TESTS_SKIP").as_deref() != Ok("deny"), "{why}");
 }
 
 /// Lists made up for the test.
@@ -128,7 +117,7 @@ fn rules(folder: &Path) -> Vec<RuleSettings> {
         }),
         RuleSettings::C4Paragraph(C4Paragraph::default()),
         RuleSettings::C4BadWords(C4BadWords {
-            dialect: Datatrove::V0_10,
+            dialect: DatatroveDialect::V0_10,
             list: list("bad_words"),
             language: "en".into(),
             max_bad_words: Limit::at(0.0),
@@ -144,7 +133,7 @@ fn rules(folder: &Path) -> Vec<RuleSettings> {
         }),
         RuleSettings::Pii(Pii::default()),
         RuleSettings::UnigramLogProbability(UnigramLogProbability {
-            dialect: Datatrove::V0_10,
+            dialect: DatatroveDialect::V0_10,
             table: list("unigrams"),
             min_mean_log_probability: Limit::at(-10.0),
         }),

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod one_byte;
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use one_byte::OneByte;
+use skip::{skip, tell};
 use warc::{Checksum, Event, Kind, Reader, RecordFault};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -99,7 +102,7 @@ fn python_counts(text: &str) -> BTreeMap<String, u64> {
 fn unpack(test: &str) -> Option<PathBuf> {
     let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/warc/samples.tar.zst");
     if !archive.is_file() {
-        eprintln!("skipped: {test}: there is no {}", archive.display());
+        tell(format!("skipped: {test}: there is no {}", archive.display()));
         return None;
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
@@ -108,7 +111,7 @@ fn unpack(test: &str) -> Option<PathBuf> {
     if Command::new("sh").args(["-c", &command]).status().is_ok_and(|status| status.success()) {
         return Some(folder);
     }
-    eprintln!("skipped: {test}: the samples cannot be unpacked");
+    skip(test, "the samples cannot be unpacked");
     None
 }
 

@@ -4,11 +4,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use skip::skip;
 use warc::cdxj::{Entry, surt, timestamp14, write_sorted};
 use warc::{
     Date, Event, NewRecord, REVISIT_IDENTICAL_DIGEST, REVISIT_NOT_MODIFIED, Reader, Writer, payload_digest, record_id,
@@ -17,19 +21,10 @@ use warc::{
 const RESPONSE: &str = "application/http;msgtype=response";
 const FILENAME: &str = "pages.warc.gz";
 
-/// Says why a test is skipped, past the harness; `WEBTEXT_TESTS_SKIP=deny`, as in `.ci/run`, makes it a failure.
-fn skip(test: &str, why: &str) {
-    std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes()).unwrap();
-    assert!(std::env::var("WEBTEXT_TESTS_SKIP").as_deref() != Ok("deny"), "{test}: {why}");
-}
-
 /// The folder of the peers' commands.
 fn peers(test: &str) -> Option<PathBuf> {
-    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        skip(test, "WEBTEXT_PEERS names no Python with warcio and fastwarc");
-        return None;
-    };
-    Some(PathBuf::from(python).parent().unwrap().to_path_buf())
+    let python = skip::peers(test, &["warcio", "fastwarc"])?;
+    Some(python.parent().unwrap().to_path_buf())
 }
 
 fn run(command: &mut Command) -> (bool, String) {
@@ -185,7 +180,7 @@ fn every_kind(level: u32) -> Archive {
 fn check_index(peers: &Path, path: &Path, archive: &Archive) {
     let indexer = peers.join("cdxj-indexer");
     if !indexer.is_file() {
-        return skip("the index", &format!("there is no {}", indexer.display()));
+        return skip("the index", format!("there is no {}", indexer.display()));
     }
     let mut index = Vec::new();
     write_sorted(&archive.entries, &mut index).unwrap();

@@ -3,32 +3,17 @@
 //! In megabytes (10⁶ bytes) per second of CPU time of the thread, which other load changes little; elsewhere than on
 //! Linux, of elapsed time.
 
+#[path = "../../../benches/support/cpu_time.rs"]
+mod cpu_time;
+
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
+use cpu_time::median_seconds;
 use words::english;
-
-/// CPU time of this thread, if the system reports it.
-fn processor_time() -> Option<Duration> {
-    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(Duration::from_nanos(statistics.split(' ').next()?.parse().ok()?))
-}
 
 /// Median rate of five runs.
 fn median_mb_per_s(text: &str, run: fn(&str) -> u64) -> f64 {
-    let mut seconds: Vec<f64> = (0..5)
-        .map(|_| {
-            let (clock, processor) = (Instant::now(), processor_time());
-            black_box(run(black_box(text)));
-            let elapsed = match (processor, processor_time()) {
-                (Some(start), Some(end)) => end - start,
-                _ => clock.elapsed(),
-            };
-            elapsed.as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    text.len() as f64 / 1e6 / seconds[2]
+    text.len() as f64 / 1e6 / median_seconds(|| run(black_box(text)))
 }
 
 fn main() -> std::io::Result<()> {

@@ -6,35 +6,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use skip::{peers, real_data, tell};
 use words::english;
 
-/// Prints a line on standard error past the harness, which captures the output of passing tests.
-fn tell(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-/// Says why a test is skipped; `WEBTEXT_TESTS_SKIP=deny`, as in `.ci/run`, makes it a failure.
-fn skip(test: &str, why: &str) {
-    tell(&format!("skipped: {test}: {why}"));
-    assert!(std::env::var("WEBTEXT_TESTS_SKIP").as_deref() != Ok("deny"), "{test}: {why}");
-}
-
-/// The Python, if it has spaCy.
+/// The Python, if it has spaCy and datatrove.
 fn python(test: &str) -> Option<PathBuf> {
-    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        skip(test, "WEBTEXT_PEERS names no Python with spacy and datatrove");
-        return None;
-    };
-    if !Command::new(&python).args(["-c", "import spacy"]).output().unwrap().status.success() {
-        skip(test, "the Python of WEBTEXT_PEERS has no spacy");
-        return None;
-    }
-    Some(python.into())
+    peers(test, &["spacy", "datatrove"])
 }
 
 /// A number that the environment may set.
@@ -153,7 +138,7 @@ fn spliced_texts_are_split_as_by_spacy() {
     let (count, seed) = (setting("WEBTEXT_PARITY_TEXTS", 10_000), setting("WEBTEXT_PARITY_SEED", 1));
     let texts = spliced_texts(count, seed);
     assert_eq!(check(&python, &texts), count);
-    tell(&format!("{count} spliced texts of seed {seed}, {} bytes: no difference", texts.len()));
+    tell(format!("{count} spliced texts of seed {seed}, {} bytes: no difference", texts.len()));
 }
 
 /// Characters in each role: as an affix, between letters, around a period and a digit, in a URL. All of the first two
@@ -174,14 +159,10 @@ fn characters_are_split_as_by_spacy() {
 fn real_texts_are_split_as_by_spacy() {
     let test = "real_texts_are_split_as_by_spacy";
     let Some(python) = python(test) else { return };
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    if !data.is_dir() {
-        // No data of others is in the repository, so this is no failure.
-        return tell(&format!("skipped: {test}: there is no {}", data.display()));
-    }
+    let Some(data) = real_data(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     let (texts, max_mb) = (folder.path().join("texts"), setting("WEBTEXT_PARITY_MB", 2).to_string());
     let bytes_by_kind = spacy(&python, &["collect".as_ref(), &data, &texts, max_mb.as_ref()]);
     let count = check(&python, &fs::read(texts).unwrap());
-    tell(&format!("{count} real texts: no difference; bytes by kind: {bytes_by_kind}"));
+    tell(format!("{count} real texts: no difference; bytes by kind: {bytes_by_kind}"));
 }

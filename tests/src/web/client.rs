@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use records::{Link, Outcome};
+use records::Outcome;
 use serde_json::Value;
-use store::table::{TableReader, TableWriter};
+use store::table::TableReader;
 use warc::{Event, Kind, Location, Reader};
 
 use super::{Visit, Web, webtext};
@@ -47,27 +47,11 @@ pub struct Ended {
 pub fn write_links<S: AsRef<str>>(path: &Path, urls: impl IntoIterator<Item = S>) {
     let mut links = BTreeMap::new();
     for (number, url) in urls.into_iter().enumerate() {
-        let canonical = links::Canonical::parse(url.as_ref()).unwrap();
-        let link = Link {
-            domain: canonical.domain.clone(),
-            key: canonical.key.clone(),
-            url: canonical.url,
-            karma: Some(5),
-            submissions: 1,
-            subreddit: None,
-            title: None,
-            created_utc: None,
-            source: format!("test:{number}"),
-            verdict: None,
-        };
-        let before = links.insert((canonical.domain, canonical.key), link);
+        let link = crate::link_of(url.as_ref(), number);
+        let before = links.insert((link.domain.clone(), link.key.clone()), link);
         assert!(before.is_none(), "{} and {before:?}", url.as_ref());
     }
-    let mut table = TableWriter::create(path).unwrap();
-    for link in links.into_values() {
-        table.push(link).unwrap();
-    }
-    table.finish().unwrap();
+    crate::write_table(path, links.into_values());
 }
 
 impl Client {
@@ -409,10 +393,8 @@ fn seek_some(out: &Path, outcomes: &BTreeMap<String, Outcome>, pages: &BTreeMap<
 
 /// Lets warcio and FastWARC check every archive; without a Python that has them (`WEBTEXT_PEERS`), says so.
 pub fn check_with_peers(test: &str, out: &Path) {
-    let Some(python) = std::env::var_os("WEBTEXT_PEERS") else {
-        return crate::skip(test, "the part with warcio and fastwarc: WEBTEXT_PEERS names no Python that has them");
-    };
-    let tools = Path::new(&python).parent().unwrap();
+    let Some(python) = crate::peers(&format!("the archives of {test}"), &["warcio", "fastwarc"]) else { return };
+    let tools = python.parent().unwrap();
     let archives: Vec<PathBuf> =
         crate::names(out).iter().filter(|name| name.ends_with(".warc.gz")).map(|name| out.join(name)).collect();
     crate::check(Command::new(tools.join("warcio")).arg("check").args(&archives), 0);

@@ -1,5 +1,10 @@
 //! Texts made to meet every branch of what edits them: prose that repeats, lists, furniture, other scripts, random ones.
 
+#[path = "../../../../tests/support/random_texts.rs"]
+mod random_texts;
+
+use random_texts::Random;
+
 /// About 2 MB of texts, the same in each run.
 pub fn all() -> Vec<String> {
     let mut random = Random(20_261_128);
@@ -23,9 +28,7 @@ pub fn all() -> Vec<String> {
 
 /// Writes the texts, for the scripts beside the golden files, to the file that `WEBTEXT_WRITE_TEXTS` names, if it does.
 pub fn write(texts: &[String]) {
-    let Some(path) = std::env::var_os("WEBTEXT_WRITE_TEXTS") else { return };
-    let rows: Vec<String> = texts.iter().map(|text| serde_json::json!({ "text": text }).to_string()).collect();
-    std::fs::write(path, rows.join("\n")).expect("the file of WEBTEXT_WRITE_TEXTS can be written");
+    random_texts::write(texts.iter());
 }
 
 const EDGES: &[&str] = &[
@@ -52,20 +55,6 @@ const EDGES: &[&str] = &[
     "Mr. Smith paid $5.00 (U.S.). He left. \"Why?\" she asked. \"Because!\" And so on...",
 ];
 
-/// A linear congruential generator: enough for texts.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % n
-    }
-
-    fn of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())]
-    }
-}
-
 #[rustfmt::skip]
 const SENTENCES: &[&str] = &[
     "The harbour master said the crane would be gone by noon.", "They're closed in winter!", "Is the ferry late?",
@@ -91,24 +80,16 @@ fn page(random: &mut Random, sentences: usize) -> String {
 }
 
 fn mangled(random: &mut Random) -> String {
-    let mut chars: Vec<char> = page(random, 30).chars().collect();
-    for _ in 0..chars.len() / 10 {
-        let at = random.below(chars.len());
-        let sign =
-            random.of(&['.', ' ', '\n', '"', '\'', '[', '…', '\u{a0}', '\u{1f}', '\u{200b}', 'é', '１', '-', '!']);
-        if random.below(2) == 0 { chars.insert(at, sign) } else { chars[at] = sign }
-    }
-    chars.into_iter().collect()
+    let text = page(random, 30);
+    let signs = ['.', ' ', '\n', '"', '\'', '[', '…', '\u{a0}', '\u{1f}', '\u{200b}', 'é', '１', '-', '!'];
+    random_texts::mangled(random, &text, &signs)
 }
 
 fn random_unicode(random: &mut Random) -> String {
-    let highest = random.of(&[0x80, 0x100, 0x600, 0x3000, 0x1_0000, 0x11_0000]);
-    let any = |random: &mut Random| char::from_u32(random.below(highest) as u32).unwrap_or('\u{fffd}');
-    let one = |random: &mut Random| match random.below(20) {
-        0..=3 => ' ',
-        4 => '.',
-        5 => '\n',
-        _ => any(random),
-    };
-    (0..random.below(300)).map(|_| one(random)).collect()
+    random_texts::random_unicode(random, 300, |random| match random.below(20) {
+        0..=3 => Some(' '),
+        4 => Some('.'),
+        5 => Some('\n'),
+        _ => None,
+    })
 }

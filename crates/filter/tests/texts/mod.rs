@@ -1,5 +1,10 @@
 //! Texts made to meet every branch of the rules: prose, lists, boilerplate, code, other scripts, broken and random ones.
 
+#[path = "../../../../tests/support/random_texts.rs"]
+mod random_texts;
+
+use random_texts::Random;
+
 /// About 1 MB of texts with URLs, the same in each run.
 pub fn all() -> Vec<(String, String)> {
     let mut random = Random(20_260_101);
@@ -20,9 +25,7 @@ pub fn all() -> Vec<(String, String)> {
 /// Writes the texts, for the scripts beside the golden files, to the file that `WEBTEXT_WRITE_TEXTS` names, if it does.
 #[allow(dead_code, reason = "parity.rs writes them with their URLs")]
 pub fn write(texts: &[(String, String)]) {
-    let Some(path) = std::env::var_os("WEBTEXT_WRITE_TEXTS") else { return };
-    let rows: Vec<String> = texts.iter().map(|(text, _)| serde_json::json!({ "text": text }).to_string()).collect();
-    std::fs::write(path, rows.join("\n")).expect("the file of WEBTEXT_WRITE_TEXTS can be written");
+    random_texts::write(texts.iter().map(|(text, _)| text));
 }
 
 const EDGES: &[&str] = &[
@@ -66,20 +69,6 @@ const EDGES: &[&str] = &[
     "三 五百 12 ½ ٣ ⑫ 〇 Ⅻ 零 a\u{323}\u{307} a\u{307}\u{323} ẛ̣ 한 \u{1fef} \u{37e} \u{2000}x\u{2001}\u{10efd}\u{301} \u{10d50}\u{10d70} \u{a7cb}",
     "é@b.com ²a@b.co.uk _@x.yz .@x.yz a..b@x.yz a@b.c- a@b.-c a@-b.c a@[1.2.3.x:] !@a.bc x!@a.bc",
 ];
-
-/// A linear congruential generator: enough for texts.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % n
-    }
-
-    fn of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())]
-    }
-}
 
 #[rustfmt::skip]
 const WORDS: &[&str] = &[
@@ -130,21 +119,14 @@ fn repetitive(random: &mut Random) -> String {
 }
 
 fn mangled(random: &mut Random) -> String {
-    let mut chars: Vec<char> = page(random).chars().collect();
-    for _ in 0..chars.len() / 10 {
-        let at = random.below(chars.len());
-        let sign = random.of(&[
-            '.', ' ', '\n', '"', '\'', '#', '[', ']', '{', '@', '…', '\u{a0}', '\u{1f}', '\u{200b}', 'é', '１', '-',
-        ]);
-        if random.below(2) == 0 { chars.insert(at, sign) } else { chars[at] = sign }
-    }
-    chars.into_iter().collect()
+    let text = page(random);
+    let signs =
+        ['.', ' ', '\n', '"', '\'', '#', '[', ']', '{', '@', '…', '\u{a0}', '\u{1f}', '\u{200b}', 'é', '１', '-'];
+    random_texts::mangled(random, &text, &signs)
 }
 
 fn random_unicode(random: &mut Random) -> String {
-    let highest = random.of(&[0x80, 0x100, 0x600, 0x3000, 0x1_0000, 0x11_0000]);
-    let any = |random: &mut Random| char::from_u32(random.below(highest) as u32).unwrap_or('\u{fffd}');
-    (0..random.below(600)).map(|_| if random.below(5) == 0 { ' ' } else { any(random) }).collect()
+    random_texts::random_unicode(random, 600, |random| (random.below(5) == 0).then_some(' '))
 }
 
 fn url(random: &mut Random) -> String {
