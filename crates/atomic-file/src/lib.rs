@@ -1,17 +1,4 @@
-//! Files that processes share: one that appears whole or not at all, and a lock.
-//!
-//! [`AtomicFile`] writes under a temporary name beside the final one, syncs, and renames. A process that is killed
-//! leaves a temporary file, which [`sweep`] removes; it never leaves half a file under the final name. [`FileLock`] keeps
-//! other processes out.
-//!
-//! Left out: appends, and replacing a file only if it is unchanged.
-//!
-//! ```
-//! let folder = std::env::temp_dir().join("atomic-file-example");
-//! let written = atomic_file::write(&folder.join("greeting.txt"), b"hello")?;
-//! assert_eq!(written.len_bytes, 5);
-//! # Ok::<(), atomic_file::Error>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

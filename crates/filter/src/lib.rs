@@ -1,26 +1,4 @@
-//! Text → measures → verdict, by rules that a recipe lists.
-//!
-//! A [rule](RuleSettings) has named [measures](Measure), which are numbers, and limits on them; it may also edit the
-//! text. Every rule measures every text, as the rules before it edited it. The first rule with a measure out of its
-//! limits gives the verdict and its detail. Published rules compute the same as the code that their `dialect` names, to
-//! the last digit.
-//!
-//! Left out: models other than fastText's, and rules that depend on time.
-//!
-//! ```
-//! use filter::{About, Filter, GopherQuality, Length, RuleSettings};
-//! let filter = Filter::new(&[
-//!     RuleSettings::GopherQuality(GopherQuality { min_words: 5.0.into(), ..GopherQuality::default() }),
-//!     RuleSettings::Length(Length { min_words: 3, max_words: 1000 }),
-//! ])?;
-//! let judgement = filter.judge("The ferry leaves at noon and comes back with the tide.", About::default());
-//! assert!(judgement.failure.is_none());
-//! let judgement = filter.judge("Too short.", About::default());
-//! let failure = judgement.failure.unwrap();
-//! assert_eq!((failure.rule, failure.measure, failure.fault), ("gopher_quality", "words", "too_few_words"));
-//! assert_eq!((filter.measures()[0].name(), judgement.measures[0]), ("gopher_quality.words".to_owned(), 2.0));
-//! # Ok::<(), filter::ListError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod hash;
 mod histogram;
@@ -45,7 +23,7 @@ pub use list::ListError;
 pub use measure::{Bound, Limit, Measure, MeasureUnit, Side};
 pub use paragraphs::{LanguageShares, MIN_PARAGRAPH_BYTES};
 pub use rules::{
-    C4BadWords, C4Dialect, C4Paragraph, C4Quality, Datatrove, Dclm, FastText, FineWebQuality, GopherDialect,
+    C4BadWords, C4Dialect, C4Paragraph, C4Quality, DatatroveDialect, Dclm, FastText, FineWebQuality, GopherDialect,
     GopherQuality, GopherRepetition, InvalidRule, Language, LanguageModel, Length, Pii, RedPajamaSignals,
     RefinedWebLines, RuleSettings, SplitBy, UnigramLogProbability, Url, Wikipedia,
 };

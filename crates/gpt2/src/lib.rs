@@ -29,7 +29,7 @@ pub use config::{ConfigError, Family, ModelConfig, TrainConfig};
 pub use loss_curve::{LossRow, loss_curve, loss_curve_file};
 pub use matmul::{Kernel, KernelError, Precision, UnknownPrecision};
 pub use model::{Gradients, Model, ParameterTensor};
-pub use pass::{IGNORED, Keep, Pass};
+pub use pass::{IGNORED, KeptActivations, Pass};
 pub use plan::{MemoryPlan, ParameterPlan, TrainingPlan};
 pub use sample::{
     BeamOptions, Hypothesis, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, sample, sample_batch,

@@ -15,9 +15,11 @@ mod wrappers;
 
 pub use canonical::Canonical;
 pub use dates::period;
+pub use key::{escaped_byte, push_escape};
 pub use read::{DroppedRecord, DumpError, DumpFault, DumpScores, merge_rows, read_dump};
 pub use rules::{
-    BlockedDomain, BlockedExtension, InvalidRule, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules, WithoutKarma,
+    BlockedDomain, BlockedExtension, InvalidBlockedName, KarmaOf, KarmaRule, SubmissionRow, SubmissionRules,
+    WithoutKarma,
 };
 pub use submission::{MalformedSubmission, Submission, unescape_html};
 pub use wrappers::{CanonicalRules, Wrapper, unwrapped};

@@ -1,10 +1,4 @@
-//! Recipe → stages → tasks → run.
-//!
-//! A [`Recipe`] describes how a data set is made. It becomes a flow of [stages]; the [engine] runs what is missing of
-//! them, on a pool of threads or one task at a time by number, and checks that no record was lost between stages.
-//!
-//! Invariants: a task's outputs depend on its serialisation alone, never on its thread, on the clock or on other tasks;
-//! tasks share nothing but files; an object under a final key is complete.
+#![doc = include_str!("../README.md")]
 
 use std::path::Path;
 

@@ -1,11 +1,4 @@
-//! The vocabulary of a data set: what a link, a capture and a document are, and why one is dropped.
-//!
-//! - [`Link`], [`Outcome`], [`DocumentText`], [`Document`], [`EditedText`], [`Duplicate`], [`CutSpans`], [`Exclusion`]: the rows of the
-//!   tables that people read. A field's documentation is the column's.
-//! - [`Reason`]: why something was dropped; [`Counts`]: how many records were read, kept, and dropped for each reason.
-//! - [`PageKey`]: domain and duplicate key, which identify a page in all of them.
-//!
-//! Left out: files, stages, and any rule that decides.
+#![doc = include_str!("../README.md")]
 
 mod counts;
 mod reason;

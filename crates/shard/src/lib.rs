@@ -1,12 +1,4 @@
-//! Kept text → shuffled, split text shards.
-//!
-//! A document's place in the shuffle and its split follow from its id and the seed alone, so adding or
-//! removing a document moves no other one between splits, and no task needs to know the whole order.
-//!
-//! [`TextForm`] is the form in which shards are written and read. Each form is a variant of it, and a type that
-//! implements [`TextSink`].
-//!
-//! Left out: files of token ids, which are the tokenizer's (`bpe::tokens`).
+#![doc = include_str!("../README.md")]
 
 mod text;
 

@@ -17,8 +17,10 @@ mod source;
 
 pub use compress::CompressedFile;
 pub use decompress::{decompress, decompress_exactly};
-pub use documents::{DEFAULT_MAX_TEXT_BYTES, Document, DocumentOptions, Documents, text_of_line};
-pub use error::{Error, MalformedRecord, RecordPlace, RowError, WriteError};
+pub use documents::{
+    DEFAULT_MAX_TEXT_BYTES, DocumentOptions, Documents, TextDocument, text_of_line, without_lone_surrogates,
+};
+pub use error::{Error, MalformedRecord, RecordFault, RecordPlace, RowError, WriteError};
 pub use file_name::{Compression, TextFormat, check_header};
 pub use foreign::ForeignFormat;
 pub use lines::{Line, Lines};
