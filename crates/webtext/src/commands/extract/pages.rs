@@ -103,8 +103,8 @@ impl Pages<'_> {
                 Some(zip) => self.zip(&name, zip),
                 None => self.archive(&name, Reader::open(path, MAX_PAGE_BYTES)),
             },
-            Ok(false) => match std::fs::read(path) {
-                Ok(bytes) => self.page(&name, &path.file_stem().unwrap_or_default().to_string_lossy(), bytes),
+            Ok(false) => match File::open(path) {
+                Ok(file) => self.page(&name, &path.file_stem().unwrap_or_default().to_string_lossy(), file),
                 Err(error) => self.unreadable(&name, &error),
             },
         }
@@ -118,23 +118,20 @@ impl Pages<'_> {
                 Some(zip) => self.zip(name, zip),
                 None => self.archive(name, Reader::new(Cursor::new(bytes), name.to_owned(), MAX_PAGE_BYTES)),
             },
-            Ok(_) => self.page(name, stem, bytes),
+            Ok(_) => self.page(name, stem, Cursor::new(bytes)),
         }
     }
 
     /// A file that is one page, compressed or not.
-    fn page(&mut self, name: &str, stem: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
-        let is_compressed = bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
-        let bytes = if is_compressed {
-            let mut plain = Vec::new();
-            let limited = texts::decompress_exactly(Cursor::new(bytes)).map(|reader| reader.take(MAX_PAGE_BYTES));
-            match limited.and_then(|mut reader| reader.read_to_end(&mut plain)) {
-                Ok(_) => plain,
-                Err(error) => return self.unreadable(name, &error),
-            }
-        } else {
-            bytes
-        };
+    fn page(&mut self, name: &str, stem: &str, source: impl Read + Send + 'static) -> anyhow::Result<()> {
+        let mut bytes = Vec::new();
+        let limited = texts::decompress_exactly(source).map(|reader| reader.take(MAX_PAGE_BYTES + 1));
+        if let Err(error) = limited.and_then(|mut reader| reader.read_to_end(&mut bytes)) {
+            return self.unreadable(name, &error);
+        }
+        if bytes.len() as u64 > MAX_PAGE_BYTES {
+            return self.unreadable(name, &format!("it has more than {} MiB", MAX_PAGE_BYTES >> 20));
+        }
         if let Some(what) = not_html(&bytes) {
             return self.unreadable(name, &format!("it is no page but {what}"));
         }
@@ -152,7 +149,8 @@ impl Pages<'_> {
                 Err(error) => self.unreadable(&name, &error)?,
                 Ok(bytes) if is_named_html(Path::new(&inner)) || media(None, &bytes) == Media::Html => {
                     pages += 1;
-                    self.page(&name, &Path::new(&inner).file_stem().unwrap_or_default().to_string_lossy(), bytes)?;
+                    let stem = Path::new(&inner).file_stem().unwrap_or_default().to_string_lossy();
+                    self.page(&name, &stem, Cursor::new(bytes))?;
                 }
                 Ok(_) => {}
             }
