@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 use std::error::Error as _;
 use std::fmt;
 use std::io::{BufRead, Read, Seek};
+use std::str::Utf8Error;
 
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::{
-    Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordPlace, Source, records_in,
+    Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordFault, RecordPlace, Source,
+    records_in,
 };
 
 /// Longest text in bytes by default: 128 MiB.
@@ -64,9 +66,9 @@ impl DocumentOptions {
         self.max_text_bytes.saturating_mul(MAX_ESCAPE_BYTES).saturating_add(MAX_OTHER_FIELDS_BYTES)
     }
 
-    pub(crate) fn check_length(&self, text: &str) -> Result<(), String> {
+    pub(crate) fn check_length(&self, text: &str) -> Result<(), RecordFault> {
         if text.len() > self.max_text_bytes {
-            return Err(format!("the text is {} bytes long, more than {}", text.len(), self.max_text_bytes));
+            return Err(format!("the text is {} bytes long, more than {}", text.len(), self.max_text_bytes).into());
         }
         Ok(())
     }
@@ -74,7 +76,7 @@ impl DocumentOptions {
 
 /// One document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
+pub struct TextDocument {
     /// The text; empty where the source has a null.
     pub text: String,
     /// The URL, if URLs are read and the source has one here.
@@ -93,7 +95,7 @@ pub struct Documents {
 }
 
 /// A line or row: a document, or why it is none.
-type Record = Result<Document, MalformedRecord>;
+type Record = Result<TextDocument, MalformedRecord>;
 
 enum Records {
     Lines(Lines<Box<dyn BufRead + Send>>),
@@ -145,7 +147,7 @@ impl Documents {
 }
 
 impl Iterator for Documents {
-    type Item = Result<Result<Document, MalformedRecord>, Error>;
+    type Item = Result<Result<TextDocument, MalformedRecord>, Error>;
 
     /// The next line or row that is not blank. After an error there is nothing more.
     fn next(&mut self) -> Option<Self::Item> {
@@ -163,26 +165,27 @@ impl Iterator for Documents {
 ///
 /// ```
 /// assert_eq!(texts::text_of_line(br#"{"text": "The tide is out.", "id": 7}"#, "text")?, "The tide is out.");
-/// assert_eq!(texts::text_of_line(br#"{"body": ""}"#, "text").unwrap_err(), "it has no field \"text\"; its fields are body");
-/// # Ok::<(), String>(())
+/// let fault = texts::text_of_line(br#"{"body": ""}"#, "text").unwrap_err();
+/// assert_eq!(fault.to_string(), "it has no field \"text\"; its fields are body");
+/// # Ok::<(), texts::RecordFault>(())
 /// ```
 ///
 /// # Errors
 /// What is wrong with the line.
-pub fn text_of_line<'l>(line: &'l [u8], text_field: &str) -> Result<Cow<'l, str>, String> {
+pub fn text_of_line<'l>(line: &'l [u8], text_field: &str) -> Result<Cow<'l, str>, RecordFault> {
     let names = FieldNames { text: text_field, url: None };
     let line = utf8(line)?;
-    fields_of_line(line, names)?.text.ok_or_else(|| no_field(text_field, &names_in_line(line)))
+    fields_of_line(line, names)?.text.transpose()?.ok_or_else(|| no_field(text_field, &names_in_line(line)))
 }
 
-pub(crate) fn utf8(line: &[u8]) -> Result<&str, String> {
+pub(crate) fn utf8(line: &[u8]) -> Result<&str, RecordFault> {
     check_depth(line)?;
     // By vectors; the standard library's check says where the fault is.
-    simdutf8::basic::from_utf8(line).or_else(|_| std::str::from_utf8(line)).map_err(|error| error.to_string())
+    Ok(simdutf8::basic::from_utf8(line).or_else(|_| std::str::from_utf8(line))?)
 }
 
 /// Refuses JSON that is nested so deeply that parsers, which recurse, would run out of stack.
-pub(crate) fn check_depth(line: &[u8]) -> Result<(), String> {
+pub(crate) fn check_depth(line: &[u8]) -> Result<(), RecordFault> {
     // Counted in bytes, so that vectors hold as many as they can.
     let opening_in = |part: &[u8]| part.iter().map(|&byte| u8::from(matches!(byte, b'[' | b'{'))).sum::<u8>();
     let opening: usize = line.chunks(usize::from(u8::MAX)).map(|part| usize::from(opening_in(part))).sum();
@@ -200,20 +203,20 @@ pub(crate) fn check_depth(line: &[u8]) -> Result<(), String> {
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(format!("its JSON is nested more than {MAX_DEPTH} levels deep"));
+            return Err(format!("its JSON is nested more than {MAX_DEPTH} levels deep").into());
         }
     }
     Ok(())
 }
 
 /// Names the field that is missing, and the fields that there are.
-pub(crate) fn no_field(name: &str, fields: &[impl AsRef<str>]) -> String {
+pub(crate) fn no_field(name: &str, fields: &[impl AsRef<str>]) -> RecordFault {
     let shown: Vec<&str> = fields.iter().map(AsRef::as_ref).take(MAX_FIELDS_SHOWN).collect();
     let more = if fields.len() > shown.len() { ", …" } else { "" };
-    match shown.is_empty() {
+    RecordFault::OtherForm(match shown.is_empty() {
         true => format!("it has no field {name:?} and no other"),
         false => format!("it has no field {name:?}; its fields are {}{more}", shown.join(", ")),
-    }
+    })
 }
 
 fn document_of_line(number: u64, line: Line<'_>, options: &DocumentOptions) -> Record {
@@ -223,23 +226,52 @@ fn document_of_line(number: u64, line: Line<'_>, options: &DocumentOptions) -> R
         Line::TooLong(len_bytes) => return Err(too_long(place, len_bytes)),
     };
     let document = utf8(line).and_then(|line| {
-        let fields = fields_of_line(line, FieldNames::of(options))?;
-        let text = fields.text.ok_or_else(|| no_field(&options.text_field, &names_in_line(line)))?;
+        let Fields { text, url } = fields_of_line(line, FieldNames::of(options))?;
+        let text = text.transpose()?.ok_or_else(|| no_field(&options.text_field, &names_in_line(line)))?;
         options.check_length(&text)?;
-        Ok(Document { text: text.into_owned(), url: fields.url.map(Cow::into_owned), place })
+        Ok(TextDocument { text: text.into_owned(), url: url.map(Cow::into_owned), place })
     });
-    document.map_err(|what| MalformedRecord { place, what })
+    document.map_err(|fault| MalformedRecord { place, fault })
 }
 
 pub(crate) fn too_long(place: RecordPlace, len_bytes: u64) -> MalformedRecord {
-    MalformedRecord { place, what: format!("the line is {len_bytes} bytes long") }
+    MalformedRecord { place, fault: format!("the line is {len_bytes} bytes long").into() }
 }
 
-fn fields_of_line<'l>(line: &'l str, names: FieldNames<'_>) -> Result<Fields<'l>, String> {
+fn fields_of_line<'l>(line: &'l str, names: FieldNames<'_>) -> Result<Fields<'l>, RecordFault> {
     let mut json = sonic_rs::Deserializer::from_str(line);
-    let fields = names.deserialize(&mut json).map_err(first_line)?;
-    json.end().map_err(first_line)?;
-    Ok(fields)
+    let fields = names.deserialize(&mut json).and_then(|fields| json.end().map(|()| fields));
+    fields.map_err(|error| match without_lone_surrogates(line) == line {
+        true => RecordFault::OtherForm(first_line(error)),
+        false => RecordFault::LoneSurrogate(first_line(error)),
+    })
+}
+
+/// A line of JSON whose escapes of half a surrogate pair, which is no character, are replaced by that of U+FFFD.
+///
+/// ```
+/// assert_eq!(texts::without_lone_surrogates(r#""a \ud83d b""#), r#""a \ufffd b""#);
+/// ```
+pub fn without_lone_surrogates(line: &str) -> String {
+    let code_at = |at: usize| {
+        let digits = line.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut kept, mut at) = (String::with_capacity(line.len()), 0);
+    while let Some(found) = line[at..].find('\\') {
+        kept.push_str(&line[at..at + found]);
+        at += found;
+        let (len, is_lone) = match (code_at(at), code_at(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
+            (Some(0xd800..=0xdfff), _) => (6, true),
+            (Some(_), _) => (6, false),
+            // The character that is escaped, which may be another backslash.
+            (None, _) => (1 + line[at + 1..].chars().next().map_or(0, char::len_utf8), false),
+        };
+        kept.push_str(if is_lone { "\\ufffd" } else { &line[at..at + len] });
+        at += len;
+    }
+    kept + &line[at..]
 }
 
 /// The names of all fields of a line that is JSON.
@@ -257,21 +289,22 @@ fn documents_of_rows(batch: &ParquetBatch, options: &DocumentOptions) -> Result<
     let document_of_row = |(number, row): (u64, ParquetRow<'_, '_>)| {
         let place = RecordPlace::Row(number);
         let fields = row.read_by(FieldNames::of(options));
-        let fields = fields.map_err(|error| error.source().map(ToString::to_string).unwrap_or_default());
+        let fields = fields.map_err(|error| error.source().map(ToString::to_string).unwrap_or_default().into());
         let document = fields.and_then(|Fields { text, url }| {
-            let text = text.unwrap_or_default();
+            let text = text.transpose()?.unwrap_or_default();
             options.check_length(&text)?;
-            Ok(Document { text: text.into_owned(), url: url.map(Cow::into_owned), place })
+            Ok(TextDocument { text: text.into_owned(), url: url.map(Cow::into_owned), place })
         });
-        document.map_err(|what| MalformedRecord { place, what })
+        document.map_err(|fault| MalformedRecord { place, fault })
     };
     Ok(batch.rows()?.iter().map(document_of_row).collect())
 }
 
-/// What is read of a line or row. The text is `None` if there is no such field.
+/// What is read of a line or row.
 #[derive(Default)]
 struct Fields<'de> {
-    text: Option<Cow<'de, str>>,
+    /// `None` if there is no such field; an error for bytes that are no UTF-8.
+    text: Option<Result<Cow<'de, str>, Utf8Error>>,
     url: Option<Cow<'de, str>>,
 }
 
@@ -307,13 +340,14 @@ impl<'de> Visitor<'de> for FieldNames<'_> {
         let mut fields = Fields::default();
         while let Some(field) = map.next_key_seed(NameSeed(self))? {
             match field {
-                Field::Text => fields.text = Some(map.next_value_seed(TextSeed)?.unwrap_or_default()),
+                Field::Text => fields.text = Some(map.next_value_seed(TextSeed)?.unwrap_or(Ok(Cow::default()))),
                 // What is no text is no URL.
                 Field::Url => fields.url = map.next_value_seed(UrlSeed)?,
                 // One field may be both: a list of URLs is a list of short texts, too.
                 Field::Both => {
-                    fields.url = map.next_value_seed(TextSeed)?;
-                    fields.text = Some(fields.url.clone().unwrap_or_default());
+                    let text = map.next_value_seed(TextSeed)?;
+                    fields.url = text.clone().and_then(Result::ok);
+                    fields.text = Some(text.unwrap_or(Ok(Cow::default())));
                 }
                 Field::Other => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -426,11 +460,11 @@ impl<'de> Visitor<'de> for UrlSeed {
     }
 }
 
-/// A text, UTF-8 in bytes, or null.
+/// A text, bytes that should be UTF-8, or null.
 struct TextSeed;
 
 impl<'de> DeserializeSeed<'de> for TextSeed {
-    type Value = Option<Cow<'de, str>>;
+    type Value = Option<Result<Cow<'de, str>, Utf8Error>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -438,26 +472,26 @@ impl<'de> DeserializeSeed<'de> for TextSeed {
 }
 
 impl<'de> Visitor<'de> for TextSeed {
-    type Value = Option<Cow<'de, str>>;
+    type Value = Option<Result<Cow<'de, str>, Utf8Error>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or null")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(text.into()))
+        Ok(Some(Ok(text.into())))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(text.to_owned().into()))
+        Ok(Some(Ok(text.to_owned().into())))
     }
 
     fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Some(text.into()))
+        Ok(Some(Ok(text.into())))
     }
 
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        std::str::from_utf8(bytes).map(|text| Some(text.to_owned().into())).map_err(E::custom)
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Some(std::str::from_utf8(bytes).map(|text| text.to_owned().into())))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -501,10 +535,10 @@ mod tests {
         };
         documents
             .map(|document| match document {
-                Ok(Ok(Document { text, url, place })) => {
+                Ok(Ok(TextDocument { text, url, place })) => {
                     format!("{} {text} {}", place.number(), url.unwrap_or_default())
                 }
-                Ok(Err(MalformedRecord { place, what })) => format!("{} ! {what}", place.number()),
+                Ok(Err(MalformedRecord { place, fault })) => format!("{} ! {fault}", place.number()),
                 Err(error) => error.to_string(),
             })
             .map(|line| line.trim_end().to_owned())

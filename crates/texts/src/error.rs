@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::str::Utf8Error;
 
 use user_error::{Exit, UserError};
 
@@ -89,12 +90,34 @@ pub struct RowError(#[source] pub(crate) serde_arrow::Error);
 
 /// A line or row that holds no document. Reading goes on after it; callers count it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {what}")]
+#[error("{place}: {fault}")]
+#[non_exhaustive]
 pub struct MalformedRecord {
     /// Where it is.
     pub place: RecordPlace,
     /// What is wrong with it.
-    pub what: String,
+    pub fault: RecordFault,
+}
+
+/// Why a line or row holds no document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordFault {
+    /// Its bytes are not UTF-8.
+    #[error(transparent)]
+    InvalidUtf8(#[from] Utf8Error),
+    /// Its JSON escapes half of a surrogate pair, which is no character; the parser's sentence.
+    #[error("{0}")]
+    LoneSurrogate(String),
+    /// It is not of the form that is read: no JSON, no such field, a value that is no text, a text that is too long.
+    #[error("{0}")]
+    OtherForm(String),
+}
+
+impl From<String> for RecordFault {
+    fn from(what: String) -> RecordFault {
+        RecordFault::OtherForm(what)
+    }
 }
 
 /// Where a record is in its source, counted from 1.

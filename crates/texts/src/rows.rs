@@ -12,7 +12,9 @@ use arrow_schema::DataType;
 
 use crate::documents::{check_depth, no_field, too_long};
 use crate::json_fields::JsonFields;
-use crate::{DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordPlace, Source, records_in};
+use crate::{
+    DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordFault, RecordPlace, Source, records_in,
+};
 
 /// A document with all fields of its line or row, known or not. [`RowWriter`](crate::RowWriter) writes it again.
 #[derive(Debug, Clone)]
@@ -66,7 +68,7 @@ impl DocumentRow {
             },
             RowFields::Table { batch, row } => table_row_with(batch, *row, &self.text_field, &text),
         };
-        let fields = fields.map_err(|what| MalformedRecord { place: self.place, what })?;
+        let fields = fields.map_err(|what| MalformedRecord { place: self.place, fault: what.into() })?;
         Ok(DocumentRow { text, text_field: self.text_field.clone(), place: self.place, fields })
     }
 
@@ -186,7 +188,7 @@ fn row_of_line(number: u64, line: Line<'_>, options: &DocumentOptions, text_fiel
         Line::Whole(line) => line,
         Line::TooLong(len_bytes) => return Err(too_long(place, len_bytes)),
     };
-    let row = check_depth(line).and_then(|()| JsonFields::parse(line)).and_then(|fields| {
+    let row = check_depth(line).and_then(|()| Ok(JsonFields::parse(line)?)).and_then(|fields| {
         let json = fields.get(text_field).ok_or_else(|| no_field(text_field, &fields.names()))?;
         let text: Option<String> =
             serde_json::from_str(json).map_err(|error| format!("its field {text_field:?} is no text: {error}"))?;
@@ -194,7 +196,7 @@ fn row_of_line(number: u64, line: Line<'_>, options: &DocumentOptions, text_fiel
         options.check_length(&text)?;
         Ok(DocumentRow { text, text_field: text_field.clone(), place, fields: RowFields::Json(fields) })
     });
-    row.map_err(|what| MalformedRecord { place, what })
+    row.map_err(|fault| MalformedRecord { place, fault })
 }
 
 fn rows_of_batch(
@@ -214,7 +216,7 @@ fn rows_of_batch(
         let fields = RowFields::Table { batch: batch.clone(), row };
         match text {
             Ok(text) => Ok(DocumentRow { text, text_field: text_field.clone(), place, fields }),
-            Err(what) => Err(MalformedRecord { place, what }),
+            Err(fault) => Err(MalformedRecord { place, fault }),
         }
     };
     (first_row..).zip(0..batch.num_rows()).map(row_of).collect()
@@ -258,7 +260,7 @@ fn whole_number_at(column: &dyn Array, row: usize) -> Option<String> {
 }
 
 /// The text in a row of a column; `None` for a null.
-fn text_at(column: &dyn Array, row: usize) -> Result<Option<&str>, String> {
+fn text_at(column: &dyn Array, row: usize) -> Result<Option<&str>, RecordFault> {
     if matches!(column.data_type(), DataType::Null) || column.is_null(row) {
         return Ok(None);
     }
@@ -266,7 +268,7 @@ fn text_at(column: &dyn Array, row: usize) -> Result<Option<&str>, String> {
         DataType::Utf8 => return Ok(Some(column.as_string::<i32>().value(row))),
         DataType::Binary => column.as_binary::<i32>().value(row),
         DataType::FixedSizeBinary(_) => column.as_fixed_size_binary().value(row),
-        other => return Err(format!("the column holds {other} rather than texts")),
+        other => return Err(format!("the column holds {other} rather than texts").into()),
     };
-    std::str::from_utf8(bytes).map(Some).map_err(|error| error.to_string())
+    Ok(Some(std::str::from_utf8(bytes)?))
 }

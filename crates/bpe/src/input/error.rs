@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use texts::RecordFault;
 use user_error::UserError;
 
 /// Why a text could not be read.
@@ -28,10 +29,11 @@ pub(super) struct InvalidUtf8;
 
 impl UserError for InputError {
     fn hint(&self) -> Option<String> {
-        let text = self.source.to_string();
-        let is_utf8_fault =
-            self.source.is::<InvalidUtf8>() || text.contains("surrogate") || text.to_lowercase().contains("utf-8");
-        match is_utf8_fault {
+        let is_undecodable = match self.source.downcast_ref() {
+            Some(RecordFault::InvalidUtf8(_) | RecordFault::LoneSurrogate(_)) => true,
+            _ => self.source.is::<InvalidUtf8>(),
+        };
+        match is_undecodable {
             true => Some("--lossy replaces invalid UTF-8 by U+FFFD".to_owned()),
             false => self.source.downcast_ref::<texts::Error>().and_then(UserError::hint),
         }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use texts::RecordFault;
+
 use super::{BATCH_BYTES, Fault, InputOptions, Reader, read_more};
 
 /// Whole lines of a file.
@@ -18,40 +20,17 @@ impl LineBatch {
     pub(super) fn texts<'b>(&'b self, options: &'b InputOptions) -> impl Iterator<Item = Result<Cow<'b, str>, Fault>> {
         let lines = (self.first_line..).zip(self.bytes.split(|&byte| byte == b'\n'));
         let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-        lines.map(|(number, line)| text_of(line, options).map_err(|what| Fault::at(format!("line {number}"), what)))
+        lines.map(|(number, line)| text_of(line, options).map_err(|fault| Fault::at(format!("line {number}"), fault)))
     }
 }
 
-fn text_of<'l>(line: &'l [u8], options: &InputOptions) -> Result<Cow<'l, str>, String> {
+fn text_of<'l>(line: &'l [u8], options: &InputOptions) -> Result<Cow<'l, str>, RecordFault> {
     let text = texts::text_of_line(line, &options.text_field);
     if !options.lossy || text.is_ok() {
         return text;
     }
-    let line = without_lone_surrogates(&String::from_utf8_lossy(line));
+    let line = texts::without_lone_surrogates(&String::from_utf8_lossy(line));
     texts::text_of_line(line.as_bytes(), &options.text_field).map(|text| Cow::Owned(text.into_owned()))
-}
-
-/// A line of JSON whose escapes of half a surrogate pair are replaced by that of U+FFFD.
-fn without_lone_surrogates(line: &str) -> String {
-    let code_at = |at: usize| {
-        let digits = line.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let (mut kept, mut at) = (String::with_capacity(line.len()), 0);
-    while let Some(found) = line[at..].find('\\') {
-        kept.push_str(&line[at..at + found]);
-        at += found;
-        let (len, is_lone) = match (code_at(at), code_at(at + 6)) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
-            (Some(0xd800..=0xdfff), _) => (6, true),
-            (Some(_), _) => (6, false),
-            // The character that is escaped, which may be another backslash.
-            (None, _) => (1 + line[at + 1..].chars().next().map_or(0, char::len_utf8), false),
-        };
-        kept.push_str(if is_lone { "\\ufffd" } else { &line[at..at + len] });
-        at += len;
-    }
-    kept + &line[at..]
 }
 
 /// Cuts a file into batches of lines.

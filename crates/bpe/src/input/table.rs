@@ -33,7 +33,7 @@ impl TableTexts {
             TableTexts::Documents(documents) => {
                 let document = documents.next().transpose().map_err(Fault::of_file)?;
                 let text = document.map(|document| document.map(|document| document.text));
-                Ok(text.map(|text| text.map_err(|malformed| Fault::at(malformed.place.to_string(), malformed.what))))
+                Ok(text.map(|text| text.map_err(|malformed| Fault::at(malformed.place.to_string(), malformed.fault))))
             }
         }
     }

@@ -84,7 +84,7 @@ fn documents(path: &Path) -> Result<Box<dyn Iterator<Item = Result<String, EvalE
     let documents = Documents::open(file()?, options).map_err(broken)?;
     Ok(Box::new(documents.map(move |document| match document.map_err(broken)? {
         Ok(document) => Ok(document.text),
-        Err(malformed) => Err(EvalError::row(path, malformed.place.number(), malformed.what)),
+        Err(malformed) => Err(EvalError::row(path, malformed.place.number(), malformed.fault.to_string())),
     })))
 }
 

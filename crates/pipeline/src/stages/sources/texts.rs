@@ -94,7 +94,11 @@ impl Task for PackTexts {
                     }
                     let place = malformed.place.number();
                     work.counts.drop(Reason::MalformedRecord);
-                    work.sample(Reason::MalformedRecord, || format!("{}:{place}", file.url), &malformed.what);
+                    work.sample(
+                        Reason::MalformedRecord,
+                        || format!("{}:{place}", file.url),
+                        &malformed.fault.to_string(),
+                    );
                 }
                 Ok(Ok(document)) => {
                     let number = document.place.number();
