@@ -96,6 +96,8 @@ impl UserError for Error {
             Error::File(error) => error.hint(),
             Error::Fetch(error) => error.hint(),
             Error::CommonCrawl(error) => error.hint(),
+            Error::Dump(error) => error.hint(),
+            Error::Work(error) => as_user_error(error.as_ref())?.hint(),
             _ => None,
         }
     }
@@ -110,33 +112,52 @@ impl UserError for Error {
     }
 }
 
-/// The errors of the crates that tasks call, all of them [`Error::Work`].
+/// The errors of the crates that tasks call, all of them [`Error::Work`]. The hints of those without are none, or name
+/// flags of other commands.
 macro_rules! work_errors {
-    ($($error:ty,)*) => {
+    (with_hints { $($user_error:ty,)* } without { $($error:ty,)* }) => {
+        $(impl From<$user_error> for Error {
+            fn from(error: $user_error) -> Error {
+                Error::Work(error.into())
+            }
+        })*
+
         $(impl From<$error> for Error {
             fn from(error: $error) -> Error {
                 Error::Work(error.into())
             }
         })*
+
+        /// The error as what has a hint, if it is of such a type.
+        fn as_user_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e dyn UserError> {
+            $(if let Some(error) = error.downcast_ref::<$user_error>() {
+                return Some(error);
+            })*
+            None
+        }
     };
 }
 
 work_errors! {
-    dedup::bloom::BloomError,
-    dedup::substrings::Error,
-    std::io::Error,
-    serde_json::Error,
-    glob::GlobError,
-    glob::PatternError,
-    filter::InvalidRule,
-    filter::ListError,
-    warc::ReadError,
-    texts::Error,
-    bpe::formats::FormatError,
-    bpe::tokens::TooWide,
-    gpt2::CheckpointError,
-    gpt2::TokenFileError,
-    gpt2::TrainError,
+    with_hints {
+        dedup::substrings::SubstringError,
+        gpt2::TrainError,
+        texts::Error,
+    }
+    without {
+        dedup::bloom::BloomError,
+        std::io::Error,
+        serde_json::Error,
+        glob::GlobError,
+        glob::PatternError,
+        filter::InvalidRule,
+        filter::ListError,
+        warc::ReadError,
+        bpe::formats::FormatError,
+        bpe::tokens::TooWide,
+        gpt2::CheckpointError,
+        gpt2::TokenFileError,
+    }
 }
 
 impl Error {
@@ -198,3 +219,19 @@ macro_rules! bail {
 }
 
 pub(crate) use {bail, ensure};
+
+#[cfg(test)]
+mod tests {
+    use dedup::substrings::SubstringError;
+
+    use super::*;
+
+    #[test]
+    fn the_hint_of_a_tasks_error_is_kept() {
+        let (max_memory_bytes, candidate_bytes, needed_bytes) = (1, 80, 10);
+        let too_little = SubstringError::TooLittleMemory { max_memory_bytes, candidate_bytes, needed_bytes };
+        let hint = Error::from(too_little).within("in task 0 of dedup.substrings").hint();
+        assert_eq!(hint.as_deref(), Some("10 bytes suffice"));
+        assert_eq!(Error::from(std::io::Error::other("no")).hint(), None);
+    }
+}

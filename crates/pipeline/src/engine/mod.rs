@@ -30,7 +30,7 @@ pub use inputs::{External, expand_files, expand_folders, read_text, resolve};
 pub use plan::{Plan, Planner, TablePair, stable_runs};
 pub use preview::StagePreview;
 pub use report::{
-    Digests, Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, Tally, TaskReport, Unreadable,
+    Digests, Log2Histogram, Manifest, Metric, Output, Sample, Seal, SourceRead, Tally, TaskReport, Unreadable,
 };
 pub(crate) use run::RECIPE;
 pub use run::{Observer, Options, Run, Stop, Unobserved};

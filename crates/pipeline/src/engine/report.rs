@@ -131,9 +131,9 @@ impl Metric {
 
 /// For each n, how many values v have 2ⁿ ≤ v < 2ⁿ⁺¹.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Histogram(pub Vec<u64>);
+pub struct Log2Histogram(pub Vec<u64>);
 
-impl Histogram {
+impl Log2Histogram {
     /// Counts a value; 0 counts as 1.
     pub fn note(&mut self, value: u64) {
         let power = value.max(1).ilog2() as usize;
@@ -141,7 +141,7 @@ impl Histogram {
         self.0[power] += 1;
     }
 
-    fn merge(&mut self, other: &Histogram) {
+    fn merge(&mut self, other: &Log2Histogram) {
         self.0.resize(self.0.len().max(other.0.len()), 0);
         self.0.iter_mut().zip(&other.0).for_each(|(count, more)| *count += more);
     }
@@ -160,7 +160,7 @@ pub struct Tally {
     pub metrics: BTreeMap<String, Metric>,
     /// Histograms by powers of two.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub histograms: BTreeMap<String, Histogram>,
+    pub histograms: BTreeMap<String, Log2Histogram>,
     /// Drops and measures of each rule.
     #[serde(default, skip_serializing_if = "FilterTally::is_empty")]
     pub rules: FilterTally,

@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::flow::{Bucket, BucketOfTask, Buckets, File, Product, Table};
 use super::inputs::External;
-use super::report::{Digests, Metric, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable};
+use super::report::{Digests, Output, SAMPLES_PER_REASON, Sample, SourceRead, Tally, TaskReport, Unreadable};
 use super::run::{Observer, Run, Stop};
 use crate::error::{Error, Result, chain, ensure};
 
@@ -362,11 +362,6 @@ impl<'a> Work<'a> {
     /// Notes a value of a metric.
     pub fn metric(&mut self, name: &str, value: f64) {
         self.tally.metrics.entry(name.to_owned()).or_default().note(value);
-    }
-
-    /// Adds a metric whose values were noted elsewhere.
-    pub fn merge_metric(&mut self, name: &str, metric: &Metric) {
-        self.tally.metrics.entry(name.to_owned()).or_default().merge(metric);
     }
 
     /// Counts a value in a histogram.

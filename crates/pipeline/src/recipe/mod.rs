@@ -7,16 +7,17 @@ mod documented;
 mod executor;
 mod former;
 mod overlap;
+mod set;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 
 use filter::RuleSettings;
-use links::{CanonicalRules, InvalidRule, KarmaOf, KarmaRule, SubmissionRules, WithoutKarma, Wrapper};
+use links::{CanonicalRules, InvalidBlockedName, KarmaOf, KarmaRule, SubmissionRules, WithoutKarma, Wrapper};
 use records::CaptureChoice;
 use serde::{Deserialize, Serialize};
-use user_error::{explain_unknown, nearest_name};
+use user_error::explain_unknown;
 
 pub use dedup::{
     ClusterKind, Dedup, KeepKey, MAX_KEEP_KEYS, Near, NgramBloomRule, SpanDialect, SpanRule, SpanScope, SpanUnit,
@@ -92,7 +93,7 @@ pub struct Links {
     pub without_karma: WithoutKarma,
     /// Whether links marked over 18 are kept.
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
-    pub over_18: Keep,
+    pub over_18: KeepOrDrop,
     /// First day that counts: `2005-06-23`, `2005-06` or `2005`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "clap", arg(long, value_name = "DATE"))]
@@ -125,7 +126,7 @@ pub struct Links {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
-pub enum Keep {
+pub enum KeepOrDrop {
     /// Keep.
     Keep,
     /// Drop.
@@ -190,10 +191,10 @@ pub enum PageSource {
 pub struct Extract {
     /// Readers' comments below an article. The posts of a forum are always main text.
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "drop"))]
-    pub comments: Keep,
+    pub comments: KeepOrDrop,
     /// The heading that repeats the page's title.
     #[cfg_attr(feature = "clap", arg(long, value_name = "POLICY", default_value = "keep"))]
-    pub title: Keep,
+    pub title: KeepOrDrop,
     /// Maximum number of nodes of a page's tree.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().max_nodes))]
     pub max_nodes: usize,
@@ -205,7 +206,8 @@ pub struct Extract {
 impl Extract {
     /// As the extractor has them.
     pub fn options(&self) -> extract::Options {
-        let inclusion = |keep| if keep == Keep::Keep { extract::Inclusion::Keep } else { extract::Inclusion::Drop };
+        let inclusion =
+            |keep| if keep == KeepOrDrop::Keep { extract::Inclusion::Keep } else { extract::Inclusion::Drop };
         let mut options = extract::Options::default();
         (options.comments, options.title) = (inclusion(self.comments), inclusion(self.title));
         (options.max_nodes, options.max_depth) = (self.max_nodes, self.max_depth);
@@ -216,7 +218,7 @@ impl Extract {
 impl Default for Extract {
     fn default() -> Extract {
         let extract::Options { max_nodes, max_depth, .. } = extract::Options::default();
-        Extract { comments: Keep::Drop, title: Keep::Keep, max_nodes, max_depth }
+        Extract { comments: KeepOrDrop::Drop, title: KeepOrDrop::Keep, max_nodes, max_depth }
     }
 }
 
@@ -374,7 +376,7 @@ impl Links {
             bail!(Recipe, "from = {from:?} is later than until = {until:?}: no link would be kept");
         }
         Ok(SubmissionRules {
-            drop_over_18: self.over_18 == Keep::Drop,
+            drop_over_18: self.over_18 == KeepOrDrop::Drop,
             from: from.map(|from| from.start),
             before: until.map(|until| until.end),
             drop_domains: blocked(&self.drop_domains).within(|| "drop_domains".to_owned())?,
@@ -396,9 +398,9 @@ impl Links {
 }
 
 /// The entries of a list of what is blocked; empty ones say nothing.
-fn blocked<T: FromStr<Err = InvalidRule> + Ord>(entries: &[String]) -> Result<BTreeSet<T>> {
+fn blocked<T: FromStr<Err = InvalidBlockedName> + Ord>(entries: &[String]) -> Result<BTreeSet<T>> {
     let given = entries.iter().filter(|entry| !entry.trim().is_empty());
-    given.map(|entry| entry.parse().map_err(|fault: InvalidRule| Error::Recipe(fault.to_string()))).collect()
+    given.map(|entry| entry.parse().map_err(|fault: InvalidBlockedName| Error::Recipe(fault.to_string()))).collect()
 }
 
 impl Pages {
@@ -505,7 +507,7 @@ impl Recipe {
         // The text is parsed alone first, so that errors have their line number.
         let mut table: toml::Table = text.parse().map_err(|error| explain(&error))?;
         for setting in overrides {
-            apply(&mut table, setting).within(|| format!("in --set {setting}"))?;
+            set::apply(&mut table, setting).within(|| format!("in --set {setting}"))?;
         }
         former::refuse(&table)?;
         refuse_rules(&table)?;
@@ -544,76 +546,6 @@ fn refuse_rules(recipe: &toml::Table) -> Result<()> {
 /// Adds the key that is meant to the message about an unknown one.
 fn explain(error: &toml::de::Error) -> Error {
     Error::Recipe(explain_unknown(&error.to_string(), error.message()))
-}
-
-/// Applies `a.b.c=value`; the value is TOML, or a string where it is none. A number in the path counts the sources of
-/// `[[pages]]` or the rules of `[[filter]]` from 1; without one, a single source is meant. Rules may also be named.
-fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
-    let (path, value) = path_and_value(setting)?;
-    let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
-    let value = parsed.unwrap_or_else(|| value.trim().into());
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    set(table, &path, value)
-}
-
-/// The parts of a key, and what is behind its `=`. As in TOML, a part in quotes may have dots.
-fn path_and_value(setting: &str) -> Result<(Vec<String>, &str)> {
-    let (mut path, mut part, mut quote) = (Vec::new(), String::new(), None);
-    for (at, c) in setting.char_indices() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '.') => path.push(std::mem::take(&mut part).trim().to_owned()),
-            (None, '=') => {
-                path.push(part.trim().to_owned());
-                return Ok((path, &setting[at + 1..]));
-            }
-            _ => part.push(c),
-        }
-    }
-    bail!(Recipe, "not of the form KEY=VALUE")
-}
-
-fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) -> Result<()> {
-    let (part, rest) = path.split_first().ok_or_else(|| Error::Recipe("a key has a name".to_owned()))?;
-    if rest.is_empty() {
-        table.insert((*part).to_owned(), value);
-        return Ok(());
-    }
-    match table.entry(*part).or_insert_with(|| toml::Table::new().into()) {
-        toml::Value::Table(inner) => set(inner, rest, value),
-        toml::Value::Array(entries) => {
-            let (entry, rest) = entry_of(part, entries, rest)?;
-            set(entry, rest, value)
-        }
-        _ => bail!(Recipe, "{part} is not a section"),
-    }
-}
-
-/// The entry of a list of sections that a path addresses, and the rest of the path.
-fn entry_of<'t, 'p>(
-    list: &str,
-    entries: &'t mut [toml::Value],
-    path: &'p [&'p str],
-) -> Result<(&'t mut toml::Table, &'p [&'p str])> {
-    let of_rule = |entry: &toml::Value| entry.get("rule").and_then(toml::Value::as_str) == Some(path[0]);
-    let at = match path[0].parse::<usize>() {
-        Ok(number) => Some((number.wrapping_sub(1), &path[1..])),
-        Err(_) => match entries.iter().position(of_rule) {
-            Some(at) => Some((at, &path[1..])),
-            None if entries.len() == 1 => Some((0, path)),
-            None => None,
-        },
-    };
-    let several = || {
-        let names = entries.iter().filter_map(|entry| entry.get("rule")?.as_str());
-        let nearest = nearest_name(path[0], names).map(|name| format!("; did you mean {list}.{name}?"));
-        let which = nearest.unwrap_or_else(|| format!("; say {list}.1.… for the first"));
-        Error::Recipe(format!("[[{list}]] has {} entries{which}", entries.len()))
-    };
-    let (at, rest) = at.filter(|(at, rest)| *at < entries.len() && !rest.is_empty()).ok_or_else(several)?;
-    let entry = entries[at].as_table_mut().ok_or_else(|| Error::Recipe(format!("{list} is not a list of sections")))?;
-    Ok((entry, rest))
 }
 
 #[cfg(test)]

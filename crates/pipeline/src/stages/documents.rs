@@ -10,7 +10,9 @@ use warc::{Event, Location, Reader, Record};
 
 use super::filter::{FilterDocuments, lists};
 use super::kept_texts::KeptTextsWire;
-use super::sources::{Archive, ArchiveGroup, Captured, PageForm, PageLink, Place, SelectPages, add_select, groups};
+use super::sources::{
+    Archive, ArchiveGroup, CapturePlace, Captured, PageForm, PageLink, SelectPages, add_select, groups,
+};
 use crate::engine::{BucketOfTask, Buckets, Flow, Planner, Product, Table, Task, Wire, Work};
 use crate::error::{Error, OrBug as _, Result, ensure};
 use crate::recipe::{Extract, Recipe};
@@ -103,7 +105,7 @@ fn buckets_of_groups<R>(
 #[derive(Serialize, Deserialize)]
 struct ExtractPages {
     archives: Vec<Archive>,
-    places: BucketOfTask<Place>,
+    places: BucketOfTask<CapturePlace>,
     options: Extract,
     max_page_bytes: u64,
 }
@@ -144,7 +146,7 @@ impl Task for ExtractPages {
 
 /// A page that is being extracted.
 struct PageOfPlace<'a> {
-    place: &'a Place,
+    place: &'a CapturePlace,
     warc: &'a str,
 }
 
@@ -153,7 +155,7 @@ type Dropped = (Reason, String);
 
 impl PageOfPlace<'_> {
     fn read(&self, reader: &mut Reader, options: &extract::Options, limit_bytes: u64) -> Result<DocumentText> {
-        let Place { offset, offset_in_member, .. } = *self.place;
+        let CapturePlace { offset, offset_in_member, .. } = *self.place;
         reader.seek(Location { offset, offset_in_member })?;
         Ok(match reader.next()? {
             Some(Event::Record(record)) => match self.text_of(&record, options, limit_bytes) {

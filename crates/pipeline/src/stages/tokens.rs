@@ -207,7 +207,7 @@ struct JoinedShard {
 
 /// What is read of a document's tokens.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct TokenRange {
     start: u64,
     tokens: u64,
 }
@@ -253,8 +253,8 @@ impl Task for JoinShards {
         let mut before = 0u64;
         for shard in &self.shards {
             let mut of_shard = 0;
-            for row in work.table::<Place, _>(&shard.documents)? {
-                let Place { start, tokens } = row?;
+            for row in work.table::<TokenRange, _>(&shard.documents)? {
+                let TokenRange { start, tokens } = row?;
                 offsets.write_all(&(before + start).to_le_bytes())?;
                 of_shard = start + tokens + 1;
                 work.counts.keep();

@@ -132,12 +132,12 @@ impl DocumentsFile {
                         Ok(Err(malformed)) => {
                             let place = format!("{}:{}", input.url, malformed.place.number());
                             if *is_earlier {
-                                tracing::warn!("{place} is not compared: {}", malformed.what);
+                                tracing::warn!("{place} is not compared: {}", malformed.fault);
                                 work.metric(LEFT_OUT, 1.0);
                                 continue;
                             }
                             work.counts.drop(Reason::MalformedRecord);
-                            work.sample(Reason::MalformedRecord, || place, &malformed.what);
+                            work.sample(Reason::MalformedRecord, || place, &malformed.fault.to_string());
                         }
                         Ok(Ok(row)) => {
                             let place = row.place.number();
@@ -167,8 +167,9 @@ impl DocumentsFile {
                 // What is malformed or breaks off was counted when the file was read first.
                 let documents = open(file, work.source(file)?.share()?, fields)?;
                 let readable = documents.map_while(|row| row.ok()).filter_map(|row| row.ok());
-                let text =
-                    |row: ::texts::Document| (row.place.number(), TextAndKey { key: String::new(), text: row.text });
+                let text = |row: ::texts::TextDocument| {
+                    (row.place.number(), TextAndKey { key: String::new(), text: row.text })
+                };
                 Ok(Box::new(readable.map(text).map(Ok)))
             }
         }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use ::dedup::bloom::BloomFilter;
 use ::dedup::ngram_bloom::{NgramBloom, NgramLimits};
 use ::dedup::spans::{cut_ranges, shrink_to_words};
-use ::dedup::substrings::{Copies, SequenceUnit, Settings, Substrings};
+use ::dedup::substrings::{Copies, SequenceUnit, SubstringSettings, Substrings};
 use bpe::{Encoder, Tokenizer};
 use records::{CutSpans, EditedText};
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ impl Task for FindSubstrings {
             (None, Some(tokens)) => (SequenceUnit::Token16, tokens),
             (None, None) => bail!(Bug, "a rule for substrings has no length"),
         };
-        let settings = Settings {
+        let settings = SubstringSettings {
             unit,
             min_units,
             copies: match self.rule.copies {

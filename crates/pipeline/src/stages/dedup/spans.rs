@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use ::dedup::spans::{CopyRule, Datatrove, Division, Occurrence, SpanKind, Spans};
+use ::dedup::spans::{CopyRule, DatatroveSentences, Division, Occurrence, SpanKind, Spans};
 use records::{CutSpans, EditedText};
 use serde::{Deserialize, Serialize};
 use store::bucket_of;
@@ -59,8 +59,12 @@ fn divide<'t>(rule: &SpanRule, text: &'t str) -> Division<'t> {
     }
 }
 
-fn datatrove(rule: &SpanRule) -> Datatrove {
-    Datatrove { n_sentences: rule.sentences, split_sentences: rule.unit == SpanUnit::Sentence, ..Datatrove::default() }
+fn datatrove(rule: &SpanRule) -> DatatroveSentences {
+    DatatroveSentences {
+        n_sentences: rule.sentences,
+        split_sentences: rule.unit == SpanUnit::Sentence,
+        ..DatatroveSentences::default()
+    }
 }
 
 /// Hashes the units of the documents of a file.

@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::recipe::{PageSource, Pages};
 
 pub(super) use capture::{PageForm, page_of};
-pub(super) use selected::{PageLink, Place, SelectPages, add as add_select, groups};
+pub(super) use selected::{CapturePlace, PageLink, SelectPages, add as add_select, groups};
 
 /// Mean number of archives per task, and maximum of their bytes; a larger archive is a task of its own.
 const MEAN_ARCHIVES_PER_TASK: u64 = 48;

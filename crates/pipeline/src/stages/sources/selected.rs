@@ -55,7 +55,7 @@ impl PageLink {
 /// The place of a capture in a group of archives, and its page. It holds nothing of the link, so that a changed link
 /// extracts no page again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(in crate::stages) struct Place {
+pub(in crate::stages) struct CapturePlace {
     /// Number of the archive in its group.
     pub(in crate::stages) archive: u32,
     pub(in crate::stages) offset: u64,
@@ -67,7 +67,7 @@ pub(in crate::stages) struct Place {
     pub(in crate::stages) form: PageForm,
 }
 
-store::spill_rows!(Selected = 1, Place = 1, PageLink = 1);
+store::spill_rows!(Selected = 1, CapturePlace = 1, PageLink = 1);
 
 impl Selected {
     /// The page that a link's outcome names, if it has one.
@@ -135,7 +135,7 @@ pub(in crate::stages) struct SelectPages {
 
 impl SelectPages {
     /// Places of captures; a bucket per group.
-    pub(in crate::stages) const PLACES: Product<SelectPages, Buckets<Place>> =
+    pub(in crate::stages) const PLACES: Product<SelectPages, Buckets<CapturePlace>> =
         Product::new("places", "work/{stage}/{name}.places");
     /// For each place, in the same order, the link that led to it.
     pub(in crate::stages) const LINKS: Product<SelectPages, Buckets<PageLink>> =
@@ -154,14 +154,17 @@ impl Task for SelectPages {
         }
         let selected = work.receive(&self.selected)?;
         let count = self.groups.len() as u32;
-        let mut places: BucketOutput<Place> = work.create_buckets(SelectPages::PLACES, count)?;
+        let mut places: BucketOutput<CapturePlace> = work.create_buckets(SelectPages::PLACES, count)?;
         let mut links: BucketOutput<PageLink> = work.create_buckets(SelectPages::LINKS, count)?;
         for selected in selected {
             let Selected { archive, offset, offset_in_member, page, url, captured_utc, file, form, link } = selected?;
             let Some(&(group, archive)) = group_of.get(archive.as_str()) else {
                 bail!(Bug, "a capture lies in {archive}, which is no archive of this source");
             };
-            places.push(group, &Place { archive, offset, offset_in_member, page, url, captured_utc, file, form })?;
+            places.push(
+                group,
+                &CapturePlace { archive, offset, offset_in_member, page, url, captured_utc, file, form },
+            )?;
             links.push(group, &link.unwrap_or_default())?;
         }
         places.finish()?;
