@@ -40,7 +40,9 @@ demo:
     cargo run --release --bin webtext -- build pipelines/quickstart.toml
 
 # What takes longer than CI has: parity at size, every fuzz target, the soak. Run it before an issue is resolved.
-full: check test parity deny
+full:
+    .ci/run
+    just parity
     just fuzz 600
     just soak
     just soak --throughput

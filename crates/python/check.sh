@@ -22,7 +22,7 @@ if [ "${1:-}" = environment ]; then exit; fi
 
 echo "== wheel"
 rm -rf "$wheels"
-"$bin/maturin" build --quiet --release --out "$wheels"
+"$bin/maturin" build --quiet --release --locked --out "$wheels"
 wheel=$(echo "$wheels"/webtext-*.whl)
 bytes=$(stat -c %s "$wheel")
 echo "$(basename "$wheel"): $((bytes / 1000000)).$((bytes / 100000 % 10)) MB of at most $max_wheel_mb MB"

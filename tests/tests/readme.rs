@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use webtext_tests::{binary, check, root};
+use webtext_tests::{binary, check, peers, root};
 
 /// A fenced block.
 #[derive(Debug, PartialEq)]
@@ -84,13 +84,6 @@ fn english_texts() -> Vec<String> {
     paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
-/// The Python that has DuckDB, if there is one.
-fn duckdb() -> Option<String> {
-    let python = std::env::var("WEBTEXT_PEERS").ok()?;
-    let has_duckdb = Command::new(&python).args(["-c", "import duckdb"]).output().is_ok_and(|o| o.status.success());
-    has_duckdb.then_some(python)
-}
-
 #[test]
 fn every_block_of_the_readme_runs_as_it_stands() {
     let folder = tempfile::tempdir().unwrap();
@@ -106,7 +99,7 @@ fn every_block_of_the_readme_runs_as_it_stands() {
     quickstart.args(["build", "pipelines/quickstart.toml", "-q"]).current_dir(folder);
     check(quickstart.args(["--set", "model.train.steps=6", "--set", "model.train.evaluate_every=3"]), 0);
 
-    let duckdb = duckdb();
+    let duckdb = peers("the queries of every_block_of_the_readme_runs_as_it_stands", &["duckdb"]);
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let mut ran = 0;
     for block in blocks(&readme) {
@@ -129,20 +122,55 @@ fn every_block_of_the_readme_runs_as_it_stands() {
                 assert!(output.status.success(), "README.md:{line}: {}\n{text}\n{error}", output.status);
                 ran += 1;
             }
-            "sql" => match &duckdb {
-                Some(python) => {
-                    let ask = "import duckdb, sys; assert duckdb.sql(sys.argv[1]).fetchall(), 'no rows'";
-                    let mut ask_duckdb = Command::new(python);
-                    ask_duckdb.args(["-c", ask, &text]).current_dir(folder.join("runs/quickstart"));
-                    check(&mut ask_duckdb, 0);
-                    ran += 1;
-                }
-                None => eprintln!("skipped: README.md:{line}: WEBTEXT_PEERS names no Python with duckdb"),
-            },
+            "sql" => {
+                // Without it, all queries were said to be skipped above.
+                let Some(python) = &duckdb else { continue };
+                let ask = "import duckdb, sys; assert duckdb.sql(sys.argv[1]).fetchall(), 'no rows'";
+                let mut ask_duckdb = Command::new(python);
+                ask_duckdb.args(["-c", ask, &text]).current_dir(folder.join("runs/quickstart"));
+                check(&mut ask_duckdb, 0);
+                ran += 1;
+            }
             _ => {}
         }
     }
     assert!(ran >= 10, "only {ran} blocks ran");
+}
+
+/// Paths of all Rust files in a folder, relative to the repository.
+fn rust_files(folder: &Path, files: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path.strip_prefix(root()).unwrap().to_string_lossy().into_owned());
+        }
+    }
+}
+
+#[test]
+fn files_that_the_documentation_names_exist() {
+    let mut files = Vec::new();
+    ["crates", "tests", "benches", "fuzz/fuzz_targets"]
+        .iter()
+        .for_each(|name| rust_files(&root().join(name), &mut files));
+    let documents = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let at_root = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "STYLE.md"].map(|name| root().join(name));
+    let mut named = 0;
+    // The log is of its days.
+    for document in documents.chain(at_root).filter(|path| !path.ends_with("log.md")) {
+        let text = fs::read_to_string(&document).unwrap();
+        let quoted = text.split('`').skip(1).step_by(2);
+        for name in
+            quoted.filter(|name| name.ends_with(".rs") && !name.contains([' ', '*', '{']) && !name.contains("NAME"))
+        {
+            let is_file = files.iter().any(|file| file == name || file.ends_with(&format!("/{name}")));
+            assert!(is_file, "{} names {name}, which is not there", document.display());
+            named += 1;
+        }
+    }
+    assert!(named > 100, "{named} names of files were found");
 }
 
 #[test]

@@ -156,19 +156,19 @@ impl Trie {
 /// tables that are larger than a cache of the processor.
 pub(crate) struct PairMemo(Box<[u64]>);
 
-/// Pairs that are remembered: 256 KiB.
-const REMEMBERED_PAIRS: usize = 1 << 15;
+/// Pairs that are cached: 256 KiB.
+const CACHED_PAIRS: usize = 1 << 15;
 
 impl PairMemo {
     pub(crate) fn new() -> PairMemo {
-        PairMemo(vec![u64::MAX; REMEMBERED_PAIRS].into())
+        PairMemo(vec![u64::MAX; CACHED_PAIRS].into())
     }
 
     /// Whether two tokens beside each other are the encoding of their bytes.
     #[inline(always)]
     pub(crate) fn is_valid(&mut self, merges: &Merges, left: u32, right: u32) -> bool {
         let pair = u64::from(left) << 31 | u64::from(right);
-        let place = pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - REMEMBERED_PAIRS.trailing_zeros());
+        let place = pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - CACHED_PAIRS.trailing_zeros());
         let held = &mut self.0[place as usize];
         if *held >> 1 != pair {
             *held = pair << 1 | u64::from(merges.is_valid_pair_of_any_rank(left, right));

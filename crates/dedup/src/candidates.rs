@@ -6,7 +6,7 @@ use crate::minhash::MAX_SKETCH_BYTES;
 use crate::{Bands, Sketch};
 
 /// Documents of a group that are compared with every earlier one.
-const ALL_PAIRS_MAX: usize = 32;
+const MAX_PAIRED_DOCUMENTS: usize = 32;
 /// Of a larger group, the documents that later ones look for resemblance among: so many from its start, and as many
 /// that came last.
 const WINDOW: usize = 512;
@@ -50,7 +50,7 @@ impl<D> BandGroup<D> {
         mut compare: impl FnMut(&D, &D) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut compared = 0;
-        if self.first.len() < ALL_PAIRS_MAX {
+        if self.first.len() < MAX_PAIRED_DOCUMENTS {
             for (earlier, _) in &self.first {
                 compare(earlier, &document)?;
                 compared += 1;

@@ -106,24 +106,24 @@ impl Forest {
         self.features
     }
 
-    /// The sum of each row's leaves. Rows are concatenated.
+    /// The margin of each row: the sum of the leaves that it falls into. Rows are concatenated.
     ///
     /// # Panics
     /// When the numbers are not whole rows.
-    pub fn sums(&self, rows: &[f32]) -> Vec<f32> {
+    pub fn margins(&self, rows: &[f32]) -> Vec<f32> {
         assert_eq!(rows.len() % self.features.max(1), 0, "rows have {} features", self.features);
         let numbers: Vec<usize> = (0..rows.len() / self.features.max(1)).collect();
-        let mut sums = vec![0.0; numbers.len()];
-        self.add(rows, &numbers, &mut sums);
-        sums
+        let mut margins = vec![0.0; numbers.len()];
+        self.add(rows, &numbers, &mut margins);
+        margins
     }
 
-    /// Adds the leaves of the rows of these numbers to their sums.
+    /// Adds the leaves of the rows of these numbers to their margins.
     ///
     /// # Panics
     /// When there is no row of such a number.
-    pub fn add(&self, rows: &[f32], numbers: &[usize], sums: &mut [f32]) {
-        pulp::Arch::new().dispatch(Addition { forest: self, rows, numbers, sums });
+    pub fn add(&self, rows: &[f32], numbers: &[usize], margins: &mut [f32]) {
+        pulp::Arch::new().dispatch(Addition { forest: self, rows, numbers, margins });
     }
 }
 
@@ -132,7 +132,7 @@ struct Addition<'a> {
     forest: &'a Forest,
     rows: &'a [f32],
     numbers: &'a [usize],
-    sums: &'a mut [f32],
+    margins: &'a mut [f32],
 }
 
 impl WithSimd for Addition<'_> {
@@ -153,13 +153,13 @@ impl WithSimd for Addition<'_> {
             forest.cut(simd, &shared, &columns, &greatest, &mut shared_bits);
         }
         let mut bits = shared_bits.clone();
-        for (numbers, sums) in self.numbers.chunks(S::F32_LANES).zip(self.sums.chunks_mut(S::F32_LANES)) {
+        for (numbers, margins) in self.numbers.chunks(S::F32_LANES).zip(self.margins.chunks_mut(S::F32_LANES)) {
             forest.transpose(self.rows, numbers, cast_slice_mut(&mut columns), &mut greatest);
             bits.copy_from_slice(&shared_bits);
             forest.cut(simd, &own, &columns, &greatest, &mut bits);
             let bits: &[u32] = cast_slice(&bits);
             for (bits, leaves) in bits.chunks_exact(S::F32_LANES).zip(&forest.leaves) {
-                for (sum, bits) in sums.iter_mut().zip(bits) {
+                for (sum, bits) in margins.iter_mut().zip(bits) {
                     *sum += leaves[bits.trailing_zeros() as usize % MAX_LEAVES];
                 }
             }
@@ -302,8 +302,8 @@ mod tests {
     #[test]
     fn rows_fall_into_leaves() {
         let forest = Forest::read(&stump()).unwrap();
-        assert_eq!(forest.sums(&[9.0, 0.5, 9.0, 0.6]), [-1.0, 2.0]);
-        assert_eq!(forest.sums(&[0.0, 0.0].repeat(21)), [-1.0].repeat(21));
+        assert_eq!(forest.margins(&[9.0, 0.5, 9.0, 0.6]), [-1.0, 2.0]);
+        assert_eq!(forest.margins(&[0.0, 0.0].repeat(21)), [-1.0].repeat(21));
     }
 
     #[test]
@@ -345,19 +345,19 @@ mod tests {
             let bytes = forest_bytes(FEATURES as u32, &trees);
             let expected: Vec<f32> =
                 rows.iter().map(|row| trees.iter().fold(0.0, |sum, tree| sum + tree.value(row))).collect();
-            prop_assert_eq!(&Forest::read(&bytes).unwrap().sums(&rows.concat()), &expected);
+            prop_assert_eq!(&Forest::read(&bytes).unwrap().margins(&rows.concat()), &expected);
 
             // As on processors without vectors.
             let (forest, rows_of_all) = (Forest::read(&bytes).unwrap(), rows.concat());
             let numbers: Vec<usize> = (0..rows.len()).collect();
-            let mut sums = vec![0.0; rows.len()];
-            Addition { forest: &forest, rows: &rows_of_all, numbers: &numbers, sums: &mut sums }.with_simd(pulp::Scalar);
-            prop_assert_eq!(&sums, &expected);
+            let mut margins = vec![0.0; rows.len()];
+            Addition { forest: &forest, rows: &rows_of_all, numbers: &numbers, margins: &mut margins }.with_simd(pulp::Scalar);
+            prop_assert_eq!(&margins, &expected);
 
             let [early, late] = Forest::read_in_two(&bytes, first).unwrap();
-            let mut sums = early.sums(&rows_of_all);
-            late.add(&rows_of_all, &numbers, &mut sums);
-            prop_assert_eq!(sums, expected);
+            let mut margins = early.margins(&rows_of_all);
+            late.add(&rows_of_all, &numbers, &mut margins);
+            prop_assert_eq!(margins, expected);
         }
     }
 

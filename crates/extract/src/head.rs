@@ -103,15 +103,15 @@ impl<'a> Reader<'a> {
                 set(&mut self.titles.title, clean(&texts.collect::<String>()));
             }
             tag::H1 if self.titles.headings.len() < MAX_HEADINGS => {
-                let heading = clean(&text_below(self.tree, id)).filter(|text| text.len() <= MAX_HEADING_BYTES);
+                let heading = clean(&self.tree.text_below(id)).filter(|text| text.len() <= MAX_HEADING_BYTES);
                 self.titles.headings.extend(heading);
             }
             tag::H2 | tag::H3 if self.titles.lower_headings.len() < MAX_LOWER_HEADINGS => {
-                let heading = clean(&text_below(self.tree, id)).filter(|text| text.len() <= MAX_HEADING_BYTES);
+                let heading = clean(&self.tree.text_below(id)).filter(|text| text.len() <= MAX_HEADING_BYTES);
                 self.titles.lower_headings.extend(heading);
             }
             tag::DIV if self.tree.raw_attribute(id, attribute::ID) == Some("siteSub") => {
-                self.titles.tagline = clean(&text_below(self.tree, id));
+                self.titles.tagline = clean(&self.tree.text_below(id));
             }
             tag::LINK => self.link(id),
             tag::META => self.meta(id),
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
                 || class.is_some_and(|class| class.contains("publish") || class.contains("pubdate"));
             let date = self.attribute(id, attribute::DATETIME).or_else(|| self.attribute(id, attribute::CONTENT));
             if is_marked && self.found.dates[1].is_none() {
-                let date = date.or_else(|| clean(&text_below(self.tree, id)));
+                let date = date.or_else(|| clean(&self.tree.text_below(id)));
                 self.found.dates[1] = date.and_then(|date| day(&date, self.order()));
             }
         }
@@ -316,11 +316,6 @@ fn authors(tree: &Tree, [declared, marked]: [Vec<String>; 2], data: &LinkedData,
     let best = if of_data.len() > declared.len() { of_data } else { declared };
     let best = if best.is_empty() { persons(&marked) } else { best };
     if best.is_empty() { persons(&marks::visible_authors(tree)) } else { best }
-}
-
-/// The text below an element, blocks not parted.
-fn text_below(tree: &Tree, id: NodeId) -> String {
-    tree.preorder(id).map(|node| tree.text(node)).collect()
 }
 
 fn set(slot: &mut Option<String>, value: Option<String>) {

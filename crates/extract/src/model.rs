@@ -78,14 +78,14 @@ pub fn page_kind(context: &PageContext) -> KindMargins {
     describe_page(context, &mut row);
     let mut margins = [0.0; PageKind::ALL.len()];
     for (margin, forest) in margins.iter_mut().zip(&MODEL.kinds) {
-        *margin = forest.sums(&row)[0];
+        *margin = forest.margins(&row)[0];
     }
     KindMargins(margins)
 }
 
 /// The probability that a block is main text, for each block of a page.
 ///
-/// The first forest sees each block, its surroundings, and the kind of its page; the second also sees the first one's
+/// The first forest sees each block, its neighbours and containers, and the kind of its page; the second also sees the first one's
 /// probabilities of the neighbours, so that it can distinguish a short block inside a text from one beside it. The mean
 /// of both is better than the second alone.
 pub fn probabilities(context: &PageContext, page: &Blocks, kind: &KindMargins) -> Vec<f32> {
@@ -119,7 +119,7 @@ pub fn probabilities(context: &PageContext, page: &Blocks, kind: &KindMargins) -
                 second_rows.extend_from_slice(&of_page);
             }
         }
-        second.extend(model.second.sums(&second_rows));
+        second.extend(model.second.margins(&second_rows));
     }
     for (number, margin) in candidates.into_iter().zip(second) {
         probabilities[number] = (probabilities[number] + sigmoid(margin)) / 2.0;
@@ -138,7 +138,7 @@ fn features_of_page(context: &PageContext, kind: &KindMargins) -> Vec<f32> {
 /// Appends the first forest's probability of each block of a batch. Most blocks of a page are plain boilerplate, which
 /// a part of the trees recognises; the others are not evaluated for them.
 fn first_probabilities([early, late]: &[Forest; 2], rows: &[f32], blocks: usize, to: &mut Vec<f32>) {
-    let margins = early.sums(rows);
+    let margins = early.margins(rows);
     let open: Vec<usize> = (0..blocks).filter(|&number| margins[number] >= MIN_EARLY_MARGIN).collect();
     let mut open_margins: Vec<f32> = open.iter().map(|&number| margins[number]).collect();
     late.add(rows, &open, &mut open_margins);
@@ -174,7 +174,7 @@ mod tests {
         ]
     }
 
-    /// The hash of all names, one a line: of blocks, of blocks after the first forest, of pages.
+    /// The hash of all names, one per line: of blocks, of blocks after the first forest, of pages.
     fn hash_of_names(context: &PageContext) -> u32 {
         let mut names = FeatureNames::default();
         describe(context, 0, &mut names);

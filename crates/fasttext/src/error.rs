@@ -5,6 +5,7 @@ use std::path::PathBuf;
 /// A model file that could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the fastText model {}", path.display())]
+#[non_exhaustive]
 pub struct OpenError {
     /// The file.
     pub path: PathBuf,

@@ -7,6 +7,8 @@
 //! case. RFC 9309 escapes all reserved characters and gives this spelling as an example for a query; in a path it would
 //! take `/a%2Fb` for `/a/b`, which RFC 3986 (section 2.2) and the draft of 1996 tell apart.
 
+use links::{escaped_byte, push_escape};
+
 /// Any octets, in a pattern. No path has it: a NUL is `%00` there.
 const WILDCARD: char = '\0';
 
@@ -81,7 +83,7 @@ fn spell(octets: &[u8], has_query: bool, unescaped: impl Fn(u8) -> char) -> Stri
     let mut part = Part::Path;
     let mut at = 0;
     while at < octets.len() {
-        if let Some(octet) = escaped_octet(&octets[at..]) {
+        if let Some(octet) = escaped_byte(&octets[at..]) {
             at += 3;
             match octet {
                 b'?' | b'/' if part == Part::Query => text.push(char::from(octet)),
@@ -103,20 +105,6 @@ fn spell(octets: &[u8], has_query: bool, unescaped: impl Fn(u8) -> char) -> Stri
         }
     }
     text
-}
-
-/// The octet of the escape that `octets` begin with.
-fn escaped_octet(octets: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = octets else { return None };
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    Some((digit(*high)? * 16 + digit(*low)?) as u8)
-}
-
-fn push_escape(text: &mut String, octet: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    text.push('%');
-    text.push(char::from(DIGITS[usize::from(octet >> 4)]));
-    text.push(char::from(DIGITS[usize::from(octet & 15)]));
 }
 
 /// Whether an octet is an unreserved or reserved character of RFC 3986 (sections 2.2 and 2.3), without `#`, which ends

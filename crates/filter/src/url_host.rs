@@ -72,7 +72,7 @@ fn without_scheme(url: &str) -> &str {
 
 /// The number of labels of a host's public suffix, private suffixes left out; 0 if it is not on the list.
 fn icann_suffix_labels(labels: &[&str]) -> usize {
-    let labels: Vec<String> = labels.iter().rev().map(|label| unicode_label(label)).collect();
+    let labels: Vec<String> = labels.iter().rev().map(|label| label.to_lowercase()).collect();
     let mut considered = labels.len();
     loop {
         let suffix = suffix_of(&labels[..considered]);
@@ -84,11 +84,6 @@ fn icann_suffix_labels(labels: &[&str]) -> usize {
             _ => return 0,
         }
     }
-}
-
-/// A label in lower case, decoded from Punycode.
-fn unicode_label(label: &str) -> String {
-    label.to_lowercase()
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ const USER_ERRORS: &[UserErrorCast] = &[
     as_user_error::<NoTokenizer>,
     as_user_error::<KernelError>,
     as_user_error::<texts::Error>,
+    as_user_error::<atomic_file::Error>,
 ];
 
 /// Runs the command that the arguments of the process name, and returns its exit code.

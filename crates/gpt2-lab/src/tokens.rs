@@ -9,6 +9,7 @@ const MAX_UNNAMED_IDS: usize = 1024;
 /// A model has fewer ids than its tokenizer, or so many more that the tokenizer must be another model's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the tokenizer has {tokens} tokens, but the model has {vocab_size}: it was trained with another tokenizer")]
+#[non_exhaustive]
 pub struct VocabularyError {
     /// Tokens of the tokenizer.
     pub tokens: usize,

@@ -1,7 +1,7 @@
 //! A model: its shape, and all its parameters in one flat buffer.
 //!
 //! Gradients and both moments of AdamW are buffers of the same order, so that clipping and updating are one pass each.
-//! The computation is in `pass.rs`.
+//! The computation is in `pass/`.
 
 use std::ops::Range;
 

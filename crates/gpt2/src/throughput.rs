@@ -6,7 +6,7 @@ use crate::adamw::{AdamW, AdamWUpdate, global_norm};
 use crate::config::ModelConfig;
 use crate::matmul::{self, Kernel, Matrix, MatrixMut, Precision, Start, Threads, multiply_by};
 use crate::model::Model;
-use crate::pass::{Keep, Pass};
+use crate::pass::{KeptActivations, Pass};
 use crate::random::{Stream, bits};
 
 /// Which factor of a product lies transposed in memory.
@@ -76,7 +76,7 @@ pub fn step_times(config: &ModelConfig, batch: usize, t: usize, precision: Preci
     let mut model = Model::new(config, 1);
     let mut gradients = model.zero_gradients();
     let mut optimiser = AdamW::new(model.parameters());
-    let mut pass = Pass::new(config, precision, Keep::ForBackward);
+    let mut pass = Pass::new(config, precision, KeptActivations::ForBackward);
     let v = config.vocab_size as u64;
     let ids: Vec<u32> = (0..(batch * t) as u64 + 1).map(|i| (bits(1, Stream::BATCHES, i) % v) as u32).collect();
     let (inputs, targets) = (&ids[..batch * t], &ids[1..]);

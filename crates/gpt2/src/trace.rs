@@ -1,6 +1,6 @@
 //! A forward pass of one sequence in which every step has a name and can be seen or changed.
 //!
-//! It is written to be read beside the papers, and is the reference that the fast pass in `pass.rs` is tested
+//! It is written to be read beside the papers, and is the reference that the fast pass in `pass/` is tested
 //! against. Left out: batches, gradients, and every trick that would save time or memory.
 //!
 //! | name | shape | what it is |
@@ -41,12 +41,6 @@ impl Activation {
     /// Rows of its last axis: (T, C) has T of them, (H, T, D) has H·T.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> + DoubleEndedIterator {
         self.data.chunks_exact(self.columns())
-    }
-
-    /// The same rows, to be changed.
-    pub fn rows_mut(&mut self) -> impl ExactSizeIterator<Item = &mut [f32]> {
-        let columns = self.columns();
-        self.data.chunks_exact_mut(columns)
     }
 
     /// Length of the last axis.

@@ -137,14 +137,15 @@ fn respelled<'a>(text: &'a str, spelling: &Spelling) -> Cow<'a, str> {
     Cow::Owned(plain)
 }
 
-/// The byte that an escape at the beginning of these bytes stands for.
-fn escaped_byte(bytes: &[u8]) -> Option<u8> {
+/// The byte that an escape at the beginning of these bytes stands for: `%41` is `A`.
+pub fn escaped_byte(bytes: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = bytes else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16);
     Some((digit(*high)? * 16 + digit(*low)?) as u8)
 }
 
-fn push_escape(text: &mut String, byte: u8) {
+/// Appends the escape of a byte, with capital digits as RFC 3986 recommends: `%2F`.
+pub fn push_escape(text: &mut String, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     text.push('%');
     text.push(char::from(DIGITS[usize::from(byte >> 4)]));

@@ -18,6 +18,7 @@ const MAX_FIELDS_SHOWN: usize = 20;
 /// A dump cannot be opened, breaks off, or is none.
 #[derive(Debug, thiserror::Error)]
 #[error("the dump {name} is unreadable")]
+#[non_exhaustive]
 pub struct DumpError {
     /// The dump.
     pub name: String,

@@ -67,7 +67,7 @@ pub struct SubmissionRules {
 /// assert_eq!("*.bücher.example".parse::<BlockedDomain>()?.as_str(), "xn--bcher-kva.example");
 /// let error = "http://b.example/page".parse::<BlockedDomain>().unwrap_err();
 /// assert_eq!(error.to_string(), "\"http://b.example/page\" is not a domain; domains are blocked as a whole: b.example");
-/// # Ok::<(), links::InvalidRule>(())
+/// # Ok::<(), links::InvalidBlockedName>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -82,7 +82,7 @@ pub struct BlockedDomain(String);
 /// assert_eq!(".JPG".parse::<BlockedExtension>()?.as_str(), "jpg");
 /// let error = "tar.gz".parse::<BlockedExtension>().unwrap_err();
 /// assert_eq!(error.to_string(), "\"tar.gz\" is not an extension; that of a URL is what follows its last dot: gz");
-/// # Ok::<(), links::InvalidRule>(())
+/// # Ok::<(), links::InvalidBlockedName>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -91,7 +91,7 @@ pub struct BlockedExtension(String);
 /// A rule that no link could ever match, or that would match others than it names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not {what}; {instead}")]
-pub struct InvalidRule {
+pub struct InvalidBlockedName {
     given: String,
     what: &'static str,
     instead: String,
@@ -112,10 +112,10 @@ impl BlockedExtension {
 }
 
 impl FromStr for BlockedDomain {
-    type Err = InvalidRule;
+    type Err = InvalidBlockedName;
 
-    fn from_str(given: &str) -> Result<BlockedDomain, InvalidRule> {
-        let invalid = |instead: String| InvalidRule { given: given.to_owned(), what: "a domain", instead };
+    fn from_str(given: &str) -> Result<BlockedDomain, InvalidBlockedName> {
+        let invalid = |instead: String| InvalidBlockedName { given: given.to_owned(), what: "a domain", instead };
         let text = given.trim();
         let is_url = text.contains("://");
         let text = text.split_once("://").map_or(text, |(_, behind)| behind);
@@ -139,10 +139,10 @@ impl FromStr for BlockedDomain {
 }
 
 impl FromStr for BlockedExtension {
-    type Err = InvalidRule;
+    type Err = InvalidBlockedName;
 
-    fn from_str(given: &str) -> Result<BlockedExtension, InvalidRule> {
-        let invalid = |instead: String| InvalidRule { given: given.to_owned(), what: "an extension", instead };
+    fn from_str(given: &str) -> Result<BlockedExtension, InvalidBlockedName> {
+        let invalid = |instead: String| InvalidBlockedName { given: given.to_owned(), what: "an extension", instead };
         let text = given.trim();
         let name = text.strip_prefix('*').unwrap_or(text);
         let extension = name.strip_prefix('.').unwrap_or(name).to_ascii_lowercase();
@@ -174,9 +174,9 @@ macro_rules! text_forms {
         }
 
         impl TryFrom<String> for $rule {
-            type Error = InvalidRule;
+            type Error = InvalidBlockedName;
 
-            fn try_from(given: String) -> Result<$rule, InvalidRule> {
+            fn try_from(given: String) -> Result<$rule, InvalidBlockedName> {
                 given.parse()
             }
         }

@@ -35,7 +35,7 @@ pub(crate) struct ArchiveIterator {
 
 impl ArchiveIterator {
     /// Says what is wrong with a part of the archive, in the way that was asked for.
-    fn tell(&self, py: Python<'_>, location: Location, fault: &RecordFault) -> PyResult<()> {
+    fn report_fault(&self, py: Python<'_>, location: Location, fault: &RecordFault) -> PyResult<()> {
         let text = format!("{} at {location}: {}", self.archive, chain(fault));
         match self.malformed {
             Malformed::Raise => Err(Error::new_err(text)),
@@ -102,7 +102,7 @@ impl ArchiveIterator {
                 None => return Ok(None),
                 Some(Event::Record(record)) => {
                     if let Some(fault) = record.fault() {
-                        self.tell(py, record.location, &fault)?;
+                        self.report_fault(py, record.location, &fault)?;
                     }
                     let is_wanted = |types: &Vec<String>| types.iter().any(|name| name == type_of(&record));
                     if self.types.as_ref().is_none_or(is_wanted) {
@@ -110,7 +110,7 @@ impl ArchiveIterator {
                     }
                 }
                 Some(Event::Malformed { location, fault }) => {
-                    self.tell(py, location, &fault)?;
+                    self.report_fault(py, location, &fault)?;
                 }
             }
         }
@@ -315,7 +315,7 @@ fn dict<'py, 'f>(py: Python<'py>, fields: impl Iterator<Item = (&'f str, &'f str
 
 /// An archive that cannot be opened or read: what the object's `read` raised, or an `OSError`.
 fn of_read(error: ReadError) -> PyErr {
-    let ReadError { archive, source, offset } = error;
+    let ReadError { archive, source, offset, .. } = error;
     if source.get_ref().is_some_and(|inner| inner.is::<PyErr>()) {
         return PyErr::from(source);
     }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest name of a rule or a measure that is accepted from a table.
-const NAME_MAX_BYTES: usize = 64;
+const MAX_NAME_BYTES: usize = 64;
 
 macro_rules! reasons {
     ($($variant:ident = $name:literal, $why:literal;)*) => {
@@ -120,7 +120,7 @@ impl std::str::FromStr for Reason {
         }
         let (rule, measure) = name.split_once('.').unwrap_or((name, ""));
         let is_name = |part: &str| {
-            part.len() <= NAME_MAX_BYTES
+            part.len() <= MAX_NAME_BYTES
                 && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
         // A name without a dot is a reason of an earlier or later version.

@@ -58,10 +58,10 @@ impl TextForm {
         if self == TextForm::Parquet {
             return Ok(Box::new(TableReader::new(blob, shown)?));
         }
-        let decoder = zstd::Decoder::new(BlobReader::new(blob)).map_err(|error| io_error("read", &shown, error))?;
+        let decoder = zstd::Decoder::new(BlobReader::new(blob)).map_err(|error| Error::io("read", &shown, error))?;
         let lines = BufReader::with_capacity(1 << 16, decoder).lines();
         Ok(Box::new(lines.map(move |line| {
-            let line = line.map_err(|error| io_error("read", &shown, error))?;
+            let line = line.map_err(|error| Error::io("read", &shown, error))?;
             serde_json::from_str(&line).map_err(|source| Error::Row { object: shown.clone(), source: Box::new(source) })
         })))
     }
@@ -78,18 +78,18 @@ impl JsonLinesSink {
             encoder.include_checksum(true)?;
             Ok(encoder)
         });
-        Ok(JsonLinesSink { encoder: encoder.map_err(|error| io_error("write", &shown, error))?, shown })
+        Ok(JsonLinesSink { encoder: encoder.map_err(|error| Error::io("write", &shown, error))?, shown })
     }
 }
 
 impl TextSink for JsonLinesSink {
     fn push(&mut self, row: &ShardRow) -> Result<()> {
         let written = serde_json::to_writer(&mut self.encoder, row).map_err(std::io::Error::from);
-        written.and_then(|()| self.encoder.write_all(b"\n")).map_err(|error| io_error("write", &self.shown, error))
+        written.and_then(|()| self.encoder.write_all(b"\n")).map_err(|error| Error::io("write", &self.shown, error))
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let upload = self.encoder.finish().map_err(|error| io_error("write", &self.shown, error))?;
+        let upload = self.encoder.finish().map_err(|error| Error::io("write", &self.shown, error))?;
         upload.commit().map(drop)
     }
 }
@@ -104,10 +104,6 @@ impl TextSink for ParquetSink {
     fn finish(self: Box<Self>) -> Result<()> {
         self.0.finish().map(drop)
     }
-}
-
-fn io_error(action: &'static str, shown: &str, source: std::io::Error) -> Error {
-    Error::Io(atomic_file::Error { action, path: shown.into(), source })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::store::{Blob, LocalBlob, Upload, io_error};
+use crate::store::{Blob, LocalBlob, Upload};
 use crate::{Error, Result};
 
 const HEAD: &[u8; 8] = b"WTBUCK02";
@@ -76,7 +76,7 @@ struct Held {
 
 /// What a finished bucket file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filled {
+pub struct BucketsWritten {
     /// The whole object.
     pub written: Written,
     /// Rows in all buckets.
@@ -104,8 +104,8 @@ impl<T: SpillRow> BucketWriter<T> {
 
     /// Starts an object, which messages name as `shown`, with buckets `0..buckets`. Memory: at most 32 MiB and a row.
     pub fn new(mut upload: Box<dyn Upload>, shown: String, buckets: u32) -> Result<BucketWriter<T>> {
-        upload.write_all(HEAD).map_err(|error| io_error("write", &shown, error))?;
-        let compressor = zstd::bulk::Compressor::new(1).map_err(|error| io_error("compress", &shown, error))?;
+        upload.write_all(HEAD).map_err(|error| Error::io("write", &shown, error))?;
+        let compressor = zstd::bulk::Compressor::new(1).map_err(|error| Error::io("compress", &shown, error))?;
         Ok(BucketWriter {
             shown,
             upload,
@@ -153,7 +153,8 @@ impl<T: SpillRow> BucketWriter<T> {
             return Ok(());
         }
         held.digest.get_or_insert_with(|| Box::new(Xxh3::new())).update(&held.plain);
-        let stored = self.compressor.compress(&held.plain).map_err(|error| io_error("compress", &self.shown, error))?;
+        let stored =
+            self.compressor.compress(&held.plain).map_err(|error| Error::io("compress", &self.shown, error))?;
         held.frames.push(Frame {
             rows: held.rows,
             stored_bytes: stored.len() as u32,
@@ -166,11 +167,11 @@ impl<T: SpillRow> BucketWriter<T> {
         held.plain.shrink_to(2 * FRAME_BYTES); // one long row must not be held for ever
         held.rows = 0;
         self.len_bytes += stored.len() as u64;
-        self.upload.write_all(&stored).map_err(|error| io_error("write", &self.shown, error))
+        self.upload.write_all(&stored).map_err(|error| Error::io("write", &self.shown, error))
     }
 
     /// Writes what is held, the index, the directory and the footer, and makes the object visible.
-    pub fn finish(mut self) -> Result<Filled> {
+    pub fn finish(mut self) -> Result<BucketsWritten> {
         for bucket in 0..self.held.len() {
             self.write_frame(bucket)?;
         }
@@ -200,9 +201,9 @@ impl<T: SpillRow> BucketWriter<T> {
         tail.extend_from_slice(&(self.held.len() as u32).to_le_bytes());
         tail.extend_from_slice(&T::SCHEMA.to_le_bytes());
         tail.extend_from_slice(TAIL);
-        self.upload.write_all(&tail).map_err(|error| io_error("write", &self.shown, error))?;
+        self.upload.write_all(&tail).map_err(|error| Error::io("write", &self.shown, error))?;
         let rows = self.held.iter().map(|held| held.total_rows).sum();
-        Ok(Filled { written: self.upload.commit()?, rows, digests })
+        Ok(BucketsWritten { written: self.upload.commit()?, rows, digests })
     }
 }
 
@@ -238,7 +239,7 @@ impl<T: SpillRow> BucketReader<T> {
     fn next_frame(&mut self) -> Result<bool> {
         let Some(frame) = self.frames.next() else { return Ok(false) };
         let mut stored = vec![0; frame.stored_bytes as usize];
-        self.blob.read_at(frame.offset, &mut stored).map_err(|error| io_error("read", &self.shown, error))?;
+        self.blob.read_at(frame.offset, &mut stored).map_err(|error| Error::io("read", &self.shown, error))?;
         if xxh3_64(&stored) != frame.checksum {
             return Err(self.damaged(frame.offset, "a frame's checksum differs"));
         }
@@ -247,7 +248,7 @@ impl<T: SpillRow> BucketReader<T> {
         self.plain.clear();
         zstd::Decoder::with_buffer(stored.as_slice())
             .and_then(|decoder| decoder.take(limit_bytes).read_to_end(&mut self.plain))
-            .map_err(|error| io_error("decompress", &self.shown, error))?;
+            .map_err(|error| Error::io("decompress", &self.shown, error))?;
         if self.plain.len() as u64 + 1 != limit_bytes {
             return Err(self.damaged(frame.offset, "a frame's length differs"));
         }
@@ -301,7 +302,7 @@ impl Tail<'_> {
             return Ok(self.bytes[from as usize..(from + len_bytes) as usize].to_vec());
         }
         let mut bytes = vec![0; len_bytes as usize];
-        self.blob.read_at(offset, &mut bytes).map_err(|error| io_error("read", self.shown, error))?;
+        self.blob.read_at(offset, &mut bytes).map_err(|error| Error::io("read", self.shown, error))?;
         Ok(bytes)
     }
 }
@@ -318,7 +319,7 @@ fn read_frames(blob: &dyn Blob, shown: &str, bucket: u32, schema: u32) -> Result
     }
     let start = len_bytes.saturating_sub(TAIL_BYTES);
     let mut bytes = vec![0; (len_bytes - start) as usize];
-    blob.read_at(start, &mut bytes).map_err(|error| io_error("read", shown, error))?;
+    blob.read_at(start, &mut bytes).map_err(|error| Error::io("read", shown, error))?;
     let footer = bytes[bytes.len() - FOOTER_BYTES as usize..].to_vec();
     let tail = Tail { blob, shown, bytes, start };
     let (index_offset, directory_offset) = (read_u64(&footer, 0), read_u64(&footer, 8));

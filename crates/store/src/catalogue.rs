@@ -16,7 +16,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::store::io_error;
 use crate::{Blob, Condition, Error, Result, Store};
 
 const HEAD: &[u8; 8] = b"WTCATA01";
@@ -166,7 +165,7 @@ fn parse<E: DeserializeOwned>(json: &[u8]) -> Option<E> {
 
 fn read(blob: &dyn Blob, shown: &str, offset: u64, len_bytes: u64) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len_bytes as usize];
-    blob.read_at(offset, &mut bytes).map_err(|error| io_error("read", shown, error))?;
+    blob.read_at(offset, &mut bytes).map_err(|error| Error::io("read", shown, error))?;
     Ok(bytes)
 }
 

@@ -52,6 +52,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// An operation on an object that the operating system refused. `shown` is the object's name as users see it.
+    pub fn io(action: &'static str, shown: &str, source: std::io::Error) -> Error {
+        Error::Io(atomic_file::Error { action, path: shown.into(), source })
+    }
+}
+
 impl UserError for Error {
     fn hint(&self) -> Option<String> {
         match self {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use atomic_file::{AtomicFile, IoContext, Written};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::Result;
 use crate::remote::RemoteState;
-use crate::{Error, Result};
 
 /// A place that holds a run: a folder on local disk, or a prefix in object storage.
 ///
@@ -399,11 +399,6 @@ impl Seek for BlobReader {
         self.at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a seek before the first byte"))?;
         Ok(self.at)
     }
-}
-
-/// Names the object in an I/O error.
-pub(crate) fn io_error(action: &'static str, shown: &str, source: io::Error) -> Error {
-    Error::Io(atomic_file::Error { action, path: PathBuf::from(shown), source })
 }
 
 #[cfg(test)]

@@ -243,7 +243,7 @@ where
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*source);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return crate::store::io_error(action, shown, std::io::Error::new(io.kind(), io.to_string()));
+            return Error::io(action, shown, std::io::Error::new(io.kind(), io.to_string()));
         }
         cause = error.source();
     }

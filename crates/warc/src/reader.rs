@@ -34,6 +34,7 @@ const MAX_TRUSTED_CLAIM_BYTES: u64 = 1 << 20;
 /// An archive could not be opened or read; malformed content is an [`Event`] instead.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {archive} at byte {offset}")]
+#[non_exhaustive]
 pub struct ReadError {
     /// The archive: its path, or the name that [`Reader::new`] was given.
     pub archive: String,

@@ -80,14 +80,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     if Format::of_name(output) == Some(Format::Tiktoken) {
-        tell_what_is_unsaid(&tokenizer, output);
+        warn_of_what_is_not_written(&tokenizer, output);
     }
     Ok(())
 }
 
 /// What the readers of a `.tiktoken` file have to be told: its pattern, unless the file is known by its tokens, and its
 /// special tokens.
-fn tell_what_is_unsaid(tokenizer: &Tokenizer, output: &Path) {
+fn warn_of_what_is_not_written(tokenizer: &Tokenizer, output: &Path) {
     let is_known = std::fs::read_to_string(output).is_ok_and(|text| formats::tiktoken::parse_with(&text, None).is_ok());
     if let Some(pattern) = tokenizer.known_pattern().filter(|_| !is_known) {
         tracing::info!("its pattern is {pattern}: readers of the file need to be told (--pattern {pattern})");

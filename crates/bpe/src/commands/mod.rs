@@ -62,7 +62,7 @@ impl FileHints {
             .with_pattern(self.pattern.clone())
             .with_specials(self.special_tokens.clone())
             .with_end_of_text(end_of_text);
-        let Loaded { tokenizer, is_end_added } = formats::load_and_tell(name, &options)?;
+        let Loaded { tokenizer, is_end_added } = formats::load_with_report(name, &options)?;
         if is_end_added && let Some(TokenId(id)) = tokenizer.end_of_text() {
             tracing::warn!(
                 "{name} names no special tokens: {END_OF_TEXT} is taken to be {id} (--special-token TOKEN=ID)"

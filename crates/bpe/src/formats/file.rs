@@ -97,14 +97,14 @@ pub fn load(name: &str) -> Result<Tokenizer, FormatError> {
 /// # Errors
 /// As [`load`]; and when an option does not go with the file.
 pub fn load_with(name: &str, options: &LoadOptions) -> Result<Tokenizer, FormatError> {
-    Ok(load_and_tell(name, options)?.tokenizer)
+    Ok(load_with_report(name, options)?.tokenizer)
 }
 
 /// As [`load_with`], with what the file did not say.
 ///
 /// # Errors
 /// As [`load_with`].
-pub fn load_and_tell(name: &str, options: &LoadOptions) -> Result<Loaded, FormatError> {
+pub fn load_with_report(name: &str, options: &LoadOptions) -> Result<Loaded, FormatError> {
     let loaded: Loaded = match file_of(name)? {
         Some(path) => {
             let loaded = read(&path).and_then(|text| parse(&path, &text, options));

@@ -29,7 +29,9 @@ use crate::{PATTERN_NAMES, TokenId, Tokenizer, TokenizerError};
 pub use conversion::Format;
 #[cfg(feature = "cli")]
 pub(crate) use file::FILES_IN_FOLDERS;
-pub use file::{GivenSpecial, LoadOptions, Loaded, TrainingRecord, file_of, files_of, load, load_and_tell, load_with};
+pub use file::{
+    GivenSpecial, LoadOptions, Loaded, TrainingRecord, file_of, files_of, load, load_with, load_with_report,
+};
 
 /// A tokenizer's file could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -22,16 +22,16 @@ use super::{Cutting, Division, Unit};
 /// datatrove's `SentDedupConfig`, with its names and its values. A limit of 0 is none.
 ///
 /// ```
-/// use dedup::spans::Datatrove;
+/// use dedup::spans::DatatroveSentences;
 /// let text = "One fish. Two fish. Red fish. Blue fish. New fish. ";
-/// let division = Datatrove::default().divide(text);
+/// let division = DatatroveSentences::default().divide(text);
 /// assert_eq!(division.units().len(), 3);
 /// let edit = division.cut(|unit| unit.number == 0).expect("a copy");
 /// assert_eq!(edit.text, "Blue fish. New fish.");
-/// assert!(Datatrove::default().too_little(text, &edit.text).is_some());
+/// assert!(DatatroveSentences::default().too_little(text, &edit.text).is_some());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Datatrove {
+pub struct DatatroveSentences {
     /// Sentences, or lines, of a unit; at least 1.
     pub n_sentences: usize,
     /// Whether units are made of sentences; else of lines.
@@ -46,9 +46,9 @@ pub struct Datatrove {
     pub min_words_to_remove_span: u64,
 }
 
-impl Default for Datatrove {
-    fn default() -> Datatrove {
-        Datatrove {
+impl Default for DatatroveSentences {
+    fn default() -> DatatroveSentences {
+        DatatroveSentences {
             n_sentences: 3,
             split_sentences: true,
             min_doc_words: 50,
@@ -69,7 +69,7 @@ pub enum TooLittle {
     Sentences,
 }
 
-impl Datatrove {
+impl DatatroveSentences {
     /// Divides a text into sentences or lines. Time and memory O(bytes).
     ///
     /// A hash is XXH64 of `n_sentences` simplified sentences joined by single spaces.
@@ -215,7 +215,7 @@ mod tests {
 
     const TEXT: &str = " One fish.\nTwo fish. Red fish.\r\nBlue fish. ";
 
-    fn check(settings: Datatrove, copies: &[usize], expected: &str) {
+    fn check(settings: DatatroveSentences, copies: &[usize], expected: &str) {
         let division = settings.divide(TEXT);
         let edit = division.cut(|unit| copies.contains(&unit.number)).expect("a copy");
         assert_eq!(edit.text, expected, "{settings:?} {copies:?}");
@@ -223,19 +223,23 @@ mod tests {
 
     #[test]
     fn sentences_go_with_the_space_before_them() {
-        let settings = Datatrove { n_sentences: 1, ..Datatrove::default() };
+        let settings = DatatroveSentences { n_sentences: 1, ..DatatroveSentences::default() };
         check(settings, &[0], "Two fish. Red fish.\r\nBlue fish.");
         check(settings, &[1], "One fish. Red fish.\r\nBlue fish.");
         check(settings, &[3], "One fish.\nTwo fish. Red fish.");
         check(settings, &[0, 1, 2, 3], "");
-        check(Datatrove::default(), &[1], "One fish.");
+        check(DatatroveSentences::default(), &[1], "One fish.");
         // Of what is cut, the first sentence stays.
-        check(Datatrove { min_words_to_remove_span: 4, ..Datatrove::default() }, &[1], "One fish.\nTwo fish.");
+        check(
+            DatatroveSentences { min_words_to_remove_span: 4, ..DatatroveSentences::default() },
+            &[1],
+            "One fish.\nTwo fish.",
+        );
     }
 
     #[test]
     fn lines_are_joined_anew() {
-        let settings = Datatrove { n_sentences: 1, split_sentences: false, ..Datatrove::default() };
+        let settings = DatatroveSentences { n_sentences: 1, split_sentences: false, ..DatatroveSentences::default() };
         check(settings, &[0], "Two fish. Red fish.\nBlue fish. ");
         check(settings, &[1], "One fish.\nBlue fish. ");
         check(settings, &[2], "One fish.\nTwo fish. Red fish.");
@@ -244,7 +248,7 @@ mod tests {
 
     #[test]
     fn documents_are_dropped_only_when_edited() {
-        let settings = Datatrove { min_doc_words: 3, min_num_sentences: 2, ..Datatrove::default() };
+        let settings = DatatroveSentences { min_doc_words: 3, min_num_sentences: 2, ..DatatroveSentences::default() };
         let of = |text: &str, edited: &str| settings.too_little(text, edited);
         assert_eq!(of("", ""), Some(TooLittle::Nothing));
         assert_eq!(of("One.", "One."), None);
@@ -263,7 +267,7 @@ mod tests {
             split_sentences: bool,
             min_words_to_remove_span in 0u64..3,
         ) {
-            let settings = Datatrove { n_sentences, split_sentences, min_words_to_remove_span, ..Datatrove::default() };
+            let settings = DatatroveSentences { n_sentences, split_sentences, min_words_to_remove_span, ..DatatroveSentences::default() };
             let division = settings.divide(&text);
             let is_copy = |unit: &Unit| chosen.contains(&(unit.number as u8 % 32));
             let Some(edit) = division.cut(is_copy) else { return Ok(()) };
@@ -283,7 +287,7 @@ mod tests {
     }
 
     /// The readable twin of the edit: pieces of text that are joined again.
-    fn twin(settings: Datatrove, text: &str, copies: &BTreeSet<usize>) -> String {
+    fn twin(settings: DatatroveSentences, text: &str, copies: &BTreeSet<usize>) -> String {
         let mut pieces = Vec::new();
         if settings.split_sentences {
             let mut at = 0;

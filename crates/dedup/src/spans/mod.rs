@@ -16,7 +16,7 @@
 //! **How copies are found** is the caller's: it gathers the hashes of all documents' units, in memory or by sorting,
 //! and [`CopyRule`] says which occurrences go. [`Division::cut`] then cuts these out of each text.
 //!
-//! [`Datatrove`] is the other dialect: datatrove's sentence dedup, to the last byte of the edited text.
+//! [`DatatroveSentences`] is the other dialect: datatrove's sentence dedup, to the last byte of the edited text.
 //!
 //! Left out: near-copies of parts; parts of any length, which need a suffix array; sentences of languages that spaCy's
 //! English ones do not find, as in Chinese, where a line is mostly one sentence.
@@ -28,7 +28,7 @@ mod simplify;
 
 pub use copies::{CopyRule, Occurrence};
 pub use cut::{Edit, cut_ranges, shrink_to_words};
-pub use datatrove::{Datatrove, TooLittle};
+pub use datatrove::{DatatroveSentences, TooLittle};
 
 use std::ops::Range;
 
@@ -86,7 +86,7 @@ enum Cutting {
     /// With the white space around them but for one gap.
     Parts,
     /// As datatrove does.
-    Datatrove(Datatrove),
+    Datatrove(DatatroveSentences),
 }
 
 impl Spans {

@@ -9,7 +9,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{SequenceUnit, Settings};
+use super::{SequenceUnit, SubstringSettings};
 
 /// Odd numbers from the fractional part of the golden ratio and of π. They shape speed alone, never a result.
 const ROLL: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -37,7 +37,7 @@ pub(super) struct Anchors {
 }
 
 impl Anchors {
-    pub(super) fn new(settings: &Settings) -> Anchors {
+    pub(super) fn new(settings: &SubstringSettings) -> Anchors {
         let gram_units = settings.min_units.div_ceil(2);
         let grams_per_window = settings.min_units - gram_units + 1;
         Anchors { unit: settings.unit, gram_units, grams_per_window, hashes: Vec::new(), runs: Vec::new() }
@@ -177,7 +177,7 @@ mod tests {
         fn anchors_are_the_twins(text in "[ab]{10,40}|[a-z]{10,200}|a{10,60}", min_units in 1_usize..50) {
             prop_assume!(text.len() >= min_units);
             let unit = SequenceUnit::Byte;
-            let settings = Settings { unit, min_units, copies: Copies::All, max_memory_bytes: 0, threads: 1 };
+            let settings = SubstringSettings { unit, min_units, copies: Copies::All, max_memory_bytes: 0, threads: 1 };
             let mut anchors = Anchors::new(&settings);
             let found: Vec<(usize, u64)> =
                 anchors.runs(text.as_bytes()).iter().flat_map(|run| run.windows.clone().map(|at| (at, run.anchor))).collect();

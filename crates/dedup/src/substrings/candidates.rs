@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread;
 
-use super::Settings;
+use super::SubstringSettings;
 use super::anchors::{AnchorCounts, Anchors, Run};
 use super::documents::{Batch, Documents, Segment, read_u64, reader, scratch_file};
 
@@ -35,7 +35,7 @@ pub(super) struct Stretch {
 }
 
 impl Candidates {
-    pub(super) fn of(mut documents: Documents, settings: &Settings, folder: &Path) -> io::Result<Candidates> {
+    pub(super) fn of(mut documents: Documents, settings: &SubstringSettings, folder: &Path) -> io::Result<Candidates> {
         let unit_bytes = settings.unit.len_bytes();
         let expected = Anchors::new(settings).expected(documents.text_bytes() / unit_bytes as u64);
         let table_bytes = expected.saturating_mul(TABLE_BYTES_PER_ANCHOR).min(settings.max_memory_bytes);
@@ -88,7 +88,7 @@ impl Candidates {
 /// order.
 fn in_parallel(
     documents: &mut Documents,
-    settings: &Settings,
+    settings: &SubstringSettings,
     work: impl Fn(&[Run], &mut Vec<Range<usize>>) + Sync,
     mut take: impl FnMut(Segment<'_>, Range<usize>) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -127,7 +127,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(settings: &Settings) -> Worker {
+    fn new(settings: &SubstringSettings) -> Worker {
         Worker { batch: Batch::default(), anchors: Anchors::new(settings), found: Vec::new() }
     }
 }
@@ -145,7 +145,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(settings: &Settings, folder: &Path) -> io::Result<Writer> {
+    fn new(settings: &SubstringSettings, folder: &Path) -> io::Result<Writer> {
         Ok(Writer {
             unit_bytes: settings.unit.len_bytes(),
             window_bytes: settings.window_bytes(),

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use super::Settings;
+use super::SubstringSettings;
 
 /// Bytes in which the windows of a segment begin: a whole number of units, and few enough that a hash of each is small
 /// beside everything else. In tests, a document of some hundred bytes has several segments.
@@ -44,7 +44,7 @@ impl Documents {
     }
 
     /// All windows of the corpus, from the beginning.
-    pub(super) fn segments(&mut self, settings: &Settings) -> io::Result<Segments> {
+    pub(super) fn segments(&mut self, settings: &SubstringSettings) -> io::Result<Segments> {
         Ok(Segments {
             text: reader(&mut self.text)?,
             lengths: reader(&mut self.lengths)?,
@@ -53,7 +53,7 @@ impl Documents {
             window_bytes: settings.window_bytes(),
             left: 0,
             next: Vec::new(),
-            place: Place { document: 0, start: 0, len: 0 },
+            place: SegmentPlace { document: 0, start: 0, len: 0 },
         })
     }
 }
@@ -73,11 +73,11 @@ pub(super) struct Segment<'a> {
 #[derive(Default)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
-    places: Vec<Place>,
+    places: Vec<SegmentPlace>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct SegmentPlace {
     document: u64,
     start: u64,
     len: usize,
@@ -90,7 +90,7 @@ impl Batch {
 
     pub(super) fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
         let mut rest = self.bytes.as_slice();
-        self.places.iter().map(move |&Place { document, start, len }| {
+        self.places.iter().map(move |&SegmentPlace { document, start, len }| {
             let bytes = rest.split_off(..len).expect("a batch holds the text of its segments");
             Segment { document, start, bytes }
         })
@@ -109,7 +109,7 @@ pub(super) struct Segments {
     /// Text that has been read and is in the next segment too.
     next: Vec<u8>,
     /// Of the next segment.
-    place: Place,
+    place: SegmentPlace,
 }
 
 impl Segments {
@@ -123,7 +123,7 @@ impl Segments {
             } else if let Some(document) = self.documents.next() {
                 self.left = read_u64(&mut self.lengths)?;
                 self.next.clear();
-                self.place = Place { document, start: 0, len: 0 };
+                self.place = SegmentPlace { document, start: 0, len: 0 };
             } else {
                 break;
             }
@@ -148,7 +148,7 @@ impl Segments {
         let advance = len - self.window_bytes + self.unit_bytes;
         self.next.clear();
         self.next.extend_from_slice(&batch.bytes[from + advance..]);
-        batch.places.push(Place { len, ..self.place });
+        batch.places.push(SegmentPlace { len, ..self.place });
         self.place.start += advance as u64;
         Ok(())
     }

@@ -84,14 +84,14 @@ pub enum Copies {
 
 /// What to look for, and with how much.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct SubstringSettings {
     /// What documents consist of.
     pub unit: SequenceUnit,
     /// Units of the shortest repeated substring that counts, from 1 to 65,536. The paper has 50 tokens.
     pub min_units: usize,
     /// Which occurrences are in the spans.
     pub copies: Copies,
-    /// Limit on what is allocated at the same time by all threads; buffers of a MiB a thread come on top.
+    /// Limit on what is allocated at the same time by all threads; buffers of a MiB per thread come on top.
     ///
     /// The least that works is about a bit for each byte of text that may repeat. With less than a byte and a bit for each,
     /// the merge reads windows from disk one by one, which doubles the CPU time of the whole as long as the system caches
@@ -102,7 +102,7 @@ pub struct Settings {
     pub threads: usize,
 }
 
-impl Settings {
+impl SubstringSettings {
     fn window_bytes(&self) -> usize {
         self.min_units * self.unit.len_bytes()
     }
@@ -116,7 +116,7 @@ const MAX_THREADS: usize = 1 << 12;
 /// Why repeated substrings could not be found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum SubstringError {
     /// A setting without sense.
     #[error("{setting} must be from 1 to {max}")]
     OutOfRange {
@@ -153,11 +153,11 @@ pub enum Error {
     },
 }
 
-impl UserError for Error {
+impl UserError for SubstringError {
     fn hint(&self) -> Option<String> {
         match self {
-            Error::TooLittleMemory { needed_bytes, .. } => Some(format!("{needed_bytes} bytes suffice")),
-            Error::Scratch { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            SubstringError::TooLittleMemory { needed_bytes, .. } => Some(format!("{needed_bytes} bytes suffice")),
+            SubstringError::Scratch { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space, or choose another scratch folder".to_owned())
             }
             _ => None,
@@ -170,18 +170,18 @@ impl UserError for Error {
 /// Documents are kept in a scratch file until then, so a corpus may be larger than memory.
 ///
 /// ```
-/// use dedup::substrings::{Copies, Settings, Substrings, SequenceUnit};
+/// use dedup::substrings::{Copies, SubstringSettings, Substrings, SequenceUnit};
 ///
-/// let settings = Settings { unit: SequenceUnit::Byte, min_units: 12, copies: Copies::Later, max_memory_bytes: 1 << 20, threads: 1 };
+/// let settings = SubstringSettings { unit: SequenceUnit::Byte, min_units: 12, copies: Copies::Later, max_memory_bytes: 1 << 20, threads: 1 };
 /// let mut corpus = Substrings::new(&std::env::temp_dir(), settings)?;
 /// corpus.push(b"All rights reserved. A fox ran.")?;
 /// corpus.push(b"An owl sat. All rights reserved.")?;
 /// let spans = corpus.find()?.collect::<Result<Vec<_>, _>>()?;
 /// assert_eq!(spans, [vec![], vec![12..32]]);
-/// # Ok::<(), dedup::substrings::Error>(())
+/// # Ok::<(), dedup::substrings::SubstringError>(())
 /// ```
 pub struct Substrings {
-    settings: Settings,
+    settings: SubstringSettings,
     folder: PathBuf,
     documents: Documents,
 }
@@ -191,12 +191,12 @@ impl Substrings {
     ///
     /// # Errors
     /// If a setting is out of its range or no file can be made in `folder`.
-    pub fn new(folder: &Path, settings: Settings) -> Result<Substrings, Error> {
+    pub fn new(folder: &Path, settings: SubstringSettings) -> Result<Substrings, SubstringError> {
         for (setting, value, max) in
             [("min_units", settings.min_units, MAX_MIN_UNITS), ("threads", settings.threads, MAX_THREADS)]
         {
             if !(1..=max).contains(&value) {
-                return Err(Error::OutOfRange { setting, max });
+                return Err(SubstringError::OutOfRange { setting, max });
             }
         }
         let documents = Documents::new(folder).map_err(in_folder(folder))?;
@@ -207,9 +207,9 @@ impl Substrings {
     ///
     /// # Errors
     /// If it is not whole units or cannot be written.
-    pub fn push(&mut self, document: &[u8]) -> Result<(), Error> {
+    pub fn push(&mut self, document: &[u8]) -> Result<(), SubstringError> {
         if !document.len().is_multiple_of(self.settings.unit.len_bytes()) {
-            return Err(Error::HalfToken { document: self.documents.len(), len_bytes: document.len() });
+            return Err(SubstringError::HalfToken { document: self.documents.len(), len_bytes: document.len() });
         }
         self.documents.push(document).map_err(in_folder(&self.folder))
     }
@@ -218,21 +218,21 @@ impl Substrings {
     ///
     /// # Errors
     /// If the memory does not suffice, or a scratch file cannot be written or read.
-    pub fn find(self) -> Result<Repeats, Error> {
+    pub fn find(self) -> Result<Repeats, SubstringError> {
         let settings = self.settings.clone();
         self.find_with(|candidate_bytes| Plan::new(&settings, candidate_bytes))
     }
 
-    fn find_with(self, plan: impl FnOnce(u64) -> Result<Plan, Error>) -> Result<Repeats, Error> {
+    fn find_with(self, plan: impl FnOnce(u64) -> Result<Plan, SubstringError>) -> Result<Repeats, SubstringError> {
         let Substrings { settings, folder, documents } = self;
-        let scratch = |source| Error::Scratch { folder: folder.clone(), source };
+        let scratch = |source| SubstringError::Scratch { folder: folder.clone(), source };
         let documents_len = documents.len();
         let text_bytes = documents.text_bytes();
         // The corpus itself is not needed any more, and its file goes.
         let candidates = Candidates::of(documents, &settings, &folder).map_err(scratch)?;
         let plan = plan(candidates.len_bytes())?;
         let parts = parts::sort(&candidates, &plan, &folder).map_err(scratch)?;
-        let counts = Counts {
+        let counts = SubstringCounts {
             documents: documents_len,
             text_bytes,
             candidate_bytes: candidates.len_bytes(),
@@ -247,7 +247,7 @@ impl Substrings {
 
 /// How large the problem was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
+pub struct SubstringCounts {
     /// Documents of the corpus.
     pub documents: u64,
     /// Their bytes.
@@ -262,20 +262,20 @@ pub struct Counts {
 /// [`Substrings::find`].
 pub struct Repeats {
     folder: PathBuf,
-    counts: Counts,
+    counts: SubstringCounts,
     next_document: u64,
     spans: Spans,
 }
 
 impl Repeats {
     /// How large the problem was.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> SubstringCounts {
         self.counts
     }
 }
 
 impl Iterator for Repeats {
-    type Item = Result<Vec<Range<u64>>, Error>;
+    type Item = Result<Vec<Range<u64>>, SubstringError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.next_document == self.counts.documents {
@@ -287,6 +287,6 @@ impl Iterator for Repeats {
     }
 }
 
-fn in_folder(folder: &Path) -> impl Fn(io::Error) -> Error {
-    move |source| Error::Scratch { folder: folder.to_owned(), source }
+fn in_folder(folder: &Path) -> impl Fn(io::Error) -> SubstringError {
+    move |source| SubstringError::Scratch { folder: folder.to_owned(), source }
 }

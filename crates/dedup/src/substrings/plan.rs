@@ -1,6 +1,6 @@
 //! How the memory is divided.
 
-use super::{Copies, Error, Settings};
+use super::{Copies, SubstringError, SubstringSettings};
 
 /// Bytes at the peak of sorting a part, for each of its text: 4 of the suffix array, 1 of the text, 1/8 of where windows
 /// begin; the rest is for buffers and for tables of the sort.
@@ -32,11 +32,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(settings: &Settings, candidate_bytes: u64) -> Result<Plan, Error> {
+    pub(super) fn new(settings: &SubstringSettings, candidate_bytes: u64) -> Result<Plan, SubstringError> {
         Plan::within(settings.max_memory_bytes, settings, candidate_bytes).ok_or_else(|| {
             let limits = (10..63).map(|bits| 1 << bits);
             let works = |limit: &u64| Plan::within(*limit, settings, candidate_bytes).is_some();
-            Error::TooLittleMemory {
+            SubstringError::TooLittleMemory {
                 max_memory_bytes: settings.max_memory_bytes,
                 candidate_bytes,
                 needed_bytes: limits.filter(|limit| *limit > settings.max_memory_bytes).find(works).unwrap_or(u64::MAX),
@@ -44,7 +44,7 @@ impl Plan {
         })
     }
 
-    fn within(max_memory_bytes: u64, settings: &Settings, candidate_bytes: u64) -> Option<Plan> {
+    fn within(max_memory_bytes: u64, settings: &SubstringSettings, candidate_bytes: u64) -> Option<Plan> {
         let window_bytes = settings.window_bytes() as u64;
         let threads = settings.threads as u64;
         let fits = (max_memory_bytes / threads / SORT_BYTES).checked_sub(window_bytes)?.min(MAX_PART_BYTES);

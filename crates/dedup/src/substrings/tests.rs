@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// The readable twin: compares every window with every other one.
-fn twin(documents: &[Vec<u8>], settings: &Settings) -> Vec<Vec<Range<u64>>> {
+fn twin(documents: &[Vec<u8>], settings: &SubstringSettings) -> Vec<Vec<Range<u64>>> {
     let (step, len) = (settings.unit.len_bytes(), settings.window_bytes());
     let windows: Vec<(usize, usize)> = documents
         .iter()
@@ -39,7 +39,7 @@ fn runs(bytes: &[bool]) -> Vec<Range<u64>> {
     runs
 }
 
-fn found(documents: &[Vec<u8>], settings: &Settings) -> Vec<Vec<Range<u64>>> {
+fn found(documents: &[Vec<u8>], settings: &SubstringSettings) -> Vec<Vec<Range<u64>>> {
     let folder = tempfile::tempdir().unwrap();
     let mut corpus = Substrings::new(folder.path(), settings.clone()).unwrap();
     for document in documents {
@@ -48,13 +48,18 @@ fn found(documents: &[Vec<u8>], settings: &Settings) -> Vec<Vec<Range<u64>>> {
     corpus.find().unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-const SETTINGS: Settings =
-    Settings { unit: SequenceUnit::Byte, min_units: 4, copies: Copies::All, max_memory_bytes: 1 << 20, threads: 1 };
+const SETTINGS: SubstringSettings = SubstringSettings {
+    unit: SequenceUnit::Byte,
+    min_units: 4,
+    copies: Copies::All,
+    max_memory_bytes: 1 << 20,
+    threads: 1,
+};
 
 fn check(documents: &[&str], all: &[&[Range<u64>]], later: &[&[Range<u64>]]) {
     let documents: Vec<Vec<u8>> = documents.iter().map(|document| document.as_bytes().to_vec()).collect();
     for (copies, expected) in [(Copies::All, all), (Copies::Later, later)] {
-        let settings = Settings { copies, ..SETTINGS };
+        let settings = SubstringSettings { copies, ..SETTINGS };
         assert_eq!(found(&documents, &settings), expected, "{copies:?} of {documents:?}");
         assert_eq!(twin(&documents, &settings), expected, "the twin: {copies:?} of {documents:?}");
     }
@@ -78,7 +83,7 @@ fn spans() {
 
 #[test]
 fn tokens_are_compared_as_wholes() {
-    let settings = Settings { unit: SequenceUnit::Token16, min_units: 2, ..SETTINGS };
+    let settings = SubstringSettings { unit: SequenceUnit::Token16, min_units: 2, ..SETTINGS };
     let tokens = |ids: &[u16]| ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>();
     // The bytes of 0x0102 and 0x0103 are also in 0x0201 and 0x0302, but not where a token begins.
     let documents =
@@ -89,18 +94,18 @@ fn tokens_are_compared_as_wholes() {
 #[test]
 fn one_text_many_times() {
     let documents = vec![b"one text, many times".to_vec(); 100_000];
-    let settings = Settings { min_units: 12, max_memory_bytes: 1 << 22, ..SETTINGS };
+    let settings = SubstringSettings { min_units: 12, max_memory_bytes: 1 << 22, ..SETTINGS };
     assert!(found(&documents, &settings).iter().all(|spans| *spans == [0..20]));
-    let later = found(&documents, &Settings { copies: Copies::Later, ..settings });
+    let later = found(&documents, &SubstringSettings { copies: Copies::Later, ..settings });
     assert!(later[0].is_empty() && later[1..].iter().all(|spans| *spans == [0..20]));
 }
 
 #[test]
 fn one_letter_many_times() {
     // In parts, each of which has the same single window.
-    let settings = Settings { min_units: 100, max_memory_bytes: 1 << 23, ..SETTINGS };
+    let settings = SubstringSettings { min_units: 100, max_memory_bytes: 1 << 23, ..SETTINGS };
     assert_eq!(found(&[vec![b'a'; 3_000_000]], &settings), [vec![0..3_000_000]]);
-    let settings = Settings { copies: Copies::Later, ..settings };
+    let settings = SubstringSettings { copies: Copies::Later, ..settings };
     assert_eq!(found(&[vec![b'a'; 10_000_000]], &settings), [vec![100..10_000_000]]);
 }
 
@@ -109,7 +114,7 @@ fn a_repeat_as_long_as_a_part() {
     let random = |length: u64| (0..length).map(|i| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes()) as u8);
     let document: Vec<u8> = random(1 << 18).collect();
     let documents = [document.clone(), document[1..].to_vec()];
-    let settings = Settings { min_units: 1000, max_memory_bytes: 1 << 18, copies: Copies::Later, ..SETTINGS };
+    let settings = SubstringSettings { min_units: 1000, max_memory_bytes: 1 << 18, copies: Copies::Later, ..SETTINGS };
     assert_eq!(found(&documents, &settings), [vec![], vec![0..(1 << 18) - 1]]);
 }
 
@@ -117,9 +122,9 @@ fn a_repeat_as_long_as_a_part() {
 fn what_cannot_be_is_refused() {
     let new = |settings| Substrings::new(&std::env::temp_dir(), settings);
     let refused = |settings| new(settings).err().map(|error| error.to_string());
-    assert_eq!(refused(Settings { min_units: 0, ..SETTINGS }).unwrap(), "min_units must be from 1 to 65536");
-    assert_eq!(refused(Settings { threads: 0, ..SETTINGS }).unwrap(), "threads must be from 1 to 4096");
-    let mut corpus = new(Settings { unit: SequenceUnit::Token16, ..SETTINGS }).unwrap();
+    assert_eq!(refused(SubstringSettings { min_units: 0, ..SETTINGS }).unwrap(), "min_units must be from 1 to 65536");
+    assert_eq!(refused(SubstringSettings { threads: 0, ..SETTINGS }).unwrap(), "threads must be from 1 to 4096");
+    let mut corpus = new(SubstringSettings { unit: SequenceUnit::Token16, ..SETTINGS }).unwrap();
     corpus.push(b"even").unwrap();
     let expected = "document 1 has 3 bytes, which is no whole number of 16-bit tokens";
     assert_eq!(corpus.push(b"odd").unwrap_err().to_string(), expected);
@@ -130,14 +135,15 @@ fn what_cannot_be_is_refused() {
 #[test]
 fn too_little_memory_is_refused_with_what_suffices() {
     let find = |max_memory_bytes| {
-        let mut corpus = Substrings::new(&std::env::temp_dir(), Settings { max_memory_bytes, ..SETTINGS }).unwrap();
+        let mut corpus =
+            Substrings::new(&std::env::temp_dir(), SubstringSettings { max_memory_bytes, ..SETTINGS }).unwrap();
         (0..1000).try_for_each(|_| corpus.push(b"this is said a thousand times")).unwrap();
         corpus.find()
     };
     let error = find(1000).err().unwrap();
     assert_eq!(error.to_string(), "1000 bytes of memory are too few for 29000 bytes of text that may repeat");
     assert_eq!(error.hint().unwrap(), "8192 bytes suffice");
-    let Error::TooLittleMemory { needed_bytes, .. } = error else { panic!("{error:?}") };
+    let SubstringError::TooLittleMemory { needed_bytes, .. } = error else { panic!("{error:?}") };
     assert_eq!(find(needed_bytes).unwrap().count(), 1000);
     assert!(find(needed_bytes / 2).is_err());
 }
@@ -169,7 +175,7 @@ proptest! {
         for document in &mut documents {
             document.truncate(document.len() / unit.len_bytes() * unit.len_bytes());
         }
-        let settings = Settings { unit, min_units, copies, threads, ..SETTINGS };
+        let settings = SubstringSettings { unit, min_units, copies, threads, ..SETTINGS };
         let plan = Plan { threads, copies, window_bytes: settings.window_bytes(), part_bytes, batch, text_in_memory };
         let folder = tempfile::tempdir().unwrap();
         let mut corpus = Substrings::new(folder.path(), settings.clone()).unwrap();

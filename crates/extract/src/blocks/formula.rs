@@ -52,16 +52,16 @@ pub(super) fn formula(tree: &Tree, id: NodeId) -> Option<String> {
     if name == tag::SCRIPT {
         let kind = tree.raw_attribute(id, attribute::TYPE)?;
         let is_tex = kind.get(..8).is_some_and(|kind| kind.eq_ignore_ascii_case("math/tex"));
-        return is_tex.then(|| tidy(&text_below(tree, id)));
+        return is_tex.then(|| tidy(&tree.text_below(id)));
     }
     if name == tag::IMG {
-        let is_formula = has_class(tree, id, &IMAGES);
+        let is_formula = tree.has_class(id, &IMAGES);
         return is_formula.then(|| tree.attribute(id, attribute::ALT).map(|alt| tidy(&alt))).flatten();
     }
-    if HOLDERS.has(name) && has_class(tree, id, &WHOLE) {
+    if HOLDERS.has(name) && tree.has_class(id, &WHOLE) {
         return of_whole(tree, id);
     }
-    if HOLDERS.has(name) && has_class(tree, id, &OUTPUT) {
+    if HOLDERS.has(name) && tree.has_class(id, &OUTPUT) {
         let is_before_script = tree
             .siblings_after(id)
             .take(MAX_NODES_TO_SCRIPT)
@@ -84,11 +84,6 @@ fn of_whole(tree: &Tree, id: NodeId) -> Option<String> {
     image.and_then(|image| tree.attribute(image, attribute::ALT)).map(|alt| tidy(&alt))
 }
 
-fn has_class(tree: &Tree, id: NodeId, names: &[&str]) -> bool {
-    let class = tree.raw_attribute(id, attribute::CLASS);
-    class.is_some_and(|class| class.split_ascii_whitespace().any(|name| names.contains(&name)))
-}
-
 /// The TeX that annotates a formula, else its alternative text, else its MathML on one line.
 fn of_math(tree: &Tree, math: NodeId) -> String {
     let annotation = tree.preorder(math).find(|&node| {
@@ -98,7 +93,7 @@ fn of_math(tree: &Tree, math: NodeId) -> String {
                 .is_some_and(|kind| kind.to_ascii_lowercase().contains("tex"))
     });
     if let Some(annotation) = annotation {
-        return tidy(&text_below(tree, annotation));
+        return tidy(&tree.text_below(annotation));
     }
     if let Some(text) = tree.attribute(math, attribute::ALTTEXT).filter(|text| !text.trim().is_empty()) {
         return tidy(&text);
@@ -106,10 +101,6 @@ fn of_math(tree: &Tree, math: NodeId) -> String {
     let mut line = String::new();
     write_math(tree, math, &mut line);
     tidy(&line)
-}
-
-fn text_below(tree: &Tree, id: NodeId) -> String {
-    tree.preorder(id).map(|node| tree.text(node)).collect()
 }
 
 /// One line, without the wrapper that MediaWiki puts around all formulas.

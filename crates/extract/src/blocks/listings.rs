@@ -41,7 +41,7 @@ pub(super) fn is_listing(tree: &Tree, id: NodeId, name: Name) -> bool {
         tag::PRE => has_lines(tree, id) && has_only_lines(tree, id),
         tag::CODE => has_breaks(tree, id) && is_alone(tree, id) && has_only_lines(tree, id),
         tag::DIV | tag::TABLE | tag::TD | tag::OL => {
-            (has_class(tree, id, &CLASSES) || keeps_lines(tree, id)) && has_only_lines(tree, id)
+            (tree.has_class(id, &CLASSES) || keeps_lines(tree, id)) && has_only_lines(tree, id)
         }
         _ => false,
     }
@@ -49,7 +49,7 @@ pub(super) fn is_listing(tree: &Tree, id: NodeId, name: Name) -> bool {
 
 /// Whether an element in a listing is its row of buttons.
 pub(super) fn is_toolbar(tree: &Tree, id: NodeId, name: Name) -> bool {
-    name == tag::DIV && has_class(tree, id, &TOOLBARS)
+    name == tag::DIV && tree.has_class(id, &TOOLBARS)
 }
 
 /// Whether a text in a listing only parts the elements of its lines.
@@ -57,11 +57,6 @@ pub(super) fn is_between_lines(tree: &Tree, id: NodeId) -> bool {
     let node = tree.node(id);
     tree.text(id).trim_ascii().is_empty()
         && [node.previous, node.next].into_iter().any(|other| other != NONE && BLOCK_LEVEL.has(tree.name(other)))
-}
-
-fn has_class(tree: &Tree, id: NodeId, names: &[&str]) -> bool {
-    let class = tree.raw_attribute(id, attribute::CLASS);
-    class.is_some_and(|class| class.split_ascii_whitespace().any(|name| names.contains(&name)))
 }
 
 /// `white-space: pre`; with the other values that keep lines, prose is written as well.

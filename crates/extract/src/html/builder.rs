@@ -70,7 +70,7 @@ pub(super) struct Isolated {
 
 /// Where a node is inserted: below `parent`, before `before` or at the end.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct InsertionPoint {
     parent: NodeId,
     before: NodeId,
 }
@@ -216,8 +216,8 @@ impl<'s> Builder<'s> {
         &mut self.tree.nodes[id as usize]
     }
 
-    fn link(&mut self, id: NodeId, place: Place) {
-        let Place { parent, before } = place;
+    fn link(&mut self, id: NodeId, place: InsertionPoint) {
+        let InsertionPoint { parent, before } = place;
         let previous = match before {
             NONE => self.tree.node(parent).last_child,
             before => self.tree.node(before).previous,
@@ -255,36 +255,36 @@ impl<'s> Builder<'s> {
 
     /// The appropriate place for inserting a node now. At the maximum depth a node is put after the current element and
     /// not into it, as browsers do: the order of the page is kept, its depth is not.
-    fn place(&self) -> Place {
+    fn place(&self) -> InsertionPoint {
         let place = self.place_in(self.current());
         if self.open.len() < self.options.max_depth.max(MIN_MAX_DEPTH) || place.before != NONE {
             return place;
         }
         match self.tree.node(place.parent).parent {
             NONE => place,
-            parent => Place { parent, before: NONE },
+            parent => InsertionPoint { parent, before: NONE },
         }
     }
 
     /// The appropriate place for inserting a node, inside `target`.
-    fn place_in(&self, target: Open) -> Place {
+    fn place_in(&self, target: Open) -> InsertionPoint {
         if !self.foster_parenting || !FOSTERED.has(target.name) {
-            return Place { parent: self.contents_of(target), before: NONE };
+            return InsertionPoint { parent: self.contents_of(target), before: NONE };
         }
         let last = |name| self.open.iter().rposition(|open| open.name == name);
         let (template, table) = (last(tag::TEMPLATE), last(tag::TABLE));
         match (template, table) {
-            (Some(template), None) => Place { parent: self.contents_of(self.open[template]), before: NONE },
+            (Some(template), None) => InsertionPoint { parent: self.contents_of(self.open[template]), before: NONE },
             (Some(template), Some(table)) if template > table => {
-                Place { parent: self.contents_of(self.open[template]), before: NONE }
+                InsertionPoint { parent: self.contents_of(self.open[template]), before: NONE }
             }
-            (_, None) => Place { parent: self.open[0].id, before: NONE },
+            (_, None) => InsertionPoint { parent: self.open[0].id, before: NONE },
             (_, Some(table)) => {
                 let parent = self.tree.node(self.open[table].id).parent;
                 if parent != NONE {
-                    return Place { parent, before: self.open[table].id };
+                    return InsertionPoint { parent, before: self.open[table].id };
                 }
-                Place { parent: self.contents_of(self.open[table - 1]), before: NONE }
+                InsertionPoint { parent: self.contents_of(self.open[table - 1]), before: NONE }
             }
         }
     }
@@ -307,7 +307,7 @@ impl<'s> Builder<'s> {
     }
 
     /// Adds to the text before, or begins one.
-    fn insert_text_at(&mut self, span: Span, place: Place) {
+    fn insert_text_at(&mut self, span: Span, place: InsertionPoint) {
         if place.parent == ROOT || span.len == 0 {
             return;
         }
@@ -346,17 +346,17 @@ impl<'s> Builder<'s> {
     }
 
     pub(super) fn insert_comment_in(&mut self, span: Span, parent: NodeId) {
-        self.insert_comment_at(span, Place { parent, before: NONE });
+        self.insert_comment_at(span, InsertionPoint { parent, before: NONE });
     }
 
-    fn insert_comment_at(&mut self, span: Span, place: Place) {
+    fn insert_comment_at(&mut self, span: Span, place: InsertionPoint) {
         let id = self.new_node(Name::COMMENT, span);
         self.link(id, place);
     }
 
     pub(super) fn insert_doctype(&mut self, span: Span) {
         let id = self.new_node(Name::DOCTYPE, span);
-        self.link(id, Place { parent: ROOT, before: NONE });
+        self.link(id, InsertionPoint { parent: ROOT, before: NONE });
     }
 
     /// Creates an element, links it in its place and opens it.
@@ -369,11 +369,11 @@ impl<'s> Builder<'s> {
     /// Creates an element without an end tag, and links it in its place.
     pub(super) fn insert_void(&mut self, tag: Tag) -> NodeId {
         let id = self.new_node(tag.name, tag.attributes);
-        let place = if self.open.is_empty() { Place { parent: ROOT, before: NONE } } else { self.place() };
+        let place = if self.open.is_empty() { InsertionPoint { parent: ROOT, before: NONE } } else { self.place() };
         self.link(id, place);
         if tag.name == tag::TEMPLATE {
             let content = self.new_node(Name::CONTENT, Span::EMPTY);
-            self.link(content, Place { parent: id, before: NONE });
+            self.link(content, InsertionPoint { parent: id, before: NONE });
         }
         id
     }
@@ -669,7 +669,7 @@ impl<'s> Builder<'s> {
                     bookmark = entry + 1;
                 }
                 self.unlink(last);
-                self.link(last, Place { parent: id, before: NONE });
+                self.link(last, InsertionPoint { parent: id, before: NONE });
                 last = id;
             }
             self.unlink(last);
@@ -690,9 +690,9 @@ impl<'s> Builder<'s> {
                 break;
             }
             self.unlink(child);
-            self.link(child, Place { parent: id, before: NONE });
+            self.link(child, InsertionPoint { parent: id, before: NONE });
         }
-        self.link(id, Place { parent: block.id, before: NONE });
+        self.link(id, InsertionPoint { parent: block.id, before: NONE });
         let entry = Formatting::Element(Open { id, name: formatting.name });
         let old = self.formatting_position(formatting.id);
         let bookmark = bookmark - usize::from(old.is_some_and(|old| old < bookmark));

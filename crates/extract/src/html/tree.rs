@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::names::{AttributeName, Name, tag};
+use super::names::{AttributeName, Name, attribute, tag};
 
 /// Index of a node in its tree.
 pub type NodeId = u32;
@@ -134,6 +134,17 @@ impl<'s> Tree<'s> {
     pub fn attribute(&self, id: NodeId, name: AttributeName) -> Option<Cow<'_, str>> {
         let found = self.attributes_of(id).iter().find(|a| a.known == name)?;
         Some(self.value(found))
+    }
+
+    /// Whether an element has one of these classes.
+    pub fn has_class(&self, id: NodeId, names: &[&str]) -> bool {
+        let class = self.raw_attribute(id, attribute::CLASS);
+        class.is_some_and(|class| class.split_ascii_whitespace().any(|name| names.contains(&name)))
+    }
+
+    /// The text below an element, blocks not parted.
+    pub fn text_below(&self, id: NodeId) -> String {
+        self.preorder(id).map(|node| self.text(node)).collect()
     }
 
     /// The value of an attribute as written, entities not decoded.

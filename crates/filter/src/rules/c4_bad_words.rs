@@ -1,7 +1,7 @@
 use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
 
-use super::{Datatrove, Findings, Rule, Settings};
+use super::{DatatroveDialect, Findings, Rule, Settings};
 use crate::About;
 use crate::list::{self, ListError};
 use crate::measure::{Limit, Measure, MeasureUnit};
@@ -19,7 +19,7 @@ use words::python;
 pub struct C4BadWords {
     /// The code that is followed.
     #[serde(default)]
-    pub dialect: Datatrove,
+    pub dialect: DatatroveDialect,
     /// The file of words.
     pub list: String,
     /// ISO 639-1 code of the list's language.

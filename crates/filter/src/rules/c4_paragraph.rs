@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Datatrove, Findings, Rule, Settings};
+use super::{DatatroveDialect, Findings, Rule, Settings};
 use crate::About;
 use crate::list::ListError;
 use crate::measure::{Limit, Measure, MeasureUnit};
@@ -15,7 +15,7 @@ use words::python;
 #[serde(default, deny_unknown_fields)]
 pub struct C4Paragraph {
     /// The code that is followed.
-    pub dialect: Datatrove,
+    pub dialect: DatatroveDialect,
     /// Minimum number of lines.
     pub min_lines: Limit,
     /// Minimum length of the third longest line, in code points.
@@ -25,7 +25,7 @@ pub struct C4Paragraph {
 impl Default for C4Paragraph {
     fn default() -> C4Paragraph {
         let (min_lines, min_third_longest_line_chars) = (Limit::at(3.0), Limit::at(200.0));
-        C4Paragraph { dialect: Datatrove::V0_10, min_lines, min_third_longest_line_chars }
+        C4Paragraph { dialect: DatatroveDialect::V0_10, min_lines, min_third_longest_line_chars }
     }
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::punctuation::is_terminal;
-use super::{Datatrove, Findings, Rule, Settings, fault_of_fraction, fraction};
+use super::{DatatroveDialect, Findings, Rule, Settings, fault_of_fraction, fraction};
 use crate::About;
 use crate::list::ListError;
 use crate::measure::{Limit, Measure, MeasureUnit};
@@ -18,7 +18,7 @@ use words::python;
 #[serde(default, deny_unknown_fields)]
 pub struct FineWebQuality {
     /// The code that is followed.
-    pub dialect: Datatrove,
+    pub dialect: DatatroveDialect,
     /// Minimum fraction of lines that end with a mark that ends a sentence.
     pub min_terminal_punctuation_line_fraction: Limit,
     /// Whether a text in which no line ends with such a mark passes that limit.
@@ -36,7 +36,7 @@ pub struct FineWebQuality {
 impl Default for FineWebQuality {
     fn default() -> FineWebQuality {
         FineWebQuality {
-            dialect: Datatrove::V0_10,
+            dialect: DatatroveDialect::V0_10,
             min_terminal_punctuation_line_fraction: Limit::at(0.12),
             keep_without_terminal_punctuation: false,
             max_short_line_fraction: Limit::at(0.67),

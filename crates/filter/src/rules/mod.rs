@@ -236,7 +236,7 @@ pub struct InvalidRule(String);
 
 /// The published code that a rule follows to the last digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Datatrove {
+pub enum DatatroveDialect {
     /// datatrove 0.10, with English words as spaCy finds them.
     #[default]
     #[serde(rename = "datatrove-0.10")]

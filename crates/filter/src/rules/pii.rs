@@ -5,7 +5,7 @@ use memchr::memchr_iter;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::{Datatrove, Edit, Findings, Rule, Settings};
+use super::{DatatroveDialect, Edit, Findings, Rule, Settings};
 use crate::About;
 use crate::list::ListError;
 use crate::measure::{Measure, MeasureUnit};
@@ -21,7 +21,7 @@ use words::python;
 #[serde(default, deny_unknown_fields)]
 pub struct Pii {
     /// The code that is followed.
-    pub dialect: Datatrove,
+    pub dialect: DatatroveDialect,
     /// Whether e-mail addresses are replaced.
     pub replace_emails: bool,
     /// Whether IPv4 addresses are replaced.
@@ -38,7 +38,7 @@ impl Default for Pii {
     fn default() -> Pii {
         let list = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect();
         Pii {
-            dialect: Datatrove::V0_10,
+            dialect: DatatroveDialect::V0_10,
             replace_emails: true,
             replace_ips: true,
             only_public_ips: true,

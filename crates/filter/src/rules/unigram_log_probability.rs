@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Datatrove, Findings, Rule, Settings};
+use super::{DatatroveDialect, Findings, Rule, Settings};
 use crate::About;
 use crate::list::{self, ListError};
 use crate::measure::{Limit, Measure, MeasureUnit};
@@ -19,7 +19,7 @@ use crate::text::Text;
 pub struct UnigramLogProbability {
     /// The code that is followed.
     #[serde(default)]
-    pub dialect: Datatrove,
+    pub dialect: DatatroveDialect,
     /// The file of the table.
     pub table: String,
     /// Minimum mean of the natural logarithms.

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
 
-use super::{Datatrove, Findings, Rule, Settings};
+use super::{DatatroveDialect, Findings, Rule, Settings};
 use crate::About;
 use crate::list::{self, LineSet, ListError};
 use crate::measure::{Limit, Measure, MeasureUnit};
@@ -22,7 +22,7 @@ use crate::url_host::UrlHost;
 #[serde(default, deny_unknown_fields)]
 pub struct Url {
     /// The code that is followed.
-    pub dialect: Datatrove,
+    pub dialect: DatatroveDialect,
     /// Files of domains and hosts.
     pub domains: Vec<String>,
     /// Files of URLs.
@@ -40,7 +40,7 @@ pub struct Url {
 impl Default for Url {
     fn default() -> Url {
         let [domains, urls, banned_words, soft_banned_words, banned_subwords] = Default::default();
-        let (dialect, max_soft_banned_words) = (Datatrove::V0_10, Limit::at(1.0));
+        let (dialect, max_soft_banned_words) = (DatatroveDialect::V0_10, Limit::at(1.0));
         Url { dialect, domains, urls, banned_words, soft_banned_words, banned_subwords, max_soft_banned_words }
     }
 }

@@ -9,7 +9,7 @@ use console::count;
 use serde_json::json;
 
 use crate::check_vocabulary;
-use crate::commands::finetune::figures;
+use crate::commands::finetune::metrics_line;
 use crate::finetune::{ClassificationMetrics, Classifier, ExampleTexts};
 
 /// Inputs that are classified before their predictions are written.
@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         tracing::warn!("{cut} longer than the context, and cut: text {}{more}", shown.join(", "));
     }
     if *labelled {
-        tracing::info!("{}", figures(&ClassificationMetrics::new(task, &predictions, &labels)));
+        tracing::info!("{}", metrics_line(&ClassificationMetrics::new(task, &predictions, &labels)));
     }
     Ok(())
 }

@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let epochs = tune(arguments, &model, &tokenizer, [&train, &dev], &settings)?;
         let last = epochs.last().context("there is at least one epoch")?.dev;
         if !arguments.json {
-            console::out!("seed {seed}: {}", figures(&last))?;
+            console::out!("seed {seed}: {}", metrics_line(&last))?;
         }
         runs.push((last.headline(task), json!({"settings": settings, "epochs": epochs})));
     }
@@ -114,7 +114,7 @@ fn show(shown: &mut Option<Progress>, settings: &FineTuneConfig, progress: FineT
     shown.set(step);
     shown.message(format!("loss {loss:.3}, language model {language_model_loss:.3}"));
     if let Some(EpochRow { epoch, train_loss, dev, .. }) = epoch {
-        tracing::info!("epoch {epoch}: training loss {train_loss:.4}; {}", figures(&dev));
+        tracing::info!("epoch {epoch}: training loss {train_loss:.4}; {}", metrics_line(&dev));
     }
 }
 
@@ -183,7 +183,7 @@ impl Arguments {
 }
 
 /// The metrics of a data set on one line.
-pub(crate) fn figures(metrics: &ClassificationMetrics) -> String {
+pub(crate) fn metrics_line(metrics: &ClassificationMetrics) -> String {
     let ClassificationMetrics { examples, loss, accuracy, f1, matthews, .. } = metrics;
     let mut line = format!("{}: loss {loss:.4}, accuracy {accuracy:.4}", count(*examples, "example"));
     if let (Some(f1), Some(matthews)) = (f1, matthews) {

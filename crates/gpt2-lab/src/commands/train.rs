@@ -209,13 +209,13 @@ impl Meter {
         self.tokens += progress.tokens;
         let rate = self.tokens as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
         let share = 100.0 * rate * seconds_per_token;
-        let figures = format!("loss {:.3}, {rate:.0} tokens/s, {share:.0}% of peak", progress.loss);
+        let metrics = format!("loss {:.3}, {rate:.0} tokens/s, {share:.0}% of peak", progress.loss);
         if let Some(row) = progress.validated {
             self.validation = format!(", validation {:.3}", row.validation_loss);
-            tracing::info!("step {}/{}: {figures}{}", progress.step, self.steps, self.validation);
+            tracing::info!("step {}/{}: {metrics}{}", progress.step, self.steps, self.validation);
         }
         self.shown.set(progress.step);
-        self.shown.message(format!("{figures}{}", self.validation));
+        self.shown.message(format!("{metrics}{}", self.validation));
     }
 }
 

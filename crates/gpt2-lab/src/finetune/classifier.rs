@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bpe::Tokenizer;
 use gpt2::tensor_file::{self, TensorData, TensorFile};
-use gpt2::{CheckpointError, Keep, Model, ModelConfig, Pass, Precision, load_model, save_model};
+use gpt2::{CheckpointError, KeptActivations, Model, ModelConfig, Pass, Precision, load_model, save_model};
 use serde::{Deserialize, Serialize};
 
 use crate::finetune::batches::MicroBatch;
@@ -86,7 +86,7 @@ impl Classifier {
         order.sort_by_key(|&index| examples[index].longest());
         let mut predictions =
             vec![ClassPrediction { label: 0, probabilities: Vec::new(), is_truncated: false }; examples.len()];
-        let mut pass = Pass::new(self.model.config(), Precision::F32, Keep::Nothing);
+        let mut pass = Pass::new(self.model.config(), Precision::F32, KeptActivations::Nothing);
         for indices in order.chunks(EXAMPLES_AT_ONCE) {
             let batch: Vec<&EncodedExample> = indices.iter().map(|&index| &examples[index]).collect();
             for micro_batch in MicroBatch::of_batch(&batch, self.model.config().context) {

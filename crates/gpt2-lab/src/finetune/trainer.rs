@@ -2,7 +2,7 @@
 
 use bpe::Tokenizer;
 use gpt2::random::Dropout;
-use gpt2::{AdamW, AdamWUpdate, BETA_2_FINE_TUNING, Gradients, Keep, Model, Pass, global_norm};
+use gpt2::{AdamW, AdamWUpdate, BETA_2_FINE_TUNING, Gradients, KeptActivations, Model, Pass, global_norm};
 use serde::Serialize;
 
 use crate::finetune::batches::{self, MicroBatch};
@@ -35,7 +35,7 @@ pub struct FineTuneProgress {
     pub epoch: Option<EpochRow>,
 }
 
-/// An epoch's figures.
+/// An epoch's metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EpochRow {
@@ -148,7 +148,7 @@ impl<'a> Trainer<'a> {
             head_gradients: vec![0.0; head_weights],
             optimiser: AdamW::new(weights),
             head_optimiser: AdamW::new(head_weights),
-            pass: Pass::new(classifier.model.config(), settings.precision, Keep::ForBackward),
+            pass: Pass::new(classifier.model.config(), settings.precision, KeptActivations::ForBackward),
             classifier,
         }
     }

@@ -33,7 +33,7 @@ impl Pass {
     /// The same loss. Sets the gradient of [`Pass::hidden`] and adds that of `wte`, both times `scale`.
     ///
     /// # Panics
-    /// As [`Pass::loss`], and if the pass was made with [`Keep::Nothing`](super::Keep::Nothing).
+    /// As [`Pass::loss`], and if the pass was made with [`KeptActivations::Nothing`](super::KeptActivations::Nothing).
     pub fn language_model_loss(
         &mut self,
         model: &Model,

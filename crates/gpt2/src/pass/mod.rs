@@ -28,7 +28,7 @@ pub const IGNORED: u32 = u32::MAX;
 
 /// Which activations a pass keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum KeptActivations {
     /// Those of one block at a time: enough for a forward pass alone.
     Nothing,
     /// Those of all blocks, for a backward pass.
@@ -38,10 +38,10 @@ pub enum Keep {
 /// The buffers of passes over batches of B sequences of T tokens, for training loops of your own.
 ///
 /// ```
-/// use gpt2::{AdamW, AdamWUpdate, Keep, Model, ModelConfig, Pass, Precision};
+/// use gpt2::{AdamW, AdamWUpdate, KeptActivations, Model, ModelConfig, Pass, Precision};
 ///
 /// let mut model = Model::new(&ModelConfig::gpt2(1, 2, 16, 8, 50), 1);
-/// let mut pass = Pass::new(model.config(), Precision::F32, Keep::ForBackward);
+/// let mut pass = Pass::new(model.config(), Precision::F32, KeptActivations::ForBackward);
 /// let (mut gradients, mut optimiser) = (model.zero_gradients(), AdamW::new(model.parameters()));
 /// let (inputs, targets) = ([1, 2, 3, 4], [2, 3, 4, 5]); // (B, T): two sequences of two tokens
 /// let mut losses = Vec::new();
@@ -109,8 +109,8 @@ impl Pass {
     ///
     /// Memory: 16·R·C and R·H floats per block (17·R·C in GPT-1) when kept for the backward pass, else of one block;
     /// min(R, 512)·V for logits.
-    pub fn new(config: &ModelConfig, precision: Precision, keep: Keep) -> Pass {
-        let is_kept = keep == Keep::ForBackward;
+    pub fn new(config: &ModelConfig, precision: Precision, keep: KeptActivations) -> Pass {
+        let is_kept = keep == KeptActivations::ForBackward;
         Pass {
             config: config.clone(),
             precision,
@@ -186,7 +186,7 @@ impl Pass {
     /// The gradient of [`Pass::hidden`] (R, C): [`Pass::backward`] begins with it.
     ///
     /// # Panics
-    /// If the pass was made with [`Keep::Nothing`].
+    /// If the pass was made with [`KeptActivations::Nothing`].
     pub fn d_hidden_mut(&mut self) -> &mut [f32] {
         &mut self.backward.as_mut().expect(KEPT).d
     }
@@ -194,7 +194,7 @@ impl Pass {
     /// From the gradient of [`Pass::hidden`] to those of all weights, which it adds to `gradients`.
     ///
     /// # Panics
-    /// If the pass was made with [`Keep::Nothing`], or `inputs` are not those of the last [`Pass::forward`].
+    /// If the pass was made with [`KeptActivations::Nothing`], or `inputs` are not those of the last [`Pass::forward`].
     pub fn backward(&mut self, model: &Model, inputs: &[u32], gradients: &mut Gradients) {
         let terms = self.terms(model);
         let buffers = self.backward.as_mut().expect(KEPT);
@@ -339,7 +339,7 @@ impl Model {
     /// # Panics
     /// If the lengths differ or are not a multiple of `t`, if `t` is above the context, or an id past the vocabulary.
     pub fn loss(&self, inputs: &[u32], targets: &[u32], t: usize) -> f32 {
-        let mut pass = Pass::new(self.config(), Precision::F32, Keep::Nothing);
+        let mut pass = Pass::new(self.config(), Precision::F32, KeptActivations::Nothing);
         pass.forward(self, inputs, t, None);
         pass.loss(self, targets)
     }
@@ -349,7 +349,7 @@ impl Model {
     /// # Panics
     /// As [`Model::loss`].
     pub fn loss_and_gradients(&self, inputs: &[u32], targets: &[u32], t: usize, gradients: &mut Gradients) -> f32 {
-        let mut pass = Pass::new(self.config(), Precision::F32, Keep::ForBackward);
+        let mut pass = Pass::new(self.config(), Precision::F32, KeptActivations::ForBackward);
         pass.forward(self, inputs, t, None);
         let loss = pass.language_model_loss(self, targets, 1.0, gradients);
         pass.backward(self, inputs, gradients);
@@ -361,7 +361,7 @@ impl Model {
     /// # Panics
     /// As [`Model::loss`].
     pub(crate) fn hidden(&self, inputs: &[u32], t: usize) -> Vec<f32> {
-        let mut pass = Pass::new(self.config(), Precision::F32, Keep::Nothing);
+        let mut pass = Pass::new(self.config(), Precision::F32, KeptActivations::Nothing);
         pass.forward(self, inputs, t, None);
         std::mem::take(&mut pass.ln_f.y)
     }

@@ -12,7 +12,7 @@ const TARGETS: [u32; 8] = [5, 0, 10, 2, 7, 3, IGNORED, 9];
 
 fn check_gradients(config: &ModelConfig, dropout: Option<Dropout>) {
     let model = perturbed(config, 0.3);
-    let mut pass = Pass::new(config, Precision::F32, Keep::ForBackward);
+    let mut pass = Pass::new(config, Precision::F32, KeptActivations::ForBackward);
     let mut gradients = model.zero_gradients();
     pass.forward(&model, &INPUTS, 4, dropout);
     pass.language_model_loss(&model, &TARGETS, 1.0, &mut gradients);
@@ -47,7 +47,7 @@ fn gradients_agree_with_finite_differences() {
 fn gradients_of_two_passes_add_up() {
     for config in shapes() {
         let model = perturbed(&config, 0.3);
-        let mut pass = Pass::new(&config, Precision::F32, Keep::ForBackward);
+        let mut pass = Pass::new(&config, Precision::F32, KeptActivations::ForBackward);
         let (mut once, mut twice) = (model.zero_gradients(), model.zero_gradients());
         twice.as_mut_slice().fill(f32::NAN);
         twice.clear();
@@ -85,7 +85,7 @@ fn the_number_of_threads_changes_no_bit() {
             pool.install(|| {
                 let model = Model::new(&config, 1);
                 let mut gradients = model.zero_gradients();
-                let mut pass = Pass::new(&config, precision, Keep::ForBackward);
+                let mut pass = Pass::new(&config, precision, KeptActivations::ForBackward);
                 let dropout = Dropout { probability: 0.1, seed: 1, pass: 0 };
                 pass.forward(&model, &inputs, 96, Some(dropout));
                 let loss = pass.language_model_loss(&model, &targets, 1.0, &mut gradients);

@@ -4,7 +4,7 @@
 //! each for several sequences, or a short prompt) go through `matvec.rs` together; a long prompt goes through matrix
 //! products, alone. Either way a sequence's bits do not depend on its neighbours.
 //!
-//! Left out: gradients, and everything else that only training needs; see `pass.rs`.
+//! Left out: gradients, and everything else that only training needs; see `pass/`.
 
 use rayon::prelude::*;
 

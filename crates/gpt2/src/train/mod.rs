@@ -19,7 +19,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::config::{ConfigError, ModelConfig, TrainConfig};
 use crate::loss_curve::{LossRow, loss_csv, loss_curve_file};
 use crate::model::{Gradients, Model};
-use crate::pass::{Keep, Pass};
+use crate::pass::{KeptActivations, Pass};
 use crate::random::Dropout;
 use crate::tensor_file::{CheckpointError, TensorFile, TensorSet, write_whole};
 use crate::token_files::{TokenFileError, TokenFiles};
@@ -226,7 +226,7 @@ pub fn train_locked(
         tokens,
         validation,
         gradients: at.model.zero_gradients(),
-        pass: Pass::new(config, settings.precision, Keep::ForBackward),
+        pass: Pass::new(config, settings.precision, KeptActivations::ForBackward),
         at,
         curve,
         saved: Instant::now(),

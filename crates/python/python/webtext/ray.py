@@ -170,7 +170,7 @@ class Driver:
                 since = told = now
             elif now - since >= WAIT_SECONDS and now - told >= WAIT_SECONDS:
                 told = now + 9 * WAIT_SECONDS
-                self.say(self.obstacle(request))
+                self.send(self.obstacle(request))
 
     def obstacle(self, request: dict[str, Any]) -> dict[str, Any]:
         """What is asked for and what there is, as a message."""
@@ -195,11 +195,11 @@ class Driver:
                 is_ended = message["state"] == "ended"
                 if is_ended:
                     self.forget(number)  # Ray does not bear that what has just ended is cancelled
-                self.say({"id": number, **message, "node": node})
+                self.send({"id": number, **message, "node": node})
         except Exception as error:  # whatever Ray raises: the build must hear of it
             if not is_ended:
                 output = str(error)[-OUTPUT_BYTES:]
-                self.say({"id": number, "state": "ended", "code": None, "node": node, "output": output})
+                self.send({"id": number, "state": "ended", "code": None, "node": node, "output": output})
         self.forget(number)
 
     def forget(self, number: int) -> None:
@@ -208,7 +208,7 @@ class Driver:
             self.running.pop(number, None)
             self.waiting.pop(number, None)
 
-    def say(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         with self.lock:
             try:
                 self.messages.write(json.dumps(message) + "\n")

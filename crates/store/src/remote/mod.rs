@@ -28,8 +28,7 @@ use object_store::list::PaginatedListOptions;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
 
-use crate::store::io_error;
-use crate::{Blob, LocalBlob, LocalStore, Result, Store};
+use crate::{Blob, Error, LocalBlob, LocalStore, Result, Store};
 use client::{Client, check_environment, client_of};
 use runtime::wait_for;
 pub(crate) use state::RemoteState;
@@ -55,7 +54,7 @@ pub fn open(place: &Path) -> Result<Arc<dyn Store>> {
         let text = place.to_string_lossy();
         if text.contains("://") || ["s3:/", "gs:/", "az:/"].iter().any(|slip| text.starts_with(slip)) {
             let what = "neither a folder nor a place that is known: s3://bucket/prefix, gs://… or az://…";
-            return Err(io_error("use", &text, io::Error::new(io::ErrorKind::InvalidInput, what)));
+            return Err(Error::io("use", &text, io::Error::new(io::ErrorKind::InvalidInput, what)));
         }
         return Ok(Arc::new(LocalStore::new(place)));
     }
@@ -76,7 +75,7 @@ impl Object {
         let (scheme, rest) = text.split_once("://").unwrap_or((&text, ""));
         let rest = rest.trim_end_matches('/');
         let url = format!("{scheme}://{rest}");
-        let invalid = |what: String| io_error("use", &url, io::Error::new(io::ErrorKind::InvalidInput, what));
+        let invalid = |what: String| Error::io("use", &url, io::Error::new(io::ErrorKind::InvalidInput, what));
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() || bucket.contains(['*', '?', '[']) {
             return Err(invalid("the name of one bucket is missing; write s3://bucket/prefix".to_owned()));
@@ -94,7 +93,7 @@ impl Object {
             [self.key.as_ref(), key].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/");
         let parsed = Key::parse(full);
         let key = parsed
-            .map_err(|error| io_error("use", &url, io::Error::new(io::ErrorKind::InvalidInput, error.to_string())))?;
+            .map_err(|error| Error::io("use", &url, io::Error::new(io::ErrorKind::InvalidInput, error.to_string())))?;
         Ok(Object { client: self.client.clone(), key, url })
     }
 
@@ -102,7 +101,7 @@ impl Object {
     fn head(&self) -> Result<ObjectMeta> {
         if self.key.as_ref().is_empty() {
             let error = io::Error::new(io::ErrorKind::NotFound, "it is a bucket; name what is in it, as with /*");
-            return Err(io_error("read", &self.url, error));
+            return Err(Error::io("read", &self.url, error));
         }
         let (client, key) = (self.client.clone(), self.key.clone());
         self.named("look at", wait_for(async move { client.head(&key).await }))
@@ -139,7 +138,7 @@ impl Object {
     }
 
     fn named<T>(&self, action: &'static str, result: object_store::Result<T>) -> Result<T> {
-        result.map_err(|error| io_error(action, &self.url, self.fault(&error)))
+        result.map_err(|error| Error::io(action, &self.url, self.fault(&error)))
     }
 
     /// A fault with the kind that callers ask for, and the whole chain of causes as text.
@@ -171,6 +170,7 @@ fn shown_fault(error: &object_store::Error) -> String {
 
 /// Whether a server has said that the bucket itself is missing, by S3's code for that.
 fn is_bucket_missing(error: &object_store::Error) -> bool {
+    // By the server's answer, as S3 words it: the library has one kind of error for a bucket and for an object.
     matches!(error, object_store::Error::NotFound { .. }) && chain_of(error).contains("<Code>NoSuchBucket</Code>")
 }
 

@@ -220,80 +220,25 @@ impl Fate {
     }
 
     fn print(&self, run: &RecipeRun, target: &str, key: &str, id: &str) -> std::io::Result<()> {
-        let line = |label: &str, text: String| console::out!("  {label:11} {text}");
-        let verdict = |verdict: Option<Reason>, detail: &Option<String>| match verdict {
-            None => "kept".to_owned(),
-            Some(reason) => {
-                let detail = detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-                format!("dropped: {reason}{detail}\n              {}", reason.explanation())
-            }
-        };
-        line("key", key.to_owned())?;
+        line("key", key)?;
         let url = self.link.as_ref().map(|link| &link.url).or(self.outcome.as_ref().map(|outcome| &outcome.url));
         if let Some(url) = url.filter(|url| *url != target && target != id) {
-            line("answers as", url.clone())?;
+            line("answers as", url)?;
         }
-        line("id", id.to_owned())?;
-        if let Some(link) = &self.link {
-            console::out!("\nlink")?;
-            line("url", link.url.clone())?;
-            let subreddit = link.subreddit.as_ref().map(|name| format!(", r/{name}")).unwrap_or_default();
-            line("submitted", format!("{} times; {}{subreddit}", link.submissions, link.source))?;
-            line("karma", link.karma.map_or_else(|| "none".to_owned(), |karma| karma.to_string()))?;
-            line("verdict", verdict(link.verdict, &None))?;
-        }
-        if let Some(outcome) = &self.outcome {
-            console::out!("\npage")?;
-            if let Some(url) = outcome.final_url.as_ref().filter(|url| **url != outcome.url) {
-                line("final url", url.clone())?;
-            }
-            if let (Some(warc), Some(offset)) = (&outcome.warc, outcome.offset) {
-                line(
-                    "archived",
-                    format!("{warc} at byte {offset}, {}", outcome.captured.as_deref().unwrap_or("no date")),
-                )?;
-            }
-            if let Some(status) = outcome.status {
-                line("answer", format!("{status}, {}", outcome.content_type.as_deref().unwrap_or("no content type")))?;
-            }
-            line("verdict", verdict(outcome.verdict, &outcome.detail))?;
-        }
-        if let Some((table, document)) = &self.document {
-            console::out!("\ndocument")?;
-            line("table", table.clone())?;
-            let text = self.text.as_ref();
-            line("title", text.and_then(|text| text.title.clone()).unwrap_or_default())?;
-            if let Some(file) = text.and_then(|text| text.file.as_ref()) {
-                line("file", file.clone())?;
-            }
-            let charset = text.map_or("", |text| text.charset.as_str());
-            line("text", format!("{} words, {} bytes, {charset}", document.words, document.text_bytes))?;
-            let language = document.language.as_deref().unwrap_or("none");
-            let confidence = document.language_confidence.unwrap_or(0.0);
-            line("language", format!("{language}, confidence {confidence:.2}"))?;
-            let excluded = self.exclusion.as_ref().map(|exclusion| exclusion.verdict);
-            line("verdict", verdict(document.verdict.or(excluded), &document.detail))?;
-            let begin: String = text.map(|text| text.text.chars().take(TEXT_CHARS).collect()).unwrap_or_default();
-            console::out!("\n    {}\n", begin.replace('\n', "\n    "))?;
-        }
-        if let Some(duplicate) = &self.duplicate {
-            console::out!("duplicate")?;
-            line("verdict", verdict(Some(duplicate.verdict), &None))?;
-            line("similarity", format!("{:.3} to {}", duplicate.jaccard, duplicate.similar_to))?;
-            let of_run =
-                duplicate.representative_run.as_ref().map(|run| format!(" in the run {run}")).unwrap_or_default();
-            let (id, key) = (&duplicate.representative_id, &duplicate.representative_key);
-            line("kept copy", format!("{id} ({key}){of_run}"))?;
-        }
+        line("id", id)?;
+        self.link.iter().try_for_each(print_link)?;
+        self.outcome.iter().try_for_each(print_page)?;
+        self.document.iter().try_for_each(|(table, document)| self.print_document(table, document))?;
+        self.duplicate.iter().try_for_each(print_duplicate)?;
         for CutSpans { starts, ends, verdict: reason, .. } in &self.cut {
             console::out!("cut")?;
-            line("verdict", verdict(*reason, &None))?;
+            line("verdict", verdict(*reason, None))?;
             let bytes: u64 = starts.iter().zip(ends).map(|(start, end)| end - start).sum();
             line("spans", format!("{}, {bytes} bytes that other documents have, too", starts.len()))?;
         }
         if let Some(OverlapMatch { item, start, end, verdict: reason, .. }) = &self.overlap {
             console::out!("overlap")?;
-            line("verdict", verdict(*reason, &None))?;
+            line("verdict", verdict(*reason, None))?;
             line("item", format!("{item}; {} bytes are the same", end - start))?;
         }
         if let Some((table, row)) = &self.tokens {
@@ -307,6 +252,68 @@ impl Fate {
         }
         Ok(())
     }
+
+    fn print_document(&self, table: &str, document: &Document) -> std::io::Result<()> {
+        console::out!("\ndocument")?;
+        line("table", table)?;
+        let text = self.text.as_ref();
+        line("title", text.and_then(|text| text.title.as_deref()).unwrap_or_default())?;
+        if let Some(file) = text.and_then(|text| text.file.as_ref()) {
+            line("file", file)?;
+        }
+        let charset = text.map_or("", |text| text.charset.as_str());
+        line("text", format!("{} words, {} bytes, {charset}", document.words, document.text_bytes))?;
+        let language = document.language.as_deref().unwrap_or("none");
+        let confidence = document.language_confidence.unwrap_or(0.0);
+        line("language", format!("{language}, confidence {confidence:.2}"))?;
+        let excluded = self.exclusion.as_ref().map(|exclusion| exclusion.verdict);
+        line("verdict", verdict(document.verdict.or(excluded), document.detail.as_deref()))?;
+        let begin: String = text.map(|text| text.text.chars().take(TEXT_CHARS).collect()).unwrap_or_default();
+        console::out!("\n    {}\n", begin.replace('\n', "\n    "))
+    }
+}
+
+fn print_link(link: &Link) -> std::io::Result<()> {
+    console::out!("\nlink")?;
+    line("url", &link.url)?;
+    let subreddit = link.subreddit.as_ref().map(|name| format!(", r/{name}")).unwrap_or_default();
+    line("submitted", format!("{} times; {}{subreddit}", link.submissions, link.source))?;
+    line("karma", link.karma.map_or_else(|| "none".to_owned(), |karma| karma.to_string()))?;
+    line("verdict", verdict(link.verdict, None))
+}
+
+fn print_page(outcome: &Outcome) -> std::io::Result<()> {
+    console::out!("\npage")?;
+    if let Some(url) = outcome.final_url.as_ref().filter(|url| **url != outcome.url) {
+        line("final url", url)?;
+    }
+    if let (Some(warc), Some(offset)) = (&outcome.warc, outcome.offset) {
+        let captured = outcome.captured.as_deref().unwrap_or("no date");
+        line("archived", format!("{warc} at byte {offset}, {captured}"))?;
+    }
+    if let Some(status) = outcome.status {
+        line("answer", format!("{status}, {}", outcome.content_type.as_deref().unwrap_or("no content type")))?;
+    }
+    line("verdict", verdict(outcome.verdict, outcome.detail.as_deref()))
+}
+
+fn print_duplicate(duplicate: &Duplicate) -> std::io::Result<()> {
+    console::out!("duplicate")?;
+    line("verdict", verdict(Some(duplicate.verdict), None))?;
+    line("similarity", format!("{:.3} to {}", duplicate.jaccard, duplicate.similar_to))?;
+    let of_run = duplicate.representative_run.as_ref().map(|run| format!(" in the run {run}")).unwrap_or_default();
+    let (id, key) = (&duplicate.representative_id, &duplicate.representative_key);
+    line("kept copy", format!("{id} ({key}){of_run}"))
+}
+
+fn line(label: &str, text: impl std::fmt::Display) -> std::io::Result<()> {
+    console::out!("  {label:11} {text}")
+}
+
+fn verdict(verdict: Option<Reason>, detail: Option<&str>) -> String {
+    let Some(reason) = verdict else { return "kept".to_owned() };
+    let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+    format!("dropped: {reason}{detail}\n              {}", reason.explanation())
 }
 
 /// The shard of a table: `train-00000` of `tokens/documents-train-00000.parquet`.

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BinaryHeap};
 use records::Reason;
 
 /// Number of a documents file, and of a row in it.
-pub type Place = (usize, usize);
+pub type DocumentPlace = (usize, usize);
 
 /// The documents of one reason.
 #[derive(Default)]
 struct Candidates {
     documents: u64,
     /// The smallest ids with their places; the largest of them is on top.
-    smallest: BinaryHeap<(u128, Place)>,
+    smallest: BinaryHeap<(u128, DocumentPlace)>,
 }
 
 /// Draws a sample of at most a given number of documents, in strata by reason.
@@ -28,7 +28,7 @@ pub struct Drawn {
     /// By reason, `None` for kept: documents offered, and documents drawn.
     pub strata: BTreeMap<Option<Reason>, (u64, u64)>,
     /// The places of those that were drawn, with their reasons.
-    pub places: BTreeMap<Place, Option<Reason>>,
+    pub places: BTreeMap<DocumentPlace, Option<Reason>>,
 }
 
 impl Draw {
@@ -37,7 +37,7 @@ impl Draw {
     }
 
     /// Offers a document. Memory: `max_documents` ids per reason.
-    pub fn offer(&mut self, id: &str, reason: Option<Reason>, place: Place) {
+    pub fn offer(&mut self, id: &str, reason: Option<Reason>, place: DocumentPlace) {
         // Ids are 32 hexadecimal digits.
         let id = u128::from_str_radix(id, 16).unwrap_or(u128::MAX);
         let candidates = self.strata.entry(reason).or_default();

@@ -21,7 +21,7 @@ const NEAR_DUPLICATES: usize = 20;
 
 /// A sampled document.
 #[derive(Debug, Clone)]
-pub struct Sample {
+pub struct SampledDocument {
     pub url: String,
     pub title: String,
     pub text: String,
@@ -48,10 +48,10 @@ pub struct RunMetrics {
     /// Kept documents by the power of two of their words.
     pub lengths: BTreeMap<u32, u64>,
     pub kept: Amount,
-    pub kept_samples: Vec<Sample>,
-    pub dropped_samples: BTreeMap<Reason, Vec<Sample>>,
+    pub kept_samples: Vec<SampledDocument>,
+    pub dropped_samples: BTreeMap<Reason, Vec<SampledDocument>>,
     /// The documents nearest to each limit of the rules.
-    pub near_limits: Vec<NearLimit<Sample>>,
+    pub near_limits: Vec<NearLimit<SampledDocument>>,
     pub near_duplicates: Vec<Duplicate>,
     /// What evaluation sets and the documents have in common.
     pub overlap: Vec<OverlapSet>,
@@ -138,7 +138,7 @@ impl RunMetrics {
         let DrawnDocuments { kept, dropped, near_limits } = drawn;
         let samples = dropped.values().chain([&kept]).flat_map(|samples| samples.documents.values());
         let near = near_limits.iter().flat_map(|near| near.within.iter().chain(&near.beyond)).map(|(_, placed)| placed);
-        let mut texts: BTreeMap<Place, Option<TitleAndText>> =
+        let mut texts: BTreeMap<DocumentPlace, Option<TitleAndText>> =
             samples.chain(near).map(|(place, _)| (*place, None)).collect();
         for (file, (_, table)) in run.tables(products.texts)?.into_iter().enumerate() {
             if texts.range((file, 0)..(file + 1, 0)).next().is_some() {
@@ -149,7 +149,8 @@ impl RunMetrics {
                 }
             }
         }
-        let sample = |(place, document): Placed| Sample::of(document, texts.get(&place).and_then(Option::as_ref));
+        let sample =
+            |(place, document): Placed| SampledDocument::of(document, texts.get(&place).and_then(Option::as_ref));
         let samples = |samples: Samples| samples.documents.into_values().map(sample).collect();
         self.kept_samples = samples(kept);
         self.dropped_samples = dropped.into_iter().map(|(reason, dropped)| (reason, samples(dropped))).collect();
@@ -234,10 +235,10 @@ pub fn excluded_ids(run: &Run, product: Wire<Table<Exclusion>>) -> anyhow::Resul
 }
 
 /// Number of a documents file, and of a row in it.
-type Place = (usize, usize);
+type DocumentPlace = (usize, usize);
 
 /// A document with its place.
-type Placed = (Place, Document);
+type Placed = (DocumentPlace, Document);
 
 /// The documents that are shown, without their texts.
 struct DrawnDocuments {
@@ -270,9 +271,9 @@ impl Samples {
     }
 }
 
-impl Sample {
-    fn of(document: Document, text: Option<&TitleAndText>) -> Sample {
-        Sample {
+impl SampledDocument {
+    fn of(document: Document, text: Option<&TitleAndText>) -> SampledDocument {
+        SampledDocument {
             url: document.url,
             title: text.and_then(|text| text.title.clone()).unwrap_or_default(),
             text: text.map(|text| text.text.clone()).unwrap_or_default(),

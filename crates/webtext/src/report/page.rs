@@ -8,7 +8,7 @@ use pipeline::recipe::PageSource;
 use pipeline::{Recipe, RecipeRun, Totals};
 use records::Reason;
 
-use super::metrics::{Amount, RunMetrics, Sample};
+use super::metrics::{Amount, RunMetrics, SampledDocument};
 use super::{escape, svg};
 
 /// Unreadable inputs that are always visible; the rest is collapsed.
@@ -272,7 +272,7 @@ fn model(metrics: &RunMetrics) -> String {
 }
 
 /// Documents behind a fold each.
-pub(super) fn samples(samples: &[Sample], open_first: bool) -> String {
+pub(super) fn samples(samples: &[SampledDocument], open_first: bool) -> String {
     if samples.is_empty() {
         return "<p class=note>There are none.</p>".into();
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use console::grouped;
 use filter::{MeasureTally, MeasureUnit, RuleTally, Side};
 
-use super::metrics::{RunMetrics, Sample};
+use super::metrics::{RunMetrics, SampledDocument};
 use super::near_limits::NearLimit;
 use super::page::samples;
 use super::{escape, svg};
@@ -60,7 +60,7 @@ fn measure(tally: &MeasureTally) -> String {
 }
 
 /// The documents nearest to each limit of a rule, collapsed.
-fn near_limits<'m>(rule: &RuleTally, limits: impl Iterator<Item = &'m NearLimit<Sample>>) -> String {
+fn near_limits<'m>(rule: &RuleTally, limits: impl Iterator<Item = &'m NearLimit<SampledDocument>>) -> String {
     let mut html = String::new();
     let mut shown_limits = 0;
     for near in limits {
@@ -71,8 +71,8 @@ fn near_limits<'m>(rule: &RuleTally, limits: impl Iterator<Item = &'m NearLimit<
         }
         shown_limits += 1;
         let words = if near.side == Side::Min { "at least" } else { "at most" };
-        let shown = |documents: &[(f64, Sample)]| {
-            let with_value = |(found, sample): &(f64, Sample)| Sample {
+        let shown = |documents: &[(f64, SampledDocument)]| {
+            let with_value = |(found, sample): &(f64, SampledDocument)| SampledDocument {
                 detail: format!("{} {}", tally.measure.replace('_', " "), value(tally.unit, *found)),
                 ..sample.clone()
             };

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_those_of_the_peers() {
+    fn metrics_are_those_of_the_peers() {
         for row in recorded().0 {
             let Recorded { found, expected, .. } = &row;
             let check = |name: &str, ours: f64, theirs: f64| {
