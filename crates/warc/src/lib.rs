@@ -25,7 +25,7 @@ pub use date::{Date, unix_seconds};
 pub use digest::Digest;
 pub use fault::RecordFault;
 pub use headers::Headers;
-pub use members::is_archive_name;
+pub use members::{ZIP_MAGIC, begins_archive, is_archive_name};
 pub use raw::Checksum;
 pub use reader::{ReadError, Reader};
 pub use record::{Event, Kind, Location, Record};

@@ -15,8 +15,8 @@ use std::ops::Range;
 use memchr::memmem;
 
 use self::gunzip::{GZIP_MAGIC, Gunzip};
-pub use self::parts::is_archive_name;
-use self::parts::{ZIP_MAGIC, ZipParts, archives_in_zip};
+pub use self::parts::{ZIP_MAGIC, begins_archive, is_archive_name};
+use self::parts::{ZipParts, archives_in_zip};
 use self::unzstd::{Unzstd, ZSTD_MAGIC, read_dictionary};
 use crate::fault::RecordFault;
 use crate::raw::{Checksum, Raw, Source};

@@ -17,7 +17,28 @@ pub fn is_archive_name(name: &str) -> bool {
     ARCHIVE_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-pub(super) const ZIP_MAGIC: [u8; 4] = *b"PK\x03\x04";
+/// The first bytes of a ZIP file.
+pub const ZIP_MAGIC: [u8; 4] = *b"PK\x03\x04";
+
+/// Whether a file with this name that begins so, decompressed, is an archive or a ZIP file, which may hold some. ARC has
+/// no signature, unless it begins with a record about itself.
+///
+/// ```
+/// assert!(warc::begins_archive(b"\r\nWARC/1.1\r\nWARC-Type: warcinfo", "crawl"));
+/// assert!(!warc::begins_archive(b"<!doctype html>", "page.html"));
+/// ```
+pub fn begins_archive(start: &[u8], name: &str) -> bool {
+    // What stands before the first record of an archive and is none.
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start);
+    let start = &start[start.iter().take_while(|byte| is_blank(byte)).count()..];
+    let begins = |magic: &str| start.get(..magic.len()).is_some_and(|s| s.eq_ignore_ascii_case(magic.as_bytes()));
+    let name = name.to_ascii_lowercase();
+    start.starts_with(&ZIP_MAGIC)
+        || begins("WARC/")
+        || begins("filedesc:")
+        || [".arc", ".arc.gz"].iter().any(|end| name.ends_with(end))
+}
 
 /// The archives in a ZIP file.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use console::count;
 use warc::http::{Media, binary_type, media};
-use warc::{Event, Kind, NoCapture, ReadError, Reader, Record};
+use warc::{Event, Kind, NoCapture, ReadError, Reader, Record, begins_archive};
 
 use super::zip_pages::ZipPages;
 
@@ -17,7 +17,6 @@ use super::zip_pages::ZipPages;
 pub(super) const MAX_PAGE_BYTES: u64 = 64 << 20;
 /// Bytes at the start of a file by which it is recognised.
 const START_BYTES: u64 = 1 << 10;
-pub(super) const ZIP_MAGIC: [u8; 4] = *b"PK\x03\x04";
 
 /// A page that is to be extracted.
 pub(super) struct InputPage {
@@ -96,7 +95,7 @@ struct Pages<'a> {
 impl Pages<'_> {
     fn file(&mut self, path: &Path) -> anyhow::Result<()> {
         let name = path.to_string_lossy();
-        let opened = File::open(path).and_then(|file| start_of(file).map(|start| is_archive(&start, &name)));
+        let opened = File::open(path).and_then(|file| start_of(file).map(|start| begins_archive(&start, &name)));
         match opened {
             Err(error) => self.unreadable(&name, &error),
             Ok(true) => match File::open(path).ok().and_then(|file| ZipPages::open(BufReader::new(file))) {
@@ -114,7 +113,7 @@ impl Pages<'_> {
     fn bytes(&mut self, name: &str, stem: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
         match start_of(Cursor::new(bytes.clone())) {
             Err(error) => self.unreadable(name, &error),
-            Ok(start) if is_archive(&start, name) => match ZipPages::open(Cursor::new(&bytes)) {
+            Ok(start) if begins_archive(&start, name) => match ZipPages::open(Cursor::new(&bytes)) {
                 Some(zip) => self.zip(name, zip),
                 None => self.archive(name, Reader::new(Cursor::new(bytes), name.to_owned(), MAX_PAGE_BYTES)),
             },
@@ -213,20 +212,6 @@ fn start_of(source: impl Read + Send + 'static) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Whether a file that begins so is an archive. ARC has no signature, unless it begins with a record about itself.
-fn is_archive(start: &[u8], name: &str) -> bool {
-    // What stands before the first record of an archive and is none.
-    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
-    let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start);
-    let start = &start[start.iter().take_while(|byte| is_blank(byte)).count()..];
-    let begins = |magic: &str| start.get(..magic.len()).is_some_and(|s| s.eq_ignore_ascii_case(magic.as_bytes()));
-    let name = name.to_ascii_lowercase();
-    start.starts_with(&ZIP_MAGIC)
-        || begins("WARC/")
-        || begins("filedesc:")
-        || [".arc", ".arc.gz"].iter().any(|end| name.ends_with(end))
-}
-
 /// What bytes are that are certainly no page.
 fn not_html(bytes: &[u8]) -> Option<&'static str> {
     if let Some(media_type) = binary_type(bytes) {
@@ -309,5 +294,5 @@ fn is_named_html(path: &Path) -> bool {
 /// Whether a file is an archive or a page by its first bytes.
 fn holds_page(path: &Path) -> bool {
     let start = File::open(path).and_then(start_of).unwrap_or_default();
-    is_archive(&start, &path.to_string_lossy()) || media(None, &start) == Media::Html
+    begins_archive(&start, &path.to_string_lossy()) || media(None, &start) == Media::Html
 }

@@ -2,11 +2,10 @@
 
 use std::io::{Read, Seek};
 
-use warc::is_archive_name;
+use warc::{ZIP_MAGIC, is_archive_name};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::pages::ZIP_MAGIC;
 
 /// A file in a ZIP file, and its bytes or why they cannot be read.
 pub(super) type ZippedFile = (String, Result<Vec<u8>, String>);
