@@ -4,6 +4,7 @@ mod compress;
 mod decompress;
 mod documents;
 mod error;
+mod fields;
 mod file_name;
 mod foreign;
 mod json_fields;
@@ -17,10 +18,9 @@ mod source;
 
 pub use compress::CompressedFile;
 pub use decompress::{decompress, decompress_exactly};
-pub use documents::{
-    DEFAULT_MAX_TEXT_BYTES, DocumentOptions, Documents, TextDocument, text_of_line, without_lone_surrogates,
-};
+pub use documents::{DEFAULT_MAX_TEXT_BYTES, DocumentOptions, Documents, TextDocument};
 pub use error::{Error, MalformedRecord, RecordFault, RecordPlace, RowError, WriteError};
+pub use fields::{text_of_line, without_lone_surrogates};
 pub use file_name::{Compression, TextFormat, check_header};
 pub use foreign::ForeignFormat;
 pub use lines::{Line, Lines};

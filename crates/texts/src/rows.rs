@@ -10,7 +10,8 @@ use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, U
 use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray};
 use arrow_schema::DataType;
 
-use crate::documents::{check_depth, no_field, too_long};
+use crate::documents::too_long;
+use crate::fields::{check_depth, no_field};
 use crate::json_fields::JsonFields;
 use crate::{
     DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordFault, RecordPlace, Source, records_in,

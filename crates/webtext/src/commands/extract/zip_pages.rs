@@ -6,7 +6,6 @@ use warc::{ZIP_MAGIC, is_archive_name};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-
 /// A file in a ZIP file, and its bytes or why they cannot be read.
 pub(super) type ZippedFile = (String, Result<Vec<u8>, String>);
 
