@@ -53,6 +53,7 @@ parity TEXTS="":
     set -euo pipefail
     : "${WEBTEXT_PEERS:?names a Python that has spaCy and datatrove; .ci/run makes one in target/peers}"
     WEBTEXT_PARITY_MB=100 WEBTEXT_PARITY_TEXTS=1000000 cargo test --release -p webtext-words --test spacy
+    WEBTEXT_PARITY_MB=1000 cargo test --release -p webtext-tests peers::ids_of_real_texts
     if [ -n "{{ TEXTS }}" ]; then
         WEBTEXT_PARITY_TEXTS="$(realpath "{{ TEXTS }}")" cargo test --release -p webtext-filter --test parity
         WEBTEXT_PARITY_TEXTS="$(realpath "{{ TEXTS }}")" cargo test --release -p webtext-dedup --test sentence_dedup

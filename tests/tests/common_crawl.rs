@@ -647,7 +647,7 @@ fn what_cannot_go_on_says_why() {
 /// `cargo test --release -p webtext-tests common_crawl::figures -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
-fn figures_of_a_large_index() {
+fn measurement_of_a_large_index() {
     const PAGES_OF_HOST: usize = 30;
     const FILES: usize = 3;
     let n_rows: usize = std::env::var("WEBTEXT_INDEX_ROWS").map_or(3_000_000, |rows| rows.parse().unwrap());

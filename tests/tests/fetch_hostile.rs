@@ -15,7 +15,7 @@ use webtext_tests::web::{
 };
 
 /// More than a run needs with several bodies of the largest size under way, and less than one bomb unpacks to.
-const MEMORY_MAX_BYTES: u64 = 300 << 20;
+const MAX_MEMORY_BYTES: u64 = 300 << 20;
 
 /// Where a proxy would listen, if the environment were believed.
 const PROXY_PORT: u16 = 3128;
@@ -136,7 +136,7 @@ fn check(test: &str, cases: Vec<Case>, more: impl Fn(Client) -> Client) -> Ran {
     let ended = more(client.switch("--json")).run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     eprintln!("{test}: {} cases in {:?}, {} MB at most", cases.len(), ended.took, ended.peak_bytes >> 20);
-    assert!(ended.peak_bytes < MEMORY_MAX_BYTES, "{} bytes", ended.peak_bytes);
+    assert!(ended.peak_bytes < MAX_MEMORY_BYTES, "{} bytes", ended.peak_bytes);
 
     let out = folder.path().join("out");
     let outcomes = outcomes(&out);

@@ -545,7 +545,7 @@ fn too_few_files_are_enough() {
         .flag("--max-concurrent-requests", 120)
         // An archive is closed after a few pages: that takes files, too, when most are taken.
         .flag("--max-warc-bytes", 5_000)
-        .open_files_max(64);
+        .max_open_files(64);
     let ended = client.complete();
     assert!(ended.stderr.to_lowercase().contains("too many open files"), "it was no test: {}", ended.stderr);
     eprintln!("{TEST}: {:?}", ended.took);

@@ -3,14 +3,15 @@
 //! Needs a Python that has them: `WEBTEXT_PEERS` names it (`.ci/run` makes one). Skips with a printed
 //! reason without it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use webtext_tests::{binary, check, names, peers, real_data, root, skip, unpack};
 
-/// What is taken of a page: tiktoken encodes some 12 MB/s a thread, and the pages are of 700 MB.
-const PAGE_MAX_BYTES: u64 = 64 << 10;
+/// What is taken of a page: tiktoken encodes some 12 MB/s per thread, and the pages are of 700 MB.
+const MAX_PAGE_BYTES: u64 = 64 << 10;
 
 /// The Python that has these modules.
 fn python(test: &str, modules: &[&str]) -> Option<Command> {
@@ -133,13 +134,21 @@ fn ids_of_real_texts_are_those_of_tiktoken() {
         }
     }
     // A .json file would be taken for JSON Lines; those here are of the collections, not of the web.
-    let files: Vec<String> = names(folder.path()).into_iter().filter(|name| !name.ends_with(".json")).collect();
-    for name in files.iter().filter(|name| name.contains("/html/")) {
-        let page = File::options().write(true).open(folder.path().join(name)).unwrap();
-        if page.metadata().unwrap().len() > PAGE_MAX_BYTES {
-            page.set_len(PAGE_MAX_BYTES).unwrap();
-        }
-    }
+    let mut files: Vec<String> = names(folder.path()).into_iter().filter(|name| !name.ends_with(".json")).collect();
+    let max_folder_bytes = std::env::var("WEBTEXT_PARITY_MB").map_or(8, |mb| mb.parse::<u64>().unwrap()) << 20;
+    let mut left_bytes: BTreeMap<PathBuf, u64> = BTreeMap::new();
+    files.retain(|name| {
+        let path = folder.path().join(name);
+        let left = left_bytes.entry(path.parent().unwrap().to_owned()).or_insert(max_folder_bytes);
+        let file = File::options().write(true).open(&path).unwrap();
+        let max_bytes = if name.contains("/html/") { MAX_PAGE_BYTES.min(*left) } else { *left };
+        // A line of JSON that is cut off would be no text.
+        let len_bytes = file.metadata().unwrap().len();
+        let len_bytes = if name.ends_with(".jsonl") { len_bytes } else { len_bytes.min(max_bytes) };
+        file.set_len(len_bytes).unwrap();
+        *left = left.saturating_sub(len_bytes);
+        len_bytes > 0
+    });
     let documents = check_ids(python, folder.path(), &files);
     assert!(documents > 10_000, "{documents}");
 }

@@ -156,6 +156,7 @@ fn files_that_the_documentation_names_exist() {
         .iter()
         .for_each(|name| rust_files(&root().join(name), &mut files));
     let documents = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let documents = documents.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     let at_root = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "STYLE.md"].map(|name| root().join(name));
     let mut named = 0;
     // The log is of its days.

@@ -21,7 +21,7 @@ pub struct Client {
     folder: PathBuf,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
-    open_files_max: Option<u32>,
+    max_open_files: Option<u32>,
     limit: Duration,
 }
 
@@ -68,7 +68,7 @@ impl Client {
             folder: folder.to_path_buf(),
             flags: vec!["--contact".into(), "test@example.org".into()],
             environment: vec![authority],
-            open_files_max: None,
+            max_open_files: None,
             limit: LIMIT,
         }
     }
@@ -95,8 +95,8 @@ impl Client {
     }
 
     /// The same with a limit on open files.
-    pub fn open_files_max(mut self, files: u32) -> Client {
-        self.open_files_max = Some(files);
+    pub fn max_open_files(mut self, files: u32) -> Client {
+        self.max_open_files = Some(files);
         self
     }
 
@@ -113,7 +113,7 @@ impl Client {
 
     /// Starts it; what it prints goes to files.
     pub fn start(&self) -> Running {
-        let mut command = match self.open_files_max {
+        let mut command = match self.max_open_files {
             None => Command::new(webtext()),
             Some(files) => {
                 let mut shell = Command::new("sh");

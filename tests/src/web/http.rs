@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 use super::{Request, Shared};
 
 /// No client of good will sends a longer head.
-const HEAD_MAX_BYTES: usize = 64 << 10;
+const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// One thing that a server does.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ async fn next_head(stream: &mut impl Connection, read: &mut Vec<u8>) -> Option<V
             let rest = read.split_off(end + 4);
             return Some(std::mem::replace(read, rest));
         }
-        if read.len() > HEAD_MAX_BYTES || stream.read_buf(read).await.ok()? == 0 {
+        if read.len() > MAX_HEAD_BYTES || stream.read_buf(read).await.ok()? == 0 {
             return None;
         }
     }
