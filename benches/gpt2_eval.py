@@ -228,7 +228,7 @@ def winograd(reference, path, options, full=True):
     rows = json_lines(path)[: options.limit]
     partial_right = full_right = 0
     for row in rows:
-        blank = "" if row["continuation"][0] == "." else " "
+        blank = "" if row["continuation"][0] in ".,;:!?')%" else " "
         texts = [(option + blank + row["continuation"], len(option)) for option in row["context_options"]]
         partial_right += best(reference.total(text, start) for text, start in texts) == row["gold"]
         full_right += full and best(reference.total(text, 0) for text, _ in texts) == row["gold"]

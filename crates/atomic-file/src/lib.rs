@@ -88,6 +88,16 @@ impl AtomicFile {
     /// Flushes, syncs to disk and renames into place.
     pub fn commit(mut self) -> Result<Written> {
         let writer = self.file.take().expect("open until committed");
+        let put = self.put_in_place(writer);
+        if put.is_err() {
+            // An error is ignored, as in `drop`.
+            let _ = self.partial.as_ref().map(fs::remove_file);
+        }
+        put?;
+        Ok(Written { len_bytes: self.len_bytes, checksum: self.hasher.digest() })
+    }
+
+    fn put_in_place(&self, writer: BufWriter<File>) -> Result<()> {
         let shown = self.partial.as_ref().unwrap_or(&self.path);
         let file = writer.into_inner().map_err(io::IntoInnerError::into_error).at("write", shown)?;
         if let Some(partial) = &self.partial {
@@ -100,7 +110,7 @@ impl AtomicFile {
                 sync_folder(&self.path)?;
             }
         }
-        Ok(Written { len_bytes: self.len_bytes, checksum: self.hasher.digest() })
+        Ok(())
     }
 }
 
@@ -181,6 +191,12 @@ pub fn sweep(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a name is that of a temporary file: `.NAME.partial-PROCESS`.
+fn is_partial(name: &str) -> bool {
+    let process = name.strip_prefix('.').and_then(|name| name.rsplit_once(PARTIAL_MARK)).map(|(_, process)| process);
+    process.is_some_and(|process| !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
+}
+
 /// Removes temporary files that a killed process left in `folder` itself; returns the folders in it, which others
 /// may be working in. Call it only under a lock.
 pub fn sweep_here(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -194,7 +210,7 @@ pub fn sweep_here(folder: &Path) -> Result<Vec<PathBuf>> {
         let path = entry.path();
         if entry.file_type().at("look at", &path)?.is_dir() {
             folders.push(path);
-        } else if entry.file_name().to_string_lossy().contains(PARTIAL_MARK) {
+        } else if is_partial(&entry.file_name().to_string_lossy()) {
             fs::remove_file(&path).at("remove", &path)?;
         }
     }
@@ -266,10 +282,12 @@ mod tests {
         file.write_all(b"half").unwrap();
         std::mem::forget(file); // as kill -9 does
         write(&folder.path().join("sub/whole"), b"x").unwrap();
+        write(&folder.path().join("thesis.partial-draft.txt"), b"of somebody").unwrap();
         assert_eq!(sweep_here(folder.path()).unwrap(), [folder.path().join("sub")]);
         assert_eq!(fs::read_dir(folder.path().join("sub")).unwrap().count(), 2);
         sweep(folder.path()).unwrap();
         let left: Vec<_> = fs::read_dir(folder.path().join("sub")).unwrap().collect();
         assert_eq!(left.len(), 1);
+        assert!(folder.path().join("thesis.partial-draft.txt").exists());
     }
 }

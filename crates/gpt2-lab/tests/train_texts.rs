@@ -86,6 +86,32 @@ fn other_texts_and_flags_are_not_taken_for_the_former_ones() {
 }
 
 #[test]
+fn texts_of_one_name_and_texts_that_hold_nothing() {
+    let folder = texts();
+    let folder = folder.path();
+    for (name, text) in [("x", "a.txt"), ("y", "b.txt")] {
+        std::fs::create_dir(folder.join(name)).unwrap();
+        std::fs::copy(folder.join(text), folder.join(name).join("a.txt")).unwrap();
+    }
+    let twice = on("x/a.txt", "run", &[&["y/a.txt"], &SMALL[..]].concat()).to_vec();
+    check(folder, &twice, 0, &[]);
+    check(folder, &twice, 0, &["going on with run/train.toml"]);
+    std::fs::write(folder.join("null.jsonl"), "{\"text\": null}\n".repeat(400)).unwrap();
+    check(folder, &["null.jsonl", "--tokenizer", "gpt2"], 1, &["the texts have 0 tokens: there must be 300 at least"]);
+    check(folder, &["a.txt", "--train-tokenizer", "300", "--set", "model.context=6000"], 1, &["too few to train on"]);
+}
+
+#[test]
+fn weights_of_another_tokenizer_are_no_start() {
+    let folder = texts();
+    let folder = folder.path();
+    check(folder, &on("a.txt", "one", &SMALL), 0, &[]);
+    let start = format!("data.start_from={}", folder.join("one").display());
+    let other = on("b.txt", "two", &[&SMALL[..], &["--set", &start]].concat()).to_vec();
+    check(folder, &other, 2, &["are of another tokenizer than [data] tokenizer: id "]);
+}
+
+#[test]
 fn wrong_usage_writes_nothing() {
     let folder = texts();
     let folder = folder.path();
@@ -119,6 +145,14 @@ fn nothing_of_others_is_overwritten() {
     std::fs::write(folder.join("tokens/train.bin"), "mine").unwrap();
     check(folder, &on("a.txt", "foreign", &SMALL), 2, &["foreign holds a model that this command did not make"]);
     check(folder, &on("a.txt", "tokens", &SMALL), 2, &["train.bin is not of a training on texts"]);
+    for name in ["texts.json", "samples.jsonl", "loss.csv", "best.safetensors", "validation.bin"] {
+        let output = format!("beside-{name}");
+        std::fs::create_dir(folder.join(&output)).unwrap();
+        std::fs::write(folder.join(&output).join(name), "mine").unwrap();
+        let others = on("a.txt", &output, &SMALL);
+        check(folder, &others, 2, &[name]);
+        assert_eq!(std::fs::read_to_string(folder.join(&output).join(name)).unwrap(), "mine");
+    }
     check(folder, &on("a.txt", "own", &SMALL), 0, &[]);
     check(folder, &["own"], 2, &["own is the folder of a training", "gpt2 train own/train.toml"]);
     check(folder, &["foreign"], 2, &["foreign is a model", "start_from"]);

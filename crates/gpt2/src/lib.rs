@@ -40,4 +40,4 @@ pub use throughput::{ProductLayout, StepTime, peak_gflops, product_gflops, step_
 pub use token_files::{TokenFileError, TokenFiles};
 pub use trace::Activation;
 pub use train::{InitialWeights, TrainError, TrainProgress, Trained, TrainingLock, train, train_locked};
-pub use weights::{end_of_text_ids, load_model, model_config, save_gradients, save_model};
+pub use weights::{begin_of_text_id, end_of_text_ids, load_model, model_config, save_gradients, save_model};

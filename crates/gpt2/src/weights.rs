@@ -154,6 +154,22 @@ pub fn end_of_text_ids(folder: &Path) -> Result<Vec<u32>, CheckpointError> {
     end_of_text_ids_in(&folder.join("config.json"))
 }
 
+/// The id after which a text begins that has no prompt: the `bos_token_id` of a folder's `generation_config.json` or else
+/// of its `config.json`; `None` where neither has one.
+///
+/// # Errors
+/// A file that cannot be read or is no JSON.
+pub fn begin_of_text_id(folder: &Path) -> Result<Option<u32>, CheckpointError> {
+    for name in ["generation_config.json", "config.json"] {
+        let path = folder.join(name);
+        let json = if path.exists() { read_json(&path)? } else { Value::Null };
+        if let Some(id) = json["bos_token_id"].as_u64().and_then(|id| u32::try_from(id).ok()) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
 fn end_of_text_ids_in(path: &Path) -> Result<Vec<u32>, CheckpointError> {
     let json = read_json(path)?;
     let ids = match &json["eos_token_id"] {

@@ -7,6 +7,8 @@ use console::{Progress, Unit, count};
 use serde_json::json;
 
 use crate::commands::load;
+use gpt2::end_of_text_ids;
+
 use crate::evaluate::{EvalOptions, EvalReport, EvalTask, evaluate};
 
 /// Evaluate a model zero-shot.
@@ -51,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (model, tokenizer) = load(folder, tokenizer.as_deref())?;
     let unit = Unit::things(if *task == EvalTask::Perplexity { "tokens" } else { "rows" });
     let mut shown = None;
-    let report = evaluate(&model, &tokenizer, *task, data, &arguments.options(), &mut |done, all| {
+    let report = evaluate(&model, &tokenizer, *task, data, &arguments.options()?, &mut |done, all| {
         shown.get_or_insert_with(|| Progress::start(&task.name(), unit.clone(), all)).set(done);
     })?;
     drop(shown);
@@ -64,9 +66,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 impl Arguments {
-    fn options(&self) -> EvalOptions {
+    fn options(&self) -> anyhow::Result<EvalOptions> {
         let Arguments { limit, stride, max_tokens, top_k, examples, seed, .. } = *self;
-        EvalOptions { limit, stride, max_tokens, top_k, examples, seed }
+        Ok(EvalOptions { limit, stride, max_tokens, top_k, examples, seed, ends: end_of_text_ids(&self.model)? })
     }
 }
 

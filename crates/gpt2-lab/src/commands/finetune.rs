@@ -8,7 +8,7 @@ use console::{Progress, Unit, Usage, count};
 use gpt2::{Model, TrainingLock};
 use serde_json::{Value, json};
 
-use crate::commands::output::{OF_CLASSIFIER, is_same_folder, refuse_foreign_model};
+use crate::commands::output::{OF_CLASSIFIER, is_same_folder, refuse_foreign_model, refuse_other_tokenizer};
 use crate::commands::{load, write_tokenizer};
 use crate::finetune::{
     ClassificationMetrics, EpochRow, FineTuneConfig, FineTuneProgress, FineTuneTask, LabelledExample, Transfer,
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (model, tokenizer) = load(&arguments.model, None)?;
     let task = arguments.task;
-    let _locks = arguments.lock_folders()?;
+    let _locks = arguments.lock_folders(&tokenizer)?;
     let [train, dev] = arguments.examples()?;
     let mut runs = Vec::new();
     for &seed in &arguments.seeds {
@@ -96,13 +96,14 @@ fn tune(
         tracing::warn!("{} truncated to the context", count(tuned.truncated, "sequence"));
     }
     if let Some(folder) = arguments.folder(settings.seed) {
-        tuned.classifier.save(&folder, tokenizer.end_of_text().map(|id| id.0))?;
-        write_tokenizer(&folder, tokenizer)?;
         let summary = json!({
             "version": env!("CARGO_PKG_VERSION"), "task": task, "settings": settings, "epochs": tuned.epochs,
             "examples": {"train": train.len(), "dev": dev.len()}, "truncated": tuned.truncated,
         });
+        // First, since by this file the same command knows the folder again if the rest is not written to its end.
         atomic_file::write(&folder.join("finetune.json"), format!("{summary:#}\n").as_bytes())?;
+        write_tokenizer(&folder, tokenizer)?;
+        tuned.classifier.save(&folder, tokenizer.end_of_text().map(|id| id.0))?;
     }
     Ok(tuned.epochs)
 }
@@ -155,7 +156,7 @@ impl Arguments {
     }
 
     /// Locks the folders of all seeds, so that no other command writes there; they must be free or of a classifier.
-    fn lock_folders(&self) -> anyhow::Result<Vec<TrainingLock>> {
+    fn lock_folders(&self, tokenizer: &Tokenizer) -> anyhow::Result<Vec<TrainingLock>> {
         let folders: Vec<PathBuf> = self.seeds.iter().filter_map(|&seed| self.folder(seed)).collect();
         for folder in &folders {
             if is_same_folder(folder, &self.model) {
@@ -165,6 +166,7 @@ impl Arguments {
                 );
             }
             refuse_foreign_model(folder, OF_CLASSIFIER)?;
+            refuse_other_tokenizer(folder, tokenizer)?;
         }
         let mut distinct = folders.clone();
         distinct.sort();

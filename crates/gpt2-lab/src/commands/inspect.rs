@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     step: bool,
     /// Write an HTML page with everything instead; it loads nothing from elsewhere.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "activations")]
     html: Option<PathBuf>,
     /// Write activations to a safetensors file instead.
     #[arg(long, value_name = "FILE.safetensors")]
@@ -62,10 +62,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "*", value_name = "NAMES", value_delimiter = ',')]
     names: Vec<String>,
     /// Set an activation to zero, or to its mean, and show the effect. May be given several times.
-    #[arg(long, value_name = "NAME[:head=K][:position=P][:mean]", conflicts_with_all = ["html", "activations"])]
+    #[arg(long, value_name = "NAME[:head=K][:position=P][:mean]", conflicts_with_all = ["html", "activations", "svg", "values"])]
     ablate: Vec<String>,
     /// Replace an activation by that of the text of --from, and show the effect. May be given several times.
-    #[arg(long, value_name = "NAME[:head=K][:position=P]", requires = "from", conflicts_with_all = ["html", "activations"])]
+    #[arg(long, value_name = "NAME[:head=K][:position=P]", requires = "from", conflicts_with_all = ["html", "activations", "svg", "values"])]
     patch: Vec<String>,
     /// The text whose activations --patch takes.
     #[arg(long, value_name = "TEXT|FILE", requires = "patch")]

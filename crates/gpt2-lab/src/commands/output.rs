@@ -54,8 +54,7 @@ pub(crate) fn refuse_other_tokenizer(folder: &Path, tokenizer: &Tokenizer) -> Re
         let path = folder.join(name);
         if std::fs::read(&path).is_ok_and(|found| found != content.as_bytes()) {
             return Err(Usage(format!(
-                "{} is of another tokenizer than [data] tokenizer: name the former one, choose another output folder, or \
-                 delete this one",
+                "{} is of another tokenizer: name that one, choose another output folder, or delete it",
                 path.display()
             )));
         }

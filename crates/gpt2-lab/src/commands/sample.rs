@@ -11,7 +11,8 @@ use bpe::Tokenizer;
 use clap::builder::RangedU64ValueParser;
 use console::{Usage, count};
 use gpt2::{
-    BeamOptions, Model, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, end_of_text_ids, sample_batch,
+    BeamOptions, Model, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, begin_of_text_id,
+    end_of_text_ids, sample_batch,
 };
 use serde_json::{Value, json};
 use texts::{Line, Lines, Source};
@@ -21,6 +22,9 @@ use crate::commands::load;
 
 /// Longest line of a file of prompts, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
+
+/// Beams at most: each has keys and values of its own.
+const MAX_BEAMS: usize = 1 << 12;
 
 /// What is written into a row of JSON Lines.
 const WRITTEN_FIELDS: [&str; 3] = ["text", "tokens", "stop"];
@@ -92,17 +96,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check(arguments)?;
     let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref())?;
     let (end_of_text, other_ends) = ends(arguments, &model, &tokenizer)?;
-    let writer = Writer { model, tokenizer, end_of_text, other_ends };
+    let begin_of_text = begin_of_text_id(&arguments.model)?.filter(|&id| (id as usize) < model.config().vocab_size);
+    let writer = Writer { model, tokenizer, begin_of_text, end_of_text, other_ends };
     match &arguments.prompts {
         Some(path) => continue_file(&writer, path, arguments),
         None => continue_one(&writer, arguments),
     }
 }
 
-/// A model, its tokenizer, and the ids that end a text; after the first of them begins a new one.
+/// A model, its tokenizer, and the ids that end a text. A text without a prompt begins after `begin_of_text`, or else
+/// after the first of the others.
 struct Writer {
     model: Model,
     tokenizer: Tokenizer,
+    begin_of_text: Option<u32>,
     end_of_text: Option<u32>,
     other_ends: Vec<u32>,
 }
@@ -116,6 +123,13 @@ fn ends(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> anyhow::
     if !unknown.is_empty() {
         tracing::warn!(
             "eos_token_id of the model's configuration has {unknown:?}, and the vocabulary {vocab_size} ids"
+        );
+    }
+    let unnamed: Vec<u32> = known.iter().copied().filter(|&id| id as usize >= tokenizer.vocab_size()).collect();
+    if !unnamed.is_empty() {
+        tracing::warn!(
+            "eos_token_id of the model's configuration has {unnamed:?}, which the tokenizer lacks: these end no text, since \
+             only tokens of the tokenizer are written"
         );
     }
     let mut known = known.into_iter();
@@ -133,7 +147,7 @@ impl Writer {
         if ids.len() > context {
             tracing::warn!("{place} has {} tokens; the model sees the last {context}", ids.len());
         }
-        ids
+        if ids.is_empty() { self.begin_of_text.into_iter().collect() } else { ids }
     }
 }
 
@@ -149,6 +163,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
         Usage("--stop-repeats 1: every text has run once; write 2 or more, or 0 for never".into())
     );
     ensure!(length_penalty.is_finite(), Usage(format!("--length-penalty {length_penalty}: it must be finite")));
+    ensure!(beams.is_none_or(|beams| beams <= MAX_BEAMS), Usage(format!("--beams: there may be {MAX_BEAMS} at most")));
     let has_stops = *stop_repeats > 0 || !stop.is_empty();
     ensure!(beams.is_none() || !has_stops, Usage("--beams cannot be combined with --stop or --stop-repeats".into()));
     Ok(())
@@ -156,7 +171,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Continues the texts, one by one with beams, else in parallel; `each` gets a text's index and the event.
 fn continue_all(
-    Writer { model, tokenizer, end_of_text, other_ends }: &Writer,
+    Writer { model, tokenizer, end_of_text, other_ends, .. }: &Writer,
     prompts: &[Vec<u32>],
     arguments: &Arguments,
     mut each: impl FnMut(usize, SampleEvent) -> ControlFlow<()>,

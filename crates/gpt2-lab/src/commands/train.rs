@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use bpe::{Tokenizer, formats};
+use bpe::{TokenId, Tokenizer, formats};
 use console::{Unit, Usage, count, grouped};
 use gpt2::{
     InitialWeights, LossRow, Model, SampleOptions, TokenFiles, TrainProgress, Trained, TrainingLock, load_model,
@@ -62,6 +62,7 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
     };
     let (tokens, validation) = (open(&settings.data.train)?, open(&settings.data.validation)?);
     let lock = lock_output(&settings, &tokenizer, lock)?;
+    refuse_weights_of_other_tokenizer(&settings, &tokenizer)?;
     announce_resumption(&settings)?;
     let stop = console::stop_on_ctrl_c("stopping after this step").context("cannot listen for Ctrl-C")?;
     let mut meter = Meter::new(&settings, quiet);
@@ -97,6 +98,25 @@ fn lock_output(
         // Edited settings of a training on texts may name another folder.
         Some(lock) if is_same_folder(lock.folder(), output) => Ok(lock),
         _ => Ok(TrainingLock::take(output)?),
+    }
+}
+
+/// Checks that ids mean to the tokenizer what they mean to the weights that the training starts from. A folder that has no
+/// tokenizer does not say.
+fn refuse_weights_of_other_tokenizer(settings: &TrainFile, tokenizer: &Tokenizer) -> Result<(), Usage> {
+    let Some(start_from) = &settings.data.start_from else { return Ok(()) };
+    let folder = start_from.canonicalize().unwrap_or_default();
+    let Ok(theirs) = formats::load(&folder.to_string_lossy()) else { return Ok(()) };
+    let ids = (0..).map(TokenId).take(tokenizer.vocab_size().min(theirs.vocab_size()));
+    match ids.into_iter().find(|&id| tokenizer.token(id) != theirs.token(id)) {
+        None => Ok(()),
+        Some(TokenId(id)) => Err(Usage(format!(
+            "the weights of [data] start_from, {}, are of another tokenizer than [data] tokenizer: id {id} is {:?} there, and \
+             {:?} here; name that tokenizer, and make the tokens by it",
+            start_from.display(),
+            String::from_utf8_lossy(theirs.token(TokenId(id))),
+            String::from_utf8_lossy(tokenizer.token(TokenId(id)))
+        ))),
     }
 }
 

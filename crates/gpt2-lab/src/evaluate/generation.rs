@@ -85,6 +85,8 @@ struct Writing {
     /// Choose among this many most probable tokens; 1 is greedy.
     top_k: usize,
     seed: u64,
+    /// Ids that end what is written.
+    ends: Vec<u32>,
 }
 
 impl Writing {
@@ -94,7 +96,9 @@ impl Writing {
         if max_tokens == 0 || max_tokens >= context {
             return Err(EvalError::NoRoomForPrompt { max_tokens, context });
         }
-        Ok(Writing { max_tokens, top_k: options.top_k.unwrap_or(top_k).max(1), seed: options.seed })
+        let end_of_text = scorer.tokenizer.end_of_text().map(|id| id.0);
+        let ends = if options.ends.is_empty() { end_of_text.into_iter().collect() } else { options.ends.clone() };
+        Ok(Writing { max_tokens, top_k: options.top_k.unwrap_or(top_k).max(1), seed: options.seed, ends })
     }
 
     /// Tokens that a prompt may have.
@@ -223,9 +227,9 @@ fn continue_text(
     let mut options = SampleOptions::greedy(writing.max_tokens);
     (options.temperature, options.top_k, options.seed) = (temperature, writing.top_k, seed);
     options.vocab_size = scorer.tokenizer.vocab_size();
-    let end_of_text = scorer.tokenizer.end_of_text().map(|id| id.0);
+    options.other_ends.clone_from(&writing.ends);
     let mut written = Vec::new();
-    sample_batch(scorer.model, &[prompt], end_of_text, &options, 1, |_, event| {
+    sample_batch(scorer.model, &[prompt], writing.ends.first().copied(), &options, 1, |_, event| {
         if let SampleEvent::Token(id) = event {
             written.push(id);
             if is_last(id) {

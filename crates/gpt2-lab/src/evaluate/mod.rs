@@ -88,6 +88,8 @@ pub struct EvalOptions {
     pub examples: Option<usize>,
     /// Seed of the choices.
     pub seed: u64,
+    /// Ids that end what is written. Default: the tokenizer's end-of-text.
+    pub ends: Vec<u32>,
 }
 
 /// Called with the number of rows done and, if it is known, of all rows; for perplexity of tokens.

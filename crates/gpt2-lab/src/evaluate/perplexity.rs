@@ -101,9 +101,10 @@ fn score_document(
     let whole = tokens.len();
     tokens.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     if tokens.len() < whole {
-        let bytes: usize = tokens.iter().map(|&id| scorer.tokenizer.token(TokenId(id)).len()).sum();
-        sums.bytes += bytes as u64;
-        sums.words += String::from_utf8_lossy(&text.as_bytes()[..bytes]).split_whitespace().count() as u64;
+        // Those of the tokens, since a tokenizer may change characters.
+        let bytes: Vec<u8> = tokens.iter().flat_map(|&id| scorer.tokenizer.token(TokenId(id))).copied().collect();
+        sums.bytes += bytes.len() as u64;
+        sums.words += String::from_utf8_lossy(&bytes).split_whitespace().count() as u64;
     } else {
         sums.bytes += text.len() as u64;
         sums.words += text.split_whitespace().count() as u64;

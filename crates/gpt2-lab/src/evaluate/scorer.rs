@@ -65,7 +65,7 @@ impl<'a> Scorer<'a> {
     /// A text that is scored from its byte `start` on. If it is longer than the context, it loses its beginning.
     pub(super) fn sequence(&mut self, text: &str, start: usize) -> Sequence {
         let ids = self.encoder.encode(text);
-        let mut first_scored = self.tokenizer.offsets(&ids).take_while(|bytes| bytes.end <= start).count();
+        let mut first_scored = self.tokens_before(&ids, text, start);
         let mut tokens: Vec<u32> = ids.iter().map(|&TokenId(id)| id).collect();
         if first_scored == 0 {
             tokens.insert(0, self.end_of_text);
@@ -79,6 +79,25 @@ impl<'a> Scorer<'a> {
             tokens.drain(..excess);
         }
         Sequence { tokens, first_scored: first_scored.saturating_sub(excess).max(1) }
+    }
+
+    /// The number of a text's tokens that lie before its byte `start`, but not all of them.
+    fn tokens_before(&mut self, ids: &[TokenId], text: &str, start: usize) -> usize {
+        if start == 0 {
+            return 0;
+        }
+        let bytes: Vec<u8> = ids.iter().flat_map(|&id| self.tokenizer.token(id)).copied().collect();
+        let before = match bytes.strip_suffix(text.as_bytes()) {
+            // Some tokenizers put a blank before a text.
+            Some(added) => self.tokenizer.offsets(ids).take_while(|bytes| bytes.end <= start + added.len()).count(),
+            // Others change its characters: what comes before the byte is encoded by itself, as far as its tokens are
+            // those of the whole.
+            None => {
+                let alone = self.encoder.encode(&text[..start]);
+                alone.iter().zip(ids).take_while(|(alone, whole)| alone == whole).count()
+            }
+        };
+        before.min(ids.len().saturating_sub(1))
     }
 
     /// Makes sequences from each row, scores a number of rows at a time, and calls `each` with a row, its sequences,
@@ -155,6 +174,34 @@ mod tests {
         check("abab", 3, 2, (&[65, 64, 65], 2), 1); // the beginning goes
         check("abab", 1, 2, (&[65, 64, 65], 1), 1); // and with it a scored token that nothing stands before
         check("ab", 1, 1, (&[64, 65], 1), 0);
+    }
+
+    /// The scored tokens of a text by a tokenizer whose file says something else in one place.
+    fn scored(replaced: [&str; 2], text: &str, start: usize) -> (usize, usize) {
+        let plain = Tokenizer::from_merges(&[(TokenId(220), TokenId(65))], &["<|endoftext|>"]).unwrap();
+        let files = bpe::formats::files(&plain);
+        let (_, json) = files.iter().find(|(name, _)| name.ends_with("tokenizer.json")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        assert!(json.contains(replaced[0]), "{json}");
+        std::fs::write(&path, json.replace(replaced[0], replaced[1])).unwrap();
+        let tokenizer = bpe::formats::load(path.to_str().unwrap()).unwrap();
+        let model = Model::new(&ModelConfig::gpt2(1, 1, 2, 8, 300), 1);
+        let Sequence { tokens, first_scored } = Scorer::new(&model, &tokenizer).unwrap().sequence(text, start);
+        (tokens.len(), first_scored)
+    }
+
+    #[test]
+    fn tokens_are_found_where_a_tokenizer_adds_a_blank_or_changes_characters() {
+        let splits = "\"pre_tokenizer\":{\"add_prefix_space\":";
+        let blank = [format!("{splits}false"), format!("{splits}true")];
+        let blank = |text: &str, start| scored([&blank[0], &blank[1]], text, start);
+        let composed = ["\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\"}"];
+        let composed = |text: &str, start| scored(composed, text, start);
+        assert_eq!(blank("a b", 2), (3, 2)); // a blank, "a", " b"
+        assert_eq!(blank("a b", 0), (4, 1)); // after end-of-text
+        assert_eq!(composed("e\u{301} b", 3), (3, 2)); // two bytes of "é", " b"
+        assert_eq!(composed("e\u{301}", 3), (2, 1)); // never nothing
     }
 
     #[test]

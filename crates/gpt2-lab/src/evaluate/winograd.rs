@@ -80,8 +80,8 @@ impl Scoring {
 impl Schema {
     fn sequences(&self, scorer: &mut Scorer<'_>, scoring: Scoring) -> Vec<Sequence> {
         let continuation = self.continuation.trim();
-        // Punctuation follows the name without a space.
-        let space = if continuation.starts_with(|c: char| c.is_ascii_punctuation()) { "" } else { " " };
+        // Punctuation follows the name without a space, unless it opens something, as a quotation mark does.
+        let space = if continuation.starts_with(['.', ',', ';', ':', '!', '?', '\'', ')', '%']) { "" } else { " " };
         let sequence = |context: &String| {
             let start = if scoring == Scoring::Full { 0 } else { context.len() };
             scorer.sequence(&format!("{context}{space}{continuation}"), start)

@@ -59,7 +59,10 @@ impl FineTuneTask {
         read(path, |text| match self {
             FineTuneTask::Cola => each_line(text, 0, cola),
             FineTuneTask::Sst2 => each_line(text, 0, sst2),
-            FineTuneTask::Mrpc => each_line(text, 1, mrpc),
+            // A file without its line of titles begins with a label.
+            FineTuneTask::Mrpc => {
+                each_line(text, usize::from(!["0\t", "1\t"].iter().any(|label| text.starts_with(label))), mrpc)
+            }
             FineTuneTask::Rte => rte::parse(text),
             FineTuneTask::Choice => each_line(text, 0, choice),
         })
@@ -214,6 +217,8 @@ mod tests {
             mrpc.as_bytes(),
             Ok(&[(ExampleTexts::Similarity("He \"said\" it.".into(), "It was said.".into()), 1)]),
         );
+        let untitled = ExampleTexts::Similarity("One.".into(), "Two.".into());
+        check(FineTuneTask::Mrpc, b"0\t7\t8\tOne.\tTwo.\n", Ok(&[(untitled, 0)]));
         let choices = ExampleTexts::MultipleChoice { query: "Q".into(), choices: vec!["a".into(), "b".into()] };
         check(FineTuneTask::Choice, br#"{"query":"Q","choices":["a","b"],"gold":1}"#, Ok(&[(choices, 1)]));
         let pair = ExampleTexts::Entailment { premise: "A & B".into(), hypothesis: "B".into() };

@@ -80,7 +80,9 @@ pub fn finetune(
 ) -> Result<FineTuned, FineTuneError> {
     let config = base.config();
     settings.check(config.layers)?;
-    check_vocabulary(tokenizer, config.vocab_size)?;
+    // With those that fine-tuning adds, so that what it saves is read again.
+    check_vocabulary(tokenizer, config.vocab_size)
+        .and_then(|()| check_vocabulary(tokenizer, config.vocab_size + SpecialTokens::COUNT))?;
     if train.is_empty() || dev.is_empty() {
         return Err(FineTuneError::NoExamples);
     }

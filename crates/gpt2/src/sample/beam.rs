@@ -79,6 +79,9 @@ pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, opti
     let BeamOptions { width, max_tokens, length_penalty, early_stopping, vocab_size, ref other_ends } = *options;
     let is_end = |id: u32| Some(id) == end_of_text || other_ends.contains(&id);
     assert!(width > 0, "at least one beam");
+    // Enough that as many go on as there are beams, though a beam may end in each of the tokens that end a text.
+    let ends = usize::from(end_of_text.is_some()) + other_ends.iter().filter(|&&id| Some(id) != end_of_text).count();
+    let considered = width.saturating_mul(2.max(1 + ends));
     if max_tokens == 0 {
         return vec![Hypothesis { ids: Vec::new(), score: 0.0, stop: StopReason::MaxTokens }];
     }
@@ -91,7 +94,7 @@ pub fn beam_search(model: &Model, prompt: &[u32], end_of_text: Option<u32>, opti
         let normalised = |sum: f64| sum / (len as f64).powf(length_penalty);
         let logits = advance(model, &mut cache, beams.iter_mut().map(|(sequence, _)| sequence));
         let sums: Vec<f64> = beams.iter().map(|&(_, sum)| sum).collect();
-        let candidates = best_candidates(&logits, vocab_size, &sums, 2 * width);
+        let candidates = best_candidates(&logits, vocab_size, &sums, considered);
         for &Candidate { beam, id, sum } in candidates.iter().take(width) {
             let mut ids = beams[beam].0.ids[prompt_len..].to_vec();
             let stop = if is_end(id) { StopReason::EndOfText } else { StopReason::MaxTokens };

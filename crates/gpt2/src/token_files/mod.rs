@@ -229,7 +229,8 @@ impl Shard {
             let bytes = &mut buffer[..n];
             let read = self.file.read_exact_at(bytes, self.start_bytes + width * done);
             read.map_err(|source| TokenFileError::Io { path: self.path.clone(), source })?;
-            every_second_is_0 &= bytes.chunks_exact(4).all(|four| four[2] == 0 && four[3] == 0);
+            every_second_is_0 &=
+                bytes.chunks_exact(2 * self.width).all(|two| two[self.width..].iter().all(|&byte| byte == 0));
             let ids = || ids(bytes, self.width);
             if ids().max().is_some_and(|id| id as usize >= vocab_size) {
                 let (at, id) = ids().enumerate().find(|&(_, id)| id as usize >= vocab_size).expect("just seen");
@@ -238,8 +239,8 @@ impl Shard {
             hasher.update(bytes);
             done += n as u64 / width;
         }
-        if self.width == 2 && every_second_is_0 && self.tokens >= 64 {
-            let what = "every second id is 0: its ids are probably 32 bits wide".into();
+        if every_second_is_0 && self.tokens >= 64 {
+            let what = format!("every second id is 0: its ids are probably {} bits wide", 16 * self.width);
             return Err(TokenFileError::Malformed { path: self.path.clone(), what });
         }
         Ok(hasher.digest())
@@ -319,6 +320,18 @@ mod tests {
             seen.sort_unstable();
             seen.dedup();
             assert_eq!(seen.len(), 16 * 8, "no token twice");
+        }
+    }
+
+    #[test]
+    fn ids_that_are_wider_than_the_file_says_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let wide: Vec<u8> = (1..200u32).flat_map(u32::to_le_bytes).collect();
+        let wider: Vec<u8> = (99_000..99_200u64).flat_map(u64::to_le_bytes).collect();
+        for (bytes, vocab_size, bits) in [(wide, 300, 32), (wider, 100_000, 64)] {
+            let path = file(folder.path(), "ids.bin", &bytes);
+            let error = TokenFiles::open(&[path], 8, vocab_size).unwrap_err().to_string();
+            assert!(error.contains(&format!("probably {bits} bits wide")), "{error}");
         }
     }
 

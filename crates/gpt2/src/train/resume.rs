@@ -50,6 +50,11 @@ pub(super) fn start(
 ) -> Result<(Checkpoint, Vec<LossRow>), TrainError> {
     let found = match checkpoint::find(folder, initial.config(), &fingerprint)? {
         Found::Checkpoint(mut found) => {
+            // Losses over other validation batches cannot be compared with these.
+            let former = found.state.settings.as_ref().map(|former| former.evaluate_batches);
+            if former.is_some_and(|former| former != settings.evaluate_batches) {
+                found.state.best = None;
+            }
             (found.state.settings, found.state.inputs) = (Some(settings.clone()), Some(inputs));
             *found
         }

@@ -13,6 +13,13 @@ const DEFAULT_MINUTES: f64 = 8.0;
 /// The shortest training, and the steps by which one is timed.
 const MIN_STEPS: u64 = 20;
 const TRIAL_STEPS: usize = 3;
+/// Validations of a training, their batches, and the steps between two at least, so that a short one is no longer than it
+/// should be.
+const VALIDATIONS: u64 = 12;
+const VALIDATION_BATCHES: u64 = 10;
+const MIN_STEPS_PER_VALIDATION: u64 = 10;
+/// The part of a step's time that its forward pass takes.
+const FORWARD_SHARE: f64 = 1.0 / 3.0;
 /// Tokens of a pass.
 const BATCH_TOKENS: usize = 2048;
 type Shape = (usize, usize, usize, usize, f32);
@@ -78,9 +85,22 @@ impl Budget {
             let tokens_per_step = train.batch as u64 * train.accumulate * model.context as u64;
             return self.tokens(model) / tokens_per_step as f64;
         }
-        // Some of the time is for validations, samples and checkpoints.
-        0.9 * 60.0 * self.minutes.unwrap_or(DEFAULT_MINUTES) / seconds
+        // Some of the time is for samples and checkpoints, and some for validations, which are as many for any length.
+        let steps = 0.95 * 60.0 * self.minutes.unwrap_or(DEFAULT_MINUTES) / seconds;
+        let validations = (VALIDATIONS + 1) as f64 * validation_steps();
+        (steps - validations).max(steps / 2.0)
     }
+}
+
+/// The steps that take as long as a validation, which is a forward pass.
+fn validation_steps() -> f64 {
+    VALIDATION_BATCHES as f64 * FORWARD_SHARE
+}
+
+/// Seconds of a whole training, of which a step takes so many.
+pub(super) fn seconds_of(train: &TrainConfig, seconds_per_step: f64) -> f64 {
+    let validations = (train.steps / train.evaluate_every + 1) as f64;
+    (train.steps as f64 + validations * train.evaluate_batches as f64 * FORWARD_SHARE) * seconds_per_step
 }
 
 /// Sequences of a pass.
@@ -93,10 +113,10 @@ pub(super) fn schedule(context: usize, steps: f64, learning_rate: f32) -> TrainC
     let steps = (steps as u64).max(MIN_STEPS);
     let settings = format!(
         "steps = {steps}\nbatch = {}\nlearning_rate = {learning_rate}\nwarmup_steps = {}\nweight_decay = 0.1\n\
-         max_gradient_norm = 1.0\nseed = 1\nevaluate_every = {}\nevaluate_batches = 10\npatience = 5",
+         max_gradient_norm = 1.0\nseed = 1\nevaluate_every = {}\nevaluate_batches = {VALIDATION_BATCHES}\npatience = 5",
         batch_of(context),
         (steps / 10).clamp(1, 200),
-        (steps / 12).max(1),
+        (steps / VALIDATIONS).max(MIN_STEPS_PER_VALIDATION),
     );
     toml::from_str(&settings).expect("these are all settings")
 }

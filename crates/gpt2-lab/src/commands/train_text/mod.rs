@@ -23,7 +23,7 @@ use bpe::{Encoder, Specials, TokenId, Tokenizer, formats};
 use console::{Usage, count, grouped};
 use gpt2::{ConfigError, ModelConfig, Precision, TrainConfig, TrainingLock, peak_gflops};
 
-use self::budget::{Budget, schedule, seconds_per_step};
+use self::budget::{Budget, schedule, seconds_of, seconds_per_step};
 use self::inputs::{TextFiles, read};
 use self::record::{RECORD, Record};
 use crate::check_vocabulary;
@@ -176,7 +176,7 @@ pub(crate) fn settings_of_texts(
         tracing::info!("going on with {}; delete the folder to begin anew", settings.display());
         return Ok((settings, lock));
     }
-    refuse_foreign_tokens(&folder)?;
+    refuse_foreign_files(&folder)?;
     if let Err(error) = make(&folder, &texts, (record, flags), overrides) {
         // Nothing was written but the lock, as long as the texts are at fault.
         if is_new {
@@ -226,12 +226,13 @@ fn refuse_overrides_of_data(overrides: &[String]) -> Result<(), Usage> {
     }
 }
 
-/// Checks that no tokens or settings of others lie in a folder, which would be overwritten.
-fn refuse_foreign_tokens(folder: &Path) -> Result<(), Usage> {
+/// Checks that no files of others lie in a folder that has no settings, which would be overwritten.
+fn refuse_foreign_files(folder: &Path) -> Result<(), Usage> {
     let has = |name: &&&str| folder.join(name).exists();
     // A training that was killed before its settings were written has the record already.
-    let tokens = [TRAIN_TOKENS, VALIDATION_TOKENS, TOKENIZER];
-    let foreign = tokens.iter().filter(|_| !folder.join(RECORD).exists()).chain(OF_TRAINING).find(has);
+    let is_own = Record::is_in(folder);
+    let written = WRITTEN.iter().chain(&[TOKENIZER, "best.safetensors", "model.safetensors"]);
+    let foreign = written.filter(|_| !is_own).chain(OF_TRAINING).find(has);
     foreign.map_or(Ok(()), |name| {
         Err(Usage(format!(
             "{} is not of a training on texts, and would be overwritten: choose another folder (-o)",
@@ -260,10 +261,13 @@ fn make(
         None => train_tokenizer(read(), vocab_size, flags.special)?,
     };
     let ids = encode(&tokenizer, read(), flags.special)?;
+    // Documents without a text are an end of text each, and nothing to learn from.
+    let end_of_text = tokenizer.end_of_text();
+    let tokens = ids.iter().filter(|&&id| Some(id) != end_of_text).count();
     ensure!(
-        ids.len() >= MIN_TOKENS,
+        tokens >= MIN_TOKENS,
         "the texts have {}: there must be {MIN_TOKENS} at least",
-        count(ids.len() as u64, "token")
+        count(tokens as u64, "token")
     );
     let (file, seconds) = choose(&budget, tokenizer.vocab_size(), ids.len(), overrides)?;
     check_vocabulary(&tokenizer, file.model.vocab_size)?;
@@ -280,6 +284,7 @@ fn choose(budget: &Budget, vocab_size: usize, tokens: usize, overrides: &[String
     let file = file(model, train).with(overrides)?;
     file.model.check()?;
     file.train.check()?;
+    held_out(&file.model, tokens)?; // Before a step is timed, which takes long with a long context.
     let seconds = seconds_per_step(&file.model, &file.train);
     // The lengths of warm-up and rhythm follow the steps, also those that are given.
     let steps = match overrides.iter().any(|setting| setting.starts_with("train.steps=")) {
@@ -288,7 +293,7 @@ fn choose(budget: &Budget, vocab_size: usize, tokens: usize, overrides: &[String
     };
     let train = schedule(file.model.context, steps, learning_rate);
     let file = TrainFile { train, ..file }.with(overrides)?;
-    let all = file.train.steps as f64 * seconds;
+    let all = seconds_of(&file.train, seconds);
     Ok((file, all))
 }
 

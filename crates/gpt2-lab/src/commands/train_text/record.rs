@@ -1,5 +1,6 @@
 //! What a training on texts was made of, by which the same command line goes on with it and another one is refused.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -49,6 +50,12 @@ impl Record {
         Ok(())
     }
 
+    /// Whether a folder has a record, which another file of its name is not.
+    pub(super) fn is_in(folder: &Path) -> bool {
+        let bytes = std::fs::read(folder.join(RECORD)).unwrap_or_default();
+        serde_json::from_slice::<Record>(&bytes).is_ok()
+    }
+
     /// Checks that a folder's training is of these texts and flags.
     ///
     /// # Errors
@@ -83,10 +90,10 @@ impl Record {
 
     /// What differs from a former record, in words.
     fn changes(&self, former: &Record) -> Vec<String> {
-        let named = |texts: &'_ [TextRecord], name: &str| texts.iter().position(|text| text.name == name);
+        let (now, before) = (by_name(&self.texts), by_name(&former.texts));
         let mut changes = Vec::new();
-        for text in &self.texts {
-            match named(&former.texts, &text.name).map(|index| &former.texts[index]) {
+        for (key, text) in &now {
+            match before.get(key) {
                 None => changes.push(format!("{} was not among its texts", text.name)),
                 Some(before) if before != text => {
                     let lengths = format!("{} bytes, is {}", before.len_bytes, text.len_bytes);
@@ -95,8 +102,8 @@ impl Record {
                 Some(_) => {}
             }
         }
-        let missing = former.texts.iter().filter(|text| named(&self.texts, &text.name).is_none());
-        changes.extend(missing.map(|text| format!("{} was among its texts, and is not now", text.name)));
+        let missing = before.keys().filter(|key| !now.contains_key(*key));
+        changes.extend(missing.map(|(name, _)| format!("{name} was among its texts, and is not now")));
         if changes.is_empty() && self.texts != former.texts {
             changes.push("its texts were in another order".to_owned());
         }
@@ -109,6 +116,17 @@ impl Record {
         }
         changes
     }
+}
+
+/// Texts by their names; of several with one name, such as files of two folders, each has its number among them.
+fn by_name(texts: &[TextRecord]) -> BTreeMap<(&str, usize), &TextRecord> {
+    let mut counts = BTreeMap::new();
+    let numbered = texts.iter().map(|text| {
+        let count: &mut usize = counts.entry(&*text.name).or_default();
+        *count += 1;
+        ((&*text.name, *count), text)
+    });
+    numbered.collect()
 }
 
 impl TextRecord {
@@ -168,6 +186,15 @@ mod tests {
             &["a.txt has another content (was 3 bytes, is 3)"],
         );
         check(&[file("b.txt", "two"), file("a.txt", "one")], &flags, &["another order"]);
+        let twice = || [file("a.txt", "one"), file("a.txt", "two")];
+        let other = tempfile::tempdir().unwrap();
+        let [one, two] = twice();
+        std::fs::write(other.path().join("a.txt"), "one").unwrap();
+        let texts = [TextFile { path: other.path().join("a.txt"), ..one }, two];
+        let record = Record::new(&texts, &flags).unwrap();
+        assert!(!Record::is_in(other.path()));
+        record.write(other.path()).unwrap();
+        assert!(Record::is_in(other.path()) && Record::new(&texts, &flags).unwrap().check(other.path()).is_ok());
         let more = TextFlags { train_tokenizer: Some(400), ..TextFlags::default() };
         check(
             &[file("a.txt", "one"), file("b.txt", "two"), file("c.txt", "")],

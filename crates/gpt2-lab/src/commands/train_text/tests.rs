@@ -37,7 +37,7 @@ fn what_is_overridden_is_what_is_chosen() {
     let set = ["model.layers=1", "model.context=40", "train.steps=70"].map(str::to_owned);
     let (file, seconds) = choose(&budget, 300, 10_000, &set).unwrap();
     assert_eq!((file.model.layers, file.model.context, file.train.steps), (1, 40, 70));
-    assert_eq!((file.train.warmup_steps, file.train.evaluate_every), (7, 5));
+    assert_eq!((file.train.warmup_steps, file.train.evaluate_every), (7, 10));
     assert!(seconds > 0.0);
     let toml = file.to_toml().unwrap();
     assert!(toml.contains("layers = 1\n") && toml.contains("steps = 70\n"), "{toml}");
