@@ -51,6 +51,8 @@ pub struct Progress {
     label: String,
     unit: Unit,
     started: Instant,
+    /// What was done before.
+    before: u64,
     last_line: Mutex<Instant>,
 }
 
@@ -70,7 +72,14 @@ impl Progress {
             bar.set_length(total);
         }
         let now = Instant::now();
-        Progress { bar, label: label.to_owned(), unit, started: now, last_line: Mutex::new(now) }
+        Progress { bar, label: label.to_owned(), unit, started: now, before: 0, last_line: Mutex::new(now) }
+    }
+
+    /// Says that `n` were done before, at another time: rate and time left are of what comes.
+    pub fn go_on_from(&mut self, n: u64) {
+        self.bar.set_position(n);
+        self.bar.reset_eta();
+        (self.before, self.started) = (n, Instant::now());
     }
 
     /// Adds `n` to what is done.
@@ -102,7 +111,8 @@ impl Progress {
         let mut last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= LINE_EVERY {
             *last = Instant::now();
-            let line = line(&self.unit, self.bar.position(), self.bar.length(), self.started.elapsed());
+            let now = self.bar.position().saturating_sub(self.before);
+            let line = line(&self.unit, [self.before, now], self.bar.length(), self.started.elapsed());
             let (label, message) = (&self.label, self.bar.message());
             tracing::info!("{}", format!("{label}: {line}  {message}").trim_end());
         }
@@ -135,9 +145,9 @@ fn style(unit: &Unit, has_total: bool) -> ProgressStyle {
 }
 
 /// `12 of 40 tasks, 3.0 a second, 9 seconds left`.
-fn line(unit: &Unit, done: u64, total: Option<u64>, elapsed: Duration) -> String {
+fn line(unit: &Unit, [before, now]: [u64; 2], total: Option<u64>, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(1e-9);
-    let rate = done as f64 / seconds;
+    let (done, rate) = (before + now, now as f64 / seconds);
     let (shown, shown_total, rate_shown) = match unit {
         Unit::Bytes => (
             HumanBytes(done).to_string(),
@@ -151,7 +161,7 @@ fn line(unit: &Unit, done: u64, total: Option<u64>, elapsed: Duration) -> String
         }
     };
     let of = shown_total.map(|total| format!(" of {total}")).unwrap_or_default();
-    let left = total.filter(|_| done > 0).map(|total| total.saturating_sub(done) as f64 / rate);
+    let left = total.filter(|_| now > 0).map(|total| total.saturating_sub(done) as f64 / rate);
     let left = left.map(|left| format!(", {} left", HumanDuration(Duration::from_secs_f64(left)))).unwrap_or_default();
     format!("{shown}{of}, {rate_shown}{left}")
 }
@@ -163,11 +173,13 @@ mod tests {
     #[test]
     fn lines_have_a_rate_and_the_time_left() {
         let check = |unit: Unit, done, total, expected: &str| {
-            assert_eq!(line(&unit, done, total, Duration::from_secs(4)), expected);
+            assert_eq!(line(&unit, [0, done], total, Duration::from_secs(4)), expected);
         };
         check(Unit::things("tasks"), 12, Some(40), "12 of 40 tasks, 3.0/s, 9 seconds left");
         check(Unit::things("texts"), 12_000, None, "12,000 texts, 3000.0/s");
         check(Unit::things("tasks"), 0, Some(40), "0 of 40 tasks, 0.0/s");
+        let resumed = line(&Unit::things("steps"), [20, 8], Some(40), Duration::from_secs(4));
+        assert_eq!(resumed, "28 of 40 steps, 2.0/s, 6 seconds left");
         check(Unit::Bytes, 4 << 20, Some(8 << 20), "4.00 MiB of 8.00 MiB, 1.00 MiB/s, 4 seconds left");
     }
 

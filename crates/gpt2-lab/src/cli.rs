@@ -11,6 +11,8 @@ use crate::commands::{self, NoTokenizer};
 use crate::finetune::FineTuneError;
 
 /// GPT-1 and GPT-2 on a CPU: train, sample, evaluate, fine-tune, inspect.
+///
+/// Exit codes: 0 complete, 1 failed, 2 wrong usage, 130 stopped.
 #[derive(Parser)]
 #[command(name = "gpt2", version, propagate_version = true)]
 struct Arguments {

@@ -70,6 +70,8 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
     drop(meter);
     announce_best(&settings, &trained);
     save_model(&settings.data.output, &trained.model, tokenizer.end_of_text().map(|id| id.0))?;
+    let folder = settings.data.output.display();
+    tracing::info!("the model is in {folder}; to see what it writes: gpt2 sample {folder} --prompt \"The\"");
     if arguments.json {
         let summary = json!({
             "parameters": trained.model.parameters(), "train_tokens": tokens.tokens(),
@@ -127,7 +129,10 @@ fn announce_resumption(settings: &TrainFile) -> anyhow::Result<()> {
     let changes = if changes.is_empty() { String::new() } else { format!(": {}", changes.join("; ")) };
     let (step, steps) = (grouped(saved.step), grouped(settings.train.steps));
     if saved.step >= settings.train.steps {
-        tracing::warn!("the training is at step {step}, and train.steps is {steps}: no step is left{changes}");
+        tracing::warn!(
+            "the training is at step {step}, and train.steps is {steps}: no step is left{changes}; to train further, give \
+             more: --set train.steps=N"
+        );
     } else if saved.step > 0 {
         tracing::info!("going on at step {step} of {steps}{changes}");
     }
@@ -226,6 +231,9 @@ impl Meter {
 
     fn show(&mut self, progress: &TrainProgress<'_>) {
         let Some(seconds_per_token) = self.seconds_per_token_at_peak else { return };
+        if self.tokens == 0 {
+            self.shown.go_on_from(progress.step - 1);
+        }
         self.tokens += progress.tokens;
         let rate = self.tokens as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
         let share = 100.0 * rate * seconds_per_token;

@@ -127,6 +127,9 @@ impl Classifier {
         let model = load_model(folder)?;
         let path = folder.join("head.safetensors");
         let malformed = |what: String| CheckpointError::malformed(&path, what);
+        if !path.exists() {
+            return Err(malformed("it is not there: the folder holds no classifier, which gpt2 finetune makes".into()));
+        }
         let file = TensorFile::open(&path)?;
         let settings = file.entry("head").ok_or_else(|| malformed("it has no metadata named head".into()))?;
         let settings = serde_json::from_str(settings).map_err(|error| malformed(error.to_string()))?;

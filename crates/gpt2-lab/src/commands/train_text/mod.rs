@@ -57,6 +57,9 @@ const MIN_TOKENS: usize = 300;
 /// The part of `--params` that a model may be above or below without a notice.
 const MAX_PARAMETER_DIFFERENCE: f64 = 0.25;
 
+/// The part of a model that its embeddings may be without a notice: those of rare tokens learn little.
+const MAX_EMBEDDINGS_SHARE: f64 = 0.8;
+
 /// Flags of a training on texts.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct TextFlags {
@@ -366,6 +369,16 @@ fn announce(folder: &Path, flags: &TextFlags, file: &TrainFile, tokens: usize, s
             grouped(parameters),
             grouped((file.model.vocab_size * file.model.channels) as u64),
             count(file.model.vocab_size as u64, "token")
+        );
+    }
+    let embeddings = (file.model.vocab_size * file.model.channels) as f64 / parameters as f64;
+    if flags.train_tokenizer.is_none() && embeddings > MAX_EMBEDDINGS_SHARE {
+        tracing::warn!(
+            "{:.0}% of the parameters are embeddings of {}: for a text of this length, --train-tokenizer {} gives a better \
+             model",
+            100.0 * embeddings,
+            count(file.model.vocab_size as u64, "token"),
+            (tokens / 256).next_power_of_two().clamp(1024, 16384)
         );
     }
     tracing::info!(

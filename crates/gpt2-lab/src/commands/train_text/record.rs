@@ -80,7 +80,7 @@ impl Record {
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
         Err(Usage(format!(
             "{} holds another training: {}{more}. Choose another folder (-o), delete it to begin anew, or go on with it \
-             as it is: gpt2 train {}",
+             as it is, perhaps for more steps (--set train.steps=N): gpt2 train {}",
             folder.display(),
             former[..former.len().min(MAX_SHOWN)].join("; "),
             folder.join(SETTINGS).display()
