@@ -198,7 +198,13 @@ fn open_weights(folder: &Path) -> Result<(PathBuf, TensorSet), CheckpointError> 
             return Err(malformed(format!("the part {name:?} is no name of a file in this folder")));
         }
         let parts = names.iter().map(|name| TensorFile::open(&folder.join(name)));
-        return Ok((index, TensorSet::of(parts.collect::<Result<_, _>>()?)));
+        let parts = TensorSet::of(parts.collect::<Result<_, _>>()?);
+        let mut tensors = parts.names();
+        tensors.sort_unstable();
+        if let Some(twice) = tensors.windows(2).find(|two| two[0] == two[1]) {
+            return Err(malformed(format!("the tensor {} stands in two of its parts", twice[0])));
+        }
+        return Ok((index, parts));
     }
     let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json"].iter().find(|name| folder.join(name).exists());
     if let Some(name) = pickled.filter(|_| !path.exists()) {
@@ -348,6 +354,11 @@ mod tests {
         let index = folder.join("model.safetensors.index.json");
         fs::write(&index, json!({"metadata": {}, "weight_map": map}).to_string()).unwrap();
         assert_eq!(load_model(folder).unwrap(), model);
+        let stale = tensors[7..8].to_vec();
+        tensor_file::write(&folder.join("model-stale.safetensors"), stale, ("format", "pt".into())).unwrap();
+        map.insert("stale".into(), json!("model-stale.safetensors"));
+        fs::write(&index, json!({"metadata": {}, "weight_map": map}).to_string()).unwrap();
+        assert!(load_model(folder).unwrap_err().to_string().contains("in two of its parts"));
         fs::write(&index, r#"{"weight_map": {"wte.weight": "../../etc/passwd"}}"#).unwrap();
         assert!(matches!(load_model(folder), Err(CheckpointError::Malformed { .. })));
         fs::remove_file(&index).unwrap();

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::commands::preset;
 use crate::commands::train_file::TrainFile;
+use crate::commands::train_text::settings_among;
 
 /// Compute parameters, memory, operations and time of a training beforehand.
 #[derive(clap::Args)]
@@ -69,14 +70,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn plan(arguments: &Arguments) -> anyhow::Result<(TrainingPlan, Precision)> {
     let Arguments { config, overrides, batch, tokens, .. } = arguments;
     let path = Path::new(config);
+    // A file or folder that is called as a model is `./gpt2`.
+    let named = preset(config);
     let is_model = path.is_dir() || path.extension().is_some_and(|extension| extension == "json");
-    let (model, batch, accumulate, tokens, precision) = if path.is_file() && !is_model {
+    let (model, batch, accumulate, tokens, precision) = if named.is_err() && path.is_file() && !is_model {
+        let is_settings = settings_among(&[path.to_path_buf()])?.is_some();
+        let what = "is a text; a plan is of settings or of a model, and gpt2 train makes settings for a text";
+        ensure!(is_settings, Usage(format!("{config} {what}")));
         let TrainFile { model, train, .. } = TrainFile::read(path, overrides)?;
         let batch = batch.unwrap_or(train.batch);
         let planned = train.steps.saturating_mul(train.accumulate).saturating_mul((batch * model.context) as u64);
         (model, batch, train.accumulate, Some(tokens.unwrap_or(planned)), train.precision)
     } else {
-        let model = if is_model { model_config(path)? } else { preset(config)? };
+        let model = if named.is_err() && is_model { model_config(path)? } else { named? };
         ensure!(overrides.is_empty(), Usage(format!("--set changes a file of settings; {config} is a model")));
         (model, batch.unwrap_or(DEFAULT_BATCH), 1, *tokens, Precision::F32)
     };

@@ -162,11 +162,13 @@ impl TrainFile {
     fn parse(text: &str, path: &Path, overrides: &[String]) -> anyhow::Result<TrainFile> {
         let in_file = || format!("in {}", path.display());
         let mut table: toml::Table = text.parse().with_context(in_file)?;
+        let is_right_without = || !overrides.is_empty() && TrainFile::parse(text, path, &[]).is_ok();
         for setting in overrides {
             apply(&mut table, setting).with_context(|| format!("in --set {setting}"))?;
         }
         refuse_former_keys(&table).with_context(in_file)?;
-        let file: TrainFile = table.try_into().map_err(explain).with_context(in_file)?;
+        let file = table.try_into::<TrainFile>().map_err(explain);
+        let file = file.with_context(|| if is_right_without() { "in --set".to_owned() } else { in_file() })?;
         file.model.check().context("in [model]").with_context(in_file)?;
         file.train.check().context("in [train]").with_context(in_file)?;
         Ok(file)
