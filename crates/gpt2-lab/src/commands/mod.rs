@@ -18,7 +18,7 @@ use anyhow::Context;
 use bpe::Tokenizer;
 use bpe::formats::{self, FormatError};
 use console::{Usage, UserError};
-use gpt2::{Model, ModelConfig, load_model};
+use gpt2::{Model, ModelConfig, end_of_text_ids, load_model};
 use user_error::did_you_mean;
 
 use crate::check_vocabulary;
@@ -33,6 +33,28 @@ pub(crate) fn load(folder: &Path, tokenizer: Option<&str>) -> anyhow::Result<(Mo
     })?;
     check_vocabulary(&tokenizer, model.config().vocab_size)?;
     Ok((model, tokenizer))
+}
+
+/// The ids that end a text, the first of them that of a new one's beginning: what the configuration in the model's folder
+/// says; where it says nothing, or nothing that the model has, the tokenizer's token.
+pub(crate) fn ends_of_text(folder: &Path, model: &Model, tokenizer: &Tokenizer) -> anyhow::Result<Vec<u32>> {
+    let vocab_size = model.config().vocab_size;
+    let (known, unknown): (Vec<u32>, Vec<u32>) =
+        end_of_text_ids(folder)?.into_iter().partition(|&id| (id as usize) < vocab_size);
+    if !unknown.is_empty() {
+        tracing::warn!(
+            "eos_token_id of the model's configuration has {unknown:?}, and the vocabulary {vocab_size} ids"
+        );
+    }
+    let unnamed: Vec<u32> = known.iter().copied().filter(|&id| id as usize >= tokenizer.vocab_size()).collect();
+    if !unnamed.is_empty() {
+        tracing::warn!(
+            "eos_token_id of the model's configuration has {unnamed:?}, which the tokenizer lacks: these end no text, since \
+             only tokens of the tokenizer are written"
+        );
+    }
+    let of_tokenizer = tokenizer.end_of_text().map(|id| id.0);
+    Ok(if known.is_empty() { of_tokenizer.into_iter().collect() } else { known })
 }
 
 /// There is no tokenizer in the folder.
@@ -61,4 +83,24 @@ pub(crate) fn write_tokenizer(folder: &Path, tokenizer: &Tokenizer) -> anyhow::R
         atomic_file::write(&folder.join(name), content.as_bytes()).context("cannot write the tokenizer")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bpe::TokenId;
+
+    use super::*;
+
+    #[test]
+    fn the_ids_that_end_a_text_are_those_of_the_configuration_that_the_model_has() {
+        let tokenizer = Tokenizer::from_merges(&[(TokenId(220), TokenId(65))], &["<|endoftext|>"]).unwrap();
+        let model = Model::new(&ModelConfig::gpt2(1, 1, 2, 8, 300), 1);
+        let folder = tempfile::tempdir().unwrap();
+        for (json, expected) in [("[5, 299]", vec![5, 299]), ("50256", vec![257]), ("null", vec![257]), ("7", vec![7])]
+        {
+            let config = format!("{{\"eos_token_id\": {json}}}");
+            std::fs::write(folder.path().join("config.json"), config).unwrap();
+            assert_eq!(ends_of_text(folder.path(), &model, &tokenizer).unwrap(), expected, "{json}");
+        }
+    }
 }

@@ -11,14 +11,13 @@ use bpe::Tokenizer;
 use clap::builder::RangedU64ValueParser;
 use console::{Usage, count};
 use gpt2::{
-    BeamOptions, Model, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, begin_of_text_id,
-    end_of_text_ids, sample_batch,
+    BeamOptions, Model, SampleEvent, SampleOptions, StopReason, TextStream, beam_search, begin_of_text_id, sample_batch,
 };
 use serde_json::{Value, json};
 use texts::{Line, Lines, Source};
 
 use crate::bytes_of;
-use crate::commands::load;
+use crate::commands::{ends_of_text, load};
 
 /// Longest line of a file of prompts, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
@@ -95,7 +94,8 @@ struct Continuation {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check(arguments)?;
     let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref())?;
-    let (end_of_text, other_ends) = ends(arguments, &model, &tokenizer)?;
+    let mut ends = ends_of_text(&arguments.model, &model, &tokenizer)?.into_iter();
+    let (end_of_text, other_ends) = (ends.next(), ends.collect());
     let begin_of_text = begin_of_text_id(&arguments.model)?.filter(|&id| (id as usize) < model.config().vocab_size);
     let writer = Writer { model, tokenizer, begin_of_text, end_of_text, other_ends };
     match &arguments.prompts {
@@ -112,29 +112,6 @@ struct Writer {
     begin_of_text: Option<u32>,
     end_of_text: Option<u32>,
     other_ends: Vec<u32>,
-}
-
-/// What the model's configuration says ends a text; where it says nothing, or nothing that the model has, the
-/// tokenizer's token.
-fn ends(arguments: &Arguments, model: &Model, tokenizer: &Tokenizer) -> anyhow::Result<(Option<u32>, Vec<u32>)> {
-    let vocab_size = model.config().vocab_size;
-    let (known, unknown): (Vec<u32>, Vec<u32>) =
-        end_of_text_ids(&arguments.model)?.into_iter().partition(|&id| (id as usize) < vocab_size);
-    if !unknown.is_empty() {
-        tracing::warn!(
-            "eos_token_id of the model's configuration has {unknown:?}, and the vocabulary {vocab_size} ids"
-        );
-    }
-    let unnamed: Vec<u32> = known.iter().copied().filter(|&id| id as usize >= tokenizer.vocab_size()).collect();
-    if !unnamed.is_empty() {
-        tracing::warn!(
-            "eos_token_id of the model's configuration has {unnamed:?}, which the tokenizer lacks: these end no text, since \
-             only tokens of the tokenizer are written"
-        );
-    }
-    let mut known = known.into_iter();
-    let first = known.next().or(tokenizer.end_of_text().map(|id| id.0));
-    Ok((first, known.collect()))
 }
 
 impl Writer {

@@ -109,8 +109,8 @@ fn refuse_weights_of_other_tokenizer(settings: &TrainFile, tokenizer: &Tokenizer
     let Some(start_from) = &settings.data.start_from else { return Ok(()) };
     let folder = start_from.canonicalize().unwrap_or_default();
     let Ok(theirs) = formats::load(&folder.to_string_lossy()) else { return Ok(()) };
-    let ids = (0..).map(TokenId).take(tokenizer.vocab_size().min(theirs.vocab_size()));
-    match ids.into_iter().find(|&id| tokenizer.token(id) != theirs.token(id)) {
+    let mut ids = (0..).map(TokenId).take(tokenizer.vocab_size().min(theirs.vocab_size()));
+    match ids.find(|&id| tokenizer.token(id) != theirs.token(id)) {
         None => Ok(()),
         Some(TokenId(id)) => Err(Usage(format!(
             "the weights of [data] start_from, {}, are of another tokenizer than [data] tokenizer: id {id} is {:?} there, and \
