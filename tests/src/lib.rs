@@ -18,10 +18,13 @@ use tempfile::TempDir;
 
 pub mod browser;
 pub mod object_server;
+#[path = "../support/share.rs"]
+mod share;
 #[path = "../support/skip.rs"]
 mod skip;
 pub mod web;
 
+pub use share::one_in;
 pub use skip::{peers, real_data, skip};
 
 /// The checkout.
@@ -134,7 +137,7 @@ pub fn stage(summary: &Value, name: &str) -> Value {
 /// Builds a recipe in this process, as `webtext build` does.
 pub fn build(recipe: Recipe, out: &Path) -> pipeline::Result<Summary> {
     recipe.check_inputs()?;
-    RecipeRun::new(out, recipe, Options { threads: 2, ..Options::quiet() })?.run.build(&Selection::default())
+    RecipeRun::new(out, recipe, Options::quiet().with_threads(2))?.run.build(&Selection::default())
 }
 
 /// The rows of all tables in a folder of a run of which the names begin so, in the order of the names.

@@ -44,7 +44,7 @@ fn recipe(rules: &str) -> String {
 
 /// Builds the stages of a recipe up to one of them, all for none.
 fn build(recipe: &str, last: Option<&str>, out: &Path) {
-    let options = Options { threads: 2, ..Options::quiet() };
+    let options = Options::quiet().with_threads(2);
     let run = RecipeRun::new(out, Recipe::parse(recipe, &[]).unwrap(), options).unwrap().run;
     let Some(last) = last else {
         run.build(&Selection::default()).unwrap();

@@ -60,7 +60,7 @@ fn build(folder: &Path, run: &Path, threads: usize) -> pipeline::Result<pipeline
     let recipe = recipe(folder);
     recipe.check_inputs()?;
     let selection = Selection::default();
-    RecipeRun::new(run, recipe, Options { threads, ..Options::quiet() })?.run.build(&selection)
+    RecipeRun::new(run, recipe, Options::quiet().with_threads(threads))?.run.build(&selection)
 }
 
 #[test]

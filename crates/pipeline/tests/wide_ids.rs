@@ -54,7 +54,7 @@ fn a_large_vocabulary_has_ids_of_32_bits() {
     fs::write(at("recipe.toml"), RECIPE).unwrap();
     let recipe = Recipe::load(&at("recipe.toml"), &[]).unwrap();
     recipe.check_inputs().unwrap();
-    let options = Options { threads: 2, ..Options::quiet() };
+    let options = Options::quiet().with_threads(2);
     RecipeRun::new(&at("run"), recipe, options).unwrap().run.build(&Selection::default()).unwrap();
 
     let ids = u32s(&fs::read(at("run/tokens/train.bin")).unwrap());

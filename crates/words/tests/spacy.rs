@@ -1,11 +1,13 @@
 //! Compares tokens, sentences and words with those of spaCy itself and of datatrove.
 //!
 //! Needs a Python that has them (`pip install spacy datatrove`): `WEBTEXT_PEERS` names it. Skips with a printed reason
-//! without it. By default some 10,000 spliced texts and 2 MB of real ones; `WEBTEXT_PARITY_TEXTS` and
+//! without it. By default some 4,000 spliced texts and 1 MB of real ones; `WEBTEXT_PARITY_TEXTS` and
 //! `WEBTEXT_PARITY_MB` ask for more, `WEBTEXT_PARITY_SEED` for other splices.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+#[path = "../../../tests/support/share.rs"]
+mod share;
 #[path = "../../../tests/support/skip.rs"]
 mod skip;
 
@@ -135,18 +137,21 @@ fn mutate(text: &mut String, signs: &[&str], random: &mut Random) {
 #[test]
 fn spliced_texts_are_split_as_by_spacy() {
     let Some(python) = python("spliced_texts_are_split_as_by_spacy") else { return };
-    let (count, seed) = (setting("WEBTEXT_PARITY_TEXTS", 10_000), setting("WEBTEXT_PARITY_SEED", 1));
+    let (count, seed) = (setting("WEBTEXT_PARITY_TEXTS", 4_000), setting("WEBTEXT_PARITY_SEED", 1));
     let texts = spliced_texts(count, seed);
     assert_eq!(check(&python, &texts), count);
     tell(format!("{count} spliced texts of seed {seed}, {} bytes: no difference", texts.len()));
 }
 
-/// Characters in each role: as an affix, between letters, around a period and a digit, in a URL. All of the first two
-/// planes, and a sample of the others, where letters and unassigned code points form long ranges.
+/// Characters in each role: as an affix, between letters, around a period and a digit, in a URL. The first blocks
+/// of the first plane, one in seven of the rest of two planes or all, and a sample of the others, where letters and
+/// unassigned code points form long ranges.
 #[test]
 fn characters_are_split_as_by_spacy() {
     let Some(python) = python("characters_are_split_as_by_spacy") else { return };
-    let chars: Vec<char> = (0..0x2_0000).chain((0x2_0000..0x11_0000).step_by(97)).filter_map(char::from_u32).collect();
+    let two_planes = (0..0x3200).chain((0x3200..0x2_0000).step_by(share::one_in(7)));
+    let chars = two_planes.chain((0x2_0000..0x11_0000).step_by(97)).filter_map(char::from_u32);
+    let chars: Vec<char> = chars.collect();
     let mut texts = Vec::new();
     for chunk in chars.chunks(512) {
         let each = |c: &char| format!("{c} 5{c} a{c}b {c}a {c}. a,{c} a.{c} {c}.b x.{c}{c} a{c}://b.cd\n");
@@ -161,7 +166,7 @@ fn real_texts_are_split_as_by_spacy() {
     let Some(python) = python(test) else { return };
     let Some(data) = real_data(test) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (texts, max_mb) = (folder.path().join("texts"), setting("WEBTEXT_PARITY_MB", 2).to_string());
+    let (texts, max_mb) = (folder.path().join("texts"), setting("WEBTEXT_PARITY_MB", 1).to_string());
     let bytes_by_kind = spacy(&python, &["collect".as_ref(), &data, &texts, max_mb.as_ref()]);
     let count = check(&python, &fs::read(texts).unwrap());
     tell(format!("{count} real texts: no difference; bytes by kind: {bytes_by_kind}"));

@@ -41,6 +41,7 @@ impl Observer for Unobserved {}
 
 /// How a run executes; nothing here changes a byte of its outputs.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// Tasks that run in parallel.
     pub threads: usize,
@@ -64,6 +65,31 @@ impl Options {
             observer: Arc::new(Unobserved),
             stop: Arc::default(),
         }
+    }
+
+    /// The same with other parallel tasks.
+    pub fn with_threads(self, threads: usize) -> Options {
+        Options { threads, ..self }
+    }
+
+    /// The same with another memory of one sort.
+    pub fn with_sort_memory_bytes(self, sort_memory_bytes: usize) -> Options {
+        Options { sort_memory_bytes, ..self }
+    }
+
+    /// The same with someone else to do the tasks.
+    pub fn with_executor(self, executor: Arc<dyn Executor>) -> Options {
+        Options { executor: Some(executor), ..self }
+    }
+
+    /// The same, observed.
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Options {
+        Options { observer, ..self }
+    }
+
+    /// The same, ended by another stop.
+    pub fn with_stop(self, stop: Stop) -> Options {
+        Options { stop, ..self }
     }
 }
 

@@ -111,7 +111,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     refuse_folder(&folder, &recipe)?;
     let observer = std::sync::Arc::new(StageProgress::default());
-    let options = Options { threads, observer, stop: stop_on_ctrl_c()?, ..Options::quiet() };
+    let options = Options::quiet().with_threads(threads).with_observer(observer).with_stop(stop_on_ctrl_c()?);
     let run = RecipeRun::new(&folder, recipe, options)?;
     if arguments.dry_run {
         return preview(&run, arguments.json);

@@ -26,13 +26,11 @@ impl RunFlags {
     pub fn options(&self) -> anyhow::Result<Options> {
         let threads = self.threads.map_or_else(super::all_cores, |threads| threads as usize);
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
-        Ok(Options {
-            threads,
-            sort_memory_bytes: (self.max_sort_memory_mib as usize) << 20,
-            executor: None,
-            observer: Arc::new(StageProgress::default()),
-            stop: stop_on_ctrl_c()?,
-        })
+        let options = Options::quiet()
+            .with_threads(threads)
+            .with_sort_memory_bytes((self.max_sort_memory_mib as usize) << 20)
+            .with_observer(Arc::new(StageProgress::default()));
+        Ok(options.with_stop(stop_on_ctrl_c()?))
     }
 }
 

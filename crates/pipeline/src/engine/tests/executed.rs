@@ -99,7 +99,7 @@ fn cluster(lab: &Lab, failures: &[(&str, u32)]) -> (Run, Arc<Cluster>) {
         settings: ExecutorSettings { max_in_flight: 3, ..ExecutorSettings::default() },
         other_recipe: Mutex::default(),
     });
-    let options = Options { executor: Some(cluster.clone()), ..Options::quiet() };
+    let options = Options::quiet().with_executor(cluster.clone());
     (lab.run_with(lab.store(), options), cluster)
 }
 

@@ -17,7 +17,7 @@ fn an_unchanged_run_does_nothing() {
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     let lab = Lab::new();
-    let options = Options { threads: 3, ..Options::quiet() };
+    let options = Options::quiet().with_threads(3);
     lab.run_with(lab.store(), options).build(&Selection::default()).unwrap();
     lab.check_undisturbed();
 }
