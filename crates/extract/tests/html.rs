@@ -173,10 +173,8 @@ fn html5lib_tree_construction() {
     assert!(failed.is_empty(), "{} of {run} cases:\n{}", failed.len(), failed.join("\n"));
 }
 
-/// The pages of all sets of a folder of `SET.tar.zst`, unpacked beside the build; none without `zstd` and `tar`.
-fn unpacked(sets: &Path) -> Vec<PathBuf> {
-    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
-    fs::create_dir_all(&to).expect("the build's folder can be written");
+/// The pages of all sets of a folder of `SET.tar.zst`, unpacked to another; none without `zstd` and `tar`.
+fn unpacked(sets: &Path, to: &Path) -> Vec<PathBuf> {
     let command = format!(
         "for set in '{}'/*.tar.zst; do zstd -dcq --long=27 \"$set\" | tar x -C '{}' || exit 1; done",
         sets.display(),
@@ -266,7 +264,9 @@ fn joined(outline: Outline) -> Outline {
 fn real_pages_have_the_tree_of_scraper() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut folders = vec![golden];
-    folders.extend(data("extract").map(|sets| unpacked(&sets)).unwrap_or_default());
+    // A gigabyte, in memory where the temporary folder is.
+    let to = tempfile::tempdir().expect("a folder");
+    folders.extend(data("extract").map(|sets| unpacked(&sets, to.path())).unwrap_or_default());
     for folder in folders {
         let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
