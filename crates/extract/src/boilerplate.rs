@@ -15,8 +15,8 @@ use aho_corasick::AhoCorasick;
 
 use self::marks::{APPARATUS, CONTENTS, COOKIES, Marks, SIGN_UP, SIGNATURE};
 use self::phrases::{
-    ADVERTISEMENT_LABELS, AGREES, ASKS, ASKS_ABOUT_PAGE, BY, CONTENTS_NAMES, COUNTED, EDITORS, LABELS_OF_WRITERS, MAIL,
-    READ_MORE, STAMPS, STRONG_LABELS_OF_WRITERS, USES_COOKIES,
+    ADVERTISEMENT_LABELS, AGREES, ASKS, ASKS_ABOUT_PAGE, BUTTONS, BY, CONTENTS_NAMES, COUNTED, EDITORS,
+    LABELS_OF_WRITERS, MAIL, READ_MORE, STAMPS, STRONG_LABELS_OF_WRITERS, USES_COOKIES,
 };
 use crate::PageKind;
 use crate::blocks::{Block, BlockKind, Blocks};
@@ -53,6 +53,8 @@ pub enum Boilerplate {
     Count,
     /// Whether the page was of use.
     Question,
+    /// What a button of a shop says, and whether there is any left.
+    Button,
 }
 
 impl Boilerplate {
@@ -70,6 +72,7 @@ impl Boilerplate {
             Boilerplate::Advertisement => "a label of an advertisement",
             Boilerplate::Writer => "about the writer of a post",
             Boilerplate::Signature => "a signature",
+            Boilerplate::Button => "a button of a shop",
             Boilerplate::Count => "a count of likes or answers",
             Boilerplate::Question => "a question about the page",
         }
@@ -84,6 +87,7 @@ const MAX_NOTICE_WORDS: u32 = 90;
 const MAX_LABEL_WORDS: u32 = 8;
 const MAX_WRITER_WORDS: u32 = 40;
 const MAX_SIGNATURE_WORDS: u32 = 80;
+const MAX_BUTTON_WORDS: u32 = 5;
 const MAX_COUNT_WORDS: u32 = 4;
 const MAX_STAMP_WORDS: u32 = 10;
 const MAX_QUESTION_WORDS: u32 = 24;
@@ -113,6 +117,7 @@ pub(crate) fn find(
     is_kept: impl Fn(usize) -> bool,
 ) -> Vec<Option<Boilerplate>> {
     let marks = Marks::new(context.tree(), page);
+    let is_of_shop = matches!(kind, PageKind::Listing | PageKind::Product);
     let title = context.title_block();
     let said_in_title = title.map(|title| page.text_of(&page.blocks[title]).to_lowercase()).unwrap_or_default();
     let mut found: Vec<Option<Boilerplate>> = vec![None; page.blocks.len()];
@@ -148,6 +153,8 @@ pub(crate) fn find(
             Some(Boilerplate::Signature)
         } else if kind != PageKind::Listing && line.is_count() {
             Some(Boilerplate::Count)
+        } else if is_of_shop && line.is_button() {
+            Some(Boilerplate::Button)
         } else if line.is_question_about_page() {
             Some(Boilerplate::Question)
         } else {
@@ -342,8 +349,18 @@ impl Line<'_> {
 
     /// A text in an element for it, if it begins with the dashes of one or is one of several.
     fn is_signature(&self, has_signatures: bool) -> bool {
-        let is_marked = self.marks & SIGNATURE != 0 && self.block.words <= MAX_SIGNATURE_WORDS;
+        // The class `sig` of a term is that of a function's signature in manuals.
+        let is_line = !matches!(self.block.kind, BlockKind::Term | BlockKind::Preformatted);
+        let is_marked = is_line && self.marks & SIGNATURE != 0 && self.block.words <= MAX_SIGNATURE_WORDS;
         is_marked && (has_signatures || begins_with_any(self.text.trim(), &["--", "__", "—", "–", "~~", "=="]))
+    }
+
+    /// `Add to cart`, and nothing else.
+    fn is_button(&self) -> bool {
+        let is_line = !matches!(self.block.kind, BlockKind::Heading(_) | BlockKind::Cell { .. });
+        is_line
+            && self.block.words <= MAX_BUTTON_WORDS
+            && BUTTONS.contains(&self.lower.trim_matches(|c: char| !c.is_alphabetic()))
     }
 
     /// A number and what it counts, and nothing else.

@@ -89,6 +89,7 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::BesideText => "beside-text",
         BlockReason::HeadingOfNothing => "heads-nothing",
         BlockReason::Companion => "companion",
+        BlockReason::Alike => "alike",
         BlockReason::Boilerplate(Boilerplate::CookieNotice) => "cookie-notice",
         BlockReason::Boilerplate(Boilerplate::Dateline) => "dateline",
         BlockReason::Boilerplate(Boilerplate::ReadMore) => "read-more",
@@ -101,6 +102,7 @@ fn short(reason: BlockReason) -> &'static str {
         BlockReason::Boilerplate(Boilerplate::Writer) => "writer",
         BlockReason::Boilerplate(Boilerplate::Signature) => "signature",
         BlockReason::Boilerplate(Boilerplate::Count) => "count",
+        BlockReason::Boilerplate(Boilerplate::Button) => "button",
         BlockReason::Boilerplate(Boilerplate::Question) => "question",
     }
 }

@@ -7,7 +7,7 @@ mod companions;
 
 use std::collections::HashMap;
 
-use companions::{keep_cells, keep_companions, keep_controls};
+use companions::{keep_alike, keep_cells, keep_companions, keep_controls};
 
 use crate::blocks::{Block, BlockKind, Blocks, ends_like_sentence};
 use crate::boilerplate::{self, Boilerplate};
@@ -40,6 +40,14 @@ const MAX_BLOCKS_BELOW_TITLE: usize = 4;
 const MIN_WORDS_BESIDE_BOILERPLATE: u32 = 25;
 /// With this many words beside its comments, a page has a main text other than its comments.
 const MIN_TEXT_WORDS: u32 = 50;
+/// With a larger share of the words that would be kept, reviews are what a product's page is about.
+const MAX_SHARE_OF_REVIEWS: f32 = 0.4;
+/// More headings in a row at the end are the entries of a list, and not headings of nothing.
+const MAX_EMPTY_HEADINGS: usize = 3;
+/// Blocks alike are at least so many, and where so large a share of them is kept, the others are from this probability on.
+const MIN_BLOCKS_ALIKE: usize = 4;
+const MIN_SHARE_ALIKE: f32 = 0.5;
+const MIN_PROBABILITY_ALIKE: f32 = 0.1;
 
 /// Why a block was kept or dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +80,8 @@ pub enum BlockReason {
     HeadingOfNothing,
     /// It belongs to a block that was kept: a term to its definition, a cell to its table.
     Companion,
+    /// It is like many blocks that were kept.
+    Alike,
     /// It is certain to be no part of a text.
     Boilerplate(Boilerplate),
 }
@@ -79,8 +89,8 @@ pub enum BlockReason {
 impl BlockReason {
     /// Whether the block is part of the text.
     pub fn is_kept(self) -> bool {
-        use BlockReason::{AmongMainText, BestThereIs, Comment, Companion, Likely, LongText, Title};
-        matches!(self, Companion | Likely | LongText | AmongMainText | BestThereIs | Title | Comment)
+        use BlockReason::{Alike, AmongMainText, BestThereIs, Comment, Companion, Likely, LongText, Title};
+        matches!(self, Alike | Companion | Likely | LongText | AmongMainText | BestThereIs | Title | Comment)
     }
 
     /// A description for people.
@@ -100,6 +110,7 @@ impl BlockReason {
             BlockReason::BesideText => "beside the text",
             BlockReason::HeadingOfNothing => "a heading of nothing",
             BlockReason::Companion => "belongs to what was kept",
+            BlockReason::Alike => "like others that were kept",
             BlockReason::Boilerplate(boilerplate) => boilerplate.describe(),
         }
     }
@@ -126,11 +137,18 @@ pub fn select(
     keep_companions(page, probabilities, &mut reasons);
     keep_controls(context, page, probabilities, &mut reasons);
     keep_cells(context, page, probabilities, &mut reasons);
+    // On listings in other languages, which are often articles, blocks alike are headlines of other articles.
+    let is_of_entries = matches!(kind, PageKind::Listing | PageKind::Product) && context.is_english();
+    if is_of_entries {
+        keep_alike(context, page, probabilities, &mut reasons);
+    }
     take_text_below_title(context, page, probabilities, &mut reasons);
     leave_boilerplate(context, page, kind, &mut reasons);
     leave_beside_text(page, &mut reasons, BlockReason::ForScriptless, |number| context.is_for_scriptless(number));
     match options.comments {
         Inclusion::Keep => keep_comments(context, page, &mut reasons),
+        Inclusion::Drop
+            if kind == PageKind::Product && share_of_comments(context, page, &reasons) > MAX_SHARE_OF_REVIEWS => {}
         Inclusion::Drop if kind != PageKind::Forum => {
             leave_beside_text(page, &mut reasons, BlockReason::CommentLeftOut, |number| context.is_comment(number));
         }
@@ -140,7 +158,7 @@ pub fn select(
         keep_sentences(context, page, probabilities, &mut reasons);
     }
     leave_repeated(page, &mut reasons);
-    leave_empty_headings(page, &mut reasons);
+    leave_empty_headings(page, is_of_entries, &mut reasons);
     if let Some(title) = context.title_block().or_else(|| only_heading(page, &reasons))
         && reasons.iter().any(|reason| reason.is_kept())
     {
@@ -207,6 +225,15 @@ fn leave_boilerplate(context: &PageContext, page: &Blocks, kind: PageKind, reaso
             *reason = BlockReason::Boilerplate(boilerplate);
         }
     }
+}
+
+/// The share of the words of kept blocks that is in comments.
+fn share_of_comments(context: &PageContext, page: &Blocks, reasons: &[BlockReason]) -> f32 {
+    let kept = || (0..reasons.len()).filter(|&number| reasons[number].is_kept());
+    let words: u32 = kept().map(|number| page.blocks[number].words).sum();
+    let of_comments: u32 =
+        kept().filter(|&number| context.is_comment(number)).map(|number| page.blocks[number].words).sum();
+    of_comments as f32 / words.max(1) as f32
 }
 
 /// Keeps running text in comments, which the model has learned to drop.
@@ -323,13 +350,14 @@ fn leave_repeated(page: &Blocks, reasons: &mut [BlockReason]) {
     }
 }
 
-/// Drops headings at the end, which no text follows.
-fn leave_empty_headings(page: &Blocks, reasons: &mut [BlockReason]) {
+/// Drops headings at the end, which no text follows; of a page of entries, only so few that they are none.
+fn leave_empty_headings(page: &Blocks, is_of_entries: bool, reasons: &mut [BlockReason]) {
     let is_heading = |number: usize| matches!(page.blocks[number].kind, BlockKind::Heading(_));
     let kept: Vec<usize> = (0..reasons.len()).filter(|&at| reasons[at].is_kept()).collect();
     // The first block kept stays, so that a page of headings has a text.
-    for &number in kept.iter().skip(1).rev().take_while(|&&number| is_heading(number)) {
-        reasons[number] = BlockReason::HeadingOfNothing;
+    let at_end: Vec<usize> = kept.iter().skip(1).rev().copied().take_while(|&number| is_heading(number)).collect();
+    if !is_of_entries || at_end.len() <= MAX_EMPTY_HEADINGS {
+        at_end.into_iter().for_each(|number| reasons[number] = BlockReason::HeadingOfNothing);
     }
 }
 
@@ -345,7 +373,7 @@ mod tests {
         let page = blocks(&tree);
         let mut reasons = vec![BlockReason::Likely; page.blocks.len()];
         leave_repeated(&page, &mut reasons);
-        leave_empty_headings(&page, &mut reasons);
+        leave_empty_headings(&page, true, &mut reasons);
         let letter = |reason: &BlockReason| match reason {
             BlockReason::Likely => '+',
             BlockReason::Repeated => 'r',
@@ -368,5 +396,7 @@ mod tests {
     fn headings_at_the_end() {
         check("<h1>a</h1><p>b<h2>c</h2><h3>d</h3>", "++hh");
         check("<h1>a</h1><h2>b</h2>", "+h");
+        // A list of entries, each a heading.
+        check("<h1>a</h1><h3>b</h3><h3>c</h3><h3>d</h3><h3>e</h3>", "+++++");
     }
 }

@@ -22,6 +22,11 @@ impl<'a> PageContext<'a> {
         self.tree
     }
 
+    /// What the elements around a block look like: the same for two blocks in elements of the same names and classes.
+    pub(crate) fn shape_around(&self, block: usize) -> u64 {
+        self.narrow[self.page.blocks[block].container as usize]
+    }
+
     /// The table that a row is in.
     pub(crate) fn table_around(&self, row: NodeId) -> Option<NodeId> {
         self.elements_around(row).find(|&at| self.tree.name(at) == tag::TABLE)

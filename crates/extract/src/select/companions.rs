@@ -2,8 +2,9 @@
 //! cell. Where one is kept, so is the other.
 
 use std::collections::{HashMap, HashSet};
+use std::mem::discriminant;
 
-use super::{BlockReason, MIN_PROBABILITY_AMONG_MAIN_TEXT};
+use super::{BlockReason, MIN_BLOCKS_ALIKE, MIN_PROBABILITY_ALIKE, MIN_PROBABILITY_AMONG_MAIN_TEXT, MIN_SHARE_ALIKE};
 use crate::blocks::{Block, BlockKind, Blocks};
 use crate::features::PageContext;
 use crate::html::NodeId;
@@ -103,6 +104,30 @@ pub(super) fn keep_cells(context: &PageContext, page: &Blocks, probabilities: &[
         let is_of_kept = table_of(block).is_some_and(|table| counts[&table].1 * 2 >= counts[&table].0);
         if is_of_kept && probabilities[number] >= MIN_COMPANION_PROBABILITY {
             reasons[number] = BlockReason::Companion;
+        }
+    }
+}
+
+/// Keeps the blocks of which many others, in elements of the same classes, are kept: the name of each product, the
+/// description of each. Cells of tables are [`keep_cells`]'.
+pub(super) fn keep_alike(context: &PageContext, page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
+    let shape = |number: usize| (discriminant(&page.blocks[number].kind), context.shape_around(number));
+    let mut counts: HashMap<_, (usize, usize)> = HashMap::new();
+    for (number, reason) in reasons.iter().enumerate() {
+        let (all, kept) = counts.entry(shape(number)).or_default();
+        *all += 1;
+        *kept += usize::from(reason.is_kept());
+    }
+    for number in 0..reasons.len() {
+        let (all, kept) = counts[&shape(number)];
+        let is_alike = all >= MIN_BLOCKS_ALIKE && kept as f32 >= MIN_SHARE_ALIKE * all as f32;
+        let is_cell = matches!(page.blocks[number].kind, BlockKind::Cell { .. });
+        if reasons[number] == BlockReason::Unlikely
+            && is_alike
+            && !is_cell
+            && probabilities[number] >= MIN_PROBABILITY_ALIKE
+        {
+            reasons[number] = BlockReason::Alike;
         }
     }
 }
