@@ -8,13 +8,16 @@ const MIN_OWN_WORDS: u32 = 30;
 /// The linked data has a text with this many words, and this many times those of the page.
 const MIN_BODY_WORDS: u32 = 40;
 const MIN_BODY_TIMES: u32 = 3;
+/// So many words are enough where nothing was kept of the page.
+const MIN_LONE_BODY_WORDS: u32 = 8;
 
 /// The page's title, if it is kept, and the paragraphs of its linked data, if they are its text. `own_words` is the
 /// number of words that were kept of the page, title aside.
 pub(crate) fn stand_in(body: &str, title: Option<&str>, own_words: u32) -> Option<Blocks> {
     let paragraphs = paragraphs(body);
     let words: u32 = paragraphs.iter().map(|paragraph| count_words(paragraph)).sum();
-    let is_text = own_words < MIN_OWN_WORDS && words >= MIN_BODY_WORDS && words >= MIN_BODY_TIMES * own_words;
+    let min_words = if own_words == 0 { MIN_LONE_BODY_WORDS } else { MIN_BODY_WORDS };
+    let is_text = own_words < MIN_OWN_WORDS && words >= min_words && words >= MIN_BODY_TIMES * own_words;
     is_text.then(|| {
         let mut page = Blocks::default();
         if let Some(title) = title {
@@ -76,5 +79,7 @@ mod tests {
         assert!(stand_in(&body, None, 3).is_some_and(|page| page.blocks.len() == 1));
         assert!(stand_in(&body, None, 200).is_none());
         assert!(stand_in("Too short.", None, 0).is_none());
+        let notice = "The pass is closed. It may open again on Saturday.";
+        assert!(stand_in(notice, None, 0).is_some() && stand_in(notice, None, 3).is_none());
     }
 }

@@ -13,9 +13,10 @@ use encoding_rs::{
     X_MAC_CYRILLIC, X_USER_DEFINED,
 };
 mod declared;
+mod latin;
 mod seven_bit;
 
-use declared::{charset_parameter, prescan};
+use declared::{charset_parameter, language, prescan};
 
 /// Bytes at the beginning in which UTF-16 without a mark is recognised.
 const UTF16_SAMPLE_BYTES: usize = 4096;
@@ -121,7 +122,11 @@ fn legacy(html: &[u8], content_type: Option<&str>) -> &'static Encoding {
     }
     let guessed = guess(html);
     let is_possible = |&encoding: &&'static Encoding| encoding != UTF_8 && !is_disproved(html, encoding, guessed);
-    declared.into_iter().find(is_possible).unwrap_or(guessed)
+    let likely = declared.into_iter().find(is_possible).unwrap_or(guessed);
+    if latin::is_of_one_byte(likely) && latin::is_of_one_byte(guessed) {
+        return latin::charset_of(html, likely, guessed, language(html).as_deref());
+    }
+    likely
 }
 
 /// Whether the bytes cannot be text in this charset.

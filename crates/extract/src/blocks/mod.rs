@@ -184,6 +184,9 @@ const MIN_HIDDEN_WEIGHT: f32 = 120.0;
 const MIN_HIDDEN_TIMES: f32 = 3.0;
 /// A page whose visible text has less weight waits for its script; one with a text of its own does not.
 const MAX_WAITING_WEIGHT: f32 = 30.0;
+/// Words of a sentence that is a text of its own, if it is among so many blocks from the heading on.
+const MIN_NOTICE_WORDS: u32 = 5;
+const MAX_BLOCKS_TO_NOTICE: usize = 4;
 
 /// Cuts a page into its blocks, in document order.
 ///
@@ -192,12 +195,23 @@ const MAX_WAITING_WEIGHT: f32 = 30.0;
 pub fn blocks(tree: &Tree) -> Blocks {
     let shown = cut(tree, &Hidden::of(tree));
     let weight = |page: &Blocks| page.containers[0].weight;
-    if shown.hidden.is_empty() || weight(&shown) >= MAX_WAITING_WEIGHT {
+    if shown.hidden.is_empty() || weight(&shown) >= MAX_WAITING_WEIGHT || has_notice(&shown) {
         return shown;
     }
     let all = cut(tree, &Hidden::default());
     let waits = weight(&all) >= MIN_HIDDEN_WEIGHT && weight(&all) >= MIN_HIDDEN_TIMES * weight(&shown);
     if waits { all } else { shown }
+}
+
+/// Whether there is a short text: a heading, and a sentence soon below it that does not ask for scripts.
+fn has_notice(page: &Blocks) -> bool {
+    let is_sentence = |block: &Block| {
+        let text = page.text_of(block);
+        let is_line = block.kind == BlockKind::Paragraph && block.words >= MIN_NOTICE_WORDS && block.links == 0;
+        is_line && ends_like_sentence(text) && !text.to_lowercase().contains("script")
+    };
+    let heading = page.blocks.iter().position(|block| block.kind == BlockKind::Heading(1));
+    heading.is_some_and(|at| page.blocks[at..].iter().take(MAX_BLOCKS_TO_NOTICE).any(is_sentence))
 }
 
 /// Evidence that a block is main text, in words: sentences count fully, labels little, links not at all.

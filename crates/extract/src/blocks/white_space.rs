@@ -37,7 +37,7 @@ pub(super) fn push_collapsed(to: &mut String, block_start: usize, text: &str) {
 /// By byte: whether white space or an invisible character may begin with it.
 const MAY_BEGIN: [bool; 256] = {
     let mut may_begin = [false; 256];
-    let firsts = b" \t\n\r\x0b\x0c\xc2\xe1\xe2\xe3\xef";
+    let firsts = b" \t\n\r\x0b\x0c\xc2\xe1\xe2\xe3\xef\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f";
     let mut at = 0;
     while at < firsts.len() {
         may_begin[firsts[at] as usize] = true;
@@ -46,13 +46,18 @@ const MAY_BEGIN: [bool; 256] = {
     may_begin
 };
 
-/// Text without the characters that only tell where a word may be parted.
+/// Text without the characters that only tell where a word may be parted, and without control characters, which would
+/// reach terminals.
 pub(crate) fn without_invisible(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     if !(0..bytes.len()).any(|at| invisible_len(bytes, at) > 0) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().filter(|c| !matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}')).collect())
+    let is_visible = |c: &char| {
+        let is_control = c.is_control() && !matches!(c, '\t'..='\r' | '\u{85}');
+        !is_control && !matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}')
+    };
+    Cow::Owned(text.chars().filter(is_visible).collect())
 }
 
 /// Length of the white space at this byte, 0 for none: ASCII's, U+00A0, U+1680, U+2000 to U+200A, U+2028,
@@ -73,11 +78,12 @@ fn space_len(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Length of the invisible character at this byte, 0 for none: the soft hyphen, the zero-width space (U+200B) and
-/// no-break space (U+FEFF), and the word joiner (U+2060). The joiners U+200C and U+200D belong to words.
+/// no-break space (U+FEFF), and the word joiner (U+2060); and control characters other than white space. The joiners U+200C and U+200D belong to words.
 #[inline]
 fn invisible_len(bytes: &[u8], at: usize) -> usize {
     match bytes[at] {
-        0xc2 if bytes[at + 1] == 0xad => 2,
+        0x01..=0x08 | 0x0e..=0x1f | 0x7f => 1,
+        0xc2 if matches!(bytes[at + 1], 0x80..=0x84 | 0x86..=0x9f | 0xad) => 2,
         0xe2 => match (bytes[at + 1], bytes[at + 2]) {
             (0x80, 0x8b) | (0x81, 0xa0) => 3,
             _ => 0,
@@ -103,5 +109,7 @@ mod tests {
         assert_eq!(collapsed("www.\u{200b}a.example \u{200b} b\u{feff}"), "www.a.example b");
         assert_eq!(collapsed("می\u{200c}روم"), "می\u{200c}روم");
         assert_eq!(without_invisible("a\u{2060}b\n\n c"), "ab\n\n c");
+        assert_eq!(collapsed("a\u{1b}[2Jb\u{9b}c\u{7f} \u{7} d"), "a[2Jbc d");
+        assert_eq!(without_invisible("a\u{1b}[2J\n\tb\u{9b}"), "a[2J\n\tb");
     }
 }

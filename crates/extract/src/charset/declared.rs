@@ -56,6 +56,14 @@ pub(super) fn prescan(html: &[u8]) -> Option<String> {
     None
 }
 
+/// The language that the tag `<html>` names, without its region: `pl` of `pl-PL`.
+pub(super) fn language(html: &[u8]) -> Option<String> {
+    let head = String::from_utf8_lossy(&html[..html.len().min(MAX_PRESCAN_BYTES)]).to_ascii_lowercase();
+    let (tag, _) = tag(&head[head.find("<html")? + "<html".len()..]);
+    let (_, named) = attributes(tag).find(|(name, value)| matches!(*name, "lang" | "xml:lang") && !value.is_empty())?;
+    named.split(['-', '_']).next().map(|language| language.trim().to_owned())
+}
+
 /// What follows the first occurrence of an end mark; nothing without one.
 fn after<'a>(text: &'a str, end: &str) -> &'a str {
     text.find(end).map_or("", |at| &text[at + end.len()..])

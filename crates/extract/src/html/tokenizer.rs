@@ -270,6 +270,11 @@ impl<'s> Tokenizer<'s> {
             TextState::ScriptData => self.script_end(from),
             TextState::Rcdata | TextState::RawText => self.raw_end(from, name),
         };
+        // A `<noscript>` in the head that is never closed has no contents, so that it does not swallow the page.
+        if end == self.bytes.len() && name == tag::NOSCRIPT && !self.builder.options.scripting {
+            self.builder.end_tag(name);
+            return;
+        }
         self.at = end;
         if end > from {
             let span = Span::new(from, end);

@@ -286,8 +286,8 @@ fn push_escaped(to: &mut String, text: &str, prefix: &str) {
         // `1.` and `1)` begin a list, `===` and `---` underline a heading.
         let begins = if digits > 0 && line[digits..].starts_with(['.', ')']) { digits } else { 0 };
         for (at, c) in line.char_indices() {
-            let is_sign = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '|' | '&')
-                || (at == 0 && matches!(c, '#' | '>' | '+' | '-' | '~' | '='))
+            let is_sign = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '|' | '&' | '~')
+                || (at == 0 && matches!(c, '#' | '>' | '+' | '-' | '='))
                 || (begins > 0 && at == begins);
             if is_sign {
                 to.push('\\');
