@@ -324,7 +324,8 @@ impl Line<'_> {
 
     /// `mora · Posts: 212 · Joined: May 2009`.
     fn is_about_writer(&self) -> bool {
-        if self.block.words > MAX_WRITER_WORDS || crate::blocks::ends_like_sentence(self.text) {
+        let is_code = self.block.kind == BlockKind::Preformatted;
+        if is_code || self.block.words > MAX_WRITER_WORDS || crate::blocks::ends_like_sentence(self.text) {
             return false;
         }
         let is_label = |before: &str| {

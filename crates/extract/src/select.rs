@@ -6,6 +6,7 @@
 mod companions;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use companions::{keep_alike, keep_cells, keep_companions, keep_controls};
 
@@ -25,6 +26,9 @@ const MIN_WORDS_OF_FRAGMENTS: u32 = 200;
 const MIN_REPEATED_WORDS: u32 = 8;
 /// A block of this many words is kept only once per page.
 const MIN_LONG_WORDS: u32 = 40;
+/// The same for a block of less than [`MIN_SURE_PROBABILITY`].
+const MIN_UNSURE_LONG_WORDS: u32 = 30;
+const MIN_SURE_PROBABILITY: f32 = 0.75;
 /// From this many words on, running text in one element is the page's text.
 const MIN_LONG_TEXT_WORDS: f32 = 2_000.0;
 /// Where no block reaches its minimum, sentences of this many words are kept from [`MIN_SENTENCE_PROBABILITY`] on.
@@ -157,7 +161,7 @@ pub fn select(
     if !reasons.iter().any(|reason| reason.is_kept()) {
         keep_sentences(context, page, probabilities, &mut reasons);
     }
-    leave_repeated(page, &mut reasons);
+    leave_repeated(page, probabilities, &mut reasons);
     leave_empty_headings(page, is_of_entries, &mut reasons);
     if let Some(title) = context.title_block().or_else(|| only_heading(page, &reasons))
         && reasons.iter().any(|reason| reason.is_kept())
@@ -324,30 +328,36 @@ fn leave_beside_text(
 }
 
 /// Drops repeated text: a run of blocks that repeats an earlier run, or a long block. A refrain or an instruction
-/// between other lines may occur twice.
-fn leave_repeated(page: &Blocks, reasons: &mut [BlockReason]) {
+/// between other lines may occur twice, and so may what several plans or products have in common.
+fn leave_repeated(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReason]) {
     let kept: Vec<usize> = (0..reasons.len()).filter(|&number| reasons[number].is_kept()).collect();
-    let text = |place: usize| kept.get(place).map(|&number| page.text_of(&page.blocks[number]));
+    let texts: Vec<&str> = kept.iter().map(|&number| page.text_of(&page.blocks[number])).collect();
     let mut first: HashMap<&str, usize> = HashMap::new();
-    let mut repeated = Vec::new();
-    for (place, &number) in kept.iter().enumerate() {
-        let block = &page.blocks[number];
-        if block.words < MIN_REPEATED_WORDS || block.kind == BlockKind::Preformatted {
+    for place in 0..kept.len() {
+        let block = &page.blocks[kept[place]];
+        let is_sure = probabilities[kept[place]] >= MIN_SURE_PROBABILITY;
+        let is_entry = is_sure && block.words < MIN_LONG_WORDS && matches!(block.kind, BlockKind::ListItem { .. });
+        let is_repeated = reasons[kept[place]] == BlockReason::Repeated;
+        if is_repeated || is_entry || block.words < MIN_REPEATED_WORDS || block.kind == BlockKind::Preformatted {
             continue;
         }
-        let Some(&before) = first.get(page.text_of(block)) else {
-            first.insert(page.text_of(block), place);
+        let Some(&before) = first.get(texts[place]) else {
+            first.insert(texts[place], place);
             continue;
         };
-        let follows = before > 0 && place > before + 1 && text(place - 1) == text(before - 1);
-        let is_followed = before + 1 < place && text(place + 1).is_some() && text(place + 1) == text(before + 1);
-        if follows || is_followed || block.words >= MIN_LONG_WORDS {
-            repeated.push(number);
+        let run = run_of_copies(&texts, before, place);
+        if run.len() > 1 || block.words >= if is_sure { MIN_LONG_WORDS } else { MIN_UNSURE_LONG_WORDS } {
+            kept[run].iter().for_each(|&number| reasons[number] = BlockReason::Repeated);
         }
     }
-    for number in repeated {
-        reasons[number] = BlockReason::Repeated;
-    }
+}
+
+/// The places around `place` whose texts are those around `before`, of a run that ends before it begins again.
+fn run_of_copies(texts: &[&str], before: usize, place: usize) -> Range<usize> {
+    let is_copy = |(copy, original): &(&&str, &&str)| copy == original;
+    let behind = texts[..place].iter().rev().zip(texts[..before].iter().rev()).take(place - before - 1);
+    let ahead = texts[place + 1..].iter().zip(&texts[before + 1..place]);
+    place - behind.take_while(is_copy).count()..place + 1 + ahead.take_while(is_copy).count()
 }
 
 /// Drops headings at the end, which no text follows; of a page of entries, only so few that they are none.
@@ -372,7 +382,7 @@ mod tests {
         let tree = parse(html, ParseOptions::default()).unwrap();
         let page = blocks(&tree);
         let mut reasons = vec![BlockReason::Likely; page.blocks.len()];
-        leave_repeated(&page, &mut reasons);
+        leave_repeated(&page, &vec![0.6; page.blocks.len()], &mut reasons);
         leave_empty_headings(&page, true, &mut reasons);
         let letter = |reason: &BlockReason| match reason {
             BlockReason::Likely => '+',

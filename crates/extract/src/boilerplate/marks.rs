@@ -113,7 +113,7 @@ fn marks_of_word(word: &str) -> u8 {
 
 /// `cookie-banner`, `gdpr_notice`, `onetrust-consent-sdk`; not `cookies`, which may be what a section is about.
 fn is_notice_name(word: &str) -> bool {
-    const SUBJECTS: [&str; 6] = ["cookie", "consent", "gdpr", "onetrust", "ccpa", "cmp"];
+    const SUBJECTS: [&str; 5] = ["cookie", "consent", "gdpr", "onetrust", "ccpa"];
     const FORMS: [&str; 18] = [
         "banner",
         "notice",
@@ -134,7 +134,10 @@ fn is_notice_name(word: &str) -> bool {
         "wall",
         "consent",
     ];
-    has_any(word, &SUBJECTS) && FORMS.iter().any(|form| word.contains(form))
+    // `cmp-wall`; Adobe's names of components begin with `cmp-`, too: `cmp-promo-banner`.
+    let of_platform = word.strip_prefix("cmp").map(|rest| rest.trim_start_matches(['-', '_']));
+    let is_of_platform = of_platform.is_some_and(|rest| FORMS.iter().any(|form| rest.starts_with(form)));
+    is_of_platform || has_any(word, &SUBJECTS) && FORMS.iter().any(|form| word.contains(form))
 }
 
 #[cfg(test)]
@@ -184,5 +187,6 @@ mod tests {
             assert!(name == "references" || marks_of_word(&name.to_ascii_lowercase()) != 0, "{name}");
         }
         assert_eq!(marks_of_word("cookies"), 0);
+        assert_eq!(marks_of_word("cmp-promo-banner"), 0);
     }
 }

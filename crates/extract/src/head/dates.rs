@@ -17,18 +17,18 @@ pub(super) enum Order {
 
 /// The months' names and what they are cut to, in the languages with most pages; lower case, without a final point.
 const MONTHS: [&str; 12] = [
-    "january jan january. januar jänner jän janvier janv enero ene janeiro gennaio gen januari stycznia styczeń sty января январь янв січня ledna leden januára tammikuu tammikuuta ocak ocak január ianuarie ian januara ιανουαρίου ιαν يناير كانون ژانویه जनवरी มกราคม ม.ค januarja siječnja януари",
-    "february feb pebruari februar février févr fév febrero fevereiro fev febbraio februari lutego luty lut февраля февраль фев лютого února únor helmikuu helmikuuta şubat február februarie φεβρουαρίου φεβ فبراير شباط فوریه फ़रवरी กุมภาพันธ์ ก.พ veljače февруари",
-    "march mar märz mär mrz mars maret marzo março maart mrt marca marzec марта март мар березня března březen maaliskuu maaliskuuta mart március martie μαρτίου μαρ مارس آذار मार्च มีนาคม มี.ค ožujka",
-    "april apr avril avr abril abr aprile kwietnia kwiecień kwi апреля апрель апр квітня dubna duben huhtikuu huhtikuuta nisan április aprilie απριλίου απρ أبريل نيسان آوریل अप्रैल เมษายน เม.ย travnja април",
-    "may mai mayo maio maggio mag mei maja maj мая май травня května květen toukokuu toukokuuta mayıs május μαΐου μαΐ مايو أيار مه मई พฤษภาคม พ.ค svibnja",
-    "june jun juni juin junio junho giugno giu czerwca czerwiec cze июня июнь июн червня června červen kesäkuu kesäkuuta haziran június iunie ιουνίου ιουν يونيو حزيران ژوئن जून มิถุนายน มิ.ย lipnja юни",
-    "july jul juli juillet juil julio julho luglio lug lipca lipiec lip июля июль июл липня července červenec heinäkuu heinäkuuta temmuz július iulie ιουλίου ιουλ يوليو تموز ژوئیه जुलाई กรกฎาคม ก.ค srpnja юли",
-    "august aug agustus août agosto ago augustus sierpnia sierpień sie августа август авг серпня srpna srpen elokuu elokuuta ağustos augusztus αυγούστου αυγ أغسطس آب اوت अगस्त สิงหาคม ส.ค kolovoza",
-    "september sep sept septembre septiembre setembro set settembre september. września wrzesień wrz сентября сентябрь сен сент вересня září syyskuu syyskuuta eylül szeptember septembrie σεπτεμβρίου σεπ سبتمبر أيلول سپتامبر सितंबर กันยายน ก.ย rujna септември",
-    "october oct oktober okt octobre octubre outubro out ottobre ott października październik paź октября октябрь окт жовтня října říjen lokakuu lokakuuta ekim október octombrie οκτωβρίου οκτ أكتوبر تشرين اکتبر अक्टूबर ตุลาคม ต.ค listopada октомври",
-    "november nov novembre noviembre novembro listopada listopad lis ноября ноябрь ноя нояб listopadu marraskuu marraskuuta kasım november. noiembrie νοεμβρίου νοε نوفمبر نوامبر नवंबर พฤศจิกายน พ.ย studenoga ноември листопада",
-    "december dec desember dezember dez décembre déc diciembre dic dezembro dicembre december. grudnia grudzień gru декабря декабрь дек грудня prosince prosinec joulukuu joulukuuta aralık decembrie δεκεμβρίου δεκ ديسمبر كانون دسامبر दिसंबर ธันวาคม ธ.ค prosinca декември",
+    "january jan january. januar jänner jän janvier janv enero ene janeiro gennaio gen januari stycznia styczeń sty января январь янв січня ledna leden januára tammikuu tammikuuta ocak ocak január ianuarie ian januara ιανουαρίου ιαν يناير كانون ژانویه जनवरी มกราคม ม.ค januarja siječnja януари ינואר בינואר",
+    "february feb pebruari februar février févr fév febrero fevereiro fev febbraio februari lutego luty lut февраля февраль фев лютого února únor helmikuu helmikuuta şubat február februarie φεβρουαρίου φεβ فبراير شباط فوریه फ़रवरी กุมภาพันธ์ ก.พ veljače февруари פברואר בפברואר",
+    "march mar märz mär mrz mars maret marzo março maart mrt marca marzec марта март мар березня března březen maaliskuu maaliskuuta mart március martie μαρτίου μαρ مارس آذار मार्च มีนาคม มี.ค ožujka marts מרץ במרץ",
+    "april apr avril avr abril abr aprile kwietnia kwiecień kwi апреля апрель апр квітня dubna duben huhtikuu huhtikuuta nisan április aprilie απριλίου απρ أبريل نيسان آوریل अप्रैल เมษายน เม.ย travnja април אפריל באפריל",
+    "may mai mayo maio maggio mag mei maja maj мая май травня května květen toukokuu toukokuuta mayıs május μαΐου μαΐ مايو أيار مه मई พฤษภาคม พ.ค svibnja מאי במאי",
+    "june jun juni juin junio junho giugno giu czerwca czerwiec cze июня июнь июн червня června červen kesäkuu kesäkuuta haziran június iunie ιουνίου ιουν يونيو حزيران ژوئن जून มิถุนายน มิ.ย lipnja юни יוני ביוני",
+    "july jul juli juillet juil julio julho luglio lug lipca lipiec lip июля июль июл липня července červenec heinäkuu heinäkuuta temmuz július iulie ιουλίου ιουλ يوليو تموز ژوئیه जुलाई กรกฎาคม ก.ค srpnja юли יולי ביולי",
+    "august aug agustus août agosto ago augustus sierpnia sierpień sie августа август авг серпня srpna srpen elokuu elokuuta ağustos augusztus αυγούστου αυγ أغسطس آب اوت अगस्त สิงหาคม ส.ค kolovoza אוגוסט באוגוסט",
+    "september sep sept septembre septiembre setembro set settembre september. września wrzesień wrz сентября сентябрь сен сент вересня září syyskuu syyskuuta eylül szeptember septembrie σεπτεμβρίου σεπ سبتمبر أيلول سپتامبر सितंबर กันยายน ก.ย rujna септември ספטמבר בספטמבר",
+    "october oct oktober okt octobre octubre outubro out ottobre ott października październik paź октября октябрь окт жовтня října říjen lokakuu lokakuuta ekim október octombrie οκτωβρίου οκτ أكتوبر تشرين اکتبر अक्टूबर ตุลาคม ต.ค listopada октомври אוקטובר באוקטובר",
+    "november nov novembre noviembre novembro listopada listopad lis ноября ноябрь ноя нояб listopadu marraskuu marraskuuta kasım november. noiembrie νοεμβρίου νοε نوفمبر نوامبر नवंबर พฤศจิกายน พ.ย studenoga ноември листопада נובמבר בנובמבר",
+    "december dec desember dezember dez décembre déc diciembre dic dezembro dicembre december. grudnia grudzień gru декабря декабрь дек грудня prosince prosinec joulukuu joulukuuta aralık decembrie δεκεμβρίου δεκ ديسمبر كانون دسامبر दिसंबर ธันวาคม ธ.ค prosinca декември דצמבר בדצמבר",
 ];
 
 /// Years of the Buddhist calendar that are 1980 to 2099.

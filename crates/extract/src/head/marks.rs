@@ -85,19 +85,70 @@ pub(super) fn names(line: &str) -> Vec<String> {
     let parts = if are_names && parts.len() > 1 { parts } else { vec![line] };
     let is_kept = |name: &&str| {
         let is_address = name.starts_with("http") || name.contains('@') || name.starts_with("www.");
-        !is_address && !name.starts_with('(') && name.contains(char::is_alphabetic)
+        let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
+        let is_office = name.contains(' ') && OFFICES.contains(&last.as_str());
+        !is_address && !is_office && !name.starts_with('(') && name.contains(char::is_alphabetic)
     };
     parts.into_iter().map(str::trim).filter(is_kept).map(str::to_owned).collect()
 }
 
+/// What stands behind names, in lower case.
+const BEHIND_NAMES: &[&str] = &[
+    " http",
+    " last updated",
+    " updated",
+    "published",
+    " posted on",
+    " view bio",
+    " is a ",
+    " stand:",
+    " veröffentlicht",
+    " aktualisiert",
+    " publié",
+    " mis à jour",
+    " publicado",
+    " actualizado",
+    " atualizado",
+    " pubblicato",
+    " aggiornato",
+    " gepubliceerd",
+    " publicerad",
+    " uppdaterad",
+    " opublikowano",
+    " опубликовано",
+    " обновлено",
+];
+/// What ends the name of an office, in lower case: `Political Editor`.
+const OFFICES: &[&str] = &[
+    "editor",
+    "correspondent",
+    "reporter",
+    "writer",
+    "journalist",
+    "columnist",
+    "contributor",
+    "producer",
+    "analyst",
+    "staff",
+    "redakteur",
+    "redakteurin",
+    "korrespondent",
+    "journaliste",
+    "correspondant",
+    "periodista",
+    "redactor",
+    "redactora",
+    "giornalista",
+];
+
 /// A line up to what stands behind names: marks, addresses, and when the text was written.
 fn person_in(line: &str) -> &str {
-    let marks = line.find(['|', '•', '·', '–', '—']).unwrap_or(line.len());
+    let marks = line.find(['|', '•', '·', '–', '—', '／', '｜']).unwrap_or(line.len());
     // Lower case of other scripts may have other lengths; these words are ASCII.
     let lower = line.to_ascii_lowercase();
-    let words = [" http", " last updated", " updated", "published", " posted on", " view bio", " is a "];
-    let end = words.iter().filter_map(|word| lower.find(word)).fold(marks, usize::min);
-    line[..end].trim()
+    let end = BEHIND_NAMES.iter().filter_map(|word| lower.find(word)).fold(marks, usize::min);
+    let name = line[..end].trim();
+    name.strip_suffix(" 기자").unwrap_or(name)
 }
 
 fn split_names(line: &str) -> Vec<&str> {
@@ -141,7 +192,7 @@ fn is_name(text: &str) -> bool {
 }
 
 fn without_by(line: &str) -> &str {
-    const BY: [&str; 22] = [
+    const BY: [&str; 65] = [
         "written by ",
         "posted by ",
         "written by:",
@@ -164,6 +215,49 @@ fn without_by(line: &str) -> &str {
         "autor: ",
         "auteur: ",
         "autora: ",
+        "geschreven door ",
+        "skrevet af ",
+        "skrevet av ",
+        "skriven av ",
+        "text av ",
+        "av ",
+        "af ",
+        "scritto da ",
+        "a cura di ",
+        "escrito por ",
+        "publicado por ",
+        "écrit par ",
+        "publié par ",
+        "verfasst von ",
+        "text von ",
+        "ein beitrag von ",
+        "autore: ",
+        "autorka: ",
+        "yazan: ",
+        "yazar: ",
+        "haber: ",
+        "oleh: ",
+        "oleh ",
+        "penulis: ",
+        "tác giả: ",
+        "írta: ",
+        "szerző: ",
+        "kirjoittanut ",
+        "लेखक: ",
+        "โดย ",
+        "ผู้เขียน: ",
+        "كتب: ",
+        "كتب ",
+        "بقلم: ",
+        "بقلم ",
+        "نویسنده: ",
+        "מאת: ",
+        "מאת ",
+        "文: ",
+        "文：",
+        "撰文：",
+        "記者 ",
+        "记者 ",
     ];
     let by = BY.iter().find(|by| {
         line.get(..by.len()).is_some_and(|head| head.eq_ignore_ascii_case(by) || head.to_lowercase() == **by)
@@ -387,6 +481,26 @@ fn is_time(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_in_lines() {
+        for (line, expected) in [
+            ("By Ann Oyster and Bo Reed", &["Ann Oyster", "Bo Reed"][..]),
+            ("By Ann Oyster, Political Editor", &["Ann Oyster"]),
+            ("Käthe Muschel Stand: 05.11.2020", &["Käthe Muschel"]),
+            ("Av Åsa Öberg Publicerad 3 maj", &["Åsa Öberg"]),
+            ("Yazan: Çağrı Şahin", &["Çağrı Şahin"]),
+            ("Oleh Budi Santoso", &["Budi Santoso"]),
+            ("लेखक: राजेश कुमार", &["राजेश कुमार"]),
+            ("โดย สุดา ใจดี", &["สุดา ใจดี"]),
+            ("كتب: منى حسن", &["منى حسن"]),
+            ("מאת: רות לוי", &["רות לוי"]),
+            ("記者 陳大文／台北報導", &["陳大文"]),
+            ("박민수 기자", &["박민수"]),
+        ] {
+            assert_eq!(names(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn lines_of_dates_alone() {
