@@ -14,7 +14,7 @@ mod words;
 
 pub use bands::Bands;
 pub use candidates::BandGroup;
-pub use minhash::{BandHash, MinHash, Sketch};
+pub use minhash::{BandHash, MAX_PERMUTATIONS, MinHash, Sketch};
 pub use ngrams::for_each_ngram;
 pub use stars::{ExactPair, NearPair, Ranked, Represented, Stars, transitive_clusters};
 pub use words::{HASH_VERSION, Jaccard, NormalizedWords, jaccard, text_hash};

@@ -6,6 +6,8 @@ use crate::Bands;
 
 /// Seed of the permutations; part of what a signature means, so it never changes.
 const SEED: u64 = 0x7765_6274_6578_7421;
+/// Longest signature, in bands × rows.
+pub const MAX_PERMUTATIONS: usize = 65_536;
 /// Permutations of one pass over the shingles: their minima stay in vector registers, on any processor.
 const LANES: usize = 32;
 /// Bytes of a [`Sketch`], at most.

@@ -136,7 +136,8 @@ impl CrawlSettings {
         let is_reachable = contact.contains('@') || contact.starts_with("https://") || contact.starts_with("http://");
         if !is_reachable || contact.chars().any(|c| c.is_control() || !c.is_ascii()) {
             return Err(FetchError::Settings(format!(
-                "the contact {contact:?} is neither a mail address nor a web page; owners of hosts must be able to complain"
+                "the contact {contact:?} (--contact, or the key contact of [pages.fetch]) is neither a mail address nor a web page; owners \
+                 of hosts must be able to complain"
             )));
         }
         let at_least_one = [

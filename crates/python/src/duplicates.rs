@@ -6,7 +6,8 @@ use std::convert::Infallible;
 use std::num::NonZero;
 
 use dedup::{
-    BandGroup, BandHash, Bands, ExactPair, Jaccard, MinHash, NearPair, NormalizedWords, Ranked, Sketch, Stars,
+    BandGroup, BandHash, Bands, ExactPair, Jaccard, MAX_PERMUTATIONS, MinHash, NearPair, NormalizedWords, Ranked,
+    Sketch, Stars,
 };
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
@@ -17,9 +18,6 @@ use crate::inputs;
 use crate::numbers;
 use crate::parallel;
 use crate::pickle::{Reduced, reduced};
-
-/// Numbers of a signature, at most.
-const MAX_PERMUTATIONS: usize = 65_536;
 
 /// A text that is dropped, and the one that stays for it.
 #[pyclass(frozen, module = "webtext", get_all, eq)]

@@ -1,7 +1,5 @@
 //! What a build would do and why, for `--dry-run`.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::build::Missing;
@@ -17,7 +15,7 @@ pub struct StagePreview {
     pub tasks: Option<u32>,
     /// The tasks that would run.
     pub missing: Vec<Missing>,
-    /// Earlier stages that will change; their results decide which tasks run here.
+    /// Earlier stages that will change, in the order of the flow; their results decide which tasks run here.
     pub follows: Vec<String>,
     /// Minimum number of bytes that the outputs take.
     pub min_output_bytes: u64,
@@ -27,13 +25,17 @@ impl Run {
     /// What a build would do, without doing it.
     pub fn preview(&self) -> Result<Vec<StagePreview>> {
         let mut previews: Vec<StagePreview> = Vec::new();
-        let mut changing: BTreeSet<String> = BTreeSet::new();
+        // In the order of the flow.
+        let mut changing: Vec<String> = Vec::new();
         for (number, stage) in self.flow().stages().iter().enumerate() {
             let plan_there = self.plan_there(number)?;
             // Until a stage was planned once, its inputs are unknown: assume all stages before it.
             let follows: Vec<String> = match &plan_there {
-                Some(plan) => plan.header().upstream.keys().filter(|name| changing.contains(*name)).cloned().collect(),
-                None => changing.iter().cloned().collect(),
+                Some(plan) => {
+                    let upstream = &plan.header().upstream;
+                    changing.iter().filter(|name| upstream.contains_key(*name)).cloned().collect()
+                }
+                None => changing.clone(),
             };
             let mut preview = StagePreview {
                 stage: stage.name.clone(),
@@ -46,7 +48,7 @@ impl Run {
             let comparison = match comparison.transpose() {
                 // It reads a stage that it did not read before, and that is to do.
                 Err(error) if error.is_not_done() && !changing.is_empty() => {
-                    preview.follows = changing.iter().cloned().collect();
+                    preview.follows = changing.clone();
                     None
                 }
                 other => other?,
@@ -61,7 +63,7 @@ impl Run {
                 changes = !comparison.is_sealed;
             }
             if changes {
-                changing.insert(stage.name.clone());
+                changing.push(stage.name.clone());
             }
             previews.push(preview);
         }

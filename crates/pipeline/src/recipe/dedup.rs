@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use dedup::Bands;
+use dedup::{Bands, MAX_PERMUTATIONS};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::External;
 use crate::error::{Error, Result, Within as _, bail, ensure};
 
-/// Longest MinHash signature, in bands × rows.
-const MAX_PERMUTATIONS: usize = 65_536;
 /// Keys of [`Dedup::keep`], at most.
 pub const MAX_KEEP_KEYS: usize = 3;
 /// The recall without `recall`, `bands` and `rows`.

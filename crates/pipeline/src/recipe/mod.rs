@@ -82,7 +82,7 @@ pub struct Links {
     #[cfg_attr(feature = "clap", arg(skip))]
     pub dumps: Vec<String>,
     /// Minimum karma of a link.
-    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 3))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 3, allow_negative_numbers = true))]
     pub min_karma: i64,
     /// How the scores of a link's submissions become its karma.
     #[cfg_attr(feature = "clap", arg(long, value_name = "WHAT", default_value = "any submission"))]

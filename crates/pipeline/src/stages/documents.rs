@@ -115,7 +115,7 @@ impl ExtractPages {
 }
 
 impl Task for ExtractPages {
-    const REVISION: u32 = 9; // panels, labels beside values, dialogs for consent, and lines around a text
+    const REVISION: u32 = 10; // entries of listings, repeated runs, Latin charsets, and labels of more languages
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let options = self.options.options();

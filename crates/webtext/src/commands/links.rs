@@ -66,7 +66,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                     if counts.dropped.get(&reason).copied().unwrap_or(0) < SAMPLES && reason == Reason::MalformedRecord
                     {
                         let start: String = text.chars().take(SAMPLE_CHARS).collect();
-                        eprintln!("{reason}: {name}:{line}: {start}");
+                        tracing::warn!("{reason}: {name}:{line}: {start}");
                     }
                     counts.drop(reason);
                     if let Some(rows) = &mut dropped_rows {
