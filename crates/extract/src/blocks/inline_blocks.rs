@@ -33,7 +33,19 @@ pub(super) fn is_laid_out_as_block(tree: &Tree, id: NodeId, name: Name) -> bool 
     if name.known().is_none() {
         return is_own_block(tree, id);
     }
-    name == tag::SPAN && is_sentence_beside_its_like(tree, id)
+    name == tag::SPAN && is_sentence_beside_its_like(tree, id) || name == tag::CITE && is_head_of_quote(tree, id)
+}
+
+/// Whether `<cite>` names who wrote the quotation that follows it, as on boards: the first in the quotation or in the
+/// only element of it.
+fn is_head_of_quote(tree: &Tree, id: NodeId) -> bool {
+    let is_blank =
+        |other: NodeId| other == NONE || tree.name(other) == Name::TEXT && tree.text(other).trim().is_empty();
+    let is_first = |id: NodeId| is_blank(tree.node(id).previous);
+    let parent = tree.node(id).parent;
+    let is_in = |around: NodeId| tree.name(around) == tag::BLOCKQUOTE;
+    let is_in_quote = is_in(parent) || is_first(parent) && is_in(tree.node(parent).parent);
+    is_first(id) && is_in_quote && !is_blank(tree.node(id).next)
 }
 
 fn is_block_value(value: &str) -> bool {

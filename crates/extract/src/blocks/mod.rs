@@ -269,6 +269,9 @@ mod tests {
     fn paragraphs_and_inline_tags() {
         check("<p>a <b>b</b><i>c</i>  d\n<p>e", &["a bc d", "e"]);
         check("x<div>y</div>z", &["x", "y", "z"]);
+        check("<blockquote><div><cite>mora wrote:</cite>The tide.</div></blockquote>", &["mora wrote:", "The tide."]);
+        check("<p>x<div class='a d-none'>y</div><div class='d-none d-md-block'>z</div>", &["x", "z"]);
+        check("<p>See <cite>Tides</cite>, page 5.</p>", &["See Tides, page 5."]);
         check("a<br>b<br><br>c", &["a\nb", "c"]);
         check("<ul><li><span>one</span> <a>two</a></ul>", &["one two"]);
         check("<pre>  if x:\n    y\n</pre>", &["  if x:\n    y"]);

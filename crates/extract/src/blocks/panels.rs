@@ -81,7 +81,7 @@ impl<'a> Panels<'a> {
 
     /// A hidden element as a panel, if it is one.
     pub(super) fn panel(&self, id: NodeId, reason: HiddenReason) -> Option<Panel> {
-        let is_asked_for = matches!(reason, HiddenReason::Attribute | HiddenReason::Style);
+        let is_asked_for = matches!(reason, HiddenReason::Attribute | HiddenReason::Style | HiddenReason::Class);
         if !is_asked_for || self.is_outside(id) {
             return None;
         }

@@ -22,7 +22,7 @@ fn shown(preview: &StagePreview) -> String {
 
 #[test]
 fn of_a_new_run() {
-    let expected = ["read 3 a: new b: new c: new", "count ? after read", "label ? after count after read"];
+    let expected = ["read 3 a: new b: new c: new", "count ? after read", "label ? after read after count"];
     assert_eq!(preview(&Lab::new())[..3], expected);
 }
 
@@ -65,7 +65,7 @@ fn of_tasks_that_nobody_has_sealed() {
     }
     assert_eq!(
         preview(&lab),
-        ["read 3", "count ? after read", "label ? after count after read", "join ? after count after label after read"]
+        ["read 3", "count ? after read", "label ? after read after count", "join ? after read after count after label"]
     );
 }
 
