@@ -123,7 +123,7 @@ fn legacy(html: &[u8], content_type: Option<&str>) -> &'static Encoding {
     let guessed = guess(html);
     let is_possible = |&encoding: &&'static Encoding| encoding != UTF_8 && !is_disproved(html, encoding, guessed);
     let likely = declared.into_iter().find(is_possible).unwrap_or(guessed);
-    if latin::is_of_one_byte(likely) && latin::is_of_one_byte(guessed) {
+    if latin::decides_about(likely) && latin::decides_about(guessed) {
         return latin::charset_of(html, likely, guessed, language(html).as_deref());
     }
     likely

@@ -619,6 +619,12 @@ mod tests {
         fields.fault.is_none().then(|| fields.finish())
     }
 
+    #[test]
+    fn a_negative_zero_is_what_a_whole_parser_says() {
+        let line = r#"{"subreddit":-0,"score":-0}"#;
+        assert_eq!(Submission::parse(line.as_bytes()).ok(), twin(line));
+    }
+
     /// A text as JSON, some of its characters as escapes.
     fn quoted() -> impl Strategy<Value = String> {
         let character = prop_oneof![

@@ -138,7 +138,12 @@ impl fmt::Display for Value<'_> {
 fn number<'a>(bytes: &[u8]) -> Option<Value<'a>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let is_number = text.strip_prefix('-').unwrap_or(text).starts_with(|c: char| c.is_ascii_digit());
-    if is_number { number_in(text) } else { None }
+    match text {
+        // It is no integer to parsers of JSON.
+        "-0" => Some(Value::of_float(-0.0)),
+        _ if is_number => number_in(text),
+        _ => None,
+    }
 }
 
 /// The number that a text holds, as Rust writes numbers; not a number and infinity are none.

@@ -173,7 +173,7 @@ fn is_copy_label(tree: &Tree, id: NodeId) -> bool {
 /// Numbers of lines beside code: by the class, or as the first cell of a row whose other cell is code.
 fn is_gutter(tree: &Tree, id: NodeId, name: Name) -> bool {
     let is_marked = class_has(tree, id, |name| {
-        const WORDS: [&str; 12] = [
+        const WORDS: [&str; 13] = [
             "gutter",
             "linenos",
             "lineno",
@@ -186,6 +186,7 @@ fn is_gutter(tree: &Tree, id: NodeId, name: Name) -> bool {
             "rouge-gutter",
             "blob-num",
             "ln",
+            "lnt",
         ];
         WORDS.contains(&name)
             || name.starts_with("lineno")

@@ -343,6 +343,8 @@ mod tests {
         check("<h2>a <a href='#a'>¶</a><span>[<a href='/?action=edit'>edit</a>]</span></h2>", &["a"]);
         check("<table><tr><td><pre>1\n2\n3</pre><td><pre>a\nb\nc</pre></table>", &["a\nb\nc"]);
         check("<pre><span class=lineno>1 </span>a<button>Copy</button></pre>", &["a"]);
+        let numbers = "<td><pre><code><span class=lnt>1\n</span><span class=lnt>2\n</span></code></pre></td>";
+        check(&format!("<table><tr>{numbers}<td><pre><code>a\nb</code></pre></table>"), &["a\nb"]);
         check("<p>a<sup><a href='#n'>1</a></sup> b<a class=footnote-ref href='#n'>[2]</a>", &["a b"]);
         check("<table><tr><td>1<td>2<td>3</table>", &["1", "2", "3"]);
     }

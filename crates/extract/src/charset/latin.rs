@@ -37,8 +37,8 @@ const OF_WINDOWS: [(&Encoding, &Encoding); 8] = [
 /// So many more letters of the page's language prove another charset, or so many signs inside words.
 const MIN_LETTERS: i64 = 3;
 
-/// Whether a charset is one that [`charset_of`] decides about.
-pub(super) fn is_of_one_byte(encoding: &'static Encoding) -> bool {
+/// Whether [`charset_of`] decides about a charset: those for Latin letters, and those that have a twin of Windows.
+pub(super) fn decides_about(encoding: &'static Encoding) -> bool {
     let is_latin = [WINDOWS_1250, WINDOWS_1252, WINDOWS_1254, WINDOWS_1257].contains(&encoding);
     is_latin || OF_WINDOWS.iter().any(|(standard, _)| *standard == encoding)
 }
@@ -66,7 +66,10 @@ pub(super) fn charset_of(
     };
     let charset = of_language.or_else(by_signs).unwrap_or(likely);
     let twin = OF_WINDOWS.iter().find(|(standard, _)| *standard == charset).map(|(_, windows)| *windows);
-    twin.filter(|_| html.iter().any(|byte| (0x80..0xa0).contains(byte))).unwrap_or(charset)
+    let has_controls = html.iter().any(|byte| (0x80..0xa0).contains(byte));
+    // Some letters are at other places: a stray byte in a page of the standard's charset changes nothing.
+    let fits = |windows: &&'static Encoding| signs_in_words(html, windows) <= signs_in_words(html, charset);
+    twin.filter(|_| has_controls).filter(fits).unwrap_or(charset)
 }
 
 /// The letters beyond ASCII that belong to a language, less the characters beyond ASCII in words that do not.
@@ -85,7 +88,7 @@ fn letters_of_language(html: &[u8], encoding: &'static Encoding, letters: &str) 
     std::iter::once(' ').chain(text.chars()).zip(text.chars()).map(of_char).sum()
 }
 
-/// How many signs stand between two letters, or in place of a letter at the beginning of a word: `przyjê³a`.
+/// How many signs and control characters stand between two letters: `przyjê³a`.
 fn signs_in_words(html: &[u8], encoding: &'static Encoding) -> i64 {
     let text = encoding.decode_without_bom_handling(html).0;
     let chars: Vec<char> = text.chars().filter(|c| *c != '\u{ad}').collect();
@@ -143,5 +146,10 @@ mod tests {
     fn control_characters_are_signs_of_windows() {
         check("„Woda” – rzekł", WINDOWS_1250, ISO_8859_2, None);
         check("Ο «καφές» – είπε…", WINDOWS_1253, ISO_8859_7, None);
+        // One that is stray: the letters say that the page is in the standard's charset.
+        let (polish, ..) = ISO_8859_2.encode(POLISH);
+        let bytes = [&polish[..], &[0x85]].concat();
+        assert_eq!(charset_of(&bytes, ISO_8859_2, ISO_8859_2, None), ISO_8859_2);
+        assert_eq!(charset_of(&bytes, ISO_8859_2, WINDOWS_1250, Some("pl")), ISO_8859_2);
     }
 }

@@ -101,6 +101,7 @@ const BEHIND_NAMES: &[&str] = &[
     " posted on",
     " view bio",
     " is a ",
+    " for ",
     " stand:",
     " veröffentlicht",
     " aktualisiert",
@@ -487,6 +488,7 @@ mod tests {
         for (line, expected) in [
             ("By Ann Oyster and Bo Reed", &["Ann Oyster", "Bo Reed"][..]),
             ("By Ann Oyster, Political Editor", &["Ann Oyster"]),
+            ("By Ann Oyster for The Tidal Post", &["Ann Oyster"]),
             ("Käthe Muschel Stand: 05.11.2020", &["Käthe Muschel"]),
             ("Av Åsa Öberg Publicerad 3 maj", &["Åsa Öberg"]),
             ("Yazan: Çağrı Şahin", &["Çağrı Şahin"]),

@@ -200,7 +200,8 @@ fn text_of(arguments: &Arguments, page: &extract::Page, analysis: &extract::Anal
     if arguments.explain {
         let colours = arguments.output.is_none() && std::io::stdout().is_terminal();
         let (kind, kept, blocks) = (page.kind.name(), page.parts.len(), analysis.reasons.len());
-        let head = format!("# {kind} page, {kept} of {blocks} blocks kept\n");
+        let name = source.url.as_ref().unwrap_or(&source.file);
+        let head = format!("# {kind} page, {kept} of {blocks} blocks kept: {name}\n");
         return head + extract::explain::list(analysis, colours).trim_end();
     }
     if arguments.format == Format::Json { json(page, source) } else { page.text.clone() }

@@ -224,10 +224,34 @@ fn not_html(bytes: &[u8]) -> Option<&'static str> {
     if has_odd && !extract::charset::is_utf16(start) {
         return Some("binary data");
     }
+    if has_foreign_root(bytes) {
+        return Some("XML that is no page");
+    }
     let is_json = bytes.trim_ascii_start().starts_with(b"{") || bytes.trim_ascii_start().starts_with(b"[");
     // JSON Lines are several values; the first two tell.
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>().take(2);
     (is_json && values.all(|value| value.is_ok())).then_some("JSON")
+}
+
+/// Whether the first element is the root of a feed, a site map, a drawing or another document that no browser shows as a
+/// page.
+fn has_foreign_root(bytes: &[u8]) -> bool {
+    const ROOTS: [&[u8]; 9] =
+        [b"rss", b"feed", b"rdf:rdf", b"urlset", b"sitemapindex", b"svg", b"opml", b"xsl:stylesheet", b"plist"];
+    let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    // The XML declaration, comments and the document type come before.
+    while rest.starts_with(b"<?") || rest.starts_with(b"<!") {
+        let is_of_page = rest.get(..14).is_some_and(|start| start.eq_ignore_ascii_case(b"<!doctype html"));
+        let end: &[u8] = if rest.starts_with(b"<!--") { b"-->" } else { b">" };
+        if is_of_page {
+            return false;
+        }
+        let Some(at) = memchr::memmem::find(rest, end) else { return false };
+        rest = rest[at + end.len()..].trim_ascii_start();
+    }
+    let Some(tag) = rest.strip_prefix(b"<") else { return false };
+    let name_len = tag.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-')).count();
+    ROOTS.contains(&&*tag[..name_len].to_ascii_lowercase())
 }
 
 /// Whether nothing in a text could be a tag, whatever its charset.
@@ -295,4 +319,26 @@ fn is_named_html(path: &Path) -> bool {
 fn holds_page(path: &Path) -> bool {
     let start = File::open(path).and_then(start_of).unwrap_or_default();
     begins_archive(&start, &path.to_string_lossy()) || media(None, &start) == Media::Html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feeds_and_drawings_are_no_pages() {
+        for start in [
+            "<?xml version='1.0'?>\n<!-- a > b --><rss version='2.0'>",
+            "\u{feff}<feed xmlns='http://www.w3.org/2005/Atom'>",
+            "<?xml version='1.0'?><!DOCTYPE svg PUBLIC 'a' 'b'><svg>",
+            "<urlset>",
+        ] {
+            assert_eq!(not_html(start.as_bytes()), Some("XML that is no page"), "{start}");
+        }
+        for start in
+            ["<?xml version='1.0'?><html>", "<!doctype html><svg></svg><p>x", "<feedback>", "<p>x", "<!--", "<?xml"]
+        {
+            assert_eq!(not_html(start.as_bytes()), None, "{start}");
+        }
+    }
 }
