@@ -43,7 +43,7 @@ demo:
 full:
     WEBTEXT_TESTS_WHOLE=1 WEBTEXT_TEST_KILLS=400 .ci/run
     just parity
-    just fuzz 600
+    just fuzz 120
     just soak
     just soak --throughput
 
