@@ -27,9 +27,9 @@ const MIN_WORDS_OF_FRAGMENTS: u32 = 200;
 const MIN_REPEATED_WORDS: u32 = 8;
 /// A block of this many words is kept only once per page.
 const MIN_LONG_WORDS: u32 = 40;
-/// The same for a block of less than [`MIN_SURE_PROBABILITY`].
+/// The same for a block of less than [`MIN_PROBABILITY_OF_COPY`], from which on a list's item may be repeated.
 const MIN_UNSURE_LONG_WORDS: u32 = 30;
-const MIN_SURE_PROBABILITY: f32 = 0.75;
+const MIN_PROBABILITY_OF_COPY: f32 = 0.75;
 /// From this many words on, running text in one element is the page's text.
 const MIN_LONG_TEXT_WORDS: f32 = 2_000.0;
 /// Where no block reaches its minimum, sentences of this many words are kept from [`MIN_SENTENCE_PROBABILITY`] on.
@@ -49,10 +49,6 @@ const MIN_TEXT_WORDS: u32 = 50;
 const MAX_SHARE_OF_REVIEWS: f32 = 0.4;
 /// More headings in a row at the end are the entries of a list, and not headings of nothing.
 const MAX_EMPTY_HEADINGS: usize = 3;
-/// Blocks alike are at least so many, and where so large a share of them is kept, the others are from this probability on.
-const MIN_BLOCKS_ALIKE: usize = 4;
-const MIN_SHARE_ALIKE: f32 = 0.5;
-const MIN_PROBABILITY_ALIKE: f32 = 0.1;
 
 /// Why a block was kept or dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -336,7 +332,7 @@ fn leave_repeated(page: &Blocks, probabilities: &[f32], reasons: &mut [BlockReas
     let mut first: HashMap<&str, usize> = HashMap::new();
     for place in 0..kept.len() {
         let block = &page.blocks[kept[place]];
-        let is_sure = probabilities[kept[place]] >= MIN_SURE_PROBABILITY;
+        let is_sure = probabilities[kept[place]] >= MIN_PROBABILITY_OF_COPY;
         let is_entry = is_sure && block.words < MIN_LONG_WORDS && matches!(block.kind, BlockKind::ListItem { .. });
         let is_repeated = reasons[kept[place]] == BlockReason::Repeated;
         if is_repeated || is_entry || block.words < MIN_REPEATED_WORDS || block.kind == BlockKind::Preformatted {

@@ -37,11 +37,10 @@ pub(super) fn push_collapsed(to: &mut String, block_start: usize, text: &str) {
 /// By byte: whether white space or an invisible character may begin with it.
 const MAY_BEGIN: [bool; 256] = {
     let mut may_begin = [false; 256];
-    let firsts = b" \t\n\r\x0b\x0c\xc2\xe1\xe2\xe3\xef\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f";
-    let mut at = 0;
-    while at < firsts.len() {
-        may_begin[firsts[at] as usize] = true;
-        at += 1;
+    let mut byte = 0;
+    while byte < may_begin.len() {
+        may_begin[byte] = matches!(byte, 0x01..=0x20 | 0x7f | 0xc2 | 0xe1..=0xe3 | 0xef);
+        byte += 1;
     }
     may_begin
 };
@@ -78,7 +77,8 @@ fn space_len(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Length of the invisible character at this byte, 0 for none: the soft hyphen, the zero-width space (U+200B) and
-/// no-break space (U+FEFF), and the word joiner (U+2060); and control characters other than white space. The joiners U+200C and U+200D belong to words.
+/// no-break space (U+FEFF), the word joiner (U+2060), and control characters other than white space. The joiners U+200C
+/// and U+200D belong to words.
 #[inline]
 fn invisible_len(bytes: &[u8], at: usize) -> usize {
     match bytes[at] {

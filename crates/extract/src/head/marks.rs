@@ -83,16 +83,18 @@ pub(super) fn names(line: &str) -> Vec<String> {
     let parts: Vec<&str> = split_names(line);
     let are_names = parts.iter().all(|part| is_name(part));
     let parts = if are_names && parts.len() > 1 { parts } else { vec![line] };
+    let first = parts[0];
     let is_kept = |name: &&str| {
         let is_address = name.starts_with("http") || name.contains('@') || name.starts_with("www.");
         let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
-        let is_office = name.contains(' ') && OFFICES.contains(&last.as_str());
+        // "Reuters Staff" alone is who wrote it.
+        let is_office = *name != first && OFFICES.contains(&last.as_str());
         !is_address && !is_office && !name.starts_with('(') && name.contains(char::is_alphabetic)
     };
     parts.into_iter().map(str::trim).filter(is_kept).map(str::to_owned).collect()
 }
 
-/// What stands behind names, in lower case.
+/// What stands behind names; letters of ASCII in lower case.
 const BEHIND_NAMES: &[&str] = &[
     " http",
     " last updated",
@@ -117,7 +119,9 @@ const BEHIND_NAMES: &[&str] = &[
     " uppdaterad",
     " opublikowano",
     " опубликовано",
+    " Опубликовано",
     " обновлено",
+    " Обновлено",
 ];
 /// What ends the name of an office, in lower case: `Political Editor`.
 const OFFICES: &[&str] = &[
@@ -145,7 +149,7 @@ const OFFICES: &[&str] = &[
 /// A line up to what stands behind names: marks, addresses, and when the text was written.
 fn person_in(line: &str) -> &str {
     let marks = line.find(['|', '•', '·', '–', '—', '／', '｜']).unwrap_or(line.len());
-    // Lower case of other scripts may have other lengths; these words are ASCII.
+    // Lower case of other scripts may have other lengths, so that letters beyond ASCII stay as they are.
     let lower = line.to_ascii_lowercase();
     let end = BEHIND_NAMES.iter().filter_map(|word| lower.find(word)).fold(marks, usize::min);
     let name = line[..end].trim();
@@ -488,6 +492,8 @@ mod tests {
         for (line, expected) in [
             ("By Ann Oyster and Bo Reed", &["Ann Oyster", "Bo Reed"][..]),
             ("By Ann Oyster, Political Editor", &["Ann Oyster"]),
+            ("By Reuters Staff", &["Reuters Staff"]),
+            ("Анна Устрица Опубликовано 3 мая", &["Анна Устрица"]),
             ("By Ann Oyster for The Tidal Post", &["Ann Oyster"]),
             ("Käthe Muschel Stand: 05.11.2020", &["Käthe Muschel"]),
             ("Av Åsa Öberg Publicerad 3 maj", &["Åsa Öberg"]),

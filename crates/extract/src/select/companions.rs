@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::mem::discriminant;
 
-use super::{BlockReason, MIN_BLOCKS_ALIKE, MIN_PROBABILITY_ALIKE, MIN_PROBABILITY_AMONG_MAIN_TEXT, MIN_SHARE_ALIKE};
+use super::{BlockReason, MIN_PROBABILITY_AMONG_MAIN_TEXT};
 use crate::blocks::{Block, BlockKind, Blocks};
 use crate::features::PageContext;
 use crate::html::NodeId;
@@ -16,6 +16,10 @@ const MIN_QUESTION_PROBABILITY: f32 = 0.15;
 /// Minimum probability of code between two kept paragraphs, and of those.
 const MIN_CODE_PROBABILITY: f32 = 0.2;
 const MIN_SURE_PROBABILITY: f32 = 0.8;
+/// Blocks alike are at least so many, and where so large a share of them is kept, the others are from this probability on.
+const MIN_BLOCKS_ALIKE: usize = 4;
+const MIN_SHARE_ALIKE: f32 = 0.5;
+const MIN_PROBABILITY_ALIKE: f32 = 0.1;
 
 /// Keeps the terms of kept definitions and the questions above kept answers, and the reverse; and code between two kept
 /// paragraphs of one element.

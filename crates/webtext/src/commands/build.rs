@@ -289,7 +289,7 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Complete)
 }
 
-/// The earlier stages that another one depends on, for a message: the last one by name.
+/// The earlier stages that another one depends on, for a message: the last of them with its name.
 fn nearest(follows: &[String]) -> String {
     match follows {
         [] => String::new(),
