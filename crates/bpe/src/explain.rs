@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use crate::sections::{Section, for_each_section};
+use crate::split::sections::{Section, for_each_section};
 use crate::{Encoder, Specials, TokenId, Tokenizer};
 
 /// A part of a text on its way to ids.

@@ -1,6 +1,6 @@
 //! A text that arrives in parts.
 
-use crate::pretokenize::last_border;
+use crate::split::pretokenize::last_border;
 use crate::{Encoder, Specials, TokenId};
 
 /// The ids of a growing text, each returned as soon as nothing that follows can change it.

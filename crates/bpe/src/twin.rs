@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use fancy_regex::Regex;
 
 use crate::formats::visible;
-use crate::pattern::SplitRegex;
-use crate::pretokenize::{Cuts, last_border};
+use crate::split::pattern::SplitRegex;
+use crate::split::pretokenize::{Cuts, last_border};
 use crate::train::Ties;
 use crate::{AddedToken, KnownPattern, TokenId, Tokenizer};
 

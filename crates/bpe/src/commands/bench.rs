@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use super::parallel::map_ordered;
 use crate::input::InputError;
-use crate::parallel::map_ordered;
 use crate::tokens::IdWidth;
 use crate::{Encoder, SpecialInText, Specials};
 

@@ -9,9 +9,9 @@ use console::{Progress, Stopped, Unit};
 use texts::{Compression, TextFormat};
 
 use super::check_usage;
+use super::parallel::map_ordered;
 use crate::input::{Batch, Batches, ByteSource, InputError, InputOptions};
-use crate::parallel::map_ordered;
-use crate::pretokenize::Cuts;
+use crate::split::pretokenize::Cuts;
 use crate::{Encoder, Specials};
 
 /// Input files and how they are read.

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
-use crate::borders::{BLOCK_BYTES, Visitor, visit};
-use crate::pretoken_cache::{Key, MAX_CACHED_BYTES};
+use crate::encode::pretoken_cache::{Key, MAX_CACHED_BYTES};
 use crate::simd::{Kernel, WithKernel, prefetch, with_kernel};
+use crate::split::borders::{BLOCK_BYTES, Visitor, visit};
 use crate::{KnownPattern, Splitter};
 pub use file::{read_words, read_words_of, write_words, write_words_of};
 pub use spilling::SpillingCounts;

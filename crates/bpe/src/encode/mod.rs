@@ -1,5 +1,14 @@
 //! Encodes text: added tokens are cut out; pretokens come by blocks, most of them from the cache, the others by merging.
 
+pub(crate) mod cached_id;
+mod canonical;
+mod chunk;
+mod long_pretoken_cache;
+pub(crate) mod merges;
+pub(crate) mod model;
+pub(crate) mod pretoken_cache;
+mod run_cutter;
+mod side_by_side;
 #[cfg(test)]
 mod tests;
 
@@ -7,15 +16,15 @@ use std::ops::Deref;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::cached_id::entry_of;
-use crate::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdBytesSink, IdSink, Pretokens};
-use crate::long_pretoken_cache::LongPretokenCache;
-use crate::model::Model;
-use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
-use crate::pretokenize::{Cuts, last_border};
-use crate::run_cutter::RunCutter;
-use crate::sections::{Section, for_each_section};
+use self::cached_id::entry_of;
+use self::chunk::{CHUNK_PRETOKENS, Chunk, Count, EncodeText, IdBytesSink, IdSink, Pretokens};
+use self::long_pretoken_cache::LongPretokenCache;
+use self::model::Model;
+use self::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES, PretokenCache};
+pub use self::run_cutter::RunCutter;
 use crate::simd::with_kernel;
+use crate::split::pretokenize::{Cuts, last_border};
+use crate::split::sections::{Section, for_each_section};
 use crate::tokens::IdWidth;
 use crate::{TokenId, Tokenizer};
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::GrowingText;
-use crate::pretokenize::pretokens;
+use crate::split::pretokenize::pretokens;
 use crate::twin::{self, Twin};
 
 static GPT2: LazyLock<Tokenizer> = LazyLock::new(Tokenizer::gpt2);

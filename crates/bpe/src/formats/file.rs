@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::{FormatError, merges, tiktoken, tokenizer_json};
-use crate::text_rules::TextRules;
+use crate::split::text_rules::TextRules;
 use crate::{AddedToken, Tokenizer};
 
 /// The files that programs look for in a tokenizer's folder.

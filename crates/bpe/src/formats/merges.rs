@@ -3,8 +3,8 @@
 use super::{FormatError, Written, from_pairs};
 use crate::TokenId;
 use crate::Tokenizer;
-use crate::added::AddedToken;
 use crate::byte_order::{from_visible, to_visible};
+use crate::split::added::AddedToken;
 use std::collections::HashMap;
 
 /// Reads the file. Only the first line is the header: a merge may itself begin with `#version`.

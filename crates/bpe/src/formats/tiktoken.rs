@@ -6,9 +6,9 @@ use data_encoding::BASE64;
 
 use super::FormatError;
 use super::file::{GivenSpecial, Loaded, of_said_pattern};
-use crate::added::AddedToken;
-use crate::pattern::KnownPattern;
-use crate::text_rules::TextRules;
+use crate::split::added::AddedToken;
+use crate::split::pattern::KnownPattern;
+use crate::split::text_rules::TextRules;
 use crate::tokenizer::{Parts, TokenKind};
 use crate::{TokenId, Tokenizer};
 

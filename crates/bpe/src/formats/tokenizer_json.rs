@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{FormatError, Written, vocab_json};
-use crate::added::AddedToken;
-use crate::text_rules::TextRules;
+use crate::split::added::AddedToken;
+use crate::split::text_rules::TextRules;
 use crate::tokenizer::{KeptJson, Parts};
 use crate::{TokenId, Tokenizer};
 

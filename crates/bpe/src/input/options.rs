@@ -4,7 +4,7 @@ use texts::TextFormat;
 
 use super::SkippedRows;
 use crate::RunCutter;
-use crate::pretokenize::Cuts;
+use crate::split::pretokenize::Cuts;
 
 /// How files are read.
 #[derive(Debug, Clone)]

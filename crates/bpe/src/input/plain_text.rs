@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{BATCH_BYTES, Fault, InputOptions, InvalidUtf8, Reader, read_more};
-use crate::pretokenize::last_border_from;
+use crate::split::pretokenize::last_border_from;
 
 /// Bytes without a place for a cut that are held before their last pretoken is cut.
 const MIN_HELD_TO_CUT_RUN: usize = 2 * BATCH_BYTES;

@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 
 use super::{TokenKind, Tokenizer, TokenizerError};
 use crate::TokenId;
-use crate::added::AddedToken;
-use crate::model::Model;
-use crate::text_rules::TextRules;
+use crate::encode::model::Model;
+use crate::split::added::AddedToken;
+use crate::split::text_rules::TextRules;
 
 impl Tokenizer {
     pub(crate) fn push_merge(&mut self, left: TokenId, right: TokenId, joined: &[u8]) {
@@ -39,7 +39,7 @@ impl Tokenizer {
 
     /// The same with the merges that can happen, if those that cannot are known; else as it is.
     pub(crate) fn without_idle_merges(mut self) -> Tokenizer {
-        if let Some(merges) = crate::model::without_idle_merges(&self) {
+        if let Some(merges) = crate::encode::model::without_idle_merges(&self) {
             self.merges = merges;
             self.model = OnceLock::new();
             self.ignores_merges &= Model::new(&self).has_whole();

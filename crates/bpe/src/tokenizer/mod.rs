@@ -9,13 +9,13 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::added::{AddedMatcher, AddedToken};
 use crate::byte_order::{BYTE_OF_ID, from_visible};
 use crate::encode::Specials;
-use crate::model::Model;
-use crate::pattern::KnownPattern;
-use crate::pretokenize::Cuts;
-use crate::text_rules::TextRules;
+use crate::encode::model::Model;
+use crate::split::added::{AddedMatcher, AddedToken};
+use crate::split::pattern::KnownPattern;
+use crate::split::pretokenize::Cuts;
+use crate::split::text_rules::TextRules;
 use crate::{END_OF_TEXT, formats};
 
 pub use error::TokenizerError;
@@ -230,7 +230,7 @@ impl Tokenizer {
     /// encoders make them when they need them, in some 10 ms for GPT-2's.
     pub fn prepare(&self) {
         self.model().prepare();
-        crate::classes::traits_table();
+        crate::split::classes::traits_table();
     }
 
     pub(crate) fn model(&self) -> Arc<Model> {

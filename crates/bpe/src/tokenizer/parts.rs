@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{NO_ID, TokenKind, Tokenizer};
 use crate::TokenId;
-use crate::added::AddedToken;
 use crate::byte_order::to_visible;
-use crate::text_rules::TextRules;
+use crate::split::added::AddedToken;
+use crate::split::text_rules::TextRules;
 
 /// What a tokenizer is made of, as files give it.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Ties, TrainingOptions};
 use crate::byte_order::from_visible;
-use crate::canonical::PairMemo;
+use crate::encode::canonical::PairMemo;
 use crate::tokenizer::TokenKind;
 use crate::{TokenId, Tokenizer};
 

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::added::AddedToken;
 use crate::formats::Format;
+use crate::split::added::AddedToken;
 use crate::tokenizer::Parts;
 use crate::{Encoder, TokenId, twin};
 
@@ -154,12 +154,12 @@ proptest! {
         max_merges in 1usize..24,
         min_frequency in 0u64..4,
     ) {
-        let trained = crate::merges::tests::tokenizer_of(&choices);
+        let trained = crate::encode::merges::tests::tokenizer_of(&choices);
         let base = match form {
             0 => trained,
             1 => with_ids_of_its_own(&trained, false, 1),
             2 => with_ids_of_its_own(&trained, true, shuffle | 1),
-            _ => crate::model::tests::with_all_splits(&choices, &more),
+            _ => crate::encode::model::tests::with_all_splits(&choices, &more),
         };
         let words: Vec<(Vec<u8>, u64)> = words.into_iter().map(|(w, c)| (w.into_bytes(), c)).collect();
         check_from(&base, &words, max_merges, min_frequency);

@@ -131,14 +131,20 @@ static MONTH_OF_NAME: LazyLock<HashMap<&str, u32>> = LazyLock::new(|| {
     MONTHS.iter().zip(1..).flat_map(|(names, month)| names.split(' ').map(move |name| (name, month))).collect()
 });
 
+/// The tokens that a day may have, from its first on.
+type DayTokens<'t> = [Option<Token<'t>>; 6];
+
 /// The day that these tokens begin with, and how many of them it has.
 fn day_at(text: &str, tokens: &[(usize, usize, Token)], order: Order) -> Option<(String, usize)> {
-    use Token::{Month, Number, Word};
-    let kinds: [Option<Token>; 6] = std::array::from_fn(|at| tokens.get(at).map(|&(_, _, token)| token));
-    // What stands between the first numbers: a day has no spaces and letters between its numbers alone.
+    let kinds: DayTokens<'_> = std::array::from_fn(|at| tokens.get(at).map(|&(_, _, token)| token));
+    // What stands between the first tokens, without white space.
     let gap = |at: usize| tokens.get(at + 1).map_or("", |next| text[tokens[at].1..next.0].trim());
-    let is_mark = |at: usize| matches!(gap(at), "-" | "/" | "." | "‐" | "–" | "");
-    let two = |value: u32| if value < 70 { 2000 + value } else { 1900 + value };
+    day_in_numbers(kinds, gap, order).or_else(|| day_with_name(kinds, gap))
+}
+
+/// A day whose month is a number: with marks between the numbers, or the words of a language.
+fn day_in_numbers<'t>(kinds: DayTokens<'_>, gap: impl Fn(usize) -> &'t str, order: Order) -> Option<(String, usize)> {
+    use Token::{Number, Word};
     match kinds {
         [
             Some(Word(era)),
@@ -182,18 +188,28 @@ fn day_at(text: &str, tokens: &[(usize, usize, Token)], order: Order) -> Option<
             Some(Number { value: month, digits: 1..=2 }),
             Some(Number { value: day, digits: 1..=2 }),
             ..,
-        ] if is_mark(0) && is_mark(1) && !gap(0).is_empty() => written(year, month, day).map(|day| (day, 3)),
+        ] if is_mark(gap(0)) && is_mark(gap(1)) && !gap(0).is_empty() => written(year, month, day).map(|day| (day, 3)),
         [
             Some(Number { value: a, digits: 1..=2 }),
             Some(Number { value: b, digits: 1..=2 }),
             Some(Number { value: year, digits: digits @ (2 | 4) }),
             ..,
-        ] if is_mark(0) && gap(0) == gap(1) && !gap(0).is_empty() => {
-            let year = if digits == 2 { two(year) } else { year };
+        ] if is_mark(gap(0)) && gap(0) == gap(1) && !gap(0).is_empty() => {
+            let year = if digits == 2 { whole_year(year) } else { year };
             let month_first = a <= 12 && (b > 12 || order == Order::MonthFirst && gap(0) != ".");
             let (day, month) = if month_first { (b, a) } else { (a, b) };
             written(year, month, day).map(|day| (day, 3))
         }
+        _ => None,
+    }
+}
+
+/// A day whose month has its name.
+fn day_with_name<'t>(kinds: DayTokens<'_>, gap: impl Fn(usize) -> &'t str) -> Option<(String, usize)> {
+    use Token::{Month, Number, Word};
+    let is_filling = |token: &Option<Token<'_>>| matches!(token, Some(Word(word)) if is_filler(word));
+    let fillers = |tokens: &[Option<Token<'_>>]| tokens.iter().take_while(|token| is_filling(token)).count();
+    match kinds {
         [
             Some(Number { value: year, digits: 4 }),
             Some(Month(month)),
@@ -202,24 +218,21 @@ fn day_at(text: &str, tokens: &[(usize, usize, Token)], order: Order) -> Option<
         ] => written(year, month, day).map(|day| (day, 3)),
         [Some(Number { value: day, digits: 1..=2 }), rest @ ..] => {
             // `27 November 2017`, `27th of November, 2017`, `27 de noviembre de 2017`.
-            let skipped = rest.iter().take_while(|token| matches!(token, Some(Word(word)) if is_filler(word))).count();
+            let skipped = fillers(rest);
             let Some(Some(Month(month))) = rest.get(skipped) else { return None };
-            let more = rest[skipped + 1..]
-                .iter()
-                .take_while(|token| matches!(token, Some(Word(word)) if is_filler(word)))
-                .count();
+            let more = fillers(&rest[skipped + 1..]);
             match rest.get(skipped + 1 + more) {
                 Some(&Some(Number { value: year, digits: 4 })) => {
                     written(year, *month, day).map(|day| (day, skipped + more + 3))
                 }
                 Some(&Some(Number { value: year, digits: 2 })) if more == 0 && gap(skipped + 1) != ":" => {
-                    written(two(year), *month, day).map(|day| (day, skipped + 3))
+                    written(whole_year(year), *month, day).map(|day| (day, skipped + 3))
                 }
                 _ => None,
             }
         }
         [Some(Month(month)), Some(Number { value: day, digits: 1..=2 }), rest @ ..] => {
-            let skipped = rest.iter().take_while(|token| matches!(token, Some(Word(word)) if is_filler(word))).count();
+            let skipped = fillers(rest);
             match rest.get(skipped) {
                 Some(&Some(Number { value: year, digits: 4 })) => {
                     written(year, month, day).map(|day| (day, skipped + 3))
@@ -229,6 +242,16 @@ fn day_at(text: &str, tokens: &[(usize, usize, Token)], order: Order) -> Option<
         }
         _ => None,
     }
+}
+
+/// What may stand between the numbers of a day.
+fn is_mark(gap: &str) -> bool {
+    matches!(gap, "-" | "/" | "." | "‐" | "–" | "")
+}
+
+/// The year that two digits stand for.
+fn whole_year(digits: u32) -> u32 {
+    if digits < 70 { 2000 + digits } else { 1900 + digits }
 }
 
 /// The signs for year and month in Chinese, Japanese and Korean.

@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Kept rows with all their fields, the text as the rules left it; .jsonl, also .zst and .gz, or .parquet.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Dropped rows with all their fields, the rule and the reason; same formats as OUT.
+    /// Dropped rows with all their fields, the rule, its measure and the reason; same formats as OUT.
     #[arg(long, value_name = "OUT")]
     dropped: Option<PathBuf>,
     /// Apply the [[filter]] rules of this TOML file.
@@ -60,6 +60,8 @@ pub struct Arguments {
 struct Dropped {
     /// The rule.
     rule: String,
+    /// What it measured: `words`. Counts and runs have `rule.measure` as the reason.
+    measure: String,
     /// The fault: `too_few_words`.
     reason: String,
     /// The value and the limit.
@@ -146,8 +148,8 @@ impl Outputs {
         };
         self.counts.drop(Reason::of_rule(failure.rule, failure.measure));
         if let Some(dropped) = &mut self.dropped {
-            let (rule, reason) = (failure.rule.to_owned(), failure.fault.to_owned());
-            dropped.push(row, Dropped { rule, reason, detail: failure.detail })?;
+            let [rule, measure, reason] = [failure.rule, failure.measure, failure.fault].map(str::to_owned);
+            dropped.push(row, Dropped { rule, measure, reason, detail: failure.detail })?;
         }
         Ok(())
     }

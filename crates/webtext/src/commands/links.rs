@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use atomic_file::IoContext;
@@ -49,40 +49,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         dumps.push((name_of(path), File::open(path).at("open", path)?));
     }
     let (rules, karma) = (arguments.kept.submission_rules()?, arguments.kept.karma());
-    let folder = arguments.output.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let mut sorter = Sorter::<SubmissionRow>::new(folder, SORT_BYTES);
-    let mut counts = Counts::default();
-    let mut dropped_rows = arguments.dropped.as_deref().map(CompressedFile::create).transpose()?;
-    let (mut links_read, mut faults) = (0u64, Vec::new());
+    let mut reading = Reading::new(arguments)?;
+    let mut faults = Vec::new();
     for (name, dump) in dumps {
-        // Records that are no links are counted here, links when they are merged.
-        let read = read_dump(dump, &name, &rules, arguments.kept.max_record_bytes, |record| -> anyhow::Result<()> {
-            match record {
-                Ok(row) => {
-                    links_read += 1;
-                    sorter.push(row)?;
-                }
-                Err(DroppedRecord { reason, line, url, text }) => {
-                    if counts.dropped.get(&reason).copied().unwrap_or(0) < SAMPLES && reason == Reason::MalformedRecord
-                    {
-                        let start: String = text.chars().take(SAMPLE_CHARS).collect();
-                        tracing::warn!("{reason}: {name}:{line}: {start}");
-                    }
-                    counts.drop(reason);
-                    if let Some(rows) = &mut dropped_rows {
-                        let row = json!({"dump": name, "line": line, "reason": reason, "url": url, "text": text});
-                        writeln!(rows, "{row}").context("cannot write the dropped records")?;
-                    }
-                }
-            }
-            Ok(())
-        });
-        if let Err(error) = read {
+        let max_bytes = arguments.kept.max_record_bytes;
+        if let Err(error) = read_dump(dump, &name, &rules, max_bytes, |record| reading.take(&name, record)) {
             faults.push(error.downcast::<DumpError>()?);
         }
     }
     // Where nothing could be read, an existing output stays.
-    let fatal = if links_read == 0 { faults.pop() } else { None };
+    let fatal = if reading.links == 0 { faults.pop() } else { None };
     let ending = if faults.is_empty() { Exit::Complete } else { Exit::SomeUnreadable };
     for fault in faults {
         let hint = fault.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -92,9 +68,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return Err(fatal.into());
     }
     let mut table = TableWriter::create(&arguments.output)?;
+    let Reading { sorter, mut counts, dropped, .. } = reading;
     merge_rows(sorter.finish()?, &karma, &mut counts, |link| table.push(link))?;
     table.finish()?;
-    dropped_rows.map(CompressedFile::commit).transpose()?;
+    dropped.map(CompressedFile::commit).transpose()?;
     super::print_counts(&counts, arguments.json)?;
     if counts.kept == 0 && counts.dropped.contains_key(&Reason::MissingKarma) {
         tracing::warn!("no link is kept, and some have no score; --without-karma keep takes those");
@@ -102,6 +79,50 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(ending)
 }
 
-fn name_of(path: &std::path::Path) -> String {
+/// What has been read of the dumps.
+struct Reading {
+    sorter: Sorter<SubmissionRow>,
+    /// Submissions with a link, which are counted when they are merged.
+    links: u64,
+    /// Records that are no links.
+    counts: Counts,
+    /// Where these are written.
+    dropped: Option<CompressedFile>,
+}
+
+impl Reading {
+    fn new(arguments: &Arguments) -> anyhow::Result<Reading> {
+        let folder = arguments.output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(Reading {
+            sorter: Sorter::new(folder.unwrap_or(Path::new(".")), SORT_BYTES),
+            links: 0,
+            counts: Counts::default(),
+            dropped: arguments.dropped.as_deref().map(CompressedFile::create).transpose()?,
+        })
+    }
+
+    fn take(&mut self, dump: &str, record: Result<SubmissionRow, DroppedRecord<'_>>) -> anyhow::Result<()> {
+        let DroppedRecord { reason, line, url, text } = match record {
+            Ok(row) => {
+                self.links += 1;
+                return Ok(self.sorter.push(row)?);
+            }
+            Err(dropped) => dropped,
+        };
+        let malformed = self.counts.dropped.get(&Reason::MalformedRecord).copied().unwrap_or(0);
+        if reason == Reason::MalformedRecord && malformed < SAMPLES {
+            let start: String = text.chars().take(SAMPLE_CHARS).collect();
+            tracing::warn!("{reason}: {dump}:{line}: {start}");
+        }
+        self.counts.drop(reason);
+        if let Some(rows) = &mut self.dropped {
+            let row = json!({"dump": dump, "line": line, "reason": reason, "url": url, "text": text});
+            writeln!(rows, "{row}").context("cannot write the dropped records")?;
+        }
+        Ok(())
+    }
+}
+
+fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ::texts::{DocumentOptions, Documents};
+use ::texts::{DocumentOptions, Documents, MalformedRecord, TextDocument};
 use links::CanonicalRules;
 use records::Reason;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ impl Task for PackTexts {
     const REVISION: u32 = 2; // rows by the file's name in the source's folder
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
-        let NamedFile { file, name } = &self.named;
+        let file = &self.named.file;
         let source = work.source(file)?;
         let options = DocumentOptions::new(&self.text_field)
             .with_url_field(&self.url_field)
@@ -80,57 +80,23 @@ impl Task for PackTexts {
                 return Ok(());
             }
         };
-        let mut packer: Option<(Packer, u64)> = None;
-        let (mut archives, mut has_urls) = (0u32, false);
+        let mut archives = Archives { task: self, open: None, count: 0 };
+        let mut has_urls = false;
         for document in documents {
             match document {
                 Err(error) => {
                     work.unreadable(&file.url, &error);
                     break;
                 }
-                Ok(Err(malformed)) => {
-                    if work.counts.dropped_total() < MAX_ROWS_NAMED {
-                        tracing::warn!(target: "task", "{}, {malformed}", file.url);
-                    }
-                    let place = malformed.place.number();
-                    work.counts.drop(Reason::MalformedRecord);
-                    work.sample(
-                        Reason::MalformedRecord,
-                        || format!("{}:{place}", file.url),
-                        &malformed.fault.to_string(),
-                    );
-                }
+                Ok(Err(malformed)) => self.drop_row(work, &malformed),
                 Ok(Ok(document)) => {
-                    let number = document.place.number();
-                    let row = format!("{name}#{number}");
                     has_urls |= document.url.is_some();
-                    let url = self.url_of(document.url.as_deref(), number);
-                    let (open, bytes) = match &mut packer {
-                        Some(packer) => packer,
-                        none => {
-                            let name = format!("{}-{archives:05}", work.name());
-                            archives += 1;
-                            let archive = work.create_named(PackTexts::ARCHIVES, &name)?;
-                            none.insert((Packer::new(archive, self.max_page_bytes), 0))
-                        }
-                    };
-                    let text = document.text.as_bytes();
-                    open.push(
-                        work,
-                        &Packed { url: &url, content_type: "text/plain; charset=utf-8", bytes: text, file: &row },
-                    )?;
-                    *bytes += text.len() as u64;
-                    if *bytes >= MAX_ARCHIVE_BYTES
-                        && let Some((full, _)) = packer.take()
-                    {
-                        full.finish()?;
-                    }
+                    archives.push(work, &document)?;
                 }
             }
         }
-        if let Some((last, _)) = packer {
-            last.finish()?;
-        } else if archives == 0 && work.counts.dropped_total() > 0 {
+        let archives = archives.finish()?;
+        if archives == 0 && work.counts.dropped_total() > 0 {
             work.unreadable(&file.url, &NoTexts { field: self.text_field.clone() });
         }
         // The field of the default is one that a corpus need not have.
@@ -157,11 +123,61 @@ struct NoUrls {
 }
 
 impl PackTexts {
-    /// The URL of a document; one without a URL is identified by its file and row.
-    fn url_of(&self, url: Option<&str>, row: u64) -> String {
-        match url.filter(|url| page_of(url, &CanonicalRules::default()).is_some()) {
-            Some(url) => url.to_owned(),
-            None => format!("file:///{}#{row}", self.named.name.trim_start_matches('/')),
+    fn drop_row(&self, work: &mut Work<'_>, malformed: &MalformedRecord) {
+        let file = &self.named.file.url;
+        if work.counts.dropped_total() < MAX_ROWS_NAMED {
+            tracing::warn!(target: "task", "{file}, {malformed}");
         }
+        work.counts.drop(Reason::MalformedRecord);
+        let place = || format!("{file}:{}", malformed.place.number());
+        work.sample(Reason::MalformedRecord, place, &malformed.fault.to_string());
+    }
+
+    /// The URL of a document; one without a URL is identified by its file and row.
+    fn url_of(&self, document: &TextDocument) -> String {
+        match document.url.as_deref().filter(|url| page_of(url, &CanonicalRules::default()).is_some()) {
+            Some(url) => url.to_owned(),
+            None => format!("file:///{}#{}", self.named.name.trim_start_matches('/'), document.place.number()),
+        }
+    }
+}
+
+/// The archives that the texts of a file are packed into, one after the other.
+struct Archives<'t> {
+    task: &'t PackTexts,
+    /// The last one, and how many bytes of text it has.
+    open: Option<(Packer, u64)>,
+    count: u32,
+}
+
+impl Archives<'_> {
+    fn push(&mut self, work: &mut Work<'_>, document: &TextDocument) -> Result<()> {
+        let (archive, text_bytes) = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let name = format!("{}-{:05}", work.name(), self.count);
+                self.count += 1;
+                let archive = work.create_named(PackTexts::ARCHIVES, &name)?;
+                none.insert((Packer::new(archive, self.task.max_page_bytes), 0))
+            }
+        };
+        let row = format!("{}#{}", self.task.named.name, document.place.number());
+        let (url, bytes) = (self.task.url_of(document), document.text.as_bytes());
+        archive.push(work, &Packed { url: &url, content_type: "text/plain; charset=utf-8", bytes, file: &row })?;
+        *text_bytes += bytes.len() as u64;
+        if *text_bytes >= MAX_ARCHIVE_BYTES
+            && let Some((full, _)) = self.open.take()
+        {
+            full.finish()?;
+        }
+        Ok(())
+    }
+
+    /// How many archives there are.
+    fn finish(self) -> Result<u32> {
+        if let Some((last, _)) = self.open {
+            last.finish()?;
+        }
+        Ok(self.count)
     }
 }

@@ -11,8 +11,8 @@
 //!
 //! [`pretokens`] goes from one to the next; `borders` finds all borders in 64 bytes at once.
 
-use crate::classes::{ASCII, CharClass, class_of, class_of_code};
-use crate::pattern::KnownPattern;
+use super::classes::{ASCII, CharClass, class_of, class_of_code};
+use super::pattern::KnownPattern;
 
 /// The pretokens of a text, in order; concatenated they are the text.
 ///

@@ -1,6 +1,6 @@
 //! Merges many short words side by side.
 
-use crate::merges::{Merges, NONE};
+use super::merges::{Merges, NONE};
 
 /// Lanes (positions) of a word.
 const LANES: usize = 32;
@@ -174,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::merges::tests::{merges_of, tokenizer_of};
+    use crate::encode::merges::tests::{merges_of, tokenizer_of};
     use crate::twin::Twin;
 
     proptest! {

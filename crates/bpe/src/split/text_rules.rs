@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::normalizer::NormalizerStep;
-use crate::pattern::{KnownPattern, SplitRegex};
-use crate::pretokenize::Cuts;
-use crate::pretokenizer::{Pieces, Pretokenizer};
+use super::normalizer::NormalizerStep;
+use super::pattern::{KnownPattern, SplitRegex};
+use super::pretokenize::Cuts;
+use super::pretokenizer::{Pieces, Pretokenizer};
 
 /// A normalizer and a pre-tokenizer. Equal if their JSON is.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! The borders of each pattern, from the classes of the characters in a block.
 
 use super::{BLOCK_BYTES, Classes, MaskedPattern, begins, below, below_lowest};
-use crate::pretokenize::contraction;
-use crate::scan::contraction_of_any_case;
+use crate::split::pretokenize::contraction;
+use crate::split::scan::contraction_of_any_case;
 
 /// GPT-2's pattern.
 pub(super) struct Gpt2;

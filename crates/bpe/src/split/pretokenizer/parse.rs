@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{Behavior, Finder, SplitStep};
-use crate::normalizer::parse_pattern;
-use crate::pattern::{KnownPattern, SplitRegex};
+use crate::split::normalizer::parse_pattern;
+use crate::split::pattern::{KnownPattern, SplitRegex};
 
 /// The punctuation of Hugging Face's step: that of ASCII, and category P by Unicode 8, in which two characters were of it
 /// that are now of others.

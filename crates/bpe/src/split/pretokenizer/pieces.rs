@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::{Behavior, Finder};
 use crate::byte_order::to_visible;
-use crate::classes::{CharClass, class_of};
-use crate::scan::Scanner;
+use crate::split::classes::{CharClass, class_of};
+use crate::split::scan::Scanner;
 
 /// A text in pieces.
 #[derive(Debug, PartialEq, Eq)]

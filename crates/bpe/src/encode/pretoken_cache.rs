@@ -6,7 +6,7 @@
 
 use bytemuck::Zeroable;
 
-use crate::cached_id::IdBytes;
+use super::cached_id::IdBytes;
 use crate::simd::prefetch;
 
 /// Longest pretoken that is cached, in bytes: 15, and their number in the sixteenth byte.

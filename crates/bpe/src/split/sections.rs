@@ -1,8 +1,8 @@
 //! A text on its way to pretokens: cut at added tokens, and what is between them normalised.
 
+use super::added::{AddedMatcher, AddedToken, Part};
+use super::text_rules::TextRules;
 use crate::Specials;
-use crate::added::{AddedMatcher, AddedToken, Part};
-use crate::text_rules::TextRules;
 
 /// A part of a text.
 pub(crate) enum Section<'s> {

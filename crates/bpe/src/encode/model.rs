@@ -11,9 +11,9 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::canonical::{CanonicalTokens, PairMemo};
+use super::merges::{MAX_MERGES, Merges};
 use crate::byte_order::ID_OF_BYTE;
-use crate::canonical::{CanonicalTokens, PairMemo};
-use crate::merges::{MAX_MERGES, Merges};
 use crate::tokenizer::NO_ID;
 use crate::{TokenId, Tokenizer};
 
@@ -291,7 +291,7 @@ pub(crate) mod tests {
 
     /// A tokenizer whose merges are all ways to make its tokens of two others, and some tokens more.
     pub(crate) fn with_all_splits(choices: &[(u16, u16)], more: &[String]) -> Tokenizer {
-        let trained = crate::merges::tests::tokenizer_of(choices);
+        let trained = crate::encode::merges::tests::tokenizer_of(choices);
         let mut lines = crate::formats::tiktoken::write(&trained);
         let mut rank = trained.vocab_size();
         for token in more {
@@ -328,7 +328,7 @@ pub(crate) mod tests {
 
         #[test]
         fn merging_by_definition_agrees_with_the_twin(choices: Vec<(u16, u16)>, word in "[abc]{1,80}") {
-            let tokenizer = crate::merges::tests::tokenizer_of(&choices);
+            let tokenizer = crate::encode::merges::tests::tokenizer_of(&choices);
             let mut ids = Vec::new();
             DefinedMerges::new(&tokenizer).encode(word.as_bytes(), &mut ids);
             let expected: Vec<u32> = Twin::new(&tokenizer).merge(word.as_bytes()).iter().map(|id| id.0).collect();

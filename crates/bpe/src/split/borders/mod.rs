@@ -11,10 +11,10 @@ mod tests;
 
 use patterns::{Cl100k, Gpt2, O200k};
 
-use crate::classes::{Traits, traits_table};
-use crate::pattern::KnownPattern;
-use crate::pretokenize::decode_wide;
-use crate::scan::Scanner;
+use super::classes::{Traits, traits_table};
+use super::pattern::KnownPattern;
+use super::pretokenize::decode_wide;
+use super::scan::Scanner;
 use crate::simd::{Kernel, Masks, prefetch};
 
 /// Bytes of a block: 64 whose borders are found, and those that a border or a load may look at after them.

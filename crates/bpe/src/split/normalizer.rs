@@ -8,9 +8,9 @@ use unicode_normalization::{
     IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
 };
 
+use super::classes::ranges;
+use super::pattern::SplitRegex;
 use crate::byte_order::to_visible;
-use crate::classes::ranges;
-use crate::pattern::SplitRegex;
 
 /// One step of normalisation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fancy_regex::Regex;
 use user_error::did_you_mean;
 
-use crate::oniguruma;
+use super::oniguruma;
 
 /// A published pattern, for which there is a scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -230,7 +230,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scan::Scanner;
+    use crate::split::scan::Scanner;
     use crate::twin::{last_cut, pretokens_by_regex};
 
     fn check(text: &str) {

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
+use super::cached_id::{CachedId, entry_of};
+use super::canonical::PairMemo;
+use super::long_pretoken_cache::{LongPretokenCache, MAX_LONG_BYTES, hash_of};
+use super::model::{Merging, Model};
+use super::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES};
+use super::side_by_side::{MAX_SHORT_BYTES, ShortWord, merge_side_by_side};
 use crate::TokenId;
-use crate::borders::{BLOCK_BYTES, Visitor, visit};
-use crate::cached_id::{CachedId, entry_of};
-use crate::canonical::PairMemo;
-use crate::long_pretoken_cache::{LongPretokenCache, MAX_LONG_BYTES, hash_of};
-use crate::model::{Merging, Model};
-use crate::pattern::KnownPattern;
-use crate::pretoken_cache::{Buckets, Key, MAX_CACHED_BYTES};
-use crate::side_by_side::{MAX_SHORT_BYTES, ShortWord, merge_side_by_side};
 use crate::simd::{Kernel, WithKernel, with_kernel};
+use crate::split::borders::{BLOCK_BYTES, Visitor, visit};
+use crate::split::pattern::KnownPattern;
 use crate::tokens::IdWidth;
 
 /// Pretokens that are looked up together: while the bucket of one is loaded from memory, those of the others are

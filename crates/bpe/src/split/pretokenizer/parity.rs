@@ -1,15 +1,15 @@
 //! Pieces as Hugging Face's tokenizers give them: of all code points for what finds single characters, and of random
 //! texts for regular expressions. `WEBTEXT_PEERS` names a Python that has them; skips with a printed reason without it.
 
-#[path = "../../../../tests/support/skip.rs"]
+#[path = "../../../../../tests/support/skip.rs"]
 mod skip;
 
 use std::process::Command;
 
 use super::*;
-use crate::oniguruma::PROPERTY_NAMES;
+use crate::split::oniguruma::PROPERTY_NAMES;
 
-const SCRIPT: &str = include_str!("../../tests/pretokenizers_of_hugging_face.py");
+const SCRIPT: &str = include_str!("../../../tests/pretokenizers_of_hugging_face.py");
 
 #[derive(serde::Deserialize)]
 struct Expected {

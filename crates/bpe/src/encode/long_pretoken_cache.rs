@@ -3,7 +3,7 @@
 //! In scripts for which a vocabulary has few tokens, most cached pretokens are of this kind. The cache is emptied when it
 //! is full.
 
-use crate::cached_id::CachedId;
+use super::cached_id::CachedId;
 use crate::simd::prefetch;
 
 /// Longest pretoken that is cached, in bytes: a clause of Chinese or Japanese is one pretoken.

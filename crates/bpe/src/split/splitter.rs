@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use crate::borders::{BLOCK_BYTES, Visitor, visit};
-use crate::pretokenize::Cuts;
-use crate::sections::{Section, for_each_section};
+use super::borders::{BLOCK_BYTES, Visitor, visit};
+use super::pretokenize::Cuts;
+use super::sections::{Section, for_each_section};
+use super::text_rules::TextRules;
 use crate::simd::{Kernel, WithKernel, with_kernel};
-use crate::text_rules::TextRules;
 use crate::{KnownPattern, Specials, Tokenizer};
 
 /// How texts are split for training: by a known pattern, a regular expression, or as a tokenizer splits them. Default:

@@ -11,10 +11,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::canonical::PairMemo;
-use crate::model::{Merging, Model};
-use crate::pattern::KnownPattern;
-use crate::scan::Scanner;
+use super::canonical::PairMemo;
+use super::model::{Merging, Model};
+use crate::split::pattern::KnownPattern;
+use crate::split::scan::Scanner;
 use crate::{Specials, Tokenizer};
 
 /// Shortest run of letters that is cut.
@@ -149,7 +149,8 @@ mod tests {
     /// Merged by the definition: the end of a word is a cut, a place in a run is none.
     #[test]
     fn a_vocabulary_of_other_merges_is_cut_at_ends_of_words() {
-        let tokenizer = crate::model::tests::with_all_splits(&[(64, 64)], &["ab".into(), "abc".into(), "bc".into()]);
+        let tokenizer =
+            crate::encode::model::tests::with_all_splits(&[(64, 64)], &["ab".into(), "abc".into(), "bc".into()]);
         let cutter = RunCutter::new(&tokenizer, tokenizer.model(), Specials::Ordinary).unwrap();
         let cutter = RunCutter { cuts_runs: false, ..cutter };
         assert_eq!(cutter.cut(b"one,two,three", 0), Some(7));

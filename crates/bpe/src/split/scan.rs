@@ -4,8 +4,8 @@
 //! The patterns are those of [`KnownPattern::regexes`]; a property test holds each scanner against them. In the comments,
 //! a *sign* is what the pattern in question allows in a run of punctuation.
 
-use crate::classes::{Traits, traits_table};
-use crate::pattern::KnownPattern;
+use super::classes::{Traits, traits_table};
+use super::pattern::KnownPattern;
 
 /// The length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` with which bytes begin, or 0. Under Unicode's case folding, `ſ` is an `s`.
 #[inline(always)]
@@ -42,7 +42,7 @@ impl<'t> Scanner<'t> {
     #[inline]
     pub(crate) fn end(mut self, pattern: KnownPattern, start: usize) -> usize {
         match pattern {
-            KnownPattern::Gpt2 => crate::pretokenize::end_of_pretoken(self.text, start),
+            KnownPattern::Gpt2 => crate::split::pretokenize::end_of_pretoken(self.text, start),
             KnownPattern::Cl100k => self.end_in_cl100k(start, 3, true),
             KnownPattern::Llama3 => self.end_in_cl100k(start, 3, false),
             KnownPattern::Qwen2 => self.end_in_cl100k(start, 1, false),
@@ -69,7 +69,7 @@ impl<'t> Scanner<'t> {
         let bytes = self.text.as_bytes();
         let Some(&first) = bytes.get(at) else { return (Traits::NONE, 0) };
         let (code, len) =
-            if first < 128 { (u32::from(first), 1) } else { crate::pretokenize::decode_wide(&bytes[at..]) };
+            if first < 128 { (u32::from(first), 1) } else { crate::split::pretokenize::decode_wide(&bytes[at..]) };
         let traits = self.traits[code as usize];
         let is_end = traits.any(self.stops) || self.only != Traits::NONE && !traits.any(self.only);
         if is_end { (Traits::NONE, 0) } else { (traits, len) }

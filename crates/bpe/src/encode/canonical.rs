@@ -9,8 +9,8 @@
 
 use std::sync::OnceLock;
 
+use super::merges::{Merges, NONE};
 use crate::byte_order::BYTE_OF_ID;
-use crate::merges::{Merges, NONE};
 
 /// The canonical tokens of a vocabulary, and the valid pairs of them.
 pub(crate) struct CanonicalTokens {
@@ -298,7 +298,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::merges::tests::{merges_of, tokenizer_of};
+    use crate::encode::merges::tests::{merges_of, tokenizer_of};
     use crate::twin::Twin;
     use crate::{TokenId, Tokenizer};
 

@@ -10,7 +10,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use crate::pattern::{KnownPattern, SplitRegex};
+use super::pattern::{KnownPattern, SplitRegex};
 use parse::{add_steps, known};
 pub(crate) use pieces::Pieces;
 
