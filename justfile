@@ -41,7 +41,7 @@ demo:
 
 # What takes longer than CI has: parity at size, every fuzz target, the soak. Run it before an issue is resolved.
 full:
-    WEBTEXT_TESTS_WHOLE=1 WEBTEXT_TEST_KILLS=400 .ci/run
+    WEBTEXT_TESTS_WHOLE=1 WEBTEXT_TEST_KILLS=400 PROPTEST_CASES=256 .ci/run
     just parity
     just fuzz 120
     just soak

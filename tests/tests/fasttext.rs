@@ -110,7 +110,7 @@ fn write_texts(folder: &Path, test: &str) -> Vec<String> {
         let packed = std::fs::File::open(data.join("langid/eld-big-test.txt.zst")).unwrap();
         let sentences = String::from_utf8(zstd::decode_all(packed).unwrap()).unwrap();
         // Each of the 29 models has 375 sentences, or 1,500.
-        texts.extend(sentences.lines().step_by(one_in(4) * 40).map(|line| line.split_once('\t').unwrap().1.to_owned()));
+        texts.extend(sentences.lines().step_by(one_in(8) * 40).map(|line| line.split_once('\t').unwrap().1.to_owned()));
     }
     std::fs::write(folder.join("texts.txt"), texts.join("\n")).unwrap();
     texts

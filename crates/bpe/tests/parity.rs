@@ -33,7 +33,8 @@ fn every_form_of_tokenizer_gives_the_ids_of_its_own_program() {
     let Some(python) = peers(test, &["tokenizers", "tiktoken"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let corpus = ["README.md", "src/merges.rs", "../../docs/bpe.md", "../../README.md"].map(|file| root.join(file));
+    let corpus =
+        ["README.md", "src/encode/merges.rs", "../../docs/bpe.md", "../../README.md"].map(|file| root.join(file));
     let output = Command::new(python).arg("-c").arg(SCRIPT).arg(folder.path()).args(corpus).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let expected = std::fs::read_to_string(folder.path().join("expected.jsonl")).unwrap();

@@ -1,7 +1,7 @@
 """Splits texts by pre-tokenizers of Hugging Face's, and prints a JSON line for each: the pre-tokenizer, the text (none for
 all code points in order, 97 for those of the first two planes and every 97th of the others), and where the pieces begin and end, in characters.
 
-Arguments: names of properties that regular expressions may have. Classes of characters are tried on all
+Arguments: the step through the classes, then names of properties that regular expressions may have. Classes of characters are tried on all
 code points, properties on most, other regular expressions on random texts. Patterns that Oniguruma refuses are left out."""
 import json, random, sys
 from tokenizers import Regex, pre_tokenizers
@@ -22,10 +22,10 @@ def split(regex, behavior="Isolated"):
 for form in [{"type": "Punctuation", "behavior": "Removed"}, {"type": "Digits", "individual_digits": True}, {"type": "Whitespace"}, {"type": "WhitespaceSplit"}]:
     tell(form, None)
 classes = [rf"\{c}" for c in "wWdDsShH"] + [rf"[{not_}\{c}]" for c in "wWdDsShH" for not_ in ["", "^"]]
-classes += [rf"\p{{{name}}}" for name in sys.argv[1:] + ["word"]] + [r"[\p{word}]", r"\P{word}", r"[\P{word}]", r"\P{^lu}", r"[\P{lu}x]"]
+classes += [rf"\p{{{name}}}" for name in sys.argv[2:] + ["word"]] + [r"[\p{word}]", r"\P{word}", r"[\P{word}]", r"\P{^lu}", r"[\P{lu}x]"]
 classes += [r"[\p{L}\p{N}&&[^\p{Han}]]", r"[^\p{L}&&[^\p{Han}]]", r"[\w&&[^\d]_]", r"[a-z\u00e9-\u00ff&&\p{L}]", "[^\\W\\d_]", r"[^(\s|[.,!?…。，、।۔،])]", r".", r"\x{4e2d}", r"[\x00-\x1f\x7f]"]
 classes += ["(?i)" + c for c in ["s", "k", "x", "[a-z]", "[^a-z]", "[J-L]", "[st]", r"\p{Lu}", r"\p{L}", r"[\s\d]", r"[\w]", "'", "[^k]"]]
-for regex in classes:
+for regex in classes[::int(sys.argv[1])]:
     tell(split(regex, "Removed"), None if regex in [r"\w", r"\W", r"[\w]", r"\d", r"\s"] else 97)
 
 regexes = [r"\b", r"\B", r"\b\w+\b", r"\w+|[^\w\s]+", r"^", r"$", r"^.*$", r"\n^", r"\n$", r"^\s", r"\S$", r"\s+(?!\S)|\s+", r"(?<!\p{L})\p{L}+", r"(?<=\d)(?=(?:\d{3})+(?!\d))",

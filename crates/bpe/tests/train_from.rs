@@ -1,6 +1,8 @@
 //! `bpe train --from`: what it keeps, what it writes, what it refuses, and what Hugging Face's tokenizers make of it.
 
 mod common;
+#[path = "../../../tests/support/share.rs"]
+mod share;
 #[path = "../../../tests/support/skip.rs"]
 mod skip;
 
@@ -203,7 +205,7 @@ fn hugging_face_loads_what_was_grown_from_every_form_and_encodes_alike() {
     let Some(python) = peers(test, &["tokenizers", "tiktoken"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let corpus = ["README.md", "src/scan.rs", "../../docs/bpe.md"].map(|file| root.join(file));
+    let corpus = ["README.md", "src/split/scan.rs", "../../docs/bpe.md"].map(|file| root.join(file));
     let python = |script: &str, arguments: &[&std::ffi::OsStr]| {
         let mut command = Command::new(&python);
         let output = command.current_dir(folder.path()).arg("-c").arg(script).args(arguments).output().unwrap();
@@ -215,8 +217,10 @@ fn hugging_face_loads_what_was_grown_from_every_form_and_encodes_alike() {
     python(include_str!("tokenizers_of_hugging_face.py"), &arguments);
 
     let folders = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
-    let names: Vec<String> =
+    let mut names: Vec<String> =
         folders.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    let names: Vec<String> = names.into_iter().step_by(share::one_in(3)).collect();
     for name in &names {
         let size = formats::load(folder.path().join(name).to_str().unwrap()).unwrap().vocab_size() + 200;
         let (from, grown, size) = (format!("{name}/tokenizer.json"), format!("{name}-grown"), size.to_string());
@@ -230,5 +234,5 @@ fn hugging_face_loads_what_was_grown_from_every_form_and_encodes_alike() {
         check_ids(folder.path(), &format!("{name}-grown"), &[], &as_text);
         check_ids(folder.path(), &format!("{name}-grown"), &["--specials"], &as_ids);
     }
-    assert!(expected.lines().count() >= 30);
+    assert!(expected.lines().count() >= 30 / share::one_in(3));
 }

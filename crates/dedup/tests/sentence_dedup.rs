@@ -16,6 +16,8 @@ use dedup::spans::{CopyRule, DatatroveSentences, Occurrence, Unit};
 use serde_json::{Value, json};
 use xxhash_rust::xxh64::xxh64;
 
+#[path = "../../../tests/support/share.rs"]
+mod share;
 #[path = "../../../tests/support/skip.rs"]
 mod skip;
 mod texts;
@@ -81,9 +83,9 @@ fn sentences_go_as_datatrove_says() {
     tell(format!("{bytes} bytes in {} texts compared", texts.len()));
 }
 
-/// Every eighth of the texts: datatrove's words of all of them are in the golden file.
+/// Every eighth of the texts at most: datatrove's words of all of them are in the golden file.
 fn some_texts() -> Vec<String> {
-    texts::all().into_iter().step_by(8).collect()
+    texts::all().into_iter().step_by(8 * share::one_in(3)).collect()
 }
 
 /// The texts of a file. datatrove may delete a certain word, which is spaCy's fault.

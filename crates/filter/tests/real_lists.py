@@ -1,6 +1,7 @@
 """Published lists and texts that they strike: datatrove's URL lists, and bad words of the npm package naughty-words.
 
-Called by parity.rs: the folder that the lists go to, a file of JSON Lines for the texts, and en.json of naughty-words.
+Called by parity.rs: the folder that the lists go to, a file of JSON Lines for the texts, en.json of naughty-words, and the step
+through the texts.
 """
 
 import json
@@ -11,7 +12,8 @@ import tarfile
 
 import datatrove
 
-folder, texts, naughty_words = map(pathlib.Path, sys.argv[1:])
+folder, texts, naughty_words = map(pathlib.Path, sys.argv[1:4])
+step = int(sys.argv[4])
 assets = pathlib.Path(datatrove.__file__).parent / "assets"
 for name in ("banned_words", "soft_banned_words", "banned_subwords"):
     (folder / name).write_bytes((assets / f"{name}.txt").read_bytes())
@@ -33,7 +35,7 @@ for name in ("banned_words", "soft_banned_words", "banned_subwords"):
     made += [f"http://x{word}y.example/a-{draw.choice(words)}-b_{draw.choice(words)}" for word in words]
 sentences = ["The {} is out with the tide.", "{}", "un{}able, said the mate.", "({})! \u00ab{}\u00bb", "{}{}"]
 with texts.open("w", encoding="utf-8") as out:
-    for number in range(max(len(made), len(bad_words) * len(sentences))):
+    for number in range(0, max(len(made), len(bad_words) * len(sentences)), step):
         word = bad_words[number // len(sentences) % len(bad_words)]
         text = sentences[number % len(sentences)].format(word.upper() if number % 7 == 0 else word, word)
         out.write(json.dumps({"text": text, "url": made[number % len(made)]}) + "\n")

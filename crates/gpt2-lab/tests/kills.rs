@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+#[path = "../../../tests/support/share.rs"]
+mod share;
+
 /// Writes tokens, a tokenizer and settings; gives the settings' path.
 fn prepare(folder: &Path) -> std::path::PathBuf {
     let ids: Vec<u8> = (0..6000u32).flat_map(|i| ((i * i / 7 % 250) as u16).to_le_bytes()).collect();
@@ -67,12 +70,12 @@ fn killed_at_many_points_it_comes_to_the_same_bytes() {
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
     run_through(train(&config, &whole, "2"));
 
-    // Until it is complete: the n-th process ends a little later than the one before. Most kills hit the writing of
+    // Until it is complete: the n-th process ends a little later than the one before, and in a share of them by more. Most kills hit the writing of
     // checkpoints, which takes longer than steps of a model this small.
     let (mut lives, mut is_through) = (0u64, false);
     while !is_through && lives < 400 {
         let mut child = train(&config, &killed, if lives.is_multiple_of(2) { "1" } else { "3" }).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(40 + lives * 13 % 150 + 8 * lives));
+        std::thread::sleep(Duration::from_millis(40 + lives * 13 % 150 + 8 * share::one_in(2) as u64 * lives));
         is_through = child.try_wait().unwrap().is_some();
         child.kill().unwrap();
         child.wait().unwrap();

@@ -9,6 +9,10 @@ use user_error::{Exit, UserError};
 
 use crate::ForeignFormat;
 
+fn past_line(line: u64) -> String {
+    if line > 0 { format!(" past line {line}") } else { String::new() }
+}
+
 /// A source that cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -17,7 +21,7 @@ pub enum Error {
     #[error("it cannot be opened")]
     Open(#[source] io::Error),
     /// The source breaks off.
-    #[error("it cannot be read past line {line}")]
+    #[error("it cannot be read{}", past_line(*line))]
     Read {
         /// Whole lines read before the fault.
         line: u64,

@@ -137,20 +137,21 @@ fn mutate(text: &mut String, signs: &[&str], random: &mut Random) {
 #[test]
 fn spliced_texts_are_split_as_by_spacy() {
     let Some(python) = python("spliced_texts_are_split_as_by_spacy") else { return };
-    let (count, seed) = (setting("WEBTEXT_PARITY_TEXTS", 4_000), setting("WEBTEXT_PARITY_SEED", 1));
+    let (count, seed) =
+        (setting("WEBTEXT_PARITY_TEXTS", 4_000 / share::one_in(4) as u64), setting("WEBTEXT_PARITY_SEED", 1));
     let texts = spliced_texts(count, seed);
     assert_eq!(check(&python, &texts), count);
     tell(format!("{count} spliced texts of seed {seed}, {} bytes: no difference", texts.len()));
 }
 
 /// Characters in each role: as an affix, between letters, around a period and a digit, in a URL. The first blocks
-/// of the first plane, one in seven of the rest of two planes or all, and a sample of the others, where letters and
+/// of the first plane, some or all of the rest of two planes, and a sample of the others, where letters and
 /// unassigned code points form long ranges.
 #[test]
 fn characters_are_split_as_by_spacy() {
     let Some(python) = python("characters_are_split_as_by_spacy") else { return };
-    let two_planes = (0..0x3200).chain((0x3200..0x2_0000).step_by(share::one_in(7)));
-    let chars = two_planes.chain((0x2_0000..0x11_0000).step_by(97)).filter_map(char::from_u32);
+    let two_planes = (0..0x3200).chain((0x3200..0x2_0000).step_by(share::one_in(21)));
+    let chars = two_planes.chain((0x2_0000..0x11_0000).step_by(97 * share::one_in(4))).filter_map(char::from_u32);
     let chars: Vec<char> = chars.collect();
     let mut texts = Vec::new();
     for chunk in chars.chunks(512) {

@@ -367,10 +367,11 @@ impl Near {
     /// # Errors
     /// As [`Near::check`].
     pub fn shape(&self) -> Result<Bands> {
-        ensure!(self.min_jaccard > 0.0 && self.min_jaccard <= 1.0, Recipe, "min_jaccard lies above 0 and is at most 1");
+        let min = self.min_jaccard;
+        ensure!(min > 0.0 && min <= 1.0, Recipe, "min_jaccard lies above 0 and is at most 1, and is {min} here");
         let shape = match (self.recall, self.bands, self.rows) {
             (Some(recall), None, None) => {
-                ensure!(recall > 0.0 && recall < 1.0, Recipe, "recall lies between 0 and 1");
+                ensure!(recall > 0.0 && recall < 1.0, Recipe, "recall lies between 0 and 1, and is {recall} here");
                 Bands::for_recall(self.min_jaccard, recall)
             }
             (None, None, None) => Bands::for_recall(self.min_jaccard, DEFAULT_RECALL),

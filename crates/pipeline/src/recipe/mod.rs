@@ -16,6 +16,7 @@ use std::str::FromStr;
 use filter::RuleSettings;
 use links::{CanonicalRules, InvalidBlockedName, KarmaOf, KarmaRule, SubmissionRules, WithoutKarma, Wrapper};
 use records::CaptureChoice;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use user_error::explain_unknown;
 
@@ -511,11 +512,8 @@ impl Recipe {
         }
         former::refuse(&table)?;
         refuse_rules(&table)?;
-        let mut recipe: Recipe = if overrides.is_empty() {
-            toml::from_str(text).map_err(|error| explain(&error))?
-        } else {
-            Recipe::deserialize(table).map_err(|error| explain(&error))?
-        };
+        let read = if overrides.is_empty() { toml::from_str(text) } else { from_table(&table) };
+        let mut recipe: Recipe = read.map_err(|error| explain(&error))?;
         recipe.pages.iter_mut().for_each(Pages::spell_out);
         recipe.check()?;
         Ok(recipe)
@@ -535,12 +533,22 @@ impl Recipe {
 fn refuse_rules(recipe: &toml::Table) -> Result<()> {
     let rules = recipe.get("filter").and_then(toml::Value::as_array);
     for (at, rule) in rules.into_iter().flatten().enumerate() {
-        RuleSettings::deserialize(rule.clone()).map_err(|error| explain(&error)).within(|| {
+        from_table::<RuleSettings>(rule).map_err(|error| explain(&error)).within(|| {
             let name = rule.get("rule").map(|name| format!(", rule = {name}")).unwrap_or_default();
             format!("in the [[filter]] number {}{name}", at + 1)
         })?;
     }
     Ok(())
+}
+
+/// Reads what is in memory as a text is read, so that the compiler makes code for one reader; an error names the section
+/// in place of a line.
+fn from_table<T: DeserializeOwned>(table: &impl Serialize) -> Result<T, toml::de::Error> {
+    let text = toml::to_string(table).map_err(serde::de::Error::custom)?;
+    toml::from_str(&text).map_err(|mut error| {
+        error.set_input(None);
+        error
+    })
 }
 
 /// Adds the key that is meant to the message about an unknown one.

@@ -1,6 +1,8 @@
 //! Pieces as Hugging Face's tokenizers give them: of all code points for what finds single characters, and of random
 //! texts for regular expressions. `WEBTEXT_PEERS` names a Python that has them; skips with a printed reason without it.
 
+#[path = "../../../../../tests/support/share.rs"]
+mod share;
 #[path = "../../../../../tests/support/skip.rs"]
 mod skip;
 
@@ -31,7 +33,13 @@ enum Text {
 #[test]
 fn pieces_are_those_of_hugging_face() {
     let Some(python) = skip::peers("pieces_are_those_of_hugging_face", &["tokenizers"]) else { return };
-    let output = Command::new(python).arg("-c").arg(SCRIPT).args(PROPERTY_NAMES).output().unwrap();
+    let output = Command::new(python)
+        .arg("-c")
+        .arg(SCRIPT)
+        .arg(share::one_in(4).to_string())
+        .args(PROPERTY_NAMES)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let everything: String = ('\0'..=char::MAX).collect();
     let lines = String::from_utf8(output.stdout).unwrap();

@@ -72,12 +72,13 @@ pub(super) fn each_page(
         } else if input.is_dir() {
             let (files, others) = pages_below(input)?;
             files.iter().try_for_each(|path| pages.file(path))?;
-            if files.is_empty() || others > 0 {
+            if files.is_empty() || !others.is_empty() {
                 tracing::warn!(
-                    "{}: {} by name or content; left out: {}",
+                    "{}: {} by name or content; left out: {}{}",
                     input.display(),
                     count(files.len() as u64, "page file"),
-                    count(others, "file")
+                    count(others.len() as u64, "file"),
+                    others.first().map(|other| format!(", such as {}", other.display())).unwrap_or_default()
                 );
             }
         } else {
@@ -285,10 +286,10 @@ fn page_of(record: &Record) -> Option<Result<Content, String>> {
     Some(capture.body(MAX_PAGE_BYTES).map(content).map_err(|error| error.to_string()))
 }
 
-/// The pages and archives in a folder and below it, by path, and the number of other files. A file that is not named as
+/// The pages and archives in a folder and below it, and its other files, both by path. A file that is not named as
 /// HTML is one by its content. A folder that is reached by several symbolic links is read once.
-pub(super) fn pages_below(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, u64)> {
-    let (mut files, mut others) = (Vec::new(), 0);
+pub(super) fn pages_below(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut files, mut others) = (Vec::new(), Vec::new());
     let mut folders = vec![folder.to_path_buf()];
     let mut seen = HashSet::new();
     while let Some(at) = folders.pop() {
@@ -302,11 +303,12 @@ pub(super) fn pages_below(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, u64)> 
             match path.is_dir() {
                 true => folders.push(path),
                 false if is_named_html(&path) || holds_page(&path) => files.push(path),
-                false => others += 1,
+                false => others.push(path),
             }
         }
     }
     files.sort();
+    others.sort();
     Ok((files, others))
 }
 
