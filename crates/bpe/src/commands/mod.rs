@@ -8,6 +8,7 @@ pub mod decode;
 pub mod encode;
 pub mod info;
 pub mod inputs;
+mod parallel;
 pub mod show;
 pub mod train;
 

@@ -1,7 +1,7 @@
 //! Encodes text: added tokens are cut out; pretokens come by blocks, most of them from the cache, the others by merging.
 
 pub(crate) mod cached_id;
-mod canonical;
+pub(crate) mod canonical;
 mod chunk;
 mod long_pretoken_cache;
 pub(crate) mod merges;
@@ -63,7 +63,10 @@ enum AnyChunk {
 
 impl AnyChunk {
     fn new(vocab_size: usize) -> AnyChunk {
-        if vocab_size <= MAX_NARROW_VOCAB { AnyChunk::Narrow(Chunk::new()) } else { AnyChunk::Wide(Chunk::new()) }
+        match IdWidth::of_vocabulary(vocab_size) {
+            IdWidth::Two => AnyChunk::Narrow(Chunk::new()),
+            IdWidth::Four => AnyChunk::Wide(Chunk::new()),
+        }
     }
 }
 
@@ -122,7 +125,7 @@ impl<'a> Encoder<'a> {
 /// Inserts canonical tokens into the cache, which need no merging: a third of the pretokens that a text will have. Those
 /// of the lowest ranks are the most frequent.
 fn insert_tokens(tokenizer: &Tokenizer, model: &Model, buckets: &mut Buckets<'_>) {
-    let is_narrow = tokenizer.vocab_size() <= MAX_NARROW_VOCAB;
+    let is_narrow = IdWidth::of_vocabulary(tokenizer.vocab_size()) == IdWidth::Two;
     let mut waiting: Vec<(Key, u32, u32)> = Vec::with_capacity(CHUNK_PRETOKENS);
     let ids: Vec<u32> = model.canonical_ids().take(MAX_INSERTED_TOKENS).collect();
     for ids in ids.chunks(CHUNK_PRETOKENS) {
@@ -142,8 +145,6 @@ fn insert_tokens(tokenizer: &Tokenizer, model: &Model, buckets: &mut Buckets<'_>
     }
 }
 
-/// Largest vocabulary whose ids have 16 bits.
-const MAX_NARROW_VOCAB: usize = 1 << 16;
 /// Tokens that a new cache has: as many as leave room for other pretokens.
 const MAX_INSERTED_TOKENS: usize = 1 << 16;
 

@@ -218,7 +218,7 @@ fn day_with_name<'t>(kinds: DayTokens<'_>, gap: impl Fn(usize) -> &'t str) -> Op
         ] => written(year, month, day).map(|day| (day, 3)),
         [Some(Number { value: day, digits: 1..=2 }), rest @ ..] => {
             // `27 November 2017`, `27th of November, 2017`, `27 de noviembre de 2017`.
-            let skipped = fillers(rest);
+            let skipped = fillers(&rest);
             let Some(Some(Month(month))) = rest.get(skipped) else { return None };
             let more = fillers(&rest[skipped + 1..]);
             match rest.get(skipped + 1 + more) {
@@ -232,7 +232,7 @@ fn day_with_name<'t>(kinds: DayTokens<'_>, gap: impl Fn(usize) -> &'t str) -> Op
             }
         }
         [Some(Month(month)), Some(Number { value: day, digits: 1..=2 }), rest @ ..] => {
-            let skipped = fillers(rest);
+            let skipped = fillers(&rest);
             match rest.get(skipped) {
                 Some(&Some(Number { value: year, digits: 4 })) => {
                     written(year, month, day).map(|day| (day, skipped + 3))
