@@ -20,9 +20,6 @@ use crate::exchange::RequestKind;
 use crate::lenient::{LenientBody, LenientClient};
 use crate::refusal::{Refusal, chain};
 
-/// Header lines of an answer that the HTTP library reads; without this it refuses more than a hundred.
-const MAX_HEADER_LINES: usize = 1_000;
-
 /// How an answer is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reading {
@@ -81,7 +78,8 @@ impl HttpClient {
             .http1_ignore_invalid_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .http1_max_headers(MAX_HEADER_LINES)
+            // More than a hundred header lines are read leniently: with a higher limit the library clears as much memory for
+            // each informational answer, and a server that sends these without end keeps a thread from its other hosts.
             .build()
             .map_err(FetchError::Client)?;
         tls.alpn_protocols = vec!["http/1.1".into()];
