@@ -125,6 +125,8 @@ impl Body {
 
     /// The next bytes, without transfer coding; `None` at the end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, BodyFault> {
+        // A server whose bytes are always there already does not keep the thread from other hosts.
+        tokio::task::consume_budget().await;
         match self {
             Body::Library(response) => {
                 let is_close_delimited =
