@@ -70,8 +70,8 @@ fn killed_at_many_points_it_comes_to_the_same_bytes() {
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
     run_through(train(&config, &whole, "2"));
 
-    // Until it is complete: the n-th process ends a little later than the one before, and in a share of them by more. Most kills hit the writing of
-    // checkpoints, which takes longer than steps of a model this small.
+    // Until it is complete: the n-th process ends a little later than the one before, and by more where a share is tested.
+    // Most kills hit the writing of checkpoints, which takes longer than steps of a model this small.
     let (mut lives, mut is_through) = (0u64, false);
     while !is_through && lives < 400 {
         let mut child = train(&config, &killed, if lives.is_multiple_of(2) { "1" } else { "3" }).spawn().unwrap();

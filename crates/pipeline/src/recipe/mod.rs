@@ -532,7 +532,8 @@ impl Recipe {
 /// the line.
 fn refuse_rules(recipe: &toml::Table) -> Result<()> {
     let rules = recipe.get("filter").and_then(toml::Value::as_array);
-    for (at, rule) in rules.into_iter().flatten().enumerate() {
+    // What is no section is refused with its line.
+    for (at, rule) in rules.into_iter().flatten().enumerate().filter(|(_, rule)| rule.is_table()) {
         from_table::<RuleSettings>(rule).map_err(|error| explain(&error)).within(|| {
             let name = rule.get("rule").map(|name| format!(", rule = {name}")).unwrap_or_default();
             format!("in the [[filter]] number {}{name}", at + 1)
@@ -603,6 +604,12 @@ mod tests {
         assert!(fault(QUICKSTART, &["filter.lenght.min_words=1"]).contains("did you mean filter.length?"));
         let message = fault(QUICKSTART, &["train.steps=4"]);
         assert!(message.contains("unknown field `train`") && !message.contains("did you mean"), "{message}");
+    }
+
+    #[test]
+    fn a_rule_that_is_no_section_is_refused_with_its_line() {
+        let message = fault("filter = [1]", &[]);
+        assert!(message.contains("line 1") && !message.contains("unsupported"), "{message}");
     }
 
     #[test]
