@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -28,15 +29,24 @@ const END_WITHIN: Duration = Duration::from_secs(20);
 pub(super) struct Ray {
     settings: ExecutorSettings,
     command: TaskCommand,
+    /// Between two stages, the driver of both: to connect, and to start workers, takes Ray seconds.
+    idle_driver: Mutex<Option<Driver>>,
 }
 
 impl Ray {
     pub(super) fn new(settings: &ExecutorSettings, command: TaskCommand) -> Ray {
-        Ray { settings: settings.clone(), command }
+        Ray { settings: settings.clone(), command, idle_driver: Mutex::new(None) }
     }
 
-    /// The driver's command.
-    fn driver(&self) -> Vec<String> {
+    fn driver(&self) -> Result<Driver> {
+        let idle = self.idle_driver.lock().expect("nobody panics while it is held").take();
+        match idle.and_then(Driver::if_alive) {
+            Some(driver) => Ok(driver),
+            None => Driver::start(&self.driver_command()),
+        }
+    }
+
+    fn driver_command(&self) -> Vec<String> {
         let python = std::env::var("WEBTEXT_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         [&*python, "-m", "webtext.ray", "--address", &self.settings.ray.address].map(str::to_owned).to_vec()
     }
@@ -44,16 +54,19 @@ impl Ray {
 
 impl Executor for Ray {
     fn run(&self, job: &StageJob<'_>) -> Result<()> {
-        let mut driver = Driver::start(self)?;
-        drive(job, &mut driver, &self.settings)?;
-        driver.end();
+        let mut stage = StageOnRay { ray: self, driver: self.driver()? };
+        drive(job, &mut stage, &self.settings)?;
+        // What a driver still says of this stage would be taken for news of the next one.
+        if stage.driver.under_way.is_empty() {
+            *self.idle_driver.lock().expect("nobody panics while it is held") = Some(stage.driver);
+        }
         Ok(())
     }
 
     fn preview(&self, stage: &str, tasks: u32) -> Option<String> {
         let list = format!("executor/{stage}/0.list");
         let command = quoted(&self.command.of_list(stage, &list, self.settings.resources_of(stage).cpus));
-        Some(format!("# {tasks} tasks, by {}:\nJOB_COMPLETION_INDEX=$LINE {command}\n", quoted(&self.driver())))
+        Some(format!("# {tasks} tasks, by {}:\nJOB_COMPLETION_INDEX=$LINE {command}\n", quoted(&self.driver_command())))
     }
 }
 
@@ -93,21 +106,20 @@ enum Answer {
     },
 }
 
-/// The running driver.
-struct Driver<'r> {
-    ray: &'r Ray,
+/// The running driver, which ends when it is dropped.
+#[derive(Debug)]
+struct Driver {
     child: Child,
     input: Option<ChildStdin>,
     answers: Receiver<std::io::Result<String>>,
     under_way: BTreeSet<u32>,
 }
 
-impl Driver<'_> {
-    fn start(ray: &Ray) -> Result<Driver<'_>> {
-        let words = ray.driver();
+impl Driver {
+    fn start(words: &[String]) -> Result<Driver> {
         let mut command = Command::new(&words[0]);
         let command = command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().within(|| format!("cannot run {}", quoted(&words)))?;
+        let mut child = command.spawn().within(|| format!("cannot run {}", quoted(words)))?;
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let (answer, answers) = channel();
         thread::spawn(move || {
@@ -118,7 +130,11 @@ impl Driver<'_> {
             }
         });
         let input = child.stdin.take();
-        Ok(Driver { ray, child, input, answers, under_way: BTreeSet::new() })
+        Ok(Driver { child, input, answers, under_way: BTreeSet::new() })
+    }
+
+    fn if_alive(mut self) -> Option<Driver> {
+        matches!(self.child.try_wait(), Ok(None)).then_some(self)
     }
 
     /// What a line of the driver says of a task; `None` for what it says of all.
@@ -157,20 +173,26 @@ impl Driver<'_> {
     }
 }
 
-impl Drop for Driver<'_> {
+impl Drop for Driver {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-impl Scheduler for Driver<'_> {
+/// A stage that a driver has done.
+struct StageOnRay<'r> {
+    ray: &'r Ray,
+    driver: Driver,
+}
+
+impl Scheduler for StageOnRay<'_> {
     /// The driver of an earlier build has ended with it.
     fn adopt(&mut self, _: &StageJob<'_>) -> Result<Vec<u32>> {
         Ok(Vec::new())
     }
 
     fn max_batch(&self) -> usize {
-        (self.ray.settings.max_in_flight as usize).saturating_sub(self.under_way.len())
+        (self.ray.settings.max_in_flight as usize).saturating_sub(self.driver.under_way.len())
     }
 
     fn submit(&mut self, job: &StageJob<'_>, attempts: &[Attempt], _: usize) -> Result<()> {
@@ -188,9 +210,9 @@ impl Scheduler for Driver<'_> {
                 memory_bytes: u64::from(resources.memory_mib) << 20,
                 avoid: &attempt.avoid,
             };
-            let input = self.input.as_mut().expect("the driver runs until it is ended");
+            let input = self.driver.input.as_mut().expect("the driver runs until it is ended");
             writeln!(input, "{}", serde_json::to_string(&request)?).within(|| "the Ray driver has ended".to_owned())?;
-            self.under_way.insert(attempt.task);
+            self.driver.under_way.insert(attempt.task);
         }
         Ok(())
     }
@@ -200,11 +222,11 @@ impl Scheduler for Driver<'_> {
         loop {
             // Everything that has come already is one batch.
             let wait = if events.is_empty() { WAIT } else { Duration::ZERO };
-            match self.answers.recv_timeout(wait) {
-                Ok(line) => events.extend(self.event(&line?)?),
+            match self.driver.answers.recv_timeout(wait) {
+                Ok(line) => events.extend(self.driver.event(&line?)?),
                 Err(RecvTimeoutError::Timeout) => return Ok(events),
                 Err(RecvTimeoutError::Disconnected) if events.is_empty() => {
-                    let status = self.child.wait()?;
+                    let status = self.driver.child.wait()?;
                     bail!(State, "the Ray driver has ended ({status}); what it wrote stands above");
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(events),
@@ -217,7 +239,7 @@ impl Scheduler for Driver<'_> {
     }
 
     fn cancel(&mut self) -> Result<()> {
-        self.end();
+        self.driver.end();
         Ok(())
     }
 }
