@@ -310,7 +310,9 @@ fn inputs_and_run_in_buckets_give_the_same_data() {
     let fixtures = root().join("fixtures");
     let recipe = |name: &str, inputs: &str| {
         let path = folder.path().join(name);
-        fs::write(&path, recipe_without_model().replace("../fixtures", inputs)).unwrap();
+        // Few buckets, since the server is in Python and takes most of the time.
+        let recipe = recipe_without_model().replace("../fixtures", inputs) + "\n[limits]\nbuckets = 3\n";
+        fs::write(&path, recipe).unwrap();
         path
     };
     for entry in fs::read_dir(fixtures.join("links")).unwrap() {
