@@ -179,7 +179,7 @@ impl Drop for Driver {
     }
 }
 
-/// A stage that a driver has done.
+/// A stage whose tasks the driver starts.
 struct StageOnRay<'r> {
     ray: &'r Ray,
     driver: Driver,
