@@ -34,14 +34,13 @@ def start(recipe: Path, out: Path, *options: str, errors: int | None = None) -> 
     return subprocess.Popen(command, stderr=errors, text=True)
 
 
-def kill_driver(build: subprocess.Popen[str]) -> None:
-    """Kills the process between the build and the cluster, of which there is one per stage."""
+def driver_of(build: subprocess.Popen[str]) -> int:
+    """The process between the build and the cluster."""
     end = time.monotonic() + 300
     while time.monotonic() < end:
         drivers = subprocess.run(["pgrep", "-P", str(build.pid), "-f", "webtext.ray"], capture_output=True, text=True)
         if pids := drivers.stdout.split():
-            os.kill(int(pids[0]), signal.SIGKILL)
-            return
+            return int(pids[0])
         time.sleep(0.05)
     raise AssertionError("the build has no driver")
 
@@ -73,11 +72,13 @@ def test_a_build_on_ray_gives_the_bytes_of_the_local_one(tmp_path: Path) -> None
         killed.kill()
         killed.wait()
         driverless = start(recipe, run, *on_ray, errors=subprocess.PIPE)
-        kill_driver(driverless)
+        os.kill(driver_of(driverless), signal.SIGKILL)
         _, said = driverless.communicate(timeout=600)
         assert driverless.returncode == 1 and "the Ray driver has ended (signal: 9" in said, said
         again = start(recipe, run, *on_ray)
+        driver = driver_of(again)
         wait_for(run, "documents/text/*", again)
+        assert driver_of(again) == driver, "each stage has a driver of its own"
         cluster.remove_node(lost, allow_graceful=False)
         assert again.wait(600) == 0
         # Nothing is left to do; the function of Python gives the summary.
