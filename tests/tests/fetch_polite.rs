@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use records::Outcome;
+use records::{Outcome, Reason};
 use webtext_tests::web::{
     Answer, Client, Request, Script, Step, Visit, Web, address_of, check_archives, check_oracle, check_with_peers,
     html, inside_namespace, noise, outcomes, page, respond,
@@ -179,6 +179,37 @@ fn long_pauses_and_rules_hold_through_a_kill() {
         let pause = of_host[from + 1].begun.duration_since(of_host[from].begun);
         assert!(host == "h0" || pause + TOLERANCE >= PAUSE, "{host}: {pause:?}");
     }
+}
+
+#[test]
+fn a_link_counts_once_against_its_host_through_kills() {
+    const TEST: &str = "a_link_counts_once_against_its_host_through_kills";
+    const KILLS: usize = 3;
+    if !inside_namespace(module_path!(), TEST) {
+        return;
+    }
+    let web = Web::builder().start(|request| match request.path.as_str() {
+        "/0" => vec![Step::Reset],
+        _ => pages(request),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::new(&web, folder.path(), ["http://h0.example/0"])
+        .flag("--min-delay-ms", 1_000)
+        .flag("--max-group-ms", 50)
+        .flag("--max-consecutive-faults", KILLS);
+    for kill in 0..KILLS {
+        let mut running = client.start();
+        while web.pages_asked() == kill {
+            assert!(!running.has_ended_after(Duration::from_millis(5)), "{}", running.stderr());
+        }
+        // Enough for the group to be written, and less than the pause before the second try.
+        assert!(!running.has_ended_after(Duration::from_millis(700)));
+        running.kill();
+        assert_eq!(web.pages_asked(), kill + 1);
+    }
+    client.complete();
+    let outcome = &outcomes(&client.out())["http://h0.example/0"];
+    assert_eq!(outcome.verdict, Some(Reason::HttpFault), "{outcome:?}");
 }
 
 #[test]

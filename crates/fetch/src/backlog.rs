@@ -21,6 +21,8 @@ pub(crate) enum Note {
     Finished(Box<Finished>),
     /// A host must not be requested before this time.
     Rest { host: Box<str>, until: Instant, consecutive_faults: u32 },
+    /// A fault of this link has been counted against its host.
+    Faulted { id: u64 },
     /// An origin's robots.txt was requested just now.
     Robots { origin: String, answer: RobotsAnswer },
 }
@@ -47,7 +49,7 @@ impl Note {
     pub(crate) fn answered_at(&self) -> Option<SocketAddr> {
         match self {
             Note::Finished(finished) => finished.result.as_ref().ok()?.address,
-            Note::Rest { .. } | Note::Robots { .. } => None,
+            Note::Rest { .. } | Note::Faulted { .. } | Note::Robots { .. } => None,
         }
     }
 
@@ -56,6 +58,7 @@ impl Note {
         match self {
             Note::Finished(finished) => 1024 + finished.result.as_ref().map_or(0, |page| page.body.len() as u64),
             Note::Rest { .. } => 128,
+            Note::Faulted { .. } => 32,
             Note::Robots { answer: RobotsAnswer::Text(text), .. } => 256 + text.len() as u64,
             Note::Robots { .. } => 256,
         }

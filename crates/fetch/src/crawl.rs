@@ -81,7 +81,8 @@ impl Fetcher {
         for folder in [&paths.archive_folder, &paths.state_folder] {
             std::fs::create_dir_all(folder).at("create the folder", folder)?;
         }
-        let ResumeState { completed, journalled_robots, mut workers_before, .. } = resume(self, frontier, paths)?;
+        let ResumeState { completed, faulted, journalled_robots, mut workers_before, .. } =
+            resume(self, frontier, paths)?;
         monitor.links.store(frontier.links(), Relaxed);
         monitor.done.store(completed.count, Relaxed);
         // Each journal needs a worker to seal its archive, even when there were more workers before.
@@ -95,6 +96,7 @@ impl Fetcher {
             frontier,
             monitor,
             completed,
+            faulted,
             workers,
             next_site: AtomicUsize::new(0),
             journalled_robots,

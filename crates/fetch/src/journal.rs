@@ -48,6 +48,8 @@ pub(crate) enum JournalEntry {
     Sealed { number: u32 },
     /// A host answered at this address. One per group; a later process probes the network with it.
     Answered { address: SocketAddr },
+    /// A fault of this link has been counted against its host.
+    Faulted { id: u64 },
 }
 
 /// Where a response's record is, for the index of its WARC file.

@@ -184,6 +184,7 @@ impl<'c> PageWriter<'c> {
                 until_unix_ms: unix_ms_of(*until),
                 consecutive_faults: *consecutive_faults,
             },
+            Note::Faulted { id } => JournalEntry::Faulted { id: *id },
             Note::Robots { origin, answer } => {
                 JournalEntry::Robots { origin: origin.clone(), asked_unix_s: unix_ms() / 1000, answer: answer.clone() }
             }

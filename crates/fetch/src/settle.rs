@@ -107,7 +107,7 @@ impl Worker<'_> {
             job.reading = Reading::Lenient;
         }
         job.tries += 1;
-        let health = health_after(is_transient, job.tries == 1);
+        let health = self.health_after(&job, is_transient);
         let mut rest = self.pause(took, None, retry_after);
         if !is_transient || job.tries >= self.shared.settings.max_tries {
             let rules = RobotsRules::of(&answer);
@@ -129,7 +129,7 @@ impl Worker<'_> {
         let is_fault = page.status.is_server_error() || is_busy;
         self.shared.monitor.bytes.fetch_add(page.body.len() as u64, Relaxed);
         job.tries += 1;
-        let health = health_after(is_fault, job.tries == 1);
+        let health = self.health_after(&job, is_fault);
         if is_busy && job.tries < self.shared.settings.max_tries {
             job.last = Some(status_refusal(page.status));
             self.queues.queue(&host).first.push_front(job);
@@ -160,8 +160,10 @@ impl Worker<'_> {
         let rules = self.shared.rules(&job.url);
         let rest = self.pause(took, rules.as_deref(), None);
         job.tries += 1;
-        // A link that keeps failing shows nothing new about its host.
-        let health = if refusal.is_transient && job.tries == 1 { HostHealth::Failed } else { HostHealth::Unknown };
+        let health = match refusal.is_transient {
+            true => self.health_after(&job, true),
+            false => HostHealth::Unknown,
+        };
         if refusal.is_transient && job.tries < self.shared.settings.max_tries {
             if refusal.is_unreadable {
                 job.reading = Reading::Lenient;
@@ -198,6 +200,19 @@ impl Worker<'_> {
         queue.first.push_back(job);
     }
 
+    /// The health of a host after a try for a link, and notes a fault that is counted. Only the first try counts, by whatever
+    /// process: a link that keeps failing shows nothing new about its host.
+    fn health_after(&mut self, job: &Job, is_fault: bool) -> HostHealth {
+        if !is_fault {
+            return HostHealth::Good;
+        }
+        if job.tries > 1 || self.shared.faulted.contains(&job.id) {
+            return HostHealth::Unknown;
+        }
+        self.note(Note::Faulted { id: job.id });
+        HostHealth::Failed
+    }
+
     fn pause(&self, took: Duration, rules: Option<&RobotsRules>, retry_after: Option<Duration>) -> Duration {
         let crawl_delay = rules.map(RobotsRules::crawl_delay).unwrap_or_default();
         let retry_after = retry_after.unwrap_or_default();
@@ -216,15 +231,6 @@ impl Worker<'_> {
         let consecutive_faults = self.shared.hosts.release(&host, until, health);
         self.note(Note::Rest { host: host.clone(), until, consecutive_faults });
         self.queues.put_back(host, until);
-    }
-}
-
-/// The health of a host after an answer. Only the first try of a link counts: retries show nothing new.
-fn health_after(is_fault: bool, is_first_try: bool) -> HostHealth {
-    match (is_fault, is_first_try) {
-        (false, _) => HostHealth::Good,
-        (true, true) => HostHealth::Failed,
-        (true, false) => HostHealth::Unknown,
     }
 }
 

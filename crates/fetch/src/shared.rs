@@ -1,6 +1,6 @@
 //! State shared by the workers of one crawl: the list, which of its links are done, the hosts, the budget.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -41,6 +41,8 @@ pub(crate) struct Shared<'c> {
     pub(crate) frontier: &'c Frontier,
     pub(crate) monitor: &'c Monitor,
     pub(crate) completed: CompletedSet,
+    /// Links without an outcome, a fault of which was counted against their hosts by an earlier process.
+    pub(crate) faulted: HashSet<u64>,
     pub(crate) workers: u32,
     pub(crate) next_site: AtomicUsize,
     pub(crate) journalled_robots: JournalledRobots,
