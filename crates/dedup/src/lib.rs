@@ -7,6 +7,9 @@ mod minhash;
 pub mod ngram_bloom;
 mod ngrams;
 pub mod overlap;
+#[cfg(test)]
+#[path = "../../../tests/support/share.rs"]
+mod share;
 pub mod spans;
 mod stars;
 pub mod substrings;

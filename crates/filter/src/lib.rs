@@ -205,8 +205,13 @@ fn failure(measures: &[FilterMeasure], findings: &Findings) -> Option<Failure> {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/support/share.rs"]
+mod share;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::share;
 
     const ENGLISH: &str = "The harbour master said that the old crane would be taken down before the winter storms, \
         and that nobody would be asked to pay for it.";
@@ -365,10 +370,10 @@ mod tests {
     }
 
     #[test]
-    fn a_million_lines() {
+    fn many_lines() {
         let filter = dclm_and_redpajama();
         for line in ["\n", "a b\n", "•\u{301}…\n", "1'\u{301}\u{301}\u{301}"] {
-            let text = line.repeat(1_000_000);
+            let text = line.repeat(1_000_000 / share::one_in(10));
             let judgement = filter.judge(&text, About::default());
             assert_eq!(judgement.measures.len(), filter.measures().len());
         }

@@ -50,7 +50,7 @@ fn datatrove_says_the_same_with_published_lists() {
     let texts = folder.path().join("texts");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_lists.py");
     let mut command = Command::new(&python);
-    command.arg(script).arg(folder.path()).arg(&texts).arg(naughty_words).arg(share::one_in(4).to_string());
+    command.arg(script).arg(folder.path()).arg(&texts).arg(naughty_words).arg(share::one_in(8).to_string());
     assert!(command.status().unwrap().success());
     check(&python, folder.path(), &texts);
 }
@@ -94,7 +94,7 @@ fn write_lists(folder: &Path) {
 fn write_texts(path: &Path) {
     let mut file = File::create(path).unwrap();
     // The texts are of six kinds in turn.
-    for (text, url) in texts::all().into_iter().step_by(share::one_in(5)) {
+    for (text, url) in texts::all().into_iter().step_by(share::one_in(10)) {
         writeln!(file, "{}", json!({ "text": text, "url": url })).unwrap();
     }
 }

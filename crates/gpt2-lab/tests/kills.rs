@@ -75,7 +75,7 @@ fn killed_at_many_points_it_comes_to_the_same_bytes() {
     let (mut lives, mut is_through) = (0u64, false);
     while !is_through && lives < 400 {
         let mut child = train(&config, &killed, if lives.is_multiple_of(2) { "1" } else { "3" }).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(40 + lives * 13 % 150 + 8 * share::one_in(2) as u64 * lives));
+        std::thread::sleep(Duration::from_millis(40 + lives * 13 % 150 + 8 * share::one_in(4) as u64 * lives));
         is_through = child.try_wait().unwrap().is_some();
         child.kill().unwrap();
         child.wait().unwrap();

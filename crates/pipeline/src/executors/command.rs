@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::recipe::{ExecutorName, ExecutorSettings};
 
 /// Names the interpreter that runs this program, where it is part of a Python package.
-const PYTHON: &str = "WEBTEXT_PYTHON";
+pub(super) const PYTHON: &str = "WEBTEXT_PYTHON";
 
 /// How tasks of a run are called.
 #[derive(Debug, Clone)]

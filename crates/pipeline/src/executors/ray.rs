@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::attempts::{Attempt, Event, Scheduler, drive};
-use super::command::{TaskCommand, quoted};
+use super::command::{PYTHON, TaskCommand, quoted};
 use crate::engine::{Executor, StageJob};
 use crate::error::{Result, Within as _, bail};
 use crate::recipe::ExecutorSettings;
@@ -47,7 +47,7 @@ impl Ray {
     }
 
     fn driver_command(&self) -> Vec<String> {
-        let python = std::env::var("WEBTEXT_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".to_owned());
         [&*python, "-m", "webtext.ray", "--address", &self.settings.ray.address].map(str::to_owned).to_vec()
     }
 }
