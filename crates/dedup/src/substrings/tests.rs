@@ -105,11 +105,11 @@ fn one_text_many_times() {
 fn one_letter_many_times() {
     // In parts, each of which has the same single window.
     let settings = SubstringSettings { min_units: 100, max_memory_bytes: 1 << 23, ..SETTINGS };
-    let length = 3_000_000 / share::one_in(4);
-    assert_eq!(found(&[vec![b'a'; length]], &settings), [vec![0..length]]);
+    let length = 3_000_000 / share::one_in(4) as u64;
+    assert_eq!(found(&[vec![b'a'; length as usize]], &settings), [vec![0..length]]);
     let settings = SubstringSettings { copies: Copies::Later, ..settings };
-    let length = 10_000_000 / share::one_in(4);
-    assert_eq!(found(&[vec![b'a'; length]], &settings), [vec![100..length]]);
+    let length = 10_000_000 / share::one_in(4) as u64;
+    assert_eq!(found(&[vec![b'a'; length as usize]], &settings), [vec![100..length]]);
 }
 
 #[test]
