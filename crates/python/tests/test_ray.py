@@ -57,6 +57,9 @@ class DriverProcess:
         while (state, number) not in self.waiting:
             message = self.messages.get(timeout=PATIENCE_SECONDS)
             assert message is not None, "the driver ended"
+            # That tasks wait is told of all, and tasks of a driver that was killed hold a node for a while.
+            if message["state"] == "waiting":
+                continue
             self.waiting[message["state"], message["id"]] = message
         return self.waiting.pop((state, number))
 
