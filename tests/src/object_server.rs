@@ -112,7 +112,7 @@ impl ObjectServer {
         self.held.lock().unwrap().requests
     }
 
-    /// Uploads that were begun, and neither finished nor given up.
+    /// Uploads that were begun, and neither finished nor given up by the client, which was told of them.
     pub fn open_uploads(&self) -> usize {
         self.held.lock().unwrap().uploads.len()
     }
@@ -176,6 +176,7 @@ fn serve(stream: &TcpStream, held: &Mutex<Held>, faults: Faults) -> std::io::Res
         let is_cut = fault == Some(Fault::HalfAnAnswer) && found.body.len() > 1 && request.method == "GET";
         if fault == Some(Fault::LostAnswer) {
             count(held, fault);
+            held.lock().unwrap().forget_begun(&found);
             return Ok(());
         }
         if is_cut || found.status == 503 {
@@ -338,6 +339,12 @@ impl Held {
         let headers = vec![format!("ETag: {}", object.tag())];
         self.objects.insert(key.to_owned(), object);
         Answer { status: 200, headers, body: Vec::new() }
+    }
+
+    /// Forgets the upload that this answer names, if it names one: a client that was not told its id cannot end it.
+    fn forget_begun(&mut self, answer: &Answer) {
+        let body = String::from_utf8_lossy(&answer.body);
+        self.uploads.retain(|id, _| !body.contains(&format!("<UploadId>{id}</UploadId>")));
     }
 
     fn begin(&mut self, request: &Request) -> Answer {

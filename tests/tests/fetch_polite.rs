@@ -284,7 +284,7 @@ fn kills_lose_nothing() {
         }
         running.kill();
         lives.push(web.visits().len());
-        if lives.len() as u64 == kills.div_ceil(4) {
+        if lives.len() as u64 == kills.div_ceil(2) {
             // What is closed is whole, whatever was under way.
             check_with_peers(TEST, &client.out());
         }
