@@ -58,11 +58,11 @@ fn labels_are_those_of_fasttext() {
     let folder = tempfile::tempdir().unwrap();
     write_training(folder.path());
     let texts = write_texts(folder.path(), test);
-    let output = check(Command::new(python).args(["-c", FASTTEXT]).arg(folder.path()).arg(one_in(4).to_string()), 0);
+    let output = check(Command::new(python).args(["-c", FASTTEXT]).arg(folder.path()).arg(one_in(2).to_string()), 0);
 
     let mut scratch = Scratch::default();
     let models = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(models.lines().count(), 1 + 7 * 4 / one_in(4));
+    assert_eq!(models.lines().count(), 1 + 7 * 4 / one_in(2));
     for (name, path) in models.lines().map(|line| line.split_once('\t').unwrap()) {
         let model = Model::open(path).unwrap();
         let answers = std::fs::read_to_string(folder.path().join(format!("{name}.jsonl"))).unwrap();
