@@ -15,6 +15,7 @@ mod fetch_hostile;
 mod fetch_polite;
 mod language_share;
 mod laws;
+mod messages;
 mod object_storage;
 mod overlap;
 mod peers;

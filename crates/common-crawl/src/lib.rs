@@ -86,7 +86,7 @@ pub fn fetch(
     let root = Root::open(&settings.data, &client)?;
     runtime.block_on(copy::copy(settings, run, &state, &root))?;
     let traffic = client.traffic();
-    (run.log)(&format!(
+    (run.progress)(&format!(
         "{} requests, {} of them again, {} bytes",
         traffic.requests.load(Ordering::Relaxed),
         traffic.retries.load(Ordering::Relaxed),
@@ -110,12 +110,12 @@ fn make_plan(
     if let Some(found) = read_json::<CopyPlan>(&summary)? {
         return range_requests::with_requests(found, settings, &state.path("plan.parquet"));
     }
-    (run.log)("reading the links");
+    (run.progress)("reading the links");
     let filter = LinkFilter::read(state.kept_links()?, settings.canonical())?;
-    (run.log)(&format!("{} links of {} hosts", filter.links(), filter.hosts()));
+    (run.progress)(&format!("{} links of {} hosts", filter.links(), filter.hosts()));
     let metrics = read_index(settings, run, state, &files, &filter)?;
     drop(filter);
-    (run.log)("choosing captures");
+    (run.progress)("choosing captures");
     let mut plan = choose::choose(settings, state, files.len())?;
     plan.index = metrics;
     // Written last: without the summary there is no plan.
@@ -150,7 +150,7 @@ fn read_index(
                     let file = remote::open_file(name, &client)?;
                     let metrics = runtime.block_on(index::read_file(&file, filter, &captures, run.stop))?;
                     write_json(&mark, &metrics)?;
-                    (run.log)(&format!("index file {} of {}: {metrics}", number + 1, files.len()));
+                    (run.progress)(&format!("index file {} of {}: {metrics}", number + 1, files.len()));
                     metrics
                 }
             };

@@ -36,8 +36,8 @@ pub struct CopyRun<'a> {
     pub shown: &'a str,
     /// Polled; when it returns true, the run ends with [`CommonCrawlError::Stopped`].
     pub stop: &'a (dyn Fn() -> bool + Sync),
-    /// Receives progress messages, one line each.
-    pub log: &'a (dyn Fn(&str) + Sync),
+    /// Receives what is under way, a line each, to be shown as progress.
+    pub progress: &'a (dyn Fn(&str) + Sync),
 }
 
 impl CopyRun<'_> {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io;
+use std::{fmt, io};
 
 use user_error::{Exit, UserError};
 
@@ -63,7 +63,24 @@ pub fn parse<A: clap::Parser>(arguments: impl IntoIterator<Item = OsString>) -> 
     })
 }
 
-/// Prints how a command ended, unless it is complete, and returns that. `known` lists the error types that
+/// The reader of standard output has gone away, as `head` does. Other pipes that break, such as connections, are faults.
+#[derive(Debug)]
+pub(crate) struct ReaderGone;
+
+impl Error for ReaderGone {}
+
+impl fmt::Display for ReaderGone {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "the reader of standard output has gone away")
+    }
+}
+
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.get_ref().is_some_and(|inner| inner.is::<ReaderGone>()))
+}
+
+/// Prints how a command ended, unless it is complete or nobody reads its output any more, and returns that. `known` lists the error types that
 /// implement [`UserError`]; they are looked for along the chain of causes, from the outermost on.
 pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> Exit {
     match result {
@@ -72,6 +89,7 @@ pub fn end(result: anyhow::Result<Exit>, known: &[UserErrorCast]) -> Exit {
             Exit::SomeUnreadable
         }
         Ok(exit) => exit,
+        Err(error) if is_reader_gone(&error) => Exit::Complete,
         Err(error) => {
             let (exit, hint) = advice(&error, known);
             let prefix = if exit == Exit::Stopped { "" } else { "error: " };

@@ -7,10 +7,12 @@ mod task_logs;
 
 pub use ending::{Stopped, Usage, UserErrorCast, as_user_error, end, is_closed_pipe, parse};
 pub use logging::{Verbosity, start_logging};
-pub use progress::{Progress, Unit, is_quiet};
+pub use progress::{Progress, Unit, is_quiet, message_bar};
 pub use task_logs::TaskLogs;
 pub use user_error::{Exit, UserError};
 
+use std::fmt;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,10 +53,18 @@ pub fn end_quietly_with_reader() {
 /// ```
 #[macro_export]
 macro_rules! out {
-    ($($text:tt)*) => {{
-        use ::std::io::Write as _;
-        ::std::writeln!(::std::io::stdout().lock(), $($text)*)
-    }};
+    ($($text:tt)*) => { $crate::print_line(::std::format_args!($($text)*)) };
+}
+
+/// What [`out!`] does. With the error of a reader that has gone away, a command ends in silence ([`end`]).
+///
+/// # Errors
+/// The line could not be written.
+pub fn print_line(line: fmt::Arguments<'_>) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, ending::ReaderGone),
+        _ => error,
+    })
 }
 
 /// Checks that no file that will be written is read as well, or written twice. Devices, pipes and `-` may be.

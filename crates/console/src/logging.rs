@@ -5,13 +5,14 @@ use std::io;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::task_logs::TaskLog;
 use crate::{TASK_LOG, TaskLogs, progress};
 
 /// Holds a filter as `tracing-subscriber` reads it: `debug`, or `fetch=trace,store=debug`.
@@ -27,8 +28,8 @@ const OUR_CRATES: &[&str] = &[
 /// How much is printed on standard error.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct Verbosity {
-    /// More messages on standard error; twice for all. WEBTEXT_LOG=fetch=trace,store=debug sets the level of each
-    /// crate.
+    /// More messages on standard error: once the steps of a run, twice each request. WEBTEXT_LOG=fetch=trace,store=debug
+    /// sets the level of single crates.
     #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 998)]
     verbose: u8,
     /// Only warnings and errors on standard error; no progress.
@@ -46,24 +47,38 @@ impl Verbosity {
         }
     }
 
-    fn filter(self) -> Targets {
-        let of_variable = std::env::var(VARIABLE).ok().and_then(|text| text.parse::<Targets>().ok());
-        let of_flags = || {
-            let ours = OUR_CRATES.iter().map(|name| (*name, self.level()));
-            Targets::new().with_default(LevelFilter::WARN).with_targets(ours)
+    /// The levels that flags set, and over them those of [`VARIABLE`]: of all crates, or of those that it names.
+    fn filter(self, of_variable: &Targets) -> Targets {
+        let (level, of_others) = match of_variable.default_level() {
+            Some(level) => (level, level),
+            None => (self.level(), LevelFilter::WARN),
         };
-        of_variable.unwrap_or_else(of_flags).with_target(TASK_LOG, LevelFilter::OFF)
+        let ours = OUR_CRATES.iter().map(|name| (*name, level));
+        let of_flags = Targets::new().with_default(of_others).with_targets(ours);
+        of_flags.with_targets(of_variable.clone()).with_target(TASK_LOG, LevelFilter::OFF)
     }
 }
 
 /// From now on events go to standard error, and those of tasks to `task_logs`. Call it once, before the first event.
 pub fn start_logging(verbosity: Verbosity, task_logs: Option<TaskLogs>) {
     progress::set_quiet(verbosity.quiet);
+    let variable = std::env::var(VARIABLE).unwrap_or_default();
+    let of_variable = levels(&variable);
+    let filter = verbosity.filter(of_variable.as_ref().unwrap_or(&Targets::new()));
     let terminal = tracing_subscriber::fmt::layer().event_format(Plain).with_writer(AboveTheBar);
-    tracing_subscriber::registry().with(terminal.with_filter(verbosity.filter())).with(task_logs).init();
+    tracing_subscriber::registry().with(terminal.with_filter(filter)).with(task_logs).init();
+    if let Err(error) = of_variable {
+        tracing::warn!("{VARIABLE}={variable} is not used: {error}");
+    }
 }
 
-/// Information as it is; warnings and errors with the word before them, the rest with its level and crate.
+/// The levels that [`VARIABLE`] sets: none if it is empty, which the parser takes for a level of everything.
+fn levels(variable: &str) -> Result<Targets, ParseError> {
+    if variable.is_empty() { Ok(Targets::new()) } else { variable.parse() }
+}
+
+/// Information as it is; warnings and errors with the word before them, the rest with its level and crate. What a task
+/// says, but for information, has its stage and name before it.
 struct Plain;
 
 impl<S, N> FormatEvent<S, N> for Plain
@@ -71,19 +86,26 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        writeln!(to, "{}", line_of(event))
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut spans = context.event_scope().into_iter().flatten();
+        let task = spans.find_map(|span| span.extensions().get::<TaskLog>().map(TaskLog::place));
+        writeln!(to, "{}", line_of(event, task.as_deref()))
     }
 }
 
-/// An event in a line: the message, then its fields.
-pub(crate) fn line_of(event: &Event<'_>) -> String {
-    let mut line = match *event.metadata().level() {
+/// An event in a line: its level, the place (`stage/task`) of what is no information, the message, then its fields.
+pub(crate) fn line_of(event: &Event<'_>, place: Option<&str>) -> String {
+    let level = *event.metadata().level();
+    let mut line = match level {
         Level::INFO => String::new(),
         Level::WARN => "warning: ".to_owned(),
         Level::ERROR => "error: ".to_owned(),
         level => format!("{} {}: ", level.as_str().to_ascii_lowercase(), event.metadata().target()),
     };
+    if let Some(place) = place.filter(|_| level != Level::INFO) {
+        line += place;
+        line += ": ";
+    }
     event.record(&mut Fields(&mut line));
     line
 }
@@ -137,5 +159,53 @@ mod tests {
         let mut names: Vec<String> = names.map(|name| name.replace('-', "_")).collect();
         names.sort();
         assert_eq!(names, OUR_CRATES);
+    }
+
+    #[test]
+    fn the_variable_is_laid_over_the_flags() {
+        let shown = |flags: Verbosity, variable: &str| {
+            let filter = flags.filter(&levels(variable).unwrap());
+            let events =
+                [("fetch", Level::TRACE), ("store", Level::DEBUG), ("links", Level::WARN), ("hyper", Level::INFO)];
+            events.map(|(target, level)| filter.would_enable(target, &level))
+        };
+        let flags = |verbose, quiet| Verbosity { verbose, quiet };
+        assert_eq!(shown(flags(0, false), ""), [false, false, true, false]);
+        assert_eq!(shown(flags(1, false), ""), [false, true, true, false]);
+        assert_eq!(shown(flags(2, false), ""), [true, true, true, false]);
+        assert_eq!(shown(flags(0, true), "fetch=trace"), [true, false, true, false]);
+        assert_eq!(shown(flags(0, false), "fetch=trace,store=debug"), [true, true, true, false]);
+        assert_eq!(shown(flags(0, false), "debug"), [false, true, true, true]);
+        assert_eq!(shown(flags(2, false), "error"), [false, false, false, false]);
+    }
+
+    /// What is printed while [`a_warning_names_its_task`] runs.
+    static PRINTED: std::sync::Mutex<Vec<u8>> = std::sync::Mutex::new(Vec::new());
+
+    struct Printed;
+
+    impl io::Write for Printed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            PRINTED.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_warning_names_its_task() {
+        let terminal = tracing_subscriber::fmt::layer().event_format(Plain).with_writer(|| Printed);
+        let logs = TaskLogs::new(|_, _, log| assert_eq!(log, Some("5 rows\nwarning: cut off\n")));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(terminal).with(logs), || {
+            tracing::warn!("no contact");
+            tracing::info_span!("task", stage = "links.read", task = "00007").in_scope(|| {
+                tracing::info!("5 rows");
+                tracing::warn!("cut off");
+            });
+        });
+        let printed = String::from_utf8(PRINTED.lock().unwrap().clone()).unwrap();
+        assert_eq!(printed, "warning: no contact\n5 rows\nwarning: links.read/00007: cut off\n");
     }
 }

@@ -29,6 +29,14 @@ pub(crate) fn above_bars<T>(print: impl FnOnce() -> T) -> T {
     BARS.suspend(print)
 }
 
+/// A bar that shows its message and nothing else, of as many lines as that has; hidden when quiet and where there is no
+/// terminal. Events are printed above it.
+pub fn message_bar() -> ProgressBar {
+    let bar = if is_quiet() { ProgressBar::hidden() } else { BARS.add(ProgressBar::no_length()) };
+    bar.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unit {

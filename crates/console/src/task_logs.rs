@@ -31,11 +31,18 @@ impl TaskLogs {
 
 /// The events of one task.
 #[derive(Default)]
-struct TaskLog {
+pub(crate) struct TaskLog {
     stage: String,
     task: String,
     lines: String,
     is_worth_keeping: bool,
+}
+
+impl TaskLog {
+    /// `stage/task`.
+    pub(crate) fn place(&self) -> String {
+        format!("{}/{}", self.stage, self.task)
+    }
 }
 
 impl Visit for TaskLog {
@@ -80,7 +87,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TaskLogs {
         let Some(scope) = context.event_scope(event) else { return };
         for span in scope {
             if let Some(log) = span.extensions_mut().get_mut::<TaskLog>() {
-                log.lines += &line_of(event);
+                log.lines += &line_of(event, None);
                 log.lines.push('\n');
                 log.is_worth_keeping |= *event.metadata().level() <= Level::WARN;
             }

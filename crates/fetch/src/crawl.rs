@@ -141,10 +141,13 @@ pub(crate) fn outcome_settings(settings: &CrawlSettings) -> String {
 fn run_workers(shared: &Shared<'_>, paths: &CrawlPaths, before: Vec<WorkerResume>) -> Result<(), FetchError> {
     let failure = Mutex::new(None);
     let all_are_ready = Barrier::new(before.len());
+    // What a worker logs belongs to the task that crawls.
+    let span = tracing::Span::current();
     std::thread::scope(|scope| {
         for (worker, before) in before.into_iter().enumerate() {
-            let (failure, all_are_ready) = (&failure, &all_are_ready);
+            let (failure, all_are_ready, span) = (&failure, &all_are_ready, &span);
             scope.spawn(move || {
+                let _in_span = span.enter();
                 if let Err(error) = run_worker(shared, paths, worker as u32, before, all_are_ready) {
                     shared.failed.store(true, Relaxed);
                     failure.lock().expect("no thread panics with it").get_or_insert(error);
@@ -175,8 +178,10 @@ fn run_worker(
     let context = WriterContext { paths, settings, monitor, backlog: &backlog, stop };
     let mut writer = PageWriter::open(context, worker, before)?;
     writer.write_head(&outcome_settings(shared.settings), shared.frontier.checksum())?;
+    let span = tracing::Span::current();
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || {
+            let _in_span = span.enter();
             let result = writer.run(&receiver);
             if result.is_err() {
                 shared.failed.store(true, Relaxed);

@@ -1,4 +1,4 @@
-//! Counters of a crawl in progress, and messages for people.
+//! Counters of a crawl in progress, and what has paused it.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -20,7 +20,6 @@ pub struct Monitor {
     pub(crate) in_flight: AtomicI64,
     dropped: Mutex<BTreeMap<Reason, u64>>,
     paused: Mutex<BTreeMap<Pauser, String>>,
-    messages: Mutex<Vec<String>>,
 }
 
 /// What has paused the crawl. Each ends its own pause.
@@ -72,11 +71,6 @@ impl Monitor {
         }
     }
 
-    /// Messages for people since the last call, one line each.
-    pub fn take_messages(&self) -> Vec<String> {
-        std::mem::take(&mut lock(&self.messages))
-    }
-
     pub(crate) fn count(&self, verdict: Option<Reason>) {
         self.done.fetch_add(1, Relaxed);
         match verdict {
@@ -85,20 +79,16 @@ impl Monitor {
         }
     }
 
-    pub(crate) fn log(&self, message: String) {
-        lock(&self.messages).push(message);
-    }
-
     pub(crate) fn pause(&self, pauser: Pauser, why: String) {
         if lock(&self.paused).insert(pauser, why.clone()).as_ref() != Some(&why) {
-            self.log(format!("paused: {why}"));
+            tracing::warn!("paused: {why}");
         }
     }
 
     pub(crate) fn unpause(&self, pauser: Pauser) {
         let mut paused = lock(&self.paused);
         if paused.remove(&pauser).is_some() && paused.is_empty() {
-            self.log("resumed".into());
+            tracing::info!("resumed");
         }
     }
 
@@ -138,6 +128,5 @@ mod tests {
         assert_eq!(monitor.snapshot().paused.as_deref(), Some("no answer"));
         monitor.unpause(Pauser::Network);
         assert_eq!(monitor.snapshot().paused, None);
-        assert_eq!(monitor.take_messages(), ["paused: no room", "paused: no answer", "resumed"]);
     }
 }

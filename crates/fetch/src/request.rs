@@ -1,5 +1,6 @@
 //! One request of a worker: for a link, or for the robots.txt that must come first.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,6 +36,17 @@ pub(crate) enum RequestEnd {
     Answered(Box<Page>),
     /// There was no usable answer.
     Failed(Refusal),
+}
+
+impl fmt::Display for RequestEnd {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RequestEnd::NotSent => write!(to, "not sent"),
+            RequestEnd::Robots(reply) => write!(to, "first robots.txt: {}", reply.answer),
+            RequestEnd::Answered(page) => write!(to, "status {}, {} bytes", page.status.as_u16(), page.body.len()),
+            RequestEnd::Failed(refusal) => write!(to, "{}: {}", refusal.reason, refusal.detail),
+        }
+    }
 }
 
 /// What a request shows about host and network.

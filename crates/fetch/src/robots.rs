@@ -1,5 +1,6 @@
 //! The answer to a request for robots.txt, as the journal keeps it, and what it means for an origin.
 
+use std::fmt;
 use std::time::Duration;
 
 use records::Reason;
@@ -23,6 +24,16 @@ pub(crate) enum RobotsAnswer {
     Absent,
     /// Status 5xx or 429, or no answer: nothing is allowed. Pages of the origin are dropped for this reason.
     Unreachable(Reason, String),
+}
+
+impl fmt::Display for RobotsAnswer {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RobotsAnswer::Text(bytes) => write!(to, "has {} bytes", bytes.len()),
+            RobotsAnswer::Absent => write!(to, "is absent"),
+            RobotsAnswer::Unreachable(reason, detail) => write!(to, "cannot be read: {reason}: {detail}"),
+        }
+    }
 }
 
 /// The rules of an origin (scheme, host and port).

@@ -81,6 +81,7 @@ impl Worker<'_> {
 
     fn settle(&mut self, completed: CompletedRequest, in_flight: usize) {
         let CompletedRequest { host, job, end, took } = completed;
+        tracing::trace!("{}: {end} after {} ms", job.url, took.as_millis());
         match end {
             RequestEnd::NotSent => {
                 self.shared.hosts.release(&host, Instant::now(), HostHealth::Unknown);
@@ -111,6 +112,7 @@ impl Worker<'_> {
         let mut rest = self.pause(took, None, retry_after);
         if !is_transient || job.tries >= self.shared.settings.max_tries {
             let rules = RobotsRules::of(&answer);
+            tracing::debug!("{}: robots.txt {answer}", origin_of(&job.url));
             rest = self.pause(took, Some(&rules), retry_after);
             self.shared.hosts.set_rules(&job.url, rules, Instant::now() + robots::VALID_FOR);
             self.note(Note::Robots { origin: origin_of(&job.url).to_owned(), answer });
@@ -151,9 +153,12 @@ impl Worker<'_> {
         self.shared.hosts.release(&host, now, HostHealth::Unknown);
         self.queues.queue(&host).first.push_front(job);
         self.queues.put_back(host, now + LOCAL_FAULT_PAUSE);
+        let before = self.concurrency.requests();
         self.concurrency.decrease(in_flight, now);
         let limit = self.concurrency.requests();
-        self.shared.monitor.log(format!("{}; continuing with {limit} concurrent requests", refusal.detail));
+        if limit < before {
+            tracing::warn!("{}; continuing with {limit} concurrent requests", refusal.detail);
+        }
     }
 
     fn settle_failure(&mut self, host: Box<str>, mut job: Job, refusal: Refusal, took: Duration) {

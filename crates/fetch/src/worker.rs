@@ -175,6 +175,7 @@ impl<'c> Worker<'c> {
                 }
                 Claim::GivenUp(faults) => {
                     // A link that was requested before keeps the reason of its last try.
+                    tracing::debug!("{}: the host is given up after {faults} faults in a row", job.url);
                     let given_up = || Refusal::new(Reason::HostGivenUp, format!("{faults} faults in a row"));
                     let refusal = job.last.take().unwrap_or_else(given_up);
                     self.finish(job, Err(refusal));

@@ -50,6 +50,7 @@ impl Source<File> {
     /// [`Error::Open`]; as [`Source::open`], [`Error::ParquetInPipe`] and [`Error::NoHeader`].
     pub fn open_file(path: &Path) -> Result<Source<File>, Error> {
         let at_start = |source| Error::Read { line: 0, source };
+        tracing::debug!("reading {}", path.display());
         let file = File::open(path).map_err(Error::Open)?;
         let metadata = file.metadata().map_err(at_start)?;
         if !metadata.is_file() {

@@ -64,6 +64,7 @@ impl FileHints {
             .with_specials(self.special_tokens.clone())
             .with_end_of_text(end_of_text);
         let Loaded { tokenizer, is_end_added } = formats::load_with_report(name, &options)?;
+        tracing::debug!("tokenizer {name}: {} tokens", tokenizer.vocab_size());
         if is_end_added && let Some(TokenId(id)) = tokenizer.end_of_text() {
             tracing::warn!(
                 "{name} names no special tokens: {END_OF_TEXT} is taken to be {id} (--special-token TOKEN=ID)"

@@ -144,6 +144,8 @@ impl Inner {
             }
             self.traffic.retries.fetch_add(1, Ordering::Relaxed);
             let wait = self.wait_before(tried).max(failure.retry_after).min(self.max_wait);
+            let Failure { what, .. } = &failure;
+            tracing::debug!("{}: {what}, try {tried}; the next one in {} ms", request.uri(), wait.as_millis());
             if matches!(failure.status, Some(429 | 503)) {
                 let mut until = self.busy_until.lock().unwrap_or_else(PoisonError::into_inner);
                 *until = (*until).max(Some(Instant::now() + wait));

@@ -301,7 +301,10 @@ impl Run {
     fn build_stage(&self, number: usize) -> Result<usize> {
         let started = Instant::now();
         let stage = &self.flow().stages()[number];
+        let _in_span = tracing::info_span!("stage", stage = stage.name).entered();
         let mut comparison = self.compare_with_plan(number)?;
+        let (tasks, missing) = (comparison.plan.len(), comparison.missing.len());
+        tracing::debug!("{}: {missing} of {tasks} tasks are to be done", stage.name);
         if !comparison.missing.is_empty() {
             self.foresee(stage, &comparison)?;
             self.keep_recipe()?;
@@ -420,9 +423,10 @@ impl Run {
                 }
             }
         };
+        let span = tracing::Span::current();
         std::thread::scope(|scope| {
             for _ in 0..self.options().threads.max(1).min(missing.len()) {
-                scope.spawn(work);
+                scope.spawn(|| span.in_scope(work));
             }
         });
         match fault.into_inner().expect("no thread panics with it") {
@@ -435,10 +439,14 @@ impl Run {
     pub(super) fn run_task(&self, number: usize, planned: &PlannedTask) -> Result<TaskReport> {
         let stage = &self.flow().stages()[number];
         let span = tracing::info_span!("task", stage = stage.name, task = planned.name, error = tracing::field::Empty);
-        let report = span.in_scope(|| {
+        let report = span.in_scope(|| -> Result<TaskReport> {
+            tracing::debug!("begins");
             let mut work = Work::new(self, number, &planned.name);
             (stage.run)(&planned.task, &mut work)?;
-            work.into_report(planned.digest(stage.revision))
+            let report = work.into_report(planned.digest(stage.revision))?;
+            let (counts, outputs) = (&report.tally.counts, report.outputs.len());
+            tracing::debug!("done: {} read, {} kept, outputs: {outputs}", counts.read, counts.kept);
+            Ok(report)
         });
         let report = report.inspect_err(|error| {
             if !error.is_interrupted() {
@@ -475,6 +483,7 @@ impl Run {
             );
         }
         catalogue::write(self.store(), &Run::key(&stage.name, "seal"), &seal, reports)?;
+        tracing::debug!("{}: sealed", stage.name);
         Ok(())
     }
 

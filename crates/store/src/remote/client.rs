@@ -156,6 +156,7 @@ impl Watched {
         let server = request.uri().authority().map(|authority| authority.to_string()).unwrap_or_default();
         let is_listing = request.uri().query().is_some_and(|query| query.contains("list-type=2"));
         let began = Instant::now();
+        let (method, address) = (request.method().clone(), request.uri().to_string());
         let mut answering = pin!(self.inner.execute(request));
         let answer = loop {
             match tokio::time::timeout(SAY_AFTER, &mut answering).await {
@@ -168,6 +169,13 @@ impl Watched {
             Ok(answer) if is_listing && answer.status().is_success() => listing(answer).await,
             other => other,
         };
+        let after_ms = began.elapsed().as_millis();
+        match &answer {
+            Ok(answer) => {
+                tracing::trace!("{method} {address}: status {} after {after_ms} ms", answer.status().as_u16())
+            }
+            Err(error) => tracing::debug!("{method} {address}: {} after {after_ms} ms", cause_of(error)),
+        }
         match answer {
             Ok(answer) if answer.status().is_server_error() => {
                 let _ = self.note_failure(&server, began, answer.status().as_str());

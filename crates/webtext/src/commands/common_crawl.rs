@@ -29,8 +29,6 @@ pub struct Print {
     pub plan: bool,
     /// Counts as JSON on standard output.
     pub json: bool,
-    /// Do not print progress.
-    pub quiet: bool,
 }
 
 /// Prints the plan, or copies the captures and writes `outcomes.parquet`.
@@ -44,12 +42,8 @@ pub fn run(
 ) -> anyhow::Result<Exit> {
     let settings = settings(given, contact, limits);
     let stop = stop_on_ctrl_c()?;
-    let log = |line: &str| {
-        if !print.quiet {
-            eprintln!("{line}");
-        }
-    };
-    let run = CopyRun { folder, prefix: "pages", shown: "", stop: &|| stop.load(Ordering::Relaxed), log: &log };
+    let stop = || stop.load(Ordering::Relaxed);
+    let run = CopyRun { folder, prefix: "pages", shown: "", stop: &stop, progress: &|line| tracing::info!("{line}") };
     let links = LinkSource::Table(links);
     if print.plan {
         let plan = common_crawl::plan(links, &settings, &run)?;
@@ -64,9 +58,7 @@ pub fn run(
         table.push(outcome)?;
     }
     table.finish()?;
-    if print.json || !print.quiet {
-        super::print_counts(&counts, print.json)?;
-    }
+    super::print_counts(&counts, print.json)?;
     Ok(Exit::Complete)
 }
 
@@ -76,7 +68,7 @@ fn print_plan(plan: &CopyPlan, json: bool) -> anyhow::Result<Exit> {
         return Ok(Exit::Complete);
     }
     super::print_counts(&plan.counts, false)?;
-    eprintln!("{:>12} bytes in {} captures of {} archives", plan.member_bytes, plan.counts.kept, plan.archives);
-    eprintln!("{:>12} bytes in {} requests", plan.request_bytes, plan.requests);
+    tracing::info!("{:>12} bytes in {} captures of {} archives", plan.member_bytes, plan.counts.kept, plan.archives);
+    tracing::info!("{:>12} bytes in {} requests", plan.request_bytes, plan.requests);
     Ok(Exit::Complete)
 }

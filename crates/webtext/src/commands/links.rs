@@ -52,6 +52,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut reading = Reading::new(arguments)?;
     let mut faults = Vec::new();
     for (name, dump) in dumps {
+        tracing::debug!("reading {name}");
         let max_bytes = arguments.kept.max_record_bytes;
         if let Err(error) = read_dump(dump, &name, &rules, max_bytes, |record| reading.take(&name, record)) {
             faults.push(error.downcast::<DumpError>()?);

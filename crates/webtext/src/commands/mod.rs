@@ -52,12 +52,9 @@ fn print_counts(counts: &Counts, json: bool) -> anyhow::Result<()> {
         console::out!("{}", serde_json::to_string(counts)?)?;
         return Ok(());
     }
-    if console::is_quiet() {
-        return Ok(());
-    }
-    eprintln!("{} read, {} kept", counts.read, counts.kept);
+    tracing::info!("{} read, {} kept", counts.read, counts.kept);
     for (reason, n) in &counts.dropped {
-        eprintln!("  {n:>9} {reason}");
+        tracing::info!("  {n:>9} {reason}");
     }
     Ok(())
 }

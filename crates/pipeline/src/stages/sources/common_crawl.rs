@@ -115,7 +115,7 @@ impl CopyPages {
             prefix: work.name(),
             shown: &shown,
             stop: &|| work.is_stopping(),
-            log: &|line| observer.task_does(line),
+            progress: &|line| observer.task_does(line),
         };
         ::common_crawl::fetch(LinkSource::Rows(Box::new(links.map(|link| link.map_err(store_error)))), settings, &run)
     }

@@ -132,15 +132,15 @@ fn fetcher(settings: &CrawlSettings) -> Result<Arc<Fetcher>> {
 /// Crawls until every link has its outcome, or the run is asked to stop.
 fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, paths: &CrawlPaths) -> Result<(), FetchError> {
     let (observer, monitor) = (work.observer(), Monitor::default());
+    let is_stopping = || work.is_stopping();
+    let crawl = || fetcher.run(frontier, paths, 1, CrawlBudget::default(), &monitor, &is_stopping);
+    // What the crawl logs is this task's.
+    let span = tracing::Span::current();
     std::thread::scope(|scope| {
-        let fetching =
-            scope.spawn(|| fetcher.run(frontier, paths, 1, CrawlBudget::default(), &monitor, &|| work.is_stopping()));
+        let fetching = scope.spawn(|| span.in_scope(crawl));
         while !fetching.is_finished() {
             std::thread::park_timeout(TOLD_EVERY / 10);
             let now = monitor.snapshot();
-            for line in monitor.take_messages() {
-                tracing::info!("    {line}");
-            }
             observer.task_does(&format!("{} of {} links done, {} pages", now.done, now.links, now.pages));
         }
         let ended = fetching.join().expect("the fetcher does not panic")?;

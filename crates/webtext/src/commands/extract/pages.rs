@@ -96,6 +96,7 @@ struct Pages<'a> {
 impl Pages<'_> {
     fn file(&mut self, path: &Path) -> anyhow::Result<()> {
         let name = path.to_string_lossy();
+        tracing::debug!("reading {name}");
         let opened = File::open(path).and_then(|file| start_of(file).map(|start| begins_archive(&start, &name)));
         match opened {
             Err(error) => self.unreadable(&name, &error),

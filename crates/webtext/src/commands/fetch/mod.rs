@@ -62,7 +62,7 @@ fn copy_from_common_crawl(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let _lock = lock(&arguments.output)?;
     let (links, folder, contact) = (&arguments.links, &arguments.output, arguments.contact.as_deref());
-    let print = Print { plan: arguments.plan, json: arguments.json, quiet: console::is_quiet() };
+    let print = Print { plan: arguments.plan, json: arguments.json };
     common_crawl::run(&arguments.common_crawl, &arguments.shared, links, folder, contact, print)
 }
 
@@ -73,7 +73,7 @@ fn crawl(arguments: &Arguments, fetcher: &Fetcher, frontier: &Frontier, budget: 
     let paths = CrawlPaths::in_folder(&arguments.output);
     let threads = arguments.threads.unwrap_or_else(|| super::all_cores() as u32);
     let monitor = Monitor::default();
-    let view = View::new(arguments.json, console::is_quiet());
+    let view = View::new(arguments.json);
     let end = std::thread::scope(|scope| {
         let crawling =
             scope.spawn(|| fetcher.run(frontier, &paths, threads, budget, &monitor, &|| stop.load(Ordering::Relaxed)));
@@ -105,9 +105,8 @@ fn report_unfinished(
         tracing::warn!("no hosts.tsv: {error:#}");
     }
     view.finished(&counts, left)?;
-    if !console::is_quiet() {
-        eprintln!("{left} links are left; run the same command again to continue");
-    }
+    let verb = if left == 1 { "is" } else { "are" };
+    tracing::info!("{} {verb} left; run the same command again to continue", console::count(left, "link"));
     Ok(())
 }
 

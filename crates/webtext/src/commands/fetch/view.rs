@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fetch::{CrawlSnapshot, Monitor};
-use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar};
 use records::{Counts, Reason};
 use serde_json::json;
 
@@ -15,16 +15,12 @@ const LINE_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) struct View {
     bar: ProgressBar,
     json: bool,
-    quiet: bool,
     started: Instant,
 }
 
 impl View {
-    pub(super) fn new(json: bool, quiet: bool) -> View {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
-        View { bar, json, quiet, started: Instant::now() }
+    pub(super) fn new(json: bool) -> View {
+        View { bar: console::message_bar(), json, started: Instant::now() }
     }
 
     /// Shows the counters until the crawl is over.
@@ -34,9 +30,6 @@ impl View {
             std::thread::sleep(VIEW_INTERVAL);
             let now = monitor.snapshot();
             let (done_before, pages_before, at) = *before.get_or_insert((now.done, now.pages, Instant::now()));
-            for line in monitor.take_messages() {
-                self.message(&line);
-            }
             let rate = (now.pages - pages_before) as f64 / at.elapsed().as_secs_f64().max(0.001);
             let left = now.time_left(done_before, at.elapsed());
             if !self.bar.is_hidden() {
@@ -49,27 +42,12 @@ impl View {
                     let seconds = self.started.elapsed().as_secs();
                     // The crawl goes on when nobody can read of it; the last line then fails the command.
                     let _ = console::out!("{}", json!({"event": "progress", "seconds": seconds, "now": now}));
-                } else if self.bar.is_hidden() && !self.quiet {
-                    eprintln!("{}", plain_line(&now, rate, left));
+                } else if self.bar.is_hidden() {
+                    tracing::info!("{}", plain_line(&now, rate, left));
                 }
             }
         }
-        for line in monitor.take_messages() {
-            self.message(&line);
-        }
         self.bar.finish_and_clear();
-    }
-
-    /// Prints a message that stays on the screen.
-    fn message(&self, text: &str) {
-        if self.json {
-            let _ = console::out!("{}", json!({"event": "note", "text": text}));
-        }
-        if self.bar.is_hidden() && !self.quiet {
-            eprintln!("{text}");
-        } else {
-            self.bar.println(text);
-        }
     }
 
     pub(super) fn finished(&self, counts: &Counts, left: u64) -> anyhow::Result<()> {
@@ -77,7 +55,7 @@ impl View {
             console::out!("{}", json!({"event": "finished", "counts": counts, "left": left}))?;
             return Ok(());
         }
-        if self.quiet { Ok(()) } else { crate::commands::print_counts(counts, false) }
+        crate::commands::print_counts(counts, false)
     }
 }
 
