@@ -30,7 +30,7 @@ try:
     from datatrove.utils.batching import batched
     from datatrove.utils.typeshelper import StatHints
 except ImportError as error:
-    raise ImportError(f"webtext.datatrove needs datatrove ({error}): pip install 'webtext[datatrove]'") from error
+    raise ImportError(f"webtext.datatrove needs datatrove ({error}): pip install 'datatrove>=0.10,<0.11'") from error
 
 import webtext
 

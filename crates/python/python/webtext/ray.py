@@ -262,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_address(address)
         driver = Driver(address, messages)
     except ImportError as error:
-        print(f"error: --executor ray needs Ray ({error}): pip install 'webtext[ray]'", file=sys.stderr)
+        print(f"error: --executor ray needs Ray ({error}): pip install 'ray>=2.40'", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
         print(f"error: there is no Ray cluster at {address}: {error}", file=sys.stderr)
