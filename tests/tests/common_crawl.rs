@@ -642,9 +642,9 @@ fn what_cannot_go_on_says_why() {
     );
 }
 
-/// Rows a second and memory of the join, on an index as large as `WEBTEXT_INDEX_ROWS` says (default 3 million).
+/// Rows per second and memory of the join, on an index as large as `WEBTEXT_INDEX_ROWS` says (default 3 million).
 ///
-/// `cargo test --release -p webtext-tests common_crawl::figures -- --ignored --nocapture`
+/// `cargo test --release -p webtext-tests common_crawl::measurement_of_a_large_index -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
 fn measurement_of_a_large_index() {

@@ -8,7 +8,8 @@ use crate::text::Text;
 
 /// Keeps texts with a plausible number of words.
 ///
-/// Words are runs without white space; in scripts without spaces, two letters count as a word.
+/// Words are runs without white space, and half as many more as there are letters of scripts that are written without
+/// spaces (Thai, kana, Han).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Length {
