@@ -39,10 +39,11 @@ fuzz seconds="60":
 demo:
     cargo run --release --bin webtext -- build pipelines/quickstart.toml
 
-# What takes longer than CI has: parity at size, every fuzz target, the soak. Run it before an issue is resolved.
+# As .ci/run, it takes root on Debian or Ubuntu; and a nightly toolchain with cargo-fuzz. Peers are those of .ci/run.
+# What takes longer than CI has: parity at size, every fuzz target, the soak. Before a release or the merge of a large change.
 full:
     WEBTEXT_TESTS_WHOLE=1 WEBTEXT_TEST_KILLS=400 PROPTEST_CASES=256 .ci/run
-    just parity
+    WEBTEXT_PEERS="${WEBTEXT_PEERS:-$(realpath "${WEBTEXT_PEERS_ENV:-target/peers}")/bin/python}" just parity
     just fuzz 120
     just soak
     just soak --throughput
