@@ -50,7 +50,7 @@ fn make_inputs(folder: &Path) {
     for name in ["fixtures", "pipelines"] {
         symlink(root().join(name), folder.join(name)).unwrap();
     }
-    for name in ["crawl", "site", "corpus"] {
+    for name in ["crawl", "site", "corpus", "evals"] {
         fs::create_dir(folder.join(name)).unwrap();
     }
     let fixtures = root().join("fixtures");
@@ -71,6 +71,8 @@ fn make_inputs(folder: &Path) {
         let url = if number == 0 { String::new() } else { name };
         corpus += &format!("{}\n", json!({ "text": text, "url": format!("https://www.example.org/{url}") }));
     }
+    let leaked = json!({ "text": english_texts()[0] });
+    fs::write(folder.join("evals/lambada.jsonl"), format!("{leaked}\n")).unwrap();
     let corpus = zstd::encode_all(corpus.as_bytes(), 0).unwrap();
     fs::write(folder.join("corpus/part.jsonl.zst"), corpus).unwrap();
 }
