@@ -47,7 +47,7 @@ pub struct Options {
     pub threads: usize,
     /// Memory of one sort, in bytes.
     pub sort_memory_bytes: usize,
-    /// Who does the tasks; `None` for the threads of this process.
+    /// Where tasks run; `None` for the threads of this process.
     pub executor: Option<Arc<dyn Executor>>,
     /// Receives the progress.
     pub observer: Arc<dyn Observer>,
@@ -128,7 +128,7 @@ impl Run {
         &self.flow
     }
 
-    /// Who does the tasks; `None` for the threads of this process.
+    /// Where tasks run; `None` for the threads of this process.
     pub fn executor(&self) -> Option<&dyn Executor> {
         self.options.executor.as_deref()
     }

@@ -1,4 +1,4 @@
-//! Who does the tasks of a build, if not its own threads: Slurm, Ray, or people with Kubernetes.
+//! Where the tasks of a build run, if not on its own threads: Slurm, Ray, or Kubernetes, to which people give them.
 //!
 //! The build plans and seals; an executor asks it for missing tasks and has each done by `webtext build … --stage S
 //! --tasks LIST`. What is done is read from manifests alone, so a build that is killed goes on where it was, and a task

@@ -1,4 +1,4 @@
-//! `[executor]`: who does the tasks. It changes no byte of the data set, and is not part of a run's `recipe.toml`.
+//! `[executor]`: where tasks run. It changes no byte of the data set, and is not part of a run's `recipe.toml`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::error::{Result, ensure};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExecutorSettings {
-    /// Who does the tasks. Default: the threads of this process.
+    /// Where tasks run. Default: the threads of this process.
     pub name: ExecutorName,
     /// Maximum number of tasks that are under way at once. Default: 500.
     pub max_in_flight: u32,
@@ -34,7 +34,7 @@ pub struct ExecutorSettings {
     pub kubernetes: KubernetesSettings,
 }
 
-/// Who does the tasks.
+/// Where tasks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]

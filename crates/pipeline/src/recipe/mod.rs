@@ -63,7 +63,7 @@ pub struct Recipe {
     /// Limits on memory and intermediate files, not on the data.
     #[serde(default)]
     pub limits: Limits,
-    /// Who does the tasks.
+    /// Where tasks run.
     #[serde(default, skip_serializing)]
     pub executor: ExecutorSettings,
 }
