@@ -21,8 +21,8 @@ pub struct Arguments {
     /// them); or a folder for all files that give the same ids.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Write a .tiktoken file without the special tokens, which its readers then have to name. By default a tokenizer is
-    /// refused whose special tokens the file would lose. Other added tokens are never left out.
+    /// Write a .tiktoken file without the special tokens, which its readers then have to name. Without this
+    /// flag, a tokenizer is refused whose special tokens the file would lose. Other added tokens are never left out.
     #[arg(long)]
     without_specials: bool,
 }

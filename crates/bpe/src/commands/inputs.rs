@@ -66,10 +66,10 @@ pub struct Reading {
     /// Threads that process the texts. The result is the same for any number. [default: all cores]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Memory in MiB, at least 64; bounds the longest line and the word counts in memory. Held as a whole, even if
-    /// longer: a cell of Parquet; a document, if the tokenizer has a pattern of its own or added tokens that contain
-    /// white space; and a run of text that cannot be cut, unless it consists of ASCII letters and the tokenizer's
-    /// merges are fast (see `bpe info`).
+    /// Memory in MiB, at least 64, for the longest line and for word counts. Three things are held as a whole, even if
+    /// they are longer: a cell of Parquet; a document, if the tokenizer has a pattern of its own or added tokens that
+    /// contain white space; a text without white space, unless it consists of ASCII letters and the tokenizer's merges
+    /// are fast (see `bpe info`).
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     memory_mib: usize,
 }

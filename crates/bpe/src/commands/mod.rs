@@ -111,8 +111,8 @@ impl TokenizerName {
 /// How special tokens in texts are treated.
 #[derive(Clone, Copy, clap::Args)]
 pub struct SpecialTokens {
-    /// Special tokens in the texts become their ids; only for texts that may control a model. By default they are
-    /// ordinary text. Other added tokens are always found.
+    /// Special tokens in the texts become their ids; only for texts that may control a model. Without this flag they
+    /// are ordinary text. Other added tokens are always found.
     #[arg(long)]
     specials: bool,
 }

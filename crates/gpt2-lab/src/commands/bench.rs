@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Sequences per step.
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     batch: usize,
-    /// Tokens per sequence. Default: the context.
+    /// Tokens per sequence. [default: the context]
     #[arg(long, value_name = "TOKENS", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     sequence_length: Option<usize>,
     /// Steps to measure.

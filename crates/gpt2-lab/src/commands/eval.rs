@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// The task's data: a text, JSON Lines, HellaSwag's text form, or BLiMP's folder or archive; compressed or not.
     #[arg(long, value_name = "FILE|DIR")]
     data: PathBuf,
-    /// Tokenizer: `gpt2`, a folder or a file. Default: that in the model's folder.
+    /// Tokenizer: `gpt2`, a folder or a file. [default: that in the model's folder]
     #[arg(long, value_name = "NAME|DIR|FILE")]
     tokenizer: Option<String>,
     /// Evaluate only the first N rows; for perplexity the first N tokens; for blimp the first N pairs of each file.

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// Labelled file to train on; several are concatenated.
     #[arg(long, required = true, value_name = "FILE")]
     train: Vec<PathBuf>,
-    /// Labelled file to evaluate on after each epoch; several are concatenated. Default: a part of the training files.
+    /// Labelled file to evaluate on after each epoch; several are concatenated. [default: a part of the training files]
     #[arg(long, value_name = "FILE")]
     dev: Vec<PathBuf>,
     /// Without --dev: fraction of the training examples that is evaluated on and not trained on.
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// Folder for the classifier; with several seeds, for a folder of each. [default: print metrics only]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Take over the embeddings and the first N blocks only; the others get fresh weights. Default: all blocks.
+    /// Take over the embeddings and the first N blocks only; the others get fresh weights. [default: all blocks]
     #[arg(long, value_name = "N", conflicts_with = "from_scratch")]
     layers: Option<usize>,
     /// Take over nothing: a model of the same shape with fresh weights.

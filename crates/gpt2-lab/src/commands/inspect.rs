@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// A text, or the path of a file with one; `-` for standard input.
     #[arg(value_name = "TEXT|FILE")]
     text: String,
-    /// Tokenizer: `gpt2`, a folder or a file. Default: that in the model's folder.
+    /// Tokenizer: `gpt2`, a folder or a file. [default: that in the model's folder]
     #[arg(long, value_name = "NAME|DIR|FILE")]
     tokenizer: Option<String>,
     /// Begin after end-of-text, as a new document does.
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Show only this head, counted from 0; with --layer its whole attention map.
     #[arg(long)]
     head: Option<usize>,
-    /// The position whose attention, norms and predictions are shown, counted from 0. Default: the last.
+    /// The position whose attention, norms and predictions are shown, counted from 0. [default: the last]
     #[arg(long)]
     position: Option<usize>,
     /// Number of predictions per list.
@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     /// The text whose activations --patch takes.
     #[arg(long, value_name = "TEXT|FILE", requires = "patch")]
     from: Option<String>,
-    /// With --ablate or --patch: the token whose probability is compared. Default: the most probable one.
+    /// With --ablate or --patch: the token whose probability is compared. [default: the most probable one]
     #[arg(long, value_name = "TOKEN")]
     target: Option<String>,
 }

@@ -21,10 +21,10 @@ pub(crate) struct Arguments {
     /// Override a setting of the file: model.layers=12.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// Sequences per pass. Default: the file's; for a model's name 8.
+    /// Sequences per pass. [default: the file's; for a model's name 8]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Tokens to train on, as 300000, 5M or 9B. Default: the file's; for a model's name the optimal number.
+    /// Tokens to train on, as 300000, 5M or 9B. [default: the file's; for a model's name the optimal number]
     #[arg(long, value_parser = parse_count, value_name = "N")]
     tokens: Option<u64>,
     /// Fraction of the peak rate that the training is assumed to reach.

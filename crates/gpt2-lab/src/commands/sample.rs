@@ -33,11 +33,11 @@ const WRITTEN_FIELDS: [&str; 3] = ["text", "tokens", "stop"];
 pub(crate) struct Arguments {
     /// Folder with config.json and model.safetensors, and a tokenizer unless --tokenizer names one.
     model: PathBuf,
-    /// Tokenizer: `gpt2`, a folder or a file. Default: that in the model's folder.
+    /// Tokenizer: `gpt2`, a folder or a file. [default: that in the model's folder]
     #[arg(long, value_name = "NAME|DIR|FILE")]
     tokenizer: Option<String>,
-    /// The text to continue. Default: a new document.
-    #[arg(long, default_value = "", conflicts_with = "prompts")]
+    /// The text to continue. [default: a new document]
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "prompts")]
     prompt: String,
     /// File of texts to continue, or - for standard input: one per line, or JSON Lines with "prompt". Prints one line of JSON per text.
     #[arg(long, value_name = "FILE")]

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Override a setting: train.steps=100.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// Number of threads. Default: all cores. The weights are the same for any number.
+    /// Number of threads. The weights are the same for any number. [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Print a summary as JSON.

@@ -4,8 +4,8 @@
 //! of the weights of its blocks. Hoffmann et al. ("Training Compute-Optimal Large Language Models", 2022) have twenty as
 //! the optimum; half of it costs little loss, and gives small machines a model that is worth sampling from.
 //!
-//! The folder is locked before anything is written there, and the settings are written last: who finds them finds the
-//! tokens.
+//! The folder is locked before anything is written there, and the settings are written last: where they exist, the
+//! tokens do, too.
 
 mod budget;
 mod inputs;
@@ -63,27 +63,27 @@ const MAX_EMBEDDINGS_SHARE: f64 = 0.8;
 /// Flags of a training on texts.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct TextFlags {
-    /// Folder for tokens, settings and model. Default: beside the first text, its name with -model.
+    /// Folder for tokens, settings and model. [default: beside the first text, its name with -model]
     #[arg(long, short, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// For texts: the tokenizer, by name, folder or file. Default: gpt2.
+    /// For texts: the tokenizer, by name, folder or file. [default: gpt2]
     #[arg(long, value_name = "NAME|DIR|FILE")]
     tokenizer: Option<String>,
     /// For texts: train a tokenizer of this many tokens on them.
     #[arg(long, value_name = "TOKENS", conflicts_with = "tokenizer")]
     train_tokenizer: Option<usize>,
-    /// For texts: how long to train, by which the model and its schedule are chosen. Default: 8 minutes, or with --params
-    /// as long as 20 tokens for each parameter take.
+    /// For texts: how long to train, by which the model and its schedule are chosen. [default: 8 minutes, or with
+    /// --params as long as 20 tokens for each parameter take]
     #[arg(long, value_name = "MINUTES")]
     minutes: Option<f64>,
     /// For texts: the number of parameters of the model, about, as 300k or 10M.
     #[arg(long, value_name = "N", value_parser = parse_count)]
     params: Option<u64>,
-    /// For texts in JSON Lines or Parquet: the field or column that holds the text. Default: text.
+    /// For texts in JSON Lines or Parquet: the field or column that holds the text. [default: text]
     #[arg(long, value_name = "NAME")]
     text_field: Option<String>,
-    /// For texts: special tokens in them, such as <|endoftext|>, become the tokens that they name. By default they are
-    /// ordinary text.
+    /// For texts: special tokens in them, such as <|endoftext|>, become the tokens that they name. Without this flag
+    /// they are ordinary text.
     #[arg(long, alias = "specials")]
     special: bool,
 }

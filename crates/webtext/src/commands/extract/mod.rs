@@ -17,7 +17,7 @@ use self::pages::{each_page, pages_below};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// HTML files, archives (WARC, ARC, WET, WACZ), each compressed or not, ZIP files and folders of them, or - for standard input.
-    /// What a file is, its content says.
+    /// The kind of a file is told by its content.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
     /// Folder for one STEM.txt per page; pages of archives are numbered. [default: standard output]
@@ -45,7 +45,7 @@ pub struct Arguments {
     /// Charset of files and standard input, as a hint: short for --content-type "text/html; charset=NAME".
     #[arg(long, value_name = "NAME", value_parser = known_charset)]
     charset: Option<String>,
-    /// Number of threads. Default: all cores. The output is in the order of the input for any number.
+    /// Number of threads. The output is in the order of the input for any number. [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
     /// Measure the time of extracting all files, read beforehand, on one thread; prints JSON.
