@@ -182,7 +182,7 @@ mod tests {
         Nothing,
     }
 
-    /// A server that sends these bytes to whoever asks, and closes.
+    /// A server that sends these bytes to every client, and closes.
     fn serve(answer: Vec<u8>) -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -191,7 +191,7 @@ mod tests {
                 let mut stream = stream.unwrap();
                 let mut request = [0; 4096];
                 let _ = stream.read(&mut request);
-                // Who does not like the answer may go before its end.
+                // A client that refuses the answer may close the connection before its end.
                 let _ = stream.write_all(&answer);
                 let _ = stream.shutdown(std::net::Shutdown::Write);
                 while stream.read(&mut request).is_ok_and(|len| len > 0) {}

@@ -280,7 +280,8 @@ impl<'t> GroupReader<'t> {
         self.access.push((audience, AccessRule { pattern: PathPattern::new(value), allows, line }));
     }
 
-    /// A signal before any group is for all: who reserves a use should not lose that to a missing line.
+    /// A signal before any group is for all crawlers: a site that reserves a use should not lose that because it has no
+    /// `User-agent` line.
     fn add_usage(&mut self, signal: UsageSignal, value: &[u8], line: &[u8]) {
         self.after_rule = true;
         let audience = self.rules_for.unwrap_or(Audience::ALL);

@@ -137,7 +137,7 @@ impl Reader {
     /// Goes to a location that was given before: [`next`](Reader::next) gives what is there. Fails where nothing can be
     /// decoded up to it, which means that the location is of another archive.
     pub fn seek(&mut self, location: Location) -> Result<(), ReadError> {
-        // Who looks for a record does not ask what else there is.
+        // A caller that looks for one record needs no list of the archives that the ZIP file compresses.
         self.members.compressed_parts.clear();
         self.try_seek(location).map_err(|error| match error {
             DecodeError::Source(source) => self.error(source),

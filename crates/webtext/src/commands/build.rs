@@ -45,7 +45,7 @@ pub struct Arguments {
     /// counted from 0 and read from SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX or HQ_TASK_ID.
     #[arg(long, value_name = "LIST", requires = "stage", conflicts_with = "task")]
     tasks: Option<String>,
-    /// Who does the tasks, instead of the recipe's executor.name; with kubernetes only --dry-run.
+    /// Where tasks run, instead of the recipe's executor.name; with kubernetes only --dry-run.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["task", "tasks"])]
     executor: Option<ExecutorName>,
     /// Print which tasks would run and why, and what a scheduler would be given; change nothing.
@@ -219,7 +219,7 @@ fn warn_of_nothing(summary: &Summary) {
     }
 }
 
-/// Warns if lists of exclusions name no document: who asks to be left out wants to know.
+/// Warns if lists of exclusions name no document, since a request to leave one out had no effect then.
 fn warn_of_vain_exclusion(recipe: &Recipe, summary: &Summary) {
     let scatter = summary.stages.iter().find(|stage| stage.stage == "shards.scatter");
     let is_in_vain = scatter.is_some_and(|stage| {
