@@ -152,7 +152,7 @@ fn style(unit: &Unit, has_total: bool) -> ProgressStyle {
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// `12 of 40 tasks, 3.0 a second, 9 seconds left`.
+/// `12 of 40 tasks, 3.0/s, 9 seconds left`.
 fn line(unit: &Unit, [before, now]: [u64; 2], total: Option<u64>, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(1e-9);
     let (done, rate) = (before + now, now as f64 / seconds);

@@ -185,7 +185,7 @@ impl Run {
     /// Whether to wait until it is known if a process on another machine is still at work; logs the first time that it
     /// waits.
     pub(super) fn waits_for(&self, holder: &Holder) -> bool {
-        if !self.has_said_waiting.swap(true, Ordering::Relaxed) {
+        if !self.has_logged_waiting.swap(true, Ordering::Relaxed) {
             tracing::info!("waiting to see whether {holder} is still at work on this run");
         }
         !self.is_stopping()

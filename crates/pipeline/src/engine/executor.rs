@@ -81,8 +81,8 @@ impl StageJob<'_> {
         self.run.observer().task_ends();
     }
 
-    /// Shows what is under way.
-    pub fn says(&self, what: &str) {
+    /// Logs what is under way, as progress.
+    pub fn log_progress(&self, what: &str) {
         self.run.observer().task_does(what);
     }
 

@@ -102,7 +102,7 @@ pub struct Run {
     /// Keeps other processes from building this run; held during a build.
     pub(super) lease: Mutex<Option<Lease>>,
     /// Whether waiting for another machine was logged.
-    pub(super) has_said_waiting: AtomicBool,
+    pub(super) has_logged_waiting: AtomicBool,
 }
 
 /// The recipe by which the existing data was made.
@@ -111,7 +111,7 @@ pub(crate) const RECIPE: &str = "recipe.toml";
 impl Run {
     /// A run in `store`; nothing is written yet. `recipe` is the recipe as text, with every default spelled out.
     pub fn new(store: Arc<dyn Store>, flow: Flow, recipe: String, options: Options) -> Run {
-        Run { store, flow, recipe, options, lease: Mutex::default(), has_said_waiting: AtomicBool::default() }
+        Run { store, flow, recipe, options, lease: Mutex::default(), has_logged_waiting: AtomicBool::default() }
     }
 
     /// The store that holds the run.

@@ -104,7 +104,7 @@ impl Attempts<'_> {
             }
             let nodes = self.nodes.values().collect::<BTreeSet<_>>().len();
             let noun = if nodes == 1 { "node" } else { "nodes" };
-            self.job.says(&format!("{} running on {nodes} {noun}", self.nodes.len()));
+            self.job.log_progress(&format!("{} running on {nodes} {noun}", self.nodes.len()));
         }
         Ok(())
     }

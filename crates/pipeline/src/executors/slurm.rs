@@ -201,7 +201,7 @@ impl Queue<'_> {
         // Slurm changes reasons between looks, and arrays that wait for one thing have several: that none runs counts.
         let reasons: BTreeSet<&str> = waiting.iter().map(|job| job.reason.as_str()).collect();
         let is_idle = is_waiting && !waiting.is_empty();
-        if !self.waiting.is_to_be_told(is_idle, Instant::now()) {
+        if !self.waiting.must_warn(is_idle, Instant::now()) {
             return;
         }
         let TaskResources { cpus, memory_mib, max_minutes } = self.slurm.settings.resources_of(&self.asked);

@@ -159,7 +159,7 @@ class Driver:
 
     def watch(self) -> None:
         """Says why nothing begins, once nothing has run for a while."""
-        since = told = time.monotonic()
+        since = warned = time.monotonic()
         while True:
             time.sleep(min(5.0, WAIT_SECONDS / 4))
             with self.lock:
@@ -167,9 +167,9 @@ class Driver:
                 is_idle = request is not None and len(self.waiting) == len(self.running)
             now = time.monotonic()
             if request is None or not is_idle:
-                since = told = now
-            elif now - since >= WAIT_SECONDS and now - told >= WAIT_SECONDS:
-                told = now + 9 * WAIT_SECONDS
+                since = warned = now
+            elif now - since >= WAIT_SECONDS and now - warned >= WAIT_SECONDS:
+                warned = now + 9 * WAIT_SECONDS
                 self.send(self.obstacle(request))
 
     def obstacle(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-//! Clients of servers: how long requests are tried again, and what is said meanwhile.
+//! Clients of servers: how long requests are tried again, and which warnings are logged meanwhile.
 //!
 //! Every request of this crate may be made twice: conditional puts compare what is there then, and uploads in parts are
 //! marked. So timeouts and broken connections are tried again whatever the request is.
@@ -28,9 +28,9 @@ const RETRY_VARIABLE: &str = "WEBTEXT_RETRY_SECONDS";
 const MAX_RETRIES: usize = 10_000;
 /// Time in which a machine's own server of credentials is tried again: elsewhere there is none.
 const METADATA_WITHIN: Duration = Duration::from_secs(3);
-/// Time without an answer that is told, and the time until it is told again.
-const SAY_AFTER: Duration = Duration::from_secs(10);
-const SAY_AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// Time without an answer after which a warning is logged, and the time until the next one.
+const WARN_AFTER: Duration = Duration::from_secs(10);
+const WARN_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// Variables that name the server of S3.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"];
 
@@ -121,7 +121,7 @@ impl HttpConnector for Watcher {
     }
 }
 
-/// A client that says when a server has not answered for a while.
+/// A client that logs a warning when a server has not answered for a while.
 #[derive(Debug)]
 struct Watched {
     inner: HttpClient,
@@ -135,8 +135,8 @@ struct Health {
     answered: Option<Instant>,
     /// Since when it has failed, if it has not answered since.
     failing_since: Option<Instant>,
-    /// When that was last told.
-    told: Option<Instant>,
+    /// When a warning of that was last logged.
+    warned: Option<Instant>,
 }
 
 type Answering<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>>;
@@ -159,7 +159,7 @@ impl Watched {
         let (method, address) = (request.method().clone(), request.uri().to_string());
         let mut answering = pin!(self.inner.execute(request));
         let answer = loop {
-            match tokio::time::timeout(SAY_AFTER, &mut answering).await {
+            match tokio::time::timeout(WARN_AFTER, &mut answering).await {
                 Ok(answer) => break answer,
                 Err(_) => drop(self.note_failure(&server, began, "it says nothing")),
             }
@@ -192,16 +192,16 @@ impl Watched {
         }
     }
 
-    /// Says that a server does not answer, if it has not for a while; returns since when.
+    /// Logs a warning if a server has not answered for a while; returns for how long it has not.
     fn note_failure(&self, server: &str, began: Instant, why: &str) -> Duration {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         if health.answered.is_some_and(|answered| answered > began) {
             return Duration::ZERO; // others are answered: this request alone takes long, as of a large part
         }
         let failing = health.failing_since.get_or_insert(began).elapsed();
-        let is_told = health.told.is_some_and(|told| told.elapsed() < SAY_AGAIN_AFTER);
-        if failing >= SAY_AFTER && !is_told && !is_metadata(server) {
-            health.told = Some(Instant::now());
+        let has_warned = health.warned.is_some_and(|warned| warned.elapsed() < WARN_AGAIN_AFTER);
+        if failing >= WARN_AFTER && !has_warned && !is_metadata(server) {
+            health.warned = Some(Instant::now());
             let (seconds, most) = (failing.as_secs(), RETRY_TIMEOUT.as_secs());
             tracing::warn!(
                 "the object storage at {server} has not answered for {seconds} s ({why}); each request is tried for {most} s"
@@ -212,7 +212,7 @@ impl Watched {
 
     fn note_answer(&self, server: &str) {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        if health.told.is_some() {
+        if health.warned.is_some() {
             tracing::warn!("the object storage at {server} answers again");
         }
         *health = Health { answered: Some(Instant::now()), ..Health::default() };

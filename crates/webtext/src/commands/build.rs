@@ -253,7 +253,7 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
     // What a scheduler is given stands alone on standard output, so that it can be handed on.
     let mut executor = run.run.executor();
     let is_handed_on = executor.is_some();
-    let say = |line: String| {
+    let print = |line: String| {
         if is_handed_on {
             eprintln!("{line}");
             return Ok(());
@@ -263,18 +263,18 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
     for StagePreview { stage, tasks, missing, follows, min_output_bytes } in &previews {
         let of = tasks.map(|tasks| format!(" of {}", console::count(u64::from(tasks), "task"))).unwrap_or_default();
         if !follows.is_empty() {
-            say(format!("{stage:18} follows {}{of}", nearest(follows)))?;
+            print(format!("{stage:18} follows {}{of}", nearest(follows)))?;
         } else if missing.is_empty() {
-            say(format!("{stage:18} done{of}"))?;
+            print(format!("{stage:18} done{of}"))?;
         } else {
             let disk = if *min_output_bytes > 0 {
                 format!(", at least {}", console::bytes(*min_output_bytes))
             } else {
                 String::new()
             };
-            say(format!("{stage:18} {}{of} to do{disk}", missing.len()))?;
+            print(format!("{stage:18} {}{of} to do{disk}", missing.len()))?;
             for task in missing.iter().filter(|task| task.why != "new").take(MAX_TASKS_SHOWN) {
-                say(format!("    task {} ({}): {}", task.number, task.name, task.why))?;
+                print(format!("    task {} ({}): {}", task.number, task.name, task.why))?;
             }
             // Only the first stage can be begun.
             let handed = executor.take().and_then(|executor| executor.preview(stage, tasks.unwrap_or_default()));
@@ -284,7 +284,7 @@ fn preview(run: &RecipeRun, json: bool) -> anyhow::Result<Exit> {
         }
     }
     if let Some(free) = run.run.store().free_bytes() {
-        say(format!("{} of disk space free", console::bytes(free)))?;
+        print(format!("{} of disk space free", console::bytes(free)))?;
     }
     Ok(Exit::Complete)
 }

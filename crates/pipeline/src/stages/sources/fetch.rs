@@ -18,7 +18,7 @@ use crate::recipe::Pages;
 use crate::stages::bucket_name;
 
 /// Time between two progress messages.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// Where a task keeps its archives, its journal and its frontier.
 const STATE: &str = "pages/{stage}/{name}";
 
@@ -139,7 +139,7 @@ fn fetch_all(work: &Work<'_>, fetcher: &Fetcher, frontier: &Frontier, paths: &Cr
     std::thread::scope(|scope| {
         let fetching = scope.spawn(|| span.in_scope(crawl));
         while !fetching.is_finished() {
-            std::thread::park_timeout(TOLD_EVERY / 10);
+            std::thread::park_timeout(LOG_INTERVAL / 10);
             let now = monitor.snapshot();
             observer.task_does(&format!("{} of {} links done, {} pages", now.done, now.links, now.pages));
         }
