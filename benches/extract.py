@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--types", action="store_true", help="also a table by type of page, where a set names types")
     parser.add_argument("--suspects", type=Path, metavar="FILE", help="lines of set, tab, page: gold not to be trusted")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the texts, as DIR/SET/TOOL/ID.txt")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all metrics")
     for name in ["data", "scratch", "peers", "webtext"]:
         parser.add_argument(f"--{name}", type=Path, required=True, help=argparse.SUPPRESS)
     options = parser.parse_intermixed_args()
@@ -305,8 +305,8 @@ def print_sets(results, group):
     tools = next(iter(results.values()))["tools"]
     rows = {}
     for tool in tools:
-        figures = [by_tool[tool] for by_tool in columns.values()]
-        rows[tool] = [f"{cell(each['scores'].get(group))} {each['pages_per_s']:>5.0f}" for each in figures]
+        metrics = [by_tool[tool] for by_tool in columns.values()]
+        rows[tool] = [f"{cell(each['scores'].get(group))} {each['pages_per_s']:>5.0f}" for each in metrics]
     print_table(list(columns), rows)
 
 
@@ -314,7 +314,7 @@ def print_types(name, result):
     groups = sorted(group for group in result["pages"] if group.startswith("type "))
     if groups:
         print(f"\n{name} by type of page: shingle F1 / token-bag F1")
-        rows = {tool: [cell(figures["scores"][group]) for group in groups] for tool, figures in result["tools"].items()}
+        rows = {tool: [cell(metrics["scores"][group]) for group in groups] for tool, metrics in result["tools"].items()}
         print_table([f"{group.removeprefix('type ')} ({result['pages'][group]})" for group in groups], rows)
 
 

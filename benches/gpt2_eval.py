@@ -1,4 +1,4 @@
-"""`gpt2 eval` beside plain loops over Hugging Face's model: every figure of every task must be the same.
+"""`gpt2 eval` beside plain loops over Hugging Face's model: every metric of every task must be the same.
 
     pip install torch transformers tiktoken rouge-score sacrebleu
     cargo build --release -p webtext-gpt2-lab
@@ -9,7 +9,7 @@ WikiText-103). Without `--model`, a small model is drawn at random and trained f
 the prompts of the tasks that write, so that accuracies are not those of chance, and answers not all wrong. The loops
 here ask for one text at a time, without batches, filling or caches.
 
-Fails if a figure differs by more than 1e-4 of itself, an accuracy at all, or a number of rows.
+Fails if a metric differs by more than 1e-4 of itself, an accuracy at all, or a number of rows.
 Without rouge-score and sacrebleu the tasks that write are left out.
 """
 
@@ -65,7 +65,7 @@ def main():
             ours = run(options.gpt2, folder, name, evals[data], limit, flags)
             differ += compare(name, ours, theirs)
     if differ:
-        sys.exit(f"{differ} figures differ")
+        sys.exit(f"{differ} metrics differ")
 
 
 def run(binary, model, task, data, limit, flags):
@@ -75,7 +75,7 @@ def run(binary, model, task, data, limit, flags):
 
 
 def compare(task, ours, theirs):
-    """Prints both columns; the number of figures that differ."""
+    """Prints both columns; the number of metrics that differ."""
     differ = 0
     for name in sorted(ours.keys() | theirs.keys()):
         (a, n), (b, m) = ours.get(name, (math.nan, 0)), theirs.get(name, (math.nan, 0))
@@ -208,20 +208,20 @@ def lambada(reference, path, options):
         text = row["text"].rstrip()
         start = re.search(r"\S+$", text).start()
         judged = reference.judge(text, start)
-        is_likeliest = [own >= row.max().item() for own, _, row in judged]
-        results["last_token"].append((is_likeliest[-1], judged[-1][0]))
+        is_argmax = [own >= row.max().item() for own, _, row in judged]
+        results["last_token"].append((is_argmax[-1], judged[-1][0]))
         nats = sum(own for own, _, _ in judged)
-        results["last_word"].append((all(is_likeliest), nats))
+        results["last_word"].append((all(is_argmax), nats))
         own, token, row = judged[0]
         if allowed[token]:
             rest = torch.logsumexp(row[allowed], 0).item()
-            right = own >= row[allowed].max().item() and all(is_likeliest[1:])
+            right = own >= row[allowed].max().item() and all(is_argmax[1:])
             results["last_word_filtered"].append((right, nats - rest))
-    figures, n = {}, len(results["last_word"])
+    metrics, n = {}, len(results["last_word"])
     for name, pairs in results.items():
-        figures[f"{name}_accuracy"] = (sum(right for right, _ in pairs) / n, n)
-        figures[f"{name}_perplexity"] = (math.exp(-sum(nats for _, nats in pairs) / len(pairs)), len(pairs))
-    return figures
+        metrics[f"{name}_accuracy"] = (sum(right for right, _ in pairs) / n, n)
+        metrics[f"{name}_perplexity"] = (math.exp(-sum(nats for _, nats in pairs) / len(pairs)), len(pairs))
+    return metrics
 
 
 def winograd(reference, path, options, full=True):
@@ -232,8 +232,8 @@ def winograd(reference, path, options, full=True):
         texts = [(option + blank + row["continuation"], len(option)) for option in row["context_options"]]
         partial_right += best(reference.total(text, start) for text, start in texts) == row["gold"]
         full_right += full and best(reference.total(text, 0) for text, _ in texts) == row["gold"]
-    figures = {"partial_accuracy": (partial_right / len(rows), len(rows))}
-    return figures | ({"full_accuracy": (full_right / len(rows), len(rows))} if full else {})
+    metrics = {"partial_accuracy": (partial_right / len(rows), len(rows))}
+    return metrics | ({"full_accuracy": (full_right / len(rows), len(rows))} if full else {})
 
 
 def winogrande(reference, path, options):

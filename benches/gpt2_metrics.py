@@ -3,7 +3,7 @@
     pip install rouge-score sacrebleu
     python benches/gpt2_metrics.py > crates/gpt2-lab/src/evaluate/metrics/recorded.jsonl
 
-A line is a pair and its six figures; the last line is the BLEU of all pairs together.
+A line is a pair and its six metrics; the last line is the BLEU of all pairs together.
 SQuAD's script is no package: `words` and `token_f1` follow its definitions. `--random N` makes more random pairs.
 """
 

@@ -6,7 +6,7 @@
 DATA holds text/web-gold.jsonl.zst and text/english-novels.tar.zst, NANOGPT is a checkout of karpathy/nanoGPT.
 Needs torch, numpy, safetensors, and `zstd` and `tar`. A twentieth of the documents, by a hash of their text, is
 held out. nanoGPT's model is written as Hugging Face's and judged by the same `gpt2 eval` as ours. Both draw
-their own weights and batches, so the figures differ by chance as two seeds do.
+their own weights and batches, so the metrics differ by chance as two seeds do.
 """
 
 import argparse
@@ -140,8 +140,8 @@ def main():
         tokens = options.steps * BATCH * SHAPE["context"]
         print(f"{options.steps} steps of {BATCH} × {SHAPE['context']} tokens")
         for name, (metrics, seconds) in rows.items():
-            figures = ", ".join(f"{key} {value:.4f}" for key, value in metrics.items())
-            print(f"{name:12} {seconds:6.0f} s ({tokens / seconds:.0f} tokens/s)  {figures}")
+            shown = ", ".join(f"{key} {value:.4f}" for key, value in metrics.items())
+            print(f"{name:12} {seconds:6.0f} s ({tokens / seconds:.0f} tokens/s)  {shown}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tokens a second of `gpt2 sample` and of Hugging Face's `generate`, in turns, and the same text from both.
+"""Tokens per second of `gpt2 sample` and of Hugging Face's `generate`, in turns, and the same text from both.
 
     python benches/gpt2_sample.py --gpt2 target/release/gpt2 [small] [124M] [--runs 5] [--threads 2]
 
@@ -37,10 +37,10 @@ def main():
     parser.add_argument("--gpt2", type=Path, required=True, metavar="FILE", help="the binary, a release build")
     parser.add_argument("--runs", type=int, default=5, help="runs of each; the median is given")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all metrics")
     options = parser.parse_intermixed_args()
     results = {}
-    print(f"{machine()}, {options.threads} threads; tokens a second, medians of {options.runs} (range)\n")
+    print(f"{machine()}, {options.threads} threads; tokens per second, medians of {options.runs} (range)\n")
     print("| model | gpt2 sample | transformers generate | ratio | prompt, ms: ours | theirs | beams equal |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for name in options.models or MODELS:
@@ -105,7 +105,7 @@ def ours(folder, tokens, options, *flags):
 
 
 def theirs(model, prompt, tokens):
-    """New ids, seconds to the first token, and tokens a second after it."""
+    """New ids, seconds to the first token, and tokens per second after it."""
     import torch
     from transformers.generation.streamers import BaseStreamer
 

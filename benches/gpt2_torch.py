@@ -85,8 +85,8 @@ def main():
         milliseconds.append(1000 * (time.perf_counter() - begun))
         cpu_milliseconds.append(1000 * (time.process_time() - cpu_begun))
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures = {"milliseconds": milliseconds, "cpu_milliseconds": cpu_milliseconds, "peak_mib": round(peak_mib)}
-    print(json.dumps({"mode": options.mode, **figures}))
+    metrics = {"milliseconds": milliseconds, "cpu_milliseconds": cpu_milliseconds, "peak_mib": round(peak_mib)}
+    print(json.dumps({"mode": options.mode, **metrics}))
 
 
 if __name__ == "__main__":

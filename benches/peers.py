@@ -3,7 +3,7 @@
 Each run is a process of its own; CPU seconds and peak memory are what the system says about it when
 it ends. This driver imports no peer: a child's peak starts from that of the process it was forked from.
 
-Left out: plots, statistics beyond median and range, and any figure without a peer's beside it.
+Left out: plots, statistics beyond median and range, and any number without a peer's beside it.
 """
 
 import argparse
@@ -120,7 +120,7 @@ def peer_tokenizers(vocab, texts):
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = gpt2_by_tokenizers(vocab)
     documents = texts_of(texts)
-    # In slices, because an Encoding holds some hundred bytes a token.
+    # In slices, because an Encoding holds some hundred bytes per token.
     slices = [documents[at : at + 100] for at in range(0, len(documents), 100)]
     return timed_encode(
         documents, lambda: sum(len(encoding) for part in slices for encoding in tokenizer.encode_batch_fast(part))
@@ -141,7 +141,7 @@ def gpt2_by_tokenizers(vocab):
 
 
 def timed_encode(documents, count_tokens):
-    """The same figures as `bpe bench --json`."""
+    """The same metrics as `bpe bench --json`."""
     size = sum(len(document.encode()) for document in documents)
     start = time.perf_counter()
     tokens = count_tokens()

@@ -1,4 +1,4 @@
-"""Records a second of archives, beside warcio and FastWARC, in interleaved runs. Called by warc.sh.
+"""Records per second of archives, beside warcio and FastWARC, in interleaved runs. Called by warc.sh.
 
 Every contestant reads every record's header and all of its block, and must come to the same number of records and
 of bytes. A run is a process of its own; CPU seconds are what the system says when it ends, start-up and imports

@@ -186,7 +186,7 @@ fn a_scripted_web_is_fetched_politely() {
         assert!(times <= 2, "{host}{path} was asked for {times} times");
     }
     let twice = pages.len() - pages.iter().map(|(h, p, _)| (h, p)).collect::<std::collections::BTreeSet<_>>().len();
-    assert!(twice <= 6, "{twice} pages were asked for twice: at most one a host");
+    assert!(twice <= 6, "{twice} pages were asked for twice: at most one per host");
     let mut last: BTreeMap<&str, Instant> = BTreeMap::new();
     let mut too_close = 0;
     for (host, _, at) in visits.iter() {

@@ -147,7 +147,7 @@ class Set:
         texts = self.pages[number]["texts"]
         return "\n".join(text for text, keep in zip(texts, kept[self.first[number] :]) if keep)
 
-    def figures(self, kept):
+    def metrics(self, kept):
         """Shingle F1 and token-bag F1."""
         scores = []
         for number, page in enumerate(self.pages):
@@ -188,7 +188,7 @@ def held_out(sets, rows, rounds):
 def report(label, s, first, second, texts):
     """How good the mean of both forests' probabilities is."""
     kept = s.kept((first + second) / 2, texts)
-    drop, keep = s.figures(kept & ~s.is_title), s.figures(kept)
+    drop, keep = s.metrics(kept & ~s.is_title), s.metrics(kept)
     print(
         f"{label:<9}{s.name:<17}{len(s.pages):>5} pages   without titles {drop[0]:.3f} / {drop[1]:.3f}"
         f"   with titles {keep[0]:.3f} / {keep[1]:.3f}",
@@ -278,7 +278,7 @@ def forest_bytes(forest):
 
 
 def hash_of_names(out):
-    """FNV-1a of 32 bits over the names of all features, one a line, by which a test finds that a feature has changed."""
+    """FNV-1a of 32 bits over the names of all features, one per line, by which a test finds that a feature has changed."""
     names = "\n".join(open(f"{out}.{part}").read() for part in ["names", "context.names", "pages.names"])
     state = 0x811C9DC5
     for byte in names.lower().encode():

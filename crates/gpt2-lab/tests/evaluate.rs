@@ -94,7 +94,7 @@ fn faults_are_named_by_file_and_line() {
 }
 
 #[test]
-fn the_command_prints_figures_and_fails_with_1() {
+fn the_command_prints_metrics_and_fails_with_1() {
     let folder = tempfile::tempdir().unwrap();
     save_model(folder.path(), &model(), Some(50256)).unwrap();
     let rows = folder.path().join("rows.jsonl");

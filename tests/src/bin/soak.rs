@@ -11,7 +11,7 @@
 //! `webtext` that lies beside it (`WEBTEXT_TEST_BINARY` names another). It takes a network namespace: root or
 //! user namespaces, `unshare` and `ip`; and as many open files as requests are under way.
 //!
-//! Whatever is found wrong ends the program with a panic; figures come last.
+//! Whatever is found wrong ends the program with a panic; metrics come last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;

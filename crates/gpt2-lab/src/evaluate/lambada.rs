@@ -1,6 +1,6 @@
 //! LAMBADA: predict the last word of a passage, which only the whole passage determines.
 //!
-//! Three protocols are in use under this one name, and their figures differ by a half, so each is reported:
+//! Three protocols are in use under this one name, and their metrics differ by a half, so each is reported:
 //!
 //! - `last_token`: only the last token is scored, the earlier ones of its word are given. OpenAI's protocol, as far as
 //!   it is known (openai/gpt-2, issue 131).

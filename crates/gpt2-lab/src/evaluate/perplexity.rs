@@ -6,7 +6,7 @@
 //! stands before a token depends on its position alone, so the last window may be shorter.
 //!
 //! The sum of all negative log-likelihoods, in nats, is divided by tokens, by words (what white space separates) and by
-//! bytes: figures by words and bytes compare models with different tokenizers, and the division is exact, as every byte
+//! bytes: those by words and bytes compare models with different tokenizers, and the division is exact, as every byte
 //! of the text is in one token.
 
 use std::fs::File;

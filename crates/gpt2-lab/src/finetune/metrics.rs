@@ -51,7 +51,7 @@ impl ClassificationMetrics {
         }
     }
 
-    /// The figure by which the papers compare models on a task's set, and its name.
+    /// The metric by which the papers compare models on a task's set, and its name.
     pub fn headline(&self, task: FineTuneTask) -> (&'static str, f64) {
         match task {
             FineTuneTask::Cola => ("matthews", self.matthews.unwrap_or(0.0)),

@@ -1,7 +1,7 @@
 //! The data sets that the GPT-1 paper fine-tunes on, read as they are published.
 //!
 //! A line that is not in its set's format is an error with its number: a data set is small and fixed, and a dropped
-//! example would change the figures. Left out: the hidden test sets of GLUE's server.
+//! example would change the metrics. Left out: the hidden test sets of GLUE's server.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,7 +1,7 @@
 //! Inspecting a model: the result of each step of a forward pass, and the effect of changing one.
 //!
-//! [`Inspection`] gathers the figures of one run over a text, for the terminal ([`Inspection::sections`]) and
-//! as a page ([`Inspection::page`]) or a picture ([`Inspection::attention_svg`]); [`values()`] has the numbers. [`Intervention`] ablates or patches named activations, and [`Effect`]
+//! [`Inspection`] gathers the numbers of one run over a text, for the terminal ([`Inspection::sections`]) and
+//! as a page ([`Inspection::page`]) or a picture ([`Inspection::attention_svg`]); [`values()`] has those of activations. [`Intervention`] ablates or patches named activations, and [`Effect`]
 //! says what that does to the prediction. [`record`] and [`write_activations`] keep activations for other
 //! tools. All of it runs on [`Model::trace`](gpt2::Model::trace), which lists the names.
 //!

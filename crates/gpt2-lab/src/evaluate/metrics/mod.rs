@@ -1,6 +1,6 @@
 //! Metrics that compare a text that a model wrote with a reference.
 //!
-//! Each follows the program whose figures are usually reported: PyPI `rouge-score`, `sacrebleu`, and the script of
+//! Each follows the program whose results are usually reported: PyPI `rouge-score`, `sacrebleu`, and the script of
 //! SQuAD. `recorded.jsonl` has their scores of pairs of texts (`benches/gpt2_metrics.py`).
 
 mod answers;
