@@ -105,7 +105,7 @@ fn settings(data: &Path) -> CommonCrawlSettings {
 }
 
 fn run<'a>(folder: &'a Path, prefix: &'a str, stop: &'a (dyn Fn() -> bool + Sync)) -> CopyRun<'a> {
-    CopyRun { folder, prefix, shown: "pages/", stop, log: &|_| {} }
+    CopyRun { folder, prefix, shown: "pages/", stop, progress: &|_| {} }
 }
 
 fn outcomes(
