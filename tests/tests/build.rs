@@ -127,6 +127,20 @@ fn a_stage_under_other_settings_says_so() {
 }
 
 #[test]
+fn a_stage_with_nothing_to_do_leaves_the_recipe_of_the_data() {
+    let case = Case::copy();
+    let before = files(&case.run());
+    for flags in [
+        &["--stage", "links.read", "--set", "links.min_karma=50"][..],
+        &["--stage", "links.read", "--set", "links.min_karma=50", "--task", "0/5"],
+        &["--stage", "links.merge", "--set", "pages.only_links=false"],
+    ] {
+        check(&mut case.build(&[&["-q"], flags].concat()), 0);
+        assert!(files(&case.run()) == before, "{flags:?}");
+    }
+}
+
+#[test]
 fn what_is_replaced_is_told_with_the_reason() {
     let case = Case::copy();
     let said = stderr(&check(&mut case.build(&["--set", "filter.length.min_words=50"]), 0));

@@ -364,6 +364,11 @@ fn times_of_arc_and_warc_are_compared_as_times() {
         built.texts().remove(0).title.unwrap()
     };
     assert_eq!([title("earliest"), title("latest")], ["January", "December"]);
+
+    // Fractions of a second count, whatever the order of the files' names is.
+    let later = record("response", "http://a.example/", "2012-12-15T00:00:00.75Z", "", &html_message("A moment later"));
+    inputs.write("also-december.warc", later);
+    assert_eq!([title("earliest"), title("latest")], ["January", "A moment later"]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub enum CaptureChoice {
 }
 
 impl CaptureChoice {
-    /// Sort key of a capture: the one with the smallest is taken. Times are seconds since 1970 (UTC); a capture without
+    /// Sort key of a capture: the one with the smallest is taken. Times are of one unit, since 1970 (UTC); a capture without
     /// a time comes last.
     ///
     /// ```

@@ -48,9 +48,21 @@ impl Date {
 /// assert_eq!(unix_seconds("last year"), None);
 /// ```
 pub fn unix_seconds(text: &str) -> Option<i64> {
+    unix_microseconds(text).map(|time| time.div_euclid(1_000_000))
+}
+
+/// As [`unix_seconds`], in microseconds since 1970 (UTC), rounded down: the order of captures of one second.
+///
+/// ```
+/// use warc::unix_microseconds;
+///
+/// assert_eq!(unix_microseconds("1970-01-01T00:00:01.5Z"), Some(1_500_000));
+/// assert_eq!(unix_microseconds("19700101000001750"), Some(1_750_000));
+/// ```
+pub fn unix_microseconds(text: &str) -> Option<i64> {
     let text = text.trim();
     let time = if text.bytes().all(|b| b.is_ascii_digit()) { of_digits(text)? } else { of_words(text)? };
-    Some(time.as_second() - i64::from(time.subsec_nanosecond() < 0))
+    i64::try_from(time.as_nanosecond().div_euclid(1_000)).ok()
 }
 
 /// The time of `YYYYMMDDhhmmss` or a part of it that ends with a whole field.
@@ -58,9 +70,10 @@ fn of_digits(digits: &str) -> Option<Timestamp> {
     if !matches!(digits.len(), 4 | 6 | 8 | 10 | 12 | 14..=17) {
         return None;
     }
-    let digits = timestamp14(digits);
-    let (date, time) = digits.split_at(8);
-    format!("{date}T{time}Z").parse().ok()
+    let fraction = digits.get(14..).filter(|fraction| !fraction.is_empty()).unwrap_or("0");
+    let whole = timestamp14(digits);
+    let (date, time) = whole.split_at(8);
+    format!("{date}T{time}.{fraction}Z").parse().ok()
 }
 
 /// The time of an RFC 3339 text or one of the shorter forms.

@@ -21,7 +21,7 @@ pub use archive_writer::{
     read_frame_at,
 };
 pub use capture::{Capture, NoCapture, Revisit};
-pub use date::{Date, unix_seconds};
+pub use date::{Date, unix_microseconds, unix_seconds};
 pub use digest::Digest;
 pub use fault::RecordFault;
 pub use headers::Headers;

@@ -112,13 +112,24 @@ fn format_of_head(head: &[u8]) -> TextFormat {
         return TextFormat::Parquet;
     }
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head).trim_ascii_start();
-    let is_record = match memchr::memchr(b'\n', text) {
-        Some(end) => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text[..end]).is_ok(),
-        // A line of which only the beginning is known.
-        None if head.len() as u64 == HEAD_BYTES => text.starts_with(b"{\""),
-        None => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(text).is_ok(),
-    };
-    if is_record { TextFormat::JsonLines } else { TextFormat::PlainText }
+    let line = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
+    if begins_record(line) { TextFormat::JsonLines } else { TextFormat::PlainText }
+}
+
+/// Whether a line begins as a record does, `{"name":`, and is not the first of a value that is written over several lines.
+/// A record may be malformed behind that: it is still one, and is to be named.
+fn begins_record(line: &[u8]) -> bool {
+    let is_empty = || line.trim_ascii_end().strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii() == b"}");
+    let name = line.strip_prefix(b"{").and_then(|rest| rest.trim_ascii_start().strip_prefix(b"\""));
+    let Some(name) = name else { return is_empty() };
+    let mut is_escaped = false;
+    let end = name.iter().position(|&byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    let is_named = end.is_some_and(|end| name[end + 1..].trim_ascii_start().starts_with(b":"));
+    is_named && !matches!(line.trim_ascii_end().last(), Some(b'{' | b'[' | b',' | b':'))
 }
 
 fn spooled(mut pipe: impl Read) -> io::Result<File> {
@@ -147,6 +158,24 @@ mod tests {
         );
         check(b"{ fn main() }\n", TextFormat::PlainText);
         check(b"{\n\"text\": 1}", TextFormat::PlainText);
+        check(b"{\"a\": 1,\n\"b\": 2}", TextFormat::PlainText);
+        check(b"{\"a\": [\n1]}", TextFormat::PlainText);
+        check(b"{\"quoted\", she said}", TextFormat::PlainText);
+        check(b"{}\n", TextFormat::JsonLines);
+    }
+
+    #[test]
+    fn a_malformed_record_is_one() {
+        for line in [
+            r#"{"text":"cut \ud83d off"}"#,
+            "{\"text\":\"a\ttab\"}",
+            r#"{"text":"a","score":NaN}"#,
+            r#"{"text":"a"} and more"#,
+            r#"{"a \" b" : "cut o"#,
+            r#"{ "text":"bytes \x"}"#,
+        ] {
+            check(format!("{line}\n{{\"text\":\"b\"}}\n").as_bytes(), TextFormat::JsonLines);
+        }
         check(b"", TextFormat::PlainText);
     }
 }

@@ -122,7 +122,10 @@ impl Run {
                 self.keep_data_set(number, &summary)?;
             }
         }
-        self.keep_recipe()?;
+        // A stage that has nothing to do says nothing of the data of later ones, which may be of another recipe.
+        if selected.is_none() || self.recipe_there()?.is_none() {
+            self.keep_recipe()?;
+        }
         if selected.is_none() {
             self.write_summary(&summary)?;
         }

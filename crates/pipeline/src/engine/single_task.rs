@@ -47,11 +47,11 @@ impl Run {
             )));
         }
         let planned = plan.entry(number.into())?;
-        self.keep_recipe()?;
         let (report, tasks_run) = match self.done_task(stage, &planned)? {
             Some(report) => (report, 0),
             None => {
                 self.refuse_pruned(stage, plan.header())?;
+                self.keep_recipe()?;
                 self.remove_seal(stage)?;
                 self.remove_task(&stage.name, &planned.name)?;
                 self.observer().stage_begins(&stage.name, 1);

@@ -107,7 +107,12 @@ fn html_files(folders: &[PathBuf], source: usize) -> Result<Vec<HtmlFile>> {
             files.push(HtmlFile { named, page_url });
         }
         if let Some((path, (line, _))) = urls.into_iter().min_by_key(|(_, (line, _))| *line) {
-            bail!(Input, "{}, line {line}: there is no file {}", list.display(), folder.join(path).display());
+            bail!(
+                Input,
+                "{}, line {line}: there is no file {path} that ends in .html or .htm below {}",
+                list.display(),
+                folder.display()
+            );
         }
     }
     files.sort_by(|a, b| a.named.file.url.cmp(&b.named.file.url));
@@ -115,22 +120,26 @@ fn html_files(folders: &[PathBuf], source: usize) -> Result<Vec<HtmlFile>> {
     Ok(files)
 }
 
-/// The URLs of a list by path, with the numbers of their lines.
+/// The URLs of a list by path, with the numbers of their lines. A path may begin with `./`, the list with a byte order mark.
 fn read_url_list<'t>(list: &Path, text: &'t str) -> Result<BTreeMap<&'t str, (usize, &'t str)>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut urls = BTreeMap::new();
     for (number, line) in text.lines().enumerate().map(|(number, line)| (number + 1, line.trim_end())) {
         if line.is_empty() {
             continue;
         }
         let fault = || Error::Input(format!("{}, line {number}: not a path, a tab and a URL", list.display()));
-        let (path, url) = line.split_once('\t').ok_or_else(fault)?;
+        let (path, url) = line.split_once('\t').filter(|(_, url)| !url.contains('\t')).ok_or_else(fault)?;
+        let path = path.strip_prefix("./").unwrap_or(path);
         ensure!(
             ::links::Canonical::parse(url).is_ok(),
             Input,
             "{}, line {number}: {url} is no URL of a page",
             list.display()
         );
-        urls.insert(path, (number, url));
+        if let Some((before, _)) = urls.insert(path, (number, url)) {
+            bail!(Input, "{}, line {number}: {path} has a URL in line {before} already", list.display());
+        }
     }
     Ok(urls)
 }
@@ -170,10 +179,15 @@ mod tests {
     fn a_list_names_urls_and_only_files_that_are_there() {
         let data = folder(&[("1.html", ""), ("urls.tsv", "1.html\thttps://a.example/\n")]);
         assert_eq!(urls(&[data.path().to_path_buf()]), ["https://a.example/"]);
+        std::fs::write(data.path().join("urls.tsv"), "\u{feff}./1.html\thttps://a.example/b\r\n").unwrap();
+        assert_eq!(urls(&[data.path().to_path_buf()]), ["https://a.example/b"]);
         for (list, expected) in [
             ("1.html\thttps://a.example/\n2.html\thttps://b.example/\n", "line 2: there is no file"),
             ("1.html https://a.example/\n", "line 1: not a path"),
             ("1.html\tnot a url\n", "line 1: not a url is no URL of a page"),
+            ("1.html\thttps://a.example/\tseen\n", "line 1: not a path, a tab and a URL"),
+            ("1.html\thttps://a.example/\n./1.html\thttps://b.example/\n", "line 2: 1.html has a URL in line 1"),
+            ("../1.html\thttps://a.example/\n", "line 1: there is no file"),
         ] {
             std::fs::write(data.path().join("urls.tsv"), list).unwrap();
             let error = html_files(&[data.path().to_path_buf()], 0).unwrap_err();

@@ -59,7 +59,7 @@ impl MatchPages {
 }
 
 impl Task for MatchPages {
-    const REVISION: u32 = 2; // redirects, and two answers to a revisit
+    const REVISION: u32 = 3; // fractions of a second
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let links = self.links.left(work)?;
@@ -125,11 +125,13 @@ impl Matcher<'_, '_, '_> {
         // pages are taken does not depend on links.
         let follows_redirects = self.task.only_links && link.is_some();
         group.retain(|capture| follows_redirects || capture.origin != Origin::Redirect);
-        let created = link.and_then(|link| link.created_utc);
+        // Captures of one second differ by fractions of it.
+        let created_us = link.and_then(|link| link.created_utc).map(|seconds| seconds.saturating_mul(1_000_000));
         // The best capture first: those without a fault, the page itself before what it once redirected to, then as the
         // recipe prefers; of equals, the first by archive and offset.
         group.sort_by_key(|capture| {
-            let distance = self.task.capture.distance(capture.captured_utc, created);
+            let captured_us = capture.captured.as_deref().and_then(::warc::unix_microseconds);
+            let distance = self.task.capture.distance(captured_us, created_us);
             let place = (capture.archive.clone(), capture.offset, capture.offset_in_member);
             (capture.verdict.is_some(), capture.origin == Origin::Redirect, distance, place)
         });
