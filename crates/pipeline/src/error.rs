@@ -2,6 +2,8 @@
 
 use user_error::{Exit, UserError};
 
+pub(crate) use user_error::chain;
+
 /// Shorthand for a result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -189,17 +191,6 @@ impl<T> OrBug<T> for Option<T> {
     fn or_bug(self, what: impl FnOnce() -> String) -> Result<T> {
         self.ok_or_else(|| Error::Bug(what()))
     }
-}
-
-/// An error with all its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Ends the function with an error of this kind unless the condition holds.

@@ -6,23 +6,14 @@ use std::path::Path;
 use pyo3::PyErr;
 use pyo3::exceptions::{PyException, PyOSError, PyValueError};
 
+pub(crate) use user_error::chain;
+
 pyo3::create_exception!(
     webtext,
     Error,
     PyException,
     "What webtext could not do: a page, an archive or a command failed."
 );
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
 
 /// The system refused a file: an `OSError`, of the class that its number has (`FileNotFoundError`, …).
 pub(crate) fn of_io(error: &std::io::Error, path: &Path) -> PyErr {

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod nearest;
+mod wording;
 
 pub use nearest::{did_you_mean, explain_unknown, nearest_name};
+pub use wording::{chain, count};
 
 /// How a command ended. This is the only table of exit codes of all binaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

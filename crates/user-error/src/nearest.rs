@@ -1,3 +1,5 @@
+//! The name that a mistyped one means.
+
 /// Similarity (Jaro-Winkler) from which a name is taken for another one that is mistyped: `n_layr` and `layers` have 0.78,
 /// `train` and `extract` 0.68.
 const MIN_SIMILARITY: f64 = 0.72;
