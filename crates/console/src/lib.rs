@@ -9,7 +9,7 @@ pub use ending::{Stopped, Usage, UserErrorCast, as_user_error, end, is_closed_pi
 pub use logging::{Verbosity, start_logging};
 pub use progress::{Progress, Unit, is_quiet, message_bar};
 pub use task_logs::TaskLogs;
-pub use user_error::{Exit, UserError};
+pub use user_error::{Exit, UserError, count};
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -106,7 +106,11 @@ pub fn grouped(n: u64) -> String {
     HumanCount(n).to_string()
 }
 
-/// A number with its noun, `1 task` or `12,000 tasks`; the plural is the noun with an `s`.
-pub fn count(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", HumanCount(n), if n == 1 { "" } else { "s" })
+/// Text that is safe between the tags of HTML and SVG, and in quoted attributes.
+///
+/// ```
+/// assert_eq!(console::escape_html("<a title=\"b & c\">"), "&lt;a title=&quot;b &amp; c&quot;&gt;");
+/// ```
+pub fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -101,7 +101,6 @@ fn with_ids(tokenizer: &Tokenizer, ids: &[TokenId]) -> String {
 }
 
 fn as_html(tokenizer: &Tokenizer, ids: &[TokenId]) -> String {
-    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut shown = String::from(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Tokens</title><style>\
          body{font:1.1em/1.7 ui-monospace,monospace;max-width:60em;margin:2em auto;padding:0 1em;white-space:pre-wrap;color:#111;background:#fff}\
@@ -111,7 +110,8 @@ fn as_html(tokenizer: &Tokenizer, ids: &[TokenId]) -> String {
     );
     for &id in ids {
         let token = tokenizer.token(id);
-        let _ = write!(shown, "<span title={}>{}</span>{}", id.0, escape(&readable(token)), line_ends(token));
+        let _ =
+            write!(shown, "<span title={}>{}</span>{}", id.0, console::escape_html(&readable(token)), line_ends(token));
     }
     let _ = writeln!(
         shown,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use console::escape_html;
+
 use crate::inspect::Inspection;
 
 /// Side of a cell, in pixels.
@@ -36,7 +38,7 @@ impl Inspection {
     fn map(&self, svg: &mut String, (layer, head): (usize, usize), t: usize) {
         let _ = writeln!(svg, "<text x=\"4\" y=\"14\" font-weight=\"bold\">head {layer}.{head}</text>");
         for (at, token) in self.tokens.iter().take(t).enumerate() {
-            let (text, place) = (escaped(&token.text), LABELS + at * CELL + CELL - 4);
+            let (text, place) = (escape_html(&token.text), LABELS + at * CELL + CELL - 4);
             let _ = writeln!(svg, "<text x=\"{}\" y=\"{place}\" text-anchor=\"end\">{text}</text>", LABELS - 4);
             let above = LABELS - 4;
             let _ = writeln!(svg, "<text transform=\"translate({place},{above}) rotate(-60)\">{text}</text>");
@@ -51,10 +53,6 @@ impl Inspection {
             }
         }
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub fn render(data: &mut PageData) -> anyhow::Result<String> {
 
 /// Fills the template. Markers in the inserted text are not replaced.
 fn with_data(title: &str, json: &str) -> String {
-    let title = crate::report::escape(title);
+    let title = console::escape_html(title);
     let mut page = String::with_capacity(json.len() + (64 << 10));
     let mut rest = TEMPLATE;
     while let Some((before, after)) = rest.split_once("{{") {

@@ -25,8 +25,3 @@ pub fn write(folder: &Path, run: &RecipeRun) -> anyhow::Result<String> {
     store.put(REPORT, page::render(folder, run, &metrics)?.as_bytes(), Condition::Always)?;
     Ok(store.shown(REPORT))
 }
-
-/// Makes text safe between tags and in quoted attributes.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}

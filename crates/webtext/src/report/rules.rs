@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use console::grouped;
+use console::{escape_html, grouped};
 use filter::{MeasureTally, MeasureUnit, RuleTally, Side};
 
 use super::metrics::{RunMetrics, SampledDocument};
 use super::near_limits::NearLimit;
 use super::page::samples;
-use super::{escape, svg};
+use super::svg;
 
 /// All rules of the recipe, in its order.
 pub fn rules(metrics: &RunMetrics) -> String {
@@ -25,16 +25,16 @@ pub fn rules(metrics: &RunMetrics) -> String {
         let _ = write!(
             html,
             "<tr><th><a href=\"#rule-{0}\"><code>{0}</code></a><td class=number>{1}<td class=number>{2}<td class=number>{3}<td class=note>{4}",
-            escape(&rule.rule),
+            escape_html(&rule.rule),
             grouped(rule.dropped),
             grouped(rule.dropped_alone),
             grouped(rule.edited),
-            escape(&cuts.join(", "))
+            escape_html(&cuts.join(", "))
         );
     }
     html += "</table>";
     for (index, rule) in rules.iter().enumerate() {
-        let _ = write!(html, "<h3 id=\"rule-{0}\"><code>{0}</code></h3><div class=measures>", escape(&rule.rule));
+        let _ = write!(html, "<h3 id=\"rule-{0}\"><code>{0}</code></h3><div class=measures>", escape_html(&rule.rule));
         rule.measures.iter().for_each(|tally| html += &measure(tally));
         html += "</div>";
         html += &near_limits(rule, metrics.near_limits.iter().filter(|near| near.rule == index));
@@ -53,8 +53,8 @@ fn measure(tally: &MeasureTally) -> String {
     let limits = if limits.is_empty() { "no limit".to_owned() } else { limits.join(", ") };
     format!(
         "<figure><figcaption><b>{}</b> <span class=note>{}; {limits}</span></figcaption>{}</figure>",
-        escape(&name),
-        escape(&tally.doc),
+        escape_html(&name),
+        escape_html(&tally.doc),
         svg::histogram(tally)
     )
 }
@@ -82,7 +82,7 @@ fn near_limits<'m>(rule: &RuleTally, limits: impl Iterator<Item = &'m NearLimit<
             html,
             "<h4>{} {words} {}</h4><div class=columns><div><p class=note>Kept, nearest to it</p>{}</div>\
              <div><p class=note>Dropped, nearest to it</p>{}</div></div>",
-            escape(&tally.measure.replace('_', " ")),
+            escape_html(&tally.measure.replace('_', " ")),
             value(tally.unit, limit),
             shown(&near.within),
             shown(&near.beyond)

@@ -29,7 +29,7 @@ pub fn columns(title: &str, columns: &[(String, u64)]) -> String {
             step * 0.76,
             y - 5.0,
             bottom + 18.0,
-            super::escape(label)
+            console::escape_html(label)
         );
     }
     svg + "</svg>"
