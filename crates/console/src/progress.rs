@@ -71,7 +71,7 @@ impl Progress {
             true => ProgressBar::hidden(),
             false => BARS.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new)),
         };
-        bar.set_style(style(&unit, total.is_some()));
+        bar.set_style(style(&unit, total));
         bar.set_prefix(label.to_owned());
         if !bar.is_hidden() {
             bar.enable_steady_tick(DRAWN_EVERY);
@@ -134,22 +134,28 @@ impl Drop for Progress {
     }
 }
 
-fn style(unit: &Unit, has_total: bool) -> ProgressStyle {
-    let template = match (unit, has_total) {
-        (Unit::Bytes, true) => {
+fn style(unit: &Unit, total: Option<u64>) -> ProgressStyle {
+    let template = match (unit, total) {
+        (Unit::Bytes, Some(_)) => {
             "  {prefix:18} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}, {eta} left  {msg}".to_owned()
         }
-        (Unit::Bytes, false) => "  {prefix:18} {spinner} {bytes}  {bytes_per_sec}  {msg}".to_owned(),
-        (Unit::Things(things), true) => {
+        (Unit::Bytes, None) => "  {prefix:18} {spinner} {bytes}  {bytes_per_sec}  {msg}".to_owned(),
+        (Unit::Things(things), Some(total)) => {
+            let things = named(things, total);
             format!(
                 "  {{prefix:18}} {{bar:24}} {{human_pos}}/{{human_len}} {things}  {{per_sec}}, {{eta}} left  {{msg}}"
             )
         }
-        (Unit::Things(things), false) => {
+        (Unit::Things(things), None) => {
             format!("  {{prefix:18}} {{spinner}} {{human_pos}} {things}  {{per_sec}}  {{msg}}")
         }
     };
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// The name of `n` things, which are given in the plural.
+fn named(things: &str, n: u64) -> &str {
+    if n == 1 { things.strip_suffix('s').unwrap_or(things) } else { things }
 }
 
 /// `12 of 40 tasks, 3.0/s, 9 seconds left`.
@@ -163,7 +169,7 @@ fn line(unit: &Unit, [before, now]: [u64; 2], total: Option<u64>, elapsed: Durat
             format!("{}/s", HumanBytes(rate as u64)),
         ),
         Unit::Things(things) => {
-            let all = |n: u64| format!("{} {things}", HumanCount(n));
+            let all = |n: u64| format!("{} {}", HumanCount(n), named(things, n));
             let shown = if total.is_some() { HumanCount(done).to_string() } else { all(done) };
             (shown, total.map(all), format!("{rate:.1}/s"))
         }
@@ -186,6 +192,7 @@ mod tests {
         check(Unit::things("tasks"), 12, Some(40), "12 of 40 tasks, 3.0/s, 9 seconds left");
         check(Unit::things("texts"), 12_000, None, "12,000 texts, 3000.0/s");
         check(Unit::things("tasks"), 0, Some(40), "0 of 40 tasks, 0.0/s");
+        check(Unit::things("tasks"), 0, Some(1), "0 of 1 task, 0.0/s");
         let resumed = line(&Unit::things("steps"), [20, 8], Some(40), Duration::from_secs(4));
         assert_eq!(resumed, "28 of 40 steps, 2.0/s, 6 seconds left");
         check(Unit::Bytes, 4 << 20, Some(8 << 20), "4.00 MiB of 8.00 MiB, 1.00 MiB/s, 4 seconds left");

@@ -207,7 +207,8 @@ fn warn_of_nothing(summary: &Summary) {
     }
     let most = counts.dropped.iter().max_by_key(|(reason, n)| (**n, std::cmp::Reverse(**reason)));
     let why = most.map(|(reason, n)| format!(": {n} {reason} ({})", reason.explanation())).unwrap_or_default();
-    tracing::warn!("the data set is empty: {} kept none of {} records{why}", totals.stage, counts.read);
+    let records = console::count(counts.read, "record");
+    tracing::warn!("the data set is empty: {} kept none of {records}{why}", totals.stage);
     let without_url = totals.tally.sum("pages_without_url") as u64;
     // Where no page has a URL, no link can lead to one; where some have, the links lead elsewhere.
     if without_url > 0 && counts.dropped.get(&Reason::NotInLinks) == Some(&without_url) {

@@ -20,7 +20,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.json {
         console::out!("{}", serde_json::json!({"freed_bytes": bytes}))?;
     } else {
-        console::out!("{bytes} bytes freed; a build that needs them again makes them again")?;
+        console::out!("{} freed; a build that needs what was removed makes it again", console::count(bytes, "byte"))?;
     }
     Ok(Exit::Complete)
 }

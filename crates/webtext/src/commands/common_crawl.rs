@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use common_crawl::{CommonCrawlSettings, CopyPlan, CopyRun, LinkSource};
-use console::Exit;
+use console::{Exit, count};
 use records::Counts;
 use store::table::TableWriter;
 
@@ -68,7 +68,8 @@ fn print_plan(plan: &CopyPlan, json: bool) -> anyhow::Result<Exit> {
         return Ok(Exit::Complete);
     }
     super::print_counts(&plan.counts, false)?;
-    tracing::info!("{:>12} bytes in {} captures of {} archives", plan.member_bytes, plan.counts.kept, plan.archives);
-    tracing::info!("{:>12} bytes in {} requests", plan.request_bytes, plan.requests);
+    let (captures, archives) = (count(plan.counts.kept, "capture"), count(plan.archives, "archive"));
+    tracing::info!("{:>12} bytes in {captures} of {archives}", plan.member_bytes);
+    tracing::info!("{:>12} bytes in {}", plan.request_bytes, count(plan.requests, "request"));
     Ok(Exit::Complete)
 }

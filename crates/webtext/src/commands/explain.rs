@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use console::Exit;
+use console::{Exit, count};
 use pipeline::RecipeRun;
 use pipeline::engine::{Sample, StageState, Table, Wire};
 use pipeline::stages::{DroppedRecordFound, TokenRow, find_dropped_record, mentions_url};
@@ -234,12 +234,13 @@ impl Fate {
             console::out!("cut")?;
             line("verdict", verdict(*reason, None))?;
             let bytes: u64 = starts.iter().zip(ends).map(|(start, end)| end - start).sum();
-            line("spans", format!("{}, {bytes} bytes that other documents have, too", starts.len()))?;
+            line("spans", format!("{}, {} that other documents have, too", starts.len(), count(bytes, "byte")))?;
         }
         if let Some(OverlapMatch { item, start, end, verdict: reason, .. }) = &self.overlap {
             console::out!("overlap")?;
             line("verdict", verdict(*reason, None))?;
-            line("item", format!("{item}; {} bytes are the same", end - start))?;
+            let are = if end - start == 1 { "is" } else { "are" };
+            line("item", format!("{item}; {} {are} the same", count(end - start, "byte")))?;
         }
         if let Some((table, row)) = &self.tokens {
             console::out!("tokens")?;
@@ -262,7 +263,8 @@ impl Fate {
             line("file", file)?;
         }
         let charset = text.map_or("", |text| text.charset.as_str());
-        line("text", format!("{} words, {} bytes, {charset}", document.words, document.text_bytes))?;
+        let (words, bytes) = (count(document.words, "word"), count(document.text_bytes, "byte"));
+        line("text", format!("{words}, {bytes}, {charset}"))?;
         let language = document.language.as_deref().unwrap_or("none");
         let confidence = document.language_confidence.unwrap_or(0.0);
         line("language", format!("{language}, confidence {confidence:.2}"))?;
@@ -277,7 +279,7 @@ fn print_link(link: &Link) -> std::io::Result<()> {
     console::out!("\nlink")?;
     line("url", &link.url)?;
     let subreddit = link.subreddit.as_ref().map(|name| format!(", r/{name}")).unwrap_or_default();
-    line("submitted", format!("{} times; {}{subreddit}", link.submissions, link.source))?;
+    line("submitted", format!("{}; {}{subreddit}", count(u64::from(link.submissions), "time"), link.source))?;
     line("karma", link.karma.map_or_else(|| "none".to_owned(), |karma| karma.to_string()))?;
     line("verdict", verdict(link.verdict, None))
 }

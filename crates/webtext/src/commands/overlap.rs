@@ -86,8 +86,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let (text_field, options) = (&arguments.text.text_field, arguments.run.options()?);
     let found = unless_stopped(find_overlap_in_files(inputs, text_field, &rule, folder.path(), options))?;
     if found.items_too_short > 0 {
-        let (items, words) = (found.items_too_short, rule.remove_ngram_words);
-        tracing::warn!("{items} items have fewer than {words} words in a row, and are not looked for");
+        let items = console::count(found.items_too_short, "item");
+        let words = console::count(rule.remove_ngram_words as u64, "word");
+        let (have, are) = if found.items_too_short == 1 { ("has", "is") } else { ("have", "are") };
+        tracing::warn!("{items} {have} fewer than {words} in a row, and {are} not looked for");
     }
     let unreadable = match &mut outputs {
         Some(outputs) => outputs.write_all(arguments, &found)?,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use console::{escape_html, grouped};
+use console::{count, escape_html, grouped};
 use pipeline::recipe::PageSource;
 use pipeline::{Recipe, RecipeRun, Totals};
 use records::Reason;
@@ -80,8 +80,9 @@ fn lead(metrics: &RunMetrics) -> String {
     let per_token =
         if tokens > 0.0 { format!(" ({:.2} bytes per token)", bytes as f64 / tokens) } else { String::new() };
     format!(
-        "<b>{}</b> documents, <b>{}</b> of text, <b>{}</b> tokens{per_token}",
+        "<b>{}</b> document{}, <b>{}</b> of text, <b>{}</b> tokens{per_token}",
         grouped(documents),
+        if documents == 1 { "" } else { "s" },
         human_bytes(bytes),
         grouped(tokens as u64)
     )
@@ -175,10 +176,11 @@ fn unreadable(metrics: &RunMetrics) -> String {
     let (shown, folded) = lines.split_at(lines.len().min(MAX_UNREADABLE_SHOWN));
     let mut html = shown.concat();
     if !folded.is_empty() {
+        let are = if folded.len() == 1 { "is" } else { "are" };
         let _ = write!(
             html,
-            "<details><summary class=fault>{} further inputs are unreadable</summary>{}</details>",
-            grouped(folded.len() as u64),
+            "<details><summary class=fault>{} {are} unreadable</summary>{}</details>",
+            count(folded.len() as u64, "further input"),
             folded.concat()
         );
     }
@@ -287,9 +289,9 @@ pub(super) fn samples(samples: &[SampledDocument], open_first: bool) -> String {
         let open = if open_first && i < 2 { " open" } else { "" };
         let _ = write!(
             html,
-            "<details{open}><summary><b>{}</b> <span class=note>{} words{karma}{detail}</span></summary><p class=url>{}</p><div class=text>{}",
+            "<details{open}><summary><b>{}</b> <span class=note>{}{karma}{detail}</span></summary><p class=url>{}</p><div class=text>{}",
             escape_html(title),
-            grouped(sample.words),
+            count(sample.words, "word"),
             escape_html(&sample.url),
             escape_html(excerpt)
         );

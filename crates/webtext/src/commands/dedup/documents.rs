@@ -43,9 +43,10 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
         options,
     ))?;
     if found.skipped_comparisons > 0 {
+        let comparisons = console::count(found.skipped_comparisons, "comparison");
+        let were = if found.skipped_comparisons == 1 { "was" } else { "were" };
         tracing::warn!(
-            "{} comparisons of texts that share most of their words were left out; near-duplicates among them may remain",
-            found.skipped_comparisons
+            "{comparisons} of texts that share most of their words {were} left out; near-duplicates among them may remain"
         );
     }
     let unreadable = outputs.write_all(arguments, &found)?;

@@ -127,7 +127,9 @@ pub(super) fn run(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Count
     let mut counts = outputs.commit()?;
     cut.map(RowWriter::commit).transpose()?;
     let exit = unreadable.end(&mut counts);
-    tracing::info!("{} bytes in {} spans were cut", found.cut_bytes, found.cut_spans);
+    let (bytes, spans) = (console::count(found.cut_bytes, "byte"), console::count(found.cut_spans, "span"));
+    let were = if found.cut_bytes == 1 { "was" } else { "were" };
+    tracing::info!("{bytes} in {spans} {were} cut");
     Ok((counts, exit))
 }
 

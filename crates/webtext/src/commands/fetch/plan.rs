@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use console::count;
 use fetch::{CrawlPlan, CrawlSettings};
 use indicatif::{HumanCount, HumanDuration};
 
@@ -12,17 +13,16 @@ pub(super) fn print(plan: &CrawlPlan, settings: &CrawlSettings, json: bool) -> a
         return Ok(());
     }
     let time = |seconds: u64| HumanDuration(Duration::from_secs(seconds));
-    console::out!("{} pages of {} hosts", HumanCount(plan.pages), HumanCount(plan.hosts as u64))?;
+    console::out!("{} of {}", count(plan.pages, "page"), count(plan.hosts as u64, "host"))?;
     if plan.over_budget > 0 {
-        console::out!("{} more links are over their domain's share", HumanCount(plan.over_budget))?;
+        let are_over_their = if plan.over_budget == 1 { "is over its" } else { "are over their" };
+        console::out!("{} {are_over_their} domain's share", count(plan.over_budget, "more link"))?;
     }
     console::out!("at {} ms between two requests to a host, and half a second for an answer:", settings.min_delay_ms)?;
     console::out!("  the longest host takes {}", time(plan.critical_path_s))?;
-    console::out!(
-        "  {} hosts at once take {} for all",
-        HumanCount(settings.max_concurrent_hosts as u64),
-        time(plan.work_s)
-    )?;
+    let hosts = settings.max_concurrent_hosts as u64;
+    let take = if hosts == 1 { "takes" } else { "take" };
+    console::out!("  {} at once {take} {} for all", count(hosts, "host"), time(plan.work_s))?;
     for (cap, seconds) in &plan.capped {
         console::out!("  with --max-pages-per-domain {cap} the longest takes at most {}", time(*seconds))?;
     }
