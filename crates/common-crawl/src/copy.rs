@@ -80,7 +80,7 @@ pub(crate) async fn copy(
         if missing.any_found && (copies.is_group_full() || is_stopping) {
             copies.commit(false)?;
             if captures - logged >= LOGGED_EVERY_CAPTURES {
-                (run.progress)(&format!("{captures} captures"));
+                (run.progress)(&user_error::count(captures, "capture"));
                 logged = captures;
             }
         }

@@ -52,7 +52,11 @@ pub enum CommonCrawlError {
     #[error("another process works in {}", .0.display())]
     Locked(PathBuf),
     /// The first archives are all missing, so the root must be wrong.
-    #[error("the first {files} archives are not there, such as {name}")]
+    #[error(
+        "the first {} {} not there, such as {name}",
+        user_error::count(*files as u64, "archive"),
+        if *files == 1 { "is" } else { "are" }
+    )]
     NothingThere {
         /// Missing archives in a row.
         files: usize,

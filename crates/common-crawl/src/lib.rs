@@ -21,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use atomic_file::IoContext;
 use records::Counts;
 use serde::{Deserialize, Serialize};
+use user_error::count;
 
 pub use error::CommonCrawlError;
 pub use index::IndexMetrics;
@@ -87,10 +88,10 @@ pub fn fetch(
     runtime.block_on(copy::copy(settings, run, &state, &root))?;
     let traffic = client.traffic();
     (run.progress)(&format!(
-        "{} requests, {} of them again, {} bytes",
-        traffic.requests.load(Ordering::Relaxed),
+        "{}, {} of them again, {}",
+        count(traffic.requests.load(Ordering::Relaxed), "request"),
         traffic.retries.load(Ordering::Relaxed),
-        traffic.bytes.load(Ordering::Relaxed)
+        count(traffic.bytes.load(Ordering::Relaxed), "byte")
     ));
     CopyOutcomes::open(state, &plan, settings, run)
 }
@@ -112,7 +113,7 @@ fn make_plan(
     }
     (run.progress)("reading the links");
     let filter = LinkFilter::read(state.kept_links()?, settings.canonical())?;
-    (run.progress)(&format!("{} links of {} hosts", filter.links(), filter.hosts()));
+    (run.progress)(&format!("{} of {}", count(filter.links() as u64, "link"), count(filter.hosts() as u64, "host")));
     let metrics = read_index(settings, run, state, &files, &filter)?;
     drop(filter);
     (run.progress)("choosing captures");

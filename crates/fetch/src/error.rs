@@ -33,7 +33,7 @@ pub enum FetchError {
     #[error("cannot start a runtime for requests")]
     Runtime(#[source] io::Error),
     /// The journals are complete but lack outcomes.
-    #[error("{} has no outcome for {links} links", state_folder.display())]
+    #[error("{} has no outcome for {}", state_folder.display(), user_error::count(*links, "link"))]
     MissingOutcomes {
         /// Folder of the journals.
         state_folder: PathBuf,

@@ -189,7 +189,9 @@ impl Worker<'_> {
         (job.tries, job.last, job.silent_since, job.reading) = (0, None, None, Reading::Library);
         let refusal = match () {
             () if job.via.contains(&job.url) => Some(too_many("the redirects form a loop".into())),
-            () if job.via.len() > max_redirects => Some(too_many(format!("more than {max_redirects} redirects"))),
+            () if job.via.len() > max_redirects => {
+                Some(too_many(format!("more than {}", user_error::count(max_redirects as u64, "redirect"))))
+            }
             () if has_repeated_segments(&job.url) => Some(too_many(format!("the path of {} repeats itself", job.url))),
             () => check_url(&job.url).err(),
         };

@@ -211,7 +211,11 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// Every head has the same number of channels.
-    #[error("{channels} channels cannot be divided among {heads} heads")]
+    #[error(
+        "{} cannot be divided among {}",
+        user_error::count(*channels as u64, "channel"),
+        user_error::count(*heads as u64, "head")
+    )]
     HeadsDoNotDivideChannels {
         /// Width of the residual stream.
         channels: usize,

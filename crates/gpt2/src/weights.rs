@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use user_error::count;
 
 use crate::config::{Family, ModelConfig};
 use crate::model::{Gradients, Model, ParameterTensor};
@@ -115,8 +116,8 @@ fn refuse_unused(path: &Path, tensors: &TensorSet, config: &ModelConfig) -> Resu
     let more = unused.len().saturating_sub(MAX_SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let what = format!(
-        "a model of the shape in config.json, with {} blocks, has no {}{more}: what it computes would be another model's",
-        config.layers,
+        "a model of the shape in config.json, with {}, has no {}{more}: what it computes would be another model's",
+        count(config.layers as u64, "block"),
         unused[..unused.len().min(MAX_SHOWN)].join(", ")
     );
     Err(CheckpointError::malformed(path, what))
@@ -225,7 +226,10 @@ pub(crate) fn load_tensors(
 ) -> Result<Model, CheckpointError> {
     // The shape is only what a file claims: it is checked against all tensors before memory is allocated.
     if config.layers > file.tensors() {
-        return Err(CheckpointError::malformed(path, format!("it has fewer tensors than {} layers", config.layers)));
+        return Err(CheckpointError::malformed(
+            path,
+            format!("it has fewer tensors than {}", count(config.layers as u64, "layer")),
+        ));
     }
     let layout = Model::tensors_of(config);
     let mut names = Vec::with_capacity(layout.len());

@@ -200,6 +200,7 @@ impl ArrowTable {
     }
 
     fn __repr__(&self) -> String {
-        format!("<webtext.ArrowTable of {} rows: {}>", self.batch.num_rows(), self.column_names().join(", "))
+        let rows = user_error::count(self.batch.num_rows() as u64, "row");
+        format!("<webtext.ArrowTable of {rows}: {}>", self.column_names().join(", "))
     }
 }

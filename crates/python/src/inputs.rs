@@ -6,6 +6,7 @@ use arrow_schema::DataType;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use user_error::count;
 
 use crate::arrow::arrays_of;
 
@@ -114,7 +115,8 @@ pub(crate) fn of_each(
         }
     }
     if values.len() != items {
-        return Err(PyValueError::new_err(format!("{name} has {} values for {items} {noun}", values.len())));
+        let (values, items) = (count(values.len() as u64, "value"), count(items as u64, noun));
+        return Err(PyValueError::new_err(format!("{name} has {values} for {items}")));
     }
     Ok(values)
 }

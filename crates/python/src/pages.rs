@@ -122,7 +122,8 @@ impl Page {
     }
 
     fn __repr__(&self) -> String {
-        format!("<webtext.Page {:?}: {} of {} characters>", self.title, self.kind, self.text.chars().count())
+        let characters = user_error::count(self.text.chars().count() as u64, "character");
+        format!("<webtext.Page {:?}: {} of {characters}>", self.title, self.kind)
     }
 }
 
@@ -179,7 +180,7 @@ fn extract_all(
 ) -> PyResult<Vec<Result<extract::Page, extract::ExtractError>>> {
     let held = inputs::pages(html)?;
     let pages = held.pages()?;
-    let content_types = inputs::of_each(content_types, pages.len(), "pages", "content_types")?;
+    let content_types = inputs::of_each(content_types, pages.len(), "page", "content_types")?;
     let items: Vec<(&[u8], Option<&str>)> = std::iter::zip(pages, &content_types)
         .map(|((bytes, is_text), of_page)| (bytes, if is_text { Some(UTF8) } else { of_page.as_deref() }))
         .collect();
@@ -205,7 +206,7 @@ pub(crate) fn extract_batch(
 ) -> PyResult<Vec<Page>> {
     let options = options(include_comments, include_title, output_format, max_nodes, max_depth)?;
     let pages = extract_all(html, content_types, &options, threads)?;
-    let urls = inputs::of_each(urls, pages.len(), "pages", "urls")?;
+    let urls = inputs::of_each(urls, pages.len(), "page", "urls")?;
     let page = |(number, (page, url)): (usize, (Result<extract::Page, extract::ExtractError>, Option<String>))| {
         let named = |error: &extract::ExtractError| {
             let which = url.as_deref().map(|url| format!(", {url}")).unwrap_or_default();
@@ -235,7 +236,7 @@ pub(crate) fn extract_batch_arrow(
 ) -> PyResult<ArrowTable> {
     let options = options(include_comments, include_title, output_format, max_nodes, max_depth)?;
     let pages = extract_all(html, content_types, &options, threads)?;
-    let urls = inputs::of_each(urls, pages.len(), "pages", "urls")?;
+    let urls = inputs::of_each(urls, pages.len(), "page", "urls")?;
     Ok(html.py().detach(|| table(&pages, urls)))
 }
 

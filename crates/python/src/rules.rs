@@ -111,7 +111,7 @@ impl Filter {
     ) -> PyResult<Vec<Judgement>> {
         let held = inputs::texts(texts)?;
         let texts = held.texts()?;
-        let urls = inputs::of_each(urls, texts.len(), "texts", "urls")?;
+        let urls = inputs::of_each(urls, texts.len(), "text", "urls")?;
         let items: Vec<(&str, &str)> =
             std::iter::zip(texts, &urls).map(|(t, u)| (t, u.as_deref().unwrap_or(""))).collect();
         let Filter { filter, names } = slf.get();

@@ -79,7 +79,7 @@ def test_batches(pages: list[bytes]) -> None:
         webtext.extract_batch_arrow(["<p>x"], wrong)
     with pytest.raises(TypeError, match="urls: one text was given"):
         webtext.extract_batch(["<p>x"], "u")
-    with pytest.raises(ValueError, match=f"urls has 1 values for {len(pages)} pages"):
+    with pytest.raises(ValueError, match=f"urls has 1 value for {len(pages)} pages"):
         webtext.extract_batch(pages, urls[:1])
 
 

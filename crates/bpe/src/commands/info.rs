@@ -107,7 +107,7 @@ impl Facts {
             console::out!("added tokens   {}", ordinary.join(" "))?;
         }
         let longest = String::from_utf8_lossy(&self.longest);
-        console::out!("longest token  {} bytes: {longest:?}", self.longest.len())?;
+        console::out!("longest token  {}: {longest:?}", counted(self.longest.len() as u64, "byte"))?;
         console::out!("mean length    {:.2} bytes", self.mean_bytes)?;
         console::out!("with a space   {} begin with one", self.with_space)?;
         console::out!("not UTF-8      {} are parts of characters", self.not_utf8)?;

@@ -22,6 +22,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 use serde::{Deserialize, Serialize};
 use store::table::TableWriter;
+use user_error::count;
 
 use self::columns::{KEY, NEEDED, OPTIONAL, check_columns, mark_hosts, take_captures};
 use self::pruning::part_to_read;
@@ -90,8 +91,8 @@ impl IndexMetrics {
 
 impl std::fmt::Display for IndexMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let IndexMetrics { captures, row_groups_read, row_groups, .. } = self;
-        write!(f, "{captures} captures; read {row_groups_read} of {row_groups} row groups")
+        let (captures, row_groups) = (count(self.captures, "capture"), count(self.row_groups, "row group"));
+        write!(f, "{captures}; read {} of {row_groups}", self.row_groups_read)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::ensure;
-use console::{Usage, grouped};
+use console::{Usage, count, grouped};
 use gpt2::{Precision, TrainingPlan, model_config, peak_gflops};
 use serde_json::json;
 
@@ -100,8 +100,14 @@ fn report(plan: &TrainingPlan, training_seconds: f64, rate: &str) -> String {
     let mut table = Table::default();
     let _ = writeln!(
         table.text,
-        "{} layers, {} heads, {} channels, context {}, vocabulary {}; {} × {} sequences per step",
-        model.layers, model.heads, model.channels, model.context, model.vocab_size, plan.accumulate, plan.batch
+        "{}, {}, {}, context {}, vocabulary {}; {} × {} per step",
+        count(model.layers as u64, "layer"),
+        count(model.heads as u64, "head"),
+        count(model.channels as u64, "channel"),
+        model.context,
+        model.vocab_size,
+        plan.accumulate,
+        count(plan.batch as u64, "sequence")
     );
     parameters(&mut table, plan);
     memory(&mut table, plan);
@@ -141,7 +147,8 @@ fn operations(table: &mut Table, plan: &TrainingPlan) {
     table.row("training, per token", &flops(plan.training_flops_per_token as f64), "6·(N − positions) + 12·L·C·T");
     table.row("forward, per token", &flops(plan.forward_flops_per_token as f64), "a third");
     table.row("tokens per step", &grouped(plan.tokens_per_step), "");
-    let optimal = format!("{} steps; 20 tokens per parameter (Hoffmann et al., 2022)", grouped(plan.optimal_steps));
+    let steps = count(plan.optimal_steps, "step");
+    let optimal = format!("{steps}; 20 tokens per parameter (Hoffmann et al., 2022)");
     table.row("optimal tokens", &grouped(plan.optimal_tokens), &optimal);
 }
 
@@ -149,8 +156,8 @@ fn time(table: &mut Table, plan: &TrainingPlan, training_seconds: f64, rate: &st
     table.title("Time");
     table.row("tokens per second", &grouped((plan.tokens as f64 / training_seconds) as u64), rate);
     let per_parameter = plan.tokens as f64 / plan.parameters.total as f64;
-    let planned =
-        format!("{} tokens in {} steps, {per_parameter:.1} per parameter", grouped(plan.tokens), grouped(plan.steps));
+    let (tokens, steps) = (count(plan.tokens, "token"), count(plan.steps, "step"));
+    let planned = format!("{tokens} in {steps}, {per_parameter:.1} per parameter");
     table.row("training", &duration(training_seconds), &planned);
     let optimal_seconds = training_seconds * plan.optimal_tokens as f64 / plan.tokens as f64;
     table.row("optimal training", &duration(optimal_seconds), "the optimal tokens");

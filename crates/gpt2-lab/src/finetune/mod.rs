@@ -166,7 +166,7 @@ pub enum FineTuneError {
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
     /// More blocks are to be taken over than the model has.
-    #[error("{wanted} blocks cannot be taken over: the model has {blocks}")]
+    #[error("{} cannot be taken over: the model has {blocks}", user_error::count(*wanted as u64, "block"))]
     TooFewBlocks {
         /// Blocks to take over.
         wanted: usize,

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use bpe::Tokenizer;
+use console::count;
 use gpt2::Family;
 
 use crate::inspect::view::Prediction;
@@ -54,11 +55,11 @@ impl Inspection {
         let config = &self.config;
         let family = if config.family == Family::Gpt1 { "GPT-1" } else { "GPT-2" };
         let mut out = palette.title(&format!(
-            "{family}: {} layers, {} heads, {} channels; {} tokens",
-            config.layers,
-            config.heads,
-            config.channels,
-            self.tokens.len()
+            "{family}: {}, {}, {}; {}",
+            count(config.layers as u64, "layer"),
+            count(config.heads as u64, "head"),
+            count(config.channels as u64, "channel"),
+            count(self.tokens.len() as u64, "token")
         ));
         let head = format!(
             "  index {:>6}  {:<16}{:>8} {:>8} {:>8}   {}",

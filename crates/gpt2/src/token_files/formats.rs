@@ -89,7 +89,8 @@ fn llmc(start: &[u8], len_bytes: u64) -> Result<Option<Header>, String> {
     if i64::from(claimed) != tokens as i64 || !data_bytes.is_multiple_of(width as u64) {
         let is_short = i64::from(claimed) > tokens as i64;
         let why = if is_short { "it is truncated" } else { "something was appended, or the header is damaged" };
-        return Err(format!("its header says {claimed} tokens, but it has {tokens}: {why}"));
+        let noun = if claimed == 1 { "token" } else { "tokens" };
+        return Err(format!("its header says {claimed} {noun}, but it has {tokens}: {why}"));
     }
     Ok(Some(Header { start_bytes: LLMC_HEADER_BYTES, width, tokens }))
 }

@@ -82,7 +82,8 @@ impl<'a> Planner<'a> {
         self.upstream.borrow_mut().insert(wire.stage);
         let seal = self.run.seal_of(wire.stage)?;
         let digests = seal.header().digests.get(wire.product).map_or(&[][..], |Digests(digests)| digests);
-        ensure!(digests.len() <= count as usize, Input, "{} has {} buckets, not {count}", wire.product, digests.len());
+        let there = user_error::count(digests.len() as u64, "bucket");
+        ensure!(digests.len() <= count as usize, Input, "{} has {there}, not {count}", wire.product);
         let from = self.from(wire.stage, wire.product);
         let bucket = |bucket: u32| Bucket {
             from: from.clone(),

@@ -36,8 +36,8 @@ impl Run {
         };
         let tasks = plan.len() as u32;
         if let Some(of) = of.filter(|&of| of != tasks) {
-            let noun = if tasks == 1 { "task" } else { "tasks" };
-            return Err(Error::UnknownStage(format!("stage {} has {tasks} {noun}, not {of}", stage.name)));
+            let tasks = user_error::count(u64::from(tasks), "task");
+            return Err(Error::UnknownStage(format!("stage {} has {tasks}, not {of}", stage.name)));
         }
         if number >= tasks {
             let last = tasks.saturating_sub(1);
@@ -81,7 +81,10 @@ impl Run {
                 );
                 match tasks.tasks.get(*line as usize) {
                     Some(number) => Ok((*number, Some(tasks.of))),
-                    None => bail!(State, "{list} has {} lines, and no line {line}", tasks.tasks.len()),
+                    None => {
+                        let lines = user_error::count(tasks.tasks.len() as u64, "line");
+                        bail!(State, "{list} has {lines}, and no line {line}")
+                    }
                 }
             }
         }

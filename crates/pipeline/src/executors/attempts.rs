@@ -102,9 +102,8 @@ impl Attempts<'_> {
             for event in scheduler.events()? {
                 self.note(event, scheduler)?;
             }
-            let nodes = self.nodes.values().collect::<BTreeSet<_>>().len();
-            let noun = if nodes == 1 { "node" } else { "nodes" };
-            self.job.log_progress(&format!("{} running on {nodes} {noun}", self.nodes.len()));
+            let nodes = self.nodes.values().collect::<BTreeSet<_>>().len() as u64;
+            self.job.log_progress(&format!("{} running on {}", self.nodes.len(), user_error::count(nodes, "node")));
         }
         Ok(())
     }

@@ -66,7 +66,8 @@ impl Executor for Ray {
     fn preview(&self, stage: &str, tasks: u32) -> Option<String> {
         let list = format!("executor/{stage}/0.list");
         let command = quoted(&self.command.of_list(stage, &list, self.settings.resources_of(stage).cpus));
-        Some(format!("# {tasks} tasks, by {}:\nJOB_COMPLETION_INDEX=$LINE {command}\n", quoted(&self.driver_command())))
+        let (tasks, driver) = (user_error::count(u64::from(tasks), "task"), quoted(&self.driver_command()));
+        Some(format!("# {tasks}, by {driver}:\nJOB_COMPLETION_INDEX=$LINE {command}\n"))
     }
 }
 

@@ -252,7 +252,9 @@ impl Scheduler for Queue<'_> {
             }
         }
         if !adopted.is_empty() {
-            tracing::info!("{}: {} jobs of an earlier build go on", job.stage(), adopted.len());
+            let jobs = user_error::count(adopted.len() as u64, "job");
+            let go = if adopted.len() == 1 { "goes" } else { "go" };
+            tracing::info!("{}: {jobs} of an earlier build {go} on", job.stage());
         }
         Ok(adopted)
     }

@@ -67,7 +67,8 @@ fn entry_of<'t, 'p>(
         let names = entries.iter().filter_map(|entry| entry.get("rule")?.as_str());
         let nearest = nearest_name(path[0], names).map(|name| format!("; did you mean {list}.{name}?"));
         let which = nearest.unwrap_or_else(|| format!("; say {list}.1.… for the first"));
-        Error::Recipe(format!("[[{list}]] has {} entries{which}", entries.len()))
+        let noun = if entries.len() == 1 { "entry" } else { "entries" };
+        Error::Recipe(format!("[[{list}]] has {} {noun}{which}", entries.len()))
     };
     let (at, rest) = at.filter(|(at, rest)| *at < entries.len() && !rest.is_empty()).ok_or_else(several)?;
     let entry = entries[at].as_table_mut().ok_or_else(|| Error::Recipe(format!("{list} is not a list of sections")))?;

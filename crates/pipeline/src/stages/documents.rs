@@ -90,7 +90,8 @@ fn buckets_of_groups<R>(
     let mut of_groups = Vec::new();
     for (number, (captured, &product)) in sources.iter().zip(products).enumerate() {
         let tasks = plan.buckets_of_tasks(product)?;
-        ensure!(tasks.len() == buckets as usize, Input, "pages.select has {} tasks", tasks.len());
+        let there = user_error::count(tasks.len() as u64, "task");
+        ensure!(tasks.len() == buckets as usize, Input, "pages.select has {there}, not {buckets}");
         let mut tasks: Vec<_> = tasks.into_iter().map(|(_, of_groups)| of_groups.into_iter()).collect();
         for group in groups(plan, number, captured, buckets)? {
             let bucket = tasks[group.bucket as usize].next();

@@ -382,10 +382,10 @@ fn announce(folder: &Path, flags: &TextFlags, file: &TrainFile, tokens: usize, s
         );
     }
     tracing::info!(
-        "{} of text; a model of {} parameters, {} steps in about {}. Its settings can be edited in {}:\n\n{}",
+        "{} of text; a model of {}, {} in about {}. Its settings can be edited in {}:\n\n{}",
         count(tokens as u64, "token"),
-        grouped(parameters),
-        grouped(file.train.steps),
+        count(parameters, "parameter"),
+        count(file.train.steps, "step"),
         duration(seconds),
         folder.join(SETTINGS).display(),
         file.to_toml()?

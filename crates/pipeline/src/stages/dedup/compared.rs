@@ -165,8 +165,8 @@ impl EarlierFile {
             ensure!(
                 shingle_words == 0 || theirs == shingle_words,
                 Input,
-                "the fingerprints of {run} have shingles of {theirs} words, and [dedup] near.shingle_words is \
-                 {shingle_words}"
+                "the fingerprints of {run} have shingles of {}, and [dedup] near.shingle_words is {shingle_words}",
+                user_error::count(theirs as u64, "word")
             );
             Ok(row)
         }))
