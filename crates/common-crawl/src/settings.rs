@@ -27,7 +27,7 @@ pub struct CommonCrawlSettings {
     pub data: String,
     /// Which capture of a link is copied, among those of the best grade. In a recipe, a key of `[pages]`.
     #[serde(skip)]
-    #[cfg_attr(feature = "clap", arg(long, value_name = "WHICH", default_value = "nearest"))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "WHICH", value_enum, default_value_t = Self::default().capture))]
     pub capture: CaptureChoice,
     /// Wrappers that are read as the page that they lead to, as the links were made with. In a recipe, a key of
     /// `[links]`.

@@ -431,4 +431,14 @@ mod tests {
         assert!(fault("min_jaccard = 0.7\nbands = 70000\nrows = 1").contains("at most 65536"));
         assert!(near("min_jaccard = 0.7\nshingle_words = 0").check().is_err());
     }
+
+    #[cfg(feature = "clap")]
+    #[test]
+    fn the_help_states_the_default_recall() {
+        use clap::Args as _;
+        let command = Near::augment_args(clap::Command::new("dedup"));
+        let recall = command.get_arguments().find(|argument| argument.get_id().as_str() == "recall").unwrap();
+        let help = recall.get_help().unwrap().to_string();
+        assert!(help.ends_with(&format!("[default: {DEFAULT_RECALL}]")), "{help}");
+    }
 }

@@ -196,3 +196,19 @@ impl UnreadableRows {
         if self.rows + self.files == 0 { Exit::Complete } else { Exit::SomeUnreadable }
     }
 }
+
+/// The default that the help of a flag ends with.
+#[cfg(test)]
+fn stated_default<A: clap::Args>(flag: &str) -> String {
+    let command = A::augment_args(clap::Command::new("test"));
+    let argument = command.get_arguments().find(|argument| argument.get_id().as_str() == flag).expect("a flag");
+    let help = argument.get_help().expect("a flag has help").to_string();
+    let (_, default) = help.rsplit_once("[default: ").expect("the help ends with a default");
+    default.trim_end_matches(']').to_owned()
+}
+
+/// The name of a value of a flag.
+#[cfg(test)]
+fn name_of_value(value: &impl clap::ValueEnum) -> String {
+    value.to_possible_value().expect("no value is hidden").get_name().to_owned()
+}

@@ -133,3 +133,14 @@ impl<D: Serialize + DeserializeOwned> Outputs<D> {
         Ok(self.counts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{name_of_value, stated_default};
+    use super::*;
+
+    #[test]
+    fn the_help_states_the_defaults() {
+        assert_eq!(stated_default::<Arguments>("clusters"), name_of_value(&ClusterKind::default()));
+    }
+}

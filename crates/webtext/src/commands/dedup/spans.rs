@@ -177,3 +177,35 @@ impl Outputs<Dropped> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::super::{name_of_value, stated_default};
+    use super::*;
+
+    #[derive(Parser)]
+    struct FlagsAlone {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    #[test]
+    fn the_help_states_the_defaults() {
+        let flags = FlagsAlone::parse_from(["dedup"]).flags;
+        let PartRule::Spans(spans) = flags.rule(By::Sentence) else { panic!("sentences are spans") };
+        let PartRule::Substrings(substrings) = flags.rule(By::Substring) else { panic!("substrings are no spans") };
+        let expected = [
+            ("sentences", spans.sentences.to_string()),
+            ("min_words", spans.min_words.to_string()),
+            ("within", name_of_value(&spans.within)),
+            ("min_bytes", substrings.min_bytes.unwrap().to_string()),
+            ("copies", name_of_value(&substrings.copies)),
+            ("max_memory_mib", substrings.max_memory_mib.to_string()),
+        ];
+        for (flag, default) in expected {
+            assert_eq!(stated_default::<Flags>(flag), default, "{flag}");
+        }
+    }
+}

@@ -115,3 +115,28 @@ impl Arguments {
         Ok(found.map(|(name, _)| format!("--{}", name.replace('_', "-"))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common_crawl::CommonCrawlSettings;
+
+    use super::*;
+    use crate::commands::stated_default;
+
+    fn of_both<T: std::fmt::Display + PartialEq>(web: T, copied: T) -> String {
+        if web == copied { web.to_string() } else { format!("{web} to the web, {copied} to Common Crawl") }
+    }
+
+    #[test]
+    fn the_help_states_the_defaults() {
+        let (web, copied) = (CrawlSettings::DEFAULT, CommonCrawlSettings::default());
+        let expected = [
+            ("max_concurrent_requests", of_both(web.max_concurrent_requests, copied.max_concurrent_requests)),
+            ("max_tries", of_both(web.max_tries, copied.max_tries)),
+            ("max_warc_bytes", of_both(web.max_warc_bytes, copied.max_warc_bytes)),
+        ];
+        for (flag, default) in expected {
+            assert_eq!(stated_default::<SharedLimits>(flag), default, "{flag}");
+        }
+    }
+}
