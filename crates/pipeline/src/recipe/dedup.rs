@@ -11,7 +11,7 @@ use crate::error::{Error, Result, Within as _, bail, ensure};
 /// Keys of [`Dedup::keep`], at most.
 pub const MAX_KEEP_KEYS: usize = 3;
 /// The recall without `recall`, `bands` and `rows`: one pair in a hundred at the limit is missed, and fewer above it.
-const DEFAULT_RECALL: f64 = 0.99;
+pub(super) const DEFAULT_RECALL: f64 = 0.99;
 /// Minimum similarity of near-duplicates where a command is given none: the default of text-dedup, and near the
 /// threshold of FineWeb's 14 bands of 8 rows, (1/14)^(1/8) = 0.72. OpenWebText took 0.5.
 const DEFAULT_MIN_JACCARD: f64 = 0.7;
