@@ -204,6 +204,8 @@ fn refuse_former_keys(table: &toml::Table) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
@@ -243,5 +245,68 @@ mod tests {
         check("[train]\nclip_norm = 1.0", "write `max_gradient_norm`");
         check("[samples]\ntokens = 5", "write `max_tokens`");
         assert!(refuse_former_keys(&"[train]\nmax_gradient_norm = 1.0".parse().unwrap()).is_ok());
+    }
+
+    /// Every section, and required keys only.
+    const REQUIRED: &str = "[data]\ntrain = \"a.bin\"\nvalidation = \"b.bin\"\ntokenizer = \"gpt2\"\noutput = \"model\"\n\
+        [model]\nlayers = 1\nheads = 1\nchannels = 2\ncontext = 2\nvocab_size = 7\n\
+        [train]\nsteps = 1\nbatch = 1\nlearning_rate = 0.1\nwarmup_steps = 1\nweight_decay = 0.1\nmax_gradient_norm = 1.0\n\
+        seed = 1\nevaluate_every = 1\nevaluate_batches = 1\n[samples]\nprompt = \"The\"\nmax_tokens = 9\n";
+
+    /// The defaults that `docs/formats.md` has, by `section.key`.
+    fn documented() -> BTreeMap<String, String> {
+        let formats = include_str!("../../../../docs/formats.md");
+        let (_, table) = formats.split_once("### Settings of `gpt2 train`").expect("the part about these settings");
+        let (_, table) = table.split_once("| key | default | meaning |").expect("the table of keys");
+        let (table, _) = table.split_once("\n\n").expect("the table ends");
+        let mut defaults = BTreeMap::new();
+        for row in table.lines().skip(2) {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+            let [names, default, _] = cells[..] else { panic!("three cells: {row}") };
+            let (section, names) = names.trim_start_matches("`[").split_once("] ").expect("a section and its keys");
+            for name in names.split(", ") {
+                defaults.insert(format!("{section}.{}", name.trim_matches('`')), default.replace('`', ""));
+            }
+        }
+        defaults
+    }
+
+    /// The keys of a section, as `section.key`, from the error message for an unknown key.
+    fn known_keys(section: &str) -> Vec<String> {
+        let mut table: toml::Table = REQUIRED.parse().unwrap();
+        table[section].as_table_mut().unwrap().insert("no_such_key".into(), 1.into());
+        let error = toml::from_str::<TrainFile>(&table.to_string()).unwrap_err();
+        let (_, known) = error.message().split_once("expected ").unwrap();
+        known.split('`').skip(1).step_by(2).map(|name| format!("{section}.{name}")).collect()
+    }
+
+    #[test]
+    fn the_documented_settings_are_those_of_the_code() {
+        let documented = documented();
+        let known: BTreeSet<String> = ["data", "model", "train", "samples"].into_iter().flat_map(known_keys).collect();
+        assert_eq!(documented.keys().cloned().collect::<BTreeSet<_>>(), known);
+
+        let required: toml::Table = REQUIRED.parse().unwrap();
+        let file: TrainFile = toml::from_str(REQUIRED).unwrap();
+        let mut resolved: toml::Table = file.to_toml().unwrap().parse().unwrap();
+        // It is not written where it is the default.
+        let relative_to = toml::Value::try_from(file.data.relative_to).unwrap();
+        resolved["data"].as_table_mut().unwrap().insert("relative_to".into(), relative_to);
+        for (key, said) in &documented {
+            let (section, name) = key.split_once('.').unwrap();
+            let is_given = required[section].get(name).is_some();
+            match resolved[section].get(name) {
+                _ if section == "samples" => assert_eq!(said, "no samples", "{key}"),
+                _ if is_given => {
+                    assert_eq!(said, "required", "{key}");
+                    let mut without = required.clone();
+                    without[section].as_table_mut().unwrap().remove(name);
+                    assert!(toml::from_str::<TrainFile>(&without.to_string()).is_err(), "{key} is not required");
+                }
+                Some(toml::Value::String(text)) => assert_eq!(*said, format!("{text:?}"), "{key}"),
+                Some(value) => assert_eq!(said.parse::<f64>(), value.to_string().parse::<f64>(), "{key}"),
+                None => assert!(["never", "random weights"].contains(&said.as_str()), "{key} has no default {said}"),
+            }
+        }
     }
 }
