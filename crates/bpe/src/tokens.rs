@@ -91,6 +91,7 @@ impl UserError for TooManyTokens {
 /// An id that does not fit into the 16 bits of the binary formats.
 #[derive(Debug, thiserror::Error)]
 #[error("token id {0} does not fit into 16 bits")]
+#[non_exhaustive]
 pub struct TooWide(pub u32);
 
 impl UserError for TooWide {
@@ -220,6 +221,7 @@ pub fn write_megatron_index(lengths: &[u64], width: IdWidth, to: &mut impl Write
 
 /// A file of ids that is not whole.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CutOffFile {
     /// Its length is no multiple of an id's.
     #[error("it ends inside an id: it is cut off, or of another vocabulary")]

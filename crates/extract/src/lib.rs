@@ -97,6 +97,7 @@ impl Default for Options {
 
 /// The kind of a page.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PageKind {
     /// One text: news, a blog entry, an encyclopedia's entry.
     Article,

@@ -52,6 +52,7 @@ const MAX_EMPTY_HEADINGS: usize = 3;
 
 /// Why a block was kept or dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum BlockReason {
     /// The model classifies it as main text.
     Likely,

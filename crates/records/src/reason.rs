@@ -15,6 +15,7 @@ macro_rules! reasons {
     ($($variant:ident = $name:literal, $why:literal;)*) => {
         /// Why something was dropped. The name in files and reports is the fault in snake case, or `rule.measure`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
         pub enum Reason {
             $(#[doc = $why] $variant,)*
             /// A rule of the recipe: one of its measures was out of its limits.

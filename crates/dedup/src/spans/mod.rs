@@ -36,6 +36,7 @@ use crate::words::{hash_of_words, text_hash};
 
 /// The units that texts have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SpanKind {
     /// Lines.
     Lines,

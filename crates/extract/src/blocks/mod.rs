@@ -36,6 +36,7 @@ pub const NO_ITEM: u32 = u32::MAX;
 
 /// The form in which a block is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BlockKind {
     /// Running text.
     Paragraph,

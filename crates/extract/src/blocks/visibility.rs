@@ -11,6 +11,7 @@ use crate::html::{NodeId, ROOT, Tree, attribute};
 
 /// Why an element and all below it are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HiddenReason {
     /// The attribute `hidden`.
     Attribute,

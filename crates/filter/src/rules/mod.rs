@@ -112,6 +112,7 @@ macro_rules! rules {
         /// One entry of a recipe's `[[filter]]`: the rule's name under `rule`, and its settings.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "rule")]
+        #[non_exhaustive]
         pub enum RuleSettings {
             $(#[doc = concat!("`rule = \"", $name, "\"`")] #[serde(rename = $name)] $rule($rule),)*
         }

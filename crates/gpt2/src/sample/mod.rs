@@ -77,6 +77,7 @@ impl SampleOptions {
 /// Why a text ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum StopReason {
     /// It has [`SampleOptions::max_tokens`]. Serialised as `tokens`.
     #[serde(rename = "tokens")]
