@@ -7,6 +7,7 @@
 //! Left out: what is hashed, which is in `ngrams` and `ngram_bloom`; removing; filters that grow.
 
 use thiserror::Error;
+use user_error::UserError;
 
 /// A set of 64-bit hashes that answers "certainly not" or "probably".
 ///
@@ -39,7 +40,7 @@ pub enum BloomError {
     /// The machine has not this much memory.
     #[error(
         "a Bloom filter for {items} items with false positives of {rate} needs {bytes} bytes of memory, which there are \
-         not\n\nhint: raise the rate, or divide the items among several runs"
+         not"
     )]
     Memory {
         /// Expected items.
@@ -52,6 +53,15 @@ pub enum BloomError {
     /// Filters of different shapes have no union.
     #[error("only filters made for the same numbers of items and false positives can be joined")]
     Shape,
+}
+
+impl UserError for BloomError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            BloomError::Memory { .. } => Some("raise the rate, or divide the items among several runs".to_owned()),
+            BloomError::Rate(_) | BloomError::Shape => None,
+        }
+    }
 }
 
 impl BloomFilter {
@@ -202,7 +212,9 @@ mod tests {
         for rate in [0.0, 1.0, -0.1, 2.0, f64::NAN] {
             assert!(matches!(BloomFilter::new(10, rate), Err(BloomError::Rate(_))), "{rate}");
         }
-        assert!(matches!(BloomFilter::new(u64::MAX, 1e-8), Err(BloomError::Memory { .. })));
+        let too_large = BloomFilter::new(u64::MAX, 1e-8).unwrap_err();
+        assert!(matches!(too_large, BloomError::Memory { .. }));
+        assert!(too_large.hint().unwrap().starts_with("raise the rate"));
         let mut filter = BloomFilter::new(1000, 0.01).unwrap();
         assert_eq!(filter.join(&BloomFilter::new(2000, 0.01).unwrap()), Err(BloomError::Shape));
     }

@@ -142,12 +142,12 @@ macro_rules! work_errors {
 
 work_errors! {
     with_hints {
+        dedup::bloom::BloomError,
         dedup::substrings::SubstringError,
         gpt2::TrainError,
         texts::Error,
     }
     without {
-        dedup::bloom::BloomError,
         std::io::Error,
         serde_json::Error,
         glob::GlobError,
