@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use bpe::formats;
 use console::count;
 use serde_json::json;
 
 use crate::check_vocabulary;
 use crate::commands::finetune::metrics_line;
+use crate::commands::{TokenizerSource, load_tokenizer};
 use crate::finetune::{ClassificationMetrics, Classifier, ExampleTexts};
 
 /// Inputs that are classified before their predictions are written.
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { model: folder, input, labelled } = arguments;
     let classifier = Classifier::load(folder)?;
-    let tokenizer = formats::load(&folder.to_string_lossy())?;
+    let tokenizer = load_tokenizer(&folder.to_string_lossy(), TokenizerSource::Folder)?;
     check_vocabulary(&tokenizer, classifier.vocab_size())?;
     let task = classifier.task();
     let input = if input == Path::new("-") { Path::new("/dev/stdin") } else { input };

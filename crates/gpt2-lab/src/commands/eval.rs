@@ -6,7 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use console::{Progress, Unit, count};
 use serde_json::json;
 
-use crate::commands::{ends_of_text, load};
+use crate::commands::{TokenizerSource, ends_of_text, load};
 use crate::evaluate::{EvalOptions, EvalReport, EvalTask, evaluate};
 
 /// Evaluate a model zero-shot.
@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { model: folder, task, data, tokenizer, json, .. } = arguments;
-    let (model, tokenizer) = load(folder, tokenizer.as_deref())?;
+    let (model, tokenizer) = load(folder, tokenizer.as_deref(), TokenizerSource::Flag)?;
     let options = EvalOptions { ends: ends_of_text(folder, &model, &tokenizer)?, ..arguments.options() };
     let unit = Unit::things(if *task == EvalTask::Perplexity { "tokens" } else { "rows" });
     let mut shown = None;

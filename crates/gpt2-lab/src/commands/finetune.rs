@@ -9,7 +9,7 @@ use gpt2::{Model, TrainingLock};
 use serde_json::{Value, json};
 
 use crate::commands::output::{OF_CLASSIFIER, is_same_folder, refuse_foreign_model, refuse_other_tokenizer};
-use crate::commands::{load, write_tokenizer};
+use crate::commands::{TokenizerSource, load, write_tokenizer};
 use crate::finetune::{
     ClassificationMetrics, EpochRow, FineTuneConfig, FineTuneProgress, FineTuneTask, LabelledExample, Transfer,
     finetune, hold_out, mean_and_deviation,
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let (model, tokenizer) = load(&arguments.model, None)?;
+    let (model, tokenizer) = load(&arguments.model, None, TokenizerSource::Folder)?;
     let task = arguments.task;
     let _locks = arguments.lock_folders(&tokenizer)?;
     let [train, dev] = arguments.examples()?;

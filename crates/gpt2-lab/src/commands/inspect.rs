@@ -8,7 +8,7 @@ use bpe::Tokenizer;
 use console::{Usage, count};
 use gpt2::Model;
 
-use crate::commands::load;
+use crate::commands::{TokenizerSource, load};
 use crate::inspect::{
     Effect, Inspection, Intervention, TerminalOptions, record, select_names, values, write_activations, write_page,
 };
@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.refuse_inputs_as_outputs()?;
-    let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref())?;
+    let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref(), TokenizerSource::Flag)?;
     let text = read(&arguments.text)?;
     let tokens = encode(&model, &tokenizer, &text, arguments.new_document)?;
     if let Some(path) = &arguments.activations {

@@ -23,16 +23,36 @@ use user_error::did_you_mean;
 
 use crate::check_vocabulary;
 
+/// What names a command's tokenizer, which decides what helps if there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenizerSource {
+    /// The flag `--tokenizer`; without it, the model's folder.
+    Flag,
+    /// The key `tokenizer` of `[data]`.
+    Settings,
+    /// The model's folder alone.
+    Folder,
+}
+
 /// Loads a folder's model and its tokenizer, or another tokenizer by name, folder or file.
-pub(crate) fn load(folder: &Path, tokenizer: Option<&str>) -> anyhow::Result<(Model, Tokenizer)> {
+pub(crate) fn load(
+    folder: &Path,
+    tokenizer: Option<&str>,
+    source: TokenizerSource,
+) -> anyhow::Result<(Model, Tokenizer)> {
     let model = load_model(folder)?;
     let own = folder.to_string_lossy();
-    let tokenizer = formats::load(tokenizer.unwrap_or(&own)).map_err(|error| match error {
-        error @ FormatError::NotFound(_) => anyhow::Error::from(NoTokenizer(error)),
-        other => other.into(),
-    })?;
+    let tokenizer = load_tokenizer(tokenizer.unwrap_or(&own), source)?;
     check_vocabulary(&tokenizer, model.config().vocab_size)?;
     Ok((model, tokenizer))
+}
+
+/// Loads a tokenizer by name, folder or file.
+pub(crate) fn load_tokenizer(name: &str, source: TokenizerSource) -> anyhow::Result<Tokenizer> {
+    formats::load(name).map_err(|error| match error {
+        error @ FormatError::NotFound(_) => NoTokenizer { error, named_by: source }.into(),
+        other => other.into(),
+    })
 }
 
 /// The ids that end a text, the first of them that of a new one's beginning: what the configuration in the model's folder
@@ -57,14 +77,29 @@ pub(crate) fn ends_of_text(folder: &Path, model: &Model, tokenizer: &Tokenizer) 
     Ok(if known.is_empty() { of_tokenizer.into_iter().collect() } else { known })
 }
 
-/// There is no tokenizer in the folder.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct NoTokenizer(FormatError);
+/// There is no tokenizer in the folder. The error has no cause, and is told as this one.
+#[derive(Debug)]
+pub(crate) struct NoTokenizer {
+    error: FormatError,
+    named_by: TokenizerSource,
+}
+
+impl std::fmt::Display for NoTokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.error)
+    }
+}
+
+impl std::error::Error for NoTokenizer {}
 
 impl UserError for NoTokenizer {
     fn hint(&self) -> Option<String> {
-        Some("GPT-2's own tokenizer is compiled in: --tokenizer gpt2".into())
+        let hint = match self.named_by {
+            TokenizerSource::Flag => "GPT-2's own tokenizer is compiled in: --tokenizer gpt2",
+            TokenizerSource::Settings => "GPT-2's own tokenizer is compiled in: tokenizer = \"gpt2\" in [data]",
+            TokenizerSource::Folder => "copy the files of the model's tokenizer into its folder",
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -90,6 +125,19 @@ mod tests {
     use bpe::TokenId;
 
     use super::*;
+
+    #[test]
+    fn a_folder_without_a_tokenizer_is_named_with_what_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        let hint = |source| {
+            let error = load_tokenizer(folder.path().to_str().unwrap(), source).err().unwrap();
+            assert!(error.to_string().starts_with("no tokenizer at "), "{error}");
+            error.downcast_ref::<NoTokenizer>().unwrap().hint().unwrap()
+        };
+        assert!(hint(TokenizerSource::Flag).contains("--tokenizer gpt2"));
+        assert!(hint(TokenizerSource::Settings).contains("[data]"));
+        assert!(hint(TokenizerSource::Folder).contains("folder"));
+    }
 
     #[test]
     fn the_ids_that_end_a_text_are_those_of_the_configuration_that_the_model_has() {

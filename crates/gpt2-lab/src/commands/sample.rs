@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use texts::{Line, Lines, Source};
 
 use crate::bytes_of;
-use crate::commands::{ends_of_text, load};
+use crate::commands::{TokenizerSource, ends_of_text, load};
 
 /// Longest line of a file of prompts, in bytes.
 const MAX_LINE_BYTES: usize = 16 << 20;
@@ -93,7 +93,7 @@ struct Continuation {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     check(arguments)?;
-    let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref())?;
+    let (model, tokenizer) = load(&arguments.model, arguments.tokenizer.as_deref(), TokenizerSource::Flag)?;
     let mut ends = ends_of_text(&arguments.model, &model, &tokenizer)?.into_iter();
     let (end_of_text, other_ends) = (ends.next(), ends.collect());
     let begin_of_text = begin_of_text_id(&arguments.model)?.filter(|&id| (id as usize) < model.config().vocab_size);

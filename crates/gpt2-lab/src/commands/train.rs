@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::commands::output::{OF_TRAINING, is_same_folder, refuse_foreign_model, refuse_other_tokenizer};
 use crate::commands::train_file::{DataSection, FilePatterns, SamplesSection, TrainFile};
 use crate::commands::train_text::{TextFlags, settings_among, settings_of_texts};
-use crate::commands::write_tokenizer;
+use crate::commands::{TokenizerSource, load_tokenizer, write_tokenizer};
 use crate::{check_vocabulary, continue_text};
 
 /// Train a model on texts, or by the settings in a TOML file. After a kill, the same command continues.
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<()> {
         }
     };
     let settings = TrainFile::read(&settings, &arguments.overrides)?;
-    let tokenizer = formats::load(&settings.data.tokenizer)?;
+    let tokenizer = load_tokenizer(&settings.data.tokenizer, TokenizerSource::Settings)?;
     check_vocabulary(&tokenizer, settings.model.vocab_size)?;
     let open = |patterns: &FilePatterns| -> anyhow::Result<TokenFiles> {
         Ok(TokenFiles::open(&patterns.files()?, settings.model.context, settings.model.vocab_size)?)

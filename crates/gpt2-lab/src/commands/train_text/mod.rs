@@ -19,7 +19,7 @@ use anyhow::{Context, ensure};
 use bpe::counts::WordCounts;
 use bpe::tokens::IdWidth;
 use bpe::train::TrainingOptions;
-use bpe::{Encoder, Specials, TokenId, Tokenizer, formats};
+use bpe::{Encoder, Specials, TokenId, Tokenizer};
 use console::{Usage, count, grouped};
 use gpt2::{ConfigError, ModelConfig, Precision, TrainConfig, TrainingLock, peak_gflops};
 
@@ -30,7 +30,7 @@ use crate::check_vocabulary;
 use crate::commands::output::{OF_TRAINING, is_model_folder, refuse_foreign_model};
 use crate::commands::plan::{duration, parse_count};
 use crate::commands::train_file::{DataSection, FilePatterns, RelativeTo, SamplesSection, TrainFile};
-use crate::commands::write_tokenizer;
+use crate::commands::{TokenizerSource, load_tokenizer, write_tokenizer};
 
 /// Names in the folder of a training: its settings, its tokens, and the folder of its tokenizer.
 const SETTINGS: &str = "train.toml";
@@ -253,7 +253,7 @@ fn make(
 ) -> anyhow::Result<()> {
     let read = || texts.files.iter().map(|file| read(&file.path, flags.text_field()));
     let known = match flags.train_tokenizer {
-        None => Some(formats::load(flags.tokenizer.as_deref().unwrap_or("gpt2"))?),
+        None => Some(load_tokenizer(flags.tokenizer.as_deref().unwrap_or("gpt2"), TokenizerSource::Flag)?),
         Some(_) => None,
     };
     let vocab_size = known.as_ref().map(Tokenizer::vocab_size).or(flags.train_tokenizer).unwrap_or_default();
