@@ -58,6 +58,9 @@ const FORMER: &[(&str, &str)] = &[
     ("pages.fetch.group_ms", "`max_group_ms`"),
     ("pages.common_crawl.min_wait_ms", "`min_backoff_ms`"),
     ("pages.common_crawl.max_wait_ms", "`max_backoff_ms`"),
+    ("pages.common_crawl.capture", "`capture` in the section `[[pages]]` itself"),
+    ("pages.common_crawl.max_page_bytes", "`max_page_bytes` in the section `[[pages]]` itself"),
+    ("pages.common_crawl.sort_memory_bytes", "`max_sort_memory_mib` in the section `[limits]`"),
     ("pages.sample", "`sample_fraction`"),
     ("shards.validation", "`validation_fraction`"),
     ("limits.sort_memory_mib", "`max_sort_memory_mib`"),
@@ -100,6 +103,10 @@ mod tests {
         check("[links]\nkarma = { at_least = 3 }", "`min_karma = 3`");
         check("[pages]\npage_len_max_bytes = 1", "`max_page_bytes`");
         check("[[pages]]\nfrom = \"html\"\n[[pages]]\n[pages.fetch]\nhosts_at_once = 1", "`max_concurrent_hosts`");
+        let copied = |setting: &str| format!("[[pages]]\nfrom = \"common-crawl\"\n[pages.common_crawl]\n{setting}");
+        check(&copied("capture = \"latest\""), "`capture` in the section `[[pages]]`");
+        check(&copied("max_page_bytes = 1"), "`max_page_bytes` in the section `[[pages]]`");
+        check(&copied("sort_memory_bytes = 1"), "`max_sort_memory_mib` in the section `[limits]`");
         check("[documents]\nwords_at_least = 1", "`min_words`");
         check("[documents]", "`[extract]`");
         check("[model]\ntrain = { clip_norm = 1.0 }", "`max_gradient_norm`");
