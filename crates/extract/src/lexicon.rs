@@ -63,9 +63,9 @@ pub struct ClassOdds {
     /// Sum of the logarithms of their odds.
     pub sum: f32,
     /// The smallest logarithm, at most 0.
-    pub least: f32,
+    pub min: f32,
     /// The largest logarithm, at least 0.
-    pub most: f32,
+    pub max: f32,
 }
 
 impl ClassOdds {
@@ -77,8 +77,8 @@ impl ClassOdds {
     fn add(&mut self, odds: f32) {
         self.words += 1;
         self.sum += odds;
-        self.least = self.least.min(odds);
-        self.most = self.most.max(odds);
+        self.min = self.min.min(odds);
+        self.max = self.max.max(odds);
     }
 
     /// The odds of an element's words together with those around it.
@@ -86,8 +86,8 @@ impl ClassOdds {
         ClassOdds {
             words: self.words + around.words,
             sum: self.sum + around.sum,
-            least: self.least.min(around.least),
-            most: self.most.max(around.most),
+            min: self.min.min(around.min),
+            max: self.max.max(around.max),
         }
     }
 }
@@ -259,7 +259,7 @@ mod tests {
         let element = |name| tree.preorder(ROOT).find(|&id| tree.name(id) == name).unwrap();
         let mut seen = SeenWords::default();
         let own = lexicon.odds(&tree, element(tag::P), &mut seen);
-        assert_eq!(own, ClassOdds { words: 2, sum: -2.0, least: -4.0, most: 2.0 });
+        assert_eq!(own, ClassOdds { words: 2, sum: -2.0, min: -4.0, max: 2.0 });
         let around = lexicon.odds(&tree, element(tag::B), &mut seen);
         assert_eq!(own.inside(&around).mean(), 0.0);
         assert_eq!(lexicon.kinds(&seen)[1], (-64.0 + 32.0) / 8.0 / 2f32.sqrt());

@@ -7,7 +7,7 @@ use std::io::{BufRead, Read, Seek};
 
 use crate::fields::{FieldNames, Fields, fields_of_line, names_in_line, no_field, utf8};
 use crate::{
-    Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordFault, RecordPlace, Source,
+    DocumentFault, Error, Line, Lines, MalformedRecord, ParquetBatch, ParquetRow, ParquetRows, RecordPlace, Source,
     records_in,
 };
 
@@ -59,7 +59,7 @@ impl DocumentOptions {
         self.max_text_bytes.saturating_mul(MAX_ESCAPE_BYTES).saturating_add(MAX_OTHER_FIELDS_BYTES)
     }
 
-    pub(crate) fn check_length(&self, text: &str) -> Result<(), RecordFault> {
+    pub(crate) fn check_length(&self, text: &str) -> Result<(), DocumentFault> {
         if text.len() > self.max_text_bytes {
             return Err(format!("the text is {} bytes long, more than {}", text.len(), self.max_text_bytes).into());
         }

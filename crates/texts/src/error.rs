@@ -100,13 +100,13 @@ pub struct MalformedRecord {
     /// Where it is.
     pub place: RecordPlace,
     /// What is wrong with it.
-    pub fault: RecordFault,
+    pub fault: DocumentFault,
 }
 
 /// Why a line or row holds no document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RecordFault {
+pub enum DocumentFault {
     /// Its bytes are not UTF-8.
     #[error(transparent)]
     InvalidUtf8(#[from] Utf8Error),
@@ -118,9 +118,9 @@ pub enum RecordFault {
     OtherForm(String),
 }
 
-impl From<String> for RecordFault {
-    fn from(what: String) -> RecordFault {
-        RecordFault::OtherForm(what)
+impl From<String> for DocumentFault {
+    fn from(what: String) -> DocumentFault {
+        DocumentFault::OtherForm(what)
     }
 }
 

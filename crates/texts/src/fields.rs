@@ -6,7 +6,7 @@ use std::str::Utf8Error;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::{DocumentOptions, RecordFault};
+use crate::{DocumentFault, DocumentOptions};
 
 /// Fields that a message lists at most.
 const MAX_FIELDS_SHOWN: usize = 20;
@@ -20,25 +20,25 @@ const MAX_DEPTH: usize = 1_000;
 /// assert_eq!(texts::text_of_line(br#"{"text": "The tide is out.", "id": 7}"#, "text")?, "The tide is out.");
 /// let fault = texts::text_of_line(br#"{"body": ""}"#, "text").unwrap_err();
 /// assert_eq!(fault.to_string(), "it has no field \"text\"; its fields are body");
-/// # Ok::<(), texts::RecordFault>(())
+/// # Ok::<(), texts::DocumentFault>(())
 /// ```
 ///
 /// # Errors
 /// What is wrong with the line.
-pub fn text_of_line<'l>(line: &'l [u8], text_field: &str) -> Result<Cow<'l, str>, RecordFault> {
+pub fn text_of_line<'l>(line: &'l [u8], text_field: &str) -> Result<Cow<'l, str>, DocumentFault> {
     let names = FieldNames { text: text_field, url: None };
     let line = utf8(line)?;
     fields_of_line(line, names)?.text.transpose()?.ok_or_else(|| no_field(text_field, &names_in_line(line)))
 }
 
-pub(crate) fn utf8(line: &[u8]) -> Result<&str, RecordFault> {
+pub(crate) fn utf8(line: &[u8]) -> Result<&str, DocumentFault> {
     check_depth(line)?;
     // By vectors; the standard library's check says where the fault is.
     Ok(simdutf8::basic::from_utf8(line).or_else(|_| std::str::from_utf8(line))?)
 }
 
 /// Refuses JSON that is nested so deeply that parsers, which recurse, would run out of stack.
-pub(crate) fn check_depth(line: &[u8]) -> Result<(), RecordFault> {
+pub(crate) fn check_depth(line: &[u8]) -> Result<(), DocumentFault> {
     // Counted in bytes, so that vectors hold as many as they can.
     let opening_in = |part: &[u8]| part.iter().map(|&byte| u8::from(matches!(byte, b'[' | b'{'))).sum::<u8>();
     let opening: usize = line.chunks(usize::from(u8::MAX)).map(|part| usize::from(opening_in(part))).sum();
@@ -63,21 +63,21 @@ pub(crate) fn check_depth(line: &[u8]) -> Result<(), RecordFault> {
 }
 
 /// Names the field that is missing, and the fields that there are.
-pub(crate) fn no_field(name: &str, fields: &[impl AsRef<str>]) -> RecordFault {
+pub(crate) fn no_field(name: &str, fields: &[impl AsRef<str>]) -> DocumentFault {
     let shown: Vec<&str> = fields.iter().map(AsRef::as_ref).take(MAX_FIELDS_SHOWN).collect();
     let more = if fields.len() > shown.len() { ", …" } else { "" };
-    RecordFault::OtherForm(match shown.is_empty() {
+    DocumentFault::OtherForm(match shown.is_empty() {
         true => format!("it has no field {name:?} and no other"),
         false => format!("it has no field {name:?}; its fields are {}{more}", shown.join(", ")),
     })
 }
 
-pub(crate) fn fields_of_line<'l>(line: &'l str, names: FieldNames<'_>) -> Result<Fields<'l>, RecordFault> {
+pub(crate) fn fields_of_line<'l>(line: &'l str, names: FieldNames<'_>) -> Result<Fields<'l>, DocumentFault> {
     let mut json = sonic_rs::Deserializer::from_str(line);
     let fields = names.deserialize(&mut json).and_then(|fields| json.end().map(|()| fields));
     fields.map_err(|error| match without_lone_surrogates(line) == line {
-        true => RecordFault::OtherForm(first_line(error)),
-        false => RecordFault::LoneSurrogate(first_line(error)),
+        true => DocumentFault::OtherForm(first_line(error)),
+        false => DocumentFault::LoneSurrogate(first_line(error)),
     })
 }
 

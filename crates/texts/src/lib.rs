@@ -19,7 +19,7 @@ mod source;
 pub use compress::CompressedFile;
 pub use decompress::{decompress, decompress_exactly};
 pub use documents::{DEFAULT_MAX_TEXT_BYTES, DocumentOptions, Documents, TextDocument};
-pub use error::{Error, MalformedRecord, RecordFault, RecordPlace, RowError, WriteError};
+pub use error::{DocumentFault, Error, MalformedRecord, RecordPlace, RowError, WriteError};
 pub use fields::{text_of_line, without_lone_surrogates};
 pub use file_name::{Compression, TextFormat, check_header};
 pub use foreign::ForeignFormat;

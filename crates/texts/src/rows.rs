@@ -14,7 +14,7 @@ use crate::documents::too_long;
 use crate::fields::{check_depth, no_field};
 use crate::json_fields::JsonFields;
 use crate::{
-    DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordFault, RecordPlace, Source, records_in,
+    DocumentFault, DocumentOptions, Error, Line, Lines, MalformedRecord, ParquetRows, RecordPlace, Source, records_in,
 };
 
 /// A document with all fields of its line or row, known or not. [`RowWriter`](crate::RowWriter) writes it again.
@@ -261,7 +261,7 @@ fn whole_number_at(column: &dyn Array, row: usize) -> Option<String> {
 }
 
 /// The text in a row of a column; `None` for a null.
-fn text_at(column: &dyn Array, row: usize) -> Result<Option<&str>, RecordFault> {
+fn text_at(column: &dyn Array, row: usize) -> Result<Option<&str>, DocumentFault> {
     if matches!(column.data_type(), DataType::Null) || column.is_null(row) {
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use texts::RecordFault;
+use texts::DocumentFault;
 use user_error::UserError;
 
 /// Why a text could not be read.
@@ -30,7 +30,7 @@ pub(super) struct InvalidUtf8;
 impl UserError for InputError {
     fn hint(&self) -> Option<String> {
         let is_undecodable = match self.source.downcast_ref() {
-            Some(RecordFault::InvalidUtf8(_) | RecordFault::LoneSurrogate(_)) => true,
+            Some(DocumentFault::InvalidUtf8(_) | DocumentFault::LoneSurrogate(_)) => true,
             _ => self.source.is::<InvalidUtf8>(),
         };
         match is_undecodable {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use texts::RecordFault;
+use texts::DocumentFault;
 
 use super::{BATCH_BYTES, Fault, InputOptions, Reader, read_more};
 
@@ -24,7 +24,7 @@ impl LineBatch {
     }
 }
 
-fn text_of<'l>(line: &'l [u8], options: &InputOptions) -> Result<Cow<'l, str>, RecordFault> {
+fn text_of<'l>(line: &'l [u8], options: &InputOptions) -> Result<Cow<'l, str>, DocumentFault> {
     let text = texts::text_of_line(line, &options.text_field);
     if !options.lossy || text.is_ok() {
         return text;

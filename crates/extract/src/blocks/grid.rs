@@ -7,7 +7,7 @@ const MAX_SPAN: u16 = 20;
 
 /// The row of a data table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct TableRow {
     /// Its number of columns.
     pub columns: u16,
     /// Its cells that have text.

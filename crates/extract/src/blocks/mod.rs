@@ -21,7 +21,7 @@ pub(crate) mod white_space;
 
 use std::collections::HashMap;
 
-pub use grid::Row;
+pub use grid::TableRow;
 pub use lists::{Item, NumberStyle};
 pub use panels::Panel;
 pub use visibility::{HiddenReason, hidden_reason};
@@ -140,7 +140,7 @@ pub struct Blocks {
     /// The items of lists, in document order.
     pub items: Vec<Item>,
     /// The rows of data tables.
-    pub rows: HashMap<NodeId, Row>,
+    pub rows: HashMap<NodeId, TableRow>,
     /// The hidden elements that were left out, in document order, and why.
     pub hidden: Vec<(NodeId, HiddenReason)>,
     /// The elements that are hidden at first and were taken as parts of the text, in document order.

@@ -137,8 +137,8 @@ fn own_element(context: &PageContext, number: usize, to: &mut impl FeatureSink) 
         at = context.page.containers[at].parent as usize;
     }
     let meaning = &context.class_odds_around[container];
-    to.put("class_odds", "least", meaning.least);
-    to.put("class_odds", "most", meaning.most);
+    to.put("class_odds", "least", meaning.min);
+    to.put("class_odds", "most", meaning.max);
     to.put("class_odds", "mean", meaning.mean());
     to.put("class_words", "", meaning.words.min(30) as f32);
 }
