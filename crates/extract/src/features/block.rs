@@ -8,7 +8,7 @@ use super::page_context::{LANDMARKS, PageContext, element};
 use super::scan::{WORD_GROUPS, kind_of_last, likeness};
 use super::{BLOCK_WORDS, FeatureSink, PAGE_BLOCKS, PAGE_WORDS, POINTS, share};
 use crate::blocks::{BlockKind, ends_like_sentence};
-use crate::html::{NameSet, tag, tags};
+use crate::html::{Name, NameSet, tag, tags};
 use crate::labels::GROUPS;
 
 /// Writes the features of one block.
@@ -74,57 +74,12 @@ fn own_text(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
 fn own_element(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
     let block = &context.page.blocks[number];
     let container = block.container as usize;
-    to.put(
-        "kind",
-        "",
-        match block.kind {
-            BlockKind::Paragraph => 0.0,
-            BlockKind::Heading(level) => f32::from(level),
-            BlockKind::ListItem { .. } => 7.0,
-            BlockKind::Term => 8.0,
-            BlockKind::Definition => 9.0,
-            BlockKind::Cell { .. } => 10.0,
-            BlockKind::Preformatted => 11.0,
-        },
-    );
-    const OTHER: NameSet = tags![SECTION ARTICLE MAIN BODY];
-    let name = element(context.tree, &context.page.containers[container]);
-    to.put(
-        "element",
-        "",
-        match name {
-            tag::P => 0.0,
-            tag::DIV => 1.0,
-            tag::LI => 2.0,
-            tag::TD | tag::TH => 3.0,
-            tag::FIGCAPTION | tag::CAPTION => 4.0,
-            tag::BLOCKQUOTE => 5.0,
-            tag::FORM | tag::FIELDSET | tag::LEGEND => 6.0,
-            tag::SUMMARY | tag::DETAILS => 7.0,
-            tag::HEADER | tag::FOOTER | tag::NAV | tag::ASIDE => 8.0,
-            tag::ADDRESS => 9.0,
-            _ if OTHER.has(name) => 10.0,
-            _ => 11.0,
-        },
-    );
+    to.put("kind", "", number_of_kind(block.kind));
+    to.put("element", "", number_of_element(element(context.tree, &context.page.containers[container])));
     to.put("depth", "", context.page.containers[container].depth as f32);
     to.put("quotes", "", f32::from(block.quotes));
     let first = context.tree.node(block.first).parent;
-    to.put(
-        "inline",
-        "",
-        match context.tree.name(first) {
-            tag::A => 1.0,
-            tag::STRONG | tag::B => 2.0,
-            tag::EM | tag::I | tag::CITE => 3.0,
-            tag::SPAN | tag::FONT => 4.0,
-            tag::BUTTON | tag::LABEL => 5.0,
-            tag::SMALL => 6.0,
-            tag::TIME => 7.0,
-            tag::CODE | tag::KBD | tag::SAMP => 8.0,
-            _ => 0.0,
-        },
-    );
+    to.put("inline", "", number_of_inline(context.tree.name(first)));
     for ((name, _), distance) in LANDMARKS.iter().zip(context.landmark_distances[container]) {
         to.put("in", name, f32::from(distance));
     }
@@ -141,6 +96,53 @@ fn own_element(context: &PageContext, number: usize, to: &mut impl FeatureSink) 
     to.put("class_odds", "most", meaning.max);
     to.put("class_odds", "mean", meaning.mean());
     to.put("class_words", "", meaning.words.min(30) as f32);
+}
+
+/// A block's form as the model has it.
+fn number_of_kind(kind: BlockKind) -> f32 {
+    match kind {
+        BlockKind::Paragraph => 0.0,
+        BlockKind::Heading(level) => f32::from(level),
+        BlockKind::ListItem { .. } => 7.0,
+        BlockKind::Term => 8.0,
+        BlockKind::Definition => 9.0,
+        BlockKind::Cell { .. } => 10.0,
+        BlockKind::Preformatted => 11.0,
+    }
+}
+
+/// The element of a container as the model has it.
+fn number_of_element(name: Name) -> f32 {
+    const OTHER: NameSet = tags![SECTION ARTICLE MAIN BODY];
+    match name {
+        tag::P => 0.0,
+        tag::DIV => 1.0,
+        tag::LI => 2.0,
+        tag::TD | tag::TH => 3.0,
+        tag::FIGCAPTION | tag::CAPTION => 4.0,
+        tag::BLOCKQUOTE => 5.0,
+        tag::FORM | tag::FIELDSET | tag::LEGEND => 6.0,
+        tag::SUMMARY | tag::DETAILS => 7.0,
+        tag::HEADER | tag::FOOTER | tag::NAV | tag::ASIDE => 8.0,
+        tag::ADDRESS => 9.0,
+        _ if OTHER.has(name) => 10.0,
+        _ => 11.0,
+    }
+}
+
+/// The innermost element around the first text of a block as the model has it.
+fn number_of_inline(name: Name) -> f32 {
+    match name {
+        tag::A => 1.0,
+        tag::STRONG | tag::B => 2.0,
+        tag::EM | tag::I | tag::CITE => 3.0,
+        tag::SPAN | tag::FONT => 4.0,
+        tag::BUTTON | tag::LABEL => 5.0,
+        tag::SMALL => 6.0,
+        tag::TIME => 7.0,
+        tag::CODE | tag::KBD | tag::SAMP => 8.0,
+        _ => 0.0,
+    }
 }
 
 fn containers(context: &PageContext, number: usize, to: &mut impl FeatureSink) {
