@@ -175,7 +175,7 @@ impl Inner {
         self.traffic.requests.fetch_add(1, Ordering::Relaxed);
         let broken = |error: &HttpError| Failure {
             status: None,
-            what: chain(error),
+            what: user_error::chain(error),
             retry_after: Duration::ZERO,
             // A name that is not found, a refused connection and a broken one may all be temporary.
             is_passing: true,
@@ -206,20 +206,6 @@ fn shown(body: &[u8]) -> String {
         }
         _ => String::new(),
     }
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Some errors repeat their source in their own text.
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -165,13 +165,14 @@ const CREDENTIALS: &str = "; credentials are those in AWS_ACCESS_KEY_ID and AWS_
 
 /// An error with its causes, each once: the library's own texts repeat some. Of a server's XML only what it means.
 fn shown_fault(error: &object_store::Error) -> String {
-    client::without_limits(&without_xml(&chain_of(error)))
+    client::without_limits(&without_xml(&user_error::chain(error)))
 }
 
 /// Whether a server has said that the bucket itself is missing, by S3's code for that.
 fn is_bucket_missing(error: &object_store::Error) -> bool {
     // By the server's answer, as S3 words it: the library has one kind of error for a bucket and for an object.
-    matches!(error, object_store::Error::NotFound { .. }) && chain_of(error).contains("<Code>NoSuchBucket</Code>")
+    matches!(error, object_store::Error::NotFound { .. })
+        && user_error::chain(error).contains("<Code>NoSuchBucket</Code>")
 }
 
 /// `<Error>` of S3's protocol within a text, as `Code: Message`.
@@ -186,19 +187,6 @@ fn without_xml(text: &str) -> String {
     let said: Vec<&str> = ["Code", "Message"].iter().filter_map(|name| element(name)).collect();
     let before = text[..start].split("<?xml").next().unwrap_or_default();
     format!("{before}{}{}", said.join(": "), &text[end + "</Error>".len()..])
-}
-
-fn chain_of(error: &object_store::Error) -> String {
-    let mut shown = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !shown.contains(&text) {
-            shown = format!("{shown}: {text}");
-        }
-        cause = error.source();
-    }
-    shown
 }
 
 /// An object that is read by ranges.
