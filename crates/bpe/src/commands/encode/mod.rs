@@ -35,9 +35,9 @@ pub struct Arguments {
     shard_tokens: Option<NonZeroU64>,
     #[command(flatten)]
     specials: super::SpecialTokens,
-    /// The added token between documents; `bpe info` names it. [default: the first of these that the tokenizer has:
+    /// The added token between documents; `bpe info` names it. Without this flag, it is the first that the tokenizer has of
     /// `<|endoftext|>`, `<|end_of_text|>`, `<｜end▁of▁sentence｜>`, `<|endofdocument|>`, `<|eos|>`, `<eos>`, `</s>`,
-    /// `<EOT>`]
+    /// `<EOT>`
     #[arg(long, value_name = "TOKEN")]
     end_of_text: Option<String>,
     /// Put the tokens around each document that the post-processor of a tokenizer.json adds, as Hugging Face's
