@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from multiprocessing import Pool
+from concurrent.futures import ProcessPoolExecutor
 from types import SimpleNamespace
 
 import datatrove.pipeline.filters.c4_filters as c4
@@ -294,6 +294,8 @@ def judge(line):
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as lines, open(sys.argv[2], "w", encoding="utf-8") as out, Pool() as pool:
-        for result in pool.imap(judge, lines, chunksize=16):
-            out.write(result + "\n")
+    with open(sys.argv[1], encoding="utf-8") as lines, open(sys.argv[2], "w", encoding="utf-8") as out:
+        # `multiprocessing.Pool` waits for ever when one of its processes is killed.
+        with ProcessPoolExecutor() as pool:
+            for result in pool.map(judge, lines, chunksize=16):
+                out.write(result + "\n")

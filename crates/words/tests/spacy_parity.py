@@ -8,11 +8,11 @@ begins and ends of tokens, begins and ends of sentences, lengths of words. All i
 """
 
 import array
+import concurrent.futures
 import contextlib
 import io
 import itertools
 import json
-import multiprocessing
 import os
 import pathlib
 import re
@@ -25,6 +25,8 @@ import numpy
 
 # A file is cut here: spaCy takes some kilobytes of memory per word.
 MAX_TEXT_CHARS = 200_000
+# Texts that wait for a process, at most.
+JOBS_AT_ONCE = 2_000
 
 
 def zstd(path):
@@ -159,14 +161,16 @@ def show(raw, spans):
 
 def check(texts_path, spans_path):
     count = failed = 0
-    with multiprocessing.Pool(initializer=prepare) as pool:
-        jobs = zip(itertools.count(), texts(texts_path), spans(spans_path))
-        for found in pool.imap(difference, jobs, chunksize=8):
-            count += 1
-            if found:
-                failed += 1
-                if failed <= 20:
-                    print(found, file=sys.stderr)
+    jobs = zip(itertools.count(), texts(texts_path), spans(spans_path))
+    # A pool of `multiprocessing` waits for ever when one of its processes is killed; an executor takes all jobs at once.
+    with concurrent.futures.ProcessPoolExecutor(initializer=prepare) as pool:
+        while some := list(itertools.islice(jobs, JOBS_AT_ONCE)):
+            for found in pool.map(difference, some, chunksize=8):
+                count += 1
+                if found:
+                    failed += 1
+                    if failed <= 20:
+                        print(found, file=sys.stderr)
     if failed:
         sys.exit(f"{failed} of {count} texts differ")
     print(count)
