@@ -5,7 +5,7 @@
 //! | `.jsonl`, `.json`, `.ndjson` (also `.zst`, `.gz`, `.xz`, `.bz2`) | the text field of each line |
 //! | `.parquet` | the text column |
 //! | `.txt` (also compressed) | the text, or its parts between a separator |
-//! | anything else, `-` for standard input | by its content: Parquet; JSON Lines, if the first line is an object; or text |
+//! | anything else, `-` for standard input | by its content: Parquet; JSON Lines, if the first line begins as an object does and is no part of a longer one; or text |
 //!
 //! Case does not matter. The compression of a file is detected from its content, see [`texts::decompress`]. A null text is an empty document.
 //!
