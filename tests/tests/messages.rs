@@ -45,6 +45,8 @@ fn a_reader_that_goes_away_is_no_fault() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{flags:?}");
+        // Ended by the signal, or, where connections are opened, with 0.
+        assert!(matches!(output.status.code(), None | Some(0)), "{flags:?}: {}", output.status);
+        assert_eq!(stderr(&output), "", "{flags:?}");
     }
 }

@@ -391,7 +391,7 @@ mod tests {
         };
         check(&[], &|_| (), None);
         check(&["h.0.attn.bias", "transformer.h.1.attn.masked_bias"], &|_| (), None);
-        check(&[], &|json| json["n_layer"] = json!(1), Some("with 1 blocks, has no h.1.attn.c_attn.bias, "));
+        check(&[], &|json| json["n_layer"] = json!(1), Some("with 1 block, has no h.1.attn.c_attn.bias, "));
         check(&["lm_head.bias"], &|_| (), Some("has no lm_head.bias"));
         check(&["h.0.attn.c_attn.lora_A.weight", "score.weight"], &|_| (), Some("lora_A.weight, score.weight"));
         check(&[], &|json| json["tie_word_embeddings"] = json!(false), Some("there is no lm_head.weight"));
