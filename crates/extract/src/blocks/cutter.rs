@@ -354,7 +354,7 @@ impl<'a> Cutter<'a> {
         } else {
             let before_it = self.tree.node(id).previous;
             let is_behind_name = before_it != NONE && self.tree.name(before_it) == tag::CITE;
-            let between = std::mem::take(&mut self.between);
+            let between = std::mem::take(&mut self.between).max(between(self.tree, id));
             if (between != Between::Nothing || is_behind_name)
                 && inline_blocks::would_glue(&self.page.text[self.start..], text, between)
             {

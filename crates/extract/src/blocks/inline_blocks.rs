@@ -10,6 +10,14 @@ use crate::html::{NONE, Name, NameSet, Namespace, NodeId, Tree, attribute, tag, 
 
 /// Elements of which two in a row, without a space between, may be two words.
 const WORDS: NameSet = tags![SPAN A TIME SMALL STRONG B LABEL EM I ABBR CITE FONT];
+/// Elements whose text belongs to that before them: exponents, marks of notes.
+const RAISED: NameSet = tags![SUP SUB];
+/// Signs that belong to what follows, to what comes before, and that stand within numbers, times and dates.
+const OPENING: &str = "([{«“‘„‚¿¡$€£¥#@";
+const CLOSING: &str = ")]}»”’,.;:!?%…°、。，．：；！？）」』";
+const SIGNS_IN_NUMBERS: &str = ".,:/-–";
+/// Nodes that are looked at for a sign alone.
+const MAX_SIGN_NODES: usize = 8;
 /// A sentence of so many bytes is no part of a line.
 const MIN_SENTENCE_BYTES: usize = 40;
 /// Letters of a word, and digits of a number, that go on nothing that stands before them.
@@ -118,38 +126,90 @@ pub(super) enum Between {
     Element,
     /// The end of an element of another class, which labels what follows or is labelled by it.
     OtherClass,
+    /// A gap that a style makes, before or behind a sign alone: `12`, `:`, `30`.
+    Sign,
     /// A gap that a style makes.
     Gap,
 }
 
-/// What is between an inline element and the text before it.
+/// What is between an inline element, or a text, and what stands before it.
 pub(super) fn between(tree: &Tree, id: NodeId) -> Between {
     let before = tree.node(id).previous;
-    if before == NONE || !WORDS.has(tree.name(id)) || !WORDS.has(tree.name(before)) {
+    if before == NONE || RAISED.has(tree.name(id)) {
         return Between::Nothing;
+    }
+    let are_words = WORDS.has(tree.name(id)) && WORDS.has(tree.name(before));
+    let is_time = tree.name(before) == tag::TIME || tree.name(id) == tag::TIME;
+    if are_words && is_time {
+        return Between::Gap;
+    }
+    if !is_spaced(tree, before, id)
+        && (is_in_row(tree, id) || are_words && (is_floated(tree, before) || is_floated(tree, id)))
+    {
+        return if is_sign(tree, before) || is_sign(tree, id) { Between::Sign } else { Between::Gap };
     }
     let class = |id| tree.raw_attribute(id, attribute::CLASS);
     match (class(before), class(id)) {
-        _ if tree.name(before) == tag::TIME || tree.name(id) == tag::TIME => Between::Gap,
-        _ if is_laid_out_beside(tree, before) || is_laid_out_beside(tree, id) => Between::Gap,
+        _ if !are_words => Between::Nothing,
         (Some(one), Some(other)) if one != other => Between::OtherClass,
         _ => Between::Element,
     }
 }
 
+/// Whether one of two nodes is text with a space where they meet: nothing is glued there.
+fn is_spaced(tree: &Tree, before: NodeId, id: NodeId) -> bool {
+    tree.text(before).ends_with(char::is_whitespace) || tree.text(id).starts_with(char::is_whitespace)
+}
+
+/// Whether a style puts what is in the element around beside each other, texts too.
+fn is_in_row(tree: &Tree, id: NodeId) -> bool {
+    let is_row = |value: &str| is_one_of(value, &["flex", "grid", "inline-flex", "inline-grid"]);
+    tree.raw_attribute(tree.node(id).parent, attribute::STYLE)
+        .is_some_and(|style| is_declared(style, "display", is_row))
+}
+
 /// Whether a style puts an element beside the others rather than into their line.
-fn is_laid_out_beside(tree: &Tree, id: NodeId) -> bool {
-    let style = |id| tree.raw_attribute(id, attribute::STYLE);
-    let is_row = |value: &str| ["flex", "grid", "inline-flex", "inline-grid"].contains(&value);
-    style(id).is_some_and(|style| is_declared(style, "float", |value| matches!(value, "left" | "right")))
-        || style(tree.node(id).parent).is_some_and(|style| is_declared(style, "display", is_row))
+fn is_floated(tree: &Tree, id: NodeId) -> bool {
+    let is_side = |value: &str| is_one_of(value, &["left", "right"]);
+    tree.raw_attribute(id, attribute::STYLE).is_some_and(|style| is_declared(style, "float", is_side))
+}
+
+/// Whether a style's value is one of these words, important or not.
+fn is_one_of(value: &str, words: &[&str]) -> bool {
+    let word = value.split(['!', ' ']).next().unwrap_or("");
+    words.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// Whether all the text of a node is a sign that may be within a number.
+fn is_sign(tree: &Tree, id: NodeId) -> bool {
+    let mut texts = tree.preorder(id).take(MAX_SIGN_NODES).map(|node| tree.text(node).trim()).filter(|t| !t.is_empty());
+    texts.next().is_some_and(|text| text.len() <= 4 && is_sign_text(text)) && texts.next().is_none()
+}
+
+fn is_sign_text(text: &str) -> bool {
+    let mut chars = text.trim().chars();
+    chars.next().is_some_and(|c| SIGNS_IN_NUMBERS.contains(c)) && chars.next().is_none()
+}
+
+/// Whether two texts that a style lays out apart would be glued, other than brackets and the like to what they enclose.
+fn would_glue_apart(before: &str, text: &str, between: Between) -> bool {
+    let mut ends = before.chars().rev();
+    let (Some(last), Some(first)) = (ends.next(), text.chars().next()) else { return false };
+    let is_in_number = match first.is_ascii_digit() {
+        true => SIGNS_IN_NUMBERS.contains(last) && ends.next().is_some_and(|c| c.is_ascii_digit()),
+        false => last.is_ascii_digit() && is_sign_text(text),
+    };
+    if between == Between::Sign && is_in_number {
+        return false;
+    }
+    !last.is_whitespace() && !first.is_whitespace() && !OPENING.contains(last) && !CLOSING.contains(first)
 }
 
 /// Whether the text of such an element would be glued to a word before it: `…news` and `Sport`, `Year` and `2013`,
 /// `ISBN-13` and a long number. Letters of one word in several elements, ordinals and prices stay together.
 pub(super) fn would_glue(before: &str, text: &str, between: Between) -> bool {
-    if between == Between::Gap {
-        return text.starts_with(char::is_alphanumeric) && before.ends_with(char::is_alphanumeric);
+    if matches!(between, Between::Gap | Between::Sign) {
+        return would_glue_apart(before, text, between);
     }
     let Some(first) = text.chars().next().filter(|first| first.is_uppercase() || first.is_ascii_digit()) else {
         return false;
@@ -206,5 +266,64 @@ mod tests {
             assert!(!would_glue(before, text, Between::Element), "{before}|{text}");
         }
         assert!(would_glue("Crew", "4", Between::OtherClass) && would_glue("10am", "1", Between::Gap));
+    }
+
+    #[test]
+    fn what_a_style_lays_out_apart() {
+        for (before, text) in [
+            ("Crew:", "4"),
+            ("Total (all)", "99"),
+            ("The wall is sound.", "The gates are not."),
+            ("“Quote.”", "Next"),
+            ("in 2012.", "4 boats"),
+            ("Home", "/"),
+            ("the", "(old)"),
+            ("May 4", "·"),
+            ("中文", "中文"),
+        ] {
+            assert!(would_glue(before, text, Between::Gap), "{before}|{text}");
+        }
+        for (before, text) in [
+            ("Crew", ":"),
+            ("(", "old"),
+            ("old", ")"),
+            ("$", "19"),
+            ("50", "%"),
+            ("", "x"),
+            ("a ", "b"),
+            ("a\n", "b"),
+            ("a", " "),
+        ] {
+            assert!(!would_glue(before, text, Between::Gap), "{before}|{text}");
+        }
+        for (before, text) in [("12", ":"), ("12:", "30"), ("10", "/"), ("10/", "20"), ("$19.", "99")] {
+            assert!(!would_glue(before, text, Between::Sign), "{before}|{text}");
+        }
+        assert!(would_glue("Crew:", "4", Between::Sign) && would_glue("Home", "/", Between::Sign));
+    }
+
+    #[test]
+    fn boxes_of_a_row() {
+        let check = |inner: &str, expected: &str| {
+            for style in ["display:flex", "display: GRID !important", "gap:1px;display:inline-flex"] {
+                let html = format!("<div style='{style}'>{inner}</div>");
+                let tree = crate::html::parse(&html, crate::html::ParseOptions::default()).unwrap();
+                let page = crate::blocks::blocks(&tree);
+                let texts: Vec<&str> = page.blocks.iter().map(|block| page.text_of(block)).collect();
+                assert_eq!(texts.join("|"), expected, "{html}");
+            }
+        };
+        check("<span>Crew:</span><span>4</span>", "Crew: 4");
+        check(
+            "<span>The wall is sound.</span><span>The gates are not.</span>",
+            "The wall is sound. The gates are not.",
+        );
+        check("<b>Total (all)</b><i>99</i>", "Total (all) 99");
+        check("Crew:<span>4</span>", "Crew: 4");
+        check("<code>a.b()</code>is called.", "a.b() is called.");
+        check("<a href=x>Ann.</a><svg></svg><mark>Bo.</mark>", "Ann. Bo.");
+        check("<span>12</span>:<span>30</span><span>(</span><span>noon</span><span>)</span>", "12:30 (noon)");
+        check("<span>$</span><span>19</span><span>.</span><span>99</span>", "$19.99");
+        check("<span>Read <b>this</b>.</span><span>m<sup>2</sup></span>", "Read this. m^2");
     }
 }
