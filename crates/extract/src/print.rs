@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::Format;
-use crate::blocks::{Block, BlockKind, Blocks, NO_ITEM};
+use crate::blocks::{Block, BlockKind, Blocks, NO_ITEM, Row};
 use crate::html::NodeId;
 
 /// Lists inside lists are indented up to this depth, so that hostile nesting stays linear.
@@ -27,11 +27,11 @@ fn plain(page: &Blocks, kept: &[usize]) -> (String, Vec<Range<usize>>) {
     let mut ranges = Vec::with_capacity(kept.len());
     let mut before: Option<&Block> = None;
     let mut begun_items = HashSet::new();
-    let in_rows = cells_in_rows(page, kept);
+    let rows = Rows::new(page, kept);
     for &number in kept {
         let block = &page.blocks[number];
         if !is_same_row(before, block) {
-            end_row(&mut text, page, before, &in_rows);
+            rows.end(&mut text, before);
         }
         text.push_str(before.map_or("", |before| separator(before, block)));
         match block.kind {
@@ -43,7 +43,7 @@ fn plain(page: &Blocks, kept: &[usize]) -> (String, Vec<Range<usize>>) {
             BlockKind::Definition => text.push_str("- "),
             BlockKind::Cell { row, column } => {
                 let from = before.filter(|_| is_same_row(before, block)).map(column_of);
-                push_bars(&mut text, page, row, in_rows[&row], from, column);
+                rows.push_bars(&mut text, row, from, column);
             }
             _ => {}
         }
@@ -52,7 +52,7 @@ fn plain(page: &Blocks, kept: &[usize]) -> (String, Vec<Range<usize>>) {
         ranges.push(start..text.len());
         before = Some(block);
     }
-    end_row(&mut text, page, before, &in_rows);
+    rows.end(&mut text, before);
     (text, ranges)
 }
 
@@ -84,18 +84,6 @@ fn item_mark(page: &Blocks, block: &Block, is_first: bool) -> String {
     }
 }
 
-/// By row: its kept cells.
-fn cells_in_rows(page: &Blocks, kept: &[usize]) -> HashMap<NodeId, u16> {
-    let mut rows: HashMap<NodeId, u16> = HashMap::new();
-    for &number in kept {
-        if let BlockKind::Cell { row, .. } = page.blocks[number].kind {
-            let cells = rows.entry(row).or_default();
-            *cells = cells.saturating_add(1);
-        }
-    }
-    rows
-}
-
 fn is_same_row(before: Option<&Block>, block: &Block) -> bool {
     match (before.map(|before| before.kind), block.kind) {
         (Some(BlockKind::Cell { row: a, .. }), BlockKind::Cell { row: b, .. }) => a == b,
@@ -107,36 +95,67 @@ fn column_of(block: &Block) -> u16 {
     if let BlockKind::Cell { column, .. } = block.kind { column } else { 0 }
 }
 
-/// Whether the empty cells of a row are shown: not where one cell was kept as a text, and others were left out.
-fn shows_empty(page: &Blocks, row: NodeId, kept: u16) -> bool {
-    page.rows.get(&row).is_some_and(|found| kept > 1 || found.filled == kept)
+/// The rows of a page's tables.
+struct Rows<'a> {
+    page: &'a Blocks,
+    /// By row: its kept cells.
+    kept: HashMap<NodeId, u16>,
+    /// Tables in which a row has texts in several columns. Cells beside the texts of others are only space.
+    of_columns: HashSet<NodeId>,
 }
 
-/// Bars from a column, or the row's beginning, up to another.
-fn push_bars(text: &mut String, page: &Blocks, row: NodeId, kept: u16, from: Option<u16>, to: u16) {
-    let bars = match from {
-        Some(from) if shows_empty(page, row, kept) => to.saturating_sub(from),
-        Some(from) => u16::from(to > from),
-        None if shows_empty(page, row, kept) => to,
-        None => 0,
-    };
-    if bars == 0 && from.is_some() {
-        text.push(' ');
+impl<'a> Rows<'a> {
+    fn new(page: &'a Blocks, kept: &[usize]) -> Rows<'a> {
+        let mut in_rows: HashMap<NodeId, u16> = HashMap::new();
+        for &number in kept {
+            if let BlockKind::Cell { row, .. } = page.blocks[number].kind {
+                let cells = in_rows.entry(row).or_default();
+                *cells = cells.saturating_add(1);
+            }
+        }
+        let of_columns = page.rows.values().filter(|row| row.with_text > 1).map(|row| row.table).collect();
+        Rows { page, kept: in_rows, of_columns }
     }
-    for _ in 0..bars.min(MAX_EMPTY_COLUMNS) {
-        text.push_str(" | ");
-    }
-}
 
-/// Bars for the empty cells at the end of a row.
-fn end_row(text: &mut String, page: &Blocks, before: Option<&Block>, in_rows: &HashMap<NodeId, u16>) {
-    let Some(&Block { kind: BlockKind::Cell { row, column }, .. }) = before else { return };
-    let kept = in_rows[&row];
-    if shows_empty(page, row, kept) && kept > 1 {
-        // A last cell that spans several columns is followed by bars too: the columns of a table line up.
-        let last = page.rows[&row].columns.saturating_sub(1);
-        if last > column {
-            push_bars(text, page, row, kept, Some(column), last);
+    /// Whether the empty cells of a row are shown: not where one cell was kept as a text, and others were left out.
+    fn shows_empty(&self, row: NodeId) -> bool {
+        let kept = self.kept[&row];
+        self.page.rows.get(&row).is_some_and(|found| kept > 1 || found.filled == kept)
+    }
+
+    /// As [`Rows::shows_empty`], of those at the end: not behind a cell alone that is the whole row, or beside the text
+    /// of which others have elements of their own, or in a table whose rows have one text each.
+    fn shows_empty_at_end(&self, row: NodeId) -> bool {
+        let is_row_of_columns = |row: &Row| row.with_text == 1 && row.cells > 1 && self.of_columns.contains(&row.table);
+        self.shows_empty(row) && (self.kept[&row] > 1 || is_row_of_columns(&self.page.rows[&row]))
+    }
+
+    /// Bars from a column, or the row's beginning, up to another.
+    fn push_bars(&self, text: &mut String, row: NodeId, from: Option<u16>, to: u16) {
+        let shows_empty = self.shows_empty(row);
+        let bars = match from {
+            Some(from) if shows_empty => to.saturating_sub(from),
+            Some(from) => u16::from(to > from),
+            None if shows_empty => to,
+            None => 0,
+        };
+        if bars == 0 && from.is_some() {
+            text.push(' ');
+        }
+        for _ in 0..bars.min(MAX_EMPTY_COLUMNS) {
+            text.push_str(" | ");
+        }
+    }
+
+    /// Bars for the empty cells at the end of a row.
+    fn end(&self, text: &mut String, before: Option<&Block>) {
+        let Some(&Block { kind: BlockKind::Cell { row, column }, .. }) = before else { return };
+        if self.shows_empty_at_end(row) {
+            // A last cell that spans several columns is followed by bars too: the columns of a table line up.
+            let last = self.page.rows[&row].columns.saturating_sub(1);
+            if last > column {
+                self.push_bars(text, row, Some(column), last);
+            }
         }
     }
 }
@@ -194,6 +213,23 @@ mod tests {
             "<table><tr><th colspan=2>a<th>b<tr><td rowspan=2>c<td>d<td>e<tr><td>f<td>g</table>",
             "a |  | b\nc | d | e\n | f | g",
             "| a |  | b |\n| --- | --- | --- |\n| c | d | e |\n|  | f | g |",
+        );
+        check(
+            "<table><tr><th>a<th>b<th>c<tr><td>d<td><td><tr><td><td>e<td><tr><td colspan=3>f<tr><td>g<td>h<td>i</table>",
+            "a | b | c\nd |  | \n | e | \nf\ng | h | i",
+            "| a | b | c |\n| --- | --- | --- |\n| d |  |  |\n|  | e |  |\n| f |  |  |\n| g | h | i |",
+        );
+        check(
+            "<table><tr><th>a<th>b<tr><td>c<td rowspan=2>d<tr><td>e</table>",
+            "a | b\nc | d\ne | ",
+            "| a | b |\n| --- | --- |\n| c | d |\n| e |  |",
+        );
+        // A table of one column with space beside it; a row whose other cell is a paragraph.
+        check("<table><tr><th>a<td><tr><th>b<td></table>", "a\nb", "| a |\n| --- |\n| b |");
+        check(
+            "<table><tr><th>a<td>b<tr><th>c<td><p>d<p>e</table>",
+            "a | b\nc\n\nd\n\ne",
+            "| a | b |\n| --- | --- |\n| c |  |\n\nd\n\ne",
         );
     }
 

@@ -70,8 +70,8 @@ struct Cutter<'a> {
     layout_tables: Vec<NodeId>,
     /// The tables around the current node.
     tables: Vec<Table>,
-    /// The columns of the cells around the current node.
-    cells: Vec<u16>,
+    /// The columns of the cells around the current node, and the blocks before each.
+    cells: Vec<(u16, usize)>,
     /// Inline elements around the current node that are laid out as blocks.
     inline_blocks: Vec<NodeId>,
     raised: Vec<Raised>,
@@ -244,7 +244,7 @@ impl<'a> Cutter<'a> {
             labels.remove(group("comment"));
         }
         match name {
-            tag::TABLE => self.tables.push(Table::new(self.layout_tables.binary_search(&id).is_ok())),
+            tag::TABLE => self.tables.push(Table::new(id, self.layout_tables.binary_search(&id).is_ok())),
             tag::TR => {
                 if let Some(table) = self.tables.last_mut() {
                     table.begin_row();
@@ -252,7 +252,7 @@ impl<'a> Cutter<'a> {
             }
             tag::TD | tag::TH => {
                 let column = self.tables.last_mut().map_or(0, |table| table.place(self.tree, id));
-                self.cells.push(column);
+                self.cells.push((column, self.page.blocks.len()));
             }
             tag::LI => {
                 let parent = self.items.last().copied().unwrap_or(NO_ITEM);
@@ -314,11 +314,15 @@ impl<'a> Cutter<'a> {
             }
             tag::TR => {
                 if let Some(table) = self.tables.last() {
-                    self.page.rows.entry(id).or_default().columns = table.columns();
+                    table.end_row(self.page.rows.entry(id).or_default());
                 }
             }
             tag::TD | tag::TH => {
-                self.cells.pop();
+                let begun = self.cells.pop();
+                if begun.is_some_and(|(_, blocks)| self.page.blocks.len() > blocks) {
+                    let row = self.page.rows.entry(self.tree.node(id).parent).or_default();
+                    row.with_text = row.with_text.saturating_add(1);
+                }
             }
             tag::LI => {
                 self.items.pop();
@@ -452,7 +456,7 @@ impl<'a> Cutter<'a> {
     }
 
     fn cell(&mut self, id: NodeId) -> BlockKind {
-        let (row, column) = (self.tree.node(id).parent, self.cells.last().copied().unwrap_or(0));
+        let (row, column) = (self.tree.node(id).parent, self.cells.last().map_or(0, |&(column, _)| column));
         let filled = &mut self.page.rows.entry(row).or_default().filled;
         *filled = filled.saturating_add(1);
         BlockKind::Cell { row, column }

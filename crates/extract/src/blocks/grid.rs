@@ -10,26 +10,34 @@ const MAX_SPAN: u16 = 20;
 pub struct TableRow {
     /// Its number of columns.
     pub columns: u16,
-    /// Its cells that have text.
+    /// Its cells, and the columns into which cells from above span.
+    pub cells: u16,
+    /// Its cells whose text is a block of [`BlockKind::Cell`](super::BlockKind::Cell).
     pub filled: u16,
+    /// Its cells that have text, in elements of their own, too.
+    pub with_text: u16,
+    /// Its table.
+    pub table: NodeId,
 }
 
 /// A table around the current node.
 #[derive(Default)]
 pub(super) struct Table {
+    node: NodeId,
     pub(super) is_layout: bool,
     /// By column: in how many of the next rows a cell from above is there.
     taken: Vec<u16>,
     next_column: u16,
+    cells: u16,
 }
 
 impl Table {
-    pub(super) fn new(is_layout: bool) -> Table {
-        Table { is_layout, ..Table::default() }
+    pub(super) fn new(node: NodeId, is_layout: bool) -> Table {
+        Table { node, is_layout, ..Table::default() }
     }
 
     pub(super) fn begin_row(&mut self) {
-        self.next_column = 0;
+        (self.next_column, self.cells) = (0, 0);
         self.skip_taken();
     }
 
@@ -38,6 +46,7 @@ impl Table {
         let column = self.next_column;
         let (columns, rows) = (span(tree, cell, attribute::COLSPAN), span(tree, cell, attribute::ROWSPAN));
         self.next_column = column.saturating_add(columns);
+        self.cells = self.cells.saturating_add(1);
         if rows > 1 {
             let end = usize::from(self.next_column);
             self.taken.resize(self.taken.len().max(end), 0);
@@ -52,12 +61,13 @@ impl Table {
         while let Some(rows) = self.taken.get_mut(usize::from(self.next_column)).filter(|rows| **rows > 0) {
             *rows -= 1;
             self.next_column += 1;
+            self.cells = self.cells.saturating_add(1);
         }
     }
 
-    /// Columns of the row that ends.
-    pub(super) fn columns(&self) -> u16 {
-        self.next_column
+    /// Ends a row.
+    pub(super) fn end_row(&self, row: &mut Row) {
+        (row.table, row.columns, row.cells) = (self.node, self.next_column, self.cells);
     }
 }
 
