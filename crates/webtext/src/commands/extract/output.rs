@@ -136,17 +136,26 @@ impl<'a> Output<'a> {
     /// Prints a text; for a person who reads several, with its name.
     fn print(&self, source: &Source, text: &str) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();
-        let is_named = self.arguments.format != Format::Json && stdout.is_terminal() && self.are_several;
         let name = source.url.as_ref().unwrap_or(&source.file);
-        let blank = if self.pages > 1 { "\n" } else { "" };
-        let head = if is_named { format!("{blank}==> {name} <==\n") } else { String::new() };
-        match writeln!(stdout, "{head}{text}") {
+        let name = Some(name.as_str()).filter(|_| stdout.is_terminal() && self.are_several);
+        match writeln!(stdout, "{}{text}", head(self.arguments.format, self.pages == 1, name)) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 bail!("cannot write to standard output: {error}")
             }
             _ => Ok(()),
         }
     }
+}
+
+/// What is printed before a page: a blank line behind another one, as between paragraphs, and the page's name. Objects of
+/// JSON are lines.
+fn head(format: Format, is_first: bool, name: Option<&str>) -> String {
+    if format == Format::Json {
+        return String::new();
+    }
+    let blank = if is_first { "" } else { "\n" };
+    let name = name.map(|name| format!("==> {name} <==\n")).unwrap_or_default();
+    format!("{blank}{name}")
 }
 
 fn is_same_file(a: &Path, b: &Path) -> bool {
@@ -241,4 +250,18 @@ fn json(page: &extract::Page, source: &Source) -> String {
         "blocks": blocks,
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_line_is_between_pages_on_terminals_and_in_pipes() {
+        assert_eq!(head(Format::Text, true, None), "");
+        assert_eq!(head(Format::Text, false, None), "\n");
+        assert_eq!(head(Format::Markdown, false, Some("a.html")), "\n==> a.html <==\n");
+        assert_eq!(head(Format::Text, true, Some("a.html")), "==> a.html <==\n");
+        assert_eq!(head(Format::Json, false, Some("a.html")), "");
+    }
 }
