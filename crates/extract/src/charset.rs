@@ -12,6 +12,7 @@ use encoding_rs::{
     KOI8_U, REPLACEMENT, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252, WINDOWS_1254,
     X_MAC_CYRILLIC, X_USER_DEFINED,
 };
+mod cyrillic;
 mod declared;
 mod latin;
 mod seven_bit;
@@ -139,11 +140,12 @@ fn is_disproved(html: &[u8], encoding: &'static Encoding, guessed: &'static Enco
     if LATIN.contains(&encoding) {
         return !LATIN.contains(&guessed) && has_high_bytes_in_runs(html);
     }
-    // The alphabet at other places gives words of mixed cases and signs, which the guess goes by.
-    CYRILLIC.contains(&encoding) && CYRILLIC.contains(&guessed) && has_high_bytes_in_runs(html) && {
-        let is_ukrainian_twin = |a, b| a == KOI8_R && b == KOI8_U;
-        encoding != guessed && !is_ukrainian_twin(encoding, guessed) && !is_ukrainian_twin(guessed, encoding)
-    }
+    // The guess knows neither all charsets of Cyrillic nor that a page says which one it is in.
+    let are_cyrillic = CYRILLIC.contains(&encoding) && CYRILLIC.contains(&guessed);
+    are_cyrillic
+        && encoding != guessed
+        && has_high_bytes_in_runs(html)
+        && cyrillic::score(html, encoding) < cyrillic::score(html, guessed)
 }
 
 /// Whether over a tenth of the characters beyond ASCII are invalid in the charset, or most are katakana of half width,
@@ -311,6 +313,22 @@ mod tests {
             check(&little, None, text, "UTF-16LE");
             check(&big, Some("text/html; charset=utf-8"), text, "UTF-16BE");
             assert!(is_utf16(&little) && is_utf16(&big));
+        }
+    }
+
+    #[test]
+    fn a_declared_charset_of_cyrillic_that_gives_words() {
+        let text = "Смотритель маяка говорит, что здание стояло пустым одиннадцать лет. Новая лампа моя, а яхта твоя.";
+        let all = [WINDOWS_1251, KOI8_R, ISO_8859_5, IBM866, X_MAC_CYRILLIC];
+        for encoding in all {
+            let bytes = encoding.encode(text).0;
+            let label = encoding.name().to_ascii_lowercase();
+            check(&bytes, Some(&format!("text/html; charset={label}")), text, encoding.name());
+            // One that lies gives none.
+            for lie in all.into_iter().filter(|lie| *lie != encoding && encoding != X_MAC_CYRILLIC) {
+                let decoded = decode(&bytes, Some(&format!("text/html; charset={}", lie.name()))).text;
+                assert_eq!(decoded, text, "{label} as {}", lie.name());
+            }
         }
     }
 
