@@ -19,13 +19,12 @@ mod seven_bit;
 
 use declared::{charset_parameter, language, prescan};
 
-/// Bytes at the beginning in which UTF-16 without a mark is recognised.
-const UTF16_SAMPLE_BYTES: usize = 4096;
+/// Bytes at the beginning in which UTF-16 without a mark, and UTF-32, are recognised.
+const SAMPLE_BYTES: usize = 4096;
+/// One fault in so many characters does not disprove them.
+const MIN_CHARS_PER_FAULT: usize = 100;
 /// High bytes from which on their statistics say something.
 const MIN_HIGH_BYTES: usize = 20;
-/// Zeros from which on UTF-16 is recognised that has few of them, and how many letters there may be for each.
-const MIN_UTF16_ZEROS: usize = 8;
-const MAX_UTF16_LETTERS_PER_ZERO: usize = 32;
 /// Latin text in a charset of one byte has next to no valid sequences of UTF-8; that in Chinese, Japanese and Korean ones
 /// has one to some ten faults. So half a sequence per fault proves a page of UTF-8 that says to be one,
 const MIN_VALID_PER_TWO_FAULTS: usize = 1;
@@ -171,15 +170,15 @@ fn has_high_bytes_in_runs(html: &[u8]) -> bool {
 
 /// UTF-16 whose mark was lost: markup has a zero in every second byte.
 fn utf16_without_mark(html: &[u8]) -> Option<&'static Encoding> {
-    let sample = &html[..html.len().min(UTF16_SAMPLE_BYTES)];
+    let sample = &html[..html.len().min(SAMPLE_BYTES)];
     memchr::memchr(0, sample)?;
     let units = sample.len() / 2;
     let zeros = |place: usize| sample.iter().skip(place).step_by(2).filter(|&&byte| byte == 0).count();
     let (first, second) = (zeros(0), zeros(1));
+    // Letters of other scripts have zeros at the other place, too: U+4E00, U+3000. They are no tags there.
     let is_utf16 = |zeros: usize, others: usize, encoding| {
-        let is_of_ascii = units >= 4 && zeros * 4 >= units;
-        let has_markup = zeros >= MIN_UTF16_ZEROS && zeros * MAX_UTF16_LETTERS_PER_ZERO >= units;
-        others * 20 <= zeros && (is_of_ascii || has_markup && is_page_in(sample, encoding))
+        let is_of_ascii = units >= 4 && zeros * 4 >= units && others * 20 <= zeros;
+        is_of_ascii || zeros > 0 && is_page_in(sample, encoding)
     };
     match () {
         () if is_utf16(second, first, UTF_16LE) => Some(UTF_16LE),
@@ -188,13 +187,24 @@ fn utf16_without_mark(html: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// Whether bytes are markup, without a fault, in an encoding of two bytes.
+/// Whether bytes are markup, with few faults, in an encoding of two bytes.
 fn is_page_in(sample: &[u8], encoding: &'static Encoding) -> bool {
     let (text, _) = encoding.decode_without_bom_handling(&sample[..sample.len() & !1]);
     // The sample may end between two surrogates.
     let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
-    let is_fault = |c: char| c == char::REPLACEMENT_CHARACTER || c.is_control() && !c.is_whitespace();
-    text.contains("</") && !text.contains(is_fault)
+    has_tag(text) && has_few_faults(text)
+}
+
+/// Whether next to no character is a control character or invalid.
+fn has_few_faults(text: &str) -> bool {
+    let is_fault = |c: &char| *c == char::REPLACEMENT_CHARACTER || c.is_control() && !c.is_whitespace();
+    text.chars().filter(is_fault).count() * MIN_CHARS_PER_FAULT <= text.chars().count()
+}
+
+/// Whether something begins like a tag or a comment.
+fn has_tag(text: &str) -> bool {
+    let is_tag = |behind: &str| behind.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
+    text.split('<').skip(1).any(is_tag)
 }
 
 /// Whether there are enough valid sequences for the faults. One that the end cuts off is no fault.
@@ -329,6 +339,22 @@ mod tests {
                 let decoded = decode(&bytes, Some(&format!("text/html; charset={}", lie.name()))).text;
                 assert_eq!(decoded, text, "{label} as {}", lie.name());
             }
+        }
+    }
+
+    #[test]
+    fn utf16_with_zeros_at_both_places() {
+        for text in [
+            // U+3000, U+4E00, U+5F00 and U+6700 have a zero where ASCII has none.
+            "<p>\u{3000}\u{3000}一开始，港口的旧钟停了很多年，最近一个春天终于开始走，人们最先听见一声钟响，一个接一个打开了窗。</p>",
+            "<p>一年前最初に開いた港の時計は、一番長いあいだ止まったままでしたが、最近一人の職人に直されました。",
+            // One character that was lost before, and a vertical tab.
+            &format!("<td>{}\u{fffd}\u{b}</td>", "潮は満ちる。".repeat(40)),
+        ] {
+            let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            check(&little, None, text, "UTF-16LE");
+            check(&big, Some("text/html; charset=utf-8"), text, "UTF-16BE");
         }
     }
 
