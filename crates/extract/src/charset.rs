@@ -55,6 +55,26 @@ pub fn is_utf16(start: &[u8]) -> bool {
     of_mark.or_else(|| utf16_without_mark(start)).is_some_and(|encoding| encoding != UTF_8)
 }
 
+/// Whether a page is in UTF-32, with or without a mark. The HTML standard forbids to support it, and no browser does.
+///
+/// ```
+/// let page: Vec<u8> = "<p>x".chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+/// assert!(extract::charset::is_utf32(&page) && !extract::charset::is_utf32(b"<p>x"));
+/// ```
+pub fn is_utf32(html: &[u8]) -> bool {
+    let sample = &html[..html.len().min(SAMPLE_BYTES)];
+    if memchr::memchr(0, sample).is_none() {
+        return false;
+    }
+    let (units, _) = sample.as_chunks::<4>();
+    let is_page = |from: fn([u8; 4]) -> u32| {
+        let char_of = |unit: &[u8; 4]| char::from_u32(from(*unit)).unwrap_or(char::REPLACEMENT_CHARACTER);
+        let text: String = units.iter().map(char_of).collect();
+        has_few_faults(&text) && (text.starts_with('\u{feff}') || has_tag(&text))
+    };
+    is_page(u32::from_le_bytes) || is_page(u32::from_be_bytes)
+}
+
 /// Decodes a page. Bytes that are invalid in the charset become U+FFFD.
 ///
 /// ```
@@ -356,6 +376,23 @@ mod tests {
             check(&little, None, text, "UTF-16LE");
             check(&big, Some("text/html; charset=utf-8"), text, "UTF-16BE");
         }
+    }
+
+    #[test]
+    fn utf32_is_known() {
+        for text in
+            ["<p>Fährhaus am Fluß", "<p>港口的旧钟停了很多年。</p>", "<!-- \u{1f6a2} -->", "\u{feff}Паром ходил"]
+        {
+            let little: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+            let big: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+            assert!(is_utf32(&little) && is_utf32(&big), "{text}");
+            for of_16 in [u16::to_le_bytes, u16::to_be_bytes] {
+                let bytes: Vec<u8> = text.encode_utf16().flat_map(of_16).collect();
+                assert!(!is_utf32(&bytes), "{text}");
+            }
+            assert!(!is_utf32(text.as_bytes()));
+        }
+        assert!(!is_utf32(b"<p>\0\0\0\0") && !is_utf32(b"\0\0\0<\0\0\0\x01") && !is_utf32(b""));
     }
 
     #[test]

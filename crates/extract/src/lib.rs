@@ -168,13 +168,16 @@ pub struct Part {
     pub probability: f32,
 }
 
-/// Why a page could not be read: it exceeds a limit of [`Options`]. No content is an error.
+/// Why a page could not be read: it exceeds a limit of [`Options`], or is in UTF-32. No content is an error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractError {
     /// The page has more bytes than [`Options::max_bytes`].
     #[error("the page has more than {0} bytes")]
     TooLarge(usize),
+    /// The page is in UTF-32, which is no charset of the web.
+    #[error("the page is in UTF-32, which is no charset of the web; convert it to UTF-8")]
+    Utf32,
     /// The page's tree passes a limit.
     #[error(transparent)]
     Parse(#[from] ParseError),
@@ -195,7 +198,7 @@ pub enum ExtractError {
 /// ```
 ///
 /// # Errors
-/// When the page passes a limit of `options`.
+/// When the page passes a limit of `options`, or is in UTF-32.
 pub fn extract(html: &[u8], content_type: Option<&str>, options: &Options) -> Result<Page, ExtractError> {
     with_analysis(html, content_type, options, |analysis| analysis.page(options))
 }
@@ -221,7 +224,7 @@ pub struct Analysis<'a> {
 /// Analyses a page and passes the analysis to a callback, for explanations.
 ///
 /// # Errors
-/// When the page passes a limit of `options`.
+/// When the page passes a limit of `options`, or is in UTF-32.
 pub fn with_analysis<T>(
     html: &[u8],
     content_type: Option<&str>,
@@ -230,6 +233,9 @@ pub fn with_analysis<T>(
 ) -> Result<T, ExtractError> {
     if html.len() > options.max_bytes {
         return Err(ExtractError::TooLarge(options.max_bytes));
+    }
+    if charset::is_utf32(html) {
+        return Err(ExtractError::Utf32);
     }
     let decoded = charset::decode(html, content_type);
     let source = html::with_plain_newlines(decoded.text);

@@ -596,6 +596,21 @@ fn limits() {
     assert!(with(html.len(), nodes, 4).is_ok_and(|text| text.contains(&sentence(4))));
 }
 
+/// Neither half a text nor none: whoever has such a page learns what it is.
+#[test]
+fn utf32_is_refused_by_name() {
+    let html = article(&sentences(5));
+    let mark = "\u{feff}";
+    for text in [html.clone(), format!("{mark}{html}")] {
+        for bytes in [u32::to_le_bytes, u32::to_be_bytes] {
+            let page: Vec<u8> = text.chars().flat_map(|c| bytes(u32::from(c))).collect();
+            let error = extract(&page, Some("text/html; charset=utf-8"), &Options::default()).unwrap_err();
+            assert_eq!(error, ExtractError::Utf32);
+            assert!(error.to_string().contains("UTF-32"));
+        }
+    }
+}
+
 /// Case 13. There is no limit of attributes.
 #[test]
 fn many_attributes() {

@@ -202,6 +202,7 @@ impl PageOfPlace<'_> {
             Err(error) => {
                 let reason = match error {
                     extract::ExtractError::TooLarge(_) => Reason::PageTooLarge,
+                    extract::ExtractError::Utf32 => Reason::NoText,
                     _ => Reason::PageTooComplex,
                 };
                 Ok(DocumentText { html_bytes, ..self.row(Some((reason, error.to_string()))) })

@@ -214,8 +214,11 @@ fn start_of(source: impl Read + Send + 'static) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// What bytes are that are certainly no page.
+/// What bytes are that are certainly no page. UTF-32 is refused by whoever extracts it.
 fn not_html(bytes: &[u8]) -> Option<&'static str> {
+    if extract::charset::is_utf32(bytes) {
+        return None;
+    }
     if let Some(media_type) = binary_type(bytes) {
         return Some(media_type);
     }
