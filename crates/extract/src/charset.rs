@@ -40,19 +40,56 @@ const LATIN: [&Encoding; 5] = [WINDOWS_1252, WINDOWS_1250, WINDOWS_1254, ISO_885
 pub struct Decoded<'a> {
     /// The text; borrowed when the bytes were UTF-8 already.
     pub text: Cow<'a, str>,
-    /// The charset's name in the Encoding standard, or `HZ-GB-2312` and `ISO-2022-KR`, which it no longer has.
+    /// The charset's name in the Encoding standard, or `HZ-GB-2312`, `ISO-2022-KR` and `ISO-2022-CN`, which it no longer
+    /// has.
     pub charset: &'static str,
 }
 
-/// Whether the Encoding standard has a charset of this name.
-pub fn is_known(label: &str) -> bool {
-    Encoding::for_label(label.as_bytes()).is_some()
+/// A charset that somebody who knows says pages are in: neither the bytes nor the page disprove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charset(Known);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Standard(&'static Encoding),
+    /// In the order that the bytes show.
+    Utf16,
+    SevenBit(seven_bit::Charset),
 }
 
-/// Whether bytes that begin with these are UTF-16, whose letters may look like control characters.
-pub fn is_utf16(start: &[u8]) -> bool {
-    let of_mark = Encoding::for_bom(start).map(|(encoding, _)| encoding);
-    of_mark.or_else(|| utf16_without_mark(start)).is_some_and(|encoding| encoding != UTF_8)
+impl Charset {
+    /// The charset of a label of the Encoding standard. Those that it only replaces are read where they can be.
+    ///
+    /// ```
+    /// use extract::charset::Charset;
+    ///
+    /// let charset = Charset::for_label("x-mac-cyrillic").expect("it is in the standard");
+    /// assert_eq!(charset.decode(b"\x8f\xe0\xf0\xee\xec").text, "Паром");
+    /// assert_eq!(Charset::for_label("utf-32"), None);
+    /// ```
+    pub fn for_label(label: &str) -> Option<Charset> {
+        let label = label.trim().to_ascii_lowercase();
+        let known = match seven_bit::Charset::for_label(&label) {
+            Some(charset) => Known::SevenBit(charset),
+            None if label == "utf-16" => Known::Utf16,
+            None => Known::Standard(Encoding::for_label(label.as_bytes()).filter(|found| *found != REPLACEMENT)?),
+        };
+        Some(Charset(known))
+    }
+
+    /// Decodes a page as of this charset, whatever its bytes look like; a mark of the charset is left out.
+    pub fn decode(self, html: &[u8]) -> Decoded<'_> {
+        let encoding = match self.0 {
+            Known::Standard(encoding) => encoding,
+            Known::Utf16 => match Encoding::for_bom(html) {
+                Some((encoding, _)) if encoding != UTF_8 => encoding,
+                _ => utf16_without_mark(html).unwrap_or(UTF_16LE),
+            },
+            Known::SevenBit(charset) => return charset.decode(html),
+        };
+        let (text, _) = encoding.decode_with_bom_removal(html);
+        Decoded { text, charset: encoding.name() }
+    }
 }
 
 /// Whether a page is in UTF-32, with or without a mark. The HTML standard forbids to support it, and no browser does.
@@ -342,23 +379,6 @@ mod tests {
             let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
             check(&little, None, text, "UTF-16LE");
             check(&big, Some("text/html; charset=utf-8"), text, "UTF-16BE");
-            assert!(is_utf16(&little) && is_utf16(&big));
-        }
-    }
-
-    #[test]
-    fn a_declared_charset_of_cyrillic_that_gives_words() {
-        let text = "Смотритель маяка говорит, что здание стояло пустым одиннадцать лет. Новая лампа моя, а яхта твоя.";
-        let all = [WINDOWS_1251, KOI8_R, ISO_8859_5, IBM866, X_MAC_CYRILLIC];
-        for encoding in all {
-            let bytes = encoding.encode(text).0;
-            let label = encoding.name().to_ascii_lowercase();
-            check(&bytes, Some(&format!("text/html; charset={label}")), text, encoding.name());
-            // One that lies gives none.
-            for lie in all.into_iter().filter(|lie| *lie != encoding && encoding != X_MAC_CYRILLIC) {
-                let decoded = decode(&bytes, Some(&format!("text/html; charset={}", lie.name()))).text;
-                assert_eq!(decoded, text, "{label} as {}", lie.name());
-            }
         }
     }
 
@@ -393,6 +413,40 @@ mod tests {
             assert!(!is_utf32(text.as_bytes()));
         }
         assert!(!is_utf32(b"<p>\0\0\0\0") && !is_utf32(b"\0\0\0<\0\0\0\x01") && !is_utf32(b""));
+    }
+
+    #[test]
+    fn a_declared_charset_of_cyrillic_that_gives_words() {
+        let text = "Смотритель маяка говорит, что здание стояло пустым одиннадцать лет. Новая лампа моя, а яхта твоя.";
+        let all = [WINDOWS_1251, KOI8_R, ISO_8859_5, IBM866, X_MAC_CYRILLIC];
+        for encoding in all {
+            let bytes = encoding.encode(text).0;
+            let label = encoding.name().to_ascii_lowercase();
+            check(&bytes, Some(&format!("text/html; charset={label}")), text, encoding.name());
+            // One that lies gives none.
+            for lie in all.into_iter().filter(|lie| *lie != encoding && encoding != X_MAC_CYRILLIC) {
+                let decoded = decode(&bytes, Some(&format!("text/html; charset={}", lie.name()))).text;
+                assert_eq!(decoded, text, "{label} as {}", lie.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_charset_that_is_known_is_obeyed() {
+        let check = |label: &str, bytes: &[u8], text: &str| {
+            let decoded = Charset::for_label(label).unwrap().decode(bytes).text;
+            assert_eq!(decoded, text, "{label}");
+        };
+        check("windows-1252", "é".as_bytes(), "Ã©");
+        check("UTF-8", b"\xef\xbb\xbf\xc3\xa9", "é");
+        check("utf-16le", "港口".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>().as_slice(), "港口");
+        check("utf-16", b"\xfe\xff\x00\xe9", "é");
+        check("utf-16", b"\x00<\x00p\x00>", "<p>");
+        check("iso-2022-kr", b"\x1b$)C\x0e0!3*\x0f b", "가나 b");
+        check("iso-2022-cn", b"\x1b$)A\x0eVPND\x0f", "中文");
+        check("hz-gb-2312", b"~{VPND~}", "中文");
+        check("hz-gb-2312", b"a", "a");
+        assert!(["utf-32", "replacement", "windows-9", ""].iter().all(|label| Charset::for_label(label).is_none()));
     }
 
     #[test]

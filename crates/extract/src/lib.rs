@@ -28,7 +28,7 @@ mod word_table;
 
 use std::ops::Range;
 
-pub use charset::Decoded;
+pub use charset::{Charset, Decoded};
 pub use head::Head;
 
 use blocks::{BlockKind, Blocks};
@@ -74,6 +74,8 @@ pub struct Options {
     pub title: Inclusion,
     /// Output format. Default: text.
     pub format: Format,
+    /// The charset that pages are in, whatever they and their bytes say. Default: by evidence ([`charset::decode`]).
+    pub charset: Option<Charset>,
     /// Largest page in bytes, before decoding. Default: 64 MiB.
     pub max_bytes: usize,
     /// Maximum number of nodes of a page's tree. Default: 1,000,000.
@@ -88,6 +90,7 @@ impl Default for Options {
             comments: Inclusion::Drop,
             title: Inclusion::Keep,
             format: Format::Text,
+            charset: None,
             max_bytes: 64 << 20,
             max_nodes: 1_000_000,
             max_depth: 512,
@@ -237,7 +240,10 @@ pub fn with_analysis<T>(
     if charset::is_utf32(html) {
         return Err(ExtractError::Utf32);
     }
-    let decoded = charset::decode(html, content_type);
+    let decoded = match options.charset {
+        Some(charset) => charset.decode(html),
+        None => charset::decode(html, content_type),
+    };
     let source = html::with_plain_newlines(decoded.text);
     let parse_options =
         ParseOptions { max_nodes: options.max_nodes, max_depth: options.max_depth as usize, scripting: false };

@@ -1,5 +1,7 @@
-//! Charsets that write other scripts with ASCII bytes, between escape sequences: ISO-2022-JP, and ISO-2022-KR and HZ,
-//! which the Encoding standard no longer decodes but old pages are still written in.
+//! Charsets that write other scripts with ASCII bytes, between escape sequences: ISO-2022-JP, and ISO-2022-KR,
+//! ISO-2022-CN and HZ, which the Encoding standard no longer decodes but old pages are still written in.
+//!
+//! Left out: CNS 11643 in ISO-2022-CN, for which there is no table here.
 
 use std::borrow::Cow;
 
@@ -10,6 +12,9 @@ use super::Decoded;
 
 const JAPANESE: [&[u8]; 3] = [b"\x1b$B", b"\x1b$@", b"\x1b(I"];
 const KOREAN: &[u8] = b"\x1b$)C";
+const CHINESE: &[u8] = b"\x1b$)A";
+/// Those of other tables than GB 2312 in ISO-2022-CN.
+const OTHER_CHINESE: [&[u8]; 3] = [b"\x1b$)G", b"\x1b$)E", b"\x1b$*H"];
 const SHIFT_OUT: u8 = 0x0e;
 const SHIFT_IN: u8 = 0x0f;
 /// Stretches of HZ that prove it without a declaration.
@@ -17,16 +22,54 @@ const MIN_STRETCHES: usize = 2;
 /// GB 2312 has 87 rows, the first at 0x21.
 const LAST_HZ_LEAD: u8 = 0x77;
 
+/// A charset that the Encoding standard only replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Charset {
+    Korean,
+    Chinese,
+    Hz,
+}
+
+impl Charset {
+    /// The charset of a label in lower case.
+    pub(super) fn for_label(label: &str) -> Option<Charset> {
+        match label {
+            "iso-2022-kr" | "csiso2022kr" => Some(Charset::Korean),
+            "iso-2022-cn" | "iso-2022-cn-ext" => Some(Charset::Chinese),
+            "hz-gb-2312" | "hz" => Some(Charset::Hz),
+            _ => None,
+        }
+    }
+
+    pub(super) fn decode(self, html: &[u8]) -> Decoded<'static> {
+        match self {
+            Charset::Korean => high(&shifted_to_euc(html, KOREAN), EUC_KR, "ISO-2022-KR"),
+            Charset::Chinese => high(&shifted_to_euc(html, CHINESE), GBK, "ISO-2022-CN"),
+            // Without an escape sequence it is ASCII.
+            Charset::Hz => high(&hz_to_euc(html, true).unwrap_or_else(|| html.to_vec()), GBK, "HZ-GB-2312"),
+        }
+    }
+}
+
 /// Decodes a page of ASCII bytes in which the escape sequences of one of these charsets occur.
 pub(super) fn decode<'a>(html: &'a [u8], labels: &[String]) -> Option<Decoded<'a>> {
-    if JAPANESE.iter().any(|escape| memmem::find(html, escape).is_some()) {
-        let (text, _) = ISO_2022_JP.decode_without_bom_handling(html);
-        return Some(Decoded { text, charset: ISO_2022_JP.name() });
+    let has = |escape: &[u8]| memmem::find(html, escape).is_some();
+    let has_shifts = memchr::memchr(SHIFT_OUT, html).is_some();
+    if JAPANESE.iter().any(|escape| has(escape)) {
+        let charset = ISO_2022_JP.name();
+        if has_shifts {
+            let text = ISO_2022_JP.decode_without_bom_handling(&katakana_by_escapes(html)).0.into_owned();
+            return Some(Decoded { text: Cow::Owned(text), charset });
+        }
+        return Some(Decoded { text: ISO_2022_JP.decode_without_bom_handling(html).0, charset });
     }
-    if memmem::find(html, KOREAN).is_some() && memchr::memchr(SHIFT_OUT, html).is_some() {
-        return Some(high(&korean_to_euc(html), EUC_KR, "ISO-2022-KR"));
+    if has_shifts && has(KOREAN) {
+        return Some(Charset::Korean.decode(html));
     }
-    let is_declared = labels.iter().any(|label| label == "hz-gb-2312" || label == "hz");
+    if has_shifts && has(CHINESE) && !OTHER_CHINESE.iter().any(|escape| has(escape)) {
+        return Some(Charset::Chinese.decode(html));
+    }
+    let is_declared = labels.iter().any(|label| Charset::for_label(label) == Some(Charset::Hz));
     hz_to_euc(html, is_declared).map(|euc| high(&euc, GBK, "HZ-GB-2312"))
 }
 
@@ -35,14 +78,27 @@ fn high(euc: &[u8], encoding: &'static Encoding, charset: &'static str) -> Decod
     Decoded { text: Cow::Owned(text.into_owned()), charset }
 }
 
-/// Between the shifts, bytes are those of EUC-KR without the highest bit. A line's end shifts in.
-fn korean_to_euc(html: &[u8]) -> Vec<u8> {
+/// JIS X 0201 in seven bits: the shifts enclose katakana of half width, as the escape sequences do that are decoded.
+fn katakana_by_escapes(html: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(html.len());
+    for byte in html {
+        match *byte {
+            SHIFT_OUT => escaped.extend(b"\x1b(I"),
+            SHIFT_IN => escaped.extend(b"\x1b(B"),
+            byte => escaped.push(byte),
+        }
+    }
+    escaped
+}
+
+/// Between the shifts, bytes are those of EUC without the highest bit. A line's end shifts in.
+fn shifted_to_euc(html: &[u8], escape: &[u8]) -> Vec<u8> {
     let mut euc = Vec::with_capacity(html.len());
     let (mut rest, mut is_shifted) = (html, false);
     while let Some((&byte, behind)) = rest.split_first() {
         rest = behind;
         match byte {
-            0x1b if behind.starts_with(&KOREAN[1..]) => rest = &behind[KOREAN.len() - 1..],
+            0x1b if behind.starts_with(&escape[1..]) => rest = &behind[escape.len() - 1..],
             SHIFT_OUT => is_shifted = true,
             SHIFT_IN => is_shifted = false,
             b'\n' => {
@@ -108,6 +164,8 @@ mod tests {
     fn escapes() {
         check(b"a \x1b$B$3$s\x1b(B b", &[], Some(("a こん b", "ISO-2022-JP")));
         check(b"\x1b$)C<p>\x0e0!3*\x0f b", &[], Some(("<p>가나 b", "ISO-2022-KR")));
+        check(b"\x1b$)A<p>\x0eVPND\x0f b", &[], Some(("<p>中文 b", "ISO-2022-CN")));
+        check(b"a \x1b$B$3\x1b(B \x0e1\x0f b", &[], Some(("a こ ｱ b", "ISO-2022-JP")));
         check(b"<p>~{<:Ky2;~} ~~ ~{VPND~}", &[], Some(("<p>己所不 ~ 中文", "HZ-GB-2312")));
         check(b"~{VPND~}", &["hz-gb-2312"], Some(("中文", "HZ-GB-2312")));
     }
@@ -116,6 +174,7 @@ mod tests {
     fn what_only_looks_so() {
         check(b"if (~{a:1}.b) ~{c} ~}", &[], None);
         check(b"a ~{VPND~}", &[], None);
+        check(b"\x1b$)A \x1b$)G \x0eVPND\x0f", &[], None);
         check(b"plain \x1b[0m", &["hz-gb-2312"], None);
     }
 
@@ -123,7 +182,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in "[~{}!-z\\x0e\\x0f\\x1b\n]*", is_declared: bool) {
             hz_to_euc(bytes.as_bytes(), is_declared);
-            korean_to_euc(bytes.as_bytes());
+            shifted_to_euc(bytes.as_bytes(), KOREAN);
         }
     }
 }

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use console::Exit;
+use extract::Charset;
 use serde_json::json;
 
 use self::output::Output;
-use self::pages::{each_page, pages_below};
+use self::pages::{Said, each_page, pages_below};
 
 /// Flags of `webtext extract`.
 #[derive(clap::Args)]
@@ -42,9 +43,9 @@ pub struct Arguments {
     /// may disprove.
     #[arg(long, value_name = "TYPE", conflicts_with = "charset")]
     content_type: Option<String>,
-    /// Charset of files and standard input, as a hint: short for --content-type "text/html; charset=NAME".
+    /// Charset of files and standard input, whatever they and their bytes say; --content-type is a hint.
     #[arg(long, value_name = "NAME", value_parser = known_charset)]
-    charset: Option<String>,
+    charset: Option<Charset>,
     /// Number of threads. The output is in the order of the input for any number. [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
@@ -53,11 +54,9 @@ pub struct Arguments {
     bench: bool,
 }
 
-fn known_charset(name: &str) -> Result<String, String> {
-    match extract::charset::is_known(name) {
-        true => Ok(name.to_owned()),
-        false => Err("no charset has this name in the Encoding standard; utf-8, windows-1252 and gbk are some".into()),
-    }
+fn known_charset(name: &str) -> Result<Charset, String> {
+    let unknown = "no charset has this name in the Encoding standard; utf-8, windows-1252 and gbk are some";
+    Charset::for_label(name).ok_or_else(|| unknown.to_owned())
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -73,14 +72,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         options.format = extract::Format::Markdown;
     }
     if arguments.bench {
+        options.charset = arguments.charset;
         return bench(&arguments.inputs, &options);
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads.unwrap_or(0) as usize);
     let threads = threads.build().context("cannot start threads")?;
-    let of_charset = arguments.charset.as_ref().map(|name| format!("text/html; charset={name}"));
-    let content_type = arguments.content_type.clone().or(of_charset);
     let mut output = Output::new(arguments, &options, &threads);
-    each_page(&arguments.inputs, content_type.as_deref(), &mut |found| output.push(found))?;
+    let said = Said { content_type: arguments.content_type.as_deref(), charset: arguments.charset };
+    each_page(&arguments.inputs, said, &mut |found| output.push(found))?;
     output.finish()
 }
 

@@ -186,10 +186,12 @@ fn extracted(
                 Format::Text | Format::Markdown => text,
             },
         }),
-        Content::Html { bytes, content_type } => {
-            let written = extract::with_analysis(&bytes, content_type.as_deref(), options, |analysis| {
+        Content::Html { bytes, content_type, charset } => {
+            let mut options = options.clone();
+            options.charset = charset;
+            let written = extract::with_analysis(&bytes, content_type.as_deref(), &options, |analysis| {
                 let overlay = arguments.explain_html.is_some().then(|| extract::explain::overlay(analysis));
-                let page = analysis.page(options);
+                let page = analysis.page(&options);
                 Written { text: text_of(arguments, &page, analysis, &source), overlay, is_empty: page.text.is_empty() }
             });
             let unreadable = |error| Unreadable { what: source.url.as_ref().unwrap_or(&source.file).clone(), error };

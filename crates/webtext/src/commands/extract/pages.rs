@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use console::count;
+use extract::Charset;
 use warc::http::{Media, binary_type, media};
 use warc::{Event, Kind, NoCapture, ReadError, Reader, Record, begins_archive};
 
@@ -17,6 +18,8 @@ use super::zip_pages::ZipPages;
 pub(super) const MAX_PAGE_BYTES: u64 = 64 << 20;
 /// Bytes at the start of a file by which it is recognised.
 const START_BYTES: u64 = 1 << 10;
+/// Text has at most one control character in so many.
+const MIN_BYTES_PER_ODD: usize = 50;
 
 /// A page that is to be extracted.
 pub(super) struct InputPage {
@@ -31,6 +34,8 @@ pub(super) enum Content {
     Html {
         bytes: Vec<u8>,
         content_type: Option<String>,
+        /// The charset that it is in, if that is known for certain.
+        charset: Option<Charset>,
     },
     /// Plain text that was made from a page, as WET archives have it.
     Text(String),
@@ -44,6 +49,14 @@ pub(super) struct Source {
     pub(super) record_id: Option<String>,
 }
 
+/// What files and standard input are said to be.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Said<'a> {
+    /// A hint, which the bytes may disprove.
+    pub(super) content_type: Option<&'a str>,
+    pub(super) charset: Option<Charset>,
+}
+
 /// What could not be read, and why.
 #[derive(Debug)]
 pub(super) struct Unreadable {
@@ -53,17 +66,16 @@ pub(super) struct Unreadable {
 
 pub(super) type Found = Result<InputPage, Unreadable>;
 
-/// Calls `each` with every page of the inputs, in their order, and with what cannot be read. `content_type` is what
-/// files and standard input are said to be.
+/// Calls `each` with every page of the inputs, in their order, and with what cannot be read.
 ///
 /// # Errors
 /// Those of `each`; a folder that cannot be listed.
 pub(super) fn each_page(
     inputs: &[PathBuf],
-    content_type: Option<&str>,
+    said: Said,
     each: &mut dyn FnMut(Found) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut pages = Pages { content_type, each };
+    let mut pages = Pages { said, each };
     for input in inputs {
         if input.as_os_str() == "-" {
             let mut bytes = Vec::new();
@@ -89,7 +101,7 @@ pub(super) fn each_page(
 }
 
 struct Pages<'a> {
-    content_type: Option<&'a str>,
+    said: Said<'a>,
     each: &'a mut dyn FnMut(Found) -> anyhow::Result<()>,
 }
 
@@ -133,10 +145,11 @@ impl Pages<'_> {
         if bytes.len() as u64 > MAX_PAGE_BYTES {
             return self.unreadable(name, &format!("it has more than {} MiB", MAX_PAGE_BYTES >> 20));
         }
-        if let Some(what) = not_html(&bytes) {
+        if let Some(what) = not_html(&bytes, self.said) {
             return self.unreadable(name, &format!("it is no page but {what}"));
         }
-        let content = Content::Html { bytes, content_type: self.content_type.map(str::to_owned) };
+        let Said { content_type, charset } = self.said;
+        let content = Content::Html { bytes, content_type: content_type.map(str::to_owned), charset };
         let source = Source { file: name.to_owned(), ..Source::default() };
         (self.each)(Ok(InputPage { stem: stem.to_owned(), source, content }))
     }
@@ -215,18 +228,17 @@ fn start_of(source: impl Read + Send + 'static) -> std::io::Result<Vec<u8>> {
 }
 
 /// What bytes are that are certainly no page. UTF-32 is refused by whoever extracts it.
-fn not_html(bytes: &[u8]) -> Option<&'static str> {
+fn not_html(bytes: &[u8], said: Said) -> Option<&'static str> {
     if extract::charset::is_utf32(bytes) {
         return None;
     }
     if let Some(media_type) = binary_type(bytes) {
         return Some(media_type);
     }
-    // Pages have stray control characters, UTF-16 has zeros, and ISO-2022 and HZ have escapes; all have few others.
+    // Pages have stray control characters, and UTF-16 has zeros.
     let start = &bytes[..bytes.len().min(START_BYTES as usize)];
     let is_odd = |byte: &&u8| matches!(byte, 1..=8 | 0xb | 0xe..=0x1a | 0x1c..=0x1f | 0x7f);
-    let has_odd = start.iter().filter(is_odd).count() * 50 > start.len();
-    if has_odd && !extract::charset::is_utf16(start) {
+    if start.iter().filter(is_odd).count() * MIN_BYTES_PER_ODD > start.len() && !is_text(bytes, said) {
         return Some("binary data");
     }
     if has_foreign_root(bytes) {
@@ -236,6 +248,18 @@ fn not_html(bytes: &[u8]) -> Option<&'static str> {
     // JSON Lines are several values; the first two tell.
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>().take(2);
     (is_json && values.all(|value| value.is_ok())).then_some("JSON")
+}
+
+/// Whether bytes are text by the charset in which they are extracted: the letters of UTF-16 and the shifts of ISO-2022
+/// look like control characters.
+fn is_text(bytes: &[u8], said: Said) -> bool {
+    let decoded = match said.charset {
+        Some(charset) => charset.decode(bytes),
+        None => extract::charset::decode(bytes, said.content_type),
+    };
+    let start = || decoded.text.chars().take(START_BYTES as usize);
+    let is_odd = |c: &char| *c == char::REPLACEMENT_CHARACTER || c.is_control() && !c.is_whitespace();
+    start().filter(is_odd).count() * MIN_BYTES_PER_ODD <= start().count()
 }
 
 /// Whether the first element is the root of a feed, a site map, a drawing or another document that no browser shows as a
@@ -285,7 +309,7 @@ fn page_of(record: &Record) -> Option<Result<Content, String>> {
     }
     let content = |body: Cow<'_, [u8]>| match is_text {
         true => Content::Text(String::from_utf8_lossy(&body).trim_end().to_owned()),
-        false => Content::Html { bytes: body.into_owned(), content_type: capture.content_type.clone() },
+        false => Content::Html { bytes: body.into_owned(), content_type: capture.content_type.clone(), charset: None },
     };
     Some(capture.body(MAX_PAGE_BYTES).map(content).map_err(|error| error.to_string()))
 }
@@ -339,12 +363,37 @@ mod tests {
             "<?xml version='1.0'?><!DOCTYPE svg PUBLIC 'a' 'b'><svg>",
             "<urlset>",
         ] {
-            assert_eq!(not_html(start.as_bytes()), Some("XML that is no page"), "{start}");
+            assert_eq!(not_html(start.as_bytes(), Said::default()), Some("XML that is no page"), "{start}");
         }
         for start in
             ["<?xml version='1.0'?><html>", "<!doctype html><svg></svg><p>x", "<feedback>", "<p>x", "<!--", "<?xml"]
         {
-            assert_eq!(not_html(start.as_bytes()), None, "{start}");
+            assert_eq!(not_html(start.as_bytes(), Said::default()), None, "{start}");
+        }
+    }
+
+    #[test]
+    fn charsets_that_look_like_binary_data() {
+        let check = |bytes: &[u8], label: Option<&str>, expected: Option<&str>| {
+            let charset = label.map(|label| Charset::for_label(label).unwrap());
+            assert_eq!(not_html(bytes, Said { charset, ..Said::default() }), expected, "{label:?} {bytes:?}");
+        };
+        let of_16 = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        let korean = b"<meta charset=iso-2022-kr><p>\x1b$)C\x0e5n4kAv1b@G\x0f \x0eA}@:\x0f \x0e5n:R@L\x0f.";
+        for label in [None, Some("iso-2022-kr")] {
+            check(korean, label, None);
+        }
+        check(b"<p>\x1b$)A\x0eVPND\x0f \x0eVPND\x0f", None, None);
+        check(b"<p>\x0e5n4kAv1b@G\x0f \x0eA}@:\x0f", None, Some("binary data"));
+        check(b"<p>\x0e5n4kAv1b@G\x0f \x0eA}@:\x0f", Some("iso-2022-kr"), None);
+        check(&of_16("<p>一开始，港口的旧钟停了很多年，最近开始走。</p>"), None, None);
+        // Without a tag only who knows the charset can say so.
+        let cyrillic = of_16("Паром ходил между берегами каждое утро.");
+        check(&cyrillic, None, Some("binary data"));
+        check(&cyrillic, Some("utf-16le"), None);
+        let noise: Vec<u8> = (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for label in [None, Some("gbk"), Some("windows-1251"), Some("utf-16be")] {
+            check(&noise, label, Some("binary data"));
         }
     }
 }
