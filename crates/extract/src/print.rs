@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::Format;
-use crate::blocks::{Block, BlockKind, Blocks, NO_ITEM, Row};
+use crate::blocks::{Block, BlockKind, Blocks, NO_ITEM, TableRow};
 use crate::html::NodeId;
 
 /// Lists inside lists are indented up to this depth, so that hostile nesting stays linear.
@@ -126,7 +126,8 @@ impl<'a> Rows<'a> {
     /// As [`Rows::shows_empty`], of those at the end: not behind a cell alone that is the whole row, or beside the text
     /// of which others have elements of their own, or in a table whose rows have one text each.
     fn shows_empty_at_end(&self, row: NodeId) -> bool {
-        let is_row_of_columns = |row: &Row| row.with_text == 1 && row.cells > 1 && self.of_columns.contains(&row.table);
+        let is_row_of_columns =
+            |row: &TableRow| row.with_text == 1 && row.cells > 1 && self.of_columns.contains(&row.table);
         self.shows_empty(row) && (self.kept[&row] > 1 || is_row_of_columns(&self.page.rows[&row]))
     }
 

@@ -66,7 +66,7 @@ impl Table {
     }
 
     /// Ends a row.
-    pub(super) fn end_row(&self, row: &mut Row) {
+    pub(super) fn end_row(&self, row: &mut TableRow) {
         (row.table, row.columns, row.cells) = (self.node, self.next_column, self.cells);
     }
 }
