@@ -116,7 +116,7 @@ impl ExtractPages {
 }
 
 impl Task for ExtractPages {
-    const REVISION: u32 = 11; // boxes beside each other, columns of short rows, UTF-16, UTF-32, ISO-2022 and Cyrillic by their bytes
+    const REVISION: u32 = 11; // boxes beside each other, columns of short rows, charsets
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let options = self.options.options();
